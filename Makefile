@@ -1,0 +1,52 @@
+# Everything happens in .venv; PYTHON picks the interpreter (3.11 or later), PIP_ARGS goes to every pip install.
+PYTHON ?= python3
+PIP_ARGS ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+# One thread a test process: two processes with two threads each are slower on two cores than with one.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: help demo test lint bench completions docs clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: .venv/.installed ## install, then attack an ensemble and find duplicate questions
+	$(BIN)/dlcli attack --method fgsm --ensemble max
+	$(BIN)/dlcli dedupe questions
+
+test: .venv/.installed-dev ## install with dev, then run all tests
+	$(PYTEST)
+
+lint: .venv/.installed-dev ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.installed-dev ## run the benchmarks; nothing else should run on the machine
+	$(BIN)/python benchmarks/run.py
+
+completions: .venv/.installed-dev ## write completions/ anew
+	$(BIN)/python completions/generate.py
+
+docs: .venv/.installed-dev ## write docs/cli.md and README transcripts anew
+	$(BIN)/python docs/generate.py
+
+clean: ## remove the virtual environment and all caches
+	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "no virtual environment could be made; on Debian: apt install python3-venv" >&2; exit 2; }
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	$(PIP) -e .
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml | .venv/bin/python
+	$(PIP) -e '.[dev]'
+	@touch $@ .venv/.installed

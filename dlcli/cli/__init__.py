@@ -1,0 +1,1 @@
+"""The shell: the only floor that knows Typer, Rich, exit statuses and signals."""

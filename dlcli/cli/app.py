@@ -1,0 +1,129 @@
+"""The `dlcli` command: subcommands, imported when they are called for, and the way from an error to an exit status."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from dlcli import __version__
+from dlcli.cli.exits import ExitCode, Terminated, explain
+
+SUBCOMMANDS = {
+    "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
+    "dedupe": "Find the rows of a table that ask the same thing.",
+}
+"""Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""
+
+
+class _LazyGroup(TyperGroup):
+    """Knows its subcommands by name and imports only the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _subcommand(cmd_name)
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+def _subcommand(name: str) -> Any:
+    from dlcli.cli.declare import declare
+
+    module = import_module(f"dlcli.cli.{name.replace('-', '_')}")
+    return typer.main.get_command(declare(module.COMMAND, SUBCOMMANDS[name]))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"dlcli {__version__}\n")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    help="A deep-learning toolkit for the shell: your models, your data, honest statistics.",
+    epilog="dlcli COMMAND --help says more about each.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
+) -> None:
+    pass
+
+
+def main() -> NoReturn:
+    """Run `dlcli` on the command line's arguments and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = _invoke(sys.argv[1:])
+        sys.stdout.flush()
+    except BaseException as error:
+        status = _fail(error, sys.argv[1:])
+    sys.exit(status)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _invoke(arguments: list[str]) -> int:
+    if "_DLCLI_COMPLETE" in os.environ:
+        typer.main.get_command(app).main(arguments, prog_name="dlcli")
+    # A subcommand is called directly: going through the group would parse the group's own options first, which
+    # imports a validation library and doubles the time of --help.
+    direct = bool(arguments) and arguments[0] in SUBCOMMANDS
+    name = f"dlcli {arguments[0]}" if direct else "dlcli"
+    command = _subcommand(arguments[0]) if direct else typer.main.get_command(app)
+    try:
+        with command.make_context(name, arguments[1:] if direct else list(arguments or ["--help"])) as context:
+            return int(command.invoke(context) or 0)
+    except typer.Exit as done:
+        return done.exit_code if arguments else ExitCode.USAGE
+
+
+def _fail(error: BaseException, arguments: list[str]) -> int:
+    if isinstance(error, SystemExit):
+        raise error
+    status, sentence, hint = explain(error)
+    _drop_stdout()
+    if "--debug" in arguments or "DLCLI_DEBUG" in os.environ:
+        import traceback
+
+        traceback.print_exception(error)
+    if sentence:
+        from dlcli.cli.talk import printable
+
+        name = next((word for word in arguments[:1] if word in SUBCOMMANDS), "")
+        line = " ".join(f"{sentence} ({hint})".split() if hint else sentence.split())
+        with suppress(OSError):
+            sys.stderr.write(printable(f"dlcli {name}".rstrip() + f": {line}") + "\n")
+    return status
+
+
+def _drop_stdout() -> None:
+    """What is still buffered has nowhere to go; without this Python would try again at exit and fail with status 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

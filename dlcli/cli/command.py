@@ -1,0 +1,34 @@
+"""What each file in this folder says about its subcommand; everything else is the same for all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as a terminal shows it: the cells are text, `strong` are the rows to bring out, `notes` stand below."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: frozenset[int] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    `config` is its dataclass in dlcli.specs, `engine` the dotted name of its module in dlcli.engines, `sheet` draws a
+    result for a terminal and `summary` says it in a line for standard error; `adjust` mends defaults that depend on the
+    shell (is standard input a pipe?), which engines do not know.
+    """
+
+    name: str
+    config: type[Any]
+    engine: str
+    examples: tuple[str, ...]
+    sheet: Callable[[Any], Sheet]
+    summary: Callable[[Any], str]
+    adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict

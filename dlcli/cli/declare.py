@@ -1,0 +1,101 @@
+"""A configuration dataclass becomes a Typer command: flags, environment, TOML and help, once for all commands."""
+
+import inspect
+from dataclasses import Field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import typer
+
+from dlcli.cli import toml
+from dlcli.cli.command import Command
+from dlcli.specs.option import Option, check, declared, flag
+from dlcli.specs.shared import RunOptions
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_NOT_IN_FILES = ("config", "print_config", "dry_run", "debug")
+
+
+def declare(command: Command, summary: str) -> typer.Typer:
+    """The Typer application of one subcommand; `summary` opens its help."""
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    app.command(command.name, help=summary, epilog=_epilog(command), context_settings=SETTINGS)(_body(command))
+    return app
+
+
+def _body(command: Command) -> Any:
+    def body(**values: Any) -> int:
+        run = RunOptions(**{item.name: values.pop(item.name) for item, _ in declared(RunOptions)})
+        check(run)
+        config = command.config(**command.adjust(values))
+        if run.print_config:
+            return toml.print_config(command.name, config)
+        from dlcli.cli.execute import execute  # here, so that --help does not pay for locks, records and output
+
+        return execute(command, config, run)
+
+    parameters = [*_parameters(command, command.config), *_parameters(command, RunOptions)]
+    body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    body.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return body
+
+
+def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(config)
+    return [_parameter(command, config, item, details, hints[item.name]) for item, details in declared(config)]
+
+
+def _parameter(command: Command, config: type[Any], item: Field[Any], details: Option, hint: Any) -> inspect.Parameter:
+    default = details.show(item.default) if details.show and item.default is not None else item.default
+    extra = _extra(command, item, details)
+    info: Any = typer.Argument(**extra) if details.argument else typer.Option(*_flags(item, details), **extra)
+    if config is RunOptions and item.name == "config":
+        info.callback, info.is_eager = _read_config(command), True
+    return inspect.Parameter(
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[_type(details, hint), info]
+    )
+
+
+def _flags(item: Field[Any], details: Option) -> list[str]:
+    return [details.short, flag(item.name)] if details.short else [flag(item.name)]
+
+
+def _type(details: Option, hint: Any) -> Any:
+    if details.parse:
+        return str
+    if details.choices:
+        chosen: Any = Literal.__getitem__(details.choices())
+        return chosen | None if type(None) in getattr(hint, "__args__", ()) else chosen
+    return hint
+
+
+def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
+    extra: dict[str, Any] = {"help": details.help, "show_default": item.default not in (None, False, "")}
+    if item.name not in ("print_config", "dry_run"):
+        name = item.name.upper()
+        extra |= {"envvar": [f"DLCLI_{command.name.upper().replace('-', '_')}_{name}", f"DLCLI_{name}"], "show_envvar": False}
+    if details.parse:
+        extra["parser"] = details.parse
+    else:
+        extra |= {"min": details.minimum, "max": details.maximum}
+    if details.metavar:
+        extra["metavar"] = details.metavar
+    return extra
+
+
+def _read_config(command: Command) -> Any:
+    keys = [item.name for item, _ in [*declared(command.config), *declared(RunOptions)] if item.name not in _NOT_IN_FILES]
+
+    def callback(context: typer.Context, path: Path | None) -> Path | None:
+        if path is not None:
+            # The command line's own order does the rest: a flag, then DLCLI_*, then this map, then the default.
+            context.default_map = toml.read_config(path, command.name, keys)
+        return path
+
+    return callback
+
+
+def _epilog(command: Command) -> str:
+    examples = "\n".join(f"  {line}" for line in command.examples)
+    elsewhere = "An option can also be set as DLCLI_NAME in the environment (DLCLI_SEED=1) or in a --config file."
+    return f"\b\nExamples:\n{examples}\n\n{elsewhere}"

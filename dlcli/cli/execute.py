@@ -1,0 +1,56 @@
+"""What happens around an engine: lock, run, record, result, exit status; the same for every command."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from dlcli.cli import output
+from dlcli.cli.command import Command
+from dlcli.cli.exits import ExitCode
+from dlcli.cli.talk import Talk
+from dlcli.specs.option import declared
+from dlcli.specs.shared import RunOptions
+from dlcli.support.lock import locked
+from dlcli.support.record import write_record
+
+
+def execute(command: Command, config: Any, run: RunOptions) -> int:
+    """Run the engine of `command` and show its result; returns the exit status."""
+    engine = import_module(command.engine)
+    if run.dry_run:
+        sys.stdout.writelines(line + "\n" for line in engine.plan(config))
+        return ExitCode.DONE
+    started = datetime.now(UTC)
+    with _lock(config.output), Talk(quiet=run.quiet, verbose=run.verbose) as talk:
+        result = engine.run(config, report=talk)
+        status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
+        talk.close()
+        output.show(command, config, result, run.format, talk)
+        if config.output is not None and result.KIND == "single":
+            _record(command, config, result, started, status)
+    if result.failed:
+        sys.stderr.write(f"dlcli {command.name}: {result.failed}\n")
+    return status
+
+
+def _lock(target: Path | None) -> AbstractContextManager[None]:
+    regular = target is not None and (target.is_file() or target.is_dir() or not target.exists())
+    return locked(target) if target is not None and regular else nullcontext()
+
+
+def _record(command: Command, config: Any, result: Any, started: datetime, status: int) -> None:
+    values = {item.name: output.plain(getattr(config, item.name)) for item, _ in declared(config)}
+    read = [getattr(config, item.name) for item, details in declared(config) if details.reads]
+    write_record(
+        config.output / "run.json",
+        command=command.name,
+        arguments=sys.argv[1:],
+        config=values,
+        inputs=[Path(name) for name in read if name],
+        started=started,
+        result=output.plain(result),
+        status=status,
+    )

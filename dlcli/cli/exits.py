@@ -1,0 +1,77 @@
+"""Exit statuses, and what an exception means at the shell."""
+
+import errno
+from enum import IntEnum
+
+import typer
+
+from dlcli.support import errors
+
+TyperError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "TyperException")
+"""The base of Typer's own complaints about the command line."""
+
+
+class ExitCode(IntEnum):
+    """What the exit status says; the README lists the same."""
+
+    DONE = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    INPUT = 3
+    NUMERIC = 4
+    RESOURCES = 5
+    BUG = 70
+    LOCKED = 75
+    INTERRUPTED = 130
+    CLOSED_PIPE = 141
+    TERMINATED = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; a BaseException so that no `except Exception` on the way swallows it."""
+
+
+_KINDS: tuple[tuple[type[errors.DlcliError], ExitCode], ...] = (
+    (errors.UsageError, ExitCode.USAGE),
+    (errors.InputError, ExitCode.INPUT),
+    (errors.NumericError, ExitCode.NUMERIC),
+    (errors.LockedError, ExitCode.LOCKED),
+    (errors.ResourceError, ExitCode.RESOURCES),
+)
+
+
+def explain(error: BaseException) -> tuple[ExitCode, str, str]:
+    """The exit status, what is wrong in one sentence, and what to do about it (each may be empty)."""
+    if isinstance(error, errors.DlcliError):
+        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
+        return code, error.message, error.hint
+    if isinstance(error, TyperError):
+        return _explain_usage(error)
+    if isinstance(error, BrokenPipeError):
+        return ExitCode.CLOSED_PIPE, "", ""
+    if isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED, "interrupted", ""
+    if isinstance(error, Terminated):
+        return ExitCode.TERMINATED, "terminated", ""
+    return _explain_system(error)
+
+
+def _explain_usage(error: Exception) -> tuple[ExitCode, str, str]:
+    context = getattr(error, "ctx", None)
+    hint = f"see {context.command_path} --help" if context else ""
+    message: str = error.format_message()  # type: ignore[attr-defined]
+    return ExitCode.USAGE, message.replace("Value error, ", "").removesuffix("."), hint
+
+
+def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return ExitCode.RESOURCES, "out of memory", "try less data at once"
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return ExitCode.RESOURCES, f"{where}{(error.strerror or str(error)).lower()}", _system_hint(error.errno)
+    return ExitCode.BUG, f"a bug in dlcli: {type(error).__name__}: {error}", "--debug shows where; please report it"
+
+
+def _system_hint(number: int) -> str:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return "the disk is full; nothing partial was left under the final name" if number in full else ""

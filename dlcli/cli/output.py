@@ -1,0 +1,145 @@
+"""Results: on standard output and nowhere else, drawn for a terminal, plain for a pipe.
+
+Rich draws to a terminal only: on a pipe it would cut tables at 80 columns and eat [brackets].
+"""
+
+import csv
+import gzip
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from dlcli.cli.command import Command, Sheet
+from dlcli.cli.talk import Talk
+from dlcli.support.atomic import atomic_path
+from dlcli.support.errors import UsageError
+from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
+
+
+def show(command: Command, config: Any, result: Any, form: str, talk: Talk) -> None:
+    """Print `result` in the form asked for, or for rows write them to `config.output`; then say the summary."""
+    if result.KIND == "rows" and config.output is not None:
+        _save_rows(result.table, config.output, form)
+    else:
+        _print(command, result, _form(result.KIND, form))
+    talk.note(command.summary(result))
+
+
+def _form(kind: str, form: str) -> str:
+    if form != "auto":
+        return form
+    if sys.stdout.isatty():
+        return "table"
+    return "csv" if kind == "rows" else "json"
+
+
+def _print(command: Command, result: Any, form: str) -> None:
+    if form == "table":
+        draw(command.sheet(result), sys.stdout)
+    elif result.KIND == "rows":
+        _write_rows(result, form, sys.stdout)
+    else:
+        _write_single(result, form, sys.stdout)
+    sys.stdout.flush()
+
+
+def _write_rows(result: Any, form: str, stream: IO[str]) -> None:
+    if form == "csv":
+        write_csv(result.table, stream)
+    elif form == "jsonl":
+        write_jsonl(result.table, stream)
+    else:
+        stream.write(_json(plain(result)))
+
+
+def _write_single(result: Any, form: str, stream: IO[str]) -> None:
+    if form == "json":
+        stream.write(_json(plain(result)))
+    elif form == "jsonl":
+        stream.writelines(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in result.records())
+    else:
+        records = result.records()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(records[0])
+        writer.writerows([cell_text(value) for value in record.values()] for record in records)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """The value in the terms of JSON; a Table becomes its rows, by column."""
+    if isinstance(value, Table):
+        return [dict(zip(value.columns, row, strict=True)) for row in value.rows]
+    if is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, Path) else value
+
+
+def _save_rows(table: Table, path: Path, form: str) -> None:
+    ending = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    forms = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "pq": "parquet"}
+    form = form if form in ("csv", "jsonl") else forms.get(ending, "")
+    if not form and path.exists() and not path.is_file():
+        form = "csv"
+    if not form:
+        raise UsageError(f"--output: {path} ends in none of .csv .tsv .jsonl .parquet", hint="or say --format csv or jsonl")
+    if form == "parquet":
+        from dlcli.core.parquet import write_parquet
+
+        write_parquet(table, path)
+        return
+    with _text_file(path) as stream:
+        if form == "jsonl":
+            write_jsonl(table, stream)
+        else:
+            write_csv(table, stream, "\t" if form == "tsv" else None)
+
+
+@contextmanager
+def _text_file(path: Path) -> Iterator[IO[str]]:
+    with atomic_path(path) as temporary, temporary.open("wb") as binary:
+        # mtime=0 and no name: the same rows give the same bytes.
+        packed = gzip.GzipFile("", "wb", fileobj=binary, mtime=0) if path.suffix == ".gz" else binary
+        with io.TextIOWrapper(packed, encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield stream
+            stream.flush()
+
+
+def draw(sheet: Sheet, stream: IO[str]) -> None:
+    """Draw a sheet with Rich on a terminal; plain columns elsewhere (`--format table` in a pipe)."""
+    if not stream.isatty():
+        stream.write(_columns(sheet))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable(title=sheet.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for k, name in enumerate(sheet.columns):
+        grid.add_column(name, overflow="fold", justify="left" if k < 2 else "right")
+    for k, row in enumerate(sheet.rows):
+        grid.add_row(*map(Text, row), style="bold" if k in sheet.strong else None)
+    console = Console(file=stream, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
+    console.print(grid)
+    for note in sheet.notes:
+        console.print(Text(note), style="dim")
+
+
+def _columns(sheet: Sheet) -> str:
+    rows = [sheet.columns, *sheet.rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(sheet.columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([sheet.title, "", *lines, *(["", *sheet.notes] if sheet.notes else [])]) + "\n"

@@ -1,0 +1,1 @@
+"""The torch and text parts that the engines share."""

@@ -1,0 +1,51 @@
+"""Parquet tables by pyarrow, which comes with the extra `parquet`."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from dlcli.support.atomic import atomic_path
+from dlcli.support.errors import InputError, MissingExtraError
+from dlcli.support.tables import Table
+
+
+def read_parquet(name: str, data: bytes) -> Table:
+    """The table in the bytes of a parquet file; raises InputError if they are none."""
+    arrow, parquet = _pyarrow("reading parquet")
+    try:
+        origin = parquet.read_table(io.BytesIO(data))
+    except (arrow.ArrowException, OSError) as error:
+        raise InputError(f"{name}: is no parquet file: {' '.join(str(error).split())}") from None
+    columns = [column.to_pylist() for column in origin.columns]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    table = Table(list(origin.column_names), rows, name=name, kind="parquet", origin=origin)
+    table.origin_columns, table.origin_rows = len(columns), range(len(rows))
+    return table
+
+
+def write_parquet(table: Table, path: Path) -> None:
+    """Write atomically; columns that came from parquet keep their types."""
+    arrow, parquet = _pyarrow("writing parquet")
+    old = table.origin_columns if table.kind == "parquet" and table.origin is not None else 0
+    columns = dict(zip(table.columns[old:], _transposed(table, old), strict=True))
+    added = arrow.table({name: arrow.array(cells) for name, cells in columns.items()})
+    if old:
+        kept = table.origin.take(list(table.origin_rows))
+        for name in added.column_names:
+            kept = kept.append_column(name, added.column(name))
+        added = kept
+    with atomic_path(path) as temporary:
+        parquet.write_table(added, temporary)
+
+
+def _transposed(table: Table, first: int) -> list[list[Any]]:
+    return [[row[k] for row in table.rows] for k in range(first, len(table.columns))]
+
+
+def _pyarrow(what: str) -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError(what, "parquet") from None
+    return pyarrow, pyarrow.parquet

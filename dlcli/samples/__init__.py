@@ -1,0 +1,1 @@
+"""Embedded data, written for dlcli."""

@@ -1,0 +1,1 @@
+"""What each command takes (XConfig) and gives (XResult): frozen dataclasses without torch."""

@@ -1,0 +1,34 @@
+"""A measured figure never travels alone: it brings its interval and the number of examples behind it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its 95% interval [low, high] from n examples."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference with its 95% interval from n examples; `established` if the interval excludes zero."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def established(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"

@@ -1,0 +1,76 @@
+"""Declare an option once: its default, help, bounds and parser travel with the dataclass field.
+
+The command line builds flags, environment variables, configuration keys and help from these; `check` holds the same
+bounds when a configuration is made from Python.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+from dlcli.support.errors import UsageError
+from dlcli.support.registry import Registry
+
+
+@dataclass(frozen=True)
+class Option:
+    """What the command line needs to know about one field of a configuration."""
+
+    help: str
+    short: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: Callable[[], tuple[str, ...]] | None = None
+    parse: Callable[[Any], Any] | None = None
+    show: Callable[[Any], str] | None = None
+    metavar: str = ""
+    argument: bool = False
+    reads: bool = False
+    writes: bool = False
+
+
+def option(default: Any, help: str, **details: Any) -> Any:
+    """A dataclass field with its Option; `details` are Option's other fields."""
+    return field(default=default, metadata={"option": Option(help=help, **details)})
+
+
+def one_of(*names: str) -> Callable[[], tuple[str, ...]]:
+    """Choices that are written out."""
+    return lambda: names
+
+
+def entries(kind: str, package: str) -> Callable[[], tuple[str, ...]]:
+    """Choices that are the entries of a registry."""
+    return Registry(kind, package).names
+
+
+def declared(config: Any) -> Iterator[tuple[Field[Any], Option]]:
+    """The fields of a configuration (class or instance) that are options."""
+    for item in fields(config):
+        if "option" in item.metadata:
+            yield item, item.metadata["option"]
+
+
+def flag(name: str) -> str:
+    """`fail_under` as typed: `--fail-under`."""
+    return "--" + name.replace("_", "-")
+
+
+def check(config: Any) -> None:
+    """Raise UsageError if a field of `config` is outside its declared bounds or choices."""
+    for item, details in declared(config):
+        for value in _values(getattr(config, item.name)):
+            _check_value(item.name, details, value)
+
+
+def _values(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else () if value is None else (value,)
+
+
+def _check_value(name: str, details: Option, value: Any) -> None:
+    if details.minimum is not None and not value >= details.minimum:
+        raise UsageError(f"{flag(name)}: {value} is below {details.minimum:g}")
+    if details.maximum is not None and not value <= details.maximum:
+        raise UsageError(f"{flag(name)}: {value} is above {details.maximum:g}")
+    if details.choices is not None and value not in details.choices():
+        raise UsageError(f"{flag(name)}: '{value}' is not one of {', '.join(details.choices())}")

@@ -1,0 +1,52 @@
+"""From what is typed to what is meant: parsers for option values, each raising ValueError with one sentence."""
+
+from typing import Any
+
+
+def floats(value: Any) -> tuple[float, ...]:
+    """`0.1`, `0.1,0.2` or a range `0:0.3:0.1` (start:stop:step, stop included) to numbers, in the order given."""
+    if isinstance(value, (int, float)):
+        return (float(value),)
+    if isinstance(value, (list, tuple)):
+        return tuple(float(item) for item in value)
+    return tuple(number for part in str(value).split(",") for number in _part(part.strip()))
+
+
+def _part(part: str) -> tuple[float, ...]:
+    pieces = part.split(":")
+    if len(pieces) == 1:
+        return (_number(part),)
+    if len(pieces) != 3:
+        raise ValueError(f"'{part}' is no range; a range is START:STOP:STEP")
+    start, stop, step = (_number(piece) for piece in pieces)
+    if step <= 0 or stop < start:
+        raise ValueError(f"'{part}' is empty; a range is START:STOP:STEP with STEP above 0")
+    # Rounded so that 0:0.3:0.1 ends in 0.3 and not in 0.30000000000000004, which would fall off the end.
+    return tuple(round(start + k * step, 12) for k in range(int((stop - start) / step + 1e-9) + 1))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a number") from None
+
+
+def show_floats(values: tuple[float, ...]) -> str:
+    """The numbers as `floats` reads them."""
+    return ",".join(f"{value:g}" for value in values)
+
+
+def condition(value: Any) -> tuple[str, float] | None:
+    """`robust=0.5` to ("robust", 0.5)."""
+    if value is None or isinstance(value, tuple):
+        return value
+    name, equals, bound = str(value).partition("=")
+    if not equals:
+        raise ValueError(f"'{value}' is no condition; write METRIC=VALUE, e.g. robust=0.5")
+    return name.strip(), _number(bound.strip())
+
+
+def show_condition(value: tuple[str, float]) -> str:
+    """The condition as `condition` reads it."""
+    return f"{value[0]}={value[1]:g}"

@@ -1,0 +1,60 @@
+"""The vocabulary that commands share: one declaration for each option that means the same everywhere."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.specs.option import one_of, option
+
+
+def data_option(default: str) -> Any:
+    """--data: where examples come from."""
+    return option(
+        default,
+        "Where the examples come from: digits (embedded), or a .npz with x and y, or with x_train, y_train, x_test and y_test.",
+        metavar="SPEC",
+        reads=True,
+    )
+
+
+def model_option(default: str | None) -> Any:
+    """--model: which network."""
+    return option(
+        default,
+        "A network: a name of ours, or package.module:callable or file.py:callable, which imports and runs that code. "
+        "Left out, the one made for the data.",
+        metavar="SPEC",
+    )
+
+
+def device_option() -> Any:
+    """--device: where tensors live."""
+    return option("auto", "auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one.", metavar="DEVICE")
+
+
+def seed_option() -> Any:
+    """--seed: the root of all randomness."""
+    return option(0, "The root of all randomness: the same seed gives the same result.", minimum=0)
+
+
+def output_option(help: str, metavar: str) -> Any:
+    """--output/-o: the one place where a command leaves files."""
+    return option(None, help, short="-o", metavar=metavar, writes=True)
+
+
+FORMATS = ("auto", "table", "json", "jsonl", "csv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a command is run and shown, the same for all commands."""
+
+    format: str = option(
+        "auto", "How the result is printed. auto: a table on a terminal, else CSV for rows and JSON.", choices=one_of(*FORMATS)
+    )
+    quiet: bool = option(False, "Say nothing but the result and errors.", short="-q")
+    verbose: bool = option(False, "Say more about what is going on.", short="-v")
+    dry_run: bool = option(False, "Check the options and the input, say what would be done, and stop.", short="-n")
+    debug: bool = option(False, "Show a traceback with an error.")
+    config: Path | None = option(None, "Read options from a TOML file: one table a command, e.g. [attack].", metavar="FILE")
+    print_config: bool = option(False, "Print the options in force as TOML, and stop.")

@@ -1,0 +1,1 @@
+"""Files, locks, records, tables, registries and errors: no torch, numpy or pandas."""

@@ -1,0 +1,29 @@
+"""One output, one run at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dlcli.support.errors import LockedError
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock of `path` (a folder, or a file that need not exist yet).
+
+    The lock is a hidden file in the folder or beside the file, gone afterwards; the system frees it if the process
+    dies. With `wait`, wait for whoever holds it; else raise LockedError at once.
+    """
+    target = path / ".dlcli.lock" if path.is_dir() else path.parent / f".{path.name}.lock"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LockedError(f"{path}: another run is writing here", hint="wait for it, or name another place with -o") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,68 @@
+"""The run record: what was run, with what, on what, and what came of it."""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from dlcli import __version__
+from dlcli.support.atomic import write_text
+
+_NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy", "pandas")
+
+
+def environment() -> dict[str, Any]:
+    """The versions and the machine that a result may depend on; only packages that were loaded are named."""
+    loaded = {"scikit-learn": "sklearn"}
+    return {
+        "dlcli": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpus": os.cpu_count(),
+        "packages": {name: _version(name) for name in _NAMED if loaded.get(name, name) in sys.modules},
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_record(
+    path: Path,
+    *,
+    command: str,
+    arguments: list[str],
+    config: dict[str, Any],
+    inputs: list[Path],
+    started: datetime,
+    result: dict[str, Any],
+    status: int,
+) -> None:
+    """Write `path` (run.json) atomically. `inputs` are named with their SHA-256, times are UTC."""
+    ended = datetime.now(UTC)
+    record = {
+        "command": command,
+        "arguments": arguments,
+        "config": config,
+        "inputs": {str(name): file_sha256(name) for name in inputs if name.is_file()},
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round((ended - started).total_seconds(), 3),
+        "environment": environment(),
+        "status": status,
+        "result": result,
+    }
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

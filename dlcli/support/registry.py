@@ -1,0 +1,44 @@
+"""A registry is a package: each public module in it is one entry, named as on the command line.
+
+`fgsm.py` in `dlcli/core/attacks` is the attack `fgsm`; `digits_net.py` is the model `digits-net`. Listing names reads
+a folder and imports nothing, so `--help` and completions stay light; the entry is imported when it is asked for.
+"""
+
+import difflib
+import pkgutil
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+
+from dlcli.support.errors import UsageError
+
+_NOT_ENTRIES = frozenset({"base"})
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The entries of one package: `kind` is the word for one of them, `package` its dotted name."""
+
+    kind: str
+    package: str
+
+    def names(self) -> tuple[str, ...]:
+        """All entry names, sorted."""
+        spec = find_spec(self.package)
+        folders = (spec.submodule_search_locations if spec else None) or []
+        modules = (module.name for module in pkgutil.iter_modules(folders))
+        return tuple(sorted(_to_name(m) for m in modules if not m.startswith("_") and m not in _NOT_ENTRIES))
+
+    def module(self, name: str) -> ModuleType:
+        """Import the module behind `name`; raises UsageError with the nearest names when there is none."""
+        names = self.names()
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
+            raise UsageError(f"no {self.kind} is called '{name}'", hint=hint)
+        return import_module(f"{self.package}.{name.replace('-', '_')}")
+
+
+def _to_name(module: str) -> str:
+    return module.replace("_", "-")
