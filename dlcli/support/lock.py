@@ -26,4 +26,6 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
+        # Unlinked while still held: whoever opened it meanwhile finds that the name is gone and starts over.
+        target.unlink(missing_ok=True)
         lock.release()

@@ -12,7 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -264,9 +264,13 @@ def cell_text(value: Any) -> str:
 
 def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> None:
     """Write a header and the rows, quoted only where needed, with the table's own delimiter and line ends."""
-    writer = csv.writer(stream, delimiter=delimiter or table.delimiter, lineterminator=table.newline)
-    writer.writerow(table.columns)
-    writer.writerows([cell_text(cell) for cell in row] for row in table.rows)
+    delimiter = delimiter or table.delimiter
+    minimal = csv.writer(stream, delimiter=delimiter, lineterminator=table.newline)
+    # The csv module does not see that a lone carriage return ends a line for most readers.
+    quoted = csv.writer(stream, delimiter=delimiter, lineterminator=table.newline, quoting=csv.QUOTE_ALL)
+    for row in chain([table.columns], table.rows):
+        cells = [cell_text(cell) for cell in row]
+        (quoted if any("\r" in cell for cell in cells) else minimal).writerow(cells)
 
 
 def write_jsonl(table: Table, stream: IO[str]) -> None:

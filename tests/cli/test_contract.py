@@ -1,0 +1,286 @@
+"""The contract at the shell, held against every subcommand with the real program."""
+
+import csv
+import io
+import json
+import os
+import pty
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from dlcli.cli.app import SUBCOMMANDS
+from dlcli.support.lock import locked
+from tests.cli.cases import CASES, Case
+from tests.conftest import DLCLI, ROOT, Run
+
+HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "spacy", "sklearn", "matplotlib", "rich", "pydantic")
+each_command = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def one_line(stderr: bytes, command: str) -> str:
+    text = stderr.decode()
+    assert text.count("\n") == 1, text
+    assert text.startswith(f"dlcli {command}: ")
+    return text
+
+
+def test_every_subcommand_has_a_case():
+    assert [case.name for case in CASES] == list(SUBCOMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], *[[name] for name in SUBCOMMANDS]], ids=["dlcli", *SUBCOMMANDS])
+def test_help_is_clean(arguments: list[str], environment: dict[str, str]):
+    code = (
+        "import sys\nfrom dlcli.cli.app import main\n"
+        f"sys.argv = ['dlcli', *{arguments!r}, '--help']\n"
+        "try:\n    main()\nfinally:\n"
+        f"    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert done.returncode == 0
+    assert done.stderr.decode().strip() == "[]"
+    assert b"Usage: dlcli" in done.stdout
+
+
+@each_command
+def test_help_tells_everything(case: Case, dlcli: Run):
+    text = dlcli(case.name, "--help").stdout.decode()
+    assert "Examples:" in text and "--config" in text and SUBCOMMANDS[case.name].split(",")[0] in " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80 or all(
+        line.startswith("    dlcli") for line in text.splitlines() if len(line) > 80
+    )
+
+
+@each_command
+def test_unknown_flag_is_usage(case: Case, dlcli: Run):
+    done = dlcli(case.name, "--no-such-flag")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "--no-such-flag" in one_line(done.stderr, case.name)
+
+
+@each_command
+def test_missing_file_is_input(case: Case, dlcli: Run):
+    done = dlcli(case.name, *case.missing)
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert case.missing[-1] in one_line(done.stderr, case.name)
+
+
+@each_command
+@pytest.mark.parametrize("when", ["--dry-run", ""])
+def test_missing_file_is_told_by_a_dry_run_too(case: Case, when: str, dlcli: Run):
+    assert dlcli(case.name, *case.missing, *filter(None, [when])).returncode == 3
+
+
+@each_command
+def test_json_holds_the_result(case: Case, dlcli: Run):
+    done = dlcli(case.name, *case.quick, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout, parse_constant=pytest.fail)
+    result = result_class(case)
+    assert set(found) == {item.name for item in fields(result)}
+
+
+def result_class(case: Case) -> type:
+    module = __import__(f"dlcli.specs.{case.name.replace('-', '_')}", fromlist=["x"])
+    return getattr(module, f"{case.name.title().replace('-', '')}Result")
+
+
+@each_command
+@pytest.mark.parametrize("form", ["jsonl", "csv", "table"])
+def test_other_forms(case: Case, form: str, dlcli: Run):
+    done = dlcli(case.name, *case.quick, "--format", form)
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode()
+    if form == "jsonl":
+        assert all(isinstance(json.loads(line), dict) for line in text.splitlines())
+    elif form == "csv":
+        assert len({len(row) for row in csv.reader(io.StringIO(text, newline=""))}) == 1
+    assert len(text.splitlines()) > 1
+
+
+@each_command
+def test_a_pipe_gets_no_escapes(case: Case, dlcli: Run):
+    done = dlcli(case.name, *case.quick)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout and b"\x1b" not in done.stdout + done.stderr
+
+
+@each_command
+def test_quiet_says_nothing(case: Case, dlcli: Run):
+    done = dlcli(case.name, *case.quick, "--quiet")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@each_command
+def test_twice_gives_the_same(case: Case, dlcli: Run):
+    first, second = (dlcli(case.name, *case.quick, "--format", "csv") for _ in range(2))
+    assert first.stdout == second.stdout != b""
+
+
+@each_command
+def test_dry_run_does_nothing(case: Case, dlcli: Run, tmp_path: Path):
+    done = dlcli(case.name, *case.quick, "--dry-run", "-o", case.output)
+    assert done.returncode == 0, done.stderr
+    assert case.output in done.stdout.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+@each_command
+def test_printed_config_is_read_back(case: Case, dlcli: Run, tmp_path: Path):
+    printed = dlcli(case.name, *case.quick, "--print-config").stdout
+    (tmp_path / "options.toml").write_bytes(printed)
+    assert dlcli(case.name, "--config", "options.toml", "--print-config").stdout == printed
+
+
+@each_command
+def test_unknown_key_in_config(case: Case, dlcli: Run, tmp_path: Path):
+    (tmp_path / "options.toml").write_text(f"[{case.name}]\noutptu = 'x'\n")
+    done = dlcli(case.name, "--config", "options.toml")
+    assert done.returncode == 2
+    assert "did you mean output?" in one_line(done.stderr, case.name)
+
+
+@each_command
+def test_order_of_sources(case: Case, dlcli: Run, environment: dict[str, str], tmp_path: Path):
+    (tmp_path / "options.toml").write_text(f"[{case.name}]\noutput = 'from-file'\n")
+    file = dlcli(case.name, "--config", "options.toml", "--print-config")
+    variable = dlcli(case.name, "--config", "options.toml", "--print-config", env={**environment, "DLCLI_OUTPUT": "from-env"})
+    given = {**environment, "DLCLI_OUTPUT": "from-env"}
+    typed = dlcli(case.name, "--config", "options.toml", "-o", "from-flag", "--print-config", env=given)
+    assert b'"from-file"' in file.stdout and b'"from-env"' in variable.stdout and b'"from-flag"' in typed.stdout
+
+
+@each_command
+def test_closed_pipe(case: Case, environment: dict[str, str], tmp_path: Path):
+    command = [*DLCLI, case.name, *case.quick]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 141
+    assert b"Traceback" not in said and b"Exception ignored" not in said
+
+
+@each_command
+def test_full_disk_on_stdout(case: Case, dlcli: Run):
+    with open("/dev/full", "wb") as full:
+        done = dlcli(case.name, *case.quick, "--quiet", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 5
+    assert "no space left" in one_line(done.stderr, case.name)
+
+
+@each_command
+def test_full_disk_on_output_leaves_nothing_partial(case: Case, dlcli: Run, tmp_path: Path):
+    assert dlcli(case.name, *case.quick, "--quiet").returncode == 0  # whatever a cache may hold is in it now
+    # A limit on file size stands in for a full disk: both fail in the middle of a write.
+    done = dlcli(case.name, *case.quick, "--quiet", "-o", case.output, preexec_fn=_small_files)
+    assert done.returncode == 5
+    one_line(done.stderr, case.name)
+    target = tmp_path / case.output
+    assert not target.exists() or list(target.iterdir()) == []
+    assert [path for path in tmp_path.iterdir() if path != target] == []
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
+
+
+@each_command
+def test_lock_held(case: Case, dlcli: Run, tmp_path: Path):
+    with locked(tmp_path / case.output):
+        done = dlcli(case.name, *case.quick, "-o", case.output)
+    assert done.returncode == 75
+    assert case.output in one_line(done.stderr, case.name)
+    assert dlcli(case.name, *case.quick, "-o", case.output).returncode == 0
+
+
+@each_command
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals(case: Case, number: int, status: int, environment: dict[str, str], tmp_path: Path):
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
+    with subprocess.Popen([*DLCLI, case.name, *case.endless], cwd=tmp_path, env=environment, **options) as process:
+        # Standard input that never ends, or a first line of progress: either way the work has begun.
+        if not select.select([process.stderr], [], [], 4 if case.endless == ("-",) else 60)[0]:
+            assert case.endless == ("-",)
+        process.send_signal(number)
+        said = process.communicate()[1].decode()
+    assert process.returncode == status
+    assert "Traceback" not in said and said.splitlines()[-1].startswith(f"dlcli {case.name}: ")
+
+
+@each_command
+def test_no_color_on_a_terminal(case: Case, environment: dict[str, str], tmp_path: Path):
+    plain = on_terminal([*DLCLI, case.name, *case.quick], {**environment, "NO_COLOR": "1"}, tmp_path)
+    assert not any(f"\x1b[{code}".encode() in plain for code in range(30, 38))
+    assert b"[38;" not in plain and b"[48;" not in plain
+
+
+def on_terminal(command: list[str], environment: dict[str, str], folder: Path, seconds: float = 120) -> bytes:
+    """What a command draws on a terminal of 80 columns."""
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        command, stdin=child, stdout=child, stderr=child, cwd=folder, env={**environment, "COLUMNS": "80", "TERM": "xterm"}
+    )
+    os.close(child)
+    seen, end = b"", time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            more = os.read(parent, 65536)
+        except OSError:  # the other end is closed
+            break
+        seen += more
+    os.close(parent)
+    assert process.wait(timeout=30) == 0, seen
+    return seen
+
+
+def test_no_arguments_shows_help_and_fails(dlcli: Run):
+    done = dlcli()
+    assert done.returncode == 2
+    assert b"Commands:" in done.stdout
+
+
+def test_unknown_command(dlcli: Run):
+    done = dlcli("dedup")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "dedup" in done.stderr.decode() and done.stderr.count(b"\n") == 1
+
+
+def test_version(dlcli: Run):
+    from dlcli import __version__
+
+    assert dlcli("--version").stdout.decode() == f"dlcli {__version__}\n"
+
+
+def test_a_bug_is_70_and_one_line(environment: dict[str, str], tmp_path: Path):
+    code = (
+        "import sys, dlcli.engines.dedupe as engine\nfrom dlcli.cli.app import main\n"
+        "def run(config, *, report): raise KeyError('\\x1b[31mcell')\nengine.run = run\n"
+        "sys.argv = ['dlcli', 'dedupe', 'questions']\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (70, b"")
+    assert done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
+
+
+def test_debug_shows_where(dlcli: Run):
+    assert b"Traceback" in dlcli("dedupe", "no-such.csv", "--debug").stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_files_are_current(shell: str, dlcli: Run, environment: dict[str, str]):
+    fresh = dlcli(env={**environment, "_DLCLI_COMPLETE": f"source_{shell}"})
+    assert (ROOT / "completions" / f"dlcli.{shell}").read_bytes() == fresh.stdout != b""
+
+
+@each_command
+def test_completion_knows_the_options(case: Case, dlcli: Run, environment: dict[str, str]):
+    asked = {"_DLCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"dlcli {case.name} --", "COMP_CWORD": "2"}
+    assert b"--config" in dlcli(env={**environment, **asked}).stdout.split()

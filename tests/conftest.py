@@ -1,0 +1,53 @@
+"""What all tests share: running the real program, and where the real data lies."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT.parent / "shared" / "data"
+DLCLI = [sys.executable, "-m", "dlcli"]
+
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session and all its workers, so that each network is trained once."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+
+
+@pytest.fixture(scope="session")
+def environment(cache_home: Path) -> dict[str, str]:
+    """The environment of a cron job, more or less: no terminal, no settings of the person who runs the tests."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("DLCLI_", "_DLCLI"))}
+    return {**kept, "XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+
+
+@pytest.fixture
+def dlcli(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run `dlcli ARGUMENTS` in a process of its own, in an empty folder; stdin is empty unless given."""
+
+    def run(*arguments: str | Path, stdin: bytes = b"", **options: object) -> subprocess.CompletedProcess[bytes]:
+        command = [*DLCLI, *map(str, arguments)]
+        settings = {"cwd": tmp_path, "env": environment, "timeout": 300, "capture_output": True, **options}
+        return subprocess.run(command, input=stdin, check=False, **settings)
+
+    return run
+
+
+@pytest.fixture
+def shared_data() -> Callable[[str], Path]:
+    """The path of a file of real data; skips the test where the data is not there."""
+
+    def find(name: str) -> Path:
+        if not (DATA / name).exists():
+            pytest.skip(f"real data {name} is not on this machine; a twin of this test runs on embedded data")
+        return DATA / name
+
+    return find

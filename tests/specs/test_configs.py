@@ -1,0 +1,45 @@
+"""A configuration made from Python is held to the same bounds as one that is typed."""
+
+import pytest
+
+from dlcli.cli.app import SUBCOMMANDS
+from dlcli.specs.attack import AttackConfig
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.estimates import Difference
+from dlcli.specs.option import declared
+from dlcli.support.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "said"),
+    [
+        (AttackConfig, {"eps": (0.1, 1.5)}, "--eps: 1.5 is above 1"),
+        (AttackConfig, {"eps": (float("nan"),)}, "--eps: nan is below 0"),
+        (AttackConfig, {"eps": ()}, "--eps: at least one value"),
+        (AttackConfig, {"method": "fgsn"}, "--method: 'fgsn' is not one of"),
+        (AttackConfig, {"ensemble": "median"}, "--ensemble: 'median' is not one of max, mean, vote"),
+        (AttackConfig, {"members": 1}, "--members: 1 is below 2"),
+        (AttackConfig, {"fail_under": ("speed", 1.0)}, "--fail-under: 'speed' is not one of"),
+        (DedupeConfig, {"threshold": 1.1}, "--threshold: 1.1 is above 1"),
+        (DedupeConfig, {"keep": True, "pairs": True}, "--keep and --pairs"),
+        (DedupeConfig, {"delimiter": "::"}, "--delimiter: '::' is not one character"),
+    ],
+)
+def test_refused(config: type, values: dict[str, object], said: str):
+    with pytest.raises(UsageError) as caught:
+        config(**values)
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize("config", [AttackConfig, DedupeConfig])
+def test_every_field_is_an_option_with_help(config: type):
+    described = list(declared(config))
+    assert len(described) == len(config.__dataclass_fields__)
+    assert all(details.help.endswith(".") for _, details in described)
+    config()
+    assert SUBCOMMANDS
+
+
+def test_established_means_that_the_interval_excludes_zero():
+    assert Difference(0.2, 0.1, 0.3, 9).established and Difference(-0.2, -0.3, -0.1, 9).established
+    assert not Difference(0.1, 0.0, 0.2, 9).established and not Difference(0.1, -0.1, 0.3, 9).established

@@ -1,0 +1,56 @@
+"""Whole or not there."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from dlcli.support.atomic import atomic_path, write_text
+
+
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_success_makes_folders_and_replaces(tmp_path: Path):
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "one")
+    write_text(path, "two")
+    assert path.read_text() == "two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_mode_follows_umask_or_the_old_file(tmp_path: Path):
+    old = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a", "x")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+    (tmp_path / "a").chmod(0o604)
+    write_text(tmp_path / "a", "y")
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o604
+
+
+def test_a_link_stays_a_link(tmp_path: Path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "new"
+
+
+def test_a_device_is_written_directly():
+    write_text(Path("/dev/null"), "x")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_the_ending_stays_for_writers_that_look_at_it(tmp_path: Path):
+    with atomic_path(tmp_path / "a.npz") as temporary:
+        assert temporary.suffix == ".npz" and temporary.parent == tmp_path

@@ -1,0 +1,47 @@
+"""One run at a time, from other processes' point of view too."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dlcli.support.errors import LockedError
+from dlcli.support.lock import locked
+
+OTHER = (
+    "import sys; from pathlib import Path; from dlcli.support.lock import locked\nwith locked(Path(sys.argv[1])): print('held')"
+)
+
+
+def other_process(path: Path) -> bool:
+    done = subprocess.run([sys.executable, "-c", OTHER, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or "LockedError" in done.stderr
+    return done.stdout == "held\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_second_run_is_refused_and_nothing_stays(tmp_path: Path, kind: str):
+    target = tmp_path / "out"
+    if kind == "folder":
+        target.mkdir()
+    with locked(target):
+        assert not other_process(target)
+    assert other_process(target)
+    assert list(tmp_path.rglob("*lock*")) == []
+
+
+def test_message_names_the_place(tmp_path: Path):
+    with locked(tmp_path), pytest.raises(LockedError, match=str(tmp_path)), locked(tmp_path):
+        pass
+
+
+def test_a_killed_holder_frees_the_lock(tmp_path: Path):
+    code = OTHER.replace("print('held')", "(print('held', flush=True), input())")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        assert not other_process(tmp_path / "out")
+        holder.kill()
+    assert other_process(tmp_path / "out")

@@ -1,0 +1,27 @@
+"""The run record holds what is needed to run it again."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dlcli.support.record import write_record
+
+
+def test_record(tmp_path: Path):
+    (tmp_path / "in.npz").write_bytes(b"data")
+    write_record(
+        tmp_path / "out" / "run.json",
+        command="attack",
+        arguments=["--seed", "1"],
+        config={"seed": 1},
+        inputs=[tmp_path / "in.npz", Path("digits")],
+        started=datetime.now(UTC),
+        result={"x": 1},
+        status=0,
+    )
+    found = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert found["inputs"] == {str(tmp_path / "in.npz"): hashlib.sha256(b"data").hexdigest()}
+    assert (found["command"], found["config"], found["result"], found["status"]) == ("attack", {"seed": 1}, {"x": 1}, 0)
+    assert 0 <= found["seconds"] < 60 and found["started"].endswith("+00:00")
+    assert found["environment"]["dlcli"]
