@@ -9,9 +9,12 @@ import pytest
 from dlcli.support.errors import LockedError
 from dlcli.support.lock import locked
 
-OTHER = (
-    "import sys; from pathlib import Path; from dlcli.support.lock import locked\nwith locked(Path(sys.argv[1])): print('held')"
-)
+OTHER = """
+import sys
+from pathlib import Path
+from dlcli.support.lock import locked
+with locked(Path(sys.argv[1])): print('held')
+"""
 
 
 def other_process(path: Path) -> bool:

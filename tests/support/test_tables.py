@@ -48,26 +48,22 @@ def test_csv_cells_come_back(
 def test_jsonl_rows_keep_their_text(tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, object]]):
     lines = [json.dumps(found) for found in objects]
     table = read_table(write(tmp_path_factory.mktemp("jsonl") / "in.jsonl", "\n".join(lines)))
-    taken = table.extend(["\0added"], [[k] for k in range(len(lines))]).take(range(len(lines) - 1, -1, -1))
+    backwards = range(len(lines) - 1, -1, -1)
     stream = io.StringIO()
-    write_jsonl(taken, stream)
-    for line, source in zip(stream.getvalue().splitlines(), reversed(lines), strict=True):
-        assert line.startswith(source[:-1])
-        assert json.loads(line) == {
-            **json.loads(source),
-            "\0added": lines.index(source) if lines.count(source) == 1 else json.loads(line)["\0added"],
-        }
+    write_jsonl(table.extend(["\0added"], [[k] for k in range(len(lines))]).take(backwards), stream)
+    for line, k in zip(stream.getvalue().splitlines(), backwards, strict=True):
+        assert line.startswith(lines[k][:-1])
+        assert json.loads(line) == {**objects[k], "\0added": k}
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiter_is_found(tmp_path: Path, delimiter: str):
-    path = write(
-        tmp_path / "in.csv",
-        f"id{delimiter}text\n1{delimiter}why, then; how?\n"
-        if delimiter not in ",;"
-        else f"id{delimiter}text\n1{delimiter}why\n",
-    )
+    path = write(tmp_path / "in.csv", f"id{delimiter}text\n1{delimiter}why\n2{delimiter}how\n")
     assert read_table(path).columns == ["id", "text"]
+
+
+def test_the_delimiter_of_the_header_wins_over_one_in_the_text(tmp_path: Path):
+    assert read_table(write(tmp_path / "in.csv", "id\ttext\n1\tone, two\n2\tx, y\n")).rows == [["1", "one, two"], ["2", "x, y"]]
 
 
 def test_one_column_of_prose_is_not_cut_at_its_commas(tmp_path: Path):
@@ -114,9 +110,7 @@ def test_nul_names_row_and_column(tmp_path: Path):
     assert "row 2" in refusal(tmp_path / "in.jsonl", '{"t": "x"}\n{"t": "a\0b"}\n').message
 
 
-@pytest.mark.parametrize(
-    ("line", "said"), [("2,b,c,d", "4 cells"), ("2,b", "2 cells where the header has 3 columns: no cell for column 'note'")]
-)
+@pytest.mark.parametrize(("line", "said"), [("2,b,c,d", "4 cells"), ("2,b", "no cell for column 'note'")])
 def test_ragged_rows(tmp_path: Path, line: str, said: str):
     error = refusal(tmp_path / "in.csv", f"id,text,note\n1,a,b\n{line}\n")
     assert "row 2 (line 3)" in error.message and said in error.message
