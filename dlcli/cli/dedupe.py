@@ -20,7 +20,7 @@ def _sheet(result: DedupeResult) -> Sheet:
         (str(g.size), str(g.canonical_row), _short(g.canonical_text), _short(g.example_text), f"{g.example_score:.2f}")
         for g in result.largest
     )
-    notes = (*result.notes, "Every row: -o FILE, or a pipe. Canonical rows only: --keep. Pairs: --pairs.")
+    notes = ("Every row: -o FILE, or a pipe. Canonical rows only: --keep. Pairs: --pairs.",)
     return Sheet(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
 
 

@@ -1,6 +1,8 @@
 """What happens around an engine: lock, run, record, result, exit status; the same for every command."""
 
+import logging
 import sys
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import import_module
@@ -23,6 +25,8 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
     if run.dry_run:
         sys.stdout.writelines(line + "\n" for line in engine.plan(config))
         return ExitCode.DONE
+    if not run.verbose:
+        _hush_libraries()
     started = datetime.now(UTC)
     with _lock(config.output), Talk(quiet=run.quiet, verbose=run.verbose) as talk:
         result = engine.run(config, report=talk)
@@ -34,6 +38,12 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
     if result.failed:
         sys.stderr.write(f"dlcli {command.name}: {result.failed}\n")
     return status
+
+
+def _hush_libraries() -> None:
+    """What libraries log and warn of is for developers; -v shows it."""
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 def _lock(target: Path | None) -> AbstractContextManager[None]:

@@ -74,4 +74,4 @@ def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
 
 def _system_hint(number: int) -> str:
     full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "the disk is full; nothing partial was left under the final name" if number in full else ""
+    return "make room, or name another place" if number in full else ""

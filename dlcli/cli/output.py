@@ -129,7 +129,8 @@ def draw(sheet: Sheet, stream: IO[str]) -> None:
 
     grid = RichTable(title=sheet.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
     for k, name in enumerate(sheet.columns):
-        grid.add_column(name, overflow="fold", justify="left" if k < 2 else "right")
+        figures = all(row[k][:1] in "0123456789+-" for row in sheet.rows)  # an empty cell counts as one
+        grid.add_column(name, overflow="fold", justify="right" if figures else "left")
     for k, row in enumerate(sheet.rows):
         grid.add_row(*map(Text, row), style="bold" if k in sheet.strong else None)
     console = Console(file=stream, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))

@@ -27,7 +27,7 @@ class DedupeConfig:
         reads=True,
     )
     column: str | None = option(None, "The text column; left out, it is found and named.", metavar="NAME")
-    threshold: float = option(0.8, "The smallest score (cosine) of a near duplicate.", minimum=0.3, maximum=1)
+    threshold: float = option(0.85, "The smallest score (cosine) of a near duplicate.", minimum=0.3, maximum=1)
     vectors: str = option(
         "tfidf",
         "What is compared: tfidf (words and character n-grams), or spacy:PACKAGE (TF-IDF-weighted mean of the word vectors "

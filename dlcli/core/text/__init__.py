@@ -1,0 +1,1 @@
+"""Texts: folding, vectors, neighbours, groups."""

@@ -1,0 +1,38 @@
+"""From pairs to groups: stars, in which every member is like the canonical row itself, so that likeness does not chain."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.neighbours import Pairs
+
+
+@dataclass(frozen=True)
+class Stars:
+    """For each of n texts its canonical text `centre[k] <= k` and the `score[k]` between them.
+
+    A canonical text has itself and 1.
+    """
+
+    centre: NDArray[np.int32]
+    score: NDArray[np.float32]
+
+
+def stars(n: int, pairs: Pairs) -> Stars:
+    """Group n texts, in their order: each joins the canonical one before it with the highest score, or becomes canonical.
+
+    `pairs` holds all pairs at or above the threshold; at equal scores the earliest canonical text wins (Aslam et al. 2004
+    for stars; the order here is that of the rows, so that the first of equals is kept).
+    """
+    centre, score = np.arange(n, dtype=np.int32), np.ones(n, np.float32)
+    canonical = np.ones(n, bool)
+    order = np.lexsort((pairs.first, -pairs.score, pairs.second))
+    first, scores = pairs.first[order], pairs.score[order]
+    later, starts = np.unique(pairs.second[order], return_index=True)
+    ends = np.append(starts, len(order))[1:]
+    for text, start, end in zip(later, starts, ends, strict=True):
+        best = start + int(np.argmax(canonical[first[start:end]]))
+        if canonical[first[best]]:
+            centre[text], score[text], canonical[text] = first[best], scores[best], False
+    return Stars(centre, score)

@@ -1,0 +1,94 @@
+"""Fold texts to keys and cut them into words, each distinct piece of text once.
+
+A key is the text without what makes no difference between two questions: case, Unicode form, spacing and sentence
+punctuation. What does make a difference stays: `C++` and `C#` are not `C`, `3.5` is not `35`, `$5` and `50%` are not
+`5` and `50`, `.net` is not `net`, `5²` is not `52`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+# NFKC would make 5² into 52; the caret keeps the power apart. U+200B separates words; minus and apostrophes have one form.
+_BEFORE = str.maketrans(
+    {digit: f"^{value}" for value, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    | {"\u200b": " ", "−": "-", "’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'"}
+)
+_MEANINGFUL = frozenset("#%&@*/\\_")  # Unicode calls these punctuation, yet they tell texts apart
+_BY_CONTEXT = frozenset(".,:'-")
+_KEPT_OR_LOOSE = re.compile(
+    r"(?P<kept>(?<=\d)[.,:](?=\d)"  # 3.5  1,000  10:30
+    r"|(?<=\w)'(?=\w)"  # don't
+    r"|(?<![\w.])\.(?=\w)"  # .net  .5
+    r"|(?<![\w-])-(?=\.?\d))"  # -5
+    r"|[.,:'-]"
+)
+_BETWEEN_WORDS = re.compile(r"[/\\*|_=<>~]+")
+# Scripts without spaces between words: each character stands for a word.
+_IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+
+
+class _Letters(dict[int, str | None]):
+    """A table for str.translate, filled as characters come up: punctuation to a space, invisible marks to nothing."""
+
+    def __missing__(self, code: int) -> str | None:
+        self[code] = _letter(chr(code))
+        return self[code]
+
+
+def _letter(char: str) -> str | None:
+    if char in _MEANINGFUL or char in _BY_CONTEXT:
+        return char
+    category = unicodedata.category(char)
+    if category == "Cf" or 0xFE00 <= ord(char) <= 0xFE0F:  # joiners, direction marks, variation selectors
+        return None
+    return " " if category[0] in "PCZ" else char
+
+
+_LETTERS = _Letters()
+
+
+def fold(text: str) -> str:
+    """The key of `text`; two texts are exact duplicates if their keys are equal. Empty if nothing but punctuation is there.
+
+    Folding is idempotent: `fold(fold(text)) == fold(text)`.
+    """
+    folded = unicodedata.normalize("NFKC", text.translate(_BEFORE)).casefold()
+    folded = unicodedata.normalize("NFKC", folded).translate(_BEFORE).translate(_LETTERS)
+    return " ".join(_KEPT_OR_LOOSE.sub(_keep, folded).split())
+
+
+def _keep(match: re.Match[str]) -> str:
+    return match.group() if match.lastgroup else " "
+
+
+class _Folded(dict[str, str]):
+    def __missing__(self, word: str) -> str:
+        self[word] = fold(word)
+        return self[word]
+
+
+def fold_all(texts: Iterable[str]) -> list[str]:
+    """The keys of many texts: as `fold`, but each distinct run between blanks is folded once."""
+    folded = _Folded()
+    return [" ".join(filter(None, map(folded.__getitem__, text.split()))) for text in texts]
+
+
+def words(piece: str) -> list[str]:
+    """The words in one piece of a key (what stands between two spaces); a piece without any is its own word."""
+    spaced = _IDEOGRAPH.sub(r" \g<0> ", _BETWEEN_WORDS.sub(" ", piece))
+    return spaced.split() or [piece]
+
+
+def ngrams(piece: str, shortest: int, longest: int) -> list[str]:
+    """Character n-grams of one piece with a space on both sides; a piece shorter than n gives itself, once.
+
+    The definition of scikit-learn's analyzer `char_wb`.
+    """
+    padded = f" {piece} "
+    found = []
+    for size in range(shortest, longest + 1):
+        found += [padded[start : start + size] for start in range(max(1, len(padded) - size + 1))]
+        if len(padded) <= size:
+            break
+    return found

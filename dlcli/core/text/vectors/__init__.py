@@ -1,0 +1,29 @@
+"""Vectors of texts, one module an entry: `tfidf`, `spacy:PACKAGE`.
+
+An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
+argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.
+"""
+
+from typing import TYPE_CHECKING
+
+from dlcli.support.registry import Registry
+
+if TYPE_CHECKING:
+    from dlcli.core.text.vectors.base import Matrix
+
+VECTORS = Registry("kind of vectors", __name__)
+
+
+def make_vectors(spec: str, keys: list[str]) -> "Matrix":
+    """The vectors of `keys` by `spec`, NAME or NAME:ARGUMENT.
+
+    Raises UsageError if there is no such entry, and what the entry raises for its argument.
+    """
+    name, _, argument = spec.partition(":")
+    return VECTORS.module(name).vectors(keys, argument)
+
+
+def check_vectors(spec: str) -> None:
+    """Raise what `make_vectors` would for a spec that cannot be used, without making any."""
+    name, _, argument = spec.partition(":")
+    VECTORS.module(name).check(argument)

@@ -1,0 +1,52 @@
+"""Counting and weighting that the kinds of vectors share."""
+
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+Matrix = sp.csr_array | NDArray[np.float32]
+"""Rows are texts: sparse (n, features) or dense (n, dimensions), float32."""
+
+
+class _Numbers(dict[str, int]):
+    """Numbers things in the order in which they come up."""
+
+    def __missing__(self, thing: str) -> int:
+        self[thing] = number = len(self)
+        return number
+
+
+def incidence(lists: Iterable[list[str]]) -> tuple[sp.csr_array, list[str]]:
+    """Which things are in which list: a (lists, distinct things) matrix of counts, and the things in column order."""
+    numbers = _Numbers()
+    columns, ends = array("i"), array("q", [0])
+    for things in lists:
+        columns.extend(map(numbers.__getitem__, things))
+        ends.append(len(columns))
+    parts = np.ones(len(columns), np.float32), np.array(columns, np.int32), np.array(ends, np.int64)
+    counts = sp.csr_array(parts, shape=(len(ends) - 1, len(numbers)))
+    counts.sum_duplicates()
+    return counts, list(numbers)
+
+
+def pieces_of(keys: list[str]) -> tuple[sp.csr_array, list[str]]:
+    """`incidence` of the pieces of each key: what stands between its spaces."""
+    return incidence(map(str.split, keys))
+
+
+def tf_idf(counts: sp.csr_array) -> sp.csr_array:
+    """Weigh what occurs in each row by its rarity, and scale each row to length 1, or 0 if it is empty.
+
+    Weights are `ln((1 + n) / (1 + df)) + 1` for a feature in df of n rows (Spärck Jones 1972; smoothed as in scikit-learn);
+    how often it occurs within a row does not count, which on short texts tells duplicates better than counts do.
+    """
+    rows, features = counts.shape
+    frequency = np.bincount(counts.indices, minlength=features)
+    weights = (np.log((1 + rows) / (1 + frequency)) + 1)[counts.indices]
+    per_row = np.diff(counts.indptr)
+    squares = np.bincount(np.repeat(np.arange(rows), per_row), weights=weights**2, minlength=rows)
+    weights /= np.repeat(np.sqrt(squares), per_row)
+    return sp.csr_array((weights.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)

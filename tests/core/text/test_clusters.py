@@ -1,0 +1,53 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.core.text.clusters import stars
+from dlcli.core.text.neighbours import Pairs
+
+
+def pairs_of(scores):
+    places = sorted(scores)
+    return Pairs(
+        np.array([i for i, _ in places], np.int32),
+        np.array([j for _, j in places], np.int32),
+        np.array([scores[place] for place in places], np.float32),
+    )
+
+
+@st.composite
+def graphs(draw):
+    n = draw(st.integers(1, 12))
+    places = [(i, j) for i in range(n) for j in range(i + 1, n)]
+    chosen = draw(st.lists(st.sampled_from(places), unique=True)) if places else []
+    return n, {place: draw(st.sampled_from([0.5, 0.625, 0.75, 1.0])) for place in chosen}
+
+
+@given(graphs())
+def test_stars_follow_their_definition(graph):
+    n, scores = graph
+    found = stars(n, pairs_of(scores))
+    canonical = []
+    for text in range(n):
+        options = [(scores[c, text], -c) for c in canonical if (c, text) in scores]
+        if options:
+            score, centre = max(options)
+            assert (found.centre[text], found.score[text]) == (-centre, score)
+        else:
+            assert (found.centre[text], found.score[text]) == (text, 1)
+            canonical.append(text)
+
+
+@given(graphs())
+def test_members_are_paired_with_their_centre_and_centres_with_no_earlier_one(graph):
+    n, scores = graph
+    centre = stars(n, pairs_of(scores)).centre
+    centres = {text for text in range(n) if centre[text] == text}
+    assert all(int(c) in centres for c in centre)
+    assert all((int(centre[text]), text) in scores for text in range(n) if text not in centres)
+    assert not any(i in centres and j in centres for i, j in scores)
+
+
+def test_likeness_does_not_chain():
+    found = stars(3, pairs_of({(0, 1): 0.9, (1, 2): 0.9}))
+    assert found.centre.tolist() == [0, 0, 2]

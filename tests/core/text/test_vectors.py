@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcli.core.text.tokens import fold_all, words
+from dlcli.core.text.vectors import VECTORS, check_vectors, make_vectors, tfidf
+from dlcli.support.errors import InputError, UsageError
+
+QUESTIONS = [
+    "How do I learn C++ in 2024?",
+    "How do I learn C# in 2023?",
+    "Is it on/off, or on?",
+    "is is is it it",
+    "a",
+    "東京 から",
+    "What's $5 in €, at 3.5% of 100?",
+]
+KEYS = fold_all(QUESTIONS)
+some_keys = st.lists(st.text(alphabet="ab c", min_size=1, max_size=12), min_size=1, max_size=8).map(
+    lambda texts: sorted({key for key in fold_all(texts) if key}) or ["a"]
+)
+
+
+def parts(keys):
+    """The words' part and the trigrams' part, each undone of its weight; the words come first."""
+    matrix = tfidf.vectors(keys).toarray()
+    width = len({word for key in keys for piece in key.split() for word in words(piece)})
+    return matrix[:, :width] / tfidf.WORD_SHARE**0.5, matrix[:, width:] / (1 - tfidf.WORD_SHARE) ** 0.5
+
+
+@pytest.mark.peers
+def test_both_parts_have_the_cosines_of_scikit_learn():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    by_word, by_ngram = parts(KEYS)
+    theirs = TfidfVectorizer(analyzer=lambda key: [w for p in key.split() for w in words(p)], binary=True).fit_transform(KEYS)
+    np.testing.assert_allclose(by_word @ by_word.T, (theirs @ theirs.T).toarray(), atol=1e-6)
+    theirs = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), binary=True, lowercase=False).fit_transform(KEYS)
+    np.testing.assert_allclose(by_ngram @ by_ngram.T, (theirs @ theirs.T).toarray(), atol=1e-6)
+
+
+@given(some_keys)
+def test_rows_have_length_one_and_products_are_the_weighted_mean_of_two_cosines(keys):
+    matrix = tfidf.vectors(keys)
+    by_word, by_ngram = parts(keys)
+    mean = 0.2 * by_word @ by_word.T + 0.8 * by_ngram @ by_ngram.T
+    np.testing.assert_allclose((matrix @ matrix.T).toarray(), mean, atol=1e-5)
+    for part in (matrix.toarray(), by_word, by_ngram):
+        np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, atol=1e-5)
+
+
+@settings(max_examples=25)
+@given(some_keys, st.randoms())
+def test_the_order_of_the_texts_makes_no_difference(keys, random):
+    order = list(range(len(keys)))
+    random.shuffle(order)
+    one = tfidf.vectors(keys)
+    other = tfidf.vectors([keys[k] for k in order])
+    np.testing.assert_allclose((one @ one.T).toarray()[np.ix_(order, order)], (other @ other.T).toarray(), atol=1e-6)
+
+
+def test_the_kinds_of_vectors():
+    assert VECTORS.names() == ("spacy", "tfidf")
+    with pytest.raises(UsageError, match="'word3vec'"):
+        check_vectors("word3vec")
+    with pytest.raises(UsageError, match="tfidf takes no ':3'"):
+        check_vectors("tfidf:3")
+    with pytest.raises(UsageError, match="needs the name"):
+        check_vectors("spacy")
+
+
+TABLE = {"cat": (1, 0, 0), "dog": (0, 2, 0), "Paris": (0, 0, 3), "NASA": (1, 1, 0), "what": (0, 1, 1)}
+
+
+@pytest.fixture(scope="module")
+def spacy_folder(tmp_path_factory):
+    import spacy
+
+    model = spacy.blank("en")
+    for word, vector in TABLE.items():
+        model.vocab.set_vector(word, np.array(vector, np.float32))
+    folder = tmp_path_factory.mktemp("spacy") / "model"
+    model.to_disk(folder)
+    return folder
+
+
+def test_spacy_vectors_are_means_weighted_by_rarity(spacy_folder):
+    keys = ["cat dog", "cat cat paris", "nasa", "what's", "unheard of"]
+    found = make_vectors(f"spacy:{spacy_folder}", keys)
+    common, rare = np.log(6 / 3) + 1, np.log(6 / 2) + 1  # five texts; cat is in two of them, all other words in one
+    expected = np.array(
+        [
+            common * np.array(TABLE["cat"]) + rare * np.array(TABLE["dog"]),
+            common * np.array(TABLE["cat"]) + rare * np.array(TABLE["Paris"]),
+            TABLE["NASA"],
+            TABLE["what"],
+            (0, 0, 0),
+        ],
+        dtype=float,
+    )
+    expected[:4] /= np.linalg.norm(expected[:4], axis=1, keepdims=True)
+    assert found.dtype == np.float32
+    assert not sp.issparse(found)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_an_installed_package_is_read_and_its_code_is_not_run(spacy_folder, tmp_path, monkeypatch):
+    package = tmp_path / "some_vectors"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('imported')")
+    (package / "some_vectors-1.0").symlink_to(spacy_folder)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = make_vectors("spacy:some_vectors", ["paris", "nasa"])
+    np.testing.assert_allclose(found, [(0, 0, 1), (0.5**0.5, 0.5**0.5, 0)], atol=1e-6)
+
+
+def test_spacy_without_vectors_or_package_says_what_to_type(tmp_path):
+    import spacy
+
+    spacy.blank("en").to_disk(tmp_path / "blank")
+    with pytest.raises(InputError, match="has no word vectors") as error:
+        make_vectors(f"spacy:{tmp_path / 'blank'}", ["a"])
+    assert error.value.hint == "python -m spacy download en_core_web_md"
+    for name in ("no_such_package", "no-such/folder"):
+        with pytest.raises(InputError, match=f"'{name}' is installed") as error:
+            check_vectors(f"spacy:{name}")
+        assert error.value.hint == "python -m spacy download en_core_web_md"
+
+
+def test_a_broken_spacy_folder_is_refused(tmp_path):
+    (tmp_path / "vocab").mkdir()
+    (tmp_path / "vocab" / "vectors").write_bytes(b"no numpy file")
+    with pytest.raises(InputError, match="is broken"):
+        make_vectors(f"spacy:{tmp_path}", ["a"])

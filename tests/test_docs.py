@@ -1,0 +1,127 @@
+"""The README and the examples do what they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^\$ (.*)$", README, flags=re.MULTILINE)
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+
+
+@pytest.fixture
+def shell(environment: dict[str, str], tmp_path: Path):
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "dlcli").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dlcli "$@"\n')
+    (bin_folder / "dlcli").chmod(0o755)
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def run(line: str, **options: object) -> subprocess.CompletedProcess[str]:
+        path = {**environment, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.run(["sh", "-c", line], cwd=folder, env=path, capture_output=True, text=True, check=False, **options)
+
+    return run
+
+
+def test_there_are_transcripts():
+    assert len(COMMANDS) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", COMMANDS)
+def test_readme_command(line: str, shell):
+    done = shell(line)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_readme_commands_on_own_data(shell, tmp_path: Path):
+    """The indented commands of the README, on files such as a reader would have, made small."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    work = tmp_path / "work"
+    np.savez(work / "mine.npz", x=(digits.images[:300] / 16).astype("float32"), y=digits.target[:300])
+    images = np.kron(digits.images[:200] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
+    arrays = {"x_train": images[:150], "y_train": digits.target[:150], "x_test": images[150:], "y_test": digits.target[150:200]}
+    np.savez(work / "mnist.npz", **arrays)
+    (work / "nets.py").write_text(
+        "from torch import nn\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    lines = re.findall(r"^    (dlcli attack .*)$", README, flags=re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        done = shell(line + " --epochs 1 --device cpu")
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in (work / "report").iterdir()} == {"run.json", "report.html", "examples.png", "adversarial.npz"}
+
+
+def test_cron_line_of_the_readme(shell, tmp_path: Path):
+    line = re.search(r"^    15 3 \* \* \*  (dlcli .*)$", README, flags=re.MULTILINE)[1]
+    (tmp_path / "today.csv").write_text("question\nWhat is SELU?\nwhat is selu\n")
+    done = shell(line.replace("/var/tickets", str(tmp_path)))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "clean.csv").read_text().count("\n") == 2
+
+
+def test_cron_script(shell, tmp_path: Path):
+    (tmp_path / "today.csv").write_text("question\nWhat is SELU?\nwhat is selu\n")
+    script = ROOT / "examples" / "cron.sh"
+    for _ in range(2):
+        done = shell(f"'{script}' '{tmp_path}/today.csv' '{tmp_path}/clean.csv'")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    before = (tmp_path / "clean.csv").read_bytes()
+    (tmp_path / "today.csv").write_bytes(b"question\ncaf\xe9\n")
+    done = shell(f"'{script}' '{tmp_path}/today.csv' '{tmp_path}/clean.csv'")
+    assert done.returncode == 3 and "still yesterday's" in done.stderr
+    assert (tmp_path / "clean.csv").read_bytes() == before
+
+
+def test_pipeline_script(shell):
+    done = shell(f"'{ROOT}/examples/pipeline.sh'", input="id,question\n1,What is SELU?\n2,what is SELU\n3,How deep is a net?\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("2 of 3 questions need an answer\nthe pairs that are most alike:\n")
+    assert "What is SELU?" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["attack.py", "dedupe.py"])
+def test_python_example(name: str, environment: dict[str, str], tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / name], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() and not list(tmp_path.iterdir())
+
+
+def test_config_example(dlcli):
+    for command in ("attack", "dedupe"):
+        done = dlcli(command, "--config", ROOT / "examples" / "config.toml", "--print-config")
+        assert done.returncode == 0, done.stderr
+    assert b"threshold = 0.9" in done.stdout
+
+
+def test_reference_is_current(environment: dict[str, str]):
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_links_in_the_documents_lead_somewhere():
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_changelog_form():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in text and "### Added" in text
