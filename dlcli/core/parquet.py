@@ -13,7 +13,8 @@ def read_parquet(name: str, data: bytes) -> Table:
     """The table in the bytes of a parquet file; raises InputError if they are none."""
     arrow, parquet = _pyarrow("reading parquet")
     try:
-        origin = parquet.read_table(io.BytesIO(data))
+        # One thread: a pool that is still starting when a short program ends aborts it.
+        origin = parquet.read_table(io.BytesIO(data), use_threads=False, pre_buffer=False)
     except (arrow.ArrowException, OSError) as error:
         raise InputError(f"{name}: is no parquet file: {' '.join(str(error).split())}") from None
     columns = [column.to_pylist() for column in origin.columns]

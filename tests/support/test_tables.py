@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.support.errors import DlcliError, InputError, UsageError
-from dlcli.support.tables import cell_text, read_table, write_csv, write_jsonl
+from dlcli.support.read_tables import read_table
+from dlcli.support.tables import cell_text, write_csv, write_jsonl
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 

@@ -3,7 +3,8 @@
 from importlib.resources import as_file, files
 
 from dlcli.core.parquet import read_parquet
-from dlcli.support.tables import Table, kind_of, read_bytes, read_table
+from dlcli.support.read_tables import kind_of, parse_table, read_bytes, read_table
+from dlcli.support.tables import Table
 
 SAMPLE = "questions"
 
@@ -18,6 +19,7 @@ def open_table(source: str, *, encoding: str = "utf-8", delimiter: str | None = 
             table = read_table(str(path))
         table.name = SAMPLE
         return table
-    if kind_of(source) == "parquet":
-        return read_parquet(*read_bytes(source))
-    return read_table(source, encoding=encoding, delimiter=delimiter, max_cell=max_cell)
+    name, data = read_bytes(source)
+    if kind_of(name, data) == "parquet":
+        return read_parquet(name, data)
+    return parse_table(name, data, encoding=encoding, delimiter=delimiter, max_cell=max_cell)

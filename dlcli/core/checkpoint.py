@@ -1,0 +1,88 @@
+"""Weights in and out of files, without ever running code from one."""
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from dlcli.support.atomic import atomic_path
+from dlcli.support.errors import InputError
+
+_PICKLES = (".pt", ".pth")
+_NESTED = ("state_dict", "model_state_dict", "model")
+
+
+def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
+    """Write the parameters and buffers of `model` to a safetensors file, whole or not at all, with `metadata` in its head."""
+    # Copies, because safetensors refuses tensors that share memory, as tied weights do.
+    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(state, temporary, metadata=dict(metadata))
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name, on the CPU: .safetensors, or .pt or .pth that hold tensors and nothing else.
+
+    Raises InputError if the file is missing, damaged, of another kind, or a pickle that would run code.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path}: not a whole safetensors file ({_line(error)})") from None
+    if path.suffix in _PICKLES:
+        return _tensors(path, _unpickled(path))
+    raise InputError(f"{path}: weights are read from .safetensors, .pt or .pth")
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What `save_weights` put in the head of a safetensors file; raises InputError if it cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a whole safetensors file ({_line(error)})") from None
+
+
+def _unpickled(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # what torch finds odd in a file, the errors below say in one line
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        message = f"{path}: refused, it holds more than tensors, and loading it could run code"
+        raise InputError(message, hint="save it again with torch.save(model.state_dict(), path)") from None
+    except Exception as error:  # torch raises many kinds for damaged files
+        raise InputError(f"{path}: not a whole torch file ({_line(error)})") from None
+
+
+def _tensors(path: Path, found: Any) -> dict[str, Tensor]:
+    """The state dict itself, or the one inside a training checkpoint under one of its usual names."""
+    if isinstance(found, Mapping):
+        found = next((found[name] for name in _NESTED if isinstance(found.get(name), Mapping)), found)
+    if not isinstance(found, Mapping) or not all(isinstance(item, Tensor) for item in found.values()):
+        raise InputError(f"{path}: holds no state dict of tensors", hint="save it with torch.save(model.state_dict(), path)")
+    return {str(name): tensor for name, tensor in found.items()}
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
+    """SHA-256 over the names, types, shapes and bytes of all tensors, by name; device and memory layout do not matter."""
+    state = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name!r} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,147 @@
+"""What a network of the zoo, or of the user's own code, looks like to the engines."""
+
+import hashlib
+import importlib
+import inspect
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from dlcli.core.loop import Recipe
+from dlcli.support.errors import InputError, UsageError
+
+GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
+"""For networks that bring no recipe."""
+
+_INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network before training.
+
+    `build()` makes one with fresh random weights, drawn from torch's global generator; it takes (n, c, h, w) in [0, 1] and
+    returns logits (n, classes). `source_sha256` changes when the code behind it does.
+    """
+
+    name: str
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    source_sha256: str
+
+
+def from_zoo(name: str, module: ModuleType, channels: int, size: tuple[int, int], classes: int) -> Architecture:
+    """The architecture of a module of this package, which has `build`, `RECIPE` and `SMALLEST`.
+
+    Raises InputError if images of `size` (height, width) are too small for it.
+    """
+    if min(size) < module.SMALLEST:
+        message = f"{name} needs images of at least {module.SMALLEST}x{module.SMALLEST}; these are {size[0]}x{size[1]}"
+        raise InputError(message, hint="name another network with --model")
+    return Architecture(name, partial(module.build, channels, size, classes), module.RECIPE, _source_sha256(module))
+
+
+def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int) -> Architecture:
+    """The architecture behind `package.module:callable` or `file.py:callable`; imports and so runs that code.
+
+    The callable gets those of `channels`, `size` (height, width) and `classes` that its signature names.
+    Raises UsageError if there is no such module or callable, and InputError if the code fails or gives no nn.Module.
+    """
+    source, _, name = spec.rpartition(":")
+    module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        raise UsageError(f"--model: {source} has no callable '{name}'", hint=f"it has: {', '.join(own) or 'none'}")
+    named = _named_arguments(function, {"channels": channels, "size": size, "classes": classes})
+    return Architecture(spec, partial(_built, spec, function, named), GENERAL_RECIPE, _source_sha256(module))
+
+
+def _named_arguments(function: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # some compiled callables have none
+        return {}
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {key: value for key, value in known.items() if key in parameters and parameters[key].kind in by_name}
+
+
+def _built(spec: str, function: Callable[..., Any], named: dict[str, Any]) -> nn.Module:
+    try:
+        model = function(**named)
+    except Exception as error:
+        raise InputError(f"--model: calling {spec} failed: {_line(error)}") from error
+    if not isinstance(model, nn.Module):
+        raise InputError(f"--model: {spec} returned {type(model).__name__}, not a torch.nn.Module")
+    return model
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"--model: {path}: no such file")
+    loader = SourceFileLoader(f"_dlcli_model_{path.stem}", str(path))
+    module = ModuleType(loader.name)
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where pickle, dataclasses and inspect look for it
+    with _importing(str(path), path.resolve().parent):
+        loader.exec_module(module)
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    with _importing(name, Path.cwd()):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _importing(what: str, folder: Path) -> Iterator[None]:
+    """Look in `folder` first, as `python file.py` and `python -m module` do; failures become an InputError."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(f"--model: cannot import {what}: {_line(error)}") from error
+    except Exception as error:
+        raise InputError(f"--model: importing {what} failed: {_line(error)}") from error
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def _source_sha256(module: ModuleType) -> str:
+    """SHA-256 over the module's file and the files of what its names come from, leaving out installed packages."""
+    files = sorted(set(_own_files(module, set())))
+    return hashlib.sha256(b"\0".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)).hexdigest()
+
+
+def _own_files(module: ModuleType, seen: set[str]) -> Iterator[str]:
+    seen.add(module.__name__)
+    if file := _source_file(module):
+        yield file
+    for value in list(vars(module).values()):
+        origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+        other = sys.modules.get(origin) if isinstance(origin, str) else None
+        if other is not None and other.__name__ not in seen and _is_own(other):
+            yield from _own_files(other, seen)
+
+
+def _source_file(module: ModuleType) -> str | None:
+    file = getattr(module, "__file__", None)
+    return file if file and Path(file).is_file() else None
+
+
+def _is_own(module: ModuleType) -> bool:
+    file = _source_file(module)
+    return file is not None and not file.startswith(_INSTALLED)

@@ -1,0 +1,67 @@
+"""Intervals for accuracies and for paired differences of accuracies, all at 95%."""
+
+from math import sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from dlcli.specs.estimates import Difference, Estimate
+
+_Z = 1.959963984540054
+"""The 97.5% point of the standard normal distribution."""
+
+
+def wilson(successes: float, n: int) -> Estimate:
+    """The share `successes / n` with the score interval (Wilson 1927, JASA 22; Brown et al. 2001, eq. 4).
+
+    `successes` is in [0, n] and may be fractional: a mean over several classifiers judged on the same n examples. That is
+    conservative, for the variance of a mean in [0, 1] is at most that of a 0/1 outcome with the same mean.
+    Raises ValueError if n is not positive or `successes` is outside [0, n].
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    share, z2 = successes / n, _Z * _Z
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    # Rounding must not push a bound past the share, which the interval holds by its definition.
+    return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
+
+
+def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
+    """The mean of `a - b` over examples, with its interval; `a` and `b` are (n,), in the same order of examples.
+
+    Each value is 0 or 1 (wrong, right) or in [0, 1] (a mean over several classifiers). Two columns of 0 and 1 get the
+    adjusted Wald interval of Bonett and Price (2012, J. Educ. Behav. Stat. 37(4)), which keeps its coverage when
+    few pairs disagree; fractions get Student's interval of the differences. Bounds are held to [-1, 1].
+    Raises ValueError if the lengths differ or are 0, or a value is outside [0, 1].
+    """
+    left, right = _column(a), _column(b)
+    if left.shape != right.shape:
+        raise ValueError(f"{len(left)} and {len(right)} values are not pairs")
+    differences = left - right
+    binary = bool(np.isin(left, (0, 1)).all() and np.isin(right, (0, 1)).all())
+    centre, half = (_bonett_price if binary else _student)(differences)
+    low, high = max(-1.0, centre - half), min(1.0, centre + half)
+    return Difference(float(differences.mean()), low, high, len(differences))
+
+
+def _column(values: ArrayLike) -> NDArray[np.float64]:
+    column = np.asarray(values, dtype=np.float64)
+    if column.ndim != 1 or not column.size or not ((column >= 0) & (column <= 1)).all():
+        raise ValueError("a column of at least one value in [0, 1] is needed")
+    return column
+
+
+def _bonett_price(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """Add one pair of each kind of disagreement, then Wald: shares p12 and p21 of n + 2 pairs."""
+    n = len(differences) + 2
+    p12, p21 = ((differences > 0).sum() + 1) / n, ((differences < 0).sum() + 1) / n
+    return float(p12 - p21), _Z * sqrt((p12 + p21 - (p12 - p21) ** 2) / n)
+
+
+def _student(differences: NDArray[np.float64]) -> tuple[float, float]:
+    n = len(differences)
+    if n == 1:
+        return 0.0, 1.0
+    return float(differences.mean()), float(stdtrit(n - 1, 0.975) * differences.std(ddof=1) / sqrt(n))

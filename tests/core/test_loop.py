@@ -1,0 +1,303 @@
+"""The training loop against hand-written steps, peers of torch, and its own promises."""
+
+from math import inf
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from dlcli.core import loop
+from dlcli.core.checkpoint import weights_sha256
+from dlcli.core.loop import Recipe, check_logits, evaluating, predict_logits, steps_per_epoch, train
+from dlcli.core.rng import derive, generator
+from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
+
+CPU = torch.device("cpu")
+
+
+class Counter:
+    """A task that remembers."""
+
+    def __init__(self):
+        self.steps, self.said = 0, []
+
+    def advance(self, steps=1):
+        self.steps += steps
+
+    def say(self, text):
+        self.said.append(text)
+
+
+def _network(dropout=0.0):
+    torch.manual_seed(3)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * 16, 3))
+
+
+def _examples(n=50):
+    source = generator(1)
+    return torch.rand(n, 1, 6, 6, generator=source), torch.randint(3, (n,), generator=source)
+
+
+def _recipe(**changes):
+    return Recipe(**{"epochs": 3, "batch_size": 16, "optimizer": "sgd", "lr": 0.1, "dtype": "float32", "threads": 1, **changes})
+
+
+def _train(recipe, model=None, seed=0, examples=None, **options):
+    model, (x, y) = model or _network(), examples or _examples()
+    loss = train(model, x, y, recipe, seed=seed, device=CPU, task=options.pop("task", Counter()), **options)
+    return model, loss
+
+
+def _batches(n, batch_size, epochs, seed):
+    order = generator(derive(seed, "order"))
+    return [list(torch.randperm(n, generator=order).tensor_split(-(-n // batch_size))) for _ in range(epochs)]
+
+
+def test_sgd_is_w_minus_lr_times_gradient():
+    recipe, by_hand, (x, y) = _recipe(), _network(), _examples()
+    for batches in _batches(50, 16, 3, seed=0):
+        losses = []
+        for batch in batches:
+            loss = F.cross_entropy(by_hand(x[batch]), y[batch])
+            losses.append(loss.item())
+            gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
+            with torch.no_grad():
+                for weight, gradient in zip(by_hand.parameters(), gradients, strict=True):
+                    weight -= 0.1 * gradient
+    task = Counter()
+    model, loss = _train(recipe, task=task)
+    for found, expected in zip(model.parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert loss == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+    assert len(task.said) == 3
+    assert task.said[-1] == f"epoch 3/3, loss {loss:.4f}"
+
+
+@pytest.mark.parametrize(
+    ("name", "peer", "options"),
+    [
+        ("sgd", torch.optim.SGD, {"momentum": 0.9}),
+        ("adam", torch.optim.Adam, {}),
+        ("adamw", torch.optim.AdamW, {"weight_decay": 0.1}),
+        ("adadelta", torch.optim.Adadelta, {"rho": 0.95}),
+    ],
+)
+def test_optimizers_and_schedule_are_torchs(name, peer, options):
+    recipe = _recipe(optimizer=name, lr=0.02, options=options, schedule="cosine")
+    twin, (x, y) = _network(), _examples()
+    optimizer = peer(twin.parameters(), lr=0.02, **options)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3 * 4)
+    for batch in sum(_batches(50, 16, 3, seed=0), []):
+        optimizer.zero_grad()
+        F.cross_entropy(twin(x[batch]), y[batch]).backward()
+        optimizer.step()
+        schedule.step()
+    model, _ = _train(recipe)
+    for found, expected in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@given(n=st.integers(1, 300), batch_size=st.integers(1, 64))
+@settings(max_examples=30, deadline=None)
+def test_every_example_is_seen_once_an_epoch_in_batches_alike_in_size(n, batch_size):
+    sizes, rows = [], []
+
+    class Spy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(1, 2)
+
+        def forward(self, x):
+            sizes.append(len(x))
+            rows.extend(x.flatten().tolist())
+            return self.layer(x.flatten(1))
+
+    x = torch.arange(n, dtype=torch.float32).view(n, 1, 1, 1)
+    task = Counter()
+    recipe = _recipe(epochs=2, batch_size=batch_size, lr=1e-9)
+    _train(recipe, Spy(), examples=(x, torch.zeros(n, dtype=torch.int64)), task=task)
+    assert sorted(rows[:n]) == sorted(rows[n:]) == x.flatten().tolist()
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+    assert task.steps == len(sizes) == 2 * steps_per_epoch(n, batch_size)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_same_seed_gives_the_same_bits_dropout_included(dtype):
+    digests = []
+    for noise in range(2):
+        torch.manual_seed(noise)  # what happened before must not matter
+        torch.rand(noise)
+        digests.append(weights_sha256(_train(_recipe(), _network(0.5), dtype=dtype)[0]))
+    assert digests[0] == digests[1]
+    assert weights_sha256(_train(_recipe(), _network(0.5), seed=1, dtype=dtype)[0]) != digests[0]
+
+
+def test_the_global_random_state_and_the_threads_are_left_alone():
+    before, count = torch.get_rng_state(), torch.get_num_threads()
+    model = _network(0.5)
+    state = torch.get_rng_state()
+    _train(_recipe(threads=1), model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == count
+    torch.set_rng_state(before)
+
+
+def test_dropout_follows_the_seed():
+    x, y = _examples(16)
+    digests = set()
+    for seed in range(3):  # one batch of one example, repeated, so that order cannot matter: only dropout is left to differ
+        same = x[:1].expand_as(x), y[:1].expand_as(y)
+        digests.add(weights_sha256(_train(_recipe(epochs=1), _network(0.5), seed=seed, examples=same)[0]))
+    assert len(digests) == 3
+
+
+def test_weights_stay_float32_in_the_usual_layout_and_bfloat16_is_used():
+    seen = set()
+    model = _network()
+    model[1] = nn.Conv2d(4, 4, 3, padding=1)  # with one channel the layouts are the same
+    model[0].register_forward_hook(lambda _module, _inputs, output: seen.add(output.dtype))
+    _train(_recipe(), model, dtype=torch.bfloat16)
+    assert seen == {torch.bfloat16}
+    assert all(weight.dtype == torch.float32 and weight.is_contiguous() for weight in model.parameters())
+    predict_logits(model, _examples()[0], device=CPU)
+    assert seen == {torch.bfloat16, torch.float32}
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("float32", torch.float32), ("fast", torch.float16)])
+def test_the_recipe_decides_the_precision(monkeypatch, asked, expected):
+    monkeypatch.setattr(loop, "fast_dtype", lambda device: torch.float16)
+    assert loop.resolve_dtype(_recipe(dtype=asked), CPU) == expected
+
+
+def test_the_recipe_takes_no_more_threads_than_torch_has(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    assert [loop.resolve_threads(_recipe(threads=n)) for n in (None, 1, 4, 8)] == [4, 1, 4, 4]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_learns(dtype):
+    x = torch.rand(200, 1, 6, 6, generator=generator(4))
+    y = (x[:, 0, :, :3].sum((1, 2)) > x[:, 0, :, 3:].sum((1, 2))).long()
+    model, loss = _train(_recipe(optimizer="adam", lr=0.01, epochs=40), examples=(x, y), dtype=dtype)
+    right = (predict_logits(model, x, device=CPU).argmax(1) == y).float().mean()
+    assert right > 0.9  # the rule is linear, so a network that learns at all gets there
+    assert loss < 0.69  # log 2, what guessing costs
+
+
+def test_a_loss_that_is_not_finite_names_the_step():
+    x, y = _examples()
+    bad = int(_batches(50, 16, 1, seed=0)[0][2][0])  # in the third batch
+    x[bad] = inf
+    with pytest.raises(NumericError, match=r"epoch 1, step 3 of 4, learning rate 0\.1$") as caught:
+        _train(_recipe(), examples=(x, y))
+    assert "learning rate" in caught.value.hint
+
+
+def test_weights_that_the_last_step_broke_are_noticed():
+    with pytest.raises(NumericError, match="epoch 1, step 1 of 1"):
+        _train(_recipe(epochs=1, batch_size=50, lr=3e38), examples=(_examples()[0] * 1000, _examples()[1]))
+
+
+def test_batch_norm_survives_a_remainder_of_one():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    _train(_recipe(), model, examples=_examples(33))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "lion"},
+        {"schedule": "step"},
+        {"dtype": "half"},
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"lr": 0},
+        {"lr": float("nan")},
+    ],
+)
+def test_recipes_that_cannot_be_are_refused(changes):
+    with pytest.raises(UsageError, match="recipe"):
+        _recipe(**changes)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
+def test_predictions_are_the_plain_forward_pass(batch_size):
+    model, (x, _) = _network(0.5), _examples()
+    with torch.no_grad():
+        expected = model.eval()(x)
+    found = predict_logits(model.train(), x, device=CPU, batch_size=batch_size)
+    torch.testing.assert_close(found, expected)
+    assert found.dtype == torch.float32
+    assert not found.requires_grad
+
+
+def test_modes_are_put_back_one_by_one_even_after_an_error():
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2), nn.Linear(2, 2)).train()
+    model[1].eval()
+    with pytest.raises(KeyError), evaluating(model):
+        assert not any(module.training for module in model.modules())
+        raise KeyError
+    assert [module.training for module in model.modules()] == [True, True, False, True]
+
+
+class _Gives(nn.Module):
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, x):
+        return self.make(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "shown"),
+    [(lambda x: x, r"\(2, 1, 6, 6\)"), (lambda x: (x, x), "tuple"), (lambda x: x[:1].flatten(1), r"\(1, 36\)")],
+)
+def test_what_is_no_logits_is_an_input_error(make, shown):
+    with pytest.raises(InputError, match=f"gives {shown} for 2 images"):
+        predict_logits(_Gives(make), _examples(2)[0], device=CPU)
+
+
+def test_the_number_of_classes_is_checked_where_it_is_known():
+    assert check_logits(torch.zeros(2, 3), 2, 3).shape == (2, 3)
+    with pytest.raises(InputError, match=r"logits \(2, 4\) are needed"):
+        check_logits(torch.zeros(2, 3), 2, 4)
+
+
+def test_predictions_that_are_not_finite_name_the_image():
+    x = torch.zeros(5, 1, 1, 2)
+    x[3, 0, 0, 1] = inf
+    with pytest.raises(NumericError, match="1 of 5 images, first on image 3"):
+        predict_logits(_Gives(lambda images: images.flatten(1)), x, device=CPU)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_lack_of_memory_is_a_resource_error(error):
+    def fail(_):
+        raise error
+
+    with pytest.raises(ResourceError, match="batch of 256 images"):
+        predict_logits(_Gives(fail), _examples(2)[0], device=CPU)
+
+
+def test_other_errors_of_the_network_pass_through():
+    def fail(_):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        predict_logits(_Gives(fail), _examples(2)[0], device=CPU)
+
+
+def test_an_epoch_keeps_everything_on_the_device_and_never_waits_for_it():
+    """The meta device stands for a GPU: it refuses tensors of another device, and any reading of a value by the host."""
+    meta, task = torch.device("meta"), Counter()
+    model, (x, y) = _network().to(meta), _examples()
+    options = {"optimizer": torch.optim.Adam(model.parameters()), "order": generator(0), "dtype": torch.float32, "task": task}
+    losses = loop._epoch(model, x.to(meta), y.to(meta), _recipe(), 0, **options)
+    assert (losses.device.type, losses.shape, task.steps) == ("meta", (4,), 4)
+    with pytest.raises(RuntimeError):
+        losses[0].item()  # the stand-in does refuse
