@@ -24,8 +24,8 @@ lint: .venv/.installed-dev ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/.installed-dev ## run the benchmarks; nothing else should run on the machine
-	$(BIN)/python benchmarks/run.py
+bench: .venv/.installed-dev ## run the benchmarks one by one; nothing else should run on the machine
+	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 completions: .venv/.installed-dev ## write completions/ anew
 	$(BIN)/python completions/generate.py

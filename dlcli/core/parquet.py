@@ -1,6 +1,5 @@
 """Parquet tables by pyarrow, which comes with the extra `parquet`."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,11 @@ from dlcli.support.tables import Table
 def read_parquet(name: str, data: bytes) -> Table:
     """The table in the bytes of a parquet file; raises InputError if they are none."""
     arrow, parquet = _pyarrow("reading parquet")
+    # A copy that Arrow owns: its threads may let go of a Python object only after the interpreter has ended, and abort.
+    copy = arrow.BufferOutputStream()
+    copy.write(data)
     try:
-        # One thread: a pool that is still starting when a short program ends aborts it.
-        origin = parquet.read_table(io.BytesIO(data), use_threads=False, pre_buffer=False)
+        origin = parquet.read_table(arrow.BufferReader(copy.getvalue()))
     except (arrow.ArrowException, OSError) as error:
         raise InputError(f"{name}: is no parquet file: {' '.join(str(error).split())}") from None
     columns = [column.to_pylist() for column in origin.columns]

@@ -49,7 +49,7 @@ class Listener:
 
 
 def _build():
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * 4, 2))
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Dropout(0.2), nn.Linear(4 * 4, 2))
 
 
 def _data(seed=0, n=40):

@@ -1,0 +1,88 @@
+"""Write docs/cli.md from --help, and the transcripts in README.md from running their commands.
+
+A transcript is a fenced `console` block; each line that starts with `$ ` is run by sh, in an empty folder, and what it
+prints on a terminal of 100 columns takes the place of the lines below it. `python docs/generate.py --check` only compares.
+"""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from dlcli.cli.app import SUBCOMMANDS
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {
+    **{key: value for key, value in os.environ.items() if not key.startswith("DLCLI_")},
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "COLUMNS": "100",
+    "TERM": "xterm",
+    "NO_COLOR": "1",
+}
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def on_terminal(line: str, folder: Path) -> tuple[int, str]:
+    """Exit status and output of a line of sh whose standard output is a terminal; its talk comes first, as plain lines."""
+    parent, child = pty.openpty()
+    command = ["sh", "-c", line]
+    process = subprocess.Popen(
+        command, cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=child, stderr=subprocess.PIPE
+    )
+    os.close(child)
+    seen = b""
+    while True:
+        try:
+            more = os.read(parent, 65536)
+        except OSError:  # the program has closed its end
+            break
+        seen += more
+    os.close(parent)
+    talk = process.communicate()[1]
+    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + talk.decode()
+    return process.returncode, "\n".join(part.rstrip() for part in text.strip("\n").splitlines())
+
+
+def transcript(block: str, folder: Path) -> str:
+    """The block with every command's output anew; an exit status other than 0 is an error."""
+    lines = []
+    for command in re.findall(r"^\$ (.*)$", block, flags=re.MULTILINE):
+        status, text = on_terminal(command, folder)
+        if status:
+            sys.exit(f"{command}: exit status {status}\n{text}")
+        lines += [f"$ {command}", *text.splitlines()]
+    return "\n".join(lines) + "\n"
+
+
+def readme(text: str) -> str:
+    """The README with every transcript anew."""
+    with tempfile.TemporaryDirectory() as name:
+        return re.sub(
+            r"(?<=^```console\n)(.*?)(?=^```$)", lambda found: transcript(found[1], Path(name)), text, flags=re.MULTILINE | re.DOTALL
+        )
+
+
+def reference() -> str:
+    """docs/cli.md: the help of every command."""
+    parts = ["# The command line\n\nGenerated from `--help`; `make docs` writes it anew.\n"]
+    for name in ["", *SUBCOMMANDS]:
+        command = f"dlcli {name}".strip()
+        shown = subprocess.run(["sh", "-c", f"{command} --help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        parts.append(f"## {command}\n\n```text\n{shown.stdout.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def main() -> None:
+    """Write both, or with --check say whether docs/cli.md is current."""
+    path = ROOT / "docs" / "cli.md"
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(0 if path.read_text() == reference() else "docs/cli.md is not current: run make docs")
+    path.write_text(reference())
+    (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))
+
+
+if __name__ == "__main__":
+    main()
