@@ -61,7 +61,10 @@ def readme(text: str) -> str:
     """The README with every transcript anew."""
     with tempfile.TemporaryDirectory() as name:
         return re.sub(
-            r"(?<=^```console\n)(.*?)(?=^```$)", lambda found: transcript(found[1], Path(name)), text, flags=re.MULTILINE | re.DOTALL
+            r"(?<=^```console\n)(.*?)(?=^```$)",
+            lambda found: transcript(found[1], Path(name)),
+            text,
+            flags=re.MULTILINE | re.DOTALL,
         )
 
 

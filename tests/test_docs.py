@@ -112,7 +112,9 @@ def test_config_example(dlcli):
 
 
 def test_reference_is_current(environment: dict[str, str]):
-    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"], env=environment, capture_output=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

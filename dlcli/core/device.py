@@ -65,3 +65,8 @@ def threads(count: int | None) -> Iterator[int]:
         yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out: a GPU's allocator has a class for it, the CPU's has only words."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

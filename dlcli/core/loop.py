@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcli.core.device import fast_dtype, threads
+from dlcli.core.device import fast_dtype, out_of_memory, threads
+from dlcli.core.logits import logits_of
 from dlcli.core.rng import derive, generator, preserved
-from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
+from dlcli.support.errors import NumericError, ResourceError, UsageError
 from dlcli.support.report import Task
 
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -157,26 +158,10 @@ def resolve_threads(recipe: Recipe) -> int:
 def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
     """The logits (n, classes) of images `x` (n, c, h, w): float32, on the CPU, computed in float32 and evaluation mode.
 
-    The model must be on `device`; its modes are put back. Raises InputError if it does not give (n, classes) logits,
-    and NumericError if a logit is not finite.
+    The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
     """
-    with evaluating(model), torch.no_grad(), _memory_named(batch_size):
-        parts = [check_logits(model(batch.to(device)), len(batch)).float().cpu() for batch in torch.split(x, batch_size)]
-    logits = torch.cat(parts)
-    bad = (~logits.isfinite().all(dim=1)).nonzero()
-    if len(bad):
-        raise NumericError(
-            f"the network's output is not finite for {len(bad)} of {len(x)} images, first on image {int(bad[0])}"
-        )
-    return logits
-
-
-def check_logits(found: object, n: int, classes: int | None = None) -> Tensor:
-    """`found` if it is a tensor (n, classes), else InputError."""
-    if isinstance(found, Tensor) and found.ndim == 2 and len(found) == n and classes in (None, found.shape[1]):
-        return found
-    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-    raise InputError(f"the network gives {shape} for {n} images; logits ({n}, {classes or 'classes'}) are needed")
+    with evaluating(model), torch.no_grad():
+        return torch.cat([logits_of(model, batch.to(device)).float().cpu() for batch in torch.split(x, batch_size)])
 
 
 @contextmanager
@@ -196,7 +181,6 @@ def _memory_named(batch_size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # A GPU's allocator has a class for it, the CPU's has only words.
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not out_of_memory(error):
             raise
         raise ResourceError(f"the memory does not hold the network and a batch of {batch_size} images") from error

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from dlcli.core import loop, rng
 from dlcli.core.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.data.base import ImageData
-from dlcli.core.loop import Recipe, check_logits, evaluating, resolve_dtype, resolve_threads, steps_per_epoch, train
+from dlcli.core.loop import Recipe, resolve_dtype, resolve_threads, steps_per_epoch, train
 from dlcli.core.models.base import Architecture
 from dlcli.core.rng import derive, generator, preserved
-from dlcli.support.errors import DlcliError, InputError, LockedError
+from dlcli.support.errors import InputError, LockedError
 from dlcli.support.lock import locked
 from dlcli.support.report import SILENT, Report
 
@@ -65,8 +65,7 @@ def fit_member(
     With `bootstrap` it trains on n draws with replacement from the n training examples (Breiman 1996), else on all.
     `cache` is a folder of weights, usually `cache_dir() / "models"`: what is there under a key of everything that
     determines the weights is reused, and a second process that wants the same waits for the first. A damaged file is
-    warned of and trained anew. None: no cache. Raises InputError if the network does not fit the data, and what
-    `loop.train` raises.
+    warned of and trained anew. None: no cache. Raises what `loop.train` raises.
     """
     plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
     if cache is None:
@@ -111,26 +110,10 @@ def _into_cache(plan: _Plan, file: Path, description: str, report: Report) -> Me
 
 
 def _built(plan: _Plan) -> nn.Module:
-    """The network with its initial weights, once it is seen to take these images and give logits of these classes."""
+    """The network with its initial weights."""
     with preserved():
         torch.manual_seed(derive(plan.seed, plan.name, "init"))
-        model = plan.arch.build()
-        few = plan.data.x_train[:2]
-        with _fit_named(plan), evaluating(model), torch.no_grad():
-            check_logits(model(few), len(few), len(plan.data.classes))
-    return model
-
-
-@contextmanager
-def _fit_named(plan: _Plan) -> Iterator[None]:
-    try:
-        yield
-    except DlcliError as error:
-        raise InputError(f"--model: {plan.arch.name}: {error.message}") from error
-    except Exception as error:
-        shape = tuple(plan.data.x_train.shape[1:])
-        what = str(error).strip().partition("\n")[0]
-        raise InputError(f"--model: {plan.arch.name} cannot take images of shape {shape}: {what}") from error
+        return plan.arch.build()
 
 
 def _trained(plan: _Plan, model: nn.Module, report: Report) -> Member:

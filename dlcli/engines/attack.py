@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.core import rng
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.base import Attack, checked_logits
+from dlcli.core.attacks.base import Attack
 from dlcli.core.combine import RULES
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
@@ -152,8 +152,6 @@ def _open(config: AttackConfig, report: Report) -> _Bench:
     data = open_data(config.data)
     arch = open_model(config.model, data)
     recipe = arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs)
-    with rng.preserved(), torch.no_grad():
-        checked_logits(arch.build().eval(), data.x_test[:1], classes=len(data.classes))
     x, y = data.x_test[: config.limit], data.y_test[: config.limit]
     return _Bench(config, data, arch, recipe, attack, device, report, x, y)
 

@@ -11,9 +11,9 @@ from torch import nn
 
 from dlcli.core import loop
 from dlcli.core.checkpoint import weights_sha256
-from dlcli.core.loop import Recipe, check_logits, evaluating, predict_logits, steps_per_epoch, train
+from dlcli.core.loop import Recipe, evaluating, predict_logits, steps_per_epoch, train
 from dlcli.core.rng import derive, generator
-from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
+from dlcli.support.errors import NumericError, UsageError
 
 CPU = torch.device("cpu")
 
@@ -238,54 +238,6 @@ def test_modes_are_put_back_one_by_one_even_after_an_error():
         assert not any(module.training for module in model.modules())
         raise KeyError
     assert [module.training for module in model.modules()] == [True, True, False, True]
-
-
-class _Gives(nn.Module):
-    def __init__(self, make):
-        super().__init__()
-        self.make = make
-
-    def forward(self, x):
-        return self.make(x)
-
-
-@pytest.mark.parametrize(
-    ("make", "shown"),
-    [(lambda x: x, r"\(2, 1, 6, 6\)"), (lambda x: (x, x), "tuple"), (lambda x: x[:1].flatten(1), r"\(1, 36\)")],
-)
-def test_what_is_no_logits_is_an_input_error(make, shown):
-    with pytest.raises(InputError, match=f"gives {shown} for 2 images"):
-        predict_logits(_Gives(make), _examples(2)[0], device=CPU)
-
-
-def test_the_number_of_classes_is_checked_where_it_is_known():
-    assert check_logits(torch.zeros(2, 3), 2, 3).shape == (2, 3)
-    with pytest.raises(InputError, match=r"logits \(2, 4\) are needed"):
-        check_logits(torch.zeros(2, 3), 2, 4)
-
-
-def test_predictions_that_are_not_finite_name_the_image():
-    x = torch.zeros(5, 1, 1, 2)
-    x[3, 0, 0, 1] = inf
-    with pytest.raises(NumericError, match="1 of 5 images, first on image 3"):
-        predict_logits(_Gives(lambda images: images.flatten(1)), x, device=CPU)
-
-
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_lack_of_memory_is_a_resource_error(error):
-    def fail(_):
-        raise error
-
-    with pytest.raises(ResourceError, match="batch of 256 images"):
-        predict_logits(_Gives(fail), _examples(2)[0], device=CPU)
-
-
-def test_other_errors_of_the_network_pass_through():
-    def fail(_):
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
-
-    with pytest.raises(RuntimeError, match="mat1"):
-        predict_logits(_Gives(fail), _examples(2)[0], device=CPU)
 
 
 def test_an_epoch_keeps_everything_on_the_device_and_never_waits_for_it():

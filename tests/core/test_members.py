@@ -17,7 +17,6 @@ from dlcli.core.loop import Recipe, predict_logits
 from dlcli.core.members import fit_member
 from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
-from dlcli.support.errors import InputError
 from dlcli.support.lock import locked
 from dlcli.support.report import SILENT
 
@@ -240,19 +239,6 @@ def test_a_second_run_waits_for_the_first_and_reuses_its_work(tmp_path):
     assert (results[0].reused, results[0].sha256) == (True, expected.sha256)
     assert "waiting" in listener.notes[0]
     assert listener.tasks == []
-
-
-@pytest.mark.parametrize(
-    ("build", "message"),
-    [
-        (lambda: nn.Linear(3, 2), r"tiny cannot take images of shape \(1, 4, 4\): .*mat1 and mat2"),
-        (lambda: nn.Flatten(), r"tiny: the network gives \(2, 16\) for 2 images; logits \(2, 2\) are needed"),
-        (lambda: nn.Identity(), r"tiny: the network gives \(2, 1, 4, 4\)"),
-    ],
-)
-def test_a_network_that_does_not_fit_the_data(build, message):
-    with pytest.raises(InputError, match=message):
-        _fit(arch=replace(ARCH, build=build))
 
 
 @pytest.mark.slow

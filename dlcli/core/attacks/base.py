@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core import rng
-from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError, UsageError
+from dlcli.core.logits import logits_of, shape_of, type_of
+from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.report import Task
-
-# What the code of somebody else's network may raise on images it was not made for.
-_MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
 
 Bounds = tuple[float, float]
 
@@ -64,7 +62,7 @@ class Attack(ABC):
         generator = rng.generator(seed)
         done = []
         with _borrowed(model), rng.preserved(), torch.enable_grad():
-            checked_logits(model, x[:1].to(device), classes=int(y.max()) + 1)
+            logits_of(model, x[:1].to(device), classes=int(y.max()) + 1)
             for images, labels in zip(x.detach().split(batch_size), y.split(batch_size), strict=True):
                 start = images.to(device)
                 found = self.run(model, start, labels.to(device), eps=eps, bounds=bounds, generator=generator)
@@ -97,41 +95,6 @@ PROJECTIONS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {"linf": int
 """For each norm, the projection of (found, x) into the ball of radius eps about x."""
 
 
-def checked_logits(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
-    """What `model` says of the images `x` (n, ...): finite logits (n, at least `classes`).
-
-    Raises InputError if it fails on such images or gives anything else, NumericError if a logit is not finite.
-    """
-    logits = _call(model, x)
-    if not isinstance(logits, Tensor):
-        hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
-        raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
-    if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
-        seen = f"{_shape(logits)} of {_name(logits)} for {len(x)} images of shape {_shape(x[0])}"
-        raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
-    if logits.shape[1] < classes:
-        hint = f"give it at least {classes} outputs, or relabel the data from 0"
-        raise InputError(f"the model has {logits.shape[1]} outputs, but labels go up to {classes - 1}", hint=hint)
-    bad = int((~torch.isfinite(logits)).any(1).sum())
-    if bad:
-        hint = "check its weights and its normalisation"
-        raise NumericError(f"the model's logits are NaN or infinite for {bad} of {len(x)} images", hint=hint)
-    return logits
-
-
-def _call(model: nn.Module, x: Tensor) -> object:
-    try:
-        return model(x)
-    except DlcliError:
-        raise
-    except torch.OutOfMemoryError as error:
-        raise ResourceError("out of memory in the model", hint="use a smaller batch or --device cpu") from error
-    except _MODEL_FAILURES as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "give data of the shape it was made for, or another --model"
-        raise InputError(f"the model fails on images of shape {_shape(x[0])} ({_name(x)}): {first}", hint=hint) from error
-
-
 @contextmanager
 def _borrowed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients for parameters inside, everything as it was afterwards."""
@@ -161,7 +124,7 @@ def _check_options(eps: float, bounds: Bounds, batch_size: int) -> None:
 def _check_images(x: Tensor, bounds: Bounds) -> None:
     low, high = bounds
     if not x.is_floating_point():
-        raise InputError(f"the images are {_name(x)}", hint=f"give a floating type between {low:g} and {high:g}")
+        raise InputError(f"the images are {type_of(x)}", hint=f"give a floating type between {low:g} and {high:g}")
     if x.numel() == 0:
         return
     least, greatest = float(x.min()), float(x.max())
@@ -174,7 +137,7 @@ def _check_images(x: Tensor, bounds: Bounds) -> None:
 
 def _check_labels(y: Tensor, n: int) -> None:
     if y.is_floating_point() or y.dtype == torch.bool or y.shape != (n,):
-        seen = f"the labels are {_shape(y)} of {_name(y)} for {n} images"
+        seen = f"the labels are {shape_of(y)} of {type_of(y)} for {n} images"
         raise InputError(seen, hint="give one whole number per image, counted from 0")
     if n and int(y.min()) < 0:
         raise InputError(f"a label is {int(y.min())}", hint="labels count from 0")
@@ -182,11 +145,3 @@ def _check_labels(y: Tensor, n: int) -> None:
 
 def _device(model: nn.Module, x: Tensor) -> torch.device:
     return next(chain(model.parameters(), model.buffers()), x).device
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a single number"
-
-
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

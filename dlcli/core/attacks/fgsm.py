@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dlcli.core.attacks.base import Attack, Bounds, checked_logits
+from dlcli.core.attacks.base import Attack, Bounds
+from dlcli.core.logits import logits_of
 from dlcli.support.errors import InputError, NumericError
 
 
@@ -24,7 +25,7 @@ def loss_gradient(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     Raises InputError if the model lets no gradient through, NumericError if the gradient is NaN.
     """
     images = x.detach().clone().requires_grad_(True)
-    logits = checked_logits(model, images)
+    logits = logits_of(model, images)
     if not logits.requires_grad:
         hint = "look for detach(), no_grad() or integer steps in it, or use --method noise"
         raise InputError("the model lets no gradient through to the images", hint=hint)

@@ -15,11 +15,24 @@ _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
 
 def open_model(spec: str | None, data: "ImageData") -> "Architecture":
-    """The untrained network that `spec` names, fitted to the images and classes of `data`.
+    """The untrained network that `spec` names (see `find_model`), once it is seen to work on the images of `data`.
+
+    Raises what `find_model` raises, and InputError or NumericError if the network does not return finite logits
+    (n, at least as many as there are classes) for such images.
+    """
+    from dlcli.core.models import base
+
+    found = find_model(spec, data)
+    base.check_fit(found, data.x_train[:2], len(data.classes))
+    return found
+
+
+def find_model(spec: str | None, data: "ImageData") -> "Architecture":
+    """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
     `spec` is a name of the zoo, or `package.module:callable` or `file.py:callable`, which imports and runs that code.
     None: the network made for images of this size. Raises UsageError if there is no such network, and InputError if
-    the named code fails.
+    the named file is not there or its code fails.
     """
     from dlcli.core.models import base
 

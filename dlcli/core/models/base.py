@@ -14,10 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from dlcli.core.logits import logits_of
 from dlcli.core.loop import Recipe
-from dlcli.support.errors import InputError, UsageError
+from dlcli.core.rng import preserved
+from dlcli.support.errors import DlcliError, InputError, UsageError
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """For networks that bring no recipe."""
@@ -48,6 +51,16 @@ def from_zoo(name: str, module: ModuleType, channels: int, size: tuple[int, int]
         message = f"{name} needs images of at least {module.SMALLEST}x{module.SMALLEST}; these are {size[0]}x{size[1]}"
         raise InputError(message, hint="name another network with --model")
     return Architecture(name, partial(module.build, channels, size, classes), module.RECIPE, _source_sha256(module))
+
+
+def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
+    """Build the network once and show it images `x` (n, c, h, w); raises what `logits_of` raises, naming the network."""
+    with preserved(), torch.no_grad():
+        model = architecture.build().eval()
+        try:
+            logits_of(model, x, classes=classes)
+        except DlcliError as error:
+            raise type(error)(f"--model: {architecture.name}: {error.message}", hint=error.hint) from error
 
 
 def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int) -> Architecture:
@@ -87,7 +100,7 @@ def _built(spec: str, function: Callable[..., Any], named: dict[str, Any]) -> nn
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UsageError(f"--model: {path}: no such file")
+        raise InputError(f"--model: {path}: there is no such file")
     loader = SourceFileLoader(f"_dlcli_model_{path.stem}", str(path))
     module = ModuleType(loader.name)
     module.__file__ = str(path)

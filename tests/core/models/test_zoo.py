@@ -9,7 +9,7 @@ from torch import nn
 
 from dlcli.core.data.base import ImageData
 from dlcli.core.loop import predict_logits, train
-from dlcli.core.models import MODELS, open_model
+from dlcli.core.models import MODELS, find_model, open_model
 from dlcli.core.rng import preserved
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.report import SILENT
@@ -145,7 +145,7 @@ _NET = "def net(classes, *, size, channels=9, depth=2):\n    return nn.Linear(ch
 @pytest.mark.parametrize("spec", ["my_nets.py:net", "my_nets:net"])
 def test_the_users_own_gets_what_its_signature_names(write, spec):
     write(my_nets=_NET)
-    architecture = open_model(spec, _data(3, (8, 9), 5))
+    architecture = find_model(spec, _data(3, (8, 9), 5))
     assert architecture.name == spec
     assert (architecture.build().in_features, architecture.build().out_features) == (24, 5)
 
@@ -157,18 +157,18 @@ def test_the_users_own_gets_what_its_signature_names(write, spec):
 def test_only_what_is_named_is_passed(write, signature, expected):
     body = "    net.seen = {k for k, v in locals().items() if v not in (0, 3, {})}\n    return nn.Identity()\n"
     write(my_nets=f"def net({signature}):\n{body}")
-    model = open_model("my_nets.py:net", _data())
+    model = find_model("my_nets.py:net", _data())
     model.build()
     assert model.build.args[1].seen == set(expected)
 
 
 def test_a_class_is_a_callable_too(write):
     write(my_nets="class Net(nn.Linear):\n    def __init__(self, classes):\n        super().__init__(4, classes)\n")
-    assert open_model("my_nets:Net", _data(classes=6)).build().out_features == 6
+    assert find_model("my_nets:Net", _data(classes=6)).build().out_features == 6
 
 
 def test_a_torchvision_like_function_with_keyword_rest_is_called_plainly():
-    assert isinstance(open_model("torch.nn:Identity", _data()).build(), nn.Identity)
+    assert isinstance(find_model("torch.nn:Identity", _data()).build(), nn.Identity)
 
 
 def test_a_neighbouring_file_may_be_imported_and_the_path_is_put_back(write, tmp_path):
@@ -181,14 +181,14 @@ def test_a_neighbouring_file_may_be_imported_and_the_path_is_put_back(write, tmp
         }
     )
     before = list(sys.path)
-    assert open_model(f"{folder}/my_nets.py:net", _data()).build().out_features == 7
+    assert find_model(f"{folder}/my_nets.py:net", _data()).build().out_features == 7
     assert sys.path == before
 
 
 @pytest.mark.parametrize(
     ("spec", "kind", "message"),
     [
-        ("absent.py:net", UsageError, "absent.py: no such file"),
+        ("absent.py:net", InputError, "absent.py: there is no such file"),
         ("my_absent:net", UsageError, "cannot import my_absent: ModuleNotFoundError"),
         ("my_nets.py:nett", UsageError, "my_nets.py has no callable 'nett'"),
         ("my_nets.py:", UsageError, "has no callable ''"),
@@ -201,14 +201,14 @@ def test_a_neighbouring_file_may_be_imported_and_the_path_is_put_back(write, tmp
 def test_specs_that_lead_nowhere(write, spec, kind, message):
     write(my_nets=_NET, my_broken="1 / 0\n", my_syntax="def net(:\n")
     with pytest.raises(kind, match=message) as caught:
-        open_model(spec, _data())
+        find_model(spec, _data())
     assert "\n" not in caught.value.message
 
 
 def test_the_callables_there_are_get_named(write):
     write(my_nets=_NET)
     with pytest.raises(UsageError) as caught:
-        open_model("my_nets.py:nett", _data())
+        find_model("my_nets.py:nett", _data())
     assert caught.value.hint == "it has: net"
 
 
@@ -222,13 +222,13 @@ def test_the_callables_there_are_get_named(write):
 def test_a_callable_that_gives_no_network(write, body, message):
     write(my_nets=f"def net():\n    {body}\n")
     with pytest.raises(InputError, match=message):
-        open_model("my_nets.py:net", _data()).build()
+        find_model("my_nets.py:net", _data()).build()
 
 
 def test_a_required_argument_that_is_not_ours(write):
     write(my_nets="def net(depth): return nn.Identity()\n")
     with pytest.raises(InputError, match="missing 1 required positional argument: 'depth'"):
-        open_model("my_nets.py:net", _data()).build()
+        find_model("my_nets.py:net", _data()).build()
 
 
 @pytest.mark.parametrize("style", ["from my_blocks import block", "import my_blocks", "import my_middle"])
@@ -239,9 +239,29 @@ def test_the_source_digest_follows_the_users_imports(write, style):
             sys.modules.pop(name, None)
         blocks = f"def block(): return nn.Linear(1, {'1' * width})\n"
         write(my_blocks=blocks, my_middle="import my_blocks\n", my_nets=f"{style}\ndef net(): return 0\n")
-        digests.add(open_model("my_nets.py:net", _data()).source_sha256)
+        digests.add(find_model("my_nets.py:net", _data()).source_sha256)
     assert len(digests) == 2
 
 
 def test_zoo_networks_have_digests_of_their_own():
-    assert len({open_model(name, _data(size=(28, 28))).source_sha256 for name in MODELS.names()}) == 3
+    assert len({find_model(name, _data(size=(28, 28))).source_sha256 for name in MODELS.names()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("nn.Linear(3, 2)", "my_nets.py:net: the model fails on images of shape 1x8x8"),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(64, 9))", "my_nets.py:net: the model has 9 outputs, but labels go up to 9"),
+        ("nn.Identity()", "my_nets.py:net: the model returns 2x1x8x8"),
+    ],
+)
+def test_a_network_that_does_not_fit_the_data_is_refused_when_opened(write, body, message):
+    write(my_nets=f"def net(): return {body}\n")
+    with pytest.raises(InputError, match=message):
+        open_model("my_nets.py:net", _data(classes=10, size=(8, 8)))
+
+
+def test_opening_leaves_the_random_state(write):
+    before = torch.get_rng_state()
+    open_model(None, _data())
+    assert torch.equal(torch.get_rng_state(), before)

@@ -1,0 +1,54 @@
+"""What a network says of images: called with care, since it may be anybody's code."""
+
+from torch import Tensor, isfinite, nn
+
+from dlcli.core.device import out_of_memory
+from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
+
+# What the code of somebody else's network may raise on images it was not made for.
+_MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+
+
+def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
+    """What `model` says of the images `x` (n, ...): finite logits (n, at least `classes`).
+
+    Raises InputError if it fails on such images or gives anything else, NumericError if a logit is not finite.
+    """
+    logits = _call(model, x)
+    if not isinstance(logits, Tensor):
+        hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
+        raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
+    if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
+        seen = f"{shape_of(logits)} of {type_of(logits)} for {len(x)} images of shape {shape_of(x[0])}"
+        raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
+    if logits.shape[1] < classes:
+        hint = f"give it at least {classes} outputs, or relabel the data from 0"
+        raise InputError(f"the model has {logits.shape[1]} outputs, but labels go up to {classes - 1}", hint=hint)
+    bad = int((~isfinite(logits)).any(1).sum())
+    if bad:
+        hint = "check its weights and its normalisation"
+        raise NumericError(f"the model's logits are NaN or infinite for {bad} of {len(x)} images", hint=hint)
+    return logits
+
+
+def _call(model: nn.Module, x: Tensor) -> object:
+    try:
+        return model(x)
+    except DlcliError:
+        raise
+    except _MODEL_FAILURES as error:
+        if out_of_memory(error):
+            raise ResourceError(f"the memory does not hold the network and {len(x)} images") from error
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = "give data of the shape it was made for, or another --model"
+        raise InputError(f"the model fails on images of shape {shape_of(x[0])} ({type_of(x)}): {first}", hint=hint) from error
+
+
+def shape_of(tensor: Tensor) -> str:
+    """`3x32x32`."""
+    return "x".join(map(str, tensor.shape)) or "a single number"
+
+
+def type_of(tensor: Tensor) -> str:
+    """`float32`."""
+    return str(tensor.dtype).removeprefix("torch.")
