@@ -27,6 +27,7 @@ from dlcli.core.text.vectors import make_vectors
 from dlcli.engines.dedupe import run
 from dlcli.specs.dedupe import DedupeConfig
 
+PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pairs" / "quora_pairs.csv.gz"
 SEED = 0
 RESAMPLES = 300
 THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -37,8 +38,11 @@ Floats = NDArray[np.float64]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pairs", type=Path, help="quora_pairs.csv.gz")
-    with gzip.open(parser.parse_args().pairs, "rt", encoding="utf-8", newline="") as stream:
+    parser.add_argument("pairs", type=Path, nargs="?", default=PAIRS, help=f"default: {PAIRS}")
+    path = parser.parse_args().pairs
+    if not path.exists():
+        sys.exit(f"{path}: there is no such file; name a table of Quora pairs")
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     questions = {row[f"qid{side}"]: row[f"question{side}"] for row in rows for side in (1, 2)}
     print(f"{date.today()}, seed {SEED}, Python {sys.version.split()[0]}, numpy {np.__version__}")

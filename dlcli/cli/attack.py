@@ -2,10 +2,14 @@
 
 from dlcli.cli.command import Command, Sheet
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
+from dlcli.support.words import count
+
+_NORMS = {"linf": "L-inf"}
 
 
 def _sheet(result: AttackResult) -> Sheet:
-    where = f"{result.method} on {result.data}, {result.model}, n={result.n_images:,}, {result.norm}, 95% intervals, in %"
+    images = f"{result.model}, n={result.n_images:,}"
+    where = f"{result.method} on {result.data}, {images}, {_NORMS[result.norm]}, 95% intervals, in %"
     columns = ("eps", "classifier", "threat", "clean", "adversarial", "minus mean rule")
     strong = frozenset(k for k, row in enumerate(result.rows) if row.classifier == result.headline.classifier)
     return Sheet(where, columns, tuple(_cells(row) for row in result.rows), strong, result.notes)
@@ -22,7 +26,7 @@ def _summary(result: AttackResult) -> str:
     row = result.headline
     return (
         f"{row.classifier} under {result.method} at eps {row.eps:g} ({row.threat}): {row.adversarial} of {row.adversarial.n:,} "
-        f"images right, clean {row.clean}; {result.trained} networks trained, {result.reused} reused"
+        f"images right, clean {row.clean}; {count(result.trained, 'network')} trained, {result.reused} reused"
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from dlcli.cli.command import Command, Sheet
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult
+from dlcli.support.words import count
 
 
 def _adjust(values: dict[str, Any]) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sheet(result: DedupeResult) -> Sheet:
-    title = f"The largest of {result.groups:,} groups in {result.source}, column '{result.column}'"
+    title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
     rows = tuple(
         (str(g.size), str(g.canonical_row), _short(g.canonical_text), _short(g.example_text), f"{g.example_score:.2f}")
         for g in result.largest
@@ -32,8 +33,8 @@ def _short(text: str) -> str:
 def _summary(result: DedupeResult) -> str:
     recall = f"; recall {result.recall}" if result.recall else ""
     return (
-        f"{result.rows_read:,} rows, column '{result.column}': {result.rows_canonical:,} canonical, "
-        f"{result.rows_exact:,} exact and {result.rows_near:,} near duplicates in {result.groups:,} groups, "
+        f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
+        f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "
         f"{result.rows_empty:,} without text "
         f"({result.vectors}, threshold {result.threshold:g}{recall})"
     )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from dlcli.support.errors import ResourceError, UsageError
+from dlcli.support.words import count
 
 _KINDS = ("cpu", "cuda", "mps")
 
@@ -37,8 +38,7 @@ def _count(kind: str) -> int:
 def describe_device(device: torch.device) -> str:
     """For people: `cpu (2 threads)`, `cuda:0 NVIDIA A100`, `mps`."""
     if device.type == "cpu":
-        count = torch.get_num_threads()
-        return f"cpu ({count} thread{'s' if count != 1 else ''})"
+        return f"cpu ({count(torch.get_num_threads(), 'thread')})"
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         return f"cuda:{index} {torch.cuda.get_device_name(index)}"

@@ -26,6 +26,7 @@ from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
 from dlcli.support.errors import UsageError
 from dlcli.support.paths import cache_dir
 from dlcli.support.report import SILENT, Report
+from dlcli.support.words import count
 
 FILES = ("adversarial.npz", "examples.png", "report.html")
 """What is left in the output folder; the command line adds run.json."""
@@ -50,11 +51,10 @@ def plan(config: AttackConfig) -> list[str]:
     shape = "x".join(map(str, data.x_train.shape[1:]))
     read = f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images of {shape}"
     team = f" and {bench.members} bootstrapped members" if bench.members else ""
-    epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
     values = ", ".join(f"{eps:g}" for eps in bench.eps)
     lines = [
         f"read {read}, {len(data.classes)} classes",
-        f"train {bench.arch.name} for {epochs} on {bench.device}: {BASELINE}{team}; "
+        f"train {bench.arch.name} for {count(recipe.epochs, 'epoch')} on {bench.device}: {BASELINE}{team}; "
         f"any of them found in {cache_dir() / 'models'} is reused",
         f"attack {len(bench.x)} test images of the {BASELINE} by {config.method} ({bench.attack.norm}) at eps {values}",
     ]
@@ -169,7 +169,7 @@ def _run(bench: _Bench) -> AttackResult:
     rows = [row for k, eps in enumerate(bench.eps, 1) for row in _rows(bench, eps, judged[0], judged[k])]
     reused = baseline.reused + team.reused
     if reused:
-        bench.report.note(f"reused {reused} {'networks' if reused > 1 else 'network'} from the cache")
+        bench.report.note(f"reused {count(reused, 'network')} from the cache")
     headline = _headline(config, rows)
     result = AttackResult(
         method=config.method,

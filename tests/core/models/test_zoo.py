@@ -261,7 +261,8 @@ def test_a_network_that_does_not_fit_the_data_is_refused_when_opened(write, body
         open_model("my_nets.py:net", _data(classes=10, size=(8, 8)))
 
 
-def test_opening_leaves_the_random_state(write):
+def test_opening_leaves_the_random_state():
+    data = _data()
     before = torch.get_rng_state()
-    open_model(None, _data())
+    open_model(None, data)
     assert torch.equal(torch.get_rng_state(), before)
