@@ -104,6 +104,21 @@ def test_python_example(name: str, environment: dict[str, str], tmp_path: Path):
     assert done.stdout.strip() and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+def test_mnist_example(environment: dict[str, str], tmp_path: Path):
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    images = np.kron(load_digits().images[:300] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
+    np.savez(tmp_path / "small.npz", x=images, y=load_digits().target[:300])
+    settings = ["--data", "small.npz", "--members", "2", "--epochs", "1", "--limit", "50", "-o", "table.md"]
+    command = [sys.executable, ROOT / "examples" / "attack_mnist.py", *settings]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "table.md").read_text()
+    assert "| max rule | transfer |" in text and "n = 50 test images" in text
+
+
 def test_config_example(dlcli):
     for command in ("attack", "dedupe"):
         done = dlcli(command, "--config", ROOT / "examples" / "config.toml", "--print-config")

@@ -3,6 +3,8 @@
 An engine raises one of these; the command line turns it into one line on standard error and an exit status.
 """
 
+import re
+
 
 class DlcliError(Exception):
     """Base of all expected failures.
@@ -37,7 +39,22 @@ class LockedError(DlcliError):
 
 
 class MissingExtraError(ResourceError):
-    """An optional package is not installed; the hint is the command that installs it."""
+    """An optional package is not installed; the hint is the command that installs it.
+
+    It names the package itself, as this distribution declares it: that works wherever dlcli was installed from.
+    """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}'", hint=f"pip install 'dlcli-kit[{extra}]'")
+        super().__init__(f"{what} needs the extra '{extra}'", hint=f"pip install {_packages_of(extra)}")
+
+
+def _packages_of(extra: str) -> str:
+    from importlib.metadata import PackageNotFoundError, requires  # here, for it is slow and --help needs none of it
+
+    try:
+        declared = requires("dlcli-kit") or []
+    except PackageNotFoundError:
+        declared = []
+    parts = [line.partition(";") for line in declared]
+    names = [f"'{package.strip()}'" for package, _, marker in parts if re.search(rf"extra == .{re.escape(extra)}\b", marker)]
+    return " ".join(names) or f"'.[{extra}]'"
