@@ -5,7 +5,7 @@ import resource
 import subprocess
 import sys
 
-from dlcli.cli.app import SUBCOMMANDS
+from dlcli.cli.command import SUBCOMMANDS
 
 RUNS = 5
 

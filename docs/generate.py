@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dlcli.cli.app import SUBCOMMANDS
+from dlcli.cli.command import SUBCOMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {

@@ -12,13 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from dlcli import __version__
+from dlcli.cli.command import SUBCOMMANDS
 from dlcli.cli.exits import ExitCode, Terminated, explain
-
-SUBCOMMANDS = {
-    "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
-    "dedupe": "Find the rows of a table that ask the same thing.",
-}
-"""Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""
 
 
 class _LazyGroup(TyperGroup):

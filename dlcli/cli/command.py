@@ -4,6 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+SUBCOMMANDS = {
+    "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
+    "dedupe": "Find the rows of a table that ask the same thing.",
+}
+"""Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""
+
 
 @dataclass(frozen=True)
 class Sheet:

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.option import declared
 from dlcli.support.errors import InputError, UsageError
 
@@ -16,8 +17,6 @@ def read_config(path: Path, command: str, keys: list[str]) -> dict[str, Any]:
 
     Raises InputError if the file cannot be read and UsageError for a key that is no option, naming the nearest.
     """
-    from dlcli.cli.app import SUBCOMMANDS
-
     tables = _load(path)
     for name, content in tables.items():
         if name not in SUBCOMMANDS or not isinstance(content, dict):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.cli.app import SUBCOMMANDS
+from dlcli.cli.command import SUBCOMMANDS
 from dlcli.support.lock import locked
 from tests.cli.cases import CASES, Case
 from tests.conftest import DLCLI, ROOT, Run

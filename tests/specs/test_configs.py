@@ -2,7 +2,7 @@
 
 import pytest
 
-from dlcli.cli.app import SUBCOMMANDS
+from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Difference
