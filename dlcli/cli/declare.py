@@ -9,7 +9,7 @@ import typer
 
 from dlcli.cli import toml
 from dlcli.cli.command import Command
-from dlcli.specs.option import Option, check, declared, flag
+from dlcli.specs.option import Option, check, declared, flag, key
 from dlcli.specs.shared import RunOptions
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -27,6 +27,7 @@ def _body(command: Command) -> Any:
     def body(**values: Any) -> int:
         run = RunOptions(**{item.name: values.pop(item.name) for item, _ in declared(RunOptions)})
         check(run)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         config = command.config(**command.adjust(values))
         if run.print_config:
             return toml.print_config(command.name, config)
@@ -47,6 +48,7 @@ def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
 
 def _parameter(command: Command, config: type[Any], item: Field[Any], details: Option, hint: Any) -> inspect.Parameter:
     default = details.show(item.default) if details.show and item.default is not None else item.default
+    default = list(default) if isinstance(default, tuple) else default
     extra = _extra(command, item, details)
     info: Any = typer.Argument(**extra) if details.argument else typer.Option(*_flags(item, details), **extra)
     if config is RunOptions and item.name == "config":
@@ -57,7 +59,7 @@ def _parameter(command: Command, config: type[Any], item: Field[Any], details: O
 
 
 def _flags(item: Field[Any], details: Option) -> list[str]:
-    return [details.short, flag(item.name)] if details.short else [flag(item.name)]
+    return [*filter(None, [details.short]), flag(item)]
 
 
 def _type(details: Option, hint: Any) -> Any:
@@ -66,13 +68,13 @@ def _type(details: Option, hint: Any) -> Any:
     if details.choices:
         chosen: Any = Literal.__getitem__(details.choices())
         return chosen | None if type(None) in getattr(hint, "__args__", ()) else chosen
-    return hint
+    return list[str] if hint == tuple[str, ...] else hint
 
 
 def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
-    extra: dict[str, Any] = {"help": details.help, "show_default": item.default not in (None, False, "")}
+    extra: dict[str, Any] = {"help": details.help, "show_default": item.default not in (None, False, "", ())}
     if item.name not in ("print_config", "dry_run"):
-        name = item.name.upper()
+        name = key(item).upper().replace("-", "_")
         extra |= {"envvar": [f"DLCLI_{command.name.upper().replace('-', '_')}_{name}", f"DLCLI_{name}"], "show_envvar": False}
     if details.parse:
         extra["parser"] = details.parse
@@ -84,12 +86,12 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
 
 
 def _read_config(command: Command) -> Any:
-    keys = [item.name for item, _ in [*declared(command.config), *declared(RunOptions)] if item.name not in _NOT_IN_FILES]
+    options = [item for item, _ in [*declared(command.config), *declared(RunOptions)] if item.name not in _NOT_IN_FILES]
 
     def callback(context: typer.Context, path: Path | None) -> Path | None:
         if path is not None:
             # The command line's own order does the rest: a flag, then DLCLI_*, then this map, then the default.
-            context.default_map = toml.read_config(path, command.name, keys)
+            context.default_map = toml.read_config(path, command.name, options)
         return path
 
     return callback

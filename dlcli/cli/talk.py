@@ -4,10 +4,12 @@ On a terminal progress is a Rich bar; elsewhere a plain line every few seconds, 
 """
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Self
 
 from dlcli.support.report import SILENT, Task
@@ -68,6 +70,29 @@ class Talk:
             yield from self._bar(label, total)
         else:
             yield _PlainTask(label, total, self._verbose)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[Callable[[], bool]]:
+        """Note SIGINT and SIGTERM instead of being ended by them; a second one ends at once."""
+        asked: list[int] = []
+        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            asked.append(number)
+            restore()
+
+        for number in previous:
+            signal.signal(number, note)
+        try:
+            yield lambda: bool(asked)
+        finally:
+            restore()
+        if asked:
+            signal.raise_signal(asked[0])
 
     def _bar(self, label: str, total: int | None) -> Iterator[Task]:
         if self._bars is None:

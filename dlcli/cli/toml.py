@@ -4,16 +4,17 @@ import difflib
 import json
 import sys
 import tomllib
+from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
 from dlcli.cli.command import SUBCOMMANDS
-from dlcli.specs.option import declared
+from dlcli.specs.option import declared, key
 from dlcli.support.errors import InputError, UsageError
 
 
-def read_config(path: Path, command: str, keys: list[str]) -> dict[str, Any]:
-    """The options for `command` in the file, by field name; tables of other commands are passed over.
+def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str, Any]:
+    """The options for `command` in the file, by the name of their field; tables of other commands are passed over.
 
     Raises InputError if the file cannot be read and UsageError for a key that is no option, naming the nearest.
     """
@@ -21,12 +22,13 @@ def read_config(path: Path, command: str, keys: list[str]) -> dict[str, Any]:
     for name, content in tables.items():
         if name not in SUBCOMMANDS or not isinstance(content, dict):
             raise UsageError(f"{path}: '{name}' is not a table for a command", hint=f"write [{command}] above its options")
-    options = {key.replace("-", "_"): value for key, value in tables.get(command, {}).items()}
-    for key in options:
-        if key not in keys:
-            near = difflib.get_close_matches(key, keys, n=1)
-            raise UsageError(f"{path}: [{command}] has no option '{key}'", hint=f"did you mean {near[0]}?" if near else "")
-    return {key: _as_typed(value) for key, value in options.items()}
+    known = {key(item): item for item in fields}
+    options = {name.replace("_", "-"): value for name, value in tables.get(command, {}).items()}
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(f"{path}: [{command}] has no option '{name}'", hint=f"did you mean {near[0]}?" if near else "")
+    return {known[name].name: _as_typed(known[name], value) for name, value in options.items()}
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -40,25 +42,25 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: is not TOML: {error}") from None
 
 
-def _as_typed(value: Any) -> Any:
-    """A list as one would type it, so that a file and a flag go through the same parser."""
-    return ",".join(str(item) for item in value) if isinstance(value, list) else value
+def _as_typed(item: Field[Any], value: Any) -> Any:
+    """A list as one would type it, so that a file and a flag go through the same parser; an option to repeat stays a list."""
+    parsed = isinstance(value, list) and item.metadata["option"].parse
+    return ",".join(str(part) for part in value) if parsed else value
 
 
 def print_config(command: str, config: Any) -> int:
     """Print the options in force as a file that --config reads; those that are not set stand as comments."""
-    lines = (_line(item.name, details.show, getattr(config, item.name)) for item, details in declared(config))
+    lines = (_line(key(item), details.show, getattr(config, item.name)) for item, details in declared(config))
     sys.stdout.write("\n".join([f"[{command}]", *lines]) + "\n")
     return 0
 
 
 def _line(name: str, show: Any, value: Any) -> str:
-    key = name.replace("_", "-")
     if value is None:
-        return f"# {key} is not set"
+        return f"# {name} is not set"
     if show:
         value = show(value)
     elif isinstance(value, Path):
         value = str(value)
     # JSON's strings, numbers and booleans are TOML's too.
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}"

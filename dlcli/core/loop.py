@@ -1,9 +1,8 @@
-"""The one training loop: tensors in memory, seeded order, the fast precision of the device."""
+"""The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from math import cos, pi
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,59 +10,207 @@ from torch import Tensor, nn
 
 from dlcli.core.device import fast_dtype, out_of_memory, threads
 from dlcli.core.logits import logits_of
+from dlcli.core.recipe import OPTIMIZERS, Recipe, steps_per_epoch
 from dlcli.core.rng import derive, generator, preserved
-from dlcli.support.errors import NumericError, ResourceError, UsageError
+from dlcli.support.errors import NumericError, ResourceError
 from dlcli.support.report import Task
-
-_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": torch.optim.SGD,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adadelta": torch.optim.Adadelta,
-}
-
-_SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: (1 + cos(pi * done)) / 2,
-}
-"""The share of the learning rate that is in force when the share `done` in [0, 1) of all steps is done."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train: minimise cross-entropy over shuffled batches.
+class Hooks:
+    """What may happen to a batch before the step.
 
-    `batch_size` is the most images in a batch; `optimizer` one of sgd, adam, adamw, adadelta, with `options` its further
-    settings (momentum, rho, weight_decay ...); `schedule` constant or cosine (to 0, Loshchilov & Hutter 2017);
-    `dtype` is `fast` (bfloat16 where that is native) or `float32`; `threads` the most CPU threads (None: as many as torch
-    has), for small networks lose time with more.
-    Raises UsageError for values outside these.
+    `augment(x, source)` changes images (n, c, h, w) with randomness from `source` only; `examples(model, x, y, seed)`
+    replaces images by others made from the current weights (adversarial training). `class_weights` (classes,) weigh the loss.
     """
 
-    epochs: int
-    batch_size: int
-    optimizer: str
-    lr: float
-    options: Mapping[str, float] = field(default_factory=dict)
-    schedule: str = "constant"
-    dtype: str = "fast"
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, known in (("optimizer", _OPTIMIZERS), ("schedule", _SCHEDULES), ("dtype", ("fast", "float32"))):
-            if getattr(self, name) not in known:
-                raise UsageError(f"recipe: {name} '{getattr(self, name)}' is not one of {', '.join(known)}")
-        if self.epochs < 1 or self.batch_size < 1 or not self.lr > 0:
-            raise UsageError("recipe: epochs, batch_size and lr must be above 0")
-
-    def lr_at(self, done: float) -> float:
-        """The learning rate when the share `done` in [0, 1) of all steps is done."""
-        return self.lr * _SCHEDULES[self.schedule](done)
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    examples: Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None = None
+    class_weights: Tensor | None = None
 
 
-def steps_per_epoch(n: int, batch_size: int) -> int:
-    """How many batches hold `n` examples."""
-    return -(-n // batch_size)
+def never() -> bool:
+    """The usual answer to whether to stop."""
+    return False
+
+
+class Training:
+    """Training of `model`, in place, on images `x` (n, c, h, w) and labels `y` (n,), an epoch at a time.
+
+    Weights stay float32; with `dtype` bfloat16 (None: as the recipe says) only the forward and backward pass run in it, by
+    autocast. The same seed, device and thread count give the same weights to the bit, and so does a training that was
+    stopped after any step, put away as `state()` and continued elsewhere by `load(state)`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self.model = model.to(device).to(memory_format=torch.channels_last)
+        self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
+        self.dtype = dtype or resolve_dtype(recipe, device)
+        self.x, self.y = x.to(device).contiguous(memory_format=torch.channels_last), y.to(device)
+        self.optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, **recipe.options)
+        self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
+        self.epoch, self.step = 0, 0
+        steps = steps_per_epoch(len(x), recipe.batch_size)
+        # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
+        self.losses, self.largest = torch.zeros(steps, device=device), torch.zeros(steps, device=device)
+        with preserved():
+            torch.manual_seed(derive(seed, "dropout"))
+            self.random = _random_state(device)
+
+    def run_epoch(self, task: Task, stop: Callable[[], bool] = never) -> float | None:
+        """Finish the epoch and return its mean loss, or None if `stop()` was true after a step.
+
+        `task` counts steps. Raises NumericError, naming the step, the learning rate and the largest gradient, if a loss or a
+        weight is not finite, and ResourceError if the memory of the device does not suffice.
+        """
+        steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_named(self.recipe.batch_size):
+            _set_random_state(self.random, self.x.device)
+            self.model.train()
+            for picked in self._batches()[self.step :]:
+                self._one_step(picked.to(self.x.device))
+                task.advance()
+                if stop() and self.step < len(self.losses):
+                    self.random = _random_state(self.x.device)
+                    return None
+            self.random = _random_state(self.x.device)
+        mean = self._checked_mean()
+        self.epoch, self.step = self.epoch + 1, 0
+        task.say(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
+        return mean
+
+    def _batches(self) -> tuple[Tensor, ...]:
+        """The examples of each step of this epoch: the same generator draws the order of every epoch before it."""
+        order = generator(derive(self.seed, "order"))
+        drawn = [torch.randperm(len(self.x), generator=order) for _ in range(self.epoch + 1)]
+        # Even batches rather than a short last one, which would weigh its examples more, and of one example breaks BatchNorm.
+        return drawn[-1].tensor_split(len(self.losses))
+
+    def _one_step(self, picked: Tensor) -> None:
+        x, y = self._prepared(self.x[picked], self.y[picked])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
+            logits = self.model(x)
+        weights, smoothing = self.hooks.class_weights, self.recipe.label_smoothing
+        loss = F.cross_entropy(logits.float(), y, weight=weights, label_smoothing=smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        self.losses[self.step] = loss.detach()
+        self.largest[self.step] = torch.stack(torch._foreach_norm(gradients, float("inf"))).max()
+        if self.recipe.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self.optimizer.step()
+        self._average()
+        self.step += 1
+
+    def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        number = self.epoch * len(self.losses) + self.step
+        if self.hooks.augment is not None:
+            x = self.hooks.augment(x, generator(derive(self.seed, "augment", number)))
+        if self.hooks.examples is not None:
+            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", number))
+        return x, y
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.average:
+            now = self.model.state_dict()
+            # At first the plain mean of the few weights there are, so that the random start is soon forgotten.
+            number = self.epoch * len(self.losses) + self.step
+            decay = min(self.recipe.ema, (1 + number) / (10 + number))
+            for name, value in self.average.items():
+                if value.is_floating_point():
+                    value.lerp_(now[name], 1 - decay)
+                else:
+                    value.copy_(now[name])
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self.recipe.lr_at((self.epoch + self.step / len(self.losses)) / self.recipe.epochs)
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are."""
+        return self.epoch >= self.recipe.epochs
+
+    def _checked_mean(self) -> float:
+        """The mean loss, once the epoch's losses and the weights it ended with are seen to be finite."""
+        bad = (~self.losses.isfinite()).nonzero()
+        if not len(bad) and all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            return float(self.losses.mean())
+        self.step = int(bad[0]) if len(bad) else len(self.losses) - 1
+        finite = self.largest[: self.step + 1][self.largest[: self.step + 1].isfinite()]
+        largest = f"{float(finite.max()):.3g}" if len(finite) else "not finite"
+        where = f"epoch {self.epoch + 1}, step {self.step + 1} of {len(self.losses)}, learning rate {self.lr:g}"
+        message = f"training diverged: the loss is not finite at {where}; the largest gradient until then is {largest}"
+        raise NumericError(message, hint="a smaller learning rate may help")
+
+    def finish(self) -> None:
+        """Put the averaged weights in place, and the model in evaluation mode and in the usual memory layout.
+
+        In that layout a network just trained and one read from a file compute the same to the bit.
+        """
+        if self.average:
+            self.model.load_state_dict(self.average)
+        self.model.to(memory_format=torch.contiguous_format).eval()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on, on the CPU, by name."""
+        found = {"position": torch.tensor([self.epoch, self.step]), "losses": self.losses, "largest": self.largest}
+        found |= {f"random.{name}": value for name, value in self.random.items()}
+        found |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        found |= {f"average.{name}": value for name, value in self.average.items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{number}.{name}": value for name, value in values.items() if isinstance(value, Tensor)}
+        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in found.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue where `state` was taken; raises KeyError or RuntimeError if it is of another network or recipe."""
+        self.epoch, self.step = state["position"].tolist()
+        self.losses.copy_(state["losses"])
+        self.largest.copy_(state["largest"])
+        self.model.load_state_dict(_under(state, "model."))
+        for name, value in self.average.items():
+            value.copy_(state[f"average.{name}"])
+        self.random = _under(state, "random.")
+        kept: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under(state, "optimizer.").items():
+            number, _, key = name.partition(".")
+            kept.setdefault(int(number), {})[key] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
+
+
+def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    kept = {"cpu": torch.get_rng_state()}
+    if device.type in ("cuda", "mps"):
+        kept["device"] = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
+    return kept
+
+
+def _set_random_state(kept: Mapping[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(kept["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(kept["device"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(kept["device"])
 
 
 def train(
@@ -77,72 +224,16 @@ def train(
     dtype: torch.dtype | None = None,
     task: Task,
 ) -> float:
-    """Train `model` in place on images `x` (n, c, h, w) and labels `y` (n,), and return the mean loss of the last epoch.
+    """Train `model` in place from start to end, as `Training` does, and return the mean loss of the last epoch.
 
-    The model ends on `device`, in evaluation mode. Weights stay float32; with `dtype` bfloat16 (None: as the recipe says)
-    only the forward and backward pass run in it, by autocast. The same seed, device and thread count give the same
-    weights to the bit. `task` counts steps. Raises NumericError, naming epoch and step, if a loss or a weight is not finite,
-    and ResourceError if the memory of the device does not suffice.
+    The model ends on `device`, in evaluation mode. Raises what `Training.run_epoch` raises.
     """
-    dtype = dtype or resolve_dtype(recipe, device)
-    steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-    with preserved(), threads(resolve_threads(recipe)), steady, _memory_named(recipe.batch_size):
-        torch.manual_seed(derive(seed, "dropout"))
-        model.to(device).to(memory_format=torch.channels_last).train()
-        x, y = x.to(device).contiguous(memory_format=torch.channels_last), y.to(device)
-        optimizer = _OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, **recipe.options)
-        order = generator(derive(seed, "order"))
-        mean_loss = 0.0
-        for epoch in range(recipe.epochs):
-            losses = _epoch(model, x, y, recipe, epoch, optimizer=optimizer, order=order, dtype=dtype, task=task)
-            mean_loss = _checked_mean(losses, model, recipe, epoch)
-            task.say(f"epoch {epoch + 1}/{recipe.epochs}, loss {mean_loss:.4f}")
-        # Back to the usual layout, so that a network just trained and one read from a file compute the same to the bit.
-        model.to(memory_format=torch.contiguous_format).eval()
-    return mean_loss
-
-
-def _epoch(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    recipe: Recipe,
-    epoch: int,
-    *,
-    optimizer: torch.optim.Optimizer,
-    order: torch.Generator,
-    dtype: torch.dtype,
-    task: Task,
-) -> Tensor:
-    """One pass over the data; the loss of each step (steps,), on the device, so that no step waits for the host."""
-    steps = steps_per_epoch(len(x), recipe.batch_size)
-    losses = torch.zeros(steps, device=x.device)
-    # Even batches rather than a short last one, which would weigh its examples more, and of one example breaks BatchNorm.
-    for step, picked in enumerate(torch.randperm(len(x), generator=order).tensor_split(steps)):
-        picked = picked.to(x.device)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.lr_at((epoch + step / steps) / recipe.epochs)
-        with nullcontext() if dtype == torch.float32 else torch.autocast(x.device.type, dtype=dtype):
-            logits = model(x[picked])
-        loss = F.cross_entropy(logits.float(), y[picked])
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses[step] = loss.detach()
-        task.advance()
-    return losses
-
-
-def _checked_mean(losses: Tensor, model: nn.Module, recipe: Recipe, epoch: int) -> float:
-    """The mean loss, once the epoch's losses and the weights it ended with are seen to be finite."""
-    bad = (~losses.isfinite()).nonzero()
-    weights_fine = all(bool(parameter.isfinite().all()) for parameter in model.parameters())
-    if len(bad) or not weights_fine:
-        step = int(bad[0]) if len(bad) else len(losses) - 1
-        lr = recipe.lr_at((epoch + step / len(losses)) / recipe.epochs)
-        where = f"epoch {epoch + 1}, step {step + 1} of {len(losses)}, learning rate {lr:g}"
-        raise NumericError(f"training diverged: the loss is not finite at {where}", hint="a smaller learning rate may help")
-    return float(losses.mean())
+    training = Training(model, x, y, recipe, seed=seed, device=device, dtype=dtype)
+    mean = 0.0
+    while not training.done:
+        mean = training.run_epoch(task) or 0.0
+    training.finish()
+    return mean
 
 
 def resolve_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
@@ -177,7 +268,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _memory_named(batch_size: int) -> Iterator[None]:
+def memory_named(batch_size: int) -> Iterator[None]:
+    """Turn a lack of memory into a ResourceError that names the batch."""
     try:
         yield
     except RuntimeError as error:

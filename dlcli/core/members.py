@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dlcli.core import loop, rng
+from dlcli.core import loop, recipe, rng
 from dlcli.core.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.data.base import ImageData
-from dlcli.core.loop import Recipe, resolve_dtype, resolve_threads, steps_per_epoch, train
+from dlcli.core.loop import resolve_dtype, resolve_threads, train
 from dlcli.core.models.base import Architecture
+from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, generator, preserved
 from dlcli.support.errors import InputError, LockedError
 from dlcli.support.lock import locked
@@ -149,7 +150,7 @@ def _cached(plan: _Plan, file: Path) -> Member:
 
 def _description(plan: _Plan) -> str:
     """Canonical JSON of everything that determines the weights."""
-    code = b"".join(Path(file).read_bytes() for file in (loop.__file__, rng.__file__, __file__))
+    code = b"".join(Path(file).read_bytes() for file in (loop.__file__, recipe.__file__, rng.__file__, __file__))
     facts = {
         "data": plan.data.fingerprint,
         "model": [plan.arch.name, plan.arch.source_sha256],

@@ -16,10 +16,11 @@ from dlcli.core.combine import RULES
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.device import choose_device, describe_device, threads
-from dlcli.core.loop import Recipe, predict_logits, resolve_threads
+from dlcli.core.loop import predict_logits, resolve_threads
 from dlcli.core.members import Member, fit_member
 from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
+from dlcli.core.recipe import Recipe
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.engines._attack_notes import BASELINE, notes, rule_name
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow

@@ -18,7 +18,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """A paired difference with its 95% interval from n examples; `established` if the interval excludes zero."""
+    """A difference with its 95% interval from n examples (pairs, or both samples); `established` if that excludes zero."""
 
     value: float
     low: float

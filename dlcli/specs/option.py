@@ -14,9 +14,13 @@ from dlcli.support.registry import Registry
 
 @dataclass(frozen=True)
 class Option:
-    """What the command line needs to know about one field of a configuration."""
+    """What the command line needs to know about one field of a configuration.
+
+    `name` is the option's where it is not the field's: `--with` is no name for a field.
+    """
 
     help: str
+    name: str = ""
     short: str = ""
     minimum: float | None = None
     maximum: float | None = None
@@ -51,16 +55,22 @@ def declared(config: Any) -> Iterator[tuple[Field[Any], Option]]:
             yield item, item.metadata["option"]
 
 
-def flag(name: str) -> str:
-    """`fail_under` as typed: `--fail-under`."""
-    return "--" + name.replace("_", "-")
+def key(item: Field[Any]) -> str:
+    """The option's name in files: `fail-under` for the field `fail_under`."""
+    details: Option = item.metadata["option"]
+    return details.name or item.name.replace("_", "-")
+
+
+def flag(item: Field[Any]) -> str:
+    """The option as typed: `--fail-under`."""
+    return f"--{key(item)}"
 
 
 def check(config: Any) -> None:
     """Raise UsageError if a field of `config` is outside its declared bounds or choices."""
     for item, details in declared(config):
         for value in _values(getattr(config, item.name)):
-            _check_value(item.name, details, value)
+            _check_value(flag(item), details, value)
 
 
 def _values(value: Any) -> tuple[Any, ...]:
@@ -69,8 +79,8 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 def _check_value(name: str, details: Option, value: Any) -> None:
     if details.minimum is not None and not value >= details.minimum:
-        raise UsageError(f"{flag(name)}: {value} is below {details.minimum:g}")
+        raise UsageError(f"{name}: {value} is below {details.minimum:g}")
     if details.maximum is not None and not value <= details.maximum:
-        raise UsageError(f"{flag(name)}: {value} is above {details.maximum:g}")
+        raise UsageError(f"{name}: {value} is above {details.maximum:g}")
     if details.choices is not None and value not in details.choices():
-        raise UsageError(f"{flag(name)}: '{value}' is not one of {', '.join(details.choices())}")
+        raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")

@@ -1,6 +1,6 @@
 """How an engine talks while it works: notes, warnings and progress, never the result."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -27,6 +27,12 @@ class Report(Protocol):
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
         """Open a stretch of work of `total` steps (None: unknown)."""
 
+    def stoppable(self) -> AbstractContextManager[Callable[[], bool]]:
+        """Inside the block, being told to stop is only noted, and what is yielded says whether it was.
+
+        So the work can finish its step and save; at the end of the block the stop takes effect.
+        """
+
 
 class _SilentTask:
     def advance(self, steps: int = 1) -> None:
@@ -46,6 +52,10 @@ class _Silent:
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Task]:
         yield _SilentTask()
+
+    @contextmanager
+    def stoppable(self) -> Iterator[Callable[[], bool]]:
+        yield lambda: False
 
 
 SILENT: Report = _Silent()

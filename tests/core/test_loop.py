@@ -11,7 +11,8 @@ from torch import nn
 
 from dlcli.core import loop
 from dlcli.core.checkpoint import weights_sha256
-from dlcli.core.loop import Recipe, evaluating, predict_logits, steps_per_epoch, train
+from dlcli.core.loop import Hooks, Training, evaluating, predict_logits, train
+from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, generator
 from dlcli.support.errors import NumericError, UsageError
 
@@ -188,7 +189,9 @@ def test_a_loss_that_is_not_finite_names_the_step():
     x, y = _examples()
     bad = int(_batches(50, 16, 1, seed=0)[0][2][0])  # in the third batch
     x[bad] = inf
-    with pytest.raises(NumericError, match=r"epoch 1, step 3 of 4, learning rate 0\.1$") as caught:
+    with pytest.raises(
+        NumericError, match=r"epoch 1, step 3 of 4, learning rate 0\.1; the largest gradient until then is [0-9.]+$"
+    ) as caught:
         _train(_recipe(), examples=(x, y))
     assert "learning rate" in caught.value.hint
 
@@ -244,8 +247,92 @@ def test_an_epoch_keeps_everything_on_the_device_and_never_waits_for_it():
     """The meta device stands for a GPU: it refuses tensors of another device, and any reading of a value by the host."""
     meta, task = torch.device("meta"), Counter()
     model, (x, y) = _network().to(meta), _examples()
-    options = {"optimizer": torch.optim.Adam(model.parameters()), "order": generator(0), "dtype": torch.float32, "task": task}
-    losses = loop._epoch(model, x.to(meta), y.to(meta), _recipe(), 0, **options)
-    assert (losses.device.type, losses.shape, task.steps) == ("meta", (4,), 4)
+    training = Training(model, x.to(meta), y.to(meta), _recipe(optimizer="adam", ema=0.9, clip_norm=1.0), seed=0, device=meta)
+    stopped = training.run_epoch(task, stop=lambda: training.step == 3)
+    assert (stopped, training.losses.device.type, task.steps) == (None, "meta", 3)
     with pytest.raises(RuntimeError):
-        losses[0].item()  # the stand-in does refuse
+        training.losses[0].item()  # the stand-in does refuse
+
+
+def _interrupted(recipe, stops, dropout=0.5, hooks=None):
+    """Train, and at each step in `stops` put the state away and go on with a new network in a new Training."""
+
+    def fresh():
+        return Training(_network(dropout), *_examples(), recipe, seed=5, device=CPU, hooks=hooks)
+
+    training, stops = fresh(), list(stops)
+    while not training.done:
+        at = stops[0] if stops else None
+        before = training.epoch * len(training.losses)
+        training.run_epoch(Counter(), stop=lambda: at == before + training.step)  # noqa: B023
+        if at is not None and training.epoch * len(training.losses) + training.step >= at:
+            stops.pop(0)
+            state = training.state()
+            torch.manual_seed(at)  # another process has another random state
+            training = fresh()
+            training.load(state)
+    training.finish()
+    return weights_sha256(training.model)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"optimizer": "adam", "schedule": "cosine", "ema": 0.9}, {"options": {"momentum": 0.9}}]
+)
+@given(stops=st.sets(st.integers(1, 11), max_size=4).map(sorted))
+@settings(max_examples=15, deadline=None)
+def test_stopped_at_any_steps_and_continued_it_ends_with_the_same_bits(changes, stops):
+    recipe = _recipe(**changes)
+    assert _interrupted(recipe, stops) == _interrupted(recipe, [])
+
+
+def test_augmentation_and_examples_are_continued_too():
+    def shake(x, source):
+        return (x + 0.1 * torch.rand(x.shape, generator=source)).clamp(0, 1)
+
+    def push(model, x, y, seed):
+        return (x + 0.1 * torch.rand(x.shape, generator=generator(seed))).clamp(0, 1)
+
+    hooks = Hooks(augment=shake, examples=push)
+    assert (
+        _interrupted(_recipe(), [2, 7], hooks=hooks) == _interrupted(_recipe(), [], hooks=hooks) != _interrupted(_recipe(), [])
+    )
+
+
+def test_a_state_of_another_network_is_refused():
+    training = Training(_network(), *_examples(), _recipe(), seed=0, device=CPU)
+    other = Training(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), *_examples(), _recipe(), seed=0, device=CPU)
+    with pytest.raises((KeyError, RuntimeError)):
+        training.load(other.state())
+
+
+def test_clipping_bounds_the_step():
+    """With SGD a step is lr times the gradient, so its length is at most lr times the bound, and just that when clipped."""
+    model = _network()
+    before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    _train(_recipe(epochs=1, batch_size=50, lr=1.0, clip_norm=1e-3), model)
+    moved = nn.utils.parameters_to_vector(model.parameters()) - before
+    assert moved.norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_averaged_weights_are_the_recursion_by_hand():
+    recipe, by_hand = _recipe(epochs=1, ema=0.5), _network()
+    average = [weight.detach().clone() for weight in by_hand.parameters()]
+    for number, batch in enumerate(_batches(50, 16, 1, seed=0)[0]):
+        loss = F.cross_entropy(by_hand(_examples()[0][batch]), _examples()[1][batch])
+        gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
+        decay = min(0.5, (1 + number) / (10 + number))
+        with torch.no_grad():
+            for kept, weight, gradient in zip(average, by_hand.parameters(), gradients, strict=True):
+                weight -= 0.1 * gradient
+                kept.copy_(decay * kept + (1 - decay) * weight)
+    model, _ = _train(recipe)
+    for found, expected in zip(model.parameters(), average, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_class_weights_are_torchs():
+    weights, (x, y) = torch.tensor([1.0, 2.0, 5.0]), _examples()
+    model = _network()
+    expected = F.cross_entropy(model(x), y, weight=weights).item()
+    training = Training(model, x, y, _recipe(epochs=1, batch_size=50), seed=0, device=CPU, hooks=Hooks(class_weights=weights))
+    assert training.run_epoch(Counter()) == pytest.approx(expected, rel=1e-5)

@@ -6,7 +6,7 @@ images; on one thread, for two are slower on a network of this size.
 
 from torch import nn
 
-from dlcli.core.loop import Recipe
+from dlcli.core.recipe import Recipe
 
 SMALLEST = 4
 

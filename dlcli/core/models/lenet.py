@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from dlcli.core.loop import Recipe
+from dlcli.core.recipe import Recipe
 
 SMALLEST = 12
 

@@ -6,7 +6,7 @@ reach 0.982 of MNIST's 10,000 test images; Adam with a cosine schedule reaches 0
 
 from torch import nn
 
-from dlcli.core.loop import Recipe
+from dlcli.core.recipe import Recipe
 
 SMALLEST = 28
 

@@ -1,0 +1,66 @@
+"""How to train, in numbers."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import cos, pi
+
+import torch
+
+from dlcli.support.errors import UsageError
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adadelta": torch.optim.Adadelta,
+}
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: (1 + cos(pi * done)) / 2,
+}
+"""The share of the learning rate that is in force when the share `done` in [0, 1) of all steps is done."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: minimise cross-entropy over shuffled batches.
+
+    `batch_size` is the most images in a batch; `optimizer` one of sgd, adam, adamw, adadelta, with `options` its further
+    settings (momentum, rho, weight_decay ...); `schedule` constant or cosine (to 0, Loshchilov & Hutter 2017);
+    `label_smoothing` in [0, 1) (Szegedy et al. 2016); `clip_norm` the largest norm that the gradient of all weights may
+    have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that takes
+    their place at the end (Polyak & Juditsky 1992; 0: none). `dtype` is `fast` (bfloat16 where that is native) or
+    `float32`; `threads` the most CPU threads (None: as many as torch has), for small networks lose time with more.
+    Raises UsageError for values outside these.
+    """
+
+    epochs: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    options: Mapping[str, float] = field(default_factory=dict)
+    schedule: str = "constant"
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+    ema: float = 0.0
+    dtype: str = "fast"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", ("fast", "float32"))):
+            if getattr(self, name) not in known:
+                raise UsageError(f"recipe: {name} '{getattr(self, name)}' is not one of {', '.join(known)}")
+        if self.epochs < 1 or self.batch_size < 1 or not self.lr > 0:
+            raise UsageError("recipe: epochs, batch_size and lr must be above 0")
+        if not (0 <= self.label_smoothing < 1 and 0 <= self.ema < 1 and (self.clip_norm is None or self.clip_norm > 0)):
+            raise UsageError("recipe: label_smoothing and ema must be in [0, 1), clip_norm above 0")
+
+    def lr_at(self, done: float) -> float:
+        """The learning rate when the share `done` in [0, 1) of all steps is done."""
+        return self.lr * SCHEDULES[self.schedule](done)
+
+
+def steps_per_epoch(n: int, batch_size: int) -> int:
+    """How many batches hold `n` examples."""
+    return -(-n // batch_size)
