@@ -11,8 +11,7 @@ import pytest
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-COMMANDS = re.findall(r"^\$ (.*)$", README, flags=re.MULTILINE)
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
@@ -32,14 +31,17 @@ def shell(environment: dict[str, str], tmp_path: Path):
 
 
 def test_there_are_transcripts():
-    assert len(COMMANDS) >= 4
+    assert len(BLOCKS) >= 4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", COMMANDS)
-def test_readme_command(line: str, shell):
-    done = shell(line)
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+def test_readme_transcript(block: str, shell):
+    commands = re.findall(r"^\$ (.*)$", block, flags=re.MULTILINE)
+    assert commands
+    for line in commands:
+        done = shell(line)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
@@ -58,8 +60,8 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
         "from torch import nn\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
     )
-    lines = re.findall(r"^    (dlcli attack .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 2
+    lines = re.findall(r"^    (dlcli (?:train|attack) .*)$", README, flags=re.MULTILINE)
+    assert len(lines) == 3
     for line in lines:
         done = shell(line + " --epochs 1 --device cpu")
         assert done.returncode == 0, done.stderr
@@ -95,7 +97,7 @@ def test_pipeline_script(shell):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["attack.py", "dedupe.py"])
+@pytest.mark.parametrize("name", ["train.py", "eval.py", "predict.py", "attack.py", "dedupe.py"])
 def test_python_example(name: str, environment: dict[str, str], tmp_path: Path):
     done = subprocess.run(
         [sys.executable, ROOT / "examples" / name], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
@@ -120,7 +122,7 @@ def test_mnist_example(environment: dict[str, str], tmp_path: Path):
 
 
 def test_config_example(dlcli):
-    for command in ("attack", "dedupe"):
+    for command in ("train", "attack", "dedupe"):
         done = dlcli(command, "--config", ROOT / "examples" / "config.toml", "--print-config")
         assert done.returncode == 0, done.stderr
     assert b"threshold = 0.9" in done.stdout

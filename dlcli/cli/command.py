@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 SUBCOMMANDS = {
+    "train": "Train a network, or two in pairs to see whether a change helps.",
+    "eval": "Judge a trained network: how good it is, where it fails, and what to do next.",
+    "predict": "Write what a trained network says of images, a row each.",
     "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
     "dedupe": "Find the rows of a table that ask the same thing.",
 }

@@ -1,9 +1,12 @@
 """Weights in and out of files, without ever running code from one."""
 
 import hashlib
+import os
 import pickle
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,26 @@ def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> N
     """Write the parameters and buffers of `model` to a safetensors file, whole or not at all, with `metadata` in its head."""
     # Copies, because safetensors refuses tensors that share memory, as tied weights do.
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata=dict(metadata))
+    save_tensors(path, state, metadata)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write contiguous tensors of the CPU to a safetensors file, whole or not at all, with `metadata` in its head."""
+    with atomic_path(path) as temporary, _system_errors(path):
+        save_file(dict(tensors), temporary, metadata=dict(metadata))
+
+
+@contextmanager
+def _system_errors(path: Path) -> Iterator[None]:
+    """A full disk is an OSError here as everywhere; safetensors has only words for it."""
+    try:
+        yield
+    except SafetensorError as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))
+        if number is None:
+            raise
+        code = int(number[1])
+        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:

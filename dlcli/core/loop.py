@@ -170,7 +170,8 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on, on the CPU, by name."""
-        found = {"position": torch.tensor([self.epoch, self.step]), "losses": self.losses, "largest": self.largest}
+        found = {"position": torch.tensor([self.epoch, self.step])}
+        found |= {name: getattr(self, name) for name in ("losses", "largest")}
         found |= {f"random.{name}": value for name, value in self.random.items()}
         found |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
         found |= {f"average.{name}": value for name, value in self.average.items()}
@@ -181,8 +182,8 @@ class Training:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue where `state` was taken; raises KeyError or RuntimeError if it is of another network or recipe."""
         self.epoch, self.step = state["position"].tolist()
-        self.losses.copy_(state["losses"])
-        self.largest.copy_(state["largest"])
+        for name in ("losses", "largest"):
+            getattr(self, name).copy_(state[name])
         self.model.load_state_dict(_under(state, "model."))
         for name, value in self.average.items():
             value.copy_(state[f"average.{name}"])

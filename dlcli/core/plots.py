@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 # Okabe and Ito's colours, which people with any colour vision tell apart; the markers repeat the distinction.
-_COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LONGEST_LABEL = 13
 
@@ -44,8 +44,8 @@ def example_grid(examples: Sequence[Example], *, eps: float, title: str = "") ->
     figure = Figure(figsize=(max(1.2 + 1.25 * len(examples), 4.8), 5.3), layout="constrained")
     axes = figure.subplots(3, len(examples), squeeze=False)
     for column, example in zip(axes.T, examples, strict=True):
-        _image(column[0], example.clean, _verdict(example.true, example.predicted_clean))
-        _image(column[1], example.adversarial, _verdict(example.true, example.predicted_adversarial))
+        draw_image(column[0], example.clean, verdict(example.true, example.predicted_clean))
+        draw_image(column[1], example.adversarial, verdict(example.true, example.predicted_adversarial))
         scale = _difference(column[2], example, eps)
     for row, name in zip(axes, ("clean", "adversarial", "difference"), strict=True):
         row[0].set_ylabel(name, fontsize=11)
@@ -62,7 +62,7 @@ def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "acc
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
     for k, line in enumerate(series):
-        colour, marker = _COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)]
+        colour, marker = COLOURS[k % len(COLOURS)], _MARKERS[k % len(_MARKERS)]
         axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.12, linewidth=0)
         axes.plot(line.x, line.y, color=colour, marker=marker, markersize=5, linewidth=1.5, label=line.name)
     axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
@@ -83,7 +83,8 @@ def png(figure: Figure, *, dpi: int = 120) -> bytes:
     return buffer.getvalue()
 
 
-def _image(axes: Axes, image: np.ndarray, title: str) -> None:
+def draw_image(axes: Axes, image: np.ndarray, title: str) -> None:
+    """Draw an image (c, h, w) in [0, 1], three channels in colour, any other number as their mean in grey."""
     axes.imshow(_drawable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     _bare(axes)
     axes.set_title(title, fontsize=8 if "\n" in title else 10, pad=3, parse_math=False)
@@ -111,11 +112,13 @@ def _bare(axes: Axes) -> None:
     axes.spines[:].set_linewidth(0.5)
 
 
-def _verdict(true: str, predicted: str) -> str:
-    true, predicted = _short(true), _short(predicted)
+def verdict(true: str, predicted: str) -> str:
+    """`true → predicted`, on two lines if long."""
+    true, predicted = short_label(true), short_label(predicted)
     between = "\n" if len(true) + len(predicted) > 9 else " "
     return f"{true}{between}→ {predicted}"
 
 
-def _short(label: str) -> str:
+def short_label(label: str) -> str:
+    """The label, cut to what fits over a small image."""
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

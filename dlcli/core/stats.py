@@ -1,4 +1,4 @@
-"""Intervals for accuracies and for paired differences of accuracies, all at 95%."""
+"""Intervals for accuracies and for differences of accuracies, paired or not, all at 95%."""
 
 from math import sqrt
 
@@ -44,6 +44,30 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
     centre, half = (_bonett_price if binary else _student)(differences)
     low, high = max(-1.0, centre - half), min(1.0, centre + half)
     return Difference(float(differences.mean()), low, high, len(differences))
+
+
+def independent_difference(a: Estimate, b: Estimate) -> Difference:
+    """The share `a` minus the share `b`, of two independent samples, with its interval.
+
+    Newcombe (1998, Stat. Med. 17, 873-890), method 10: the square-and-add of the two score intervals. `a` and `b` come from
+    `wilson`; one that is known exactly (low = value = high) adds nothing. The n of the result is that of both together.
+    """
+    gap = a.value - b.value
+    low = gap - sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
+    high = gap + sqrt((a.high - a.value) ** 2 + (b.value - b.low) ** 2)
+    return Difference(gap, low, high, a.n + b.n)
+
+
+def mean_difference(differences: ArrayLike) -> Difference:
+    """The mean of paired differences (n,) of any quantity, with Student's interval (n - 1 degrees of freedom).
+
+    Raises ValueError for fewer than two, whose spread is not known.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError("at least two differences are needed")
+    centre, half = _student(values)
+    return Difference(centre, centre - half, centre + half, len(values))
 
 
 def _column(values: ArrayLike) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
 from dlcli.core.combine import RULES
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import ImageData, check_trainable, choose
 from dlcli.core.device import choose_device, describe_device, threads
 from dlcli.core.loop import predict_logits, resolve_threads
 from dlcli.core.members import Member, fit_member
@@ -150,10 +150,12 @@ def _open(config: AttackConfig, report: Report) -> _Bench:
         raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
     device = choose_device(config.device)
     attack = load_attack(config.method)
-    data = open_data(config.data)
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
+    check_trainable(data)
     arch = open_model(config.model, data)
     recipe = arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs)
-    x, y = data.x_test[: config.limit], data.y_test[: config.limit]
+    picked = choose(data.y_test.numpy(), config.limit)
+    x, y = data.x_test[picked], data.y_test[picked]
     return _Bench(config, data, arch, recipe, attack, device, report, x, y)
 
 

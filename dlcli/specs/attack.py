@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.option import check, entries, one_of, option
-from dlcli.specs.shared import data_option, device_option, model_option, output_option, seed_option
+from dlcli.specs.shared import data_option, device_option, model_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
 
 RULES = ("max", "mean", "vote")
@@ -39,7 +39,9 @@ class AttackConfig:
     )
     members: int = option(10, "How many bootstrapped networks the ensemble has.", minimum=2, maximum=1000)
     epochs: int | None = option(None, "Training epochs; left out, the number made for the network.", minimum=1)
-    limit: int | None = option(None, "Attack only the first N test images.", minimum=1)
+    limit: int | None = option(None, "Attack only N of the test images, every class among them.", minimum=1)
+    size: int | None = size_option()
+    strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,
         "Exit with status 1 if the headline's clean or robust accuracy is below a bound, e.g. robust=0.5.",

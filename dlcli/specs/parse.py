@@ -50,3 +50,18 @@ def condition(value: Any) -> tuple[str, float] | None:
 def show_condition(value: tuple[str, float]) -> str:
     """The condition as `condition` reads it."""
     return f"{value[0]}={value[1]:g}"
+
+
+def adversarial(value: Any) -> tuple[str, float, float] | None:
+    """`fgsm:0.3` or `fgsm:0.3:0.5` to (method, eps, share of each batch)."""
+    if value is None or isinstance(value, tuple):
+        return value
+    method, *numbers = str(value).split(":")
+    if not method or len(numbers) not in (1, 2):
+        raise ValueError(f"'{value}' is not METHOD:EPS or METHOD:EPS:SHARE, e.g. fgsm:0.3")
+    return method, _number(numbers[0]), _number(numbers[1]) if len(numbers) == 2 else 1.0
+
+
+def show_adversarial(value: tuple[str, float, float]) -> str:
+    """The method as `adversarial` reads it."""
+    return f"{value[0]}:{value[1]:g}:{value[2]:g}"

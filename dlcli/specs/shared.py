@@ -7,13 +7,13 @@ from typing import Any
 from dlcli.specs.option import one_of, option
 
 
-def data_option(default: str) -> Any:
-    """--data: where examples come from."""
+def data_option(default: str, **details: Any) -> Any:
+    """--data: where examples come from; `details` are further fields of Option."""
     return option(
         default,
-        "Where the examples come from: digits (embedded), or a .npz with x and y, or with x_train, y_train, x_test and y_test.",
-        metavar="SPEC",
-        reads=True,
+        "Where the examples come from: digits (embedded), a folder of images, a .npz with x and y, or with x_train, y_train, "
+        "x_test and y_test, or a name of torchvision's such as cifar10.",
+        **{"metavar": "SPEC", "reads": True, **details},
     )
 
 
@@ -25,6 +25,16 @@ def model_option(default: str | None) -> Any:
         "Left out, the one made for the data.",
         metavar="SPEC",
     )
+
+
+def size_option() -> Any:
+    """--size: one height and width for all images."""
+    return option(None, "Bring every image to N pixels in height and width.", minimum=1, metavar="N")
+
+
+def strict_option() -> Any:
+    """--strict: no image is left out."""
+    return option(False, "Refuse an image that cannot be read, instead of leaving it out with a warning.")
 
 
 def device_option() -> Any:

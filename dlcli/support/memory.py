@@ -7,19 +7,35 @@ from pathlib import Path
 from dlcli.support.errors import ResourceError
 
 _MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")  # a container sees its own limits here
 _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
 def available_memory() -> int | None:
-    """Bytes that may still be had without swapping; None where the system does not tell."""
+    """Bytes that may still be had without swapping, on the machine and in the container; None where nothing tells."""
+    return min((found for found in (_machine(), _container()) if found is not None), default=None)
+
+
+def _machine() -> int | None:
     with suppress(OSError, ValueError, IndexError):
-        for line in _MEMINFO.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        return _value(_MEMINFO, "MemAvailable:") * 1024
     # Without that line, as on macOS, no more is asked than that it fits into the machine.
     with suppress(OSError, ValueError, AttributeError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return None
+
+
+def _container() -> int | None:
+    """What the control group (version 2) leaves; files that the kernel would drop count as free."""
+    with suppress(OSError, ValueError, IndexError):
+        limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+        return max(0, limit - used + _value(_CGROUP / "memory.stat", "inactive_file"))
+    return None
+
+
+def _value(file: Path, name: str) -> int:
+    """The number in the line of `file` that starts with `name`; IndexError if there is none."""
+    return int([line for line in file.read_text().splitlines() if line.split()[:1] == [name]][0].split()[1])
 
 
 def check_memory(needed: int, what: str, hint: str = "give fewer or smaller images") -> None:

@@ -16,6 +16,27 @@ class Case:
 
 CASES = (
     Case(
+        name="train",
+        quick=("--epochs", "1", "--device", "cpu"),
+        missing=("--data", "no-such.npz"),
+        output="run",
+        endless=("--epochs", "100000", "--device", "cpu", "-v"),
+    ),
+    Case(
+        name="eval",
+        quick=("--limit", "100", "--device", "cpu"),
+        missing=("no-such-run",),
+        output="report",
+        endless=("--seed", "1", "--device", "cpu", "-v"),
+    ),
+    Case(
+        name="predict",
+        quick=("--limit", "20", "--device", "cpu"),
+        missing=("no-such-run",),
+        output="labels.csv",
+        endless=("--seed", "2", "--device", "cpu", "-v"),
+    ),
+    Case(
         name="attack",
         quick=("--limit", "20", "--epochs", "1", "--members", "2", "--ensemble", "max", "--device", "cpu"),
         missing=("--data", "no-such.npz"),

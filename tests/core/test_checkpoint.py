@@ -161,3 +161,22 @@ def test_the_digest_counts_type_shape_and_name_but_not_layout():
     others = [{"v": base}, {"w": base.half()}, {"w": base.reshape(3, 2, 4, 5)}, {"w": -base}, {"w": base, "b": torch.tensor(0)}]
     assert weights_sha256(same) == weights_sha256({"w": base})
     assert len({weights_sha256(state) for state in [{"w": base}, *others]}) == 6
+
+
+def test_a_full_disk_is_an_os_error(tmp_path, monkeypatch):
+    """Through the real library: a limit on file size fails in the middle of a write, as a full disk does."""
+    import errno
+    import resource
+    import signal
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError) as caught:
+            save_weights(tmp_path / "w.safetensors", nn.Linear(100, 100), {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert caught.value.errno == errno.EFBIG
+    assert list(tmp_path.iterdir()) == []

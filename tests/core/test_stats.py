@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as peer
 
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.stats import independent_difference, paired_difference, wilson
 
 
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -96,3 +96,32 @@ def test_the_interval_of_fractions_covers_the_truth():
 def test_columns_that_are_no_pairs_are_refused(a, b):
     with pytest.raises(ValueError, match="pairs|column"):
         paired_difference(a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "m", "b", "n", "low", "high"),
+    [
+        (56, 70, 48, 80, 0.0524, 0.3339),
+        (9, 10, 3, 10, 0.1705, 0.8090),
+        (6, 7, 2, 7, 0.0582, 0.8062),
+        (5, 56, 0, 29, -0.0381, 0.1926),
+        (0, 10, 0, 20, -0.1611, 0.2775),
+        (0, 10, 0, 10, -0.2775, 0.2775),
+        (10, 10, 0, 20, 0.6791, 1.0),
+        (10, 10, 0, 10, 0.6075, 1.0),
+    ],
+)
+def test_newcombes_own_examples(a, m, b, n, low, high):
+    """Newcombe (1998, Stat. Med. 17, 873-890), table II, method 10."""
+    found = independent_difference(wilson(a, m), wilson(b, n))
+    assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
+    assert (found.value, found.n) == (pytest.approx(a / m - b / n), m + n)
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0, 1))
+def test_against_a_known_share_the_interval_is_wilsons_moved(case, known):
+    from dlcli.specs.estimates import Estimate
+
+    share = wilson(*case)
+    found = independent_difference(share, Estimate(known, known, known, 0))
+    assert (found.low, found.high) == (pytest.approx(share.low - known), pytest.approx(share.high - known))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dlcli.core.data import open_data
+from dlcli.core.data.base import choose
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
 from dlcli.core.models import open_model
@@ -129,8 +130,10 @@ def test_the_saved_arrays_agree_with_the_figures(whole: tuple[AttackResult, Path
         arrays = dict(saved)
     keys = {"x_clean", "y", "predicted_clean", *(f"{kind}_{eps}" for kind in ("x", "predicted") for eps in ("0", "0.1", "0.2"))}
     assert set(arrays) == keys
-    assert np.array_equal(arrays["x_clean"], data.x_test[:150].numpy()) and np.array_equal(arrays["x_0"], arrays["x_clean"])
-    assert np.array_equal(arrays["y"], data.y_test[:150].numpy())
+    assert np.array_equal(arrays["x_clean"], data.x_test[choose(data.y_test.numpy(), 150)].numpy()) and np.array_equal(
+        arrays["x_0"], arrays["x_clean"]
+    )
+    assert np.array_equal(arrays["y"], data.y_test[choose(data.y_test.numpy(), 150)].numpy())
     right = (arrays["predicted_clean"] == arrays["y"]).mean()
     for eps in (0.0, 0.1, 0.2):
         assert row(result, eps, "baseline").clean.value == pytest.approx(right)

@@ -6,7 +6,9 @@ from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Difference
+from dlcli.specs.eval import EvalConfig
 from dlcli.specs.option import declared
+from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import UsageError
 
 
@@ -31,7 +33,7 @@ def test_refused(config: type, values: dict[str, object], said: str):
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("config", [AttackConfig, DedupeConfig])
+@pytest.mark.parametrize("config", [AttackConfig, DedupeConfig, EvalConfig, PredictConfig])
 def test_every_field_is_an_option_with_help(config: type):
     described = list(declared(config))
     assert len(described) == len(config.__dataclass_fields__)

@@ -13,6 +13,7 @@ REGISTRIES = [
     ("model", "dlcli.core.models"),
     ("data source", "dlcli.core.data"),
     ("vectors", "dlcli.core.text.vectors"),
+    ("surgery", "dlcli.core.surgery"),
 ]
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
+from dlcli.support.report import SILENT, Report
 
 if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData
@@ -11,14 +12,26 @@ if TYPE_CHECKING:
 SOURCES = Registry("data source", "dlcli.core.data")
 
 
-def open_data(spec: str) -> "ImageData":
+def open_data(
+    spec: str, *, strict: bool = False, report: Report = SILENT, size: int | None = None, limit: int | None = None
+) -> "ImageData":
     """Load what `spec` names into memory; asks each module of this package whether it claims `spec`.
 
-    Raises UsageError if none does, and InputError if the data cannot be used.
+    `strict` refuses an image that cannot be read, else `report` is told and it is left out. `size` brings every image to
+    that height and width; `limit` keeps at most so many examples of each set, every class among them while it lasts.
+    Raises UsageError if no module claims `spec` or `size` or `limit` is below 1, InputError if the data cannot be used,
+    and ResourceError if it does not fit into memory or cannot be had.
     """
+    from dlcli.core.data import _fit, base
+
+    for option, value in (("--size", size), ("--limit", limit)):
+        if value is not None and value < 1:
+            raise UsageError(f"{option}: {value} is below 1")
     modules = [SOURCES.module(name) for name in SOURCES.names()]
-    for module in modules:
+    # A name stands for what it names even where a folder is called the same; ./NAME is the folder.
+    for module in sorted(modules, key=lambda module: getattr(module, "ASKED_LAST", False)):
         if module.claims(spec):
-            data: ImageData = module.load(spec)
-            return data
-    raise UsageError(f"--data: '{spec}' is no kind of data", hint=f"it may be {', or '.join(m.MEANS for m in modules)}")
+            how = base.Reading(strict=strict, report=report, size=size, limit=limit)
+            return _fit.resized(_fit.limited(module.load(spec, how), limit), size)
+    kinds = ", or ".join(module.MEANS for module in modules)
+    raise UsageError(f"--data: '{spec}' is no kind of data and no folder that exists", hint=f"it may be {kinds}")

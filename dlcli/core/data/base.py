@@ -1,7 +1,8 @@
 """Image examples in memory, and the checks that every source shares."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,19 +12,55 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.support.errors import InputError
+from dlcli.support.memory import check_memory
+from dlcli.support.report import SILENT, Report
 
 Array = NDArray[Any]
 """An array of any type."""
 
+MORE = ("dev", "train-dev")
+"""The sets that data may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
+
 _COLOURS = (1, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How to read a source.
+
+    `strict`: raise InputError for an image that cannot be read, instead of a warning to `report`. `size`: bring every image
+    to that many pixels in height and width. `limit`: keep at most so many examples of each set, a fixed choice.
+    """
+
+    strict: bool = False
+    report: Report = SILENT
+    size: int | None = None
+    limit: int | None = None
+
+
+READING = Reading()
+"""As it comes, whole."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One set: x (n, c, h, w) float32 in [0, 1] and y (n,) int64."""
+
+    x: Tensor
+    y: Tensor
+
+    def take(self, which: NDArray[Any]) -> "Split":
+        """The examples at the indices `which`, or where the mask `which` (n,) is true."""
+        picked = torch.from_numpy(which)
+        return Split(self.x[picked], self.y[picked])
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images and labels, split into training and test set.
+    """Images and labels, split into training set, test set and maybe `more`: sets by the names of MORE.
 
-    x_train, x_test: (n, c, h, w) float32 in [0, 1]; y_train, y_test: (n,) int64, indices into `classes`.
-    `name` is for people.
+    x_train, x_test: (n, c, h, w) float32 in [0, 1]; y_train, y_test: (n,) int64, indices into `classes`. Data to test on
+    only has a training set of no examples. `name` is for people.
     """
 
     x_train: Tensor
@@ -32,6 +69,18 @@ class ImageData:
     y_test: Tensor
     classes: tuple[str, ...]
     name: str
+    more: Mapping[str, Split] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """Every set by name: train, test and those of `more`."""
+        return {"train": Split(self.x_train, self.y_train), "test": Split(self.x_test, self.y_test), **self.more}
+
+    def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
+        """The same classes with other sets: train, test and those of MORE."""
+        train, test = splits["train"], splits["test"]
+        more = {key: split for key, split in splits.items() if key in MORE}
+        return ImageData(train.x, train.y, test.x, test.y, self.classes, self.name if name is None else name, more)
 
     @property
     def channels(self) -> int:
@@ -48,9 +97,30 @@ class ImageData:
         """SHA-256 of all examples, labels, class names and the split; the name does not count."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for tensor in (self.x_train, self.y_train, self.x_test, self.y_test):
-            digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(tensor.contiguous().numpy().data)
+            _digest(digest, tensor)
+        for name, split in sorted(self.more.items()):
+            digest.update(f"{name}\n".encode())
+            _digest(digest, split.x)
+            _digest(digest, split.y)
         return digest.hexdigest()
+
+    def a_few(self, n: int) -> Tensor:
+        """The first `n` images of the training set or, if it has none, of the test set."""
+        return (self.x_train if len(self.x_train) else self.x_test)[:n]
+
+
+def _digest(digest: "hashlib._Hash", tensor: Tensor) -> None:
+    digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+    digest.update(tensor.contiguous().numpy().data)
+
+
+def check_trainable(data: ImageData) -> None:
+    """Raise InputError if there is nothing to train on: no training examples, or only one class among them."""
+    if not len(data.y_train):
+        hint = "give FOLDER/train and FOLDER/test, each with a folder a class, or weights that are trained already"
+        raise InputError(f"{data.name}: holds a test set only, so there is nothing to train on", hint=hint)
+    if len(data.y_train.unique()) < 2:
+        raise InputError(f"{data.name}: all training labels are '{data.classes[int(data.y_train[0])]}'; two classes are needed")
 
 
 @dataclass(frozen=True)
@@ -63,31 +133,58 @@ class Labelled:
     y: str = "y"
 
 
-def split_given(name: str, train: Labelled, test: Labelled) -> ImageData:
-    """Check both sets and bring them to the form of ImageData; raises InputError naming `name` and the array at fault.
+def split_given(name: str, train: Labelled, test: Labelled, more: Mapping[str, Labelled] | None = None) -> ImageData:
+    """Check all sets and bring them to the form of ImageData; raises InputError naming `name` and the array at fault.
 
     Images are uint8 in 0 to 255 or floats in [0, 1], as (n, h, w), (n, h, w, c) with c 1 or 3, or (n, c, h, w).
     Labels are integers or strings, (n,) or (n, 1); classes are the sorted distinct labels of the training set.
     """
-    (x_train, labels), (x_test, test_labels) = _checked(name, train), _checked(name, test)
-    if x_train.shape[1:] != x_test.shape[1:]:
-        shapes = f"{tuple(train.images.shape[1:])} and {tuple(test.images.shape[1:])}"
-        raise InputError(f"{name}: images of '{train.x}' and '{test.x}' differ in shape: {shapes}")
-    classes = _classes(name, labels, train)
-    unseen = np.flatnonzero(~np.isin(test_labels, classes) | ((labels.dtype.kind == "U") != (test_labels.dtype.kind == "U")))
-    if len(unseen):
-        which = f"{test_labels[unseen[0]]!s} at '{test.y}'[{unseen[0]}]"
-        raise InputError(f"{name}: label {which} is not among the labels of '{train.y}'")
-    return _assembled(name, classes, x_train, labels, x_test, test_labels)
+    x, labels = _checked(name, train)
+    whole = _Whole(name, train, x, labels, _classes(name, labels, train))
+    return _assembled(whole, Split(x, whole.indices(labels)), whole.split(test), more)
 
 
-def split_off(name: str, whole: Labelled, share: float) -> ImageData:
+def split_off(name: str, found: Labelled, share: float, more: Mapping[str, Labelled] | None = None) -> ImageData:
     """As `split_given`, with a fixed `share` of each class kept off as the test set."""
-    images, labels = _checked(name, whole)
-    classes, held = _classes(name, labels, whole), hold_out(labels, share)
+    x, labels = _checked(name, found)
+    whole, held = _Whole(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
     if not held.any():
-        raise InputError(f"{name}: no class in '{whole.y}' has two examples, so none can be kept for testing")
-    return _assembled(name, classes, images[~held], labels[~held], images[held], labels[held])
+        raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be kept for testing")
+    both = Split(x, whole.indices(labels))
+    return _assembled(whole, both.take(~held), both.take(held), more)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """The set that says what images and classes are: as found, images (n, c, h, w), labels (n,) and distinct labels."""
+
+    name: str
+    found: Labelled
+    x: Tensor
+    labels: Array
+    classes: Array
+
+    def indices(self, labels: Array) -> Tensor:
+        return torch.from_numpy(np.searchsorted(self.classes, labels).astype(np.int64))
+
+    def split(self, other: Labelled) -> Split:
+        """Another set, seen to have the same shape of images and no other labels."""
+        x, labels = _checked(self.name, other)
+        if self.x.shape[1:] != x.shape[1:]:
+            shapes = f"{tuple(self.found.images.shape[1:])} and {tuple(other.images.shape[1:])}"
+            raise InputError(f"{self.name}: images of '{self.found.x}' and '{other.x}' differ in shape: {shapes}")
+        unseen = np.flatnonzero(
+            ~np.isin(labels, self.classes) | ((labels.dtype.kind == "U") != (self.labels.dtype.kind == "U"))
+        )
+        if len(unseen):
+            which = f"{labels[unseen[0]]!s} at '{other.y}'[{unseen[0]}]"
+            raise InputError(f"{self.name}: label {which} is not among the labels of '{self.found.y}'")
+        return Split(x, self.indices(labels))
+
+
+def _assembled(whole: _Whole, train: Split, test: Split, more: Mapping[str, Labelled] | None) -> ImageData:
+    others = {key: whole.split(found) for key, found in (more or {}).items()}
+    return ImageData(train.x, train.y, test.x, test.y, tuple(str(label) for label in whole.classes), whole.name, others)
 
 
 def _checked(name: str, found: Labelled) -> tuple[Tensor, Array]:
@@ -101,24 +198,35 @@ def _classes(name: str, labels: Array, found: Labelled) -> Array:
     return classes
 
 
-def _assembled(name: str, classes: Array, x_train: Tensor, train: Array, x_test: Tensor, test: Array) -> ImageData:
-    y_train, y_test = (torch.from_numpy(np.searchsorted(classes, labels).astype(np.int64)) for labels in (train, test))
-    return ImageData(x_train, y_train, x_test, y_test, tuple(str(label) for label in classes), name)
+def hold_out(labels: Array, share: float, seed: int = 0) -> NDArray[np.bool_]:
+    """Which examples are held out: of each class a `share`, (n,) bool; of two or more examples at least one, and not all.
 
-
-def hold_out(labels: Array, share: float) -> NDArray[np.bool_]:
-    """Which examples are the test set: of each class a `share` (of two or more examples at least one), (n,) bool.
-
-    The choice is fixed: it depends on the labels and their order only, on no seed, machine or library version.
+    The choice depends on the labels, their order and `seed` only, on no machine or library version.
     """
-    # Raw words of the bit generator, for numpy promises to keep these, unlike its permutations.
-    keys = np.random.PCG64(0).random_raw(len(labels))
     held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(labels == label)
-        count = max(1, round(len(of_class) * share)) if len(of_class) > 1 else 0
-        held[of_class[np.argsort(keys[of_class])[:count]]] = True
+    for of_class in _shuffled_classes(labels, seed):
+        most = len(of_class) - 1
+        held[of_class[: min(most, max(1, round(len(of_class) * share)))]] = True
     return held
+
+
+def choose(labels: Array, limit: int | None) -> NDArray[np.intp]:
+    """The sorted indices of at most `limit` examples: one of each class first, then classes by their share; a fixed choice."""
+    if limit is None or limit >= len(labels):
+        return np.arange(len(labels))
+    place = np.empty(len(labels))
+    for of_class in _shuffled_classes(labels, 0):
+        place[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
+        place[of_class[0]] = 0
+    return np.sort(np.argsort(place, kind="stable")[:limit])
+
+
+def _shuffled_classes(labels: Array, seed: int) -> list[NDArray[np.intp]]:
+    """For each class the indices of its examples, in an order that `seed` fixes."""
+    # Raw words of the bit generator, for numpy promises to keep these, unlike its permutations.
+    keys = np.random.PCG64(seed).random_raw(len(labels))
+    classes = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return [of_class[np.argsort(keys[of_class])] for of_class in classes]
 
 
 def _images(name: str, found: Labelled) -> Tensor:
@@ -127,6 +235,7 @@ def _images(name: str, found: Labelled) -> Tensor:
     images = _channels_first(where, found.images)
     if not images.size:
         raise InputError(f"{where} is empty: its shape is {tuple(found.images.shape)}")
+    check_memory(4 * images.size, where)
     scaled = np.ascontiguousarray(images, dtype=np.float32)
     if images.dtype == np.uint8:
         if images.max() <= 1:

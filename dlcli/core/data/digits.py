@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.base import Array, ImageData, Labelled, split_off
+from dlcli.core.data.base import READING, Array, ImageData, Labelled, Reading, split_off
 
 MEANS = "digits"
 
@@ -21,7 +21,7 @@ def claims(spec: str) -> bool:
     return spec == "digits"
 
 
-def load(spec: str) -> ImageData:
+def load(spec: str, how: Reading = READING) -> ImageData:
     """Images (n, 1, 8, 8); a fixed third of each class is the test set."""
     table = _table()
     images, labels = table[:, :-1].reshape(-1, 8, 8) / _INK, table[:, -1].astype(np.int64)

@@ -1,4 +1,7 @@
-"""The zoo: a registry; each module builds one network (`build`) and says how to train it (`RECIPE`)."""
+"""The zoo: a registry; each module builds one network (`build`) and says how to train it (`RECIPE`).
+
+A module with a `DEPTH` is a family: `plain` is its network of that depth, `plain-24` the one with 24 layers.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -23,16 +26,17 @@ def open_model(spec: str | None, data: "ImageData") -> "Architecture":
     from dlcli.core.models import base
 
     found = find_model(spec, data)
-    base.check_fit(found, data.x_train[:2], len(data.classes))
+    base.check_fit(found, data.a_few(2), len(data.classes))
     return found
 
 
 def find_model(spec: str | None, data: "ImageData") -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
-    `spec` is a name of the zoo, or `package.module:callable` or `file.py:callable`, which imports and runs that code.
-    None: the network made for images of this size. Raises UsageError if there is no such network, and InputError if
-    the named file is not there or its code fails.
+    `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
+    `file.py:callable`, which imports and runs that code. None: the network made for images of this size. Raises UsageError
+    if there is no such network, and InputError if the named file is not there or its code fails, or if the network takes
+    no such images.
     """
     from dlcli.core.models import base
 
@@ -41,7 +45,19 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
         spec = _made_for(size)
     if ":" in spec:
         return base.from_callable(spec, channels, size, classes)
-    return base.from_zoo(spec, MODELS.module(_checked(spec)), channels, size, classes)
+    name, depth = _name_and_depth(_checked(spec))
+    if name in MODELS.names():
+        return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)
+    from dlcli.core.models._torchvision import from_torchvision
+
+    return from_torchvision(spec, MODELS.names(), channels, classes)
+
+
+def _name_and_depth(spec: str) -> tuple[str, int | None]:
+    """`plain-24` to ("plain", 24); ("lenet", None) where there is no depth."""
+    family, _, depth = spec.rpartition("-")
+    is_deep = family in MODELS.names() and depth.isascii() and depth.isdigit()
+    return (family, int(depth)) if is_deep else (spec, None)
 
 
 def _made_for(size: tuple[int, int]) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.logits import logits_of
-from dlcli.core.loop import Recipe
+from dlcli.core.recipe import Recipe
 from dlcli.core.rng import preserved
 from dlcli.support.errors import DlcliError, InputError, UsageError
 
@@ -42,15 +42,23 @@ class Architecture:
     source_sha256: str
 
 
-def from_zoo(name: str, module: ModuleType, channels: int, size: tuple[int, int], classes: int) -> Architecture:
-    """The architecture of a module of this package, which has `build`, `RECIPE` and `SMALLEST`.
+def from_zoo(
+    name: str, module: ModuleType, channels: int, size: tuple[int, int], classes: int, *, depth: int | None = None
+) -> Architecture:
+    """The architecture of a module of this package, which has `build`, `RECIPE` and `SMALLEST`, in a family of depth `depth`.
 
-    Raises InputError if images of `size` (height, width) are too small for it.
+    Raises InputError if images of `size` (height, width) are too small for it, UsageError if it comes in no such depth.
     """
     if min(size) < module.SMALLEST:
         message = f"{name} needs images of at least {module.SMALLEST}x{module.SMALLEST}; these are {size[0]}x{size[1]}"
         raise InputError(message, hint="name another network with --model")
-    return Architecture(name, partial(module.build, channels, size, classes), module.RECIPE, _source_sha256(module))
+    build = partial(module.build, channels, size, classes)
+    if depth is not None:
+        wrong = module.check_depth(depth) if hasattr(module, "check_depth") else "comes in one depth only"
+        if wrong:
+            raise UsageError(f"--model: {name} {wrong}", hint=f"--model {name.rpartition('-')[0]}")
+        build = partial(build, depth=depth)
+    return Architecture(name, build, module.RECIPE, _source_sha256(module))
 
 
 def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:

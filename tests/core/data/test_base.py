@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.data.base import ImageData, Labelled, hold_out, split_given, split_off
+from dlcli.core.data.base import ImageData, Labelled, Split, check_trainable, choose, hold_out, split_given, split_off
 from dlcli.support.errors import InputError
 
 _LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -193,3 +193,41 @@ def test_the_fingerprint_counts_everything_but_the_name():
     assert len(set(variants)) == 6
     assert changed(name="other") == base.fingerprint == variants[0]
     assert (base.channels, base.size) == (1, (5, 4))
+    dev, other = (Split(base.x_test[:n], base.y_test[:n]) for n in (2, 3))
+    more = [
+        {"dev": dev},
+        {"train-dev": dev},
+        {"dev": other},
+        {"dev": dev, "train-dev": other},
+        {"dev": other, "train-dev": dev},
+    ]
+    assert len({base.fingerprint, *(changed(more=sets) for sets in more)}) == 6
+    assert changed(more=dict(reversed(more[3].items()))) == changed(more=more[3])
+
+
+def test_data_to_test_on_only():
+    base = _given(_images())
+    data = base.with_splits({**base.splits, "train": Split(base.x_train[:0], base.y_train[:0])})
+    assert (data.channels, data.size) == (1, (5, 4))
+    assert torch.equal(data.a_few(2), base.x_test[:2])
+    assert data.fingerprint != base.fingerprint
+    check_trainable(base)
+    with pytest.raises(InputError, match="nothing to train on"):
+        check_trainable(data)
+    one = base.with_splits({**base.splits, "train": Split(base.x_train[:1], base.y_train[:1])})
+    with pytest.raises(InputError, match="all training labels are '0'"):
+        check_trainable(one)
+
+
+@given(labels=st.lists(st.integers(0, 3), max_size=60).map(lambda found: np.array(found, int)), limit=st.integers(1, 70))
+def test_a_choice_is_of_the_size_asked_for_and_leaves_out_no_class_it_can_hold(labels, limit):
+    chosen = choose(labels, limit)
+    assert len(chosen) == min(limit, len(labels)) == len(set(chosen.tolist()))
+    assert sorted(chosen) == list(chosen)
+    assert len(set(labels[chosen])) == min(limit, len(set(labels)))
+
+
+def test_a_choice_keeps_the_shares_of_the_classes():
+    labels = np.array([0] * 700 + [1] * 200 + [2] * 100)
+    counts = np.bincount(labels[choose(labels, 100)])
+    assert (np.abs(counts - [70, 20, 10]) <= 2).all()

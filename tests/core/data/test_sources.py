@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.data import SOURCES, digits, npz, open_data
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, ResourceError, UsageError
 
 
 def test_the_registry_is_known():
-    assert SOURCES.names() == ("digits", "npz")
+    assert SOURCES.names() == ("digits", "folder", "npz", "torchvision")
 
 
 @pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "data.csv", "Digits"])
@@ -23,6 +23,15 @@ def test_an_unknown_spec_says_what_it_may_be(spec):
         open_data(spec)
     assert "digits" in caught.value.hint
     assert "FILE.npz" in caught.value.hint
+    assert "a folder" in caught.value.hint
+    assert "mnist" in caught.value.hint
+    assert len(caught.value.hint) < 300
+
+
+@pytest.mark.parametrize(("option", "value"), [("size", 0), ("limit", 0), ("limit", -3)])
+def test_sizes_and_limits_below_one_are_refused(option, value):
+    with pytest.raises(UsageError, match=f"--{option}: {value} is below 1"):
+        open_data("digits", **{option: value})
 
 
 def test_digits_are_scikit_learns():
@@ -73,6 +82,75 @@ def test_a_files_own_split_is_kept_and_preferred(tmp_path, arrays):
     data = open_data(_save(tmp_path / "a.npz", **own, **arrays, more=np.zeros(3)))
     np.testing.assert_allclose(data.x_test[:, 0], arrays["x"][30:] / 255, rtol=1e-6)
     assert data.y_train.tolist() == arrays["y"][:30].tolist()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_dev_and_train_dev_come_along(tmp_path, arrays, whole):
+    x, y = arrays["x"], arrays["y"]
+    sets = {"x_dev": x[:8], "y_dev": y[:8], "x_train_dev": x[8:12], "y_train_dev": y[8:12]}
+    sets |= {"x": x, "y": y} if whole else {"x_train": x, "y_train": y, "x_test": x, "y_test": y}
+    data = open_data(_save(tmp_path / "a.npz", **sets))
+    assert set(data.more) == {"dev", "train-dev"}
+    np.testing.assert_allclose(data.more["dev"].x[:, 0], x[:8] / 255, rtol=1e-6)
+    assert data.more["train-dev"].y.tolist() == y[8:12].tolist()
+    without = {key: value for key, value in sets.items() if "dev" not in key}
+    plain = open_data(_save(tmp_path / "b.npz", **without))
+    assert torch.equal(plain.x_test, data.x_test)
+    assert plain.fingerprint != data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ({"x_dev": np.zeros((2, 6, 6))}, "has x_dev but no y_dev"),
+        ({"y_train_dev": np.zeros(2, int)}, "has y_train_dev but no x_train_dev"),
+        ({"x_dev": np.zeros((2, 6, 6)), "y_dev": np.array([0, 9])}, r"label 9 at 'y_dev'\[1\] is not among the labels of 'y'"),
+        ({"x_dev": np.zeros((2, 5, 6)), "y_dev": np.array([0, 1])}, r"'x' and 'x_dev' differ in shape"),
+    ],
+)
+def test_a_dev_set_that_does_not_go_with_the_rest(tmp_path, arrays, extra, message):
+    with pytest.raises(InputError, match=message):
+        open_data(_save(tmp_path / "a.npz", **arrays, **extra))
+
+
+def test_a_limit_takes_of_every_set_and_every_class(tmp_path):
+    x, y = np.random.default_rng(0).random((100, 5, 5)), np.array([0] * 90 + [1] * 8 + [2] * 2)
+    spec = _save(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y, x_dev=x[95:], y_dev=y[95:])
+    data = open_data(spec, limit=10)
+    assert {name: len(split.y) for name, split in data.splits.items()} == {"train": 10, "test": 10, "dev": 5}
+    assert set(data.y_train.tolist()) == {0, 1, 2}
+    assert (data.y_train == 0).sum() >= 7
+    assert data.fingerprint == open_data(spec, limit=10).fingerprint
+    for image, label in zip(data.x_train[:, 0].numpy(), data.y_train.tolist(), strict=True):
+        row = np.flatnonzero(np.isclose(x, image, atol=1e-6).all((1, 2)))
+        assert y[row].tolist() == [label]
+
+
+def test_another_size_keeps_the_centre_and_flat_colours(tmp_path):
+    x = np.zeros((10, 6, 10), np.float32)
+    x[:, :, 2:8] = 0.75  # the central square
+    spec = _save(tmp_path / "a.npz", x=x, y=np.arange(10) % 2)
+    data = open_data(spec, size=12)
+    assert data.size == (12, 12)
+    assert data.x_train[:, :, :, 2:-2].allclose(torch.tensor(0.75))
+    same = open_data(spec, size=6)
+    assert same.x_train.allclose(torch.tensor(0.75))
+    assert len(same.x_train) == len(open_data(spec).x_train)
+
+
+def test_arrays_that_do_not_fit_into_memory(tmp_path, arrays, monkeypatch):
+    spec = _save(tmp_path / "a.npz", **arrays)
+    monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: 5000)  # 1440 and 320 bytes, and their heads
+    with pytest.raises(ResourceError, match=r"'x' needs 5.8 KB of memory, and 5.0 KB are available"):  # 40 * 36 * 4 bytes
+        open_data(spec)
+
+
+def test_arrays_that_do_not_even_fit_as_they_are(tmp_path, monkeypatch):
+    spec = _save(tmp_path / "a.npz", x=np.zeros((1000, 100, 100), np.uint8), y=np.arange(1000) % 2)  # 10 kB on disk
+    monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: 1_000_000)
+    monkeypatch.setattr(npz, "_array", lambda *rest: pytest.fail("unpacked"))
+    with pytest.raises(ResourceError, match="a.npz needs 10.0 MB of memory"):
+        open_data(spec)
 
 
 def test_missing_file():

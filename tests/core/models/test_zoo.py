@@ -25,7 +25,8 @@ def _count(model):
 
 
 def test_the_registry_is_known():
-    assert MODELS.names() == ("digits-net", "lenet", "mnist-net")
+    own = "bn cifar-resnet digits-net lenet looks-linear mlp mnist-net plain resnet tiny-darknet"
+    assert MODELS.names() == tuple(own.split())
 
 
 @pytest.mark.parametrize(("size", "name"), [((8, 8), "digits-net"), ((28, 28), "mnist-net")])
@@ -64,6 +65,8 @@ def test_the_smallest_size_works_and_one_less_is_refused(name):
     side = MODELS.module(name).SMALLEST
     data = _data(size=(side, side))
     assert open_model(name, data).build().eval()(data.x_train).shape == (4, 10)
+    if side == 1:
+        return
     with pytest.raises(InputError, match=f"{name} needs images of at least {side}x{side}; these are {side - 1}x{side}"):
         open_model(name, _data(size=(side - 1, side)))
 
@@ -100,7 +103,7 @@ def test_weights_come_from_the_global_generator():
 
 @pytest.mark.parametrize("name", MODELS.names())
 def test_every_recipe_trains_its_network(name):
-    """Four kinds of bars are learned by any network that trains at all; a fifth of the epochs would do on real data."""
+    """Four kinds of bars are learned by any network that trains at all, once running statistics have caught up."""
     data = _data(size=(28, 28), classes=4)
     x, y = torch.zeros(96, 1, 28, 28), torch.arange(96) % 4
     for kind, window in enumerate([(slice(0, 14), slice(None)), (slice(14, 28), slice(None)), (slice(None), slice(0, 14))]):
@@ -110,7 +113,7 @@ def test_every_recipe_trains_its_network(name):
     with preserved():
         torch.manual_seed(0)
         model = architecture.build()
-    recipe = replace(architecture.recipe, epochs=8, batch_size=32)
+    recipe = replace(architecture.recipe, epochs=16, batch_size=32)
     with SILENT.task("") as task:
         train(model, x, y, recipe, seed=0, device=torch.device("cpu"), task=task)
     right = (predict_logits(model, x, device=torch.device("cpu")).argmax(1) == y).float().mean()
@@ -244,7 +247,7 @@ def test_the_source_digest_follows_the_users_imports(write, style):
 
 
 def test_zoo_networks_have_digests_of_their_own():
-    assert len({find_model(name, _data(size=(28, 28))).source_sha256 for name in MODELS.names()}) == 3
+    assert len({find_model(name, _data(size=(28, 28))).source_sha256 for name in MODELS.names()}) == len(MODELS.names())
 
 
 @pytest.mark.parametrize(

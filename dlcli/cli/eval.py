@@ -1,0 +1,125 @@
+"""`dlcli eval` at the shell."""
+
+from dlcli.cli.command import Command, Sheet
+from dlcli.specs.diagnosis import Diagnosis, Rung
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.summary import Summary
+
+_SHARES = ("top-1", "top-5", "worst-class", "ece")
+_MOST_CLASSES = 20
+
+
+def _sheet(result: EvalResult) -> Sheet:
+    if result.summary is not None:
+        return _layers(result, result.summary)
+    if result.diagnosis is not None:
+        return _ladder(result, result.diagnosis)
+    title = f"{result.model} on {result.data}, {result.split}, n={result.n_images:,}, 95% intervals"
+    rows = [(one.name, "", _figure(one.estimate, percent=one.name in _SHARES), "") for one in result.metrics]
+    notes = result.notes
+    if len(result.per_class) <= _MOST_CLASSES:
+        rows += [
+            (
+                f"class {one.name}",
+                str(one.accuracy.n) if one.accuracy else "0",
+                _figure(one.accuracy, percent=True) if one.accuracy else "",
+                one.most_confused_with,
+            )
+            for one in result.per_class
+        ]
+    else:
+        notes = (*notes, f"The {len(result.per_class)} classes one by one: --format csv, or -o DIR.")
+    return Sheet(title, ("metric", "images", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
+
+
+def _figure(found: Estimate, *, percent: bool) -> str:
+    if percent:
+        return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return str(found)
+
+
+def _ladder(result: EvalResult, diagnosis: Diagnosis) -> Sheet:
+    title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
+    rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given")]
+    by_split = {rung.lower: rung for rung in diagnosis.rungs if rung.lower}
+    strong: set[int] = set()
+    for split, error in diagnosis.errors.items():
+        rung = by_split[split]
+        if rung.name in diagnosis.named:
+            strong.add(len(rows))
+        rows.append((split, _error(error), _gap(rung), " or ".join(rung.causes), rung.status))
+    missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
+    moves = [f"{move.rung}: {move.what}: {move.command}" for move in diagnosis.moves]
+    notes = tuple(note for note in (_verdict(diagnosis), missing, *moves) if note)
+    return Sheet(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
+
+
+def _error(found: Estimate) -> str:
+    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def _gap(rung: Rung) -> str:
+    gap = rung.gap
+    return f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]" if gap else ""
+
+
+def _verdict(diagnosis: Diagnosis) -> str:
+    if not diagnosis.largest:
+        return "No gap is established: more images would narrow the intervals."
+    others = [name for name in diagnosis.named if name != diagnosis.largest]
+    beside = f"; worth work too: {', '.join(others)}" if others else ""
+    return f"The largest rung is {diagnosis.largest}{beside}."
+
+
+def _layers(result: EvalResult, summary: Summary) -> Sheet:
+    shape = "x".join(map(str, summary.input))
+    title = f"{result.model} for an image of {shape}"
+    rows = tuple(
+        (
+            layer.name,
+            layer.kind,
+            "x".join(map(str, layer.output)),
+            f"{layer.parameters:,}",
+            f"{layer.multiply_adds:,}",
+            "x".join(map(str, layer.receptive_field)),
+        )
+        for layer in summary.layers
+    )
+    total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", _field(summary))
+    columns = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
+    return Sheet(title, columns, (*rows, total), frozenset({len(rows)}), (*_fields(summary), *result.notes))
+
+
+def _field(summary: Summary) -> str:
+    return "x".join(map(str, summary.receptive_field))
+
+
+def _fields(summary: Summary) -> list[str]:
+    seen = f"{_field(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
+    really = f", {summary.effective_field:.1f} across in effect" if summary.effective_field is not None else ""
+    return [f"The last window sees {seen}{really}."]
+
+
+def _summary(result: EvalResult) -> str:
+    if result.summary is not None:
+        total = result.summary
+        return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds an image"
+    top = result.metrics[0].estimate
+    line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} images right"
+    return f"{line}. {_verdict(result.diagnosis)}" if result.diagnosis is not None else line
+
+
+COMMAND = Command(
+    name="eval",
+    config=EvalConfig,
+    engine="dlcli.engines.eval",
+    examples=(
+        "dlcli eval runs/digits",
+        "dlcli eval runs/mine --data mine.npz --diagnose --human-error 0.01 -o report/",
+        "dlcli eval weights.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
+        "dlcli eval --summary --arch lenet --data mnist.npz",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+)

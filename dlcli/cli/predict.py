@@ -1,0 +1,33 @@
+"""`dlcli predict` at the shell."""
+
+from dlcli.cli.command import Command, Sheet
+from dlcli.specs.predict import PredictConfig, PredictResult
+from dlcli.support.words import count
+
+
+def _sheet(result: PredictResult) -> Sheet:
+    title = f"The first of {count(result.n_images, 'image')} of {result.data}, {result.split}, by {result.model}"
+    rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
+    return Sheet(title, tuple(result.table.columns), rows, notes=(*result.notes, "Every row: -o FILE, or a pipe."))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _summary(result: PredictResult) -> str:
+    return f"{count(result.n_images, 'image')} of {result.data}, {result.split}, predicted by {result.model}"
+
+
+COMMAND = Command(
+    name="predict",
+    config=PredictConfig,
+    engine="dlcli.engines.predict",
+    examples=(
+        "dlcli predict runs/digits",
+        "dlcli predict runs/mine mine.npz -o labels.csv",
+        "dlcli predict weights.pth mnist.npz --arch lenet --top 1 --format jsonl | head",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+)

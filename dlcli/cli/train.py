@@ -1,0 +1,61 @@
+"""`dlcli train` at the shell."""
+
+from pathlib import Path
+from typing import Any
+
+from dlcli.cli.command import Command, Sheet
+from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+
+
+def _adjust(values: dict[str, Any]) -> dict[str, Any]:
+    """A run has a folder; without -o it is the first free one that is named after the data."""
+    if values["output"] is None:
+        name = Path(values["data"]).stem
+        places = [Path("runs") / (f"{name}-{k}" if k > 1 else name) for k in range(1, 1000)]
+        values["output"] = next((place for place in places if not place.exists()), places[0])
+    return values
+
+
+def _sheet(result: TrainResult) -> Sheet:
+    title = f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test images, accuracies in %"
+    columns = ("variant", "seed", "test, 95%", "training", "epochs", "to fit", "to level", "seconds")
+    found = [_comparison(result, comparison) for comparison in result.comparisons]
+    return Sheet(title, columns, tuple(_cells(row) for row in result.rows), notes=(*found, *result.notes))
+
+
+def _cells(row: TrainRow) -> tuple[str, ...]:
+    fit, level = ("" if epochs is None else str(epochs) for epochs in (row.epochs_to_fit, row.epochs_to_level))
+    test = f"{100 * row.accuracy.value:.1f} [{100 * row.accuracy.low:.1f}, {100 * row.accuracy.high:.1f}]"
+    training = (f"{100 * row.train_accuracy:.1f}", str(row.epochs), fit, level, f"{row.seconds:.1f}")
+    return row.variant, str(row.seed), test, *training
+
+
+def _comparison(result: TrainResult, found: Comparison) -> str:
+    name = f"{found.metric} {result.level:.3f}" if found.metric == "epochs to level" else found.metric
+    return f"{name}: {found.first:.4g} against {found.second:.4g}, difference {found.difference}: {found.verdict}"
+
+
+def _summary(result: TrainResult) -> str:
+    if result.comparisons:
+        best = result.comparisons[0]
+        return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds: {best.verdict}"
+    if not result.rows:
+        return "stopped before the end"
+    row = result.rows[-1]
+    place = f"; the run is in {result.folder}" if result.folder else ""
+    return f"test accuracy {row.accuracy} of {row.accuracy.n:,} images, {row.epochs} epochs in {row.seconds:.1f} s{place}"
+
+
+COMMAND = Command(
+    name="train",
+    config=TrainConfig,
+    engine="dlcli.engines.train",
+    examples=(
+        "dlcli train --data digits -o runs/digits",
+        "dlcli train --data mnist.npz --model lenet --with elu --versus baseline --seeds 5",
+        "dlcli train --data mnist.npz --adversarial fgsm:0.3 --resume -o runs/robust",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+    adjust=_adjust,
+)

@@ -1,0 +1,96 @@
+"""Data with the sense taken out of it: what a network fits of it, it has memorised.
+
+Source: Zhang, Bengio, Hardt, Recht and Vinyals, Understanding Deep Learning Requires Rethinking Generalization,
+arXiv 1611.03530, section 2.1.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dlcli.core.data.base import ImageData, Split
+from dlcli.core.rng import derive, generator
+from dlcli.support.errors import UsageError
+
+FORMS = ("labels=P", "shuffled-pixels", "random-pixels", "gaussian")
+"""What `corrupt` understands."""
+
+
+def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
+    """`data` with one corruption, the same for the same `seed`; the images of all sets, but the labels of training only.
+
+    `labels=P`: each training label becomes, with probability P, one drawn uniformly from all classes, its own among them.
+    `shuffled-pixels`: one permutation of the pixels for all images of all sets. `random-pixels`: a permutation for each image.
+    `gaussian`: independent normal noise with the mean and variance that each channel has in the training images; it alone
+    leaves [0, 1]. The channels of a pixel stay together. Raises UsageError if `spec` is none of these.
+    """
+    kind, equals, value = spec.partition("=")
+    name = f"{data.name}, {spec}"
+    if kind == "labels":
+        return _with_random_labels(replace(data, name=name), _probability(spec, value if equals else "1"), derive(seed, kind))
+    if equals or kind not in _IMAGES:
+        raise UsageError(f"--corrupt: '{spec}' is no corruption", hint=f"there are: {', '.join(FORMS)}")
+    noise = _IMAGES[kind](data, derive(seed, kind))
+    splits = {key: Split(noise(key, split.x), split.y) for key, split in data.splits.items()}
+    return data.with_splits(splits, name)
+
+
+def _probability(spec: str, value: str) -> float:
+    try:
+        probability = float(value)
+    except ValueError:
+        probability = -1.0
+    if not 0 <= probability <= 1:
+        raise UsageError(f"--corrupt: '{spec}': the probability is a number from 0 to 1", hint="e.g. labels=0.5")
+    return probability
+
+
+def _with_random_labels(data: ImageData, probability: float, seed: int) -> ImageData:
+    source, n = generator(seed), len(data.y_train)
+    # Both are drawn for every example, so that a larger probability replaces more labels by the same ones.
+    replaced = torch.rand(n, generator=source, dtype=torch.float64) < probability
+    labels = torch.randint(len(data.classes), (n,), generator=source)
+    return replace(data, y_train=torch.where(replaced, labels, data.y_train))
+
+
+Noise = Callable[[str, Tensor], Tensor]
+"""Corrupts the images (n, c, h, w) of the set of that name."""
+
+
+def _shuffled_pixels(data: ImageData, seed: int) -> Noise:
+    height, width = data.size
+    order = torch.randperm(height * width, generator=generator(seed))
+    return lambda name, x: x.flatten(2)[:, :, order].view_as(x)
+
+
+def _random_pixels(data: ImageData, seed: int) -> Noise:
+    def noise(name: str, x: Tensor) -> Tensor:
+        source, pixels = generator(derive(seed, name)), data.size[0] * data.size[1]
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        for image, given in zip(out, x, strict=True):
+            image.flatten(1)[:] = given.flatten(1)[:, torch.randperm(pixels, generator=source)]
+        return out
+
+    return noise
+
+
+def _gaussian(data: ImageData, seed: int) -> Noise:
+    if not len(data.x_train):
+        raise UsageError("--corrupt: gaussian takes its moments from training images, and there are none")
+    channels = data.x_train.transpose(0, 1).flatten(1)
+    std, mean = torch.std_mean(channels, dim=1, correction=0)
+
+    def noise(name: str, x: Tensor) -> Tensor:
+        drawn = torch.randn(x.shape, generator=generator(derive(seed, name)))
+        return drawn * std.view(-1, 1, 1) + mean.view(-1, 1, 1)
+
+    return noise
+
+
+_IMAGES: dict[str, Callable[[ImageData, int], Noise]] = {
+    "shuffled-pixels": _shuffled_pixels,
+    "random-pixels": _random_pixels,
+    "gaussian": _gaussian,
+}

@@ -1,0 +1,48 @@
+"""Fewer examples, and images of another size, the same way for every source."""
+
+from dataclasses import replace
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from dlcli.core.data.base import ImageData, choose
+from dlcli.support.memory import check_memory
+
+SMALLER = "--size N makes images smaller, --limit N takes fewer"
+
+
+def limited(data: ImageData, limit: int | None) -> ImageData:
+    """At most `limit` examples of each set, by `choose`."""
+    if limit is None:
+        return data
+    return data.with_splits({name: split.take(choose(split.y.numpy(), limit)) for name, split in data.splits.items()})
+
+
+def resized(data: ImageData, size: int | None) -> ImageData:
+    """Every image brought to `size` x `size`: its shorter side resized (bilinear, antialiased), then the centre cropped."""
+    if size is None or data.size == (size, size):
+        return data
+    shape = fitted(data.size, size)
+    check_memory(
+        4 * data.channels * shape[0] * shape[1] * sum(len(split.y) for split in data.splits.values()), data.name, SMALLER
+    )
+    splits = {name: replace(split, x=_resized(split.x, shape, size)) for name, split in data.splits.items()}
+    return data.with_splits(splits)
+
+
+def _resized(x: Tensor, shape: tuple[int, int], size: int) -> Tensor:
+    if len(x):
+        x = F.interpolate(x, shape, mode="bilinear", antialias=True).clamp(0, 1)
+    top, left = corner(shape, size)
+    return x[:, :, top : top + size, left : left + size].contiguous() if len(x) else x.new_empty(0, x.shape[1], size, size)
+
+
+def fitted(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Height and width once the shorter of the two is `size`."""
+    short = min(shape)
+    return size * shape[0] // short, size * shape[1] // short
+
+
+def corner(shape: tuple[int, int], size: int) -> tuple[int, int]:
+    """Top and left of the central `size` x `size` pixels of an image of height and width `shape`."""
+    return round((shape[0] - size) / 2), round((shape[1] - size) / 2)

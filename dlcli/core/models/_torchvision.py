@@ -1,0 +1,51 @@
+"""Networks of torchvision by their names, untrained; torchvision is imported when one is asked for."""
+
+import difflib
+import hashlib
+import inspect
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from dlcli.core.models.base import GENERAL_RECIPE, Architecture
+from dlcli.support.errors import InputError, UsageError
+
+_PLAIN = {"weights": None, "aux_logits": False, "init_weights": True}
+"""What is given to a builder that names it: auxiliary heads would make forward() return more than logits."""
+
+
+def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: int) -> Architecture:
+    """The classification network of torchvision called `name`, for `classes` classes, with random weights.
+
+    `own` are the names of the zoo, for the hint. Raises UsageError if there is none of that name, InputError unless
+    images have three channels.
+    """
+    import torchvision
+
+    names = torchvision.models.list_models(module=torchvision.models)
+    if name not in names:
+        near = difflib.get_close_matches(name, [*own, *names], n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(own)}, and all of torchvision's"
+        raise UsageError(f"no model is called '{name}'", hint=hint)
+    if channels != 3:
+        message = f"{name} takes images of 3 channels; these have {channels}"
+        raise InputError(message, hint="name a network of dlcli with --model, such as cifar-resnet-20")
+    digest = hashlib.sha256(f"{name} of torchvision {torchvision.__version__}".encode()).hexdigest()
+    return Architecture(name, partial(_built, name, classes), GENERAL_RECIPE, digest)
+
+
+def _built(name: str, classes: int) -> nn.Module:
+    import torchvision
+
+    builder = torchvision.models.get_model_builder(name)
+    named = _parameters(builder)
+    model: nn.Module = builder(num_classes=classes, **{key: value for key, value in _PLAIN.items() if key in named})
+    return model
+
+
+def _parameters(builder: Any) -> set[str]:
+    """What the builder names, or the class behind it, to which builders hand what they do not name."""
+    behind = inspect.signature(builder).return_annotation
+    own = set(inspect.signature(builder).parameters)
+    return own | set(inspect.signature(behind).parameters) if inspect.isclass(behind) else own

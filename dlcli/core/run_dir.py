@@ -1,0 +1,148 @@
+"""A run directory: a trained network on disk, with all that is needed to build it again.
+
+`weights.safetensors` holds the parameters and buffers; `model.json` the network's name, the surgery done to it, the images
+and classes it was made for, and the SHA-256 of the weights.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.checkpoint import load_weights, save_weights, weights_sha256
+from dlcli.core.data.base import ImageData
+from dlcli.core.models import find_model
+from dlcli.core.rng import preserved
+from dlcli.support.atomic import write_text
+from dlcli.support.errors import InputError
+
+WEIGHTS, CARD = "weights.safetensors", "model.json"
+_KEYS: dict[str, type] = {"model": str, "with": list, "channels": int, "size": list, "classes": list, "weights_sha256": str}
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
+
+    `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
+    """
+
+    model: nn.Module
+    spec: str
+    surgery: tuple[str, ...]
+    channels: int
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+    sha256: str
+
+
+def save_model(
+    folder: Path,
+    *,
+    model: nn.Module,
+    spec: str,
+    surgery: Sequence[str],
+    channels: int,
+    size: tuple[int, int],
+    classes: Sequence[str],
+) -> str:
+    """Write the network and its card to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
+
+    `spec` is what `find_model` takes, `surgery` what was done to that network since.
+    """
+    digest = weights_sha256(model)
+    save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest})
+    card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
+    write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
+    return digest
+
+
+def is_run_dir(folder: Path) -> bool:
+    """Whether `folder` holds a network that `save_model` wrote."""
+    return (folder / CARD).is_file()
+
+
+def load_model(folder: Path, device: torch.device) -> Saved:
+    """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
+
+    Raises InputError if a file is missing, damaged, not the one the card speaks of, or does not fit the network, and what
+    `find_model` raises.
+    """
+    card = _read_card(folder)
+    state = load_weights(folder / WEIGHTS)
+    if weights_sha256(state) != card["weights_sha256"]:
+        message = f"{folder / WEIGHTS}: the weights are not those that {CARD} speaks of (SHA-256 differs)"
+        raise InputError(message, hint="copy both files from the run again, or train again")
+    height, width = card["size"]
+    classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
+    model = build_model(card["model"], card["channels"], (height, width), classes, surgery)
+    fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
+    model.to(device).eval()
+    return Saved(model, card["model"], surgery, card["channels"], (height, width), classes, card["weights_sha256"])
+
+
+def build_model(
+    spec: str, channels: int, size: tuple[int, int], classes: Sequence[str], surgery: Sequence[str] = ()
+) -> nn.Module:
+    """The untrained network `spec` for images (channels, *size) and `classes`, after `surgery`.
+
+    Torch's generator is left as it was. Raises what `find_model` and `operate` raise.
+    """
+    nothing, labels = torch.empty(0, channels, *size), torch.empty(0, dtype=torch.int64)
+    shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
+    with preserved():
+        model = find_model(spec, shape).build()
+        if surgery:
+            from dlcli.core.surgery import operate
+
+            model, _ = operate(model, surgery, torch.zeros(1, channels, *size))
+    return model
+
+
+def fill_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:
+    """Copy the tensors of `state` into `model`, all of them.
+
+    A count of batches may be missing: older files have none, and evaluation needs none. Raises InputError naming some of the
+    keys that are missing, unknown or misshapen.
+    """
+    own = model.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    foreign = [key for key in state if key not in own]
+    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
+    problems = [_some(f"{word} {{}}", keys) for word, keys in (("missing", missing), ("unknown", foreign)) if keys]
+    problems += [_some("misshapen {}", [_shapes(key, state[key], own[key]) for key in shapes])] if shapes else []
+    if problems:
+        hint = "name the network that the weights were trained in"
+        raise InputError(f"{source}: the weights do not fit {network}: {'; '.join(problems)}", hint=hint)
+    model.load_state_dict(dict(state), strict=False)
+
+
+def _some(sentence: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return sentence.format(", ".join(names[:_SHOWN])) + more
+
+
+def _shapes(key: str, found: Tensor, wanted: Tensor) -> str:
+    return f"{key} {list(found.shape)} for {list(wanted.shape)}"
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    if not path.is_file():
+        raise InputError(f"{folder}: no run directory, it has no {CARD}", hint="name a folder that dlcli train wrote")
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})") from None
+    found = card if isinstance(card, dict) else {}
+    wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
+    if not wrong and (len(found["size"]) != 2 or not all(isinstance(side, int) for side in found["size"])):
+        wrong = ["size"]
+    if wrong:
+        raise InputError(f"{path}: {', '.join(wrong)} is missing or of another kind", hint="dlcli train writes this file")
+    return found

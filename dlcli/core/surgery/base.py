@@ -1,0 +1,188 @@
+"""What the entries share."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dlcli.core import rewire
+from dlcli.core.rewire import EVERYWHERE, Address, Call, Edit
+from dlcli.core.tape import RELUS, Tape, record
+from dlcli.support.errors import DlcliError, InputError, UsageError
+
+WEIGHT_LAYERS = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+
+_RELU_MODULES = (nn.ReLU, nn.ReLU6)
+
+
+@dataclass(frozen=True)
+class Operated:
+    """A changed copy, and one line on what was changed."""
+
+    model: nn.Module
+    note: str
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A deep copy; raises InputError if the network cannot be copied."""
+    try:
+        return copy.deepcopy(model)
+    except (TypeError, RuntimeError, AttributeError) as error:
+        raise InputError(f"the network cannot be copied: {str(error).partition(chr(10))[0]}") from error
+
+
+def number(argument: str, *, low: float, high: float, default: float | None = None) -> float:
+    """The number in `argument`, within (low, high]; raises UsageError otherwise, or if there is none and no default."""
+    if not argument and default is not None:
+        return default
+    try:
+        value = float(argument)
+    except ValueError:
+        value = math.nan
+    if not (low < value <= high and math.isfinite(value)):
+        raise UsageError(f"'{argument}' is no number above {low:g}{'' if math.isinf(high) else f' and up to {high:g}'}")
+    return value
+
+
+def whole(argument: str, *, low: int, default: int | None = None) -> int:
+    """The whole number in `argument`, `low` or more; raises UsageError otherwise, or if there is none and no default."""
+    if not argument and default is not None:
+        return default
+    if not (argument.isascii() and argument.isdigit() and int(argument) >= low):
+        raise UsageError(f"'{argument}' is no whole number from {low} up")
+    return int(argument)
+
+
+def tapes(model: nn.Module, sample: Tensor) -> tuple[Tape, ...]:
+    """How `model` runs in evaluation and, if it can with two images, in training: auxiliary heads may run there only."""
+    evaluated = record(model, sample)
+    try:
+        return evaluated, record(copied(model), sample.repeat(2, *[1] * (sample.dim() - 1)), training=True)
+    except DlcliError:
+        return (evaluated,)
+
+
+def replace_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...], make: Callable[[Any], nn.Module]) -> list[str]:
+    """Put `make(module)` in the place of each module of `kinds` below `model`, in place; returns their paths.
+
+    A module that stands in several places is replaced by one.
+    """
+    made: dict[nn.Module, nn.Module] = {}
+    paths = []
+    for path, module in list(model.named_modules(remove_duplicate=False)):
+        if isinstance(module, kinds) and path:
+            if module not in made:
+                made[module] = make(module).train(module.training)
+            parent, _, name = path.rpartition(".")
+            setattr(model.get_submodule(parent), name, made[module])
+            paths.append(path)
+    return paths
+
+
+def replace_relus(model: nn.Module, sample: Tensor, make: Callable[[Any], nn.Module], edit: Edit) -> int:
+    """Put `make(module)` for every ReLU module of `model`, in place, and `edit` for every functional call of a ReLU.
+
+    Returns how many calls of a ReLU a forward pass had. Raises InputError if there is none.
+    """
+    if isinstance(model, _RELU_MODULES):
+        raise InputError("the network is a ReLU and nothing else")
+    runs = tapes(model, sample)
+    calls = len(runs[0].named(RELUS))
+    functional = [op for tape in runs for op in tape.named(RELUS) if not issubclass(tape.classes[op.layer], _RELU_MODULES)]
+    paths = replace_modules(model, _RELU_MODULES, make)
+    if functional:
+        rewire.rewire(model, {Address("", "activation", EVERYWHERE): edit})
+    if not functional and not paths:
+        raise InputError("the network has no ReLU", hint="surgery on activations comes first if several are asked for")
+    return calls
+
+
+class ReluTo:
+    """An edit: `function(x)` for relu(x), and what it is handed that is no ReLU stays as it is."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self._function = function
+
+    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run `function` for a ReLU, in place if that was."""
+        name = getattr(operation, "__name__", "")
+        if name not in RELUS:
+            return go_on(operation, args, kwargs)
+        x = args[0] if args else kwargs["input"]
+        result = self._function(x)
+        in_place = name.endswith("_") or kwargs.get("inplace", len(args) > 1 and args[1])
+        return x.copy_(result) if in_place else result
+
+
+def drop_norms(model: nn.Module, sample: Tensor) -> list[str]:
+    """Take each batch normalisation out of `model`, in place; returns their paths.
+
+    Raises InputError for one that is called as a function.
+    """
+    if isinstance(model, _BatchNorm):
+        raise InputError("the network is a batch normalisation and nothing else")
+    tape = record(model, sample)
+    for op in tape.ops:
+        if op.name == "batch_norm" and not issubclass(tape.classes[op.layer], _BatchNorm):
+            raise InputError(
+                f"{named(op.layer)} normalises by a function call, which cannot be taken out", hint="use nn.BatchNorm2d"
+            )
+    return replace_modules(model, (_BatchNorm,), lambda module: nn.Identity())
+
+
+def fan_in(layer: nn.Module) -> int:
+    """How many inputs a unit of a layer of `WEIGHT_LAYERS` sums."""
+    weight: Any = layer.weight
+    if isinstance(layer, nn.Linear):
+        return int(weight.shape[1])
+    if isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+        return int(weight[0, 0].numel()) * layer.in_channels // layer.groups
+    return int(weight[0].numel())
+
+
+def draw_weights(model: nn.Module, draw: Callable[[nn.Module, Tensor], Any]) -> int:
+    """Call `draw(layer, weight)` on each layer of `WEIGHT_LAYERS` of `model` to fill it, and set biases to 0.
+
+    Returns how many there were. Raises InputError if there is none, or for weights that stand in other kinds of layers.
+    """
+    layers = {path: module for path, module in model.named_modules() if isinstance(module, WEIGHT_LAYERS)}
+    known = {id(parameter) for layer in layers.values() for parameter in layer.parameters(recurse=False)}
+    for path, parameter in model.named_parameters():
+        if id(parameter) not in known and parameter.dim() > 1:
+            raise InputError(f"{path} is the weight of no convolution or full connection, so it is not clear how to draw it")
+    if not layers:
+        raise InputError("the network has no convolution and no full connection")
+    with torch.no_grad():
+        for layer in layers.values():
+            draw(layer, _weight(layer))
+            if isinstance(layer.bias, Tensor):
+                layer.bias.zero_()
+    return len(layers)
+
+
+def lecun_normal(layer: nn.Module, weight: Tensor) -> None:
+    """Fill with N(0, 1/fan_in) (LeCun et al. 1998, Efficient BackProp, equation 16)."""
+    weight.normal_(0.0, fan_in(layer) ** -0.5)
+
+
+def named(path: str) -> str:
+    """What a module is called in messages."""
+    return path or "the network itself"
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    weight: Any = layer.weight
+    return weight.data

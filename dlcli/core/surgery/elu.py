@@ -1,0 +1,20 @@
+"""ELUs for ReLUs: x above 0, e^x - 1 below (Clevert et al. 2016, arXiv 1511.07289, equation 15 with alpha 1)."""
+
+from torch import Tensor, nn
+from torch.nn.functional import elu
+
+from dlcli.core.surgery.base import Operated, ReluTo, copied, replace_relus
+from dlcli.support.words import count
+
+ARGUMENT = ""
+
+
+def check(argument: str) -> None:
+    """There is nothing to check."""
+
+
+def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+    """A copy with an ELU for each ReLU, functional calls included."""
+    done = copied(model)
+    calls = replace_relus(done, sample, lambda module: nn.ELU(inplace=module.inplace), ReluTo(elu))
+    return Operated(done, f"{count(calls, 'ReLU')} replaced by ELUs")

@@ -1,0 +1,22 @@
+"""Take out every batch normalisation (Ioffe & Szegedy 2015, arXiv 1502.03167); its keys leave the state dict with it."""
+
+from torch import Tensor, nn
+
+from dlcli.core.surgery.base import Operated, copied, drop_norms
+from dlcli.support.errors import InputError
+from dlcli.support.words import count
+
+ARGUMENT = ""
+
+
+def check(argument: str) -> None:
+    """There is nothing to check."""
+
+
+def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+    """A copy in which each batch normalisation is the identity; raises InputError if there is none."""
+    done = copied(model)
+    paths = drop_norms(done, sample)
+    if not paths:
+        raise InputError("the network has no batch normalisation")
+    return Operated(done, f"{count(len(paths), 'batch normalisation')} taken out")

@@ -1,0 +1,122 @@
+"""A trained network by what is typed: a run directory, a file of weights, or code that brings its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.checkpoint import load_weights, weights_sha256
+from dlcli.core.data.base import ImageData
+from dlcli.core.logits import logits_of
+from dlcli.core.normalise import imagenet_normalised
+from dlcli.core.run_dir import build_model, fill_weights, load_model
+from dlcli.support.errors import DlcliError, InputError, UsageError
+
+_WEIGHTS = (".safetensors", ".pt", ".pth")
+_IMAGENET_CLASSES = 1000
+_PARALLEL = "module."
+"""What torch's wrapper for several devices puts before every key."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode on its device, its name for people, and the SHA-256 of its weights.
+
+    `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit.
+    """
+
+    model: nn.Module
+    name: str
+    sha256: str
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def open_trained(
+    spec: str, data: ImageData, *, arch: str | None = None, weights: Path | None = None, device: torch.device
+) -> Trained:
+    """The network that `spec` names, once it is seen to give finite logits for images of `data`.
+
+    `spec` is a run directory; or a file of weights, with `arch` the network they belong to; or a network, with `weights` a
+    file (only a `file.py:callable` may do without: what it returns is taken as trained).
+    Raises UsageError if these do not go together, InputError if files or images do not fit, and what `find_model` raises.
+    """
+    found = _open(spec, data, arch, weights, device)
+    _check(found, spec, data, device)
+    return found
+
+
+def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
+    """For each class of `data` the network's output, (classes,) int64, and the names of all outputs.
+
+    By name if the network's classes are known, else in order; outputs without a name are called by their number.
+    Raises InputError naming the classes of `data` that the network does not know.
+    """
+    if trained.classes is None or trained.classes == data.classes:  # names need not differ: ImageNet has two cranes
+        return torch.arange(len(data.classes)), data.classes
+    unknown = [name for name in data.classes if name not in trained.classes]
+    if unknown:
+        some = ", ".join(unknown[:3])
+        hint = f"it knows {', '.join(trained.classes[:5])}" + (" ..." if len(trained.classes) > 5 else "")
+        raise InputError(f"{data.name}: {trained.name} was not trained on class {some}", hint=hint)
+    return torch.tensor([trained.classes.index(name) for name in data.classes]), trained.classes
+
+
+def _open(spec: str, data: ImageData, arch: str | None, weights: Path | None, device: torch.device) -> Trained:
+    path = Path(spec)
+    if path.is_dir():
+        if arch is not None or weights is not None:
+            raise UsageError(f"--arch: {spec} is a run directory and knows its network", hint="leave --arch out")
+        saved = load_model(path, device)
+        return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
+    if path.suffix in _WEIGHTS:
+        if arch is None:
+            raise UsageError(f"--arch: which network do the weights in {spec} belong to?", hint="add --arch NAME")
+        return _from_file(arch, path, data, device)
+    if weights is not None:
+        return _from_file(spec, weights, data, device)
+    if ":" not in spec:
+        hint = "name a folder that dlcli train wrote, a file of weights with --arch NAME, or FILE.py:CALLABLE"
+        raise InputError(f"{spec}: there is no such run directory or file of weights", hint=hint)
+    model = build_model(spec, data.channels, data.size, data.classes).to(device).eval()
+    return Trained(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
+
+
+def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> Trained:
+    state = _without_prefix(load_weights(path))
+    classes = list(data.classes)
+    model = build_model(arch, data.channels, data.size, classes)
+    outputs = _outputs(model, state, len(classes))
+    if outputs != len(classes):
+        classes += [str(k) for k in range(len(classes), outputs)]
+        model = build_model(arch, data.channels, data.size, classes[:outputs])
+    fill_weights(model, state, source=str(path), network=arch)
+    notes: tuple[str, ...] = ()
+    if outputs == _IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
+        model, notes = imagenet_normalised(model), (f"{arch} has 1,000 outputs: images are normalised as for ImageNet weights",)
+    model.to(device).eval()
+    return Trained(model, arch, weights_sha256(model), notes=notes)
+
+
+def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    shared = all(key.startswith(_PARALLEL) for key in state)
+    return {key.removeprefix(_PARALLEL) if shared else key: tensor for key, tensor in state.items()}
+
+
+def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:
+    """How many outputs the weights have: all tensors that differ must differ in the first axis, and to the same number."""
+    own = model.state_dict()
+    pairs = [(own[key].shape, state[key].shape) for key in own if key in state and own[key].shape != state[key].shape]
+    found = {theirs[0] for ours, theirs in pairs if len(ours) and ours[0] == classes and ours[1:] == theirs[1:]}
+    return found.pop() if len(found) == 1 else classes
+
+
+def _check(found: Trained, spec: str, data: ImageData, device: torch.device) -> None:
+    sample = data.a_few(2)
+    try:
+        with torch.no_grad():
+            logits_of(found.model, sample.to(device), classes=1 if found.classes else len(data.classes))
+    except DlcliError as error:
+        raise type(error)(f"{spec}: {error.message}", hint=error.hint) from error

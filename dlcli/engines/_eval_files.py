@@ -1,0 +1,109 @@
+"""The files that `dlcli eval -o DIR` leaves: pictures, and a page with all figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.core.calibration import Reliability
+from dlcli.core.eval_plots import Wrong, confusion_plot, mistakes_grid, reliability_plot
+from dlcli.core.plots import png
+from dlcli.core.report_page import Cell, Page, PageTable, Picture
+from dlcli.specs.diagnosis import Diagnosis
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.eval import EvalResult
+from dlcli.support.atomic import atomic_path, write_text
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the pictures show: the images judged (n, c, h, w), the bins of confidence, and the counts (classes, outputs)."""
+
+    images: np.ndarray
+    bins: Reliability
+    confusion: np.ndarray
+    outputs: tuple[str, ...]
+
+
+def write(folder: Path, result: EvalResult, shown: Shown) -> None:
+    """Leave the pictures and report.html in `folder`, each whole or not at all."""
+    pictures = _pictures(result, shown)
+    for name, picture in pictures.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(picture.png)
+    if "mistakes.png" not in pictures:
+        (folder / "mistakes.png").unlink(missing_ok=True)  # of an earlier run
+    write_text(folder / "report.html", _page(result, list(pictures.values())).html())
+
+
+def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
+    ece = next(one.estimate for one in result.metrics if one.name == "ece")
+    rows = [row.name for row in result.per_class]
+    found = {
+        "confusion.png": Picture(
+            png(confusion_plot(shown.confusion, rows, shown.outputs)),
+            alt="The confusion matrix: a row a true class, a column a predicted one",
+            caption="Confusion matrix: counts, shaded by the share of the true class.",
+        ),
+        "reliability.png": Picture(
+            png(reliability_plot(shown.bins, ece)),
+            alt="Accuracy over confidence in bins, and how many images each bin has",
+            caption="Reliability: bars below the diagonal mean that the network is surer than it should be.",
+        ),
+    }
+    if result.mistakes:
+        wrong = [Wrong(shown.images[one.index], one.true, one.predicted, one.probability) for one in result.mistakes]
+        found["mistakes.png"] = Picture(
+            png(mistakes_grid(wrong, title="most confident mistakes: true → predicted")),
+            alt="A grid of images that were wrong",
+            caption="The mistakes of which the network was surest: true → predicted. Look for wrong labels among them.",
+        )
+    return found
+
+
+def _page(result: EvalResult, pictures: list[Picture]) -> Page:
+    top = result.metrics[0].estimate
+    return Page(
+        title=f"{result.model} on {result.data}, {result.split} set",
+        lead=f"{top.value:.3f} of {top.n:,} images are right (95% interval {top.low:.3f} to {top.high:.3f}).",
+        facts=[
+            ("Images", f"{result.n_images:,} of the {result.split} set of {result.data}"),
+            ("Network", result.model),
+            ("Weights SHA-256", result.model_sha256),
+            ("Seed and device", f"{result.seed}, {result.device}"),
+        ],
+        tables=[*_ladder(result.diagnosis), _figures(result), _classes(result)],
+        pictures=pictures,
+        notes=result.notes,
+    )
+
+
+def _figures(result: EvalResult) -> PageTable:
+    rows = [[one.name, _cell(one.estimate)] for one in result.metrics]
+    return PageTable("Figures with 95% intervals", ["metric", "value"], rows, strong=0)
+
+
+def _classes(result: EvalResult) -> PageTable:
+    rows = [
+        [row.name, str(row.accuracy.n) if row.accuracy else "0", _cell(row.accuracy), row.most_confused_with or "–"]
+        for row in result.per_class
+    ]
+    return PageTable("Accuracy of each class", ["class", "images", "accuracy", "most often taken for"], rows)
+
+
+def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
+    if diagnosis is None:
+        return []
+    rungs: list[list[Cell]] = []
+    for rung in diagnosis.rungs:
+        gap = rung.gap
+        figure: Cell = (f"{gap.value:+.3f}", f"[{gap.low:+.3f}, {gap.high:+.3f}]") if gap else "–"
+        rungs.append([rung.name, f"{rung.upper} to {rung.lower}" if gap else "–", figure, rung.status])
+    strong = next((k for k, rung in enumerate(diagnosis.rungs) if rung.name == diagnosis.largest), None)
+    moves = [[move.rung, move.what, move.command] for move in diagnosis.moves]
+    ladder = PageTable("Where the error comes from", ["rung", "between", "gap", "status"], rungs, strong)
+    return [ladder, *([PageTable("What to try", ["rung", "move", "command"], moves)] if moves else [])]
+
+
+def _cell(found: Estimate | None) -> Cell:
+    return "–" if found is None else (f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]")

@@ -1,0 +1,208 @@
+"""One network trained from start to end, or from where it was stopped."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.attacks import load_attack
+from dlcli.core.augment import augmentation
+from dlcli.core.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
+from dlcli.core.data.base import ImageData, Split
+from dlcli.core.loop import Hooks, Training, predict_logits, resolve_dtype, resolve_threads
+from dlcli.core.models import open_model
+from dlcli.core.models.base import Architecture
+from dlcli.core.recipe import Recipe, steps_per_epoch
+from dlcli.core.rng import derive, preserved
+from dlcli.core.splits import class_weights
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.report import Report
+
+_TRAINING_WATCHED = 2000
+"""How many training examples are judged after each epoch: all of a small set, and little time on a large one."""
+
+_USUAL: dict[str, tuple[float, dict[str, float]]] = {
+    "sgd": (0.1, {"momentum": 0.9}),
+    "adam": (1e-3, {}),
+    "adamw": (1e-3, {}),
+    "adadelta": (1.0, {}),
+}
+"""The learning rate and settings of an optimizer that is not the one the network's recipe was made with."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one training needs: the options, the data, the network, how to train it, and from which seed."""
+
+    config: TrainConfig
+    data: ImageData
+    arch: Architecture
+    recipe: Recipe
+    device: torch.device
+    seed: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """After an epoch: the mean loss of its steps, and accuracies in evaluation mode.
+
+    `train_accuracy` is on the first of the training examples (`_TRAINING_WATCHED`), `accuracy` on the dev set, or on the
+    test set if there is none.
+    """
+
+    train_loss: float
+    train_accuracy: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network in evaluation mode, with what surgery said and how training went; `seconds` are of the wall clock."""
+
+    model: nn.Module
+    surgery: tuple[str, ...]
+    history: tuple[Epoch, ...]
+    seconds: float
+    sha256: str
+
+
+def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
+    """Open the network that `config` names and settle how to train it; raises what `open_model` raises."""
+    arch = open_model(config.model, data)
+    return Job(config, data, arch, _recipe(config, arch.recipe), device, seed)
+
+
+def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
+    if config.optimizer is not None and config.optimizer != recipe.optimizer:
+        lr, options = _USUAL[config.optimizer]
+        recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
+    names = ("epochs", "batch_size", "lr", "schedule", "label_smoothing", "clip_norm", "ema")
+    given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
+    return replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
+
+
+def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fitted | None:
+    """Train; with `keep`, a file, save the state there after each epoch and go on from what it holds.
+
+    None if told to stop: the state is then in `keep`. Raises what `Training.run_epoch` raises; the state of the last whole
+    epoch is kept then. UsageError if `keep` holds the state of another training.
+    """
+    training, surgery = _begin(job)
+    history, before = _load(job, training, keep) if keep is not None and keep.exists() else ([], 0.0)
+    started = time.perf_counter()
+    total = job.recipe.epochs * len(training.losses)
+    with report.stoppable() as stop, report.task(label, total) as task:
+        task.advance(training.epoch * len(training.losses) + training.step)
+        while not training.done:
+            mean = training.run_epoch(task, stop)
+            if mean is not None:
+                history.append(Epoch(mean, *_watched(job, training)))
+            if keep is not None:
+                _save(job, training, keep, history, before + time.perf_counter() - started)
+            if stop() and not training.done:
+                where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {len(training.losses)}"
+                report.note(f"stopped in {where}" + ("; --resume continues" if keep is not None else ""))
+                return None
+    training.finish()
+    seconds = before + time.perf_counter() - started
+    return Fitted(training.model, surgery, tuple(history), seconds, weights_sha256(training.model))
+
+
+def _begin(job: Job) -> tuple[Training, tuple[str, ...]]:
+    with preserved():
+        torch.manual_seed(derive(job.seed, "init"))
+        model, notes = job.arch.build(), ()
+        if job.config.surgery:
+            from dlcli.core.surgery import operate
+
+            torch.manual_seed(derive(job.seed, "surgery"))
+            model, notes = operate(model, job.config.surgery, job.data.x_train[:1])
+    x, y = job.data.x_train, job.data.y_train
+    return Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=_hooks(job)), notes
+
+
+def _hooks(job: Job) -> Hooks:
+    config, data = job.config, job.data
+    weights = class_weights(data.y_train, len(data.classes)).to(job.device) if config.class_weights else None
+    augment = augmentation(config.augment, data.size)
+    return Hooks(augment=augment, examples=_hostile(config), class_weights=weights)
+
+
+def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None:
+    if config.adversarial is None:
+        return None
+    method, eps, share = config.adversarial
+    attack = load_attack(method)
+
+    def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
+        changed = round(share * len(x))
+        hostile = attack(model, x[:changed], y[:changed], eps=eps, batch_size=max(1, changed), seed=seed)
+        return torch.cat([hostile, x[changed:]]).contiguous(memory_format=torch.channels_last)
+
+    return examples
+
+
+def _watched(job: Job, training: Training) -> tuple[float, float]:
+    """Training and watched accuracy, in float32, of the weights as they would be if training ended here."""
+    data, first = job.data, slice(_TRAINING_WATCHED)
+    sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
+    trained = {name: value.clone() for name, value in training.model.state_dict().items()} if training.average else {}
+    if trained:
+        training.model.load_state_dict(training.average)
+    train, watched = (_right(training.model, split, job.device) for split in sets)
+    if trained:
+        training.model.load_state_dict(trained)
+    return train, watched
+
+
+def _right(model: nn.Module, split: Split, device: torch.device) -> float:
+    return float((predict_logits(model, split.x, device=device).argmax(1) == split.y).float().mean())
+
+
+def _save(job: Job, training: Training, keep: Path, history: Sequence[Epoch], seconds: float) -> None:
+    facts = {"determined_by": describe(job), "history": [asdict(epoch) for epoch in history], "seconds": seconds}
+    save_tensors(keep, training.state(), {"training": json.dumps(facts)})
+
+
+def _load(job: Job, training: Training, keep: Path) -> tuple[list[Epoch], float]:
+    try:
+        facts = json.loads(read_metadata(keep)["training"])
+    except (KeyError, ValueError):
+        raise InputError(f"{keep}: not the state of a training", hint="name another folder with -o") from None
+    now = describe(job)
+    other = [name for name in now if facts["determined_by"].get(name) != now[name]]
+    if other:
+        hint = "give the options it was started with, or name another folder with -o"
+        raise UsageError(f"--resume: {keep.parent} was started with other {', '.join(other)}", hint=hint)
+    try:
+        training.load(load_weights(keep))
+    except (KeyError, RuntimeError):
+        raise InputError(f"{keep}: the state is not of this network", hint="name another folder with -o") from None
+    return [Epoch(**epoch) for epoch in facts["history"]], facts["seconds"]
+
+
+def describe(job: Job) -> dict[str, object]:
+    """Everything that determines the weights, in the terms of JSON."""
+    facts = {
+        "data": job.data.fingerprint,
+        "model": [job.arch.name, job.arch.source_sha256],
+        "surgery": list(job.config.surgery),
+        "recipe": asdict(job.recipe),
+        "adversarial examples": job.config.adversarial,
+        "augmentation": [*job.config.augment, job.config.class_weights],
+        "seed": job.seed,
+        "device": [job.device.type, str(resolve_dtype(job.recipe, job.device)), resolve_threads(job.recipe)],
+        "torch": torch.__version__,
+    }
+    found: dict[str, object] = json.loads(json.dumps(facts))
+    return found
+
+
+def steps(job: Job) -> int:
+    """How many steps the whole training takes."""
+    return job.recipe.epochs * steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)

@@ -1,0 +1,252 @@
+"""How good a trained network is, where it fails, and what to do next: the engine of `dlcli eval`."""
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dlcli.core import calibration, metrics, rng
+from dlcli.core.calibration import Reliability
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData
+from dlcli.core.device import choose_device, describe_device
+from dlcli.core.diagnose import diagnose
+from dlcli.core.metrics import Floats, Labels
+from dlcli.core.models import open_model
+from dlcli.core.rng import preserved
+from dlcli.core.stats import wilson
+from dlcli.core.summary import summarise
+from dlcli.engines._judged import Bench, describe, open_bench
+from dlcli.specs.diagnosis import SPLITS, Diagnosis
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.eval import Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake
+from dlcli.specs.summary import Summary
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.report import SILENT, Report
+
+FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
+"""What is left in the output folder, mistakes.png only if there are any; the command line adds run.json."""
+
+_MOST_MISTAKES = 24
+_SUMMARY_IMAGES = 16
+"""Over how many images the effective receptive field is a mean."""
+
+
+def run(config: EvalConfig, *, report: Report = SILENT) -> EvalResult:
+    """Judge a trained network on one set of the data; diagnose it over all sets, or only sum it up, if that is asked for.
+
+    Raises the kinds of `dlcli.support.errors`; with `config.output`, leaves the files of `FILES` in that folder.
+    """
+    started = time.perf_counter()
+    if config.output is not None and config.output.exists() and not config.output.is_dir():
+        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+    if config.summary:
+        result = _summed_up(config, report)
+    else:
+        result = _judged(config, report)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def plan(config: EvalConfig) -> list[str]:
+    """What `run` would do, a line each; opens the data and the network, but trains, judges and writes nothing."""
+    if config.summary and config.model is None:
+        data = open_data(config.data, strict=config.strict, size=config.size)
+        lines = [f"build {open_model(config.arch, data).name} for images of {'x'.join(map(str, data.a_few(1).shape[1:]))}"]
+    else:
+        lines = describe(config)
+    what = "sum up the network" if config.summary else f"judge it on the {config.split} images"
+    lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
+    if config.output is not None:
+        lines.append(f"write {'run.json' if config.summary else ', '.join(FILES)} in {config.output}")
+    return lines
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What the network says of one set: log-probabilities (n, outputs), the outputs that are right (n,) and the best (n,)."""
+
+    log_p: Floats
+    y: Labels
+    predicted: Labels
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Which are right, (n,) bool."""
+        found: np.ndarray = self.predicted == self.y
+        return found
+
+    @property
+    def confidence(self) -> Floats:
+        """The probability of the predicted output, (n,) in [0, 1]."""
+        return np.exp(self.log_p.max(1))
+
+
+def _ask(bench: Bench, split: str) -> _Answers:
+    found = bench.split(split)
+    logits = bench.logits(found.x).numpy()
+    return _Answers(metrics.log_probabilities(logits), found.y.numpy(), metrics.ranking(logits, 1)[:, 0])
+
+
+def _judged(config: EvalConfig, report: Report) -> EvalResult:
+    bench = open_bench(config, report)
+    answers = _ask(bench, config.split)
+    outputs = bench.names(answers.log_p.shape[1])
+    matrix = metrics.confusion(answers.predicted, answers.y, len(outputs), len(outputs))
+    rows = _class_rows(matrix, outputs, bench.output_of.numpy())
+    bins = calibration.reliability(answers.confidence, answers.correct)
+    found = _metrics(config, bench, answers, rows)
+    result = EvalResult(
+        data=bench.data.name,
+        split=config.split,
+        model=bench.trained.name,
+        model_sha256=bench.trained.sha256,
+        n_images=len(answers.y),
+        metrics=found,
+        per_class=rows,
+        confusion=_cells(matrix, outputs),
+        bins=_bins(bins),
+        mistakes=_mistakes(answers, outputs),
+        diagnosis=_diagnosis(config, bench, answers) if config.diagnose else None,
+        summary=None,
+        seed=config.seed,
+        device=describe_device(bench.device),
+        seconds=0.0,
+        notes=_notes(bench, found),
+        failed=_failed(config, found),
+    )
+    if config.output is not None:
+        from dlcli.engines._eval_files import Shown, write  # here, since it brings matplotlib
+
+        images = bench.split(config.split).x.numpy()
+        write(config.output, result, Shown(images, bins, matrix[bench.output_of.numpy()], outputs))
+    return result
+
+
+def _metrics(config: EvalConfig, bench: Bench, answers: _Answers, rows: tuple[ClassRow, ...]) -> tuple[Metric, ...]:
+    log_p, y = answers.log_p, answers.y
+    found: dict[str, Estimate | None] = {"top-1": wilson(int(answers.correct.sum()), len(y))}
+    if log_p.shape[1] > 5:
+        found["top-5"] = metrics.top_k(log_p, y, 5)
+    found["worst-class"] = min((row.accuracy for row in rows if row.accuracy is not None), key=lambda one: one.value)
+    if len(bench.output_of) == 2:
+        negative, positive = bench.output_of.tolist()
+        found["auc"] = metrics.auc(log_p[:, positive] - log_p[:, negative], y == positive)
+    found["nll"] = metrics.negative_log_likelihood(log_p, y)
+    found["brier"] = metrics.brier(log_p, y)
+    seed = rng.derive(config.seed, "bootstrap")
+    found["ece"] = calibration.expected_error(answers.confidence, answers.correct, seed=seed)
+    return tuple(Metric(name=name, estimate=one) for name, one in found.items() if one is not None)
+
+
+def _class_rows(matrix: Labels, outputs: tuple[str, ...], output_of: Labels) -> tuple[ClassRow, ...]:
+    accuracies = metrics.class_accuracies(matrix)
+    wrong = matrix - np.diag(np.diag(matrix))
+    return tuple(
+        ClassRow(
+            name=outputs[k],
+            accuracy=accuracies[k],
+            most_confused_with=outputs[int(wrong[k].argmax())] if wrong[k].any() else "",
+        )
+        for k in output_of
+    )
+
+
+def _cells(matrix: Labels, outputs: tuple[str, ...]) -> tuple[Confusion, ...]:
+    pairs = np.argwhere(matrix).tolist()
+    return tuple(Confusion(true=outputs[a], predicted=outputs[b], count=int(matrix[a, b])) for a, b in pairs)
+
+
+def _bins(found: Reliability) -> tuple[Bin, ...]:
+    count = len(found.n)
+    return tuple(
+        Bin(
+            low=k / count,
+            high=(k + 1) / count,
+            n=int(found.n[k]),
+            confidence=float(found.confidence[k]) if found.n[k] else None,
+            accuracy=float(found.accuracy[k]) if found.n[k] else None,
+        )
+        for k in range(count)
+    )
+
+
+def _mistakes(answers: _Answers, outputs: tuple[str, ...]) -> tuple[Mistake, ...]:
+    """Those of which the network was surest, the surest first."""
+    order = np.argsort(-answers.confidence, kind="stable")
+    wrong = order[~answers.correct[order]][:_MOST_MISTAKES]
+    return tuple(
+        Mistake(
+            index=int(k),
+            true=outputs[answers.y[k]],
+            predicted=outputs[answers.predicted[k]],
+            probability=float(answers.confidence[k]),
+        )
+        for k in wrong
+    )
+
+
+def _diagnosis(config: EvalConfig, bench: Bench, answers: _Answers) -> Diagnosis:
+    there = bench.data.splits
+    asked = {split: _ask(bench, split) for split in SPLITS if split in there and len(there[split].y) and split != config.split}
+    asked[config.split] = answers
+    errors = {split: wilson(int((~one.correct).sum()), len(one.y)) for split, one in asked.items()}
+    run = config.model or "RUN"
+    return diagnose(config.human_error or 0.0, errors, data=config.data, model=bench.trained.name, run=run)
+
+
+def _notes(bench: Bench, found: tuple[Metric, ...]) -> tuple[str, ...]:
+    notes = ["The worst class is chosen by its accuracy on these very images, which makes it look worse than it is."]
+    if len(bench.output_of) == 2 and not any(one.name == "auc" for one in found):
+        notes.append("There is no AUC: all images are of one class.")
+    return (*bench.trained.notes, *notes)
+
+
+def _failed(config: EvalConfig, found: tuple[Metric, ...]) -> str:
+    if config.fail_under is None:
+        return ""
+    name, bound = config.fail_under
+    estimate = next((one.estimate for one in found if one.name == name), None)
+    if estimate is None:
+        reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and images of both"
+        raise InputError(f"--fail-under: there is no {name} here: {reason}")
+    return f"{name} on {config.split} is {estimate}, below {bound:g}" if estimate.value < bound else ""
+
+
+def _summed_up(config: EvalConfig, report: Report) -> EvalResult:
+    summary, data, name, sha256, notes = _summary(config, report)
+    return EvalResult(
+        data=data.name,
+        split=config.split,
+        model=name,
+        model_sha256=sha256,
+        n_images=0,
+        metrics=(),
+        per_class=(),
+        confusion=(),
+        bins=(),
+        mistakes=(),
+        diagnosis=None,
+        summary=summary,
+        seed=config.seed,
+        device=describe_device(choose_device(config.device)),
+        seconds=0.0,
+        notes=notes,
+    )
+
+
+def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
+    counted = "Multiply-adds are those of convolutions and linear layers, for one image; a FLOP count is twice that."
+    if config.model is None and config.arch is not None:
+        data, device = (
+            open_data(config.data, strict=config.strict, report=report, size=config.size),
+            choose_device(config.device),
+        )
+        arch = open_model(config.arch, data)
+        with preserved():
+            model = arch.build().to(device)
+        sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
+        return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (counted, untrained)
+    bench = open_bench(config, report)
+    images = bench.split(config.split).x[:_SUMMARY_IMAGES].to(bench.device)
+    trained = bench.trained
+    return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (counted, *trained.notes)

@@ -1,0 +1,47 @@
+"""What a trained network says of images, a row each: the engine of `dlcli predict`."""
+
+import time
+
+import numpy as np
+
+from dlcli.core import metrics
+from dlcli.core.device import describe_device
+from dlcli.engines._judged import describe, open_bench
+from dlcli.specs.predict import PredictConfig, PredictResult
+from dlcli.support.report import SILENT, Report
+from dlcli.support.tables import Table
+
+
+def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
+    """For each image of a set the most probable classes and their probabilities; raises the kinds of `dlcli.support.errors`."""
+    started = time.perf_counter()
+    bench = open_bench(config, report)
+    log_p = metrics.log_probabilities(bench.logits(bench.split(config.split).x).numpy())
+    names = bench.names(log_p.shape[1])
+    best = metrics.ranking(log_p, min(config.top, len(names)))
+    return PredictResult(
+        data=bench.data.name,
+        split=config.split,
+        model=bench.trained.name,
+        model_sha256=bench.trained.sha256,
+        n_images=len(log_p),
+        device=describe_device(bench.device),
+        seconds=time.perf_counter() - started,
+        table=_table(best, np.exp(log_p), names),
+        notes=bench.trained.notes,
+    )
+
+
+def plan(config: PredictConfig) -> list[str]:
+    """What `run` would do, a line each; opens the data and the network, but trains and predicts nothing."""
+    return [*describe(config), f"write a row for each {config.split} image to {config.output or 'standard output'}"]
+
+
+def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...]) -> Table:
+    columns = ["index", "label", "probability"]
+    columns += [f"{word}_{k}" for k in range(2, best.shape[1] + 1) for word in ("label", "probability")]
+    rows: list[list[object]] = []
+    for index, (outputs, row) in enumerate(zip(best, p, strict=True)):
+        pairs = ((names[k], round(float(row[k]), 6)) for k in outputs)
+        rows.append([index, *(cell for pair in pairs for cell in pair)])
+    return Table(columns, rows)

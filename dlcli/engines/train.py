@@ -1,0 +1,187 @@
+"""Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
+
+from pathlib import Path
+
+import torch
+
+from dlcli.core.corrupt import corrupt
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.device import choose_device, describe_device, threads
+from dlcli.core.loop import predict_logits, resolve_threads
+from dlcli.core.run_dir import CARD, save_model
+from dlcli.core.splits import with_validation
+from dlcli.core.stats import wilson
+from dlcli.engines._train_one import Fitted, Job, fit, open_job, steps
+from dlcli.engines._train_versus import compare, pairs, save_comparison
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.variant import variant
+from dlcli.support.atomic import write_text
+from dlcli.support.errors import UsageError
+from dlcli.support.report import SILENT, Report
+
+STATE, HISTORY, CURVES, RUNS = "state.safetensors", "history.csv", "curves.png", "runs.csv"
+SEEDS = 5
+FIT = 0.99
+"""The training accuracy from which the training data count as fitted."""
+
+_SAME = frozenset({"data", "limit", "size", "strict", "versus", "seeds", "seed", "device", "output", "resume"})
+"""What the two sides of a comparison share, so that nothing but the change can tell them apart."""
+
+
+def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult:
+    """Train on the training set and judge on the test set; with `versus`, once a side and seed.
+
+    With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
+    `resume` continues. Raises the kinds of `dlcli.support.errors`.
+    """
+    device = choose_device(config.device)
+    data = _data(config, report)
+    _check_folder(config)
+    with threads(resolve_threads(open_job(config, data, device, config.seed).recipe)):
+        return _versus(config, data, device, report) if config.versus else _single(config, data, device, report)
+
+
+def plan(config: TrainConfig) -> list[str]:
+    """What `run` would do, a line each; opens the data and builds the network, but trains and writes nothing."""
+    device = choose_device(config.device)
+    data = _data(config, SILENT)
+    _check_folder(config)
+    sides = _sides(config)
+    seeds = range(config.seed, config.seed + (config.seeds or SEEDS)) if config.versus else [config.seed]
+    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
+    for name, side in sides.items():
+        job = open_job(side, _prepared(data, side), device, config.seed)
+        changed = f" with {', '.join(side.surgery)}" if side.surgery else ""
+        seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
+    return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
+
+
+def _data(config: TrainConfig, report: Report) -> ImageData:
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    check_trainable(data)
+    return data
+
+
+def _prepared(data: ImageData, config: TrainConfig) -> ImageData:
+    """What one side of a comparison trains on."""
+    data = with_validation(data, config.dev, config.seed) if config.dev else data
+    return corrupt(data, config.corrupt, config.seed) if config.corrupt else data
+
+
+def _check_folder(config: TrainConfig) -> None:
+    folder = config.output
+    if folder is None:
+        if config.resume:
+            raise UsageError("--resume: the run's folder must be named", hint="-o runs/NAME")
+        return
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output: {folder} is not a folder", hint="name a folder, new or old")
+    if config.resume:
+        if not (folder / STATE).exists():
+            why = "holds a finished run" if (folder / CARD).exists() else "holds no run that was stopped"
+            raise UsageError(f"--resume: {folder} {why}")
+    elif any((folder / name).exists() for name in (STATE, CARD, RUNS)):
+        stopped = (folder / STATE).exists()
+        hint = "--resume continues it; or name another folder with -o" if stopped else "name another folder with -o"
+        raise UsageError(f"--output: {folder} holds a run already", hint=hint)
+
+
+def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
+    if config.versus is None:
+        return {"this": config}
+    return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SAME)}
+
+
+def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
+    job = open_job(config, _prepared(data, config), device, config.seed)
+    keep = config.output / STATE if config.output is not None else None
+    fitted = fit(job, report=report, label=f"training {job.arch.name}", keep=keep)
+    if fitted is None:
+        return _result(config, job, (), (), notes=("stopped",))
+    if config.output is not None:
+        _save(config.output, job, fitted)
+    return _result(config, job, (_row("this", job, fitted, level=None),), (), notes=fitted.surgery)
+
+
+def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
+    sides = _sides(config)
+    jobs = {name: open_job(side, _prepared(data, side), device, config.seed) for name, side in sides.items()}
+    found = pairs(jobs, range(config.seed, config.seed + (config.seeds or SEEDS)), report)
+    # The level that every run reached in the end, so that every run has an answer to when.
+    level = min((fitted.history[-1].accuracy for _, _, fitted in found), default=0.0)
+    rows = tuple(_row(name, job, fitted, level=level) for name, job, fitted in found)
+    first = jobs["this"]
+    if config.output is not None and rows:
+        save_comparison(config.output, rows, found, names=(CURVES, RUNS), watched=_watched_set(first.data))
+    notes = tuple(dict.fromkeys(note for _, _, fitted in found for note in fitted.surgery))
+    return _result(config, first, rows, compare(rows, tuple(sides)), notes=notes, level=level)
+
+
+def _watched_set(data: ImageData) -> str:
+    return "dev" if "dev" in data.more else "test"
+
+
+def _row(name: str, job: Job, fitted: Fitted, *, level: float | None) -> TrainRow:
+    reached = (k for k, epoch in enumerate(fitted.history, 1) if level is not None and epoch.accuracy >= level)
+    return TrainRow(
+        variant=name,
+        seed=job.seed,
+        accuracy=_accuracy(job, fitted),
+        train_accuracy=fitted.history[-1].train_accuracy,
+        train_loss=fitted.history[-1].train_loss,
+        epochs=len(fitted.history),
+        epochs_to_fit=next((k for k, epoch in enumerate(fitted.history, 1) if epoch.train_accuracy >= FIT), None),
+        epochs_to_level=next(reached, None),
+        seconds=fitted.seconds,
+        weights_sha256=fitted.sha256,
+    )
+
+
+def _accuracy(job: Job, fitted: Fitted) -> Estimate:
+    logits = predict_logits(fitted.model, job.data.x_test, device=job.device)
+    return wilson(float((logits.argmax(1) == job.data.y_test).sum()), len(job.data.y_test))
+
+
+def _save(folder: Path, job: Job, fitted: Fitted) -> None:
+    data, surgery = job.data, job.config.surgery
+    save_model(
+        folder,
+        model=fitted.model,
+        spec=job.arch.name,
+        surgery=surgery,
+        channels=data.channels,
+        size=data.size,
+        classes=data.classes,
+    )
+    lines = [
+        f"{k},{epoch.train_loss!r},{epoch.train_accuracy!r},{epoch.accuracy!r}" for k, epoch in enumerate(fitted.history, 1)
+    ]
+    write_text(folder / HISTORY, "\n".join([f"epoch,train_loss,train_accuracy,{_watched_set(data)}_accuracy", *lines]) + "\n")
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def _result(
+    config: TrainConfig,
+    job: Job,
+    rows: tuple[TrainRow, ...],
+    comparisons: tuple[Comparison, ...],
+    *,
+    notes: tuple[str, ...],
+    level: float | None = None,
+) -> TrainResult:
+    return TrainResult(
+        data=job.data.name,
+        model=job.arch.name,
+        surgery=config.surgery,
+        n_train=len(job.data.x_train),
+        n_test=len(job.data.x_test),
+        rows=rows,
+        comparisons=comparisons,
+        level=level,
+        folder=str(config.output or ""),
+        device=describe_device(job.device),
+        notes=notes,
+    )

@@ -1,0 +1,188 @@
+"""What `dlcli eval` takes and gives."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dlcli.specs import parse
+from dlcli.specs.diagnosis import SPLITS, Diagnosis, Rung
+from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.option import check, one_of, option
+from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.summary import Layer, Summary
+from dlcli.support.errors import UsageError
+
+METRICS = ("top-1", "top-5", "worst-class", "auc")
+"""What --fail-under may hold to a bound: the metrics of which more is better."""
+
+
+def trained_option() -> Any:
+    """The argument MODEL: which trained network."""
+    return option(
+        None,
+        "A folder that dlcli train wrote, a file of weights with --arch, or file.py:callable, which runs that code and takes "
+        "what it returns as trained. Left out, the network made for the data is trained, once.",
+        argument=True,
+        metavar="[MODEL]",
+        reads=True,
+    )
+
+
+def arch_option() -> Any:
+    """--arch: the network that a file of weights belongs to."""
+    return option(None, "The network that a file of weights belongs to, named as for --model of the others.", metavar="SPEC")
+
+
+def split_option() -> Any:
+    """--split: which set of the data."""
+    return option("test", "Which set of the data.", choices=one_of(*SPLITS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalConfig:
+    """Options of `dlcli eval`."""
+
+    model: str | None = trained_option()
+    data: str = data_option("digits")
+    arch: str | None = arch_option()
+    split: str = split_option()
+    diagnose: bool = option(
+        False, "Say where the error comes from: the ladder of human, train, train-dev, dev and test error, and what to try."
+    )
+    human_error: float | None = option(
+        None,
+        "The error of people, or the best one known, as a share: 0.01 is 1%. Goes with --diagnose; left out, 0.",
+        minimum=0,
+        maximum=1,
+    )
+    summary: bool = option(
+        False,
+        "Show what the network is made of: layers, shapes, parameters, multiply-adds and receptive field. "
+        "With --arch alone, an untrained one.",
+    )
+    limit: int | None = option(None, "Look at the first N images of each set only.", minimum=1)
+    size: int | None = size_option()
+    strict: bool = strict_option()
+    fail_under: tuple[str, float] | None = option(
+        None,
+        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}.",
+        parse=parse.condition,
+        show=parse.show_condition,
+        metavar="METRIC=V",
+    )
+    seed: int = seed_option()
+    device: str = device_option()
+    output: Path | None = output_option(
+        "Leave run.json, report.html and pictures (confusion, reliability, mistakes) in this folder.", "DIR"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.diagnose and self.summary:
+            raise UsageError("--diagnose and --summary do not go together", hint="ask for one of them")
+        if self.human_error is not None and not self.diagnose:
+            raise UsageError("--human-error: goes with --diagnose")
+        if self.fail_under and self.summary:
+            raise UsageError("--fail-under: --summary measures nothing", hint="leave --summary out")
+        if self.fail_under and self.fail_under[0] not in METRICS:
+            raise UsageError(f"--fail-under: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+        if self.arch is not None and self.model is None and not self.summary:
+            raise UsageError("--arch: goes with a file of weights, or with --summary", hint="dlcli eval WEIGHTS --arch NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One figure over all images: shares are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
+
+    name: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassRow:
+    """One class: the share of its images that were right (None: there are none) and the class most often taken for it."""
+
+    name: str
+    accuracy: Estimate | None
+    most_confused_with: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """One cell of the confusion matrix that is not empty, by the names of the true class and the predicted output."""
+
+    true: str
+    predicted: str
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """One bin of confidence, (low, high]: its images, their mean confidence and accuracy (None where there are none)."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """An image that was wrong, by its number in the set from 0, and how probable the network held its answer."""
+
+    index: int
+    true: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalResult:
+    """The outcome of `dlcli eval`.
+
+    With --summary only the network is looked at: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are empty.
+    """
+
+    KIND: ClassVar[str] = "single"
+
+    data: str
+    split: str
+    model: str
+    model_sha256: str
+    n_images: int
+    metrics: tuple[Metric, ...]
+    per_class: tuple[ClassRow, ...]
+    confusion: tuple[Confusion, ...]
+    bins: tuple[Bin, ...]
+    mistakes: tuple[Mistake, ...]
+    diagnosis: Diagnosis | None
+    summary: Summary | None
+    seed: int
+    device: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The figures as flat records: the layers, or the rungs, or the metrics and then the accuracy of each class."""
+        if self.summary is not None:
+            return [_layer(layer) for layer in self.summary.layers]
+        if self.diagnosis is not None:
+            return [_rung(rung) for rung in self.diagnosis.rungs]
+        rows = [{"metric": one.name, "class": None, **_figure(one.estimate)} for one in self.metrics]
+        return rows + [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
+
+
+def _figure(found: Estimate | Difference | None) -> dict[str, Any]:
+    return {name: getattr(found, name, None) for name in ("value", "low", "high", "n")}
+
+
+def _rung(rung: Rung) -> dict[str, Any]:
+    names = {"rung": rung.name, "status": rung.status, "upper": rung.upper, "lower": rung.lower}
+    return {**names, **_figure(rung.gap), "causes": ", ".join(rung.causes)}
+
+
+def _layer(layer: Layer) -> dict[str, Any]:
+    """The shapes as text, 32x8x8, so that a cell of csv needs no quotes."""
+    return {name: "x".join(map(str, value)) if isinstance(value, tuple) else value for name, value in vars(layer).items()}

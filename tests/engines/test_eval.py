@@ -1,0 +1,295 @@
+"""The engines of `dlcli eval` and `dlcli predict`, with networks whose answers are known beforehand."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlcli.cli.eval import COMMAND as EVAL
+from dlcli.cli.predict import COMMAND as PREDICT
+from dlcli.core.data import open_data
+from dlcli.core.loop import predict_logits
+from dlcli.core.members import fit_member
+from dlcli.core.models import open_model
+from dlcli.core.run_dir import save_model
+from dlcli.engines import eval, predict
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.predict import PredictConfig
+from dlcli.support.errors import InputError, UsageError
+
+CPU = torch.device("cpu")
+READER = '''
+"""Networks that read their answer from the first pixels."""
+import torch
+from torch import nn
+
+
+class Reader(nn.Module):
+    """The logits are log of the first `classes` pixels of the first row."""
+
+    def __init__(self, classes, outputs=None):
+        super().__init__()
+        self.classes = outputs or classes
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.scale * x[:, 0, 0, : self.classes].clamp_min(1e-6).log()
+'''
+
+
+def images(answers: list[tuple[float, ...]], side: int = 10) -> np.ndarray:
+    """Images whose first row holds the probabilities that `Reader` gives."""
+    found = np.zeros((len(answers), side, side), dtype=np.float32)
+    for image, row in zip(found, answers, strict=True):
+        image[0, : len(row)] = row
+    return found
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> str:
+    (tmp_path / "nets.py").write_text(READER)
+    return f"{tmp_path}/nets.py:Reader"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> str:
+    """Two classes; of the six test images the first four are right."""
+    rows = [(0.9, 0.1), (0.82, 0.18), (0.45, 0.55), (0.3, 0.7), (0.05, 0.95), (0.65, 0.35)]
+    labels = np.array(["ham", "ham", "spam", "spam", "ham", "spam"])
+    np.savez(tmp_path / "two.npz", x_train=images(rows[:4]), y_train=labels[:4], x_test=images(rows), y_test=labels)
+    return str(tmp_path / "two.npz")
+
+
+def figures(result: EvalResult) -> dict[str, float]:
+    return {one.name: one.estimate.value for one in result.metrics}
+
+
+def test_every_figure_of_a_network_that_is_known(reader: str, two: str):
+    result = eval.run(EvalConfig(model=reader, data=two, device="cpu"))
+    found = figures(result)
+    right = [0.9, 0.82, 0.55, 0.7, 0.05, 0.35]
+    assert found["top-1"] == pytest.approx(4 / 6) and "top-5" not in found
+    assert found["nll"] == pytest.approx(-np.log(right).mean(), rel=1e-5)
+    assert found["brier"] == pytest.approx(np.mean([2 * (1 - p) ** 2 for p in right]), rel=1e-5)
+    # Scores for spam: ham .10 .18 .95, spam .55 .70 .35: of nine pairs six are in order.
+    assert found["auc"] == pytest.approx(6 / 9)
+    # Every confidence is in a bin of its own.
+    assert found["ece"] == pytest.approx(np.mean([0.1, 0.18, 0.45, 0.3, 0.95, 0.65]), rel=1e-5)
+    cells = {(one.true, one.predicted): one.count for one in result.confusion}
+    assert cells == {("ham", "ham"): 2, ("ham", "spam"): 1, ("spam", "ham"): 1, ("spam", "spam"): 2}
+    assert [(row.name, row.accuracy.value, row.most_confused_with) for row in result.per_class] == [
+        ("ham", pytest.approx(2 / 3), "spam"),
+        ("spam", pytest.approx(2 / 3), "ham"),
+    ]
+    assert [(m.index, m.true, m.predicted) for m in result.mistakes] == [(4, "ham", "spam"), (5, "spam", "ham")]
+    assert [m.probability for m in result.mistakes] == pytest.approx([0.95, 0.65], rel=1e-5)
+    assert all(one.estimate.low <= one.estimate.value <= one.estimate.high for one in result.metrics)
+    assert sum(one.n for one in result.bins) == result.n_images == 6
+    assert "as the code returns it" in result.notes[0]
+
+
+@pytest.mark.parametrize(("bound", "failed"), [(0.6, False), (0.7, True)])
+def test_fail_under(reader: str, two: str, bound: float, failed: bool):
+    result = eval.run(EvalConfig(model=reader, data=two, device="cpu", fail_under=("top-1", bound)))
+    assert bool(result.failed) == failed
+    if failed:
+        assert result.failed.startswith("top-1 on test is 0.667 [") and "below 0.7" in result.failed
+
+
+def test_a_metric_that_is_not_there_is_refused(reader: str, two: str):
+    with pytest.raises(InputError, match="there is no top-5 here"):
+        eval.run(EvalConfig(model=reader, data=two, device="cpu", fail_under=("top-5", 0.5)))
+
+
+def test_one_image_is_enough(reader: str, two: str):
+    result = eval.run(EvalConfig(model=reader, data=two, device="cpu", limit=1))
+    assert set(figures(result)) == {"top-1", "worst-class", "brier", "ece"}
+    assert any("no AUC" in note for note in result.notes)
+    json.dumps([vars(one.estimate) for one in result.metrics], allow_nan=False)
+    assert result.per_class[1].accuracy is None and "class spam" in str(EVAL.sheet(result).rows)
+
+
+def test_the_diagnosis_measures_every_set(tmp_path: Path, reader: str):
+    """Errors by construction: train 0 of 400, train-dev 0 of 300, dev 90 of 300, test 100 of 300: mismatch."""
+    arrays = {}
+    for name, n, wrong in (("train", 400, 0), ("train_dev", 300, 0), ("dev", 300, 90), ("test", 300, 100)):
+        labels = np.arange(n) % 2
+        says = np.where(np.arange(n) < wrong, 1 - labels, labels)
+        arrays[f"x_{name}"] = images([(0.9, 0.1) if one == 0 else (0.1, 0.9) for one in says])
+        arrays[f"y_{name}"] = labels
+    np.savez(tmp_path / "shifted.npz", **arrays)
+    config = EvalConfig(model=reader, data=str(tmp_path / "shifted.npz"), device="cpu", diagnose=True, human_error=0.0)
+    result = eval.run(config)
+    found = result.diagnosis
+    assert {split: (one.value, one.n) for split, one in found.errors.items()} == {
+        "train": (0, 400),
+        "train-dev": (0, 300),
+        "dev": (pytest.approx(0.3), 300),
+        "test": (pytest.approx(1 / 3), 300),
+    }
+    assert (found.largest, found.named, found.missing) == ("data mismatch", ("data mismatch",), ())
+    assert [rung.status for rung in found.rungs] == ["not established"] * 2 + ["established", "not established"]
+    assert figures(result)["top-1"] == pytest.approx(2 / 3)
+    assert "The largest rung is data mismatch." in EVAL.sheet(result).notes
+    assert EVAL.sheet(result).strong == {3} and len(result.records()) == 4
+    assert EVAL.summary(result).endswith("The largest rung is data mismatch.")
+    dev = eval.run(replace(config, split="dev"))
+    assert figures(dev)["top-1"] == pytest.approx(0.7) and dev.diagnosis == found
+
+
+def test_shifted_images_are_a_data_mismatch(tmp_path: Path):
+    """Digits, trained and held out where they stand, but dev and test moved by two pixels."""
+    data = open_data("digits")
+    kept, held = slice(0, 900), slice(900, None)
+    moved = data.x_test.roll((1, 2), (2, 3))
+    arch = open_model(None, data)
+    part = replace(data, x_train=data.x_train[kept], y_train=data.y_train[kept])
+    recipe = replace(arch.recipe, epochs=8)
+    member = fit_member(arch, part, recipe=recipe, seed=0, name="baseline", bootstrap=False, device=CPU)
+    save_model(
+        tmp_path / "run", model=member.model, spec=arch.name, surgery=[], channels=1, size=data.size, classes=data.classes
+    )
+    sets = {
+        "train": (data.x_train[kept], data.y_train[kept]),
+        "train_dev": (data.x_train[held], data.y_train[held]),
+        "dev": (moved[:300], data.y_test[:300]),
+        "test": (moved[300:], data.y_test[300:]),
+    }
+    arrays = {f"x_{name}": x.squeeze(1).numpy() for name, (x, _) in sets.items()}
+    arrays |= {f"y_{name}": y.numpy() for name, (_, y) in sets.items()}
+    np.savez(tmp_path / "moved.npz", **arrays)
+    config = EvalConfig(model=str(tmp_path / "run"), data=str(tmp_path / "moved.npz"), device="cpu", diagnose=True)
+    found = eval.run(config).diagnosis
+    assert found.largest == "data mismatch" and found.rungs[3].status != "established"
+
+
+def test_a_set_that_is_not_there_is_named(reader: str, two: str):
+    with pytest.raises(InputError, match="has no set 'dev'") as caught:
+        eval.run(EvalConfig(model=reader, data=two, device="cpu", split="dev"))
+    assert caught.value.hint == "it has train, test"
+
+
+def test_a_run_directory_whose_classes_stand_in_another_order(tmp_path: Path, reader: str, two: str):
+    from dlcli.core.models.base import from_callable
+
+    model = from_callable(reader, 1, (10, 10), 2).build()
+    save_model(tmp_path / "run", model=model, spec=reader, surgery=[], channels=1, size=(10, 10), classes=("spam", "ham"))
+    result = eval.run(EvalConfig(model=str(tmp_path / "run"), data=two, device="cpu"))
+    assert figures(result)["top-1"] == pytest.approx(2 / 6)  # what was right is wrong by the other order, and the reverse
+    assert [row.name for row in result.per_class] == ["ham", "spam"]
+    rows = predict.run(PredictConfig(model=str(tmp_path / "run"), data=two, device="cpu")).table.rows
+    assert [row[1] for row in rows] == ["spam", "spam", "ham", "ham", "ham", "spam"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def digits_run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run directory of the network that is trained on digits."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    data = open_data("digits")
+    arch = open_model(None, data)
+    recipe = replace(arch.recipe, epochs=3)
+    member = fit_member(
+        arch, data, recipe=recipe, seed=0, name="baseline", bootstrap=False, device=CPU, cache=home / "dlcli" / "models"
+    )
+    folder = tmp_path / "run"
+    save_model(folder, model=member.model, spec=arch.name, surgery=[], channels=1, size=data.size, classes=data.classes)
+    return folder
+
+
+def test_digits_from_a_run_directory_to_all_files(digits_run: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    result = eval.run(EvalConfig(model=str(digits_run), device="cpu", output=out, diagnose=True))
+    data = open_data("digits")
+    from dlcli.core.run_dir import load_model
+
+    logits = predict_logits(load_model(digits_run, CPU).model, data.x_test, device=CPU)
+    assert figures(result)["top-1"] == pytest.approx(float((logits.argmax(1) == data.y_test).double().mean()))
+    top5 = (logits.topk(5).indices == data.y_test[:, None]).any(1)
+    assert figures(result)["top-5"] == pytest.approx(float(top5.double().mean()))
+    assert {path.name for path in out.iterdir()} == set(eval.FILES)
+    page = (out / "report.html").read_text()
+    assert "Where the error comes from" in page and result.model_sha256 in page
+    assert result.diagnosis.missing == ("train-dev", "dev")
+    assert sum(one.count for one in result.confusion) == 599 and len(result.mistakes) <= 24
+    records = result.records()
+    assert len({tuple(record) for record in records}) == 1
+
+
+def test_no_old_grid_is_left_where_there_are_no_mistakes(tmp_path: Path, reader: str):
+    np.savez(tmp_path / "easy.npz", x=images([(0.9, 0.1), (0.1, 0.9)] * 10), y=np.arange(20) % 2)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mistakes.png").write_bytes(b"old")
+    eval.run(EvalConfig(model=reader, data=str(tmp_path / "easy.npz"), device="cpu", output=tmp_path / "out"))
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(eval.FILES) - {"mistakes.png"}
+
+
+def test_the_summary_of_a_trained_and_of_an_untrained_network(digits_run: Path):
+    trained = eval.run(EvalConfig(model=str(digits_run), summary=True, device="cpu"))
+    untrained = eval.run(EvalConfig(arch="digits-net", summary=True, device="cpu"))
+    assert trained.summary.parameters == untrained.summary.parameters == 20_106
+    assert trained.summary.receptive_field == (12, 12)
+    assert trained.model_sha256 and not untrained.model_sha256
+    assert any("untrained" in note for note in untrained.notes)
+    assert EVAL.sheet(trained).rows[-1][3:5] == ("20,106", "756,992") and not trained.metrics
+    assert "20,106 parameters" in EVAL.summary(trained) and len(trained.records()) == 11
+
+
+def test_predictions_are_those_of_the_network(digits_run: Path):
+    result = predict.run(PredictConfig(model=str(digits_run), data="digits", device="cpu", top=2, limit=50))
+    from dlcli.core.run_dir import load_model
+
+    data = open_data("digits")
+    p = predict_logits(load_model(digits_run, CPU).model, data.x_test[:50], device=CPU).double().softmax(1)
+    assert result.table.columns == ["index", "label", "probability", "label_2", "probability_2"]
+    best = p.topk(2)
+    for k, row in enumerate(result.table.rows):
+        assert row[0] == k and [row[1], row[3]] == [str(label) for label in best.indices[k].tolist()]
+        assert [row[2], row[4]] == pytest.approx(best.values[k].tolist(), abs=1e-6)
+    assert len(PREDICT.sheet(result).rows) == 10 and result.n_images == 50
+    everything = predict.run(PredictConfig(model=str(digits_run), device="cpu", top=99, limit=1)).table
+    assert len(everything.columns) == 1 + 2 * 10
+    assert sum(everything.rows[0][2::2]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("command", [eval, predict])
+def test_the_plan_opens_but_does_nothing(command, digits_run: Path, tmp_path: Path):
+    kind = EvalConfig if command is eval else PredictConfig
+    lines = command.plan(kind(model=str(digits_run), data="digits", device="cpu", output=tmp_path / "out.csv"))
+    assert "1,198 train, 599 test images of 1x8x8" in lines[0] and "digits-net" in lines[1]
+    assert "out.csv" in lines[-1] and not (tmp_path / "out.csv").exists()
+    with pytest.raises(InputError):
+        command.plan(kind(model="no-such-run", device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("config", "values", "said"),
+    [
+        (EvalConfig, {"diagnose": True, "summary": True}, "--diagnose and --summary"),
+        (EvalConfig, {"human_error": 0.1}, "--human-error: goes with --diagnose"),
+        (EvalConfig, {"human_error": 1.1, "diagnose": True}, "--human-error: 1.1 is above 1"),
+        (EvalConfig, {"fail_under": ("nll", 1.0)}, "'nll' is not one of top-1"),
+        (EvalConfig, {"fail_under": ("top-1", 1.0), "summary": True}, "--summary measures nothing"),
+        (EvalConfig, {"arch": "lenet"}, "--arch: goes with a file of weights"),
+        (EvalConfig, {"split": "validation"}, "--split: 'validation' is not one of"),
+        (PredictConfig, {"arch": "lenet"}, "--arch: goes with a file of weights"),
+        (PredictConfig, {"top": 0}, "--top: 0 is below 1"),
+    ],
+)
+def test_options_that_do_not_go_together(config: type, values: dict[str, object], said: str):
+    with pytest.raises(UsageError) as caught:
+        config(**values)
+    assert said in caught.value.message
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is not a folder"):
+        eval.run(EvalConfig(output=tmp_path / "file"))
