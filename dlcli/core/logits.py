@@ -1,5 +1,8 @@
 """What a network says of images: called with care, since it may be anybody's code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from torch import Tensor, isfinite, nn
 
 from dlcli.core.device import out_of_memory
@@ -42,6 +45,18 @@ def _call(model: nn.Module, x: Tensor) -> object:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = "give data of the shape it was made for, or another --model"
         raise InputError(f"the model fails on images of shape {shape_of(x[0])} ({type_of(x)}): {first}", hint=hint) from error
+
+
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool = False) -> Iterator[None]:
+    """Evaluation (or training) mode inside the block; afterwards each submodule has the mode it had."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def shape_of(tensor: Tensor) -> str:

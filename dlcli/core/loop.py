@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcli.core.device import fast_dtype, out_of_memory, threads
-from dlcli.core.logits import logits_of
+from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.recipe import OPTIMIZERS, Recipe, steps_per_epoch
 from dlcli.core.rng import derive, generator, preserved
 from dlcli.support.errors import NumericError, ResourceError
@@ -252,20 +252,8 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
 
     The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
     """
-    with evaluating(model), torch.no_grad():
+    with in_mode(model), torch.no_grad():
         return torch.cat([logits_of(model, batch.to(device)).float().cpu() for batch in torch.split(x, batch_size)])
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; afterwards each submodule has the mode it had."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.loop import evaluating
+from dlcli.core.logits import in_mode
 from dlcli.core.receptive_field import FieldTracker, effective_field
 from dlcli.core.rng import preserved
 from dlcli.specs.summary import Layer, Summary
@@ -29,7 +29,7 @@ def summarise(model: nn.Module, x: Tensor) -> Summary:
     multiply-adds. Multiply-adds are counted by hooks on convolutions and linear layers: functional calls, attention,
     norms, activations and poolings count 0, biases too.
     """
-    with evaluating(model):
+    with in_mode(model):
         layers, field = _watch(model, x[:1])
         effective = effective_field(model, x)
     parameters = list(model.parameters())  # a shared one comes once

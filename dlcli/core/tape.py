@@ -18,8 +18,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
 from dlcli.core.device import out_of_memory
-from dlcli.core.logits import shape_of
-from dlcli.core.loop import evaluating
+from dlcli.core.logits import in_mode, shape_of
 from dlcli.core.rng import preserved
 from dlcli.support.errors import DlcliError, InputError, ResourceError
 
@@ -131,7 +130,7 @@ def record(model: nn.Module, sample: Tensor, *, training: bool = False) -> Tape:
     with ExitStack() as stack:
         stack.enter_context(preserved())
         stack.enter_context(torch.no_grad())
-        stack.enter_context(_training(model) if training else evaluating(model))
+        stack.enter_context(in_mode(model, training=training))
         stack.enter_context(recorder.listening(model))
         recorder.know(given := sample.to(like), SAMPLE)
         with recorder:
@@ -158,17 +157,6 @@ def _name(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
         bounds = args[1:3] or (kwargs.get("min_val", -1.0), kwargs.get("max_val", 1.0))
         return "relu6" if tuple(bounds) == (0.0, 6.0) else name
     return name
-
-
-@contextmanager
-def _training(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.train()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 @dataclass

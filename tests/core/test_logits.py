@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlcli.core.logits import logits_of
+from dlcli.core.logits import in_mode, logits_of
 from dlcli.support.errors import InputError, NumericError, ResourceError
 
 IMAGES = torch.rand(5, 1, 6, 6)
@@ -72,3 +72,13 @@ def test_lack_of_memory_is_a_resource_error(error):
 def test_a_bug_in_the_network_that_is_none_of_these_passes_through():
     with pytest.raises(ZeroDivisionError):
         logits_of(Gives(fail(ZeroDivisionError())), IMAGES)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_modes_are_put_back_one_by_one_even_after_an_error(training):
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2), nn.Linear(2, 2)).train()
+    model[1].eval()
+    with pytest.raises(KeyError), in_mode(model, training=training):
+        assert all(module.training == training for module in model.modules())
+        raise KeyError
+    assert [module.training for module in model.modules()] == [True, True, False, True]

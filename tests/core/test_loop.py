@@ -11,7 +11,7 @@ from torch import nn
 
 from dlcli.core import loop
 from dlcli.core.checkpoint import weights_sha256
-from dlcli.core.loop import Hooks, Training, evaluating, predict_logits, train
+from dlcli.core.loop import Hooks, Training, predict_logits, train
 from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, generator
 from dlcli.support.errors import NumericError, UsageError
@@ -232,15 +232,6 @@ def test_predictions_are_the_plain_forward_pass(batch_size):
     torch.testing.assert_close(found, expected)
     assert found.dtype == torch.float32
     assert not found.requires_grad
-
-
-def test_modes_are_put_back_one_by_one_even_after_an_error():
-    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2), nn.Linear(2, 2)).train()
-    model[1].eval()
-    with pytest.raises(KeyError), evaluating(model):
-        assert not any(module.training for module in model.modules())
-        raise KeyError
-    assert [module.training for module in model.modules()] == [True, True, False, True]
 
 
 def test_an_epoch_keeps_everything_on_the_device_and_never_waits_for_it():

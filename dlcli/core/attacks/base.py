@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core import rng
-from dlcli.core.logits import logits_of, shape_of, type_of
+from dlcli.core.logits import in_mode, logits_of, shape_of, type_of
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.report import Task
 
@@ -98,18 +98,14 @@ PROJECTIONS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {"linf": int
 @contextmanager
 def _borrowed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode and no gradients for parameters inside, everything as it was afterwards."""
-    modes = [(module, module.training) for module in model.modules()]
     parameters = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    try:
-        model.eval()
-        for parameter, _ in parameters:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, required in parameters:
-            parameter.requires_grad_(required)
+    with in_mode(model):
+        try:
+            model.requires_grad_(False)
+            yield
+        finally:
+            for parameter, required in parameters:
+                parameter.requires_grad_(required)
 
 
 def _check_options(eps: float, bounds: Bounds, batch_size: int) -> None:

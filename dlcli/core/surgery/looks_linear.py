@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.loop import evaluating
+from dlcli.core.logits import in_mode
 from dlcli.core.mirrored import mirrored
 from dlcli.core.rng import preserved
 from dlcli.core.surgery.base import Operated, copied, named
@@ -89,7 +89,7 @@ def _check_linear(model: nn.Module, sample: Tensor) -> None:
     """f(x + y) - f(0) = f(x) - f(0) + f(y) - f(0), at points drawn at random."""
     like = next(model.parameters())
     draws = torch.Generator().manual_seed(0)
-    with preserved(), torch.no_grad(), evaluating(model):
+    with preserved(), torch.no_grad(), in_mode(model):
         x, y = (torch.randn(sample.shape, generator=draws).to(like) for _ in range(2))
         zero, one, other, both = (model(part) for part in (x * 0, x, y, x + y))
     off = float((both - one - other + zero).abs().max())
