@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito's colours, which people with any colour vision tell apart; the markers repeat the distinction.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -65,6 +66,8 @@ def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "acc
         colour, marker = COLOURS[k % len(COLOURS)], _MARKERS[k % len(_MARKERS)]
         axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.12, linewidth=0)
         axes.plot(line.x, line.y, color=colour, marker=marker, markersize=5, linewidth=1.5, label=line.name)
+    if all(float(x).is_integer() for line in series for x in line.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
     axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
