@@ -121,6 +121,40 @@ def test_mnist_example(environment: dict[str, str], tmp_path: Path):
     assert "| max rule | transfer |" in text and "n = 50 test images" in text
 
 
+@pytest.mark.slow
+def test_shifted_mnist_example(environment: dict[str, str], tmp_path: Path):
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    images = np.kron(load_digits().images[:900] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
+    np.savez(tmp_path / "small.npz", x=images, y=load_digits().target[:900])
+    settings = ["--data", "small.npz", "--epochs", "4", "--shift", "8", "--keep", "kept", "-o", "ladder.md"]
+    command = [sys.executable, ROOT / "examples" / "shifted_mnist.py", *settings]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "ladder.md").read_text()
+    assert "The largest rung is **data mismatch**" in text and "| train-dev | 120 |" in text
+    sets = np.load(tmp_path / "kept" / "shifted.npz")
+    assert [len(sets[f"y_{name}"]) for name in ("train", "train_dev", "dev", "test")] == [600, 120, 90, 90]
+    wide = np.pad(images, ((0, 0), (8, 8), (8, 8)))
+    moved = {wide[:, top : top + 28, left : left + 28][k].tobytes() for k in range(900) for top in (0, 16) for left in (0, 16)}
+    still = {image.tobytes() for image in images}
+    for name in ("train", "train_dev", "dev", "test"):
+        assert {image.tobytes() for image in sets[f"x_{name}"]} <= (still if name.startswith("train") else moved)
+
+
+@pytest.mark.slow
+def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
+    settings = ["--networks", "resnet18", "cifar-resnet-8", "--image", "64", "--images", "1", "--output-stride", "2"]
+    command = [sys.executable, ROOT / "examples" / "receptive_field.py", *settings]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in ("| 4 | 36 | 9x9 | 31x31 |", "| one unit | 15 | 0 | 16 |"):
+        assert line in done.stdout
+    rows = [row.split(" | ") for row in done.stdout.splitlines() if row.endswith("| yes |")]
+    assert len(rows) == 2 and all(float(row[5]) < 1e-10 for row in rows)
+
+
 def test_config_example(dlcli):
     for command in ("train", "attack", "dedupe"):
         done = dlcli(command, "--config", ROOT / "examples" / "config.toml", "--print-config")

@@ -1,12 +1,12 @@
 """`dlcli eval` at the shell."""
 
 from dlcli.cli.command import Command, Sheet
-from dlcli.specs.diagnosis import Diagnosis, Rung
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.diagnosis import Diagnosis
+from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
 
-_SHARES = ("top-1", "top-5", "worst-class", "ece")
+_SHARES = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
 _MOST_CLASSES = 20
 
 
@@ -15,6 +15,8 @@ def _sheet(result: EvalResult) -> Sheet:
         return _layers(result, result.summary)
     if result.diagnosis is not None:
         return _ladder(result, result.diagnosis)
+    if result.slices:
+        return _sliced(result)
     title = f"{result.model} on {result.data}, {result.split}, n={result.n_images:,}, 95% intervals"
     rows = [(one.name, "", _figure(one.estimate, percent=one.name in _SHARES), "") for one in result.metrics]
     notes = result.notes
@@ -33,6 +35,17 @@ def _sheet(result: EvalResult) -> Sheet:
     return Sheet(title, ("metric", "images", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
 
 
+def _sliced(result: EvalResult) -> Sheet:
+    title = f"{result.model} on {result.data}, {result.split}: accuracy of each slice in %, 95% intervals"
+    rows = [("all images", f"{result.n_images:,}", _share(result.metrics[0].estimate), "", "")]
+    for row in result.slices:
+        gap = _signed(row.minus_rest) if row.minus_rest else ""
+        rows.append((f"{row.column}={row.name}", f"{row.accuracy.n:,}", _share(row.accuracy), gap, row.status))
+    strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
+    notes = (f"The worst slice is {result.worst_slice}.", *result.notes)
+    return Sheet(title, ("slice", "images", "accuracy", "minus all others", "status"), tuple(rows), frozenset(strong), notes)
+
+
 def _figure(found: Estimate, *, percent: bool) -> str:
     if percent:
         return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
@@ -48,20 +61,19 @@ def _ladder(result: EvalResult, diagnosis: Diagnosis) -> Sheet:
         rung = by_split[split]
         if rung.name in diagnosis.named:
             strong.add(len(rows))
-        rows.append((split, _error(error), _gap(rung), " or ".join(rung.causes), rung.status))
+        rows.append((split, _share(error), _signed(rung.gap) if rung.gap else "", " or ".join(rung.causes), rung.status))
     missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
     moves = [f"{move.rung}: {move.what}: {move.command}" for move in diagnosis.moves]
     notes = tuple(note for note in (_verdict(diagnosis), missing, *moves) if note)
     return Sheet(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
 
 
-def _error(found: Estimate) -> str:
+def _share(found: Estimate) -> str:
     return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def _gap(rung: Rung) -> str:
-    gap = rung.gap
-    return f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]" if gap else ""
+def _signed(gap: Difference) -> str:
+    return f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
 
 
 def _verdict(diagnosis: Diagnosis) -> str:
@@ -107,6 +119,8 @@ def _summary(result: EvalResult) -> str:
         return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds an image"
     top = result.metrics[0].estimate
     line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} images right"
+    if result.slices:
+        return f"{line}. The worst slice is {result.worst_slice}."
     return f"{line}. {_verdict(result.diagnosis)}" if result.diagnosis is not None else line
 
 
@@ -117,6 +131,7 @@ COMMAND = Command(
     examples=(
         "dlcli eval runs/digits",
         "dlcli eval runs/mine --data mine.npz --diagnose --human-error 0.01 -o report/",
+        "dlcli eval runs/mine --data photos/ --slices camera --fail-under worst-slice=0.8",
         "dlcli eval weights.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
         "dlcli eval --summary --arch lenet --data mnist.npz",
     ),

@@ -26,7 +26,8 @@ def _sheet(result: TrainResult) -> Sheet:
 def _cells(row: TrainRow) -> tuple[str, ...]:
     fit, level = ("" if epochs is None else str(epochs) for epochs in (row.epochs_to_fit, row.epochs_to_level))
     test = f"{100 * row.accuracy.value:.1f} [{100 * row.accuracy.low:.1f}, {100 * row.accuracy.high:.1f}]"
-    training = (f"{100 * row.train_accuracy:.1f}", str(row.epochs), fit, level, f"{row.seconds:.1f}")
+    epochs = str(row.epochs) if row.best_epoch == row.epochs else f"{row.best_epoch} of {row.epochs}"
+    training = (f"{100 * row.train_accuracy:.1f}", epochs, fit, level, f"{row.seconds:.1f}")
     return row.variant, str(row.seed), test, *training
 
 

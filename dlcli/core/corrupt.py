@@ -10,6 +10,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from dlcli.core.data._fit import SMALLER
+from dlcli.core.data._mapped import PART, gathered
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.rng import derive, generator
 from dlcli.support.errors import UsageError
@@ -24,7 +26,8 @@ def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
     `labels=P`: each training label becomes, with probability P, one drawn uniformly from all classes, its own among them.
     `shuffled-pixels`: one permutation of the pixels for all images of all sets. `random-pixels`: a permutation for each image.
     `gaussian`: independent normal noise with the mean and variance that each channel has in the training images; it alone
-    leaves [0, 1]. The channels of a pixel stay together. Raises UsageError if `spec` is none of these.
+    leaves [0, 1]. The channels of a pixel stay together. Raises UsageError if `spec` is none of these, or is `gaussian` and
+    the images are streamed, and ResourceError if the disk does not hold streamed images once more.
     """
     kind, equals, value = spec.partition("=")
     name = f"{data.name}, {spec}"
@@ -33,8 +36,15 @@ def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
     if equals or kind not in _IMAGES:
         raise UsageError(f"--corrupt: '{spec}' is no corruption", hint=f"there are: {', '.join(FORMS)}")
     noise = _IMAGES[kind](data, derive(seed, kind))
-    splits = {key: Split(noise(key, split.x), split.y) for key, split in data.splits.items()}
-    return data.with_splits(splits, name)
+    return data.with_splits({key: _changed(split, noise(key), f"{spec} {seed}") for key, split in data.splits.items()}, name)
+
+
+def _changed(split: Split, change: "Change", what: str) -> Split:
+    """The set with its images changed; streamed ones a part at a time."""
+    if split.x.is_floating_point():
+        return replace(split, x=change(split.x))
+    x = gathered((change(part) for part in split.x.split(PART)), tuple(split.x.shape))
+    return replace(split, x=x, known_as=split.known_as and f"{split.known_as} {what}")
 
 
 def _probability(spec: str, value: str) -> float:
@@ -55,23 +65,30 @@ def _with_random_labels(data: ImageData, probability: float, seed: int) -> Image
     return replace(data, y_train=torch.where(replaced, labels, data.y_train))
 
 
-Noise = Callable[[str, Tensor], Tensor]
-"""Corrupts the images (n, c, h, w) of the set of that name."""
+Change = Callable[[Tensor], Tensor]
+"""Corrupts images (n, c, h, w); those of a set all at once, or part after part."""
+
+Noise = Callable[[str], Change]
+"""What corrupts the images of the set of that name."""
 
 
 def _shuffled_pixels(data: ImageData, seed: int) -> Noise:
     height, width = data.size
     order = torch.randperm(height * width, generator=generator(seed))
-    return lambda name, x: x.flatten(2)[:, :, order].view_as(x)
+    return lambda name: lambda x: x.flatten(2)[:, :, order].view_as(x)
 
 
 def _random_pixels(data: ImageData, seed: int) -> Noise:
-    def noise(name: str, x: Tensor) -> Tensor:
+    def noise(name: str) -> Change:
         source, pixels = generator(derive(seed, name)), data.size[0] * data.size[1]
-        out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        for image, given in zip(out, x, strict=True):
-            image.flatten(1)[:] = given.flatten(1)[:, torch.randperm(pixels, generator=source)]
-        return out
+
+        def change(x: Tensor) -> Tensor:
+            out = torch.empty_like(x, memory_format=torch.contiguous_format)
+            for image, given in zip(out, x, strict=True):
+                image.flatten(1)[:] = given.flatten(1)[:, torch.randperm(pixels, generator=source)]
+            return out
+
+        return change
 
     return noise
 
@@ -79,12 +96,18 @@ def _random_pixels(data: ImageData, seed: int) -> Noise:
 def _gaussian(data: ImageData, seed: int) -> Noise:
     if not len(data.x_train):
         raise UsageError("--corrupt: gaussian takes its moments from training images, and there are none")
+    if not data.x_train.is_floating_point():
+        message = f"--corrupt: gaussian makes floats of all images, and those of {data.name} do not fit into memory"
+        raise UsageError(message, hint=SMALLER)
     channels = data.x_train.transpose(0, 1).flatten(1)
     std, mean = torch.std_mean(channels, dim=1, correction=0)
 
-    def noise(name: str, x: Tensor) -> Tensor:
-        drawn = torch.randn(x.shape, generator=generator(derive(seed, name)))
-        return drawn * std.view(-1, 1, 1) + mean.view(-1, 1, 1)
+    def noise(name: str) -> Change:
+        def change(x: Tensor) -> Tensor:
+            drawn = torch.randn(x.shape, generator=generator(derive(seed, name)))
+            return drawn * std.view(-1, 1, 1) + mean.view(-1, 1, 1)
+
+        return change
 
     return noise
 

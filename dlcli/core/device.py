@@ -70,3 +70,11 @@ def threads(count: int | None) -> Iterator[int]:
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that memory ran out: a GPU's allocator has a class for it, the CPU's has only words."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def release(device: torch.device) -> None:
+    """Give memory that torch keeps for later back to `device`, so that larger pieces can be had."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

@@ -9,7 +9,11 @@ against bias) moves every gap below it.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from shlex import quote
 
+from dlcli.core.models import MODELS
 from dlcli.core.stats import independent_difference
 from dlcli.specs.diagnosis import RUNGS, SPLITS, Diagnosis, Move, Rung
 from dlcli.specs.estimates import Estimate
@@ -19,21 +23,22 @@ _WORTH_NAMING = 0.5
 
 _MOVES = {
     "avoidable bias": (
-        ("a bigger network", "dlcli train --data {data} --model resnet-56"),
-        ("train longer", "dlcli train --data {data} --model {model} --epochs 100"),
-        ("another optimiser", "dlcli train --data {data} --model {model} --optimizer adamw"),
-        ("another activation, over seeds", "dlcli train --data {data} --model {model} --with selu --versus baseline --seeds 5"),
+        ("a bigger network", "dlcli train --data {data} --model {bigger}"),
+        ("train longer: twice the recipe's epochs", "dlcli train --data {data} --model {model} --epochs {longer}"),
+        ("another optimiser", "dlcli train --data {data} --model {model} --optimizer {optimizer}"),
+        ("another activation, over seeds", "dlcli train --data {data} --model {model} --with elu --versus baseline --seeds 5"),
     ),
     "variance": (
         ("more training data", "dlcli train --data MORE.npz --model {model}"),
-        ("regularise", "dlcli train --data {data} --model {model} --label-smoothing 0.1"),
+        ("augment", "dlcli train --data {data} --model {model} {augment}"),
+        ("regularise by smoothed labels", "dlcli train --data {data} --model {model} --label-smoothing 0.1"),
         ("average the weights over steps", "dlcli train --data {data} --model {model} --ema 0.999"),
-        ("stop earlier", "dlcli train --data {data} --model {model} --epochs 5"),
+        ("stop when held-out images say so", "dlcli train --data {data} --model {model} --dev 0.1 --early-stop loss"),
     ),
     "data mismatch": (
-        ("look at the mistakes on dev", "dlcli eval {run} --data {data} --split dev -o mistakes/"),
+        ("look at the mistakes on dev", "dlcli eval {run} --data {data} --split dev --slices class -o mistakes/"),
         ("training data more like dev", "dlcli train --data LIKE-DEV.npz --model {model}"),
-        ("synthesise what dev has and train lacks", "dlcli train --data WITH-SYNTHETIC.npz --model {model}"),
+        ("synthesise what dev has and train lacks", "dlcli train --data {data} --model {model} {synthesise}"),
     ),
     "overfitting to dev": (
         ("more dev data, and choose again by it", "dlcli eval {run} --data MORE-DEV.npz --split dev"),
@@ -42,14 +47,47 @@ _MOVES = {
 }
 _TELL_APART = "dlcli eval {run} --data WITH-{split}.npz --diagnose"
 
+_COLOUR, _GREY = 3, 1
+_GENERAL = "cifar-resnet-56"
+"""For a network that has no family; it takes images of any size and number of channels."""
 
-def diagnose(
-    human: float, errors: Mapping[str, Estimate], *, data: str = "DATA", model: str = "MODEL", run: str = "RUN"
-) -> Diagnosis:
+_BIGGER = (
+    "resnet18 resnet34 resnet50 resnet101 resnet152",
+    "wide_resnet50_2 wide_resnet101_2",
+    "resnext50_32x4d resnext101_32x8d",
+    "vgg11 vgg13 vgg16 vgg19",
+    "vgg11_bn vgg13_bn vgg16_bn vgg19_bn",
+    "densenet121 densenet169 densenet201",
+    "mobilenet_v3_small mobilenet_v3_large",
+    "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0",
+    "efficientnet_b0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4 efficientnet_b5 efficientnet_b6",
+    "convnext_tiny convnext_small convnext_base convnext_large",
+    "swin_t swin_s swin_b",
+    "vit_b_16 vit_l_16",
+)
+"""Families of torchvision, from small to large."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What the commands of moves are about: `--data`, the network's name, its run, and the recipe that it has.
+
+    `channels` is that of the images: those of 3 are taken for photographs, which may be mirrored.
+    """
+
+    data: str = "DATA"
+    model: str = "MODEL"
+    run: str = "RUN"
+    epochs: int = 10
+    optimizer: str = "adam"
+    channels: int = 3
+
+
+def diagnose(human: float, errors: Mapping[str, Estimate], setting: Setting | None = None) -> Diagnosis:
     """The ladder of `errors` (shares in [0, 1], by split, any subset of `SPLITS`) under the error `human`, taken as exact.
 
     Splits are independent samples, so gaps get Newcombe's interval. Where a split is missing, the gap across it belongs to
-    all rungs it spans: it stands at the first of them, which names the others. `data`, `model` and `run` fill the commands.
+    all rungs it spans: it stands at the first of them, which names the others. `setting` fills the commands.
     Raises ValueError for other splits, for none, or if `human` is outside [0, 1].
     """
     if not errors or not set(errors) <= set(SPLITS) or not 0 <= human <= 1:
@@ -57,7 +95,7 @@ def diagnose(
     known = {split: errors[split] for split in SPLITS if split in errors}
     rungs = tuple(_rungs(human, known))
     largest, named = _named(rungs)
-    places = {"data": data, "model": model, "run": run}
+    places = _places(setting or Setting())
     return Diagnosis(
         human=human,
         errors=known,
@@ -67,6 +105,32 @@ def diagnose(
         missing=tuple(split for split in SPLITS if split not in known),
         moves=tuple(move for rung in rungs if rung.name in named for move in _moves(rung, places)),
     )
+
+
+def bigger(model: str) -> str:
+    """A larger network of the family of `model`: twice as deep, or torchvision's next; a general one where there is none."""
+    family, _, depth = model.rpartition("-")
+    family = family if depth.isdecimal() and family in MODELS.names() else model
+    module = MODELS.module(family) if family in MODELS.names() else None
+    if module is not None and hasattr(module, "DEPTH"):
+        least = 2 * (int(depth) if family != model else module.DEPTH)
+        return next(f"{family}-{deeper}" for deeper in range(least, 2 * least) if not module.check_depth(deeper))
+    steps = (pair for names in _BIGGER for pair in pairwise(names.split()))
+    return next((larger for smaller, larger in steps if smaller == model), _GENERAL)
+
+
+def _places(setting: Setting) -> dict[str, str]:
+    coloured = setting.channels == _COLOUR
+    # The colour jitter and the blur know images of one or three channels only.
+    painted = "--augment blur --augment color-jitter " if setting.channels in (_GREY, _COLOUR) else ""
+    return {
+        **{name: quote(getattr(setting, name)) for name in ("data", "model", "run")},
+        "bigger": bigger(setting.model),
+        "longer": str(2 * setting.epochs),
+        "optimizer": "adamw" if setting.optimizer != "adamw" else "sgd",
+        "augment": "--augment crop --augment horizontal-flip" if coloured else "--augment shift",
+        "synthesise": f"{painted}--augment shift",
+    }
 
 
 def _rungs(human: float, errors: Mapping[str, Estimate]) -> Iterator[Rung]:

@@ -1,16 +1,17 @@
 """The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcli.core.device import fast_dtype, out_of_memory, threads
+from dlcli.core.device import fast_dtype, out_of_memory, release, threads
+from dlcli.core.feed import Feed, floats
 from dlcli.core.logits import in_mode, logits_of
-from dlcli.core.recipe import OPTIMIZERS, Recipe, steps_per_epoch
+from dlcli.core.recipe import Recipe, optimizer_of, steps_per_epoch
 from dlcli.core.rng import derive, generator, preserved
 from dlcli.support.errors import NumericError, ResourceError
 from dlcli.support.report import Task
@@ -20,12 +21,13 @@ from dlcli.support.report import Task
 class Hooks:
     """What may happen to a batch before the step.
 
-    `augment(x, source)` changes images (n, c, h, w) with randomness from `source` only; `examples(model, x, y, seed)`
-    replaces images by others made from the current weights (adversarial training). `class_weights` (classes,) weigh the loss.
+    `augment(x, source)` changes images (n, c, h, w) with randomness from `source` only; `examples(model, x, y, seed, most)`
+    replaces images by others made from the current weights (adversarial training), `most` images at a time at the most.
+    `class_weights` (classes,) weigh the loss.
     """
 
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
-    examples: Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None = None
+    examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
     class_weights: Tensor | None = None
 
 
@@ -35,8 +37,10 @@ def never() -> bool:
 
 
 class Training:
-    """Training of `model`, in place, on images `x` (n, c, h, w) and labels `y` (n,), an epoch at a time.
+    """Training of `model`, in place, on images `x` (n, c, h, w), floats or bytes, and labels `y` (n,), an epoch at a time.
 
+    A step for which the memory does not suffice is done again in twice as many `parts`, whose gradients are added up before
+    the weights move: the same step but for rounding, the draws of dropout, and batch normalisation, which sees one part.
     Weights stay float32; with `dtype` bfloat16 (None: as the recipe says) only the forward and backward pass run in it, by
     autocast. The same seed, device and thread count give the same weights to the bit, and so does a training that was
     stopped after any step, put away as `state()` and continued elsewhere by `load(state)`.
@@ -57,10 +61,10 @@ class Training:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         self.dtype = dtype or resolve_dtype(recipe, device)
-        self.x, self.y = x.to(device).contiguous(memory_format=torch.channels_last), y.to(device)
-        self.optimizer = OPTIMIZERS[recipe.optimizer](model.parameters(), lr=recipe.lr, **recipe.options)
+        self.feed, self.y = Feed(x, device), y.to(device)
+        self.optimizer = optimizer_of(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
-        self.epoch, self.step = 0, 0
+        self.epoch, self.step, self.parts = 0, 0, 1
         steps = steps_per_epoch(len(x), recipe.batch_size)
         # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
         self.losses, self.largest = torch.zeros(steps, device=device), torch.zeros(steps, device=device)
@@ -75,16 +79,18 @@ class Training:
         weight is not finite, and ResourceError if the memory of the device does not suffice.
         """
         steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_named(self.recipe.batch_size):
-            _set_random_state(self.random, self.x.device)
+        with preserved(), threads(resolve_threads(self.recipe)), steady, _memory_named():
+            _set_random_state(self.random, self.feed.device)
             self.model.train()
-            for picked in self._batches()[self.step :]:
-                self._one_step(picked.to(self.x.device))
-                task.advance()
-                if stop() and self.step < len(self.losses):
-                    self.random = _random_state(self.x.device)
-                    return None
-            self.random = _random_state(self.x.device)
+            order = self._batches()[self.step :]
+            with closing(self.feed.batches(order)) as batches:
+                for picked, x in zip(order, batches, strict=True):
+                    self._one_step(x, self.y[picked.to(self.y.device)])
+                    task.advance()
+                    if stop() and self.step < len(self.losses):
+                        self.random = _random_state(self.feed.device)
+                        return None
+            self.random = _random_state(self.feed.device)
         mean = self._checked_mean()
         self.epoch, self.step = self.epoch + 1, 0
         task.say(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
@@ -93,36 +99,62 @@ class Training:
     def _batches(self) -> tuple[Tensor, ...]:
         """The examples of each step of this epoch: the same generator draws the order of every epoch before it."""
         order = generator(derive(self.seed, "order"))
-        drawn = [torch.randperm(len(self.x), generator=order) for _ in range(self.epoch + 1)]
+        drawn = [torch.randperm(len(self.feed), generator=order) for _ in range(self.epoch + 1)]
         # Even batches rather than a short last one, which would weigh its examples more, and of one example breaks BatchNorm.
         return drawn[-1].tensor_split(len(self.losses))
 
-    def _one_step(self, picked: Tensor) -> None:
-        x, y = self._prepared(self.x[picked], self.y[picked])
+    def _one_step(self, x: Tensor, y: Tensor) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
-        with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
-            logits = self.model(x)
-        weights, smoothing = self.hooks.class_weights, self.recipe.label_smoothing
-        loss = F.cross_entropy(logits.float(), y, weight=weights, label_smoothing=smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        self.losses[self.step] = self._with_room(lambda: self._gradients(*self._prepared(x, y)), len(y))
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        self.losses[self.step] = loss.detach()
-        self.largest[self.step] = torch.stack(torch._foreach_norm(gradients, float("inf"))).max()
+        self.largest[self.step] = _largest(gradients)
         if self.recipe.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
 
+    def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
+        """What `attempt` gives, once `n` examples are in as many parts as it takes."""
+        while True:
+            random = _random_state(self.feed.device)
+            try:
+                return attempt()
+            except RuntimeError as error:
+                if not out_of_memory(error) or self.parts >= n:
+                    raise
+            # Outside the handler: what the traceback holds of the failed attempt is gone by now.
+            self.parts *= 2
+            _set_random_state(random, self.feed.device)
+            release(self.feed.device)
+
     def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         number = self.epoch * len(self.losses) + self.step
         if self.hooks.augment is not None:
             x = self.hooks.augment(x, generator(derive(self.seed, "augment", number)))
         if self.hooks.examples is not None:
-            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", number))
+            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", number), -(-len(x) // self.parts))
         return x, y
+
+    def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
+        """Leave the gradient of the mean loss in the parameters; the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        weights, smoothing, total = self.hooks.class_weights, self.recipe.label_smoothing, torch.zeros((), device=x.device)
+        whole, parts = self._weight(y), min(self.parts, len(y))
+        for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+            with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
+                logits = self.model(images)
+            loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=smoothing)
+            if parts > 1:
+                loss = loss * (self._weight(labels) / whole)
+            torch.autograd.backward(loss)
+            total += loss.detach()
+        return total
+
+    def _weight(self, y: Tensor) -> Tensor | int:
+        """By what the mean over `y` divides."""
+        return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum()
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -159,6 +191,19 @@ class Training:
         message = f"training diverged: the loss is not finite at {where}; the largest gradient until then is {largest}"
         raise NumericError(message, hint="a smaller learning rate may help")
 
+    @contextmanager
+    def as_ended(self) -> Iterator[None]:
+        """Inside the block the model has the weights that training would end with here: the averaged ones, if kept."""
+        if not self.average:
+            yield
+            return
+        trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(trained)
+
     def finish(self) -> None:
         """Put the averaged weights in place, and the model in evaluation mode and in the usual memory layout.
 
@@ -170,7 +215,7 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on, on the CPU, by name."""
-        found = {"position": torch.tensor([self.epoch, self.step])}
+        found = {"position": torch.tensor([self.epoch, self.step, self.parts])}
         found |= {name: getattr(self, name) for name in ("losses", "largest")}
         found |= {f"random.{name}": value for name, value in self.random.items()}
         found |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -181,7 +226,7 @@ class Training:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue where `state` was taken; raises KeyError or RuntimeError if it is of another network or recipe."""
-        self.epoch, self.step = state["position"].tolist()
+        self.epoch, self.step, self.parts = state["position"].tolist()
         for name in ("losses", "largest"):
             getattr(self, name).copy_(state[name])
         self.model.load_state_dict(_under(state, "model."))
@@ -189,10 +234,21 @@ class Training:
             value.copy_(state[f"average.{name}"])
         self.random = _under(state, "random.")
         kept: dict[int, dict[str, Tensor]] = {}
+        parameters = list(self.model.parameters())
         for name, value in _under(state, "optimizer.").items():
             number, _, key = name.partition(".")
-            kept.setdefault(int(number), {})[key] = value
+            kept.setdefault(int(number), {})[key] = _laid_out_as(parameters[int(number)], value)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` in the memory layout of `parameter`, if it is of its shape: fused optimizers go through both byte by byte."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+
+
+def _largest(gradients: Sequence[Tensor]) -> Tensor:
+    """The largest absolute value in all of them; by aminmax, for the infinity norm takes twenty times as long on a CPU."""
+    return torch.stack([end for gradient in gradients for end in gradient.aminmax()]).abs().max()
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -248,20 +304,21 @@ def resolve_threads(recipe: Recipe) -> int:
 
 
 def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
-    """The logits (n, classes) of images `x` (n, c, h, w): float32, on the CPU, computed in float32 and evaluation mode.
+    """The logits (n, classes) of images `x` (n, c, h, w), floats or bytes: on the CPU, by float32 and in evaluation mode.
 
     The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
     """
     with in_mode(model), torch.no_grad():
-        return torch.cat([logits_of(model, batch.to(device)).float().cpu() for batch in torch.split(x, batch_size)])
+        return torch.cat([logits_of(model, floats(batch).to(device)).float().cpu() for batch in torch.split(x, batch_size)])
 
 
 @contextmanager
-def memory_named(batch_size: int) -> Iterator[None]:
-    """Turn a lack of memory into a ResourceError that names the batch."""
+def _memory_named() -> Iterator[None]:
+    """Turn a lack of memory into a ResourceError."""
     try:
         yield
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        raise ResourceError(f"the memory does not hold the network and a batch of {batch_size} images") from error
+        hint = "--size N makes images smaller; or take a smaller network"
+        raise ResourceError("the memory does not suffice to train this network, not even image by image", hint=hint) from error

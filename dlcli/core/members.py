@@ -127,11 +127,11 @@ def _trained(plan: _Plan, model: nn.Module, report: Report) -> Member:
 
 
 def _examples(plan: _Plan) -> tuple[Tensor, Tensor]:
-    x, y = plan.data.x_train, plan.data.y_train
-    if not plan.bootstrap:
-        return x, y
-    drawn = torch.randint(len(x), (len(x),), generator=generator(derive(plan.seed, plan.name, "bootstrap")))
-    return x[drawn], y[drawn]
+    split, n = plan.data.splits["train"], len(plan.data.y_train)
+    if plan.bootstrap:
+        drawn = torch.randint(n, (n,), generator=generator(derive(plan.seed, plan.name, "bootstrap")))
+        split = split.take(drawn.numpy())
+    return split.x, split.y
 
 
 def _cached(plan: _Plan, file: Path) -> Member:

@@ -58,15 +58,16 @@ def independent_difference(a: Estimate, b: Estimate) -> Difference:
     return Difference(gap, low, high, a.n + b.n)
 
 
-def mean_difference(differences: ArrayLike) -> Difference:
+def mean_difference(differences: ArrayLike, *, step: float = 0.0) -> Difference:
     """The mean of paired differences (n,) of any quantity, with Student's interval (n - 1 degrees of freedom).
 
-    Raises ValueError for fewer than two, whose spread is not known.
+    Quantities that are only known in multiples of `step` spread at least as much as rounding does, step / sqrt(6) for the
+    difference of two, however equal a few differences look. Raises ValueError for fewer than two, whose spread is not known.
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError("at least two differences are needed")
-    centre, half = _student(values)
+    centre, half = _student(values, least=step / sqrt(6))
     return Difference(centre, centre - half, centre + half, len(values))
 
 
@@ -84,8 +85,8 @@ def _bonett_price(differences: NDArray[np.float64]) -> tuple[float, float]:
     return float(p12 - p21), _Z * sqrt((p12 + p21 - (p12 - p21) ** 2) / n)
 
 
-def _student(differences: NDArray[np.float64]) -> tuple[float, float]:
+def _student(differences: NDArray[np.float64], least: float = 0.0) -> tuple[float, float]:
     n = len(differences)
     if n == 1:
         return 0.0, 1.0
-    return float(differences.mean()), float(stdtrit(n - 1, 0.975) * differences.std(ddof=1) / sqrt(n))
+    return float(differences.mean()), float(stdtrit(n - 1, 0.975) * max(least, differences.std(ddof=1)) / sqrt(n))

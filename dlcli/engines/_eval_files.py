@@ -10,16 +10,16 @@ from dlcli.core.eval_plots import Wrong, confusion_plot, mistakes_grid, reliabil
 from dlcli.core.plots import png
 from dlcli.core.report_page import Cell, Page, PageTable, Picture
 from dlcli.specs.diagnosis import Diagnosis
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.eval import EvalResult
 from dlcli.support.atomic import atomic_path, write_text
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What the pictures show: the images judged (n, c, h, w), the bins of confidence, and the counts (classes, outputs)."""
+    """What the pictures show: the images that are mistakes (m, c, h, w), bins of confidence, and counts (classes, outputs)."""
 
-    images: np.ndarray
+    mistakes: np.ndarray
     bins: Reliability
     confusion: np.ndarray
     outputs: tuple[str, ...]
@@ -52,7 +52,8 @@ def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
         ),
     }
     if result.mistakes:
-        wrong = [Wrong(shown.images[one.index], one.true, one.predicted, one.probability) for one in result.mistakes]
+        pairs = zip(shown.mistakes, result.mistakes, strict=True)
+        wrong = [Wrong(image, one.true, one.predicted, one.probability) for image, one in pairs]
         found["mistakes.png"] = Picture(
             png(mistakes_grid(wrong, title="most confident mistakes: true → predicted")),
             alt="A grid of images that were wrong",
@@ -72,10 +73,22 @@ def _page(result: EvalResult, pictures: list[Picture]) -> Page:
             ("Weights SHA-256", result.model_sha256),
             ("Seed and device", f"{result.seed}, {result.device}"),
         ],
-        tables=[*_ladder(result.diagnosis), _figures(result), _classes(result)],
+        tables=[*_ladder(result.diagnosis), *_slices(result), _figures(result), _classes(result)],
         pictures=pictures,
         notes=result.notes,
     )
+
+
+def _slices(result: EvalResult) -> list[PageTable]:
+    if not result.slices:
+        return []
+    rows: list[list[Cell]] = [
+        [row.column, row.name, str(row.accuracy.n), _cell(row.accuracy), _difference(row.minus_rest), row.status]
+        for row in result.slices
+    ]
+    strong = next(k for k, row in enumerate(result.slices) if f"{row.column}={row.name}" == result.worst_slice)
+    head = ["column", "value", "images", "accuracy", "minus all others", "status"]
+    return [PageTable("Accuracy by what is known of the images", head, rows, strong)]
 
 
 def _figures(result: EvalResult) -> PageTable:
@@ -96,9 +109,8 @@ def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
         return []
     rungs: list[list[Cell]] = []
     for rung in diagnosis.rungs:
-        gap = rung.gap
-        figure: Cell = (f"{gap.value:+.3f}", f"[{gap.low:+.3f}, {gap.high:+.3f}]") if gap else "–"
-        rungs.append([rung.name, f"{rung.upper} to {rung.lower}" if gap else "–", figure, rung.status])
+        between = f"{rung.upper} to {rung.lower}" if rung.gap else "–"
+        rungs.append([rung.name, between, _difference(rung.gap), rung.status])
     strong = next((k for k, rung in enumerate(diagnosis.rungs) if rung.name == diagnosis.largest), None)
     moves = [[move.rung, move.what, move.command] for move in diagnosis.moves]
     ladder = PageTable("Where the error comes from", ["rung", "between", "gap", "status"], rungs, strong)
@@ -107,3 +119,7 @@ def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
 
 def _cell(found: Estimate | None) -> Cell:
     return "–" if found is None else (f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]")
+
+
+def _difference(gap: Difference | None) -> Cell:
+    return "–" if gap is None else (f"{gap.value:+.3f}", f"[{gap.low:+.3f}, {gap.high:+.3f}]")

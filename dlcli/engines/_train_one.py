@@ -8,11 +8,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.augment import augmentation
 from dlcli.core.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
 from dlcli.core.data.base import ImageData, Split
+from dlcli.core.early import EarlyStopping
 from dlcli.core.loop import Hooks, Training, predict_logits, resolve_dtype, resolve_threads
 from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
@@ -49,24 +51,29 @@ class Job:
 
 @dataclass(frozen=True)
 class Epoch:
-    """After an epoch: the mean loss of its steps, and accuracies in evaluation mode.
+    """After an epoch: the mean loss of its steps, and accuracies and a mean cross-entropy in evaluation mode.
 
-    `train_accuracy` is on the first of the training examples (`_TRAINING_WATCHED`), `accuracy` on the dev set, or on the
-    test set if there is none.
+    `train_accuracy` is on the first of the training examples (`_TRAINING_WATCHED`), `accuracy` and `loss` are on the dev set,
+    or on the test set if there is none.
     """
 
     train_loss: float
     train_accuracy: float
     accuracy: float
+    loss: float
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network in evaluation mode, with what surgery said and how training went; `seconds` are of the wall clock."""
+    """A trained network in evaluation mode, with what surgery said and how training went; `seconds` are of the wall clock.
+
+    The weights are those of the epoch `best`, counted from 1: the last one, but for early stopping.
+    """
 
     model: nn.Module
     surgery: tuple[str, ...]
     history: tuple[Epoch, ...]
+    best: int
     seconds: float
     sha256: str
 
@@ -93,24 +100,42 @@ def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fi
     epoch is kept then. UsageError if `keep` holds the state of another training.
     """
     training, surgery = _begin(job)
-    history, before = _load(job, training, keep) if keep is not None and keep.exists() else ([], 0.0)
+    early = _early(job)
+    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
     started = time.perf_counter()
     total = job.recipe.epochs * len(training.losses)
     with report.stoppable() as stop, report.task(label, total) as task:
         task.advance(training.epoch * len(training.losses) + training.step)
-        while not training.done:
+        while not (training.done or early.due):
+            parts = training.parts
             mean = training.run_epoch(task, stop)
+            if training.parts > parts:
+                most = f"a batch of {job.recipe.batch_size} images; steps are taken in {training.parts} parts"
+                report.note(f"the memory does not hold {most}")
             if mean is not None:
-                history.append(Epoch(mean, *_watched(job, training)))
+                history.append(_watch(job, training, early, mean))
             if keep is not None:
-                _save(job, training, keep, history, before + time.perf_counter() - started)
-            if stop() and not training.done:
+                _save(job, training, early, keep, history, before + time.perf_counter() - started)
+            if stop() and not (training.done or early.due):
                 where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {len(training.losses)}"
                 report.note(f"stopped in {where}" + ("; --resume continues" if keep is not None else ""))
                 return None
     training.finish()
+    if early.weights:
+        training.model.load_state_dict(early.weights)
     seconds = before + time.perf_counter() - started
-    return Fitted(training.model, surgery, tuple(history), seconds, weights_sha256(training.model))
+    best = early.epoch or len(history)
+    return Fitted(training.model, surgery, tuple(history), best, seconds, weights_sha256(training.model))
+
+
+def _early(job: Job) -> EarlyStopping:
+    """As asked for; one that is never due and keeps no weights if nothing was."""
+    if job.config.early_stop is None:
+        return EarlyStopping("accuracy", job.recipe.epochs)
+    if "dev" not in job.data.splits:
+        hint = "--dev 0.1 keeps a tenth of the training images apart"
+        raise UsageError("--early-stop: there is no dev set to watch, and the test set must not choose", hint=hint)
+    return EarlyStopping(*job.config.early_stop)
 
 
 def _begin(job: Job) -> tuple[Training, tuple[str, ...]]:
@@ -121,7 +146,7 @@ def _begin(job: Job) -> tuple[Training, tuple[str, ...]]:
             from dlcli.core.surgery import operate
 
             torch.manual_seed(derive(job.seed, "surgery"))
-            model, notes = operate(model, job.config.surgery, job.data.x_train[:1])
+            model, notes = operate(model, job.config.surgery, job.data.a_few(1))
     x, y = job.data.x_train, job.data.y_train
     return Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=_hooks(job)), notes
 
@@ -133,43 +158,50 @@ def _hooks(job: Job) -> Hooks:
     return Hooks(augment=augment, examples=_hostile(config), class_weights=weights)
 
 
-def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int], Tensor] | None:
+def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None:
     if config.adversarial is None:
         return None
     method, eps, share = config.adversarial
     attack = load_attack(method)
 
-    def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
+    def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int, most: int) -> Tensor:
         changed = round(share * len(x))
-        hostile = attack(model, x[:changed], y[:changed], eps=eps, batch_size=max(1, changed), seed=seed)
+        hostile = attack(model, x[:changed], y[:changed], eps=eps, batch_size=most, seed=seed)
         return torch.cat([hostile, x[changed:]]).contiguous(memory_format=torch.channels_last)
 
     return examples
 
 
-def _watched(job: Job, training: Training) -> tuple[float, float]:
-    """Training and watched accuracy, in float32, of the weights as they would be if training ended here."""
+def _watch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
+    """Judge, in float32, the weights as they would be if training ended here."""
     data, first = job.data, slice(_TRAINING_WATCHED)
     sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
-    trained = {name: value.clone() for name, value in training.model.state_dict().items()} if training.average else {}
-    if trained:
-        training.model.load_state_dict(training.average)
-    train, watched = (_right(training.model, split, job.device) for split in sets)
-    if trained:
-        training.model.load_state_dict(trained)
-    return train, watched
+    with training.as_ended():
+        (train, _), (watched, loss) = (_judged(training.model, split, job.device) for split in sets)
+        epoch = Epoch(train_loss, train, watched, loss)
+        if job.config.early_stop is not None:
+            early.see(training.epoch, getattr(epoch, early.metric), training.model.state_dict())
+    return epoch
 
 
-def _right(model: nn.Module, split: Split, device: torch.device) -> float:
-    return float((predict_logits(model, split.x, device=device).argmax(1) == split.y).float().mean())
+def _judged(model: nn.Module, split: Split, device: torch.device) -> tuple[float, float]:
+    """Accuracy and mean cross-entropy."""
+    logits = predict_logits(model, split.x, device=device)
+    return float((logits.argmax(1) == split.y).float().mean()), float(cross_entropy(logits, split.y))
 
 
-def _save(job: Job, training: Training, keep: Path, history: Sequence[Epoch], seconds: float) -> None:
-    facts = {"determined_by": describe(job), "history": [asdict(epoch) for epoch in history], "seconds": seconds}
-    save_tensors(keep, training.state(), {"training": json.dumps(facts)})
+def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, history: Sequence[Epoch], seconds: float) -> None:
+    facts = {
+        "determined_by": describe(job),
+        "history": [asdict(epoch) for epoch in history],
+        "seconds": seconds,
+        "early": [early.epoch, early.value if early.epoch else None, early.waited],
+    }
+    best = {f"best.{name}": weight.cpu().contiguous() for name, weight in early.weights.items()}
+    save_tensors(keep, training.state() | best, {"training": json.dumps(facts)})
 
 
-def _load(job: Job, training: Training, keep: Path) -> tuple[list[Epoch], float]:
+def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
     try:
         facts = json.loads(read_metadata(keep)["training"])
     except (KeyError, ValueError):
@@ -179,10 +211,14 @@ def _load(job: Job, training: Training, keep: Path) -> tuple[list[Epoch], float]
     if other:
         hint = "give the options it was started with, or name another folder with -o"
         raise UsageError(f"--resume: {keep.parent} was started with other {', '.join(other)}", hint=hint)
+    state = load_weights(keep)
     try:
-        training.load(load_weights(keep))
+        training.load(state)
     except (KeyError, RuntimeError):
         raise InputError(f"{keep}: the state is not of this network", hint="name another folder with -o") from None
+    early.weights = {name.removeprefix("best."): weight for name, weight in state.items() if name.startswith("best.")}
+    if early.weights:
+        early.epoch, early.value, early.waited = facts["early"]
     return [Epoch(**epoch) for epoch in facts["history"]], facts["seconds"]
 
 
@@ -193,6 +229,7 @@ def describe(job: Job) -> dict[str, object]:
         "model": [job.arch.name, job.arch.source_sha256],
         "surgery": list(job.config.surgery),
         "recipe": asdict(job.recipe),
+        "early stopping": job.config.early_stop,
         "adversarial examples": job.config.adversarial,
         "augmentation": [*job.config.augment, job.config.class_weights],
         "seed": job.seed,

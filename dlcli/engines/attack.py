@@ -16,6 +16,7 @@ from dlcli.core.combine import RULES
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, check_trainable, choose
 from dlcli.core.device import choose_device, describe_device, threads
+from dlcli.core.feed import floats
 from dlcli.core.loop import predict_logits, resolve_threads
 from dlcli.core.members import Member, fit_member
 from dlcli.core.models import open_model
@@ -155,7 +156,7 @@ def _open(config: AttackConfig, report: Report) -> _Bench:
     arch = open_model(config.model, data)
     recipe = arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs)
     picked = choose(data.y_test.numpy(), config.limit)
-    x, y = data.x_test[picked], data.y_test[picked]
+    x, y = floats(data.x_test[picked]), data.y_test[picked]
     return _Bench(config, data, arch, recipe, attack, device, report, x, y)
 
 

@@ -4,25 +4,29 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
-from dlcli.core import calibration, metrics, rng
+from dlcli.core import calibration, metrics, rng, slices
 from dlcli.core.calibration import Reliability
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import Array, ImageData
 from dlcli.core.device import choose_device, describe_device
-from dlcli.core.diagnose import diagnose
+from dlcli.core.diagnose import Setting, diagnose
+from dlcli.core.feed import floats
 from dlcli.core.metrics import Floats, Labels
-from dlcli.core.models import open_model
+from dlcli.core.models import find_model, open_model
+from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.rng import preserved
 from dlcli.core.stats import wilson
 from dlcli.core.summary import summarise
 from dlcli.engines._judged import Bench, describe, open_bench
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
-from dlcli.specs.eval import Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake
+from dlcli.specs.eval import Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
 from dlcli.specs.summary import Summary
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.report import SILENT, Report
+from dlcli.support.words import count
 
 FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
 """What is left in the output folder, mistakes.png only if there are any; the command line adds run.json."""
@@ -54,7 +58,10 @@ def plan(config: EvalConfig) -> list[str]:
         lines = [f"build {open_model(config.arch, data).name} for images of {'x'.join(map(str, data.a_few(1).shape[1:]))}"]
     else:
         lines = describe(config)
+        if config.slices:
+            _columns(config, open_data(config.data, strict=config.strict, size=config.size))
     what = "sum up the network" if config.summary else f"judge it on the {config.split} images"
+    what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
     if config.output is not None:
         lines.append(f"write {'run.json' if config.summary else ', '.join(FILES)} in {config.output}")
@@ -89,12 +96,16 @@ def _ask(bench: Bench, split: str) -> _Answers:
 
 def _judged(config: EvalConfig, report: Report) -> EvalResult:
     bench = open_bench(config, report)
+    columns = _columns(config, bench.data)  # before the network runs, which may take long
     answers = _ask(bench, config.split)
     outputs = bench.names(answers.log_p.shape[1])
+    columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[answers.y])
+    parts = [slices.cut(name, columns[name][: bench.limit]) for name in config.slices]
+    sliced = slices.judge([one for column in parts for one in column], answers.correct)
     matrix = metrics.confusion(answers.predicted, answers.y, len(outputs), len(outputs))
     rows = _class_rows(matrix, outputs, bench.output_of.numpy())
     bins = calibration.reliability(answers.confidence, answers.correct)
-    found = _metrics(config, bench, answers, rows)
+    found = _metrics(config, bench, answers, rows, sliced)
     result = EvalResult(
         data=bench.data.name,
         split=config.split,
@@ -108,26 +119,44 @@ def _judged(config: EvalConfig, report: Report) -> EvalResult:
         mistakes=_mistakes(answers, outputs),
         diagnosis=_diagnosis(config, bench, answers) if config.diagnose else None,
         summary=None,
+        slices=sliced,
+        worst_slice=_named(slices.worst(sliced)) if sliced else "",
         seed=config.seed,
         device=describe_device(bench.device),
         seconds=0.0,
-        notes=_notes(bench, found),
+        notes=_notes(bench, found, sliced),
         failed=_failed(config, found),
     )
     if config.output is not None:
         from dlcli.engines._eval_files import Shown, write  # here, since it brings matplotlib
 
-        images = bench.split(config.split).x.numpy()
-        write(config.output, result, Shown(images, bins, matrix[bench.output_of.numpy()], outputs))
+        wrong = bench.split(config.split).x[[one.index for one in result.mistakes]]
+        write(config.output, result, Shown(floats(wrong).numpy(), bins, matrix[bench.output_of.numpy()], outputs))
     return result
 
 
-def _metrics(config: EvalConfig, bench: Bench, answers: _Answers, rows: tuple[ClassRow, ...]) -> tuple[Metric, ...]:
+def _columns(config: EvalConfig, data: ImageData) -> dict[str, Array]:
+    """The facts by which to slice, without the class, which is known once the network's outputs are."""
+    if config.split not in data.splits:
+        return {}
+    facts = data.splits[config.split].facts
+    wanted = [name for name in config.slices if name in facts or name != slices.CLASS]
+    return {name: slices.find_column(name, facts, data=data.name) for name in wanted}
+
+
+def _named(row: SliceRow) -> str:
+    return f"{row.column}={row.name}"
+
+
+def _metrics(
+    config: EvalConfig, bench: Bench, answers: _Answers, rows: tuple[ClassRow, ...], sliced: tuple[SliceRow, ...]
+) -> tuple[Metric, ...]:
     log_p, y = answers.log_p, answers.y
     found: dict[str, Estimate | None] = {"top-1": wilson(int(answers.correct.sum()), len(y))}
     if log_p.shape[1] > 5:
         found["top-5"] = metrics.top_k(log_p, y, 5)
     found["worst-class"] = min((row.accuracy for row in rows if row.accuracy is not None), key=lambda one: one.value)
+    found["worst-slice"] = slices.worst(sliced).accuracy if sliced else None
     if len(bench.output_of) == 2:
         negative, positive = bench.output_of.tolist()
         found["auc"] = metrics.auc(log_p[:, positive] - log_p[:, negative], y == positive)
@@ -190,14 +219,32 @@ def _diagnosis(config: EvalConfig, bench: Bench, answers: _Answers) -> Diagnosis
     asked = {split: _ask(bench, split) for split in SPLITS if split in there and len(there[split].y) and split != config.split}
     asked[config.split] = answers
     errors = {split: wilson(int((~one.correct).sum()), len(one.y)) for split, one in asked.items()}
-    run = config.model or "RUN"
-    return diagnose(config.human_error or 0.0, errors, data=config.data, model=bench.trained.name, run=run)
+    return diagnose(config.human_error or 0.0, errors, _setting(config, bench))
 
 
-def _notes(bench: Bench, found: tuple[Metric, ...]) -> tuple[str, ...]:
+def _setting(config: EvalConfig, bench: Bench) -> Setting:
+    name = bench.trained.name
+    # A network of the user's own code brings no recipe, and is not imported a second time to hear so.
+    recipe = GENERAL_RECIPE if ":" in name else find_model(name, bench.data).recipe
+    return Setting(
+        data=config.data,
+        model=name,
+        run=config.model or "RUN",
+        epochs=recipe.epochs,
+        optimizer=recipe.optimizer,
+        channels=bench.data.channels,
+    )
+
+
+def _notes(bench: Bench, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]) -> tuple[str, ...]:
     notes = ["The worst class is chosen by its accuracy on these very images, which makes it look worse than it is."]
     if len(bench.output_of) == 2 and not any(one.name == "auc" for one in found):
         notes.append("There is no AUC: all images are of one class.")
+    if sliced:
+        notes.append(
+            f"A slice is worse or better if Fisher's exact test against all other images says so at 5% after Holm's correction "
+            f"for {count(len(sliced), 'slice')}; the intervals are 95% each. The worst is the one whose interval ends lowest."
+        )
     return (*bench.trained.notes, *notes)
 
 
@@ -243,10 +290,11 @@ def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, st
         )
         arch = open_model(config.arch, data)
         with preserved():
+            torch.manual_seed(rng.derive(config.seed, "init"))
             model = arch.build().to(device)
         sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
         return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (counted, untrained)
     bench = open_bench(config, report)
-    images = bench.split(config.split).x[:_SUMMARY_IMAGES].to(bench.device)
+    images = floats(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
     trained = bench.trained
     return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (counted, *trained.notes)

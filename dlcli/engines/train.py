@@ -1,5 +1,7 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
+from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,21 +14,23 @@ from dlcli.core.loop import predict_logits, resolve_threads
 from dlcli.core.run_dir import CARD, save_model
 from dlcli.core.splits import with_validation
 from dlcli.core.stats import wilson
+from dlcli.core.workers import plan_workers
 from dlcli.engines._train_one import Fitted, Job, fit, open_job, steps
-from dlcli.engines._train_versus import compare, pairs, save_comparison
+from dlcli.engines._train_versus import Sides, Trained, compare, levelled, pairs, save_comparison
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import UsageError
 from dlcli.support.report import SILENT, Report
+from dlcli.support.words import count
 
 STATE, HISTORY, CURVES, RUNS = "state.safetensors", "history.csv", "curves.png", "runs.csv"
 SEEDS = 5
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
-_SAME = frozenset({"data", "limit", "size", "strict", "versus", "seeds", "seed", "device", "output", "resume"})
+_SAME = frozenset({"data", "limit", "size", "strict", "versus", "seeds", "workers", "seed", "device", "output", "resume"})
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
@@ -39,8 +43,10 @@ def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult:
     device = choose_device(config.device)
     data = _data(config, report)
     _check_folder(config)
+    if config.versus:
+        return _versus(config, data, device, report)
     with threads(resolve_threads(open_job(config, data, device, config.seed).recipe)):
-        return _versus(config, data, device, report) if config.versus else _single(config, data, device, report)
+        return _single(config, data, device, report)
 
 
 def plan(config: TrainConfig) -> list[str]:
@@ -48,14 +54,17 @@ def plan(config: TrainConfig) -> list[str]:
     device = choose_device(config.device)
     data = _data(config, SILENT)
     _check_folder(config)
-    sides = _sides(config)
-    seeds = range(config.seed, config.seed + (config.seeds or SEEDS)) if config.versus else [config.seed]
+    sides, seeds = _sides(config), _seeds(config)
     lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
+    opened = _open_sides(config, data, device)
+    workers, each = _shared_out(config, opened) if config.versus else (1, None)
     for name, side in sides.items():
-        job = open_job(side, _prepared(data, side), device, config.seed)
-        changed = f" with {', '.join(side.surgery)}" if side.surgery else ""
+        job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-        lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
+        with threads(each):
+            lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
+    if config.versus:
+        lines.append(f"train {count(workers, 'network')} at a time")
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
 
 
@@ -103,38 +112,64 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
         return _result(config, job, (), (), notes=("stopped",))
     if config.output is not None:
         _save(config.output, job, fitted)
-    return _result(config, job, (_row("this", job, fitted, level=None),), (), notes=fitted.surgery)
+    return _result(config, job, (_row("this", job, fitted),), (), notes=fitted.surgery)
 
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
-    sides = _sides(config)
-    jobs = {name: open_job(side, _prepared(data, side), device, config.seed) for name, side in sides.items()}
-    found = pairs(jobs, range(config.seed, config.seed + (config.seeds or SEEDS)), report)
-    # The level that every run reached in the end, so that every run has an answer to when.
-    level = min((fitted.history[-1].accuracy for _, _, fitted in found), default=0.0)
-    rows = tuple(_row(name, job, fitted, level=level) for name, job, fitted in found)
-    first = jobs["this"]
+    sides = _open_sides(config, data, device)
+    workers, each = _shared_out(config, sides)
+    found = pairs(sides, _seeds(config), workers=workers, threads=each, report=report)
+    rows, level = levelled(found)
+    first = sides.jobs["this"]
     if config.output is not None and rows:
-        save_comparison(config.output, rows, found, names=(CURVES, RUNS), watched=_watched_set(first.data))
-    notes = tuple(dict.fromkeys(note for _, _, fitted in found for note in fitted.surgery))
-    return _result(config, first, rows, compare(rows, tuple(sides)), notes=notes, level=level)
+        save_comparison(config.output, found, names=(CURVES, RUNS), watched=_watched_set(first.data))
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    with threads(each), threads(resolve_threads(first.recipe)):
+        return _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
+
+
+def _seeds(config: TrainConfig) -> range:
+    return range(config.seed, config.seed + ((config.seeds or SEEDS) if config.versus else 1))
+
+
+def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> Sides:
+    jobs = {name: open_job(side, _prepared(data, side), device, config.seed) for name, side in _sides(config).items()}
+    return Sides(jobs, partial(_reopened, config), _trained)
+
+
+def _reopened(config: TrainConfig) -> dict[str, Job]:
+    """The jobs of a comparison in another process, where nobody needs to hear again what was left out of the data."""
+    return dict(_open_sides(config, _data(config, SILENT), choose_device(config.device)).jobs)
+
+
+def _shared_out(config: TrainConfig, sides: Sides) -> tuple[int, int]:
+    """How many networks are trained at a time, and on how many threads each."""
+    first = sides.jobs["this"]
+    return plan_workers(len(_seeds(config)) * len(sides.jobs), first.device, wanted=config.workers, held=sides.held)
+
+
+def _trained(name: str, job: Job, report: Report) -> Trained | None:
+    fitted = fit(job, report=report, label=f"{name}, seed {job.seed}")
+    return None if fitted is None else Trained(_row(name, job, fitted), fitted.history, fitted.surgery)
 
 
 def _watched_set(data: ImageData) -> str:
     return "dev" if "dev" in data.more else "test"
 
 
-def _row(name: str, job: Job, fitted: Fitted, *, level: float | None) -> TrainRow:
-    reached = (k for k, epoch in enumerate(fitted.history, 1) if level is not None and epoch.accuracy >= level)
+def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
+    fit_after = next((k for k, epoch in enumerate(fitted.history, 1) if epoch.train_accuracy >= FIT), None)
     return TrainRow(
         variant=name,
         seed=job.seed,
         accuracy=_accuracy(job, fitted),
-        train_accuracy=fitted.history[-1].train_accuracy,
-        train_loss=fitted.history[-1].train_loss,
+        train_accuracy=fitted.history[fitted.best - 1].train_accuracy,
+        train_loss=fitted.history[fitted.best - 1].train_loss,
         epochs=len(fitted.history),
-        epochs_to_fit=next((k for k, epoch in enumerate(fitted.history, 1) if epoch.train_accuracy >= FIT), None),
-        epochs_to_level=next(reached, None),
+        best_epoch=fitted.best,
+        epochs_to_fit=fit_after,
+        steps_to_fit=fit_after and fit_after * steps(job) // job.recipe.epochs,
+        epochs_to_level=None,
         seconds=fitted.seconds,
         weights_sha256=fitted.sha256,
     )
@@ -156,10 +191,10 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         size=data.size,
         classes=data.classes,
     )
-    lines = [
-        f"{k},{epoch.train_loss!r},{epoch.train_accuracy!r},{epoch.accuracy!r}" for k, epoch in enumerate(fitted.history, 1)
-    ]
-    write_text(folder / HISTORY, "\n".join([f"epoch,train_loss,train_accuracy,{_watched_set(data)}_accuracy", *lines]) + "\n")
+    watched = _watched_set(data)
+    lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
+    lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
+    write_text(folder / HISTORY, "\n".join(lines) + "\n")
     (folder / STATE).unlink(missing_ok=True)
 
 

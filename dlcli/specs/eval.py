@@ -12,7 +12,7 @@ from dlcli.specs.shared import data_option, device_option, output_option, seed_o
 from dlcli.specs.summary import Layer, Summary
 from dlcli.support.errors import UsageError
 
-METRICS = ("top-1", "top-5", "worst-class", "auc")
+METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
 """What --fail-under may hold to a bound: the metrics of which more is better."""
 
 
@@ -55,6 +55,12 @@ class EvalConfig:
         minimum=0,
         maximum=1,
     )
+    slices: tuple[str, ...] = option(
+        (),
+        "Accuracy by what is known of the images: a column of labels.csv in the folder, an array beside y_test in the .npz, or "
+        "class. Numbers of more than 20 values are cut into quarters; repeat for more.",
+        metavar="COLUMN",
+    )
     summary: bool = option(
         False,
         "Show what the network is made of: layers, shapes, parameters, multiply-adds and receptive field. "
@@ -78,16 +84,28 @@ class EvalConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.diagnose and self.summary:
-            raise UsageError("--diagnose and --summary do not go together", hint="ask for one of them")
+        asked = {"--diagnose": self.diagnose, "--slices": self.slices, "--summary": self.summary}
+        modes = [name for name, chosen in asked.items() if chosen]
+        if len(modes) > 1:
+            raise UsageError(f"{' and '.join(modes)} do not go together", hint="ask for one of them")
         if self.human_error is not None and not self.diagnose:
             raise UsageError("--human-error: goes with --diagnose")
-        if self.fail_under and self.summary:
-            raise UsageError("--fail-under: --summary measures nothing", hint="leave --summary out")
-        if self.fail_under and self.fail_under[0] not in METRICS:
-            raise UsageError(f"--fail-under: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+        if len(set(self.slices)) < len(self.slices):
+            raise UsageError("--slices: a column is given twice")
         if self.arch is not None and self.model is None and not self.summary:
             raise UsageError("--arch: goes with a file of weights, or with --summary", hint="dlcli eval WEIGHTS --arch NAME")
+        self._check_bound()
+
+    def _check_bound(self) -> None:
+        if self.fail_under is None:
+            return
+        metric, _ = self.fail_under
+        if self.summary:
+            raise UsageError("--fail-under: --summary measures nothing", hint="leave --summary out")
+        if metric not in METRICS:
+            raise UsageError(f"--fail-under: '{metric}' is not one of {', '.join(METRICS)}")
+        if metric == "worst-slice" and not self.slices:
+            raise UsageError("--fail-under: worst-slice goes with --slices", hint="--slices class needs the labels only")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +123,22 @@ class ClassRow:
     name: str
     accuracy: Estimate | None
     most_confused_with: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceRow:
+    """The images whose fact `column` has the value `name`: the share that was right, and that less the share of all others.
+
+    `p` is that of Fisher's exact test against the others, corrected by Holm for all slices of the run. `status` is `worse`,
+    `better`, `not established`, or `all images` where there are no others.
+    """
+
+    column: str
+    name: str
+    accuracy: Estimate
+    minus_rest: Difference | None
+    p: float | None
+    status: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +173,7 @@ class Mistake:
 
 @dataclass(frozen=True, kw_only=True)
 class EvalResult:
-    """The outcome of `dlcli eval`.
+    """The outcome of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without --slices.
 
     With --summary only the network is looked at: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are empty.
     """
@@ -158,6 +192,8 @@ class EvalResult:
     mistakes: tuple[Mistake, ...]
     diagnosis: Diagnosis | None
     summary: Summary | None
+    slices: tuple[SliceRow, ...] = ()
+    worst_slice: str = ""
     seed: int
     device: str
     seconds: float
@@ -165,17 +201,25 @@ class EvalResult:
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The figures as flat records: the layers, or the rungs, or the metrics and then the accuracy of each class."""
+        """The figures as flat records: the layers, rungs or slices, or else the metrics and then the accuracy of each class."""
         if self.summary is not None:
             return [_layer(layer) for layer in self.summary.layers]
         if self.diagnosis is not None:
             return [_rung(rung) for rung in self.diagnosis.rungs]
+        if self.slices:
+            return [_slice(row) for row in self.slices]
         rows = [{"metric": one.name, "class": None, **_figure(one.estimate)} for one in self.metrics]
         return rows + [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
 
 
 def _figure(found: Estimate | Difference | None) -> dict[str, Any]:
     return {name: getattr(found, name, None) for name in ("value", "low", "high", "n")}
+
+
+def _slice(row: SliceRow) -> dict[str, Any]:
+    gap = {f"minus_rest_{name}".removesuffix("_value"): value for name, value in _figure(row.minus_rest).items() if name != "n"}
+    names = {"column": row.column, "slice": row.name, **_figure(row.accuracy)}
+    return {**names, **gap, "p": row.p, "status": row.status}
 
 
 def _rung(rung: Rung) -> dict[str, Any]:

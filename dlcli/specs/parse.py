@@ -65,3 +65,28 @@ def adversarial(value: Any) -> tuple[str, float, float] | None:
 def show_adversarial(value: tuple[str, float, float]) -> str:
     """The method as `adversarial` reads it."""
     return f"{value[0]}:{value[1]:g}:{value[2]:g}"
+
+
+def early_stop(value: Any) -> tuple[str, int] | None:
+    """`accuracy` or `loss:10` to (metric, epochs of patience); 5 where none is said."""
+    if value is None or isinstance(value, tuple):
+        return value
+    metric, colon, patience = str(value).partition(":")
+    if colon and not patience.isdecimal():
+        raise ValueError(f"'{value}' is not METRIC or METRIC:EPOCHS, e.g. accuracy:5")
+    return metric, int(patience) if colon else 5
+
+
+def show_early_stop(value: tuple[str, int]) -> str:
+    """The condition as `early_stop` reads it."""
+    return f"{value[0]}:{value[1]}"
+
+
+def whole_or_auto(value: Any) -> int | None:
+    """`auto` to None, else a whole number."""
+    if value is None or value == "auto":
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"'{value}' is neither auto nor a whole number") from None

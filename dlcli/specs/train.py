@@ -10,6 +10,9 @@ from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import data_option, device_option, model_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
 
+WATCHED = ("accuracy", "loss")
+"""What --early-stop may watch."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -30,14 +33,34 @@ class TrainConfig:
         metavar="SPEC",
     )
     seeds: int | None = option(None, "How many seeds are compared by --versus, from --seed on.  [default: 5]", minimum=2)
+    workers: int | None = option(
+        None,
+        "Networks trained side by side by --versus.  [default: as many as there are cores]",
+        minimum=1,
+    )
     epochs: int | None = option(None, "Passes over the training images.", minimum=1)
-    batch_size: int | None = option(None, "Images a step.", minimum=1)
+    batch_size: int | None = option(
+        None,
+        "Images a step; auto, the default, is what suits the network. A step that does not fit in memory is taken in parts.",
+        minimum=1,
+        parse=parse.whole_or_auto,
+        show=str,
+        metavar="N|auto",
+    )
     optimizer: str | None = option(None, "The optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
     lr: float | None = option(None, "The learning rate.", minimum=0)
     schedule: str | None = option(None, "How the learning rate falls.", choices=one_of("constant", "cosine"))
     label_smoothing: float | None = option(None, "Label smoothing, in [0, 1).", minimum=0, maximum=1)
     clip_norm: float | None = option(None, "The largest norm that a step's gradient may have.", minimum=0)
     ema: float | None = option(None, "The decay of an average of the weights, kept in their place.", minimum=0, maximum=1)
+    early_stop: tuple[str, int] | None = option(
+        None,
+        "Stop when the accuracy or the loss on the dev set was no better for so many epochs (5), and keep the best epoch's "
+        "weights, e.g. loss:10. Needs a dev set.",
+        parse=parse.early_stop,
+        show=parse.show_early_stop,
+        metavar="METRIC[:EPOCHS]",
+    )
     precision: str = option(
         "auto",
         "auto: bfloat16 where the device is fast in it. Judging is always in float32.",
@@ -79,8 +102,14 @@ class TrainConfig:
         check(self)
         if self.seeds and not self.versus:
             raise UsageError("--seeds: goes with --versus")
+        if self.workers and not self.versus:
+            raise UsageError("--workers: goes with --versus")
         if self.resume and self.versus:
             raise UsageError("--resume: a comparison by --versus is not continued", hint="run it again")
+        if self.early_stop and (self.early_stop[0] not in WATCHED or self.early_stop[1] < 1):
+            raise UsageError(
+                f"--early-stop: needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="--early-stop loss:10"
+            )
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
             raise UsageError("--adversarial: the share must be above 0 and at most 1")
 
@@ -89,8 +118,10 @@ class TrainConfig:
 class TrainRow:
     """One network: `variant` says of which side of a comparison it is, `accuracy` is on test images it never saw.
 
-    `train_accuracy` is on the first 2,000 training images, `epochs_to_fit` the first epoch after which it was 0.99 or more,
-    `epochs_to_level` the first after which the watched accuracy was at the comparison's level.
+    `epochs` were trained, and the weights are those of `best_epoch`, the last but for early stopping. `train_accuracy` and
+    `train_loss` are of that epoch, the accuracy on the first 2,000 training images. `epochs_to_fit` is the first epoch after
+    which it was 0.99 or more, `steps_to_fit` the steps until then; `epochs_to_level` the first epoch after which the watched
+    accuracy was at the comparison's level.
     """
 
     variant: str
@@ -99,7 +130,9 @@ class TrainRow:
     train_accuracy: float
     train_loss: float
     epochs: int
+    best_epoch: int
     epochs_to_fit: int | None
+    steps_to_fit: int | None
     epochs_to_level: int | None
     seconds: float
     weights_sha256: str

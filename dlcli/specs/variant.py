@@ -1,4 +1,4 @@
-"""A second configuration, given as what differs from a first: `baseline`, or options as one would type them."""
+"""A second configuration, given as what differs from a first: `baseline`, options as one would type them, or both."""
 
 import shlex
 from dataclasses import Field, replace
@@ -12,17 +12,19 @@ BASELINE = "baseline"
 
 
 def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozenset[str]) -> Any:
-    """`config` with the options in `spec` changed: `baseline` (what it means is given), or `--NAME VALUE ...`.
+    """`config` with the options in `spec` changed: `baseline` (what that means is given), `--NAME VALUE ...`, or both so.
 
     An option to repeat replaces the whole list. `fixed` fields may not differ. Raises UsageError for anything else.
     """
-    if spec.strip() == BASELINE:
-        return replace(config, **baseline)
+    words = shlex.split(spec)
+    if words and words[0] == BASELINE:
+        config, words = replace(config, **baseline), words[1:]
+        if not words:
+            return config
     known = {flag(item): item for item, _ in declared(config) if item.name not in fixed}
     changed: dict[str, Any] = {}
-    words = shlex.split(spec)
     if not words or len(words) % 2:
-        raise UsageError(f"--versus: '{spec}' is not {BASELINE} nor options with a value each", hint="--versus '--with selu'")
+        raise UsageError(f"--versus: '{spec}' is not {BASELINE}, nor options with a value each", hint="--versus '--with selu'")
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name not in known:
             raise UsageError(f"--versus: {name} is no option that can differ", hint=f"there are: {', '.join(known)}")

@@ -1,6 +1,7 @@
-"""Whether something fits into memory, asked before it is made."""
+"""Whether something fits into memory or onto a disk, asked before it is made."""
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,11 +39,24 @@ def _value(file: Path, name: str) -> int:
     return int([line for line in file.read_text().splitlines() if line.split()[:1] == [name]][0].split()[1])
 
 
+def fits(needed: int) -> bool:
+    """Whether `needed` bytes are no more than `available_memory`, or nothing tells how much that is."""
+    there = available_memory()
+    return there is None or needed <= there
+
+
 def check_memory(needed: int, what: str, hint: str = "give fewer or smaller images") -> None:
     """Raise ResourceError naming `what` if `needed` bytes are more than `available_memory`."""
     there = available_memory()
     if there is not None and needed > there:
         raise ResourceError(f"{what} needs {size_text(needed)} of memory, and {size_text(there)} are available", hint=hint)
+
+
+def check_disk(folder: Path, needed: int, what: str, hint: str = "free some space") -> None:
+    """Raise ResourceError naming `folder` if `needed` bytes, which are `what`, are more than its disk has free."""
+    there = shutil.disk_usage(folder).free
+    if needed > there:
+        raise ResourceError(f"{folder}: {what} need {size_text(needed)} there, and {size_text(there)} are free", hint=hint)
 
 
 def size_text(count: int) -> str:

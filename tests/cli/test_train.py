@@ -1,9 +1,12 @@
 """`dlcli train` stopped from outside: nothing is lost, and what it continues to is the same to the bit."""
 
 import json
+import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -66,3 +69,75 @@ def test_with_is_repeated_in_order_and_read_from_files(dlcli: Run, tmp_path: Pat
     file = dlcli("train", "--config", "options.toml", "--print-config").stdout
     typed = dlcli("train", "--with", "elu", "--with", "init=he", "--print-config").stdout
     assert b'with = ["elu", "init=he"]' in file and file == typed
+
+
+def children(pid: int) -> set[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return set(map(int, listed.read_text().split())) if listed.exists() else set()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.fixture
+def comparison(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], set[int]]]:
+    """A comparison that would take long, in a process group of its own, once both workers train; and these workers."""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("child processes are looked up in /proc, which this system has not")
+    command = [*DLCLI, "train", "--versus", "--lr 0.001", "--epochs", "100000", "--workers", "2", "--device", "cpu", "-v"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **pipes) as process:
+        heard = set()
+        while len(heard) < 2 and (line := process.stderr.readline()):  # a line of progress for each network
+            heard |= {name for name in (b"this, seed 0: ", b"--lr 0.001, seed 0: ") if line.startswith(name)}
+        workers = children(process.pid)
+        try:
+            assert len(heard) == len(workers) == 2
+            yield process, workers
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "whole_group", "status"),
+    [(signal.SIGTERM, False, 143), (signal.SIGTERM, True, 143), (signal.SIGINT, True, 130)],
+    ids=["TERM", "TERM to all", "Ctrl-C"],
+)
+def test_a_comparison_told_to_stop_leaves_nothing_behind(
+    comparison: tuple[subprocess.Popen[bytes], set[int]], number: int, whole_group: bool, status: int, tmp_path: Path
+):
+    process, workers = comparison
+    (os.killpg if whole_group else os.kill)(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status and out == b"", err
+    assert b"Traceback" not in err and b"stopped in epoch" in err
+    assert not any(alive(pid) for pid in workers)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.slow
+def test_a_comparison_that_is_killed_leaves_no_process_behind(comparison: tuple[subprocess.Popen[bytes], set[int]]):
+    process, workers = comparison
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(alive(pid) for pid in workers)
+
+
+@pytest.mark.slow
+def test_a_comparison_whose_worker_is_killed_says_so(comparison: tuple[subprocess.Popen[bytes], set[int]]):
+    process, workers = comparison
+    os.kill(next(iter(workers)), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 5 and out == b""
+    assert err.splitlines()[-1].startswith(b"dlcli train: a worker process was ended by SIGKILL (")
+    assert not any(alive(pid) for pid in workers)

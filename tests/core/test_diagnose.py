@@ -1,19 +1,23 @@
 """The ladder of errors: the textbook cases, and what holds for any figures."""
 
-import re
+import shlex
+import tomllib
 from itertools import product
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.cli.command import SUBCOMMANDS
-from dlcli.core.diagnose import diagnose
-from dlcli.core.models import MODELS
+from dlcli.cli.app import _invoke
+from dlcli.core.augment import augmentation
+from dlcli.core.data.base import ImageData
+from dlcli.core.diagnose import _BIGGER, Setting, bigger, diagnose
+from dlcli.core.models import MODELS, find_model
 from dlcli.core.stats import wilson
+from dlcli.core.surgery import check_surgery
 from dlcli.specs.diagnosis import RUNGS, SPLITS
 from dlcli.specs.estimates import Estimate
-from dlcli.specs.option import declared, flag
 
 MANY = 1_000_000
 
@@ -97,21 +101,78 @@ def test_impossible_input_is_refused(human, errors):
         diagnose(human, errors)
 
 
-def test_every_move_is_a_command_that_there_is():
-    """For each rung, alone and ambiguous: the subcommand exists and has the options."""
-    commands = set()
+def commands(setting: Setting) -> set[str]:
+    """Every command that any ladder leads to, with each gap in turn and splits missing."""
+    found = set()
     for there in product([True, False], repeat=3):
         for wide in range(4):
             known = [split for split, kept in zip(SPLITS, (*there, True), strict=True) if kept]
             errors = {s: Estimate(*[0.4 if SPLITS.index(s) >= wide else 0.0] * 3, MANY) for s in known}
-            commands |= {move.command for move in diagnose(0, errors, data="mine.npz", model="lenet", run="runs/a").moves}
-    assert len(commands) > 10
-    for command in commands:
-        program, name, *rest = command.split()
-        assert program == "dlcli" and name in SUBCOMMANDS and "{" not in command
-        module = __import__(f"dlcli.specs.{name}", fromlist=["x"])
-        config = getattr(module, f"{name.title()}Config")
-        known = {flag(item) for item, _ in declared(config)} | {"-o"}
-        if model := re.search(r"--model (\S+)", command):
-            assert model[1].rpartition("-")[0] in MODELS.names() or model[1] in MODELS.names(), command
-        assert set(re.findall(r"(?<= )--?[a-z][-a-z]*", " " + " ".join(rest))) <= known, command
+            found |= {move.command for move in diagnose(0, errors, setting).moves}
+    return found
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        Setting(),
+        Setting(data="my pictures.npz", model="lenet", run="runs/a b", epochs=5, optimizer="adamw", channels=1),
+        Setting(data="$HOME/x", model="nets.py:Net", run="runs/a", channels=4),
+        Setting(model="cifar-resnet-20", epochs=30, optimizer="sgd"),
+    ],
+)
+def test_every_move_is_a_command_that_runs(setting: Setting, capsys: pytest.CaptureFixture[str]):
+    """Each is read by the command line's own declarations, and the names in it are of what there is."""
+    found = commands(setting)
+    assert len(found) > 15
+    for command in found:
+        program, name, *rest = shlex.split(command)
+        assert program == "dlcli" and "{" not in command
+        assert _invoke([name, *rest, "--print-config"]) == 0
+        values = tomllib.loads(capsys.readouterr().out)[name]
+        if name == "eval":
+            continue
+        assert values["data"] == setting.data or values["data"].endswith(".npz")
+        size, x = (16, 16), torch.rand(2, setting.channels, 16, 16)
+        augment = augmentation(values.get("augment", []), size)
+        assert augment is None or augment(x, torch.Generator().manual_seed(0)).shape == x.shape
+        for surgery in values.get("with", []):
+            check_surgery(surgery)
+        if values["model"] != setting.model:
+            data = ImageData(x, torch.tensor([0, 1]), x, torch.tensor([0, 1]), ("a", "b"), "made up")
+            assert find_model(values["model"], data).build()(x).shape == (2, 2)
+
+
+def test_moves_follow_the_setting():
+    """Photographs may be mirrored and figures may not; longer is twice the recipe; the optimiser is another one."""
+    photographs = " ".join(commands(Setting(model="cifar-resnet-20", epochs=30, optimizer="adamw", channels=3)))
+    assert "--augment crop --augment horizontal-flip" in photographs and "--epochs 60" in photographs
+    assert "--optimizer sgd" in photographs and "--model cifar-resnet-44" in photographs
+    grey = " ".join(commands(Setting(channels=1)))
+    assert "flip" not in grey and "--augment shift" in grey and "--augment color-jitter" in grey and "--optimizer adamw" in grey
+    assert "color-jitter" not in " ".join(commands(Setting(channels=4)))
+
+
+@pytest.mark.parametrize("name", MODELS.names())
+def test_a_bigger_network_is_larger(name: str):
+    """Of the same family where there is one, and it has more weights than the network itself."""
+    x = torch.rand(2, 3, 32, 32)
+    data = ImageData(x, torch.tensor([0, 1]), x, torch.tensor([0, 1]), ("a", "b"), "made up")
+    family = hasattr(MODELS.module(name), "DEPTH")
+    larger = bigger(name)
+    assert larger.startswith(f"{name}-") if family else larger == "cifar-resnet-56"
+    small, large = (sum(p.numel() for p in find_model(spec, data).build().parameters()) for spec in (name, larger))
+    assert large > small or not family
+    if family:
+        assert bigger(larger).startswith(f"{name}-") and bigger(larger) != larger
+
+
+@pytest.mark.slow
+def test_the_families_of_torchvision_grow():
+    """Each step up is a network of torchvision's, with more weights, or for DenseNet and the like more depth."""
+    models = pytest.importorskip("torchvision.models")
+    for names in (line.split() for line in _BIGGER):
+        assert [bigger(name) for name in names] == [*names[1:], "cifar-resnet-56"]
+        with torch.device("meta"):
+            sizes = [sum(p.numel() for p in models.get_model(name, weights=None).parameters()) for name in names]
+        assert sizes == sorted(set(sizes)), names

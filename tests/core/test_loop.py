@@ -14,7 +14,7 @@ from dlcli.core.checkpoint import weights_sha256
 from dlcli.core.loop import Hooks, Training, predict_logits, train
 from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, generator
-from dlcli.support.errors import NumericError, UsageError
+from dlcli.support.errors import NumericError, ResourceError, UsageError
 
 CPU = torch.device("cpu")
 
@@ -34,7 +34,10 @@ class Counter:
 
 def _network(dropout=0.0):
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * 16, 3))
+    # Two convolutions, for the memory layout of the first one's weights is the same whichever is asked for.
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3, padding=1), nn.Tanh(), nn.Flatten(), nn.Dropout(dropout), nn.Linear(4 * 16, 3)
+    )
 
 
 def _examples(n=50):
@@ -280,13 +283,92 @@ def test_augmentation_and_examples_are_continued_too():
     def shake(x, source):
         return (x + 0.1 * torch.rand(x.shape, generator=source)).clamp(0, 1)
 
-    def push(model, x, y, seed):
+    def push(model, x, y, seed, most):
+        assert len(x) <= most
         return (x + 0.1 * torch.rand(x.shape, generator=generator(seed))).clamp(0, 1)
 
     hooks = Hooks(augment=shake, examples=push)
     assert (
         _interrupted(_recipe(), [2, 7], hooks=hooks) == _interrupted(_recipe(), [], hooks=hooks) != _interrupted(_recipe(), [])
     )
+
+
+class Small(nn.Module):
+    """Stands for a device that holds `room` images: more at once raise what torch raises when memory runs out."""
+
+    def __init__(self, model, room):
+        super().__init__()
+        self.model, self.room, self.refused = model, room, 0
+
+    def forward(self, x):
+        if len(x) > self.room:
+            self.refused += 1
+            raise torch.OutOfMemoryError(f"no memory for {len(x)} images")
+        return self.model(x)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 5.0])])
+@given(room=st.integers(1, 20), smoothing=st.sampled_from([0.0, 0.1]))
+@settings(max_examples=12, deadline=None)
+def test_steps_in_parts_are_the_whole_step(weights, room, smoothing):
+    recipe, hooks = _recipe(label_smoothing=smoothing), Hooks(class_weights=weights)
+    nets = _network(), Small(_network(), room)
+    for net in nets:
+        training = Training(net, *_examples(), recipe, seed=0, device=CPU, hooks=hooks)
+        while not training.done:
+            training.run_epoch(Counter())
+    parts = next(p for p in (1, 2, 4, 8, 16) if -(-13 // p) <= room)  # 50 examples in batches of 13, 13, 12, 12
+    assert training.parts == parts
+    assert nets[1].refused == parts.bit_length() - 1  # not tried again once it is known
+    for found, expected in zip(nets[1].parameters(), nets[0].parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_dropout_draws_are_not_spent_on_steps_that_failed():
+    """Random numbers drawn before the memory ran out are drawn again: the third of three tries is as if it were the first."""
+    drawn = []
+
+    class Draws(Small):
+        def forward(self, x):
+            drawn.append(float(torch.rand(())))
+            return super().forward(x)
+
+    training = Training(Draws(_network(), 4), *_examples(), _recipe(), seed=0, device=CPU)
+    training.run_epoch(Counter(), stop=lambda: True)
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert len(set(drawn)) == len(drawn) - 2
+
+
+def test_no_room_for_one_image_is_a_lack_of_memory():
+    training = Training(Small(_network(), 0), *_examples(), _recipe(), seed=0, device=CPU)
+    with pytest.raises(ResourceError, match="memory"):
+        training.run_epoch(Counter())
+
+
+def test_parts_are_continued():
+    def fresh():
+        return Training(Small(_network(0.5), 5), *_examples(), _recipe(), seed=0, device=CPU)
+
+    first, whole = fresh(), fresh()
+    first.run_epoch(Counter(), stop=lambda: first.step == 2)
+    second = fresh()
+    second.load(first.state())
+    assert second.parts == first.parts == 4
+    for training in (second, whole):
+        while not training.done:
+            training.run_epoch(Counter())
+    assert weights_sha256(second.model) == weights_sha256(whole.model)
+    assert second.model.refused == 0
+
+
+def test_bytes_train_as_the_floats_they_stand_for():
+    x, y = _examples()
+    levels = (x * 255).round().to(torch.uint8)
+    nets = _network(0.5), _network(0.5)
+    for net, images in zip(nets, (levels, levels.float() / 255), strict=True):
+        train(net, images, y, _recipe(), seed=0, device=CPU, task=Counter())
+    assert weights_sha256(nets[0]) == weights_sha256(nets[1])
+    assert torch.equal(predict_logits(nets[0], levels, device=CPU), predict_logits(nets[1], levels.float() / 255, device=CPU))
 
 
 def test_a_state_of_another_network_is_refused():

@@ -1,6 +1,6 @@
 """Intervals against scipy, brute force and simulation."""
 
-from math import sqrt
+from math import pi, sqrt, tan
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as peer
 
-from dlcli.core.stats import independent_difference, paired_difference, wilson
+from dlcli.core.stats import independent_difference, mean_difference, paired_difference, wilson
 
 
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -125,3 +125,13 @@ def test_against_a_known_share_the_interval_is_wilsons_moved(case, known):
     share = wilson(*case)
     found = independent_difference(share, Estimate(known, known, known, 0))
     assert (found.low, found.high) == (pytest.approx(share.low - known), pytest.approx(share.high - known))
+
+
+def test_equal_differences_of_rounded_figures_still_have_a_spread():
+    """Two roundings to whole numbers have variance 1/12 each; Student's point for 1 degree of freedom is tan(0.475 pi)."""
+    found = mean_difference([2.0, 2.0], step=1.0)
+    half = tan(0.475 * pi) * sqrt(1 / 6) / sqrt(2)
+    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half), rel=1e-9)
+    assert not found.established
+    assert mean_difference([2.0, 2.0]).established
+    assert mean_difference([1.0, 3.0], step=1.0) == mean_difference([1.0, 3.0])

@@ -166,9 +166,60 @@ def test_shifted_images_are_a_data_mismatch(tmp_path: Path):
     assert found.largest == "data mismatch" and found.rungs[3].status != "established"
 
 
+@pytest.fixture
+def sites(tmp_path: Path) -> str:
+    """Three sites of 100 images: of the north 95 are right, of the south 90, of the west 50; the sites are mixed."""
+    site = np.array(["north", "south", "west"] * 100)
+    right = np.arange(300) // 3 < np.where(site == "north", 95, np.where(site == "south", 90, 50))
+    labels = np.arange(300) // 3 % 2
+    x = images([(0.9, 0.1) if one == good else (0.1, 0.9) for one, good in zip(labels == 0, right, strict=True)])
+    arrays = {"x_train": x[:4], "y_train": np.arange(4) % 2, "x_test": x, "y_test": labels}
+    np.savez(tmp_path / "sites.npz", **arrays, site=site, hour_test=np.arange(300) % 24)
+    return str(tmp_path / "sites.npz")
+
+
+def test_the_worst_slice_is_found_by_name(tmp_path: Path, reader: str, sites: str):
+    config = EvalConfig(model=reader, data=sites, device="cpu", slices=("site", "hour", "class"), output=tmp_path / "out")
+    result = eval.run(config)
+    rows = {f"{row.column}={row.name}": row for row in result.slices}
+    assert [rows[f"site={name}"].accuracy.value for name in ("north", "south", "west")] == [0.95, 0.9, 0.5]
+    assert [rows[f"site={name}"].status for name in ("north", "south", "west")] == ["better", "better", "worse"]
+    assert {row.name for row in result.slices if row.column == "hour"} == {"0 to 5", "6 to 11", "12 to 17", "18 to 23"}
+    assert {row.name: row.accuracy for row in result.slices if row.column == "class"} == {
+        row.name: row.accuracy for row in result.per_class
+    }
+    assert result.worst_slice == "site=west" and figures(result)["worst-slice"] == 0.5
+    sheet = EVAL.sheet(result)
+    assert [row[0] for k, row in enumerate(sheet.rows) if k in sheet.strong] == ["site=west"]
+    assert sheet.rows[0][:3] == ("all images", "300", "78.3 [73.3, 82.6]")
+    assert EVAL.summary(result).endswith("The worst slice is site=west.")
+    assert [record["slice"] for record in result.records()] == [row.name for row in result.slices]
+    assert len({tuple(record) for record in result.records()}) == 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Accuracy by what is known of the images" in page and "west" in page
+
+
+@pytest.mark.parametrize(("bound", "failed"), [(0.4, False), (0.6, True)])
+def test_the_worst_slice_is_held_to_a_bound(reader: str, sites: str, bound: float, failed: bool):
+    config = EvalConfig(model=reader, data=sites, device="cpu", slices=("site",), fail_under=("worst-slice", bound))
+    assert bool(eval.run(config).failed) == failed
+
+
+def test_slices_of_the_first_images_only(reader: str, sites: str):
+    rows = eval.run(EvalConfig(model=reader, data=sites, device="cpu", slices=("site",), limit=7)).slices
+    assert {row.name: row.accuracy.n for row in rows} == {"north": 3, "south": 2, "west": 2}
+
+
+def test_a_column_that_is_not_there(reader: str, two: str):
+    with pytest.raises(InputError, match="two.npz has no column 'site'"):
+        eval.run(EvalConfig(model=reader, data=two, device="cpu", slices=("site",)))
+    with pytest.raises(InputError, match="has no column 'site'"):
+        eval.plan(EvalConfig(model=reader, data=two, device="cpu", slices=("site",)))
+
+
 def test_a_set_that_is_not_there_is_named(reader: str, two: str):
     with pytest.raises(InputError, match="has no set 'dev'") as caught:
-        eval.run(EvalConfig(model=reader, data=two, device="cpu", split="dev"))
+        eval.run(EvalConfig(model=reader, data=two, device="cpu", split="dev", slices=("site",)))
     assert caught.value.hint == "it has train, test"
 
 
@@ -223,6 +274,19 @@ def test_digits_from_a_run_directory_to_all_files(digits_run: Path, tmp_path: Pa
     assert len({tuple(record) for record in records}) == 1
 
 
+def test_moves_name_the_network_its_run_and_twice_its_epochs(digits_run: Path, tmp_path: Path):
+    """Every label is wrong by one, so that all error is bias."""
+    data = open_data("digits")
+    arrays = {"x_train": data.x_train, "y_train": (data.y_train + 1) % 10, "x_test": data.x_test, "y_test": data.y_test}
+    np.savez(tmp_path / "off by one.npz", **{name: tensor.squeeze().numpy() for name, tensor in arrays.items()})
+    config = EvalConfig(model=str(digits_run), data=str(tmp_path / "off by one.npz"), device="cpu", diagnose=True)
+    found = eval.run(config).diagnosis
+    assert found.largest == "avoidable bias"
+    commands = " ".join(move.command for move in found.moves)
+    assert f"dlcli train --data '{tmp_path}/off by one.npz' --model digits-net --epochs 30" in commands
+    assert "--optimizer adamw" in commands and "--model cifar-resnet-56" in commands
+
+
 def test_no_old_grid_is_left_where_there_are_no_mistakes(tmp_path: Path, reader: str):
     np.savez(tmp_path / "easy.npz", x=images([(0.9, 0.1), (0.1, 0.9)] * 10), y=np.arange(20) % 2)
     (tmp_path / "out").mkdir()
@@ -240,6 +304,13 @@ def test_the_summary_of_a_trained_and_of_an_untrained_network(digits_run: Path):
     assert any("untrained" in note for note in untrained.notes)
     assert EVAL.sheet(trained).rows[-1][3:5] == ("20,106", "756,992") and not trained.metrics
     assert "20,106 parameters" in EVAL.summary(trained) and len(trained.records()) == 11
+
+
+def test_the_weights_of_an_untrained_network_come_of_the_seed():
+    config = EvalConfig(arch="cifar-resnet-8", size=32, summary=True, device="cpu")
+    first, again, other = (eval.run(replace(config, seed=seed)).summary for seed in (0, 0, 3))
+    assert first == again and other.layers == first.layers
+    assert other.effective_field != first.effective_field
 
 
 def test_predictions_are_those_of_the_network(digits_run: Path):
@@ -273,6 +344,10 @@ def test_the_plan_opens_but_does_nothing(command, digits_run: Path, tmp_path: Pa
     ("config", "values", "said"),
     [
         (EvalConfig, {"diagnose": True, "summary": True}, "--diagnose and --summary"),
+        (EvalConfig, {"diagnose": True, "slices": ("class",)}, "--diagnose and --slices do not go together"),
+        (EvalConfig, {"summary": True, "slices": ("class",)}, "--slices and --summary do not go together"),
+        (EvalConfig, {"slices": ("class", "class")}, "--slices: a column is given twice"),
+        (EvalConfig, {"fail_under": ("worst-slice", 0.5)}, "worst-slice goes with --slices"),
         (EvalConfig, {"human_error": 0.1}, "--human-error: goes with --diagnose"),
         (EvalConfig, {"human_error": 1.1, "diagnose": True}, "--human-error: 1.1 is above 1"),
         (EvalConfig, {"fail_under": ("nll", 1.0)}, "'nll' is not one of top-1"),

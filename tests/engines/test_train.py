@@ -2,6 +2,8 @@
 
 import csv
 import json
+import pickle
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from dlcli.engines import train
 from dlcli.engines._train_one import open_job
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, NumericError, UsageError
+from dlcli.support.report import SILENT
 
 CPU = torch.device("cpu")
 
@@ -58,7 +61,10 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
         ({"resume": True, "output": Path("nowhere")}, "holds no run that was stopped"),
         ({"versus": "--batch 3"}, "--batch is no option that can differ"),
         ({"versus": "--seed 3"}, "--seed is no option that can differ"),
-        ({"versus": "selu"}, "is not baseline nor options"),
+        ({"versus": "--workers 3"}, "--workers is no option that can differ"),
+        ({"workers": 2}, "--workers: goes with --versus"),
+        ({"versus": "--lr 0.1", "workers": 0}, "--workers: 0 is below 1"),
+        ({"versus": "selu"}, "is not baseline, nor options"),
         ({"versus": "--lr fast"}, "--lr: could not convert"),
         ({"versus": "--lr -1"}, "--lr: -1.0 is below 0"),
     ],
@@ -120,6 +126,55 @@ def test_a_comparison_is_the_paired_t_interval_over_seeds(tmp_path: Path):
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 1 + 2 * 3 * 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["mlp", "cifar-resnet-8"])
+def test_networks_side_by_side_are_those_of_one_after_the_other(tmp_path: Path, model: str | None):
+    """To the bit: what was changed in the data (a dev set, wrong labels) and by surgery is made again in each process."""
+    options = {
+        "model": model,
+        "versus": "--with elu",
+        "seeds": 2,
+        "dev": 0.2,
+        "corrupt": "labels=0.1",
+        "epochs": 1,
+        "limit": 300,
+    }
+    one, two = (train.run(config(**options, workers=n, output=tmp_path / str(n))) for n in (1, 2))
+    for first, second in zip(one.rows, two.rows, strict=True):
+        assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
+    assert len({row.weights_sha256 for row in two.rows}) == 4
+    assert [(row.seed, row.variant) for row in two.rows] == [(s, v) for s in (0, 1) for v in ("this", "--with elu")]
+    assert (tmp_path / "1" / "runs.csv").read_bytes() == (tmp_path / "2" / "runs.csv").read_bytes()
+    assert (one.notes, one.level, one.device) == (two.notes, two.level, two.device)
+
+
+def test_a_comparison_says_what_training_each_network_alone_says():
+    """The twin: the same options, each network by a call of its own."""
+    result = train.run(config(versus="--lr 0.0005", seeds=2, workers=1))
+    for row in result.rows:
+        alone = train.run(config(seed=row.seed, **({} if row.variant == "this" else {"lr": 0.0005}))).rows[0]
+        assert (alone.weights_sha256, alone.accuracy) == (row.weights_sha256, row.accuracy)
+
+
+def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):
+    data, file = open_data("digits"), tmp_path / "some.npz"
+    arrays = {"x_train": data.x_train.numpy(), "y_train": data.y_train.numpy()}
+    np.savez(file, **arrays, x_test=data.x_test.numpy(), y_test=data.y_test.numpy())
+    options = config(data=str(file), versus="--lr 0.1", seeds=2, workers=2, epochs=1)
+    sides = train._open_sides(options, train._data(options, SILENT), CPU)
+    kept = pickle.dumps(sides)
+    assert len(kept) < 10_000 and pickle.loads(kept).jobs["this"].data.fingerprint == sides.jobs["this"].data.fingerprint
+    arrays["y_train"] = 9 - arrays["y_train"]
+    np.savez(file, **arrays, x_test=data.x_test.numpy(), y_test=data.y_test.numpy())
+    with pytest.raises(InputError, match="the data changed while they were read"):
+        pickle.loads(kept)
+
+
+def test_the_error_of_one_network_is_that_of_the_comparison():
+    with pytest.raises(NumericError, match="training diverged"):
+        train.run(config(versus="--lr 1e30", optimizer="sgd", seeds=2, workers=2))
+
+
 def test_adversarial_training_resists_what_it_was_trained_on():
     from dlcli.core.attacks import load_attack
 
@@ -140,7 +195,7 @@ def test_a_share_of_each_batch_is_made_hostile():
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     x, y = torch.rand(10, 1, 8, 8), torch.arange(10)
-    changed = _hostile(config(adversarial=("noise", 0.1, 0.3)))(model, x, y, 0)
+    changed = _hostile(config(adversarial=("noise", 0.1, 0.3)))(model, x, y, 0, 4)
     assert ((changed != x).flatten(1).any(1)).tolist() == [True] * 3 + [False] * 7
 
 
@@ -150,25 +205,27 @@ def test_a_plan_writes_nothing_and_names_both_sides(tmp_path: Path):
     assert not (tmp_path / "run").exists()
 
 
+class Impatient:
+    """Asks training to stop when it has been asked `after` times whether to."""
+
+    warn, task = SILENT.warn, SILENT.task
+
+    def __init__(self, after: int):
+        self.left = after
+
+    def note(self, text: str) -> None:
+        pass
+
+    @contextmanager
+    def stoppable(self):
+        def stop() -> bool:
+            self.left -= 1
+            return self.left <= 0
+
+        yield stop
+
+
 def test_stopping_is_noted_and_resumed_from_python(tmp_path: Path):
-    from contextlib import contextmanager
-
-    from dlcli.support.report import SILENT
-
-    class Impatient:
-        note, warn, task = SILENT.note, SILENT.warn, SILENT.task
-
-        def __init__(self, after: int):
-            self.left = after
-
-        @contextmanager
-        def stoppable(self):
-            def stop() -> bool:
-                self.left -= 1
-                return self.left <= 0
-
-            yield stop
-
     whole = train.run(config(output=tmp_path / "whole"))
     parts = config(output=tmp_path / "parts")
     assert train.run(parts, report=Impatient(5)).rows == ()
@@ -192,3 +249,49 @@ def test_the_watched_set_is_the_dev_set_if_there_is_one(tmp_path: Path):
     result = train.run(config(epochs=1, dev=0.2, output=tmp_path))
     assert "dev_accuracy" in (tmp_path / "history.csv").read_text()
     assert result.n_train < 1198 - 200
+
+
+def test_early_stopping_ends_before_the_end_with_the_best_weights_of_the_dev_set(tmp_path: Path):
+    steady = {"dev": 0.2, "lr": 0.01, "schedule": "constant"}
+    (row,) = train.run(config(epochs=40, early_stop=("loss", 3), output=tmp_path / "run", **steady)).rows
+    history = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert history[0].split(",")[-1] == "dev_loss"
+    losses = [float(line.split(",")[-1]) for line in history[1:]]
+    assert len(losses) == row.epochs < 40
+    assert row.best_epoch == losses.index(min(losses)) + 1 == row.epochs - 3
+    shorter = train.run(config(epochs=row.best_epoch, **steady))
+    assert shorter.rows[0].weights_sha256 == row.weights_sha256
+
+
+def test_early_stopping_is_continued(tmp_path: Path):
+    stopping = {"epochs": 40, "dev": 0.2, "early_stop": ("loss", 3), "lr": 0.01, "schedule": "constant"}
+    whole = train.run(config(**stopping))
+    parts = config(**stopping, output=tmp_path / "run")
+    train.run(parts, report=Impatient(whole.rows[0].best_epoch * 7 + 3))
+    again = train.run(replace(parts, resume=True))
+    assert replace(again.rows[0], seconds=0) == replace(whole.rows[0], seconds=0)
+
+
+def test_early_stopping_does_not_watch_the_test_set():
+    with pytest.raises(UsageError, match="dev set"):
+        train.run(config(early_stop=("accuracy", 3)))
+
+
+def test_memory_that_runs_out_is_told_and_the_step_is_taken_in_parts(tmp_path: Path):
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Sequential):\n"
+        "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n\n"
+        "    def forward(self, x):\n"
+        "        if self.training and len(x) > 20:\n            raise torch.OutOfMemoryError('no memory')\n"
+        "        return super().forward(x)\n"
+    )
+    said = []
+
+    class Listening(Impatient):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    whole = train.run(config(model=f"{tmp_path / 'net.py'}:Net", batch_size=16, epochs=1), report=Listening(10**9))
+    assert not said and whole.rows
+    train.run(config(model=f"{tmp_path / 'net.py'}:Net", batch_size=64, epochs=1), report=Listening(10**9))
+    assert said == ["the memory does not hold a batch of 64 images; steps are taken in 4 parts"]

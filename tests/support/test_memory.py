@@ -1,4 +1,4 @@
-"""How much memory there is, and what is said when it does not suffice."""
+"""How much memory and disk there is, and what is said when it does not suffice."""
 
 import os
 
@@ -44,6 +44,7 @@ def test_a_system_that_tells_nothing_forbids_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: int("unknown"))
     assert memory.available_memory() is None
     memory.check_memory(10**30, "everything")
+    assert memory.fits(10**30)
 
 
 def test_too_much_is_said_in_one_line(monkeypatch):
@@ -52,6 +53,29 @@ def test_too_much_is_said_in_one_line(monkeypatch):
     with pytest.raises(ResourceError, match=r"^x needs 2.5 MB of memory, and 2.5 MB are available$") as caught:
         memory.check_memory(2_500_001, "x", "take less")
     assert caught.value.hint == "take less"
+
+
+def test_what_is_refused_does_not_fit(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 2_500_000)
+    assert [memory.fits(count) for count in (0, 2_500_000, 2_500_001)] == [True, True, False]
+
+
+def test_a_disk_that_is_too_small_is_named(tmp_path, monkeypatch):
+    memory.check_disk(tmp_path, 0, "nothing")
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    with pytest.raises(ResourceError, match=r"pictures need .* there, and .* are free$") as caught:
+        memory.check_disk(tmp_path, free + 10**15, "pictures", "take less")
+    assert caught.value.message.startswith(f"{tmp_path}: ")
+    assert caught.value.hint == "take less"
+    monkeypatch.setattr(memory.shutil, "disk_usage", lambda folder: _Usage(7))
+    memory.check_disk(tmp_path, 7, "as much as there is")
+    with pytest.raises(ResourceError, match=r"more need 8 bytes there, and 7 bytes are free"):
+        memory.check_disk(tmp_path, 8, "more")
+
+
+class _Usage:
+    def __init__(self, free):
+        self.free = free
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import hold_out
+from dlcli.core.data.base import Facts, hold_out
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import read_table
 from dlcli.support.report import Report
@@ -26,15 +26,17 @@ _HINT = "make a folder a class, e.g. {0}/cat/1.jpg, or the same under {0}/train 
 
 @dataclass(frozen=True)
 class Files:
-    """Image files and their classes, y (n,) int64."""
+    """Image files and their classes, y (n,) int64, and what a table says of them besides."""
 
     paths: list[Path]
     y: NDArray[np.int64]
+    facts: Facts = field(default_factory=dict)
 
     def take(self, which: NDArray[Any]) -> "Files":
         """The files at the indices `which`, or where the mask `which` is true."""
         indices = np.flatnonzero(which) if which.dtype == bool else which
-        return Files([self.paths[k] for k in indices], self.y[indices])
+        facts = {name: column[indices] for name, column in self.facts.items()}
+        return Files([self.paths[k] for k in indices], self.y[indices], facts)
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ def _by_table(root: Path, report: Report) -> Listing:
     unnamed = len([path for path in root.iterdir() if _is_image(path) and path.name not in set(files)])
     if unnamed:
         report.warn(f"{root}: {count(unnamed, 'image')} not in {TABLE} left out")
-    return Listing({"test": Files([root / name for name in files], np.array(y, dtype=np.int64))}, classes)
+    facts = {name: np.array(_column(table, name), dtype=object) for name in table.columns}
+    return Listing({"test": Files([root / name for name in files], np.array(y, dtype=np.int64), facts)}, classes)
 
 
 def _column(table: Table, name: str) -> list[str] | None:

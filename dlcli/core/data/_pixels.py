@@ -1,4 +1,4 @@
-"""Image files as one tensor of bytes: decoded by Pillow, kept in the cache, taken from there the next time."""
+"""Image files as one tensor of bytes: decoded by Pillow in threads, kept in the cache, taken from there the next time."""
 
 import hashlib
 import json
@@ -6,27 +6,27 @@ import logging
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from dlcli.core.data._fit import SMALLER, corner, fitted
+from dlcli.core.data._fit import corner, fitted
+from dlcli.core.data._kept import Decoded, Place
+from dlcli.core.data._mapped import folder
 from dlcli.core.data.base import Reading
-from dlcli.support.atomic import atomic_path
+from dlcli.core.feed import ahead
 from dlcli.support.errors import InputError, LockedError
 from dlcli.support.lock import locked
-from dlcli.support.memory import check_memory
-from dlcli.support.paths import cache_dir
+from dlcli.support.memory import fits
 from dlcli.support.report import Report, Task
 from dlcli.support.words import count
 
@@ -45,17 +45,23 @@ _TURNS = {
 """What undoes each orientation of EXIF; from 5 on, height and width change places."""
 _TOLD = 5
 _MOST_THREADS = 8
+_AHEAD = 8
+"""How many decoded images, for each thread, may wait to be taken."""
 
 # Pillow logs what it finds odd in a file, and without a handler that would go to standard error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
-class _Decoded:
-    """Pixels (n, c, h, w) uint8 of the files that could be read, and by position why each other could not."""
+class Pixels:
+    """Pixels (k, c, h, w) uint8 of those of n files that could be read, `kept` (n,) bool, and the SHA-256 of the pixels.
+
+    They may be a file that is mapped into memory, and are not to be written to.
+    """
 
     pixels: Tensor
-    problems: dict[int, str]
+    kept: NDArray[np.bool_]
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -66,20 +72,20 @@ class _Look:
     grey: bool
 
 
-def read_pixels(root: Path, files: Sequence[Path], how: Reading) -> tuple[Tensor, NDArray[np.bool_]]:
-    """Pixels (k, c, h, w) uint8 of the k files that can be read, in order, and which of `files` these are, (n,) bool.
+def read_pixels(root: Path, files: Sequence[Path], how: Reading) -> Pixels:
+    """The pixels of the files that can be read, in order; in the cache's file if they do not fit into memory as floats.
 
     A file that cannot be read is named to `how.report`, or with `how.strict` in an InputError. Raises InputError if none
-    can be read, and ResourceError if the memory does not suffice.
+    can be read, and ResourceError if neither memory nor disk suffices.
     """
     place = hashlib.sha256(json.dumps([str(root.resolve()), how.size, how.limit]).encode()).hexdigest()
-    file, key = cache_dir() / "images" / f"{place}.safetensors", _key(root, files, how)
-    with _turn(file, root, how.report):
-        decoded = _from_cache(file, key, how.report) or _into_cache(file, key, _decode(root, files, how), how.report)
+    cache = Place(folder() / f"{place}.safetensors", _key(root, files, how), how.report)
+    with _turn(cache.file, root, how.report):
+        decoded = cache.find() or _decode(root, files, how, cache)
     _tell(root, files, decoded.problems, how)
     kept = np.ones(len(files), dtype=bool)
     kept[list(decoded.problems)] = False
-    return decoded.pixels, kept
+    return Pixels(decoded.pixels, kept, decoded.sha256)
 
 
 @contextmanager
@@ -113,69 +119,53 @@ def _stat(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _from_cache(file: Path, key: str, report: Report) -> _Decoded | None:
-    """What is kept, if it is of these very files; what is of older ones will be written over."""
-    if not file.exists():
-        return None
-    try:
-        with safe_open(file, framework="pt") as kept:
-            facts: dict[str, str] = kept.metadata() or {}
-            if facts.get("key") != key:
-                return None
-            pixels = kept.get_tensor("pixels")
-    except (SafetensorError, OSError) as error:
-        report.warn(f"{file}: not a whole safetensors file ({str(error).partition(chr(10))[0]}); images are read anew")
-        return None
-    if _sha256(pixels) != facts.get("sha256"):
-        report.warn(f"{file}: the pixels are not those that were kept; images are read anew")
-        return None
-    return _Decoded(pixels, {int(k): reason for k, reason in json.loads(facts["problems"]).items()})
-
-
-def _into_cache(file: Path, key: str, decoded: _Decoded, report: Report) -> _Decoded:
-    facts = {"key": key, "problems": json.dumps(decoded.problems), "sha256": _sha256(decoded.pixels)}
-    try:
-        with atomic_path(file) as temporary:
-            save_file({"pixels": decoded.pixels}, temporary, metadata=facts)
-    except (SafetensorError, OSError) as error:
-        report.warn(f"{file}: not kept for the next run ({getattr(error, 'strerror', None) or error})")
-    return decoded
-
-
-def _sha256(pixels: Tensor) -> str:
-    return hashlib.sha256(pixels.numpy().data).hexdigest()
-
-
-def _decode(root: Path, files: Sequence[Path], how: Reading) -> _Decoded:
+def _decode(root: Path, files: Sequence[Path], how: Reading, cache: Place) -> Decoded:
     with _pool(how.report, f"reading {root}", 2 * len(files)) as each:
-        looks = each(_look, files)
-        sound = [look for look in looks if isinstance(look, _Look)]
+        looks = list(each(_look, files))
+        sound = {k: look for k, look in enumerate(looks) if isinstance(look, _Look)}
         if not sound:
             example = f", e.g. {files[0].name}: {looks[0]}" if files else ""
             raise InputError(f"{root}: none of its {count(len(files), 'image')} can be read{example}")
-        shape, channels = _shape(root, sound, how), 1 if all(look.grey for look in sound) else 3
-        size = channels * shape[0] * shape[1]
-        what = f"{root}: {count(len(sound), 'image')} of {channels}x{shape[0]}x{shape[1]}"
-        check_memory(5 * len(sound) * size, what, SMALLER)  # a byte a value, and the float32 it becomes
-        pixels = np.empty((len(sound), channels, *shape), dtype=np.uint8)
-        rows = [k for k, look in enumerate(looks) if isinstance(look, _Look)]
-        results = each(lambda row: _decode_into(pixels[row], files[rows[row]]), range(len(rows)))
-    problems = {k: look for k, look in enumerate(looks) if isinstance(look, str)}
-    problems |= {rows[row]: reason for row, reason in enumerate(results) if reason}
-    good = torch.tensor([not reason for reason in results])
-    return _Decoded(torch.from_numpy(pixels) if good.all() else torch.from_numpy(pixels)[good], dict(sorted(problems.items())))
+        channels = 1 if all(look.grey for look in sound.values()) else 3
+        shape = (len(sound), channels, *_shape(root, list(sound.values()), how))
+        problems = {k: look for k, look in enumerate(looks) if isinstance(look, str)}
+        images = _sound(each(partial(_decoded, shape=shape[1:]), (files[k] for k in sound)), sound, problems)
+        if fits(5 * prod(shape)):  # a byte a value, and the float32 it becomes
+            return cache.save(_filled(images, shape), problems)
+        return cache.stream(images, shape, problems)
+
+
+def _sound(
+    found: Iterable[NDArray[np.uint8] | str], positions: Iterable[int], problems: dict[int, str]
+) -> Iterator[NDArray[np.uint8]]:
+    """The images among what was found at these positions; the others, by position, go to `problems`."""
+    for position, image in zip(positions, found, strict=True):
+        if isinstance(image, str):
+            problems[position] = image
+        else:
+            yield image
+
+
+def _filled(images: Iterable[NDArray[np.uint8]], shape: tuple[int, int, int, int]) -> Tensor:
+    pixels, number = np.empty(shape, dtype=np.uint8), 0
+    for image in images:
+        pixels[number] = image
+        number += 1
+    return torch.from_numpy(pixels[:number])
 
 
 @contextmanager
-def _pool(report: Report, label: str, total: int) -> Iterator[Callable[..., list[Any]]]:
+def _pool(report: Report, label: str, total: int) -> Iterator[Callable[..., Iterator[Any]]]:
     """A function that maps another over many files, in threads, since Pillow decodes without the interpreter's lock."""
-    pool = ThreadPoolExecutor(min(_MOST_THREADS, os.cpu_count() or 1))
+    workers = min(_MOST_THREADS, os.cpu_count() or 1)
     # Pillow warns of odd metadata and large pictures, file by file, to nobody's use.
-    with report.task(label, total) as task, warnings.catch_warnings(action="ignore"):
-        try:
-            yield lambda function, items: list(_counted(pool.map(function, items), task))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with report.task(label, total) as task, warnings.catch_warnings(action="ignore"), ExitStack() as opened:
+
+        def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+            found = ahead(function, items, depth=_AHEAD * workers, workers=workers)
+            return _counted(opened.enter_context(closing(found)), task)
+
+        yield each
 
 
 def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
@@ -205,6 +195,12 @@ def _look(path: Path) -> _Look | str:
             return _Look(sides[::-1] if _orientation(image) >= 5 else sides, image.mode in _GREY)
     except Exception as error:  # Pillow raises many kinds for damaged files
         return _reason(path, error)
+
+
+def _decoded(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8] | str:
+    """A file's pixels of `shape` (c, h, w), or why it cannot be decoded."""
+    pixels = np.empty(shape, dtype=np.uint8)
+    return _decode_into(pixels, path) or pixels
 
 
 def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
@@ -274,7 +270,7 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _tell(root: Path, files: Sequence[Path], problems: dict[int, str], how: Reading) -> None:
-    told = [f"{files[k]}: {reason}" for k, reason in problems.items()]
+    told = [f"{files[k]}: {reason}" for k, reason in sorted(problems.items())]
     if told and how.strict:
         raise InputError(told[0], hint="mend or remove it, or leave out --strict to go on without it")
     if len(told) == len(files):

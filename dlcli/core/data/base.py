@@ -1,4 +1,4 @@
-"""Image examples in memory, and the checks that every source shares."""
+"""Image examples, as a rule in memory, and the checks that every source shares."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,12 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcli.core.data._mapped import rows_of
+from dlcli.core.feed import floats
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 from dlcli.support.report import SILENT, Report
 
 Array = NDArray[Any]
 """An array of any type."""
+
+Facts = Mapping[str, Array]
+"""What is known of each example besides its label, by the name of the fact: (n,) text, numbers or objects."""
 
 MORE = ("dev", "train-dev")
 """The sets that data may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
@@ -44,23 +49,37 @@ READING = Reading()
 
 @dataclass(frozen=True)
 class Split:
-    """One set: x (n, c, h, w) float32 in [0, 1] and y (n,) int64."""
+    """One set: x (n, c, h, w) float32 in [0, 1] and y (n,) int64.
+
+    Images that do not fit into memory are streamed: x is uint8 in 0 to 255, to be read only, and as a rule a file; see
+    `core/feed.py`. `known_as` is then what identifies them, since hashing them would take too long.
+    """
 
     x: Tensor
     y: Tensor
+    facts: Facts = field(default_factory=dict)
+    known_as: str = ""
 
     def take(self, which: NDArray[Any]) -> "Split":
-        """The examples at the indices `which`, or where the mask `which` (n,) is true."""
-        picked = torch.from_numpy(which)
-        return Split(self.x[picked], self.y[picked])
+        """The examples at the indices `which`, or where the mask `which` (n,) is true.
+
+        Raises ResourceError if the images are streamed and the disk does not hold a part of them.
+        """
+        picked, facts = torch.from_numpy(which), {name: column[which] for name, column in self.facts.items()}
+        if self.x.is_floating_point():
+            return Split(self.x[picked], self.y[picked], facts)
+        rows = np.flatnonzero(which) if which.dtype == bool else which
+        known_as = f"{self.known_as} {hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()}" if self.known_as else ""
+        return Split(rows_of(self.x, rows), self.y[picked], facts, known_as)
 
 
 @dataclass(frozen=True)
 class ImageData:
     """Images and labels, split into training set, test set and maybe `more`: sets by the names of MORE.
 
-    x_train, x_test: (n, c, h, w) float32 in [0, 1]; y_train, y_test: (n,) int64, indices into `classes`. Data to test on
-    only has a training set of no examples. `name` is for people.
+    x_train, x_test: (n, c, h, w) float32 in [0, 1], or streamed as `Split` says; y_train, y_test: (n,) int64, indices into
+    `classes`. Data to test on only has a training set of no examples. `name` is for people. `facts` and `known_as` are those
+    of train and test, by these names.
     """
 
     x_train: Tensor
@@ -70,17 +89,19 @@ class ImageData:
     classes: tuple[str, ...]
     name: str
     more: Mapping[str, Split] = field(default_factory=dict)
+    facts: Mapping[str, Facts] = field(default_factory=dict)
+    known_as: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def splits(self) -> dict[str, Split]:
         """Every set by name: train, test and those of `more`."""
-        return {"train": Split(self.x_train, self.y_train), "test": Split(self.x_test, self.y_test), **self.more}
+        train = Split(self.x_train, self.y_train, self.facts.get("train", {}), self.known_as.get("train", ""))
+        test = Split(self.x_test, self.y_test, self.facts.get("test", {}), self.known_as.get("test", ""))
+        return {"train": train, "test": test, **self.more}
 
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
         """The same classes with other sets: train, test and those of MORE."""
-        train, test = splits["train"], splits["test"]
-        more = {key: split for key, split in splits.items() if key in MORE}
-        return ImageData(train.x, train.y, test.x, test.y, self.classes, self.name if name is None else name, more)
+        return data_of(splits, self.classes, self.name if name is None else name)
 
     @property
     def channels(self) -> int:
@@ -94,24 +115,37 @@ class ImageData:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all examples, labels, class names and the split; the name does not count."""
+        """SHA-256 of all examples, labels, class names and the split; the name does not count.
+
+        Streamed images have another one than the same images in memory.
+        """
         digest = hashlib.sha256(repr(self.classes).encode())
-        for tensor in (self.x_train, self.y_train, self.x_test, self.y_test):
-            _digest(digest, tensor)
+        for name, split in self.splits.items():
+            if name not in self.more:
+                _digest(digest, split)
         for name, split in sorted(self.more.items()):
             digest.update(f"{name}\n".encode())
-            _digest(digest, split.x)
-            _digest(digest, split.y)
+            _digest(digest, split)
         return digest.hexdigest()
 
     def a_few(self, n: int) -> Tensor:
-        """The first `n` images of the training set or, if it has none, of the test set."""
-        return (self.x_train if len(self.x_train) else self.x_test)[:n]
+        """The first `n` images of the training set or, if it has none, of the test set; float32 even if they are streamed."""
+        return floats((self.x_train if len(self.x_train) else self.x_test)[:n])
 
 
-def _digest(digest: "hashlib._Hash", tensor: Tensor) -> None:
-    digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-    digest.update(tensor.contiguous().numpy().data)
+def data_of(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) -> ImageData:
+    """The data of these sets: train, test and those of MORE."""
+    train, test = splits["train"], splits["test"]
+    more = {key: split for key, split in splits.items() if key in MORE}
+    facts, known_as = ({key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("facts", "known_as"))
+    return ImageData(train.x, train.y, test.x, test.y, classes, name, more, facts, known_as)
+
+
+def _digest(digest: "hashlib._Hash", split: Split) -> None:
+    for tensor in (split.x, split.y):
+        digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        known = split.known_as.encode() if tensor.dtype == torch.uint8 else b""
+        digest.update(known or tensor.contiguous().numpy().data)
 
 
 def check_trainable(data: ImageData) -> None:
@@ -125,12 +159,13 @@ def check_trainable(data: ImageData) -> None:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Images and labels as a source found them; `x` and `y` are what the source calls them, for messages."""
+    """Images, labels and facts as a source found them; `x` and `y` are what the source calls them, for messages."""
 
     images: Array
     labels: Array
     x: str = "x"
     y: str = "y"
+    facts: Facts = field(default_factory=dict)
 
 
 def split_given(name: str, train: Labelled, test: Labelled, more: Mapping[str, Labelled] | None = None) -> ImageData:
@@ -141,7 +176,7 @@ def split_given(name: str, train: Labelled, test: Labelled, more: Mapping[str, L
     """
     x, labels = _checked(name, train)
     whole = _Whole(name, train, x, labels, _classes(name, labels, train))
-    return _assembled(whole, Split(x, whole.indices(labels)), whole.split(test), more)
+    return _assembled(whole, Split(x, whole.indices(labels), train.facts), whole.split(test), more)
 
 
 def split_off(name: str, found: Labelled, share: float, more: Mapping[str, Labelled] | None = None) -> ImageData:
@@ -150,7 +185,7 @@ def split_off(name: str, found: Labelled, share: float, more: Mapping[str, Label
     whole, held = _Whole(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
     if not held.any():
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be kept for testing")
-    both = Split(x, whole.indices(labels))
+    both = Split(x, whole.indices(labels), found.facts)
     return _assembled(whole, both.take(~held), both.take(held), more)
 
 
@@ -179,12 +214,13 @@ class _Whole:
         if len(unseen):
             which = f"{labels[unseen[0]]!s} at '{other.y}'[{unseen[0]}]"
             raise InputError(f"{self.name}: label {which} is not among the labels of '{self.found.y}'")
-        return Split(x, self.indices(labels))
+        return Split(x, self.indices(labels), other.facts)
 
 
 def _assembled(whole: _Whole, train: Split, test: Split, more: Mapping[str, Labelled] | None) -> ImageData:
     others = {key: whole.split(found) for key, found in (more or {}).items()}
-    return ImageData(train.x, train.y, test.x, test.y, tuple(str(label) for label in whole.classes), whole.name, others)
+    classes, facts = tuple(str(label) for label in whole.classes), {"train": train.facts, "test": test.facts}
+    return ImageData(train.x, train.y, test.x, test.y, classes, whole.name, others, facts)
 
 
 def _checked(name: str, found: Labelled) -> tuple[Tensor, Array]:

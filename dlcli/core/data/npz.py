@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dlcli.core.data._facts import columns, facts_of
 from dlcli.core.data.base import MORE, READING, Array, ImageData, Labelled, Reading, split_given, split_off
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
@@ -26,7 +27,8 @@ def claims(spec: str) -> bool:
 def load(spec: str, how: Reading = READING) -> ImageData:
     """The file's own split, or of x and y a fixed fifth of each class as the test set; the sets of MORE where it has them.
 
-    See `base.split_given` for what the arrays may be. Raises InputError, and never unpickles.
+    See `base.split_given` for what the arrays may be. A column beside the labels is a fact of the images: NAME_test (or NAME)
+    beside y_test, NAME beside y. Raises InputError, and never unpickles.
     """
     arrays = _read(Path(spec))
     more = {name: _labelled(arrays, *keys) for name, keys in _MORE.items() if keys[0] in arrays}
@@ -36,7 +38,7 @@ def load(spec: str, how: Reading = READING) -> ImageData:
 
 
 def _labelled(arrays: dict[str, Array], x: str, y: str) -> Labelled:
-    return Labelled(arrays[x], arrays[y], x, y)
+    return Labelled(arrays[x], arrays[y], x, y, facts_of(arrays, y))
 
 
 def _read(path: Path) -> dict[str, Array]:
@@ -48,6 +50,7 @@ def _read(path: Path) -> dict[str, Array]:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(f"{path}: a single array, not a .npz archive", hint=_HINT)
             wanted = _wanted(path, archive.files)
+            wanted += columns(archive, wanted)
             check_memory(sum(archive.zip.getinfo(f"{key}.npy").file_size for key in wanted), str(path))
             return {key: _array(path, archive, key) for key in wanted}
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:

@@ -14,102 +14,71 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dlcli.core.data import _pixels, open_data
-from dlcli.support.errors import InputError, ResourceError
+from dlcli.support.errors import InputError
 from dlcli.support.lock import locked
-
-
-def _picture(path, pixels, **settings):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **settings)
-    return path
-
-
-def _noise(seed, shape=(6, 6, 3)):
-    return np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)
-
-
-def _fill(folder, classes=("ant", "bee"), n=5, shape=(6, 6, 3), seed=0):
-    """Distinct pictures, n a class; gives what was written, by path."""
-    written = {}
-    for k, name in enumerate(classes):
-        for i in range(n):
-            path = folder / name / f"{i:02}.png"
-            written[path] = _noise(1000 * seed + 100 * k + i, shape)
-            _picture(path, written[path])
-    return written
-
-
-def _found(split, classes):
-    return {(image.mul(255).round().byte().numpy().tobytes(), classes[k]) for image, k in zip(split.x, split.y, strict=True)}
-
-
-def _expected(written, folder):
-    return {
-        (pixels.reshape(*pixels.shape[:2], -1).transpose(2, 0, 1).tobytes(), path.relative_to(folder).parts[0])
-        for path, pixels in written.items()
-    }
+from tests.core.data.pictures import contents, contents_of, fill, noise, picture
 
 
 @pytest.mark.parametrize("shape", [(6, 6, 3), (6, 6), (4, 7, 3)])
 def test_a_folder_a_class_comes_out_as_it_was_written(tmp_path, shape):
-    written = _fill(tmp_path, ("bee", "ant", "10", "9"), shape=shape)
+    written = fill(tmp_path, ("bee", "ant", "10", "9"), shape=shape)
     data = open_data(str(tmp_path))
     assert data.classes == ("10", "9", "ant", "bee")
     assert (data.channels, data.size) == (3 if len(shape) == 3 else 1, shape[:2])
     assert [len(split.y) for split in data.splits.values()] == [16, 4]
     assert torch.bincount(data.y_test).tolist() == [1, 1, 1, 1]
-    both = _found(data.splits["train"], data.classes) | _found(data.splits["test"], data.classes)
-    assert both == _expected(written, tmp_path)
+    both = contents(data.splits["train"], data.classes) | contents(data.splits["test"], data.classes)
+    assert both == contents_of(written, tmp_path)
 
 
 def test_a_folders_own_sets_are_kept_apart(tmp_path, listener):
     names = {"train": "train", "test": "test", "train_dev": "train-dev", "val": "dev"}
-    written = {name: _fill(tmp_path / name, n=3, seed=k) for k, name in enumerate(names)}
+    written = {name: fill(tmp_path / name, n=3, seed=k) for k, name in enumerate(names)}
     data = open_data(str(tmp_path), report=listener)
     assert set(data.splits) == set(names.values())
     for folder, name in names.items():
-        assert _found(data.splits[name], data.classes) == _expected(written[folder], tmp_path / folder)
+        assert contents(data.splits[name], data.classes) == contents_of(written[folder], tmp_path / folder)
     assert listener.warnings == []
 
 
 def test_val_is_the_test_set_where_there_is_no_other(tmp_path):
-    _fill(tmp_path / "train")
-    written = _fill(tmp_path / "val", ("bee",), n=2, seed=1)
+    fill(tmp_path / "train")
+    written = fill(tmp_path / "val", ("bee",), n=2, seed=1)
     data = open_data(str(tmp_path))
-    assert _found(data.splits["test"], data.classes) == _expected(written, tmp_path / "val")
+    assert contents(data.splits["test"], data.classes) == contents_of(written, tmp_path / "val")
     assert not data.more
 
 
 def test_train_alone_gives_a_fifth_for_testing_and_test_alone_nothing_to_train_on(tmp_path):
-    _fill(tmp_path / "a" / "train")
+    fill(tmp_path / "a" / "train")
     assert [len(split.y) for split in open_data(str(tmp_path / "a")).splits.values()] == [8, 2]
-    _fill(tmp_path / "b" / "test")
+    fill(tmp_path / "b" / "test")
     data = open_data(str(tmp_path / "b"))
     assert data.x_train.shape == (0, 3, 6, 6)
     assert [len(split.y) for split in data.splits.values()] == [0, 10]
 
 
 def test_classes_called_train_and_test_are_classes(tmp_path):
-    _fill(tmp_path, ("train", "plane"))
+    fill(tmp_path, ("train", "plane"))
     assert open_data(str(tmp_path)).classes == ("plane", "train")
 
 
 def test_two_folders_for_one_set(tmp_path):
     for name in ("train", "test", "val", "dev"):
-        _fill(tmp_path / name, n=1)
+        fill(tmp_path / name, n=1)
     with pytest.raises(InputError, match="both dev and val would be the dev set"):
         open_data(str(tmp_path))
 
 
 def test_folders_inside_a_class_belong_to_it(tmp_path):
-    _fill(tmp_path)
-    _picture(tmp_path / "ant" / "more" / "x.PNG", _noise(7))
+    fill(tmp_path)
+    picture(tmp_path / "ant" / "more" / "x.PNG", noise(7))
     data = open_data(str(tmp_path))
     assert int((torch.cat([data.y_train, data.y_test]) == 0).sum()) == 6
 
 
 def test_the_order_of_the_directory_does_not_matter(tmp_path):
-    _fill(tmp_path / "a", n=9)
+    fill(tmp_path / "a", n=9)
     (tmp_path / "b").mkdir()
     for path in sorted((tmp_path / "a").rglob("*.png"), reverse=True):
         target = tmp_path / "b" / path.relative_to(tmp_path / "a")
@@ -121,7 +90,7 @@ def test_the_order_of_the_directory_does_not_matter(tmp_path):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_as_exif_says(tmp_path, orientation):
     """A camera stores the same scene in eight ways; the peer is the standard's own table of what the first pixel is."""
-    scene = _noise(3, (6, 6, 3))
+    scene = noise(3, (6, 6, 3))
     stored = {
         1: scene,
         2: scene[:, ::-1],
@@ -135,7 +104,7 @@ def test_pictures_are_turned_as_exif_says(tmp_path, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     for name in ("a/1.png", "a/2.png", "b/1.png"):
-        _picture(tmp_path / name, np.ascontiguousarray(stored), exif=exif)
+        picture(tmp_path / name, np.ascontiguousarray(stored), exif=exif)
     np.testing.assert_array_equal(open_data(str(tmp_path)).x_test[0].mul(255).round().numpy(), scene.transpose(2, 0, 1))
 
 
@@ -143,15 +112,15 @@ def test_a_turned_picture_counts_with_its_turned_size(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     for name in ("a/1.png", "a/2.png", "b/1.png"):
-        _picture(tmp_path / name, _noise(1, (4, 7, 3)), exif=exif)
+        picture(tmp_path / name, noise(1, (4, 7, 3)), exif=exif)
     assert open_data(str(tmp_path)).size == (7, 4)
 
 
 def test_damaged_metadata_does_not_cost_the_picture(tmp_path, listener):
     exif = Image.Exif()
     exif[0x0112] = 6
-    _fill(tmp_path, n=2)
-    path = _picture(tmp_path / "bee" / "x.png", _noise(9), exif=exif)
+    fill(tmp_path, n=2)
+    path = picture(tmp_path / "bee" / "x.png", noise(9), exif=exif)
     content = path.read_bytes()
     start = content.index(b"eXIf")
     head = content[: start + 4] + b"MM\x00\x2a\xff\xff\xff\xff" + content[start + 12 : -4]  # the directory is nowhere
@@ -160,13 +129,13 @@ def test_damaged_metadata_does_not_cost_the_picture(tmp_path, listener):
     path.write_bytes(head[: start + 4 + length] + zlib.crc32(body).to_bytes(4) + content[start + 8 + length :])
     data = open_data(str(tmp_path), report=listener, strict=True)
     assert listener.warnings == []
-    assert _noise(9).transpose(2, 0, 1).tobytes() in {found for found, _ in _found(data.splits["train"], data.classes)}
+    assert noise(9).transpose(2, 0, 1).tobytes() in {pixels for pixels, _ in contents(data.splits["train"], data.classes)}
 
 
 def test_one_picture_in_colour_makes_all_colour(tmp_path):
-    _fill(tmp_path, shape=(6, 6))
+    fill(tmp_path, shape=(6, 6))
     grey = open_data(str(tmp_path))
-    _picture(tmp_path / "bee" / "z.png", _noise(5))
+    picture(tmp_path / "bee" / "z.png", noise(5))
     data = open_data(str(tmp_path))
     assert (grey.channels, data.channels) == (1, 3)
     first = data.x_train[0]
@@ -176,7 +145,7 @@ def test_one_picture_in_colour_makes_all_colour(tmp_path):
 def test_sixteen_bits_are_scaled_and_not_cut_off(tmp_path):
     deep = np.linspace(0, 65535, 36).reshape(6, 6).astype(np.uint16)
     for name in ("a/1.png", "a/2.png", "b/1.png"):
-        _picture(tmp_path / name, deep)
+        picture(tmp_path / name, deep)
     np.testing.assert_allclose(open_data(str(tmp_path)).x_test[0, 0].numpy(), deep / 65535, atol=0.5 / 255 + 1e-6)
 
 
@@ -186,19 +155,19 @@ def test_sizes_are_those_of_torchvision(tmp_path, size):
 
     shapes = [(6, 6, 3), (9, 14, 3), (31, 12, 3), (20, 61, 3)]
     for k, shape in enumerate(shapes):
-        _picture(tmp_path / "a" / f"{k}.png", _noise(k, shape))
-        _picture(tmp_path / "b" / f"{k}.png", _noise(k, shape))
+        picture(tmp_path / "a" / f"{k}.png", noise(k, shape))
+        picture(tmp_path / "b" / f"{k}.png", noise(k, shape))
     data = open_data(str(tmp_path), size=None if size == 224 else size)
     peer = v2.Compose([v2.Resize(size), v2.CenterCrop(size)])
     for split in data.splits.values():
         for image in split.x:
-            matches = [np.asarray(peer(Image.fromarray(_noise(k, shape)))) for k, shape in enumerate(shapes)]
+            matches = [np.asarray(peer(Image.fromarray(noise(k, shape)))) for k, shape in enumerate(shapes)]
             assert any((match == image.mul(255).round().byte().numpy().transpose(1, 2, 0)).all() for match in matches)
 
 
 def test_sizes_that_differ_are_told(tmp_path, listener):
-    _fill(tmp_path)
-    _picture(tmp_path / "ant" / "z.png", _noise(5, (9, 7, 3)))
+    fill(tmp_path)
+    picture(tmp_path / "ant" / "z.png", noise(5, (9, 7, 3)))
     assert open_data(str(tmp_path), report=listener).size == (224, 224)
     assert listener.notes == [f"{tmp_path}: images of 2 sizes become 224x224; --size N makes them NxN"]
 
@@ -214,15 +183,15 @@ _DAMAGE = {
 
 @pytest.mark.parametrize("damage", _DAMAGE)
 def test_a_picture_that_cannot_be_read_is_named_and_left_out(tmp_path, listener, damage):
-    written = _fill(tmp_path, n=50, shape=(20, 20, 3))
+    written = fill(tmp_path, n=50, shape=(20, 20, 3))
     broken, (spoil, reason) = tmp_path / "bee" / "03.png", _DAMAGE[damage]
     before = open_data(str(tmp_path))
     spoil(broken)
     del written[broken]
     for _ in range(2):  # from the files, and from the cache
         data = open_data(str(tmp_path), report=listener)
-        both = _found(data.splits["train"], data.classes) | _found(data.splits["test"], data.classes)
-        assert both == _expected(written, tmp_path)
+        both = contents(data.splits["train"], data.classes) | contents(data.splits["test"], data.classes)
+        assert both == contents_of(written, tmp_path)
     assert len(listener.warnings) == 2
     assert listener.warnings[0] == listener.warnings[1]
     assert listener.warnings[0].startswith(f"{broken}: ")
@@ -235,9 +204,9 @@ def test_a_picture_that_cannot_be_read_is_named_and_left_out(tmp_path, listener,
 
 
 def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path, listener, monkeypatch):
-    _fill(tmp_path)
-    _picture(tmp_path / "ant" / "huge.png", _noise(0, (100, 100, 3)))
-    _picture(tmp_path / "bee" / "long.png", _noise(0, (4, 200, 3)))
+    fill(tmp_path)
+    picture(tmp_path / "ant" / "huge.png", noise(0, (100, 100, 3)))
+    picture(tmp_path / "bee" / "long.png", noise(0, (4, 200, 3)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # Pillow itself refuses twice that
     data = open_data(str(tmp_path), size=16, report=listener)
     assert len(data.y_train) + len(data.y_test) == 10
@@ -249,10 +218,10 @@ def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path, listener, mo
 def test_damage_of_any_kind_is_named_or_decoded_but_never_more(tmp_path, kind, listener):
     """Bytes changed at random: a picture comes out, or it is left out and named; no other error, no warning of Pillow's."""
     rng = np.random.default_rng(0)
-    for path in _fill(tmp_path, n=2, shape=(12, 12, 3)):
+    for path in fill(tmp_path, n=2, shape=(12, 12, 3)):
         path.rename(path.with_name(f"sound-{path.name}"))
     for k in range(60):
-        path = _picture(tmp_path / "ant" / f"{k:02}.{kind}", _noise(k, (12, 12, 3)))
+        path = picture(tmp_path / "ant" / f"{k:02}.{kind}", noise(k, (12, 12, 3)))
         content = bytearray(path.read_bytes())
         for place in rng.integers(0, len(content), 3):
             content[place] = rng.integers(256)
@@ -265,7 +234,7 @@ def test_damage_of_any_kind_is_named_or_decoded_but_never_more(tmp_path, kind, l
 
 
 def test_a_folder_and_an_archive_of_the_same_pictures_are_the_same_data(tmp_path):
-    written = _fill(tmp_path / "folder", ("ant", "bee", "cow"), n=11)
+    written = fill(tmp_path / "folder", ("ant", "bee", "cow"), n=11)
     labels = [path.parent.name for path in written]
     np.savez(tmp_path / "a.npz", x=np.stack(list(written.values())), y=np.array(labels))
     one, other = open_data(str(tmp_path / "folder")), open_data(str(tmp_path / "a.npz"))
@@ -274,7 +243,7 @@ def test_a_folder_and_an_archive_of_the_same_pictures_are_the_same_data(tmp_path
 
 
 def test_many_broken_pictures_are_summed_up(tmp_path, listener):
-    _fill(tmp_path, n=20)
+    fill(tmp_path, n=20)
     for k in range(9):
         (tmp_path / "ant" / f"{k:02}.png").write_bytes(b"")
     open_data(str(tmp_path), report=listener)
@@ -283,15 +252,15 @@ def test_many_broken_pictures_are_summed_up(tmp_path, listener):
 
 
 def test_no_picture_can_be_read(tmp_path):
-    for path in _fill(tmp_path):
+    for path in fill(tmp_path):
         path.write_bytes(b"")
     with pytest.raises(InputError, match=r"none of its 10 images can be read, e\.g\. .*00\.png: is empty"):
         open_data(str(tmp_path))
 
 
 def test_a_class_or_a_set_lost_to_damage(tmp_path, listener):
-    _fill(tmp_path / "train", ("ant", "bee", "cow"), n=2)
-    written = _fill(tmp_path / "test", ("ant", "bee", "cow"), n=1)
+    fill(tmp_path / "train", ("ant", "bee", "cow"), n=2)
+    written = fill(tmp_path / "test", ("ant", "bee", "cow"), n=1)
     for path in (tmp_path / "train" / "cow").iterdir():
         path.write_bytes(b"")
     data = open_data(str(tmp_path), report=listener)
@@ -303,13 +272,13 @@ def test_a_class_or_a_set_lost_to_damage(tmp_path, listener):
         open_data(str(tmp_path))
     for path in (tmp_path / "train" / "bee").iterdir():
         path.write_bytes(b"")
-    _fill(tmp_path / "test", n=1)
+    fill(tmp_path / "test", n=1)
     with pytest.raises(InputError, match="all training labels are 'ant'"):
         open_data(str(tmp_path))
 
 
 def test_what_is_no_image_and_what_is_empty_is_told(tmp_path, listener):
-    _fill(tmp_path)
+    fill(tmp_path)
     (tmp_path / "cow").mkdir()
     (tmp_path / ".hidden").mkdir()
     for name in ("README.md", "ant/notes.txt", "ant/.DS_Store", "bee/thumbs.db"):
@@ -323,29 +292,29 @@ def test_what_is_no_image_and_what_is_empty_is_told(tmp_path, listener):
 
 
 def _one_class(folder):
-    _fill(folder, ("ant",))
+    fill(folder, ("ant",))
 
 
 def _flat(folder):
-    _picture(folder / "1.png", _noise(0))
+    picture(folder / "1.png", noise(0))
 
 
 def _two_images(folder):
-    _fill(folder, n=1)
+    fill(folder, n=1)
 
 
 def _new_class(folder):
-    _fill(folder / "train")
-    _fill(folder / "test", ("ant", "cow"))
+    fill(folder / "train")
+    fill(folder / "test", ("ant", "cow"))
 
 
 def _empty_test(folder):
-    _fill(folder / "train")
+    fill(folder / "train")
     (folder / "test" / "ant").mkdir(parents=True)
 
 
 def _only_dev(folder):
-    _fill(folder / "dev")
+    fill(folder / "dev")
 
 
 @pytest.mark.parametrize(
@@ -369,13 +338,13 @@ def test_folders_that_cannot_be_used(tmp_path, make, message):
 
 
 def test_two_images_a_class_are_enough(tmp_path):
-    _fill(tmp_path, n=2)
+    fill(tmp_path, n=2)
     assert [len(split.y) for split in open_data(str(tmp_path)).splits.values()] == [2, 2]
 
 
 def test_a_limit_is_kept_in_every_set_and_before_decoding(tmp_path, cache):
-    _fill(tmp_path / "train", n=20)
-    _fill(tmp_path / "test", n=3)
+    fill(tmp_path / "train", n=20)
+    fill(tmp_path / "test", n=3)
     data = open_data(str(tmp_path), limit=8)
     assert [len(split.y) for split in data.splits.values()] == [8, 6]
     assert torch.bincount(data.y_train).tolist() == [4, 4]
@@ -383,18 +352,8 @@ def test_a_limit_is_kept_in_every_set_and_before_decoding(tmp_path, cache):
     assert len(load_file(kept)["pixels"]) == 14
 
 
-def test_memory_is_reckoned_before_anything_is_decoded(tmp_path, monkeypatch):
-    _fill(tmp_path)
-    monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: 5000)
-    monkeypatch.setattr(_pixels, "_decode_into", lambda pixels, path: pytest.fail("decoded"))
-    with pytest.raises(ResourceError, match="10 images of 3x6x6 needs 5.4 KB of memory, and 5.0 KB are") as caught:
-        open_data(str(tmp_path))
-    assert "--size" in caught.value.hint
-    assert "--limit" in caught.value.hint
-
-
 def test_a_second_opening_decodes_nothing(tmp_path, monkeypatch, listener):
-    _fill(tmp_path)
+    fill(tmp_path)
     first = open_data(str(tmp_path), report=listener)
     monkeypatch.setattr(_pixels, "_decode", lambda *rest: pytest.fail("decoded"))
     assert open_data(str(tmp_path), report=listener).fingerprint == first.fingerprint
@@ -402,12 +361,12 @@ def test_a_second_opening_decodes_nothing(tmp_path, monkeypatch, listener):
 
 
 def test_a_changed_file_is_read_anew_in_the_same_place(tmp_path, cache):
-    _fill(tmp_path)
+    fill(tmp_path)
     first = open_data(str(tmp_path))
-    path = _picture(tmp_path / "ant" / "00.png", _noise(77))
+    path = picture(tmp_path / "ant" / "00.png", noise(77))
     os.utime(path, ns=(1, 1))  # whatever the size, the time differs
     second = open_data(str(tmp_path))
-    _picture(tmp_path / "ant" / "new.png", _noise(78))
+    picture(tmp_path / "ant" / "new.png", noise(78))
     third = open_data(str(tmp_path))
     assert len({first.fingerprint, second.fingerprint, third.fingerprint}) == 3
     assert len(list((cache / "images").iterdir())) == 1
@@ -415,7 +374,7 @@ def test_a_changed_file_is_read_anew_in_the_same_place(tmp_path, cache):
 
 
 def test_a_second_run_waits_for_the_first(tmp_path, cache, listener):
-    _fill(tmp_path)
+    fill(tmp_path)
     expected = open_data(str(tmp_path)).fingerprint
     (kept,) = (cache / "images").iterdir()
     found = []
@@ -432,7 +391,7 @@ def test_a_second_run_waits_for_the_first(tmp_path, cache, listener):
 
 @pytest.mark.parametrize("spoil", ["cut", "bit"])
 def test_a_damaged_cache_is_made_anew(tmp_path, cache, listener, spoil):
-    _fill(tmp_path)
+    fill(tmp_path)
     first = open_data(str(tmp_path))
     (kept,) = (cache / "images").iterdir()
     content = bytearray(kept.read_bytes())
@@ -447,7 +406,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path, cache, listener, spoil):
 
 
 def test_a_cache_that_cannot_be_written_is_told_and_does_no_harm(tmp_path, cache, listener):
-    _fill(tmp_path)
+    fill(tmp_path)
     cache.mkdir()
     (cache / "images").write_text("in the way")
     assert len(open_data(str(tmp_path), report=listener).y_train) == 8
@@ -457,7 +416,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_does_no_harm(tmp_path, cache
 
 def _table(folder, lines, n=4):
     for k in range(n):
-        _picture(folder / f"{k}.png", _noise(k))
+        picture(folder / f"{k}.png", noise(k))
     (folder / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
@@ -467,7 +426,7 @@ def test_a_table_of_indices_gives_a_test_set(tmp_path, listener):
     assert data.classes == ("0", "one", "2", "3", "4", "five")
     assert data.y_test.tolist() == [5, 1, 5]
     assert data.x_train.shape == (0, 3, 6, 6)
-    np.testing.assert_array_equal(data.x_test[0].mul(255).round().numpy(), _noise(2).transpose(2, 0, 1))
+    np.testing.assert_array_equal(data.x_test[0].mul(255).round().numpy(), noise(2).transpose(2, 0, 1))
     assert listener.warnings == [f"{tmp_path}: 1 image not in labels.csv left out"]
 
 
@@ -526,3 +485,40 @@ def test_real_weights_know_the_photographs(shared_data):
         normal = (data.x_test - mean[:, None, None]) / std[:, None, None]
         logits = torch.cat([model(batch) for batch in normal.split(25)])
     assert 0.45 < float((logits.argmax(1) == data.y_test).float().mean()) < 0.75
+
+
+def test_one_broken_picture_among_a_thousand(tmp_path, listener, cache):
+    classes = tuple(f"{k:02}" for k in range(20))
+    written = fill(tmp_path, classes, n=50, shape=(8, 8, 3))
+    (tmp_path / "nothing").mkdir()
+    broken = tmp_path / "07" / "31.png"
+    broken.write_bytes(broken.read_bytes()[:-30])
+    with pytest.raises(InputError, match="cannot be decoded") as caught:
+        open_data(str(tmp_path), strict=True)
+    assert caught.value.message.startswith(f"{broken}: ")
+    data = open_data(str(tmp_path), report=listener)
+    del written[broken]
+    assert contents(data.splits["train"], data.classes) | contents(data.splits["test"], data.classes) == contents_of(
+        written, tmp_path
+    )
+    assert len(data.y_train) + len(data.y_test) == 999
+    (kept,) = (cache / "images").iterdir()
+    assert len(load_file(kept)["pixels"]) == 999
+    assert data.classes == classes
+    assert listener.warnings[0] == f"{tmp_path / 'nothing'}: holds no images, so 'nothing' is no class"
+    assert listener.warnings[1].startswith(f"{broken}: cannot be decoded")
+    assert len(listener.warnings) == 2
+
+
+def test_two_pictures_in_all(tmp_path):
+    fill(tmp_path / "a", n=1)
+    with pytest.raises(InputError, match="no class has two images, so none can be kept for testing"):
+        open_data(str(tmp_path / "a"))
+    fill(tmp_path / "b", ("ant",), n=2)
+    with pytest.raises(InputError, match="one class only"):
+        open_data(str(tmp_path / "b"))
+    fill(tmp_path / "c" / "train", n=1)
+    with pytest.raises(InputError, match="no class has two images"):
+        open_data(str(tmp_path / "c"))
+    fill(tmp_path / "c" / "test", ("bee",), n=1, seed=1)  # two to train on and one to test
+    assert [split.y.tolist() for split in open_data(str(tmp_path / "c")).splits.values()] == [[0, 1], [1]]

@@ -1,0 +1,148 @@
+"""Accuracy by what is known of the images: which camera, which hospital, which hour, and whether the difference is one.
+
+Each slice is held against the rest of the images: Newcombe's interval of the difference, and Fisher's exact test (1922), whose
+p-values are corrected for how many slices are looked at by Holm's step-down method (1979, Scand. J. Stat. 6(2), 65-70).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.base import Array, Facts
+from dlcli.core.stats import independent_difference, wilson
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.eval import SliceRow
+from dlcli.support.errors import InputError
+
+CLASS = "class"
+"""The column that is always there, unless a fact of that name takes its place."""
+
+NONE, OTHER = "(none)", "(other)"
+"""What images without a value are called, and those whose value is not among the largest."""
+
+MOST_VALUES = 20
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The images whose fact `column` has a value: `inside` (n,) bool."""
+
+    column: str
+    name: str
+    inside: NDArray[np.bool_]
+
+
+def find_column(name: str, facts: Facts, *, data: str) -> Array:
+    """The values (n,) of the fact `name`; raises InputError naming `data`, with the facts that there are, if it is none."""
+    if name in facts:
+        return facts[name]
+    hint = f"there are: {', '.join({**facts, CLASS: 0})}; more come from columns of labels.csv in the folder, or of the .npz"
+    raise InputError(f"--slices: {data} has no column '{name}' for these images", hint=hint)
+
+
+def cut(column: str, values: Array) -> tuple[Slice, ...]:
+    """A slice for each value of `values` (n,); together they hold every image once.
+
+    Of more than MOST_VALUES values the largest are slices and OTHER the rest or, if all are numbers, there is one for each
+    quarter of the images in their order (fewer, if equal values meet a border). Images without a value are NONE.
+    """
+    texts = [_text(value) for value in values]
+    counts = Counter(texts)
+    without = counts.pop(NONE, 0)
+    codes = {name: k for k, name in enumerate(counts)}
+    code = np.array([codes.get(text, -1) for text in texts])
+    numbers = {name: _number(name) for name in counts}
+    numeric = all(number is not None for number in numbers.values())
+    if len(counts) <= MOST_VALUES:
+        order = sorted(counts, key=lambda name: (numbers[name] or 0.0, name)) if numeric else sorted(counts)
+        found = {name: code == codes[name] for name in order}
+    elif numeric:
+        found = _quarters(list(counts), np.array(list(numbers.values()), dtype=np.float64), code)
+    else:
+        largest = [name for name, _ in counts.most_common() if name != OTHER][:MOST_VALUES]
+        masks = {name: code == codes[name] for name in largest}
+        found = {**masks, OTHER: (code >= 0) & ~np.logical_or.reduce(list(masks.values()))}
+    found = {**found, NONE: code < 0} if without else found
+    return tuple(Slice(column, name, inside) for name, inside in found.items())
+
+
+def judge(slices: Sequence[Slice], correct: NDArray[np.bool_]) -> tuple[SliceRow, ...]:
+    """The accuracy of each slice by `correct` (n,), and what it is more or less than that of all other images.
+
+    `p` is Fisher's, by Holm for all of `slices`. A slice is `worse` or `better` if p is at most 0.05 and its interval
+    excludes zero. One that holds all images has no rest.
+    """
+    parts = Counter(one.column for one in slices)
+    # The two halves of a column ask one question.
+    tests = [(one.column, one.name if parts[one.column] > 2 else "") for one in slices]
+    found = {test: _fisher(one.inside, correct) for test, one in zip(tests, slices, strict=True) if not one.inside.all()}
+    adjusted = dict(zip(found, holm(list(found.values())), strict=True))
+    return tuple(_row(one, correct, adjusted.get(test)) for test, one in zip(tests, slices, strict=True))
+
+
+def worst(rows: Sequence[SliceRow]) -> SliceRow:
+    """The slice that is bad most surely: whose interval ends lowest, so that a handful of images does not decide.
+
+    OTHER, which is no one thing, is not among them.
+    """
+    return min((row for row in rows if row.name != OTHER), key=lambda row: (row.accuracy.high, row.accuracy.value))
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """`p_values` adjusted so that to reject any true hypothesis among them is as rare as the level at which they are read."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(np.minimum(1.0, (len(p) - np.arange(len(p))) * p[order]))
+    return tuple(steps[np.argsort(order, kind="stable")].tolist())
+
+
+def _text(value: Any) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)
+    return NONE if not text.strip() or (not isinstance(value, (str, bytes)) and text in ("nan", "NaT")) else text.strip()
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _quarters(texts: Sequence[str], numbers: NDArray[np.float64], code: NDArray[np.intp]) -> dict[str, NDArray[np.bool_]]:
+    """By the quartiles, each named by the least and the greatest value in it; image i has `texts[code[i]]`, below 0 none."""
+    edges = np.quantile(numbers[code[code >= 0]], (0.25, 0.5, 0.75))
+    quarter = np.searchsorted(edges, numbers)
+    found = {}
+    for k in np.unique(quarter):
+        inside = np.flatnonzero(quarter == k)
+        low, high = (texts[inside[pick(numbers[inside])]] for pick in (np.argmin, np.argmax))
+        found[f"{low} to {high}" if low != high else low] = (code >= 0) & (quarter[code] == k)
+    return found
+
+
+def _fisher(inside: NDArray[np.bool_], correct: NDArray[np.bool_]) -> float:
+    from scipy.stats import fisher_exact  # slow to import, and seldom needed
+
+    table = [[int((inside == a) @ (correct == b).astype(int)) for b in (True, False)] for a in (True, False)]
+    return float(fisher_exact(table).pvalue)
+
+
+def _row(one: Slice, correct: NDArray[np.bool_], p: float | None) -> SliceRow:
+    accuracy = _accuracy(correct[one.inside])
+    if p is None:
+        return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=None, p=None, status="all images")
+    gap = independent_difference(accuracy, _accuracy(correct[~one.inside]))
+    clear = p <= _LEVEL and gap.established
+    status = ("worse" if gap.value < 0 else "better") if clear else "not established"
+    return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=gap, p=p, status=status)
+
+
+def _accuracy(correct: NDArray[np.bool_]) -> Estimate:
+    return wilson(int(correct.sum()), len(correct))

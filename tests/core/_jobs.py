@@ -1,0 +1,84 @@
+"""What the workers of test_workers.py do; apart from it, for a worker need not import what only tests need."""
+
+import os
+import signal
+import sys
+import time
+
+import torch
+
+from dlcli.support.errors import InputError, MissingExtraError, NumericError
+
+
+class Odd(Exception):
+    """An exception that does not survive pickling: it wants two arguments and passes one on."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+class Asked:
+    """A function that is opened anew where it is unpickled, and fails there."""
+
+    def __reduce__(self):
+        return refuse, ()
+
+
+def refuse():
+    raise InputError("cannot be opened here", hint="open it elsewhere")
+
+
+def square(job, report):
+    return job * job
+
+
+def where(job, report):
+    return os.getpid(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+
+
+def talk(job, report):
+    sys.stdout.write("this belongs on standard error\n")
+    report.warn("said by every job")
+    report.note(f"note {job}")
+    with report.task(f"job {job}", 1000) as task:
+        for step in range(1000):
+            task.advance()
+            task.say(f"step {step}")
+    return job
+
+
+def fail(job, report):
+    raise {
+        "extra": MissingExtraError("reading parquet", "parquet"),
+        "odd": Odd(1, 2),
+        "bug": ZeroDivisionError("by nothing"),
+        "exit": SystemExit(7),
+    }[job]
+
+
+def end(job, report):
+    os.kill(os.getpid(), signal.SIGKILL) if job == "kill" else os._exit(3)
+
+
+def until_stopped(job, report):
+    """Fail once another job runs, or be that one: patient works until it is told to stop, deaf never listens."""
+    folder, kind = job
+    (folder / kind).write_text(str(os.getpid()))
+    if kind == "fail":
+        while not any((folder / name).exists() for name in ("patient", "deaf")):
+            time.sleep(0.01)
+        raise NumericError("diverged")
+    with report.stoppable() as stop:
+        while kind == "deaf" or not stop():
+            time.sleep(0.01)
+    (folder / "finished").write_text("")
+
+
+def step_by_step(job, report):
+    with report.stoppable() as stop, report.task(f"job {job}") as task:
+        for _ in range(3 if job == 0 else 100_000):
+            time.sleep(0.01)
+            task.advance()
+            if stop():
+                return None
+    return job
