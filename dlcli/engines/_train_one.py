@@ -28,6 +28,9 @@ from dlcli.support.report import Report
 _TRAINING_WATCHED = 2000
 """How many training examples are judged after each epoch: all of a small set, and little time on a large one."""
 
+_STEPS = 7
+"""Steps of an attack that takes several, when it makes examples to train on (Madry et al. 2018, section 4, on CIFAR-10)."""
+
 _USUAL: dict[str, tuple[float, dict[str, float]]] = {
     "sgd": (0.1, {"momentum": 0.9}),
     "adam": (1e-3, {}),
@@ -163,10 +166,12 @@ def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, i
         return None
     method, eps, share = config.adversarial
     attack = load_attack(method)
+    if hasattr(attack, "steps"):
+        attack = attack.with_options(steps=_STEPS)
 
     def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int, most: int) -> Tensor:
         changed = round(share * len(x))
-        hostile = attack(model, x[:changed], y[:changed], eps=eps, batch_size=most, seed=seed)
+        hostile = attack(model, x[:changed], y[:changed], eps=eps, full=True, batch_size=most, seed=seed)
         return torch.cat([hostile, x[changed:]]).contiguous(memory_format=torch.channels_last)
 
     return examples

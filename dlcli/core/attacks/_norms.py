@@ -1,0 +1,79 @@
+"""The norms that a change is measured in: how long it is, the ball it must stay in, the way up, and chance within the ball."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Norm:
+    """One norm on images; each function takes batches (n, ...) and treats every image by itself.
+
+    `length` of changes, (n,). `project(found, x, eps)` is the point of the ball of radius eps about `x` nearest to `found`,
+    and leaves a point it gave before as it is, to the bit. `steepest(gradient)` is the change of length 1 along which a
+    linear function of that gradient rises most, 0 where the gradient is 0. `draw(shape, generator)` is a point drawn
+    uniformly from the ball of radius 1, for one image, float64 on the CPU.
+    """
+
+    length: Callable[[Tensor], Tensor]
+    project: Callable[[Tensor, Tensor, float], Tensor]
+    steepest: Callable[[Tensor], Tensor]
+    draw: Callable[[Sequence[int], torch.Generator], Tensor]
+
+
+def _linf_length(change: Tensor) -> Tensor:
+    return change.flatten(1).abs().amax(1)
+
+
+def into_linf_ball(found: Tensor, x: Tensor, eps: float) -> Tensor:
+    """The point nearest to `found` whose every value is within `eps` of that of `x`."""
+    return torch.minimum(torch.maximum(found, x - eps), x + eps)
+
+
+def _in_linf_ball(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    return torch.rand(tuple(shape), generator=generator, dtype=torch.float64) * 2 - 1
+
+
+def _l2_length(change: Tensor) -> Tensor:
+    found: Tensor = torch.linalg.vector_norm(change.flatten(1), dim=1)
+    return found
+
+
+def into_l2_ball(found: Tensor, x: Tensor, eps: float) -> Tensor:
+    """The point nearest to `found` within the Euclidean distance `eps` of `x`."""
+    change = found - x
+    length = like_images(_l2_length(change), x)
+    # A hair inside, so that rounding the sum puts no projected point outside and a second projection moves nothing.
+    hair = 4 * torch.finfo(x.dtype).eps * (eps + like_images(_linf_length(x), x))
+    return torch.where(length <= eps, found, x + change * ((eps - hair).clamp_min(0) / length))
+
+
+def unit(gradient: Tensor) -> Tensor:
+    """Each image's gradient scaled to Euclidean length 1; 0 stays 0."""
+    # First by the largest value: the squares of a gradient of 1e-30, that of a very sure network, are 0 in float32.
+    scaled = gradient / like_images(_nonzero(_linf_length(gradient)), gradient)
+    return scaled / like_images(_nonzero(_l2_length(scaled)), gradient)
+
+
+def _in_l2_ball(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    # A uniform direction, and a radius whose d-th power is uniform.
+    direction = torch.randn(tuple(shape), generator=generator, dtype=torch.float64)
+    radius = torch.rand((), generator=generator, dtype=torch.float64) ** (1 / max(1, direction.numel()))
+    return unit(direction[None])[0] * radius
+
+
+def like_images(values: Tensor, images: Tensor) -> Tensor:
+    """One value an image, (n,), shaped so that it multiplies `images` (n, ...)."""
+    return values.reshape(-1, *[1] * (images.dim() - 1))
+
+
+def _nonzero(length: Tensor) -> Tensor:
+    return torch.where(length > 0, length, 1)
+
+
+NORMS: dict[str, Norm] = {
+    "linf": Norm(_linf_length, into_linf_ball, torch.sign, _in_linf_ball),
+    "l2": Norm(_l2_length, into_l2_ball, unit, _in_l2_ball),
+}

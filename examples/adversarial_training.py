@@ -1,0 +1,142 @@
+"""Train on FGSM examples of MNIST, judge by FGSM and PGD, and print a Markdown table beside the 2017 study's figures.
+
+python examples/adversarial_training.py --data ../shared/data/mnist.npz -o table.md
+python examples/adversarial_training.py --data mnist.npz --epochs 1 --limit 200 --steps 5
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.attacks import load_attack
+from dlcli.core.data import open_data
+from dlcli.core.data.base import choose
+from dlcli.core.device import choose_device, describe_device
+from dlcli.core.loop import predict_logits
+from dlcli.core.run_dir import load_model
+from dlcli.core.stats import wilson
+from dlcli.engines import train
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.train import TrainConfig
+from dlcli.support.atomic import write_text
+from dlcli.support.errors import DlcliError
+
+TRAINED = {"as they are": None, "fgsm:0.3": ("fgsm", 0.3, 1.0), "fgsm:0.3:0.5": ("fgsm", 0.3, 0.5)}
+"""What the networks are trained on: --adversarial, in the terms of a configuration."""
+
+SAVED = 0.2
+"""The eps of the examples that are made once, on the first network."""
+
+THEIRS = {
+    ("as they are", "clean"): "0.98",
+    ("as they are", "own FGSM 0.2"): "0.09",
+    ("fgsm:0.3", "clean"): "0.98",
+    ("fgsm:0.3", "saved FGSM 0.2"): "0.91",
+    ("fgsm:0.3", "own FGSM 0.3"): "0.71",
+}
+"""The study's accuracies; its examples were not clipped to [0, 1], here they are."""
+
+Row = dict[str, Estimate]
+
+
+def main() -> int:
+    """Run, and print or write the Markdown."""
+    options = parsed()
+    device = choose_device("auto")
+    data = open_data(options.data)
+    picked = torch.from_numpy(choose(data.y_test.numpy(), options.limit))
+    x, y = data.x_test[picked], data.y_test[picked]
+    rows: dict[str, Row] = {}
+    saved: Tensor | None = None
+    for name in TRAINED:
+        model = trained(options, name)
+        if saved is None:
+            saved = load_attack("fgsm")(model, x, y, eps=SAVED, seed=options.seed)
+        rows[name] = dict(judged(options, model, x, y, saved, device))
+    text = markdown(options, rows, len(y), describe_device(device))
+    if options.output:
+        write_text(options.output, text)
+    else:
+        print(text, end="")
+    return 0
+
+
+def parsed() -> argparse.Namespace:
+    """The options as typed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", required=True, help="a .npz with x_train, y_train, x_test and y_test, 28x28")
+    parser.add_argument("--epochs", type=int, default=5, help="training epochs (default: 5)")
+    parser.add_argument("--limit", type=int, default=1000, help="test images that are attacked (default: 1000)")
+    parser.add_argument("--steps", type=int, default=40, help="steps of PGD (default: 40)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
+    return parser.parse_args()
+
+
+def trained(options: argparse.Namespace, name: str) -> nn.Module:
+    """A network trained on what `name` says."""
+    print(f"training on {name}", file=sys.stderr)
+    with TemporaryDirectory() as passing:
+        folder = Path(passing) / "run"
+        config = TrainConfig(
+            data=str(options.data),
+            model="mnist-net",
+            epochs=options.epochs,
+            adversarial=TRAINED[name],
+            seed=options.seed,
+            output=folder,
+        )
+        train.run(config)
+        return load_model(folder, choose_device("auto")).model
+
+
+def judged(
+    options: argparse.Namespace, model: nn.Module, x: Tensor, y: Tensor, saved: Tensor, device: torch.device
+) -> Iterator[tuple[str, Estimate]]:
+    """Accuracies by name: clean, on the examples saved from the first network, on its own by FGSM and by PGD."""
+
+    def accuracy(images: Tensor) -> Estimate:
+        return wilson(int((predict_logits(model, images, device=device).argmax(1) == y).sum()), len(y))
+
+    yield "clean", accuracy(x)
+    yield f"saved FGSM {SAVED:g}", accuracy(saved)
+    pgd = load_attack("pgd").with_options(steps=options.steps)
+    for eps in (0.2, 0.3):
+        yield f"own FGSM {eps:g}", accuracy(load_attack("fgsm")(model, x, y, eps=eps, seed=options.seed))
+        yield f"own PGD-{options.steps} {eps:g}", accuracy(pgd(model, x, y, eps=eps, seed=options.seed))
+
+
+def markdown(options: argparse.Namespace, rows: dict[str, Row], n: int, device: str) -> str:
+    """The table, and what it was measured with."""
+    judges = list(next(iter(rows.values())))
+    lines = [line(["judged by", *(f"trained on {name}" for name in rows)]), line(["---"] * (len(rows) + 1))]
+    for judge in judges:
+        lines.append(line([judge, *(cell(row[judge], THEIRS.get((name, judge))) for name, row in rows.items())]))
+    measured = (
+        f"Measured on {datetime.now(UTC):%Y-%m-%d}: n = {n} test images of {Path(options.data).name}, mnist-net, "
+        f"{options.epochs} epochs, seed {options.seed}, {device}, torch {torch.__version__}. Intervals are 95%."
+    )
+    return "\n".join([*lines, "", measured, ""])
+
+
+def cell(found: Estimate, theirs: str | None) -> str:
+    """The figure, and the study's behind it."""
+    return f"{found}; theirs {theirs}" if theirs else str(found)
+
+
+def line(items: list[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(items)} |"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except DlcliError as error:
+        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")

@@ -1,0 +1,194 @@
+"""The pool against a loop that attacks each image alone and never stops early."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from dlcli.core.attacks import load_attack
+from dlcli.core.attacks._slope import quickest_way, slope_at
+from dlcli.core.attacks.pgd import PGD, random_point
+from dlcli.core.rng import derive, generator
+
+Trained = tuple[nn.Module, Tensor, Tensor]
+EPS, STEPS, SEED = 0.15, 8, 11
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What a plain loop finds of one image: the first iterate that is misclassified, and where and how each run ends."""
+
+    first: Tensor | None
+    ends: list[tuple[float, Tensor]]
+
+
+def iterates(model: nn.Module, x: Tensor, y: Tensor, start: Tensor) -> Iterator[Tensor]:
+    """PGD in linf as in equation 2 of Madry et al., one image (1, ...), the start and each step."""
+    found = torch.clamp(start, 0, 1)
+    yield found
+    for _ in range(STEPS):
+        found = found.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(cross_entropy(model(found), y), found)
+        found = (x + (found.detach() + 2.5 * EPS / STEPS * gradient.sign() - x).clamp(-EPS, EPS)).clamp(0, 1)
+        yield found
+
+
+def alone(model: nn.Module, x: Tensor, y: Tensor, index: int, restarts: int) -> Alone:
+    first: Tensor | None = x if int(model(x).argmax(1)) != int(y) else None
+    ends = []
+    for run in range(restarts):
+        drawn = torch.rand(x.shape[1:], generator=generator(derive(SEED, "start", index, run)), dtype=torch.float64)
+        for image in iterates(model, x, y, x + EPS * (2 * drawn - 1)):
+            if first is None and int(model(image).argmax(1)) != int(y):
+                first = image
+        ends.append((float(cross_entropy(model(image), y)), image))
+    return Alone(first, ends)
+
+
+@pytest.fixture(scope="module")
+def problem(trained: Trained) -> tuple[nn.Module, Tensor, Tensor, list[Alone]]:
+    model, x, y = copy.deepcopy(trained[0]).double().requires_grad_(False), trained[1][:40].double(), trained[2][:40].clone()
+    y[3] = (y[3] + 1) % 10  # one that is wrong before the attack
+    return model, x, y, [alone(model, x[k : k + 1], y[k : k + 1], k, 3) for k in range(len(x))]
+
+
+@given(size=st.integers(1, 50), restarts=st.integers(1, 3))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_verdicts_and_images_are_those_of_each_image_alone(size: int, restarts: int, problem: tuple) -> None:
+    model, x, y, all_runs = problem
+    twins = [one if restarts == 3 else alone(model, x[k : k + 1], y[k : k + 1], k, restarts) for k, one in enumerate(all_runs)]
+    found = PGD(steps=STEPS, restarts=restarts)(model, x, y, eps=EPS, seed=SEED, batch_size=size)
+    fooled = model(found).argmax(1) != y
+    assert fooled.tolist() == [one.first is not None for one in twins]
+    assert 0.2 < float(fooled.double().mean()) < 0.9
+    for image, one in zip(found, twins, strict=True):
+        expected = one.first if one.first is not None else max(one.ends, key=lambda end: end[0])[1]
+        assert torch.allclose(image, expected[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [7, 64])
+def test_in_full_each_image_takes_all_steps_and_keeps_the_worst_end(size: int, problem: tuple) -> None:
+    model, x, y, twins = problem
+    found = PGD(steps=STEPS, restarts=3)(model, x, y, eps=EPS, seed=SEED, batch_size=size, full=True)
+    expected = torch.cat([max(one.ends, key=lambda end: end[0])[1] for one in twins])
+    assert torch.allclose(found, expected, atol=1e-12)
+    once = PGD(steps=STEPS)(model, x, y, eps=EPS, seed=SEED, batch_size=size, full=True)
+    assert torch.allclose(once, torch.cat([one.ends[0][1] for one in twins]), atol=1e-12)
+
+
+def test_restarts_never_lower_the_success(problem: tuple) -> None:
+    model, x, y, _ = problem
+    before = torch.zeros(len(x), dtype=torch.bool)
+    for restarts in (1, 2, 4):
+        found = PGD(steps=3, restarts=restarts)(model, x, y, eps=EPS, seed=SEED)
+        fooled = model(found).argmax(1) != y
+        assert bool((fooled | ~before).all())
+        before = fooled
+
+
+def test_an_image_that_is_fooled_costs_no_more_steps(problem: tuple) -> None:
+    model, x, y, _ = problem
+    seen = []
+    hook = model.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    try:
+        PGD(steps=STEPS)(model, x, y, eps=EPS, seed=SEED)
+        pooled, seen[:] = sum(seen), []
+        PGD(steps=STEPS)(model, x, y, eps=EPS, seed=SEED, full=True)
+    finally:
+        hook.remove()
+    first = 2  # one image is looked at by the checks, one to try the way
+    assert sum(seen) == len(x) * STEPS + first
+    assert pooled < sum(seen)
+
+
+def test_the_random_start_is_that_of_the_image_whatever_came_before(problem: tuple) -> None:
+    model, x, y, _ = problem
+    attack = PGD(steps=STEPS)
+    few = attack(model, x[:10], y[:10], eps=EPS, seed=SEED)
+    assert torch.equal(few, attack(model, x, y, eps=EPS, seed=SEED)[:10])
+    assert not torch.equal(few, attack(model, x[:10], y[:10], eps=EPS, seed=SEED + 1))
+
+
+class _Close(nn.Module):
+    """Two logits near 100, the second the larger while the one pixel is below 0.2; bfloat16 cannot tell them apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(1, 2)
+        self.out.weight.data = torch.tensor([[1.0], [0.0]])
+        self.out.bias.data = torch.tensor([100.0, 100.2])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(x.flatten(1))
+
+
+def test_a_success_that_only_bfloat16_sees_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcli.core.attacks._slope.fast_dtype", lambda device: torch.bfloat16)
+    model, x, y = _Close(), torch.linspace(0, 0.19, 16).reshape(-1, 1, 1, 1), torch.ones(16, dtype=torch.int64)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert bool((model(x).argmax(1) != y).all())
+    for name in ("bim", "pgd", "mifgsm", "apgd-ce"):
+        found = load_attack(name)(model, x, y, eps=0.9)
+        assert bool((model(found).argmax(1) == 0).all())  # all can be reached, and so all must be, in float32
+
+
+class _Views(nn.Module):
+    """Somebody's network, which takes views: it fails on channels_last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(3, 4, 3), nn.Linear(36, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.conv(x).view(len(x), -1))
+
+
+class _OneType(nn.Module):
+    """Somebody's network, which adds to a sum of its own type: it fails on mixed types."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(75, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros(len(x), 4).index_add(1, torch.arange(4), self.out(x.flatten(1)))
+
+
+@pytest.mark.parametrize("model", [_Views(), _OneType()])
+def test_a_network_that_fails_the_quick_way_is_attacked_the_plain_way(
+    model: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlcli.core.attacks._slope.fast_dtype", lambda device: torch.bfloat16)
+    x, y = torch.rand(6, 3, 5, 5, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 3, 0, 1])
+    found = load_attack("pgd")(model, x, y, eps=0.1, full=True)
+    loss = [slope_at(model, images, lambda z: cross_entropy(z, y, reduction="none")).loss for images in (x, found)]
+    assert bool((loss[1] > loss[0]).all())
+
+
+def test_the_quick_way_is_taken_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlcli.core.attacks._slope.fast_dtype", lambda device: torch.bfloat16)
+    x = torch.rand(1, 3, 5, 5)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(36, 4))
+    assert (quickest_way(net, x, fast=True).dtype, quickest_way(net, x, fast=True).layout) == (
+        torch.bfloat16,
+        torch.channels_last,
+    )
+    assert quickest_way(net, x, fast=False).dtype is None
+    assert quickest_way(net.double(), x.double(), fast=True).dtype is None
+    assert quickest_way(_Views(), x, fast=True).layout == torch.preserve_format
+    assert quickest_way(_OneType(), x, fast=True).dtype is None
+
+
+def test_a_random_point_is_in_the_ball() -> None:
+    from dlcli.core.attacks.base import Threat
+
+    clean, threat = torch.rand(2, 3), Threat("l2", 0.5, (0.0, 1.0))
+    for seed in range(50):
+        assert float((random_point(clean, threat, generator(seed)) - clean).norm()) <= 0.5 + 1e-6
+    assert replace(threat, norm="linf").measure is not threat.measure
