@@ -41,8 +41,12 @@ TRICKS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "corrupt": (
         *({"data": "digits", "model": "bn", "versus": f"--corrupt {what}", "epochs": 30} for what in CORRUPTIONS),
         *(
-            {"data": CIFAR, "model": "cifar-resnet-20", "limit": 1000, "versus": f"--corrupt {what}", "epochs": 60, "seeds": 2}
-            for what in CORRUPTIONS
+            {"data": CIFAR, "model": "cifar-resnet-20", "limit": 1000, "epochs": 40, "seeds": 2, **pair}
+            for pair in (
+                {"versus": "--corrupt labels=1"},
+                {"corrupt": "shuffled-pixels", "versus": "--corrupt random-pixels"},
+                {"corrupt": "labels=0.5", "versus": "--corrupt gaussian"},
+            )
         ),
     ),
     "effective-paths": (
@@ -101,7 +105,7 @@ def configured(trick: Mapping[str, Any], options: argparse.Namespace) -> TrainCo
 
 def markdown(config: TrainConfig, result: TrainResult) -> str:
     """The comparison and its seeds as two tables."""
-    first = f"--with {config.surgery[0]}" if config.surgery else "as it is"
+    first = f"--with {config.surgery[0]}" if config.surgery else f"--corrupt {config.corrupt}" if config.corrupt else "as it is"
     images = f"{result.n_train:,} training and {result.n_test:,} test images"
     facts = f"{images}, seeds {config.seed} to {config.seed + (config.seeds or 0) - 1}, {result.device}"
     head = f"**{result.model} on {Path(config.data).name}: {first} against {config.versus}**, {facts}\n"

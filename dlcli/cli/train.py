@@ -18,7 +18,8 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
 
 def _sheet(result: TrainResult) -> Sheet:
     title = f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test images, accuracies in %"
-    columns = ("variant", "seed", "test, 95%", "training", "epochs", "to fit", "to level", "seconds")
+    # Short heads, so that a row is a line on a terminal of 80 columns.
+    columns = ("variant", "seed", "test, 95%", "train", "epochs", "fit", "level", "s")
     found = [_comparison(result, comparison) for comparison in result.comparisons]
     return Sheet(title, columns, tuple(_cells(row) for row in result.rows), notes=(*found, *result.notes))
 

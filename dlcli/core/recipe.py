@@ -35,7 +35,8 @@ class Recipe:
     `label_smoothing` in [0, 1) (Szegedy et al. 2016); `clip_norm` the largest norm that the gradient of all weights may
     have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that takes
     their place at the end (Polyak & Juditsky 1992; 0: none). `dtype` is `fast` (bfloat16 where that is native) or
-    `float32`; `threads` the most CPU threads (None: as many as torch has), for small networks lose time with more.
+    `float32`, for narrow full connections gain nothing from less; `threads` the most CPU threads (None: as many as torch
+    has), for small networks lose time with more.
     Raises UsageError for values outside these.
     """
 

@@ -11,7 +11,7 @@ SMALLEST = 1
 
 DEPTH = 4
 
-RECIPE = Recipe(epochs=15, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine", threads=1)
+RECIPE = Recipe(epochs=15, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine", dtype="float32", threads=1)
 
 
 def check_depth(depth: int) -> str:

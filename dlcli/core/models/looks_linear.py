@@ -11,7 +11,7 @@ SMALLEST = 1
 
 DEPTH = 24
 
-RECIPE = Recipe(epochs=15, batch_size=64, optimizer="adam", lr=3e-4, schedule="cosine", threads=1)
+RECIPE = Recipe(epochs=15, batch_size=64, optimizer="adam", lr=3e-4, schedule="cosine", dtype="float32", threads=1)
 
 
 def check_depth(depth: int) -> str:
