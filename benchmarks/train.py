@@ -2,7 +2,8 @@
 
 `bare` is a hand-written float32 loop over tensors in memory; `loader` the same over a DataLoader whose Dataset applies
 ToTensor-like transforms image by image, without workers. dlcli runs as `dlcli train` does (bfloat16 and channels_last where the
-CPU is fast in them) and with --precision float32. All use the recipe's optimizer and batch size, one thread unless said.
+CPU is fast in them) and with --precision float32. All use the recipe's optimizer and one thread unless said, and its batch
+size unless one stands behind the name.
 """
 
 import argparse
@@ -77,19 +78,21 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     data = open_data(options.data, limit=options.images)
     print(f"{len(data.x_train):,} images, {options.threads} thread(s), median of {options.rounds}; times faster than the rival")
-    for name in ("lenet", "mnist-net"):
-        arch = open_model(name, data)
-        recipe, x, y = arch.recipe, data.x_train, data.y_train
+    for name, size in (("lenet", None), ("lenet", 512), ("mnist-net", None)):
+        arch, x, y = open_model(name, data), data.x_train, data.y_train
+        recipe = replace(arch.recipe, batch_size=size or arch.recipe.batch_size)
         size = recipe.batch_size
         plain = {
             "bare": lambda x=x, y=y, n=size: zip(x.split(n), y.split(n), strict=True),
             "loader": lambda x=x, y=y, n=size: DataLoader(Images(x, y), batch_size=n, shuffle=True),
         }
         runs: dict[str, Callable[[], None]] = {
-            "dlcli": lambda arch=arch, x=x, y=y: dlcli_epoch(arch.build(), x, y, arch.recipe),
-            "dlcli float32": lambda a=arch, x=x, y=y: dlcli_epoch(a.build(), x, y, replace(a.recipe, dtype="float32")),
             **{
-                rival: lambda arch=arch, batches=batches: plain_loop(arch.build(), batches, arch.recipe)
+                ours: lambda arch=arch, x=x, y=y, how=how: dlcli_epoch(arch.build(), x, y, how)
+                for ours, how in (("dlcli", recipe), ("dlcli float32", replace(recipe, dtype="float32")))
+            },
+            **{
+                rival: lambda arch=arch, batches=batches, recipe=recipe: plain_loop(arch.build(), batches, recipe)
                 for rival, batches in plain.items()
             },
         }
@@ -100,7 +103,7 @@ def main() -> None:
             for rival in plain:
                 ratio = statistics.median(found[rival] / found[ours] for found in rounds)
                 seconds = statistics.median(found[ours] for found in rounds)
-                print(f"{name:10} {ours:14} {seconds:6.2f} CPU s   {ratio:5.2f} times {rival}")
+                print(f"{name} {size}".ljust(14), f"{ours:14} {seconds:6.2f} CPU s   {ratio:5.2f} times {rival}")
 
 
 if __name__ == "__main__":

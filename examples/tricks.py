@@ -27,8 +27,8 @@ TRICKS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "selu": (
         {"data": "digits", "model": "bn-8", "surgery": "selu"},
         {"data": "digits", "model": "bn-32", "surgery": "selu"},
+        {"data": "digits", "model": "bn-8", "surgery": "selu:0,4", "versus": "--with selu"},
         {"data": MNIST, "model": "bn-8", "surgery": "selu", "limit": 10_000, "epochs": 10},
-        {"data": MNIST, "model": "bn-32", "surgery": "selu", "limit": 10_000, "epochs": 10},
     ),
     "residual-scale": (
         {"data": "digits", "model": "resnet-56", "surgery": "residual-scale=0.1"},
