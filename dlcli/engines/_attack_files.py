@@ -1,51 +1,29 @@
 """The files that `dlcli attack -o DIR` leaves: the images, a picture of some, and a page with all figures."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from dlcli.core.plots import Example, Series, accuracy_plot, example_grid, png
 from dlcli.core.report_page import Cell, Page, PageTable, Picture
-from dlcli.specs.attack import AttackResult, AttackRow
+from dlcli.engines._attack_saved import Images, save
+from dlcli.specs.attack import AttackResult
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.support.atomic import atomic_path, write_text
 
 _MOST_EXAMPLES = 8
-_NORMS = {"linf": "L∞ (each input value)"}
-
-
-@dataclass(frozen=True)
-class Images:
-    """The attacked images (n, c, h, w) float32, and what the baseline says of them: class numbers (n,), by eps."""
-
-    clean: np.ndarray
-    labels: np.ndarray
-    predicted_clean: np.ndarray
-    adversarial: Mapping[float, np.ndarray]
-    predicted: Mapping[float, np.ndarray]
-    classes: tuple[str, ...]
 
 
 def write(folder: Path, result: AttackResult, images: Images) -> None:
     """Leave adversarial.npz, examples.png and report.html in `folder`, each whole or not at all."""
-    _write_arrays(folder / "adversarial.npz", images)
+    save(folder / "adversarial.npz", images)
     eps = result.headline.eps
     title = f"{result.method}, eps {eps:g}: true → predicted by the baseline"
     grid = png(example_grid(examples(images, eps), eps=eps, title=title))
     with atomic_path(folder / "examples.png") as temporary:
         temporary.write_bytes(grid)
     write_text(folder / "report.html", _page(result, grid).html())
-
-
-def _write_arrays(path: Path, images: Images) -> None:
-    arrays: dict[str, Any] = {"x_clean": images.clean, "y": images.labels, "predicted_clean": images.predicted_clean}
-    arrays |= {f"x_{eps:g}": found for eps, found in images.adversarial.items()}
-    arrays |= {f"predicted_{eps:g}": found for eps, found in images.predicted.items()}
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **arrays)
 
 
 def examples(images: Images, eps: float) -> list[Example]:
@@ -83,42 +61,61 @@ def _page(result: AttackResult, grid: bytes) -> Page:
         lead=f"{_capital(top.classifier)}: {top.clean.value:.3f} of {top.clean.n} images right when clean, "
         f"{top.adversarial.value:.3f} under {result.method} at eps {top.eps:g} ({top.threat}).",
         facts=_facts(result),
-        tables=[_table(result, eps) for eps in result.eps],
+        tables=[*(_table(result, eps) for eps in result.eps), _methods(result), _classes(result)],
         pictures=[*_over_eps(result), shown],
-        notes=result.notes,
+        notes=[*(f"Check failed: {one.check}: {one.seen}." for one in result.findings), *result.notes],
     )
 
 
 def _facts(result: AttackResult) -> list[tuple[str, str]]:
-    values = ", ".join(f"{eps:g}" for eps in result.eps)
     ensemble = f"{result.members} bootstrapped members, headline by the {result.rule} rule" if result.members else "none"
+    made = f"{result.trained} trained, {result.reused} from the cache" if result.trained + result.reused else "trained before"
     return [
-        ("Threat model", f"{result.method}, norm {_NORMS.get(result.norm, result.norm)}, eps {values}, bounds 0 to 1"),
-        ("Attacker knows", _knowledge(result)),
+        ("Threat model", result.threat_model),
         ("Images", f"{result.n_images} test images of {result.data}"),
         ("Ensemble", ensemble),
-        ("Networks", f"{result.trained} trained, {result.reused} from the cache; seed {result.seed}, {result.device}"),
+        ("Networks", f"{made}; seed {result.seed}, {result.device}"),
         ("Baseline SHA-256", result.model_sha256),
+        ("Checks", f"{len(result.findings)} failed, see the notes" if result.findings else "none failed"),
     ]
 
 
-def _knowledge(result: AttackResult) -> str:
-    if result.rows[0].threat == "control":
-        return "nothing: this is a control"
-    rest = "; nothing of the ensemble (transfer)" if result.members else ""
-    return f"the baseline's weights (white-box){rest}"
-
-
 def _table(result: AttackResult, eps: float) -> PageTable:
+    """A row a classifier, a column a threat."""
     rows = [row for row in result.rows if row.eps == eps]
-    headers = ["classifier", "clean", "adversarial"] + ["minus mean rule"] * bool(result.members)
-    strong = next((k for k, row in enumerate(rows) if row == result.headline), None)
-    cells = [_cells(row)[: len(headers)] for row in rows]
-    return PageTable(f"Accuracy at eps {eps:g}, with 95% intervals", headers, cells, strong)
+    names, threats = (list(dict.fromkeys(getattr(row, name) for row in rows)) for name in ("classifier", "threat"))
+    if not result.members:
+        figures = [(one.clean, one.adversarial, one.eight_bit) for one in rows]
+        cells: list[Sequence[Cell]] = [[one.classifier, *map(_figure, found)] for one, found in zip(rows, figures, strict=True)]
+        headers = ["classifier", "clean", rows[0].threat, "after 8-bit rounding"]
+        return PageTable(f"Accuracy at eps {eps:g}, with 95% intervals", headers, cells)
+    last = threats[-1]
+    cells = []
+    for name in names:
+        own = {row.threat: row for row in rows if row.classifier == name}
+        compared = own.get(last, next(iter(own.values())))
+        found = [_figure(own[threat].adversarial) if threat in own else "" for threat in threats]
+        rounded = _figure(compared.eight_bit)
+        cells.append([name, _figure(compared.clean), *found, rounded, _difference(compared.minus_mean)])
+    stamped = [f"{threat} (upper bound)" if threat.startswith("transfer") else threat for threat in threats]
+    headers = ["classifier", "clean", *stamped, f"{last}, after 8-bit rounding", f"{last}, minus mean rule"]
+    return PageTable(f"Accuracy at eps {eps:g}, with 95% intervals", headers, cells, names.index(result.headline.classifier))
 
 
-def _cells(row: AttackRow) -> list[Cell]:
-    return [(row.classifier, row.threat), _figure(row.clean), _figure(row.adversarial), _difference(row.minus_mean)]
+def _methods(result: AttackResult) -> PageTable:
+    cells: list[Sequence[Cell]] = [
+        [one.method, f"{one.eps:g}", _figure(one.adversarial), f"{one.queries:.1f}", f"{one.seconds:.1f}"]
+        for one in result.by_method
+    ]
+    headers = ["method", "eps", "accuracy left", "queries an image", "seconds"]
+    return PageTable("Each method alone on the baseline", headers, cells)
+
+
+def _classes(result: AttackResult) -> PageTable:
+    top = result.headline
+    cells: list[Sequence[Cell]] = [[one.name, _figure(one.clean), _figure(one.adversarial)] for one in result.per_class]
+    caption = f"By class: {top.classifier} at eps {top.eps:g} ({top.threat})"
+    return PageTable(caption, ["class", "clean", "adversarial"], cells)
 
 
 def _figure(found: Estimate) -> Cell:
@@ -130,16 +127,18 @@ def _difference(found: Difference | None) -> Cell:
 
 
 def _over_eps(result: AttackResult) -> list[Picture]:
+    """Each classifier against the strongest attacker it met, over eps."""
     if len(result.eps) < 2:
         return []
     names = dict.fromkeys(row.classifier for row in result.rows)
     plot = accuracy_plot([_series(result, name) for name in names], x_label="eps (input units)")
-    caption = "Adversarial accuracy over eps; bands are 95% intervals."
+    caption = "Adversarial accuracy over eps, worst case; bands are 95% intervals."
     return [Picture(png(plot), alt="Adversarial accuracy of each classifier over eps", caption=caption)]
 
 
 def _series(result: AttackResult, name: str) -> Series:
-    rows = sorted((row for row in result.rows if row.classifier == name), key=lambda row: row.eps)
+    own = [row for row in result.rows if row.classifier == name]
+    rows = sorted((row for row in own if row.threat == own[-1].threat), key=lambda row: row.eps)
     found = [row.adversarial for row in rows]
     return Series(
         name,

@@ -2,30 +2,25 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from dlcli.core import rng
-from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
-from dlcli.core.combine import RULES
-from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, check_trainable, choose
-from dlcli.core.device import choose_device, describe_device, threads
-from dlcli.core.feed import floats
-from dlcli.core.loop import predict_logits, resolve_threads
-from dlcli.core.members import Member, fit_member
-from dlcli.core.models import open_model
-from dlcli.core.models.base import Architecture
-from dlcli.core.recipe import Recipe
-from dlcli.core.stats import paired_difference, wilson
-from dlcli.engines._attack_notes import BASELINE, notes, rule_name
-from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
-from dlcli.support.errors import UsageError
+from dlcli.core.device import describe_device, threads
+from dlcli.core.loop import resolve_threads
+from dlcli.core.members import Member
+from dlcli.core.stats import wilson
+from dlcli.core.trained import Trained
+from dlcli.engines._attack_bench import BASELINE, Bench, asks, has, open_bench
+from dlcli.engines._attack_checks import findings
+from dlcli.engines._attack_craft import Court, Made, Verdict, laid_out
+from dlcli.engines._attack_notes import NORM_NAMES, knowledge, notes
+from dlcli.engines._attack_probe import seen
+from dlcli.engines._attack_rows import by_method, right_under, rows, rule_name
+from dlcli.engines._attack_saved import Images, chosen, save
+from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, ClassRow, Finding
 from dlcli.support.paths import cache_dir
 from dlcli.support.report import SILENT, Report
 from dlcli.support.words import count
@@ -35,241 +30,219 @@ FILES = ("adversarial.npz", "examples.png", "report.html")
 
 
 def run(config: AttackConfig, *, report: Report = SILENT) -> AttackResult:
-    """Train or reuse the networks, attack the baseline's test images, and judge every network and rule on them.
+    """Train or open the networks, attack the test images, judge every network and rule on them, and doubt the result.
 
-    The images are made on the baseline, a network of its own that is in no ensemble. Raises the kinds of
-    `dlcli.support.errors`; with `config.output`, leaves the files of `FILES` in that folder.
+    Images are made on the baseline, a network of its own that is in no ensemble, and through the ensemble if there is one.
+    Raises the kinds of `dlcli.support.errors`; with `config.output`, leaves the files of `FILES` in that folder.
     """
-    bench = _open(config, report)
+    bench = open_bench(config, report)
     # Judging a small network loses time with more threads just as training it does.
-    with threads(resolve_threads(bench.recipe)):
+    if isinstance(bench.network, Trained):
+        return _run(bench)
+    with threads(resolve_threads(bench.network.recipe)):
         return _run(bench)
 
 
 def plan(config: AttackConfig) -> list[str]:
     """What `run` would do, a line each; opens the data and builds the network once, but trains and writes nothing."""
-    bench = _open(config, SILENT)
-    data, recipe = bench.data, bench.recipe
-    shape = "x".join(map(str, data.x_train.shape[1:]))
+    bench = open_bench(config, SILENT)
+    data, names = bench.data, ",".join(config.methods)
+    shape = "x".join(map(str, data.x_test.shape[1:]))
     read = f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images of {shape}"
-    team = f" and {bench.members} bootstrapped members" if bench.members else ""
     values = ", ".join(f"{eps:g}" for eps in bench.eps)
+    whom = f"{BASELINE}, and {bench.members} members through every rule" if bench.members else BASELINE
     lines = [
         f"read {read}, {len(data.classes)} classes",
-        f"train {bench.arch.name} for {count(recipe.epochs, 'epoch')} on {bench.device}: {BASELINE}{team}; "
-        f"any of them found in {cache_dir() / 'models'} is reused",
-        f"attack {len(bench.x)} test images of the {BASELINE} by {config.method} ({bench.attack.norm}) at eps {values}",
+        _plan_network(bench),
+        f"attack {len(bench.x)} test images of the {whom} by {names} ({bench.norm}) at eps {values}",
     ]
+    if config.save is not None:
+        lines.append(f"write {config.save}")
     if config.output is not None:
         lines.append(f"write {', '.join(FILES)} in {config.output}")
     return lines
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What all steps share: the opened data, network and attack, and the images (n, c, h, w) and labels (n,) attacked."""
-
-    config: AttackConfig
-    data: ImageData
-    arch: Architecture
-    recipe: Recipe
-    attack: Attack
-    device: torch.device
-    report: Report
-    x: Tensor
-    y: Tensor
-
-    @property
-    def eps(self) -> tuple[float, ...]:
-        return tuple(dict.fromkeys(self.config.eps))
-
-    @property
-    def members(self) -> int:
-        return self.config.members if self.config.ensemble else 0
-
-    def fit(self, name: str, *, bootstrap: bool) -> tuple[Member, float]:
-        """The network called `name`, and the seconds it took to train or load."""
-        started = time.perf_counter()
-        member = fit_member(
-            self.arch,
-            self.data,
-            recipe=self.recipe,
-            seed=self.config.seed,
-            name=name,
-            bootstrap=bootstrap,
-            device=self.device,
-            report=self.report,
-            cache=cache_dir() / "models",
-        )
-        return member, time.perf_counter() - started
-
-    def craft(self, model: nn.Module, eps: float) -> Tensor:
-        """The attacked images, (n, c, h, w)."""
-        seed = rng.derive(self.config.seed, "attack", self.config.method)
-        with self.report.task(f"{self.config.method} at eps {eps:g}", len(self.x)) as task:
-            return self.attack(model, self.x, self.y, eps=eps, seed=seed, task=task)
-
-    def judge(self, model: nn.Module, images: Tensor) -> Tensor:
-        """The logits (n, classes) of `images`, in float32 whatever the training used."""
-        return predict_logits(model, images, device=self.device)
+def _plan_network(bench: Bench) -> str:
+    network = bench.network
+    if isinstance(network, Trained):
+        return f"open {network.name} as trained (SHA-256 {network.sha256}) on {bench.device}"
+    team = f" and {bench.members} bootstrapped members" if bench.members else ""
+    return (
+        f"train {network.name} for {count(network.recipe.epochs, 'epoch')} on {bench.device}: {BASELINE}{team}; "
+        f"any of them found in {cache_dir() / 'models'} is reused"
+    )
 
 
 @dataclass(frozen=True)
 class _Team:
-    """The members' logits (members, n, classes) for each set of images; none without an ensemble."""
+    """The baseline and the members, how many were reused, and the seconds that training or loading took."""
 
-    logits: list[Tensor]
+    baseline: Member
+    members: tuple[Member, ...]
     reused: int
-    seconds_training: float
-    seconds_judging: float
+    seconds: float
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """Logits on one set of images: the baseline's (n, classes) and the members' (members, n, classes)."""
+    """All images made, in the order of eps, the rows about them, and the one asked for."""
 
-    baseline: Tensor
-    members: Tensor | None
+    clean: Verdict
+    predicted: np.ndarray
+    made: tuple[Made, ...]
+    rows: tuple[AttackRow, ...]
+    headline: AttackRow
 
-    def correct(self, y: Tensor, best: int) -> dict[str, np.ndarray]:
-        """For each classifier, how right it is on each image: 0 or 1, or for a mean over members between."""
-        right = {BASELINE: self.baseline.argmax(-1) == y}
-        if self.members is not None:
-            each = self.members.argmax(-1) == y
-            right |= {"best member": each[best], "mean of members": each.double().mean(0)}
-            right |= {rule_name(name): decide(self.members) == y for name, decide in RULES.items()}
-        return {name: values.double().numpy() for name, values in right.items()}
-
-    def best(self, y: Tensor) -> int:
-        """The number of the member with the most correct answers, the first of them if there are several."""
-        return 0 if self.members is None else int((self.members.argmax(-1) == y).sum(-1).argmax())
+    def at(self, eps: float) -> list[Made]:
+        return [one for one in self.made if one.eps == eps]
 
 
-def _open(config: AttackConfig, report: Report) -> _Bench:
-    """Open everything and refuse what cannot work, before the first network is trained."""
-    if config.output is not None and config.output.exists() and not config.output.is_dir():
-        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
-    device = choose_device(config.device)
-    attack = load_attack(config.method)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
-    check_trainable(data)
-    arch = open_model(config.model, data)
-    recipe = arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs)
-    picked = choose(data.y_test.numpy(), config.limit)
-    x, y = floats(data.x_test[picked]), data.y_test[picked]
-    return _Bench(config, data, arch, recipe, attack, device, report, x, y)
-
-
-def _run(bench: _Bench) -> AttackResult:
-    config = bench.config
-    baseline, own = bench.fit(BASELINE, bootstrap=False)
+def _run(bench: Bench) -> AttackResult:
+    config, knows = bench.config, _knows(bench)
+    team = _fit(bench)
     started = time.perf_counter()
-    sets = [bench.x, *(bench.craft(baseline.model, eps) for eps in bench.eps)]
-    base_logits = [bench.judge(baseline.model, images) for images in sets]
-    attacking = time.perf_counter() - started
-    team = _fit_and_judge_members(bench, sets)
-    members: list[Tensor | None] = [*team.logits] or [None] * len(sets)
-    judged = [_Judged(one, several) for one, several in zip(base_logits, members, strict=True)]
-    rows = [row for k, eps in enumerate(bench.eps, 1) for row in _rows(bench, eps, judged[0], judged[k])]
-    reused = baseline.reused + team.reused
+    baseline, *members = (laid_out(one.model, bench.x, bench.device) for one in (team.baseline, *team.members))
+    court = Court(bench, baseline, members)
+    judged = _judged(bench, court, knows)
+    found = findings(seen(bench, baseline, judged.clean, judged.made))
+    reused = 0 if isinstance(bench.network, Trained) else team.reused
     if reused:
         bench.report.note(f"reused {count(reused, 'network')} from the cache")
-    headline = _headline(config, rows)
     result = AttackResult(
-        method=config.method,
-        norm=bench.attack.norm,
+        method=",".join(config.methods),
+        norm=bench.norm,
         eps=bench.eps,
         data=bench.data.name,
-        model=bench.arch.name,
-        model_sha256=baseline.sha256,
+        model=bench.network.name,
+        model_sha256=team.baseline.sha256,
         n_images=len(bench.x),
         members=bench.members,
         rule=config.ensemble or "",
-        headline=headline,
-        rows=tuple(rows),
-        trained=1 + bench.members - reused,
+        threat_model=_threat_model(bench, knows, team.baseline.sha256),
+        headline=judged.headline,
+        rows=judged.rows,
+        by_method=tuple(row for eps in bench.eps for row in by_method(judged.at(eps))),
+        per_class=_per_class(bench, judged),
+        findings=found,
+        trained=1 + bench.members - team.reused,
         reused=reused,
         seed=config.seed,
         device=describe_device(bench.device),
-        seconds_training=own + team.seconds_training,
-        seconds_attack=attacking + team.seconds_judging,
-        notes=notes(rows, method=config.method, knows_model=bench.attack.knows_model, unmoved=_unmoved(bench, sets)),
-        failed=_failed(config, headline),
+        seconds_training=team.seconds,
+        seconds_attack=time.perf_counter() - started,
+        notes=(*_network_notes(bench), *notes(judged.rows, method=_spoken(config), knows=knows)),
+        failed=_failed(config, judged.headline, found),
     )
-    if config.output is not None:
-        _write(config.output, bench, result, sets, base_logits)
+    _leave(bench, result, judged)
     return result
 
 
-def _fit_and_judge_members(bench: _Bench, sets: Sequence[Tensor]) -> _Team:
-    """One member at a time, so that only logits pile up and never networks."""
-    logits: list[list[Tensor]] = [[] for _ in sets]
-    reused, training, started = 0, 0.0, time.perf_counter()
+def _fit(bench: Bench) -> _Team:
+    baseline, seconds = bench.fit(BASELINE, bootstrap=False)
+    members = []
     for k in range(bench.members):
-        member, seconds = bench.fit(f"member-{k}", bootstrap=True)
-        reused, training = reused + member.reused, training + seconds
-        for found, images in zip(logits, sets, strict=True):
-            found.append(bench.judge(member.model, images))
-    judging = time.perf_counter() - started - training
-    return _Team([torch.stack(found) for found in logits if found], reused, training, judging)
+        member, more = bench.fit(f"member-{k}", bootstrap=True)
+        members.append(member)
+        seconds += more
+    return _Team(baseline, tuple(members), sum(one.reused for one in (baseline, *members)), seconds)
 
 
-def _rows(bench: _Bench, eps: float, clean: _Judged, adversarial: _Judged) -> list[AttackRow]:
-    best = adversarial.best(bench.y)
-    before, after = clean.correct(bench.y, best), adversarial.correct(bench.y, best)
-    n, mean = len(bench.y), rule_name("mean")
-    return [
-        AttackRow(
-            eps=eps,
-            classifier=name,
-            threat=_threat(bench.attack, name),
-            clean=wilson(float(before[name].sum()), n),
-            adversarial=wilson(float(right.sum()), n),
-            minus_mean=paired_difference(right, after[mean]) if mean in after and name != mean else None,
-        )
-        for name, right in after.items()
-    ]
+def _judged(bench: Bench, court: Court, knows: str) -> _Judged:
+    clean, predicted = court.judge(bench.x)
+    made = {eps: court.all_of(eps) for eps in bench.eps}
+    found = [row for sets in made.values() for row in rows(clean, sets, knows)]
+    return _Judged(
+        clean, predicted, tuple(one for sets in made.values() for one in sets), tuple(found), _headline(bench.config, found)
+    )
 
 
-def _threat(attack: Attack, classifier: str) -> str:
-    if not attack.knows_model:
-        return "control"
-    return "white-box" if classifier == BASELINE else "transfer"
+def _knows(bench: Bench) -> str:
+    """What the best informed of the attacks knows, as rows call it."""
+    asked = {asks(one) for one in bench.attacks}
+    if "gradients" in asked:
+        return "white-box"
+    return "black-box" if asked - {"nothing"} else "control"
 
 
-def _headline(config: AttackConfig, rows: Sequence[AttackRow]) -> AttackRow:
-    """The row of the rule asked for, or of the baseline, at the largest eps."""
+def _headline(config: AttackConfig, found: Sequence[AttackRow]) -> AttackRow:
+    """The row of the rule asked for against the strongest attacker, or of the baseline, at the largest eps."""
     wanted = rule_name(config.ensemble) if config.ensemble else BASELINE
-    return max((row for row in rows if row.classifier == wanted), key=lambda row: row.eps)
+    own = [row for row in found if row.classifier == wanted]
+    return max(own, key=lambda row: (row.eps, row.threat == "worst-case"))
 
 
-def _unmoved(bench: _Bench, sets: Sequence[Tensor]) -> int:
-    """How many images the attack left as they were at the largest eps."""
-    eps = max(bench.eps)
-    moved = (sets[1 + bench.eps.index(eps)] != bench.x).flatten(1).any(1)
-    return int((~moved).sum()) if eps > 0 else 0
+def _threat_model(bench: Bench, knows: str, sha256: str) -> str:
+    values = ", ".join(f"{eps:g}" for eps in bench.eps)
+    by = ", ".join(map(_settings, bench.attacks))
+    known = knowledge(knows, ensemble=bool(bench.members))
+    images = f"n {len(bench.x)}, seed {bench.config.seed}, model {sha256[:12]}"
+    return f"{NORM_NAMES[bench.norm]}, eps {values}, bounds 0 to 1; attacker knows {known}; by {by}; {images}"
 
 
-def _failed(config: AttackConfig, headline: AttackRow) -> str:
+def _settings(attack: Attack) -> str:
+    """`pgd (steps 40, restarts 1)`."""
+    shown = [f"{name} {getattr(attack, name)}" for name in ("steps", "restarts", "queries") if has(attack, name)]
+    return f"{attack.name} ({', '.join(shown)})" if shown else attack.name
+
+
+def _per_class(bench: Bench, judged: _Judged) -> tuple[ClassRow, ...]:
+    top, y = judged.headline, bench.y.numpy()
+    clean, attacked, _ = right_under(judged.clean, judged.at(top.eps), top.classifier, top.threat)
+    return tuple(
+        ClassRow(
+            name=bench.outputs[label],
+            clean=wilson(float(clean[y == label].sum()), int((y == label).sum())),
+            adversarial=wilson(float(attacked[y == label].sum()), int((y == label).sum())),
+        )
+        for label in np.unique(y).tolist()
+    )
+
+
+def _network_notes(bench: Bench) -> tuple[str, ...]:
+    """What was done to make a trained network fit."""
+    found = bench.network.notes if isinstance(bench.network, Trained) else ()
+    return tuple(f"{note}." for note in found)
+
+
+def _spoken(config: AttackConfig) -> str:
+    return " and ".join(config.methods)
+
+
+def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding]) -> str:
     if config.fail_under is None:
         return ""
     metric, bound = config.fail_under
-    found = headline.clean if metric == "clean" else headline.adversarial
-    if found.value >= bound:
-        return ""
-    return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {found}, below {bound:g}"
+    figure = headline.clean if metric == "clean" else headline.adversarial
+    if figure.value < bound:
+        return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {figure}, below {bound:g}"
+    if metric == "robust" and found:
+        return f"robust accuracy {figure} cannot be trusted: {found[0].check}: {found[0].seen}"
+    return ""
 
 
-def _write(folder: Path, bench: _Bench, result: AttackResult, sets: Sequence[Tensor], logits: Sequence[Tensor]) -> None:
-    from dlcli.engines._attack_files import Images, write  # here, since it brings matplotlib
+def _leave(bench: Bench, result: AttackResult, judged: _Judged) -> None:
+    """The files that were asked for."""
+    config = bench.config
+    if config.save is None and config.output is None:
+        return
+    shown = _images(bench, judged)
+    if config.save is not None:
+        save(config.save, shown)
+    if config.output is not None:
+        from dlcli.engines._attack_files import write  # here, since it brings matplotlib
 
-    predicted = [found.argmax(-1).numpy() for found in logits]
-    shown = Images(
-        clean=sets[0].numpy(),
+        write(Path(config.output), result, shown)
+
+
+def _images(bench: Bench, judged: _Judged) -> Images:
+    """The images made on the baseline; of several methods, for each image one that fools it, if any does."""
+    picked = {eps: chosen(judged.at(eps), bench.y.numpy()) for eps in bench.eps}
+    return Images(
+        clean=bench.x.numpy(),
         labels=bench.y.numpy(),
-        predicted_clean=predicted[0],
-        adversarial={eps: images.numpy() for eps, images in zip(bench.eps, sets[1:], strict=True)},
-        predicted=dict(zip(bench.eps, predicted[1:], strict=True)),
-        classes=bench.data.classes,
+        predicted_clean=judged.predicted,
+        adversarial={eps: images for eps, (images, _) in picked.items()},
+        predicted={eps: predicted for eps, (_, predicted) in picked.items()},
+        classes=bench.outputs,
     )
-    write(folder, result, shown)

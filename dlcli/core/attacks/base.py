@@ -84,6 +84,9 @@ class Attack(ABC):
     knows_model: ClassVar[bool] = True
     """Whether the attack looks at the model it is given; False for controls."""
 
+    knowledge: ClassVar[str] = "gradients"
+    """What it asks the model for: "gradients", "scores" (logits), "labels" (the decision alone) or "nothing"."""
+
     @property
     def name(self) -> str:
         """As on the command line: that of its file."""
@@ -115,7 +118,7 @@ class Attack(ABC):
         y: Tensor,
         *,
         eps: float,
-        norm: str = "linf",
+        norm: str | None = None,
         targets: Tensor | None = None,
         full: bool = False,
         bounds: Bounds = (0.0, 1.0),
@@ -126,15 +129,16 @@ class Attack(ABC):
         """Adversarial twins of the images `x` (n, ...), a floating type within `bounds`, of labels `y` (n,), integers.
 
         `model` maps images to logits (n, classes) and is attacked in evaluation mode on its own device. The result has
-        the shape, type and device of `x`; it differs from `x` by at most `eps` (in the units of `x`, by `norm`) and stays
-        within `bounds`. With `targets` (n,), integers, image k is to be taken for class targets[k], else for any but y[k].
-        An attack of several steps stops at an image's first success, which is what robustness asks; `full` makes it
-        take all steps for every image, as transfer to another network and adversarial training want. `seed` fixes all
-        randomness. `task` is advanced by one for each image.
+        the shape, type and device of `x`; it differs from `x` by at most `eps` (in the units of `x`, by `norm`, None for
+        the attack's first) and stays within `bounds`. With `targets` (n,), integers, image k is to be taken for class
+        targets[k], else for any but y[k]. An attack of several steps stops at an image's first success, which is what
+        robustness asks; `full` makes it take all steps for every image, as transfer to another network and adversarial
+        training want. `seed` fixes all randomness. `task` is advanced by one for each image.
 
         Raises UsageError (eps, bounds, batch_size; a norm or targets that the attack does not know), InputError (images,
         labels, targets, a model that does not fit them) or NumericError (logits or gradients that are not finite).
         """
+        norm = self.norm if norm is None else norm
         _check_options(eps, bounds, batch_size)
         self._check_abilities(norm, targets)
         _check_images(x, bounds)

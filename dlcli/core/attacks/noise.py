@@ -17,6 +17,7 @@ class Noise(SingleStep):
 
     norms = ("linf", "l2")
     knows_model = False
+    knowledge = "nothing"
 
     def run(
         self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: Threat, generator: torch.Generator

@@ -4,6 +4,7 @@ import copy
 import random
 import subprocess
 import sys
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -15,17 +16,20 @@ from dlcli.core.attacks.base import Attack
 from dlcli.support.errors import InputError, NumericError, UsageError
 
 Trained = tuple[nn.Module, Tensor, Tensor]
-NAMES = REGISTRY.names()
+# Transfer needs a network to transfer from: test_transfer.py holds it to what it promises.
+NAMES = tuple(name for name in REGISTRY.names() if name != "transfer")
+MINIMUM = ("deepfool", "fab", "fab-t", "auto")
 ITERATED = ("apgd-ce", "apgd-dlr", "apgd-t", "bim", "mifgsm", "pgd")
 WITH_NORMS = [(name, norm) for name in NAMES for norm in load_attack(name).norms]
 every = pytest.mark.parametrize("name", NAMES)
 every_norm = pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
 
 
-def quick(name: str) -> Attack:
+def quick(name: str, queries: int = 100) -> Attack:
     """The attack with few steps, for the promises that do not depend on how strong it is."""
-    fewer = {"steps": 10} if name in ITERATED else {}
-    return load_attack(name).with_options(**fewer, classes=3 if name == "apgd-t" else None)
+    known = {field.name for field in fields(load_attack(name))}
+    fewer = {"steps": 30 if name == "cw" else 10, "searches": 5, "classes": 3, "queries": queries}
+    return load_attack(name).with_options(**{key: value for key, value in fewer.items() if key in known})
 
 
 def length(change: Tensor, norm: str) -> Tensor:
@@ -55,10 +59,10 @@ def test_images_stay_within_eps_and_bounds(name: str, norm: str, eps: float, ful
     assert float(moved.max()) <= eps + 1e-6
     assert float(found.min()) >= 0 and float(found.max()) <= 1
     # An attack that uses its allowance, not a copy; the bounds may cost a Euclidean step some of its length.
-    assert float(moved.max()) > (0.9 if full else 0.25) * eps * (1 if norm == "linf" else 0.7)
+    assert float(moved.max()) > (0.9 if full else 0.15) * eps * (1 if norm == "linf" else 0.7)
 
 
-@every_norm
+@pytest.mark.parametrize(("name", "norm"), [case for case in WITH_NORMS if load_attack(case[0]).knowledge != "labels"])
 def test_every_step_is_held_too(name: str, norm: str, trained: Trained) -> None:
     """What a success is judged on is the image that comes out: it was never outside."""
     model, x, y = trained[0], trained[1][:50], trained[2][:50]
@@ -149,16 +153,18 @@ def test_the_size_of_batches_does_not_matter(name: str, norm: str, full: bool, t
     eps = 0.1 if norm == "linf" else 0.5
     whole, fives, ones = (quick(name)(model, x, y, eps=eps, norm=norm, full=full, batch_size=n) for n in (128, 5, 1))
     for found in (fives, ones):
-        assert torch.equal(found, whole) if norm == "linf" else float((found - whole).abs().max()) < 1e-9
+        exact = norm == "linf" and name not in MINIMUM
+        assert torch.equal(found, whole) if exact else float((found - whole).abs().max()) < 1e-9
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if load_attack(name).least_classes <= 2])
 def test_two_classes_and_float64(name: str) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).double()
     x = torch.full((6, 1, 2, 2), 0.5, dtype=torch.float64)
-    found = quick(name)(model, x, torch.tensor([0, 1, 0, 1, 0, 1]), eps=0.25, full=True)
+    attack = quick(name, queries=1000)
+    found = attack(model, x, torch.tensor([0, 1, 0, 1, 0, 1]), eps=0.25, full=True)
     assert found.dtype == torch.float64
-    assert torch.allclose((found - x).abs(), torch.full_like(x, 0.25), atol=1e-12)
+    assert torch.allclose(length(found - x, attack.norm), torch.full((6,), 0.25, dtype=torch.float64), atol=1e-9)
 
 
 @every
@@ -208,7 +214,7 @@ def test_a_network_of_too_few_classes_is_refused(name: str) -> None:
 @every
 def test_a_target_is_reached_or_refused(name: str, trained: Trained) -> None:
     model, x, y = trained[0], trained[1][:60], trained[2][:60]
-    attack, targets = quick(name), (y + 1) % 10
+    attack, targets = quick(name, queries=1000), (y + 1) % 10
     if not attack.targeted:
         with pytest.raises(UsageError) as caught:
             attack(model, x, y, eps=0.3, targets=targets)
@@ -228,7 +234,7 @@ def test_a_target_is_reached_or_refused(name: str, trained: Trained) -> None:
 def test_an_unknown_norm_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         quick(name)(GOOD, X, Y, eps=0.1, norm="l7")
-    assert caught.value.message == f"the attack {name} has no norm 'l7'" and "linf" in (caught.value.hint or "")
+    assert caught.value.message == f"the attack {name} has no norm 'l7'" and load_attack(name).norm in (caught.value.hint or "")
 
 
 TARGETS = {

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from dlcli.core.attacks import REGISTRY, load_attack
 from dlcli.core.attacks.base import Attack
 
-CASES = [(name, norm) for name in REGISTRY.names() for norm in load_attack(name).norms if load_attack(name).knows_model]
+NAMES = [name for name in REGISTRY.names() if load_attack(name).knowledge == "gradients"]
+CASES = [(name, norm) for name in NAMES for norm in load_attack(name).norms]
 WIDE = (-9.0, 9.0)
 
 
@@ -41,8 +42,8 @@ SIDE = 2.0 * Y - 1
 
 def quick(name: str) -> Attack:
     """The attack with settings for a straight way up: fewer steps, and long ones where a random start must be forgotten."""
-    options = {"steps": 30} if name.startswith("apgd") else {"step_size": 2.0} if name == "pgd" else {}
-    return load_attack(name).with_options(**options)
+    options = {"pgd": {"step_size": 2.0}, "cw": {"steps": 60, "searches": 6}, "auto": {"steps": 30, "queries": 100}}
+    return load_attack(name).with_options(**options.get(name, {"steps": 30} if name.startswith("apgd") else {}))
 
 
 def reach(eps: float, norm: str) -> float:
