@@ -36,12 +36,10 @@ class Nearest:
 
 @dataclass(frozen=True)
 class MinimumNorm(Attack):
-    """An attack that looks for the nearest image that succeeds; an entry implements `move`.
+    """An attack that looks for the nearest image that succeeds.
 
-    `nearest` looks as far as the bounds reach. Called as any attack, it looks within eps only: every image that the network
-    is asked about is brought into the ball first. An image leaves at its first success within eps; with `first` False it
-    takes all steps and keeps its nearest success. With `full` it takes all steps, and then one of length eps from the clean
-    image, the steepest by the gradient at the nearest one, unless that would lose the success.
+    `nearest` looks as far as the bounds reach; called as any attack, it looks within eps only. An image leaves at its first
+    success within eps; with `first` False it takes all steps and keeps its nearest success.
     """
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
@@ -50,9 +48,6 @@ class MinimumNorm(Attack):
 
     steps: int = 100
     first: bool = True
-
-    ends_at_success: ClassVar[bool] = False
-    """Whether the attack has nothing more to do once an image succeeds."""
 
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
@@ -92,6 +87,18 @@ class MinimumNorm(Attack):
         found = torch.where(like_images(success.to(x.device), x), found, x.detach())
         lengths = NORMS[norm].length(found.cpu().double() - x.detach().cpu().double()) if len(x) else torch.zeros(0).double()
         return Nearest(found, lengths.masked_fill(~success, torch.inf), success)
+
+
+@dataclass(frozen=True)
+class Hunting(MinimumNorm):
+    """A minimum-norm attack that goes from image to image; an entry implements `move`.
+
+    Every image that the network is asked about is brought into the ball first. With `full` it takes all steps, and then one
+    of length eps from the clean image, the steepest by the gradient at the nearest one, unless that would lose the success.
+    """
+
+    ends_at_success: ClassVar[bool] = False
+    """Whether the attack has nothing more to do once an image succeeds."""
 
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
         """Hunt for all images at once."""

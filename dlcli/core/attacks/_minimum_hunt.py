@@ -15,7 +15,7 @@ from dlcli.core.logits import logits_of
 from dlcli.core.rng import derive, generator
 
 if TYPE_CHECKING:
-    from dlcli.core.attacks._minimum import MinimumNorm
+    from dlcli.core.attacks._minimum import Hunting
 
 # How many units in the last place of the largest logit a lead must be to be sure. The nearest image lies on the boundary,
 # where the rounding of a batch of another size would turn the verdict.
@@ -29,7 +29,7 @@ class Hunt:
     before any change, which are left.
     """
 
-    def __init__(self, attack: "MinimumNorm", problem: Problem) -> None:
+    def __init__(self, attack: "Hunting", problem: Problem) -> None:
         self.attack, self.problem = attack, problem
         self.found = problem.x.clone()
         self.clean = self._clean_logits()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dlcli.core.attacks._iterated import check_count
 from dlcli.core.attacks._lanes import Lanes
-from dlcli.core.attacks._minimum import MinimumNorm
+from dlcli.core.attacks._minimum import Hunting
 from dlcli.core.attacks._minimum_view import View, aim_of, margin
 from dlcli.core.attacks._norms import like_images
 from dlcli.core.attacks.base import Bounds, Threat
@@ -22,7 +22,7 @@ _BETA1, _BETA2, _TINY = 0.9, 0.999, 1e-8
 
 
 @dataclass(frozen=True)
-class CW(MinimumNorm):
+class CW(Hunting):
     """Adam on the squared length of the change plus c times what the margin lacks of `kappa`, by the tanh of free variables.
 
     A binary search of `searches` rounds, of `steps` looks each, finds the c that just suffices. Lengths count in shares of the

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlcli.core.attacks._iterated import check_count
 from dlcli.core.attacks._lanes import Lanes
-from dlcli.core.attacks._minimum import MinimumNorm
+from dlcli.core.attacks._minimum import Hunting
 from dlcli.core.attacks._minimum_view import View, likeliest_wrong, nearest_face
 from dlcli.core.attacks._norms import like_images
 from dlcli.core.attacks.base import Threat
@@ -23,7 +23,7 @@ _BEYOND = 1e-4
 
 
 @dataclass(frozen=True)
-class DeepFool(MinimumNorm):
+class DeepFool(Hunting):
     """Steps to the nearest boundary with the `classes` likeliest wrong classes, until one is crossed.
 
     The image is the clean one plus (1 + `overshoot`) times the sum of the steps.

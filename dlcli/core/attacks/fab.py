@@ -9,7 +9,7 @@ from torch import Tensor
 from dlcli.core.attacks._fab_projection import onto_hyperplane
 from dlcli.core.attacks._iterated import check_count
 from dlcli.core.attacks._lanes import Lanes
-from dlcli.core.attacks._minimum import MinimumNorm
+from dlcli.core.attacks._minimum import Hunting
 from dlcli.core.attacks._minimum_view import Face, View, aim_of, likeliest_wrong, margin_face, nearest_face
 from dlcli.core.attacks._norms import like_images
 from dlcli.core.attacks.base import Threat
@@ -21,7 +21,7 @@ _SHORTEST = 1e-8
 
 
 @dataclass(frozen=True)
-class FAB(MinimumNorm):
+class FAB(Hunting):
     """Steps onto the nearest boundary of the network made linear, drawn towards the clean image's own nearest point of it.
 
     The boundary is that with any of the `classes` likeliest wrong classes. Of an image's `restarts` runs, all but the first

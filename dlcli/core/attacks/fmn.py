@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.attacks._lanes import Lanes
-from dlcli.core.attacks._minimum import MinimumNorm
+from dlcli.core.attacks._minimum import Hunting
 from dlcli.core.attacks._minimum_view import View, aim_of, margin_face
 from dlcli.core.attacks._norms import like_images, unit
 from dlcli.core.attacks.base import Threat
@@ -19,7 +19,7 @@ _BEYOND = 1.001
 
 
 @dataclass(frozen=True)
-class FMN(MinimumNorm):
+class FMN(Hunting):
     """Steps along the gradient of the margin within a ball that shrinks after a success and grows after a failure.
 
     Until the first success the ball reaches to the boundary of the network made linear. Its radius changes by the share

@@ -1,6 +1,5 @@
 """HopSkipJump: the nearest adversarial image from decisions alone (Chen et al. 2020, arXiv 1904.02144, algorithm 2)."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,10 +8,8 @@ from torch import Tensor
 
 from dlcli.core.attacks._iterated import check_count
 from dlcli.core.attacks._jumps import Jumps
-from dlcli.core.attacks._lanes import Lanes
 from dlcli.core.attacks._minimum import MinimumNorm
-from dlcli.core.attacks._minimum_view import View
-from dlcli.core.attacks.base import Problem, Threat
+from dlcli.core.attacks.base import Problem
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,6 @@ class HopSkipJump(MinimumNorm):
         """Batch by batch, each to its end."""
         with torch.no_grad():
             return Jumps(self, problem, full=full).run()
-
-    def move(self, lanes: Lanes, view: View, fooled: Tensor, threat: Threat) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Not used: a round asks about many images, outside the ball too."""
-        raise NotImplementedError
 
 
 ATTACK = HopSkipJump()
