@@ -396,5 +396,5 @@ def _packed(error: BaseException) -> bytes:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
         return pickle.dumps(("failed", error))
-    except Exception:
+    except Exception:  # an error of anybody's making may not survive the way; its type, words and trace do
         return pickle.dumps(("failed", plain))

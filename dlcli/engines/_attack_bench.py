@@ -136,11 +136,6 @@ def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
     return set_up, config.norm or norms[0]
 
 
-def asks(attack: Attack) -> str:
-    """What an attack asks the network for: "gradients", "scores", "labels" or "nothing"."""
-    return attack.knowledge if attack.knows_model else "nothing"
-
-
 def has(attack: Attack, setting: str) -> bool:
     """Whether an attack can be given `setting`, such as steps."""
     return setting in (field.name for field in fields(attack))

@@ -17,7 +17,7 @@ from dlcli.core.attacks._queries import Counted
 from dlcli.core.attacks.base import Attack, SingleStep
 from dlcli.core.combine import RULES, EveryMember, RuleModel, SmoothMax, any_right
 from dlcli.core.loop import predict_logits
-from dlcli.engines._attack_bench import BASELINE, Bench, asks
+from dlcli.engines._attack_bench import BASELINE, Bench
 from dlcli.support.errors import DlcliError
 
 EVERY, SMOOTH = "every member", "smoothed max"
@@ -118,14 +118,14 @@ class Court:
             return
         if not isinstance(attack, SingleStep):
             yield self.make(attack, BASELINE, eps, full=True)  # early successes transfer less
-        if attack.knows_model:
+        if attack.knowledge != "nothing":
             for rule in RULES:
                 yield self.make(attack, rule, eps)
 
     def _adaptive(self, eps: float) -> list[Made]:
         if not self.members:
             return []
-        looking = [attack for attack in self.bench.attacks if asks(attack) == "gradients"]
+        looking = [attack for attack in self.bench.attacks if attack.knowledge == "gradients"]
         climbing = {one.name: one for one in map(self._climber, looking)}
         return [self.make(one, through, eps, full=True) for one in climbing.values() for through in (EVERY, SMOOTH)]
 

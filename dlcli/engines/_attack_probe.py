@@ -15,7 +15,7 @@ from dlcli.core.attacks.base import Attack
 from dlcli.core.combine import RULES
 from dlcli.core.logits import in_mode
 from dlcli.core.loop import predict_logits
-from dlcli.engines._attack_bench import BASELINE, Bench, asks, has
+from dlcli.engines._attack_bench import BASELINE, Bench, has
 from dlcli.engines._attack_checks import Seen
 from dlcli.engines._attack_craft import Made, Verdict, worst
 from dlcli.engines._attack_rows import rule_name
@@ -86,7 +86,7 @@ def seen(bench: Bench, model: nn.Module, clean: Verdict, made: Sequence[Made]) -
     probabilities, unsteady = probe.answers()
     asked = bench.config.methods
     by_method = _by_method(made)
-    looking = [one for one in bench.attacks if asks(one) == "gradients"]
+    looking = [one for one in bench.attacks if one.knowledge == "gradients"]
     looks: tuple[str, ...] = ()
     huge, doubled, zero = None, None, 0
     if looking:
@@ -102,7 +102,7 @@ def seen(bench: Bench, model: nn.Module, clean: Verdict, made: Sequence[Made]) -
         by_method=by_method,
         asked=asked,
         looks=looks,
-        blind=tuple(one.name for one in bench.attacks if asks(one) != "gradients"),
+        blind=tuple(one.name for one in bench.attacks if one.knowledge != "gradients"),
         zero_gradients=zero,
         huge=huge,
         doubled=doubled,

@@ -13,7 +13,7 @@ from dlcli.core.loop import resolve_threads
 from dlcli.core.members import Member
 from dlcli.core.stats import wilson
 from dlcli.core.trained import Trained
-from dlcli.engines._attack_bench import BASELINE, Bench, asks, has, open_bench
+from dlcli.engines._attack_bench import BASELINE, Bench, has, open_bench
 from dlcli.engines._attack_checks import findings
 from dlcli.engines._attack_craft import Court, Made, Verdict, laid_out
 from dlcli.engines._attack_notes import NORM_NAMES, knowledge, notes
@@ -159,7 +159,7 @@ def _judged(bench: Bench, court: Court, knows: str) -> _Judged:
 
 def _knows(bench: Bench) -> str:
     """What the best informed of the attacks knows, as rows call it."""
-    asked = {asks(one) for one in bench.attacks}
+    asked = {one.knowledge for one in bench.attacks}
     if "gradients" in asked:
         return "white-box"
     return "black-box" if asked - {"nothing"} else "control"

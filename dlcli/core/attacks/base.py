@@ -81,9 +81,6 @@ class Attack(ABC):
     least_classes: ClassVar[int] = 1
     """How many classes the network must tell apart."""
 
-    knows_model: ClassVar[bool] = True
-    """Whether the attack looks at the model it is given; False for controls."""
-
     knowledge: ClassVar[str] = "gradients"
     """What it asks the model for: "gradients", "scores" (logits), "labels" (the decision alone) or "nothing"."""
 

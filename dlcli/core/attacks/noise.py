@@ -16,7 +16,6 @@ class Noise(SingleStep):
     """
 
     norms = ("linf", "l2")
-    knows_model = False
     knowledge = "nothing"
 
     def run(

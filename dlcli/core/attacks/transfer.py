@@ -23,7 +23,6 @@ class Transfer(Attack):
 
     norms = ("linf", "l2")
     targeted = True
-    knows_model = False
     knowledge = "nothing"
 
     surrogate: nn.Module | None = field(default=None, repr=False)
