@@ -52,6 +52,8 @@ TRICKS: Mapping[str, tuple[dict[str, Any], ...]] = {
     "effective-paths": (
         {"data": CIFAR, "model": "cifar-resnet-20", "surgery": "effective-paths=4-10", "epochs": 10, "augment": MOVED},
         {"data": CIFAR, "model": "cifar-resnet-20", "surgery": "multi-residual=2", "epochs": 10, "augment": MOVED},
+        {"data": "digits", "model": "resnet-56", "surgery": "effective-paths=10-34"},
+        {"data": "digits", "model": "resnet-12", "surgery": "multi-residual=2", "versus": "baseline --model resnet-24"},
     ),
 }
 """The comparisons of each trick: options of `dlcli train`, data by name in the folder; `versus` is baseline unless said."""

@@ -2,16 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 SUBCOMMANDS = {
     "train": "Train a network, or two in pairs to see whether a change helps.",
     "eval": "Judge a trained network: how good it is, where it fails, and what to do next.",
     "predict": "Write what a trained network says of images, a row each.",
+    "ensemble": "Train several networks and see what combining them buys.",
     "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
     "dedupe": "Find the rows of a table that ask the same thing.",
 }
 """Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""
+
+
+def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
+    """What is trained has a folder; without -o it is the first free one that is named after the data."""
+    if values["output"] is None:
+        name = f"{Path(values['data']).stem}{suffix}"
+        places = [Path("runs") / (f"{name}-{k}" if k > 1 else name) for k in range(1, 1000)]
+        values["output"] = next((place for place in places if not place.exists()), places[0])
+    return values
 
 
 @dataclass(frozen=True)

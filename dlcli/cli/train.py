@@ -1,19 +1,7 @@
 """`dlcli train` at the shell."""
 
-from pathlib import Path
-from typing import Any
-
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, Sheet, run_folder
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
-
-
-def _adjust(values: dict[str, Any]) -> dict[str, Any]:
-    """A run has a folder; without -o it is the first free one that is named after the data."""
-    if values["output"] is None:
-        name = Path(values["data"]).stem
-        places = [Path("runs") / (f"{name}-{k}" if k > 1 else name) for k in range(1, 1000)]
-        values["output"] = next((place for place in places if not place.exists()), places[0])
-    return values
 
 
 def _sheet(result: TrainResult) -> Sheet:
@@ -59,5 +47,5 @@ COMMAND = Command(
     ),
     sheet=_sheet,
     summary=_summary,
-    adjust=_adjust,
+    adjust=run_folder,
 )

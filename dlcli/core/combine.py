@@ -41,6 +41,11 @@ def majority(logits: Tensor) -> Tensor:
     return _mean_probabilities(logits).masked_fill(~leads, -1).argmax(-1)
 
 
+def decided(logits: Tensor, rule: str) -> Tensor:
+    """The logits (n, classes) by which an ensemble answers, from those of its members, as `RuleModel` says for each rule."""
+    return _LOGITS[rule](logits)
+
+
 def any_right(logits: Tensor, y: Tensor) -> Tensor:
     """Which examples at least one member gets right, (n,) bool: an oracle that knows the labels `y` (n,), and no rule."""
     return (logits.argmax(-1) == y).any(0)
@@ -95,7 +100,7 @@ class RuleModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (n, ...) to logits (n, classes)."""
-        return _LOGITS[self.rule](_stacked(self.members, x))
+        return decided(_stacked(self.members, x), self.rule)
 
 
 class SmoothMax(nn.Module):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,14 @@ class Training:
     stopped after any step, put away as `state()` and continued elsewhere by `load(state)`.
     """
 
+    layout: ClassVar[torch.memory_format] = torch.channels_last
+    """How the weights lie in memory while they are trained."""
+    too_large: ClassVar[tuple[str, str]] = (
+        "the memory does not suffice to train this network, not even image by image",
+        "--size N makes images smaller; or take a smaller network",
+    )
+    """Message and hint for when the memory does not suffice."""
+
     def __init__(
         self,
         model: nn.Module,
@@ -58,7 +67,7 @@ class Training:
         dtype: torch.dtype | None = None,
         hooks: Hooks | None = None,
     ) -> None:
-        self.model = model.to(device).to(memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=self.layout)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         self.dtype = dtype or resolve_dtype(recipe, device)
         self.feed, self.y = Feed(x, device), y.to(device)
@@ -79,7 +88,7 @@ class Training:
         weight is not finite, and ResourceError if the memory of the device does not suffice.
         """
         steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-        with preserved(), threads(resolve_threads(self.recipe)), steady, _memory_named():
+        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_named(*self.too_large):
             _set_random_state(self.random, self.feed.device)
             self.model.train()
             order = self._batches()[self.step :]
@@ -97,9 +106,13 @@ class Training:
         return mean
 
     def _batches(self) -> tuple[Tensor, ...]:
-        """The examples of each step of this epoch: the same generator draws the order of every epoch before it."""
-        order = generator(derive(self.seed, "order"))
-        drawn = [torch.randperm(len(self.feed), generator=order) for _ in range(self.epoch + 1)]
+        """The examples of each step of this epoch."""
+        return self._order(self.seed, len(self.feed))
+
+    def _order(self, seed: int, n: int) -> tuple[Tensor, ...]:
+        """Which of `n` examples each step takes: the same generator draws the order of every epoch before this one."""
+        order = generator(derive(seed, "order"))
+        drawn = [torch.randperm(n, generator=order) for _ in range(self.epoch + 1)]
         # Even batches rather than a short last one, which would weigh its examples more, and of one example breaks BatchNorm.
         return drawn[-1].tensor_split(len(self.losses))
 
@@ -108,9 +121,9 @@ class Training:
             group["lr"] = self.lr
         self.losses[self.step] = self._with_room(lambda: self._gradients(*self._prepared(x, y)), len(y))
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
-        self.largest[self.step] = _largest(gradients)
+        self.largest[self.step] = self._largest(gradients)
         if self.recipe.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+            self._clip(self.recipe.clip_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
@@ -130,44 +143,62 @@ class Training:
             release(self.feed.device)
 
     def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        number = self.epoch * len(self.losses) + self.step
-        if self.hooks.augment is not None:
-            x = self.hooks.augment(x, generator(derive(self.seed, "augment", number)))
+        x = self._augmented(x, self.seed)
         if self.hooks.examples is not None:
-            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", number), -(-len(x) // self.parts))
+            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), -(-len(x) // self.parts))
         return x, y
+
+    def _augmented(self, x: Tensor, seed: int) -> Tensor:
+        """`x` after the augmentation that a training with `seed` does in this step."""
+        return x if self.hooks.augment is None else self.hooks.augment(x, generator(derive(seed, "augment", self._number)))
 
     def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
         """Leave the gradient of the mean loss in the parameters; the loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        weights, smoothing, total = self.hooks.class_weights, self.recipe.label_smoothing, torch.zeros((), device=x.device)
-        whole, parts = self._weight(y), min(self.parts, len(y))
+        total, whole, parts = torch.zeros_like(self.losses[0]), self._weight(y), min(self.parts, len(y))
         for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
             with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
                 logits = self.model(images)
-            loss = F.cross_entropy(logits.float(), labels, weight=weights, label_smoothing=smoothing)
+            loss = self._loss(logits.float(), labels)
             if parts > 1:
                 loss = loss * (self._weight(labels) / whole)
-            torch.autograd.backward(loss)
+            torch.autograd.backward(loss.sum())
             total += loss.detach()
         return total
 
+    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The mean loss, of the shape of an entry of `losses`."""
+        smoothing = self.recipe.label_smoothing
+        return F.cross_entropy(logits, y, weight=self.hooks.class_weights, label_smoothing=smoothing)
+
     def _weight(self, y: Tensor) -> Tensor | int:
         """By what the mean over `y` divides."""
-        return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum()
+        return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum(0)
+
+    def _largest(self, gradients: Sequence[Tensor]) -> Tensor:
+        """The largest absolute value in all of them; by aminmax, for the infinity norm takes twenty times as long on a CPU."""
+        return torch.stack([end for gradient in gradients for end in gradient.aminmax()]).abs().max()
+
+    def _clip(self, most: float) -> None:
+        """Scale the gradients so that their norm is `most` at the most."""
+        nn.utils.clip_grad_norm_(self.model.parameters(), most)
 
     @torch.no_grad()
     def _average(self) -> None:
         if self.average:
             now = self.model.state_dict()
             # At first the plain mean of the few weights there are, so that the random start is soon forgotten.
-            number = self.epoch * len(self.losses) + self.step
-            decay = min(self.recipe.ema, (1 + number) / (10 + number))
+            decay = min(self.recipe.ema, (1 + self._number) / (10 + self._number))
             for name, value in self.average.items():
                 if value.is_floating_point():
                     value.lerp_(now[name], 1 - decay)
                 else:
                     value.copy_(now[name])
+
+    @property
+    def _number(self) -> int:
+        """How many steps are done."""
+        return self.epoch * len(self.losses) + self.step
 
     @property
     def lr(self) -> float:
@@ -184,12 +215,17 @@ class Training:
         bad = (~self.losses.isfinite()).nonzero()
         if not len(bad) and all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
             return float(self.losses.mean())
-        self.step = int(bad[0]) if len(bad) else len(self.losses) - 1
-        finite = self.largest[: self.step + 1][self.largest[: self.step + 1].isfinite()]
+        self.step = int(bad[0, 0]) if len(bad) else len(self.losses) - 1
+        what, gradients = self._diverged()
+        finite = gradients[: self.step + 1][gradients[: self.step + 1].isfinite()]
         largest = f"{float(finite.max()):.3g}" if len(finite) else "not finite"
         where = f"epoch {self.epoch + 1}, step {self.step + 1} of {len(self.losses)}, learning rate {self.lr:g}"
-        message = f"training diverged: the loss is not finite at {where}; the largest gradient until then is {largest}"
+        message = f"{what} diverged: the loss is not finite at {where}; the largest gradient until then is {largest}"
         raise NumericError(message, hint="a smaller learning rate may help")
+
+    def _diverged(self) -> tuple[str, Tensor]:
+        """What diverged, in words, and the largest gradient of each of its steps."""
+        return "training", self.largest
 
     @contextmanager
     def as_ended(self) -> Iterator[None]:
@@ -244,11 +280,6 @@ class Training:
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     """`value` in the memory layout of `parameter`, if it is of its shape: fused optimizers go through both byte by byte."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-
-
-def _largest(gradients: Sequence[Tensor]) -> Tensor:
-    """The largest absolute value in all of them; by aminmax, for the infinity norm takes twenty times as long on a CPU."""
-    return torch.stack([end for gradient in gradients for end in gradient.aminmax()]).abs().max()
 
 
 def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -313,12 +344,11 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
 
 
 @contextmanager
-def _memory_named() -> Iterator[None]:
+def memory_named(message: str, hint: str) -> Iterator[None]:
     """Turn a lack of memory into a ResourceError."""
     try:
         yield
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        hint = "--size N makes images smaller; or take a smaller network"
-        raise ResourceError("the memory does not suffice to train this network, not even image by image", hint=hint) from error
+        raise ResourceError(message, hint=hint) from error

@@ -17,7 +17,8 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.loop import resolve_dtype, resolve_threads, train
 from dlcli.core.models.base import Architecture
 from dlcli.core.recipe import Recipe, steps_per_epoch
-from dlcli.core.rng import derive, generator, preserved
+from dlcli.core.rng import derive, preserved
+from dlcli.core.splits import draw
 from dlcli.support.errors import InputError, LockedError
 from dlcli.support.lock import locked
 from dlcli.support.report import SILENT, Report
@@ -129,7 +130,7 @@ def _trained(plan: _Plan, model: nn.Module, report: Report) -> Member:
 def _examples(plan: _Plan) -> tuple[Tensor, Tensor]:
     split, n = plan.data.splits["train"], len(plan.data.y_train)
     if plan.bootstrap:
-        drawn = torch.randint(n, (n,), generator=generator(derive(plan.seed, plan.name, "bootstrap")))
+        drawn = draw(n, 1.0, replacement=True, seed=derive(plan.seed, plan.name, "bootstrap"))
         split = split.take(drawn.numpy())
     return split.x, split.y
 

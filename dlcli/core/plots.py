@@ -58,8 +58,10 @@ def example_grid(examples: Sequence[Example], *, eps: float, title: str = "") ->
     return figure
 
 
-def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "accuracy, 95% interval") -> Figure:
-    """Lines with bands over `x_label`; the y axis is an accuracy from 0 to 1."""
+def accuracy_plot(
+    series: Sequence[Series], *, x_label: str, y_label: str = "accuracy, 95% interval", lowest: float = 0.0
+) -> Figure:
+    """Lines with bands over `x_label`; the y axis is an accuracy from `lowest` to 1."""
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
     for k, line in enumerate(series):
@@ -68,7 +70,7 @@ def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "acc
         axes.plot(line.x, line.y, color=colour, marker=marker, markersize=5, linewidth=1.5, label=line.name)
     if all(float(x).is_integer() for line in series for x in line.x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
-    axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
+    axes.set(xlabel=x_label, ylabel=y_label, ylim=(lowest - 0.02 * (1 - lowest), 1 + 0.02 * (1 - lowest)))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if len(series) > 1:

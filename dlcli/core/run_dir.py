@@ -50,13 +50,14 @@ def save_model(
     channels: int,
     size: tuple[int, int],
     classes: Sequence[str],
+    more: Mapping[str, str] | None = None,
 ) -> str:
     """Write the network and its card to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
 
-    `spec` is what `find_model` takes, `surgery` what was done to that network since.
+    `spec` is what `find_model` takes, `surgery` what was done to it since; `more` goes to the metadata of the weights.
     """
     digest = weights_sha256(model)
-    save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest})
+    save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
     write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest

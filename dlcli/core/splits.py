@@ -1,10 +1,10 @@
-"""What training makes of the sets it is given: a dev set of its own, and weights for uneven classes."""
+"""What training makes of the sets it is given: a dev set, a random part for a member, and weights for uneven classes."""
 
 import torch
 from torch import Tensor
 
 from dlcli.core.data.base import ImageData, Split, hold_out
-from dlcli.core.rng import derive
+from dlcli.core.rng import derive, generator
 from dlcli.support.errors import InputError, UsageError
 
 
@@ -23,6 +23,15 @@ def with_validation(data: ImageData, share: float, seed: int) -> ImageData:
     if not held.any():
         raise InputError(f"{data.name}: no class has two training examples, so none can be kept for validation")
     return data.with_splits({**data.splits, "train": train.take(~held), "dev": train.take(held)})
+
+
+def draw(n: int, share: float, *, replacement: bool, seed: int) -> Tensor:
+    """Which of `n` examples a member of an ensemble is trained on: round(`share` * n) of them, at least 2, int64.
+
+    With `replacement` and share 1 it is Breiman's bootstrap (1996, Machine Learning 24).
+    """
+    size, source = max(2, round(share * n)), generator(seed)
+    return torch.randint(n, (size,), generator=source) if replacement else torch.randperm(n, generator=source)[:size]
 
 
 def class_weights(y: Tensor, classes: int) -> Tensor:

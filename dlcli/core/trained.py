@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.checkpoint import load_weights, weights_sha256
+from dlcli.core.combine import RuleModel
 from dlcli.core.data.base import ImageData
+from dlcli.core.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.logits import logits_of
 from dlcli.core.normalise import imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights, load_model
@@ -24,7 +26,8 @@ _PARALLEL = "module."
 class Trained:
     """A network in evaluation mode on its device, its name for people, and the SHA-256 of its weights.
 
-    `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit.
+    `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit. Of an
+    ensemble, `model` decides by `rule`, `members` are its networks, and `member_spec` names the first one's architecture.
     """
 
     model: nn.Module
@@ -32,18 +35,30 @@ class Trained:
     sha256: str
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    members: tuple[nn.Module, ...] = ()
+    rule: str = ""
+    member_spec: str = ""
 
 
 def open_trained(
-    spec: str, data: ImageData, *, arch: str | None = None, weights: Path | None = None, device: torch.device
+    spec: str,
+    data: ImageData,
+    *,
+    arch: str | None = None,
+    weights: Path | None = None,
+    rule: str | None = None,
+    device: torch.device,
 ) -> Trained:
     """The network that `spec` names, once it is seen to give finite logits for images of `data`.
 
-    `spec` is a run directory; or a file of weights, with `arch` the network they belong to; or a network, with `weights` a
-    file (only a `file.py:callable` may do without: what it returns is taken as trained).
+    `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file of
+    weights, with `arch` the network they belong to; or a network, with `weights` a file (only a `file.py:callable` may do
+    without: what it returns is taken as trained).
     Raises UsageError if these do not go together, InputError if files or images do not fit, and what `find_model` raises.
     """
-    found = _open(spec, data, arch, weights, device)
+    if rule is not None and not is_ensemble(Path(spec)):
+        raise UsageError(f"--ensemble: {spec} is no ensemble", hint="name a folder that dlcli ensemble wrote")
+    found = _open(spec, data, arch, weights, rule, device)
     _check(found, spec, data, device)
     return found
 
@@ -64,11 +79,26 @@ def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ..
     return torch.tensor([trained.classes.index(name) for name in data.classes]), trained.classes
 
 
-def _open(spec: str, data: ImageData, arch: str | None, weights: Path | None, device: torch.device) -> Trained:
+def _ensemble(folder: Path, rule: str | None, device: torch.device) -> Trained:
+    saved = load_ensemble(folder, device)
+    decided, members = rule or saved.rule, tuple(one.model for one in saved.members)
+    model = RuleModel(members, decided).eval()
+    name = f"{saved.spec} ({decided} rule)"
+    first = saved.members[0]
+    return Trained(
+        model, name, saved.sha256, first.classes, members=members, rule=decided, member_spec="" if first.surgery else first.spec
+    )
+
+
+def _open(
+    spec: str, data: ImageData, arch: str | None, weights: Path | None, rule: str | None, device: torch.device
+) -> Trained:
     path = Path(spec)
     if path.is_dir():
         if arch is not None or weights is not None:
             raise UsageError(f"--arch: {spec} is a run directory and knows its network", hint="leave --arch out")
+        if is_ensemble(path):
+            return _ensemble(path, rule, device)
         saved = load_model(path, device)
         return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
     if path.suffix in _WEIGHTS:

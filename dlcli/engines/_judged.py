@@ -36,6 +36,10 @@ class Chosen(Protocol):
         """--arch."""
 
     @property
+    def ensemble(self) -> str | None:
+        """--ensemble."""
+
+    @property
     def limit(self) -> int | None:
         """--limit."""
 
@@ -114,7 +118,7 @@ def describe(config: Chosen) -> list[str]:
 
 
 def _named(config: Chosen, spec: str, data: ImageData, device: torch.device) -> Trained:
-    return open_trained(spec, data, arch=config.arch, device=device)
+    return open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
 
 
 def _default(config: Chosen, data: ImageData, device: torch.device, report: Report) -> Trained:

@@ -102,7 +102,7 @@ def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fi
     None if told to stop: the state is then in `keep`. Raises what `Training.run_epoch` raises; the state of the last whole
     epoch is kept then. UsageError if `keep` holds the state of another training.
     """
-    training, surgery = _begin(job)
+    training, surgery = begin(job)
     early = _early(job)
     history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
     started = time.perf_counter()
@@ -141,7 +141,15 @@ def _early(job: Job) -> EarlyStopping:
     return EarlyStopping(*job.config.early_stop)
 
 
-def _begin(job: Job) -> tuple[Training, tuple[str, ...]]:
+def begin(job: Job) -> tuple[Training, tuple[str, ...]]:
+    """The training of `job` before its first step, and what surgery said."""
+    model, notes = build(job)
+    x, y = job.data.x_train, job.data.y_train
+    return Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks(job)), notes
+
+
+def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
+    """The network with its initial weights, after surgery, and what that said."""
     with preserved():
         torch.manual_seed(derive(job.seed, "init"))
         model, notes = job.arch.build(), ()
@@ -150,11 +158,11 @@ def _begin(job: Job) -> tuple[Training, tuple[str, ...]]:
 
             torch.manual_seed(derive(job.seed, "surgery"))
             model, notes = operate(model, job.config.surgery, job.data.a_few(1))
-    x, y = job.data.x_train, job.data.y_train
-    return Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=_hooks(job)), notes
+    return model, notes
 
 
-def _hooks(job: Job) -> Hooks:
+def hooks(job: Job) -> Hooks:
+    """What is done to the batches before each step."""
     config, data = job.config, job.data
     weights = class_weights(data.y_train, len(data.classes)).to(job.device) if config.class_weights else None
     augment = augmentation(config.augment, data.size)

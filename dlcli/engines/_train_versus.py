@@ -71,8 +71,7 @@ class Sides:
     @property
     def held(self) -> int:
         """About how many bytes of memory the data take in each process; streamed images take none."""
-        sets = {id(job.data): job.data.splits.values() for job in self.jobs.values()}
-        return _COPIES * sum(split.x.nbytes for splits in sets.values() for split in splits if split.x.is_floating_point())
+        return _COPIES * sum({id(job.data): job.data.in_memory for job in self.jobs.values()}.values())
 
 
 def _reopened(reopen: Callable[[], Mapping[str, Job]], train: Callable[..., Trained | None], prints: dict[str, str]) -> Sides:

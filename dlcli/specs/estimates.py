@@ -32,3 +32,9 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+
+
+def flat(name: str, figure: Estimate | Difference | None) -> dict[str, float | None]:
+    """A figure as three cells of a flat record: `name`, `name_low` and `name_high`."""
+    ends = (figure.value, figure.low, figure.high) if figure else (None, None, None)
+    return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))

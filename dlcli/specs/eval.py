@@ -8,7 +8,15 @@ from dlcli.specs import parse
 from dlcli.specs.diagnosis import SPLITS, Diagnosis, Rung
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.option import check, one_of, option
-from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import (
+    data_option,
+    device_option,
+    output_option,
+    rule_option,
+    seed_option,
+    size_option,
+    strict_option,
+)
 from dlcli.specs.summary import Layer, Summary
 from dlcli.support.errors import UsageError
 
@@ -20,8 +28,8 @@ def trained_option() -> Any:
     """The argument MODEL: which trained network."""
     return option(
         None,
-        "A folder that dlcli train wrote, a file of weights with --arch, or file.py:callable, which runs that code and takes "
-        "what it returns as trained. Left out, the network made for the data is trained, once.",
+        "A folder that dlcli train or dlcli ensemble wrote, a file of weights with --arch, or file.py:callable, which runs that "
+        "code and takes what it returns as trained. Left out, the network made for the data is trained, once.",
         argument=True,
         metavar="[MODEL]",
         reads=True,
@@ -45,6 +53,7 @@ class EvalConfig:
     model: str | None = trained_option()
     data: str = data_option("digits")
     arch: str | None = arch_option()
+    ensemble: str | None = rule_option()
     split: str = split_option()
     diagnose: bool = option(
         False, "Say where the error comes from: the ladder of human, train, train-dev, dev and test error, and what to try."
@@ -94,6 +103,10 @@ class EvalConfig:
             raise UsageError("--slices: a column is given twice")
         if self.arch is not None and self.model is None and not self.summary:
             raise UsageError("--arch: goes with a file of weights, or with --summary", hint="dlcli eval WEIGHTS --arch NAME")
+        if self.ensemble is not None and self.model is None:
+            raise UsageError(
+                "--ensemble: goes with a folder that dlcli ensemble wrote", hint="dlcli eval FOLDER --ensemble RULE"
+            )
         self._check_bound()
 
     def _check_bound(self) -> None:

@@ -6,7 +6,15 @@ from typing import Any, ClassVar
 
 from dlcli.specs.eval import arch_option, split_option, trained_option
 from dlcli.specs.option import check, option
-from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import (
+    data_option,
+    device_option,
+    output_option,
+    rule_option,
+    seed_option,
+    size_option,
+    strict_option,
+)
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
@@ -18,6 +26,7 @@ class PredictConfig:
     model: str | None = trained_option()
     data: str = data_option("digits", argument=True, metavar="[DATA]")
     arch: str | None = arch_option()
+    ensemble: str | None = rule_option()
     split: str = split_option()
     top: int = option(3, "How many classes a row names, the most probable first.", minimum=1)
     limit: int | None = option(None, "Predict the first N images only.", minimum=1)
@@ -33,6 +42,9 @@ class PredictConfig:
         check(self)
         if self.arch is not None and self.model is None:
             raise UsageError("--arch: goes with a file of weights", hint="dlcli predict WEIGHTS DATA --arch NAME")
+        if self.ensemble is not None and self.model is None:
+            hint = "dlcli predict FOLDER DATA --ensemble RULE"
+            raise UsageError("--ensemble: goes with a folder that dlcli ensemble wrote", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)

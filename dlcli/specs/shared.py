@@ -6,6 +6,9 @@ from typing import Any
 
 from dlcli.specs.option import one_of, option
 
+RULES = ("max", "mean", "vote", "mean-logit", "max-logit")
+"""How the members of an ensemble may decide together."""
+
 
 def data_option(default: str, **details: Any) -> Any:
     """--data: where examples come from; `details` are further fields of Option."""
@@ -24,6 +27,15 @@ def model_option(default: str | None) -> Any:
         "A network: a name of ours, or package.module:callable or file.py:callable, which imports and runs that code. "
         "Left out, the one made for the data.",
         metavar="SPEC",
+    )
+
+
+def rule_option() -> Any:
+    """--ensemble: how a trained ensemble decides."""
+    return option(
+        None,
+        "Of a folder that dlcli ensemble wrote: the rule by which its members decide, instead of the one it was saved with.",
+        choices=one_of(*RULES),
     )
 
 

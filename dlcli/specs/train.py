@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import data_option, device_option, model_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
@@ -174,7 +174,6 @@ class TrainResult:
 
 
 def _record(row: TrainRow) -> dict[str, Any]:
-    figure = row.accuracy
     # Without the seconds: everything else is the same when the run is.
     record = {name: value for name, value in vars(row).items() if name not in ("accuracy", "seconds")}
-    return record | {"accuracy": figure.value, "accuracy_low": figure.low, "accuracy_high": figure.high, "n": figure.n}
+    return record | flat("accuracy", row.accuracy) | {"n": row.accuracy.n}

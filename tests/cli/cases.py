@@ -37,6 +37,13 @@ CASES = (
         endless=("--seed", "2", "--device", "cpu", "-v"),
     ),
     Case(
+        name="ensemble",
+        quick=("--members", "2", "--epochs", "1", "--device", "cpu"),
+        missing=("--data", "no-such.npz"),
+        output="ensemble",
+        endless=("--epochs", "100000", "--device", "cpu", "-v"),
+    ),
+    Case(
         name="attack",
         quick=("--limit", "20", "--epochs", "1", "--members", "2", "--ensemble", "max", "--device", "cpu"),
         missing=("--data", "no-such.npz"),

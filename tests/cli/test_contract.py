@@ -178,7 +178,7 @@ def test_full_disk_on_output_leaves_nothing_partial(case: Case, dlcli: Run, tmp_
     assert done.returncode == 5
     one_line(done.stderr, case.name)
     target = tmp_path / case.output
-    assert not target.exists() or list(target.iterdir()) == []
+    assert not target.is_file() and not [path for path in target.rglob("*") if path.is_file()]
     assert set(tmp_path.iterdir()) - {target} == before
 
 

@@ -113,6 +113,11 @@ class ImageData:
         """Height and width in pixels."""
         return self.x_train.shape[2], self.x_train.shape[3]
 
+    @property
+    def in_memory(self) -> int:
+        """How many bytes the images take in memory; streamed ones take none."""
+        return sum(split.x.nbytes for split in self.splits.values() if split.x.is_floating_point())
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of all examples, labels, class names and the split; the name does not count.

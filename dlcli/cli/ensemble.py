@@ -1,0 +1,67 @@
+"""`dlcli ensemble` at the shell."""
+
+from dlcli.cli.command import Command, Sheet, run_folder
+from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
+from dlcli.specs.estimates import Difference, Estimate
+
+_BY_NUMBER = ("mean of members", "mean rule", "max rule", "oracle")
+"""What is shown of fewer members than all."""
+
+
+def _sheet(result: EnsembleResult) -> Sheet:
+    title = f"{result.model} on {result.data}, {result.n_test:,} test images, 95% intervals, accuracies in %"
+    most = max((row.members for row in result.rows), default=0)
+    shown = [
+        row for row in result.rows if row.members == most or row.classifier in _BY_NUMBER[: 1 if row.members == 1 else None]
+    ]
+    shown.sort(key=lambda row: -row.members)
+    columns = ("N", "classifier", "accuracy", "minus members", "ECE", "NLL")
+    strong = frozenset(k for k, row in enumerate(shown) if row == result.headline)
+    notes = (*map(_diverse, result.diversity[-1:]), *result.notes)
+    return Sheet(title, columns, tuple(map(_cells, shown)), strong, notes)
+
+
+def _cells(row: EnsembleRow) -> tuple[str, ...]:
+    accuracy = f"{100 * row.accuracy.value:.1f} [{100 * row.accuracy.low:.1f}, {100 * row.accuracy.high:.1f}]"
+    return str(row.members), row.classifier, accuracy, _gap(row.gain), _plain(row.ece), _plain(row.nll)
+
+
+def _gap(found: Difference | None) -> str:
+    return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if found else ""
+
+
+def _plain(found: Estimate | None) -> str:
+    return f"{found.value:.3f}" if found else ""
+
+
+def _diverse(found: Diversity) -> str:
+    errors = "" if found.error_correlation is None else f", and their errors correlate by {found.error_correlation:.2f}"
+    return f"Two of {found.members} members name different classes for {100 * found.disagreement:.1f}% of the images{errors}."
+
+
+def _summary(result: EnsembleResult) -> str:
+    row = result.headline
+    if row is None:
+        return f"stopped with {len(result.members)} members trained; --resume continues"
+    reused = sum(one.reused for one in result.members)
+    place = f"; the ensemble is in {result.folder}" if result.folder else ""
+    kept = f", {reused} of them trained before" if reused else ""
+    return (
+        f"{row.classifier} of {row.members} members{kept}: test accuracy {row.accuracy}, {row.gain} to the mean member{place}"
+    )
+
+
+COMMAND = Command(
+    name="ensemble",
+    config=EnsembleConfig,
+    engine="dlcli.engines.ensemble",
+    examples=(
+        "dlcli ensemble --members 10 -o runs/e10",
+        "dlcli ensemble --data mnist.npz --model lenet --members 50 --bootstrap 0.1 -o runs/e50",
+        "dlcli ensemble --members 0 --add runs/a --add runs/b --rule max",
+        "dlcli attack --model runs/e50 --ensemble max --data mnist.npz",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+    adjust=lambda values: run_folder(values, "-ensemble"),
+)

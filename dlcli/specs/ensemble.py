@@ -1,0 +1,213 @@
+"""What `dlcli ensemble` takes and gives."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dlcli.specs import parse
+from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.option import check, one_of, option
+from dlcli.specs.shared import RULES, data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import UsageError
+
+METRICS = ("accuracy",)
+STRATEGIES = ("auto", "processes", "stacked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleConfig:
+    """Options of `dlcli ensemble`; a setting of training that is left out is the one made for the network."""
+
+    data: str = data_option("digits")
+    model: tuple[str, ...] = option(
+        (),
+        "A network: a name of ours, or package.module:callable or file.py:callable, which imports and runs that code; repeat "
+        "for more, which members take in turn. Left out, the one made for the data.",
+        metavar="SPEC",
+    )
+    surgery: tuple[str, ...] = option(
+        (), "Change every network before training; repeat for more, in order.", name="with", metavar="NAME[=ARG]"
+    )
+    members: int = option(5, "How many networks are trained, each from a seed of its own.", minimum=0, maximum=1000)
+    add: tuple[str, ...] = option(
+        (), "Take in a network that dlcli train wrote, behind those trained here; repeat for more.", metavar="RUN"
+    )
+    bootstrap: float | None = option(
+        None,
+        "Train each member on its own draw of this share of the images, with replacement: 1 is Breiman's bootstrap.",
+        minimum=0,
+        maximum=1,
+        metavar="SHARE",
+    )
+    chunk: float | None = option(
+        None, "The same without replacement: each member on its own random part.", minimum=0, maximum=1, metavar="SHARE"
+    )
+    snapshots: bool = option(
+        False, "Train one network on and on, the learning rate falling and starting again; each low is a member."
+    )
+    rule: str = option("mean", "The rule that decides, here and when the folder is used as a model.", choices=one_of(*RULES))
+    epochs: int | None = option(None, "Passes of a member over its images.", minimum=1)
+    batch_size: int | None = option(None, "Images a step; left out, what suits the network.", minimum=1)
+    optimizer: str | None = option(None, "The optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
+    lr: float | None = option(None, "The learning rate.", minimum=0)
+    augment: tuple[str, ...] = option(
+        (), "Change training images at random: horizontal-flip, crop, rotate ...; repeat for more.", metavar="NAME"
+    )
+    adversarial: tuple[str, float, float] | None = option(
+        None,
+        "Train every member on adversarial examples of its current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of each "
+        "batch.",
+        parse=parse.adversarial,
+        show=parse.show_adversarial,
+        metavar="METHOD:EPS[:SHARE]",
+    )
+    strategy: str = option(
+        "auto",
+        "How members are trained: side by side in processes, or stacked into one network. auto: processes on a CPU, stacked on "
+        "a GPU where the network allows it.",
+        choices=one_of(*STRATEGIES),
+    )
+    workers: int | None = option(None, "Processes side by side.  [default: as many as there are cores]", minimum=1)
+    limit: int | None = option(None, "Use at most N images of each set, every class among them.", minimum=1)
+    size: int | None = size_option()
+    strict: bool = strict_option()
+    fail_under: tuple[str, float] | None = option(
+        None,
+        "Exit with status 1 if the accuracy of the rule is below a bound: accuracy=0.98.",
+        parse=parse.condition,
+        show=parse.show_condition,
+        metavar="METRIC=V",
+    )
+    seed: int = seed_option()
+    device: str = device_option()
+    output: Path | None = output_option(
+        "The ensemble's folder.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
+    )
+    resume: bool = option(False, "Keep the members that the folder has, and train those that are missing up to --members.")
+
+    def __post_init__(self) -> None:
+        check(self)
+        ways = {"--bootstrap": self.bootstrap is not None, "--chunk": self.chunk is not None, "--snapshots": self.snapshots}
+        chosen = [name for name, given in ways.items() if given]
+        if len(chosen) > 1:
+            raise UsageError(f"{' and '.join(chosen)} do not go together", hint="take one of them")
+        for name, share in (("--bootstrap", self.bootstrap), ("--chunk", self.chunk)):
+            if share == 0:
+                raise UsageError(f"{name}: the share must be above 0")
+        if self.members + len(self.add) < 2:
+            raise UsageError(
+                "--members: an ensemble has at least 2", hint="train more with --members, or take in more with --add"
+            )
+        if self.snapshots and len(self.model) > 1:
+            raise UsageError("--snapshots: they are of one network, and --model names several")
+        if self.snapshots and self.strategy == "stacked":
+            raise UsageError("--strategy: snapshots come one after the other and cannot be stacked")
+        if self.fail_under and self.fail_under[0] not in METRICS:
+            raise UsageError(f"--fail-under: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+
+    @property
+    def share(self) -> float:
+        """The share of the training images that each member is trained on."""
+        return self.bootstrap or self.chunk or 1.0
+
+    def training(self, number: int) -> TrainConfig:
+        """How the member so numbered, from 0, is trained, but for its seed and its draw of the images."""
+        return TrainConfig(
+            data=self.data,
+            model=self.model[number % len(self.model)] if self.model else None,
+            surgery=self.surgery,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            # A snapshot is taken where the learning rate has fallen to 0.
+            schedule="cosine" if self.snapshots else None,
+            augment=self.augment,
+            adversarial=self.adversarial,
+            limit=self.limit,
+            size=self.size,
+            strict=self.strict,
+            seed=self.seed,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleRow:
+    """How the first `members` members do on the test images, decided by one classifier.
+
+    `classifier` is `best member` (chosen on these very images), `mean of members`, a rule, or `oracle` (any member is right: no
+    rule). `gain` is the paired difference of accuracy to the mean of members, `minus_mean` that to the mean rule. `ece` is the
+    expected calibration error of a rule and `nll` its negative log-likelihood in nats.
+    """
+
+    members: int
+    classifier: str
+    accuracy: Estimate
+    gain: Difference | None
+    minus_mean: Difference | None
+    ece: Estimate | None
+    nll: Estimate | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diversity:
+    """How differently the first `members` members decide, as means over all pairs of them.
+
+    `disagreement` is the share of test images on which two name different classes; `error_correlation` the correlation of
+    whether they are wrong, None where no pair has errors on both sides.
+    """
+
+    members: int
+    disagreement: float
+    error_correlation: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberRow:
+    """One member: its architecture, its accuracy on the test images, and whether an earlier run had trained it."""
+
+    member: int
+    model: str
+    accuracy: Estimate
+    n_train: int | None
+    reused: bool
+    seconds: float
+    weights_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleResult:
+    """The outcome of `dlcli ensemble`: a row for each number of members and classifier."""
+
+    KIND: ClassVar[str] = "single"
+
+    data: str
+    model: str
+    model_sha256: str
+    n_train: int
+    n_test: int
+    rule: str
+    headline: EnsembleRow | None
+    rows: tuple[EnsembleRow, ...]
+    diversity: tuple[Diversity, ...]
+    members: tuple[MemberRow, ...]
+    strategy: str
+    seed: int
+    folder: str
+    device: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as flat records, for tables and CSV."""
+        return [_record(row) for row in self.rows]
+
+
+def _record(row: EnsembleRow) -> dict[str, Any]:
+    record: dict[str, Any] = {"members": row.members, "classifier": row.classifier, "n": row.accuracy.n}
+    for name in ("accuracy", "gain", "minus_mean", "ece", "nll"):
+        record |= flat(name, getattr(row, name))
+    return record
