@@ -58,10 +58,8 @@ def example_grid(examples: Sequence[Example], *, eps: float, title: str = "") ->
     return figure
 
 
-def accuracy_plot(
-    series: Sequence[Series], *, x_label: str, y_label: str = "accuracy, 95% interval", lowest: float = 0.0
-) -> Figure:
-    """Lines with bands over `x_label`; the y axis is an accuracy from `lowest` to 1."""
+def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "accuracy, 95% interval") -> Figure:
+    """Lines with bands over `x_label`; the y axis is an accuracy from 0 to 1."""
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
     for k, line in enumerate(series):
@@ -70,11 +68,30 @@ def accuracy_plot(
         axes.plot(line.x, line.y, color=colour, marker=marker, markersize=5, linewidth=1.5, label=line.name)
     if all(float(x).is_integer() for line in series for x in line.x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
-    axes.set(xlabel=x_label, ylabel=y_label, ylim=(lowest - 0.02 * (1 - lowest), 1 + 0.02 * (1 - lowest)))
+    axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if len(series) > 1:
         figure.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def difference_plot(series: Sequence[Series], *, x_label: str, y_label: str) -> Figure:
+    """Differences with their intervals side by side at each `x`, which stand at equal distances, around a line at 0."""
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes = figure.subplots()
+    places = {x: place for place, x in enumerate(dict.fromkeys(x for line in series for x in line.x))}
+    axes.axhline(0, color="black", linewidth=0.8)
+    for k, line in enumerate(series):
+        # Side by side, since several may be the very same.
+        x = [places[x] + (k - (len(series) - 1) / 2) * 0.6 / len(series) for x in line.x]
+        ends = [np.subtract(line.y, line.low), np.subtract(line.high, line.y)]
+        style = {"color": COLOURS[(k + 1) % len(COLOURS)], "marker": _MARKERS[(k + 1) % len(_MARKERS)]}
+        axes.errorbar(x, line.y, yerr=ends, linestyle="none", markersize=6, capsize=3, label=line.name, **style)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=list(places.values()), xticklabels=[f"{x:g}" for x in places])
+    axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

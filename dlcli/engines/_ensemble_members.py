@@ -185,7 +185,7 @@ def _kept(team: Team, number: int) -> tuple[nn.Module, Done] | None:
     return saved.model, Done(number, saved.spec, logits, n_train, True, 0.0, saved.sha256)
 
 
-def is_kept(team: Team, number: int) -> Done | None:
+def kept_before(team: Team, number: int) -> Done | None:
     """What `Done` says of a member that an earlier run left in the folder, None if there is none."""
     found = _kept(team, number)
     return found[1] if found else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from dlcli.core.stacked import StackedTraining, stackable
-from dlcli.engines._ensemble_members import Done, Team, finished, is_kept
+from dlcli.engines._ensemble_members import Done, Team, finished, kept_before
 from dlcli.engines._train_one import Job, build, hooks, steps
 from dlcli.support.errors import ResourceError
 from dlcli.support.report import Report
@@ -30,7 +30,7 @@ def why_not(team: Team) -> str:
 
 def in_stacks(team: Team, report: Report) -> list[Done]:
     """The members in order, trained at once; in halves if memory does not hold all. If told to stop, those that are done."""
-    found = [is_kept(team, number) for number in range(team.config.members)]
+    found = [kept_before(team, number) for number in range(team.config.members)]
     missing = [number for number, one in enumerate(found) if one is None]
     done = [one for one in found if one is not None] + (_together(team, missing, report) if missing else [])
     return sorted(done, key=lambda one: one.number)

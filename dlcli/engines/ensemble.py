@@ -12,15 +12,16 @@ from dlcli.core.device import describe_device
 from dlcli.core.ensemble_dir import CARD, MEMBERS, is_ensemble, joint_sha256, members_in, save_card
 from dlcli.core.stats import wilson
 from dlcli.engines._ensemble_members import Done, Team, added, in_processes, open_team, side_by_side
-from dlcli.engines._ensemble_rows import MEAN_OF_MEMBERS, ORACLE, best_of, diversity, rows, rule_name
+from dlcli.engines._ensemble_rows import best_of, diversity, rows, rule_name
 from dlcli.engines._ensemble_stacked import in_stacks, why_not
 from dlcli.engines._train_one import steps
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
+from dlcli.specs.shared import RULES
 from dlcli.support.errors import UsageError
 from dlcli.support.report import SILENT, Report
 from dlcli.support.words import count
 
-PLOT = "accuracy.png"
+PLOT = "gain.png"
 """Left in the folder besides the members and the card; the command line adds run.json."""
 
 
@@ -177,18 +178,16 @@ def _failed(config: EnsembleConfig, headline: EnsembleRow | None) -> str:
 
 
 def _draw(folder: Path, found: Sequence[EnsembleRow]) -> None:
-    """Accuracy over the number of members, for the rules that people ask about."""
-    from dlcli.core.plots import Series, accuracy_plot, png
+    """What combining buys, over the number of members: in pairs, for intervals of accuracies on the same images overlap."""
+    from dlcli.core.plots import Series, difference_plot, png
     from dlcli.support.atomic import atomic_path
 
-    names = (MEAN_OF_MEMBERS, *map(rule_name, ("mean", "max", "vote")), ORACLE)
     lines = []
-    for name in names:
-        own = [row for row in found if row.classifier == name]
-        figures = [row.accuracy for row in own]
-        values = ([f.value for f in figures], [f.low for f in figures], [f.high for f in figures])
+    for name in map(rule_name, RULES):
+        own = [row for row in found if row.classifier == name and row.members > 1]
+        gaps = [row.gain for row in own if row.gain is not None]
+        values = ([100 * gap.value for gap in gaps], [100 * gap.low for gap in gaps], [100 * gap.high for gap in gaps])
         lines.append(Series(name, [row.members for row in own], *values))
-    low = min(min(line.low) for line in lines)
+    label = "gain over the mean member, points, 95%"
     with atomic_path(folder / PLOT) as temporary:
-        figure = accuracy_plot(lines, x_label="members", y_label="accuracy, 95% interval", lowest=low)
-        temporary.write_bytes(png(figure))
+        temporary.write_bytes(png(difference_plot(lines, x_label="members", y_label=label)))

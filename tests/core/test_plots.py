@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.core.plots import Example, Series, accuracy_plot, example_grid, png
+from dlcli.core.plots import Example, Series, accuracy_plot, difference_plot, example_grid, png
 
 
 def example(channels: int = 1, eps: float = 0.25, **names: str) -> Example:
@@ -67,3 +67,13 @@ def test_the_plot_has_a_line_and_a_band_for_each_series() -> None:
     low, high = axes.collections[0].get_paths()[0].vertices[:, 1].min(), axes.collections[0].get_paths()[0].vertices[:, 1].max()
     assert (low, high) == (0.4, 1.0)
     assert axes.get_xlabel() == "eps" and axes.get_ylim()[0] <= 0 and axes.get_ylim()[1] >= 1
+
+
+def test_differences_stand_beside_each_other_with_their_own_intervals():
+    lines = [Series("a", [1, 50], [0.5, 1.0], [0.0, 0.4], [0.9, 2.0]), Series("b", [50], [1.0], [0.5], [1.5])]
+    axes = difference_plot(lines, x_label="members", y_label="gain").axes[0]
+    bars = [segment for container in axes.containers for segment in container[2][0].get_segments()]
+    assert [tuple(bar[:, 1]) for bar in bars] == [(0.0, 0.9), (pytest.approx(0.4), 2.0), (0.5, 1.5)]
+    places = [bar[0, 0] for bar in bars]
+    assert len(set(places)) == 3 and abs(places[1] - places[2]) < 0.5 < places[1] - places[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "50"]

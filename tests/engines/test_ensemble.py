@@ -53,7 +53,7 @@ def logits(result: EnsembleResult, folder: Path) -> Tensor:
 
 
 def test_the_folder_holds_every_member_and_is_a_model(result: EnsembleResult, folder: Path):
-    assert {path.name for path in folder.iterdir()} == {"members", "ensemble.json", "accuracy.png"}
+    assert {path.name for path in folder.iterdir()} == {"members", "ensemble.json", "gain.png"}
     saved = load_ensemble(folder, CPU)
     assert [one.sha256 for one in saved.members] == hashes(result) and saved.sha256 == result.model_sha256
     for rule in ("mean", "max", "vote"):
