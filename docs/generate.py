@@ -1,5 +1,6 @@
-"""Write docs/cli.md from --help, and the transcripts in README.md from running their commands.
+"""Write docs/cli.md from --help, the facts in docs/attacks.md, and the transcripts in README.md by running their commands.
 
+In docs/attacks.md, what stands between `<!-- generated: NAME -->` and `<!-- end -->` is of that attack; `all` is a table.
 A transcript is a fenced `console` block; each line that starts with `$ ` is run by sh, in an empty folder, and what it
 prints on a terminal of 100 columns takes the place of the lines below it. `python docs/generate.py --check` only compares.
 """
@@ -10,9 +11,11 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 
 from dlcli.cli.command import SUBCOMMANDS
+from dlcli.core.attacks import REGISTRY, load_attack
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
@@ -23,6 +26,7 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
 }
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_GENERATED = re.compile(r"(<!-- generated: (\S+) -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
 
 
 def on_terminal(line: str, folder: Path) -> tuple[int, str]:
@@ -78,12 +82,41 @@ def reference() -> str:
     return "\n".join(parts)
 
 
+def attacks(text: str) -> str:
+    """docs/attacks.md with its facts anew."""
+    return _GENERATED.sub(lambda found: found[1] + (_table() if found[2] == "all" else _facts(found[2])), text)
+
+
+def _table() -> str:
+    head = "| attack | knows | norms | targets | classes |\n| --- | --- | --- | --- | --- |\n"
+    return head + "".join(f"| [{name}](#{name}) | {' | '.join(_abilities(name).values())} |\n" for name in REGISTRY.names())
+
+
+def _facts(name: str) -> str:
+    attack = load_attack(name)
+    settings = [f"`{field.name}={getattr(attack, field.name)}`" for field in fields(attack)]
+    said = {**_abilities(name), "settings": ", ".join(settings) or "none"}
+    return " ".join(f"**{key.capitalize()}** {value}." for key, value in said.items()) + "\n"
+
+
+def _abilities(name: str) -> dict[str, str]:
+    attack = load_attack(name)
+    return {
+        "knows": attack.knowledge,
+        "norms": ", ".join(attack.norms),
+        "targets": "yes" if attack.targeted else "no",
+        "classes": f"{attack.least_classes} or more",
+    }
+
+
 def main() -> None:
-    """Write both, or with --check say whether docs/cli.md is current."""
-    path = ROOT / "docs" / "cli.md"
+    """Write all of them, or with --check say whether those in docs are current."""
+    made = {ROOT / "docs" / "cli.md": reference(), (path := ROOT / "docs" / "attacks.md"): attacks(path.read_text())}
     if sys.argv[1:] == ["--check"]:
-        sys.exit(0 if path.read_text() == reference() else "docs/cli.md is not current: run make docs")
-    path.write_text(reference())
+        old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]
+        sys.exit(f"docs: {' and '.join(old)} not current: run make docs" if old else 0)
+    for path, text in made.items():
+        path.write_text(text)
     (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))
 
 

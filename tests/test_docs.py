@@ -65,7 +65,8 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
     for line in lines:
         done = shell(line + (" --device cpu" if "--model runs/" in line else " --epochs 1 --device cpu"))
         assert done.returncode == 0, done.stderr
-    assert {path.name for path in (work / "report").iterdir()} == {"run.json", "report.html", "examples.png", "adversarial.npz"}
+    left = {path.name for path in (work / "report").iterdir()}
+    assert left == {"run.json", "report.html", "examples.png", "tsne.png", "adversarial.npz"}
 
 
 def test_cron_line_of_the_readme(shell, tmp_path: Path):
@@ -167,6 +168,19 @@ def test_reference_is_current(environment: dict[str, str]):
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], env=environment, capture_output=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_attack_has_a_section_with_its_source():
+    from dlcli.core.attacks import REGISTRY
+
+    text = (ROOT / "docs" / "attacks.md").read_text()
+    sections = dict(re.findall(r"^### (\S+)\n(.*?)(?=^##|\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert sorted(sections) == sorted(REGISTRY.names())
+    for name, section in sections.items():
+        assert f"<!-- generated: {name} -->" in section
+        assert "*Take it*" in section and "*It misleads*" in section
+        sources = re.findall(r"arXiv\s+(\d{4}\.\d{5})", REGISTRY.module(name).__doc__)
+        assert set(sources) <= set(re.findall(r"\d{4}\.\d{5}", section)), name
 
 
 def test_links_in_the_documents_lead_somewhere():

@@ -1,6 +1,7 @@
 """A configuration dataclass becomes a Typer command: flags, environment, TOML and help, once for all commands."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
@@ -78,11 +79,24 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
         extra |= {"envvar": [f"DLCLI_{command.name.upper().replace('-', '_')}_{name}", f"DLCLI_{name}"], "show_envvar": False}
     if details.parse:
         extra["parser"] = details.parse
+        if details.choices:
+            extra["autocompletion"] = _list_completion(details.choices)
     else:
         extra |= {"min": details.minimum, "max": details.maximum}
     if details.metavar:
         extra["metavar"] = details.metavar
     return extra
+
+
+def _list_completion(choices: Callable[[], tuple[str, ...]]) -> Callable[[str], list[str]]:
+    """What completes the last name of a list with commas: `fgsm,pg` to `fgsm,pgd`, without the names that are there."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
+        there = before.split(",")
+        return [f"{before}{comma}{name}" for name in choices() if name.startswith(last) and name not in there]
+
+    return complete
 
 
 def _read_config(command: Command) -> Any:

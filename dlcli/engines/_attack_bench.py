@@ -1,56 +1,43 @@
-"""What all steps of `dlcli attack` share: data, network and attacks, opened and seen to fit each other."""
+"""What all steps of `dlcli attack` share: data, networks and attacks, opened and seen to fit each other."""
 
-import time
 from dataclasses import dataclass, fields, replace
 from math import sqrt
-from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
+from dlcli.core.attacks.transfer import Transfer
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, check_trainable, choose
+from dlcli.core.data.base import ImageData, choose
 from dlcli.core.device import choose_device
 from dlcli.core.feed import floats
-from dlcli.core.members import Member, fit_member
-from dlcli.core.models import open_model
-from dlcli.core.models.base import Architecture
-from dlcli.core.recipe import Recipe
-from dlcli.core.trained import Trained, labels_for, open_trained
+from dlcli.engines._attack_networks import Networks, Team, aligned, assemble, open_networks
+from dlcli.engines._attack_surrogate import open_surrogate, saved_images
+from dlcli.engines._attack_targets import check_targeted, one_class
 from dlcli.specs.attack import AttackConfig
-from dlcli.support.errors import UsageError
-from dlcli.support.paths import cache_dir
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.report import Report
+from dlcli.support.words import count
 
-BASELINE = "baseline"
-_WEIGHTS = (".safetensors", ".pt", ".pth")
-
-
-@dataclass(frozen=True)
-class Source:
-    """A network that is yet to be trained, and how."""
-
-    arch: Architecture
-    recipe: Recipe
-
-    @property
-    def name(self) -> str:
-        """What the network is called."""
-        return self.arch.name
+_STOPPED = (
+    "Images that --save wrote ended at their first success, which transfers less than all steps do; a network takes all steps."
+)
 
 
 @dataclass(frozen=True)
 class Bench:
-    """The images (n, c, h, w) and labels (n,) attacked, the attacks in `norm`, and the network, trained or yet to be.
+    """The images (n, c, h, w) and labels (n,) attacked, the attacks in `norm`, and the networks, trained or yet to be.
 
-    Labels are numbers of outputs, whose names are `outputs`.
+    Labels are numbers of outputs, whose names are `outputs`; `output_of` (classes,) are the outputs of the classes of `data`.
+    `origin` says where images for the attack `transfer` come from.
     """
 
     config: AttackConfig
     data: ImageData
-    network: Source | Trained
+    networks: Networks
     attacks: tuple[Attack, ...]
     norm: str
     device: torch.device
@@ -58,6 +45,9 @@ class Bench:
     x: Tensor
     y: Tensor
     outputs: tuple[str, ...]
+    output_of: Tensor
+    origin: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def eps(self) -> tuple[float, ...]:
@@ -67,58 +57,67 @@ class Bench:
     @property
     def members(self) -> int:
         """How many members the ensemble has, 0 without one."""
-        return self.config.members if self.config.ensemble else 0
+        return self.networks.members
 
     @property
     def most_eps(self) -> float:
         """The eps at which any image can become any other."""
         return 1.0 if self.norm == "linf" else sqrt(self.x[0].numel())
 
-    def fit(self, name: str, *, bootstrap: bool) -> tuple[Member, float]:
-        """The network called `name`, and the seconds it took to train or load; one that came trained is the baseline."""
-        started = time.perf_counter()
-        if isinstance(self.network, Trained):
-            return Member(self.network.model, self.network.sha256, reused=True, seconds=0.0), 0.0
-        member = fit_member(
-            self.network.arch,
-            self.data,
-            recipe=self.network.recipe,
-            seed=self.config.seed,
-            name=name,
-            bootstrap=bootstrap,
-            device=self.device,
-            report=self.report,
-            cache=cache_dir() / "models",
-        )
-        return member, time.perf_counter() - started
+    def team(self) -> Team:
+        """The networks themselves, trained now if they were not before."""
+        return assemble(self.networks, self.config, self.data, self.outputs, self.device, self.report)
 
 
 def open_bench(config: AttackConfig, report: Report) -> Bench:
     """Open everything and refuse what cannot work, before the first network is trained."""
+    _check_places(config)
+    device = choose_device(config.device)
+    attacks, norm = _attacks(config)
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
+    networks = open_networks(config, data, device)
+    _check_together(config, networks)
+    output_of, outputs = networks.outputs(data)
+    x, labels, notes = _images(config, data)
+    y, notes = output_of[labels], networks.notes + notes
+    bench = Bench(config, data, networks, attacks, norm, device, report, x, y, outputs, output_of, notes=notes)
+    if max(config.eps) > bench.most_eps:
+        raise UsageError(f"--eps: {max(config.eps):g} is above {bench.most_eps:g}, the largest change there is for such images")
+    wanted = config.surrogate is not None and "transfer" in config.methods
+    return _with_transfer(bench, config.surrogate or "") if wanted else bench
+
+
+def _check_places(config: AttackConfig) -> None:
     if config.output is not None and config.output.exists() and not config.output.is_dir():
         raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
     if config.save is not None and config.save.is_dir():
         raise UsageError(f"--save: {config.save} is a folder", hint="name a file that ends in .npz")
-    device = choose_device(config.device)
-    attacks, norm = _attacks(config)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
-    network = _network(config, data, device)
-    output_of, outputs = torch.arange(len(data.classes)), data.classes
-    if isinstance(network, Trained):
-        output_of, outputs = labels_for(network, data)
-    picked = choose(data.y_test.numpy(), config.limit)
-    x, y = floats(data.x_test[picked]), output_of[data.y_test[picked]]
-    bench = Bench(config, data, network, attacks, norm, device, report, x, y, outputs)
-    if max(config.eps) > bench.most_eps:
-        raise UsageError(f"--eps: {max(config.eps):g} is above {bench.most_eps:g}, the largest change there is for such images")
-    return bench
+
+
+def _check_together(config: AttackConfig, networks: Networks) -> None:
+    """Refuse what goes with an ensemble only."""
+    if networks.team is None and config.surrogate is not None and "transfer" not in config.methods:
+        raise UsageError("--surrogate: goes with --method transfer, or with an ensemble", hint="add --method transfer")
+
+
+def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """The images under attack, their labels as classes of `data`, and what to say of those left out."""
+    labels = data.y_test
+    notes: tuple[str, ...] = ()
+    places = torch.arange(len(labels))
+    number = None if config.target is None else one_class(config.target, data)
+    if number is not None:
+        places = (labels != number).nonzero()[:, 0]
+        out = len(labels) - len(places)
+        notes = (f"{count(out, 'test image')} of the target class {data.classes[number]} left out, of {len(labels):,}.",)
+        if not len(places):
+            raise InputError(f"--target: all test images are of class {data.classes[number]}", hint="name another class")
+    picked = places[torch.from_numpy(choose(labels[places].numpy(), config.limit))]
+    return floats(data.x_test[picked.numpy()]), labels[picked], notes
 
 
 def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
     """The attacks with their settings, and the norm they share."""
-    if "transfer" in config.methods:
-        hint = "--ensemble has rows for it; from Python, give dlcli.core.attacks.transfer a surrogate or saved images"
-        raise UsageError("--method: transfer has no images to transfer here", hint=hint)
     attacks = tuple(load_attack(name) for name in config.methods)
     norms = [name for name in attacks[0].norms if all(name in one.norms for one in attacks)]
     if config.norm is not None:
@@ -127,13 +126,22 @@ def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
                 raise UsageError(f"--norm: {one.name} has no {config.norm}", hint=f"it has {', '.join(one.norms)}")
     elif not norms:
         raise UsageError("--method: these attacks share no norm", hint="run one after the other")
+    if config.target is not None:
+        check_targeted(attacks)
+    makers = [maker(one) for one in attacks if not (isinstance(one, Transfer) and config.from_file)]
     given = {name: value for name, value in (("steps", config.steps), ("restarts", config.restarts)) if value is not None}
     for name in given:
-        if not any(has(one, name) for one in attacks):
+        if not any(has(one, name) for one in makers):
             hint = f"leave it out, or take pgd with --{name}"
             raise UsageError(f"--{name}: {' and '.join(config.methods)} has no {name}", hint=hint)
-    set_up = tuple(one.with_options(**{k: v for k, v in given.items() if has(one, k)}) for one in attacks)
-    return set_up, config.norm or norms[0]
+    return tuple(_set(one, given) for one in attacks), config.norm or norms[0]
+
+
+def maker(attack: Attack) -> Attack:
+    """The attack that makes the images: `attack` itself, or of `transfer` the one run on the surrogate."""
+    if not isinstance(attack, Transfer):
+        return attack
+    return load_attack(attack.method) if isinstance(attack.method, str) else attack.method
 
 
 def has(attack: Attack, setting: str) -> bool:
@@ -141,23 +149,21 @@ def has(attack: Attack, setting: str) -> bool:
     return setting in (field.name for field in fields(attack))
 
 
-def _network(config: AttackConfig, data: ImageData, device: torch.device) -> Source | Trained:
-    spec = config.model
-    if spec is not None and _comes_trained(spec, config):
-        for flag, value in (("--ensemble", config.ensemble), ("--epochs", config.epochs)):
-            if value is not None:
-                hint = "name a network of ours, or code, with --model"
-                raise UsageError(f"{flag}: {spec} is trained already, and members are trained anew", hint=hint)
-        return open_trained(spec, data, arch=config.arch, device=device)
-    if config.arch is not None:
-        raise UsageError("--arch: goes with a file of weights", hint="--model WEIGHTS --arch NAME")
-    check_trainable(data)
-    arch = open_model(spec, data)
-    return Source(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
+def _set(attack: Attack, given: dict[str, Any]) -> Attack:
+    made = maker(attack)
+    made = made.with_options(**{name: value for name, value in given.items() if has(made, name)})
+    return replace(attack, method=made) if isinstance(attack, Transfer) else made
 
 
-def _comes_trained(spec: str, config: AttackConfig) -> bool:
-    if ":" in spec and not Path(spec).exists():
-        return config.epochs is None and config.ensemble is None
-    path = Path(spec)
-    return path.is_dir() or path.suffix in _WEIGHTS or len(path.parts) > 1
+def _with_transfer(bench: Bench, source: str) -> Bench:
+    """The bench whose attack `transfer` has its surrogate, or the images that were saved."""
+    notes: tuple[str, ...] = (_STOPPED,)
+    if bench.config.from_file:
+        given: dict[str, Any] = {"saved": saved_images(source, bench.x, bench.y, bench.eps)}
+        origin = f"saved in {source}"
+    else:
+        found = open_surrogate(source, bench.data, bench.device)
+        given = {"surrogate": aligned(found.model, found.classes or bench.data.classes, bench.outputs)}
+        origin, notes = f"made on {source} ({found.name}, {found.sha256[:12]})", found.notes
+    attacks = tuple(replace(one, **given) if isinstance(one, Transfer) else one for one in bench.attacks)
+    return replace(bench, attacks=attacks, origin=origin, notes=bench.notes + notes)

@@ -26,7 +26,9 @@ FEW = 20
 
 @dataclass(frozen=True)
 class Seen:
-    """What the checks look at: who was right, (n,) each, of the network under attack.
+    """What the checks look at, of the network in the lead: which images stand under an attack, (n,) each.
+
+    An image stands that is right, or with targets one that is not taken for its target; `clean` is who was right.
 
     `by_method` is that by method and eps, with `fgsm` and `noise` run beside the methods asked for; `looks` are the methods
     that climb a gradient in many steps, `blind` those asked for that know no

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from dlcli.core import rng
 from dlcli.core.attacks import load_attack
+from dlcli.core.attacks._minimum import MinimumNorm
 from dlcli.core.attacks._queries import Counted
 from dlcli.core.attacks.base import Attack, SingleStep
 from dlcli.core.combine import RULES, EveryMember, RuleModel, SmoothMax, any_right
 from dlcli.core.loop import predict_logits
-from dlcli.engines._attack_bench import BASELINE, Bench
+from dlcli.engines._attack_bench import Bench
+from dlcli.engines._attack_networks import BASELINE, LEAD_RULE
+from dlcli.engines._attack_parts import Part, Parts
 from dlcli.support.errors import DlcliError
 
 EVERY, SMOOTH = "every member", "smoothed max"
@@ -34,13 +37,17 @@ class Verdict:
     """Who is right on n images: the baseline (n,), each member (members, n), each rule (n,), the oracle (n,).
 
     `inside` are rules and oracle of the ensemble that has the baseline as one member more. Without an ensemble the last
-    three are empty.
+    three are empty, without a baseline it and `inside` are.
     """
 
     baseline: Bools
     members: Bools
     rules: Mapping[str, Bools]
     inside: Mapping[str, Bools]
+
+    def of(self, network: str) -> Bools:
+        """Who is right of BASELINE or a rule."""
+        return self.baseline if network == BASELINE else self.rules[network]
 
     def __and__(self, other: "Verdict") -> "Verdict":
         """Who is right on both of two sets of images."""
@@ -56,8 +63,9 @@ class Verdict:
 class Made:
     """The verdict on images that `method` made at `eps` through a network: BASELINE, a rule, EVERY or SMOOTH.
 
-    `rounded` is that after 8 bits; `predicted` (n,) is what the baseline says; `queries` are forward passes an image. The
-    `images` (n, c, h, w) themselves are kept where they were made through the baseline, else they are None.
+    `rounded` is that after 8 bits; `predicted` (n,) is what the network in the lead says; `queries` are forward passes an
+    image. The `images` (n, c, h, w) themselves are kept where they were made through the lead, else they are None. `reached`
+    (n,) says which are taken for their target, None without targets.
     """
 
     eps: float
@@ -69,57 +77,122 @@ class Made:
     predicted: NDArray[Any]
     queries: float
     seconds: float
+    reached: Bools | None = None
+
+    @property
+    def stands(self) -> Bools:
+        """On which images the attack failed on the network that they were made through, which is BASELINE or a rule."""
+        return self.right.of(self.through) if self.reached is None else ~self.reached
 
 
 @dataclass(frozen=True)
 class Court:
-    """The baseline and the members, who make the images and judge them."""
+    """The baseline, if there is one, and the members, who make the images and judge them.
+
+    `targets` (n,) are the classes to reach. `parts` keeps what was made for a run that is interrupted.
+    """
 
     bench: Bench
-    baseline: nn.Module
+    baseline: nn.Module | None
     members: Sequence[nn.Module]
+    targets: Tensor | None = None
+    parts: Parts | None = None
+
+    @property
+    def lead(self) -> str:
+        """The network whose images are kept: BASELINE, or a rule where there is none."""
+        return self.bench.networks.lead
 
     def judge(self, images: Tensor) -> tuple[Verdict, NDArray[Any]]:
-        """Who is right on `images` (n, c, h, w), in float32, and what the baseline says of them (n,)."""
+        """Who is right on `images` (n, c, h, w), in float32, and what the network in the lead says of them (n,)."""
         y = self.bench.y
-        own = self._logits(self.baseline, images)
-        predicted = own.argmax(-1)
+        own = [] if self.baseline is None else [self._logits(self.baseline, images)]
+        baseline = (own[0].argmax(-1) == y).numpy() if own else np.zeros(0, dtype=bool)
         if not self.members:
-            return Verdict((predicted == y).numpy(), np.zeros((0, len(y)), dtype=bool), {}, {}), predicted.numpy()
-        several = torch.stack([self._logits(member, images) for member in self.members])
-        each = several.argmax(-1) == y
-        verdict = Verdict((predicted == y).numpy(), each.numpy(), self._rules(several), self._rules(_with(several, own)))
-        return verdict, predicted.numpy()
+            return Verdict(baseline, np.zeros((0, len(y)), dtype=bool), {}, {}), own[0].argmax(-1).numpy()
+        members = [self._logits(member, images) for member in self.members]
+        several = torch.stack(members)
+        # Code may give its members more outputs than another network has.
+        inside = self._rules(torch.stack([*members, *own])) if own and own[0].shape == members[0].shape else {}
+        verdict = Verdict(baseline, (several.argmax(-1) == y).numpy(), self._rules(several), inside)
+        return verdict, (own[0].argmax(-1) if own else RULES[LEAD_RULE](several)).numpy()
 
     def make(self, attack: Attack, through: str, eps: float, *, full: bool = False) -> Made:
         """Attack all images at `eps` through the network so called, and judge the result."""
-        started, bench = time.perf_counter(), self.bench
-        images, queries = bench.x, 0.0
+        images, queries, seconds = self.bench.x, 0.0, 0.0
         if eps > 0:
-            model = Counted(self._network(through))
-            seed = rng.derive(bench.config.seed, "attack", attack.name)
-            label = f"{attack.name} at eps {eps:g}" + (f" through {through}" if through != BASELINE else "")
-            with bench.report.task(label, len(bench.x)) as task:
-                images = attack(model, bench.x, bench.y, eps=eps, norm=bench.norm, full=full, seed=seed, task=task)
-            queries = model.per_image(len(bench.x)).forward
-        made = time.perf_counter() - started
+            images, queries, seconds = self._kept_or_made(attack, through, eps, full=full)
         right, predicted = self.judge(images)
         rounded, _ = self.judge((images * 255).round() / 255)
-        kept = images if through == BASELINE and not full else None
-        return Made(eps, attack.name, through, kept, right, rounded, predicted, queries, made)
+        kept = images if through == self.lead and not full else None
+        reached = None if self.targets is None else predicted == self.targets.numpy()
+        return Made(eps, attack.name, through, kept, right, rounded, predicted, queries, seconds, reached)
+
+    def norms(self, attack: MinimumNorm) -> NDArray[np.float64]:
+        """The lengths of the smallest changes by which `attack` fools the network in the lead, (n,).
+
+        Infinity where none does, 0 where none is needed.
+        """
+        bench = self.bench
+
+        def find() -> Part:
+            started = time.perf_counter()
+            model = Counted(self.network(self.lead))
+            with bench.report.task(f"the nearest images by {attack.name}", len(bench.x)) as task:
+                found = attack.nearest(
+                    model, bench.x, bench.y, norm=bench.norm, targets=self.targets, seed=self._seed(attack), task=task
+                )
+            return Part(found.norms, model.per_image(len(bench.x)).forward, time.perf_counter() - started)
+
+        part = find() if self.parts is None else self.parts.had(f"nearest {attack.name}", repr(attack), find)
+        return part.tensor.numpy()
+
+    def _kept_or_made(self, attack: Attack, through: str, eps: float, *, full: bool) -> tuple[Tensor, float, float]:
+        """Images, forward passes an image and seconds."""
+        name = f"{attack.name} {eps!r} {through}" + (" full" if full else "")
+        part = (
+            self._made(attack, through, eps, full)
+            if self.parts is None
+            else self.parts.had(name, repr(attack), lambda: self._made(attack, through, eps, full))
+        )
+        return part.tensor, part.queries, part.seconds
+
+    def _made(self, attack: Attack, through: str, eps: float, full: bool) -> Part:
+        started, bench = time.perf_counter(), self.bench
+        model = Counted(self.network(through))
+        label = f"{attack.name} at eps {eps:g}" + (f" through {through}" if through != BASELINE else "")
+        with bench.report.task(label, len(bench.x)) as task:
+            images = attack(
+                model,
+                bench.x,
+                bench.y,
+                eps=eps,
+                norm=bench.norm,
+                targets=self.targets,
+                full=full,
+                seed=self._seed(attack),
+                task=task,
+            )
+        # In one layout, as a file has it: the layout decides how a network rounds.
+        images = images.clone(memory_format=torch.contiguous_format)
+        return Part(images, model.per_image(len(bench.x)).forward, time.perf_counter() - started)
+
+    def _seed(self, attack: Attack) -> int:
+        return rng.derive(self.bench.config.seed, "attack", attack.name)
 
     def all_of(self, eps: float) -> list[Made]:
         """All images made at one eps: through the baseline and, if there are members and the method looks, through these."""
         return [made for attack in self.bench.attacks for made in self._by(attack, eps)] + self._adaptive(eps)
 
     def _by(self, attack: Attack, eps: float) -> Iterator[Made]:
-        yield self.make(attack, BASELINE, eps)
+        if self.baseline is not None:
+            yield self.make(attack, BASELINE, eps)
         if not self.members:
             return
-        if not isinstance(attack, SingleStep):
+        if self.baseline is not None and not isinstance(attack, SingleStep):
             yield self.make(attack, BASELINE, eps, full=True)  # early successes transfer less
-        if attack.knowledge != "nothing":
-            for rule in RULES:
+        if attack.knowledge != "nothing" or self.baseline is None:
+            for rule in RULES if attack.knowledge != "nothing" else (self.lead,):
                 yield self.make(attack, rule, eps)
 
     def _adaptive(self, eps: float) -> list[Made]:
@@ -135,8 +208,9 @@ class Court:
             return attack
         return load_attack("pgd").with_options(steps=config.steps, restarts=config.restarts)
 
-    def _network(self, through: str) -> nn.Module:
-        if through == BASELINE:
+    def network(self, through: str) -> nn.Module:
+        """The network so called: BASELINE, a rule, EVERY or SMOOTH."""
+        if through == BASELINE and self.baseline is not None:
             return self.baseline
         if through in RULES:
             return RuleModel(self.members, through)
@@ -166,7 +240,3 @@ def laid_out(model: nn.Module, x: Tensor, device: torch.device) -> nn.Module:
     except DlcliError:
         model.to(memory_format=torch.contiguous_format)
     return model
-
-
-def _with(members: Tensor, baseline: Tensor) -> Tensor:
-    return torch.cat([members, baseline[None]])

@@ -1,4 +1,4 @@
-"""The files that `dlcli attack -o DIR` leaves: the images, a picture of some, and a page with all figures."""
+"""The files that `dlcli attack -o DIR` leaves: the images, pictures of some and of the hidden layer, and a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,9 @@ import numpy as np
 
 from dlcli.core.plots import Example, Series, accuracy_plot, example_grid, png
 from dlcli.core.report_page import Cell, Page, PageTable, Picture
+from dlcli.engines._attack_hidden import Hidden, hidden_layer
 from dlcli.engines._attack_saved import Images, save
-from dlcli.specs.attack import AttackResult
+from dlcli.specs.attack import AttackResult, MethodRow
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.support.atomic import atomic_path, write_text
 
@@ -16,14 +17,27 @@ _MOST_EXAMPLES = 8
 
 
 def write(folder: Path, result: AttackResult, images: Images) -> None:
-    """Leave adversarial.npz, examples.png and report.html in `folder`, each whole or not at all."""
+    """Leave adversarial.npz, examples.png, report.html and, if there is a hidden layer to draw, tsne.png in `folder`.
+
+    Each is whole or not there at all. The picture is that of the hidden features in `images` at the headline's eps.
+    """
     save(folder / "adversarial.npz", images)
     eps = result.headline.eps
-    title = f"{result.method}, eps {eps:g}: true → predicted by the baseline"
+    title = f"{result.method}, eps {eps:g}: true → predicted by the {result.lead}"
     grid = png(example_grid(examples(images, eps), eps=eps, title=title))
     with atomic_path(folder / "examples.png") as temporary:
         temporary.write_bytes(grid)
-    write_text(folder / "report.html", _page(result, grid).html())
+    hidden = hidden_layer(images, result)
+    _leave_hidden(folder / "tsne.png", hidden)
+    write_text(folder / "report.html", _page(result, grid, hidden).html())
+
+
+def _leave_hidden(path: Path, hidden: Hidden) -> None:
+    if hidden.picture is None:
+        path.unlink(missing_ok=True)  # of an earlier run
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(hidden.picture.png)
 
 
 def examples(images: Images, eps: float) -> list[Example]:
@@ -48,34 +62,34 @@ def _name(images: Images, label: int) -> str:
     return images.classes[label] if label < len(images.classes) else str(label)
 
 
-def _page(result: AttackResult, grid: bytes) -> Page:
+def _page(result: AttackResult, grid: bytes, hidden: Hidden) -> Page:
     top = result.headline
     shown = Picture(
         grid,
         alt="A grid of images: clean, adversarial and their difference, a column each",
-        caption=f"Images at eps {top.eps:g}, true → predicted by the baseline; first those that turned from right to wrong. "
-        "The difference is in input units (a mean over channels if there are several).",
+        caption=f"Images at eps {top.eps:g}, true → predicted by the {result.lead}; first those that turned from right to "
+        "wrong. The difference is in input units (a mean over channels if there are several).",
     )
     return Page(
         title=f"{result.model} on {result.data} under {result.method}",
         lead=f"{_capital(top.classifier)}: {top.clean.value:.3f} of {top.clean.n} images right when clean, "
         f"{top.adversarial.value:.3f} under {result.method} at eps {top.eps:g} ({top.threat}).",
         facts=_facts(result),
-        tables=[*(_table(result, eps) for eps in result.eps), _methods(result), _classes(result)],
-        pictures=[*_over_eps(result), shown],
-        notes=[*(f"Check failed: {one.check}: {one.seen}." for one in result.findings), *result.notes],
+        tables=[*(_table(result, eps) for eps in result.eps), _methods(result), _classes(result), *hidden.tables],
+        pictures=[*_over_eps(result), shown, *([hidden.picture] if hidden.picture else [])],
+        notes=[*(f"Check failed: {one.check}: {one.seen}." for one in result.findings), *result.notes, *hidden.notes],
     )
 
 
 def _facts(result: AttackResult) -> list[tuple[str, str]]:
-    ensemble = f"{result.members} bootstrapped members, headline by the {result.rule} rule" if result.members else "none"
+    ensemble = f"{result.members} members, headline by the {result.rule} rule" if result.members else "none"
     made = f"{result.trained} trained, {result.reused} from the cache" if result.trained + result.reused else "trained before"
     return [
         ("Threat model", result.threat_model),
         ("Images", f"{result.n_images} test images of {result.data}"),
         ("Ensemble", ensemble),
         ("Networks", f"{made}; seed {result.seed}, {result.device}"),
-        ("Baseline SHA-256", result.model_sha256),
+        ("Model SHA-256", result.model_sha256),
         ("Checks", f"{len(result.findings)} failed, see the notes" if result.findings else "none failed"),
     ]
 
@@ -103,12 +117,20 @@ def _table(result: AttackResult, eps: float) -> PageTable:
 
 
 def _methods(result: AttackResult) -> PageTable:
-    cells: list[Sequence[Cell]] = [
-        [one.method, f"{one.eps:g}", _figure(one.adversarial), f"{one.queries:.1f}", f"{one.seconds:.1f}"]
-        for one in result.by_method
-    ]
-    headers = ["method", "eps", "accuracy left", "queries an image", "seconds"]
-    return PageTable("Each method alone on the baseline", headers, cells)
+    """What each method left alone; the columns that no method of this run has are left out."""
+    headers = ["method", "eps", "accuracy left", "target reached", "norm quartiles", "not fooled", "queries", "seconds"]
+    rows = [_method(one) for one in result.by_method]
+    used = [k for k in range(len(headers)) if any(row[k] for row in rows)]
+    cells: list[Sequence[Cell]] = [[row[k] for k in used] for row in rows]
+    return PageTable(f"Each method alone on the {result.lead}", [headers[k] for k in used], cells)
+
+
+def _method(one: MethodRow) -> list[Cell]:
+    reached = _figure(one.reached) if one.reached else ""
+    quartiles = ", ".join(f"{value:.3g}" for value in one.norm_quartiles) if one.norm_quartiles else ""
+    failed = "" if one.failed_images is None else str(one.failed_images)
+    left = _figure(one.adversarial)
+    return [one.method, f"{one.eps:g}", left, reached, quartiles, failed, f"{one.queries:.1f}", f"{one.seconds:.1f}"]
 
 
 def _classes(result: AttackResult) -> PageTable:

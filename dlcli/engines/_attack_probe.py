@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,10 @@ from dlcli.core.attacks.base import Attack
 from dlcli.core.combine import RULES
 from dlcli.core.logits import in_mode
 from dlcli.core.loop import predict_logits
-from dlcli.engines._attack_bench import BASELINE, Bench, has
+from dlcli.engines._attack_bench import Bench, has
 from dlcli.engines._attack_checks import Seen
-from dlcli.engines._attack_craft import Made, Verdict, worst
+from dlcli.engines._attack_craft import Court, Made, Verdict, worst
+from dlcli.engines._attack_networks import BASELINE
 from dlcli.engines._attack_rows import rule_name
 
 Bools = NDArray[np.bool_]
@@ -28,46 +30,50 @@ _SAME = 1e-4
 
 @dataclass(frozen=True)
 class Probe:
-    """The network under attack, beside the bench it stands on."""
+    """The network in the lead, beside the bench it stands on, and the classes to reach, if there are any."""
 
     bench: Bench
     model: nn.Module
+    targets: Tensor | None
 
-    def right(self, attack: Attack, eps: float, picked: NDArray[np.intp] | None = None) -> tuple[Bools, Tensor]:
-        """Who is right under an attack, (n,), of all images or those `picked`, and the attacked images."""
+    def stands(self, attack: Attack, eps: float, picked: NDArray[np.intp] | None = None) -> tuple[Bools, Tensor]:
+        """On which images, all or those `picked`, an attack fails, (n,), and the attacked images."""
         bench = self.bench
-        x, y = (bench.x, bench.y) if picked is None else (bench.x[picked], bench.y[picked])
+        place = np.arange(len(bench.x)) if picked is None else picked
+        x, y, aims = bench.x[place], bench.y[place], None if self.targets is None else self.targets[place]
         seed = rng.derive(bench.config.seed, "attack", attack.name)
         with bench.report.task(f"checking with {attack.name} at eps {eps:g}", len(x)) as task:
-            found = attack(self.model, x, y, eps=eps, norm=bench.norm, seed=seed, task=task)
-        return (predict_logits(self.model, found, device=bench.device).argmax(-1) == y).numpy(), found
+            found = attack(self.model, x, y, eps=eps, norm=bench.norm, targets=aims, seed=seed, task=task)
+        said = predict_logits(self.model, found, device=bench.device).argmax(-1)
+        return (said == y if aims is None else said != aims).numpy(), found
 
     def beside(self, names: Sequence[str]) -> dict[str, dict[float, Bools]]:
-        """The references by name and eps."""
-        return {name: {eps: self.right(load_attack(name), eps)[0] for eps in self.bench.eps} for name in names}
+        """The references by name and eps; those that know no targets are none where there are any."""
+        attacks = [one for one in map(load_attack, names) if one.targeted or self.targets is None]
+        return {one.name: {eps: self.stands(one, eps)[0] for eps in self.bench.eps} for one in attacks}
 
-    def zero_gradients(self, clean: Bools) -> int:
-        """How many of the images that are right have a gradient of exactly 0: the one step of FGSM leaves them."""
+    def zero_gradients(self, stands: Bools) -> int:
+        """How many of the images that stand as they are have a gradient of exactly 0: the one step of FGSM leaves them."""
         eps = max(self.bench.eps)
-        picked = np.flatnonzero(clean)
+        picked = np.flatnonzero(stands)
         if eps == 0 or not len(picked):
             return 0
-        _, found = self.right(load_attack("fgsm"), eps, picked)
+        _, found = self.stands(load_attack("fgsm"), eps, picked)
         return int((found == self.bench.x[picked]).flatten(1).all(1).sum())
 
     def huge(self) -> Bools:
-        """Who is right under PGD at the largest eps there is, of a few images."""
+        """Which of a few images stand under PGD at the largest eps there is."""
         some = np.arange(min(_FEW, len(self.bench.x)))
-        return self.right(load_attack("pgd"), self.bench.most_eps, some)[0]
+        return self.stands(load_attack("pgd"), self.bench.most_eps, some)[0]
 
     def doubled(self, by_eps: Mapping[float, Bools], attack: Attack) -> tuple[float, Bools, Bools]:
-        """Where accuracy is nearest to a half: who is right as asked, and after twice the steps too."""
+        """Where nearest to a half of the images stand: which do as asked, and after twice the steps too."""
         eps = min(by_eps, key=lambda one: (abs(float(by_eps[one].mean()) - 0.5), one))
         once = by_eps[eps]
         still, twice = np.flatnonzero(once), once.copy()
         if eps > 0 and len(still):
             steps: int = 2 * getattr(attack, "steps")  # noqa: B009 - not every attack has steps
-            twice[still] = self.right(attack.with_options(steps=steps), eps, still)[0]
+            twice[still] = self.stands(attack.with_options(steps=steps), eps, still)[0]
         return eps, once, twice
 
     def answers(self) -> tuple[bool, int]:
@@ -80,9 +86,13 @@ class Probe:
         return sums_to_1, int((~near).sum())
 
 
-def seen(bench: Bench, model: nn.Module, clean: Verdict, made: Sequence[Made]) -> Seen:
-    """Everything the checks look at; what they need besides is run here."""
-    probe = Probe(bench, model)
+def seen(court: Court, clean: Verdict, predicted: NDArray[Any], made: Sequence[Made]) -> Seen:
+    """Everything the checks look at; what they need besides is run here.
+
+    `clean` is the verdict on the clean images, and `predicted` (n,) what the network in the lead says of them.
+    """
+    bench, probe = court.bench, Probe(court.bench, court.network(court.lead), court.targets)
+    right = clean.of(court.lead)
     probabilities, unsteady = probe.answers()
     asked = bench.config.methods
     by_method = _by_method(made)
@@ -92,13 +102,13 @@ def seen(bench: Bench, model: nn.Module, clean: Verdict, made: Sequence[Made]) -
     if looking:
         looks = tuple(one.name for one in looking if isinstance(one, Iterated))
         by_method |= probe.beside([name for name in ("noise", *_reference(looks)) if name not in by_method])
-        zero = probe.zero_gradients(clean.baseline)
+        zero = probe.zero_gradients(right if court.targets is None else predicted != court.targets.numpy())
         huge = probe.huge()
         longest = [one for one in looking if has(one, "steps")]
         doubled = probe.doubled(_all(by_method, asked), longest[0]) if longest else None
     return Seen(
         classes=len(bench.data.classes),
-        clean=clean.baseline,
+        clean=right,
         by_method=by_method,
         asked=asked,
         looks=looks,
@@ -120,7 +130,7 @@ def _by_method(made: Sequence[Made]) -> dict[str, dict[float, Bools]]:
     found: dict[str, dict[float, Bools]] = {}
     for one in made:
         if one.images is not None:
-            found.setdefault(one.method, {})[one.eps] = one.right.baseline
+            found.setdefault(one.method, {})[one.eps] = one.stands
     return found
 
 
@@ -130,7 +140,7 @@ def _all(by_method: Mapping[str, Mapping[float, Bools]], asked: tuple[str, ...])
 
 
 def _through_rules(made: Sequence[Made]) -> dict[str, dict[float, tuple[Bools, Bools]]]:
-    """By rule and eps: who is right on the images made through the rule, and on those made on the baseline."""
+    """By rule and eps: who is right on the images made through the rule, and on those made on the baseline, if there is one."""
     found: dict[str, dict[float, tuple[Bools, Bools]]] = {}
     for eps in dict.fromkeys(one.eps for one in made):
         for rule in RULES:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from dlcli.core.combine import RULES
 from dlcli.core.stats import paired_difference, wilson
-from dlcli.engines._attack_bench import BASELINE
 from dlcli.engines._attack_craft import EVERY, SMOOTH, Made, Verdict, worst
+from dlcli.engines._attack_networks import BASELINE
 from dlcli.specs.attack import AttackRow, MethodRow
+from dlcli.specs.estimates import Estimate
 
 SMOOTH_RULES = ("mean", "mean-logit")
 """The rules through which a gradient reaches every member."""
@@ -50,7 +51,7 @@ _ATTACKERS = (
 def rows(clean: Verdict, sets: Sequence[Made], knows: str) -> list[AttackRow]:
     """The rows at the one eps of `sets`, in the order of classifiers; `knows` is what the attacker of the baseline does."""
     kinds = ("control",) if knows == "control" else tuple(one.kind for one in _ATTACKERS)
-    found: list[AttackRow] = [_baseline(clean, sets, knows)]
+    found: list[AttackRow] = [_baseline(clean, sets, knows)] if len(clean.baseline) else []
     if len(clean.members):
         found += [row for name in _classifiers(clean) for kind in kinds for row in _row(clean, sets, name, kind, knows)]
     return found
@@ -66,19 +67,44 @@ def right_under(clean: Verdict, sets: Sequence[Made], classifier: str, threat: s
     return _three(clean, judged, _reader(classifier, kind, judged))
 
 
-def by_method(sets: Sequence[Made]) -> list[MethodRow]:
-    """What each method left of the baseline; the queries and seconds are those of making the images."""
-    own = [made for made in sets if made.images is not None]
-    return [
-        MethodRow(
-            eps=made.eps,
-            method=made.method,
-            adversarial=wilson(float(made.right.baseline.sum()), len(made.right.baseline)),
-            queries=made.queries,
-            seconds=made.seconds,
-        )
-        for made in own
-    ]
+def by_method(sets: Sequence[Made], norms: Mapping[str, Right]) -> list[MethodRow]:
+    """What each method left of the network in the lead; the queries and seconds are those of making the images.
+
+    `norms` are, by minimum-norm method, the lengths of the smallest changes, (n,): infinity where there is none, and 0 where
+    none was needed.
+    """
+    return [_method(made, norms.get(made.method)) for made in sets if made.images is not None]
+
+
+def _method(made: Made, norms: Right | None) -> MethodRow:
+    right = made.right.of(made.through)
+    tried = None if norms is None else norms[norms > 0]
+    return MethodRow(
+        eps=made.eps,
+        method=made.method,
+        adversarial=wilson(float(right.sum()), len(right)),
+        queries=made.queries,
+        seconds=made.seconds,
+        reached=_share([made]),
+        norm_quartiles=None if tried is None else _quartiles(tried[np.isfinite(tried)]),
+        failed_images=None if tried is None else int(np.isinf(tried).sum()),
+    )
+
+
+def _quartiles(norms: Right) -> tuple[float, float, float] | None:
+    if not len(norms):
+        return None
+    first, median, third = np.quantile(norms, (0.25, 0.5, 0.75)).tolist()
+    return first, median, third
+
+
+def _share(judged: Sequence[Made]) -> Estimate | None:
+    """How many images are taken for their target by at least one of these, None without targets."""
+    reached = [made.reached for made in judged if made.reached is not None]
+    if not reached:
+        return None
+    found = np.logical_or.reduce(reached)
+    return wilson(float(found.sum()), len(found))
 
 
 def _classifiers(clean: Verdict) -> list[str]:
@@ -94,7 +120,7 @@ def _baseline(clean: Verdict, sets: Sequence[Made], knows: str) -> AttackRow:
 def _row(clean: Verdict, sets: Sequence[Made], name: str, kind: str, knows: str) -> list[AttackRow]:
     """The row of one classifier against one attacker, or none where there is no such attacker."""
     rule = _rule(name)
-    if (kind == "white-box" and rule not in RULES) or (kind == "transfer-inside" and not rule):
+    if (kind == "white-box" and rule not in RULES) or (kind == "transfer-inside" and not (rule and clean.inside)):
         return []
     if not _against(sets, name, kind):
         return []
@@ -119,6 +145,8 @@ def _figures(sets: Sequence[Made], name: str, threat: str, found: tuple[Right, R
         adversarial=wilson(float(after.sum()), len(after)),
         eight_bit=wilson(float(rounded.sum()), len(rounded)),
         minus_mean=None if mean is None else paired_difference(after, mean),
+        reached=_share([made for made in sets if made.through == name]),
+        upper_bound=threat.startswith("transfer"),
     )
 
 

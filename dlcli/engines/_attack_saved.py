@@ -1,7 +1,7 @@
 """The attacked images as a file: what `--save` writes, and adversarial.npz in the output folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,12 @@ from dlcli.support.atomic import atomic_path
 
 @dataclass(frozen=True)
 class Images:
-    """The attacked images (n, c, h, w) float32, and what the baseline says of them: class numbers (n,), by eps."""
+    """The attacked images (n, c, h, w) float32, and what the network in the lead says of them: class numbers (n,), by eps.
+
+    That is the baseline, or the mean rule of an ensemble that has none. `hidden_clean` and `hidden` are what its last hidden
+    layer makes of the clean images and, for some eps, of the others, (n, d) float32; None and nothing where it was not looked
+    at or has none.
+    """
 
     clean: np.ndarray
     labels: np.ndarray
@@ -21,18 +26,21 @@ class Images:
     adversarial: Mapping[float, np.ndarray]
     predicted: Mapping[float, np.ndarray]
     classes: tuple[str, ...]
+    hidden_clean: np.ndarray | None = None
+    hidden: Mapping[float, np.ndarray] = field(default_factory=dict)
 
 
-def chosen(sets: Sequence[Made], y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of the images that several methods made on the baseline, one each: the first that is not taken for its label.
+def chosen(sets: Sequence[Made]) -> tuple[np.ndarray, np.ndarray]:
+    """Of the images that several methods made through the lead, one each: the first by which the attack succeeds.
 
-    `sets` are those of one eps, `y` (n,) the labels. Returns images (n, c, h, w) and the baseline's predictions (n,).
+    `sets` are those of one eps. Returns images (n, c, h, w) and what the network in the lead says of them (n,).
     """
-    own = [(one.images.numpy(), one.predicted) for one in sets if one.images is not None]
-    images, predicted = (found.copy() for found in own[0])
-    for others, answers in own[1:]:
-        better = (predicted == y) & (answers != y)
-        images[better], predicted[better] = others[better], answers[better]
+    (first, images), *others = ((one, one.images.numpy().copy()) for one in sets if one.images is not None)
+    predicted, stands = first.predicted.copy(), first.stands
+    for one, found in others:
+        better = stands & ~one.stands
+        images[better], predicted[better] = found[better], one.predicted[better]
+        stands = stands & one.stands
     return images, predicted
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, entries, one_of, option
-from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import RULES, data_option, device_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
 
-RULES = ("max", "mean", "vote", "mean-logit", "max-logit")
 METRICS = ("clean", "robust")
 NORMS = ("linf", "l2")
 METHODS = entries("attack", "dlcli.core.attacks")
@@ -29,6 +28,7 @@ class AttackConfig:
         ("fgsm",),
         "The attack, or several such as fgsm,pgd: an image is robust if none of them succeeds. There are: "
         f"{', '.join(METHODS())}.",
+        choices=METHODS,
         parse=_names,
         show=",".join,
         metavar="METHOD[,METHOD]",
@@ -36,14 +36,27 @@ class AttackConfig:
     data: str = data_option("digits")
     model: str | None = option(
         None,
-        "The network: a folder that dlcli train wrote, a file of weights with --arch, or FILE.py:CALLABLE, which runs that "
-        "code, are taken as trained. A name of ours is trained, once; so is code with --epochs or --ensemble. Left out, the "
-        "one made for the data.",
+        "The network: a folder that dlcli train or dlcli ensemble wrote, a file of weights with --arch, or FILE.py:CALLABLE, "
+        "which runs that code, are taken as trained. A name of ours is trained, once; so is code with --epochs or --ensemble. "
+        "Left out, the one made for the data.",
         metavar="SPEC",
         reads=True,
     )
     arch: str | None = option(
         None, "The network that a file of weights belongs to, named as for --model of the others.", metavar="SPEC"
+    )
+    surrogate: str | None = option(
+        None,
+        "A trained network (a folder, or FILE.py:CALLABLE) on which the images of --method transfer, or of an ensemble's "
+        "transfer rows, are made in full; for --method transfer also a FILE.npz of such images that --save wrote.",
+        metavar="SPEC",
+        reads=True,
+    )
+    target: str | None = option(
+        None,
+        "The class that images are to be taken for: a name or number, or for each image a random class, the least-likely or "
+        "the next. Images of that class are left out.",
+        metavar="CLASS",
     )
     norm: str | None = option(
         None,
@@ -64,11 +77,13 @@ class AttackConfig:
     restarts: int | None = option(None, "From how many random starts an attack tries each image.", minimum=1)
     ensemble: str | None = option(
         None,
-        "Train an ensemble too and combine its members by this rule: the most confident member decides (max), mean "
-        "probability (mean) or majority (vote), or by logits. All rules are shown; this one is the headline.",
+        "Train an ensemble too, unless --model is one, and combine its members by this rule: the most confident member decides "
+        "(max), mean probability (mean) or majority (vote), or by logits. All rules are shown; this one is the headline.",
         choices=one_of(*RULES),
     )
-    members: int = option(10, "How many bootstrapped networks the ensemble has.", minimum=2, maximum=1000)
+    members: int | None = option(
+        None, "How many bootstrapped networks an ensemble that is trained here has; left out, 10.", minimum=2, maximum=1000
+    )
     epochs: int | None = option(None, "Training epochs; left out, the number made for the network.", minimum=1)
     limit: int | None = option(None, "Attack only N of the test images, every class among them.", minimum=1)
     size: int | None = size_option()
@@ -84,15 +99,30 @@ class AttackConfig:
     save: Path | None = option(
         None, "Write the attacked images and what the network says of them to this file.", metavar="FILE.npz", writes=True
     )
+    resume: bool = option(
+        False, "Go on from the images that an interrupted run with -o or --save left beside its output; they go at its end."
+    )
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(
-        "Leave run.json, adversarial examples (.npz), a picture grid and report.html in this folder.", "DIR"
+        "Leave run.json, adversarial examples (.npz), pictures and report.html in this folder.", "DIR"
     )
 
     def __post_init__(self) -> None:
         check(self)
-        self._check_methods()
+        self._check_values()
+        if self.resume and self.output is None and self.save is None:
+            raise UsageError("--resume: goes with -o DIR or --save FILE.npz", hint="name the one of the interrupted run")
+        if "transfer" in self.methods:
+            self._check_transfer()
+        if self.target is not None and self.ensemble is not None:
+            raise UsageError("--target: goes with a single network", hint="leave --ensemble out")
+        if self.arch is not None and self.model is None:
+            raise UsageError("--arch: goes with a file of weights", hint="--model WEIGHTS --arch NAME")
+
+    def _check_values(self) -> None:
+        if not self.methods:
+            raise UsageError("--method: at least one is needed")
         if not self.eps:
             raise UsageError("--eps: at least one value is needed")
         if self.norm != "l2" and max(self.eps) > 1:
@@ -101,34 +131,42 @@ class AttackConfig:
             raise UsageError(f"--fail-under: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
         if self.save is not None and self.save.suffix != ".npz":
             raise UsageError(f"--save: {self.save} does not end in .npz")
-        if self.arch is not None and self.model is None:
-            raise UsageError("--arch: goes with a file of weights", hint="--model WEIGHTS --arch NAME")
 
     @property
     def methods(self) -> tuple[str, ...]:
         """The names of the attacks, each once."""
         return tuple(dict.fromkeys((self.method,) if isinstance(self.method, str) else self.method))
 
-    def _check_methods(self) -> None:
-        if not self.methods:
-            raise UsageError("--method: at least one is needed")
-        for name in self.methods:
-            if name not in METHODS():
-                raise UsageError(f"--method: '{name}' is not one of {', '.join(METHODS())}")
+    @property
+    def from_file(self) -> bool:
+        """Whether the surrogate is a file of images."""
+        return self.surrogate is not None and self.surrogate.endswith(".npz")
+
+    def _check_transfer(self) -> None:
+        if self.ensemble is not None:
+            hint = "name other methods; --surrogate names the network to make such images on"
+            raise UsageError("--method: transfer is among the rows of every ensemble", hint=hint)
+        if self.surrogate is None:
+            hint = "--surrogate SPEC names the network to make them on, or a .npz that --save wrote"
+            raise UsageError("--method: transfer has no images to transfer", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackRow:
     """How one classifier did at one eps against one attacker.
 
-    `threat` says what the attacker knew. Of the baseline: `white-box` (its gradients) or `black-box` (its answers only). Of
-    a classifier made of members: `transfer` (the baseline only; `transfer-inside`, where the baseline is a member too),
-    `white-box` (the members and the rule, with gradients through it; `naive` where these reach one member or none, which
-    flatters; `black-box` where a method asks for answers only), `adaptive` (the members: all climbed at once, and a smoothed
-    max), `worst-case` (all images made by any of these). `control` knows nothing. With several methods an example counts as
-    right if all of them fail on it. `eight_bit` is the adversarial accuracy once more after the images were rounded to 8
-    bits a value. `minus_mean` is the paired difference of adversarial accuracy, this classifier minus the mean-probability
-    ensemble under the threat of the same name, or for `naive` under `white-box`.
+    `threat` says what the attacker knew. Of the baseline: `white-box` (its gradients), `black-box` (its answers only) or
+    `transfer` (the surrogate alone). Of a classifier made of members: `transfer` (the baseline only; `transfer-inside`, where
+    the baseline is a member too), `white-box` (the members and the rule, with gradients through it; `naive` where these reach
+    one member or none, which flatters; `black-box` where a method asks for answers only), `adaptive` (the members: all climbed
+    at once, and a smoothed max), `worst-case` (all images made by any of these). `control` knows nothing. With several methods
+    an example counts as right if all of them fail on it.
+
+    `eight_bit` is the adversarial accuracy once more after the images were rounded to 8 bits a value. `minus_mean` is the
+    paired difference of adversarial accuracy, this classifier minus the mean-probability ensemble under the threat of the same
+    name, or for `naive` under `white-box`. `reached` is the share of images taken for their target, before any rounding, by at
+    least one method; None without targets. `upper_bound` stamps a figure for which the images were made on another network:
+    whoever knows this one leaves less.
     """
 
     eps: float
@@ -138,17 +176,27 @@ class AttackRow:
     adversarial: Estimate
     eight_bit: Estimate
     minus_mean: Difference | None = None
+    reached: Estimate | None = None
+    upper_bound: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class MethodRow:
-    """What one method alone left of the baseline at one eps; `queries` are forward passes an image, a mean over images."""
+    """What one method alone left of the baseline at one eps; `queries` are forward passes an image, a mean over images.
+
+    Where an ensemble has no baseline it is what was left of the mean rule. Of a minimum-norm method, `norm_quartiles` are
+    those of the smallest changes found, in input units and whatever eps is, over the images that are right when clean and
+    were fooled (None: none was), and `failed_images` are those that were right and not fooled. `reached` is as in rows.
+    """
 
     eps: float
     method: str
     adversarial: Estimate
     queries: float
     seconds: float
+    reached: Estimate | None = None
+    norm_quartiles: tuple[float, float, float] | None = None
+    failed_images: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +220,8 @@ class Finding:
 class AttackResult:
     """The outcome of `dlcli attack`: one row for each eps, classifier and threat.
 
-    `method` are the names, joined by commas; `threat_model` says all that defines the figures in a line.
+    `method` are the names, joined by commas; `threat_model` says all that defines the figures in a line; `lead` is the
+    classifier on which the images shown and saved were made: the baseline or, of an ensemble without one, its mean rule.
     """
 
     KIND: ClassVar[str] = "single"
@@ -186,6 +235,7 @@ class AttackResult:
     n_images: int
     members: int
     rule: str
+    lead: str
     threat_model: str
     headline: AttackRow
     rows: tuple[AttackRow, ...]
@@ -208,9 +258,6 @@ class AttackResult:
 
 def _record(row: AttackRow) -> dict[str, Any]:
     record: dict[str, Any] = {"eps": row.eps, "classifier": row.classifier, "threat": row.threat, "n": row.clean.n}
-    for name in ("clean", "adversarial", "minus_mean", "eight_bit"):
-        figure = getattr(row, name)
-        record[name] = figure.value if figure else None
-        record[f"{name}_low"] = figure.low if figure else None
-        record[f"{name}_high"] = figure.high if figure else None
-    return record
+    for name in ("clean", "adversarial", "minus_mean", "eight_bit", "reached"):
+        record |= flat(name, getattr(row, name))
+    return record | {"upper_bound": row.upper_bound}

@@ -28,8 +28,8 @@ def trained_option() -> Any:
     """The argument MODEL: which trained network."""
     return option(
         None,
-        "A folder that dlcli train or dlcli ensemble wrote, a file of weights with --arch, or file.py:callable, which runs that "
-        "code and takes what it returns as trained. Left out, the network made for the data is trained, once.",
+        "A folder that dlcli train or dlcli ensemble wrote, a file of weights with --arch, or file.py:callable, which runs "
+        "that code and takes what it returns as trained. Left out, the network made for the data is trained, once.",
         argument=True,
         metavar="[MODEL]",
         reads=True,

@@ -1,10 +1,16 @@
 """`dlcli attack` at a terminal: its table on 80 columns, and the names of methods that a shell completes."""
 
 import io
+import json
 import re
+import signal
+import subprocess
+import time
 from contextlib import redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +19,7 @@ from dlcli.cli.attack import COMMAND
 from dlcli.cli.output import draw
 from dlcli.specs.attack import METHODS, AttackResult, AttackRow, MethodRow
 from dlcli.specs.estimates import Difference, Estimate
-from tests.conftest import Run
+from tests.conftest import DLCLI, Run
 
 
 class Terminal(io.StringIO):
@@ -167,3 +173,26 @@ def test_what_is_offered_continues_what_is_typed(before: list[str], last: str) -
     assert all(one.startswith(typed) for one in offered)
     assert all(len(set(one.split(","))) == len(one.split(",")) for one in offered)
     assert {one.split(",")[-1] for one in offered} == {name for name in METHODS() if name.startswith(last)} - set(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
+def test_stopped_from_outside_it_goes_on_to_the_same_images(
+    number: int, environment: dict[str, str], tmp_path: Path, dlcli: Run
+) -> None:
+    options = ("--method", "pgd", "--eps", "0.05,0.1,0.15,0.2", "--limit", "300", "--epochs", "2", "--device", "cpu")
+    command = [*DLCLI, "attack", *options, "-o", "a", "-q"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(tmp_path.glob("a/parts/*.safetensors")):
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    kept = {file.name for file in tmp_path.glob("a/parts/*.safetensors")}
+    assert 1 <= len(kept) <= 4
+    done, whole = dlcli("attack", *options, "-o", "a", "--resume"), dlcli("attack", *options, "-o", "whole")
+    assert done.returncode == whole.returncode == 0, done.stderr
+    one, other = (np.load(tmp_path / name / "adversarial.npz") for name in ("a", "whole"))
+    with one, other:
+        assert set(one.files) == set(other.files) and all(np.array_equal(one[key], other[key]) for key in one.files)
+    assert json.loads(done.stdout)["rows"] == json.loads(whole.stdout)["rows"]

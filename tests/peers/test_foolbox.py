@@ -2,32 +2,19 @@
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
+from tests.peers.problems import untrained
 
 pytestmark = pytest.mark.peers
 foolbox = pytest.importorskip("foolbox")
-
-Problem = tuple[nn.Module, Tensor, Tensor]
-
-
-def problem(bounds: tuple[float, float], dtype: torch.dtype = torch.float32) -> Problem:
-    with torch.random.fork_rng():
-        torch.manual_seed(5)
-        model = nn.Sequential(
-            nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(72, 10)
-        ).eval()
-        x = torch.rand(64, 3, 9, 9) * (bounds[1] - bounds[0]) + bounds[0]
-        y = torch.randint(0, 10, (64,))
-    return model.to(dtype), x.to(dtype), y
 
 
 @pytest.mark.parametrize("eps", [0.0, 0.05, 0.2, 1.0])
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (-2.0, 3.0)])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_fgsm_equals_foolbox(eps: float, bounds: tuple[float, float], norm: str) -> None:
-    model, x, y = problem(bounds)
+    model, x, y = untrained(bounds)
     peer = {"linf": foolbox.attacks.LinfFastGradientAttack, "l2": foolbox.attacks.L2FastGradientAttack}[norm]()
     _, theirs, _ = peer(foolbox.PyTorchModel(model, bounds=bounds, device="cpu"), x, y, epsilons=eps)
     ours = load_attack("fgsm")(model, x, y, eps=eps, bounds=bounds, norm=norm, batch_size=64)
@@ -49,7 +36,7 @@ PEERS = {
 def test_iterates_equal_foolbox(name: str, norm: str, targeted: bool) -> None:
     # In float64, where rounding turns no sign; twelve steps of a fifth of eps, so that the ball is met.
     bounds, eps = (0.0, 1.0), 0.1 if norm == "linf" else 1.0
-    model, x, y = problem(bounds, torch.float64)
+    model, x, y = untrained(bounds, torch.float64)
     targets = (y + 3) % 10
     still = {"momentum": 0.0} if name == "mifgsm" else {}
     peer = getattr(foolbox.attacks, PEERS[name, norm])(abs_stepsize=eps / 5, steps=12, random_start=False, **still)

@@ -2,35 +2,19 @@
 
 import pytest
 import torch
-from sklearn.datasets import load_digits
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks._minimum import MinimumNorm, Nearest
+from tests.peers.problems import Problem, digits
 
 pytestmark = pytest.mark.peers
 foolbox = pytest.importorskip("foolbox")
 
-Problem = tuple[nn.Module, Tensor, Tensor]
-
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
-    """A network that knows the digits, in float64, and 40 images that it gets right."""
-    found = load_digits()
-    x, y = torch.tensor(found.images / 16).unsqueeze(1), torch.tensor(found.target, dtype=torch.int64)
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        model = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 10)).double()
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-        for _ in range(40):
-            optimizer.zero_grad(set_to_none=True)
-            cross_entropy(model(x), y).backward()
-            optimizer.step()
-    model.eval().requires_grad_(False)
-    right = (model(x).argmax(1) == y).nonzero()[:40, 0]
-    return model, x[right], y[right]
+    return digits(40, torch.float64)
 
 
 def theirs(problem: Problem, peer: object, aim: object = None) -> Tensor:

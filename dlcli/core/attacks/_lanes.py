@@ -29,7 +29,7 @@ class Lanes:
         return len(self.index)
 
     def rows(self, picked: Tensor) -> "Lanes":
-        """The rows that `picked`, a mask (B,), picks."""
+        """The rows that `picked`, a mask (B,) or indices, picks."""
         return _each(lambda tensors: tensors[0][picked], self)
 
     def joined(self, others: "Lanes") -> "Lanes":

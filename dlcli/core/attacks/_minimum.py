@@ -93,9 +93,13 @@ class MinimumNorm(Attack):
 class Hunting(MinimumNorm):
     """A minimum-norm attack that goes from image to image; an entry implements `move`.
 
-    Every image that the network is asked about is brought into the ball first. With `full` it takes all steps, and then one
-    of length eps from the clean image, the steepest by the gradient at the nearest one, unless that would lose the success.
+    If the attack is `confined`, every image that the network is asked about is brought into the ball first. With `full` it
+    takes all steps, and then one of length eps from the clean image, the steepest by the gradient at the nearest one, unless
+    that would lose the success.
     """
+
+    confined: ClassVar[bool] = True
+    """Whether it is held to the ball on its way; if not, only its successes in the ball count."""
 
     ends_at_success: ClassVar[bool] = False
     """Whether the attack has nothing more to do once an image succeeds."""

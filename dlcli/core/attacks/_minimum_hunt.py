@@ -94,16 +94,25 @@ class Hunt:
         view = View(self.problem.model, lanes.x, self.way)
         lead = margin(view.logits, lanes.label, None if self.problem.targets is None else lanes.aim)
         fooled = self._sure(lead, view.logits)
-        self._record(lanes, fooled)
-        over = (lanes.step == self.attack.length) | (fooled & self._leaves())
+        success = fooled & self._within(lanes)
+        self._record(lanes, success)
+        over = (lanes.step == self.attack.length) | (success & self._leaves())
         if bool(over.any()):
             self._end(lanes.rows(over), lead[over])
         if bool(over.all()):
             return lanes.rows(~over)
         x, memory = self.attack.move(lanes, view, fooled & ~over, self.problem.threat)
         # First into the bounds: what lies beyond them is no part of the change, and would cost it length in the ball.
-        held = self.problem.threat.held(x.clamp(*self.problem.threat.bounds), lanes.clean)
-        return replace(lanes, x=held, memory=memory, step=lanes.step + 1).rows(~over)
+        x = x.clamp(*self.problem.threat.bounds)
+        x = self.problem.threat.held(x, lanes.clean) if self.attack.confined else x
+        return replace(lanes, x=x, memory=memory, step=lanes.step + 1).rows(~over)
+
+    def _within(self, lanes: Lanes) -> Tensor:
+        """Which rows are in the ball, (B,)."""
+        if self.attack.confined:
+            return torch.ones_like(lanes.label, dtype=torch.bool)
+        threat = self.problem.threat
+        return threat.measure.length(lanes.x - lanes.clean) <= threat.eps
 
     def _sure(self, lead: Tensor, logits: Tensor) -> Tensor:
         """Which rows succeed for sure, (B,)."""
@@ -127,7 +136,8 @@ class Hunt:
         failed = torch.isinf(self.norms[index])
         nearly = failed & (lead > self.lead[index])
         self.lead[index[nearly]] = lead[nearly]
-        self._keep(index[nearly], ended.x[nearly.to(ended.x.device)])
+        last = self.problem.threat.held(ended.x, ended.clean)
+        self._keep(index[nearly], last[nearly.to(last.device)])
         for k, run, lost in zip(index.tolist(), ended.run.tolist(), failed.tolist(), strict=True):
             if run + 1 < self.runs and (lost or not self._leaves()):
                 self.queue.append((k, run + 1))

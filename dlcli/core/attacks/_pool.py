@@ -3,13 +3,14 @@
 An example leaves at its first success and another takes its place, so an image that is fooled costs no more steps. One
 forward pass gives the verdict on an image and begins the backward pass of the next step. Each example's randomness comes
 from the seed, its own index and the number of its run, so neither the size of batches nor company changes a verdict but by
-the rounding of the network itself.
+the rounding of the network itself. So a batch that the memory does not hold is done in halves, and later ones are smaller.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,11 +18,15 @@ from torch import Tensor
 from dlcli.core.attacks._lanes import Lanes
 from dlcli.core.attacks._slope import quickest_way, slope_at
 from dlcli.core.attacks.base import Problem
+from dlcli.core.device import out_of_memory, release
 from dlcli.core.logits import logits_of
 from dlcli.core.rng import derive, generator
+from dlcli.support.errors import ResourceError
 
 if TYPE_CHECKING:
     from dlcli.core.attacks._iterated import Iterated
+
+T = TypeVar("T")
 
 
 class Pool:
@@ -34,6 +39,7 @@ class Pool:
 
     def __init__(self, attack: "Iterated", problem: Problem, *, full: bool) -> None:
         self.attack, self.problem, self.full = attack, problem, full
+        self.most = problem.batch_size
         self.found = problem.x.clone()
         self.height = torch.full((len(problem.x),), -torch.inf, dtype=torch.float64)
         clean = None if full and not attack.ranks_classes else self._clean_logits()
@@ -47,20 +53,20 @@ class Pool:
         """The images that were found, in the order, type and place of the problem's."""
         lanes = ended = self._fresh(0)
         while True:
-            lanes = lanes.joined(self._fresh(self.problem.batch_size - len(lanes)))
+            lanes = lanes.joined(self._fresh(self.most - len(lanes)))
             if not len(lanes) and not len(ended):
                 return self.found
             if len(lanes):
-                lanes = self._stepped(lanes)
+                lanes = self._with_room(lanes)
                 over = lanes.step == self.attack.steps
                 ended, lanes = ended.joined(lanes.rows(over)), lanes.rows(~over)
             # The last images of many runs are judged together, for small batches are dear.
-            if len(ended) >= self.problem.batch_size or not len(lanes):
+            if len(ended) >= self.most or not len(lanes):
                 self._settle(ended)
                 ended = ended.rows(ended.index < 0)
 
     def _clean_logits(self) -> Tensor:
-        return torch.cat([self._judged(images).cpu() for images in torch.split(self.problem.x, self.problem.batch_size)])
+        return self._judged(self.problem.x, torch.device("cpu"))
 
     def _open(self, clean: Tensor | None) -> Iterable[int]:
         """The images that need an attack, by index."""
@@ -71,6 +77,31 @@ class Pool:
         self.problem.advance(int(fooled.sum()))
         still: list[int] = (~fooled).nonzero()[:, 0].tolist()
         return still
+
+    def _with_room(self, lanes: Lanes) -> Lanes:
+        """One step for all rows, in as many parts as the memory makes necessary."""
+        stepped: list[Lanes] = []
+        begin = 0
+        while begin < len(lanes):
+            end = min(begin + self.most, len(lanes))
+            part = lanes if end - begin == len(lanes) else lanes.rows(torch.arange(begin, end, device=lanes.index.device))
+            done = self._if_it_fits(lambda rows=part: self._stepped(rows), len(part))
+            if done is not None:
+                stepped.append(done)
+                begin = end
+        return reduce(Lanes.joined, stepped)
+
+    def _if_it_fits(self, attempt: Callable[[], T], rows: int) -> T | None:
+        """What `attempt` gives on so many rows, or None if they are too many for the memory: then `most` is half of them."""
+        try:
+            return attempt()
+        except (RuntimeError, ResourceError) as error:
+            if rows == 1 or not out_of_memory(error.__cause__ or error):
+                raise
+        # Outside the handler: what the traceback holds of the failed attempt is gone by now.
+        self.most = min(self.most, (rows + 1) // 2)
+        release(self.problem.device)
+        return None
 
     def _fresh(self, room: int) -> Lanes:
         """Rows for at most `room` of the runs that wait."""
@@ -101,15 +132,17 @@ class Pool:
     def _stepped(self, lanes: Lanes) -> Lanes:
         """The rows that are not yet fooled, one step further."""
         slope = slope_at(self.problem.model, lanes.x, lambda logits: self._loss(logits, lanes), way=self.way)
+        done = None
         if not self.full:
             fooled = self._confirmed(lanes, slope.logits)
             if bool(fooled.any()):
-                self._succeed(lanes.rows(fooled))
-                lanes, slope = lanes.rows(~fooled), slope.rows(~fooled)
-        if not len(lanes):
-            return lanes
-        x, memory = self.attack.move(lanes, slope, self.problem.threat)
-        return replace(lanes, x=self.problem.threat.held(x, lanes.clean), memory=memory, step=lanes.step + 1)
+                done, lanes, slope = lanes.rows(fooled), lanes.rows(~fooled), slope.rows(~fooled)
+        if len(lanes):
+            x, memory = self.attack.move(lanes, slope, self.problem.threat)
+            lanes = replace(lanes, x=self.problem.threat.held(x, lanes.clean), memory=memory, step=lanes.step + 1)
+        if done is not None:  # at last, since a step that the memory does not hold is taken again
+            self._succeed(done)
+        return lanes
 
     def _settle(self, ended: Lanes) -> None:
         """Judge the last image of runs that took all steps; what is not fooled gets its next run, if it has one."""
@@ -157,6 +190,15 @@ class Pool:
         return decision != label if self.problem.targets is None else decision == aim
 
     @torch.no_grad()
-    def _judged(self, x: Tensor) -> Tensor:
-        """The logits of `x` in its own type."""
-        return logits_of(self.problem.model, x.to(self.problem.device))
+    def _judged(self, x: Tensor, place: torch.device | None = None) -> Tensor:
+        """The logits of `x` in its own type, on `place` (None: the network's device), in parts that the memory holds."""
+        device = self.problem.device
+        logits: list[Tensor] = []
+        begin = 0
+        while begin < len(x) or not logits:
+            part = x[begin : begin + self.most]
+            found = self._if_it_fits(lambda images=part: logits_of(self.problem.model, images.to(device)), len(part))
+            if found is not None:
+                logits.append(found.to(device if place is None else place))
+                begin += len(part)
+        return torch.cat(logits)

@@ -19,6 +19,7 @@ from dlcli.core.attacks._norms import like_images
 from dlcli.core.attacks.base import Attack, Problem, Threat
 from dlcli.core.logits import logits_of
 from dlcli.core.rng import derive, generator
+from dlcli.support.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class _Search:
         self.attack, self.problem, self.full = attack, problem, full
         self.found = problem.x.clone()
         self.width = attack.width(problem.x[0])
+        # Pooling in float32 takes several times as long on images that are contiguous.
+        self.layout = torch.channels_last if problem.x.dim() == 4 else torch.preserve_format
         # As many at a time as keep a step to one batch.
         self.room = max(1, problem.batch_size // attack.asks)
         self.queue = deque(self._open())
@@ -144,7 +147,7 @@ class _Search:
         n, asks = proposed.shape[:2]
         images = self.problem.threat.held(proposed.flatten(0, 1), lanes.clean.repeat_interleave(asks, 0))
         label, aim = (classes.repeat_interleave(asks, 0) for classes in (lanes.label, lanes.aim))
-        logits = answers(self.problem, images)
+        logits = self._answers(images)
         score = self.attack.score(logits, label, None if self.problem.targets is None else aim)
         proposed = images.reshape(proposed.shape)
         after = self.attack.judge(lanes, proposed, score.reshape(n, asks).to(lanes.x.dtype))
@@ -155,6 +158,16 @@ class _Search:
         first = proposed[place[0], fooled.to(torch.int8).argmax(1)]
         success = fooled.any(1)
         return self._over(replace(after, x=torch.where(like_images(success, first), first, after.x)), success)
+
+    def _answers(self, images: Tensor) -> Tensor:
+        """The logits of the images; a network that fails in this layout is not asked in it again."""
+        try:
+            return answers(self.problem, images, self.layout)
+        except InputError:
+            if self.layout == torch.preserve_format:
+                raise
+            self.layout = torch.preserve_format
+            return answers(self.problem, images)
 
     def _drawn(self, lanes: Lanes) -> Lanes:
         """The lanes with new random numbers in the rows that have used theirs."""
@@ -180,11 +193,11 @@ class _Search:
         return lanes.rows(~over)
 
 
-def answers(problem: Problem, images: Tensor) -> Tensor:
+def answers(problem: Problem, images: Tensor, layout: torch.memory_format = torch.preserve_format) -> Tensor:
     """The logits (n, classes) of the images (n, ...), in batches of the problem's size, on the network's device."""
+    parts = (part.to(problem.device, memory_format=layout) for part in torch.split(images, problem.batch_size))
     with torch.no_grad():
-        parts = [logits_of(problem.model, part.to(problem.device)) for part in torch.split(images, problem.batch_size)]
-    return torch.cat(parts)
+        return torch.cat([logits_of(problem.model, part) for part in parts])
 
 
 def decided(logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,9 @@ class FAB(Hunting):
     The boundary is that with any of the `classes` likeliest wrong classes. Of an image's `restarts` runs, all but the first
     begin at a point drawn within half the distance of its nearest success, or of eps.
     """
+
+    # It crosses the boundary where that is easy and comes back along it: held to the ball, it finds less.
+    confined: ClassVar[bool] = False
 
     restarts: int = 1
     classes: int = 9

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks._losses import cross_entropy
-from dlcli.core.attacks._slope import slope_at
+from dlcli.core.attacks._slope import quickest_way, slope_at
 from dlcli.core.attacks.base import SingleStep, Threat
 
 
@@ -33,7 +33,8 @@ def loss_gradient(model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None
     Raises what `slope_at` raises.
     """
     aim = None if targets is None else targets.long()
-    return slope_at(model, x, lambda logits: cross_entropy(logits, y.long(), aim)).gradient
+    way = quickest_way(model, x, fast=False)
+    return slope_at(model, x, lambda logits: cross_entropy(logits, y.long(), aim), way=way).gradient
 
 
 ATTACK = FGSM()

@@ -1,5 +1,6 @@
 """Transfer: images made to fool another network, shown to this one (Papernot et al. 2016, arXiv 1605.07277)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ _ROUNDING = 1e-5
 class Transfer(Attack):
     """The images that `method` makes of a `surrogate`, or those that were `saved`, (n, ...) in the order of the images.
 
+    Saved images may also be given by eps, a set for each that is asked for.
+
     It never asks the network under attack. The method, a name or an attack with its settings, takes all its steps, for
     images that only just fool the surrogate transfer badly. What it reports of a network is an upper bound on robustness.
     """
@@ -26,7 +29,7 @@ class Transfer(Attack):
     knowledge = "nothing"
 
     surrogate: nn.Module | None = field(default=None, repr=False)
-    saved: Tensor | None = field(default=None, repr=False, compare=False)
+    saved: Tensor | Mapping[float, Tensor] | None = field(default=None, repr=False, compare=False)
     method: Attack | str = "pgd"
 
     def __post_init__(self) -> None:
@@ -36,7 +39,7 @@ class Transfer(Attack):
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
         """Make or take the images; `full` changes nothing, it always is."""
         if self.saved is not None:
-            return self._saved(self.saved, problem)
+            return self._saved(_at(self.saved, problem.threat.eps), problem)
         if self.surrogate is None:
             raise UsageError(
                 "the attack transfer has nothing to transfer",
@@ -73,6 +76,15 @@ class Transfer(Attack):
             raise InputError(seen, hint=hint)
         problem.advance(len(x))
         return images
+
+
+def _at(saved: Tensor | Mapping[float, Tensor], eps: float) -> Tensor:
+    if isinstance(saved, Tensor):
+        return saved
+    if eps not in saved:
+        there = ", ".join(f"{one:g}" for one in saved)
+        raise InputError(f"there are no saved images at eps {eps:g}", hint=f"there are some at {there}")
+    return saved[eps]
 
 
 ATTACK = Transfer()

@@ -1,5 +1,7 @@
 """FAB's projection against a linear and a quadratic programme, and its targeted and restarted forms."""
 
+import copy
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -100,6 +102,24 @@ def test_all_targets_find_what_all_boundaries_find(norm: str, trained: Trained) 
     assert float(each.norms.median()) <= 1.01 * float(one.norms.median())
     top = load_attack("fab-t").with_options(steps=30, classes=1).nearest(model, x, y, norm=norm)
     assert bool((each.norms <= top.norms).all()) and bool((each.norms < top.norms).any())
+
+
+@pytest.mark.parametrize("name", ["fab", "fab-t"])
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_ball_does_not_hold_it_back(norm: str, name: str, trained: Trained) -> None:
+    """It takes the same way whatever eps is, so it succeeds wherever the nearest image is within eps."""
+    model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:60].double(), trained[2][:60]
+    attack = load_attack(name).with_options(steps=15)
+    nearest = attack.nearest(model, x, y, norm=norm).norms
+    for share in (0.2, 0.5, 0.8):
+        eps = float(nearest.quantile(share))
+        found = attack(model, x, y, eps=eps, norm=norm)
+        fooled = model(found).argmax(1) != y
+        assert bool((fooled | (nearest > eps)).all())
+        # An end out of the ball is brought into it, and may succeed there.
+        assert int((fooled & (nearest > eps)).sum()) <= 2
+        lengths = (found - x).flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
+        assert 0.5 * eps < float(lengths.max()) <= eps * (1 + 1e-9)
 
 
 def test_restarts_never_lengthen_and_begin_elsewhere(trained: Trained) -> None:

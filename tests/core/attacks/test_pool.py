@@ -15,6 +15,7 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks._slope import quickest_way, slope_at
 from dlcli.core.attacks.pgd import PGD, random_point
 from dlcli.core.rng import derive, generator
+from dlcli.support.errors import ResourceError
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 EPS, STEPS, SEED = 0.15, 8, 11
@@ -192,3 +193,76 @@ def test_a_random_point_is_in_the_ball() -> None:
     for seed in range(50):
         assert float((random_point(clean, threat, generator(seed)) - clean).norm()) <= 0.5 + 1e-6
     assert replace(threat, norm="linf").measure is not threat.measure
+
+
+class Backward(torch.autograd.Function):
+    """Nothing, but the way back runs out of memory."""
+
+    @staticmethod
+    def forward(context: object, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(context: object, gradient: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+
+class Small(nn.Module):
+    """A network for which the memory holds `most` images at a time, on the way there (`ways` "there") or back."""
+
+    def __init__(self, model: nn.Module, most: int, way: str) -> None:
+        super().__init__()
+        self.model, self.most, self.way, self.refused, self.largest = model, most, way, 0, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.refused += len(x) > self.most
+        if len(x) > self.most and self.way == "there":
+            raise torch.OutOfMemoryError("out of memory")
+        self.largest = max(self.largest, len(x))
+        logits = self.model(x)
+        return Backward.apply(logits) if len(x) > self.most and logits.requires_grad else logits
+
+
+class Counts:
+    """A task that counts."""
+
+    done = 0
+
+    def advance(self, steps: int = 1) -> None:
+        self.done += steps
+
+    def say(self, text: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("name", ["pgd", "apgd-ce", "apgd-t"])
+def test_a_batch_that_the_memory_does_not_hold_is_halved_with_the_same_verdicts(
+    name: str, full: bool, way: str, problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]
+) -> None:
+    model, x, y, _ = problem
+    attack = load_attack(name).with_options(steps=4)
+    wanted = attack(model, x, y, eps=EPS, full=full, seed=SEED, batch_size=40)
+    small, task = Small(model, 6, way), Counts()
+    found = attack(small, x, y, eps=EPS, full=full, seed=SEED, batch_size=40, task=task)
+    # 40 images are refused, then 20 and 10; 5 go, and no more are tried.
+    # On the way back they go as well until a slope is asked for: while all are only judged, nothing is refused.
+    assert small.refused == 3 or way == "back"
+    assert task.done == len(x)
+    assert torch.equal(model(found).argmax(1), model(wanted).argmax(1))
+    assert torch.allclose(found, wanted, atol=1e-9)
+    if way == "there":
+        assert small.largest <= 6
+
+
+def test_memory_for_no_image_at_all_is_told(problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]) -> None:
+    model, x, y, _ = problem
+
+    class Late(Small):
+        def forward(self, x: Tensor) -> Tensor:
+            self.most = 0 if self.refused else self.most
+            return super().forward(x)
+
+    with pytest.raises(ResourceError, match="memory does not hold the network"):
+        load_attack("pgd")(Late(model, 20, "there"), x, y, eps=EPS, batch_size=40)

@@ -258,3 +258,19 @@ def test_one_class_is_refused() -> None:
         load_attack("square")(
             nn.Sequential(nn.Flatten(), nn.Linear(4, 1)), torch.zeros(2, 1, 2, 2), torch.zeros(2).long(), eps=0.1
         )
+
+
+class _Views(nn.Module):
+    """Takes a view of its images, which channels_last images of several colours do not allow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.view(len(x), -1)[:, :3]
+
+
+def test_a_network_that_takes_views_is_attacked_too() -> None:
+    x = torch.rand(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    y = x.flatten(1)[:, :3].argmax(1)
+    with pytest.raises(RuntimeError):
+        _Views()(x.to(memory_format=torch.channels_last))
+    found = load_attack("square").with_options(queries=50)(_Views(), x, y, eps=0.5)
+    assert bool((_Views()(found).argmax(1) != y).any())
