@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.features import Rows, pair_features, read_texts
 from dlcli.core.text.neighbours import Pairs
+from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.why import match_kinds, why
 from dlcli.specs.dedupe import ADDED_COLUMNS, PAIR_COLUMNS, Group
 from dlcli.support.errors import InputError
-from dlcli.support.tables import Table
+from dlcli.support.tables import Table, cell_text
 
 _DIGITS = 4
 _SHOWN = 10
@@ -70,11 +73,28 @@ def pairs_table(table: Table, place: int, verdicts: Verdicts, pairs: Pairs, firs
     left = np.concatenate([verdicts.first[further], first_row[pairs.first]])
     right = np.concatenate([verdicts.rows[further], first_row[pairs.second]])
     score = np.concatenate([np.ones(further.sum()), pairs.score.astype(np.float64)]).round(_DIGITS)
+    order = np.lexsort((right, left, -score))
+    left, right, score = left[order], right[order], score[order]
+    judged = zip(left, right, score, *_told(table, place, left, right), strict=True)
     rows = [
-        [a + 1, b + 1, s, table.rows[a][place], table.rows[b][place]]
-        for a, b, s in ((int(left[k]), int(right[k]), float(score[k])) for k in np.lexsort((right, left, -score)))
+        [int(a) + 1, int(b) + 1, float(s), p, kind, said, table.rows[a][place], table.rows[b][place]]
+        for a, b, s, p, kind, said in judged
     ]
     return replace(table, columns=list(PAIR_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
+
+
+def _told(table: Table, place: int, left: Rows, right: Rows) -> tuple[list[float], list[str], list[str]]:
+    """For each pair of rows the probability that they ask the same, the kind of match, and the words that differ."""
+    rows = np.unique(np.concatenate([left, right]))
+    texts = [cell_text(table.rows[row][place]) for row in rows]
+    first, second = np.searchsorted(rows, left), np.searchsorted(rows, right)
+    scorer = built_in()
+    found = pair_features(read_texts(texts, scorer.rarity), first, second)
+    pairs = [(texts[a], texts[b]) for a, b in zip(first, second, strict=True)]
+    kinds = match_kinds(pairs, found)
+    equal = np.array([kind in ("exact", "folded") for kind in kinds], dtype=bool)
+    probability = np.where(equal, 1.0, scorer.probability(found)).round(_DIGITS)
+    return probability.tolist(), kinds, [why(a, b) for a, b in pairs]
 
 
 def largest_groups(texts: list[str], verdicts: Verdicts) -> tuple[Group, ...]:

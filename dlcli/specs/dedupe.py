@@ -11,7 +11,7 @@ from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
 ADDED_COLUMNS = ("group", "canonical", "duplicate_of", "score")
-PAIR_COLUMNS = ("row_a", "row_b", "score", "text_a", "text_b")
+PAIR_COLUMNS = ("row_a", "row_b", "score", "probability", "match", "why", "text_a", "text_b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,9 @@ class DedupeConfig:
         metavar="NAME",
     )
     keep: bool = option(False, "Print the canonical rows only.")
-    pairs: bool = option(False, "Print the pairs of near and exact duplicates instead of the rows.")
+    pairs: bool = option(
+        False, "Print the pairs of near and exact duplicates instead of the rows, with how probably they ask the same, and why."
+    )
     fail_on_duplicates: bool = option(False, "Exit with status 1 if any row is a duplicate.")
     prefix: str = option("", "Put before the names of the added columns, if the table has such names already.", metavar="TEXT")
     encoding: str = option("utf-8", "The text encoding of the input.", metavar="NAME")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors import tfidf
 from dlcli.engines.dedupe import plan, run
@@ -127,6 +128,18 @@ def test_pairs_are_those_at_or_above_the_threshold_and_each_further_row_of_a_tex
     assert 0.7 <= rows[2]["score"] < 1
     assert (rows[2]["text_a"], rows[2]["text_b"]) == (QUESTIONS[3], QUESTIONS[4])
     assert len(rows) == result.pairs
+
+
+def test_pairs_say_how_sure_and_why(table):
+    texts = ["How to learn Python in 2023?", "How to learn Python in 2024?", "how to learn python in 2023"]
+    texts += 2 * ["Who invented the telephone?"]
+    _, rows = grouped(table(texts), threshold=0.7, pairs=True)
+    found = {(row["row_a"], row["row_b"]): (row["match"], row["probability"], row["why"]) for row in rows}
+    assert found[4, 5][:2] == ("exact", 1.0) and found[1, 3][:2] == ("folded", 1.0)
+    kind, probability, reason = found[1, 2]
+    assert kind == "lexical" and reason.startswith("2023 / 2024; same: ")
+    (alone,) = built_in().score(texts[:2], np.array([0]), np.array([1]))
+    assert probability == pytest.approx(alone, abs=1e-4) and 0 < probability < 1
 
 
 def test_a_hundred_thousand_equal_rows(tmp_path):

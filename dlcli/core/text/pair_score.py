@@ -1,0 +1,110 @@
+"""How likely two texts ask or say the same: a probability from lexical features, ready without any training by the user.
+
+Logistic regression (Cox 1958) on the features of `dlcli.core.text.features`, their squares and their products, with
+log-odds calibrated on other pairs (Platt 1999). `pair_score.json` holds its numbers and says where they come from;
+`examples/fit_pair_score.py` makes that file anew. No text of the data is in it: words are known by their CRC-32.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from dlcli.core.text.features import FEATURES, Floats, Rarity, Rows, pair_features, read_texts
+from dlcli.core.text.tokens import fold_all
+
+FILE = "pair_score.json"
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """The fitted model; k features, held to [low, high] (k,), where training saw them, and scaled to (x - mean) / scale.
+
+    The log-odds are intercept + z linear + z products z, with linear (k,) and products (k, k), calibrated.
+    """
+
+    low: Floats
+    high: Floats
+    mean: Floats
+    scale: Floats
+    intercept: float
+    linear: Floats
+    products: Floats
+    rarity: Rarity
+
+    def scaled(self, features: NDArray[np.floating]) -> Floats:
+        """Features (pairs, k) as the model sees them: held to where it was trained, which bounds the log-odds, and scaled."""
+        return (np.clip(np.asarray(features, dtype=np.float64), self.low, self.high) - self.mean) / self.scale
+
+    def probability(self, features: NDArray[np.floating]) -> Floats:
+        """The probability in (0, 1) that each pair of texts is a duplicate, (pairs,), from its features (pairs, k).
+
+        It is calibrated where 37 of 100 pairs are duplicates, and the rest are near misses, as among the labelled Quora
+        pairs: among candidates of which fewer are duplicates it is too high. Raises ValueError for another k.
+        """
+        if features.ndim != 2 or features.shape[1] != len(FEATURES):
+            raise ValueError(f"features of shape {features.shape}, not (pairs, {len(FEATURES)})")
+        z = self.scaled(features)
+        found: Floats = expit(self.intercept + z @ self.linear + np.einsum("ij,ij->i", z @ self.products, z))
+        return found
+
+    def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
+        """The probability for pairs of `texts`, as they stand, by their numbers, (pairs,) in [0, 1].
+
+        Texts that fold to one key are duplicates by definition and get 1; a text without words is like nothing and gets 0.
+        """
+        found = self.probability(pair_features(read_texts(texts, self.rarity), first, second))
+        key, empty = _keys(texts)
+        return np.where(empty[first] | empty[second], 0.0, np.where(key[first] == key[second], 1.0, found))
+
+
+@cache
+def built_in() -> PairScore:
+    """The model that is shipped; read once."""
+    text = (files("dlcli.core.text") / FILE).read_text(encoding="utf-8")
+    return from_card(json.loads(text))
+
+
+def from_card(card: dict[str, Any]) -> PairScore:
+    """The model of a card, as `to_card` makes it; raises ValueError if it is for other features than these."""
+    if tuple(card["features"]) != tuple(name for name, _ in FEATURES):
+        raise ValueError(f"{FILE} is for other features; make it anew with examples/fit_pair_score.py")
+    words, numbers = card["words"], card["model"]
+    rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
+    arrays = {name: np.array(numbers[name], np.float64) for name in ("low", "high", "mean", "scale", "linear", "products")}
+    return PairScore(intercept=float(numbers["intercept"]), rarity=rarity, **arrays)
+
+
+def to_card(model: PairScore, **provenance: Any) -> dict[str, Any]:
+    """The model as plain numbers, to 6 digits, with what is said of where they come from."""
+    numbers = {name: _plain(getattr(model, name)) for name in ("low", "high", "mean", "scale", "linear", "products")}
+    words = {
+        "unseen": _plain(model.rarity.unseen),
+        "crc32": model.rarity.hashes.tolist(),
+        "rarity": _plain(model.rarity.values),
+    }
+    return {
+        "provenance": provenance,
+        "features": [name for name, _ in FEATURES],
+        "model": {"intercept": _plain(model.intercept), **numbers},
+        "words": words,
+    }
+
+
+def _keys(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """For each text the number of its key, and whether that is empty."""
+    keys = fold_all(texts)
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys], np.int64), np.array([not key for key in keys], bool)
+
+
+def _plain(values: Any) -> Any:
+    if np.ndim(values) == 0:
+        return float(f"{float(values):.6g}")
+    return [_plain(value) for value in np.asarray(values)]

@@ -1,0 +1,83 @@
+"""Lists of numbers of different lengths in two arrays: the words of each text, the trigrams of each word."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """List k is `flat[ends[k]:ends[k + 1]]`; `ends` (lists + 1,) begins with 0."""
+
+    flat: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many numbers each list has, (lists,)."""
+        return np.diff(self.ends)
+
+    def then(self, inner: "Ragged") -> "Ragged":
+        """Each number replaced by the list of that number in `inner`: texts of runs, runs of words -> texts of words."""
+        lengths = inner.lengths[self.flat]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        places = np.arange(ends[-1]) + np.repeat(inner.ends[:-1][self.flat] - ends[:-1], lengths)
+        return Ragged(inner.flat[places], ends[self.ends])
+
+    def where(self, kept: NDArray[np.bool_]) -> "Ragged":
+        """Only the numbers at the places of `flat` that are `kept`."""
+        return Ragged(self.flat[kept], np.concatenate([[0], np.cumsum(kept)])[self.ends])
+
+    def firsts(self) -> NDArray[np.bool_]:
+        """Which places of `flat` begin a list."""
+        found = np.zeros(len(self.flat), bool)
+        found[self.ends[:-1][self.lengths > 0]] = True
+        return found
+
+    def end(self, rows: NDArray[np.integer], *, last: bool) -> NDArray[np.int64]:
+        """The first or the last number of some lists; -1 for an empty list."""
+        places = self.ends[1:][rows] - 1 if last else self.ends[:-1][rows]
+        # An empty list at either end of `flat` points outside of it.
+        return np.where(self.lengths[rows] > 0, np.append(self.flat, -1)[np.minimum(places, len(self.flat))], -1)
+
+    def sets(self, width: int) -> sp.csr_array:
+        """Which numbers below `width` are in which list: (lists, width), ones, indices sorted."""
+        parts = np.ones(len(self.flat), np.float32), self.flat.astype(np.int32), self.ends
+        # A copy, for scipy would merge equal numbers in these very arrays.
+        found = sp.csr_array(parts, shape=(len(self.ends) - 1, width), copy=True)
+        found.sum_duplicates()
+        found.data[:] = 1
+        return found
+
+    def window(self, rows: NDArray[np.integer], width: int, fill: int) -> NDArray[np.int64]:
+        """The first `width` numbers of some lists, (rows, width); shorter lists end in `fill`."""
+        inside = np.arange(width) < self.lengths[rows][:, None]
+        found = np.full((len(rows), width), fill, np.int64)
+        found[inside] = self.flat[(self.ends[:-1][rows][:, None] + np.arange(width))[inside]]
+        return found
+
+
+def numbered(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
+    """Number things in the order in which they come up: the lists in numbers, and the things by number."""
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
+    flat: list[int] = []
+    ends = [0]
+    for things in lists:
+        flat.extend(map(numbers.__getitem__, things))
+        ends.append(len(flat))
+    return Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers)
+
+
+def neighbours(lists: Ragged, width: int) -> tuple[Ragged, int]:
+    """Pairs of numbers (below `width`) that stand side by side in a list, as numbers; and how many distinct pairs there are."""
+    # A list of n numbers has n - 1 pairs: each of its numbers but the first ends one.
+    later = ~lists.firsts()
+    ends = np.flatnonzero(later)
+    codes, pairs = np.unique(lists.flat[ends - 1] * width + lists.flat[ends], return_inverse=True)
+    return Ragged(pairs.astype(np.int64), lists.where(later).ends), len(codes)
