@@ -30,8 +30,9 @@ class DedupeConfig:
     threshold: float = option(0.85, "The smallest score (cosine) of a near duplicate.", minimum=0.3, maximum=1)
     vectors: str = option(
         "tfidf",
-        "What is compared: tfidf (words and character n-grams), or spacy:PACKAGE (TF-IDF-weighted mean of the word vectors "
-        "of an installed spaCy package or folder).",
+        "What is compared: tfidf (words and character n-grams), word2vec[:DIMENSIONS] (trained on the table itself, for "
+        "thousands of rows), spacy:PACKAGE, static:FOLDER (model2vec) or sentence:PACKAGE_OR_FOLDER (sentence-transformers; "
+        "the best and slowest). Nothing is fetched; a threshold means something else for each.",
         metavar="NAME",
     )
     keep: bool = option(False, "Print the canonical rows only.")

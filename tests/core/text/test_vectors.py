@@ -62,7 +62,7 @@ def test_the_order_of_the_texts_makes_no_difference(keys, random):
 
 
 def test_the_kinds_of_vectors():
-    assert VECTORS.names() == ("spacy", "tfidf")
+    assert VECTORS.names() == ("sentence", "spacy", "static", "tfidf", "word2vec")
     with pytest.raises(UsageError, match="'word3vec'"):
         check_vectors("word3vec")
     with pytest.raises(UsageError, match="tfidf takes no ':3'"):

@@ -1,4 +1,4 @@
-"""Vectors of texts, one module an entry: `tfidf`, `spacy:PACKAGE`.
+"""Vectors of texts, one module an entry: `tfidf`, `word2vec`, `spacy:PACKAGE`, `static:FOLDER`, `sentence:PACKAGE`.
 
 An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
 argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.

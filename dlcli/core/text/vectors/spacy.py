@@ -3,15 +3,14 @@
 Only the table of vectors is read from the package's files; none of its code is imported and none of its pipeline is run.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.tokens import words
-from dlcli.core.text.vectors.base import incidence, pieces_of, tf_idf
+from dlcli.core.text.vectors._installed import first_match, folders_of
+from dlcli.core.text.vectors._means import weighted_means
 from dlcli.support.errors import InputError, UsageError
 
 _HINT = "python -m spacy download en_core_web_md"
@@ -28,25 +27,20 @@ def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
     A text none of whose words has a vector gets zeros, and so is like nothing. Raises as `check`.
     """
     table = _load(_folder(argument), argument)
-    occurs, pieces = pieces_of(keys)
-    in_piece, vocabulary = incidence(words(piece) for piece in pieces)
-    means = tf_idf(occurs @ in_piece) @ _look_up(table, vocabulary)
-    length = np.sqrt(np.einsum("ij,ij->i", means, means))
-    return means / np.where(length > 0, length, 1)[:, None]
+    return weighted_means(keys, lambda vocabulary: _look_up(table, vocabulary))
 
 
 def _folder(argument: str) -> Path:
     """The folder of the vocabulary: in a folder saved by spaCy, or in an installed package, which keeps it a level deeper."""
     if not argument:
         raise UsageError("--vectors: spacy needs the name of a package or folder", hint="--vectors spacy:en_core_web_md")
-    spec = None if Path(argument).is_dir() or not argument.isidentifier() else find_spec(argument)
-    roots = [Path(argument)] if Path(argument).is_dir() else [Path(p) for p in (spec and spec.submodule_search_locations) or ()]
+    roots = folders_of(argument)
     if not roots:
         raise InputError(f"--vectors: no spaCy package or folder '{argument}' is installed", hint=_HINT)
-    found = [path.parent for root in roots for path in sorted([*root.glob("vocab/vectors"), *root.glob("*/vocab/vectors")])]
-    if not found:
+    found = first_match(roots, "vocab/vectors", "*/vocab/vectors")
+    if found is None:
         raise _without(argument)
-    return found[-1]
+    return found.parent
 
 
 def _without(argument: str) -> InputError:
