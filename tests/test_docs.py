@@ -61,9 +61,10 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
         "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
     )
     lines = re.findall(r"^    (dlcli (?:train|attack) .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 4
+    assert len(lines) == 5
+    assert shell("dlcli ensemble --members 2 --epochs 1 --device cpu -o e6").returncode == 0
     for line in lines:
-        done = shell(line + (" --device cpu" if "--model runs/" in line else " --epochs 1 --device cpu"))
+        done = shell(line + (" --device cpu" if re.search("--model (runs/|e6)", line) else " --epochs 1 --device cpu"))
         assert done.returncode == 0, done.stderr
     left = {path.name for path in (work / "report").iterdir()}
     assert left == {"run.json", "report.html", "examples.png", "tsne.png", "adversarial.npz"}

@@ -9,6 +9,7 @@ from dlcli.support.errors import ResourceError, UsageError
 from dlcli.support.words import count
 
 _KINDS = ("cpu", "cuda", "mps")
+_AT_A_TIME = 4 << 20
 
 
 def choose_device(spec: str) -> torch.device:
@@ -65,6 +66,17 @@ def threads(count: int | None) -> Iterator[int]:
         yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
+
+
+def at_a_time(most: int, x: torch.Tensor, device: torch.device) -> int:
+    """How many of the images `x` (n, ...) a network on `device` is given at a time: `most`, and on a CPU less of large ones.
+
+    What the first layers make of more than some 4 MiB of images is larger than what the C library keeps for the next call: it
+    goes back to the system, which hands out and clears every page anew, and that takes about as long as the network does.
+    """
+    if device.type != "cpu" or not len(x):
+        return most
+    return max(1, min(most, _AT_A_TIME // max(1, 4 * x[0].numel())))
 
 
 def out_of_memory(error: BaseException) -> bool:

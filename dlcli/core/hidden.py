@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dlcli.core.device import at_a_time
 from dlcli.core.feed import floats
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.rng import preserved
@@ -41,7 +42,7 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
         return None
     parts = []
     with in_mode(model), preserved(), door.watched() as seen:
-        for batch in torch.split(x, batch_size):
+        for batch in torch.split(x, at_a_time(batch_size, x, device)):
             seen.clear()
             logits_of(model, floats(batch).to(device))
             read = seen[door.call] if door.call < len(seen) else None

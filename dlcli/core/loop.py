@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcli.core.device import fast_dtype, out_of_memory, release, threads
+from dlcli.core.device import at_a_time, fast_dtype, out_of_memory, release, threads
 from dlcli.core.feed import Feed, floats
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.recipe import Recipe, optimizer_of, steps_per_epoch
@@ -339,8 +339,9 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
 
     The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
     """
+    batches = torch.split(x, at_a_time(batch_size, x, device))
     with in_mode(model), torch.no_grad():
-        return torch.cat([logits_of(model, floats(batch).to(device)).float().cpu() for batch in torch.split(x, batch_size)])
+        return torch.cat([logits_of(model, floats(batch).to(device)).float().cpu() for batch in batches])
 
 
 @contextmanager

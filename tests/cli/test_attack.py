@@ -47,6 +47,7 @@ def result(rows: list[AttackRow], members: int, method: str = "fgsm") -> AttackR
     ]
     return AttackResult(
         method=method,
+        lead="baseline",
         norm="linf",
         eps=tuple(dict.fromkeys(one.eps for one in rows)),
         data="digits",
@@ -183,7 +184,7 @@ def test_stopped_from_outside_it_goes_on_to_the_same_images(
     options = ("--method", "pgd", "--eps", "0.05,0.1,0.15,0.2", "--limit", "300", "--epochs", "2", "--device", "cpu")
     command = [*DLCLI, "attack", *options, "-o", "a", "-q"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while process.poll() is None and not list(tmp_path.glob("a/parts/*.safetensors")):
+        while process.poll() is None and not list(tmp_path.glob("a/parts/[a-z]*.safetensors")):
             time.sleep(0.01)
         process.send_signal(number)
         process.communicate()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlcli.core.device import choose_device, describe_device, fast_dtype, threads
+from dlcli.core.device import at_a_time, choose_device, describe_device, fast_dtype, threads
 from dlcli.support.errors import ResourceError, UsageError
 
 
@@ -109,3 +109,13 @@ def test_threads_are_put_back_after_an_error():
 def test_no_thread_count_changes_nothing():
     with threads(3), threads(None) as inside:
         assert inside == 3
+
+
+def test_large_images_go_a_few_at_a_time_on_a_cpu_and_small_ones_all_at_once():
+    small, large = torch.zeros(300, 1, 28, 28), torch.zeros(300, 3, 1, 1).expand(300, 3, 224, 224)
+    assert at_a_time(256, small, torch.device("cpu")) == 256
+    few = at_a_time(256, large, torch.device("cpu"))
+    assert few * 4 * 3 * 224 * 224 <= 4 << 20 < (few + 1) * 4 * 3 * 224 * 224
+    assert at_a_time(256, large, torch.device("cuda")) == 256
+    assert at_a_time(5, large[:0], torch.device("cpu")) == 5
+    assert at_a_time(8, torch.zeros(1, 1).expand(2, 3000).reshape(2, 3, 1000).repeat(1, 1, 1000), torch.device("cpu")) == 1

@@ -16,6 +16,7 @@ from dlcli.core.attacks._minimum_hunt import Hunt
 from dlcli.core.attacks._minimum_view import View, margin, margin_face
 from dlcli.core.attacks._norms import NORMS, like_images
 from dlcli.core.attacks.base import Attack, Bounds, Problem, Threat
+from dlcli.core.device import at_a_time
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.support.report import Task
 
@@ -163,7 +164,7 @@ def _verdicts(model: nn.Module, found: Tensor, y: Tensor, targets: Tensor | None
     done = []
     with in_mode(model), rng.preserved():
         device = next(iter([*model.parameters(), *model.buffers()]), found).device
-        for place in torch.split(torch.arange(len(found)), batch_size):
+        for place in torch.split(torch.arange(len(found)), at_a_time(batch_size, found, device)):
             decision = logits_of(model, found[place].to(device)).argmax(1).cpu()
             wanted = decision != y[place].cpu() if targets is None else decision == targets[place].cpu()
             done.append(wanted)

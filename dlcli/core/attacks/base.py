@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlcli.core import rng
 from dlcli.core.attacks._norms import NORMS, Norm
+from dlcli.core.device import at_a_time
 from dlcli.core.logits import in_mode, logits_of, shape_of, type_of
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.report import Task
@@ -144,6 +145,7 @@ class Attack(ABC):
             return x.clone()
         _check_targets(targets, y)
         device, threat = _device(model, x), Threat(norm, eps, bounds)
+        batch_size = at_a_time(batch_size, x, device)
         with _borrowed(model), rng.preserved(), torch.enable_grad():
             logits = logits_of(model, x[:1].to(device), classes=int(y.max()) + 1)
             self._check_outputs(logits.shape[1], targets)
