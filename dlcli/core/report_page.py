@@ -1,6 +1,7 @@
-"""One self-contained HTML page: a title, facts, tables, pictures and notes; no script, no link, nothing to fetch."""
+"""One self-contained HTML page: a title, facts, tables, pictures and notes; nothing to fetch, no foreign script."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -45,8 +46,21 @@ class Page:
         parts += [_table(table) for table in self.tables]
         parts += [_picture(picture) for picture in self.pictures]
         parts += [_notes(self.notes)]
-        body = "\n".join(part for part in parts if part)
-        return _FRAME.format(title=escape(self.title), style=_STYLE, body=body)
+        return frame(self.title, "\n".join(part for part in parts if part))
+
+
+def frame(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """A whole page around `body`, which is HTML: in the look of all pages and then `style`, with `script` at its end.
+
+    The page forbids the browser to fetch anything, and to run anything but this very script.
+    """
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    if script:
+        script = f"\n{script.strip()}\n"
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+        policy += f"; script-src 'sha256-{digest}'"
+        body += f"\n<script>{script}</script>"
+    return _FRAME.format(title=escape(title), policy=policy, style=_STYLE + style, body=body)
 
 
 def _facts(facts: Sequence[tuple[str, str]]) -> str:
@@ -126,7 +140,7 @@ _FRAME = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title>
 <style>{style}</style>
 </head>

@@ -25,7 +25,7 @@ _KEPT_OR_LOOSE = re.compile(
 )
 _BETWEEN_WORDS = re.compile(r"[/\\*|_=<>~]+")
 # Scripts without spaces between words: each character stands for a word.
-_IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
+IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
 
 
 class _Letters(dict[int, str | None]):
@@ -76,7 +76,7 @@ def fold_all(texts: Iterable[str]) -> list[str]:
 
 def words(piece: str) -> list[str]:
     """The words in one piece of a key (what stands between two spaces); a piece without any is its own word."""
-    spaced = _IDEOGRAPH.sub(r" \g<0> ", _BETWEEN_WORDS.sub(" ", piece))
+    spaced = IDEOGRAPH.sub(r" \g<0> ", _BETWEEN_WORDS.sub(" ", piece))
     return spaced.split() or [piece]
 
 
