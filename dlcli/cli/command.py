@@ -11,6 +11,7 @@ SUBCOMMANDS = {
     "predict": "Write what a trained network says of images, a row each.",
     "ensemble": "Train several networks and see what combining them buys.",
     "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
+    "probe-gradients": "Say what a network's gradients look like, why it may not train, and what to change.",
     "dedupe": "Find the rows of a table that ask the same thing.",
 }
 """Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from dlcli.specs.estimates import Difference, Estimate
+
 Cell = str | tuple[str, str]
 """The text of a cell, or its text and a smaller line under it (an interval, a qualification)."""
+
+
+def figure_cell(found: Estimate | Difference | None) -> Cell:
+    """A figure with its interval in smaller type; a dash for none."""
+    if found is None:
+        return "–"
+    value, _, interval = str(found).partition(" ")
+    return value, interval
 
 
 @dataclass(frozen=True)

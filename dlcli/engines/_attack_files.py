@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.plots import Example, Series, accuracy_plot, example_grid, png
-from dlcli.core.report_page import Cell, Page, PageTable, Picture
+from dlcli.core.report_page import Cell, Page, PageTable, Picture, figure_cell
 from dlcli.engines._attack_hidden import Hidden, hidden_layer
 from dlcli.engines._attack_saved import Images, save
 from dlcli.specs.attack import AttackResult, MethodRow
-from dlcli.specs.estimates import Difference, Estimate
 from dlcli.support.atomic import atomic_path, write_text
 
 _MOST_EXAMPLES = 8
@@ -100,7 +99,9 @@ def _table(result: AttackResult, eps: float) -> PageTable:
     names, threats = (list(dict.fromkeys(getattr(row, name) for row in rows)) for name in ("classifier", "threat"))
     if not result.members:
         figures = [(one.clean, one.adversarial, one.eight_bit) for one in rows]
-        cells: list[Sequence[Cell]] = [[one.classifier, *map(_figure, found)] for one, found in zip(rows, figures, strict=True)]
+        cells: list[Sequence[Cell]] = [
+            [one.classifier, *map(figure_cell, found)] for one, found in zip(rows, figures, strict=True)
+        ]
         headers = ["classifier", "clean", rows[0].threat, "after 8-bit rounding"]
         return PageTable(f"Accuracy at eps {eps:g}, with 95% intervals", headers, cells)
     last = threats[-1]
@@ -108,9 +109,9 @@ def _table(result: AttackResult, eps: float) -> PageTable:
     for name in names:
         own = {row.threat: row for row in rows if row.classifier == name}
         compared = own.get(last, next(iter(own.values())))
-        found = [_figure(own[threat].adversarial) if threat in own else "" for threat in threats]
-        rounded = _figure(compared.eight_bit)
-        cells.append([name, _figure(compared.clean), *found, rounded, _difference(compared.minus_mean)])
+        found = [figure_cell(own[threat].adversarial) if threat in own else "" for threat in threats]
+        rounded = figure_cell(compared.eight_bit)
+        cells.append([name, figure_cell(compared.clean), *found, rounded, figure_cell(compared.minus_mean)])
     stamped = [f"{threat} (upper bound)" if threat.startswith("transfer") else threat for threat in threats]
     headers = ["classifier", "clean", *stamped, f"{last}, after 8-bit rounding", f"{last}, minus mean rule"]
     return PageTable(f"Accuracy at eps {eps:g}, with 95% intervals", headers, cells, names.index(result.headline.classifier))
@@ -126,26 +127,18 @@ def _methods(result: AttackResult) -> PageTable:
 
 
 def _method(one: MethodRow) -> list[Cell]:
-    reached = _figure(one.reached) if one.reached else ""
+    reached = figure_cell(one.reached) if one.reached else ""
     quartiles = ", ".join(f"{value:.3g}" for value in one.norm_quartiles) if one.norm_quartiles else ""
     failed = "" if one.failed_images is None else str(one.failed_images)
-    left = _figure(one.adversarial)
+    left = figure_cell(one.adversarial)
     return [one.method, f"{one.eps:g}", left, reached, quartiles, failed, f"{one.queries:.1f}", f"{one.seconds:.1f}"]
 
 
 def _classes(result: AttackResult) -> PageTable:
     top = result.headline
-    cells: list[Sequence[Cell]] = [[one.name, _figure(one.clean), _figure(one.adversarial)] for one in result.per_class]
+    cells: list[Sequence[Cell]] = [[one.name, figure_cell(one.clean), figure_cell(one.adversarial)] for one in result.per_class]
     caption = f"By class: {top.classifier} at eps {top.eps:g} ({top.threat})"
     return PageTable(caption, ["class", "clean", "adversarial"], cells)
-
-
-def _figure(found: Estimate) -> Cell:
-    return f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]"
-
-
-def _difference(found: Difference | None) -> Cell:
-    return "–" if found is None else (f"{found.value:+.3f}", f"[{found.low:+.3f}, {found.high:+.3f}]")
 
 
 def _over_eps(result: AttackResult) -> list[Picture]:

@@ -8,9 +8,8 @@ import numpy as np
 from dlcli.core.calibration import Reliability
 from dlcli.core.eval_plots import Wrong, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.plots import png
-from dlcli.core.report_page import Cell, Page, PageTable, Picture
+from dlcli.core.report_page import Cell, Page, PageTable, Picture, figure_cell
 from dlcli.specs.diagnosis import Diagnosis
-from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.eval import EvalResult
 from dlcli.support.atomic import atomic_path, write_text
 
@@ -83,7 +82,7 @@ def _slices(result: EvalResult) -> list[PageTable]:
     if not result.slices:
         return []
     rows: list[list[Cell]] = [
-        [row.column, row.name, str(row.accuracy.n), _cell(row.accuracy), _difference(row.minus_rest), row.status]
+        [row.column, row.name, str(row.accuracy.n), figure_cell(row.accuracy), figure_cell(row.minus_rest), row.status]
         for row in result.slices
     ]
     strong = next(k for k, row in enumerate(result.slices) if f"{row.column}={row.name}" == result.worst_slice)
@@ -92,13 +91,13 @@ def _slices(result: EvalResult) -> list[PageTable]:
 
 
 def _figures(result: EvalResult) -> PageTable:
-    rows = [[one.name, _cell(one.estimate)] for one in result.metrics]
+    rows = [[one.name, figure_cell(one.estimate)] for one in result.metrics]
     return PageTable("Figures with 95% intervals", ["metric", "value"], rows, strong=0)
 
 
 def _classes(result: EvalResult) -> PageTable:
     rows = [
-        [row.name, str(row.accuracy.n) if row.accuracy else "0", _cell(row.accuracy), row.most_confused_with or "–"]
+        [row.name, str(row.accuracy.n) if row.accuracy else "0", figure_cell(row.accuracy), row.most_confused_with or "–"]
         for row in result.per_class
     ]
     return PageTable("Accuracy of each class", ["class", "images", "accuracy", "most often taken for"], rows)
@@ -110,16 +109,8 @@ def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
     rungs: list[list[Cell]] = []
     for rung in diagnosis.rungs:
         between = f"{rung.upper} to {rung.lower}" if rung.gap else "–"
-        rungs.append([rung.name, between, _difference(rung.gap), rung.status])
+        rungs.append([rung.name, between, figure_cell(rung.gap), rung.status])
     strong = next((k for k, rung in enumerate(diagnosis.rungs) if rung.name == diagnosis.largest), None)
     moves = [[move.rung, move.what, move.command] for move in diagnosis.moves]
     ladder = PageTable("Where the error comes from", ["rung", "between", "gap", "status"], rungs, strong)
     return [ladder, *([PageTable("What to try", ["rung", "move", "command"], moves)] if moves else [])]
-
-
-def _cell(found: Estimate | None) -> Cell:
-    return "–" if found is None else (f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]")
-
-
-def _difference(gap: Difference | None) -> Cell:
-    return "–" if gap is None else (f"{gap.value:+.3f}", f"[{gap.low:+.3f}, {gap.high:+.3f}]")

@@ -51,6 +51,13 @@ CASES = (
         endless=("--epochs", "100000", "--seed", "1", "--device", "cpu", "-v"),
     ),
     Case(
+        name="probe-gradients",
+        quick=("--seeds", "2", "--points", "32", "--device", "cpu"),
+        missing=("--model", "mlp", "--data", "no-such.npz"),
+        output="report",
+        endless=("--seeds", "100000", "--device", "cpu", "-v"),
+    ),
+    Case(
         name="dedupe",
         quick=("questions",),
         missing=("no-such.csv",),

@@ -1,0 +1,108 @@
+"""Why a network may not train, by what its gradients and activations look like, and what to try.
+
+Each rule is a published finding: shattering and its cures (Balduzzi et al. 2017, arXiv 1702.08591), vanishing and exploding
+gradients (Glorot and Bengio 2010), dead units (Maas et al. 2013), self-normalisation (Klambauer et al. 2017, arXiv 1706.02515).
+The bounds are conventions of this tool and stand in `Bounds`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from dlcli.core.layer_signals import Signal
+from dlcli.specs.probe_gradients import Cause
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """From where on something counts as a cause."""
+
+    dead: float = 0.5
+    norm_ratio: float = 1e3
+    alike: float = 0.9
+    alike_growth: float = 0.1
+    selu_variance: tuple[float, float] = (0.5, 2.0)
+    selu_mean: float = 0.5
+
+
+BOUNDS = Bounds()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the rules look at: the verdict, the signals of all activations in order, and how many skips and layers there are."""
+
+    verdict: str
+    acf1: float | None
+    signals: Sequence[Signal]
+    skips: int
+    layers: int
+
+
+def causes(facts: Facts, command: Callable[[str], str]) -> tuple[Cause, ...]:
+    """The causes found, the likeliest first; `command` makes a move of a surgery's name, such as selu."""
+    rules = (_dead, _norms, _no_skips, _strong_branches, _collapse, _off_selu)
+    found = [rule(facts) for rule in rules]
+    return tuple(
+        Cause(name=name, evidence=evidence, moves=tuple(map(command, moves))) for name, evidence, moves in filter(None, found)
+    )
+
+
+_Found = tuple[str, str, tuple[str, ...]] | None
+
+
+def _dead(facts: Facts) -> _Found:
+    worst = max(facts.signals, key=lambda one: one.dead, default=None)
+    if worst is None or worst.dead <= BOUNDS.dead:
+        return None
+    return "dead units", f"{worst.name}: {worst.dead:.0%} of its units are above zero for no input", ("selu", "elu")
+
+
+def _norms(facts: Facts) -> _Found:
+    back = [(one.name, one.gradient) for one in facts.signals if one.gradient]
+    if len(back) < 2:
+        return None
+    (first, early), (last, late) = back[0], back[-1]
+    ratio = float(early) / float(late)
+    if 1 / BOUNDS.norm_ratio <= ratio <= BOUNDS.norm_ratio:
+        return None
+    name = "exploding gradients" if ratio > 1 else "vanishing gradients"
+    return name, f"the gradient at {first} is {ratio:.1e} times that at {last}", ("selu", "looks-linear")
+
+
+def _no_skips(facts: Facts) -> _Found:
+    if facts.skips or facts.verdict not in ("white", "shattered"):
+        return None
+    evidence = f"{facts.layers} layers without a skip, autocorrelation {facts.acf1:.2f} from one point to the next"
+    return "shattered gradients", evidence, ("looks-linear", "selu")
+
+
+def _strong_branches(facts: Facts) -> _Found:
+    if not facts.skips or facts.verdict not in ("white", "shattered", "partial"):
+        return None
+    evidence = f"{facts.skips} residual blocks, autocorrelation {facts.acf1:.2f} from one point to the next"
+    return "residual branches as strong as their skips", evidence, ("residual-scale=0.1",)
+
+
+def _collapse(facts: Facts) -> _Found:
+    shares = [(one.name, one.coactive / one.active) for one in _rectified(facts.signals) if one.active > 0]
+    if len(shares) < 2:
+        return None
+    (first, early), (last, late) = shares[0], shares[-1]
+    if late < BOUNDS.alike or late - early < BOUNDS.alike_growth:
+        return None
+    evidence = f"of the units that one input activates, another activates {early:.0%} at {first} and {late:.0%} at {last}"
+    return "inputs collapse together", evidence, ("selu", "looks-linear")
+
+
+def _off_selu(facts: Facts) -> _Found:
+    selus = [one for one in facts.signals if one.name.startswith("selu")]
+    low, high = BOUNDS.selu_variance
+    off = next((one for one in selus if not (low <= one.variance <= high and abs(one.mean) <= BOUNDS.selu_mean)), None)
+    if off is None:
+        return None
+    evidence = f"{off.name}: mean {off.mean:.2f}, variance {off.variance:.2f}, where the fixed point has 0 and 1"
+    return "off the fixed point of SELU", evidence, ("selu",)
+
+
+def _rectified(signals: Sequence[Signal]) -> Iterator[Signal]:
+    return (one for one in signals if one.name.startswith("relu"))

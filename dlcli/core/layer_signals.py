@@ -1,0 +1,104 @@
+"""What flows through each activation of a network: activations forward, gradients back, and how inputs share units.
+
+Two inputs co-activate a unit if it is above zero for both. With batch normalisation that happens for a quarter of the pairs
+(Balduzzi et al. 2017, arXiv 1702.08591, section 3.2); where it grows with depth towards the active fraction itself, different
+inputs come to look alike to the network.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from dlcli.core.input_gradients import Aim, batch_statistics, total_of
+from dlcli.core.logits import in_mode, logits_of
+from dlcli.core.rng import preserved
+from dlcli.core.tape import ACTIVATIONS
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One activation, in the order of the forward pass; `name` is the operation and its number, as relu 3.
+
+    `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
+    zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
+    `gradient` is the root of the mean square of the gradient with respect to it, None if none comes back.
+    """
+
+    name: str
+    units: int
+    mean: float
+    variance: float
+    active: float
+    coactive: float
+    dead: float
+    gradient: float | None
+
+
+def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> list[Signal]:
+    """The signals of all activations for the inputs `x` (n at least 2, ...) in one batch, with gradients by `aim`'s target.
+
+    `model` is on `device` and is left as it was. Raises what `logits_of` raises.
+    """
+    watcher = _Watcher()
+    with preserved(), in_mode(model), batch_statistics(model, aim.norm), torch.enable_grad():
+        given = x.detach().to(device).clone().requires_grad_()
+        with watcher:
+            logits = logits_of(model, given)
+        total = total_of(logits, aim)
+        outputs = [one.output for one in watcher.seen]
+        known = [k for k, output in enumerate(outputs) if output.requires_grad]
+        found = torch.autograd.grad(total, [outputs[k] for k in known], allow_unused=True) if total.requires_grad else ()
+    gradients = dict(zip(known, found, strict=False))
+    return [_signal(one, k, gradients.get(k)) for k, one in enumerate(watcher.seen, start=0)]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    name: str
+    output: Tensor
+    mean: float
+    variance: float
+    above: Tensor
+
+
+class _Watcher(TorchFunctionMode):
+    """Keeps what each activation puts out, and what is counted of it before anything is written over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[_Seen] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
+            values = output.detach().float()
+            self.seen.append(
+                _Seen(name.rstrip("_"), output, float(values.mean()), float(values.var()), (values > 0).flatten(1))
+            )
+        return output
+
+
+def _repeats(seen: list[_Seen], output: Tensor) -> bool:
+    """Whether the last activation put out the same: `relu` that calls `relu_` is one activation."""
+    return bool(seen) and seen[-1].output is output
+
+
+def _signal(one: _Seen, number: int, gradient: Tensor | None) -> Signal:
+    above = one.above
+    n = len(above)
+    share = above.double().mean(0)
+    both = (share * n * (share * n - 1) / (n * (n - 1))).mean()
+    return Signal(
+        name=f"{one.name} {number + 1}",
+        units=above.shape[1],
+        mean=one.mean,
+        variance=one.variance,
+        active=float(share.mean()),
+        coactive=float(both),
+        dead=float((share == 0).double().mean()),
+        gradient=None if gradient is None else float(gradient.double().square().mean().sqrt()),
+    )

@@ -1,0 +1,291 @@
+"""What a network's gradients look like, why it may not train, and what to change: the engine of `dlcli probe-gradients`."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.checkpoint import weights_sha256
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData
+from dlcli.core.device import choose_device, describe_device
+from dlcli.core.feed import floats
+from dlcli.core.gradient_causes import Facts, causes
+from dlcli.core.layer_signals import Signal, layer_signals
+from dlcli.core.lesion import lesions
+from dlcli.core.models import open_model
+from dlcli.core.on_a_line import REACH, grid, on_a_line, settle
+from dlcli.core.path_lengths import path_lengths
+from dlcli.core.residual import find_skips
+from dlcli.core.rng import derive, preserved
+from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.surgery import operate
+from dlcli.core.tape import WEIGHTED, record
+from dlcli.core.trained import Trained, labels_for, open_trained
+from dlcli.core.walks import Walk, check_kind, median_distance, walks
+from dlcli.engines._probe_lines import Line, aim_at, along, row_of
+from dlcli.specs.probe_gradients import (
+    KINDS,
+    Cause,
+    GradientRow,
+    LayerRow,
+    LesionRow,
+    PathRow,
+    PathSummary,
+    ProbeGradientsConfig,
+    ProbeGradientsResult,
+)
+from dlcli.support.errors import UsageError
+from dlcli.support.report import SILENT, Report
+
+SEEDS = 20
+_SIGNALLED = 64
+"""For how many inputs activations are looked at."""
+_SETTLED = 256
+"""By how many images batch normalisation of an untrained network is set."""
+_DRAWS, _PATH_INPUTS = 20, 8
+"""How many paths of each length are taken, at how many images."""
+
+
+def run(config: ProbeGradientsConfig, *, report: Report = SILENT) -> ProbeGradientsResult:
+    """Look at the gradients of a network along lines between images, or of small networks on a line of numbers.
+
+    Networks are left as they were. With `config.output` leaves pictures and a page in that folder. Raises the kinds of
+    `dlcli.support.errors`.
+    """
+    started = time.perf_counter()
+    device = choose_device(config.device)
+    _check_folder(config)
+    found = _synthetic(config, device, report) if config.model is None else _probed(config, device, report)
+    result = replace(found.result, seconds=time.perf_counter() - started)
+    if config.output is not None:
+        from dlcli.engines._probe_files import write  # here, since it brings matplotlib
+
+        write(config.output, result, found.lines)
+    return result
+
+
+def plan(config: ProbeGradientsConfig) -> list[str]:
+    """What `run` would do, a line each; opens data and network, but derives and writes nothing."""
+    device = choose_device(config.device)
+    _check_folder(config)
+    if config.model is None:
+        kinds = ", ".join(_kinds(config))
+        lines = [f"draw {config.seeds or SEEDS} networks of {config.depth} layers of each kind: {kinds}"]
+        lines.append(f"walk {config.points} points in [-{REACH:g}, {REACH:g}]")
+    else:
+        bench = _open(config, device, SILENT)
+        check_kind(config.path)
+        lines = [f"open {bench.name} and {len(bench.x):,} images of {bench.data.name}"]
+        lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
+    if config.output is not None:
+        lines.append(f"write run.json, report.html and pictures in {config.output}")
+    return lines
+
+
+@dataclass(frozen=True)
+class Found:
+    """The result, and the lines of each network for the pictures."""
+
+    result: ProbeGradientsResult
+    lines: dict[str, Sequence[Line]]
+
+
+def _check_folder(config: ProbeGradientsConfig) -> None:
+    if config.output is not None and config.output.exists() and not config.output.is_dir():
+        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+
+
+def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
+    return (config.synthetic,) if config.synthetic else KINDS
+
+
+def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+    x = grid(config.points)
+    walk = Walk(0, x, 2 * REACH)
+    seeds, lines, layers = config.seeds or SEEDS, {}, []
+    with report.task("probing", total=seeds * len(_kinds(config))) as task:
+        for kind in _kinds(config):
+            name = f"{kind}-{config.depth}"
+            lines[name] = []
+            for number in range(seeds):
+                model = _drawn(kind, config, x, number).to(device)
+                lines[name].append(along(model, walk, config, device))
+                if number == 0:
+                    layers += _layer_rows(name, layer_signals(model, x, aim_at(model, x, config, device), device=device))
+                task.advance(1)
+    drawn = f"{seeds} networks of each kind from a number to a number, {config.points} points in [-{REACH:g}, {REACH:g}]"
+    notes = (f"{drawn}; plain is centred.", _norm_note(config))
+    rows = tuple(row_of(name, found, points=config.points, neighbour=None) for name, found in lines.items())
+    return Found(_result(config, device, model="", sha256="", data="", rows=rows, layers=layers, notes=notes), lines)
+
+
+def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> nn.Module:
+    with preserved():
+        torch.manual_seed(derive(config.seed, "line", number))
+        return on_a_line(kind, config.depth, x, beta=config.beta)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right."""
+
+    model: nn.Module
+    name: str
+    data: ImageData
+    x: Tensor
+    y: Tensor
+    notes: tuple[str, ...]
+
+
+def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Bench:
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    spec = str(config.model)
+    untrained = config.weights is None and ":" not in spec and not Path(spec).is_dir()
+    if untrained:
+        with preserved():
+            torch.manual_seed(derive(config.seed, "init"))
+            trained = Trained(open_model(spec, data).build().to(device), spec, "")
+    else:
+        trained = open_trained(spec, data, weights=config.weights, device=device)
+    model, notes = trained.model, trained.notes
+    if config.surgery:
+        model, done = operate(model, config.surgery, data.a_few(2).to(device))
+        notes = (*notes, *done)
+    if untrained:
+        few = floats(data.x_train[:_SETTLED]).to(device)
+        model = settle(model, few)
+        notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
+    return Bench(model.eval(), trained.name, data, floats(data.x_test), labels_for(trained, data)[0][data.y_test], notes)
+
+
+def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+    check_kind(config.path)
+    bench = _open(config, device, report)
+    found = walks(config.path, bench.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31)
+    lines = []
+    with report.task("probing", total=len(found)) as task:
+        for walk in found:
+            lines.append(along(bench.model, walk, config, device))
+            task.advance(1)
+    row = row_of(bench.name, lines, points=config.points, neighbour=median_distance(bench.x))
+    few = bench.x[:_SIGNALLED]
+    signals = layer_signals(bench.model, few, aim_at(bench.model, few, config, device), device=device)
+    result = _result(
+        config,
+        device,
+        model=bench.name,
+        sha256=weights_sha256(bench.model),
+        data=bench.data.name,
+        rows=(row,),
+        layers=_layer_rows(bench.name, signals),
+        notes=(*bench.notes, _norm_note(config)),
+        found=_causes(config, bench, row.verdict, row.acf1.value if row.acf1 else None, signals, device),
+        lesioned=_lesions(bench, device, report) if config.lesion else (),
+    )
+    if config.paths:
+        result = _with_paths(result, config, bench, device)
+    return Found(result, {bench.name: lines})
+
+
+def _causes(
+    config: ProbeGradientsConfig, bench: Bench, verdict: str, acf1: float | None, signals: list[Signal], device: torch.device
+) -> tuple[Cause, ...]:
+    tape = record(bench.model, bench.x[:1].to(device))
+    facts = Facts(verdict, acf1, signals, len(find_skips(tape)), len(tape.named(WEIGHTED)))
+    return causes(
+        facts, lambda surgery: f"dlcli train --data {config.data} --model {config.model} --with {surgery} --versus baseline"
+    )
+
+
+def _layer_rows(network: str, signals: list[Signal]) -> list[LayerRow]:
+    return [
+        LayerRow(
+            network=network,
+            layer=one.name,
+            units=one.units,
+            mean=one.mean,
+            variance=one.variance,
+            active=one.active,
+            coactive=one.coactive,
+            dead=one.dead,
+            gradient=one.gradient,
+        )
+        for one in signals
+    ]
+
+
+def _lesions(bench: Bench, device: torch.device, report: Report) -> tuple[LesionRow, ...]:
+    with report.task("leaving out blocks") as task:
+        whole, *others = lesions(bench.model, bench.x, bench.y, device=device, advance=task.advance)
+    n = len(bench.y)
+    first = LesionRow(block="", kind="", accuracy=wilson(int(whole.right.sum()), n), change=None)
+    rows = [
+        LesionRow(
+            block=one.block,
+            kind=one.kind,
+            accuracy=wilson(int(one.right.sum()), n),
+            change=paired_difference(one.right.double().numpy(), whole.right.double().numpy()),
+        )
+        for one in others
+    ]
+    return (first, *sorted(rows, key=lambda row: row.accuracy.value))
+
+
+def _with_paths(
+    result: ProbeGradientsResult, config: ProbeGradientsConfig, bench: Bench, device: torch.device
+) -> ProbeGradientsResult:
+    few = bench.x[:_PATH_INPUTS]
+    aim = aim_at(bench.model, few, config, device)
+    found = path_lengths(bench.model, few, aim, draws=_DRAWS, seed=derive(config.seed, "paths") % 2**31, device=device)
+    rows = tuple(
+        PathRow(blocks=k, share_of_paths=float(a), share_of_gradient=float(b), norm_of_one=float(c))
+        for k, (a, b, c) in enumerate(zip(found.paths, found.gradient, found.one, strict=True))
+    )
+    low, high = found.effective
+    summary = PathSummary(
+        mean_by_count=found.mean_by_count, mean_by_gradient=found.mean_by_gradient, effective_low=low, effective_high=high
+    )
+    return replace(result, path_lengths=rows, path_summary=summary)
+
+
+def _norm_note(config: ProbeGradientsConfig) -> str:
+    way = "by its frozen statistics" if config.bn == "frozen" else "by the statistics of the points of a line"
+    return f"Batch normalisation, where there is any, is {way} (--bn {config.bn}): the two differ."
+
+
+def _result(
+    config: ProbeGradientsConfig,
+    device: torch.device,
+    *,
+    model: str,
+    sha256: str,
+    data: str,
+    rows: tuple[GradientRow, ...],
+    layers: list[LayerRow],
+    notes: tuple[str, ...],
+    found: tuple[Cause, ...] = (),
+    lesioned: tuple[LesionRow, ...] = (),
+) -> ProbeGradientsResult:
+    return ProbeGradientsResult(
+        model=model,
+        model_sha256=sha256,
+        data=data,
+        path=config.path if config.model else "grid",
+        wrt=config.wrt,
+        target=config.target,
+        bn=config.bn,
+        rows=rows,
+        layers=tuple(layers),
+        causes=found,
+        lesions=lesioned,
+        path_lengths=(),
+        path_summary=None,
+        seed=config.seed,
+        device=describe_device(device),
+        seconds=0.0,
+        notes=notes,
+    )

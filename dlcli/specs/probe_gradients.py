@@ -1,0 +1,202 @@
+"""What `dlcli probe-gradients` takes and gives."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.option import check, one_of, option
+from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.support.errors import UsageError
+
+KINDS = ("plain", "bn", "resnet", "looks-linear")
+"""The networks from a number to a number, put side by side where no other is named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeGradientsConfig:
+    """Options of `dlcli probe-gradients`."""
+
+    model: str | None = option(
+        None,
+        "The network: a folder that dlcli train wrote, a name of ours or of torchvision's, untrained without --weights, or "
+        "package.module:callable or file.py:callable, which imports and runs that code and takes what it returns as it is. "
+        "Left out, networks from a number to a number are probed.",
+        metavar="SPEC",
+        reads=True,
+    )
+    weights: Path | None = option(None, "A file of weights for --model.", metavar="FILE", reads=True)
+    surgery: tuple[str, ...] = option(
+        (), "Change the network before it is probed; repeat for more, in order.", name="with", metavar="NAME[=ARG]"
+    )
+    data: str = data_option("digits")
+    synthetic: str | None = option(None, "Probe only this kind of network from a number to a number.", choices=one_of(*KINDS))
+    depth: int = option(24, "How many layers those networks have.", minimum=1, maximum=1000)
+    beta: float = option(1.0, "By what their residual branches are multiplied.", minimum=0.001, maximum=10)
+    seeds: int | None = option(None, "How many networks of each kind are drawn.  [default: 20]", minimum=1)
+    path: str = option(
+        "nearest",
+        "The line that is walked: from an image to its nearest neighbour, as far in a random direction, along the grid of the "
+        "first principal component, or pair:I,J from one image to another.",
+        metavar="nearest|random|grid|pair:I,J",
+    )
+    walks: int = option(8, "How many images begin a line.", minimum=1)
+    points: int = option(256, "Points on a line.", minimum=8)
+    wrt: str = option("input", "By what is derived: input, or layer:NAME.", metavar="input|layer:NAME")
+    target: str = option(
+        "logit",
+        "What is derived: the logit that is largest where the line begins, or its loss.",
+        choices=one_of("logit", "loss"),
+    )
+    bn: str = option(
+        "frozen",
+        "Batch normalisation by its frozen statistics, or by those of the points of a line.",
+        choices=one_of("frozen", "batch"),
+    )
+    lesion: bool = option(False, "Judge the network with each block left out in turn.")
+    paths: bool = option(False, "Say how much gradient comes by paths of each length through the residual blocks.")
+    limit: int | None = option(None, "Use at most N images.", minimum=2)
+    size: int | None = size_option()
+    strict: bool = strict_option()
+    seed: int = seed_option()
+    device: str = device_option()
+    output: Path | None = output_option("Leave run.json, pictures and a page in this folder.", "DIR")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.model is None:
+            self._without_model()
+        elif self.synthetic or self.seeds:
+            name = "synthetic" if self.synthetic else "seeds"
+            raise UsageError(f"--{name}: goes with the networks from a number to a number", hint="leave --model out")
+        if self.wrt != "input" and not self.wrt.removeprefix("layer:") < self.wrt:
+            raise UsageError(f"--wrt: '{self.wrt}' is neither input nor layer:NAME", hint="--wrt layer:features.3")
+
+    def _without_model(self) -> None:
+        for field, name in (("weights", "weights"), ("surgery", "with"), ("lesion", "lesion"), ("paths", "paths")):
+            if getattr(self, field):
+                raise UsageError(f"--{name}: needs a network", hint="add --model SPEC")
+        if self.wrt != "input":
+            raise UsageError("--wrt: needs a network with named layers", hint="add --model SPEC")
+
+    @property
+    def layer(self) -> str:
+        """The layer that is derived by, "" for the input."""
+        return "" if self.wrt == "input" else self.wrt.removeprefix("layer:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientRow:
+    """The gradients of one network along its lines, means over `n` lines (or networks), with Student's 95% intervals.
+
+    `acf1`, `acf5` and `acf15` are the autocorrelation at those lags, None where a line is linear or too short; `slope` the
+    exponent by which the power spectrum falls (0 white, 2 Brownian); `length_steps`, `length` (input units) and `length_share`
+    (of the median distance to the nearest neighbour) until the autocorrelation is below 1/e, None where it is not within half
+    the line; `cosine` the mean cosine of the gradients at two points; `verdict` linear, white, shattered, partial or healthy.
+    """
+
+    network: str
+    n: int
+    points: int
+    acf1: Estimate | None
+    acf5: Estimate | None
+    acf15: Estimate | None
+    slope: float | None
+    length_steps: float | None
+    length: float | None
+    length_share: float | None
+    cosine: float | None
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRow:
+    """One activation of `network`: see `core.layer_signals.Signal`; `gradient` is a root mean square."""
+
+    network: str
+    layer: str
+    units: int
+    mean: float
+    variance: float
+    active: float
+    coactive: float
+    dead: float
+    gradient: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionRow:
+    """Accuracy with `block` left out, and what that changes, in pairs; "" is the whole network."""
+
+    block: str
+    kind: str
+    accuracy: Estimate
+    change: Difference | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathRow:
+    """Paths through `blocks` residual branches: their share of all paths and of all gradient, and one path's mean norm."""
+
+    blocks: int
+    share_of_paths: float
+    share_of_gradient: float
+    norm_of_one: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathSummary:
+    """The mean length of a path in blocks, by count and by gradient, and the shortest range with 95% of the gradient."""
+
+    mean_by_count: float
+    mean_by_gradient: float
+    effective_low: int
+    effective_high: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cause:
+    """A reason why the network may not train: what it is called, the figures that say so, and commands to try."""
+
+    name: str
+    evidence: str
+    moves: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeGradientsResult:
+    """The outcome of `dlcli probe-gradients`."""
+
+    KIND: ClassVar[str] = "single"
+
+    model: str
+    model_sha256: str
+    data: str
+    path: str
+    wrt: str
+    target: str
+    bn: str
+    rows: tuple[GradientRow, ...]
+    layers: tuple[LayerRow, ...]
+    causes: tuple[Cause, ...]
+    lesions: tuple[LesionRow, ...]
+    path_lengths: tuple[PathRow, ...]
+    path_summary: PathSummary | None
+    seed: int
+    device: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """A flat record a network, for CSV."""
+        return [_record(row) for row in self.rows]
+
+
+def _record(row: GradientRow) -> dict[str, Any]:
+    record: dict[str, Any] = {"network": row.network, "n": row.n, "points": row.points, "verdict": row.verdict}
+    for name in ("acf1", "acf5", "acf15"):
+        record |= flat(name, getattr(row, name))
+    for name in ("slope", "length_steps", "length", "length_share", "cosine"):
+        record[name] = getattr(row, name)
+    return record

@@ -1,0 +1,71 @@
+import copy
+from itertools import combinations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import relu
+
+from dlcli.core.input_gradients import Aim
+from dlcli.core.layer_signals import layer_signals
+
+CPU = torch.device("cpu")
+X = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.act = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        return self.third(relu(self.second(self.act(self.first(x)))))
+
+
+def network():
+    torch.manual_seed(0)
+    return Net()
+
+
+def test_figures_are_those_of_the_activations():
+    net = network()
+    found = layer_signals(net, X, Aim("logit", 2), device=CPU)
+    assert [one.name for one in found] == ["relu 1", "relu 2"]
+    with torch.no_grad():
+        first = net.first(X).relu()
+        second = net.second(first).relu()
+    for one, values in zip(found, (first, second), strict=True):
+        above = values > 0
+        both = torch.stack([(above[a] & above[b]).double().mean() for a, b in combinations(range(9), 2)])
+        assert one.units == 8
+        assert one.mean == pytest.approx(float(values.mean()), rel=1e-5)
+        assert one.variance == pytest.approx(float(values.var()), rel=1e-5)
+        assert one.active == pytest.approx(float(above.double().mean()))
+        assert one.coactive == pytest.approx(float(both.mean()))
+        assert one.dead == pytest.approx(float((~above.any(0)).double().mean()))
+    by_hand = net.third.weight[2].detach().expand(9, -1)
+    assert found[1].gradient == pytest.approx(float(by_hand.square().mean().sqrt()), rel=1e-5)
+
+
+def test_dead_units_are_counted():
+    net = network()
+    with torch.no_grad():
+        net.first.bias[:3] = -100
+    assert layer_signals(net, X, Aim("logit", 0), device=CPU)[0].dead >= 3 / 8
+
+
+def test_batch_normalisation_has_a_quarter_of_pairs_in_common():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(50, 400), nn.BatchNorm1d(400), nn.ReLU(), nn.Linear(400, 2))
+    (found,) = layer_signals(net, torch.randn(256, 50), Aim("logit", 0, norm="batch"), device=CPU)
+    assert found.active == pytest.approx(0.5, abs=0.01)
+    assert found.coactive == pytest.approx(0.25, abs=0.01)
+
+
+def test_nothing_is_left_behind():
+    net = network().train()
+    before = copy.deepcopy(net.state_dict())
+    layer_signals(net, X, Aim("loss", 0), device=CPU)
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), net.state_dict().values(), strict=True))
+    assert net.training and all(p.grad is None for p in net.parameters())
