@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from dlcli.engines.probe_gradients import plan, run
@@ -166,6 +167,9 @@ def test_json_has_null_and_never_nan(environment, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11", "densenet121"])
-def test_torchvisions_networks(name):
-    result = probed(model=name, points=8, walks=1, limit=10, size=64)
+def test_torchvisions_networks(name, tmp_path):
+    random = np.random.default_rng(0)
+    path = tmp_path / "colours.npz"
+    np.savez(path, x=random.random((12, 64, 64, 3), dtype=np.float32), y=np.arange(12) % 3)
+    result = probed(model=name, data=str(path), points=8, walks=1)
     assert result.rows[0].n == 1 and len(result.layers) >= 10
