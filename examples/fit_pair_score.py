@@ -10,38 +10,29 @@ added, so that the score knows them: random pairs, which are no duplicates, and 
 """
 
 import argparse
-import csv
-import gzip
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-from dlcli.core.calibration import expected_error
-from dlcli.core.stats import wilson
+from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
+from dlcli.core.pairs.measures import judge
 from dlcli.core.text.features import NAMES, Rarity, hash_of, pair_features, read_texts
 from dlcli.core.text.neighbours import cosines
 from dlcli.core.text.pair_score import PairScore, to_card
-from dlcli.core.text.ragged import numbered
 from dlcli.core.text.tokens import fold, fold_all, words
 from dlcli.core.text.vectors import make_vectors
-from dlcli.specs.estimates import Estimate
 from dlcli.support.atomic import write_text
 
 SEED = 0
-SHARES = (0.7, 0.15, 0.15)
 MRPC_WEIGHT = 5.0
 """How much a pair of MRPC counts beside one of Quora, of which there are 18 times as many."""
 RANDOM_PAIRS, EQUAL_PAIRS = 0.1, 0.03
@@ -50,26 +41,8 @@ KNOWN_FROM = 50
 """A word in fewer of the fitting texts than this is as rare as a word never seen."""
 STRENGTH = 0.1
 """Inverse strength of the penalty on the squared weights (C of scikit-learn)."""
-RESAMPLES = 300
 
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Pairs of `texts` by number, whether they are duplicates, and the component of the pair graph that each pair is in."""
-
-    texts: list[str]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    duplicate: NDArray[np.bool_]
-    component: NDArray[np.int64]
-
-    def take(self, rows: NDArray[np.bool_]) -> "Labelled":
-        """Some of the pairs, with only the texts that they need."""
-        needed, numbers = np.unique(np.concatenate([self.first[rows], self.second[rows]]), return_inverse=True)
-        first, second = np.split(numbers, 2)
-        return Labelled([self.texts[k] for k in needed], first, second, self.duplicate[rows], self.component[rows])
 
 
 def main() -> int:
@@ -84,8 +57,8 @@ def main() -> int:
         if not path.exists():
             print(f"{path}: there is no such file; name the folder with --data", file=sys.stderr)
             return 3
-    quora, mrpc, mrpc_test = map(read, paths)
-    train, validation, test = by_question(quora)
+    quora, mrpc, mrpc_test = (read_labelled(str(path)) for path in paths)
+    train, validation, test = by_question(quora, SEED)
     mrpc = mrpc.take(apart(mrpc, mrpc_test))
     rarity = rarity_of([*train.texts, *mrpc.texts])
     alone = scale_odds(fit([(train, 1.0)], rarity), validation)
@@ -95,31 +68,6 @@ def main() -> int:
     if given.output:
         keep(given.output, model, train, mrpc, lines)
     return 0
-
-
-def read(path: Path) -> Labelled:
-    """The pairs of a table with the columns question1, question2 and is_duplicate; equal keys are one question."""
-    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    pairs, texts = numbered((row["question1"], row["question2"]) for row in rows)
-    first, second = pairs.flat.reshape(-1, 2).T
-    question = np.unique(fold_all(texts), return_inverse=True)[1]
-    edges = sp.coo_array((np.ones(len(rows)), (question[first], question[second])), shape=(len(texts), len(texts)))
-    component = connected_components(edges, directed=False)[1][question[first]].astype(np.int64)
-    return Labelled(texts, first, second, np.array([row["is_duplicate"] == "1" for row in rows]), component)
-
-
-def by_question(pairs: Labelled) -> tuple[Labelled, ...]:
-    """Three parts that share no question, drawn by component."""
-    drawn = np.random.default_rng(SEED).choice(len(SHARES), size=pairs.component.max() + 1, p=SHARES)
-    return tuple(pairs.take(drawn[pairs.component] == part) for part in range(len(SHARES)))
-
-
-def apart(pairs: Labelled, others: Labelled) -> NDArray[np.bool_]:
-    """Which pairs have no text in common with the `others`."""
-    theirs = set(fold_all(others.texts))
-    clear = np.array([key not in theirs for key in fold_all(pairs.texts)])
-    return clear[pairs.first] & clear[pairs.second]
 
 
 def rarity_of(texts: list[str]) -> Rarity:
@@ -196,33 +144,16 @@ def table(sets: dict[str, Labelled], models: dict[str, PairScore]) -> Iterable[s
         scores["TF-IDF cosine"] = tf_idf_cosine(pairs)
         for what, score in scores.items():
             y = pairs.duplicate
-            cells = [bootstrap(measure, pairs, score) for measure in (roc_auc_score, average_precision_score)]
-            if what in models:
-                ece: Any = expected_error(score, y, seed=SEED)
-                accuracy: Any = wilson(int(((score >= 0.5) == y).sum()), len(y))
-            else:
-                ece, accuracy = "", ""
-            yield f"| {name} | {len(y):,} | {y.mean():.1%} | {what} | {accuracy} | {cells[0]} | {cells[1]} | {ece} |"
+            found = judge(pairs, score, seed=SEED)
+            shown = ("accuracy", "auc", "ap", "ece") if what in models else ("auc", "ap")
+            cells = [str(found[one]) if one in shown else "" for one in ("accuracy", "auc", "ap", "ece")]
+            yield f"| {name} | {len(y):,} | {y.mean():.1%} | {what} | {' | '.join(cells)} |"
 
 
 def tf_idf_cosine(pairs: Labelled) -> Floats:
     """The score of `--vectors tfidf` over the texts of these pairs, beside which the model is put."""
     keys, numbers = np.unique(fold_all(pairs.texts), return_inverse=True)
     return cosines(make_vectors("tfidf", keys.tolist()), numbers[pairs.first], numbers[pairs.second]).astype(np.float64)
-
-
-def bootstrap(measure: Callable[..., float], pairs: Labelled, score: Floats) -> Estimate:
-    """A measure of ranking with its percentile interval, whole components drawn, for pairs that share texts are alike."""
-    random = np.random.default_rng(SEED)
-    order = np.argsort(pairs.component, kind="stable")
-    starts = np.unique(pairs.component[order], return_index=True)[1]
-    groups = np.split(order, starts[1:])
-    values = []
-    for _ in range(RESAMPLES):
-        drawn = np.concatenate([groups[k] for k in random.integers(len(groups), size=len(groups))])
-        values.append(measure(pairs.duplicate[drawn], score[drawn]))
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Estimate(float(measure(pairs.duplicate, score)), float(low), float(high), len(score))
 
 
 def keep(path: Path, model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str]) -> None:

@@ -157,6 +157,31 @@ def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
     assert len(rows) == 2 and all(float(row[5]) < 1e-10 for row in rows)
 
 
+@pytest.mark.slow
+def test_duplicate_questions_example(environment: dict[str, str], tmp_path: Path):
+    import csv
+
+    from tests.core.pairs.made import made
+
+    pairs = made(300)
+    with (tmp_path / "pairs.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["question1", "question2", "is_duplicate"])
+        for first, second, duplicate in zip(pairs.first, pairs.second, pairs.duplicate, strict=True):
+            rows.writerow([pairs.texts[first], pairs.texts[second], int(duplicate)])
+    rungs = ("lexical: logistic", "the same, hashed TF-IDF", "built-in score")
+    settings = ["--pairs", "pairs.csv", "--runs", "kept", *(word for rung in rungs for word in ("--only", rung))]
+    command = [sys.executable, ROOT / "examples" / "duplicate_questions.py", *settings]
+    done, again, other = (
+        subprocess.run([*command, *more], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        for more in ((), (), ("--limit", "200"))
+    )
+    assert done.returncode == again.returncode == 0, done.stderr
+    assert all(f"| {rung} |" in done.stdout for rung in rungs)
+    assert done.stdout == again.stdout and done.stderr.count("\n") == 3 and not again.stderr
+    assert other.returncode == 1 and "holds rungs of pairs.csv, limit None" in other.stderr
+
+
 def test_config_example(dlcli):
     for command in ("train", "attack", "dedupe"):
         done = dlcli(command, "--config", ROOT / "examples" / "config.toml", "--print-config")

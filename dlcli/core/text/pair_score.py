@@ -59,9 +59,15 @@ class PairScore:
 
         Texts that fold to one key are duplicates by definition and get 1; a text without words is like nothing and gets 0.
         """
-        found = self.probability(pair_features(read_texts(texts, self.rarity), first, second))
-        key, empty = _keys(texts)
-        return np.where(empty[first] | empty[second], 0.0, np.where(key[first] == key[second], 1.0, found))
+        return by_definition(
+            texts, first, second, self.probability(pair_features(read_texts(texts, self.rarity), first, second))
+        )
+
+
+def by_definition(texts: Sequence[str], first: Rows, second: Rows, found: Floats) -> Floats:
+    """Probabilities (pairs,) but for what needs no model: 1 for texts that fold to one key, 0 if one has no words."""
+    key, empty = _keys(texts)
+    return np.where(empty[first] | empty[second], 0.0, np.where(key[first] == key[second], 1.0, found))
 
 
 @cache

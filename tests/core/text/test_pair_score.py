@@ -1,4 +1,3 @@
-import importlib.util
 import json
 from dataclasses import replace
 from math import exp
@@ -10,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core import metrics
+from dlcli.core.pairs.labelled import by_question, read_labelled
 from dlcli.core.text.features import FEATURES, NAMES, pair_features, read_texts
 from dlcli.core.text.pair_score import FILE, built_in, from_card, to_card
+from dlcli.core.text.tokens import fold_all
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT.parent / "shared" / "data"
@@ -121,21 +122,10 @@ def test_the_shipped_card_says_where_it_comes_from_and_holds_no_text():
 def test_held_out_quora_questions_and_mrpc():
     if not (DATA / "pairs" / "quora_pairs.csv.gz").exists():
         pytest.skip("the labelled pairs are not in ../shared/data; the pairs above are the twin")
-    script = load_script()
-    train, validation, test = script.by_question(script.read(DATA / "pairs" / "quora_pairs.csv.gz"))
-    questions = [set(script.fold_all(part.texts)) for part in (train, validation, test)]
+    train, validation, test = by_question(read_labelled(str(DATA / "pairs" / "quora_pairs.csv.gz")), 0)
+    questions = [set(fold_all(part.texts)) for part in (train, validation, test)]
     assert not questions[0] & questions[2] and not questions[1] & questions[2] and not questions[0] & questions[1]
-    for pairs, least in ((test, 0.80), (script.read(DATA / "pairs" / "mrpc_test.csv.gz"), 0.70)):
+    for pairs, least in ((test, 0.80), (read_labelled(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
         read = read_texts(pairs.texts, built_in().rarity)
         area = metrics.auc(built_in().probability(pair_features(read, pairs.first, pairs.second)), pairs.duplicate)
         assert area.low > least
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("fit_pair_score", ROOT / "examples" / "fit_pair_score.py")
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = module  # a dataclass looks its module up
-    spec.loader.exec_module(module)
-    return module

@@ -3,6 +3,7 @@
 Only the table of vectors is read from the package's files; none of its code is imported and none of its pipeline is run.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,13 @@ def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
 
     A text none of whose words has a vector gets zeros, and so is like nothing. Raises as `check`.
     """
+    return weighted_means(keys, look_up(argument))
+
+
+def look_up(argument: str) -> Callable[[list[str]], NDArray[np.float32]]:
+    """What gives the vector of each of some words, (words, dimensions), zeros where there is none; raises as `check`."""
     table = _load(_folder(argument), argument)
-    return weighted_means(keys, lambda vocabulary: _look_up(table, vocabulary))
+    return lambda vocabulary: _look_up(table, vocabulary)
 
 
 def _folder(argument: str) -> Path:

@@ -3,6 +3,7 @@
 Skip-gram with negative sampling (Mikolov et al. 2013, "Distributed representations of words and phrases") by gensim.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,16 @@ def vectors(keys: list[str], argument: str = "") -> NDArray[np.float32]:
         return np.empty((0, _dimensions(argument)), np.float32)
     order = sorted(range(len(keys)), key=keys.__getitem__)
     ordered = [keys[k] for k in order]
-    table = _train(ordered, _dimensions(argument))
-    found = np.empty((len(keys), table.vector_size), np.float32)
-    found[order] = weighted_means(ordered, lambda vocabulary: _look_up(table, vocabulary))
+    found = np.empty((len(keys), _dimensions(argument)), np.float32)
+    found[order] = weighted_means(ordered, train(ordered, argument))
     return found
+
+
+def train(keys: list[str], argument: str = "") -> Callable[[list[str]], NDArray[np.float32]]:
+    """What gives a vector for each of some words of the keys, (words, dimensions), once trained on them; raises as `check`."""
+    check(argument)
+    table = _train(sorted(keys), _dimensions(argument))
+    return lambda vocabulary: _look_up(table, vocabulary)
 
 
 def _dimensions(argument: str) -> int:

@@ -1,0 +1,1 @@
+"""Labelled pairs of texts: read, split by question, learned from, judged."""

