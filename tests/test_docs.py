@@ -159,16 +159,9 @@ def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
 
 @pytest.mark.slow
 def test_duplicate_questions_example(environment: dict[str, str], tmp_path: Path):
-    import csv
+    from tests.core.pairs.made import made, write
 
-    from tests.core.pairs.made import made
-
-    pairs = made(300)
-    with (tmp_path / "pairs.csv").open("w", newline="") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["question1", "question2", "is_duplicate"])
-        for first, second, duplicate in zip(pairs.first, pairs.second, pairs.duplicate, strict=True):
-            rows.writerow([pairs.texts[first], pairs.texts[second], int(duplicate)])
+    write(made(300), tmp_path / "pairs.csv")
     rungs = ("lexical: logistic", "the same, hashed TF-IDF", "built-in score")
     settings = ["--pairs", "pairs.csv", "--runs", "kept", *(word for rung in rungs for word in ("--only", rung))]
     command = [sys.executable, ROOT / "examples" / "duplicate_questions.py", *settings]

@@ -12,8 +12,10 @@ from dlcli.cli import toml
 from dlcli.cli.command import Command
 from dlcli.specs.option import Option, check, declared, flag, key
 from dlcli.specs.shared import RunOptions
+from dlcli.support.errors import UsageError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+_ARGUMENT = "_argument"
 _NOT_IN_FILES = ("config", "print_config", "dry_run", "debug")
 
 
@@ -25,7 +27,8 @@ def declare(command: Command, summary: str) -> typer.Typer:
 
 
 def _body(command: Command) -> Any:
-    def body(**values: Any) -> int:
+    def body(context: typer.Context, **values: Any) -> int:
+        _take_arguments(command, context, values)
         run = RunOptions(**{item.name: values.pop(item.name) for item, _ in declared(RunOptions)})
         check(run)
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
@@ -36,7 +39,8 @@ def _body(command: Command) -> Any:
 
         return execute(command, config, run)
 
-    parameters = [*_parameters(command, command.config), *_parameters(command, RunOptions)]
+    first = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [first, *_parameters(command, command.config), *_parameters(command, RunOptions)]
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return body
@@ -44,7 +48,27 @@ def _body(command: Command) -> Any:
 
 def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
     hints = get_type_hints(config)
-    return [_parameter(command, config, item, details, hints[item.name]) for item, details in declared(config)]
+    found = []
+    for item, details in declared(config):
+        found.append(_parameter(command, config, item, details, hints[item.name]))
+        if details.also_argument:
+            info: Any = typer.Argument(help=f"The same as {flag(item)}.", metavar=f"[{key(item).upper()}]", show_default=False)
+            kind = Annotated[str | None, info]
+            name = item.name + _ARGUMENT
+            found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
+    return found
+
+
+def _take_arguments(command: Command, context: typer.Context, values: dict[str, Any]) -> None:
+    """Put what was said without a flag where the flag would have put it."""
+    for item, details in declared(command.config):
+        said = values.pop(item.name + _ARGUMENT) if details.also_argument else None
+        if said is None:
+            continue
+        source = context.get_parameter_source(item.name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{flag(item)}: {key(item)} is given twice", hint=f"leave out {flag(item)}, or '{said}'")
+        values[item.name] = said
 
 
 def _parameter(command: Command, config: type[Any], item: Field[Any], details: Option, hint: Any) -> inspect.Parameter:

@@ -1,16 +1,21 @@
 """`dlcli eval` at the shell."""
 
 from dlcli.cli.command import Command, Sheet
+from dlcli.cli.pairs import pairs_sheet, pairs_summary
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.summary import Summary
 
 _SHARES = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
 _MOST_CLASSES = 20
 
 
-def _sheet(result: EvalResult) -> Sheet:
+def _sheet(result: EvalResult | PairsEvalResult) -> Sheet:
+    if isinstance(result, PairsEvalResult):
+        share = f"{100 * result.duplicates:.1f}% duplicates"
+        return pairs_sheet(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
     if result.summary is not None:
         return _layers(result, result.summary)
     if result.diagnosis is not None:
@@ -113,7 +118,9 @@ def _fields(summary: Summary) -> list[str]:
     return [f"The last window sees {seen}{really}."]
 
 
-def _summary(result: EvalResult) -> str:
+def _summary(result: EvalResult | PairsEvalResult) -> str:
+    if isinstance(result, PairsEvalResult):
+        return f"{result.model} on {result.data}: {pairs_summary(result)}"
     if result.summary is not None:
         total = result.summary
         return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds an image"
@@ -132,6 +139,7 @@ COMMAND = Command(
         "dlcli eval runs/digits",
         "dlcli eval runs/mine --data mine.npz --diagnose --human-error 0.01 -o report/",
         "dlcli eval runs/mine --data photos/ --slices camera --fail-under worst-slice=0.8",
+        "dlcli eval runs/questions pairs.csv --fail-under auc=0.8",
         "dlcli eval weights.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
         "dlcli eval --summary --arch lenet --data mnist.npz",
     ),

@@ -1,10 +1,15 @@
 """`dlcli train` at the shell."""
 
 from dlcli.cli.command import Command, Sheet, run_folder
+from dlcli.cli.pairs import pairs_sheet, pairs_summary
+from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 
 
-def _sheet(result: TrainResult) -> Sheet:
+def _sheet(result: TrainResult | PairsTrainResult) -> Sheet:
+    if isinstance(result, PairsTrainResult):
+        n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
+        return pairs_sheet(f"{result.model} on {result.data}: {n}, 95% intervals", result)
     title = f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test images, accuracies in %"
     # Short heads, so that a row is a line on a terminal of 80 columns.
     columns = ("variant", "seed", "test, 95%", "train", "epochs", "fit", "level", "s")
@@ -25,7 +30,9 @@ def _comparison(result: TrainResult, found: Comparison) -> str:
     return f"{name}: {found.first:.4g} against {found.second:.4g}, difference {found.difference}: {found.verdict}"
 
 
-def _summary(result: TrainResult) -> str:
+def _summary(result: TrainResult | PairsTrainResult) -> str:
+    if isinstance(result, PairsTrainResult):
+        return f"{pairs_summary(result)}{f'; the run is in {result.folder}' if result.folder else ''}"
     if result.comparisons:
         best = result.comparisons[0]
         return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds: {best.verdict}"
@@ -43,6 +50,7 @@ COMMAND = Command(
     examples=(
         "dlcli train --data digits -o runs/digits",
         "dlcli train --data mnist.npz --model lenet --with elu --versus baseline --seeds 5",
+        "dlcli train pairs.csv --task pairs -o runs/questions",
         "dlcli train --data mnist.npz --adversarial fgsm:0.3 --resume -o runs/robust",
     ),
     sheet=_sheet,

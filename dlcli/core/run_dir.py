@@ -141,6 +141,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})") from None
     found = card if isinstance(card, dict) else {}
+    if found.get("task") == "pairs":
+        message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
+        raise InputError(message, hint=f"dlcli eval {folder} PAIRS.csv, or dlcli dedupe --model {folder}")
     wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
     if not wrong and (len(found["size"]) != 2 or not all(isinstance(side, int) for side in found["size"])):
         wrong = ["size"]

@@ -2,28 +2,29 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
-import torch
 
 from dlcli.core import calibration, metrics, rng, slices
 from dlcli.core.calibration import Reliability
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Array, ImageData
-from dlcli.core.device import choose_device, describe_device
+from dlcli.core.device import describe_device
 from dlcli.core.diagnose import Setting, diagnose
 from dlcli.core.feed import floats
 from dlcli.core.metrics import Floats, Labels
 from dlcli.core.models import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
-from dlcli.core.rng import preserved
+from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import wilson
-from dlcli.core.summary import summarise
+from dlcli.engines._eval_pairs import eval_pairs, plan_pairs
+from dlcli.engines._eval_summary import summed_up
 from dlcli.engines._judged import Bench, describe, open_bench
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
-from dlcli.specs.eval import Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
-from dlcli.specs.summary import Summary
+from dlcli.specs.eval import METRICS, Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
+from dlcli.specs.pairs import PairsEvalResult
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.report import SILENT, Report
 from dlcli.support.words import count
@@ -32,20 +33,22 @@ FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
 """What is left in the output folder, mistakes.png only if there are any; the command line adds run.json."""
 
 _MOST_MISTAKES = 24
-_SUMMARY_IMAGES = 16
-"""Over how many images the effective receptive field is a mean."""
 
 
-def run(config: EvalConfig, *, report: Report = SILENT) -> EvalResult:
+def run(config: EvalConfig, *, report: Report = SILENT) -> EvalResult | PairsEvalResult:
     """Judge a trained network on one set of the data; diagnose it over all sets, or only sum it up, if that is asked for.
 
-    Raises the kinds of `dlcli.support.errors`; with `config.output`, leaves the files of `FILES` in that folder.
+    A scorer of pairs of texts is judged on a table of labelled pairs. Raises the kinds of `dlcli.support.errors`; with
+    `config.output`, leaves the files of `FILES` in that folder, or of pairs what `eval_pairs` says.
     """
     started = time.perf_counter()
     if config.output is not None and config.output.exists() and not config.output.is_dir():
         raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+    if _of_pairs(config):
+        return eval_pairs(config, report)
+    _check_images(config)
     if config.summary:
-        result = _summed_up(config, report)
+        result = summed_up(config, report)
     else:
         result = _judged(config, report)
     return replace(result, seconds=time.perf_counter() - started)
@@ -53,6 +56,9 @@ def run(config: EvalConfig, *, report: Report = SILENT) -> EvalResult:
 
 def plan(config: EvalConfig) -> list[str]:
     """What `run` would do, a line each; opens the data and the network, but trains, judges and writes nothing."""
+    if _of_pairs(config):
+        return plan_pairs(config)
+    _check_images(config)
     if config.summary and config.model is None:
         data = open_data(config.data, strict=config.strict, size=config.size)
         lines = [f"build {open_model(config.arch, data).name} for images of {'x'.join(map(str, data.a_few(1).shape[1:]))}"]
@@ -66,6 +72,17 @@ def plan(config: EvalConfig) -> list[str]:
     if config.output is not None:
         lines.append(f"write {'run.json' if config.summary else ', '.join(FILES)} in {config.output}")
     return lines
+
+
+def _of_pairs(config: EvalConfig) -> bool:
+    return config.model is not None and is_scorer_dir(Path(config.model))
+
+
+def _check_images(config: EvalConfig) -> None:
+    if config.columns:
+        raise UsageError("--columns: goes with a folder that dlcli train --task pairs wrote")
+    if config.fail_under is not None and config.fail_under[0] not in METRICS:
+        raise UsageError(f"--fail-under: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
 
 
 @dataclass(frozen=True)
@@ -257,44 +274,3 @@ def _failed(config: EvalConfig, found: tuple[Metric, ...]) -> str:
         reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and images of both"
         raise InputError(f"--fail-under: there is no {name} here: {reason}")
     return f"{name} on {config.split} is {estimate}, below {bound:g}" if estimate.value < bound else ""
-
-
-def _summed_up(config: EvalConfig, report: Report) -> EvalResult:
-    summary, data, name, sha256, notes = _summary(config, report)
-    return EvalResult(
-        data=data.name,
-        split=config.split,
-        model=name,
-        model_sha256=sha256,
-        n_images=0,
-        metrics=(),
-        per_class=(),
-        confusion=(),
-        bins=(),
-        mistakes=(),
-        diagnosis=None,
-        summary=summary,
-        seed=config.seed,
-        device=describe_device(choose_device(config.device)),
-        seconds=0.0,
-        notes=notes,
-    )
-
-
-def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
-    counted = "Multiply-adds are those of convolutions and linear layers, for one image; a FLOP count is twice that."
-    if config.model is None and config.arch is not None:
-        data, device = (
-            open_data(config.data, strict=config.strict, report=report, size=config.size),
-            choose_device(config.device),
-        )
-        arch = open_model(config.arch, data)
-        with preserved():
-            torch.manual_seed(rng.derive(config.seed, "init"))
-            model = arch.build().to(device)
-        sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
-        return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (counted, untrained)
-    bench = open_bench(config, report)
-    images = floats(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
-    trained = bench.trained
-    return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (counted, *trained.notes)

@@ -16,8 +16,10 @@ from dlcli.core.splits import with_validation
 from dlcli.core.stats import wilson
 from dlcli.core.workers import plan_workers
 from dlcli.engines._train_one import Fitted, Job, fit, open_job, steps
+from dlcli.engines._train_pairs import plan_pairs, train_pairs
 from dlcli.engines._train_versus import Sides, Trained, compare, levelled, pairs, save_comparison
 from dlcli.specs.estimates import Estimate
+from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
 from dlcli.support.atomic import write_text
@@ -30,16 +32,20 @@ SEEDS = 5
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
-_SAME = frozenset({"data", "limit", "size", "strict", "versus", "seeds", "workers", "seed", "device", "output", "resume"})
+_HELD = {"data", "limit", "size", "strict", "versus", "seeds", "workers", "seed", "device", "output", "resume"}
+_SAME = frozenset(_HELD | {"task", "vectors", "columns"})
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
-def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult:
-    """Train on the training set and judge on the test set; with `versus`, once a side and seed.
+def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult | PairsTrainResult:
+    """Train on the training set and judge on the test set; with `versus`, once a side and seed; or learn from pairs of texts.
 
     With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
     `resume` continues. Raises the kinds of `dlcli.support.errors`.
     """
+    if config.task == "pairs":
+        _check_folder(config)
+        return train_pairs(config, report)
     device = choose_device(config.device)
     data = _data(config, report)
     _check_folder(config)
@@ -51,6 +57,9 @@ def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult:
 
 def plan(config: TrainConfig) -> list[str]:
     """What `run` would do, a line each; opens the data and builds the network, but trains and writes nothing."""
+    if config.task == "pairs":
+        _check_folder(config)
+        return plan_pairs(config)
     device = choose_device(config.device)
     data = _data(config, SILENT)
     _check_folder(config)

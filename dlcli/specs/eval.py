@@ -8,6 +8,7 @@ from dlcli.specs import parse
 from dlcli.specs.diagnosis import SPLITS, Diagnosis, Rung
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.option import check, one_of, option
+from dlcli.specs.pairs import PAIR_METRICS, columns_option
 from dlcli.specs.shared import (
     data_option,
     device_option,
@@ -51,7 +52,8 @@ class EvalConfig:
     """Options of `dlcli eval`."""
 
     model: str | None = trained_option()
-    data: str = data_option("digits")
+    data: str = data_option("digits", also_argument=True)
+    columns: tuple[str, ...] = columns_option()
     arch: str | None = arch_option()
     ensemble: str | None = rule_option()
     split: str = split_option()
@@ -80,7 +82,8 @@ class EvalConfig:
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,
-        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}.",
+        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; of pairs: "
+        f"{', '.join(PAIR_METRICS)}.",
         parse=parse.condition,
         show=parse.show_condition,
         metavar="METRIC=V",
@@ -88,7 +91,8 @@ class EvalConfig:
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(
-        "Leave run.json, report.html and pictures (confusion, reliability, mistakes) in this folder.", "DIR"
+        "Leave run.json, report.html and pictures (confusion, reliability, mistakes) in this folder; of pairs, the mistakes.",
+        "DIR",
     )
 
     def __post_init__(self) -> None:
@@ -115,8 +119,8 @@ class EvalConfig:
         metric, _ = self.fail_under
         if self.summary:
             raise UsageError("--fail-under: --summary measures nothing", hint="leave --summary out")
-        if metric not in METRICS:
-            raise UsageError(f"--fail-under: '{metric}' is not one of {', '.join(METRICS)}")
+        if metric not in (*METRICS, *PAIR_METRICS):
+            raise UsageError(f"--fail-under: '{metric}' is not one of {', '.join(dict.fromkeys((*METRICS, *PAIR_METRICS)))}")
         if metric == "worst-slice" and not self.slices:
             raise UsageError("--fail-under: worst-slice goes with --slices", hint="--slices class needs the labels only")
 

@@ -16,7 +16,8 @@ from dlcli.support.registry import Registry
 class Option:
     """What the command line needs to know about one field of a configuration.
 
-    `name` is the option's where it is not the field's: `--with` is no name for a field.
+    `name` is the option's where it is not the field's: `--with` is no name for a field. What is `also_argument` may stand
+    with its flag or without it.
     """
 
     help: str
@@ -29,6 +30,7 @@ class Option:
     show: Callable[[Any], str] | None = None
     metavar: str = ""
     argument: bool = False
+    also_argument: bool = False
     reads: bool = False
     writes: bool = False
 

@@ -7,9 +7,13 @@ from typing import Any, ClassVar
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
+from dlcli.specs.pairs import check_means, columns_option
 from dlcli.specs.shared import data_option, device_option, model_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
 
+TASKS = ("images", "pairs")
+"""What --task may be."""
+_OF_PAIRS = ("data", "task", "model", "vectors", "columns", "seed", "device", "output")
 WATCHED = ("accuracy", "loss")
 """What --early-stop may watch."""
 
@@ -18,8 +22,20 @@ WATCHED = ("accuracy", "loss")
 class TrainConfig:
     """Options of `dlcli train`; a setting of training that is left out is the one made for the network."""
 
-    data: str = data_option("digits")
+    data: str = data_option("digits", also_argument=True)
+    task: str = option(
+        "images",
+        "What is learned. pairs: from a table with two text columns and a label of 0 or 1, whether two texts ask the same; "
+        "--model is then auto, lexical, words, siamese, fc or birnn, and dlcli dedupe --model uses the run.",
+        choices=one_of(*TASKS),
+    )
     model: str | None = model_option(None)
+    vectors: str | None = option(
+        None,
+        "Of --task pairs: the vectors of texts that the model sees, as for dlcli dedupe.",
+        metavar="NAME",
+    )
+    columns: tuple[str, ...] = columns_option()
     surgery: tuple[str, ...] = option(
         (),
         "Change the network before training; repeat for more, in order.",
@@ -100,6 +116,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        self._check_task()
         if self.seeds and not self.versus:
             raise UsageError("--seeds: goes with --versus")
         if self.workers and not self.versus:
@@ -112,6 +129,16 @@ class TrainConfig:
             )
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
             raise UsageError("--adversarial: the share must be above 0 and at most 1")
+
+    def _check_task(self) -> None:
+        if self.task == "pairs":
+            check_means(self, _OF_PAIRS, "--task pairs")
+            if self.data == "digits":
+                raise UsageError("--task pairs: learns from labelled pairs", hint="dlcli train PAIRS.csv --task pairs")
+            if self.device not in ("auto", "cpu"):
+                raise UsageError("--device: pairs are learned from on the CPU", hint="leave it out")
+        elif self.vectors is not None or self.columns:
+            raise UsageError(f"--{'columns' if self.columns else 'vectors'}: goes with --task pairs")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,8 @@
 """Labelled pairs made by rule, for tests that need some to learn from: same topic and same verb or not."""
 
+import csv
 import random
+from pathlib import Path
 
 from dlcli.core.pairs.labelled import Labelled, make_labelled
 
@@ -21,3 +23,11 @@ def made(n: int = 400, seed: int = 0) -> Labelled:
         pairs.append((first.format(verb, topic) + f" case {k}", second.format(verb, other) + f" case {k}"))
         labels.append(same if draw.random() < 0.95 else not same)
     return make_labelled(pairs, labels)
+
+
+def write(pairs: Labelled, path: Path, head: tuple[str, str, str] = ("question1", "question2", "is_duplicate")) -> str:
+    """The pairs as a csv; the path as text."""
+    rows = zip(pairs.first, pairs.second, pairs.duplicate, strict=True)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([head, *([pairs.texts[a], pairs.texts[b], int(y)] for a, b, y in rows)])
+    return str(path)

@@ -1,0 +1,17 @@
+"""How figures over labelled pairs of texts are drawn, for `train` and `eval`."""
+
+from dlcli.cli.command import Sheet
+from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult
+
+
+def pairs_sheet(title: str, result: PairsTrainResult | PairsEvalResult) -> Sheet:
+    """A line a metric."""
+    rows = [(one.name, str(one.estimate), f"{one.estimate.n:,}") for one in result.metrics]
+    return Sheet(title, ("metric", "value", "n"), tuple(rows), notes=result.notes)
+
+
+def pairs_summary(result: PairsTrainResult | PairsEvalResult) -> str:
+    """The ranking and the calls in a line."""
+    found = {one.name: one.estimate for one in result.metrics}
+    shown = [f"{name if name == 'accuracy' else name.upper()} {found[name]}" for name in ("auc", "accuracy") if name in found]
+    return ", ".join(shown)

@@ -1,0 +1,118 @@
+"""A scorer in its folder: the same after as before, and whatever is wrong with the folder is said in a line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.core.pairs.labelled import by_question
+from dlcli.core.pairs.saved import CARD, WEIGHTS, is_scorer_dir, load_scorer, operating, save_scorer
+from dlcli.core.pairs.scorers.lexical import Lexical
+from dlcli.core.pairs.scorers.words import Words
+from dlcli.support.errors import DlcliError, InputError
+from tests.core.pairs.made import made
+
+TRAIN, DEV, TEST = by_question(made(400), 0)
+HELD_OUT = {"pairs": len(TEST), "operating": [[0.5, 3, 2]]}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    save_scorer(tmp_path / "run", Lexical(learner="trees", trees=20).fit(TRAIN, DEV, 0), HELD_OUT)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("settings", [Lexical(learner="trees", trees=20), Lexical("tfidf", learner="logistic"), Words()])
+def test_it_scores_the_same_to_the_bit(settings: Lexical | Words, tmp_path: Path):
+    scorer = settings.fit(TRAIN, DEV, 0)
+    digest = save_scorer(tmp_path, scorer, HELD_OUT)
+    found = load_scorer(tmp_path)
+    assert found.sha256 == digest and found.held_out == HELD_OUT and is_scorer_dir(tmp_path)
+    expected = scorer.score(TEST.texts, TEST.first, TEST.second)
+    np.testing.assert_array_equal(found.scorer.score(TEST.texts, TEST.first, TEST.second), expected)
+    before = [(tmp_path / name).read_bytes() for name in (CARD, WEIGHTS)]
+    save_scorer(tmp_path, settings.fit(TRAIN, DEV, 0), HELD_OUT)
+    assert [(tmp_path / name).read_bytes() for name in (CARD, WEIGHTS)] == before
+
+
+def test_no_torch_is_needed_to_use_one_that_is_no_network(folder: Path):
+    code = (
+        "import sys\nfrom pathlib import Path\nimport numpy as np\nfrom dlcli.core.pairs.saved import load_scorer\n"
+        f"s = load_scorer(Path({str(folder)!r})).scorer\n"
+        "s.score(['a b', 'a c'], np.array([0]), np.array([1]))\n"
+        "print([name for name in ('torch', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def edit(name: str, value: object):
+    def do(folder: Path) -> None:
+        card = json.loads((folder / CARD).read_text())
+        card[name] = value
+        (folder / CARD).write_text(json.dumps(card))
+
+    return do
+
+
+def rename_tensor(folder: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    from dlcli.support.record import file_sha256
+
+    arrays = load_file(folder / WEIGHTS)
+    arrays["learned.other"] = arrays.pop("learned.roots")
+    save_file(arrays, folder / WEIGHTS)
+    edit("weights_sha256", file_sha256(folder / WEIGHTS))(folder)
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        (lambda f: (f / CARD).unlink(), "no run directory"),
+        (lambda f: (f / CARD).write_text("{"), "not JSON"),
+        (lambda f: (f / CARD).write_text("[]"), "holds no scorer of pairs"),
+        (edit("task", "images"), "holds no scorer of pairs"),
+        (edit("slope", "steep"), "slope is missing or of another kind"),
+        (edit("scorer", "zzz"), "no scorer is called 'zzz'"),
+        (edit("scorer", "auto"), "does not fit"),
+        (edit("scorer", "words"), "does not fit"),
+        (edit("features", ["word_cosine"]), "other features"),
+        (edit("model", {}), "does not fit"),
+        (lambda f: (f / WEIGHTS).unlink(), "no such file"),
+        (lambda f: flip(f / WEIGHTS), "SHA-256 differs"),
+        (lambda f: (f / WEIGHTS).write_bytes(b""), "SHA-256 differs"),
+        (rename_tensor, "does not fit"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line(folder: Path, harm, says: str):
+    harm(folder)
+    with pytest.raises(InputError, match=says) as error:
+        load_scorer(folder)
+    assert str(folder) in error.value.message and "\n" not in error.value.message
+
+
+def test_a_network_for_images_is_told_apart(folder: Path):
+    import torch
+
+    from dlcli.core.run_dir import load_model
+
+    with pytest.raises(DlcliError, match="a scorer of pairs of texts"):
+        load_model(folder, torch.device("cpu"))
+    assert not is_scorer_dir(folder.parent)
+
+
+def test_the_operating_table_counts():
+    p, y = np.array([0.01, 0.5, 0.5, 0.995]), np.array([False, True, False, True])
+    table = {threshold: (called, right) for threshold, called, right in operating(p, y)}
+    assert len(table) == 99
+    assert table[0.01] == (4, 2) and table[0.5] == (3, 2) and table[0.51] == (1, 1) and table[0.99] == (1, 1)

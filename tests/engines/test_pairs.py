@@ -1,0 +1,165 @@
+"""`dlcli train --task pairs` and `dlcli eval RUN PAIRS.csv` as engines."""
+
+import csv
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics as peer
+
+from dlcli.core.pairs.labelled import by_question, read_labelled
+from dlcli.core.pairs.saved import load_scorer
+from dlcli.engines import eval as eval_engine
+from dlcli.engines import train
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.pairs import ESSAY, check_means, parse_columns
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import InputError, UsageError
+from tests.core.pairs.made import made, write
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(made(500), tmp_path_factory.mktemp("pairs") / "pairs.csv")
+
+
+@pytest.fixture(scope="module")
+def folder(table: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("runs") / "run"
+    train.run(TrainConfig(data=table, task="pairs", model="lexical", output=found))
+    return found
+
+
+def test_what_train_says_is_what_the_saved_scorer_does_on_the_test_part(table: str, tmp_path: Path):
+    result = train.run(TrainConfig(data=table, task="pairs", model="lexical", output=tmp_path / "run", seed=3))
+    saved = load_scorer(tmp_path / "run")
+    parts = by_question(read_labelled(table), 3)
+    assert (result.n_train, result.n_dev, result.n_test) == tuple(map(len, parts))
+    test = parts[2]
+    p = saved.scorer.score(test.texts, test.first, test.second)
+    found = {one.name: one.estimate.value for one in result.metrics}
+    assert found["auc"] == pytest.approx(peer.roc_auc_score(test.duplicate, p))
+    assert found[ESSAY] == found["precision"] == pytest.approx(peer.precision_score(test.duplicate, p >= 0.5))
+    assert result.weights_sha256 == saved.sha256 and result.model == "lexical"
+    row = next(one for one in result.operating if one.threshold == 0.5)
+    assert (row.called, row.right) == (int((p >= 0.5).sum()), int(test.duplicate[p >= 0.5].sum()))
+    assert saved.held_out["metrics"]["auc"][0] == found["auc"] and [0.5, row.called, row.right] in saved.held_out["operating"]
+
+
+def test_one_seed_gives_the_same_files(table: str, folder: Path, tmp_path: Path):
+    train.run(TrainConfig(data=table, task="pairs", model="lexical", output=tmp_path / "run"))
+    for path in folder.iterdir():
+        assert (tmp_path / "run" / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(UsageError, match="holds a run already"):
+        train.run(TrainConfig(data=table, task="pairs", output=tmp_path / "run"))
+
+
+def test_nothing_is_left_without_an_output(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    result = train.run(TrainConfig(data=table, task="pairs", model="lexical"))
+    assert result.weights_sha256 == "" and not list(tmp_path.iterdir())
+
+
+def test_eval_is_scikit_learns_and_lists_the_mistakes(table: str, folder: Path, tmp_path: Path):
+    result = eval_engine.run(EvalConfig(model=str(folder), data=table, output=tmp_path))
+    pairs = read_labelled(table)
+    p = load_scorer(folder).scorer.score(pairs.texts, pairs.first, pairs.second)
+    found = {one.name: one.estimate.value for one in result.metrics}
+    assert found["ap"] == pytest.approx(peer.average_precision_score(pairs.duplicate, p))
+    assert found["f1"] == pytest.approx(peer.f1_score(pairs.duplicate, p >= 0.5))
+    assert result.n_pairs == len(pairs)
+    rows = list(csv.DictReader((tmp_path / "mistakes.csv").read_text().splitlines()))
+    wrong = np.flatnonzero((p >= 0.5) != pairs.duplicate)
+    assert sorted(int(row["row"]) - 1 for row in rows) == wrong.tolist()
+    doubts = [abs(float(row["probability"]) - 0.5) for row in rows]
+    assert doubts == sorted(doubts, reverse=True)
+    assert all(row["question1"] == pairs.texts[pairs.first[int(row["row"]) - 1]] for row in rows)
+
+
+def test_fail_under(table: str, folder: Path):
+    assert not eval_engine.run(EvalConfig(model=str(folder), data=table, fail_under=("auc", 0.5))).failed
+    failed = eval_engine.run(EvalConfig(model=str(folder), data=table, fail_under=("f1", 0.9999))).failed
+    assert failed.startswith("f1 on ") and "below 0.9999" in failed
+    with pytest.raises(UsageError, match="'top-1' is not one of accuracy"):
+        eval_engine.run(EvalConfig(model=str(folder), data=table, fail_under=("top-1", 0.5)))
+    with pytest.raises(UsageError, match="'f1' is not one of top-1"):
+        eval_engine.run(EvalConfig(fail_under=("f1", 0.5), limit=10))
+
+
+def test_plans_write_nothing(table: str, folder: Path, tmp_path: Path):
+    lines = train.plan(TrainConfig(data=table, task="pairs", model="words", output=tmp_path / "run"))
+    assert lines[0].startswith("read 500 labelled pairs") and "words" in lines[2] and "run" in lines[3]
+    lines = eval_engine.plan(EvalConfig(model=str(folder), data=table, output=tmp_path / "report"))
+    assert "read lexical" in lines[0] and "500 labelled pairs" in lines[1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_columns_by_name(tmp_path: Path):
+    data = write(made(200), tmp_path / "p.csv", ("left", "right", "same"))
+    with pytest.raises(InputError, match="no two text columns are known"):
+        train.run(TrainConfig(data=data, task="pairs"))
+    result = train.run(TrainConfig(data=data, task="pairs", model="lexical", columns=("left", "right", "same")))
+    assert result.n_train + result.n_dev + result.n_test == 200
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(TrainConfig)])
+def test_options_that_mean_nothing_are_refused_by_name(name: str):
+    others = {
+        **{"surgery": ("elu",), "augment": ("crop",), "epochs": 3, "batch_size": 3, "limit": 3, "size": 3, "optimizer": "adam"},
+        **{"lr": 0.1, "schedule": "cosine", "label_smoothing": 0.1, "clip_norm": 1.0, "ema": 0.9, "dev": 0.1, "strict": True},
+        **{"early_stop": ("loss", 3), "precision": "float32", "class_weights": True, "corrupt": "labels=1", "resume": True},
+        **{"adversarial": ("fgsm", 0.1, 1.0), "versus": "baseline"},
+    }
+    meant = {"data", "task", "model", "vectors", "columns", "seed", "device", "output"}
+    if name in meant | {"seeds", "workers"}:
+        return
+    shown = {"surgery": "with"}.get(name, name.replace("_", "-"))
+    with pytest.raises(UsageError, match=f"--{shown}: means nothing for --task pairs"):
+        TrainConfig(data="x.csv", task="pairs", **{name: others[name]})
+
+
+def test_the_other_way_round():
+    with pytest.raises(UsageError, match="--vectors: goes with --task pairs"):
+        TrainConfig(vectors="tfidf")
+    with pytest.raises(UsageError, match="--columns: goes with --task pairs"):
+        TrainConfig(columns=("a", "b", "c"))
+    with pytest.raises(UsageError, match="learns from labelled pairs"):
+        TrainConfig(task="pairs")
+    with pytest.raises(UsageError, match="--device"):
+        TrainConfig(task="pairs", data="x.csv", device="cuda")
+    with pytest.raises(UsageError, match="--columns: goes with a folder"):
+        eval_engine.run(EvalConfig(columns=("a", "b", "c")))
+
+
+def test_models_and_vectors_that_are_not_there(table: str, folder: Path):
+    with pytest.raises(UsageError, match="no scorer of pairs is called 'wordz'"):
+        train.run(TrainConfig(data=table, task="pairs", model="wordz"))
+    with pytest.raises(UsageError, match="words learns its own"):
+        train.run(TrainConfig(data=table, task="pairs", model="words", vectors="tfidf"))
+    with pytest.raises(InputError, match="no spaCy package"):
+        train.run(TrainConfig(data=table, task="pairs", vectors="spacy:no_such_package"))
+    with pytest.raises(UsageError, match="judged on labelled pairs"):
+        eval_engine.run(EvalConfig(model=str(folder)))
+    with pytest.raises(UsageError, match="--split: means nothing for a scorer of pairs"):
+        eval_engine.run(EvalConfig(model=str(folder), data=table, split="dev"))
+    with pytest.raises(InputError, match="no such file"):
+        eval_engine.run(EvalConfig(model=str(folder), data="no-such.csv"))
+
+
+def test_the_result_is_json(table: str):
+    result = train.run(TrainConfig(data=table, task="pairs", model="lexical"))
+    assert [row["metric"] for row in result.records()][:2] == ["accuracy", "precision"]
+    json.dumps(result.settings)
+
+
+@pytest.mark.parametrize("value", ["a", "a,b", "a,b,", "a,b,c,d", "a,a,b"])
+def test_columns_are_three(value: str):
+    with pytest.raises(ValueError, match="is not three names"):
+        parse_columns(value)
+    assert parse_columns("a,b,c") == ("a", "b", "c") and parse_columns("") == ()
+
+
+def test_check_means_lets_defaults_pass():
+    check_means(EvalConfig(), (), "nothing")
