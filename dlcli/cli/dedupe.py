@@ -31,12 +31,12 @@ def _short(text: str) -> str:
 
 
 def _summary(result: DedupeResult) -> str:
-    recall = f"; recall {result.recall}" if result.recall else ""
+    recall = f", recall {result.recall}" if result.recall else ""
+    looked_at = f"{count(result.candidates, 'pair')} by {result.vectors} from {result.candidates_from:g}{recall}"
     return (
         f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
         f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "
-        f"{result.rows_empty:,} without text "
-        f"({result.vectors}, threshold {result.threshold:g}{recall})"
+        f"{result.rows_empty:,} without text ({looked_at}; threshold {result.threshold:g})"
     )
 
 

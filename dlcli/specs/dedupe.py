@@ -10,8 +10,11 @@ from dlcli.specs.shared import output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
-ADDED_COLUMNS = ("group", "canonical", "duplicate_of", "score")
-PAIR_COLUMNS = ("row_a", "row_b", "score", "probability", "match", "why", "text_a", "text_b")
+ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "match", "why")
+PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
+KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
+THRESHOLD = 0.7
+"""The default: of the labelled pairs of questions that are called duplicates, four of five are. See docs/systems."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +30,30 @@ class DedupeConfig:
         reads=True,
     )
     column: str | None = option(None, "The text column; left out, it is found and named.", metavar="NAME")
-    threshold: float = option(0.85, "The smallest score (cosine) of a near duplicate.", minimum=0.3, maximum=1)
+    threshold: float | None = option(
+        None, f"The smallest probability of a duplicate; left out, {THRESHOLD:g}.", minimum=0, maximum=1, metavar="PROBABILITY"
+    )
+    candidates: float | None = option(
+        None,
+        "The cosine from which pairs are looked at; left out, what suits the vectors. Lower finds more and takes longer.",
+        minimum=0.3,
+        maximum=1,
+        metavar="COSINE",
+    )
     vectors: str = option(
         "tfidf",
         "What is compared: tfidf (words and character n-grams), word2vec[:DIMENSIONS] (trained on the table itself, for "
         "thousands of rows), spacy:PACKAGE, static:FOLDER (model2vec) or sentence:PACKAGE_OR_FOLDER (sentence-transformers; "
-        "the best and slowest). Nothing is fetched; a threshold means something else for each.",
+        "the best and slowest). Nothing is fetched; a cosine means something else for each.",
         metavar="NAME",
     )
+    keep_rule: str = option(
+        "central",
+        "Which text of a group is canonical: the one with the most duplicates (central), the first row's, the longest, or that "
+        "of the row with the highest number or latest date in a column (max:COLUMN).",
+        metavar="|".join(KEEP_RULES),
+    )
+    max_group: int = option(1000, "Warn of groups of more rows than this.", minimum=1)
     keep: bool = option(False, "Print the canonical rows only.")
     pairs: bool = option(
         False, "Print the pairs of near and exact duplicates instead of the rows, with how probably they ask the same, and why."
@@ -52,6 +71,9 @@ class DedupeConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        rule, colon, column = self.keep_rule.partition(":")
+        if not (column if rule == "max" else not colon and rule in KEEP_RULES):
+            raise UsageError(f"--keep-rule: '{self.keep_rule}' is not one of {', '.join(KEEP_RULES)}")
         if self.keep and self.pairs:
             raise UsageError("--keep and --pairs do not go together", hint="ask for one of them")
         if self.delimiter is not None and len(self.delimiter) != 1:
@@ -73,8 +95,10 @@ class Group:
 class DedupeResult:
     """The outcome of `dlcli dedupe`.
 
-    `rows_` counts add up: canonical + exact + near + empty = read. `recall` is the share of the pairs at or above the
-    threshold, found by brute force for a sample of rows, that the search for neighbours found too.
+    `rows_` counts add up: canonical + exact + near + empty = read. `candidates` counts the pairs of distinct texts looked at,
+    `pairs` those called duplicates and the further rows of equal texts; `giants` the groups of more than --max-group rows.
+    `recall` is the share of the pairs whose cosine is at or above `candidates_from`, found by brute force for a sample of
+    texts, that the search for candidates found too.
     """
 
     KIND: ClassVar[str] = "rows"
@@ -82,13 +106,17 @@ class DedupeResult:
     source: str
     column: str
     vectors: str
+    candidates_from: float
     threshold: float
+    keep_rule: str
     rows_read: int
     rows_empty: int
     rows_exact: int
     rows_near: int
     rows_canonical: int
     groups: int
+    giants: int
+    candidates: int
     pairs: int
     recall: Estimate | None
     largest: tuple[Group, ...]

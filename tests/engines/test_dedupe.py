@@ -2,6 +2,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors import tfidf
+from dlcli.core.text.why import why
 from dlcli.engines.dedupe import plan, run
 from dlcli.specs.dedupe import ADDED_COLUMNS, PAIR_COLUMNS, DedupeConfig
 from dlcli.support.errors import InputError, UsageError
@@ -58,24 +60,31 @@ QUESTIONS = [
 
 
 def test_rows_get_their_group_and_keep_their_order(table):
-    result, rows = grouped(table(QUESTIONS), threshold=0.7)
+    result, rows = grouped(table(QUESTIONS), threshold=0.6, keep_rule="first")
     assert [row["id"] for row in rows] == list(range(10))
     assert [row["text"] for row in rows] == QUESTIONS
     assert [row["duplicate_of"] for row in rows] == [None, 1, None, None, 4, None, None, None, 1, None]
     assert [row["canonical"] for row in rows] == [row["duplicate_of"] is None for row in rows]
+    assert [row["group_size"] for row in rows] == [3, 3, None, 2, 2, None, 1, 1, 3, None]
     assert [row["score"] for row in rows if row["duplicate_of"] == 1] == [1.0, 1.0]
+    assert [row["match"] for row in rows if not row["canonical"]] == ["folded", "lexical", "folded"]
+    assert rows[4]["why"] == "my / this; same: cache, folder, kept, machine, +4"
     assert [row["group"] for row in rows if row["text"] in ("", "?", None)] == [None] * 3
     assert rows[0]["group"] == hashlib.sha256(b"how do i exit vim").hexdigest()[:12] == rows[1]["group"] == rows[8]["group"]
     assert (result.rows_read, result.rows_canonical, result.rows_exact, result.rows_near, result.rows_empty) == (10, 4, 2, 1, 3)
-    assert (result.groups, result.pairs, result.failed) == (2, 3, "")
+    assert (result.groups, result.giants, result.candidates, result.pairs, result.failed) == (2, 0, 1, 3, "")
     assert (result.recall.value, result.recall.n) == (1, 1)
 
 
-def test_the_score_is_the_product_of_the_vectors(table):
-    _, rows = grouped(table(QUESTIONS), threshold=0.7)
-    keys = list(dict.fromkeys(key for text in QUESTIONS if (key := fold(text or ""))))
-    product = (tfidf.vectors(keys) @ tfidf.vectors(keys).T).toarray()
-    assert rows[4]["score"] == pytest.approx(product[1, 2], abs=5e-5)
+def test_the_score_is_what_the_built_in_scorer_says_of_the_two_texts(table):
+    _, rows = grouped(table(QUESTIONS), threshold=0.6, keep_rule="first")
+    (alone,) = built_in().score([QUESTIONS[3], QUESTIONS[4]], np.array([0]), np.array([1]))
+    assert rows[4]["score"] == pytest.approx(alone, abs=5e-5)
+
+
+def test_a_pair_below_the_candidates_is_not_looked_at(table):
+    result, rows = grouped(table(QUESTIONS), threshold=0.1, candidates=0.99)
+    assert (result.candidates, rows[4]["canonical"]) == (0, True)
 
 
 def test_the_largest_groups_come_first_with_the_member_least_like_the_canonical_row(table):
@@ -86,7 +95,7 @@ def test_the_largest_groups_come_first_with_the_member_least_like_the_canonical_
         "the cache folder on this machine!",
         "The cache folder on my machine",
     ]
-    first, second = run(DedupeConfig(table=table(texts), threshold=0.5)).largest
+    first, second = run(DedupeConfig(table=table(texts), threshold=0.5, keep_rule="first")).largest
     assert (first.size, first.canonical_row, first.canonical_text, first.example_text) == (3, 2, texts[1], texts[4])
     assert 0.5 <= first.example_score < 1
     assert (second.size, second.canonical_row, second.example_text, second.example_score) == (2, 1, "X y z", 1)
@@ -94,7 +103,48 @@ def test_the_largest_groups_come_first_with_the_member_least_like_the_canonical_
 
 def test_the_same_words_in_another_order_are_near_and_not_exact(table):
     result, rows = grouped(table(["a process and a thread", "a thread and a process"]))
-    assert (result.rows_exact, result.rows_near, rows[1]["score"]) == (0, 1, 1)
+    assert (result.rows_exact, result.rows_near) == (0, 1)
+    assert sum((row["score"] or 0) < 1 and row["match"] == "lexical" for row in rows) == 1
+
+
+def test_groups_of_more_rows_than_allowed_are_told(table):
+    path, heard = table(["Who is it?"] * 3 + ["What is that?"] * 2), Heard()
+    result = run(DedupeConfig(table=path, max_group=2), report=heard)
+    assert result.giants == 1
+    assert heard.warnings == [
+        f"{path}: 1 group has more than 2 rows (--max-group); the largest: 3 rows with row 1, 'Who is it?'"
+    ]
+    run(DedupeConfig(table=path, max_group=3), report=(quiet := Heard()))
+    assert not quiet.warnings
+
+
+def ranked(tmp_path, cells, **options):
+    path = tmp_path / "ranked.jsonl"
+    path.write_text("".join(json.dumps({"text": text, "votes": votes}) + "\n" for text, votes in cells))
+    return [row for row in grouped(str(path), candidates=0.3, threshold=0.3, **options)[1]]
+
+
+def test_the_row_that_is_worth_most_is_kept(tmp_path):
+    cells = [
+        ("What is a cache folder?", 2),
+        ("what is a cache folder", 9),
+        ("What is a cache folder for?", 10),
+        ("Other", None),
+    ]
+    rows = ranked(tmp_path, cells, keep_rule="max:votes")
+    assert [row["duplicate_of"] for row in rows] == [3, 3, None, None]
+    rows = ranked(tmp_path, cells[:2], keep_rule="max:votes")
+    assert [row["duplicate_of"] for row in rows] == [2, None]
+    assert [row["duplicate_of"] for row in ranked(tmp_path, cells[:3], keep_rule="longest")] == [3, 3, None]
+    assert [row["duplicate_of"] for row in ranked(tmp_path, cells[:3], keep_rule="first")] == [None, 1, 1]
+
+
+def test_a_column_to_rank_by_must_be_there_and_have_an_order(tmp_path):
+    with pytest.raises(InputError, match="has no column 'vote'") as error:
+        ranked(tmp_path, [("a b", 1)], keep_rule="max:vote")
+    assert error.value.hint == "--keep-rule max:'votes'"
+    with pytest.raises(InputError, match="row 2, column 'votes': 'many' is no number"):
+        ranked(tmp_path, [("a b", 1), ("c d", "many")], keep_rule="max:votes")
 
 
 def test_parquet_keeps_its_types_and_gets_typed_columns(tmp_path):
@@ -121,11 +171,11 @@ def test_keep_gives_the_canonical_rows_with_the_same_columns(table):
 
 
 def test_pairs_are_those_at_or_above_the_threshold_and_each_further_row_of_a_text(table):
-    result, rows = grouped(table(QUESTIONS), threshold=0.7, pairs=True)
+    result, rows = grouped(table(QUESTIONS), threshold=0.6, pairs=True, keep_rule="first")
     assert tuple(result.table.columns) == PAIR_COLUMNS
     assert [(row["row_a"], row["row_b"]) for row in rows] == [(1, 2), (1, 9), (4, 5)]
     assert [row["score"] for row in rows[:2]] == [1.0, 1.0]
-    assert 0.7 <= rows[2]["score"] < 1
+    assert 0.6 <= rows[2]["score"] < 1
     assert (rows[2]["text_a"], rows[2]["text_b"]) == (QUESTIONS[3], QUESTIONS[4])
     assert len(rows) == result.pairs
 
@@ -133,13 +183,19 @@ def test_pairs_are_those_at_or_above_the_threshold_and_each_further_row_of_a_tex
 def test_pairs_say_how_sure_and_why(table):
     texts = ["How to learn Python in 2023?", "How to learn Python in 2024?", "how to learn python in 2023"]
     texts += 2 * ["Who invented the telephone?"]
-    _, rows = grouped(table(texts), threshold=0.7, pairs=True)
-    found = {(row["row_a"], row["row_b"]): (row["match"], row["probability"], row["why"]) for row in rows}
+    _, rows = grouped(table(texts), threshold=0.1, pairs=True)
+    found = {(row["row_a"], row["row_b"]): (row["match"], row["score"], row["why"]) for row in rows}
     assert found[4, 5][:2] == ("exact", 1.0) and found[1, 3][:2] == ("folded", 1.0)
     kind, probability, reason = found[1, 2]
     assert kind == "lexical" and reason.startswith("2023 / 2024; same: ")
     (alone,) = built_in().score(texts[:2], np.array([0]), np.array([1]))
     assert probability == pytest.approx(alone, abs=1e-4) and 0 < probability < 1
+
+
+def test_the_cosine_of_a_pair_is_the_product_of_the_vectors(table):
+    _, rows = grouped(table(QUESTIONS), threshold=0.6, pairs=True)
+    product = tfidf.vectors(list(dict.fromkeys(key for text in QUESTIONS if (key := fold(text or "")))))
+    assert rows[2]["cosine"] == pytest.approx((product @ product.T).toarray()[1, 2], abs=5e-5)
 
 
 def test_a_hundred_thousand_equal_rows(tmp_path):
@@ -153,29 +209,48 @@ def test_a_hundred_thousand_equal_rows(tmp_path):
 
 words = st.lists(st.sampled_from(["how", "do", "i", "exit", "vim", "emacs", "C++", "C#", "3.5", "the", "Café"]), max_size=5)
 some_texts = st.lists(words.map(" ".join) | st.text(max_size=8), min_size=1, max_size=12)
+rules = st.sampled_from(["central", "first", "longest", "max:id"])
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some_texts, st.floats(0.3, 1))
-def test_what_always_holds(table, texts, threshold):
-    result, rows = grouped(table(texts), threshold=threshold)
+@given(some_texts, st.floats(0, 1), rules)
+def test_what_always_holds(table, texts, threshold, rule):
+    result, rows = grouped(table(texts), threshold=threshold, candidates=0.3, keep_rule=rule)
     assert [row["text"] for row in rows] == texts
     assert result.rows_canonical + result.rows_exact + result.rows_near + result.rows_empty == len(texts) == result.rows_read
+    sizes = Counter(row["group"] for row in rows)
     for number, row in enumerate(rows, start=1):
         if not fold(row["text"]):
-            assert [row[name] for name in ADDED_COLUMNS] == [None, True, None, None]
+            assert [row[name] for name in ADDED_COLUMNS] == [None, None, True, None, None, None, None]
             continue
         centre = rows[(row["duplicate_of"] or number) - 1]
-        assert centre["canonical"]
+        assert centre["canonical"] and row["group_size"] == sizes[row["group"]]
         assert centre["group"] == row["group"] == hashlib.sha256(fold(centre["text"]).encode()).hexdigest()[:12]
         if not row["canonical"]:
-            assert row["duplicate_of"] < number
+            assert rule != "first" or row["duplicate_of"] < number
             assert row["score"] >= threshold - 1e-4
             assert (fold(row["text"]) != fold(centre["text"])) or row["score"] == 1
+            assert (row["match"] == "exact") == (row["text"] == centre["text"])
+            assert row["why"] == why(row["text"], centre["text"])
     assert len({row["group"] for row in rows if row["group"]}) == result.rows_canonical
     keys = [fold(text) for text in texts]
     same = [(a, b) for a, key in enumerate(keys) for b in range(a + 1, len(keys)) if key and key == keys[b]]
     assert all(rows[a]["group"] == rows[b]["group"] for a, b in same)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(some_texts, st.floats(0, 1), st.sampled_from(["central", "longest", "max:votes"]), st.randoms(use_true_random=False))
+def test_shuffled_rows_get_the_same_groups_and_scores(tmp_path, texts, threshold, rule, random):
+    cells = [{"text": text, "votes": len(text) % 3} for text in texts]
+    found = []
+    for order in (range(len(texts)), random.sample(range(len(texts)), len(texts))):
+        (tmp_path / "t.jsonl").write_text("".join(json.dumps(cells[k]) + "\n" for k in order))
+        _, rows = grouped(str(tmp_path / "t.jsonl"), threshold=threshold, candidates=0.3, keep_rule=rule)
+        ends = [
+            (row["score"] if row["match"] in ("lexical", "semantic") else 1, row["group"], row["group_size"]) for row in rows
+        ]
+        found.append([end for _, end in sorted(zip(order, ends, strict=True), key=lambda one: one[0])])
+    assert found[0] == found[1]
 
 
 def test_cells_of_a_csv_are_not_touched_and_two_runs_give_the_same_bytes(tmp_path):
@@ -209,7 +284,7 @@ def test_other_columns_of_these_names_are_refused_unless_prefixed(tmp_path):
         run(DedupeConfig(table=str(path)))
     assert "--prefix dedupe_" in error.value.hint
     result = run(DedupeConfig(table=str(path), prefix="x_"))
-    assert result.table.columns == ["group", "question", "x_group", "x_canonical", "x_duplicate_of", "x_score"]
+    assert result.table.columns == ["group", "question", *(f"x_{name}" for name in ADDED_COLUMNS)]
     assert len(run(DedupeConfig(table=str(path), pairs=True)).table.rows) == 1
 
 
@@ -250,12 +325,13 @@ def test_bad_vectors_are_refused_before_the_table_is_read():
 
 def test_the_plan_names_the_column_and_what_would_be_written(table):
     path = table(QUESTIONS)
-    read, compare, write = plan(DedupeConfig(table=path, prefix="p_"))
+    read, compare, call, write = plan(DedupeConfig(table=path, prefix="p_"))
     assert read == f"read 10 rows from {path}"
-    assert "column 'text' by tfidf at 0.85" in compare
+    assert "column 'text' from a tfidf cosine of 0.75 on" in compare
+    assert "a probability of 0.7 on" in call and call.endswith("the rule central")
     assert "p_group" in write
     assert write.endswith("to standard output")
-    assert plan(DedupeConfig(table=path, pairs=True))[2].startswith("write the pairs")
+    assert plan(DedupeConfig(table=path, pairs=True))[3].startswith("write the pairs")
 
 
 def test_the_sample_has_duplicates_of_every_kind_and_not_all_are_found():
@@ -285,9 +361,9 @@ def test_vectors_of_a_spacy_folder_find_what_words_do_not(table, tmp_path):
         model.vocab.set_vector(word, np.array(vector, np.float32))
     model.to_disk(tmp_path / "model")
     path = table(["quit vim", "exit vim", "nothing known", "nothing either"])
-    assert run(DedupeConfig(table=path)).rows_near == 0
-    result = run(DedupeConfig(table=path, vectors=f"spacy:{tmp_path / 'model'}"))
-    assert [row[4] for row in result.table.rows] == [None, 1, None, None]
+    assert run(DedupeConfig(table=path, threshold=0)).rows_near == 0
+    result, rows = grouped(path, threshold=0, vectors=f"spacy:{tmp_path / 'model'}")
+    assert (result.candidates, [row["group_size"] for row in rows]) == (1, [2, 2, 1, 1])
 
 
 def test_by_default_no_heavy_package_is_imported():

@@ -10,7 +10,7 @@ from dlcli.core.text.neighbours import Pairs
 
 @dataclass(frozen=True)
 class Stars:
-    """For each of n texts its canonical text `centre[k] <= k` and the `score[k]` between them.
+    """For each of n texts its canonical text `centre[k]` and the `score[k]` between them, (n,).
 
     A canonical text has itself and 1.
     """
@@ -23,7 +23,7 @@ def stars(n: int, pairs: Pairs) -> Stars:
     """Group n texts, in their order: each joins the canonical one before it with the highest score, or becomes canonical.
 
     `pairs` holds all pairs at or above the threshold; at equal scores the earliest canonical text wins (Aslam et al. 2004
-    for stars; the order here is that of the rows, so that the first of equals is kept).
+    for stars; the order here is given by the numbers of the texts).
     """
     centre, score = np.arange(n, dtype=np.int32), np.ones(n, np.float32)
     canonical = np.ones(n, bool)
@@ -36,3 +36,12 @@ def stars(n: int, pairs: Pairs) -> Stars:
         if canonical[first[best]]:
             centre[text], score[text], canonical[text] = first[best], scores[best], False
     return Stars(centre, score)
+
+
+def stars_in_order(order: NDArray[np.integer], pairs: Pairs) -> Stars:
+    """`stars` of texts that come in `order`, (n,), their numbers, the first to become canonical in front."""
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    first, second = rank[pairs.first], rank[pairs.second]
+    found = stars(len(order), Pairs(np.minimum(first, second), np.maximum(first, second), pairs.score))
+    return Stars(order[found.centre[rank]].astype(np.int32), found.score[rank])

@@ -13,14 +13,15 @@ NAMES = (
 _LOOKED_AT = 1000
 
 
-def find_column(table: Table, name: str | None) -> int:
+def find_column(table: Table, name: str | None, *, option: str = "--column NAME") -> int:
     """The place of the column called `name`, or if None of the one that holds texts.
 
     Without a name: the only column; else one called as in `NAMES`; else one whose name starts so and that reads like text;
-    else, of all that read like text, the one with the longest cells. Raises InputError with the columns there are.
+    else, of all that read like text, the one with the longest cells. Raises InputError with the columns there are; `option` is
+    how a column is named at the shell.
     """
     if name is not None:
-        return _named(table, name)
+        return _named(table, name, option)
     folded = [column.strip().casefold() for column in table.columns]
     if len(folded) == 1:
         return 0
@@ -34,13 +35,13 @@ def find_column(table: Table, name: str | None) -> int:
     raise InputError(f"{table.name}: no column reads like text; {_listed(table)}", hint="name one with --column")
 
 
-def _named(table: Table, name: str) -> int:
+def _named(table: Table, name: str, option: str) -> int:
     if table.columns.count(name) > 1:
         raise InputError(f"{table.name}: {table.columns.count(name)} columns are called '{name}'", hint="rename one of them")
     if name in table.columns:
         return table.columns.index(name)
     near = difflib.get_close_matches(name, table.columns, n=1)
-    hint = f"--column '{near[0]}'" if near else "name one of them with --column"
+    hint = option.replace("NAME", f"'{near[0]}'") if near else f"name one of them: {option}"
     raise InputError(f"{table.name}: has no column '{name}'; {_listed(table)}", hint=hint)
 
 

@@ -52,7 +52,9 @@ def similar_pairs(
     for first, second, rows in candidates(vectors, threshold, work):
         found.append(_confirmed(vectors, first, second, threshold))
         if sum(map(len, found)) > max_pairs:
-            raise ResourceError(f"more than {max_pairs:,} pairs score {threshold:g} or more", hint="raise --threshold")
+            raise ResourceError(
+                f"more than {max_pairs:,} pairs have a cosine of {threshold:g} or more", hint="raise --candidates"
+            )
         advance(rows)
     return _in_row_order(found)
 

@@ -1,11 +1,12 @@
 """Why two texts count as duplicates, or not: the words that differ, the words they share, and of what kind the match is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.features import FUNCTION_WORDS, NAMES
+from dlcli.core.text.features import FUNCTION_WORDS
 from dlcli.core.text.tokens import fold, words
 
 KINDS = ("exact", "folded", "lexical", "semantic")
@@ -17,19 +18,10 @@ LEXICAL = 0.5
 _SHOWN = 4
 
 
-def match_kind(text_a: str, text_b: str, trigram_overlap: float) -> str:
-    """One of `KINDS` for two texts as they stand and their feature `trigram_overlap`, in [0, 1]."""
-    if text_a == text_b:
-        return "exact"
-    if fold(text_a) == fold(text_b):
-        return "folded"
-    return "lexical" if trigram_overlap >= LEXICAL else "semantic"
-
-
-def match_kinds(pairs: Sequence[tuple[str, str]], features: NDArray[np.floating]) -> list[str]:
-    """`match_kind` of many pairs with their features (pairs, k)."""
-    overlaps = features[:, NAMES.index("trigram_overlap")]
-    return [match_kind(a, b, float(overlap)) for (a, b), overlap in zip(pairs, overlaps, strict=True)]
+def match_kinds(same_text: NDArray[np.bool_], same_key: NDArray[np.bool_], trigram_overlap: NDArray[np.floating]) -> list[str]:
+    """For each pair one of `KINDS`; all (pairs,): are the texts equal, are their keys, and the feature `trigram_overlap`."""
+    alike = trigram_overlap >= LEXICAL
+    return np.select([same_text, same_key, alike], KINDS[:3], default=KINDS[3]).tolist()
 
 
 def why(text_a: str, text_b: str) -> str:
@@ -46,7 +38,13 @@ def why(text_a: str, text_b: str) -> str:
 
 def _words_of(text: str) -> dict[str, None]:
     """The distinct words in their order; a dictionary, so that looking one up does not depend on how many there are."""
-    return dict.fromkeys(word for piece in fold(text).split() for word in words(piece))
+    return dict.fromkeys(word for run in text.split() for word in _words_in(run))
+
+
+@lru_cache(maxsize=1 << 18)
+def _words_in(run: str) -> tuple[str, ...]:
+    """The words between two blanks; in a table most of these come up again and again."""
+    return tuple(word for piece in fold(run).split() for word in words(piece))
 
 
 def _few(found: Iterable[str]) -> str:
@@ -56,5 +54,6 @@ def _few(found: Iterable[str]) -> str:
     return ", ".join([*shown, *([f"+{len(every) - _SHOWN}"] if len(every) > _SHOWN else [])])
 
 
+@lru_cache(maxsize=1 << 18)
 def _place(word: str) -> int:
     return 0 if any(map(str.isdigit, word)) else 2 if word in FUNCTION_WORDS else 1

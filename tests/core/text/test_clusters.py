@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.clusters import stars
+from dlcli.core.text.clusters import stars, stars_in_order
 from dlcli.core.text.neighbours import Pairs
 
 
@@ -51,3 +51,14 @@ def test_members_are_paired_with_their_centre_and_centres_with_no_earlier_one(gr
 def test_likeness_does_not_chain():
     found = stars(3, pairs_of({(0, 1): 0.9, (1, 2): 0.9}))
     assert found.centre.tolist() == [0, 0, 2]
+
+
+@given(graphs(), st.randoms(use_true_random=False))
+def test_an_order_is_the_same_as_other_numbers(graph, random):
+    n, scores = graph
+    order = np.array(random.sample(range(n), n))
+    rank = np.argsort(order)
+    renumbered = {tuple(sorted((int(rank[i]), int(rank[j])))): score for (i, j), score in scores.items()}
+    found, plain = stars_in_order(order, pairs_of(scores)), stars(n, pairs_of(renumbered))
+    assert rank[found.centre].tolist() == plain.centre[rank].tolist()
+    assert found.score.tolist() == plain.score[rank].tolist()

@@ -104,9 +104,9 @@ def test_cosines_of_given_pairs():
 def test_too_many_pairs_are_refused_early():
     matrix = unit(np.ones((300, 3)))
     for vectors in (matrix, sp.csr_array(matrix)):
-        with pytest.raises(ResourceError, match="more than 1,000 pairs score 0.9 or more") as error:
+        with pytest.raises(ResourceError, match="more than 1,000 pairs have a cosine of 0.9 or more") as error:
             similar_pairs(vectors, 0.9, work=900, max_pairs=1000)
-        assert "--threshold" in error.value.hint
+        assert "--candidates" in error.value.hint
 
 
 @pytest.mark.parametrize("threshold", [0, -0.5, 1.1, float("nan")])

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.tokens import fold_all, words
-from dlcli.core.text.vectors import VECTORS, check_vectors, make_vectors, tfidf
+from dlcli.core.text.vectors import VECTORS, candidates_from, check_vectors, make_vectors, tfidf
 from dlcli.support.errors import InputError, UsageError
 
 QUESTIONS = [
@@ -134,3 +134,8 @@ def test_a_broken_spacy_folder_is_refused(tmp_path):
     (tmp_path / "vocab" / "vectors").write_bytes(b"no numpy file")
     with pytest.raises(InputError, match="is broken"):
         make_vectors(f"spacy:{tmp_path}", ["a"])
+
+
+def test_every_kind_says_from_which_cosine_pairs_are_looked_at():
+    for name in VECTORS.names():
+        assert 0 < candidates_from(f"{name}:anything") < 1

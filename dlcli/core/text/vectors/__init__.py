@@ -2,6 +2,7 @@
 
 An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
 argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.
+`check(argument)` raises what `vectors` would, and `CANDIDATES` is the cosine from which pairs are worth a closer look.
 """
 
 from typing import TYPE_CHECKING
@@ -27,3 +28,9 @@ def check_vectors(spec: str) -> None:
     """Raise what `make_vectors` would for a spec that cannot be used, without making any."""
     name, _, argument = spec.partition(":")
     VECTORS.module(name).check(argument)
+
+
+def candidates_from(spec: str) -> float:
+    """The cosine from which pairs are worth a closer look, in (0, 1]; raises UsageError if there is no such entry."""
+    level: float = VECTORS.module(spec.partition(":")[0]).CANDIDATES
+    return level

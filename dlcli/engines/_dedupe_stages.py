@@ -1,0 +1,190 @@
+"""The steps of `dlcli dedupe`, each from what those before gave: open, distinct, candidates, scores, stars, verdicts."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.stats import wilson
+from dlcli.core.text.clusters import Stars, stars_in_order
+from dlcli.core.text.columns import find_column, texts_of
+from dlcli.core.text.distinct import Distinct, distinct
+from dlcli.core.text.features import Floats
+from dlcli.core.text.keep_rule import order_of, worth_of
+from dlcli.core.text.neighbours import Pairs, recall_on_sample, similar_pairs
+from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.scorer import Scorer
+from dlcli.core.text.table_input import SAMPLE, open_table
+from dlcli.core.text.vectors import candidates_from, make_vectors
+from dlcli.specs.dedupe import ADDED_COLUMNS, THRESHOLD, DedupeConfig
+from dlcli.specs.estimates import Estimate
+from dlcli.support.errors import InputError
+from dlcli.support.report import Report
+from dlcli.support.tables import Table
+
+_DIGITS = 6
+"""Of a probability: beyond these it differs between machines and numbers of threads, and must not decide anything."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table, the place of its text column, and its texts, "" where there is none."""
+
+    table: Table
+    place: int
+    texts: list[str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of distinct texts by number, with their cosine, which is at least `level`; and how many of all such were found."""
+
+    pairs: Pairs
+    level: float
+    recall: Estimate | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Candidates with the `probability` of each, (pairs,), that its texts are duplicates."""
+
+    pairs: Pairs
+    probability: Floats
+
+    def duplicates(self, threshold: float) -> "Scored":
+        """Those at or above the threshold."""
+        kept = self.probability >= threshold
+        pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
+        return Scored(pairs, self.probability[kept])
+
+    def by_probability(self) -> Pairs:
+        """The pairs with their probability as the score."""
+        return Pairs(self.pairs.first, self.pairs.second, self.probability.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What was found of each row with text; arrays are parallel to `rows`, row numbers count from 0.
+
+    `text` and `centre` are the numbers of the row's text and of the canonical text of its group, `centre_row` is the row that
+    stands for that, `score` the probability that the two texts are duplicates, `canonical` whether it is that row itself.
+    """
+
+    rows: NDArray[np.int64]
+    text: NDArray[np.int64]
+    centre: NDArray[np.int64]
+    centre_row: NDArray[np.int64]
+    score: Floats
+    canonical: NDArray[np.bool_]
+
+    @property
+    def equal(self) -> NDArray[np.bool_]:
+        """Whether the row's key is that of the canonical text."""
+        return self.text == self.centre
+
+
+def added_names(prefix: str) -> list[str]:
+    """The columns that are added to a table."""
+    return [prefix + name for name in ADDED_COLUMNS]
+
+
+def without_added(table: Table, prefix: str) -> tuple[Table, bool]:
+    """The table without the columns of an earlier run, and whether it had them.
+
+    They count as such if the table ends in exactly these; any other column of such a name raises InputError.
+    """
+    names = added_names(prefix)
+    again = table.columns[-len(names) :] == names and len(table.columns) > len(names)
+    table = table.without(len(names)) if again else table
+    for name in names:
+        if name in table.columns:
+            hint = f"pass --prefix dedupe_ to add dedupe_{name.removeprefix(prefix)} and so on"
+            raise InputError(f"{table.name}: has a column '{name}', which dedupe adds", hint=hint)
+    return table, again
+
+
+def open_sheet(config: DedupeConfig, report: Report) -> Sheet:
+    """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
+    source = SAMPLE if config.table is None else config.table
+    table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
+    notes = []
+    if not config.pairs:
+        table, again = without_added(table, config.prefix)
+        if again:
+            notes.append(
+                f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added_names(config.prefix))}"
+            )
+    place = find_column(table, config.column)
+    if config.column is None:
+        notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: --column NAME")
+    texts, nulls = texts_of(table, place)
+    for note in notes:
+        report.note(note)
+    if nulls:
+        where = f"{table.name}: row {nulls[0] + 1}, column '{table.columns[place]}'"
+        report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
+    return Sheet(table, place, texts, tuple(notes))
+
+
+def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
+    """The distinct texts; raises InputError if --keep-rule names a column that is not there or cannot be ordered."""
+    rule, _, column = config.keep_rule.partition(":")
+    if rule == "first":
+        return distinct(sheet.texts, np.zeros(len(sheet.texts), np.int64))
+    if rule != "max":
+        return distinct(sheet.texts)
+    place = find_column(sheet.table, column, option="--keep-rule max:NAME")
+    cells = [row[place] for row in sheet.table.rows]
+    return distinct(sheet.texts, worth_of(cells, table=sheet.table.name, column=column))
+
+
+def level_of(config: DedupeConfig) -> float:
+    """The cosine from which pairs are looked at."""
+    return candidates_from(config.vectors) if config.candidates is None else config.candidates
+
+
+def threshold_of(config: DedupeConfig) -> float:
+    """The probability from which a pair is called duplicate."""
+    return THRESHOLD if config.threshold is None else config.threshold
+
+
+def candidates_of(config: DedupeConfig, texts: Distinct, report: Report) -> Candidates:
+    """The pairs whose vectors have a cosine at or above --candidates."""
+    level = level_of(config)
+    if len(texts) < 2:
+        nobody = np.empty(0, np.int32)
+        return Candidates(Pairs(nobody, nobody, np.empty(0, np.float32)), level, None)
+    vectors = make_vectors(config.vectors, texts.keys)
+    with report.task("comparing", total=len(texts)) as task:
+        pairs = similar_pairs(vectors, level, advance=task.advance)
+    found, wanted = recall_on_sample(vectors, pairs, level)
+    return Candidates(pairs, level, wilson(found, wanted) if wanted else None)
+
+
+def scorer_of(config: DedupeConfig) -> Scorer:
+    """What judges the candidates: the one place where it is chosen."""
+    return built_in()
+
+
+def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:
+    """The probability of each pair; only texts that are in a pair are read."""
+    needed, ends = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    first, second = np.split(ends, 2)
+    probability = scorer.score([texts.texts[k] for k in needed], first, second)
+    return Scored(pairs, np.round(probability, _DIGITS))
+
+
+def stars_of(config: DedupeConfig, texts: Distinct, duplicates: Scored) -> Stars:
+    """The groups of texts, in the order of --keep-rule."""
+    pairs = duplicates.by_probability()
+    return stars_in_order(order_of(config.keep_rule.partition(":")[0], texts, pairs), pairs)
+
+
+def verdicts_of(texts: Distinct, groups: Stars) -> Verdicts:
+    """What the groups of texts mean for each row."""
+    rows = np.flatnonzero(texts.of_row >= 0)
+    text = texts.of_row[rows]
+    centre = groups.centre[text].astype(np.int64)
+    centre_row = texts.row[centre]
+    return Verdicts(rows, text, centre, centre_row, groups.score[text].astype(np.float64), centre_row == rows)
