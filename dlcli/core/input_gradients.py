@@ -20,7 +20,7 @@ from dlcli.support.errors import InputError, NumericError, UsageError
 
 TARGETS = ("logit", "loss")
 NORMS = ("frozen", "batch")
-_BATCH = 64
+_BATCH = 256
 
 
 @dataclass(frozen=True)
