@@ -1,8 +1,8 @@
 """Input gradients of many points beside two other ways to get them, in turn in one process: CPU seconds and ratios.
 
 dlcli derives the sum over a batch by its inputs once. The loop derives one point after the other, as people write it; vmap is
-torch.func's per-example gradient. All give the same numbers, but where float32 rounds a value across a ReLU's bend. A residual stack of 24 layers on a line of
-numbers, LeNet at 28x28 and torchvision's resnet18 at 64x64, in evaluation mode, one thread.
+torch.func's per-example gradient. All give the same numbers, but where float32 rounds a value across a ReLU's bend. A residual
+stack of 24 layers on a line of numbers, LeNet at 28x28 and torchvision's resnet18 at 64x64, in evaluation mode, one thread.
 """
 
 import argparse
