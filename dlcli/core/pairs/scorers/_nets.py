@@ -105,12 +105,17 @@ class DenseNet(PairNet):
 
 
 class WordsNet(PairNet):
-    """A table of word vectors and word weights, both learned; a text is the weighted mean of its words, then the head."""
+    """A table of word vectors and word weights, both learned; a text is the weighted mean of its words, then the head.
 
-    def __init__(self, words: int, features: int, *, dimensions: int, dropout: float) -> None:
+    In training each word is left out with the probability `forget` (word dropout: Iyyer et al. 2015, "Deep unordered
+    composition rivals syntactic methods for text classification", section 4.3).
+    """
+
+    def __init__(self, words: int, features: int, *, dimensions: int, forget: float, dropout: float) -> None:
         super().__init__()
         self.table = nn.Parameter(torch.randn(words, dimensions) * 0.1)
         self.weights = nn.Parameter(torch.zeros(words, 1))
+        self.forget = forget
         self.head = Head(dimensions, features, dropout=dropout)
 
     def forward(self, a: Tensor, b: Tensor, features: Tensor) -> Tensor:
@@ -121,6 +126,8 @@ class WordsNet(PairNet):
     def embed(self, ids: Tensor) -> Tensor:
         """The mean vector of each text, (n, dimensions)."""
         weights = F.embedding(ids, self.weights).squeeze(2).exp() * (ids > 0)
+        if self.training:
+            weights = weights * (torch.rand_like(weights) >= self.forget)
         sums = F.embedding_bag(ids, self.table, mode="sum", per_sample_weights=weights)
         return sums / weights.sum(1, keepdim=True).clamp_min(1e-6)
 

@@ -18,15 +18,21 @@ from dlcli.core.recipe import Recipe
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.report import SILENT, Report
 
-RECIPE = Recipe(epochs=6, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
+RECIPE = Recipe(epochs=8, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
+
+_SHAPE = ("dimensions", "forget", "dropout")
 
 
 @dataclass(frozen=True)
 class Words:
-    """The table has a row for each word that at least `least` training texts have, and one for all others."""
+    """The table has a row for each word that at least `least` training texts have, and one for all others.
+
+    `forget` and `dropout`, in [0, 1), are the shares of words and of hidden units that are left out while it learns.
+    """
 
     dimensions: int = 64
     least: int = 2
+    forget: float = 0.4
     dropout: float = 0.4
     recipe: Recipe = RECIPE
 
@@ -36,7 +42,7 @@ class Words:
         """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Scorer`. There is no use for an encoder."""
         reader = words_of(sorted(set(fold_all(train.texts))), least=self.least)
         fitting = Fitting("words", train, dev, self.recipe, seed, report, lexical=True)
-        shape = {"dimensions": self.dimensions, "dropout": self.dropout}
+        shape = {name: getattr(self, name) for name in _SHAPE}
         net = fitting.net(lambda _: WordsNet(reader.size, fitting.scale.shape[1], **shape), reader)
         return fitting.calibrated(net, reader, shape)
 
@@ -47,5 +53,5 @@ SCORER = Words()
 def read(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetModel:
     """The model whose card and arrays these are; raises KeyError if one is missing, RuntimeError if they do not fit."""
     reader = ByWord(arrays["reader.hashes"])
-    net = WordsNet(reader.size, arrays["scale"].shape[1], dimensions=card["dimensions"], dropout=card["dropout"])
+    net = WordsNet(reader.size, arrays["scale"].shape[1], **{name: card[name] for name in _SHAPE})
     return read_net(net, reader, card, arrays)
