@@ -47,6 +47,7 @@ COMMAND = Command(
     examples=(
         "dlcli dedupe questions.csv",
         "dlcli dedupe --keep questions.csv -o clean.csv",
+        "dlcli dedupe questions.csv --model runs/questions",
         "cut -f2 tickets.tsv | dlcli dedupe --pairs | head",
     ),
     sheet=_sheet,

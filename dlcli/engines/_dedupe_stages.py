@@ -163,8 +163,12 @@ def candidates_of(config: DedupeConfig, texts: Distinct, report: Report) -> Cand
 
 
 def scorer_of(config: DedupeConfig) -> Scorer:
-    """What judges the candidates: the one place where it is chosen."""
-    return built_in()
+    """What judges the candidates: the one place where it is chosen. Raises what `load_scorer` raises."""
+    if config.model is None:
+        return built_in()
+    from dlcli.core.pairs.saved import load_scorer  # here, since most runs need none of it
+
+    return load_scorer(config.model).scorer
 
 
 def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:

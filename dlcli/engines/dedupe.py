@@ -53,15 +53,17 @@ def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
 def plan(config: DedupeConfig) -> list[str]:
     """What `run` would do, a line each; reads the table, but compares nothing."""
     check_vectors(config.vectors)
+    scorer_of(config)
     sheet = open_sheet(config, SILENT)
     if config.pairs:
         what = "the pairs"
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(added_names(config.prefix))}"
+    call = f"call a pair duplicate from a probability of {threshold_of(config):g} on, by {config.model or 'the built-in score'}"
     return [
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
         f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
-        f"call a pair duplicate from a probability of {threshold_of(config):g} on, and group by the rule {config.keep_rule}",
+        f"{call}, and group by the rule {config.keep_rule}",
         f"write {what} to {config.output or 'standard output'}",
     ]
 
@@ -87,6 +89,7 @@ def _result(
         source=sheet.table.name,
         column=sheet.table.columns[sheet.place],
         vectors=config.vectors,
+        model=str(config.model or ""),
         candidates_from=candidates.level,
         threshold=threshold_of(config),
         keep_rule=config.keep_rule,

@@ -30,6 +30,11 @@ class DedupeConfig:
         reads=True,
     )
     column: str | None = option(None, "The text column; left out, it is found and named.", metavar="NAME")
+    model: Path | None = option(
+        None,
+        "Judge by what dlcli train --task pairs learned and left in this folder, instead of the score that is built in.",
+        metavar="DIR",
+    )
     threshold: float | None = option(
         None, f"The smallest probability of a duplicate; left out, {THRESHOLD:g}.", minimum=0, maximum=1, metavar="PROBABILITY"
     )
@@ -93,7 +98,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class DedupeResult:
-    """The outcome of `dlcli dedupe`.
+    """The outcome of `dlcli dedupe`; `model` is the folder of the scorer, "" for the one that is built in.
 
     `rows_` counts add up: canonical + exact + near + empty = read. `candidates` counts the pairs of distinct texts looked at,
     `pairs` those called duplicates and the further rows of equal texts; `giants` the groups of more than --max-group rows.
@@ -106,6 +111,7 @@ class DedupeResult:
     source: str
     column: str
     vectors: str
+    model: str
     candidates_from: float
     threshold: float
     keep_rule: str
