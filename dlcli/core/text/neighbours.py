@@ -1,4 +1,7 @@
-"""All pairs of vectors with a cosine at or above a threshold: exact, in blocks, with bounded memory."""
+"""All pairs of vectors with a cosine at or above a threshold, in blocks, with bounded memory.
+
+Sparse rows are joined exactly, however many they are, and dense ones up to `EXACT_ROWS`; more dense rows are joined by cells.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -7,11 +10,15 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text._cell_join import cell_candidates
 from dlcli.core.text.vectors.base import Matrix
 from dlcli.support.errors import ResourceError
 
 MAX_PAIRS = 20_000_000
 """More pairs than this are refused: they would be about 500 MB, and nobody means them."""
+
+EXACT_ROWS = 50_000
+"""Up to here all dense rows are multiplied with all; beyond, the square of their number costs more than cells do."""
 
 _SLACK = 1e-5
 """What rounding in float32 may take from a bound; far above it for unit vectors of any length met here."""
@@ -36,27 +43,37 @@ def similar_pairs(
     threshold: float,
     *,
     work: int = 1 << 22,
+    exact_rows: int = EXACT_ROWS,
     max_pairs: int = MAX_PAIRS,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Pairs:
     """Every pair of rows whose dot product is at least `threshold` (to 1e-6); rows have length 1 or 0.
 
+    Of more dense rows than `exact_rows` some pairs may be missing: see `_cell_join`, and `recall_on_sample` for how many.
     `work` bounds the multiplications of a block, and with them its memory (about 50 bytes each); it does not change the
     result. `advance` is told how many rows are done. `threshold` is in (0, 1]; ValueError if not. Raises ResourceError if
     there are more than `max_pairs`.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold} is not in (0, 1]")
-    candidates = _sparse_candidates if sp.issparse(vectors) else _dense_candidates
+    candidates = _method(vectors, exact_rows)
     found: list[Pairs] = []
-    for first, second, rows in candidates(vectors, threshold, work):
+    count = 0
+    for first, second, rows in candidates(vectors, threshold - _SLACK, work):
         found.append(_confirmed(vectors, first, second, threshold))
-        if sum(map(len, found)) > max_pairs:
+        count += len(found[-1])
+        if count > max_pairs:
             raise ResourceError(
                 f"more than {max_pairs:,} pairs have a cosine of {threshold:g} or more", hint="raise --candidates"
             )
         advance(rows)
     return _in_row_order(found)
+
+
+def _method(vectors: Matrix, exact_rows: int) -> Callable[[Matrix, float, int], "_Candidates"]:
+    if sp.issparse(vectors):
+        return _sparse_candidates
+    return _dense_candidates if vectors.shape[0] <= exact_rows else cell_candidates
 
 
 def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -106,20 +123,20 @@ def _in_row_order(parts: list[Pairs]) -> Pairs:
 _Candidates = Iterator[tuple[NDArray[np.int32], NDArray[np.int32], int]]
 
 
-def _dense_candidates(vectors: NDArray[np.float32], threshold: float, work: int) -> _Candidates:
+def _dense_candidates(vectors: NDArray[np.float32], bound: float, work: int) -> _Candidates:
     """Tiles of the upper triangle of the product of all rows with all rows."""
     n = len(vectors)
     side = max(1, int(work**0.5))
     for start in range(0, n, side):
         rows = vectors[start : start + side]
         for other in range(start, n, side):
-            left, right = np.nonzero(rows @ vectors[other : other + side].T >= threshold - _SLACK)
+            left, right = np.nonzero(rows @ vectors[other : other + side].T >= bound)
             first, second = (left + start).astype(np.int32), (right + other).astype(np.int32)
             ahead = first < second
             yield first[ahead], second[ahead], len(rows) if other + side >= n else 0
 
 
-def _sparse_candidates(vectors: sp.csr_array, threshold: float, work: int) -> _Candidates:
+def _sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> _Candidates:
     """Pairs that share a rare feature and whose bound reaches the threshold.
 
     Features go from rare to common. The head of a row is its rarest features up to a cut behind which its rest is shorter
@@ -128,7 +145,7 @@ def _sparse_candidates(vectors: sp.csr_array, threshold: float, work: int) -> _C
     them, up to its highest cut p, is multiplied with the rows not yet passed, up to p too. What is missing from
     that product is at most the product of the lengths of the two rests (Cauchy-Schwarz; Anastasiu and Karypis 2014).
     """
-    order, cuts, rows = _by_cut(vectors, threshold - _SLACK)
+    order, cuts, rows = _by_cut(vectors, bound)
     features = sp.csr_array(rows.T.tocsr())
     n, seen = rows.shape[0], 0
     rests = np.bincount(_row_of(rows), weights=np.square(rows.data, dtype=np.float64), minlength=n)
@@ -140,8 +157,8 @@ def _sparse_candidates(vectors: sp.csr_array, threshold: float, work: int) -> _C
         product = sp.csr_array(rows[start:end, :cut] @ _heads(features, cut, start))
         rest = np.sqrt(np.maximum(rests[start:], 0)).astype(np.float32)
         left = _row_of(product)
-        bound = product.data + rest[left] * rest[product.indices]
-        kept = (bound >= threshold - _SLACK) & (left < product.indices)
+        reach = product.data + rest[left] * rest[product.indices]
+        kept = (reach >= bound) & (left < product.indices)
         yield order[left[kept] + start], order[product.indices[kept] + start], end - start
 
 

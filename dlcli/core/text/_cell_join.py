@@ -1,0 +1,83 @@
+"""Pairs of many dense rows by cells: each row is multiplied only with the rows of the cells nearest to it.
+
+Cells are those of spherical k-means (Dhillon and Modha 2001), about as many as the square root of the number of rows. A pair
+is met if either of its rows looks into the cell of the other, so that what is missing are pairs far apart or at borders;
+`recall_on_sample` measures it. Sums are as in an inverted file (Jegou et al. 2011), but for a threshold and within one set.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+PROBES = 8
+"""Into how many cells a row looks, its own among them."""
+
+_ROUNDS = 6
+_TRAINED_ON = 32
+"""Rows a cell in the sample from which the centres come."""
+_BLOCK = 4096
+"""Fixed, so that rows fall into the same cells however large the blocks of the join are."""
+
+Floats = NDArray[np.float32]
+Numbers = NDArray[np.int32]
+
+
+def cell_candidates(vectors: Floats, bound: float, work: int) -> Iterator[tuple[Numbers, Numbers, int]]:
+    """Pairs `first < second`, each once, whose product is at least `bound`, and the number of rows done with each block.
+
+    `vectors` (n, dimensions) have length 1 or 0; a block has about `work` products. The cells are the same in each run.
+    """
+    centres = _centres(vectors)
+    probes = _nearest(vectors, centres, min(PROBES, len(centres)))
+    cell = probes[:, 0]
+    members, lookers = _lists(cell[:, None], len(centres)), _lists(probes, len(centres))
+    for inside, looking in zip(members, lookers, strict=True):
+        others = vectors[inside]
+        size = max(1, work // max(1, len(inside)))
+        for start in range(0, len(looking) if len(inside) else 0, size):
+            rows = looking[start : start + size]
+            left, right = np.nonzero(vectors[rows] @ others.T >= bound)
+            first, second = rows[left], inside[right]
+            # Of a pair that is met from both sides, the side of its first row counts.
+            once = (first < second) | ((first > second) & ~(probes[second] == cell[first][:, None]).any(axis=1))
+            first, second = first[once], second[once]
+            yield np.minimum(first, second), np.maximum(first, second), 0
+        nobody = np.empty(0, np.int32)
+        yield nobody, nobody, len(inside)
+
+
+def _centres(vectors: Floats) -> Floats:
+    """The centres (cells, dimensions), of length 1, from a random sample of the rows; empty cells keep their centres."""
+    rng = np.random.default_rng(0)
+    count = max(1, round(len(vectors) ** 0.5))
+    sample = vectors[np.sort(rng.permutation(len(vectors))[: _TRAINED_ON * count])]
+    centres = sample[np.sort(rng.permutation(len(sample))[:count])]
+    for _ in range(_ROUNDS):
+        cell = _nearest(sample, centres, 1)[:, 0]
+        order = np.argsort(cell, kind="stable")
+        starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+        sums = np.add.reduceat(sample[order], starts, axis=0)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        centres[cell[order[starts]]] = sums / np.where(lengths > 0, lengths, 1)
+    return centres
+
+
+def _nearest(vectors: Floats, centres: Floats, count: int) -> Numbers:
+    """The numbers of the `count` centres nearest to each row, (n, count); the nearest comes first."""
+    found = np.empty((len(vectors), count), np.int32)
+    for start in range(0, len(vectors), _BLOCK):
+        product = vectors[start : start + _BLOCK] @ centres.T
+        best = product.argmax(axis=1)
+        found[start : start + _BLOCK, 0] = best
+        if count > 1:
+            product[np.arange(len(product)), best] = -np.inf
+            found[start : start + _BLOCK, 1:] = np.argpartition(product, -(count - 1), axis=1)[:, -(count - 1) :]
+    return found
+
+
+def _lists(cells: Numbers, count: int) -> list[Numbers]:
+    """For each of `count` cells the rows of `cells` (n, any) that name it, in order."""
+    flat = cells.ravel()
+    rows = (np.argsort(flat, kind="stable") // cells.shape[1]).astype(np.int32)
+    return np.split(rows, np.cumsum(np.bincount(flat, minlength=count))[:-1])
