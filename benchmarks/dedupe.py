@@ -54,7 +54,7 @@ def semhash(vectors: Vectors, threshold: float) -> Found:
 
     names = [str(row) for row in range(len(vectors))]
     result = SemHash.from_embeddings(vectors, names, model=None).self_deduplicate(threshold)
-    dropped = [(int(found.record), int(found.duplicates[0][0])) for found in result.filtered if found.duplicates]
+    dropped = [(int(found.record), int(found.duplicate_of)) for found in result.filtered]
     return [row for row, _ in dropped], [other for _, other in dropped]
 
 
