@@ -11,12 +11,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 from dlcli.cli.command import Command, Sheet
-from dlcli.cli.talk import Talk
+from dlcli.cli.talk import Talk, printable
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
@@ -71,13 +71,13 @@ def _write_single(result: Any, form: str, stream: IO[str]) -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
 def plain(value: Any) -> Any:
     """The value in the terms of JSON; a Table becomes its rows, by column."""
     if isinstance(value, Table):
-        return [dict(zip(value.columns, row, strict=True)) for row in value.rows]
+        return list(value.records())
     if is_dataclass(value):
         return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, (list, tuple)):
@@ -119,6 +119,7 @@ def _text_file(path: Path) -> Iterator[IO[str]]:
 
 def draw(sheet: Sheet, stream: IO[str]) -> None:
     """Draw a sheet with Rich on a terminal; plain columns elsewhere (`--format table` in a pipe)."""
+    sheet = replace(sheet, title=printable(sheet.title), rows=tuple(tuple(map(printable, row)) for row in sheet.rows))
     if not stream.isatty():
         stream.write(_columns(sheet))
         return

@@ -26,11 +26,16 @@ def read_parquet(name: str, data: bytes) -> Table:
 
 
 def write_parquet(table: Table, path: Path) -> None:
-    """Write atomically; columns that came from parquet keep their types."""
+    """Write atomically; columns that came from parquet keep their types.
+
+    Raises InputError naming a column whose cells are of several types, or of none that parquet has.
+    """
     arrow, parquet = _pyarrow("writing parquet")
     old = table.origin_columns if table.kind == "parquet" and table.origin is not None else 0
+    if not old:
+        table.check_names()
     columns = dict(zip(table.columns[old:], _transposed(table, old), strict=True))
-    added = arrow.table({name: arrow.array(cells) for name, cells in columns.items()})
+    added = arrow.table({name: _array(arrow, table.name, name, cells) for name, cells in columns.items()})
     if old:
         kept = table.origin.take(list(table.origin_rows))
         for name in added.column_names:
@@ -38,6 +43,14 @@ def write_parquet(table: Table, path: Path) -> None:
         added = kept
     with atomic_path(path) as temporary:
         parquet.write_table(added, temporary)
+
+
+def _array(arrow: Any, table: str, column: str, cells: list[Any]) -> Any:
+    try:
+        return arrow.array(cells)
+    except (arrow.ArrowException, ValueError, OverflowError) as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{table}: column '{column}' is no column for parquet: {why}", hint="write csv or jsonl") from None
 
 
 def _transposed(table: Table, first: int) -> list[list[Any]]:

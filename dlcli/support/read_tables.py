@@ -4,22 +4,30 @@ Cells of a csv are str and nothing else: "NA", "007" and "1e5" stay what they ar
 not counted, in every message.
 """
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
-from collections.abc import Callable, Iterator
-from itertools import islice
+from bisect import bisect_left
+from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.decode import Cells, decode, place
+from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
+from dlcli.support.words import count
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS = 50
+_UNCUT = "\udc81"  # a delimiter that no text holds, since no decoder gives a lone surrogate
+# An object, or an array of them, after a byte order mark of any encoding and blanks.
+_JSON = re.compile(rb"[\xef\xbb\xbf\xfe\xff\0\s]*(\[[\s\0]*)?\{")
 
 
 def read_table(source: str, *, encoding: str = "utf-8", delimiter: str | None = None, max_cell: int = 1_000_000) -> Table:
@@ -35,11 +43,12 @@ def parse_table(name: str, data: bytes, *, encoding: str, delimiter: str | None,
     rows, a NUL, a cell of more than `max_cell` characters.
     """
     if kind_of(name, data) == "jsonl":
-        return _read_jsonl(name, _decode(name, data, encoding, _jsonl_cells), max_cell)
-    if name.removesuffix(".gz").endswith(".tsv"):
-        delimiter = delimiter or "\t"
-    text = _decode(name, data, encoding, lambda broken: _csv_cells(broken, delimiter))
-    return _read_csv(name, text, delimiter or _find_delimiter(text), max_cell)
+        return _read_jsonl(name, decode(name, data, encoding, _jsonl_cells), max_cell)
+    tabs = name.lower().removesuffix(".gz").endswith(".tsv")
+    text = decode(name, data, encoding, lambda broken: _csv_cells(broken, delimiter or _find_delimiter(broken, tabs=tabs)))
+    table = _read_csv(name, text, delimiter or _find_delimiter(text, tabs=tabs), max_cell)
+    table.mark = data.startswith(codecs.BOM_UTF8)
+    return table
 
 
 def read_bytes(source: str) -> tuple[str, bytes]:
@@ -53,6 +62,8 @@ def read_bytes(source: str) -> tuple[str, bytes]:
         raise InputError(f"{name}: is a folder, not a table") from None
     except PermissionError:
         raise InputError(f"{name}: may not be read", hint="check the file's permissions") from None
+    except OSError as error:
+        raise InputError(f"{name}: {(error.strerror or str(error)).lower()}") from None
     return name, _unzip(name, data) if data[:2] == b"\x1f\x8b" else data
 
 
@@ -60,70 +71,26 @@ def _unzip(name: str, data: bytes) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{name}: broken gzip file: {error}") from None
+        raise InputError(f"{name}: broken gzip file: {error}", hint="copy or fetch it again") from None
 
 
 def kind_of(source: str, data: bytes = b"") -> str:
     """csv, jsonl or parquet, by the ending of the name or else by the first bytes."""
-    ending = source.removesuffix(".gz").rpartition(".")[2].lower()
+    ending = source.lower().removesuffix(".gz").rpartition(".")[2]
     if ending in ("parquet", "pq") or data[:4] == b"PAR1":
         return "parquet"
-    if ending in ("jsonl", "ndjson") or (ending not in ("csv", "tsv", "txt") and data.lstrip()[:1] == b"{"):
+    if ending in ("jsonl", "ndjson") or (ending not in ("csv", "tsv", "txt") and _JSON.match(data)):
         return "jsonl"
     return "csv"
 
 
-Cells = Iterator[tuple[int, str, Any]]
-
-
-def _decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells]) -> str:
-    if encoding.lower().replace("_", "-") in ("utf-8", "utf8"):
-        encoding = "utf-8-sig"
-    try:
-        text = data.decode(encoding)
-    except LookupError:
-        raise UsageError(f"--encoding: Python knows no encoding called '{encoding}'") from None
-    except UnicodeError as error:
-        raise _not_text(name, data, encoding, error, cells) from None
-    if "\0" in text:
-        where = _first(cells(text), lambda cell: "\0" in cell)
-        raise InputError(f"{name}: {where}holds a NUL byte", hint="pass --encoding utf-16 if the file is UTF-16")
-    return text
-
-
-def _not_text(name: str, data: bytes, encoding: str, error: UnicodeError, cells: Callable[[str], Cells]) -> InputError:
-    hint = "pass --encoding cp1252 if the file comes from Windows or Excel"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return InputError(f"{name}: is UTF-16, not UTF-8", hint="pass --encoding utf-16")
-    if not isinstance(error, UnicodeDecodeError) or encoding != "utf-8-sig":
-        return InputError(f"{name}: is not {encoding}: {error}", hint="name the right one with --encoding")
-    text = data.decode("utf-8-sig", errors="surrogateescape")
-    where = _first(cells(text), lambda cell: any("\udc80" <= letter <= "\udcff" for letter in cell))
-    byte = next((letter for letter in text if "\udc80" <= letter <= "\udcff"), "\udc80")
-    return InputError(f"{name}: {where}byte 0x{ord(byte) - 0xDC00:02x} is not UTF-8", hint=hint)
-
-
-def _first(cells: Cells, wrong: Callable[[str], bool]) -> str:
-    for row, column, cell in cells:
-        if isinstance(cell, str) and wrong(cell):
-            return f"{_place(row, column)}: "
-    return ""
-
-
-def _place(row: int, column: str = "") -> str:
-    place = f"row {row}" if row else "header"
-    return f"{place}, column '{column}'" if column else place
-
-
-def _csv_cells(text: str, delimiter: str | None) -> Cells:
-    columns: list[str] = []
-    try:
-        for row, cells in enumerate(_reader(text, delimiter or _find_delimiter(text), strict=False)):
-            columns = columns or [cell.encode("utf-8", "replace").decode() for cell in cells]
+def _csv_cells(text: str, delimiter: str) -> Cells:
+    rows = _reader(text, delimiter, strict=False)
+    with suppress(csv.Error):
+        columns: list[str] = next(filter(None, rows), [])
+        for row, cells in enumerate(chain([columns], rows if len(columns) == 1 else filter(None, rows))):
             for k, cell in enumerate(cells):
                 yield row, columns[k] if k < len(columns) else str(k + 1), cell
-    except csv.Error:
-        return
 
 
 def _reader(text: str, delimiter: str, *, strict: bool = True) -> Any:
@@ -131,35 +98,55 @@ def _reader(text: str, delimiter: str, *, strict: bool = True) -> Any:
     return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
 
 
-def _find_delimiter(text: str) -> str:
-    """Of the delimiters that the header holds, the one that cuts the first rows evenly and into the most columns."""
-    return max(DELIMITERS, key=lambda delimiter: _evenness(text, delimiter))
+def _find_delimiter(text: str, *, tabs: bool) -> str:
+    """Of the delimiters that the header holds, the one that cuts the first rows evenly and into the most columns.
+
+    With `tabs` a tab goes first. A header that none cuts is that of a single column.
+    """
+
+    def rank(delimiter: str) -> tuple[bool, bool, bool, int]:
+        header, even = _widths(text, delimiter)
+        return header > 1, tabs and delimiter == "\t", even, header
+
+    best = max(DELIMITERS, key=rank)
+    return best if rank(best)[0] else _UNCUT
 
 
-def _evenness(text: str, delimiter: str) -> tuple[bool, bool, int]:
+def _widths(text: str, delimiter: str) -> tuple[int, bool]:
+    """The columns of the header, and whether the first rows have as many."""
     try:
         widths = [len(row) for row in islice(_reader(text, delimiter, strict=False), _SNIFFED_ROWS) if row]
     except csv.Error:
-        return False, False, 0
-    header = widths[0] if widths else 0
-    return header > 1, len(set(widths)) == 1, header
+        return 0, False
+    return (widths[0] if widths else 0), len(set(widths)) == 1
 
 
 def _read_csv(name: str, text: str, delimiter: str, max_cell: int) -> Table:
     reader = _reader(text, delimiter)
-    table = Table([], [], name=name, delimiter=delimiter, newline="\r\n" if "\r\n" in text[:100_000] else "\n")
+    table = Table([], [], name=name, delimiter="," if delimiter == _UNCUT else delimiter, newline=_newline(text))
+    line = 0
     try:
         for cells in reader:
             if not table.columns:
                 table.columns = cells
             elif cells or len(table.columns) == 1:
-                _check_row(table, cells, reader.line_num, max_cell)
+                _check_row(table, cells, line + 1, max_cell)
                 table.rows.append(cells or [""])
-    except csv.Error as error:
-        raise _bad_quotes(table, reader.line_num, str(error)) from None
+            line = reader.line_num
+    except csv.Error:
+        raise _bad_quotes(table, _lines(text, line, reader.line_num), line, delimiter) from None
     if not table.columns:
         raise InputError(f"{name}: is empty", hint="a table starts with a line that names its columns")
     return table
+
+
+def _lines(text: str, start: int, stop: int) -> str:
+    return "".join(islice(io.StringIO(text, newline=""), start, stop))
+
+
+def _newline(text: str) -> str:
+    """How the first line ends; a cell further down may hold other line ends."""
+    return "\r\n" if _lines(text, 0, 1).endswith("\r\n") else "\n"
 
 
 def _check_row(table: Table, cells: list[str], line: int, max_cell: int) -> None:
@@ -167,7 +154,8 @@ def _check_row(table: Table, cells: list[str], line: int, max_cell: int) -> None
     if cells and len(cells) != width:
         column = f": no cell for column '{table.columns[len(cells)]}'" if len(cells) < width else ""
         raise InputError(
-            f"{table.name}: row {row} (line {line}): {len(cells)} cells where the header has {width} columns{column}",
+            f"{table.name}: {place(row, '', line)}: {count(len(cells), 'cell')} where the header has "
+            f"{count(width, 'column')}{column}",
             hint="quote cells that hold the delimiter, or name it with --delimiter",
         )
     if sum(map(len, cells)) > max_cell:
@@ -178,16 +166,28 @@ def _check_cells(table: Table, row: int, cells: list[Any], max_cell: int) -> Non
     for column, cell in zip(table.columns, cells, strict=True):
         if isinstance(cell, str) and len(cell) > max_cell:
             raise InputError(
-                f"{table.name}: {_place(row, column)}: a cell of {len(cell):,} characters",
+                f"{table.name}: {place(row, column)}: a cell of {len(cell):,} characters",
                 hint=f"if this is no unclosed quote, pass --max-cell {len(cell)}",
             )
 
 
-def _bad_quotes(table: Table, line: int, error: str) -> InputError:
-    row = len(table.rows) + 1 if table.columns else 0
-    if "unexpected end" in error:
-        return InputError(f"{table.name}: {_place(row)}: a quote opens here and never closes", hint="close or double the quote")
-    return InputError(f"{table.name}: {_place(row)} (line {line}): {error}", hint='inside a quoted cell, write "" for a quote')
+def _bad_quotes(table: Table, broken: str, line: int, delimiter: str) -> InputError:
+    """What is wrong with `broken`, the row that starts after `line` lines and cannot be read to its end."""
+    end = bisect_left(range(len(broken)), True, key=lambda length: _text_after_quote(broken[:length], delimiter))
+    cells = next(_reader(broken[:end], delimiter, strict=False), [""])
+    column = table.columns[len(cells) - 1] if len(cells) <= len(table.columns) else ""
+    where = place(len(table.rows) + 1 if table.columns else 0, column, line + 1)
+    if end == len(broken) and not _text_after_quote(broken, delimiter):
+        return InputError(f"{table.name}: {where}: a quote opens here and never closes", hint="close or double the quote")
+    return InputError(f"{table.name}: {where}: text follows a closing quote", hint='inside a quoted cell, write "" for a quote')
+
+
+def _text_after_quote(text: str, delimiter: str) -> bool:
+    try:
+        next(_reader(text, delimiter), None)
+    except csv.Error as error:
+        return "expected after" in str(error)
+    return False
 
 
 def _jsonl_cells(text: str) -> Cells:
@@ -216,12 +216,13 @@ def _read_jsonl(name: str, text: str, max_cell: int) -> Table:
 
 
 def _object(name: str, row: int, line: str) -> dict[str, Any]:
+    hint = "a jsonl table holds one JSON object a line, as jq -c . or jq -c '.[]' makes it"
     try:
         found = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{name}: row {row}: not JSON: {error}", hint="a jsonl table holds one JSON object a line") from None
+        raise InputError(f"{name}: row {row}: not JSON: {error}", hint=hint) from None
     except RecursionError:
         raise InputError(f"{name}: row {row}: JSON nested too deeply") from None
     if not isinstance(found, dict):
-        raise InputError(f"{name}: row {row}: JSON, but no object", hint='write {"question": "..."}')
+        raise InputError(f"{name}: row {row}: JSON, but no object", hint=hint)
     return found

@@ -2,19 +2,23 @@
 
 import csv
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import IO, Any
+
+from dlcli.support.errors import InputError
 
 
 @dataclass
 class Table:
     """Rows under named columns.
 
-    `kind` is csv, jsonl or parquet. What a format knows beyond its cells (the text of each JSON object, the types of a
-    parquet file) stays in `origin`, so that it is written back unchanged: row k here was row `origin_rows[k]` there, and the
-    first `origin_columns` columns are its own.
+    `kind` is csv, jsonl or parquet; `mark` says that a csv begins with a byte order mark, which Excel needs. What a format
+    knows beyond its cells (the text of each JSON object, the types of a parquet file) stays in `origin`, so that it is written
+    back unchanged: row k here was row `origin_rows[k]` there, and the first `origin_columns` columns are its own.
     """
 
     columns: list[str]
@@ -23,6 +27,7 @@ class Table:
     kind: str = "csv"
     delimiter: str = ","
     newline: str = "\n"
+    mark: bool = False
     origin: Any = field(default=None, repr=False)
     origin_columns: int = 0
     origin_rows: Sequence[int] = field(default=(), repr=False)
@@ -42,21 +47,56 @@ class Table:
         rows = [self.rows[k] for k in indices]
         return replace(self, rows=rows, origin_rows=[self.origin_rows[k] for k in indices] if self.origin else ())
 
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The rows as objects for JSON; raises what `check_names` raises."""
+        self.check_names()
+        for row in self.rows:
+            yield dict(zip(self.columns, map(_json_value, row), strict=True))
+
+    def check_names(self) -> None:
+        """Raise InputError if columns share a name, for a format where only one of them would be left."""
+        (name, count), *_ = [*Counter(self.columns).most_common(1), ("", 0)]
+        if count > 1:
+            raise InputError(f"{self.name}: {count} columns are called '{name}'", hint="rename one, or write csv")
+
 
 def cell_text(value: Any) -> str:
-    """A cell as csv shows it: text as it is, nothing for None, the rest as JSON writes it."""
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    """A cell as csv shows it: text as it is, nothing for None, the rest as JSON writes it, dates and the like as text."""
+    if isinstance(value, str):
+        return value
+    text = "" if value is None else to_json(value)
+    return json.loads(text) if text.startswith('"') else text
+
+
+def to_json(value: Any) -> str:
+    """JSON on one line; what JSON has no word for, such as a date, is text."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _json_value(value: Any) -> Any:
+    """The value with null for NaN and infinity, which are no JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    return {key: _json_value(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> None:
     """Write a header and the rows, quoted only where needed, with the table's own delimiter and line ends."""
-    delimiter = delimiter or table.delimiter
-    minimal = csv.writer(stream, delimiter=delimiter, lineterminator=table.newline)
-    # The csv module does not see that a lone carriage return ends a line for most readers.
-    quoted = csv.writer(stream, delimiter=delimiter, lineterminator=table.newline, quoting=csv.QUOTE_ALL)
-    for row in chain([table.columns], table.rows):
-        cells = [cell_text(cell) for cell in row]
-        (quoted if any("\r" in cell for cell in cells) else minimal).writerow(cells)
+    stream.write("\ufeff" * table.mark)
+    writer = csv.writer(_Lines(stream, table.newline), delimiter=delimiter or table.delimiter, lineterminator="\r\n")
+    writer.writerows(map(cell_text, row) for row in chain([table.columns], table.rows))
+
+
+class _Lines:
+    """Where the csv module writes: it quotes every cell that holds a CR or LF only where its own lines end in both."""
+
+    def __init__(self, stream: IO[str], newline: str) -> None:
+        self._stream, self._newline = stream, newline
+
+    def write(self, line: str) -> None:
+        self._stream.write(line.removesuffix("\r\n") + self._newline)
 
 
 def write_jsonl(table: Table, stream: IO[str]) -> None:
@@ -66,11 +106,10 @@ def write_jsonl(table: Table, stream: IO[str]) -> None:
 
 def _json_lines(table: Table) -> Iterator[str]:
     if not (table.kind == "jsonl" and table.origin):
-        for row in table.rows:
-            yield json.dumps(dict(zip(table.columns, row, strict=True)), ensure_ascii=False)
+        yield from map(to_json, table.records())
         return
     old = table.origin_columns
     for row, source in zip(table.rows, table.origin_rows, strict=True):
-        added = json.dumps(dict(zip(table.columns[old:], row[old:], strict=True)), ensure_ascii=False)
+        added = to_json(dict(zip(table.columns[old:], row[old:], strict=True)))
         kept = table.origin[source][:-1].rstrip()
         yield kept + ("" if kept.endswith("{") or added == "{}" else ", ") + added[1:]

@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.read_tables import read_table
-from dlcli.support.tables import cell_text, write_csv, write_jsonl
+from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
 
 CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
 
@@ -165,3 +167,26 @@ def test_take_and_without(tmp_path: Path):
 
 def test_cell_text():
     assert [cell_text(value) for value in ("NA", None, True, 1.5, ["a"])] == ["NA", "", "true", "1.5", '["a"]']
+
+
+def test_what_json_has_no_word_for_is_text_or_null():
+    cells = [date(2024, 2, 29), Decimal("1.50"), float("nan"), [float("inf"), {"a": float("nan")}]]
+    table = Table(list("abcd"), [cells])
+    stream = io.StringIO()
+    write_jsonl(table, stream)
+    assert json.loads(stream.getvalue(), parse_constant=pytest.fail) == {
+        "a": "2024-02-29",
+        "b": "1.50",
+        "c": None,
+        "d": [None, {"a": None}],
+    }
+    assert [cell_text(cell) for cell in cells[:2]] == ["2024-02-29", "1.50"]
+
+
+def test_columns_that_share_a_name_are_kept_by_csv_and_refused_by_json():
+    table = Table(["a", "b", "a"], [["1", "2", "3"]], name="in.csv")
+    stream = io.StringIO()
+    write_csv(table, stream)
+    assert stream.getvalue() == "a,b,a\n1,2,3\n"
+    with pytest.raises(InputError, match="in.csv: 2 columns are called 'a'"):
+        write_jsonl(table, io.StringIO())

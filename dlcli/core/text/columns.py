@@ -31,7 +31,7 @@ def find_column(table: Table, name: str | None, *, option: str = "--column NAME"
     begun = [place for place in begun if place in like_text or not table.rows]
     longest = sorted(like_text, key=lambda place: -like_text[place])
     for place in (*exact, *begun, *longest):
-        return place
+        return _named(table, table.columns[place], option)
     raise InputError(f"{table.name}: no column reads like text; {_listed(table)}", hint="name one with --column")
 
 

@@ -1,0 +1,97 @@
+"""Bytes to text, and if they are none, one sentence that says where, what they are instead, and what to do."""
+
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from dlcli.support.errors import InputError, UsageError
+
+Cells = Iterator[tuple[int, str, Any]]
+"""Row (0 is the header), column and cell, as far as a text can be read as a table."""
+
+NUL = "\0"
+_SHOWN = 40
+_MARK = "\udc80"  # no decoder gives a lone surrogate
+_OTHER_FILES = (
+    (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image"),
+    (rb"%PDF-", "a PDF document"),
+    (rb"PK\x03\x04", "a zip archive, as .xlsx and .npz are"),
+    (rb"\xd0\xcf\x11\xe0", "an old Office file, as .xls is"),
+    (rb"\x28\xb5\x2f\xfd|BZh\d|\xfd7zXZ", "compressed, and not by gzip"),
+    (rb"(?s).{257}ustar", "a tar archive"),
+    (rb"SQLite format 3\0", "an SQLite database"),
+    (rb"\x80[\x02-\x05]", "a Python pickle, which may run code and is never opened"),
+    (rb"\x93NUMPY|\x89HDF|ARROW1", "a file of numbers"),
+)
+
+
+def decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells]) -> str:
+    """The text in `data` without a byte order mark; `cells` reads it as a table, to tell where a fault is.
+
+    Raises UsageError for an encoding that Python does not know, InputError for bytes that are not in it and for a NUL.
+    """
+    try:
+        encoding = codecs.lookup(encoding).name
+        text = data.decode(encoding)
+    except LookupError:
+        raise UsageError(f"--encoding: Python knows no encoding called '{encoding}'") from None
+    except UnicodeDecodeError as error:
+        raise _other(name, data, encoding) or _not_in(name, encoding, error, cells) from None
+    except UnicodeError as error:
+        raise InputError(f"{name}: is not {encoding}: {error}", hint="name the right one with --encoding") from None
+    if NUL in text:
+        fault = InputError(f"{name}: {_first(cells(text), NUL)}holds a NUL byte", hint="delete it: tr -d '\\000'")
+        raise _other(name, data, encoding) or fault
+    return text.removeprefix("\ufeff")
+
+
+def place(row: int, column: str = "", line: int = 0) -> str:
+    """`row 3 (line 5), column 'text'`, without what is not known; row 0 is the header."""
+    where = f"row {row}" if row else "header"
+    where += f" (line {line})" if line else ""
+    shown = column.encode("utf-8", "replace").decode()
+    shown = shown if len(shown) <= _SHOWN else shown[: _SHOWN - 1] + "\u2026"
+    return f"{where}, column '{shown}'" if column else where
+
+
+def _other(name: str, data: bytes, encoding: str) -> InputError | None:
+    """What the bytes are if neither text in `encoding` nor nearly so."""
+    if not encoding.startswith(("utf-16", "utf-32")) and (wide := _wide(data)):
+        return InputError(f"{name}: is {wide[:6].upper()}", hint=f"pass --encoding {wide}")
+    for start, what in _OTHER_FILES:
+        if re.match(start, data):
+            return InputError(f"{name}: is no table but {what}", hint="give csv, tsv, jsonl or parquet, plain or .gz")
+    return None
+
+
+def _wide(data: bytes) -> str:
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    # Without a mark: in UTF-16 the high byte of Latin letters, digits and delimiters is 0, the low byte never.
+    start = data[:200]
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if min(even, odd) or max(even, odd) < len(start) / 5:
+        return ""
+    return "utf-16-be" if even else "utf-16-le"
+
+
+def _not_in(name: str, encoding: str, error: UnicodeDecodeError, cells: Callable[[str], Cells]) -> InputError:
+    before = error.object[: error.start].decode(encoding)
+    after = error.object[error.end :].decode(encoding, "replace")
+    where = _first(cells(before + _MARK + after), _MARK)
+    message = f"{name}: {where}byte 0x{error.object[error.start]:02x} is not {encoding.upper()}"
+    if encoding != "utf-8":
+        return InputError(message, hint="name the right one with --encoding")
+    if not (before + after.replace("\ufffd", "")).isascii():
+        return InputError(message, hint="the rest is; write that cell anew, or drop such bytes: iconv -c -f utf-8 -t utf-8")
+    return InputError(message, hint="pass --encoding cp1252 if the file comes from Windows or Excel")
+
+
+def _first(cells: Cells, mark: str) -> str:
+    for row, column, cell in cells:
+        if mark in column or (isinstance(cell, str) and mark in cell):
+            return f"{place(row, column)}: "
+    return ""
