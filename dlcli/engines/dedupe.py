@@ -1,6 +1,7 @@
 """Which rows of a table ask the same: the engine of `dlcli dedupe`."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -70,8 +71,10 @@ def plan(config: DedupeConfig) -> list[str]:
 
 def _table(config: DedupeConfig, sheet: Sheet, texts: Distinct, verdicts: Verdicts, duplicates: Scored) -> Table:
     if config.pairs:
-        return pairs_table(sheet, texts, duplicates)
-    return grouped_table(sheet, texts, verdicts, prefix=config.prefix, keep=config.keep)
+        table = pairs_table(sheet, texts, duplicates)
+    else:
+        table = grouped_table(sheet, texts, verdicts, prefix=config.prefix, keep=config.keep)
+    return replace(table, excel_safe=config.excel_safe)
 
 
 def _result(

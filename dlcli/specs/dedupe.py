@@ -70,6 +70,10 @@ class DedupeConfig:
         None, "What separates cells; left out, comma, semicolon, tab or bar is found.", metavar="CHAR"
     )
     max_cell: int = option(1_000_000, "Refuse cells longer than this many characters.", minimum=1)
+    excel_safe: bool = option(
+        False,
+        "Put an apostrophe before cells that begin with = + - @, tab or CR, which a spreadsheet would run. csv and tsv only.",
+    )
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
     )

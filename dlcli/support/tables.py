@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import IO, Any
@@ -16,9 +16,10 @@ from dlcli.support.errors import InputError
 class Table:
     """Rows under named columns.
 
-    `kind` is csv, jsonl or parquet; `mark` says that a csv begins with a byte order mark, which Excel needs. What a format
-    knows beyond its cells (the text of each JSON object, the types of a parquet file) stays in `origin`, so that it is written
-    back unchanged: row k here was row `origin_rows[k]` there, and the first `origin_columns` columns are its own.
+    `kind` is csv, jsonl or parquet; `mark` says that a csv begins with a byte order mark, which Excel needs, `excel_safe`
+    that formulas are to be made text there. What a format knows beyond its cells (the text of each JSON object, the types of
+    a parquet file) stays in `origin`, so that it is written back unchanged: row k here was row `origin_rows[k]` there, and
+    the first `origin_columns` columns are its own.
     """
 
     columns: list[str]
@@ -28,6 +29,7 @@ class Table:
     delimiter: str = ","
     newline: str = "\n"
     mark: bool = False
+    excel_safe: bool = False
     origin: Any = field(default=None, repr=False)
     origin_columns: int = 0
     origin_rows: Sequence[int] = field(default=(), repr=False)
@@ -82,11 +84,19 @@ def _json_value(value: Any) -> Any:
     return {key: _json_value(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
+def _no_formula(cell: Any) -> Any:
+    """Text that a spreadsheet would run as a formula with an apostrophe before it (OWASP, CSV injection)."""
+    return "'" + cell if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
 def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> None:
     """Write a header and the rows, quoted only where needed, with the table's own delimiter and line ends."""
     stream.write("\ufeff" * table.mark)
     writer = csv.writer(_Lines(stream, table.newline), delimiter=delimiter or table.delimiter, lineterminator="\r\n")
-    writer.writerows(map(cell_text, row) for row in chain([table.columns], table.rows))
+    lines: Iterable[list[Any]] = chain([table.columns], table.rows)
+    if table.excel_safe:
+        lines = (list(map(_no_formula, row)) for row in lines)
+    writer.writerows(map(cell_text, row) for row in lines)
 
 
 class _Lines:

@@ -147,6 +147,20 @@ def test_a_header_alone_gives_a_header(content: str, options: list[str], dlcli: 
     assert done.stdout.count(b"\n") == 1
 
 
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
+
+
+@pytest.mark.parametrize("options", [[], ["--excel-safe"]])
+def test_formulas_are_text_only_where_that_is_asked_for(options: list[str], dlcli: Run):
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([("id", "question"), *((k, text) for k, text in enumerate([*FORMULAS, "a = b", "'"]))])
+    rows = grouped(dlcli, stream.getvalue(), *options)
+    before = "'" if options else ""
+    assert [row["question"] for row in rows] == [*(before + text for text in FORMULAS), "a = b", "'"]
+    json_lines = dlcli("dedupe", "-", *options, "--format", "jsonl", stdin=stream.getvalue().encode()).stdout
+    assert b'"question": "=1+1"' in json_lines
+
+
 def test_one_row(dlcli: Run):
     (row,) = grouped(dlcli, "question\nWhat is it?\n")
     assert (row["question"], row["canonical"], row["duplicate_of"]) == ("What is it?", "true", "")
