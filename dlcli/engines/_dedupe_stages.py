@@ -109,7 +109,7 @@ def open_sheet(config: DedupeConfig, report: Report) -> Sheet:
     source = SAMPLE if config.table is None else config.table
     table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
     notes = []
-    if not config.pairs:
+    if not (config.pairs or config.label):
         table, again = without_added(table, config.prefix)
         if again:
             notes.append(

@@ -7,6 +7,7 @@ import numpy as np
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.vectors import check_vectors
+from dlcli.engines._dedupe_review import label_table, review_of, write_review
 from dlcli.engines._dedupe_stages import (
     Candidates,
     Scored,
@@ -42,9 +43,12 @@ def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
     sheet = open_sheet(config, report)
     texts = distinct_of(config, sheet)
     candidates = candidates_of(config, texts, report)
-    duplicates = scored(scorer, texts, candidates.pairs).duplicates(threshold_of(config))
+    judged = scored(scorer, texts, candidates.pairs)
+    duplicates = judged.duplicates(threshold_of(config))
     verdicts = verdicts_of(texts, stars_of(config, texts, duplicates))
-    table = _table(config, sheet, texts, verdicts, duplicates)
+    if config.review is not None:
+        write_review(config.review, review_of(config, sheet, texts, judged), report)
+    table = _table(config, sheet, texts, verdicts, judged)
     result = _result(config, sheet, candidates, duplicates, verdicts, table, started)
     if result.giants:
         report.warn(_giants(config, result))
@@ -56,7 +60,9 @@ def plan(config: DedupeConfig) -> list[str]:
     check_vectors(config.vectors)
     scorer_of(config)
     sheet = open_sheet(config, SILENT)
-    if config.pairs:
+    if config.label is not None:
+        what = f"the {config.label:,} pairs nearest that"
+    elif config.pairs:
         what = "the pairs"
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(added_names(config.prefix))}"
@@ -66,12 +72,15 @@ def plan(config: DedupeConfig) -> list[str]:
         f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
         f"{call}, and group by the rule {config.keep_rule}",
         f"write {what} to {config.output or 'standard output'}",
+        *([f"write a page to judge pairs on to {config.review}"] if config.review else []),
     ]
 
 
-def _table(config: DedupeConfig, sheet: Sheet, texts: Distinct, verdicts: Verdicts, duplicates: Scored) -> Table:
-    if config.pairs:
-        table = pairs_table(sheet, texts, duplicates)
+def _table(config: DedupeConfig, sheet: Sheet, texts: Distinct, verdicts: Verdicts, judged: Scored) -> Table:
+    if config.label is not None:
+        table = label_table(sheet.table, review_of(config, sheet, texts, judged), config.label)
+    elif config.pairs:
+        table = pairs_table(sheet, texts, judged.duplicates(threshold_of(config)))
     else:
         table = grouped_table(sheet, texts, verdicts, prefix=config.prefix, keep=config.keep)
     return replace(table, excel_safe=config.excel_safe)

@@ -12,6 +12,7 @@ from dlcli.support.tables import Table
 
 ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "match", "why")
 PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
+LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
 THRESHOLD = 0.7
 """The default: of the labelled pairs of questions that are called duplicates, four of five are. See docs/systems."""
@@ -63,6 +64,19 @@ class DedupeConfig:
     pairs: bool = option(
         False, "Print the pairs of near and exact duplicates instead of the rows, with how probably they ask the same, and why."
     )
+    label: int | None = option(
+        None,
+        "Print the N pairs nearest the threshold instead, for a person to fill in is_duplicate (1 or 0), as dlcli train "
+        "--task pairs reads it.",
+        minimum=1,
+        metavar="N",
+    )
+    review: Path | None = option(
+        None,
+        "Leave a page here (.html) to judge pairs on: the most doubtful first, with a threshold to move, and labels to export.",
+        metavar="FILE",
+        writes=True,
+    )
     fail_on_duplicates: bool = option(False, "Exit with status 1 if any row is a duplicate.")
     prefix: str = option("", "Put before the names of the added columns, if the table has such names already.", metavar="TEXT")
     encoding: str = option("utf-8", "The text encoding of the input.", metavar="NAME")
@@ -83,8 +97,11 @@ class DedupeConfig:
         rule, colon, column = self.keep_rule.partition(":")
         if not (column if rule == "max" else not colon and rule in KEEP_RULES):
             raise UsageError(f"--keep-rule: '{self.keep_rule}' is not one of {', '.join(KEEP_RULES)}")
-        if self.keep and self.pairs:
-            raise UsageError("--keep and --pairs do not go together", hint="ask for one of them")
+        asked = [name for name, wanted in (("--keep", self.keep), ("--pairs", self.pairs), ("--label", self.label)) if wanted]
+        if len(asked) > 1:
+            raise UsageError(f"{' and '.join(asked)} do not go together", hint="ask for one of them")
+        if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
+            raise UsageError(f"--review: '{self.review}' does not end in .html", hint="name the page, such as review.html")
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise UsageError(f"--delimiter: '{self.delimiter}' is not one character")
 

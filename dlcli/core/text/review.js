@@ -41,7 +41,7 @@ function remember() {
 }
 
 function regroup() {
-  const { every, centre } = cards(texts.length, data, state.threshold);
+  const { every, centre } = cards(texts.length, data, state.threshold, data.central);
   Object.assign(state, { every, centre });
   const { groups, duplicates, above } = totals(every, data, state.threshold);
   at("at").value = shown(state.threshold);
@@ -86,7 +86,8 @@ function open(card) {
 }
 
 function article(card, pair) {
-  const [a, b] = [data.first[pair], data.second[pair]];
+  const a = card.canonical;
+  const b = data.first[pair] === a ? data.second[pair] : data.first[pair];
   const p = data.probability[pair];
   const near = p < state.threshold;
   const made = element("article", { class: near ? "pair near" : "pair", tabindex: "-1", "data-pair": pair });

@@ -1,33 +1,56 @@
 "use strict";
 // What of the page needs no page: groups, their doubt, marks, bars, CSV. The groups are those of clusters.py, to the pair.
 
+/** The place of each text among those that become canonical first: as numbered, or by the most pairs above (`central`). */
+function ranks(count, pairs, threshold, central) {
+  const degree = new Array(count).fill(0);
+  if (central)
+    for (let k = 0; k < pairs.first.length; k++)
+      if (pairs.probability[k] >= threshold) [pairs.first[k], pairs.second[k]].forEach((text) => degree[text]++);
+  const order = Array.from({ length: count }, (_, k) => k).sort((x, y) => degree[y] - degree[x] || x - y);
+  const rank = new Array(count);
+  order.forEach((text, place) => (rank[text] = place));
+  return { order, rank };
+}
+
 /** For each of `count` texts its canonical text, and the pair that joins them (-1: canonical itself). */
-function stars(count, pairs, threshold) {
+function stars(count, pairs, threshold, central) {
+  const { order, rank } = ranks(count, pairs, threshold, central);
   const centre = Array.from({ length: count }, (_, k) => k);
   const spoke = new Array(count).fill(-1);
+  const earlier = Array.from({ length: count }, () => []);
   for (let k = 0; k < pairs.first.length; k++) {
+    if (pairs.probability[k] < threshold) continue;
     const [a, b] = [pairs.first[k], pairs.second[k]];
-    if (pairs.probability[k] >= threshold && spoke[b] < 0 && spoke[a] < 0) [centre[b], spoke[b]] = [a, k];
+    if (rank[a] < rank[b]) earlier[b].push([a, k]);
+    else earlier[a].push([b, k]);
   }
-  return { centre, spoke };
+  const p = pairs.probability;
+  for (const text of order) {
+    let best = null;
+    for (const [other, k] of earlier[text])
+      if (spoke[other] < 0 && (!best || p[k] > p[best[1]] || (p[k] === p[best[1]] && rank[other] < rank[best[0]])))
+        best = [other, k];
+    if (best) [centre[text], spoke[text]] = best;
+  }
+  return { centre, spoke, rank };
 }
 
 /**
  * A card for each canonical text: the pairs that join others to it, and those below the threshold with another canonical
  * text, nearest the threshold first, as are the cards themselves.
  */
-function cards(count, pairs, threshold) {
-  const { centre, spoke } = stars(count, pairs, threshold);
+function cards(count, pairs, threshold, central) {
+  const { centre, spoke, rank } = stars(count, pairs, threshold, central);
   const found = new Map();
-  const add = (k, joined) => {
-    const canonical = pairs.first[k];
+  const add = (canonical, kind, k) => {
     if (!found.has(canonical)) found.set(canonical, { canonical, members: [], near: [] });
-    found.get(canonical)[joined ? "members" : "near"].push(k);
+    found.get(canonical)[kind].push(k);
   };
+  for (let text = 0; text < count; text++) if (spoke[text] >= 0) add(centre[text], "members", spoke[text]);
   for (let k = 0; k < pairs.first.length; k++) {
     const [a, b] = [pairs.first[k], pairs.second[k]];
-    if (spoke[b] === k) add(k, true);
-    else if (spoke[a] < 0 && spoke[b] < 0) add(k, false);
+    if (pairs.probability[k] < threshold && spoke[a] < 0 && spoke[b] < 0) add(rank[a] < rank[b] ? a : b, "near", k);
   }
   const doubt = (k) => Math.abs(pairs.probability[k] - threshold);
   const every = [...found.values()];

@@ -29,7 +29,8 @@ class Review:
 
     `rows` are row numbers as people count, `copies` says how many rows have that text. Pairs are parallel arrays (pairs,) with
     first < second, numbers of texts; `probability` is in [0, 1], and every pair at or above `lowest` is among them.
-    `threshold` is where the page begins, in [lowest, 1].
+    `threshold` is where the page begins, in [lowest, 1]. With `central` the texts with the most pairs at or above the threshold
+    become canonical first, which is another order at another threshold; `texts` then only decides between equals.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Review:
     probability: NDArray[np.floating]
     threshold: float
     lowest: float
+    central: bool = False
 
     def html(self, most: int = MOST) -> str:
         """The page. Of more than `most` pairs those parts of the pairs' graph are on it that are most in doubt."""
@@ -67,6 +69,7 @@ class Review:
             "source": self.source,
             "threshold": self.threshold,
             "lowest": self.lowest,
+            "central": self.central,
             "texts": [cutter.cut(self.texts[k]) for k in used],
             "rows": [int(self.rows[k]) for k in used],
             "copies": [int(self.copies[k]) for k in used],

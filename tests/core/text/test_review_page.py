@@ -12,7 +12,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from dlcli.core.text.clusters import stars
+from dlcli.core.text.clusters import stars_in_order
+from dlcli.core.text.distinct import distinct
+from dlcli.core.text.keep_rule import order_of
 from dlcli.core.text.neighbours import Pairs
 from dlcli.core.text.review_page import Review
 
@@ -148,7 +150,8 @@ def draw(rng):
     kept[rng.integers(len(first))] = True
     grain = int(rng.choice([3, 10, 1000]))  # coarse grains give many equal scores
     probability = (rng.integers(0, grain + 1, len(first)) / grain).astype(rng.choice([np.float32, np.float64]))
-    return review([f"text {k}" for k in range(n)], list(zip(first[kept], second[kept], probability[kept], strict=True)))
+    texts, central = [f"text {k:02}" for k in range(n)], bool(rng.integers(2))
+    return review(texts, list(zip(first[kept], second[kept], probability[kept], strict=True)), central=central)
 
 
 @needs_node
@@ -160,10 +163,12 @@ def test_the_page_groups_as_python_does_at_every_threshold():
         data = embedded(page.html())
         for threshold in (0.0, 1.0, float(rng.random()), float(rng.choice(page.probability))):
             above = page.probability.astype(np.float64) >= threshold
-            groups = stars(len(page.texts), Pairs(page.first[above], page.second[above], page.probability[above]))
+            pairs = Pairs(page.first[above], page.second[above], page.probability[above])
+            order = order_of("central" if page.central else "first", distinct(page.texts), pairs)
+            groups = stars_in_order(order, pairs)
             cases.append({"n": len(data["texts"]), "pairs": data, "threshold": threshold})
             wanted.append([page.rows[groups.centre[row - 1]] for row in data["rows"]])
-    found = in_node("given.map((c) => stars(c.n, c.pairs, c.threshold).centre)", cases)
+    found = in_node("given.map((c) => stars(c.n, c.pairs, c.threshold, c.pairs.central).centre)", cases)
     rows = [[case["pairs"]["rows"][k] for k in centre] for case, centre in zip(cases, found, strict=True)]
     assert rows == wanted
 
@@ -174,10 +179,12 @@ def test_cards_hold_each_member_once_and_go_by_doubt():
     for case in [draw(rng) for _ in range(10)]:
         data = embedded(case.html())
         found = in_node(
-            "cards(given.texts.length, given, 0.5).every.map((c) => [c.canonical, c.members, c.near, c.doubt])", data
+            "cards(given.texts.length, given, 0.5, given.central).every.map((c) => [c.canonical, c.members, c.near, c.doubt])",
+            data,
         )
         members = [k for _, pairs, _, _ in found for k in pairs]
-        joined = [data["second"][k] for k in members]
+        ends = {(data["first"][k], data["second"][k]): canonical for canonical, inside, _, _ in found for k in inside}
+        joined = [sum(pair) - canonical for pair, canonical in ends.items()]
         assert len(joined) == len(set(joined))
         assert all(data["probability"][k] >= 0.5 for k in members)
         near = [k for _, _, pairs, _ in found for k in pairs]
