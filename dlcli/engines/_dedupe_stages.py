@@ -16,7 +16,7 @@ from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.core.text.vectors import candidates_from, make_vectors
-from dlcli.specs.dedupe import ADDED_COLUMNS, THRESHOLD, DedupeConfig
+from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import InputError
 from dlcli.support.report import Report
@@ -84,17 +84,59 @@ class Verdicts:
         return self.text == self.centre
 
 
-def added_names(prefix: str) -> list[str]:
-    """The columns that are added to a table."""
-    return [prefix + name for name in ADDED_COLUMNS]
+@dataclass(frozen=True)
+class Earlier:
+    """Texts of earlier tables, which take part as if they stood behind the table, as its rows from `start` on.
+
+    `row` (texts of earlier tables) is where each stands in its own table, from 0, and `table` the name of that; `rows` (all
+    texts) how many earlier rows the group has of which a text is canonical, and `ids` what groups are called already.
+    """
+
+    start: int
+    row: NDArray[np.int64]
+    table: list[str]
+    rows: NDArray[np.int64]
+    ids: dict[int, str]
+
+    def places(self, rows: NDArray[np.int64], table: str) -> tuple[list[int], list[str]]:
+        """For rows of the table, and those behind it: the row number as people count, and the name of its table."""
+        behind = (rows - self.start).tolist()
+        return (
+            [int(self.row[k]) + 1 if k >= 0 else row + 1 for k, row in zip(behind, rows.tolist(), strict=True)],
+            [self.table[k] if k >= 0 else table for k in behind],
+        )
 
 
-def without_added(table: Table, prefix: str) -> tuple[Table, bool]:
+@dataclass(frozen=True)
+class Met:
+    """All that was found of a table; `sheet` has the texts of `earlier` tables behind its own."""
+
+    sheet: Sheet
+    texts: Distinct
+    candidates: Candidates
+    judged: Scored
+    verdicts: Verdicts
+    earlier: Earlier | None = None
+
+
+def group_sizes(verdicts: Verdicts, earlier: Earlier | None) -> NDArray[np.int64]:
+    """How many rows the group has of which a text is canonical, by the number of the text."""
+    if earlier is None:
+        return np.bincount(verdicts.centre)
+    return np.bincount(verdicts.centre, minlength=len(earlier.rows)) + earlier.rows
+
+
+def added_names(prefix: str, *, earlier: bool = False) -> list[str]:
+    """The columns that are added to a table; with `earlier` ones also which table `duplicate_of` counts in."""
+    return [prefix + name for name in (*ADDED_COLUMNS, *([EARLIER_COLUMN] if earlier else []))]
+
+
+def without_added(table: Table, prefix: str, *, earlier: bool = False) -> tuple[Table, bool]:
     """The table without the columns of an earlier run, and whether it had them.
 
     They count as such if the table ends in exactly these; any other column of such a name raises InputError.
     """
-    names = added_names(prefix)
+    names = added_names(prefix, earlier=earlier)
     again = table.columns[-len(names) :] == names and len(table.columns) > len(names)
     table = table.without(len(names)) if again else table
     for name in names:
@@ -110,11 +152,10 @@ def open_sheet(config: DedupeConfig, report: Report) -> Sheet:
     table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
     notes = []
     if not (config.pairs or config.label):
-        table, again = without_added(table, config.prefix)
+        table, again = without_added(table, config.prefix, earlier=config.meets_earlier)
         if again:
-            notes.append(
-                f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added_names(config.prefix))}"
-            )
+            names = ", ".join(added_names(config.prefix, earlier=config.meets_earlier))
+            notes.append(f"{table.name}: the columns of an earlier run are computed anew: {names}")
     place = find_column(table, config.column)
     if config.column is None:
         notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: --column NAME")

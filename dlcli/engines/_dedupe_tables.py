@@ -1,6 +1,5 @@
 """The tables that `dlcli dedupe` gives back: every row with its group, or pairs, and the largest groups for people."""
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +8,10 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.features import NAMES, Rows, pair_features, read_texts
+from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.why import match_kinds, why
-from dlcli.engines._dedupe_stages import Scored, Sheet, Verdicts, added_names
+from dlcli.engines._dedupe_stages import Earlier, Scored, Sheet, Verdicts, added_names, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, Group
 from dlcli.support.tables import Table
 
@@ -20,16 +20,15 @@ _SHOWN = 10
 _OVERLAP = NAMES.index("trigram_overlap")
 
 
-def group_id(key: str) -> str:
-    """The id of the group whose canonical text has this key: the same in every run and table."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-def grouped_table(sheet: Sheet, texts: Distinct, verdicts: Verdicts, *, prefix: str, keep: bool) -> Table:
+def grouped_table(
+    sheet: Sheet, texts: Distinct, verdicts: Verdicts, *, prefix: str, keep: bool, earlier: Earlier | None = None
+) -> Table:
     """The rows in their order, each with its group; with `keep` only rows that are no duplicate of another."""
-    added: list[list[Any]] = [[None, None, True, *4 * [None]] for _ in sheet.table.rows]
-    sizes = np.bincount(verdicts.centre, minlength=len(texts)).tolist()
-    names = {centre: group_id(texts.keys[centre]) for centre in np.unique(verdicts.centre).tolist()}
+    columns = added_names(prefix, earlier=earlier is not None)
+    added: list[list[Any]] = [[None, None, True, *(len(columns) - 3) * [None]] for _ in sheet.table.rows]
+    sizes = group_sizes(verdicts, earlier).tolist()
+    ids = earlier.ids if earlier else {}
+    names = {centre: ids.get(centre) or group_id(texts.keys[centre]) for centre in np.unique(verdicts.centre).tolist()}
     for row, centre, canonical in zip(
         verdicts.rows.tolist(), verdicts.centre.tolist(), verdicts.canonical.tolist(), strict=True
     ):
@@ -38,9 +37,10 @@ def grouped_table(sheet: Sheet, texts: Distinct, verdicts: Verdicts, *, prefix: 
     row, of = verdicts.rows[twice], verdicts.centre_row[twice]
     said = _told(sheet.texts, texts, (row, verdicts.text[twice]), (of, verdicts.centre[twice]))
     scores = verdicts.score[twice].round(_DIGITS).tolist()
-    for k, *cells in zip(row.tolist(), (of + 1).tolist(), scores, *said, strict=True):
-        added[k][3:] = cells
-    grouped = sheet.table.extend(added_names(prefix), added)
+    numbers, tables = earlier.places(of, sheet.table.name) if earlier else ((of + 1).tolist(), len(of) * [None])
+    for k, table, *cells in zip(row.tolist(), tables, numbers, scores, *said, strict=True):
+        added[k][3:] = [*cells, table] if earlier else cells
+    grouped = sheet.table.extend(columns, added)
     return grouped.take([k for k, cells in enumerate(added) if cells[2]]) if keep else grouped
 
 
@@ -98,19 +98,23 @@ def _overlap(texts: list[str], first: Rows, second: Rows) -> NDArray[np.float64]
     return found
 
 
-def largest_groups(sheet: Sheet, verdicts: Verdicts) -> tuple[Group, ...]:
-    """The largest groups of two rows or more, each with the member that is least like its canonical row."""
-    centres, sizes = np.unique(verdicts.centre_row, return_counts=True)
-    order = [k for k in np.lexsort((centres, -sizes))[:_SHOWN] if sizes[k] > 1]
-    return tuple(_group(sheet.texts, verdicts, int(centres[k]), int(sizes[k])) for k in order)
+def largest_groups(sheet: Sheet, verdicts: Verdicts, earlier: Earlier | None = None) -> tuple[Group, ...]:
+    """The largest groups with a duplicate, each with the member that is least like its canonical row."""
+    sizes = group_sizes(verdicts, earlier)
+    twice = ~verdicts.canonical
+    centres, first = np.unique(verdicts.centre_row[twice], return_index=True)
+    sizes = sizes[verdicts.centre[twice][first]]
+    order = np.lexsort((centres, -sizes))[:_SHOWN]
+    return tuple(_group(sheet, verdicts, int(centres[k]), int(sizes[k]), earlier) for k in order)
 
 
-def _group(row_texts: list[str], verdicts: Verdicts, centre: int, size: int) -> Group:
+def _group(sheet: Sheet, verdicts: Verdicts, centre: int, size: int, earlier: Earlier | None) -> Group:
+    row_texts = sheet.texts
     members = np.flatnonzero((verdicts.centre_row == centre) & ~verdicts.canonical)
     example = members[np.argmin(verdicts.score[members])]
     return Group(
         size=size,
-        canonical_row=centre + 1,
+        canonical_row=earlier.places(np.array([centre]), sheet.table.name)[0][0] if earlier else centre + 1,
         canonical_text=row_texts[centre],
         example_text=row_texts[int(verdicts.rows[example])],
         example_score=round(float(verdicts.score[example]), _DIGITS),

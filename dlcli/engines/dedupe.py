@@ -5,17 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
+from dlcli.engines._dedupe_against import meet_table
+from dlcli.engines._dedupe_index import meet_index
 from dlcli.engines._dedupe_review import label_table, review_of, write_review
 from dlcli.engines._dedupe_stages import (
-    Candidates,
-    Scored,
+    Met,
     Sheet,
-    Verdicts,
     added_names,
     candidates_of,
     distinct_of,
+    group_sizes,
     level_of,
     open_sheet,
     scored,
@@ -41,15 +42,15 @@ def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
     check_vectors(config.vectors)
     scorer = scorer_of(config)
     sheet = open_sheet(config, report)
-    texts = distinct_of(config, sheet)
-    candidates = candidates_of(config, texts, report)
-    judged = scored(scorer, texts, candidates.pairs)
-    duplicates = judged.duplicates(threshold_of(config))
-    verdicts = verdicts_of(texts, stars_of(config, texts, duplicates))
+    if config.index is not None:
+        met = meet_index(config, config.index, sheet, scorer, report)
+    elif config.against is not None:
+        met = meet_table(config, config.against, sheet, scorer, report)
+    else:
+        met = _alone(config, sheet, scorer, report)
     if config.review is not None:
-        write_review(config.review, review_of(config, sheet, texts, judged), report)
-    table = _table(config, sheet, texts, verdicts, judged)
-    result = _result(config, sheet, candidates, duplicates, verdicts, table, started)
+        write_review(config.review, review_of(config, sheet, met.texts, met.judged), report)
+    result = _result(config, met, _table(config, met), started)
     if result.giants:
         report.warn(_giants(config, result))
     return result
@@ -60,43 +61,46 @@ def plan(config: DedupeConfig) -> list[str]:
     check_vectors(config.vectors)
     scorer_of(config)
     sheet = open_sheet(config, SILENT)
+    columns = added_names(config.prefix, earlier=config.meets_earlier)
     if config.label is not None:
         what = f"the {config.label:,} pairs nearest that"
     elif config.pairs:
         what = "the pairs"
     else:
-        what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(added_names(config.prefix))}"
+        what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
     call = f"call a pair duplicate from a probability of {threshold_of(config):g} on, by {config.model or 'the built-in score'}"
     return [
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
         f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
         f"{call}, and group by the rule {config.keep_rule}",
+        *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.meets_earlier else []),
         f"write {what} to {config.output or 'standard output'}",
         *([f"write a page to judge pairs on to {config.review}"] if config.review else []),
     ]
 
 
-def _table(config: DedupeConfig, sheet: Sheet, texts: Distinct, verdicts: Verdicts, judged: Scored) -> Table:
+def _alone(config: DedupeConfig, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+    texts = distinct_of(config, sheet)
+    candidates = candidates_of(config, texts, report)
+    judged = scored(scorer, texts, candidates.pairs)
+    stars = stars_of(config, texts, judged.duplicates(threshold_of(config)))
+    return Met(sheet, texts, candidates, judged, verdicts_of(texts, stars))
+
+
+def _table(config: DedupeConfig, met: Met) -> Table:
     if config.label is not None:
-        table = label_table(sheet.table, review_of(config, sheet, texts, judged), config.label)
+        table = label_table(met.sheet.table, review_of(config, met.sheet, met.texts, met.judged), config.label)
     elif config.pairs:
-        table = pairs_table(sheet, texts, judged.duplicates(threshold_of(config)))
+        table = pairs_table(met.sheet, met.texts, met.judged.duplicates(threshold_of(config)))
     else:
-        table = grouped_table(sheet, texts, verdicts, prefix=config.prefix, keep=config.keep)
+        table = grouped_table(met.sheet, met.texts, met.verdicts, prefix=config.prefix, keep=config.keep, earlier=met.earlier)
     return replace(table, excel_safe=config.excel_safe)
 
 
-def _result(
-    config: DedupeConfig,
-    sheet: Sheet,
-    candidates: Candidates,
-    duplicates: Scored,
-    verdicts: Verdicts,
-    table: Table,
-    started: float,
-) -> DedupeResult:
+def _result(config: DedupeConfig, met: Met, table: Table, started: float) -> DedupeResult:
+    sheet, verdicts, candidates = met.sheet, met.verdicts, met.candidates
     twice, near = ~verdicts.canonical, verdicts.text != verdicts.centre
-    sizes = np.bincount(verdicts.centre)
+    sizes = group_sizes(verdicts, met.earlier)[np.unique(verdicts.centre[twice])]
     return DedupeResult(
         source=sheet.table.name,
         column=sheet.table.columns[sheet.place],
@@ -110,12 +114,12 @@ def _result(
         rows_exact=int((twice & ~near).sum()),
         rows_near=int(near.sum()),
         rows_canonical=int(verdicts.canonical.sum()),
-        groups=int((sizes > 1).sum()),
+        groups=len(sizes),
         giants=int((sizes > config.max_group).sum()),
         candidates=len(candidates.pairs),
-        pairs=len(duplicates.pairs) + len(verdicts.rows) - len(np.unique(verdicts.text)),
+        pairs=int((met.judged.probability >= threshold_of(config)).sum()) + len(verdicts.rows) - len(np.unique(verdicts.text)),
         recall=candidates.recall,
-        largest=largest_groups(sheet, verdicts),
+        largest=largest_groups(sheet, verdicts, met.earlier),
         seconds=time.perf_counter() - started,
         table=table,
         notes=sheet.notes,

@@ -11,6 +11,8 @@ from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
 ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "match", "why")
+EARLIER_COLUMN = "duplicate_in"
+"""With --index or --against, behind these: the table in which `duplicate_of` is a row."""
 PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
@@ -60,6 +62,14 @@ class DedupeConfig:
         metavar="|".join(KEEP_RULES),
     )
     max_group: int = option(1000, "Warn of groups of more rows than this.", minimum=1)
+    index: Path | None = option(
+        None,
+        "Meet the rows of all tables before this one, kept in this folder, and add this one to them; group ids stay.",
+        metavar="DIR",
+    )
+    against: str | None = option(
+        None, "Mark the rows that duplicate a row of this table too; its rows are not printed.", metavar="TABLE", reads=True
+    )
     keep: bool = option(False, "Print the canonical rows only.")
     pairs: bool = option(
         False, "Print the pairs of near and exact duplicates instead of the rows, with how probably they ask the same, and why."
@@ -102,8 +112,25 @@ class DedupeConfig:
             raise UsageError(f"{' and '.join(asked)} do not go together", hint="ask for one of them")
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"--review: '{self.review}' does not end in .html", hint="name the page, such as review.html")
+        self._check_earlier()
         if self.delimiter is not None and len(self.delimiter) != 1:
             raise UsageError(f"--delimiter: '{self.delimiter}' is not one character")
+
+    def _check_earlier(self) -> None:
+        option = "--index" if self.index else "--against"
+        if self.index and self.against:
+            raise UsageError("--index and --against do not go together", hint="ask for one of them")
+        for other, wanted in (("--pairs", self.pairs), ("--label", self.label), ("--review", self.review)):
+            if self.meets_earlier and wanted:
+                raise UsageError(f"{option} and {other} do not go together", hint=f"leave {other} out")
+        if self.index and self.keep_rule.startswith("max:"):
+            hint = "--keep-rule central, first or longest"
+            raise UsageError("--keep-rule max:COLUMN does not go with --index, which keeps no other columns", hint=hint)
+
+    @property
+    def meets_earlier(self) -> bool:
+        """Whether rows of earlier tables take part."""
+        return self.index is not None or self.against is not None
 
 
 @dataclass(frozen=True, kw_only=True)

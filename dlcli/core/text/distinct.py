@@ -39,7 +39,7 @@ def distinct(texts: Sequence[str], worth: NDArray[np.int64] | None = None) -> Di
     for key, text in zip(row_keys, texts, strict=True):
         other = written.setdefault(key, text)
         if other != text:
-            written[key] = min(other, text, key=_plainness)
+            written[key] = min(other, text, key=plainness)
     written.pop("", None)
     keys = sorted(written)
     numbers = {key: number for number, key in enumerate(keys)} | {"": -1}
@@ -52,5 +52,6 @@ def distinct(texts: Sequence[str], worth: NDArray[np.int64] | None = None) -> Di
     return Distinct(keys, [written[key] for key in keys], of_row, rows, worth[rows])
 
 
-def _plainness(text: str) -> tuple[bool, str]:
+def plainness(text: str) -> tuple[bool, str]:
+    """What ways to write one key are ordered by: the lowest is taken."""
     return text.isupper(), text

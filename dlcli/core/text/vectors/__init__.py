@@ -3,6 +3,8 @@
 An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
 argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.
 `check(argument)` raises what `vectors` would, and `CANDIDATES` is the cosine from which pairs are worth a closer look.
+`LASTING` says how long a vector stands: "text", it depends on its text alone; "table", on what else is there, a little, as
+weights by rarity do; "run", it means nothing beside vectors of another call.
 """
 
 from typing import TYPE_CHECKING
@@ -34,3 +36,9 @@ def candidates_from(spec: str) -> float:
     """The cosine from which pairs are worth a closer look, in (0, 1]; raises UsageError if there is no such entry."""
     level: float = VECTORS.module(spec.partition(":")[0]).CANDIDATES
     return level
+
+
+def lasting(spec: str) -> str:
+    """How long vectors stand: text, table or run; raises UsageError if there is no such entry."""
+    how: str = VECTORS.module(spec.partition(":")[0]).LASTING
+    return how

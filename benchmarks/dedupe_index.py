@@ -1,0 +1,85 @@
+"""Rows through `dlcli dedupe --index` beside all rows at once: what it costs, and which rows are grouped otherwise.
+
+    OMP_NUM_THREADS=1 python benchmarks/dedupe_index.py ../shared/data/pairs/quora_pairs.csv.gz
+
+The distinct Quora questions, shuffled by a seed: all but the last N go into a new index, then the last N; then all at once
+without an index. With tfidf the weights by rarity depend on all texts: pairs of two stored texts keep the cosine they had when
+the later of them came. Rows are counted as grouped otherwise if the sets of rows they are with differ.
+"""
+
+import argparse
+import json
+import random
+import resource
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from _dedupe_corpus import PAIRS, originals
+
+from dlcli.core.stats import wilson
+from dlcli.core.text.index_dir import read_index
+from dlcli.core.text.tokens import fold_all
+from dlcli.engines.dedupe import run
+from dlcli.specs.dedupe import DedupeConfig, DedupeResult
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", nargs="?", type=Path, default=PAIRS)
+    parser.add_argument("--new", type=int, default=1000, help="how many rows come second")
+    parser.add_argument("--rows", type=int, help="how many in all; left out, every question")
+    parser.add_argument("--vectors", default="tfidf")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    texts = originals(asked.pairs)
+    random.Random(asked.seed).shuffle(texts)
+    texts = texts[: asked.rows]
+    print(f"{date.today()}, seed {asked.seed}, {asked.vectors}: {len(texts):,} rows, the last {asked.new:,} of them second")
+    with tempfile.TemporaryDirectory() as scratch:
+        measure(Path(scratch), texts, asked.new, asked.vectors)
+
+
+def measure(folder: Path, texts: list[str], new: int, vectors: str) -> None:
+    """The three runs, and the difference."""
+    index = folder / "index"
+    timed("into a new index", folder, texts[:-new], vectors=vectors, index=index)
+    print(f"the index: {sum(path.stat().st_size for path in index.iterdir()) / 1e6:.1f} MB")
+    timed("the last rows, through the index", folder, texts[-new:], vectors=vectors, index=index)
+    whole = timed("all at once", folder, texts, vectors=vectors)
+    place = whole.table.columns.index("group")
+    at_once = sets([row[place] for row in whole.table.rows])
+    stored = read_index(index, {})
+    group_of = dict(zip(stored.keys, stored.group.tolist(), strict=True))
+    by_turns = sets([group_of.get(key) for key in fold_all(texts)])
+    otherwise = sum(left != right for left, right in zip(at_once, by_turns, strict=True))
+    print(f"grouped otherwise: {otherwise:,} of {len(texts):,} rows, {wilson(otherwise, len(texts))}")
+    print(f"ids given {len(stored.ids):,}, groups merged or parted by the last rows {len(stored.log):,}")
+
+
+def timed(what: str, folder: Path, texts: list[str], **options: object) -> DedupeResult:
+    """One run, with its CPU seconds and the highest memory of this process so far."""
+    path = folder / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts), encoding="utf-8")
+    started = time.process_time()
+    result = run(DedupeConfig(table=str(path), column="text", **options))  # type: ignore[arg-type]
+    seconds, peak = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{what}: {len(texts):,} rows, {seconds:.1f} CPU s, {result.groups:,} groups with a duplicate, peak {peak:,.0f} MiB")
+    return result
+
+
+def sets(names: list[object]) -> list[tuple[int, ...]]:
+    """For each row the rows of the same name; those without a name stand alone."""
+    codes = np.array([f"row {k}" if name is None else f"group {name}" for k, name in enumerate(names)])
+    groups = np.unique(codes, return_inverse=True)[1]
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order], append=-1)) + 1
+    members = [tuple(part.tolist()) for part in np.split(order, ends[:-1])]
+    return [members[group] for group in groups.tolist()]
+
+
+if __name__ == "__main__":
+    main()

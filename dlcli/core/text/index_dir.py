@@ -1,0 +1,159 @@
+"""An index of texts on disk: what a table needs to know of the tables before it, in one file that is whole or the old one.
+
+The folder holds `index.safetensors`: arrays, memory-mapped when read, and a card with the version of the format, what the
+index was made with and the SHA-256 of everything. It is replaced by one rename, so whatever kills a writer leaves either
+the index as it was or the new one. Nothing in it is code.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from dlcli.support.atomic import atomic_path
+from dlcli.support.errors import InputError
+
+FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 1
+_FRESH = "make a new index: name another folder"
+_DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32, "F64": np.float64}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The texts of all tables so far; n texts in the order of their keys, p pairs, g groups.
+
+    `settings` is what scores and groups depend on. `tables` has name and SHA-256 of each table, in their order, and `log` what
+    became of groups. `texts` is how each key is written, `source` and `row` (n) the table and the row, from 0, where it was
+    first, `rows` (n) how many rows have it, `group` (n) the place of its group's id in `ids`, the oldest first. `pairs`
+    (p, 2) holds all candidates with their `cosine` and `probability` (p). `vectors` (n, d) is empty, (0, 0), where vectors
+    depend on the other texts and are made anew.
+    """
+
+    settings: Mapping[str, Any]
+    tables: list[tuple[str, str]]
+    log: list[dict[str, str]]
+    keys: list[str]
+    texts: list[str]
+    ids: list[str]
+    source: NDArray[np.int32]
+    row: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    group: NDArray[np.int32]
+    pairs: NDArray[np.int32]
+    cosine: NDArray[np.float32]
+    probability: NDArray[np.float64]
+    vectors: NDArray[np.float32]
+
+
+_ARRAYS = ("source", "row", "rows", "group", "pairs", "cosine", "probability", "vectors")
+_LISTS = ("keys", "texts", "ids")
+
+
+def empty(settings: Mapping[str, Any]) -> Stored:
+    """An index of nothing."""
+    none32, none64 = np.empty(0, np.int32), np.empty(0, np.int64)
+    nothing = np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0), np.empty((0, 0), np.float32)
+    return Stored(settings, [], [], [], [], [], none32, none64, none64, none32, *nothing)
+
+
+def write_index(folder: Path, index: Stored) -> None:
+    """Replace the index in `folder`; on failure, and whenever the process dies, the old one stands."""
+    arrays = {name: np.ascontiguousarray(getattr(index, name)) for name in _ARRAYS}
+    for name in _LISTS:
+        arrays[f"{name}.bytes"], arrays[f"{name}.ends"] = _packed(getattr(index, name))
+    card = {"settings": dict(index.settings), "tables": index.tables, "log": index.log}
+    text = json.dumps(card, sort_keys=True)
+    about = {"format": FORMAT, "version": str(VERSION), "card": text, "sha256": _digest(text, arrays)}
+    _sweep(folder)
+    with atomic_path(folder / FILE) as temporary:
+        temporary.write_bytes(save(arrays, metadata=about))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left; only the holder of the folder's lock may do so."""
+    for left in folder.glob(f".{Path(FILE).stem}.*{Path(FILE).suffix}"):
+        left.unlink(missing_ok=True)
+
+
+def read_index(folder: Path, settings: Mapping[str, Any]) -> Stored:
+    """The index in `folder`, which must have been made with `settings`; an empty one if the folder is new or empty.
+
+    Raises InputError, in a line, for what is no index, a damaged one, one of another version or of other settings.
+    """
+    path = folder / FILE
+    if not path.exists():
+        strange = [item.name for item in folder.iterdir() if not item.name.startswith(".")] if folder.is_dir() else []
+        if folder.exists() and (strange or not folder.is_dir()):
+            what = f"holds '{sorted(strange)[0]}' and no {FILE}" if strange else "is no folder"
+            raise InputError(f"--index {folder}: {what}", hint="name a new folder, or one that --index made")
+        return empty(settings)
+    about, arrays = _opened(path)
+    card = _checked(path, about, arrays)
+    _same_settings(folder, card["settings"], settings)
+    lists = {name: _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in _LISTS}
+    tables = [(str(name), str(digest)) for name, digest in card["tables"]]
+    return Stored(card["settings"], tables, card["log"], **lists, **{name: arrays[name] for name in _ARRAYS})
+
+
+def _opened(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+    """The metadata, and the arrays as views of the mapped file."""
+    try:
+        data = np.memmap(path, np.uint8, mode="r")
+        size = int(data[:8].view("<u8")[0])
+        header = json.loads(bytes(data[8 : 8 + size]))
+        about, arrays = header.pop("__metadata__", {}), {}
+        for name, entry in header.items():
+            start, end = (8 + size + offset for offset in entry["data_offsets"])
+            part = np.frombuffer(data, np.uint8, end - start, start) if end > start else np.empty(0, np.uint8)
+            arrays[name] = part.view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(f"{path}: damaged, or no index ({str(error).splitlines()[0][:80]})", hint=_FRESH) from None
+    return about, arrays
+
+
+def _checked(path: Path, about: dict[str, str], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
+    if about.get("format") != FORMAT:
+        raise InputError(f"{path}: no index of dlcli dedupe", hint=_FRESH)
+    if about.get("version") != str(VERSION):
+        found = f"an index of version {about.get('version')}, and this dlcli reads version {VERSION}"
+        raise InputError(f"{path}: {found}", hint=_FRESH)
+    text = about.get("card", "")
+    if about.get("sha256") != _digest(text, arrays):
+        raise InputError(f"{path}: damaged (its SHA-256 differs)", hint=f"copy it again from a backup, or {_FRESH}")
+    card: dict[str, Any] = json.loads(text)
+    return card
+
+
+def _same_settings(folder: Path, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    for name, value in asked.items():
+        if made.get(name) != value:
+            was = made.get(name)
+            known = f"--{name} {was}" if name != "model" else "--model with the folder of that scorer"
+            hint = known if was else f"leave --{name} out"
+            message = f"--index {folder}: was made with {name} {was or 'built in'}, not {value or 'built in'}"
+            raise InputError(message, hint=f"{hint}, or {_FRESH}")
+
+
+def _digest(card: str, arrays: Mapping[str, NDArray[Any]]) -> str:
+    found = hashlib.sha256(card.encode("utf-8", "surrogatepass"))
+    for name in sorted(arrays):
+        found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        found.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8))
+    return found.hexdigest()
+
+
+def _packed(texts: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    parts = [text.encode("utf-8", "surrogatepass") for text in texts]
+    ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+    return np.frombuffer(b"".join(parts), np.uint8), ends
+
+
+def _unpacked(data: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
+    whole, places = data.tobytes(), [0, *ends.tolist()]
+    return [whole[a:b].decode("utf-8", "surrogatepass") for a, b in zip(places, places[1:], strict=False)]
