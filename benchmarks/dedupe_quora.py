@@ -14,16 +14,19 @@ import gzip
 import resource
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.pairs.labelled import by_question, read_labelled
 from dlcli.core.stats import wilson
 from dlcli.core.text.neighbours import cosines
+from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.tokens import fold_all
-from dlcli.core.text.vectors import make_vectors
+from dlcli.core.text.vectors import candidates_from, make_vectors
 from dlcli.engines.dedupe import run
 from dlcli.specs.dedupe import DedupeConfig
 
@@ -58,6 +61,19 @@ def main() -> None:
         print(f"\n{name}: {inside.sum():,} pairs, {labels[inside].mean():.1%} labelled duplicates")
         areas(labels[inside], ours[inside], plain[inside])
         thresholds(labels[inside], ours[inside])
+    probabilities(str(path))
+
+
+def probabilities(path: str) -> None:
+    """What a threshold on the built-in probability buys, on the questions that it was neither fitted nor calibrated on.
+
+    A pair counts as called only if it is looked at: if the default vectors have a cosine from which on it is a candidate.
+    """
+    _, _, pairs = by_question(read_labelled(path), SEED)
+    scores = built_in().score(pairs.texts, pairs.first, pairs.second)
+    seen = default_scores(pairs.texts, pairs.first, pairs.second) >= candidates_from("tfidf")
+    print(f"\nprobability, held-out questions, n={len(pairs):,}, {seen.sum():,} of them candidates")
+    thresholds(pairs.duplicate, np.where(seen, scores, 0.0), (0.5, 0.6, 0.7, 0.8, 0.9))
 
 
 def whole_run(questions: dict[str, str]) -> None:
@@ -109,9 +125,9 @@ def areas(labels: NDArray[np.bool_], ours: Floats, plain: Floats) -> None:
             print(f"  {name:3} {what:12} {column[0]:.4f} [{low:.4f}, {high:.4f}]")
 
 
-def thresholds(labels: NDArray[np.bool_], scores: Floats) -> None:
+def thresholds(labels: NDArray[np.bool_], scores: Floats, levels: Sequence[float] = THRESHOLDS) -> None:
     """What a threshold buys: precision against the share of the labelled duplicates found."""
-    for threshold in THRESHOLDS:
+    for threshold in levels:
         called = scores >= threshold
         right = int((labels & called).sum())
         precision, found = wilson(right, int(called.sum())), wilson(right, int(labels.sum()))
