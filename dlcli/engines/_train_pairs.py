@@ -9,7 +9,7 @@ from dlcli.core.pairs.labelled import Labelled, by_question, read_labelled
 from dlcli.core.pairs.measures import judge
 from dlcli.core.pairs.saved import CARD, WEIGHTS, operating, save_scorer
 from dlcli.core.pairs.scorers import SCORERS
-from dlcli.core.pairs.scorers.base import Scorer
+from dlcli.core.pairs.scorers.base import Trainable
 from dlcli.core.text.vectors import check_vectors
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import ESSAY, Operating, PairMetric, PairsTrainResult
@@ -81,7 +81,7 @@ def _parts(config: TrainConfig) -> tuple[Labelled, ...]:
     return by_question(read_labelled(config.data, config.columns), config.seed)
 
 
-def _settings(config: TrainConfig) -> Scorer:
+def _settings(config: TrainConfig) -> Trainable:
     """The scorer that --model and --vectors name."""
     name = config.model or _DEFAULT
     scorer: Any = SCORERS.module(name).SCORER
@@ -90,7 +90,7 @@ def _settings(config: TrainConfig) -> Scorer:
             raise UsageError(f"--vectors: {name} learns its own", hint="leave it out, or take another --model")
         check_vectors(config.vectors)
         scorer = replace(scorer, vectors=config.vectors)
-    found: Scorer = scorer
+    found: Trainable = scorer
     return found
 
 

@@ -73,7 +73,7 @@ def read_labelled(source: str, columns: Sequence[str] = ()) -> Labelled:
     `columns` names the two text columns and the label; without it they are found by name. Raises InputError naming file, row
     and column: no such column, a label other than 0 and 1, an empty text, fewer than `LEAST` pairs, only one of both labels.
     """
-    table = open_table(source)
+    table = _open(source)
     places = find_columns(table, columns)
     first, second = ([_text(table, row, place) for row in range(len(table.rows))] for place in places[:2])
     duplicate = [_label(table, row, places[2]) for row in range(len(table.rows))]
@@ -83,6 +83,15 @@ def read_labelled(source: str, columns: Sequence[str] = ()) -> Labelled:
         only = "duplicates" if duplicate[0] else "no duplicates"
         raise InputError(f"{table.name}: column '{table.columns[places[2]]}': all pairs are {only}", hint=_HINT)
     return make_labelled(list(zip(first, second, strict=True)), duplicate)
+
+
+def _open(source: str) -> Table:
+    try:
+        return open_table(source)
+    except InputError as error:
+        # What dedupe has options for, such as an encoding, is told there in a hint; there is one way to write labelled pairs.
+        hint = "labelled pairs are csv, tsv or jsonl in UTF-8, or parquet" if "--" in error.hint else error.hint
+        raise InputError(error.message, hint=hint) from None
 
 
 def find_columns(table: Table, columns: Sequence[str] = ()) -> tuple[int, int, int]:

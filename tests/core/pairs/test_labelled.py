@@ -89,6 +89,13 @@ def test_columns_may_be_named():
         find_columns(Table(["a", "b"], []))
 
 
+def test_a_table_in_another_encoding_is_not_told_to_take_an_option_that_is_not_there(tmp_path: Path):
+    (tmp_path / "p.csv").write_text("question1,question2,is_duplicate\na,b,1\n", encoding="utf-16")
+    with pytest.raises(InputError) as error:
+        read_labelled(str(tmp_path / "p.csv"))
+    assert "UTF-8" in error.value.hint and "--" not in error.value.hint
+
+
 QUESTIONS = st.sampled_from([f"q{k}" for k in range(12)] + [f"Q{k}?" for k in range(12)])
 
 

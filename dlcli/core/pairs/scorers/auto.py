@@ -26,7 +26,7 @@ class Auto:
     def fit(
         self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
     ) -> PairScorer:
-        """The scorer with the higher AUC on `dev`; it goes by its own name. See `base.Scorer`."""
+        """The scorer with the higher AUC on `dev`; it goes by its own name. See `base.Trainable`."""
         lexical = Lexical(vectors=self.vectors).fit(train, dev, seed, encoder=encoder, report=report)
         if len(train) + len(dev) < FEW:
             return lexical

@@ -31,7 +31,7 @@ class Model(Protocol):
         """The rest of it."""
 
 
-class Scorer(Protocol):
+class Trainable(Protocol):
     """An entry of the registry: settings."""
 
     def fit(

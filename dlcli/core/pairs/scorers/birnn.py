@@ -42,7 +42,7 @@ class Recurrent:
     def fit(
         self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
     ) -> PairScorer:
-        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Scorer`. There is no use for an encoder."""
+        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`. There is no use for an encoder."""
         keys = sorted(set(fold_all(train.texts)))
         reader, table = words_of(keys, least=self.least), self._table(keys, seed)
         fitting = Fitting("birnn", train, dev, self.recipe, seed, report, self.lexical)

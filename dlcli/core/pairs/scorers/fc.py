@@ -32,7 +32,7 @@ class FullyConnected:
     def fit(
         self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
     ) -> PairScorer:
-        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Scorer`."""
+        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`."""
         if encoder is None:
             encoder = fit_encoder(self.vectors, sorted(set(fold_all(train.texts))), weighted=self.weighted)
         fitting = Fitting("fc", train, dev, self.recipe, seed, report, self.lexical)

@@ -88,7 +88,7 @@ class Lexical:
     def fit(
         self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
     ) -> PairScorer:
-        """Learn from `train`, calibrate on `dev`; see `base.Scorer`."""
+        """Learn from `train`, calibrate on `dev`; see `base.Trainable`."""
         if self.vectors and encoder is None:
             encoder = fit_encoder(self.vectors, sorted(set(fold_all(train.texts))))
         features = features_of(train.texts, train.first, train.second, encoder)

@@ -48,7 +48,7 @@ class Siamese:
     def fit(
         self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
     ) -> PairScorer:
-        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Scorer`."""
+        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`."""
         if encoder is None:
             keys = sorted(set(fold_all(train.texts)))
             encoder = fit_encoder(self.vectors, keys, weighted=self.weighted, unit_length=self.unit_length)

@@ -39,7 +39,7 @@ class Words:
     def fit(
         self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
     ) -> PairScorer:
-        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Scorer`. There is no use for an encoder."""
+        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`. There is no use for an encoder."""
         reader = words_of(sorted(set(fold_all(train.texts))), least=self.least)
         fitting = Fitting("words", train, dev, self.recipe, seed, report, lexical=True)
         shape = {name: getattr(self, name) for name in _SHAPE}
