@@ -114,7 +114,9 @@ def test_keys_judge_and_the_export_holds_it(show):
 
 def test_judgements_outlive_a_reload_and_can_be_hidden(show):
     window = show(page())
+    window.wait("document.readyState === 'complete'")
     window.run("document.querySelector('.pair button').click()")
+    window.wait("document.querySelector('.accepted') && localStorage.length")
     window.run("window.old = true; location.reload()")
     window.wait("!window.old && document.querySelector('.accepted')")
     window.run("document.getElementById('open').click()")
