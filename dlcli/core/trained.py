@@ -1,7 +1,7 @@
 """A trained network by what is typed: a run directory, a file of weights, or code that brings its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -51,6 +51,9 @@ def open_trained(
 ) -> Trained:
     """The network that `spec` names, once it is seen to give finite logits for images of `data`.
 
+    Where the network does not know its classes, those of `data` that are numbers are the numbers of its outputs, and others
+    its first outputs in order; a note says so if it has more.
+
     `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file of
     weights, with `arch` the network they belong to; or a network, with `weights` a file (only a `file.py:callable` may do
     without: what it returns is taken as trained).
@@ -59,8 +62,16 @@ def open_trained(
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"--ensemble: {spec} is no ensemble", hint="name a folder that dlcli ensemble wrote")
     found = _open(spec, data, arch, weights, rule, device)
-    _check(found, spec, data, device)
-    return found
+    numbers = _numbers(data.classes) if found.classes is None else []
+    outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
+    if numbers:
+        return replace(found, classes=tuple(map(str, range(outputs))))
+    return found if found.classes or outputs == len(data.classes) else replace(found, notes=(*found.notes, _in_order(data)))
+
+
+def _in_order(data: ImageData) -> str:
+    first = ", ".join(f"{name} is output {k}" for k, name in enumerate(data.classes[:2]))
+    return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
 
 
 def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
@@ -143,10 +154,17 @@ def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int
     return found.pop() if len(found) == 1 else classes
 
 
-def _check(found: Trained, spec: str, data: ImageData, device: torch.device) -> None:
+def _numbers(classes: tuple[str, ...]) -> list[int]:
+    """The classes as numbers, in order; none if one of them is no whole number as it is usually written."""
+    numbers = [int(name) for name in classes if name.isascii() and name.isdigit() and str(int(name)) == name]
+    return numbers if len(numbers) == len(classes) else []
+
+
+def _check(found: Trained, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
+    """How many outputs the network has, once it is seen to give finite logits, at least `needed`."""
     sample = data.a_few(2)
     try:
         with torch.no_grad():
-            logits_of(found.model, sample.to(device), classes=1 if found.classes else len(data.classes))
+            return logits_of(found.model, sample.to(device), classes=needed).shape[1]
     except DlcliError as error:
         raise type(error)(f"{spec}: {error.message}", hint=error.hint) from error

@@ -106,6 +106,26 @@ def test_labels_follow_the_names_of_the_classes(tmp_path: Path, model: nn.Module
     assert labels_for(replace(found, classes=cranes.classes), cranes)[0].tolist() == [0, 1, 2]
 
 
+def test_classes_that_are_numbers_are_those_of_the_outputs(tmp_path: Path):
+    torch.manual_seed(0)
+    ten = digits_net.build(1, (8, 8), 10)
+    save_weights(tmp_path / "ten.safetensors", ten, {})
+    some = replace(DATA, classes=("3", "5", "9"))
+    found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
+    assert labels_for(found, some)[0].tolist() == [3, 5, 9] and found.notes == ()
+    with pytest.raises(InputError, match=r"has 10 outputs, but labels go up to 12"):
+        open_trained(str(tmp_path / "ten.safetensors"), replace(DATA, classes=("3", "12")), arch="digits-net", device=CPU)
+
+
+@pytest.mark.parametrize("classes", [("ant", "bee", "cat"), ("03", "5", "9")])
+def test_names_that_the_network_cannot_know_are_its_first_outputs_and_a_note_says_so(tmp_path: Path, classes: tuple[str, ...]):
+    save_weights(tmp_path / "ten.safetensors", digits_net.build(1, (8, 8), 10), {})
+    some = replace(DATA, classes=classes)
+    found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
+    assert labels_for(found, some)[0].tolist() == [0, 1, 2]
+    assert any(f"{classes[0]} is output 0" in note for note in found.notes)
+
+
 def test_normalisation_is_inside_and_the_keys_are_those_of_the_network():
     inner = nn.Sequential(nn.Conv2d(3, 2, 1))
     wrapped = imagenet_normalised(inner)
