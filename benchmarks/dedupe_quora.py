@@ -21,18 +21,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.pairs.labelled import by_question, read_labelled
+from dlcli.core.pairs.labelled import Labelled, by_question, read_labelled
 from dlcli.core.stats import wilson
 from dlcli.core.text.neighbours import cosines
+from dlcli.core.text.operating_point import least_threshold, operating
 from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import candidates_from, make_vectors
 from dlcli.engines.dedupe import run
 from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.estimates import Estimate
+from dlcli.support.errors import CheckFailedError
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pairs" / "quora_pairs.csv.gz"
 SEED = 0
 RESAMPLES = 300
+HALVINGS = 500
+WANTED = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 Floats = NDArray[np.float64]
@@ -62,6 +67,7 @@ def main() -> None:
         areas(labels[inside], ours[inside], plain[inside])
         thresholds(labels[inside], ours[inside])
     probabilities(str(path))
+    precisions(str(path))
 
 
 def probabilities(path: str) -> None:
@@ -74,6 +80,54 @@ def probabilities(path: str) -> None:
     seen = default_scores(pairs.texts, pairs.first, pairs.second) >= candidates_from("tfidf")
     print(f"\nprobability, held-out questions, n={len(pairs):,}, {seen.sum():,} of them candidates")
     thresholds(pairs.duplicate, np.where(seen, scores, 0.0), (0.5, 0.6, 0.7, 0.8, 0.9))
+
+
+def precisions(path: str) -> None:
+    """What --precision promises, held to other questions than those that the threshold is chosen on.
+
+    First chosen on the part that calibrated the score, and checked on the held-out part. Then the held-out part is halved by
+    component again and again, chosen on one half and checked on the other: of the halvings that give a point, how often the
+    precision of the other half is below what was wanted, and how often its whole interval; and once more without the largest
+    component, whose pairs are all in one half.
+    """
+    _, dev, test = by_question(read_labelled(path), SEED)
+    scores = [built_in().score(part.texts, part.first, part.second) for part in (dev, test)]
+    print("\n--precision: chosen on dev, checked on held-out questions; then chosen and checked on halves of the latter")
+    for wanted in WANTED:
+        try:
+            point = least_threshold(operating(scores[0], dev.duplicate), wanted, "the score")
+            found = at_least(point.threshold, scores[1], test.duplicate)
+            said = (
+                f"from {point.threshold:g} on, {point.precision} n={point.precision.n:,} on dev, {found} n={found.n:,} held out"
+            )
+        except CheckFailedError as error:
+            said = error.message
+        chain = np.bincount(test.component).argmax() != test.component
+        print(f"  {wanted:g}: {said}\n    {halvings(wanted, scores[1], test)}")
+        print(f"    without the largest component: {halvings(wanted, scores[1][chain], test.take(chain))}")
+
+
+def at_least(threshold: float, scores: Floats, labels: NDArray[np.bool_]) -> Estimate:
+    """The precision at or above a threshold."""
+    called = scores >= threshold
+    return wilson(int((called & labels).sum()), int(called.sum()))
+
+
+def halvings(wanted: float, scores: Floats, pairs: Labelled) -> str:
+    """Points chosen on one half of the components and checked on the other."""
+    random = np.random.default_rng(SEED)
+    checked = []
+    for _ in range(HALVINGS):
+        half = (random.random(pairs.component.max() + 1) < 0.5)[pairs.component]
+        try:
+            point = least_threshold(operating(scores[half], pairs.duplicate[half]), wanted, "the score")
+        except CheckFailedError:
+            continue
+        checked.append(at_least(point.threshold, scores[~half], pairs.duplicate[~half]))
+    below, wholly = (sum(getattr(one, name) < wanted for one in checked) for name in ("value", "high"))
+    return (
+        f"{len(checked)} of {HALVINGS} halvings give a point, {below} are below on the other half, {wholly} with the interval"
+    )
 
 
 def whole_run(questions: dict[str, str]) -> None:

@@ -2,11 +2,13 @@
 
 python examples/fit_pair_score.py --data ../shared/data
 python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/pair_score.json
+python examples/fit_pair_score.py --data ../shared/data --measure -o dlcli/core/text/pair_score.json
 
 Quora pairs are split 70/15/15 by question: all pairs that hang together through a shared text go to one part. The model is
 fitted on the first part and the MRPC training pairs, its odds are scaled on the second, and the third is only looked at.
 Pairs of MRPC of which a text is also in its test set are left out. Two kinds of pairs that the data hardly has are
 added, so that the score knows them: random pairs, which are no duplicates, and texts with themselves, which are.
+What thresholds are worth on the third part is kept with the numbers; --measure only measures those that are there.
 """
 
 import argparse
@@ -17,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +30,8 @@ from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelle
 from dlcli.core.pairs.measures import judge
 from dlcli.core.text.features import NAMES, Rarity, hash_of, pair_features, read_texts
 from dlcli.core.text.neighbours import cosines
-from dlcli.core.text.pair_score import PairScore, to_card
+from dlcli.core.text.operating_point import operating
+from dlcli.core.text.pair_score import PairScore, from_card, to_card
 from dlcli.core.text.tokens import fold, fold_all, words
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text
@@ -50,7 +54,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder that holds pairs/")
     parser.add_argument("-o", "--output", type=Path, help="where to keep the numbers; without it they are only judged")
+    parser.add_argument("--measure", action="store_true", help="fit nothing: measure the numbers that are in the output")
     given = parser.parse_args()
+    if given.measure and not given.output:
+        parser.error("--measure: name the numbers with -o")
     names = ("quora_pairs", "mrpc_train", "mrpc_test")
     paths = [given.data / "pairs" / f"{name}.csv.gz" for name in names]
     for path in paths:
@@ -59,6 +66,9 @@ def main() -> int:
             return 3
     quora, mrpc, mrpc_test = (read_labelled(str(path)) for path in paths)
     train, validation, test = by_question(quora, SEED)
+    if given.measure:
+        keep(given.output, json.loads(given.output.read_text(encoding="utf-8")), test)
+        return 0
     mrpc = mrpc.take(apart(mrpc, mrpc_test))
     rarity = rarity_of([*train.texts, *mrpc.texts])
     alone = scale_odds(fit([(train, 1.0)], rarity), validation)
@@ -66,7 +76,7 @@ def main() -> int:
     lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc_test}, {"built-in": model, "Quora alone": alone}))
     print("\n".join(lines))
     if given.output:
-        keep(given.output, model, train, mrpc, lines)
+        keep(given.output, card_of(model, train, mrpc, lines), test)
     return 0
 
 
@@ -156,9 +166,9 @@ def tf_idf_cosine(pairs: Labelled) -> Floats:
     return cosines(make_vectors("tfidf", keys.tolist()), numbers[pairs.first], numbers[pairs.second]).astype(np.float64)
 
 
-def keep(path: Path, model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str]) -> None:
-    """Write the card, a line a part."""
-    card = to_card(
+def card_of(model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str]) -> dict[str, Any]:
+    """The model as plain numbers, with what it was fitted on."""
+    return to_card(
         model,
         script="examples/fit_pair_score.py",
         date=datetime.now(UTC).date().isoformat(),
@@ -168,6 +178,14 @@ def keep(path: Path, model: PairScore, train: Labelled, mrpc: Labelled, lines: l
         "for non-commercial use, and are not distributed here.",
         judged=lines,
     )
+
+
+def keep(path: Path, card: dict[str, Any], test: Labelled) -> None:
+    """Write the card, a line a part, with what thresholds on its numbers, as they are kept, are worth on the test pairs."""
+    model = from_card(card)
+    score = model.score(test.texts, test.first, test.second)
+    counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}
+    card["held_out"] = {"data": "Quora, held-out questions", **counts, "operating": operating(score, test.duplicate)}
     write_text(path, "{\n" + ",\n".join(f'"{name}": {json.dumps(part)}' for name, part in card.items()) + "\n}\n")
     print(f"{path}: {len(NAMES)} features, {len(model.rarity.hashes):,} words", file=sys.stderr)
 

@@ -32,11 +32,12 @@ def _short(text: str) -> str:
 
 def _summary(result: DedupeResult) -> str:
     recall = f", recall {result.recall}" if result.recall else ""
+    worth = f", precision {result.precision} on held-out pairs" if result.precision else ""
     looked_at = f"{count(result.candidates, 'pair')} by {result.vectors} from {result.candidates_from:g}{recall}"
     return (
         f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
         f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "
-        f"{result.rows_empty:,} without text ({looked_at}; threshold {result.threshold:g})"
+        f"{result.rows_empty:,} without text ({looked_at}; threshold {result.threshold:g}{worth})"
     )
 
 
@@ -47,7 +48,7 @@ COMMAND = Command(
     examples=(
         "dlcli dedupe questions.csv",
         "dlcli dedupe --keep questions.csv -o clean.csv",
-        "dlcli dedupe questions.csv --model runs/questions",
+        "dlcli dedupe questions.csv --model runs/questions --precision 0.9",
         "cut -f2 tickets.tsv | dlcli dedupe --pairs | head",
     ),
     sheet=_sheet,

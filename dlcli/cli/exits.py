@@ -32,6 +32,7 @@ class Terminated(BaseException):
 
 
 _KINDS: tuple[tuple[type[errors.DlcliError], ExitCode], ...] = (
+    (errors.CheckFailedError, ExitCode.CHECK_FAILED),
     (errors.UsageError, ExitCode.USAGE),
     (errors.InputError, ExitCode.INPUT),
     (errors.NumericError, ExitCode.NUMERIC),

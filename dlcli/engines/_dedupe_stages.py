@@ -1,6 +1,6 @@
 """The steps of `dlcli dedupe`, each from what those before gave: open, distinct, candidates, scores, stars, verdicts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.features import Floats
 from dlcli.core.text.keep_rule import order_of, worth_of
 from dlcli.core.text.neighbours import Pairs, recall_on_sample, similar_pairs
-from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.operating_point import least_threshold
+from dlcli.core.text.pair_score import built_in, built_in_operating
 from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.core.text.vectors import candidates_from, make_vectors
@@ -183,6 +184,22 @@ def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
 def level_of(config: DedupeConfig) -> float:
     """The cosine from which pairs are looked at."""
     return candidates_from(config.vectors) if config.candidates is None else config.candidates
+
+
+def settled(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
+    """The configuration with the threshold that --precision chooses, if it is asked for, and the precision held-out pairs have.
+
+    Raises CheckFailedError if that is out of reach, and InputError if the folder of --model does not say.
+    """
+    if config.precision is None:
+        return config, None
+    counts, by = built_in_operating(), "the built-in score"
+    if config.model is not None:
+        from dlcli.core.pairs.saved import read_operating  # here, since most runs need none of it
+
+        counts, by = read_operating(config.model), str(config.model)
+    point = least_threshold(counts, config.precision, by)
+    return replace(config, precision=None, threshold=point.threshold), point.precision
 
 
 def threshold_of(config: DedupeConfig) -> float:

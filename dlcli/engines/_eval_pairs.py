@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from dlcli.core.pairs.labelled import Labelled, read_labelled
 from dlcli.core.pairs.measures import CALLED, judge
-from dlcli.core.pairs.saved import Saved, load_scorer, operating
+from dlcli.core.pairs.saved import Saved, load_scorer
+from dlcli.core.text.operating_point import operating
 from dlcli.engines._train_pairs import as_metrics, as_operating
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_means

@@ -7,9 +7,10 @@ from typing import Any
 
 from dlcli.core.pairs.labelled import Labelled, by_question, read_labelled
 from dlcli.core.pairs.measures import judge
-from dlcli.core.pairs.saved import CARD, WEIGHTS, operating, save_scorer
+from dlcli.core.pairs.saved import CARD, WEIGHTS, save_scorer
 from dlcli.core.pairs.scorers import SCORERS
 from dlcli.core.pairs.scorers.base import Trainable
+from dlcli.core.text.operating_point import Counts, operating
 from dlcli.core.text.vectors import check_vectors
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import ESSAY, Operating, PairMetric, PairsTrainResult
@@ -72,8 +73,8 @@ def as_metrics(measured: dict[str, Estimate]) -> tuple[PairMetric, ...]:
     return (*found, *(PairMetric(name=ESSAY, estimate=one.estimate) for one in found if one.name == "precision"))
 
 
-def as_operating(table: list[tuple[float, int, int]]) -> tuple[Operating, ...]:
-    """The rows of `core.pairs.saved.operating`."""
+def as_operating(table: list[Counts]) -> tuple[Operating, ...]:
+    """The rows of `core.text.operating_point.operating`."""
     return tuple(Operating(threshold=threshold, called=called, right=right) for threshold, called, right in table)
 
 
@@ -94,9 +95,7 @@ def _settings(config: TrainConfig) -> Trainable:
     return found
 
 
-def _held_out(
-    config: TrainConfig, test: Labelled, measured: dict[str, Estimate], table: list[tuple[float, int, int]]
-) -> dict[str, Any]:
+def _held_out(config: TrainConfig, test: Labelled, measured: dict[str, Estimate], table: list[Counts]) -> dict[str, Any]:
     """What the card says of the test part."""
     figures = {name: [one.value, one.low, one.high] for name, one in measured.items()}
     counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}

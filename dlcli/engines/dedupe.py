@@ -21,12 +21,14 @@ from dlcli.engines._dedupe_stages import (
     open_sheet,
     scored,
     scorer_of,
+    settled,
     stars_of,
     threshold_of,
     verdicts_of,
 )
 from dlcli.engines._dedupe_tables import grouped_table, largest_groups, pairs_table
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult
+from dlcli.specs.estimates import Estimate
 from dlcli.support.report import SILENT, Report
 from dlcli.support.tables import Table
 
@@ -41,6 +43,7 @@ def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
     started = time.perf_counter()
     check_vectors(config.vectors)
     scorer = scorer_of(config)
+    config, precision = settled(config)
     sheet = open_sheet(config, report)
     if config.index is not None:
         met = meet_index(config, config.index, sheet, scorer, report)
@@ -50,7 +53,7 @@ def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
         met = _alone(config, sheet, scorer, report)
     if config.review is not None:
         write_review(config.review, review_of(config, sheet, met.texts, met.judged), report)
-    result = _result(config, met, _table(config, met), started)
+    result = _result(config, met, _table(config, met), precision, started)
     if result.giants:
         report.warn(_giants(config, result))
     return result
@@ -60,6 +63,7 @@ def plan(config: DedupeConfig) -> list[str]:
     """What `run` would do, a line each; reads the table, but compares nothing."""
     check_vectors(config.vectors)
     scorer_of(config)
+    config, precision = settled(config)
     sheet = open_sheet(config, SILENT)
     columns = added_names(config.prefix, earlier=config.meets_earlier)
     if config.label is not None:
@@ -69,10 +73,11 @@ def plan(config: DedupeConfig) -> list[str]:
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
     call = f"call a pair duplicate from a probability of {threshold_of(config):g} on, by {config.model or 'the built-in score'}"
+    worth = f" (precision {precision} on held-out pairs)" if precision else ""
     return [
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
         f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
-        f"{call}, and group by the rule {config.keep_rule}",
+        f"{call}{worth}, and group by the rule {config.keep_rule}",
         *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.meets_earlier else []),
         f"write {what} to {config.output or 'standard output'}",
         *([f"write a page to judge pairs on to {config.review}"] if config.review else []),
@@ -97,7 +102,7 @@ def _table(config: DedupeConfig, met: Met) -> Table:
     return replace(table, excel_safe=config.excel_safe)
 
 
-def _result(config: DedupeConfig, met: Met, table: Table, started: float) -> DedupeResult:
+def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
     sheet, verdicts, candidates = met.sheet, met.verdicts, met.candidates
     twice, near = ~verdicts.canonical, verdicts.text != verdicts.centre
     sizes = group_sizes(verdicts, met.earlier)[np.unique(verdicts.centre[twice])]
@@ -108,6 +113,7 @@ def _result(config: DedupeConfig, met: Met, table: Table, started: float) -> Ded
         model=str(config.model or ""),
         candidates_from=candidates.level,
         threshold=threshold_of(config),
+        precision=precision,
         keep_rule=config.keep_rule,
         rows_read=len(sheet.table.rows),
         rows_empty=len(sheet.table.rows) - len(verdicts.rows),

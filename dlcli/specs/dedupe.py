@@ -41,6 +41,14 @@ class DedupeConfig:
     threshold: float | None = option(
         None, f"The smallest probability of a duplicate; left out, {THRESHOLD:g}.", minimum=0, maximum=1, metavar="PROBABILITY"
     )
+    precision: float | None = option(
+        None,
+        "Instead of --threshold: take the smallest from which on this share or more of held-out pairs are duplicates, by the "
+        "lower bound of the 95% interval; if there is none, exit with status 1 and say what can be had.",
+        minimum=0.5,
+        maximum=1,
+        metavar="SHARE",
+    )
     candidates: float | None = option(
         None,
         "The cosine from which pairs are looked at; left out, what suits the vectors. Lower finds more and takes longer.",
@@ -110,6 +118,8 @@ class DedupeConfig:
         asked = [name for name, wanted in (("--keep", self.keep), ("--pairs", self.pairs), ("--label", self.label)) if wanted]
         if len(asked) > 1:
             raise UsageError(f"{' and '.join(asked)} do not go together", hint="ask for one of them")
+        if self.precision is not None and self.threshold is not None:
+            raise UsageError("--precision and --threshold do not go together", hint="ask for one of them")
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"--review: '{self.review}' does not end in .html", hint="name the page, such as review.html")
         self._check_earlier()
@@ -151,7 +161,8 @@ class DedupeResult:
     `rows_` counts add up: canonical + exact + near + empty = read. `candidates` counts the pairs of distinct texts looked at,
     `pairs` those called duplicates and the further rows of equal texts; `giants` the groups of more than --max-group rows.
     `recall` is the share of the pairs whose cosine is at or above `candidates_from`, found by brute force for a sample of
-    texts, that the search for candidates found too.
+    texts, that the search for candidates found too. `precision` is the share of duplicates among the held-out pairs at or above
+    the threshold, where --precision chose that.
     """
 
     KIND: ClassVar[str] = "rows"
@@ -162,6 +173,7 @@ class DedupeResult:
     model: str
     candidates_from: float
     threshold: float
+    precision: Estimate | None
     keep_rule: str
     rows_read: int
     rows_empty: int

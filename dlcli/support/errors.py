@@ -34,6 +34,10 @@ class ResourceError(DlcliError):
     """Memory, disk or a device is not to be had."""
 
 
+class CheckFailedError(DlcliError):
+    """What was asked for cannot be had, by a check of figures that the person set a bound to."""
+
+
 class LockedError(DlcliError):
     """Another run holds the lock."""
 

@@ -59,6 +59,16 @@ QUESTIONS = [
 ]
 
 
+def test_with_a_precision_rows_are_as_with_the_threshold_it_chooses(table):
+    path = table(QUESTIONS)
+    for options in ({}, {"pairs": True}, {"label": 3}, {"against": path}):
+        chosen = run(DedupeConfig(table=path, precision=0.6, **options))
+        told = run(DedupeConfig(table=path, threshold=chosen.threshold, **options))
+        assert chosen.table.rows == told.table.rows and chosen.precision.low >= 0.6
+    strict = run(DedupeConfig(table=path, precision=0.8))
+    assert strict.threshold > chosen.threshold
+
+
 def test_rows_get_their_group_and_keep_their_order(table):
     result, rows = grouped(table(QUESTIONS), threshold=0.6, keep_rule="first")
     assert [row["id"] for row in rows] == list(range(10))

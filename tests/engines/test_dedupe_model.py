@@ -1,6 +1,7 @@
 """`dlcli dedupe --model RUN`: the scorer that was trained is the one that judges."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.pairs.scorers.words import Words
 from dlcli.engines import dedupe
 from dlcli.specs.dedupe import DedupeConfig
-from dlcli.support.errors import InputError
+from dlcli.support.errors import CheckFailedError, InputError
 from tests.core.pairs.made import made
 
 TRAIN, DEV, TEST = by_question(made(400), 0)
@@ -55,6 +56,22 @@ def test_the_plan_opens_the_scorer_and_a_wrong_folder_is_refused(run: Path, tabl
     for call in (dedupe.plan, dedupe.run):
         with pytest.raises(InputError, match="no run directory"):
             call(DedupeConfig(table=table, model=tmp_path))
+
+
+def test_the_threshold_is_chosen_by_what_the_folder_says_of_held_out_pairs(run: Path, table: str, tmp_path: Path):
+    counts = [[0.2, 900, 500], [0.3, 800, 700], [0.4, 700, 650], [0.41, 600, 600]]
+    folder = shutil.copytree(run, tmp_path / "run")
+    save_scorer(folder, load_scorer(run).scorer, {"operating": counts})
+    chosen = dedupe.run(DedupeConfig(table=table, model=folder, precision=0.8))
+    assert chosen.threshold == 0.3 and (chosen.precision.value, chosen.precision.n) == (700 / 800, 800)
+    told = dedupe.run(DedupeConfig(table=table, model=folder, threshold=0.3))
+    assert chosen.table.rows == told.table.rows and told.precision is None
+    assert any("from a probability of 0.3 on" in line for line in dedupe.plan(DedupeConfig(model=folder, precision=0.8)))
+    for call in (dedupe.plan, dedupe.run):
+        with pytest.raises(CheckFailedError, match=r"the lower bound for \S+ is 0.90\d at most, from a probability of 0.4 on"):
+            call(DedupeConfig(table=table, model=folder, precision=0.95))
+        with pytest.raises(InputError, match="does not say what thresholds are worth"):
+            call(DedupeConfig(table=table, model=run, precision=0.8))
 
 
 def test_a_scorer_that_is_no_network_needs_no_torch(tmp_path: Path, table: str):

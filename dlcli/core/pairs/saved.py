@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from dlcli.core.pairs.scorers import SCORERS
 from dlcli.core.pairs.scorers.base import PairScorer
 from dlcli.core.text.features import NAMES
+from dlcli.core.text.operating_point import Counts
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError
 from dlcli.support.record import file_sha256
@@ -84,6 +84,25 @@ def load_scorer(folder: Path) -> Saved:
     return Saved(PairScorer(card["scorer"], model, card["slope"], card["intercept"]), card["held_out"], card["weights_sha256"])
 
 
+def read_operating(folder: Path) -> list[Counts]:
+    """What each threshold is worth on the questions that were held out when the scorer in `folder` was trained.
+
+    Raises InputError if the folder holds no scorer, or its card does not say.
+    """
+    counts = _read_card(folder)["held_out"].get("operating")
+    if not isinstance(counts, list) or not all(map(_is_counts, counts)):
+        message = f"{folder / CARD}: does not say what thresholds are worth on held-out pairs"
+        raise InputError(message, hint="train again, or pass --threshold PROBABILITY")
+    return [(threshold, called, right) for threshold, called, right in counts]
+
+
+def _is_counts(found: Any) -> bool:
+    """Whether `found` is a threshold with two counts, of which the second is within the first."""
+    if not isinstance(found, list) or [type(value) for value in found] != [float, int, int]:
+        return False
+    return 0 <= found[2] <= found[1]
+
+
 def _read_card(folder: Path) -> dict[str, Any]:
     path, hint = folder / CARD, "name a folder that dlcli train --task pairs wrote"
     try:
@@ -103,9 +122,3 @@ def _read_card(folder: Path) -> dict[str, Any]:
     if found["features"] != list(NAMES):
         raise InputError(f"{path}: is of a version of dlcli with other features", hint="train again")
     return found
-
-
-def operating(probability: NDArray[np.float64], duplicate: NDArray[np.bool_]) -> list[tuple[float, int, int]]:
-    """For each threshold from 0.01 to 0.99: how many pairs are called duplicates at or above it, and how many are."""
-    thresholds = (np.arange(1, 100) / 100).tolist()
-    return [(t, int((probability >= t).sum()), int(duplicate[probability >= t].sum())) for t in thresholds]

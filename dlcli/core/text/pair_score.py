@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dlcli.core.text.features import FEATURES, Floats, Rarity, Rows, pair_features, read_texts
+from dlcli.core.text.operating_point import Counts
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
@@ -73,8 +74,18 @@ def by_definition(texts: Sequence[str], first: Rows, second: Rows, found: Floats
 @cache
 def built_in() -> PairScore:
     """The model that is shipped; read once."""
-    text = (files("dlcli.core.text") / FILE).read_text(encoding="utf-8")
-    return from_card(json.loads(text))
+    return from_card(_shipped())
+
+
+def built_in_operating() -> list[Counts]:
+    """What each threshold on the shipped model is worth on pairs of questions that took no part in fitting or calibration."""
+    return [(threshold, called, right) for threshold, called, right in _shipped()["held_out"]["operating"]]
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    card: dict[str, Any] = json.loads((files("dlcli.core.text") / FILE).read_text(encoding="utf-8"))
+    return card
 
 
 def from_card(card: dict[str, Any]) -> PairScore:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dlcli.core.pairs.labelled import by_question
-from dlcli.core.pairs.saved import CARD, WEIGHTS, is_scorer_dir, load_scorer, operating, save_scorer
+from dlcli.core.pairs.saved import CARD, WEIGHTS, is_scorer_dir, load_scorer, read_operating, save_scorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.pairs.scorers.words import Words
 from dlcli.support.errors import DlcliError, InputError
@@ -111,8 +111,17 @@ def test_a_network_for_images_is_told_apart(folder: Path):
     assert not is_scorer_dir(folder.parent)
 
 
-def test_the_operating_table_counts():
-    p, y = np.array([0.01, 0.5, 0.5, 0.995]), np.array([False, True, False, True])
-    table = {threshold: (called, right) for threshold, called, right in operating(p, y)}
-    assert len(table) == 99
-    assert table[0.01] == (4, 2) and table[0.5] == (3, 2) and table[0.51] == (1, 1) and table[0.99] == (1, 1)
+def test_what_thresholds_are_worth_is_read_without_the_weights(folder: Path):
+    (folder / WEIGHTS).unlink()
+    assert read_operating(folder) == [(0.5, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    "held_out",
+    [{}, {"operating": None}, {"operating": [[0.5, 3]]}, {"operating": [[0.5, 3, 4]]}, {"operating": [["0.5", 3, 2]]}],
+)
+def test_a_card_that_does_not_say_what_thresholds_are_worth(folder: Path, held_out: dict[str, object]):
+    edit("held_out", held_out)(folder)
+    with pytest.raises(InputError, match="does not say what thresholds are worth") as error:
+        read_operating(folder)
+    assert str(folder) in error.value.message

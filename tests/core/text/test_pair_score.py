@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from dlcli.core import metrics
 from dlcli.core.pairs.labelled import by_question, read_labelled
+from dlcli.core.stats import wilson
 from dlcli.core.text.features import FEATURES, NAMES, pair_features, read_texts
-from dlcli.core.text.pair_score import FILE, built_in, from_card, to_card
+from dlcli.core.text.operating_point import least_threshold, operating
+from dlcli.core.text.pair_score import FILE, built_in, built_in_operating, from_card, to_card
 from dlcli.core.text.tokens import fold_all
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -118,6 +120,15 @@ def test_the_shipped_card_says_where_it_comes_from_and_holds_no_text():
     assert 0 < min(card["words"]["rarity"]) < max(card["words"]["rarity"]) < card["words"]["unseen"]
 
 
+def test_the_shipped_counts_are_such_of_one_set_of_pairs():
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))["held_out"]
+    thresholds, called, right = zip(*built_in_operating(), strict=True)
+    assert list(thresholds) == [k / 100 for k in range(1, 100)]
+    for counts, most in ((called, card["pairs"]), (right, card["duplicates"])):
+        assert list(counts) == sorted(counts, reverse=True) and counts[0] <= most
+    assert all(r <= c for r, c in zip(right, called, strict=True))
+
+
 @pytest.mark.slow
 def test_held_out_quora_questions_and_mrpc():
     if not (DATA / "pairs" / "quora_pairs.csv.gz").exists():
@@ -125,6 +136,14 @@ def test_held_out_quora_questions_and_mrpc():
     train, validation, test = by_question(read_labelled(str(DATA / "pairs" / "quora_pairs.csv.gz")), 0)
     questions = [set(fold_all(part.texts)) for part in (train, validation, test)]
     assert not questions[0] & questions[2] and not questions[1] & questions[2] and not questions[0] & questions[1]
+    counts = {
+        name: operating(built_in().score(part.texts, part.first, part.second), part.duplicate)
+        for name, part in (("dev", validation), ("test", test))
+    }
+    assert counts["test"] == built_in_operating()
+    for wanted in (0.6, 0.7, 0.8):
+        _, called, right = counts["test"][round(least_threshold(counts["dev"], wanted, "dev").threshold * 100) - 1]
+        assert wilson(right, called).high >= wanted
     for pairs, least in ((test, 0.80), (read_labelled(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
         read = read_texts(pairs.texts, built_in().rarity)
         area = metrics.auc(built_in().probability(pair_features(read, pairs.first, pairs.second)), pairs.duplicate)
