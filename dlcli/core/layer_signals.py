@@ -5,22 +5,29 @@ Two inputs co-activate a unit if it is above zero for both. With batch normalisa
 inputs come to look alike to the network.
 """
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from dlcli.core.input_gradients import Aim, batch_statistics, total_of
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.rng import preserved
-from dlcli.core.tape import ACTIVATIONS
+from dlcli.core.tape import ACTIVATIONS, is_transparent
 
 
 @dataclass(frozen=True)
 class Signal:
-    """One activation, in the order of the forward pass; `name` is the operation and its number, as relu 3.
+    """One activation, in the order of the forward pass.
+
+    `name` is the path of the module that does it and, where that is no activation itself, the operation: `features.3`, or
+    `layer1.0 relu`; from the second time on with a number, `layer1.0.relu 2`.
 
     `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
     zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
@@ -42,17 +49,17 @@ def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device
 
     `model` is on `device` and is left as it was. Raises what `logits_of` raises.
     """
-    watcher = _Watcher()
+    watcher = _Watcher(model)
     with preserved(), in_mode(model), batch_statistics(model, aim.norm), torch.enable_grad():
         given = x.detach().to(device).clone().requires_grad_()
-        with watcher:
+        with watcher.following(), watcher:
             logits = logits_of(model, given)
         total = total_of(logits, aim)
         outputs = [one.output for one in watcher.seen]
         known = [k for k, output in enumerate(outputs) if output.requires_grad]
         found = torch.autograd.grad(total, [outputs[k] for k in known], allow_unused=True) if total.requires_grad else ()
     gradients = dict(zip(known, found, strict=False))
-    return [_signal(one, k, gradients.get(k)) for k, one in enumerate(watcher.seen, start=0)]
+    return [_signal(one, gradients.get(k)) for k, one in enumerate(watcher.seen)]
 
 
 @dataclass(frozen=True)
@@ -67,18 +74,44 @@ class _Seen:
 class _Watcher(TorchFunctionMode):
     """Keeps what each activation puts out, and what is counted of it before anything is written over it."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.seen: list[_Seen] = []
+        self._paths = {module: path for path, module in model.named_modules()}
+        self._inside: list[nn.Module] = [model]
+        self._times: Counter[str] = Counter()
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Know inside the block whose forward() runs."""
+
+        def enter(module: nn.Module, args: object) -> None:
+            self._inside.append(module)
+
+        def leave(module: nn.Module, args: object, output: object) -> None:
+            self._inside.pop()
+
+        handles = (register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _named(self, operation: str) -> str:
+        module = self._inside[-1]
+        path = self._paths.get(module, "")
+        name = path if path and is_transparent(module) else f"{path} {operation}".strip()
+        self._times[name] += 1
+        return f"{name} {self._times[name]}" if self._times[name] > 1 else name
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
             values = output.detach().float()
-            self.seen.append(
-                _Seen(name.rstrip("_"), output, float(values.mean()), float(values.var()), (values > 0).flatten(1))
-            )
+            known_as = self._named(name.rstrip("_"))
+            self.seen.append(_Seen(known_as, output, float(values.mean()), float(values.var()), (values > 0).flatten(1)))
         return output
 
 
@@ -87,13 +120,13 @@ def _repeats(seen: list[_Seen], output: Tensor) -> bool:
     return bool(seen) and seen[-1].output is output
 
 
-def _signal(one: _Seen, number: int, gradient: Tensor | None) -> Signal:
+def _signal(one: _Seen, gradient: Tensor | None) -> Signal:
     above = one.above
     n = len(above)
     share = above.double().mean(0)
     both = (share * n * (share * n - 1) / (n * (n - 1))).mean()
     return Signal(
-        name=f"{one.name} {number + 1}",
+        name=one.name,
         units=above.shape[1],
         mean=one.mean,
         variance=one.variance,

@@ -89,7 +89,7 @@ def test_surgery_is_done_before_it_is_probed():
 def test_a_module_from_outside_is_probed_and_a_layer_of_it(nets):
     result = probed(model=f"{nets}:net", wrt="layer:1", target="loss", bn="batch", path="random")
     assert (result.wrt, result.target, result.bn, result.path) == ("layer:1", "loss", "batch", "random")
-    assert [layer.layer for layer in result.layers] == ["relu 1"]
+    assert [layer.layer for layer in result.layers] == ["2"]
 
 
 @pytest.mark.parametrize(
