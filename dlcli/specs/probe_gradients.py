@@ -69,7 +69,7 @@ class ProbeGradientsConfig:
         elif self.synthetic or self.seeds:
             name = "synthetic" if self.synthetic else "seeds"
             raise UsageError(f"--{name}: goes with the networks from a number to a number", hint="leave --model out")
-        if self.wrt != "input" and not self.wrt.removeprefix("layer:") < self.wrt:
+        if self.wrt != "input" and not (self.wrt.startswith("layer:") and self.layer):
             raise UsageError(f"--wrt: '{self.wrt}' is neither input nor layer:NAME", hint="--wrt layer:features.3")
 
     def _without_model(self) -> None:

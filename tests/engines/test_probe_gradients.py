@@ -141,6 +141,11 @@ def test_options_that_do_not_go_together(options, said):
     assert said in caught.value.message
 
 
+@pytest.mark.parametrize("name", ["relu", "a", "layer1.0"])
+def test_layers_of_any_name_can_be_asked_for(name):
+    assert ProbeGradientsConfig(model="mlp", wrt=f"layer:{name}").layer == name
+
+
 def test_the_plan_says_what_is_walked():
     assert "20 networks of 24 layers" in plan(ProbeGradientsConfig())[0]
     lines = plan(ProbeGradientsConfig(model="mlp", **QUICK))
