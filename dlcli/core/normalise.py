@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.wrapped import hide
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Of the three colour channels, as torchvision's weights expect them."""
@@ -16,20 +18,13 @@ class Normalised(nn.Module):
     def __init__(self, inner: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.inner = inner
+        hide(self)
         self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Any:
         """Takes (n, c, h, w) in [0, 1]."""
         return self.inner((x - self.mean) / self.std)
-
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The state of the network inside."""
-        return self.inner.state_dict(*args, **kwargs)
-
-    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """Fill the network inside."""
-        return self.inner.load_state_dict(*args, **kwargs)
 
 
 def imagenet_normalised(model: nn.Module) -> Normalised:

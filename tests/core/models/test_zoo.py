@@ -25,7 +25,7 @@ def _count(model):
 
 
 def test_the_registry_is_known():
-    own = "bn cifar-resnet digits-net lenet looks-linear mlp mnist-net plain resnet tiny-darknet"
+    own = "besnet18 besnet50 bn cifar-resnet digits-net lenet looks-linear mlp mnist-net plain resnet tiny-darknet"
     assert MODELS.names() == tuple(own.split())
 
 
@@ -101,7 +101,9 @@ def test_weights_come_from_the_global_generator():
     assert not torch.equal(built[0], built[2])
 
 
-@pytest.mark.parametrize("name", MODELS.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name.startswith("besnet") else ()) for name in MODELS.names()]
+)
 def test_every_recipe_trains_its_network(name):
     """Four kinds of bars are learned by any network that trains at all, once running statistics have caught up."""
     data = _data(size=(28, 28), classes=4)

@@ -1,0 +1,151 @@
+"""The conversion: which layers of a network become temporal, and the network for video with them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.inflate import RULES
+from dlcli.core.inflate.rules.base import Seen
+from dlcli.core.inflate.temporal import Clock, TemporalConv
+from dlcli.core.inflate.video_net import VideoNet
+from dlcli.core.surgery.base import copied, named, replace_modules
+from dlcli.core.tape import CONVOLUTIONS, POOLINGS, SAMPLE, Op, Tape, record
+from dlcli.support.errors import InputError
+
+_BEFORE_HEAD = frozenset({"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"})
+_FLAT = (nn.Conv1d, nn.ConvTranspose1d)
+_DEEP = (nn.Conv3d, nn.ConvTranspose3d, TemporalConv, VideoNet)
+
+
+@dataclass(frozen=True)
+class Inflation:
+    """How to inflate: by which `rule`, and of besnet `which` layers (conv1, both or all); `taps` along time (None: the rule's).
+
+    `ends` is one of `temporal.ENDS`; `dilations` (None: the rule's) are drawn in training and averaged in evaluation, or by
+    `fused` made one wider kernel each.
+    """
+
+    rule: str = "besnet"
+    which: str = "both"
+    taps: int | None = None
+    ends: str = "replicate"
+    dilations: tuple[int, ...] | None = None
+    fused: bool = False
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that became temporal: its path and the shapes of its weight before and after."""
+
+    path: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Inflated:
+    """The network for video, and its temporal layers in the order in which they run."""
+
+    model: VideoNet
+    layers: tuple[Layer, ...]
+
+
+@torch.no_grad()
+def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> Inflated:
+    """A network for video made of `model`, which is left as it is; `sample` (1, c, h, w) is an image that it takes.
+
+    Type, device and mode are those of `model`. Raises InputError for a network that is not one of 2-D convolutions, or has
+    none that the rule inflates, naming the layer that is in the way, and what `record` raises.
+    """
+    _check(model)
+    rule, inner = RULES.module(how.rule), copied(model)
+    tape = record(inner, sample)
+    chosen = rule.choose(Seen(inner, tape), how.which)
+    if not chosen:
+        raise InputError(f"the network has no convolution that {how.rule} inflates", hint="another --rule may fit it")
+    clock, made = Clock(), {}
+    for path in chosen:
+        old = _plain(path, inner.get_submodule(path))
+        weight = rule.spread(old.weight.detach(), how.taps or rule.TAPS or max(old.kernel_size))
+        new = TemporalConv(old, weight, clock, ends=how.ends, dilations=how.dilations or rule.DILATIONS)
+        made[old] = new.fuse() if how.fused and len(new.dilations) > 1 else new
+    layers = [Layer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)]
+    replace_modules(inner, (nn.Conv2d,), lambda layer: made.get(layer, layer))
+    return Inflated(VideoNet(inner, clock, head_of(inner, tape)), tuple(layers))
+
+
+def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, dilations: tuple[int, ...]) -> VideoNet:
+    """`model` itself as the network for video that it was made once, to be filled with weights; `taps` by path.
+
+    Raises InputError if it has no such layers.
+    """
+    clock, made = Clock(), {}
+    for path, count in taps.items():
+        try:
+            old = _plain(path, model.get_submodule(path))
+        except AttributeError:
+            raise InputError(f"the network has no layer {path}") from None
+        wide = old.weight.new_zeros(*old.weight.shape[:2], count, *old.weight.shape[2:])
+        made[old] = TemporalConv(old, wide, clock, ends=ends, dilations=dilations)
+    replace_modules(model, (nn.Conv2d,), lambda layer: made.get(layer, layer))
+    return VideoNet(model, clock, head)
+
+
+def head_of(model: nn.Module, tape: Tape) -> str:
+    """The path of the module before which time ends, "" for the end of the network.
+
+    It is the first full connection, a module called once, after which there is no convolution and no pooling and which nothing
+    goes around; or the dropout that stands before it.
+    """
+    spatial = tape.named(CONVOLUTIONS | POOLINGS)
+    for op in tape.named(frozenset({"linear"})):
+        alone = not any(other.descends_from(op.node) for other in spatial) and _is_passed_by_all(tape, op)
+        if alone and isinstance(model.get_submodule(op.layer), nn.Linear) and _is_called_once(tape, op):
+            return _before_dropout(model, tape, op).layer
+    return ""
+
+
+def _is_passed_by_all(tape: Tape, op: Op) -> bool:
+    return all(parent >= op.node for other in tape.ops[op.node :] for parent in other.parents)
+
+
+def _is_called_once(tape: Tape, op: Op) -> bool:
+    return sum(other.layer == op.layer for other in tape.ops) == 1
+
+
+def _before_dropout(model: nn.Module, tape: Tape, op: Op) -> Op:
+    while len(op.parents) == 1 and op.parents[0] != SAMPLE:
+        before = tape.ops[op.parents[0] - 1]
+        is_module = before.name in _BEFORE_HEAD and isinstance(model.get_submodule(before.layer), nn.modules.dropout._DropoutNd)
+        if not (is_module and _is_called_once(tape, before) and len(tape.consumers(before.node)) == 1):
+            break
+        op = before
+    return op
+
+
+def _check(model: nn.Module) -> None:
+    kinds = list(model.modules())
+    if isinstance(model, nn.Conv2d):
+        raise InputError("the network is a convolution and nothing else")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in kinds):
+        raise InputError(
+            "the network is compiled by TorchScript, which cannot be changed", hint="give the code that it was made of"
+        )
+    if any(isinstance(module, _DEEP) for module in kinds):
+        raise InputError("the network is 3-D already", hint="give a network for images")
+    if not any(isinstance(module, nn.Conv2d) for module in kinds):
+        flat = any(isinstance(module, _FLAT) for module in kinds)
+        message = "the network is 1-D: its convolutions are Conv1d" if flat else "the network has no convolution (Conv2d)"
+        raise InputError(message, hint="give a network for images that has some")
+
+
+def _plain(path: str, layer: nn.Module) -> nn.Conv2d:
+    """`layer`, once it is seen to be a Conv2d and nothing more."""
+    if type(layer) is not nn.Conv2d:
+        raise InputError(f"{named(path)} is a {type(layer).__name__}, of which it is not known how to inflate it")
+    if more := {name for name, _ in layer.named_parameters()} - {"weight", "bias"}:
+        hint = "take the reparametrization (a weight norm?) off first"
+        raise InputError(f"{named(path)} makes its weight of others ({', '.join(sorted(more))})", hint=hint)
+    return layer

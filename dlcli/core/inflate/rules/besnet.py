@@ -1,0 +1,48 @@
+"""Time where a network has no space: 1x1 becomes 3x1x1, and k x k stays 1 x k x k (BesNet, Kinetics 2017).
+
+Which 1x1: of each residual branch the first (`conv1`), or the first and the last (`both`); `all` has those on shortcuts as
+well. Outside of residual blocks all, but for a head. A network without any has time in convolutions of k x k: the first, or
+first and last, of each residual branch, or without residual blocks all but the first of the network; `all` is as above.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from dlcli.core.inflate.rules.base import Seen, evenly, paths
+from dlcli.core.tape import Op
+
+TAPS = 3
+
+DILATIONS = (1, 2)
+
+
+def choose(seen: Seen, which: str) -> list[str]:
+    """The paths of the layers that become temporal; `which` is conv1, both or all."""
+    shortcuts = {op.node for skip in seen.skips for op in skip.shortcut}
+    branches = {op.node for skip in seen.skips for op in skip.branch}
+    body = [op for op in seen.convolutions if op.node in branches or (op.node not in shortcuts and not seen.is_last(op))]
+    pointwise = [op for op in body if seen.is_pointwise(op)]
+    if pointwise:
+        chosen = _of_branches(seen, which, seen.is_pointwise) | {op.node for op in pointwise if op.node not in branches}
+    elif seen.skips:
+        chosen = _of_branches(seen, which, lambda op: True)
+    else:
+        chosen = {op.node for op in body if op is not seen.convolutions[0]}
+    if which == "all":
+        chosen |= {op.node for op in seen.convolutions if op.node in shortcuts and (not pointwise or seen.is_pointwise(op))}
+    return paths([op for op in seen.convolutions if op.node in chosen])
+
+
+def spread(weight: Tensor, taps: int) -> Tensor:
+    """The weight of a layer along time."""
+    return evenly(weight, taps)
+
+
+def _of_branches(seen: Seen, which: str, wanted: Callable[[Op], bool]) -> set[int]:
+    chosen = set()
+    for skip in seen.skips:
+        nodes = {op.node for op in skip.branch}
+        own = [op.node for op in seen.convolutions if op.node in nodes and wanted(op)]
+        chosen.update(own[:1] if which == "conv1" else own[:1] + own[-1:])
+    return chosen

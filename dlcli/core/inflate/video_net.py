@@ -1,0 +1,44 @@
+"""The network for video around the tree of one for images."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from dlcli.core.inflate.temporal import Clock
+from dlcli.core.wrapped import hide
+
+
+class VideoNet(nn.Module):
+    """`inner`, a network for images whose `TemporalConv`s share `clock`, run on all frames of a clip.
+
+    Time ends by a maximum, just before the module at the path `head`; "" : after the network. So the answer on a clip of one
+    frame repeated is that on the frame, however long the clip. The keys of the state dict are those of `inner`.
+    """
+
+    def __init__(self, inner: nn.Module, clock: Clock, head: str) -> None:
+        super().__init__()
+        self.inner, self.clock, self.head = inner, clock, head
+        hide(self)
+        if head:
+            inner.get_submodule(head).register_forward_pre_hook(_PoolTime(clock))
+
+    def forward(self, x: Tensor) -> Any:
+        """Clips (n, c, t, h, w), or images (n, c, h, w) as clips of one frame; logits (n, classes)."""
+        clips = x if x.dim() == 5 else x.unsqueeze(2)
+        self.clock.frames = clips.shape[2]
+        found = self.inner(clips.transpose(1, 2).flatten(0, 1))
+        return found if self.head else _pooled(found, self.clock)
+
+
+class _PoolTime:
+    """A hook before the head; a class and no closure, so that copies of the network have their own clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (_pooled(args[0], self.clock), *args[1:])
+
+
+def _pooled(x: Tensor, clock: Clock) -> Tensor:
+    return x.unflatten(0, (-1, clock.frames)).amax(1)

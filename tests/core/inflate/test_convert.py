@@ -1,0 +1,209 @@
+"""Which layers are inflated, and that a still clip is judged as the image that it shows."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.core.inflate.convert import Inflation, inflate, rebuild
+from dlcli.core.inflate.temporal import TemporalConv
+from dlcli.core.normalise import imagenet_normalised
+from dlcli.core.rng import preserved
+from dlcli.support.errors import InputError
+from tests.conftest import DATA
+from tests.core.surgery.networks import NETWORKS, Functional, residual
+
+TORCHVISION = {
+    "resnet18": {},
+    "resnet50": {},
+    "resnext50_32x4d": {},
+    "wide_resnet50_2": {},
+    "squeezenet1_1": {},
+    "vgg11_bn": {},
+    "densenet121": {},
+    "mobilenet_v2": {},
+    "googlenet": {"aux_logits": False, "init_weights": False},
+}
+
+
+def _torchvision(name, size=64):
+    import torchvision
+
+    with preserved():
+        torch.manual_seed(0)
+        model = torchvision.models.get_model(name, weights=None, **TORCHVISION[name]).double().eval()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 2)
+    return model, torch.rand(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def _still(x, frames):
+    return x.unsqueeze(2).repeat(1, 1, frames, 1, 1)
+
+
+def _error(video, image, x, frames):
+    with torch.no_grad():
+        found, wanted = video(_still(x, frames)), image(x)
+    return float((found - wanted).abs().max() / wanted.abs().max())
+
+
+@pytest.mark.parametrize(
+    ("which", "layers", "parameters"), [("conv1", 16, 34_215_976), ("both", 32, 44_275_752), ("all", 36, 49_813_544)]
+)
+def test_resnet50_has_the_counts_of_the_essay(which, layers, parameters):
+    model, x = _torchvision("resnet50", 32)
+    found = inflate(model, x[:1], Inflation(which=which))
+    assert len(found.layers) == layers
+    assert all(layer.after == (*layer.before[:2], 3, 1, 1) for layer in found.layers)
+    assert sum(parameter.numel() for parameter in found.model.parameters()) == parameters
+    assert found.model.head == "fc"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("rule", ["besnet", "i3d"])
+def test_torchvisions_networks_judge_a_still_clip_as_the_image(name, rule):
+    model, x = _torchvision(name)
+    before = copy.deepcopy(model.state_dict())
+    for ends in ("replicate", "renorm"):
+        video = inflate(model, x[:1], Inflation(rule=rule, ends=ends, dilations=(1, 2))).model
+        assert list(video.state_dict()) == list(before)
+        for frames in (1, 2, 8):
+            assert _error(video, model, x, frames) < 1e-10
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("rule", ["besnet", "i3d", "center"])
+@pytest.mark.parametrize("name", ["shared", "functional", "auxiliary", "plain"])
+def test_small_networks_judge_a_still_clip_as_the_image(name, rule):
+    torch.manual_seed(0)
+    model = NETWORKS[name]().double().eval()
+    x = torch.rand(2, 1, 8, 8, dtype=torch.float64)
+    for how in (Inflation(rule=rule), Inflation(rule=rule, dilations=(1, 2), fused=True), Inflation(rule=rule, taps=5)):
+        for frames in (1, 2, 8, 11):
+            assert _error(inflate(model, x[:1], how).model, model, x, frames) < 1e-12
+
+
+def test_zeros_at_the_ends_are_another_network():
+    model, x = residual().double().eval(), torch.rand(2, 1, 8, 8, dtype=torch.float64)
+    assert _error(inflate(model, x[:1], Inflation(ends="zeros")).model, model, x, 8) > 1e-4
+
+
+def test_at_the_centre_every_frame_is_seen_by_itself():
+    model, x = residual().double().eval(), torch.rand(2, 1, 5, 8, 8, dtype=torch.float64)
+    frames = torch.stack([model(x[:, :, k]) for k in range(5)])
+    body = inflate(model, x[:1, :, 0], Inflation(rule="center")).model
+    hidden = torch.stack([model[:-1](x[:, :, k]) for k in range(5)]).amax(0)
+    assert torch.allclose(body(x), model[-1](hidden), atol=1e-12)
+    assert not torch.allclose(body(x), frames.amax(0), atol=1e-6)
+
+
+def test_a_moving_clip_is_judged_by_its_order():
+    model = residual().double().eval()
+    x = torch.rand(1, 1, 6, 8, 8, dtype=torch.float64)
+    video = inflate(model, x[:, :, 0], Inflation()).model
+    assert not torch.allclose(video(x), video(x[:, :, [3, 0, 5, 1, 4, 2]]), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "which", "paths"),
+    [
+        ("functional", "conv1", ["2.conv3", "3.conv3"]),
+        ("functional", "all", ["2.conv3", "3.conv3", "3.down"]),
+        ("plain", "both", ["3"]),
+    ],
+)
+def test_besnet_inflates_what_it_says(name, which, paths):
+    found = inflate(NETWORKS[name](), torch.rand(1, 1, 8, 8), Inflation(which=which))
+    assert [layer.path for layer in found.layers] == paths
+
+
+@pytest.mark.parametrize(("which", "layers"), [("conv1", 8), ("both", 16), ("all", 19)])
+def test_without_1x1_the_first_and_last_of_a_residual_branch_look_along_time(which, layers):
+    model, x = _torchvision("resnet18", 32)
+    found = inflate(model, x[:1], Inflation(which=which))
+    assert len(found.layers) == layers
+    assert {layer.after[2:] for layer in found.layers} == ({(3, 3, 3)} if which != "all" else {(3, 3, 3), (3, 1, 1)})
+
+
+def test_the_head_of_a_network_without_full_connection_stays():
+    model, x = _torchvision("squeezenet1_1")
+    found = inflate(model, x[:1], Inflation())
+    assert found.model.head == "" and len(found.layers) == 16
+    assert all("squeeze" in layer.path or "expand1x1" in layer.path for layer in found.layers)
+
+
+def test_time_ends_before_dropout_so_that_a_mask_is_one_for_all_frames():
+    found = inflate(residual(), torch.rand(1, 1, 8, 8), Inflation()).model.train()
+    assert found.head == "6"
+    assert found(torch.rand(3, 1, 4, 8, 8)).shape == (3, 5)
+
+
+def test_type_mode_and_what_learns_are_inherited():
+    model = residual(Functional).to(torch.bfloat16).train()
+    model[2].conv3.weight.requires_grad_(False)
+    video = inflate(model, torch.rand(1, 1, 8, 8), Inflation()).model
+    layer = video.inner[2].conv3
+    assert isinstance(layer, TemporalConv) and layer.training and layer.weight.dtype == torch.bfloat16
+    assert not layer.weight.requires_grad and layer.bias.requires_grad
+
+
+def test_it_is_built_again_from_what_was_done_behind_a_normalisation():
+    model, x = imagenet_normalised(NETWORKS["plain"]()), torch.rand(1, 3, 8, 8)
+    model.inner[0] = nn.Conv2d(3, 4, 3, padding=1)
+    found = inflate(model.eval(), x, Inflation(ends="renorm"))
+    taps = {layer.path: layer.after[2] for layer in found.layers}
+    again = rebuild(copy.deepcopy(model), taps, found.model.head, ends="renorm", dilations=(1, 2))
+    assert list(found.model.state_dict()) == list(model.inner.state_dict())
+    outer = nn.ModuleDict({"net": again})
+    outer.load_state_dict({f"net.{key}": tensor for key, tensor in found.model.state_dict().items()})
+    clip = torch.rand(2, 3, 4, 8, 8)
+    assert torch.equal(found.model(clip), again.eval()(clip))
+
+
+@pytest.mark.skipif(not (DATA / "weights").is_dir(), reason="needs ../shared/data/weights")
+def test_real_squeezenet_and_cifar_resnet():
+    import torchvision
+
+    from dlcli.core.checkpoint import load_weights
+    from dlcli.core.models.cifar_resnet import build
+
+    squeezenet, resnet = torchvision.models.squeezenet1_1(weights=None), build(3, (32, 32), 10)
+    for model, name, size in ((squeezenet, "squeezenet1_1_imagenet", 96), (resnet, "cifar10_resnet20", 32)):
+        state = {key.removeprefix("module."): tensor for key, tensor in load_weights(DATA / "weights" / f"{name}.pth").items()}
+        model.load_state_dict(state)
+        model, x = model.double().eval(), torch.rand(2, 3, size, size, dtype=torch.float64)
+        for ends in ("replicate", "renorm"):
+            video = inflate(model, x[:1], Inflation(ends=ends)).model
+            assert max(_error(video, model, x, frames) for frames in (1, 2, 8)) < 1e-10
+
+
+class _Kernel(nn.Conv2d):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.Sequential(nn.Conv1d(1, 2, 3)), "1-D"),
+        (lambda: nn.Sequential(nn.Conv3d(1, 2, 3)), "3-D already"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), "no convolution"),
+        (lambda: nn.Conv2d(1, 2, 3), "nothing else"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "that besnet inflates"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 5, 3), _Kernel(5, 5, 1), nn.Flatten(), nn.Linear(180, 2)), "1 is a _Kernel"),
+        (
+            lambda: nn.Sequential(
+                nn.Conv2d(1, 5, 3), nn.utils.spectral_norm(nn.Conv2d(5, 5, 1)), nn.Flatten(), nn.Linear(180, 2)
+            ),
+            "weight_orig",
+        ),
+        (lambda: inflate(residual(), torch.rand(1, 1, 8, 8), Inflation()).model, "3-D already"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_cannot_be_inflated_is_refused_by_name(make, words):
+    with pytest.raises(InputError, match=words):
+        inflate(make(), torch.rand(1, 1, 8, 8), Inflation())
