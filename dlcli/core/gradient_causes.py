@@ -95,7 +95,7 @@ def _collapse(facts: Facts) -> _Found:
 
 
 def _off_selu(facts: Facts) -> _Found:
-    selus = [one for one in facts.signals if one.name.startswith("selu")]
+    selus = [one for one in facts.signals if one.kind == "selu"]
     low, high = BOUNDS.selu_variance
     off = next((one for one in selus if not (low <= one.variance <= high and abs(one.mean) <= BOUNDS.selu_mean)), None)
     if off is None:
@@ -105,4 +105,4 @@ def _off_selu(facts: Facts) -> _Found:
 
 
 def _rectified(signals: Sequence[Signal]) -> Iterator[Signal]:
-    return (one for one in signals if one.name.startswith("relu"))
+    return (one for one in signals if one.kind.startswith("relu"))

@@ -5,6 +5,7 @@ Two inputs co-activate a unit if it is above zero for both. With batch normalisa
 inputs come to look alike to the network.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from dlcli.core.input_gradients import Aim, batch_statistics, total_of
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.rng import preserved
+from dlcli.core.selu import ScaledELU, solve
 from dlcli.core.tape import ACTIVATIONS, is_transparent
 
 
@@ -27,7 +29,8 @@ class Signal:
     """One activation, in the order of the forward pass.
 
     `name` is the path of the module that does it and, where that is no activation itself, the operation: `features.3`, or
-    `layer1.0 relu`; from the second time on with a number, `layer1.0.relu 2`.
+    `layer1.0 relu`; from the second time on with a number, `layer1.0.relu 2`. `kind` is the operation, as relu; it is selu
+    where an ELU is scaled to keep mean 0 and variance 1.
 
     `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
     zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
@@ -35,6 +38,7 @@ class Signal:
     """
 
     name: str
+    kind: str
     units: int
     mean: float
     variance: float
@@ -65,6 +69,7 @@ def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device
 @dataclass(frozen=True)
 class _Seen:
     name: str
+    kind: str
     output: Tensor
     mean: float
     variance: float
@@ -98,10 +103,18 @@ class _Watcher(TorchFunctionMode):
             for handle in handles:
                 handle.remove()
 
+    def _scaled(self, operation: str) -> tuple[float, str]:
+        """By what the module multiplies its operation, and what that makes it."""
+        module = self._inside[-1]
+        if not isinstance(module, ScaledELU):
+            return 1.0, operation
+        return module.lam, "selu" if math.isclose(module.alpha, solve(0, 1).alpha) else operation
+
     def _named(self, operation: str) -> str:
         module = self._inside[-1]
-        path = self._paths.get(module, "")
-        name = path if path and is_transparent(module) else f"{path} {operation}".strip()
+        path = next((self._paths[one] for one in reversed(self._inside) if one in self._paths), "")
+        is_itself = module in self._paths and (is_transparent(module) or isinstance(module, ScaledELU))
+        name = path if path and is_itself else f"{path} {operation}".strip()
         self._times[name] += 1
         return f"{name} {self._times[name]}" if self._times[name] > 1 else name
 
@@ -109,9 +122,10 @@ class _Watcher(TorchFunctionMode):
         output = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
         if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
-            values = output.detach().float()
-            known_as = self._named(name.rstrip("_"))
-            self.seen.append(_Seen(known_as, output, float(values.mean()), float(values.var()), (values > 0).flatten(1)))
+            scale, kind = self._scaled(name.rstrip("_"))
+            values = output.detach().float() * scale
+            known_as, above = self._named(kind), (values > 0).flatten(1)
+            self.seen.append(_Seen(known_as, kind, output, float(values.mean()), float(values.var()), above))
         return output
 
 
@@ -127,6 +141,7 @@ def _signal(one: _Seen, gradient: Tensor | None) -> Signal:
     both = (share * n * (share * n - 1) / (n * (n - 1))).mean()
     return Signal(
         name=one.name,
+        kind=one.kind,
         units=above.shape[1],
         mean=one.mean,
         variance=one.variance,

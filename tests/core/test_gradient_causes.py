@@ -6,7 +6,7 @@ from dlcli.core.layer_signals import Signal
 
 def signal(name="relu 1", **changes):
     facts = {"units": 10, "mean": 0.4, "variance": 0.3, "active": 0.5, "coactive": 0.25, "dead": 0.0, "gradient": 1.0}
-    return Signal(name=name, **{**facts, **changes})
+    return Signal(name=name, kind=name.split()[0], **{**facts, **changes})
 
 
 WELL = Facts("healthy", 0.97, (signal(), signal("relu 2")), skips=4, layers=9)

@@ -58,6 +58,21 @@ def test_names_are_paths_that_can_be_typed_even_where_a_module_serves_twice():
     assert {one.name.split()[0] for one in found} <= {path for path, _ in net.named_modules()}
 
 
+def test_selu_by_surgery_is_known_as_selu_and_near_its_fixed_point():
+    from dlcli.core.models.plain import build
+    from dlcli.core.surgery import operate
+
+    torch.manual_seed(0)
+    x = torch.randn(64, 1, 8, 8)
+    net, _ = operate(build(1, (8, 8), 10, depth=6), ["selu"], x[:1])
+    found = layer_signals(net, x, Aim("logit", 0), device=CPU)
+    assert {one.kind for one in found} == {"selu"}
+    # Klambauer et al. 2017: mean 0 and variance 1 stay, here within what 200 units and 64 inputs leave to chance.
+    assert all(abs(one.mean) < 0.3 and 0.6 < one.variance < 1.6 for one in found)
+    other, _ = operate(build(1, (8, 8), 10, depth=6), ["selu:0,4"], x[:1])
+    assert {one.kind for one in layer_signals(other, x, Aim("logit", 0), device=CPU)} == {"elu"}
+
+
 def test_dead_units_are_counted():
     net = network()
     with torch.no_grad():
