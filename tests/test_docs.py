@@ -70,6 +70,23 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
     assert left == {"run.json", "report.html", "examples.png", "tsne.png", "adversarial.npz"}
 
 
+@pytest.mark.slow
+def test_readme_commands_on_own_tables(shell, tmp_path: Path):
+    from tests.core.pairs.made import made, write
+
+    work = tmp_path / "work"
+    write(made(300), work / "pairs.csv")
+    (work / "today.csv").write_text("question\nHow do I learn chess?\nhow do i learn chess\nHow can I learn to play chess?\n")
+    (work / "faq.csv").write_text("question\nHow do I learn chess?\nWhat is SELU?\n")
+    lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
+    assert len(lines) == 7
+    assert shell("dlcli train pairs.csv --task pairs --model lexical -o runs/pairs").returncode == 0
+    for line in lines:
+        done = shell(line)
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in work.iterdir()} >= {"seen", "marked.csv", "review.html", "label.csv"}
+
+
 def test_cron_line_of_the_readme(shell, tmp_path: Path):
     line = re.search(r"^    15 3 \* \* \*  (dlcli .*)$", README, flags=re.MULTILINE)[1]
     (tmp_path / "today.csv").write_text("question\nWhat is SELU?\nwhat is selu\n")

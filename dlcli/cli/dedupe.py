@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from dlcli.cli.command import Command, Sheet
-from dlcli.specs.dedupe import DedupeConfig, DedupeResult
+from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
 from dlcli.support.words import count
 
 
@@ -15,7 +15,9 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _sheet(result: DedupeResult) -> Sheet:
+def _sheet(result: DedupeResult | VerdictsResult) -> Sheet:
+    if isinstance(result, VerdictsResult):
+        return _verdicts(result)
     title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
     rows = tuple(
         (str(g.size), str(g.canonical_row), _short(g.canonical_text), _short(g.example_text), f"{g.example_score:.2f}")
@@ -25,14 +27,29 @@ def _sheet(result: DedupeResult) -> Sheet:
     return Sheet(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
 
 
+def _verdicts(result: VerdictsResult) -> Sheet:
+    title = f"The surest of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_named(result)}"
+    rows = tuple((str(pair.row), _short(pair.text_a), _short(pair.text_b), f"{pair.score:.2f}") for pair in result.surest)
+    return Sheet(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
+
+
+def _named(result: VerdictsResult) -> str:
+    return " and ".join(f"'{name}'" for name in result.columns)
+
+
 def _short(text: str) -> str:
     folded = " ".join(text.split())
     return folded if len(folded) <= 60 else folded[:59] + "\u2026"
 
 
-def _summary(result: DedupeResult) -> str:
-    recall = f", recall {result.recall}" if result.recall else ""
+def _summary(result: DedupeResult | VerdictsResult) -> str:
     worth = f", precision {result.precision} on held-out pairs" if result.precision else ""
+    if isinstance(result, VerdictsResult):
+        return (
+            f"{count(result.rows_read, 'pair')}, columns {_named(result)}: {result.rows_duplicate:,} duplicate, "
+            f"{result.rows_different:,} different, {result.rows_empty:,} without text (threshold {result.threshold:g}{worth})"
+        )
+    recall = f", recall {result.recall}" if result.recall else ""
     looked_at = f"{count(result.candidates, 'pair')} by {result.vectors} from {result.candidates_from:g}{recall}"
     return (
         f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
@@ -49,6 +66,7 @@ COMMAND = Command(
         "dlcli dedupe questions.csv",
         "dlcli dedupe --keep questions.csv -o clean.csv",
         "dlcli dedupe questions.csv --model runs/questions --precision 0.9",
+        "dlcli dedupe pairs.csv --pair-columns question1,question2",
         "cut -f2 tickets.tsv | dlcli dedupe --pairs | head",
     ),
     sheet=_sheet,

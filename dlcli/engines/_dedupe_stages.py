@@ -9,7 +9,7 @@ from dlcli.core.stats import wilson
 from dlcli.core.text.clusters import Stars, stars_in_order
 from dlcli.core.text.columns import find_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct
-from dlcli.core.text.features import Floats
+from dlcli.core.text.features import Floats, Rows
 from dlcli.core.text.keep_rule import order_of, worth_of
 from dlcli.core.text.neighbours import Pairs, recall_on_sample, similar_pairs
 from dlcli.core.text.operating_point import least_threshold
@@ -132,31 +132,26 @@ def added_names(prefix: str, *, earlier: bool = False) -> list[str]:
     return [prefix + name for name in (*ADDED_COLUMNS, *([EARLIER_COLUMN] if earlier else []))]
 
 
-def without_added(table: Table, prefix: str, *, earlier: bool = False) -> tuple[Table, bool]:
-    """The table without the columns of an earlier run, and whether it had them.
+def open_fresh(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]]:
+    """The table without the columns `added` by an earlier run, and what there is to say of that.
 
     They count as such if the table ends in exactly these; any other column of such a name raises InputError.
     """
-    names = added_names(prefix, earlier=earlier)
-    again = table.columns[-len(names) :] == names and len(table.columns) > len(names)
-    table = table.without(len(names)) if again else table
-    for name in names:
+    source = SAMPLE if config.table is None else config.table
+    table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
+    again = bool(added) and table.columns[-len(added) :] == added and len(table.columns) > len(added)
+    table = table.without(len(added)) if again else table
+    for name in added:
         if name in table.columns:
-            hint = f"pass --prefix dedupe_ to add dedupe_{name.removeprefix(prefix)} and so on"
+            hint = f"pass --prefix dedupe_ to add dedupe_{name.removeprefix(config.prefix)} and so on"
             raise InputError(f"{table.name}: has a column '{name}', which dedupe adds", hint=hint)
-    return table, again
+    return table, [f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added)}"] if again else []
 
 
 def open_sheet(config: DedupeConfig, report: Report) -> Sheet:
     """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
-    source = SAMPLE if config.table is None else config.table
-    table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
-    notes = []
-    if not (config.pairs or config.label):
-        table, again = without_added(table, config.prefix, earlier=config.meets_earlier)
-        if again:
-            names = ", ".join(added_names(config.prefix, earlier=config.meets_earlier))
-            notes.append(f"{table.name}: the columns of an earlier run are computed anew: {names}")
+    grouped = not (config.pairs or config.label)
+    table, notes = open_fresh(config, added_names(config.prefix, earlier=config.meets_earlier) if grouped else [])
     place = find_column(table, config.column)
     if config.column is None:
         notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: --column NAME")
@@ -207,6 +202,13 @@ def threshold_of(config: DedupeConfig) -> float:
     return THRESHOLD if config.threshold is None else config.threshold
 
 
+def call_of(config: DedupeConfig, precision: Estimate | None) -> str:
+    """In words, when a pair is called duplicate, once the threshold is settled."""
+    worth = f" (precision {precision} on held-out pairs)" if precision else ""
+    by = config.model or "the built-in score"
+    return f"call a pair duplicate from a probability of {threshold_of(config):g} on{worth}, by {by}"
+
+
 def candidates_of(config: DedupeConfig, texts: Distinct, report: Report) -> Candidates:
     """The pairs whose vectors have a cosine at or above --candidates."""
     level = level_of(config)
@@ -233,8 +235,12 @@ def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:
     """The probability of each pair; only texts that are in a pair are read."""
     needed, ends = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
     first, second = np.split(ends, 2)
-    probability = scorer.score([texts.texts[k] for k in needed], first, second)
-    return Scored(pairs, np.round(probability, _DIGITS))
+    return Scored(pairs, probability_of(scorer, [texts.texts[k] for k in needed], first, second))
+
+
+def probability_of(scorer: Scorer, texts: list[str], first: Rows, second: Rows) -> Floats:
+    """The probability of pairs of texts by number, (pairs,), to the digits that are the same everywhere."""
+    return np.round(scorer.score(texts, first, second), _DIGITS)
 
 
 def stars_of(config: DedupeConfig, texts: Distinct, duplicates: Scored) -> Stars:

@@ -14,6 +14,7 @@ from dlcli.engines._dedupe_stages import (
     Met,
     Sheet,
     added_names,
+    call_of,
     candidates_of,
     distinct_of,
     group_sizes,
@@ -27,19 +28,23 @@ from dlcli.engines._dedupe_stages import (
     verdicts_of,
 )
 from dlcli.engines._dedupe_tables import grouped_table, largest_groups, pairs_table
-from dlcli.specs.dedupe import DedupeConfig, DedupeResult
+from dlcli.engines._dedupe_verdicts import judge_pairs, plan_pairs
+from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
 from dlcli.specs.estimates import Estimate
 from dlcli.support.report import SILENT, Report
 from dlcli.support.tables import Table
 
 
-def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
+def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult | VerdictsResult:
     """Group the rows of a table whose texts are equal after folding, or are duplicates with a probability from --threshold on.
 
     Pairs whose vectors have a cosine from --candidates on are scored. Groups are stars: every member is at or above the
     threshold to its canonical text, whatever the order of the rows. Rows without text are passed through, in no group.
+    With --pair-columns the two texts of each row are judged instead.
     Raises the kinds of `dlcli.support.errors`.
     """
+    if config.pair_columns:
+        return judge_pairs(config, report)
     started = time.perf_counter()
     check_vectors(config.vectors)
     scorer = scorer_of(config)
@@ -61,6 +66,8 @@ def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult:
 
 def plan(config: DedupeConfig) -> list[str]:
     """What `run` would do, a line each; reads the table, but compares nothing."""
+    if config.pair_columns:
+        return plan_pairs(config)
     check_vectors(config.vectors)
     scorer_of(config)
     config, precision = settled(config)
@@ -72,12 +79,10 @@ def plan(config: DedupeConfig) -> list[str]:
         what = "the pairs"
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
-    call = f"call a pair duplicate from a probability of {threshold_of(config):g} on, by {config.model or 'the built-in score'}"
-    worth = f" (precision {precision} on held-out pairs)" if precision else ""
     return [
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
         f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
-        f"{call}{worth}, and group by the rule {config.keep_rule}",
+        f"{call_of(config, precision)}, and group by the rule {config.keep_rule}",
         *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.meets_earlier else []),
         f"write {what} to {config.output or 'standard output'}",
         *([f"write a page to judge pairs on to {config.review}"] if config.review else []),

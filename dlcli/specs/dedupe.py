@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, option
+from dlcli.specs.pairs import check_means, pair_columns_option
 from dlcli.specs.shared import output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -14,7 +15,14 @@ ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "m
 EARLIER_COLUMN = "duplicate_in"
 """With --index or --against, behind these: the table in which `duplicate_of` is a row."""
 PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
+VERDICT_COLUMNS = ("score", "verdict", "why")
+VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
+_OF_PAIRS = (
+    *("table", "pair_columns", "model", "threshold", "precision", "fail_on_duplicates", "prefix"),
+    *("encoding", "delimiter", "max_cell", "excel_safe", "output"),
+)
+"""The options that mean something with --pair-columns."""
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
 THRESHOLD = 0.7
 """The default: of the labelled pairs of questions that are called duplicates, four of five are. See docs/systems."""
@@ -33,6 +41,7 @@ class DedupeConfig:
         reads=True,
     )
     column: str | None = option(None, "The text column; left out, it is found and named.", metavar="NAME")
+    pair_columns: tuple[str, ...] = pair_columns_option()
     model: Path | None = option(
         None,
         "Judge by what dlcli train --task pairs learned and left in this folder, instead of the score that is built in.",
@@ -118,6 +127,8 @@ class DedupeConfig:
         asked = [name for name, wanted in (("--keep", self.keep), ("--pairs", self.pairs), ("--label", self.label)) if wanted]
         if len(asked) > 1:
             raise UsageError(f"{' and '.join(asked)} do not go together", hint="ask for one of them")
+        if self.pair_columns:
+            check_means(self, _OF_PAIRS, "--pair-columns")
         if self.precision is not None and self.threshold is not None:
             raise UsageError("--precision and --threshold do not go together", hint="ask for one of them")
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
@@ -194,3 +205,43 @@ class DedupeResult:
     def records(self) -> list[dict[str, Any]]:
         """The largest groups as flat records, for a terminal."""
         return [vars(group) for group in self.largest]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two texts of a row, counted from 1, that are called duplicates, for people to look at."""
+
+    row: int
+    score: float
+    text_a: str
+    text_b: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictsResult:
+    """The outcome of `dlcli dedupe --pair-columns`; the names are as in `DedupeResult`.
+
+    Counts of pairs add up: duplicate + different + empty, of which a text is missing, = read. `surest` are the most probable
+    duplicates whose texts are not equal after folding.
+    """
+
+    KIND: ClassVar[str] = "rows"
+
+    source: str
+    columns: tuple[str, ...]
+    model: str
+    threshold: float
+    precision: Estimate | None
+    rows_read: int
+    rows_empty: int
+    rows_duplicate: int
+    rows_different: int
+    surest: tuple[Pair, ...]
+    seconds: float
+    table: Table = field(repr=False)
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The surest duplicates as flat records, for a terminal."""
+        return [vars(pair) for pair in self.surest]

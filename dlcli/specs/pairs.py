@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Estimate
@@ -18,17 +19,30 @@ def columns_option() -> Any:
     return option(
         (),
         "Of labelled pairs: the two text columns and the label, 0 or 1; left out, they are found by name.",
-        parse=parse_columns,
+        parse=partial(parse_names, example="question1,question2,is_duplicate"),
         show=",".join,
         metavar="A,B,LABEL",
     )
 
 
-def parse_columns(value: Any) -> tuple[str, ...]:
-    """`left,right,same` to three names; raises ValueError for another number of them."""
+def pair_columns_option() -> Any:
+    """--pair-columns: which columns of a table of pairs, whether they are labelled or not."""
+    return option(
+        (),
+        "Judge the two texts in each row of a table of pairs, instead of rows by rows: three columns are added, score, verdict "
+        "(duplicate or different, by the threshold) and why.",
+        parse=partial(parse_names, example="question1,question2"),
+        show=",".join,
+        metavar="A,B",
+    )
+
+
+def parse_names(value: Any, *, example: str) -> tuple[str, ...]:
+    """`left,right,same` to names, as many as in the example; raises ValueError for another number of them."""
     names = tuple(value) if isinstance(value, (list, tuple)) else tuple(str(value).split(",")) if value else ()
-    if names and (len(names) != 3 or not all(names) or len(set(names)) < 3):
-        raise ValueError(f"'{','.join(names)}' is not three names, e.g. question1,question2,is_duplicate")
+    wanted = example.count(",") + 1
+    if names and (len(names) != wanted or not all(names) or len(set(names)) < wanted):
+        raise ValueError(f"'{','.join(names)}' is not {('two', 'three')[wanted - 2]} names, e.g. {example}")
     return names
 
 

@@ -80,14 +80,6 @@ def test_what_cannot_be_used_is_told_in_one_line(name: str, dlcli: Run, tmp_path
     assert (tmp_path / name).read_bytes() == content
 
 
-def test_a_precision_out_of_reach_is_a_check_that_failed(dlcli: Run, tmp_path: Path):
-    done = dlcli("dedupe", "questions", "--precision", "0.99", "-o", "out.csv", "--index", "kept")
-    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
-    assert done.stderr.startswith(b"dlcli dedupe: --precision 0.99 is out of reach: ") and not list(tmp_path.iterdir())
-    done = dlcli("dedupe", "questions", "--precision", "0.7", "-o", "out.csv")
-    assert done.returncode == 0 and b" on held-out pairs" in done.stderr
-
-
 def test_a_folder_is_no_table(dlcli: Run):
     done = dlcli("dedupe", ".")
     assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"dlcli dedupe: .: is a folder, not a table\n")

@@ -14,7 +14,7 @@ from dlcli.core.pairs.saved import load_scorer
 from dlcli.engines import eval as eval_engine
 from dlcli.engines import train
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.pairs import ESSAY, check_means, parse_columns
+from dlcli.specs.pairs import ESSAY, check_means, parse_names
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from tests.core.pairs.made import made, write
@@ -157,8 +157,10 @@ def test_the_result_is_json(table: str):
 @pytest.mark.parametrize("value", ["a", "a,b", "a,b,", "a,b,c,d", "a,a,b"])
 def test_columns_are_three(value: str):
     with pytest.raises(ValueError, match="is not three names"):
-        parse_columns(value)
-    assert parse_columns("a,b,c") == ("a", "b", "c") and parse_columns("") == ()
+        parse_names(value, example="x,y,z")
+    assert parse_names("a,b,c", example="x,y,z") == ("a", "b", "c") and parse_names("", example="x,y,z") == ()
+    with pytest.raises(ValueError, match="'a,b,c' is not two names, e.g. x,y"):
+        parse_names("a,b,c", example="x,y")
 
 
 def test_check_means_lets_defaults_pass():

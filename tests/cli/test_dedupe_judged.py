@@ -1,0 +1,36 @@
+"""What `dlcli dedupe` says of pairs at the shell: a precision to reach, and a verdict a row of two texts."""
+
+from pathlib import Path
+
+from tests.conftest import Run
+
+
+def test_a_precision_out_of_reach_is_a_check_that_failed(dlcli: Run, tmp_path: Path):
+    done = dlcli("dedupe", "questions", "--precision", "0.99", "-o", "out.csv", "--index", "kept")
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
+    assert done.stderr.startswith(b"dlcli dedupe: --precision 0.99 is out of reach: ") and not list(tmp_path.iterdir())
+    done = dlcli("dedupe", "questions", "--precision", "0.7", "-o", "out.csv")
+    assert done.returncode == 0 and b" on held-out pairs" in done.stderr
+
+
+def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_path: Path):
+    lines = ["id;a;b", '007;"Why; ""so""?";Why so', "8;What is SELU?;", "9;What is SELU?;How do banks make money?"]
+    (tmp_path / "pairs.csv").write_bytes("\r\n".join([*lines, ""]).encode())
+    done = dlcli("dedupe", "pairs.csv", "--pair-columns", "a,b")
+    assert done.returncode == 0 and b"3 pairs, columns 'a' and 'b': 1 duplicate, 1 different, 1 without text" in done.stderr
+    found = done.stdout.decode().split("\r\n")
+    assert found[:3] == [
+        lines[0] + ";score;verdict;why",
+        lines[1] + ';1.0;duplicate;"no word differs; same: why, so"',
+        lines[2] + ";;;",
+    ]
+    assert found[3].startswith(lines[3] + ";0.0") and ";different;" in found[3] and found[4:] == [""]
+    shown = dlcli("dedupe", "pairs.csv", "--pair-columns", "a,b", "--format", "table")
+    assert shown.returncode == 0 and shown.stdout.startswith(b"The surest of 1 duplicate in pairs.csv, columns 'a' and 'b'")
+    for arguments, status, said in (
+        (("--pair-columns", "a,c"), 3, b"has no column 'c'"),
+        (("--pair-columns", "a"), 2, b"'a' is not two names, e.g. question1,question2"),
+        (("--pair-columns", "a,b", "--keep"), 2, b"--keep: means nothing for --pair-columns"),
+    ):
+        done = dlcli("dedupe", "pairs.csv", *arguments)
+        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (status, b"", 1) and said in done.stderr
