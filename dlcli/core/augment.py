@@ -1,4 +1,4 @@
-"""Changes of the training images that keep their meaning, by name, drawn anew for every image."""
+"""Changes of the training images that keep their meaning, by name, drawn anew for every image, or once for a clip."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from dlcli.core.rng import preserved
 from dlcli.support.errors import InputError, UsageError
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
-"""Changes images (n, c, h, w) in [0, 1]; all it draws comes from the generator, which is on the CPU."""
+"""Changes images (n, c, h, w) or clips (n, c, t, h, w) in [0, 1]; all it draws comes from the generator, on the CPU."""
 
 _PAD = 4
 _COLOURS = (1, 3)
@@ -31,7 +31,7 @@ def augmentation(chosen: Sequence[str], size: tuple[int, int]) -> Augmentation |
     2016, section 4.2), `shift` (the same, up to an eighth of the size), and from torchvision.transforms.v2, with c 1 or 3:
     `rotate` (15 degrees), `affine`, `color-jitter`, `blur`, `erase`, `resized-crop`, `trivial` (TrivialAugmentWide),
     `rand` (RandAugment) and `auto` (AutoAugment). Shape and range stay; each image gets draws of its own, which depend only
-    on the generator. Raises UsageError for another name or one given twice.
+    on the generator, and all frames of a clip get the same. Raises UsageError for another name or one given twice.
     """
     unknown = [name for name in chosen if name not in names()]
     if unknown:
@@ -52,6 +52,11 @@ def _chained(steps: Sequence[Augmentation]) -> Augmentation:
         return x
 
     return run
+
+
+def _still(step: Augmentation) -> Augmentation:
+    """A step on places for clips too, whose frames are so many more channels."""
+    return lambda x, source: step(x.flatten(1, -3), source).reshape(x.shape)
 
 
 def _flip(axis: int) -> Augmentation:
@@ -82,10 +87,10 @@ def _window(x: Tensor, pad: tuple[int, int], source: torch.Generator) -> Tensor:
 
 
 _BATCHED: Mapping[str, Augmentation] = {
-    "horizontal-flip": _flip(3),
-    "vertical-flip": _flip(2),
-    "crop": _crop,
-    "shift": _shift,
+    "horizontal-flip": _still(_flip(3)),
+    "vertical-flip": _still(_flip(2)),
+    "crop": _still(_crop),
+    "shift": _still(_shift),
 }
 
 _SINGLE: Mapping[str, Callable[[ModuleType, tuple[int, int]], Any]] = {
@@ -99,7 +104,7 @@ _SINGLE: Mapping[str, Callable[[ModuleType, tuple[int, int]], Any]] = {
     "rand": lambda v2, size: _on_bytes(v2.RandAugment()),
     "auto": lambda v2, size: _on_bytes(v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)),
 }
-"""Each makes a transform of one image (c, h, w); they draw from torch's global generator."""
+"""Each makes a transform of one image (c, h, w) or of frames (t, c, h, w); they draw from torch's global generator."""
 
 
 def _on_bytes(transform: Any) -> Callable[[Tensor], Tensor]:
@@ -121,6 +126,8 @@ def _one_by_one(name: str, size: tuple[int, int]) -> Augmentation:
         seed = int(torch.randint(2**62, (), generator=source))
         with preserved():
             torch.manual_seed(seed)
-            return torch.stack([transform(image) for image in x]).clamp(0, 1)
+            images = x if x.dim() == 4 else x.transpose(1, 2)  # torchvision's videos are (t, c, h, w)
+            changed = torch.stack([transform(image) for image in images]).clamp(0, 1)
+            return changed if x.dim() == 4 else changed.transpose(1, 2)
 
     return run

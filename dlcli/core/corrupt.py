@@ -24,7 +24,8 @@ def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
     """`data` with one corruption, the same for the same `seed`; the images of all sets, but the labels of training only.
 
     `labels=P`: each training label becomes, with probability P, one drawn uniformly from all classes, its own among them.
-    `shuffled-pixels`: one permutation of the pixels for all images of all sets. `random-pixels`: a permutation for each image.
+    `shuffled-pixels`: one permutation of the pixels for all images of all sets. `random-pixels`: a permutation for each image,
+    the same for all frames of a clip.
     `gaussian`: independent normal noise with the mean and variance that each channel has in the training images; it alone
     leaves [0, 1]. The channels of a pixel stay together. Raises UsageError if `spec` is none of these, or is `gaussian` and
     the images are streamed, and ResourceError if the disk does not hold streamed images once more.
@@ -66,7 +67,7 @@ def _with_random_labels(data: ImageData, probability: float, seed: int) -> Image
 
 
 Change = Callable[[Tensor], Tensor]
-"""Corrupts images (n, c, h, w); those of a set all at once, or part after part."""
+"""Corrupts images (n, c, h, w) or clips; those of a set all at once, or part after part."""
 
 Noise = Callable[[str], Change]
 """What corrupts the images of the set of that name."""
@@ -75,7 +76,7 @@ Noise = Callable[[str], Change]
 def _shuffled_pixels(data: ImageData, seed: int) -> Noise:
     height, width = data.size
     order = torch.randperm(height * width, generator=generator(seed))
-    return lambda name: lambda x: x.flatten(2)[:, :, order].view_as(x)
+    return lambda name: lambda x: x.flatten(-2)[..., order].view_as(x)
 
 
 def _random_pixels(data: ImageData, seed: int) -> Noise:
@@ -85,7 +86,7 @@ def _random_pixels(data: ImageData, seed: int) -> Noise:
         def change(x: Tensor) -> Tensor:
             out = torch.empty_like(x, memory_format=torch.contiguous_format)
             for image, given in zip(out, x, strict=True):
-                image.flatten(1)[:] = given.flatten(1)[:, torch.randperm(pixels, generator=source)]
+                image.flatten(-2)[:] = given.flatten(-2)[..., torch.randperm(pixels, generator=source)]
             return out
 
         return change
@@ -101,11 +102,12 @@ def _gaussian(data: ImageData, seed: int) -> Noise:
         raise UsageError(message, hint=SMALLER)
     channels = data.x_train.transpose(0, 1).flatten(1)
     std, mean = torch.std_mean(channels, dim=1, correction=0)
+    shape = (-1, *[1] * (data.x_train.dim() - 2))
 
     def noise(name: str) -> Change:
         def change(x: Tensor) -> Tensor:
             drawn = torch.randn(x.shape, generator=generator(derive(seed, name)))
-            return drawn * std.view(-1, 1, 1) + mean.view(-1, 1, 1)
+            return drawn * std.view(shape) + mean.view(shape)
 
         return change
 

@@ -43,8 +43,13 @@ def ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
+def laid_out(x: Tensor) -> Tensor:
+    """`x` in the layout in which networks are trained: channels last where it has four axes; clips stay as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x.contiguous()
+
+
 class Feed:
-    """Images `x` (n, c, h, w), floats in [0, 1] or bytes, handed to `device` a batch at a time.
+    """Images `x` (n, c, h, w) or clips (n, c, t, h, w), floats in [0, 1] or bytes, handed to `device` a batch at a time.
 
     Floats move to the device once if they fit there. Bytes stay where they are, which may be a file, and a thread reads and
     converts the next batches while the current one is used. The batches are the same to the bit either way.
@@ -53,20 +58,20 @@ class Feed:
     def __init__(self, x: Tensor, device: torch.device) -> None:
         self.device = device
         whole = x.is_floating_point() and _has_room(x, device)
-        self._x = x.to(device).contiguous(memory_format=torch.channels_last) if whole else x
+        self._x = laid_out(x.to(device)) if whole else x
 
     def __len__(self) -> int:
         """How many images there are."""
         return len(self._x)
 
     def batches(self, order: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """For each tensor of indices in `order` its images: float32 on the device, channels last."""
+        """For each tensor of indices in `order` its images: float32 on the device, as `laid_out` says."""
         if self._x.is_floating_point():
             return (self._batch(picked).to(self.device) for picked in order)
         return (batch.to(self.device) for batch in ahead(self._batch, order))
 
     def _batch(self, picked: Tensor) -> Tensor:
-        return floats(self._x[picked.to(self._x.device)]).contiguous(memory_format=torch.channels_last)
+        return laid_out(floats(self._x[picked.to(self._x.device)]))
 
 
 def _has_room(x: Tensor, device: torch.device) -> bool:

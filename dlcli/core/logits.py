@@ -13,7 +13,7 @@ _MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeEr
 
 
 def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
-    """What `model` says of the images `x` (n, ...): finite logits (n, at least `classes`).
+    """What `model` says of the images or clips `x` (n, ...): finite logits (n, at least `classes`).
 
     Raises InputError if it fails on such images or gives anything else, NumericError if a logit is not finite.
     """
@@ -22,7 +22,7 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
         hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
         raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
     if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
-        seen = f"{shape_of(logits)} of {type_of(logits)} for {len(x)} images of shape {shape_of(x[0])}"
+        seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(x, len(x))} of shape {shape_of(x[0])}"
         raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
     if logits.shape[1] < classes:
         hint = f"give it at least {classes} outputs, or relabel the data from 0"
@@ -30,7 +30,7 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
     bad = int((~isfinite(logits)).any(1).sum())
     if bad:
         hint = "check its weights and its normalisation"
-        raise NumericError(f"the model's logits are NaN or infinite for {bad} of {len(x)} images", hint=hint)
+        raise NumericError(f"the model's logits are NaN or infinite for {bad} of {_examples(x, len(x))}", hint=hint)
     return logits
 
 
@@ -41,10 +41,22 @@ def _call(model: nn.Module, x: Tensor) -> object:
         raise
     except _MODEL_FAILURES as error:
         if out_of_memory(error):
-            raise ResourceError(f"the memory does not hold the network and {len(x)} images") from error
+            raise ResourceError(f"the memory does not hold the network and {_examples(x, len(x))}") from error
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = "give data of the shape it was made for, or another --model"
-        raise InputError(f"the model fails on images of shape {shape_of(x[0])} ({type_of(x)}): {first}", hint=hint) from error
+        if _are_clips(x):
+            hint = "a network for images takes no clips: --model besnet18, or dlcli convert-2d-to-3d, which makes one of it"
+        kind = "clips" if _are_clips(x) else "images"
+        raise InputError(f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}", hint=hint) from error
+
+
+def _are_clips(x: Tensor) -> bool:
+    return x.dim() == 5
+
+
+def _examples(x: Tensor, n: int) -> str:
+    """`2 clips`, `1 images`."""
+    return f"{n} {'clips' if _are_clips(x) else 'images'}"
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def never() -> bool:
 
 
 class Training:
-    """Training of `model`, in place, on images `x` (n, c, h, w), floats or bytes, and labels `y` (n,), an epoch at a time.
+    """Training of `model`, in place, on images or clips `x`, as `Feed` takes them, and labels `y` (n,), an epoch at a time.
 
     A step for which the memory does not suffice is done again in twice as many `parts`, whose gradients are added up before
     the weights move: the same step but for rounding, the draws of dropout, and batch normalisation, which sees one part.
@@ -67,7 +67,7 @@ class Training:
         dtype: torch.dtype | None = None,
         hooks: Hooks | None = None,
     ) -> None:
-        self.model = model.to(device).to(memory_format=self.layout)
+        self.model = _in_layout(model.to(device), self.layout)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         self.dtype = dtype or resolve_dtype(recipe, device)
         self.feed, self.y = Feed(x, device), y.to(device)
@@ -277,6 +277,14 @@ class Training:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
 
 
+def _in_layout(model: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """`model` with its weights in that layout; as they were if it has some that know no such layout, as those of Conv3d."""
+    try:
+        return model.to(memory_format=layout)
+    except RuntimeError:
+        return model.to(memory_format=torch.contiguous_format)
+
+
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
     """`value` in the memory layout of `parameter`, if it is of its shape: fused optimizers go through both byte by byte."""
     return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
@@ -335,7 +343,7 @@ def resolve_threads(recipe: Recipe) -> int:
 
 
 def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
-    """The logits (n, classes) of images `x` (n, c, h, w), floats or bytes: on the CPU, by float32 and in evaluation mode.
+    """The logits (n, classes) of images or clips `x`, floats or bytes: on the CPU, by float32 and in evaluation mode.
 
     The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
     """

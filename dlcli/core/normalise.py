@@ -23,8 +23,9 @@ class Normalised(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Any:
-        """Takes (n, c, h, w) in [0, 1]."""
-        return self.inner((x - self.mean) / self.std)
+        """Takes (n, c, h, w) or clips (n, c, t, h, w) in [0, 1]."""
+        shape = (-1, *[1] * (x.dim() - 2))
+        return self.inner((x - self.mean.view(shape)) / self.std.view(shape))
 
 
 def imagenet_normalised(model: nn.Module) -> Normalised:

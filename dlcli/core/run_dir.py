@@ -30,6 +30,7 @@ class Saved:
     """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
 
     `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
+    `frames` and `clips` are those of the videos it was trained on; no frames: it takes images.
     """
 
     model: nn.Module
@@ -39,6 +40,8 @@ class Saved:
     size: tuple[int, int]
     classes: tuple[str, ...]
     sha256: str
+    frames: int | None = None
+    clips: int = 1
 
 
 def save_model(
@@ -51,14 +54,18 @@ def save_model(
     size: tuple[int, int],
     classes: Sequence[str],
     more: Mapping[str, str] | None = None,
+    frames: int | None = None,
+    clips: int = 1,
 ) -> str:
     """Write the network and its card to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
 
     `spec` is what `find_model` takes, `surgery` what was done to it since; `more` goes to the metadata of the weights.
+    `frames` and `clips` are those of videos.
     """
     digest = weights_sha256(model)
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
+    card |= {} if frames is None else {"frames": frames, "clips": clips}
     write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest
 
@@ -66,6 +73,19 @@ def save_model(
 def is_run_dir(folder: Path) -> bool:
     """Whether `folder` holds a network that `save_model` wrote."""
     return (folder / CARD).is_file()
+
+
+def sampling_of(folder: Path) -> tuple[int, int] | None:
+    """How many frames the clips have that the network in `folder` was trained on, and of what size they are.
+
+    None if it takes images, or its clips are not square, or nothing tells.
+    """
+    try:
+        card = _read_card(folder)
+    except InputError:
+        return None
+    square = card["size"][0] == card["size"][1]
+    return (card["frames"], card["size"][0]) if "frames" in card and square else None
 
 
 def load_model(folder: Path, device: torch.device) -> Saved:
@@ -81,27 +101,36 @@ def load_model(folder: Path, device: torch.device) -> Saved:
         raise InputError(message, hint="copy both files from the run again, or train again")
     height, width = card["size"]
     classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
-    model = build_model(card["model"], card["channels"], (height, width), classes, surgery)
+    frames = card.get("frames")
+    model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
     fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
     model.to(device).eval()
-    return Saved(model, card["model"], surgery, card["channels"], (height, width), classes, card["weights_sha256"])
+    made_for = (card["channels"], (height, width), classes)
+    return Saved(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
 
 
 def build_model(
-    spec: str, channels: int, size: tuple[int, int], classes: Sequence[str], surgery: Sequence[str] = ()
+    spec: str,
+    channels: int,
+    size: tuple[int, int],
+    classes: Sequence[str],
+    surgery: Sequence[str] = (),
+    *,
+    frames: int | None = None,
 ) -> nn.Module:
-    """The untrained network `spec` for images (channels, *size) and `classes`, after `surgery`.
+    """The untrained network `spec` for images (channels, *size), or clips of `frames` such, and `classes`, after `surgery`.
 
     Torch's generator is left as it was. Raises what `find_model` and `operate` raise.
     """
-    nothing, labels = torch.empty(0, channels, *size), torch.empty(0, dtype=torch.int64)
+    one = (channels, *size) if frames is None else (channels, frames, *size)
+    nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
     with preserved():
         model = find_model(spec, shape).build()
         if surgery:
             from dlcli.core.surgery import operate
 
-            model, _ = operate(model, surgery, torch.zeros(1, channels, *size))
+            model, _ = operate(model, surgery, torch.zeros(1, *one))
     return model
 
 
@@ -147,6 +176,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
     if not wrong and (len(found["size"]) != 2 or not all(isinstance(side, int) for side in found["size"])):
         wrong = ["size"]
+    wrong += [key for key in ("frames", "clips") if key in found and not (isinstance(found[key], int) and found[key] > 0)]
     if wrong:
         raise InputError(f"{path}: {', '.join(wrong)} is missing or of another kind", hint="dlcli train writes this file")
     return found

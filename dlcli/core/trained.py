@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.checkpoint import load_weights, weights_sha256
+from dlcli.core.clips import over_clips
 from dlcli.core.combine import RuleModel
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensemble_dir import is_ensemble, load_ensemble
@@ -15,6 +16,7 @@ from dlcli.core.logits import logits_of
 from dlcli.core.normalise import imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights, load_model
 from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.words import count
 
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 _IMAGENET_CLASSES = 1000
@@ -64,6 +66,7 @@ def open_trained(
     found = _open(spec, data, arch, weights, rule, device)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
+    found = replace(found, model=over_clips(found.model, data.clips))
     if numbers:
         return replace(found, classes=tuple(map(str, range(outputs))))
     return found if found.classes or outputs == len(data.classes) else replace(found, notes=(*found.notes, _in_order(data)))
@@ -110,8 +113,7 @@ def _open(
             raise UsageError(f"--arch: {spec} is a run directory and knows its network", hint="leave --arch out")
         if is_ensemble(path):
             return _ensemble(path, rule, device)
-        saved = load_model(path, device)
-        return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
+        return _from_run(path, data, device)
     if path.suffix in _WEIGHTS:
         if arch is None:
             raise UsageError(f"--arch: which network do the weights in {spec} belong to?", hint="add --arch NAME")
@@ -121,18 +123,26 @@ def _open(
     if ":" not in spec:
         hint = "name a folder that dlcli train wrote, a file of weights with --arch NAME, or FILE.py:CALLABLE"
         raise InputError(f"{spec}: there is no such run directory or file of weights", hint=hint)
-    model = build_model(spec, data.channels, data.size, data.classes).to(device).eval()
+    model = build_model(spec, data.channels, data.size, data.classes, frames=data.frames).to(device).eval()
     return Trained(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
+
+
+def _from_run(folder: Path, data: ImageData, device: torch.device) -> Trained:
+    saved = load_model(folder, device)
+    if (saved.frames is None) != (data.frames is None):
+        made = "images" if saved.frames is None else f"clips of {count(saved.frames, 'frame')}"
+        raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.kind}s", hint="name other --data")
+    return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
 
 
 def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> Trained:
     state = _without_prefix(load_weights(path))
     classes = list(data.classes)
-    model = build_model(arch, data.channels, data.size, classes)
+    model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
     outputs = _outputs(model, state, len(classes))
     if outputs != len(classes):
         classes += [str(k) for k in range(len(classes), outputs)]
-        model = build_model(arch, data.channels, data.size, classes[:outputs])
+        model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
     fill_weights(model, state, source=str(path), network=arch)
     notes: tuple[str, ...] = ()
     if outputs == _IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):

@@ -3,14 +3,13 @@
 import torch
 
 from dlcli.core import rng
-from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.device import choose_device, describe_device
 from dlcli.core.feed import floats
 from dlcli.core.models import open_model
 from dlcli.core.rng import preserved
 from dlcli.core.summary import summarise
-from dlcli.engines._judged import open_bench
+from dlcli.engines._judged import open_bench, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
 from dlcli.support.report import Report
@@ -45,10 +44,7 @@ def summed_up(config: EvalConfig, report: Report) -> EvalResult:
 def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
     counted = "Multiply-adds are those of convolutions and linear layers, for one image; a FLOP count is twice that."
     if config.model is None and config.arch is not None:
-        data, device = (
-            open_data(config.data, strict=config.strict, report=report, size=config.size),
-            choose_device(config.device),
-        )
+        data, device = read(config, report), choose_device(config.device)
         arch = open_model(config.arch, data)
         with preserved():
             torch.manual_seed(rng.derive(config.seed, "init"))

@@ -1,21 +1,23 @@
 """What `dlcli eval` and `dlcli predict` share: the data and the trained network, opened and fitted to each other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, Split, check_trainable
+from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
 from dlcli.core.device import choose_device
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
 from dlcli.core.models import open_model
+from dlcli.core.run_dir import sampling_of
 from dlcli.core.trained import Trained, labels_for, open_trained
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
-from dlcli.support.report import Report
+from dlcli.support.report import SILENT, Report
 
 _BASELINE = "baseline"
 
@@ -48,6 +50,18 @@ class Chosen(Protocol):
         """--size."""
 
     @property
+    def frames(self) -> int | None:
+        """--frames."""
+
+    @property
+    def clips(self) -> int | None:
+        """--clips."""
+
+    @property
+    def fps(self) -> float | None:
+        """--fps."""
+
+    @property
     def strict(self) -> bool:
         """--strict."""
 
@@ -58,6 +72,15 @@ class Chosen(Protocol):
     @property
     def device(self) -> str:
         """--device."""
+
+
+def read(config: Chosen, report: Report = SILENT) -> ImageData:
+    """The data; clips are, unless something else is asked for, of as many frames and pixels as the network was trained on."""
+    sampling = Sampling(config.frames, config.clips, config.fps)
+    found = None if config.model is None else sampling_of(Path(config.model))
+    if found is not None:
+        sampling = replace(sampling, usual_frames=found[0], usual_size=found[1])
+    return open_data(config.data, strict=config.strict, report=report, size=config.size, sampling=sampling)
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,7 @@ class Bench:
 def open_bench(config: Chosen, report: Report) -> Bench:
     """Open data and network, training the one made for the data if none is named; notes of the way go to `report`."""
     device = choose_device(config.device)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
+    data = read(config, report)
     trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
     for note in trained.notes:
         report.note(note)
@@ -105,9 +128,10 @@ def open_bench(config: Chosen, report: Report) -> Bench:
 def describe(config: Chosen) -> list[str]:
     """What `open_bench` would do, a line each; opens the data and a network that is named, but trains nothing."""
     device = choose_device(config.device)
-    data = open_data(config.data, strict=config.strict, size=config.size)
+    data = read(config)
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
-    lines = [f"read {data.name}: {sets} images of {'x'.join(map(str, data.x_test.shape[1:]))}, {len(data.classes)} classes"]
+    shape = "x".join(map(str, data.x_test.shape[1:]))
+    lines = [f"read {data.name}: {sets} {data.kind}s of {shape}, {len(data.classes)} classes"]
     if config.model is None:
         check_trainable(data)
         arch = open_model(None, data)

@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy
 from dlcli.core.attacks import load_attack
 from dlcli.core.augment import augmentation
 from dlcli.core.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
+from dlcli.core.clips import over_clips
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.early import EarlyStopping
+from dlcli.core.feed import laid_out
 from dlcli.core.loop import Hooks, Training, predict_logits, resolve_dtype, resolve_threads
 from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
@@ -158,7 +160,7 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
 
             torch.manual_seed(derive(job.seed, "surgery"))
             model, notes = operate(model, job.config.surgery, job.data.a_few(1))
-    return model, notes
+    return over_clips(model, job.data.clips), notes
 
 
 def hooks(job: Job) -> Hooks:
@@ -180,7 +182,7 @@ def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, i
     def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int, most: int) -> Tensor:
         changed = round(share * len(x))
         hostile = attack(model, x[:changed], y[:changed], eps=eps, full=True, batch_size=most, seed=seed)
-        return torch.cat([hostile, x[changed:]]).contiguous(memory_format=torch.channels_last)
+        return laid_out(torch.cat([hostile, x[changed:]]))
 
     return examples
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from dlcli.core import calibration, metrics, rng, slices
 from dlcli.core.calibration import Reliability
-from dlcli.core.data import open_data
 from dlcli.core.data.base import Array, ImageData
 from dlcli.core.device import describe_device
 from dlcli.core.diagnose import Setting, diagnose
@@ -20,7 +19,7 @@ from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import wilson
 from dlcli.engines._eval_pairs import eval_pairs, plan_pairs
 from dlcli.engines._eval_summary import summed_up
-from dlcli.engines._judged import Bench, describe, open_bench
+from dlcli.engines._judged import Bench, describe, open_bench, read
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import METRICS, Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
@@ -60,12 +59,14 @@ def plan(config: EvalConfig) -> list[str]:
         return plan_pairs(config)
     _check_images(config)
     if config.summary and config.model is None:
-        data = open_data(config.data, strict=config.strict, size=config.size)
-        lines = [f"build {open_model(config.arch, data).name} for images of {'x'.join(map(str, data.a_few(1).shape[1:]))}"]
+        data = read(config)
+        lines = [
+            f"build {open_model(config.arch, data).name} for {data.kind}s of {'x'.join(map(str, data.a_few(1).shape[1:]))}"
+        ]
     else:
         lines = describe(config)
         if config.slices:
-            _columns(config, open_data(config.data, strict=config.strict, size=config.size))
+            _columns(config, read(config))
     what = "sum up the network" if config.summary else f"judge it on the {config.split} images"
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
@@ -148,6 +149,8 @@ def _judged(config: EvalConfig, report: Report) -> EvalResult:
         from dlcli.engines._eval_files import Shown, write  # here, since it brings matplotlib
 
         wrong = bench.split(config.split).x[[one.index for one in result.mistakes]]
+        if bench.data.frames is not None:
+            wrong = wrong[:, :, wrong.shape[2] // 2]  # a picture has room for one frame
         write(config.output, result, Shown(floats(wrong).numpy(), bins, matrix[bench.output_of.numpy()], outputs))
     return result
 

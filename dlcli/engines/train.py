@@ -8,7 +8,7 @@ import torch
 
 from dlcli.core.corrupt import corrupt
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.device import choose_device, describe_device, threads
 from dlcli.core.loop import predict_logits, resolve_threads
 from dlcli.core.run_dir import CARD, save_model
@@ -32,8 +32,8 @@ SEEDS = 5
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
-_HELD = {"data", "limit", "size", "strict", "versus", "seeds", "workers", "seed", "device", "output", "resume"}
-_SAME = frozenset(_HELD | {"task", "vectors", "columns"})
+_HELD = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
+_SAME = frozenset(_HELD | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns"})
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
@@ -64,7 +64,8 @@ def plan(config: TrainConfig) -> list[str]:
     data = _data(config, SILENT)
     _check_folder(config)
     sides, seeds = _sides(config), _seeds(config)
-    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
+    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.kind}s, {len(data.classes)} classes"
+    lines = [f"read {data.name}: {found}"]
     opened = _open_sides(config, data, device)
     workers, each = _shared_out(config, opened) if config.versus else (1, None)
     for name, side in sides.items():
@@ -78,7 +79,14 @@ def plan(config: TrainConfig) -> list[str]:
 
 
 def _data(config: TrainConfig, report: Report) -> ImageData:
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    data = open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        limit=config.limit,
+        sampling=Sampling(config.frames, config.clips, config.fps),
+    )
     check_trainable(data)
     return data
 
@@ -199,6 +207,8 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         channels=data.channels,
         size=data.size,
         classes=data.classes,
+        frames=data.frames,
+        clips=data.clips,
     )
     watched = _watched_set(data)
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]

@@ -10,8 +10,11 @@ from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
 from dlcli.specs.shared import (
+    clips_option,
     data_option,
     device_option,
+    fps_option,
+    frames_option,
     output_option,
     rule_option,
     seed_option,
@@ -79,6 +82,9 @@ class EvalConfig:
     )
     limit: int | None = option(None, "Look at the first N images of each set only.", minimum=1)
     size: int | None = size_option()
+    frames: int | None = frames_option()
+    clips: int | None = clips_option()
+    fps: float | None = fps_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,

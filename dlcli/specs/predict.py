@@ -7,8 +7,11 @@ from typing import Any, ClassVar
 from dlcli.specs.eval import arch_option, split_option, trained_option
 from dlcli.specs.option import check, option
 from dlcli.specs.shared import (
+    clips_option,
     data_option,
     device_option,
+    fps_option,
+    frames_option,
     output_option,
     rule_option,
     seed_option,
@@ -31,6 +34,9 @@ class PredictConfig:
     top: int = option(3, "How many classes a row names, the most probable first.", minimum=1)
     limit: int | None = option(None, "Predict the first N images only.", minimum=1)
     size: int | None = size_option()
+    frames: int | None = frames_option()
+    clips: int | None = clips_option()
+    fps: float | None = fps_option()
     strict: bool = strict_option()
     seed: int = seed_option()
     device: str = device_option()

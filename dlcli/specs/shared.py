@@ -14,8 +14,8 @@ def data_option(default: str, **details: Any) -> Any:
     """--data: where examples come from; `details` are further fields of Option."""
     return option(
         default,
-        "Where the examples come from: digits (embedded), a folder of images, a .npz with x and y, or with x_train, y_train, "
-        "x_test and y_test, or a name of torchvision's such as cifar10.",
+        "Where the examples come from: digits (embedded), a folder of images or of videos, a .npz with x and y, or with "
+        "x_train, y_train, x_test and y_test, or a name of torchvision's such as cifar10.",
         **{"metavar": "SPEC", "reads": True, **details},
     )
 
@@ -47,6 +47,36 @@ def size_option() -> Any:
 def strict_option() -> Any:
     """--strict: no image is left out."""
     return option(False, "Refuse an image that cannot be read, instead of leaving it out with a warning.")
+
+
+def frames_option() -> Any:
+    """--frames: how many frames a clip of a video has."""
+    return option(
+        None,
+        "Of videos: how many frames a clip has; left out, 8, or as many as the network was trained on.",
+        minimum=1,
+        metavar="N",
+    )
+
+
+def clips_option() -> Any:
+    """--clips: how many clips are taken of a video."""
+    return option(
+        None,
+        "Of videos: how many clips are taken of each, 1 if left out. Training draws one at random, judging averages over them.",
+        minimum=1,
+        metavar="N",
+    )
+
+
+def fps_option() -> Any:
+    """--fps: at what rate the frames of a clip follow each other."""
+    return option(
+        None,
+        "Of videos: how many frames a second; left out, as few as spread a clip over the whole video.",
+        minimum=0.001,
+        metavar="RATE",
+    )
 
 
 def device_option() -> Any:

@@ -8,7 +8,18 @@ from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_means, columns_option
-from dlcli.specs.shared import data_option, device_option, model_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import (
+    clips_option,
+    data_option,
+    device_option,
+    fps_option,
+    frames_option,
+    model_option,
+    output_option,
+    seed_option,
+    size_option,
+    strict_option,
+)
 from dlcli.support.errors import UsageError
 
 TASKS = ("images", "pairs")
@@ -101,6 +112,9 @@ class TrainConfig:
     )
     limit: int | None = option(None, "Use at most N images of each set, every class among them.", minimum=1)
     size: int | None = size_option()
+    frames: int | None = frames_option()
+    clips: int | None = clips_option()
+    fps: float | None = fps_option()
     strict: bool = strict_option()
     adversarial: tuple[str, float, float] | None = option(
         None,

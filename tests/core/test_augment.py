@@ -120,3 +120,21 @@ def test_other_numbers_of_channels_are_refused_by_what_cannot_take_them():
 @pytest.mark.parametrize("name", names())
 def test_an_empty_batch(name):
     assert _run(name, torch.empty(0, 3, *SIZE)).shape == (0, 3, *SIZE)
+
+
+@pytest.mark.parametrize("name", names())
+def test_all_frames_of_a_clip_get_the_same(name):
+    """A clip of one picture shown again and again stays one, and its frames are what the picture becomes."""
+    x = _images(12)
+    still = x[:, :, None].expand(-1, -1, 3, -1, -1)
+    found = _run(name, still)
+    assert found.shape == still.shape
+    assert (found - found[:, :, :1]).abs().max() < 1e-6
+    assert not torch.equal(found, still)
+    assert torch.allclose(found[:, :, 0], _run(name, x), atol=1e-6)
+
+
+def test_a_flip_turns_moving_frames_one_by_one():
+    clips = torch.rand(6, 3, 4, *SIZE, generator=generator(5))
+    found = _run("horizontal-flip", clips)
+    assert all(torch.equal(one, clip) or torch.equal(one, clip.flip(3)) for one, clip in zip(found, clips, strict=True))

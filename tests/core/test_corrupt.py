@@ -117,3 +117,25 @@ def test_a_test_set_alone_can_be_shuffled_but_has_no_moments():
     assert corrupt(alone, "random-pixels", seed=0).x_train.shape == (0, 3, 4, 6)
     with pytest.raises(UsageError, match="there are none"):
         corrupt(alone, "gaussian", seed=0)
+
+
+@pytest.mark.parametrize("spec", ["shuffled-pixels", "random-pixels"])
+def test_the_frames_of_a_clip_keep_their_places_to_each_other(spec):
+    """Frames that are each other's negative still are: one permutation for all of a clip."""
+    x = torch.rand(20, 3, 1, 4, 6)
+    clips = torch.cat([x, 1 - x], 2)
+    y = torch.arange(20) % 2
+    found = corrupt(ImageData(clips, y, clips[:4], y[:4], ("a", "b"), "clips"), spec, 0).x_train
+    assert not torch.equal(found, clips)
+    assert torch.equal(found[:, :, 1], 1 - found[:, :, 0])
+    assert torch.equal(found[:, :, 0].flatten(2).sort().values, x[:, :, 0].flatten(2).sort().values)
+
+
+def test_noise_has_the_moments_of_each_channel_of_clips_too():
+    clips = torch.rand(400, 2, 3, 4, 6) * torch.tensor([1.0, 0.2]).view(2, 1, 1, 1)
+    y = torch.arange(400) % 2
+    found = corrupt(ImageData(clips, y, clips[:4], y[:4], ("a", "b"), "clips"), "gaussian", 0).x_train
+    for channel in range(2):
+        ours, theirs = found[:, channel], clips[:, channel]
+        assert abs(float(ours.mean() - theirs.mean())) < 0.02
+        assert abs(float(ours.std() / theirs.std()) - 1) < 0.05

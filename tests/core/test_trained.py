@@ -136,3 +136,8 @@ def test_normalisation_is_inside_and_the_keys_are_those_of_the_network():
     other = imagenet_normalised(nn.Sequential(nn.Conv2d(3, 2, 1)))
     other.load_state_dict(wrapped.state_dict())
     assert torch.equal(other(x), wrapped(x)) and weights_sha256(other) == weights_sha256(inner)
+
+
+def test_normalisation_of_a_clip_is_that_of_its_frames():
+    model, clips = imagenet_normalised(nn.Identity()), torch.rand(2, 3, 4, 5, 5)
+    assert torch.equal(model(clips), torch.stack([model(frame) for frame in clips.unbind(2)], 2))

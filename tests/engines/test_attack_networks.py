@@ -203,7 +203,7 @@ def test_weights_and_modes_are_left_as_they_were(code: Path, monkeypatch: pytest
     net = Fixed(10)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     net.train()
-    monkeypatch.setattr("dlcli.core.trained.build_model", lambda *args: net)
+    monkeypatch.setattr("dlcli.core.trained.build_model", lambda *args, **more: net)
     attack.run(AttackConfig(model=f"{code}:plain", method="pgd", steps=3, limit=20, device="cpu"))
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())
     assert all(one.requires_grad and one.grad is None for one in net.parameters())

@@ -7,19 +7,27 @@ from dlcli.support.registry import Registry
 from dlcli.support.report import SILENT, Report
 
 if TYPE_CHECKING:
-    from dlcli.core.data.base import ImageData
+    from dlcli.core.data.base import ImageData, Sampling
 
 SOURCES = Registry("data source", "dlcli.core.data")
 
 
 def open_data(
-    spec: str, *, strict: bool = False, report: Report = SILENT, size: int | None = None, limit: int | None = None
+    spec: str,
+    *,
+    strict: bool = False,
+    report: Report = SILENT,
+    size: int | None = None,
+    limit: int | None = None,
+    sampling: "Sampling | None" = None,
 ) -> "ImageData":
     """Load what `spec` names into memory; asks each module of this package whether it claims `spec`.
 
     `strict` refuses an image that cannot be read, else `report` is told and it is left out. `size` brings every image to
     that height and width; `limit` keeps at most so many examples of each set, every class among them while it lasts.
-    Raises UsageError if no module claims `spec` or `size` or `limit` is below 1, InputError if the data cannot be used,
+    `sampling` says which frames of videos are taken; without it, videos are refused.
+    Raises UsageError if no module claims `spec`, `size` or `limit` is below 1, or the data are videos that are not wanted or
+    images that `sampling` asks something of, InputError if the data cannot be used,
     and ResourceError if it does not fit into memory or cannot be had.
     """
     from dlcli.core.data import _fit, base
@@ -31,7 +39,16 @@ def open_data(
     # A name stands for what it names even where a folder is called the same; ./NAME is the folder.
     for module in sorted(modules, key=lambda module: getattr(module, "ASKED_LAST", False)):
         if module.claims(spec):
-            how = base.Reading(strict=strict, report=report, size=size, limit=limit)
-            return _fit.resized(_fit.limited(module.load(spec, how), limit), size)
+            how = base.Reading(strict=strict, report=report, size=size, limit=limit, sampling=sampling)
+            data = _fit.resized(_fit.limited(module.load(spec, how), limit), size)
+            _check_sampling(data, sampling)
+            return data
     kinds = ", or ".join(module.MEANS for module in modules)
     raise UsageError(f"--data: '{spec}' is no kind of data and no folder that exists", hint=f"it may be {kinds}")
+
+
+def _check_sampling(data: "ImageData", sampling: "Sampling | None") -> None:
+    if data.frames is None and sampling is not None:
+        asked = [f"--{name}" for name in ("frames", "clips", "fps") if getattr(sampling, name) is not None]
+        if asked:
+            raise UsageError(f"{asked[0]}: {data.name} holds images, not videos", hint=f"leave {' and '.join(asked)} out")

@@ -24,17 +24,19 @@ def resized(data: ImageData, size: int | None) -> ImageData:
         return data
     shape = fitted(data.size, size)
     check_memory(
-        4 * data.channels * shape[0] * shape[1] * sum(len(split.y) for split in data.splits.values()), data.name, SMALLER
+        4 * sum(split.x.shape[:-2].numel() for split in data.splits.values()) * shape[0] * shape[1], data.name, SMALLER
     )
     splits = {name: replace(split, x=_resized(split.x, shape, size)) for name, split in data.splits.items()}
     return data.with_splits(splits)
 
 
 def _resized(x: Tensor, shape: tuple[int, int], size: int) -> Tensor:
-    if len(x):
-        x = F.interpolate(x, shape, mode="bilinear", antialias=True).clamp(0, 1)
+    if not len(x):
+        return x.new_empty(*x.shape[:-2], size, size)
+    # The frames of a clip are so many more channels.
+    planes = F.interpolate(x.flatten(1, -3), shape, mode="bilinear", antialias=True).clamp(0, 1)
     top, left = corner(shape, size)
-    return x[:, :, top : top + size, left : left + size].contiguous() if len(x) else x.new_empty(0, x.shape[1], size, size)
+    return planes[..., top : top + size, left : left + size].reshape(*x.shape[:-2], size, size)
 
 
 def fitted(shape: tuple[int, int], size: int) -> tuple[int, int]:

@@ -22,7 +22,10 @@ from dlcli.support.report import Report
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (n, c, h, w) uint8 of the files that could be read, their SHA-256, and by position why each other could not."""
+    """Pixels (n, c, h, w) or (n, c, t, h, w) uint8 of the files that could be read, and their SHA-256.
+
+    `problems` says by position why each other could not be read.
+    """
 
     pixels: Tensor
     sha256: str
@@ -56,7 +59,7 @@ class Place:
             self.report.warn(f"{self.file}: not kept for the next run ({getattr(error, 'strerror', None) or error})")
         return decoded
 
-    def stream(self, images: Iterable[NDArray[np.uint8]], most: tuple[int, int, int, int], problems: dict[int, str]) -> Decoded:
+    def stream(self, images: Iterable[NDArray[np.uint8]], most: tuple[int, ...], problems: dict[int, str]) -> Decoded:
         """Keep images, at most of the shape `most` (n, c, h, w), without ever having them all in memory.
 
         `problems` is complete once the images are exhausted. Raises ResourceError if the disk does not hold them.

@@ -1,4 +1,4 @@
-"""Which image files a folder holds, and of which class and set each is; nothing is opened but labels.csv."""
+"""Which pictures or videos a folder holds, and of which class and set each is; nothing is opened but labels.csv."""
 
 import os
 from collections.abc import Iterable
@@ -17,11 +17,36 @@ from dlcli.support.tables import Table
 from dlcli.support.words import count
 
 TABLE = "labels.csv"
-_ENDINGS = frozenset(".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split())
 _SETS = {"train": "train", "test": "test", "val": "val", "dev": "dev", "train-dev": "train-dev", "train_dev": "train-dev"}
 _TEST_SHARE = 1 / 5
 _MOST_CLASSES = 100_000
-_HINT = "make a folder a class, e.g. {0}/cat/1.jpg, or the same under {0}/train and {0}/test"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Files that are of use: what one is called, without and with its article, their endings, and one such for a hint."""
+
+    word: str
+    name: str
+    endings: frozenset[str]
+    example: str
+
+    def holds(self, path: Path) -> bool:
+        """Whether the file is one, by its name; hidden ones are not."""
+        return path.suffix.lower() in self.endings and not path.name.startswith(".")
+
+    def hint(self, folder: Path) -> str:
+        """How to put them into folders."""
+        return f"make a folder a class, e.g. {folder}/{self.example}, or the same under {folder}/train and {folder}/test"
+
+
+PICTURES = Kind(
+    "image",
+    "a picture",
+    frozenset(".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()),
+    "cat/1.jpg",
+)
+VIDEOS = Kind("video", "a video", frozenset(".avi .mkv .mov .mp4 .webm".split()), "run/1.mp4")
 
 
 @dataclass(frozen=True)
@@ -47,27 +72,37 @@ class Listing:
     classes: tuple[str, ...]
 
 
-def list_images(root: Path, report: Report) -> Listing:
-    """The files below `root`, sorted; hidden ones do not count, others that are no images are told to `report`.
+@dataclass(frozen=True)
+class _Way:
+    """What is looked for, and who hears of the rest."""
 
-    Raises InputError if they are no two classes, or if a set has a class that the training set has not.
+    kind: Kind
+    report: Report
+
+
+def list_files(root: Path, kind: Kind, report: Report) -> Listing:
+    """The files of `kind` below `root`, sorted; hidden ones do not count, others are told to `report`.
+
+    Raises InputError if they are no two classes, if a set has a class that the training set has not, or if there are both
+    pictures and videos.
     """
+    way = _Way(kind, report)
     try:
-        return _by_table(root, report) if (root / TABLE).is_file() else _by_folders(root, report)
+        return _by_table(root, way) if (root / TABLE).is_file() else _by_folders(root, way)
     except OSError as error:
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from None
 
 
-def _by_folders(root: Path, report: Report) -> Listing:
+def _by_folders(root: Path, way: _Way) -> Listing:
     folders = _folders(root)
     sets = {name: root / name for name in folders if name in _SETS and _folders(root / name)}
     if sets:
-        _tell_unused(root, [root / name for name in folders if name not in sets], report)
-        return _by_sets(root, _named(root, sets), report)
+        _tell_unused(root, [root / name for name in folders if name not in sets], way)
+        return _by_sets(root, _named(root, sets), way)
     if not folders:
-        raise InputError(f"{root}: has no folder in it, and no {TABLE}", hint=_HINT.format(root))
-    classes, files = _by_class(root, report)
-    return Listing(_split_off(root, files), classes)
+        raise InputError(f"{root}: has no folder in it, and no {TABLE}", hint=way.kind.hint(root))
+    classes, files = _by_class(root, way)
+    return Listing(_split_off(root, files, way.kind), classes)
 
 
 def _folders(folder: Path) -> list[str]:
@@ -85,37 +120,37 @@ def _named(root: Path, folders: dict[str, Path]) -> dict[str, Path]:
     return named
 
 
-def _by_sets(root: Path, folders: dict[str, Path], report: Report) -> Listing:
+def _by_sets(root: Path, folders: dict[str, Path], way: _Way) -> Listing:
     # Data with no training set to say what classes there are is judged by its test set.
     leading = folders.get("train") or folders.get("test")
     if leading is None:
-        raise InputError(f"{root}: has {' and '.join(folders)}, but neither train nor test", hint=_HINT.format(root))
-    classes, files = _by_class(leading, report)
-    sets = {name: files if path == leading else _like(path, leading, classes, report) for name, path in folders.items()}
-    return Listing(sets if "test" in sets else {**sets, **_split_off(root, files)}, classes)
+        raise InputError(f"{root}: has {' and '.join(folders)}, but neither train nor test", hint=way.kind.hint(root))
+    classes, files = _by_class(leading, way)
+    sets = {name: files if path == leading else _like(path, leading, classes, way) for name, path in folders.items()}
+    return Listing(sets if "test" in sets else {**sets, **_split_off(root, files, way.kind)}, classes)
 
 
-def _by_class(folder: Path, report: Report) -> tuple[tuple[str, ...], Files]:
-    """The classes, which are the sub-folders that hold images, and all files."""
-    found = _images_by_class(folder, report)
+def _by_class(folder: Path, way: _Way) -> tuple[tuple[str, ...], Files]:
+    """The classes, which are the sub-folders that hold such files, and all of these."""
+    found = _files_by_class(folder, way)
     for name in (name for name, paths in found.items() if not paths):
-        report.warn(f"{folder / name}: holds no images, so '{name}' is no class")
+        way.report.warn(f"{folder / name}: holds no {way.kind.word}s, so '{name}' is no class")
     classes = tuple(name for name, paths in found.items() if paths)
     if len(classes) < 2:
-        has = f"images of one class only, '{classes[0]}'" if classes else "no images in its folders"
-        raise InputError(f"{folder}: has {has}; at least two classes are needed", hint=_HINT.format(folder))
+        has = f"{way.kind.word}s of one class only, '{classes[0]}'" if classes else f"no {way.kind.word}s in its folders"
+        raise InputError(f"{folder}: has {has}; at least two classes are needed", hint=way.kind.hint(folder))
     return classes, _files(found, classes)
 
 
-def _like(folder: Path, leading: Path, classes: tuple[str, ...], report: Report) -> Files:
+def _like(folder: Path, leading: Path, classes: tuple[str, ...], way: _Way) -> Files:
     """The files of another set; it may lack a class but have no new one."""
-    found = _images_by_class(folder, report)
+    found = _files_by_class(folder, way)
     for name, paths in found.items():
         if paths and name not in classes:
-            hint = f"put images of '{name}' under {leading} too, or take these away"
+            hint = f"put {way.kind.word}s of '{name}' under {leading} too, or take these away"
             raise InputError(f"{folder / name}: {leading.name} has no class '{name}'", hint=hint)
     if not any(found.values()):
-        raise InputError(f"{folder}: holds no images")
+        raise InputError(f"{folder}: holds no {way.kind.word}s")
     return _files(found, classes)
 
 
@@ -124,14 +159,30 @@ def _files(found: dict[str, list[Path]], classes: tuple[str, ...]) -> Files:
     return Files([path for path, _ in pairs], np.array([k for _, k in pairs], dtype=np.int64))
 
 
-def _images_by_class(folder: Path, report: Report) -> dict[str, list[Path]]:
+def _files_by_class(folder: Path, way: _Way) -> dict[str, list[Path]]:
     found, others = {}, [path for path in folder.iterdir() if path.is_file()]
     for name in _folders(folder):
         files = list(_walk(folder / name))
-        found[name] = [path for path in files if _is_image(path)]
-        others += [path for path in files if not _is_image(path)]
-    _tell_unused(folder, others, report)
+        found[name] = [path for path in files if way.kind.holds(path)]
+        others += [path for path in files if not way.kind.holds(path)]
+    _refuse_mixed(folder, others, way.kind)
+    _tell_unused(folder, others, way)
     return found
+
+
+def _refuse_mixed(folder: Path, others: Iterable[Path], kind: Kind) -> None:
+    for path in others:
+        for other in (PICTURES, VIDEOS):
+            if other is not kind and other.holds(path):
+                raise InputError(
+                    f"{path}: is {other.name} by its name, and {folder} holds {kind.word}s", hint="keep images and videos apart"
+                )
+
+
+def first_kind(root: Path) -> Kind | None:
+    """Of which kind the first file below `root` is that is of one."""
+    kinds = (next((kind for kind in (PICTURES, VIDEOS) if kind.holds(path)), None) for path in _walk(root))
+    return next((kind for kind in kinds if kind is not None), None)
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -141,25 +192,22 @@ def _walk(folder: Path) -> Iterable[Path]:
         yield from (Path(base, name) for name in sorted(names))
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _ENDINGS and not path.name.startswith(".")
-
-
-def _tell_unused(folder: Path, paths: list[Path], report: Report) -> None:
+def _tell_unused(folder: Path, paths: list[Path], way: _Way) -> None:
     names = sorted(str(path.relative_to(folder)) for path in paths if not path.name.startswith("."))
     if names:
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        report.warn(f"{folder}: left out as no images of a class: {shown} ({len(names)} in all)")
+        way.report.warn(f"{folder}: left out as no {way.kind.word}s of a class: {shown} ({len(names)} in all)")
 
 
-def _split_off(root: Path, files: Files) -> dict[str, Files]:
+def _split_off(root: Path, files: Files, kind: Kind) -> dict[str, Files]:
     held = hold_out(files.y, _TEST_SHARE)
     if not held.any():
-        raise InputError(f"{root}: no class has two images, so none can be kept for testing", hint="add images to a class")
+        message = f"{root}: no class has two {kind.word}s, so none can be kept for testing"
+        raise InputError(message, hint=f"add {kind.word}s to a class")
     return {"train": files.take(~held), "test": files.take(held)}
 
 
-def _by_table(root: Path, report: Report) -> Listing:
+def _by_table(root: Path, way: _Way) -> Listing:
     """A test set only: labels by the column class_index where there is one, else by name."""
     table = read_table(str(root / TABLE))
     files = _column(table, "file")
@@ -169,6 +217,7 @@ def _by_table(root: Path, report: Report) -> Listing:
     if not files:
         raise InputError(f"{table.name}: has no rows")
     _check_once(table, files)
+    _refuse_mixed(root, map(Path, files), way.kind)
     named, indices = _column(table, "name"), _column(table, "class_index")
     if indices is None:
         classes: tuple[str, ...] = tuple(sorted(set(named or [])))
@@ -178,9 +227,9 @@ def _by_table(root: Path, report: Report) -> Listing:
         classes = _names(table, y, named)
     if len(classes) < 2:
         raise InputError(f"{table.name}: has one class only, '{classes[0]}'; at least two are needed")
-    unnamed = len([path for path in root.iterdir() if _is_image(path) and path.name not in set(files)])
+    unnamed = len([path for path in root.iterdir() if way.kind.holds(path) and path.name not in set(files)])
     if unnamed:
-        report.warn(f"{root}: {count(unnamed, 'image')} not in {TABLE} left out")
+        way.report.warn(f"{root}: {count(unnamed, way.kind.word)} not in {TABLE} left out")
     facts = {name: np.array(_column(table, name), dtype=object) for name in table.columns}
     return Listing({"test": Files([root / name for name in files], np.array(y, dtype=np.int64), facts)}, classes)
 

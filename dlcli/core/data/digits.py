@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.base import READING, Array, ImageData, Labelled, Reading, split_off
+from dlcli.core.data._labelled import Labelled, split_off
+from dlcli.core.data.base import READING, Array, ImageData, Reading
 
 MEANS = "digits"
 

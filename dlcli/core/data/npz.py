@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.data._facts import columns, facts_of
-from dlcli.core.data.base import MORE, READING, Array, ImageData, Labelled, Reading, split_given, split_off
+from dlcli.core.data._labelled import Labelled, split_given, split_off
+from dlcli.core.data.base import MORE, READING, Array, ImageData, Reading
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
@@ -27,7 +28,7 @@ def claims(spec: str) -> bool:
 def load(spec: str, how: Reading = READING) -> ImageData:
     """The file's own split, or of x and y a fixed fifth of each class as the test set; the sets of MORE where it has them.
 
-    See `base.split_given` for what the arrays may be. A column beside the labels is a fact of the images: NAME_test (or NAME)
+    See `split_given` for what the arrays may be. A column beside the labels is a fact of the images: NAME_test (or NAME)
     beside y_test, NAME beside y. Raises InputError, and never unpickles.
     """
     arrays = _read(Path(spec))

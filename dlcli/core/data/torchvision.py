@@ -12,7 +12,8 @@ from urllib.error import URLError
 
 import numpy as np
 
-from dlcli.core.data.base import READING, ImageData, Labelled, Reading, split_given
+from dlcli.core.data._labelled import Labelled, split_given
+from dlcli.core.data.base import READING, ImageData, Reading
 from dlcli.support.errors import ResourceError
 from dlcli.support.lock import locked
 from dlcli.support.paths import cache_dir

@@ -44,7 +44,7 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
     if spec is None:
         spec = _made_for(size)
     if ":" in spec:
-        return base.from_callable(spec, channels, size, classes)
+        return base.from_callable(spec, channels, size, classes, frames=data.frames)
     name, depth = _name_and_depth(_checked(spec))
     if name in MODELS.names():
         return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)

@@ -32,8 +32,8 @@ _INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib",
 class Architecture:
     """A network before training.
 
-    `build()` makes one with fresh random weights, drawn from torch's global generator; it takes (n, c, h, w) in [0, 1] and
-    returns logits (n, classes). `source_sha256` changes when the code behind it does.
+    `build()` makes one with fresh random weights, drawn from torch's global generator; it takes (n, c, h, w), or clips
+    (n, c, t, h, w), in [0, 1] and returns logits (n, classes). `source_sha256` changes when the code behind it does.
     """
 
     name: str
@@ -62,7 +62,7 @@ def from_zoo(
 
 
 def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
-    """Build the network once and show it images `x` (n, c, h, w); raises what `logits_of` raises, naming the network."""
+    """Build the network once and show it images or clips `x`; raises what `logits_of` raises, naming the network."""
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
         try:
@@ -71,10 +71,10 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
             raise type(error)(f"--model: {architecture.name}: {error.message}", hint=error.hint) from error
 
 
-def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int) -> Architecture:
+def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int, *, frames: int | None = None) -> Architecture:
     """The architecture behind `package.module:callable` or `file.py:callable`; imports and so runs that code.
 
-    The callable gets those of `channels`, `size` (height, width) and `classes` that its signature names.
+    The callable gets those of `channels`, `size` (height, width), `classes` and, for clips, `frames` that its signature names.
     Raises UsageError if there is no such module or callable, and InputError if the code fails or gives no nn.Module.
     """
     source, _, name = spec.rpartition(":")
@@ -83,7 +83,8 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int)
     if not callable(function):
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         raise UsageError(f"--model: {source} has no callable '{name}'", hint=f"it has: {', '.join(own) or 'none'}")
-    named = _named_arguments(function, {"channels": channels, "size": size, "classes": classes})
+    of_clips = {} if frames is None else {"frames": frames}
+    named = _named_arguments(function, {"channels": channels, "size": size, "classes": classes, **of_clips})
     return Architecture(spec, partial(_built, spec, function, named), GENERAL_RECIPE, _source_sha256(module))
 
 

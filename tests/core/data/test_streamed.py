@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.corrupt import corrupt
-from dlcli.core.data import _kept, _mapped, _pixels, base, open_data
+from dlcli.core.data import _kept, _mapped, _pictures, _pixels, base, open_data
 from dlcli.core.data.base import Split
 from dlcli.core.feed import floats
 from dlcli.core.splits import with_validation
@@ -295,7 +295,7 @@ def _free(monkeypatch, count):
 def test_the_disk_is_reckoned_before_anything_is_decoded(tmp_path, memory, monkeypatch, cache):
     fill(tmp_path)
     memory(1000)
-    monkeypatch.setattr(_pixels, "_decode_into", lambda pixels, path: pytest.fail("decoded"))
+    monkeypatch.setattr(_pictures, "_decode_into", lambda pixels, path: pytest.fail("decoded"))
     _free(monkeypatch, 10 * _PICTURE - 1)
     with pytest.raises(ResourceError, match="need 1.1 KB there, and 1.1 KB are free") as caught:
         open_data(str(tmp_path))
@@ -448,7 +448,7 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
     """Decoding must wait for writing, else the pictures would pile up in memory after all."""
     fill(tmp_path, n=200)
     memory(1000)
-    alive, most, plain = [0], [0], _pixels._decode_into
+    alive, most, plain = [0], [0], _pictures._decode_into
 
     def decode(pixels, path):
         alive[0] += 1
@@ -463,7 +463,7 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
 
         return _mapped.append(file, counted())
 
-    monkeypatch.setattr(_pixels, "_decode_into", decode)
+    monkeypatch.setattr(_pictures, "_decode_into", decode)
     monkeypatch.setattr(_kept, "append", append)
     open_data(str(tmp_path))
     assert alive[0] == 0

@@ -1,0 +1,150 @@
+"""Arrays of images and labels as a source found them, checked and brought to the form of ImageData."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlcli.core.data.base import Array, Facts, ImageData, Split, hold_out
+from dlcli.support.errors import InputError
+from dlcli.support.memory import check_memory
+
+_COLOURS = (1, 3)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images, labels and facts as a source found them; `x` and `y` are what the source calls them, for messages."""
+
+    images: Array
+    labels: Array
+    x: str = "x"
+    y: str = "y"
+    facts: Facts = field(default_factory=dict)
+
+
+def split_given(name: str, train: Labelled, test: Labelled, more: Mapping[str, Labelled] | None = None) -> ImageData:
+    """Check all sets and bring them to the form of ImageData; raises InputError naming `name` and the array at fault.
+
+    Images are uint8 in 0 to 255 or floats in [0, 1], as (n, h, w), (n, h, w, c) with c 1 or 3, or (n, c, h, w).
+    Labels are integers or strings, (n,) or (n, 1); classes are the sorted distinct labels of the training set.
+    """
+    x, labels = _checked(name, train)
+    whole = _Whole(name, train, x, labels, _classes(name, labels, train))
+    return _assembled(whole, Split(x, whole.indices(labels), train.facts), whole.split(test), more)
+
+
+def split_off(name: str, found: Labelled, share: float, more: Mapping[str, Labelled] | None = None) -> ImageData:
+    """As `split_given`, with a fixed `share` of each class kept off as the test set."""
+    x, labels = _checked(name, found)
+    whole, held = _Whole(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
+    if not held.any():
+        raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be kept for testing")
+    both = Split(x, whole.indices(labels), found.facts)
+    return _assembled(whole, both.take(~held), both.take(held), more)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """The set that says what images and classes are: as found, images (n, c, h, w), labels (n,) and distinct labels."""
+
+    name: str
+    found: Labelled
+    x: Tensor
+    labels: Array
+    classes: Array
+
+    def indices(self, labels: Array) -> Tensor:
+        return torch.from_numpy(np.searchsorted(self.classes, labels).astype(np.int64))
+
+    def split(self, other: Labelled) -> Split:
+        """Another set, seen to have the same shape of images and no other labels."""
+        x, labels = _checked(self.name, other)
+        if self.x.shape[1:] != x.shape[1:]:
+            shapes = f"{tuple(self.found.images.shape[1:])} and {tuple(other.images.shape[1:])}"
+            raise InputError(f"{self.name}: images of '{self.found.x}' and '{other.x}' differ in shape: {shapes}")
+        unseen = np.flatnonzero(
+            ~np.isin(labels, self.classes) | ((labels.dtype.kind == "U") != (self.labels.dtype.kind == "U"))
+        )
+        if len(unseen):
+            which = f"{labels[unseen[0]]!s} at '{other.y}'[{unseen[0]}]"
+            raise InputError(f"{self.name}: label {which} is not among the labels of '{self.found.y}'")
+        return Split(x, self.indices(labels), other.facts)
+
+
+def _assembled(whole: _Whole, train: Split, test: Split, more: Mapping[str, Labelled] | None) -> ImageData:
+    others = {key: whole.split(found) for key, found in (more or {}).items()}
+    classes, facts = tuple(str(label) for label in whole.classes), {"train": train.facts, "test": test.facts}
+    return ImageData(train.x, train.y, test.x, test.y, classes, whole.name, others, facts)
+
+
+def _checked(name: str, found: Labelled) -> tuple[Tensor, Array]:
+    return _images(name, found), _labels(name, found)
+
+
+def _classes(name: str, labels: Array, found: Labelled) -> Array:
+    classes: Array = np.unique(labels)
+    if len(classes) < 2:
+        raise InputError(f"{name}: all labels in '{found.y}' are {classes[0]}; at least two classes are needed")
+    return classes
+
+
+def _images(name: str, found: Labelled) -> Tensor:
+    """(n, c, h, w) float32 in [0, 1]."""
+    where = f"{name}: '{found.x}'"
+    images = _channels_first(where, found.images)
+    if not images.size:
+        raise InputError(f"{where} is empty: its shape is {tuple(found.images.shape)}")
+    check_memory(4 * images.size, where)
+    scaled = np.ascontiguousarray(images, dtype=np.float32)
+    if images.dtype == np.uint8:
+        if images.max() <= 1:
+            raise InputError(f"{where} is uint8 but holds only 0 and 1", hint="uint8 is 0 to 255; save 0 to 1 as float32")
+        scaled /= 255
+    elif images.dtype.kind == "f":
+        _check_floats(where, found.images)
+    else:
+        raise InputError(f"{where} is {images.dtype}; uint8 (0 to 255) or floats in [0, 1] are needed")
+    return torch.from_numpy(scaled)
+
+
+def _channels_first(where: str, images: Array) -> Array:
+    shape = tuple(images.shape)
+    if len(shape) == 3:
+        return images[:, None]
+    last = len(shape) == 4 and shape[3] in _COLOURS
+    first = len(shape) == 4 and shape[1] <= min(shape[2:])
+    if last and first and shape[1] in _COLOURS:
+        raise InputError(f"{where} has shape {shape}, which may be (n, h, w, c) or (n, c, h, w)")
+    if not (last or first):
+        message = f"{where} has shape {shape}; images are (n, h, w), (n, h, w, c) with c 1 or 3, or (n, c, h, w)"
+        raise InputError(message, hint="reshape flattened images to (n, h, w)" if len(shape) == 2 else "")
+    return np.moveaxis(images, 3, 1) if last else images
+
+
+def _check_floats(where: str, images: Array) -> None:
+    bad = np.argwhere(~np.isfinite(images))
+    if len(bad):
+        index = ", ".join(str(i) for i in bad[0])
+        raise InputError(f"{where} has {images[tuple(bad[0])]} at [{index}], and {len(bad)} values in all are not finite")
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 1:
+        hint = "divide by 255" if low >= 0 and high <= 255 else "undo the normalisation: it belongs to the model"
+        raise InputError(f"{where} has values from {low:g} to {high:g}, outside [0, 1]", hint=hint)
+
+
+def _labels(name: str, found: Labelled) -> Array:
+    """(n,) integers or strings, one for each image."""
+    labels, where = found.labels, f"{name}: '{found.y}'"
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        hint = "of one-hot labels take argmax(1)" if labels.ndim == 2 else ""
+        raise InputError(f"{where} has shape {tuple(labels.shape)}; labels are (n,)", hint=hint)
+    if labels.dtype.kind not in "biuUS":
+        raise InputError(f"{where} is {labels.dtype}; labels are integers or strings")
+    if len(labels) != len(found.images):
+        raise InputError(f"{name}: '{found.x}' has {len(found.images)} images but '{found.y}' has {len(labels)} labels")
+    return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels

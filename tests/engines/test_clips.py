@@ -1,0 +1,139 @@
+"""Videos through train, eval and predict, and refused by what takes images only."""
+
+import json
+
+import pytest
+import torch
+
+from dlcli.engines import attack, ensemble, predict, probe_gradients, train
+from dlcli.engines import eval as evaluate
+from dlcli.specs.attack import AttackConfig
+from dlcli.specs.ensemble import EnsembleConfig
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.predict import PredictConfig
+from dlcli.specs.probe_gradients import ProbeGradientsConfig
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.report import SILENT, Report
+from tests.core.data.videos import film
+
+_NET = """
+from torch import nn
+
+def net(channels, classes, frames):
+    layers = [nn.Conv3d(channels, 4, (frames, 3, 3), stride=(frames, 2, 2)), nn.ReLU(), nn.AdaptiveAvgPool3d(1)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.2), nn.Linear(4, classes))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Dark and light videos, and a network for clips."""
+    for name, lighter in (("dark", 0), ("light", 8)):
+        for part, n in (("train", 6), ("test", 3)):
+            for k in range(n):
+                film(tmp_path / "films" / part / name / f"{k}.mkv", times=[0, 100 + k, 300, 600, 900 + lighter])
+    (tmp_path / "net.py").write_text(_NET)
+    return tmp_path
+
+
+def _config(folder, **more):
+    settings = {"epochs": 3, "batch_size": 4, "frames": 3, "size": 8, "device": "cpu", "augment": ("horizontal-flip", "crop")}
+    settings["model"] = f"{folder}/net.py:net"
+    return TrainConfig(data=str(folder / "films"), **(settings | more))
+
+
+def test_a_network_trained_on_clips_is_judged_on_such_without_a_word(folder):
+    config = _config(folder, clips=2, output=folder / "run")
+    row = train.run(config).rows[0]
+    card = json.loads((folder / "run" / "model.json").read_text())
+    assert (card["frames"], card["clips"], card["size"]) == (3, 2, [8, 8])
+    films = {"model": str(folder / "run"), "data": str(folder / "films"), "device": "cpu"}
+    same = evaluate.run(EvalConfig(**films, clips=2))
+    assert (same.n_images, same.metrics[0].estimate.value) == (6, row.accuracy.value)
+    assert evaluate.run(EvalConfig(**films, output=folder / "report")).n_images == 6
+    assert (folder / "report" / "report.html").exists()
+    assert "6 test clips of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(**films)))
+    assert len(predict.run(PredictConfig(**films, clips=3)).table.rows) == 6
+
+
+def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
+    """Two clips of three frames are the even and the odd of six: what is said of each alone is what is averaged."""
+    train.run(_config(folder, output=folder / "run"))
+    films = {"model": str(folder / "run"), "data": str(folder / "films"), "device": "cpu", "top": 2}
+    both = predict.run(PredictConfig(**films, clips=2)).table.rows
+    from dlcli.core.data import open_data
+    from dlcli.core.data.base import Sampling
+    from dlcli.core.run_dir import load_model
+
+    six = open_data(str(folder / "films"), size=8, sampling=Sampling(6))
+    model = load_model(folder / "run", torch.device("cpu")).model
+    logits = (model(six.x_test[:, :, 0::2]) + model(six.x_test[:, :, 1::2])) / 2
+    assert [row[2] for row in both] == pytest.approx(logits.softmax(1).max(1).values.tolist(), abs=2e-6)
+
+
+class _Stops(Report):
+    """Asks to stop after so many questions."""
+
+    def __init__(self, after):
+        self.left = after
+
+    def note(self, text):
+        pass
+
+    def warn(self, text):
+        pass
+
+    def task(self, label, total=None):
+        return SILENT.task(label, total)
+
+    def stoppable(self):
+        from contextlib import nullcontext
+
+        return nullcontext(self._stop)
+
+    def _stop(self):
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_a_training_that_was_stopped_ends_with_the_same_bits(folder, after):
+    whole = train.run(_config(folder, clips=2)).rows[0]
+    config = _config(folder, clips=2, output=folder / "run")
+    train.run(config, report=_Stops(after))
+    assert not (folder / "run" / "model.json").exists()
+    continued = train.run(_config(folder, clips=2, output=folder / "run", resume=True)).rows[0]
+    assert continued.weights_sha256 == whole.weights_sha256
+
+
+def test_adversarial_training_on_clips_runs(folder):
+    assert train.run(_config(folder, epochs=1, adversarial=("fgsm", 0.1, 0.5))).rows
+
+
+def test_a_network_for_images_says_what_is_amiss(folder):
+    with pytest.raises(InputError, match="lenet: the model fails on clips of shape 3x3x28x28") as caught:
+        train.run(_config(folder, model="lenet", size=28))
+    assert "--model besnet18" in caught.value.hint
+
+
+def test_a_run_on_images_is_not_for_clips_nor_the_other_way_round(folder):
+    train.run(TrainConfig(epochs=1, device="cpu", limit=50, output=folder / "digits"))
+    with pytest.raises(InputError, match="was trained on images, and .* holds clips"):
+        evaluate.run(EvalConfig(model=str(folder / "digits"), data=str(folder / "films"), device="cpu"))
+    train.run(_config(folder, epochs=1, output=folder / "run"))
+    with pytest.raises(InputError, match="was trained on clips of 3 frames, and digits holds images"):
+        evaluate.run(EvalConfig(model=str(folder / "run"), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("engine", "config"), [(attack, AttackConfig), (ensemble, EnsembleConfig), (probe_gradients, ProbeGradientsConfig)]
+)
+def test_commands_for_images_refuse_videos(folder, engine, config):
+    with pytest.raises(UsageError, match="holds clips of video, and this command takes images only"):
+        engine.run(config(data=str(folder / "films"), model="mlp", device="cpu"))
