@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.clusters import stars_in_order
 from dlcli.core.text.columns import find_column, texts_of
-from dlcli.core.text.cross_join import cross_pairs
+from dlcli.core.text.cross_join import cross_pairs, joins_all
 from dlcli.core.text.distinct import Distinct, distinct, plainness
 from dlcli.core.text.keep_rule import order_of
-from dlcli.core.text.neighbours import Pairs
 from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.table_input import open_table
 from dlcli.core.text.vectors import make_vectors
@@ -22,6 +21,7 @@ from dlcli.engines._dedupe_stages import (
     Sheet,
     distinct_of,
     level_of,
+    recall_of,
     scored,
     threshold_of,
     verdicts_of,
@@ -63,10 +63,17 @@ def union_of(keys: list[str], texts: list[str], fresh: Distinct, start: int) -> 
     return Union(Distinct(every, [written[key] for key in every], of_row, row, worth), old, new)
 
 
-def new_pairs(config: DedupeConfig, union: Union, vectors: Matrix, report: Report) -> Pairs:
-    """The candidates of which a text is new."""
+def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: Report) -> Candidates:
+    """The candidates of which a text is new.
+
+    Where few texts are new, they are multiplied with all, so that nothing is lost; to measure that would cost as much again.
+    """
+    level = level_of(config)
     with report.task("comparing", total=int(union.new.sum())) as task:
-        return cross_pairs(vectors, union.new, level_of(config), advance=task.advance)
+        pairs = cross_pairs(vectors, union.new, level, advance=task.advance)
+    if not joins_all(union.new):
+        return Candidates(pairs, level, None)
+    return Candidates(pairs, level, recall_of(vectors, pairs, level, np.flatnonzero(union.new)))
 
 
 def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
@@ -79,9 +86,8 @@ def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, r
     place = find_column(other, sheet.table.columns[sheet.place] if config.column is None else config.column)
     their = distinct(texts_of(other, place)[0])
     union = union_of(their.keys, their.texts, distinct_of(config, sheet), len(sheet.texts))
-    level = level_of(config)
-    pairs = new_pairs(config, union, make_vectors(config.vectors, union.texts.keys), report)
-    judged = scored(scorer, union.texts, pairs)
+    candidates = new_candidates(config, union, make_vectors(config.vectors, union.texts.keys), report)
+    judged = scored(scorer, union.texts, candidates.pairs)
     duplicates = judged.duplicates(threshold_of(config))
     order = order_of(config.keep_rule.partition(":")[0], union.texts, duplicates.by_probability())
     order = np.concatenate([union.old, order[union.new[order]]])
@@ -90,4 +96,4 @@ def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, r
     rows[union.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
     earlier = Earlier(len(sheet.texts), their.row, len(their) * [other.name], rows, {})
     extended = replace(sheet, texts=sheet.texts + their.texts)
-    return Met(extended, union.texts, Candidates(pairs, level, None), judged, verdicts_of(union.texts, stars), earlier)
+    return Met(extended, union.texts, candidates, judged, verdicts_of(union.texts, stars), earlier)

@@ -20,7 +20,7 @@ from dlcli.core.text.neighbours import Pairs
 from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.vectors import lasting, make_vectors
 from dlcli.core.text.vectors.base import Matrix
-from dlcli.engines._dedupe_against import Numbers, Union, new_pairs, union_of
+from dlcli.engines._dedupe_against import Numbers, Union, new_candidates, union_of
 from dlcli.engines._dedupe_stages import (
     Candidates,
     Earlier,
@@ -75,7 +75,8 @@ def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, r
     own = stored.source == this
     union.texts.row[union.old[own]] = stored.row[own]
     vectors = _vectors(config, stored, union)
-    found = _all_scored(scorer, stored, union, new_pairs(config, union, vectors, report))
+    new = new_candidates(config, union, vectors, report)
+    found = _all_scored(scorer, stored, union, new.pairs)
     duplicates = found.duplicates(threshold_of(config))
     stars = stars_in_order(_order(config.keep_rule, stored, union, duplicates.by_probability()), duplicates.by_probability())
     origin, log = _origin(stored, tables, this, union, stars)
@@ -85,7 +86,7 @@ def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, r
     sheet = _with_notes(replace(sheet, texts=sheet.texts + stored.texts), folder, origin, log, report)
     shown = _represented(union, stars, origin, scorer)
     verdicts = verdicts_of(union.texts, shown)
-    candidates = Candidates(found.pairs, level_of(config), None)
+    candidates = Candidates(found.pairs, new.level, new.recall)
     return Met(sheet, union.texts, candidates, found, verdicts, _earlier(len(sheet.table.rows), shown, verdicts, origin))
 
 

@@ -17,6 +17,7 @@ from dlcli.core.text.pair_score import built_in, built_in_operating
 from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.core.text.vectors import candidates_from, make_vectors
+from dlcli.core.text.vectors.base import Matrix
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import InputError
@@ -218,8 +219,13 @@ def candidates_of(config: DedupeConfig, texts: Distinct, report: Report) -> Cand
     vectors = make_vectors(config.vectors, texts.keys)
     with report.task("comparing", total=len(texts)) as task:
         pairs = similar_pairs(vectors, level, advance=task.advance)
-    found, wanted = recall_on_sample(vectors, pairs, level)
-    return Candidates(pairs, level, wilson(found, wanted) if wanted else None)
+    return Candidates(pairs, level, recall_of(vectors, pairs, level, np.arange(len(texts))))
+
+
+def recall_of(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
+    """The share of the pairs of some texts that were found, by a sample of these texts; None if they have none."""
+    found, wanted = recall_on_sample(vectors, pairs, level, among=among)
+    return wilson(found, wanted) if wanted else None
 
 
 def scorer_of(config: DedupeConfig) -> Scorer:

@@ -172,8 +172,9 @@ class DedupeResult:
     `rows_` counts add up: canonical + exact + near + empty = read. `candidates` counts the pairs of distinct texts looked at,
     `pairs` those called duplicates and the further rows of equal texts; `giants` the groups of more than --max-group rows.
     `recall` is the share of the pairs whose cosine is at or above `candidates_from`, found by brute force for a sample of
-    texts, that the search for candidates found too. `precision` is the share of duplicates among the held-out pairs at or above
-    the threshold, where --precision chose that.
+    texts, that the search for candidates found too. With --index or --against the sample is of new texts, and it is None where
+    these are so few that each is compared with all. `precision` is the share of duplicates among the held-out pairs at or
+    above the threshold, where --precision chose that.
     """
 
     KIND: ClassVar[str] = "rows"

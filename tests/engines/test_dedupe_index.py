@@ -51,6 +51,19 @@ def test_rows_meet_those_of_the_table_before(table, tmp_path):
     assert second[1]["group"] == first[0]["group"] and second[2]["group"] == first[1]["group"]
 
 
+def test_recall_is_measured_of_new_texts_unless_each_is_compared_with_all(table, tmp_path):
+    old, new = table(OLD, "old.jsonl"), table(NEW, "new.jsonl")
+    options = {"column": "text", "threshold": 0.6, "candidates": 0.6}
+    for earlier in ({"against": old}, {"index": tmp_path / "i"}):
+        first = run(DedupeConfig(table=old, **options, **earlier))
+        second = run(DedupeConfig(table=new, **options, **earlier))
+        # Of the texts of the first table none are alike; of those of the second one is beside one of the first.
+        assert first.recall is None and (second.recall.value, second.recall.n) == (1, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dlcli.core.text.cross_join._MANY", 0.9)
+        assert run(DedupeConfig(table=new, against=old, **options)).recall is None
+
+
 def test_against_marks_what_the_other_table_has_and_prints_no_row_of_it(table, tmp_path):
     found = rows_of(table(NEW, "new.jsonl"), against=table(OLD, "old.jsonl"), threshold=0.6)
     assert [row["text"] for row in found] == NEW

@@ -24,7 +24,7 @@ def cross_pairs(
     Every new row is multiplied with all rows, so nothing is lost; where more than `_MANY` of the rows are new, the join of all
     is taken, which costs less then. `advance` is told how many rows are done.
     """
-    if new.sum() > _MANY * len(new):
+    if joins_all(new):
         every = similar_pairs(vectors, threshold, advance=advance)
         kept = new[every.first] | new[every.second]
         return Pairs(every.first[kept], every.second[kept], every.score[kept])
@@ -41,6 +41,11 @@ def cross_pairs(
         second.append(np.maximum(left, right)[once])
         advance(len(block))
     return _confirmed(vectors, np.concatenate(first), np.concatenate(second), threshold)
+
+
+def joins_all(new: NDArray[np.bool_]) -> bool:
+    """Whether so many of the rows are new that `cross_pairs` joins all, which may lose pairs as `similar_pairs` does."""
+    return bool(new.sum() > _MANY * len(new))
 
 
 def _at_least(product: Matrix, bound: float) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -84,10 +84,21 @@ def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def recall_on_sample(vectors: Matrix, pairs: Pairs, threshold: float, *, sample: int = 500, seed: int = 0) -> tuple[int, int]:
-    """How many of the pairs that brute force finds for a random sample of rows are among `pairs`, and how many it finds."""
+def recall_on_sample(
+    vectors: Matrix,
+    pairs: Pairs,
+    threshold: float,
+    *,
+    among: NDArray[np.int64] | None = None,
+    sample: int = 500,
+    seed: int = 0,
+) -> tuple[int, int]:
+    """How many of the pairs that brute force finds for a random sample of rows are among `pairs`, and how many it finds.
+
+    The sample is of all rows, or of those `among` which it is to be drawn.
+    """
     n = vectors.shape[0]
-    rows = np.random.default_rng(seed).permutation(n)[:sample]
+    rows = np.random.default_rng(seed).permutation(n if among is None else among)[:sample]
     against = vectors[rows].T
     against = against.toarray() if sp.issparse(against) else against
     truth: list[NDArray[np.int64]] = []

@@ -1,8 +1,14 @@
+import io
+import os
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.neighbours import recall_on_sample, similar_pairs
+from tests.conftest import ROOT
 from tests.core.text.test_neighbours import as_set, brute_force, matrices, unit
 
 
@@ -44,3 +50,24 @@ def test_the_size_of_blocks_makes_no_difference():
     assert np.array_equal(one.first, other.first)
     assert np.array_equal(one.second, other.second)
     assert np.array_equal(one.score, other.score)
+
+
+_PAIRS = """
+import sys
+import numpy as np
+from dlcli.core.text.neighbours import similar_pairs
+from tests.core.text.test_cell_join import near_copies
+found = similar_pairs(near_copies(9000, 200), 0.8, exact_rows=0)
+np.save(sys.stdout.buffer, np.stack([found.first, found.second, found.score.view(np.int32)]))
+"""
+
+
+def test_the_number_of_threads_makes_no_difference():
+    """Products are wide enough here that the library of linear algebra splits them."""
+    found = []
+    for threads in ("1", "2"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([sys.executable, "-c", _PAIRS], env=environment, capture_output=True, check=True)
+        found.append(np.load(io.BytesIO(done.stdout)))
+    assert found[0].shape[1] > 1000
+    assert np.array_equal(found[0], found[1])

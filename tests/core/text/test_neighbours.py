@@ -82,6 +82,21 @@ def test_texts_in_many_blocks_lose_nothing(threshold):
     assert sum(done) == vectors.shape[0]
 
 
+@settings(max_examples=100)
+@given(matrices(), st.floats(0.1, 1), st.booleans(), st.integers(0, 2**32 - 1))
+def test_recall_among_some_rows_is_that_of_the_pairs_that_have_one(matrix, threshold, sparse, seed):
+    product, _ = brute_force(matrix, threshold)
+    if (np.abs(product - threshold) < 1e-5).any():
+        return
+    rng = np.random.default_rng(seed)
+    pairs = similar_pairs(matrix, threshold)
+    kept, among = rng.random(len(pairs)) < 0.5, np.flatnonzero(rng.random(len(matrix)) < 0.5)
+    some = Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept])
+    of = {pair for pair in as_set(pairs) if set(pair) & set(among.tolist())}
+    vectors = sp.csr_array(matrix) if sparse else matrix
+    assert recall_on_sample(vectors, some, threshold, among=among) == (len(of & as_set(some)), len(of))
+
+
 def test_recall_counts_what_is_missing():
     vectors = tfidf.vectors(generated_keys(1000))
     pairs = similar_pairs(vectors, 0.6)
