@@ -20,7 +20,7 @@ from dlcli.support.words import count
 _DIGITS = 4
 _SHOWN = 10
 _BLOCK = 1 << 13
-"""Rows that are scored at once: what is held of them beside the table is about 100 MB."""
+"""Rows that are scored at once, so that what is held beside the table does not grow with it."""
 
 
 def judge_pairs(config: DedupeConfig, report: Report) -> VerdictsResult:
@@ -36,6 +36,7 @@ def judge_pairs(config: DedupeConfig, report: Report) -> VerdictsResult:
         report.note(note)
     probability = _probabilities(scorer, left, right, report)
     called = probability >= threshold_of(config)
+    judged = table.extend(_added(config), list(_cells(probability, called, left, right)))
     duplicates, empty = int(called.sum()), int(np.isnan(probability).sum())
     return VerdictsResult(
         source=table.name,
@@ -49,7 +50,7 @@ def judge_pairs(config: DedupeConfig, report: Report) -> VerdictsResult:
         rows_different=len(left) - duplicates - empty,
         surest=_surest(probability, called, left, right),
         seconds=time.perf_counter() - started,
-        table=_judged(config, table, probability, called, left, right),
+        table=judged,
         notes=tuple(notes),
         failed=f"{count(duplicates, 'duplicate')} in {table.name}" if config.fail_on_duplicates and duplicates else "",
     )
@@ -97,14 +98,8 @@ def _empty(texts: list[str]) -> NDArray[np.bool_]:
     return np.array([not key for key in fold_all(texts)], bool)
 
 
-def _judged(
-    config: DedupeConfig, table: Table, probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]
-) -> Table:
-    """The table with the columns of `VERDICT_COLUMNS`."""
-    return table.extend(_added(config), list(_cells(probability, called, left, right)))
-
-
 def _cells(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:
+    """The cells of `VERDICT_COLUMNS`, a list a row."""
     shown = probability.round(_DIGITS).tolist()
     for score, verdict, a, b in zip(shown, called.tolist(), left, right, strict=True):
         yield [None, None, None] if score != score else [score, VERDICTS[verdict], why(a, b)]
