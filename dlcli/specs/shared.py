@@ -14,8 +14,8 @@ def data_option(default: str, **details: Any) -> Any:
     """--data: where examples come from; `details` are further fields of Option."""
     return option(
         default,
-        "Where the examples come from: digits (embedded), a folder of images or of videos, a .npz with x and y, or with "
-        "x_train, y_train, x_test and y_test, or a name of torchvision's such as cifar10.",
+        "Where the examples come from: digits or moving-digits (embedded), a folder of images or of videos, a .npz with x and "
+        "y, or with x_train, y_train, x_test and y_test, or a name of torchvision's such as cifar10.",
         **{"metavar": "SPEC", "reads": True, **details},
     )
 

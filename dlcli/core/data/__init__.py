@@ -43,7 +43,7 @@ def open_data(
             data = _fit.resized(_fit.limited(module.load(spec, how), limit), size)
             _check_sampling(data, sampling)
             return data
-    kinds = ", or ".join(module.MEANS for module in modules)
+    kinds = ", or ".join(module.MEANS for module in modules if module.MEANS)
     raise UsageError(f"--data: '{spec}' is no kind of data and no folder that exists", hint=f"it may be {kinds}")
 
 

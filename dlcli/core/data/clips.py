@@ -8,7 +8,7 @@ from dlcli.core.data._read_folder import read_folder
 from dlcli.core.data._videos import Videos
 from dlcli.core.data.base import READING, ImageData, Reading
 
-MEANS = "a folder of videos, likewise"
+MEANS = ""  # what `folder` says is of both
 ASKED_LAST = True
 
 

@@ -7,7 +7,7 @@ from dlcli.core.data._pictures import Pictures
 from dlcli.core.data._read_folder import read_folder
 from dlcli.core.data.base import READING, ImageData, Reading
 
-MEANS = "a folder of images (a folder a class, maybe under train and test; or labels.csv)"
+MEANS = "a folder of images or of videos (a folder a class, maybe under train and test; or labels.csv)"
 ASKED_LAST = True
 
 

@@ -11,7 +11,7 @@ from dlcli.core.data.base import MORE, READING, Array, ImageData, Reading
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
-MEANS = "FILE.npz with arrays x and y, or x_train, y_train, x_test and y_test"
+MEANS = "FILE.npz with x and y, or x_train, y_train, x_test and y_test"
 
 _WHOLE = ("x", "y")
 _SPLIT = ("x_train", "y_train", "x_test", "y_test")

@@ -14,7 +14,7 @@ from dlcli.support.errors import InputError, ResourceError, UsageError
 
 
 def test_the_registry_is_known():
-    assert SOURCES.names() == ("clips", "digits", "folder", "npz", "torchvision")
+    assert SOURCES.names() == ("clips", "digits", "folder", "moving-digits", "npz", "torchvision")
 
 
 @pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "data.csv", "Digits"])

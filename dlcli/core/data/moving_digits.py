@@ -1,0 +1,60 @@
+"""Clips made on the fly in which only the order of the frames tells the class: a digit that drifts to the left or the right.
+
+Every clip is there twice, once forwards and once backwards, so each class has the very frames of the other. Whatever looks at
+single frames, or at all of them without their order, is right on exactly half of the clips.
+"""
+
+import torch
+from torch import Tensor
+
+from dlcli.core.data import digits
+from dlcli.core.data.base import READING, ImageData, Reading, Split, data_of
+from dlcli.core.rng import derive, generator
+from dlcli.support.errors import UsageError
+
+NAME = "moving-digits"
+MEANS = f"{NAME}[-PIXELS]"
+
+SIDE = 32
+"""Height and width of a frame; what leaves it on one side comes in on the other."""
+
+_SPEED = 2
+
+
+def claims(spec: str) -> bool:
+    """Whether `spec` is `moving-digits`, or that with a speed in pixels a frame, as in `moving-digits-4`."""
+    speed = spec.removeprefix(NAME).removeprefix("-")
+    return spec == NAME or (spec == f"{NAME}-{speed}" and speed.isascii() and speed.isdecimal())
+
+
+def load(spec: str, how: Reading = READING) -> ImageData:
+    """Clips (n, 1, clips * frames, 32, 32) of the classes left and right, by default 2 pixels a frame; always the same.
+
+    Each of the 1,797 digits gives one clip a class; those that `digits` trains on, its training set, and the others the test
+    set. Raises UsageError for a speed at which left and right are one, or if frames a second are asked for.
+    """
+    sampling = how.taken(spec)
+    if sampling.fps is not None:
+        raise UsageError(f"--fps: {spec} are made frame by frame and have no seconds", hint=f"--data {NAME}-4 is faster")
+    speed = int(spec.removeprefix(NAME).removeprefix("-") or _SPEED)
+    if 2 * speed % SIDE == 0:
+        raise UsageError(f"--data: {spec}: at {speed} pixels a frame left and right are the same", hint=f"--data {NAME}-4")
+    clips, frames = sampling.shape
+    still = digits.load("digits")
+    sets = {name: _moved(split.x, name, speed, clips * frames) for name, split in still.splits.items()}
+    data = data_of(sets, ("left", "right"), spec)
+    return ImageData(**{**vars(data), "clips": clips})
+
+
+def _moved(x: Tensor, name: str, speed: int, frames: int) -> Split:
+    """Of digits (n, 1, h, w) the clips (2 n, 1, frames, SIDE, SIDE): of each first the one to the left."""
+    source = generator(derive(0, NAME, name))
+    down, right = torch.randint(SIDE, (2, len(x), 1), generator=source)
+    rows = (torch.arange(SIDE) - down) % SIDE
+    columns = (torch.arange(SIDE) - right[:, None] - speed * torch.arange(frames)[:, None]) % SIDE
+    canvas = torch.zeros(len(x), SIDE, SIDE)
+    canvas[:, : x.shape[2], : x.shape[3]] = x[:, 0]
+    n = torch.arange(len(x))
+    to_the_right = canvas[n[:, None, None, None], rows[:, None, :, None], columns[:, :, None, :]][:, None]
+    both = torch.stack([to_the_right.flip(2), to_the_right], 1).flatten(0, 1)
+    return Split(both, torch.arange(2).repeat(len(x)))
