@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "ensemble": "Train several networks and see what combining them buys.",
     "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
     "probe-gradients": "Say what a network's gradients look like, why it may not train, and what to change.",
+    "convert-2d-to-3d": "Turn a network for images into one for video, and prove that it knows the same.",
     "dedupe": "Find the rows of a table that ask the same thing.",
 }
 """Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""

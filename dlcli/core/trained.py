@@ -12,6 +12,7 @@ from dlcli.core.clips import over_clips
 from dlcli.core.combine import RuleModel
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensemble_dir import is_ensemble, load_ensemble
+from dlcli.core.inflate.saved import is_video, load_video
 from dlcli.core.logits import logits_of
 from dlcli.core.normalise import imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights, load_model
@@ -22,6 +23,11 @@ _WEIGHTS = (".safetensors", ".pt", ".pth")
 _IMAGENET_CLASSES = 1000
 _PARALLEL = "module."
 """What torch's wrapper for several devices puts before every key."""
+
+
+def is_weights(path: Path) -> bool:
+    """Whether `path` is named as files of weights are."""
+    return path.suffix in _WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -56,9 +62,9 @@ def open_trained(
     Where the network does not know its classes, those of `data` that are numbers are the numbers of its outputs, and others
     its first outputs in order; a note says so if it has more.
 
-    `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file of
-    weights, with `arch` the network they belong to; or a network, with `weights` a file (only a `file.py:callable` may do
-    without: what it returns is taken as trained).
+    `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file that
+    `dlcli convert-2d-to-3d` wrote; or another file of weights, with `arch` the network they belong to; or a network, with
+    `weights` a file (only a `file.py:callable` may do without: what it returns is taken as trained).
     Raises UsageError if these do not go together, InputError if files or images do not fit, and what `find_model` raises.
     """
     if rule is not None and not is_ensemble(Path(spec)):
@@ -108,13 +114,15 @@ def _open(
     spec: str, data: ImageData, arch: str | None, weights: Path | None, rule: str | None, device: torch.device
 ) -> Trained:
     path = Path(spec)
-    if path.is_dir():
+    if path.is_dir() or is_video(path):
         if arch is not None or weights is not None:
-            raise UsageError(f"--arch: {spec} is a run directory and knows its network", hint="leave --arch out")
-        if is_ensemble(path):
-            return _ensemble(path, rule, device)
-        return _from_run(path, data, device)
-    if path.suffix in _WEIGHTS:
+            kind = "a run directory" if path.is_dir() else "a converted network"
+            raise UsageError(f"--arch: {spec} is {kind} and knows its network", hint="leave --arch out")
+        if is_video(path):
+            video, card = load_video(path, device)
+            return Trained(video, card.name, card.sha256, card.flat.classes)
+        return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
+    if is_weights(path):
         if arch is None:
             raise UsageError(f"--arch: which network do the weights in {spec} belong to?", hint="add --arch NAME")
         return _from_file(arch, path, data, device)

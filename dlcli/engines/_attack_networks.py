@@ -12,7 +12,7 @@ from dlcli.core.members import Member, fit_member
 from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
 from dlcli.core.recipe import Recipe
-from dlcli.core.trained import Trained, labels_for, open_trained
+from dlcli.core.trained import Trained, is_weights, labels_for, open_trained
 from dlcli.engines._attack_surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
@@ -24,7 +24,6 @@ BASELINE = "baseline"
 LEAD_RULE = "mean"
 """The rule that stands in for the baseline where an ensemble has none: through it a gradient reaches every member."""
 
-_WEIGHTS = (".safetensors", ".pt", ".pth")
 _MEMBERS = 10
 # A logit so far below the others is no answer, and its softmax is 0.
 _NEVER = 1000.0
@@ -114,7 +113,7 @@ def _comes_trained(spec: str, config: AttackConfig) -> bool:
     if ":" in spec and not Path(spec).exists():
         return config.epochs is None and config.ensemble is None
     path = Path(spec)
-    return path.is_dir() or path.suffix in _WEIGHTS or len(path.parts) > 1
+    return path.is_dir() or is_weights(path) or len(path.parts) > 1
 
 
 def _trained_here(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:

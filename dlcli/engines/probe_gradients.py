@@ -24,7 +24,7 @@ from dlcli.core.rng import derive, preserved
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.core.surgery import operate
 from dlcli.core.tape import WEIGHTED, record
-from dlcli.core.trained import Trained, labels_for, open_trained
+from dlcli.core.trained import Trained, is_weights, labels_for, open_trained
 from dlcli.core.walks import Walk, check_kind, median_distance, walks
 from dlcli.engines._probe_lines import Line, aim_at, along, row_of
 from dlcli.specs.probe_gradients import (
@@ -144,7 +144,7 @@ class Bench:
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Bench:
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
     spec = str(config.model)
-    untrained = config.weights is None and ":" not in spec and not Path(spec).is_dir()
+    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_weights(Path(spec)))
     if untrained:
         with preserved():
             torch.manual_seed(derive(config.seed, "init"))

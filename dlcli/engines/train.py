@@ -129,7 +129,7 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
         return _result(config, job, (), (), notes=("stopped",))
     if config.output is not None:
         _save(config.output, job, fitted)
-    return _result(config, job, (_row("this", job, fitted),), (), notes=fitted.surgery)
+    return _result(config, job, (_row("this", job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
 
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
@@ -167,7 +167,7 @@ def _shared_out(config: TrainConfig, sides: Sides) -> tuple[int, int]:
 
 def _trained(name: str, job: Job, report: Report) -> Trained | None:
     fitted = fit(job, report=report, label=f"{name}, seed {job.seed}")
-    return None if fitted is None else Trained(_row(name, job, fitted), fitted.history, fitted.surgery)
+    return None if fitted is None else Trained(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
 
 
 def _watched_set(data: ImageData) -> str:

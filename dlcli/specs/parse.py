@@ -90,3 +90,21 @@ def whole_or_auto(value: Any) -> int | None:
         return int(value)
     except ValueError:
         raise ValueError(f"'{value}' is neither auto nor a whole number") from None
+
+
+def whole_numbers(value: Any) -> tuple[int, ...] | None:
+    """`1,2` to (1, 2), in the order given."""
+    if value is None or isinstance(value, tuple):
+        return value
+    if isinstance(value, int):
+        return (value,)
+    parts = [str(part).strip() for part in (value if isinstance(value, list) else str(value).split(","))]
+    for part in parts:
+        if not (part.isascii() and part.isdigit()):
+            raise ValueError(f"'{part}' is not a whole number; write 1,2")
+    return tuple(int(part) for part in parts)
+
+
+def show_whole_numbers(values: tuple[int, ...]) -> str:
+    """The numbers as `whole_numbers` reads them."""
+    return ",".join(map(str, values))

@@ -15,21 +15,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The folder is made if it is missing. An existing file keeps its mode, a new one follows the umask (a library may have
     written it 0600). Something that is no regular file (a pipe, /dev/null) is written directly.
     """
-    path = path.resolve() if path.is_symlink() else path
-    if path.exists() and not path.is_file():
-        yield path
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _name_beside(path)
-    try:
+    with atomic_paths(path) as (temporary,):
         yield temporary
-        os.chmod(temporary, _mode(path))
-        _sync(temporary)
-        os.replace(temporary, path)
-        _sync(path.parent)
+
+
+@contextmanager
+def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """`atomic_path` for files that go together: all are synced before the first takes its name."""
+    targets = [path.resolve() if path.is_symlink() else path for path in paths]
+    regular = [target for target in targets if target.is_file() or not target.exists()]
+    made: dict[Path, Path] = {}
+    try:
+        for target in regular:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made[target] = _name_beside(target)
+        yield tuple(made.get(target, target) for target in targets)
+        for target, temporary in made.items():
+            os.chmod(temporary, _mode(target))
+            _sync(temporary)
+        for target, temporary in made.items():
+            os.replace(temporary, target)
+        for folder in dict.fromkeys(target.parent for target in regular):
+            _sync(folder)
     finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
+        for temporary in made.values():
+            with suppress(FileNotFoundError):
+                temporary.unlink()
 
 
 def _name_beside(path: Path) -> Path:

@@ -58,6 +58,13 @@ CASES = (
         endless=("--seeds", "100000", "--device", "cpu", "-v"),
     ),
     Case(
+        name="convert-2d-to-3d",
+        quick=("cifar-resnet-8", "--size", "16"),
+        missing=("--arch", "cifar-resnet-8", "no-such.pth"),
+        output="video.safetensors",
+        endless=("resnet152", "--frames", "64", "-v"),
+    ),
+    Case(
         name="dedupe",
         quick=("questions",),
         missing=("no-such.csv",),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.atomic import atomic_path, atomic_paths, write_text
 
 
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path):
@@ -54,3 +54,17 @@ def test_a_device_is_written_directly():
 def test_the_ending_stays_for_writers_that_look_at_it(tmp_path: Path):
     with atomic_path(tmp_path / "a.npz") as temporary:
         assert temporary.suffix == ".npz" and temporary.parent == tmp_path
+
+
+def test_files_that_go_together_come_together(tmp_path: Path):
+    both = tmp_path / "new" / "a.bin", tmp_path / "b.json"
+    both[1].write_text("old")
+    with pytest.raises(RuntimeError), atomic_paths(*both) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("half")
+        raise RuntimeError
+    assert not both[0].exists() and both[1].read_text() == "old" and len(list(tmp_path.iterdir())) == 2
+    with atomic_paths(*both) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("whole")
+    assert [path.read_text() for path in both] == ["whole", "whole"]

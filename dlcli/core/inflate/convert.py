@@ -46,10 +46,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Inflated:
-    """The network for video, and its temporal layers in the order in which they run."""
+    """The network for video, its temporal layers in the order in which they run, and the dilations that these have."""
 
     model: VideoNet
     layers: tuple[Layer, ...]
+    dilations: tuple[int, ...]
 
 
 @torch.no_grad()
@@ -65,15 +66,15 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> Inflated:
     chosen = rule.choose(Seen(inner, tape), how.which)
     if not chosen:
         raise InputError(f"the network has no convolution that {how.rule} inflates", hint="another --rule may fit it")
-    clock, made = Clock(), {}
+    clock, made, dilations = Clock(), {}, how.dilations or rule.DILATIONS
     for path in chosen:
         old = _plain(path, inner.get_submodule(path))
         weight = rule.spread(old.weight.detach(), how.taps or rule.TAPS or max(old.kernel_size))
-        new = TemporalConv(old, weight, clock, ends=how.ends, dilations=how.dilations or rule.DILATIONS)
-        made[old] = new.fuse() if how.fused and len(new.dilations) > 1 else new
+        new = TemporalConv(old, weight, clock, ends=how.ends, dilations=dilations)
+        made[old] = new.fuse() if how.fused else new
     layers = [Layer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)]
     replace_modules(inner, (nn.Conv2d,), lambda layer: made.get(layer, layer))
-    return Inflated(VideoNet(inner, clock, head_of(inner, tape)), tuple(layers))
+    return Inflated(VideoNet(inner, clock, head_of(inner, tape)), tuple(layers), (1,) if how.fused else dilations)
 
 
 def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, dilations: tuple[int, ...]) -> VideoNet:

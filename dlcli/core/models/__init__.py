@@ -3,9 +3,10 @@
 A module with a `DEPTH` is a family: `plain` is its network of that depth, `plain-24` the one with 24 layers.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
     `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
-    `file.py:callable`, which imports and runs that code. None: the network made for images of this size. Raises UsageError
+    `file.py:callable`, which imports and runs that code, or a file of `dlcli convert-2d-to-3d`, which is where training then
+    starts. None: the network made for images of this size. Raises UsageError
     if there is no such network, and InputError if the named file is not there or its code fails, or if the network takes
     no such images.
     """
@@ -45,12 +47,23 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
         spec = _made_for(size)
     if ":" in spec:
         return base.from_callable(spec, channels, size, classes, frames=data.frames)
+    if spec.endswith(".safetensors"):
+        return _converted(spec, data)
     name, depth = _name_and_depth(_checked(spec))
     if name in MODELS.names():
         return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)
     from dlcli.core.models._torchvision import from_torchvision
 
     return from_torchvision(spec, MODELS.names(), channels, classes)
+
+
+def _converted(spec: str, data: "ImageData") -> "Architecture":
+    from dlcli.core.inflate.saved import as_start, is_video
+
+    if not is_video(Path(spec)):
+        message = f"--model: {spec} is no file that dlcli convert-2d-to-3d wrote"
+        raise InputError(message, hint="name the network, and the file where weights are asked for")
+    return as_start(Path(spec), data)
 
 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:

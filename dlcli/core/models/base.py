@@ -33,13 +33,15 @@ class Architecture:
     """A network before training.
 
     `build()` makes one with fresh random weights, drawn from torch's global generator; it takes (n, c, h, w), or clips
-    (n, c, t, h, w), in [0, 1] and returns logits (n, classes). `source_sha256` changes when the code behind it does.
+    (n, c, t, h, w), in [0, 1] and returns logits (n, classes). `source_sha256` changes when the code behind it does; `notes`
+    say what a person should know.
     """
 
     name: str
     build: Callable[[], nn.Module]
     recipe: Recipe
     source_sha256: str
+    notes: tuple[str, ...] = ()
 
 
 def from_zoo(

@@ -1,0 +1,58 @@
+"""`dlcli convert-2d-to-3d` at the shell."""
+
+from dlcli.cli.command import Command, Sheet
+from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult
+from dlcli.support.words import count
+
+_SHOWN = 6
+
+
+def _sheet(result: Convert2DTo3DResult) -> Sheet:
+    lengths = list(dict.fromkeys(row.frames for row in result.proof))
+    errors = {(row.stage, row.frames): row for row in result.proof}
+    stages = list(dict.fromkeys(row.stage for row in result.proof))
+    columns = ("stage", *(count(k, "frame") for k in lengths), *(f"{k}, float32" for k in lengths))
+    rows = []
+    for stage in stages:
+        found = [errors[stage, k] for k in lengths]
+        rows.append((stage, *(f"{row.error_float64:.1e}" for row in found), *(f"{row.error_float32:.1e}" for row in found)))
+    strong = frozenset(k for k, stage in enumerate(stages) if any(errors[stage, n].error_float64 > TOLERANCE for n in lengths))
+    title = f"{result.model} by {result.rule}: relative errors of still clips beside their images"
+    return Sheet(title, columns, tuple(rows), strong, (*_facts(result), *result.notes))
+
+
+def _facts(result: Convert2DTo3DResult) -> tuple[str, ...]:
+    layers = [f"{one.path} {_shape(one.before)} to {_shape(one.after)}" for one in result.layers[:_SHOWN]]
+    more = f" and {len(result.layers) - _SHOWN} more" if len(result.layers) > _SHOWN else ""
+    height, width = result.proof_size
+    return (
+        f"{count(len(result.layers), 'layer')} inflated: {', '.join(layers)}{more}.",
+        f"Parameters: {result.parameters_before:,} before, {result.parameters_after:,} after. "
+        f"Time ends before {result.head or 'the answer'}.",
+        f"The proof: {count(result.proof_images, 'random image')} of {height}x{width}; "
+        f"{result.agree} of {result.judged} answers name the same class.",
+    )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _summary(result: Convert2DTo3DResult) -> str:
+    said = f"{count(len(result.layers), 'layer')} of {result.model} inflated by {result.rule}, error {result.worst:.1e}"
+    return f"{said}, written to {result.file}" if result.file else said
+
+
+COMMAND = Command(
+    name="convert-2d-to-3d",
+    config=Convert2DTo3DConfig,
+    engine="dlcli.engines.convert_2d_to_3d",
+    examples=(
+        "dlcli convert-2d-to-3d resnet50 -o besnet50.safetensors",
+        "dlcli convert-2d-to-3d my.pth --arch resnet50 --rule i3d -o i3d.safetensors",
+        "dlcli convert-2d-to-3d runs/mine --dilations 1,2,4 --fuse-dilations -o mine.safetensors",
+        "dlcli convert-2d-to-3d nets.py:Net --weights net.pt --recalibrate-bn photos/ -o net.safetensors --export net.pt2",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+)

@@ -1,0 +1,110 @@
+"""The proof of a conversion: a clip of one frame repeated must be, at every stage, what its image is to the network."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.inflate.convert import Inflation, inflate
+from dlcli.core.logits import in_mode, logits_of
+from dlcli.core.surgery.base import copied
+
+OUTPUT = "output"
+"""The stage after the last."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Relative errors max|a - b| / max|b| by (type, stage, frames), and how many of the `judged` answers `agree`."""
+
+    errors: Mapping[tuple[torch.dtype, str, int], float]
+    agree: int
+    judged: int
+
+    def worst(self, dtype: torch.dtype) -> tuple[str, int, float]:
+        """The stage and length where the error is largest, the first of them, and the error."""
+        found = [(stage, frames, error) for (own, stage, frames), error in self.errors.items() if own == dtype]
+        return max(found, key=lambda one: one[2])
+
+
+@torch.no_grad()
+def prove(
+    model: nn.Module,
+    images: Tensor,
+    how: Inflation,
+    lengths: Sequence[int],
+    *,
+    dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32),
+    done: Callable[[], Any] = lambda: None,
+) -> Proof:
+    """Inflate a copy of `model` in each type and run it on still clips of each length of the `images` (n, c, h, w).
+
+    `done` is called after each length. Raises what `inflate` and `logits_of` raise.
+    """
+    errors: dict[tuple[torch.dtype, str, int], float] = {}
+    agree = 0
+    for dtype in dtypes:
+        image = copied(model).to(dtype)
+        x = images.to(next(image.parameters()))
+        video = inflate(image, x[:1], how).model
+        with in_mode(image), in_mode(video):
+            wanted: dict[str, Tensor] = {}
+            with _watched(image, wanted.__setitem__):
+                logits = wanted[OUTPUT] = logits_of(image, x)
+            for frames in lengths:
+                seen = _Errors(wanted)
+                with _watched(video.inner, seen):
+                    found = logits_of(video, x.unsqueeze(2).expand(-1, -1, frames, -1, -1))
+                seen(OUTPUT, found)
+                errors |= {(dtype, stage, frames): error for stage, error in seen.errors.items()}
+                agree += int((found.argmax(1) == logits.argmax(1)).sum())
+                done()
+    return Proof(errors, agree, len(images) * len(lengths) * len(dtypes))
+
+
+def stages(model: nn.Module) -> dict[str, nn.Module]:
+    """The parts of a network by path: its children, and of a Sequential its own; a mere shell is what is inside."""
+    prefix, inside = "", model
+    while len(children := list(inside.named_children())) == 1:
+        prefix, inside = f"{prefix}{children[0][0]}.", children[0][1]
+    found = {}
+    for name, child in children or [("", inside)]:
+        parts = {f"{name}.{key}": part for key, part in child.named_children()} if isinstance(child, nn.Sequential) else {}
+        found.update(parts or {name: child})
+    return {prefix + name: part for name, part in found.items()}
+
+
+@contextmanager
+def _watched(model: nn.Module, seen: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Inside, what each stage gives is handed to `seen`, copied, for the next may work in place."""
+    with ExitStack() as stack:
+        for name, part in stages(model).items():
+
+            def hand(module: nn.Module, args: object, output: object, name: str = name) -> None:
+                if isinstance(output, Tensor):
+                    seen(name, output.clone())
+
+            stack.callback(part.register_forward_hook(hand).remove)
+        yield
+
+
+@dataclass
+class _Errors:
+    """What the stages of the network for video give, beside what was `wanted`."""
+
+    wanted: Mapping[str, Tensor]
+    errors: dict[str, float] = field(default_factory=dict)
+
+    def __call__(self, stage: str, found: Tensor) -> None:
+        if stage in self.wanted:
+            wanted = self.wanted[stage]
+            frames = len(found) // max(len(wanted), 1)
+            self.errors[stage] = _relative(found.reshape(-1, frames, *wanted.shape[1:]), wanted.unsqueeze(1))
+
+
+def _relative(found: Tensor, wanted: Tensor) -> float:
+    error, scale = float((found - wanted).abs().max()), float(wanted.abs().max())
+    return error / scale if scale else error

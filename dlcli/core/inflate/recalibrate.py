@@ -1,0 +1,41 @@
+"""Statistics of batch normalisation taken anew from data, after a network has changed."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dlcli.core.data.base import ImageData
+from dlcli.core.feed import floats
+from dlcli.core.logits import in_mode, logits_of
+from dlcli.support.errors import InputError
+
+_EXAMPLES, _BATCH = 256, 8
+
+
+@torch.no_grad()
+def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
+    """Give the batch normalisations of `model`, in place, the mean statistics over batches of the first examples of `data`.
+
+    Images are shown as still clips of `frames`. All else is as in evaluation. Returns how many examples were seen. Raises
+    InputError if there is nothing to normalise, and what `logits_of` raises.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        raise InputError("--recalibrate-bn: the network has no batch normalisation", hint="leave --recalibrate-bn out")
+    momenta = [norm.momentum for norm in norms]
+    examples = data.x_train if len(data.x_train) else data.x_test
+    like = next(model.parameters())
+    with in_mode(model):
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the plain mean over batches
+            norm.train()
+        for batch in torch.split(examples[:_EXAMPLES], _BATCH):
+            logits_of(model, _clips(floats(batch), frames).to(like))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    return len(examples[:_EXAMPLES])
+
+
+def _clips(x: Tensor, frames: int) -> Tensor:
+    return x if x.dim() == 5 else x.unsqueeze(2).expand(-1, -1, frames, -1, -1)

@@ -1,0 +1,174 @@
+"""A network for video on disk: FILE.safetensors with its weights, and FILE.json, the card by which it is built again."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
+from dlcli.core.data.base import ImageData
+from dlcli.core.inflate.convert import Inflated, Inflation, rebuild
+from dlcli.core.models._besnet import RECIPE
+from dlcli.core.models.base import Architecture
+from dlcli.core.normalise import imagenet_normalised
+from dlcli.core.run_dir import build_model, fill_weights
+from dlcli.support.errors import InputError
+
+_TASK = "video"
+
+
+@dataclass(frozen=True)
+class Flat:
+    """What it takes to build a network for images (channels, *size) again, with random weights.
+
+    `model` is its name, `surgery` what was done to it, `outputs` how many it has, `classes` their names where they are known;
+    `normalised` whether it stands behind the normalisation of ImageNet.
+    """
+
+    model: str
+    surgery: tuple[str, ...]
+    channels: int
+    size: tuple[int, int]
+    outputs: int
+    classes: tuple[str, ...] | None
+    normalised: bool
+
+    def build(self, outputs: int | None = None) -> nn.Module:
+        """The network without normalisation, or such a one with other outputs; raises what `build_model` raises."""
+        names = tuple(map(str, range(outputs or self.outputs)))
+        return build_model(self.model, self.channels, self.size, names, self.surgery)
+
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        """`model`, made of this network, behind the normalisation if there is one."""
+        return imagenet_normalised(model) if self.normalised else model
+
+
+@dataclass(frozen=True)
+class Card:
+    """A network for video that was saved: the one for images that it comes from, and what became of it.
+
+    `taps` are the lengths along time of its temporal layers by path, the rest is as `rebuild` takes it.
+    """
+
+    flat: Flat
+    rule: str
+    taps: Mapping[str, int]
+    head: str
+    ends: str
+    dilations: tuple[int, ...]
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.flat.model} inflated by {self.rule}"
+
+    def build(self, outputs: int | None = None) -> nn.Module:
+        """The network for video, with random weights where it is flat."""
+        video = rebuild(self.flat.build(outputs), self.taps, self.head, ends=self.ends, dilations=self.dilations)
+        return self.flat.wrapped(video)
+
+
+def card_path(weights: Path) -> Path:
+    """Where the card of a file of weights stands."""
+    return weights.with_suffix(".json")
+
+
+def save_video(weights: Path, card: Path, found: Inflated, flat: Flat, how: Inflation, more: Mapping[str, Any]) -> str:
+    """Write weights and card to these two paths; returns the SHA-256 of the weights. `more` goes to the card."""
+    digest = weights_sha256(found.model)
+    save_weights(weights, found.model, {"model": flat.model, "task": _TASK, "weights_sha256": digest})
+    told = {
+        "task": _TASK,
+        "network": asdict(flat),
+        "inflation": asdict(how),
+        "ends": how.ends,
+        "dilations": found.dilations,
+        "head": found.model.head,
+        "layers": {layer.path: {"before": layer.before, "after": layer.after} for layer in found.layers},
+        "keys": {key: key for key in found.model.state_dict()},
+        "weights_sha256": digest,
+    }
+    card.write_text(json.dumps(told | dict(more), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return digest
+
+
+def is_video(path: Path) -> bool:
+    """Whether `path` is a file of weights that `save_video` wrote; raises InputError if it is damaged."""
+    return path.suffix == ".safetensors" and path.is_file() and read_metadata(path).get("task") == _TASK
+
+
+def read_card(weights: Path) -> Card:
+    """The card of a file of weights; raises InputError if it is missing or not as `save_video` wrote it."""
+    path = card_path(weights)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together")
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        flat = found["network"]
+        names = flat["classes"] and tuple(map(str, flat["classes"]))
+        height, width = map(int, flat["size"])
+        own = {"surgery": tuple(map(str, flat["surgery"])), "size": (height, width), "classes": names}
+        return Card(
+            flat=Flat(**(flat | own)),
+            rule=str(found["inflation"]["rule"]),
+            taps={str(key): int(layer["after"][2]) for key, layer in found["layers"].items()},
+            head=str(found["head"]),
+            ends=str(found["ends"]),
+            dilations=tuple(map(int, found["dilations"])),
+            sha256=str(found["weights_sha256"]),
+        )
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(f"{path}: not a card that dlcli convert-2d-to-3d wrote ({type(error).__name__}: {error})") from None
+
+
+def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:
+    """The network in evaluation mode on `device`, and its card.
+
+    Raises InputError if a file is missing, damaged or not the one that the card speaks of, and what `find_model` raises.
+    """
+    card = read_card(weights)
+    model = card.build()
+    fill_weights(model, _state(weights, card), source=str(weights), network=card.name)
+    return model.to(device).eval(), card
+
+
+def as_start(weights: Path, data: ImageData) -> Architecture:
+    """The network as one to be trained on `data` from its weights on; where the classes are others, its last layer starts anew.
+
+    Raises InputError as `load_video` does, and if the images have another number of channels.
+    """
+    card = read_card(weights)
+    if data.channels != card.flat.channels:
+        message = f"{weights}: the network takes {card.flat.channels} channels; the data have {data.channels}"
+        raise InputError(message)
+    named = card.flat.classes is not None and card.flat.classes != data.classes
+    anew = named or card.flat.outputs != len(data.classes)
+    notes = (
+        (f"{weights}: the classes are others than those of {card.flat.model}, so its last layer starts anew",) if anew else ()
+    )
+    return Architecture(str(weights), partial(_started, weights, card, len(data.classes), anew), RECIPE, card.sha256, notes)
+
+
+def _started(weights: Path, card: Card, classes: int, anew: bool) -> nn.Module:
+    state = _state(weights, card)
+    model = card.build(classes)
+    own = model.state_dict()
+    if anew:
+        other = card.flat.build(classes + 1).state_dict()
+        state |= {key: own[key] for key in other if own[key].dim() < 5 and other[key].shape != own[key].shape}
+    fill_weights(model, state, source=str(weights), network=card.name)
+    return model
+
+
+def _state(weights: Path, card: Card) -> dict[str, Tensor]:
+    state = load_weights(weights)
+    if weights_sha256(state) != card.sha256:
+        message = f"{weights}: the weights are not those that {card_path(weights).name} speaks of (SHA-256 differs)"
+        raise InputError(message, hint="copy both files together, or convert again")
+    return state
