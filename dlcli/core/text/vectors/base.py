@@ -40,13 +40,21 @@ def pieces_of(keys: list[str]) -> tuple[sp.csr_array, list[str]]:
 def tf_idf(counts: sp.csr_array) -> sp.csr_array:
     """Weigh what occurs in each row by its rarity, and scale each row to length 1, or 0 if it is empty.
 
-    Weights are `ln((1 + n) / (1 + df)) + 1` for a feature in df of n rows (Spärck Jones 1972; smoothed as in scikit-learn);
-    how often it occurs within a row does not count, which on short texts tells duplicates better than counts do.
+    How often something occurs within a row does not count, which on short texts tells duplicates better than counts do.
     """
-    rows, features = counts.shape
-    frequency = np.bincount(counts.indices, minlength=features)
-    weights = (np.log((1 + rows) / (1 + frequency)) + 1)[counts.indices]
+    rows = counts.shape[0]
+    weights = rarities(counts)[counts.indices]
     per_row = np.diff(counts.indptr)
     squares = np.bincount(np.repeat(np.arange(rows), per_row), weights=weights**2, minlength=rows)
     weights /= np.repeat(np.sqrt(squares), per_row)
     return sp.csr_array((weights.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+
+
+def rarities(counts: sp.csr_array) -> NDArray[np.float64]:
+    """The weight of each feature: `ln((1 + n) / (1 + df)) + 1` if it is in df of n rows (Spärck Jones 1972).
+
+    Smoothed as in scikit-learn.
+    """
+    rows, features = counts.shape
+    frequency = np.bincount(counts.indices, minlength=features)
+    return np.asarray(np.log((1 + rows) / (1 + frequency)) + 1)

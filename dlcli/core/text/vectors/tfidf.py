@@ -30,7 +30,9 @@ def vectors(keys: list[str], argument: str = "") -> sp.csr_array:
     by_word = tf_idf(_within(occurs, [words(piece) for piece in pieces]))
     by_ngram = tf_idf(_within(occurs, [ngrams(piece, N, N) for piece in pieces]))
     parts = [by_word * np.float32(WORD_SHARE**0.5), by_ngram * np.float32((1 - WORD_SHARE) ** 0.5)]
-    return sp.csr_array(sp.hstack(parts, format="csr"))
+    found = sp.csr_array(sp.hstack(parts, format="csr"))
+    found.sort_indices()
+    return found
 
 
 def _within(occurs: sp.csr_array, cut: list[list[str]]) -> sp.csr_array:
