@@ -20,6 +20,8 @@ from dlcli.support.errors import InputError
 
 _PICKLES = (".pt", ".pth")
 _NESTED = ("state_dict", "model_state_dict", "model")
+_PARALLEL = "module."
+"""What torch's wrapper for several devices puts before every key."""
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -63,6 +65,12 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix in _PICKLES:
         return _tensors(path, _unpickled(path))
     raise InputError(f"{path}: weights are read from .safetensors, .pt or .pth")
+
+
+def without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors by the names they have in the network itself, if torch's wrapper for several devices was around it."""
+    shared = all(key.startswith(_PARALLEL) for key in state)
+    return {key.removeprefix(_PARALLEL) if shared else key: tensor for key, tensor in state.items()}
 
 
 def read_metadata(path: Path) -> dict[str, str]:

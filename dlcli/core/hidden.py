@@ -53,6 +53,18 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
     return found
 
 
+@torch.no_grad()
+def last_layer(model: nn.Module, sample: Tensor) -> str | None:
+    """The path of the layer whose inputs are `hidden_features`, by a pass on `sample` (1, c, h, w).
+
+    None where there is none, or it is called more than once. Raises what `record` raises.
+    """
+    door = _door(model, sample)
+    if door is None or door.call:
+        return None
+    return next((path for path, module in model.named_modules() if module is door.layer and path), None)
+
+
 def neighbours_agree(
     clean: NDArray[np.floating],
     labels: NDArray[np.integer],

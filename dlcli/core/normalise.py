@@ -10,6 +10,7 @@ from dlcli.core.wrapped import hide
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Of the three colour channels, as torchvision's weights expect them."""
+IMAGENET_CLASSES = 1000
 
 
 class Normalised(nn.Module):

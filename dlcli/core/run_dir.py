@@ -1,7 +1,7 @@
 """A run directory: a trained network on disk, with all that is needed to build it again.
 
-`weights.safetensors` holds the parameters and buffers; `model.json` the network's name, the surgery done to it, the images
-and classes it was made for, and the SHA-256 of the weights.
+`weights.safetensors` holds the parameters and buffers; `model.json` the network's name, the surgery done to it, the images or
+clips and the classes it was made for, whether it normalises images as ImageNet's are, and the SHA-256 of the weights.
 """
 
 import json
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.checkpoint import load_weights, save_weights, weights_sha256
+from dlcli.core.clips import Clips
 from dlcli.core.data.base import ImageData
 from dlcli.core.models import find_model
+from dlcli.core.normalise import Normalised, imagenet_normalised
 from dlcli.core.rng import preserved
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
@@ -66,8 +68,14 @@ def save_model(
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
     card |= {} if frames is None else {"frames": frames, "clips": clips}
+    card |= {"normalised": True} if is_normalised(model) else {}
     write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest
+
+
+def is_normalised(model: nn.Module) -> bool:
+    """Whether the network, for one clip or several, stands behind the normalisation of ImageNet."""
+    return isinstance(model.inner if isinstance(model, Clips) else model, Normalised)
 
 
 def is_run_dir(folder: Path) -> bool:
@@ -104,6 +112,7 @@ def load_model(folder: Path, device: torch.device) -> Saved:
     frames = card.get("frames")
     model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
     fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
+    model = imagenet_normalised(model) if card.get("normalised") else model
     model.to(device).eval()
     made_for = (card["channels"], (height, width), classes)
     return Saved(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))

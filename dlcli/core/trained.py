@@ -7,22 +7,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.checkpoint import load_weights, weights_sha256
+from dlcli.core.checkpoint import load_weights, weights_sha256, without_prefix
 from dlcli.core.clips import over_clips
 from dlcli.core.combine import RuleModel
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.inflate.saved import is_video, load_video
 from dlcli.core.logits import logits_of
-from dlcli.core.normalise import imagenet_normalised
+from dlcli.core.normalise import IMAGENET_CLASSES, imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights, load_model
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.words import count
 
 _WEIGHTS = (".safetensors", ".pt", ".pth")
-_IMAGENET_CLASSES = 1000
-_PARALLEL = "module."
-"""What torch's wrapper for several devices puts before every key."""
 
 
 def is_weights(path: Path) -> bool:
@@ -144,7 +141,7 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> Trained:
 
 
 def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> Trained:
-    state = _without_prefix(load_weights(path))
+    state = without_prefix(load_weights(path))
     classes = list(data.classes)
     model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
     outputs = _outputs(model, state, len(classes))
@@ -153,15 +150,10 @@ def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> 
         model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
     fill_weights(model, state, source=str(path), network=arch)
     notes: tuple[str, ...] = ()
-    if outputs == _IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
+    if outputs == IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
         model, notes = imagenet_normalised(model), (f"{arch} has 1,000 outputs: images are normalised as for ImageNet weights",)
     model.to(device).eval()
     return Trained(model, arch, weights_sha256(model), notes=notes)
-
-
-def _without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    shared = all(key.startswith(_PARALLEL) for key in state)
-    return {key.removeprefix(_PARALLEL) if shared else key: tensor for key, tensor in state.items()}
 
 
 def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:

@@ -23,6 +23,7 @@ from dlcli.core.models.base import Architecture
 from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, preserved
 from dlcli.core.splits import class_weights
+from dlcli.core.start import started
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.report import Report
@@ -72,7 +73,7 @@ class Epoch:
 class Fitted:
     """A trained network in evaluation mode, with what surgery said and how training went; `seconds` are of the wall clock.
 
-    The weights are those of the epoch `best`, counted from 1: the last one, but for early stopping.
+    The weights are those of the epoch `best`, counted from 1: the last one, but for early stopping. `right` test examples are.
     """
 
     model: nn.Module
@@ -81,11 +82,13 @@ class Fitted:
     best: int
     seconds: float
     sha256: str
+    right: int
 
 
 def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
     """Open the network that `config` names and settle how to train it; raises what `open_model` raises."""
     arch = open_model(config.model, data)
+    arch = arch if config.weights is None else started(arch, config.weights, len(data.classes))
     return Job(config, data, arch, _recipe(config, arch.recipe), device, seed)
 
 
@@ -130,7 +133,9 @@ def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fi
         training.model.load_state_dict(early.weights)
     seconds = before + time.perf_counter() - started
     best = early.epoch or len(history)
-    return Fitted(training.model, surgery, tuple(history), best, seconds, weights_sha256(training.model))
+    model = training.model
+    right = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
+    return Fitted(model, surgery, tuple(history), best, seconds, weights_sha256(model), right)
 
 
 def _early(job: Job) -> EarlyStopping:

@@ -10,15 +10,15 @@ from dlcli.core.corrupt import corrupt
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.device import choose_device, describe_device, threads
-from dlcli.core.loop import predict_logits, resolve_threads
+from dlcli.core.loop import resolve_threads
 from dlcli.core.run_dir import CARD, save_model
 from dlcli.core.splits import with_validation
 from dlcli.core.stats import wilson
 from dlcli.core.workers import plan_workers
-from dlcli.engines._train_one import Fitted, Job, fit, open_job, steps
+from dlcli.engines._train_frozen import fit
+from dlcli.engines._train_one import Fitted, Job, open_job, steps
 from dlcli.engines._train_pairs import plan_pairs, train_pairs
 from dlcli.engines._train_versus import Sides, Trained, compare, levelled, pairs, save_comparison
-from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
@@ -179,7 +179,7 @@ def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
     return TrainRow(
         variant=name,
         seed=job.seed,
-        accuracy=_accuracy(job, fitted),
+        accuracy=wilson(fitted.right, len(job.data.y_test)),
         train_accuracy=fitted.history[fitted.best - 1].train_accuracy,
         train_loss=fitted.history[fitted.best - 1].train_loss,
         epochs=len(fitted.history),
@@ -190,11 +190,6 @@ def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
         seconds=fitted.seconds,
         weights_sha256=fitted.sha256,
     )
-
-
-def _accuracy(job: Job, fitted: Fitted) -> Estimate:
-    logits = predict_logits(fitted.model, job.data.x_test, device=job.device)
-    return wilson(float((logits.argmax(1) == job.data.y_test).sum()), len(job.data.y_test))
 
 
 def _save(folder: Path, job: Job, fitted: Fitted) -> None:

@@ -47,6 +47,14 @@ class TrainConfig:
         metavar="NAME",
     )
     columns: tuple[str, ...] = columns_option()
+    weights: Path | None = option(
+        None,
+        "Start from the weights in this file, .safetensors, or .pt or .pth that hold tensors only; a last layer for another "
+        "number of classes starts anew. Of --model frame-mlp:NAME, a perceptron on the features that the network NAME has of "
+        "the frames of clips, the weights of NAME.",
+        metavar="FILE",
+        reads=True,
+    )
     surgery: tuple[str, ...] = option(
         (),
         "Change the network before training; repeat for more, in order.",

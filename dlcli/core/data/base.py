@@ -173,6 +173,12 @@ class ImageData:
             _digest(digest, split)
         return digest.hexdigest()
 
+    def of_frames(self) -> "ImageData":
+        """What a network for the single frames of these clips is made for: their shape and classes, and no examples."""
+        nothing, labels = self.x_train[:0], self.y_train[:0]
+        nothing = nothing if self.frames is None else nothing[:, :, 0]
+        return ImageData(nothing, labels, nothing, labels, self.classes, self.name)
+
     def a_few(self, n: int) -> Tensor:
         """The first `n` images of the training set or, if it has none, of the test set; float32 even if they are streamed.
 

@@ -14,7 +14,7 @@ from dlcli.core.logits import logits_of
 from dlcli.core.models import find_model
 from dlcli.core.normalise import Normalised
 from dlcli.core.rng import preserved
-from dlcli.core.run_dir import load_model
+from dlcli.core.run_dir import is_normalised, load_model
 from dlcli.core.trained import is_weights, open_trained
 from dlcli.support.errors import InputError, UsageError
 
@@ -58,7 +58,7 @@ def open_source(
     shape = _shape(_channels_of(file), size or _SIZE, 1)  # one, for the weights know better
     found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
-    return Source(found.model.inner if isinstance(found.model, Normalised) else found.model, flat, found.sha256, found.notes)
+    return Source(_bare(found.model), flat, found.sha256, found.notes)
 
 
 def _from_run(path: Path, given: list[str]) -> Source:
@@ -67,8 +67,10 @@ def _from_run(path: Path, given: list[str]) -> Source:
     if is_ensemble(path):
         raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
     saved = load_model(path, CPU)
-    flat = Flat(saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, normalised=False)
-    return Source(saved.model, flat, saved.sha256)
+    flat = Flat(
+        saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, is_normalised(saved.model)
+    )
+    return Source(_bare(saved.model), flat, saved.sha256)
 
 
 def _built(spec: str, shape: ImageData, seed: int) -> Source:
@@ -81,11 +83,16 @@ def _built(spec: str, shape: ImageData, seed: int) -> Source:
     return Source(model, _flat(spec, shape, model), weights_sha256(model), (note,))
 
 
+def _bare(model: nn.Module) -> nn.Module:
+    """The network without the normalisation before it, which the card knows of."""
+    return model.inner if isinstance(model, Normalised) else model
+
+
 @torch.no_grad()
 def _flat(spec: str, shape: ImageData, model: nn.Module) -> Flat:
     """The description of a network, once it is seen to give finite logits for images of `shape`."""
     outputs = logits_of(model, shape.x_train[:1].to(next(model.parameters()).dtype)).shape[1]
-    return Flat(spec, (), shape.channels, shape.size, outputs, None, isinstance(model, Normalised))
+    return Flat(spec, (), shape.channels, shape.size, outputs, None, is_normalised(model))
 
 
 def _shape(channels: int, side: int, classes: int) -> ImageData:

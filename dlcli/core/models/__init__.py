@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MODELS = Registry("model", "dlcli.core.models")
 
+FRAME_MLP = "frame-mlp"
+"""`frame-mlp:NAME` is a perceptron on features that the network NAME, for images, has of the frames of a clip."""
+
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
 
@@ -35,16 +38,17 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
     `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
-    `file.py:callable`, which imports and runs that code, or a file of `dlcli convert-2d-to-3d`, which is where training then
-    starts. None: the network made for images of this size. Raises UsageError
-    if there is no such network, and InputError if the named file is not there or its code fails, or if the network takes
-    no such images.
+    `file.py:callable`, which imports and runs that code; or a file of `dlcli convert-2d-to-3d`, which is where training then
+    starts; or `frame-mlp:` and one of these. None: the network made for images of this size. Raises UsageError if there is no
+    such network, and InputError if the named file is not there or its code fails, or if the network takes no such images.
     """
     from dlcli.core.models import base
 
     channels, size, classes = data.channels, data.size, len(data.classes)
     if spec is None:
         spec = _made_for(size)
+    if spec.partition(":")[0] == FRAME_MLP:
+        return _over_frames(spec, data)
     if ":" in spec:
         return base.from_callable(spec, channels, size, classes, frames=data.frames)
     if spec.endswith(".safetensors"):
@@ -64,6 +68,16 @@ def _converted(spec: str, data: "ImageData") -> "Architecture":
         message = f"--model: {spec} is no file that dlcli convert-2d-to-3d wrote"
         raise InputError(message, hint="name the network, and the file where weights are asked for")
     return as_start(Path(spec), data)
+
+
+def _over_frames(spec: str, data: "ImageData") -> "Architecture":
+    from dlcli.core.models._frame_mlp import around
+
+    flat = spec.partition(":")[2]
+    if not flat:
+        message = f"--model: {FRAME_MLP} needs the network for images whose features it takes"
+        raise UsageError(message, hint=f"--model {FRAME_MLP}:squeezenet1_1 --weights FILE")
+    return around(find_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
 
 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:

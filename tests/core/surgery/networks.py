@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dlcli.core.inflate.convert import Inflation, inflate
+
 
 class Shared(nn.Module):
     """A residual block whose one in-place ReLU serves two calls, and which adds in place."""
@@ -94,4 +96,5 @@ NETWORKS = {
     "flat": Flat,
     "auxiliary": Auxiliary,
     "plain": plain,
+    "video": lambda: inflate(residual(), torch.zeros(1, 1, 8, 8), Inflation()).model,
 }

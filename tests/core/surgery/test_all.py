@@ -28,6 +28,7 @@ SPECS = {
     "looks-linear": "plain",
     "multi-residual=2": "shared functional auxiliary",
     "effective-paths=3-3": "shared functional auxiliary",
+    "fixed-dilation=2": "video",
 }
 CASES = [(spec, name) for spec, names in SPECS.items() for name in names.split()]
 DROPS_NORMS = ("selu", "no-batchnorm")
@@ -93,7 +94,7 @@ def test_the_copy_trains_is_copied_and_takes_its_own_state(spec, name, sample):
     assert torch.equal(twin(images), done(images)) and not _FRAMES.stack
 
 
-@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "looks-linear"])
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec not in ("looks-linear", "fixed-dilation=2")])
 def test_dropout_stays_active_in_training_and_still_in_evaluation(spec, sample):
     done, _ = operate(residual(), [spec], sample)
     images = torch.rand(4, 1, 8, 8)
@@ -145,6 +146,8 @@ def test_surgeries_follow_each_other(sample):
         ("multi-residual=1", "'1' is no whole number from 2 up"),
         ("effective-paths=4", "'4' is no range LO-HI"),
         ("effective-paths=4-2", "'4-2' is no range LO-HI"),
+        ("fixed-dilation", "'' is no whole number from 1 up"),
+        ("fixed-dilation=0", "'0' is no whole number from 1 up"),
         ("init=xavier", "'xavier' is no way to draw weights"),
         ("", "no surgery is called ''"),
     ],
@@ -169,6 +172,7 @@ def test_wrong_specs_are_usage_errors(spec, message, sample):
         ("multi-residual=2", NETWORKS["flat"](), "done by the network itself"),
         ("effective-paths=40-50", residual(), "no choice of whole blocks has 40 to 50 layers"),
         ("dilate", residual(), "no stride exceeds an output stride of 8"),
+        ("fixed-dilation=1", residual(), "the network has no layers along time that draw a dilation"),
         ("looks-linear", residual(), "do not make this network linear"),
         ("looks-linear", NETWORKS["plain"](nn.MaxPool2d), "do not make this network linear"),
         ("init=he", nn.Sequential(nn.Flatten(), nn.RNN(64, 5)), "1.weight_ih_l0 is the weight of no convolution"),

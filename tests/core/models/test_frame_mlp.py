@@ -1,0 +1,67 @@
+"""Features of frames, averaged: what the network for images says before its last layer, and nothing of their order."""
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.core.data.base import ImageData
+from dlcli.core.hidden import hidden_features
+from dlcli.core.models import find_model, open_model
+from dlcli.core.rng import generator
+from dlcli.support.errors import InputError, UsageError
+
+CPU = torch.device("cpu")
+
+
+def _data(frames=5, size=(32, 32), channels=3, classes=4):
+    x = torch.rand(6, channels, frames, *size, generator=generator(0))
+    y = torch.arange(6) % classes
+    return ImageData(x, y, x, y, tuple(map(str, range(classes))), "made up")
+
+
+@pytest.mark.parametrize("flat", ["cifar-resnet", "resnet18", "squeezenet1_1", "mobilenet_v2"])
+def test_features_are_the_last_hidden_layer_of_each_frame(flat):
+    """The peer is `hidden_features`, which hooks the whole network instead of taking its last layer off."""
+    data = _data(frames=2)
+    torch.manual_seed(0)
+    model = open_model(f"frame-mlp:{flat}", data).build().eval()
+    torch.manual_seed(0)
+    whole = find_model(flat, data.of_frames()).build().eval()
+    frames = [hidden_features(whole, frame, device=CPU) for frame in data.x_test.unbind(2)]
+    model.mlp = nn.Identity()
+    found = model(data.x_test)
+    assert found.shape == frames[0].shape
+    assert torch.allclose(found, torch.tensor(sum(frames) / 2), atol=1e-5)
+
+
+def test_the_order_of_frames_does_not_matter_and_their_number_does_not_either():
+    data = _data()
+    model = open_model("frame-mlp:cifar-resnet", data).build().eval()
+    said = model(data.x_test)
+    assert said.shape == (6, 4)
+    assert torch.allclose(model(data.x_test.flip(2)), said, atol=1e-6)
+    assert torch.allclose(model(data.x_test.repeat(1, 1, 3, 1, 1)), said, atol=1e-6)
+    assert torch.allclose(model(data.x_test[:, :, 0]), model(data.x_test[:, :, :1]))
+
+
+def test_training_leaves_the_backbone_alone():
+    model = open_model("frame-mlp:cifar-resnet", _data()).build().train()
+    assert model.mlp.training and not any(module.training for module in model.backbone.modules())
+    before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
+    model(_data().x_test).sum().backward()
+    assert all(torch.equal(before[key], value) for key, value in model.backbone.state_dict().items())
+    assert {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None} == {"mlp"}
+
+
+def test_it_needs_a_network_that_ends_in_a_layer(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="frame-mlp needs the network for images") as caught:
+        find_model("frame-mlp", _data())
+    assert "--model frame-mlp:squeezenet1_1" in caught.value.hint
+    with pytest.raises(UsageError, match="no model is called 'squeezenet9'"):
+        find_model("frame-mlp:squeezenet9", _data())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\nclass Ends(nn.Module):\n    def forward(self, x):\n        return x.mean((2, 3))\n"
+    )
+    with pytest.raises(InputError, match="has no last layer that could be taken off"):
+        find_model("frame-mlp:nets.py:Ends", _data()).build()
