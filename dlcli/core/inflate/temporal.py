@@ -65,11 +65,16 @@ class TemporalConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n * t, c, h, w) to (n * t, out, h', w')."""
-        # Convolution is linear, so what is read is averaged over dilations, not what comes out. Channels and taps lie in the
-        # order of the weight, which keeps groups together.
         dilations = self._in_use()
-        read = torch.stack([self._mean(x, offset, dilations) for offset in self._offsets()], 2).flatten(1, 2)
-        return self._conv_forward(read, self.weight.flatten(1, 2), self.bias)
+        # Convolution is linear: frames may be averaged and shifted before it or after it, wherever there are fewer channels.
+        if self.groups == 1 and self.out_channels < self.in_channels:
+            parts = self._conv_forward(x, self.weight.movedim(2, 0).flatten(0, 1), None).chunk(self.taps, 1)
+            read = [self._mean(part, offset, dilations) for part, offset in zip(parts, self._offsets(), strict=True)]
+            found = sum(read[1:], read[0])
+            return found if self.bias is None else found + self.bias[:, None, None]
+        read = [self._mean(x, offset, dilations) for offset in self._offsets()]
+        weight = self.weight.transpose(1, 2).flatten(1, 2)
+        return self._conv_forward(_side_by_side(read, self.groups), weight, self.bias)
 
     def fuse(self) -> "TemporalConv":
         """What the layer is in evaluation, as one wider kernel; no dilation is left to draw.
@@ -101,15 +106,18 @@ class TemporalConv(nn.Conv2d):
         """u_j of all frames."""
         if offset == 0 and self.ends != "renorm":
             return x
-        read = [self._shifted(x, offset, d) for d in dilations]
-        return read[0] if len(read) == 1 else torch.stack(read).mean(0)
+        mean = self._shifted(x, offset, dilations[0])
+        for dilation in dilations[1:]:
+            mean += self._shifted(x, offset, dilation)
+        return mean if len(dilations) == 1 else mean.mul_(1 / len(dilations))
 
     def _shifted(self, x: Tensor, offset: int, dilation: int) -> Tensor:
+        """A new tensor, the frames that are `offset` times `dilation` away."""
         frames = self.clock.frames
         times = torch.arange(frames, device=x.device)
         firsts = torch.arange(0, len(x), frames, device=x.device)
         wanted = times + offset * dilation
-        read = x.index_select(0, (firsts[:, None] + wanted.clamp(0, frames - 1)).flatten())
+        read = _picked(x, (firsts[:, None] + wanted.clamp(0, frames - 1)).flatten())
         if self.ends == "replicate":
             return read
         share = _inside(wanted, frames).to(x.dtype)
@@ -120,6 +128,20 @@ class TemporalConv(nn.Conv2d):
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         """As always, but memory formats of images are for weights of four axes."""
         return super()._apply(lambda t: fn(t.flatten(1, 2)).unflatten(1, t.shape[1:3]) if t.dim() == 5 else fn(t), recurse)
+
+
+def _picked(x: Tensor, rows: Tensor) -> Tensor:
+    """`x[rows]` in the memory layout of `x`, without the slow gradient of indexing."""
+    if x.stride(1) > 1:
+        return x.index_select(0, rows)
+    return x.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
+
+
+def _side_by_side(parts: Sequence[Tensor], groups: int) -> Tensor:
+    """The channels of all parts, those of a group together."""
+    if groups == 1:
+        return torch.cat(parts, 1)  # of four axes, which keeps the layout of channels last
+    return torch.cat([part.unflatten(1, (groups, -1)) for part in parts], 2).flatten(1, 2)
 
 
 def _inside(times: Tensor, frames: int) -> Tensor:
