@@ -1,7 +1,7 @@
 """What a network for video costs beside the one for images that it comes from, and what the conversion costs.
 
-Forward: a clip of 8 frames beside the same 8 images, and its temporal layers beside torch's Conv3d of the same shapes, in turn in
-one process, in evaluation mode; CPU seconds and ratios, one thread. `1 of 2 dilations` is as in training, where one is drawn.
+Forward: a clip of 8 frames beside the same 8 images, and its temporal layers beside torch's Conv3d of the same shapes, in turn
+in one process, in evaluation mode; CPU seconds and ratios, one thread; `1 of 2 dilations` is as in training.
 Conversion: `dlcli convert-2d-to-3d` of resnet50 with its proof, in a process of its own: CPU seconds and the largest memory.
 """
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dlcli.core.checkpoint import load_weights, save_weights, weights_sha256
 from dlcli.core.clips import Clips
 from dlcli.core.data.base import ImageData
+from dlcli.core.inflate.video_net import origin_of
 from dlcli.core.models import find_model
 from dlcli.core.normalise import Normalised, imagenet_normalised
 from dlcli.core.rng import preserved
@@ -69,6 +70,7 @@ def save_model(
     card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
     card |= {} if frames is None else {"frames": frames, "clips": clips}
     card |= {"normalised": True} if is_normalised(model) else {}
+    card |= {"converted": origin} if (origin := origin_of(model)) else {}
     write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest
 
@@ -110,9 +112,11 @@ def load_model(folder: Path, device: torch.device) -> Saved:
     height, width = card["size"]
     classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
     frames = card.get("frames")
-    model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
+    model = build_model(
+        card["model"], card["channels"], (height, width), classes, surgery, frames=frames, converted=card.get("converted")
+    )
     fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
-    model = imagenet_normalised(model) if card.get("normalised") else model
+    model = imagenet_normalised(model) if card.get("normalised") and not is_normalised(model) else model
     model.to(device).eval()
     made_for = (card["channels"], (height, width), classes)
     return Saved(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
@@ -126,21 +130,29 @@ def build_model(
     surgery: Sequence[str] = (),
     *,
     frames: int | None = None,
+    converted: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """The untrained network `spec` for images (channels, *size), or clips of `frames` such, and `classes`, after `surgery`.
 
-    Torch's generator is left as it was. Raises what `find_model` and `operate` raise.
+    `converted` is the origin of a network for video that was converted, whose file need not be there any more. Torch's
+    generator is left as it was. Raises what `find_model` and `operate` raise.
     """
     one = (channels, *size) if frames is None else (channels, frames, *size)
     nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
     with preserved():
-        model = find_model(spec, shape).build()
+        model = find_model(spec, shape).build() if converted is None else _converted(converted, len(classes))
         if surgery:
             from dlcli.core.surgery import operate
 
             model, _ = operate(model, surgery, torch.zeros(1, *one))
     return model
+
+
+def _converted(origin: Mapping[str, Any], outputs: int) -> nn.Module:
+    from dlcli.core.inflate.saved import Card  # here, for it builds networks for images by this module
+
+    return Card.of(origin, CARD).build(outputs)
 
 
 def fill_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:

@@ -117,7 +117,7 @@ def _open(
             raise UsageError(f"--arch: {spec} is {kind} and knows its network", hint="leave --arch out")
         if is_video(path):
             video, card = load_video(path, device)
-            return Trained(video, card.name, card.sha256, card.flat.classes)
+            return Trained(video, card.name, card.weights_sha256, card.flat.classes)
         return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
     if is_weights(path):
         if arch is None:

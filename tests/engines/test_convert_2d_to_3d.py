@@ -11,6 +11,7 @@ import torch
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.saved import load_video
+from dlcli.core.inflate.temporal import TemporalConv
 from dlcli.core.models import find_model, open_model
 from dlcli.core.rng import preserved
 from dlcli.core.run_dir import build_model, load_model, save_model
@@ -174,7 +175,15 @@ def test_a_network_trained_from_it_is_a_run_like_any_other(tmp_path):
     _run("runs", output=tmp_path / "v.safetensors")
     found = train.run(TrainConfig(model="v.safetensors", limit=60, epochs=1, device="cpu", output=tmp_path / "run"))
     assert found.rows[0].epochs == 1
-    assert load_model(tmp_path / "run", CPU).spec == "v.safetensors"
+    (tmp_path / "v.safetensors").unlink()
+    (tmp_path / "v.json").unlink()
+    saved = load_model(tmp_path / "run", CPU)
+    assert (saved.spec, saved.sha256) == ("v.safetensors", found.rows[0].weights_sha256)
+    assert any(isinstance(module, TemporalConv) for module in saved.model.modules())
+    save_model(
+        tmp_path / "copy", model=saved.model, spec=saved.spec, surgery=(), channels=1, size=(8, 8), classes=saved.classes
+    )
+    assert load_model(tmp_path / "copy", CPU).sha256 == saved.sha256
 
 
 def test_names_known_to_be_others_start_anew_though_as_many(tmp_path):
@@ -244,8 +253,8 @@ def test_bad_input_is_refused_by_name(options, error, words, tmp_path):
     ("damage", "words"),
     [
         (lambda folder: (folder / "v.json").unlink(), "cannot be read without it"),
-        (lambda folder: (folder / "v.json").write_text("{}"), "not a card"),
-        (lambda folder: (folder / "v.json").write_text("[1]"), "not a card"),
+        (lambda folder: (folder / "v.json").write_text("{}"), "does not describe"),
+        (lambda folder: (folder / "v.json").write_text("[1]"), "does not describe"),
         (lambda folder: (folder / "v.safetensors").write_bytes(b"x" * 99), "not a whole safetensors file"),
         (
             lambda folder: (folder / "v.json").write_text((folder / "w.json").read_text()),

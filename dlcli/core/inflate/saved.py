@@ -61,16 +61,45 @@ class Card:
     head: str
     ends: str
     dilations: tuple[int, ...]
-    sha256: str
+    weights_sha256: str
 
     @property
     def name(self) -> str:
         """For people."""
         return f"{self.flat.model} inflated by {self.rule}"
 
+    @classmethod
+    def of(cls, told: Any, source: str) -> "Card":
+        """What `told`, in the terms of JSON, says; raises InputError naming `source` if it says something else."""
+        try:
+            flat = told["network"]
+            height, width = map(int, flat["size"])
+            names = flat["classes"] and tuple(map(str, flat["classes"]))
+            own = {"surgery": tuple(map(str, flat["surgery"])), "size": (height, width), "classes": names}
+            return cls(
+                flat=Flat(**(flat | own)),
+                rule=str(told["rule"]),
+                taps={str(path): int(taps) for path, taps in told["taps"].items()},
+                head=str(told["head"]),
+                ends=str(told["ends"]),
+                dilations=tuple(map(int, told["dilations"])),
+                weights_sha256=str(told["weights_sha256"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{source}: does not describe a network as dlcli convert-2d-to-3d does ({type(error).__name__}: {error})"
+            raise InputError(message, hint="convert again") from None
+
+    def told(self) -> dict[str, Any]:
+        """In the terms of JSON, as `of` takes it."""
+        found = asdict(self) | {"network": asdict(self.flat)}
+        del found["flat"]
+        told: dict[str, Any] = json.loads(json.dumps(found))
+        return told
+
     def build(self, outputs: int | None = None) -> nn.Module:
-        """The network for video, with random weights where it is flat."""
+        """The network for video, or such a one with other outputs; random weights where it is flat."""
         video = rebuild(self.flat.build(outputs), self.taps, self.head, ends=self.ends, dilations=self.dilations)
+        video.origin = self.told()
         return self.flat.wrapped(video)
 
 
@@ -83,16 +112,13 @@ def save_video(weights: Path, card: Path, found: Inflated, flat: Flat, how: Infl
     """Write weights and card to these two paths; returns the SHA-256 of the weights. `more` goes to the card."""
     digest = weights_sha256(found.model)
     save_weights(weights, found.model, {"model": flat.model, "task": _TASK, "weights_sha256": digest})
-    told = {
+    taps = {layer.path: layer.after[2] for layer in found.layers}
+    made = Card(flat, how.rule, taps, found.model.head, how.ends, found.dilations, digest)
+    told = made.told() | {
         "task": _TASK,
-        "network": asdict(flat),
         "inflation": asdict(how),
-        "ends": how.ends,
-        "dilations": found.dilations,
-        "head": found.model.head,
-        "layers": {layer.path: {"before": layer.before, "after": layer.after} for layer in found.layers},
+        "shapes": {layer.path: {"before": layer.before, "after": layer.after} for layer in found.layers},
         "keys": {key: key for key in found.model.state_dict()},
-        "weights_sha256": digest,
     }
     card.write_text(json.dumps(told | dict(more), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return digest
@@ -110,21 +136,9 @@ def read_card(weights: Path) -> Card:
         raise InputError(f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        flat = found["network"]
-        names = flat["classes"] and tuple(map(str, flat["classes"]))
-        height, width = map(int, flat["size"])
-        own = {"surgery": tuple(map(str, flat["surgery"])), "size": (height, width), "classes": names}
-        return Card(
-            flat=Flat(**(flat | own)),
-            rule=str(found["inflation"]["rule"]),
-            taps={str(key): int(layer["after"][2]) for key, layer in found["layers"].items()},
-            head=str(found["head"]),
-            ends=str(found["ends"]),
-            dilations=tuple(map(int, found["dilations"])),
-            sha256=str(found["weights_sha256"]),
-        )
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(f"{path}: not a card that dlcli convert-2d-to-3d wrote ({type(error).__name__}: {error})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})") from None
+    return Card.of(found, str(path))
 
 
 def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:
@@ -152,7 +166,9 @@ def as_start(weights: Path, data: ImageData) -> Architecture:
     notes = (
         (f"{weights}: the classes are others than those of {card.flat.model}, so its last layer starts anew",) if anew else ()
     )
-    return Architecture(str(weights), partial(_started, weights, card, len(data.classes), anew), RECIPE, card.sha256, notes)
+    return Architecture(
+        str(weights), partial(_started, weights, card, len(data.classes), anew), RECIPE, card.weights_sha256, notes
+    )
 
 
 def _started(weights: Path, card: Card, classes: int, anew: bool) -> nn.Module:
@@ -168,7 +184,7 @@ def _started(weights: Path, card: Card, classes: int, anew: bool) -> nn.Module:
 
 def _state(weights: Path, card: Card) -> dict[str, Tensor]:
     state = load_weights(weights)
-    if weights_sha256(state) != card.sha256:
+    if weights_sha256(state) != card.weights_sha256:
         message = f"{weights}: the weights are not those that {card_path(weights).name} speaks of (SHA-256 differs)"
         raise InputError(message, hint="copy both files together, or convert again")
     return state

@@ -1,5 +1,6 @@
 """The network for video around the tree of one for images."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,7 +14,11 @@ class VideoNet(nn.Module):
 
     Time ends by a maximum, just before the module at the path `head`; "" : after the network. So the answer on a clip of one
     frame repeated is that on the frame, however long the clip. The keys of the state dict are those of `inner`.
+
+    `origin` is what it takes to build the network again, in the terms of JSON, where that is not its name alone.
     """
+
+    origin: Mapping[str, Any] | None = None
 
     def __init__(self, inner: nn.Module, clock: Clock, head: str) -> None:
         super().__init__()
@@ -28,6 +33,11 @@ class VideoNet(nn.Module):
         self.clock.frames = clips.shape[2]
         found = self.inner(clips.transpose(1, 2).flatten(0, 1))
         return found if self.head else _pooled(found, self.clock)
+
+
+def origin_of(model: nn.Module) -> Mapping[str, Any] | None:
+    """The origin of the network for video that `model` is or has inside."""
+    return next((part.origin for part in model.modules() if isinstance(part, VideoNet)), None)
 
 
 class _PoolTime:
