@@ -80,7 +80,7 @@ def _field(module: nn.Module, output: Tensor | None, tracker: FieldTracker) -> t
 def _multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
     """For the batch of one that is shown: each output of a convolution or a linear layer costs its fan-in."""
     if isinstance(module, _CONVOLUTIONS):
-        return output.numel() * module.in_channels // module.groups * prod(module.kernel_size)
+        return output.numel() * int(module.weight[0].numel())
     if isinstance(module, _TRANSPOSED):
         return int(inputs[0].numel()) * module.out_channels // module.groups * prod(module.kernel_size)
     if isinstance(module, nn.Linear):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.models import digits_net
 from dlcli.core.summary import summarise
 
@@ -20,6 +21,13 @@ def test_a_small_network_by_hand():
     assert layers["4"].receptive_field == (6, 6) and layers["4"].multiply_adds == 0
     assert found.parameters == found.trainable == sum(layer.parameters for layer in found.layers) == 20_106
     assert found.receptive_field == (12, 12) and 1 <= found.effective_field <= 8
+
+
+def test_a_temporal_layer_counts_all_frames_that_it_reads():
+    image = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 2))
+    video = inflate(image, torch.rand(1, 1, 8, 8), Inflation()).model
+    layers = {layer.name: layer for layer in summarise(video, torch.rand(1, 1, 5, 8, 8)).layers}
+    assert layers["inner.1"].multiply_adds == 5 * 6 * 36 * 4 * 3 and layers["inner.0"].multiply_adds == 5 * 4 * 36 * 9
 
 
 def test_a_module_called_twice_counts_twice_and_has_its_weights_once():
