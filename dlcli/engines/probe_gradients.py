@@ -14,6 +14,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.device import choose_device, describe_device
 from dlcli.core.feed import floats
 from dlcli.core.gradient_causes import Facts, causes
+from dlcli.core.inflate.saved import is_video
 from dlcli.core.layer_signals import Signal, layer_signals
 from dlcli.core.lesion import lesions
 from dlcli.core.models import open_model
@@ -24,7 +25,7 @@ from dlcli.core.rng import derive, preserved
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.core.surgery import operate
 from dlcli.core.tape import WEIGHTED, record
-from dlcli.core.trained import Trained, is_weights, labels_for, open_trained
+from dlcli.core.trained import Trained, labels_for, open_trained
 from dlcli.core.walks import Walk, check_kind, median_distance, walks
 from dlcli.engines._probe_lines import Line, aim_at, along, row_of
 from dlcli.specs.probe_gradients import (
@@ -144,7 +145,7 @@ class Bench:
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Bench:
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
     spec = str(config.model)
-    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_weights(Path(spec)))
+    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video(Path(spec)))
     if untrained:
         with preserved():
             torch.manual_seed(derive(config.seed, "init"))

@@ -6,7 +6,7 @@ A module with a `DEPTH` is a family: `plain` is its network of that depth, `plai
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ def _converted(spec: str, data: "ImageData") -> "Architecture":
     from dlcli.core.inflate.saved import as_start, is_video
 
     if not is_video(Path(spec)):
-        message = f"--model: {spec} is no file that dlcli convert-2d-to-3d wrote"
-        raise InputError(message, hint="name the network, and the file where weights are asked for")
+        raise _only_weights(spec)
     return as_start(Path(spec), data)
 
 
@@ -94,7 +93,14 @@ def _made_for(size: tuple[int, int]) -> str:
     return _MADE_FOR[size]
 
 
+def _only_weights(spec: str) -> UsageError:
+    message = f"--model: {spec} holds weights, but does not say of which network"
+    return UsageError(message, hint=f"--model NAME --weights {spec}")
+
+
 def _checked(name: str) -> str:
+    if name.endswith((".pt", ".pth")):
+        raise _only_weights(name)
     if name.endswith(".py"):
         raise UsageError(f"--model: {name} needs the name of a callable in it", hint=f"--model {name}:CALLABLE")
     return name
