@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.data import digits
-from dlcli.core.data.base import READING, ImageData, Reading, Split, data_of
+from dlcli.core.data.base import READING, ImageData, Reading, Split, choose, data_of
 from dlcli.core.rng import derive, generator
 from dlcli.support.errors import UsageError
 
@@ -28,7 +28,7 @@ def claims(spec: str) -> bool:
 
 
 def load(spec: str, how: Reading = READING) -> ImageData:
-    """Clips (n, 1, clips * frames, 32, 32) of the classes left and right, by default 2 pixels a frame; always the same.
+    """Clips (n, 3, clips * frames, 32, 32), grey, of the classes left and right, by default 2 pixels a frame; always the same.
 
     Each of the 1,797 digits gives one clip a class; those that `digits` trains on, its training set, and the others the test
     set. Raises UsageError for a speed at which left and right are one, or if frames a second are asked for.
@@ -41,20 +41,25 @@ def load(spec: str, how: Reading = READING) -> ImageData:
         raise UsageError(f"--data: {spec}: at {speed} pixels a frame left and right are the same", hint=f"--data {NAME}-4")
     clips, frames = sampling.shape
     still = digits.load("digits")
-    sets = {name: _moved(split.x, name, speed, clips * frames) for name, split in still.splits.items()}
+    sets = {name: _moved(split.x, name, speed, clips * frames, how.limit) for name, split in still.splits.items()}
     data = data_of(sets, ("left", "right"), spec)
     return ImageData(**{**vars(data), "clips": clips})
 
 
-def _moved(x: Tensor, name: str, speed: int, frames: int) -> Split:
-    """Of digits (n, 1, h, w) the clips (2 n, 1, frames, SIDE, SIDE): of each first the one to the left."""
+def _moved(x: Tensor, name: str, speed: int, frames: int, limit: int | None) -> Split:
+    """Of digits (n, 1, h, w) the clips (2 n, 3, frames, SIDE, SIDE): of each first the one to the left.
+
+    At most `limit` of them are made, the ones that `choose` takes.
+    """
     source = generator(derive(0, NAME, name))
     down, right = torch.randint(SIDE, (2, len(x), 1), generator=source)
     rows = (torch.arange(SIDE) - down) % SIDE
     columns = (torch.arange(SIDE) - right[:, None] - speed * torch.arange(frames)[:, None]) % SIDE
     canvas = torch.zeros(len(x), SIDE, SIDE)
     canvas[:, : x.shape[2], : x.shape[3]] = x[:, 0]
-    n = torch.arange(len(x))
-    to_the_right = canvas[n[:, None, None, None], rows[:, None, :, None], columns[:, :, None, :]][:, None]
-    both = torch.stack([to_the_right.flip(2), to_the_right], 1).flatten(0, 1)
-    return Split(both, torch.arange(2).repeat(len(x)))
+    y = torch.arange(2).repeat(len(x))
+    chosen = torch.from_numpy(choose(y.numpy(), limit))
+    n, y = chosen // 2, y[chosen]
+    to_the_right = canvas[n[:, None, None, None], rows[n][:, None, :, None], columns[n][:, :, None, :]]
+    clips = torch.where(y[:, None, None, None].bool(), to_the_right, to_the_right.flip(1))
+    return Split(clips[:, None].repeat(1, 3, 1, 1, 1), y)

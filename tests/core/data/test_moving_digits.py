@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dlcli.core.data import open_data
-from dlcli.core.data.base import Sampling
+from dlcli.core.data.base import Sampling, choose
 from dlcli.support.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def _frames(clips):
 def test_each_class_has_the_very_frames_of_the_other_backwards():
     data = _open()
     assert data.classes == ("left", "right")
-    assert (data.frames, data.clips, data.size, data.channels) == (8, 1, (32, 32), 1)
+    assert (data.frames, data.clips, data.size, data.channels) == (8, 1, (32, 32), 3)
     for split in data.splits.values():
         left, right = split.x[split.y == 0], split.x[split.y == 1]
         assert torch.equal(left.flip(2), right)
@@ -44,13 +44,21 @@ def test_digits_are_whole_and_those_of_the_embedded_sets():
         moving, still = data.splits[name].x, digits.splits[name].x
         assert len(moving) == 2 * len(still)
         ink = still.sum((1, 2, 3)).repeat_interleave(2)
-        assert torch.allclose(moving.sum((1, 3, 4)), ink[:, None].expand(-1, 8), atol=1e-4)
+        assert torch.equal(moving, moving[:, :1].expand(-1, 3, -1, -1, -1))
+        assert torch.allclose(moving[:, 0].sum((2, 3)), ink[:, None].expand(-1, 8), atol=1e-4)
 
 
 def test_places_are_uniform():
     x = _open(frames=1).x_train[::2, 0, 0]
     for axis in (1, 2):
         assert torch.allclose(x.sum((0, axis)) / x.sum(), torch.full((32,), 1 / 32), atol=0.005)
+
+
+def test_a_limit_takes_those_that_it_takes_of_any_data():
+    whole, some = _open(), open_data("moving-digits", sampling=Sampling(), limit=30)
+    chosen = choose(whole.y_train.numpy(), 30)
+    assert torch.equal(some.x_train, whole.x_train[chosen])
+    assert torch.bincount(some.y_train).tolist() == [15, 15]
 
 
 def test_several_clips_are_one_motion_cut_into_pieces():
@@ -95,5 +103,5 @@ def test_they_have_no_seconds_and_are_clips():
 def test_another_size_resizes_every_frame():
     small, large = (open_data("moving-digits", sampling=Sampling(), limit=20, size=size) for size in (16, None))
     frame = torch.nn.functional.interpolate(large.x_train[:, :, 3], (16, 16), mode="bilinear", antialias=True)
-    assert small.x_train.shape == (20, 1, 8, 16, 16)
+    assert small.x_train.shape == (20, 3, 8, 16, 16)
     assert torch.allclose(small.x_train[:, :, 3], frame, atol=1e-6)
