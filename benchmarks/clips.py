@@ -2,8 +2,8 @@
 
 `PyAV alone` is what its documentation shows: frames decoded one after the other, those wanted made RGB of the clip's size, and
 the rest of the video left as soon as the last of them is there; which ones is known beforehand. dlcli finds that out itself,
-and reads from the nearest key frame on. `throughput` is PyAV's CPU seconds over dlcli's: 1 is as fast, more is faster. Without a
-folder of videos some are made, of noise that drifts, with a key frame every 48 frames.
+and reads from the nearest key frame on. `throughput` is PyAV's CPU seconds over dlcli's: 1 is as fast, more is faster. Without
+a folder of videos some are made, of noise that drifts, with a key frame every 48 frames.
 """
 
 import argparse
