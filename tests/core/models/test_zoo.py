@@ -101,11 +101,12 @@ def test_weights_come_from_the_global_generator():
     assert not torch.equal(built[0], built[2])
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name.startswith("besnet") else ()) for name in MODELS.names()]
-)
+@pytest.mark.parametrize("name", [name for name in MODELS.names() if name != "besnet50"])
 def test_every_recipe_trains_its_network(name):
-    """Four kinds of bars are learned by any network that trains at all, once running statistics have caught up."""
+    """Four kinds of bars are learned by any network that trains at all, once running statistics have caught up.
+
+    Left out is besnet50, whose recipe and code are besnet18's and which takes a minute.
+    """
     data = _data(size=(28, 28), classes=4)
     x, y = torch.zeros(96, 1, 28, 28), torch.arange(96) % 4
     for kind, window in enumerate([(slice(0, 14), slice(None)), (slice(14, 28), slice(None)), (slice(None), slice(0, 14))]):
