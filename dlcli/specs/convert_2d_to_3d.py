@@ -36,11 +36,13 @@ class Convert2DTo3DConfig:
     )
     inflate: str | None = option(
         None,
-        "Of besnet: the first 1x1 of each residual block, the first and last, or also those on shortcuts.  [default: both]",
+        "Of besnet: the first 1x1 of each residual block, the first and last, or all, with those on shortcuts; left out, both.",
         choices=one_of("conv1", "both", "all"),
     )
     temporal_kernel: int | None = option(
-        None, "How many frames an inflated layer reads, odd.  [default: 3; for i3d and center the kernel's width]", minimum=1
+        None,
+        "How many frames an inflated layer reads, odd; left out, 3, or for i3d and center the width of its kernel.",
+        minimum=1,
     )
     temporal_padding: str = option(
         "replicate",
@@ -49,8 +51,8 @@ class Convert2DTo3DConfig:
     )
     dilations: tuple[int, ...] | None = option(
         None,
-        "How many frames lie between those read: in training one of these, drawn for each batch and layer; else their mean.  "
-        "[default: 1,2 for besnet, else 1]",
+        "How many frames lie between those read: in training one of these, drawn for each batch and layer; else their mean. "
+        "Left out, 1,2 for besnet and else 1.",
         parse=parse.whole_numbers,
         show=parse.show_whole_numbers,
         metavar="N,...",
@@ -69,10 +71,10 @@ class Convert2DTo3DConfig:
         None, "Write the network as a program of torch.export for one clip of --frames.", metavar="FILE.pt2", writes=True
     )
     size: int | None = option(
-        None, "Height and width of the images, in pixels.  [default: the run's, else 224]", minimum=1, metavar="N"
+        None, "Height and width of the images, in pixels; left out, those of the run, else 224.", minimum=1, metavar="N"
     )
     classes: int | None = option(
-        None, "How many classes a network without weights tells apart.  [default: 1000]", minimum=1, metavar="N"
+        None, "How many classes a network without weights tells apart; left out, 1000.", minimum=1, metavar="N"
     )
     seed: int = seed_option()
     output: Path | None = output_option("Write the network to this file, and beside it FILE.json.", "FILE.safetensors")

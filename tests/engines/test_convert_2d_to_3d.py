@@ -1,7 +1,6 @@
 """What a conversion proves, writes, and gives back."""
 
 import json
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -274,24 +273,6 @@ def test_a_damaged_file_is_refused(damage, words, tmp_path):
             opened()
 
 
-def test_a_full_disk_leaves_nothing_at_the_shell(dlcli, tmp_path):
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
-
-    before = set(tmp_path.iterdir())
-    done = dlcli("convert-2d-to-3d", "cifar-resnet-8", "--size", "16", "-q", "-o", "v.safetensors", preexec_fn=small_files)
-    assert done.returncode == 5 and done.stderr.count(b"\n") == 1, done.stderr
-    assert set(tmp_path.iterdir()) == before
-
-
-def test_a_failed_proof_is_status_1_at_the_shell(dlcli, tmp_path):
-    before = set(tmp_path.iterdir())
-    words = ("cifar-resnet-8", "--size", "16", "--temporal-padding", "zeros", "--format", "csv", "-q", "-o", "v.safetensors")
-    done = dlcli("convert-2d-to-3d", *words)
-    assert done.returncode == 1 and set(tmp_path.iterdir()) == before
-    assert done.stdout.startswith(b"stage,frames,error_float64,error_float32\n") and b"from layer1.0 on" in done.stderr
-
-
 @pytest.mark.skipif(not (DATA / "weights").is_dir(), reason="needs ../shared/data/weights")
 def test_networks_of_imagenet_stay_behind_their_normalisation(tmp_path):
     file = str(DATA / "weights" / "squeezenet1_1_imagenet.pth")
@@ -306,3 +287,8 @@ def test_networks_of_imagenet_stay_behind_their_normalisation(tmp_path):
     assert torch.allclose(video(_still(x)), image(x), rtol=1e-3, atol=1e-4)
     state = open_model("v.safetensors", _data(size=(64, 64))).build().state_dict()
     assert state["classifier.1.weight"].shape[0] == 4 and torch.equal(state["features.0.bias"], image.inner.features[0].bias)
+    start = open_model("v.safetensors", _data(size=(64, 64))).build().eval()
+    save_model(
+        tmp_path / "run", model=start, spec="v.safetensors", surgery=(), channels=3, size=(64, 64), classes=tuple("abcd")
+    )
+    assert torch.equal(load_model(tmp_path / "run", CPU).model(_still(x)), start(_still(x)))

@@ -4,6 +4,7 @@ import pytest
 
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.attack import AttackConfig
+from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Difference
 from dlcli.specs.eval import EvalConfig
@@ -35,7 +36,7 @@ def test_refused(config: type, values: dict[str, object], said: str):
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize("config", [AttackConfig, DedupeConfig, EvalConfig, PredictConfig])
+@pytest.mark.parametrize("config", [AttackConfig, Convert2DTo3DConfig, DedupeConfig, EvalConfig, PredictConfig])
 def test_every_field_is_an_option_with_help(config: type):
     described = list(declared(config))
     assert len(described) == len(config.__dataclass_fields__)

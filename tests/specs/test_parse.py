@@ -40,3 +40,15 @@ def test_condition():
     for wrong in ("robust", "robust=x"):
         with pytest.raises(ValueError, match="condition|number"):
             parse.condition(wrong)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("1,2", (1, 2)), ("3", (3,)), (3, (3,)), ([1, 4], (1, 4)), (None, None)])
+def test_whole_numbers(typed: object, meant: tuple[int, ...] | None):
+    assert parse.whole_numbers(typed) == meant
+    assert meant is None or parse.whole_numbers(parse.show_whole_numbers(meant)) == meant
+
+
+@pytest.mark.parametrize("typed", ["", "x", "1,", "-1", "1.5", "²"])
+def test_whole_numbers_refused(typed: str):
+    with pytest.raises(ValueError, match="whole number"):
+        parse.whole_numbers(typed)
