@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data import open_data
+from dlcli.core.data.base import Sampling
 from dlcli.core.inflate.convert import Inflated, Inflation, inflate
 from dlcli.core.inflate.export import export
 from dlcli.core.inflate.proof import OUTPUT, Proof, prove
@@ -25,6 +26,8 @@ _IMAGES = 4
 """On how many images the proof is done."""
 _SMALL = 56
 """The least height and width to which images are made smaller for it: convolutions do at every place the same."""
+_EXAMPLES = 256
+"""How many examples, of all classes, batch normalisation is given anew from."""
 _TYPES = (torch.float64, torch.float32)
 
 
@@ -162,7 +165,8 @@ def _rows(proof: Proof) -> tuple[ProofRow, ...]:
 def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, source: Source, report: Report) -> str:
     flat = source.flat
     side = flat.size[0] if flat.size[0] == flat.size[1] else None
-    data = open_data(str(config.recalibrate_bn), report=report, size=side)
+    sampling = Sampling(usual_frames=config.frames)
+    data = open_data(str(config.recalibrate_bn), report=report, size=side, limit=_EXAMPLES, sampling=sampling)
     seen = recalibrate(model, data, frames=config.frames)
     return f"Batch normalisation has the statistics of {count(seen, 'example')} of {data.name}; the proof was done before."
 

@@ -46,7 +46,8 @@ class Convert2DTo3DConfig:
     )
     temporal_padding: str = option(
         "replicate",
-        "What is read before the first frame and after the last: that frame; nothing, the others counting for more; or zeros.",
+        "What is read before the first frame and after the last: replicate, that frame; renorm, nothing, while what is there "
+        "counts for more; zeros.",
         choices=one_of("replicate", "renorm", "zeros"),
     )
     dilations: tuple[int, ...] | None = option(

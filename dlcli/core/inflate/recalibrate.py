@@ -9,14 +9,14 @@ from dlcli.core.feed import floats
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.support.errors import InputError
 
-_EXAMPLES, _BATCH = 256, 8
+_BATCH = 8
 
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
-    """Give the batch normalisations of `model`, in place, the mean statistics over batches of the first examples of `data`.
+    """Give the batch normalisations of `model`, in place, the mean statistics over batches of the examples of `data`.
 
-    Images are shown as still clips of `frames`. All else is as in evaluation. Returns how many examples were seen. Raises
+    They are those of the training set or, if it has none, of the test set. Images are shown as still clips of `frames`. All else is as in evaluation. Returns how many examples were seen. Raises
     InputError if there is nothing to normalise, and what `logits_of` raises.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
@@ -30,11 +30,11 @@ def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
             norm.reset_running_stats()
             norm.momentum = None  # the plain mean over batches
             norm.train()
-        for batch in torch.split(examples[:_EXAMPLES], _BATCH):
+        for batch in torch.split(examples, _BATCH):
             logits_of(model, _clips(floats(batch), frames).to(like))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    return len(examples[:_EXAMPLES])
+    return len(examples)
 
 
 def _clips(x: Tensor, frames: int) -> Tensor:
