@@ -16,8 +16,9 @@ _BATCH = 8
 def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
     """Give the batch normalisations of `model`, in place, the mean statistics over batches of the examples of `data`.
 
-    They are those of the training set or, if it has none, of the test set. Images are shown as still clips of `frames`. All else is as in evaluation. Returns how many examples were seen. Raises
-    InputError if there is nothing to normalise, and what `logits_of` raises.
+    They are those of the training set or, if it has none, of the test set. Images are shown as still clips of `frames`. All
+    else is as in evaluation. Returns how many examples were seen. Raises InputError if there is nothing to normalise, and what
+    `logits_of` raises.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
