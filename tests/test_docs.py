@@ -60,7 +60,7 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
         "from torch import nn\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
     )
-    lines = re.findall(r"^    (dlcli (?:train|attack) (?!.*--task pairs).*)$", README, flags=re.MULTILINE)
+    lines = re.findall(r"^    (dlcli (?:train|attack) (?!.*(?:--task pairs|clips)).*)$", README, flags=re.MULTILINE)
     assert len(lines) == 5
     assert shell("dlcli ensemble --members 2 --epochs 1 --device cpu -o e6").returncode == 0
     for line in lines:
@@ -68,6 +68,24 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
         assert done.returncode == 0, done.stderr
     left = {path.name for path in (work / "report").iterdir()}
     assert left == {"run.json", "report.html", "examples.png", "tsne.png", "adversarial.npz"}
+
+
+@pytest.mark.slow
+def test_readme_commands_on_own_videos(shell, tmp_path: Path):
+    import torch
+    from torchvision.models import resnet18
+
+    from tests.core.data.videos import films
+
+    work = tmp_path / "work"
+    films(work / "clips", n=3)
+    torch.save(resnet18(num_classes=2).state_dict(), work / "resnet18.pth")
+    lines = re.findall(r"^    (dlcli (?:convert-2d-to-3d|train|eval) .*(?:clips|-o besnet18).*)$", README, flags=re.MULTILINE)
+    assert len(lines) == 4
+    for line in lines:
+        small = "" if "eval" in line else " --size 32" + (" --epochs 1" if "train" in line else " --frames 2")
+        done = shell(f"{line}{small} --device cpu" if "convert" not in line else line + small)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
