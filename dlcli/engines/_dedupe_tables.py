@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.features import NAMES, Rows, pair_features, read_texts
+from dlcli.core.text.features import Rows, read_texts, trigram_overlap
 from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.pair_score import built_in
 from dlcli.core.text.why import match_kinds, why
@@ -17,7 +17,6 @@ from dlcli.support.tables import Table
 
 _DIGITS = 4
 _SHOWN = 10
-_OVERLAP = NAMES.index("trigram_overlap")
 
 
 def grouped_table(
@@ -94,7 +93,7 @@ def _overlap(texts: list[str], first: Rows, second: Rows) -> NDArray[np.float64]
     differ = first != second
     needed, ends = np.unique(np.concatenate([first[differ], second[differ]]), return_inverse=True)
     read = read_texts([texts[k] for k in needed], built_in().rarity)
-    found[differ] = pair_features(read, *np.split(ends, 2))[:, _OVERLAP]
+    found[differ] = trigram_overlap(read, *np.split(ends, 2))
     return found
 
 

@@ -38,7 +38,7 @@ def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterato
     """
     scale, weights = _scales(vectors)
     order = np.argsort(-scale, kind="stable").astype(np.int32)
-    masses = _mass_by_group(vectors, weights)[order]
+    masses = _mass_by_group(vectors, weights, scale)[order]
     heads = _heads(vectors, weights, scale, order, bound * _DEPTH)
     for tile, other in _tiles(len(order)):
         for first, second in _met(heads, tile, other, bound, work):
@@ -66,21 +66,23 @@ def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
     return scale, weights
 
 
-def _mass_by_group(vectors: sp.csr_array, weights: Floats) -> Floats:
-    """The mass of each row in each of `_GROUPS` groups of features, (n, groups)."""
+def _mass_by_group(vectors: sp.csr_array, weights: Floats, scale: Floats) -> Floats:
+    """The mass of each row in each of `_GROUPS` groups of features, over its scale, (n, groups)."""
     width = vectors.shape[1]
     parts = weights, np.arange(width) % _GROUPS, np.arange(width + 1)
-    return (abs(vectors) @ sp.csr_array(parts, shape=(width, _GROUPS))).toarray()
+    masses = (abs(vectors) @ sp.csr_array(parts, shape=(width, _GROUPS))).toarray()
+    masses /= np.where(scale > 0, scale, 1)[:, None]
+    return masses
 
 
 def _in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbers) -> Floats:
     """The most that the product of each pair of rows can be."""
-    found = np.empty(len(first), np.float32)
+    ones = np.ones(_GROUPS, np.float32)
+    parts = [np.empty(0, np.float32)]
     for start in range(0, len(first), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        a, b = first[chunk], second[chunk]
-        found[chunk] = np.minimum(masses[a] * scale[b, None], masses[b] * scale[a, None]).sum(axis=1)
-    return found
+        a, b = first[start : start + _CHUNK], second[start : start + _CHUNK]
+        parts.append(np.minimum(masses[a], masses[b]) @ ones * scale[a] * scale[b])
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True)

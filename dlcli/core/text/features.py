@@ -7,6 +7,7 @@ document frequencies of a few rows say nothing. In a language that the table doe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from zlib import crc32
 
 import numpy as np
@@ -14,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import Ragged, neighbours, numbered
-from dlcli.core.text.tokens import fold, ngrams, words
+from dlcli.core.text.tokens import ngrams, words_of_run
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.integer]
@@ -91,45 +92,58 @@ def hash_of(word: str) -> int:
 
 @dataclass(frozen=True)
 class Texts:
-    """Texts, read once: their `words` in order and as sets, names, adjacent words, rarity spread over trigrams.
+    """Texts, read once: their `words` in order, which of these are `named`, and more of them as it is asked for.
 
     `kinds` (vocabulary, 7) has for each word 1, its rarity, rarity squared, and whether it is a number, a negation, a question
-    word and a function word; `sums` (texts, 7) is its sum over the words of each text.
+    word and a function word; `named` (words in all,) whether it is a name where it stands.
     """
 
+    vocabulary: list[str]
     words: Ragged
-    sets: sp.csr_array
-    names: sp.csr_array
-    bigrams: sp.csr_array
-    trigrams: sp.csr_array
+    named: NDArray[np.bool_]
     kinds: Floats
-    sums: Floats
 
     @property
     def rarity(self) -> Floats:
         """The rarity of each word of the vocabulary."""
-        return self.kinds[:, 1]
+        return self.kinds[:, _RARITY]
+
+    @cached_property
+    def sets(self) -> sp.csr_array:
+        """Which words each text has, (texts, vocabulary)."""
+        return self.words.sets(len(self.vocabulary))
+
+    @cached_property
+    def names(self) -> sp.csr_array:
+        """Which names each text has, (texts, vocabulary)."""
+        return self.words.where(self.named).sets(len(self.vocabulary))
+
+    @cached_property
+    def bigrams(self) -> sp.csr_array:
+        """Which words stand side by side in each text, (texts, pairs of words)."""
+        pairs, count = neighbours(self.words, len(self.vocabulary))
+        return pairs.sets(count)
+
+    @cached_property
+    def trigrams(self) -> sp.csr_array:
+        """The rarity of the words of each text, spread over their trigrams, (texts, trigrams)."""
+        return sp.csr_array(self.sets @ _spread(self.vocabulary, self.rarity))
+
+    @cached_property
+    def sums(self) -> Floats:
+        """The sum of `kinds` over the words of each text, (texts, 7)."""
+        return np.asarray(self.sets @ self.kinds)
 
 
 def read_texts(texts: Sequence[str], rarity: Rarity) -> Texts:
     """Fold and cut texts as they stand, with their capitals; each distinct run between blanks and each word once."""
     runs, distinct = numbered(map(str.split, texts))
-    inner, vocabulary = numbered(_words_of(run) for run in distinct)
+    inner, vocabulary = numbered(map(words_of_run, distinct))
     in_order = runs.then(inner)
     kinds = _kinds(vocabulary, rarity)
-    sets = in_order.sets(len(vocabulary))
     named = np.array([_capital(run) for run in distinct], bool)[runs.flat] & ~runs.firsts()
     named = np.repeat(named, inner.lengths[runs.flat]) & (kinds[in_order.flat, _FUNCTION] == 0)
-    pairs, n_pairs = neighbours(in_order, len(vocabulary))
-    return Texts(
-        words=in_order,
-        sets=sets,
-        names=in_order.where(named).sets(len(vocabulary)),
-        bigrams=pairs.sets(n_pairs),
-        trigrams=sp.csr_array(sets @ _spread(vocabulary, kinds[:, 1])),
-        kinds=kinds,
-        sums=np.asarray(sets @ kinds),
-    )
+    return Texts(vocabulary, in_order, named, kinds)
 
 
 def pair_features(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float32]:
@@ -147,11 +161,17 @@ def pair_features(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float32
     return found
 
 
+def trigram_overlap(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float32]:
+    """The feature of that name alone, (pairs,); nothing is read that it does not need."""
+    found = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        shared, _, union = _common(texts.trigrams, first[block], second[block])
+        found[block] = _ratio(shared, union)
+    return found
+
+
 _ONE, _RARITY, _SQUARE, _NUMBER, _NEGATION, _QUESTION, _FUNCTION = range(7)
-
-
-def _words_of(run: str) -> list[str]:
-    return [word for piece in fold(run).split() for word in words(piece)]
 
 
 def _capital(run: str) -> bool:
@@ -255,15 +275,23 @@ def _length_ratio(lengths: NDArray[np.int64], first: Rows, second: Rows) -> Floa
 
 
 def _order(in_order: Ragged, first: Rows, second: Rows) -> Floats:
-    """2 L / (words of both), with L the longest common subsequence of the first 48 words (Wagner and Fischer 1974).
+    """2 L / (words of both), with L the longest common subsequence of the first 48 words.
 
-    All pairs go through the table together. A row of it needs only a running maximum, for no cell is above its right neighbour.
+    All pairs go word by word through one row of the table of Wagner and Fischer (1974), held as the bits of a number: one is 0
+    where the row grows (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
     """
     of_a, of_b = (np.minimum(in_order.lengths[rows], _ORDERED) for rows in (first, second))
-    width = int(max(of_a.max(initial=0), of_b.max(initial=0)))
-    a, b = in_order.window(first, width, -1), in_order.window(second, width, -2)
-    best = np.zeros((len(first), width + 1), np.int16)
-    for k in range(width):
-        step = np.maximum(best[:, 1:], best[:, :-1] + (a[:, k : k + 1] == b))
-        best[:, 1:] = np.maximum.accumulate(step, axis=1)
-    return _ratio(2 * best[:, -1].astype(np.float64), (of_a + of_b).astype(np.float64))
+    a, b = in_order.window(first, int(of_a.max(initial=0)), -1), in_order.window(second, int(of_b.max(initial=0)), -2)
+    grows = np.full(len(first), -1, np.int64)
+    for word in b.T:
+        met = _bits(a == word[:, None])
+        grows = (grows + (grows & met)) | (grows & ~met)
+    return _ratio(2.0 * np.bitwise_count(~grows), (of_a + of_b).astype(np.float64))
+
+
+def _bits(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Each row of up to 64 flags as a number, the first flag its lowest bit."""
+    found = np.zeros((len(flags), 8), np.uint8)
+    packed = np.packbits(flags, axis=1, bitorder="little")
+    found[:, : packed.shape[1]] = packed
+    return found.view("<i8").ravel()

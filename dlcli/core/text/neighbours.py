@@ -99,7 +99,7 @@ def recall_on_sample(
     n = vectors.shape[0]
     rows = np.random.default_rng(seed).permutation(n if among is None else among)[:sample]
     against = vectors[rows].T
-    against = against.toarray() if sp.issparse(against) else against
+    against = against.toarray(order="C") if sp.issparse(against) else against
     truth: list[NDArray[np.int64]] = []
     for start in range(0, n, _CHUNK // 4):
         # Pairs at the threshold itself, to the last digit, are not evidence for either side.

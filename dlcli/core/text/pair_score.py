@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dlcli.core.text.features import FEATURES, Floats, Rarity, Rows, pair_features, read_texts
+from dlcli.core.text.features import FEATURES, NAMES, Floats, Rarity, Rows, pair_features, read_texts
 from dlcli.core.text.operating_point import Counts
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
+_WORD_ORDER = NAMES.index("word_order")
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,15 @@ class PairScore:
 
         Texts that fold to one key are duplicates by definition and get 1; a text without words is like nothing and gets 0.
         """
-        return by_definition(
-            texts, first, second, self.probability(pair_features(read_texts(texts, self.rarity), first, second))
-        )
+        read = read_texts(texts, self.rarity)
+        features = pair_features(read, first, second)
+        found = self.probability(features)
+        # Of other texts than these, which have no words or the same in the same order, the keys need not be made.
+        empty = read.words.lengths == 0
+        few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))
+        needed, ends = np.unique(np.concatenate([first[few], second[few]]), return_inverse=True)
+        found[few] = by_definition([texts[k] for k in needed], *np.split(ends, 2), found[few])
+        return found
 
 
 def by_definition(texts: Sequence[str], first: Rows, second: Rows, found: Floats) -> Floats:

@@ -41,9 +41,11 @@ class Ragged:
 
     def end(self, rows: NDArray[np.integer], *, last: bool) -> NDArray[np.int64]:
         """The first or the last number of some lists; -1 for an empty list."""
-        places = self.ends[1:][rows] - 1 if last else self.ends[:-1][rows]
-        # An empty list at either end of `flat` points outside of it.
-        return np.where(self.lengths[rows] > 0, np.append(self.flat, -1)[np.minimum(places, len(self.flat))], -1)
+        found = np.full(len(rows), -1, np.int64)
+        filled = self.lengths[rows] > 0
+        kept = rows[filled]
+        found[filled] = self.flat[self.ends[1:][kept] - 1 if last else self.ends[:-1][kept]]
+        return found
 
     def sets(self, width: int) -> sp.csr_array:
         """Which numbers below `width` are in which list: (lists, width), ones, indices sorted."""

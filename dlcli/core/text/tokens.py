@@ -8,6 +8,7 @@ punctuation. What does make a difference stays: `C++` and `C#` are not `C`, `3.5
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 # NFKC would make 5² into 52; the caret keeps the power apart. U+200B separates words; minus and apostrophes have one form.
 _BEFORE = str.maketrans(
@@ -78,6 +79,12 @@ def words(piece: str) -> list[str]:
     """The words in one piece of a key (what stands between two spaces); a piece without any is its own word."""
     spaced = IDEOGRAPH.sub(r" \g<0> ", _BETWEEN_WORDS.sub(" ", piece))
     return spaced.split() or [piece]
+
+
+@lru_cache(maxsize=1 << 18)
+def words_of_run(run: str) -> tuple[str, ...]:
+    """The words between two blanks of a text as it stands; in a table most of these come up again and again."""
+    return tuple(word for piece in fold(run).split() for word in words(piece))
 
 
 def ngrams(piece: str, shortest: int, longest: int) -> list[str]:

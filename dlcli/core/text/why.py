@@ -1,13 +1,13 @@
 """Why two texts count as duplicates, or not: the words that differ, the words they share, and of what kind the match is."""
 
-from collections.abc import Iterable
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.features import FUNCTION_WORDS
-from dlcli.core.text.tokens import fold, words
+from dlcli.core.text.tokens import words_of_run
 
 KINDS = ("exact", "folded", "lexical", "semantic")
 """How two texts match: equal to the letter; equal after folding; largely in the same words; or in meaning only."""
@@ -30,28 +30,27 @@ def why(text_a: str, text_b: str) -> str:
     At most four of a kind are shown, numbers before other words and little words (the, of, is) last; `+3` counts the rest.
     """
     a, b = _words_of(text_a), _words_of(text_b)
-    only_a, only_b = _few(word for word in a if word not in b), _few(word for word in b if word not in a)
+    only_a, only_b = _few([word for word in a if word not in b]), _few([word for word in b if word not in a])
     differing = f"{only_a or '-'} / {only_b or '-'}" if only_a or only_b else "no word differs"
-    shared = _few(word for word in a if word in b)
+    shared = _few([word for word in a if word in b])
     return f"{differing}; {f'same: {shared}' if shared else 'no word in common'}"
 
 
+@lru_cache(maxsize=1 << 10)
 def _words_of(text: str) -> dict[str, None]:
-    """The distinct words in their order; a dictionary, so that looking one up does not depend on how many there are."""
-    return dict.fromkeys(word for run in text.split() for word in _words_in(run))
+    """The distinct words in their order; a dictionary, so that looking one up does not depend on how many there are.
+
+    The canonical text of a group comes up with each of its members.
+    """
+    return dict.fromkeys(chain.from_iterable(map(words_of_run, text.split())))
 
 
-@lru_cache(maxsize=1 << 18)
-def _words_in(run: str) -> tuple[str, ...]:
-    """The words between two blanks; in a table most of these come up again and again."""
-    return tuple(word for piece in fold(run).split() for word in words(piece))
-
-
-def _few(found: Iterable[str]) -> str:
-    every = list(found)
+def _few(every: list[str]) -> str:
+    if len(every) <= _SHOWN:
+        return ", ".join(every)
     chosen = sorted(every, key=_place)[:_SHOWN]
     shown = [word for word in every if word in chosen]
-    return ", ".join([*shown, *([f"+{len(every) - _SHOWN}"] if len(every) > _SHOWN else [])])
+    return ", ".join([*shown, f"+{len(every) - _SHOWN}"])
 
 
 @lru_cache(maxsize=1 << 18)

@@ -31,7 +31,7 @@ def test_no_product_is_more_than_what_two_rows_can_have_in_common(matrix):
     vectors = sp.csr_array(matrix)
     scale, weights = _scales(vectors)
     first, second = (side.ravel() for side in np.indices((len(matrix), len(matrix))))
-    most = _in_common(_mass_by_group(vectors, weights), scale, first, second)
+    most = _in_common(_mass_by_group(vectors, weights, scale), scale, first, second)
     assert (np.abs(matrix @ matrix.T).ravel() <= most + 1e-5).all()
 
 
