@@ -231,6 +231,7 @@ def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
         ({"model": "shape.pt", "arch": "nets.py:Net"}, InputError, "misshapen body.3.weight"),
         ({"model": "code.pt", "arch": "nets.py:Net"}, InputError, "refused, it holds more than tensors"),
         ({"model": "v.safetensors"}, InputError, "3-D already"),
+        ({"model": "frame-mlp:nets.py:Net"}, InputError, "frame-mlp takes clips already"),
     ],
 )
 def test_bad_input_is_refused_by_name(options, error, words, tmp_path):

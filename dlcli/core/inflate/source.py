@@ -11,7 +11,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.ensemble_dir import is_ensemble
 from dlcli.core.inflate.saved import Flat
 from dlcli.core.logits import logits_of
-from dlcli.core.models import find_model
+from dlcli.core.models import FRAME_MLP, find_model
 from dlcli.core.normalise import Normalised
 from dlcli.core.rng import preserved
 from dlcli.core.run_dir import is_normalised, load_model
@@ -44,6 +44,8 @@ def open_source(
     A network has the `weights` of a file; or else, if it is code, those with which it is returned; or random ones, by `seed`.
     Raises UsageError if these do not go together, and what `open_trained` and `find_model` raise.
     """
+    if FRAME_MLP in (spec.partition(":")[0], (arch or "").partition(":")[0]):
+        raise InputError(f"{FRAME_MLP} takes clips already", hint="name the network whose features it takes")
     path = Path(spec)
     given = {"arch": arch, "weights": weights, "size": size, "classes": classes}
     if path.is_dir():

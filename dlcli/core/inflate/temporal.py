@@ -70,8 +70,8 @@ class TemporalConv(nn.Conv2d):
         if self.groups == 1 and self.out_channels < self.in_channels:
             parts = self._conv_forward(x, self.weight.movedim(2, 0).flatten(0, 1), None).chunk(self.taps, 1)
             read = [self._mean(part, offset, dilations) for part, offset in zip(parts, self._offsets(), strict=True)]
-            found = sum(read[1:], read[0])
-            return found if self.bias is None else found + self.bias[:, None, None]
+            found: Tensor = sum(read[1:], read[0])
+            return found if self.bias is None else found + self.bias[:, None, None].to(found.dtype)
         read = [self._mean(x, offset, dilations) for offset in self._offsets()]
         weight = self.weight.transpose(1, 2).flatten(1, 2)
         return self._conv_forward(_side_by_side(read, self.groups), weight, self.bias)
@@ -137,7 +137,7 @@ def _picked(x: Tensor, rows: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
 
 
-def _side_by_side(parts: Sequence[Tensor], groups: int) -> Tensor:
+def _side_by_side(parts: list[Tensor], groups: int) -> Tensor:
     """The channels of all parts, those of a group together."""
     if groups == 1:
         return torch.cat(parts, 1)  # of four axes, which keeps the layout of channels last

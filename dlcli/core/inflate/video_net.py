@@ -51,4 +51,5 @@ class _PoolTime:
 
 
 def _pooled(x: Tensor, clock: Clock) -> Tensor:
-    return x.unflatten(0, (-1, clock.frames)).amax(1)
+    most: Tensor = x.unflatten(0, (-1, clock.frames)).amax(1)
+    return most

@@ -207,3 +207,19 @@ class _Kernel(nn.Conv2d):
 def test_what_cannot_be_inflated_is_refused_by_name(make, words):
     with pytest.raises(InputError, match=words):
         inflate(make(), torch.rand(1, 1, 8, 8), Inflation())
+
+
+def test_a_moving_clip_goes_through_as_through_a_network_of_3d_layers():
+    image = NETWORKS["plain"](nn.MaxPool2d).double().eval()
+    video = inflate(image, torch.rand(1, 1, 8, 8), Inflation(dilations=(2,))).model
+    first, second = nn.Conv3d(1, 4, (1, 3, 3), padding=(0, 1, 1)), nn.Conv3d(4, 6, 3, dilation=(2, 1, 1))
+    ends = nn.ReplicationPad3d((0, 0, 0, 0, 2, 2))
+    deep = nn.Sequential(first, nn.ReLU(), nn.MaxPool3d((1, 2, 2)), ends, second, nn.ReLU()).double()
+    with torch.no_grad():
+        first.weight.copy_(image[0].weight.unsqueeze(2))
+        second.weight.copy_(image[3].weight.unsqueeze(2).repeat(1, 1, 3, 1, 1) / 3)
+        first.bias.copy_(image[0].bias)
+        second.bias.copy_(image[3].bias)
+    clip = torch.rand(3, 1, 7, 8, 8, dtype=torch.float64)
+    wanted = image[-1](deep(clip).transpose(1, 2).flatten(2).amax(1))
+    assert torch.allclose(video(clip), wanted, rtol=0, atol=1e-12)

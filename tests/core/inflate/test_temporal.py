@@ -40,7 +40,7 @@ def _frames(clips):
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["replicate", "zeros", "renorm"]),
-    st.sampled_from([(1, 2, 3), (2, 4, 6), (3, 3, 6)]),
+    st.sampled_from([(1, 2, 3), (1, 3, 2), (2, 4, 6), (3, 3, 6), (2, 6, 4)]),
     st.integers(1, 4),
     st.integers(1, 9),
     st.sampled_from([(1,), (2,), (1, 2), (1, 3, 4)]),
@@ -109,3 +109,14 @@ def test_it_may_lie_in_the_memory_format_of_images_and_keeps_type_and_hooks():
     layer.to(memory_format=torch.channels_last)
     assert layer.weight.shape == (6, 4, 3, 3, 3) and layer.weight.dtype == torch.bfloat16
     assert torch.allclose(layer(x), before, atol=0.1) and len(calls) == 2
+
+
+@pytest.mark.parametrize("channels", [(3, 5), (5, 3)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_layout_and_type_are_those_of_a_convolution_of_images(channels, layout):
+    conv = nn.Conv2d(*channels, 1).to(memory_format=layout)
+    layer = _layer(conv, 3, 4, dilations=(1, 2)).to(memory_format=layout)
+    x = torch.randn(8, channels[0], 6, 6).contiguous(memory_format=layout)
+    assert layer(x).is_contiguous(memory_format=layout) == conv(x).is_contiguous(memory_format=layout)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert layer(x).dtype == conv(x).dtype == torch.bfloat16
