@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dlcli.core.dead_taps import has_dead_taps
 from dlcli.core.device import at_a_time, fast_dtype, out_of_memory, release, threads
-from dlcli.core.feed import Feed, floats
+from dlcli.core.feed import Feed, floats, laid_out
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.recipe import Recipe, optimizer_of, steps_per_epoch
 from dlcli.core.rng import derive, generator, preserved
@@ -69,7 +70,7 @@ class Training:
     ) -> None:
         self.model = _in_layout(model.to(device), self.layout)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
-        self.dtype = dtype or resolve_dtype(recipe, device)
+        self.dtype = dtype or self._precision(x[:1], device)
         self.feed, self.y = Feed(x, device), y.to(device)
         self.optimizer = optimizer_of(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
@@ -80,6 +81,12 @@ class Training:
         with preserved():
             torch.manual_seed(derive(seed, "dropout"))
             self.random = _random_state(device)
+
+    def _precision(self, x: Tensor, device: torch.device) -> torch.dtype:
+        """As the recipe says, but for networks whose gradients a CPU gets wrong in bfloat16."""
+        found = resolve_dtype(self.recipe, device)
+        unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, laid_out(floats(x)))
+        return torch.float32 if unsafe else found
 
     def run_epoch(self, task: Task, stop: Callable[[], bool] = never) -> float | None:
         """Finish the epoch and return its mean loss, or None if `stop()` was true after a step.

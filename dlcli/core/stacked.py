@@ -116,6 +116,7 @@ class StackedTraining(Training):
         with memory_named(*self.too_large):
             self._stack = Stack(self.members)
             seed = derive(self.seeds[0], "stacked", *self.seeds)  # for dropout alone: the rest goes by the members' seeds
+            dtype = dtype or (torch.float32 if device.type == "cpu" else None)
             super().__init__(self._stack, x, y, recipe, seed=seed, device=device, dtype=dtype, hooks=hooks)
             record = torch.zeros(steps_per_epoch(len(draws[0]), recipe.batch_size), len(models), device=device)
             self.losses, self.largest = record, record.clone()

@@ -137,3 +137,22 @@ def test_a_run_on_images_is_not_for_clips_nor_the_other_way_round(folder):
 def test_commands_for_images_refuse_videos(folder, engine, config):
     with pytest.raises(UsageError, match="holds clips of video, and this command takes images only"):
         engine.run(config(data=str(folder / "films"), model="mlp", device="cpu"))
+
+
+@pytest.mark.slow
+def test_dilations_are_compared_in_pairs_from_the_same_weights_and_a_stop_costs_nothing(tmp_path):
+    """besnet18: the sides of a pair differ by the dilation alone, and a run that was stopped draws the same ones."""
+    settings = {"data": "moving-digits", "model": "besnet18", "limit": 8, "size": 16, "frames": 4, "device": "cpu"}
+    once = {"epochs": 2, "batch_size": 4}
+    found = train.run(TrainConfig(**settings, **once, versus="--with fixed-dilation=1", seeds=2, workers=1))
+    sides = [[row.weights_sha256 for row in found.rows if (row.variant == "this") == drawn] for drawn in (True, False)]
+    assert len({*sides[0], *sides[1]}) == 4
+    assert "fixed-dilation=1: " in "".join(found.notes)
+    train.run(TrainConfig(**settings, **once, output=tmp_path / "run"), report=_Stops(2))
+    assert not (tmp_path / "run" / "model.json").exists()
+    row = train.run(TrainConfig(**settings, **once, output=tmp_path / "run", resume=True)).rows[0]
+    assert row.weights_sha256 == sides[0][0]
+    card = json.loads((tmp_path / "run" / "model.json").read_text())
+    assert (card["model"], card["frames"]) == ("besnet18", 4)
+    judged = evaluate.run(EvalConfig(model=str(tmp_path / "run"), data="moving-digits", limit=8, size=16, device="cpu"))
+    assert judged.model_sha256 == row.weights_sha256
