@@ -11,11 +11,12 @@ def _sheet(result: Convert2DTo3DResult) -> Sheet:
     lengths = list(dict.fromkeys(row.frames for row in result.proof))
     errors = {(row.stage, row.frames): row for row in result.proof}
     stages = list(dict.fromkeys(row.stage for row in result.proof))
-    columns = ("stage", *(count(k, "frame") for k in lengths), *(f"{k}, float32" for k in lengths))
+    columns = ("stage", *(count(k, "frame") for k in lengths), "float32")
     rows = []
     for stage in stages:
         found = [errors[stage, k] for k in lengths]
-        rows.append((stage, *(f"{row.error_float64:.1e}" for row in found), *(f"{row.error_float32:.1e}" for row in found)))
+        worst = max(row.error_float32 for row in found)
+        rows.append((stage, *(f"{row.error_float64:.1e}" for row in found), f"{worst:.1e}"))
     strong = frozenset(k for k, stage in enumerate(stages) if any(errors[stage, n].error_float64 > TOLERANCE for n in lengths))
     title = f"{result.model} by {result.rule}: relative errors of still clips beside their images"
     return Sheet(title, columns, tuple(rows), strong, (*_facts(result), *result.notes))
