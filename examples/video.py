@@ -38,7 +38,7 @@ def besnet(folder: Path) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as room:
         video = Path(room, "besnet.safetensors")
         convert_2d_to_3d.run(Convert2DTo3DConfig(model=str(folder / SQUEEZENET), arch="squeezenet1_1", size=112, output=video))
-        recipe = {"optimizer": "adam", "lr": 2e-4, "epochs": 5, "augment": ("horizontal-flip",)}
+        recipe = {"optimizer": "adam", "lr": 5e-4, "epochs": 8, "augment": ("horizontal-flip",)}
         yield {"data": str(folder / "video"), "model": str(video), **recipe, "device": "cpu"}
 
 
