@@ -121,12 +121,13 @@ class _Index:
 
 def _index(container: Any, stream: Any) -> _Index:
     """Read from the packets, of which each holds one frame, without decoding any."""
-    packets = [packet for packet in container.demux(stream) if packet.size and not packet.is_discard]
-    times = sorted({packet.pts for packet in packets if packet.pts is not None})
-    if len(times) < len(packets) or container.format.name == _UNSTAMPED:
+    packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+    seen = [(packet.pts, packet.is_keyframe) for packet in packets]  # without what they hold, which is the whole file
+    times = sorted({pts for pts, _ in seen if pts is not None})
+    if len(times) < len(seen) or container.format.name == _UNSTAMPED:
         rate = stream.average_rate or Fraction(25)
-        return _Index(list(range(len(packets))), [0], 1 / rate, stamped=False)
-    keys = sorted(packet.pts for packet in packets if packet.is_keyframe)
+        return _Index(list(range(len(seen))), [0], 1 / rate, stamped=False)
+    keys = sorted(pts for pts, is_key in seen if is_key) or times[:1]
     return _Index(times, keys, stream.time_base, stamped=True)
 
 

@@ -1,5 +1,6 @@
 """Folders of videos: which frames come out, what is left out, and what is kept."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -226,3 +227,25 @@ def test_clips_that_do_not_fit_into_memory_are_streamed_and_the_same(tmp_path, m
     assert (streamed.frames, streamed.a_few(2).shape) == (8, (2, 3, 8, 8, 8))
     assert any("videos need" in note for note in listener.notes)
     assert list((cache / "images").glob("*.bytes"))
+
+
+@pytest.mark.slow
+def test_a_long_video_is_never_in_memory_as_a_whole(tmp_path):
+    """Frames as they are, half a megabyte each: what is held at once is some of them and not the film."""
+    image = np.random.default_rng(0).integers(0, 256, (540, 640, 3)).astype(np.uint8)
+    for name in ("a/0", "a/1", "b/0"):
+        film(tmp_path / f"{name}.mkv", 200, shape=(540, 640), pixels=[image] * 200, codec="rawvideo")
+    code = """
+import resource, sys
+from dlcli.core.data import open_data
+from dlcli.core.data.base import Sampling
+import av
+next(av.open(sys.argv[1] + "/a/0.mkv").decode(video=0))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+open_data(sys.argv[1], sampling=Sampling(2), size=8)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    found = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    one_film = (tmp_path / "a" / "0.mkv").stat().st_size // 2**20
+    assert one_film > 90
+    assert int(found.stdout) < one_film // 2
