@@ -26,6 +26,7 @@ CPU = torch.device("cpu")
 NETS = """
 import torch
 from torch import nn
+from torchvision.models import resnet18
 
 class Net(nn.Module):
     def __init__(self, channels=3, classes=4):
@@ -219,14 +220,15 @@ def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
     ("options", "error", "words"),
     [
         ({"model": None}, UsageError, "MODEL: which"),
-        ({"model": "nets.py:line"}, InputError, "1-D|fails on"),
-        ({"model": "nets.py:deep"}, InputError, "3-D|fails on"),
+        ({"model": "nets.py:line"}, InputError, "1-D"),
+        ({"model": "nets.py:deep"}, InputError, "3-D already"),
         ({"model": "nets.py:dense", "size": 8}, InputError, "no convolution"),
         ({"model": "nets.py:Net", "output": "v.pt"}, UsageError, "--output: v.pt does not end in .safetensors"),
         ({"model": "nets.py:Net", "arch": "lenet"}, UsageError, "--arch: goes with"),
         ({"model": "net.pt", "arch": "nets.py:Net", "classes": 3}, UsageError, "--classes"),
         ({"model": "net.pt"}, UsageError, "--arch"),
         ({"model": "missing.pt", "arch": "nets.py:Net"}, InputError, "missing head.bias"),
+        ({"model": "stem.pt", "arch": "resnet18", "size": 32}, InputError, "missing conv1.weight"),
         ({"model": "extra.pt", "arch": "nets.py:Net"}, InputError, "unknown more"),
         ({"model": "shape.pt", "arch": "nets.py:Net"}, InputError, "misshapen body.3.weight"),
         ({"model": "code.pt", "arch": "nets.py:Net"}, InputError, "refused, it holds more than tensors"),
@@ -238,6 +240,8 @@ def test_bad_input_is_refused_by_name(options, error, words, tmp_path):
     state = _net().state_dict()
     torch.save(state, "net.pt")
     torch.save({key: tensor for key, tensor in state.items() if key != "head.bias"}, "missing.pt")
+    stemless = {key: tensor for key, tensor in resnet18().state_dict().items() if key != "conv1.weight"}
+    torch.save(stemless, "stem.pt")
     torch.save(state | {"more": torch.zeros(1)}, "extra.pt")
     torch.save(state | {"body.3.weight": torch.zeros(5, 6, 2, 2)}, "shape.pt")
     torch.save({"x": print}, "code.pt")

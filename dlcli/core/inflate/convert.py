@@ -60,7 +60,7 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> Inflated:
     Type, device and mode are those of `model`. Raises InputError for a network that is not one of 2-D convolutions, or has
     none that the rule inflates, naming the layer that is in the way, and what `record` raises.
     """
-    _check(model)
+    check_flat(model)
     rule, inner = RULES.module(how.rule), copied(model)
     tape = record(inner, sample)
     chosen = rule.choose(Seen(inner, tape), how.which)
@@ -126,7 +126,8 @@ def _before_dropout(model: nn.Module, tape: Tape, op: Op) -> Op:
     return op
 
 
-def _check(model: nn.Module) -> None:
+def check_flat(model: nn.Module) -> None:
+    """Raise InputError, saying what it is instead, unless `model` has 2-D convolutions and can be changed."""
     kinds = list(model.modules())
     if isinstance(model, nn.Conv2d):
         raise InputError("the network is a convolution and nothing else")

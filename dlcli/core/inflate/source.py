@@ -9,9 +9,10 @@ from torch import nn
 from dlcli.core.checkpoint import load_weights, weights_sha256
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensemble_dir import is_ensemble
+from dlcli.core.inflate.convert import check_flat
 from dlcli.core.inflate.saved import Flat
 from dlcli.core.logits import logits_of
-from dlcli.core.models import FRAME_MLP, find_model
+from dlcli.core.models import FRAME_MLP, MODELS, find_model
 from dlcli.core.normalise import Normalised
 from dlcli.core.rng import preserved
 from dlcli.core.run_dir import is_normalised, load_model
@@ -57,7 +58,7 @@ def open_source(
         return _built(spec, _shape(_CHANNELS, size or _SIZE, classes or _CLASSES), seed)
     if classes is not None:
         raise UsageError("--classes: the weights say how many there are", hint="leave --classes out")
-    shape = _shape(_channels_of(file), size or _SIZE, 1)  # one, for the weights know better
+    shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
     found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
     return Source(_bare(found.model), flat, found.sha256, found.notes)
@@ -79,6 +80,7 @@ def _built(spec: str, shape: ImageData, seed: int) -> Source:
     with preserved():
         torch.manual_seed(seed)
         model = find_model(spec, shape).build().eval()
+    check_flat(model)
     note = f"{spec} is taken as trained, as the code returns it"
     if ":" not in spec:
         note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"
@@ -103,6 +105,9 @@ def _shape(channels: int, side: int, classes: int) -> ImageData:
     return ImageData(x, y, x[:0], y[:0], tuple(map(str, range(classes))), "images")
 
 
-def _channels_of(file: Path) -> int:
-    """How many channels the first convolution of a file of weights reads."""
+def _channels_of(file: Path, network: str) -> int:
+    """How many channels the first convolution of a file of weights reads; torchvision's networks take images of three."""
+    own = ":" in network or bool({network, network.rpartition("-")[0]} & set(MODELS.names()))
+    if not own:
+        return _CHANNELS
     return next((tensor.shape[1] for tensor in load_weights(file).values() if tensor.dim() == 4), _CHANNELS)
