@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torchvision.models import resnet18
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
@@ -25,6 +26,7 @@ from tests.conftest import DATA
 CPU = torch.device("cpu")
 NETS = """
 import torch
+from torchvision.models import resnet18
 from torch import nn
 from torchvision.models import resnet18
 
