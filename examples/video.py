@@ -24,7 +24,7 @@ from dlcli.support.errors import DlcliError
 
 SQUEEZENET, MOBILENET = "weights/squeezenet1_1_imagenet.pth", "weights/mobilenet_v2_imagenet_features.pth"
 DRIFT = {"data": "moving-digits-4", "limit": 200, "device": "cpu"}
-SMALL = {"model": "besnet18", "size": 16, "epochs": 4, "limit": 200, "device": "cpu"}
+FEW = {"model": "besnet18", "epochs": 3, "limit": 100, "device": "cpu"}
 
 
 def frame_mlp(folder: Path) -> Iterator[dict[str, Any]]:
@@ -38,7 +38,7 @@ def besnet(folder: Path) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as room:
         video = Path(room, "besnet.safetensors")
         convert_2d_to_3d.run(Convert2DTo3DConfig(model=str(folder / SQUEEZENET), arch="squeezenet1_1", size=112, output=video))
-        recipe = {"optimizer": "adam", "lr": 5e-4, "epochs": 8, "augment": ("horizontal-flip",)}
+        recipe = {"optimizer": "adam", "lr": 1e-4, "epochs": 8, "augment": ("horizontal-flip",)}
         yield {"data": str(folder / "video"), "model": str(video), **recipe, "device": "cpu"}
 
 
@@ -52,27 +52,27 @@ def dilation(folder: Path) -> Iterator[dict[str, Any]]:
     """Dilations 1 and 2 drawn at random, against each of them alone, at a slow and a quick drift."""
     for speed in (2, 4):
         for fixed in (1, 2):
-            yield {**SMALL, "data": f"moving-digits-{speed}", "versus": f"--with fixed-dilation={fixed}"}
+            yield {**FEW, "data": f"moving-digits-{speed}", "versus": f"--with fixed-dilation={fixed}"}
 
 
 PARTS = {"frame-mlp": frame_mlp, "besnet": besnet, "motion": motion, "dilation": dilation}
 
 
 def main() -> int:
-    """Run one part, and print or write the Markdown."""
+    """Run one part, and print or write the Markdown, as far as it is ready."""
     options = parsed()
     parts = [f"Measured on {datetime.now(UTC):%Y-%m-%d} by `python examples/video.py {' '.join(sys.argv[1:])}`.\n"]
     try:
         for settings in PARTS[options.part](options.data):
             print(f"{settings['model']} on {settings['data']}", file=sys.stderr)
             parts.append(measured(settings, options))
+            if options.output is not None:
+                write_text(options.output, "\n".join(parts))
     except DlcliError as error:
         print(error, file=sys.stderr)
         return 1
     if options.output is None:
         print("\n".join(parts))
-    else:
-        write_text(options.output, "\n".join(parts))
     return 0
 
 

@@ -181,6 +181,31 @@ def test_shifted_mnist_example(environment: dict[str, str], tmp_path: Path):
 
 
 @pytest.mark.slow
+def test_video_example(environment: dict[str, str], tmp_path: Path):
+    """All parts, on films and weights that are made up."""
+    import torch
+    import torchvision
+
+    from tests.core.data.videos import films
+
+    for part in ("train", "test"):
+        films(tmp_path / "video" / part, frames=3)
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), weights / "squeezenet1_1_imagenet.pth")
+    bare = {f"features.{key}": value for key, value in torchvision.models.mobilenet_v2().features.state_dict().items()}
+    torch.save(bare, weights / "mobilenet_v2_imagenet_features.pth")
+    rows = {"frame-mlp": 4, "besnet": 2, "motion": 4, "dilation": 4}
+    for part, count in rows.items():
+        settings = [part, "--data", ".", "--seeds", "2", "--epochs", "1", "--limit", "4", "--workers", "1"]
+        command = [sys.executable, ROOT / "examples" / "video.py", *settings]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        first = ("| test accuracy |",) if part == "dilation" else ("| 0 |", "| 1 |")
+        assert len([line for line in done.stdout.splitlines() if line.startswith(first)]) == count
+
+
+@pytest.mark.slow
 def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
     settings = ["--networks", "resnet18", "cifar-resnet-8", "--image", "64", "--images", "1", "--output-stride", "2"]
     command = [sys.executable, ROOT / "examples" / "receptive_field.py", *settings]
