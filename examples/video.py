@@ -55,7 +55,7 @@ def dilation(folder: Path) -> Iterator[dict[str, Any]]:
         for speed in (2, 4):
             for fixed in (1, 2):
                 settings = {"data": f"moving-digits-{speed}", "versus": f"--with fixed-dilation={fixed}"}
-                yield {**DRIFT, **settings, "model": str(video), "epochs": 2}
+                yield {**DRIFT, **settings, "model": str(video), "epochs": 4}
 
 
 PARTS = {"frame-mlp": frame_mlp, "besnet": besnet, "motion": motion, "dilation": dilation}
