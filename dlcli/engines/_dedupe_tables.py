@@ -4,13 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.features import Rows, read_texts, trigram_overlap
 from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.pair_score import built_in
-from dlcli.core.text.why import match_kinds, why
+from dlcli.core.text.why import match_kinds, reasons
 from dlcli.engines._dedupe_stages import Earlier, Scored, Sheet, Verdicts, added_names, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, Group
 from dlcli.support.tables import Table
@@ -82,19 +81,11 @@ def _told(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> t
     same_text = np.array([row_texts[i] == row_texts[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
-    overlap = _overlap(texts.texts, first, second)
-    said = [why(texts.texts[i], texts.texts[j]) for i, j in zip(first.tolist(), second.tolist(), strict=True)]
-    return match_kinds(same_text, a == b, overlap[place]), [said[k] for k in place.tolist()]
-
-
-def _overlap(texts: list[str], first: Rows, second: Rows) -> NDArray[np.float64]:
-    """The feature `trigram_overlap` of pairs of texts; 1 for a text with itself, which is not read."""
-    found = np.ones(len(first))
-    differ = first != second
-    needed, ends = np.unique(np.concatenate([first[differ], second[differ]]), return_inverse=True)
-    read = read_texts([texts[k] for k in needed], built_in().rarity)
-    found[differ] = trigram_overlap(read, *np.split(ends, 2))
-    return found
+    needed, ends = np.unique(np.concatenate([first, second]), return_inverse=True)
+    first, second = np.split(ends, 2)
+    read = read_texts([texts.texts[k] for k in needed], built_in().rarity)
+    said = reasons(read, first, second)
+    return match_kinds(same_text, a == b, trigram_overlap(read, first, second)[place]), [said[k] for k in place.tolist()]
 
 
 def largest_groups(sheet: Sheet, verdicts: Verdicts, earlier: Earlier | None = None) -> tuple[Group, ...]:

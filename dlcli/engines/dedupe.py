@@ -31,10 +31,12 @@ from dlcli.engines._dedupe_tables import grouped_table, largest_groups, pairs_ta
 from dlcli.engines._dedupe_verdicts import judge_pairs, plan_pairs
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
 from dlcli.specs.estimates import Estimate
+from dlcli.support.garbage import uncollected
 from dlcli.support.report import SILENT, Report
 from dlcli.support.tables import Table
 
 
+@uncollected()
 def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult | VerdictsResult:
     """Group the rows of a table whose texts are equal after folding, or are duplicates with a probability from --threshold on.
 

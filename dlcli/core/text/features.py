@@ -205,7 +205,9 @@ def _block(texts: Texts, first: Rows, second: Rows) -> Floats:
     rarest_a, rarest_b = _rarest(a - both, texts.rarity), _rarest(b - both, texts.rarity)
     grams, gram_less, gram_union = _common(texts.trigrams, first, second)
     pairs, _, pair_union = _common(texts.bigrams, first, second)
-    names_shared, names_a, names_b = _names(texts, first, second)
+    names_a, names_b = texts.names[first], texts.names[second]
+    in_a, in_b = _sums(names_b.multiply(a)), _sums(names_a.multiply(b))
+    names_left_a, names_left_b = _sums(names_a) - in_b, _sums(names_b) - in_a
     columns = {
         "word_cosine": _ratio(shared[:, _SQUARE], np.sqrt(of_a[:, _SQUARE] * of_b[:, _SQUARE])),
         "word_containment": _ratio(shared[:, _ONE], less[:, _ONE]),
@@ -222,9 +224,9 @@ def _block(texts: Texts, first: Rows, second: Rows) -> Floats:
         "numbers_shared": np.log1p(shared[:, _NUMBER]),
         "numbers_differing": np.log1p(left[:, _NUMBER]),
         "numbers_swapped": np.log1p(np.minimum(left_a[:, _NUMBER], left_b[:, _NUMBER])),
-        "names_shared": np.log1p(names_shared),
-        "names_differing": np.log1p(names_a + names_b),
-        "names_swapped": np.log1p(np.minimum(names_a, names_b)),
+        "names_shared": np.log1p(np.maximum(in_a, in_b)),
+        "names_differing": np.log1p(names_left_a + names_left_b),
+        "names_swapped": np.log1p(np.minimum(names_left_a, names_left_b)),
         "negation_differs": left[:, _NEGATION] > 0,
         "question_words_jaccard": _ratio(shared[:, _QUESTION], union[:, _QUESTION], of_nothing=1.0),
         "question_words_differing": np.log1p(left[:, _QUESTION]),
@@ -255,13 +257,6 @@ def _common(matrix: sp.csr_array, first: Rows, second: Rows) -> tuple[Floats, Fl
 
 def _sums(matrix: sp.csr_array) -> Floats:
     return np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel()
-
-
-def _names(texts: Texts, first: Rows, second: Rows) -> tuple[Floats, Floats, Floats]:
-    """How many names of either text are among the words of the other, whichever are more, and how many of each are not."""
-    in_b = _sums(texts.names[first].multiply(texts.sets[second]))
-    in_a = _sums(texts.names[second].multiply(texts.sets[first]))
-    return np.maximum(in_a, in_b), _sums(texts.names[first]) - in_b, _sums(texts.names[second]) - in_a
 
 
 def _equal_end(in_order: Ragged, first: Rows, second: Rows, *, last: bool) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.features import FUNCTION_WORDS
+from dlcli.core.text.features import FUNCTION_WORDS, Rows, Texts
 from dlcli.core.text.tokens import words_of_run
 
 KINDS = ("exact", "folded", "lexical", "semantic")
@@ -29,20 +29,29 @@ def why(text_a: str, text_b: str) -> str:
 
     At most four of a kind are shown, numbers before other words and little words (the, of, is) last; `+3` counts the rest.
     """
-    a, b = _words_of(text_a), _words_of(text_b)
+    a, b = (chain.from_iterable(map(words_of_run, text.split())) for text in (text_a, text_b))
+    return _said(dict.fromkeys(a), dict.fromkeys(b))
+
+
+def reasons(texts: Texts, first: Rows, second: Rows) -> list[str]:
+    """`why` for pairs of texts by their numbers, (pairs,); it takes half the time, since they have been read."""
+    flat, ends = texts.words.flat.tolist(), texts.words.ends.tolist()
+
+    def words(text: int) -> _Words:
+        return dict.fromkeys(map(texts.vocabulary.__getitem__, flat[ends[text] : ends[text + 1]]))
+
+    return [_said(words(a), words(b)) for a, b in zip(first.tolist(), second.tolist(), strict=True)]
+
+
+_Words = dict[str, None]
+"""Distinct words in their order; a dictionary, so that looking one up does not depend on how many there are."""
+
+
+def _said(a: _Words, b: _Words) -> str:
     only_a, only_b = _few([word for word in a if word not in b]), _few([word for word in b if word not in a])
     differing = f"{only_a or '-'} / {only_b or '-'}" if only_a or only_b else "no word differs"
     shared = _few([word for word in a if word in b])
     return f"{differing}; {f'same: {shared}' if shared else 'no word in common'}"
-
-
-@lru_cache(maxsize=1 << 10)
-def _words_of(text: str) -> dict[str, None]:
-    """The distinct words in their order; a dictionary, so that looking one up does not depend on how many there are.
-
-    The canonical text of a group comes up with each of its members.
-    """
-    return dict.fromkeys(chain.from_iterable(map(words_of_run, text.split())))
 
 
 def _few(every: list[str]) -> str:

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.why import KINDS, LEXICAL, match_kinds, why
+from dlcli.core.text.features import read_texts
+from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.why import KINDS, LEXICAL, match_kinds, reasons, why
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,13 @@ from dlcli.core.text.why import KINDS, LEXICAL, match_kinds, why
 )
 def test_why(a, b, expected):
     assert why(a, b) == expected
+
+
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
+def test_reasons_are_why_of_each_pair(texts):
+    first, second = (side.ravel() for side in np.indices((len(texts), len(texts))))
+    expected = [why(a, b) for a in texts for b in texts]
+    assert reasons(read_texts(texts, built_in().rarity), first, second) == expected
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
