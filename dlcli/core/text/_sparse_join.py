@@ -69,8 +69,10 @@ def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
 def _mass_by_group(vectors: sp.csr_array, weights: Floats, scale: Floats) -> Floats:
     """The mass of each row in each of `_GROUPS` groups of features, over its scale, (n, groups)."""
     width = vectors.shape[1]
-    parts = weights, np.arange(width) % _GROUPS, np.arange(width + 1)
-    masses = (abs(vectors) @ sp.csr_array(parts, shape=(width, _GROUPS))).toarray()
+    groups = sp.csr_array((weights, np.arange(width) % _GROUPS, np.arange(width + 1)), shape=(width, _GROUPS))
+    masses = np.zeros((vectors.shape[0], _GROUPS), np.float32)
+    for start in range(0, len(masses), _CHUNK):
+        masses[start : start + _CHUNK] = (abs(vectors[start : start + _CHUNK]) @ groups).toarray()
     masses /= np.where(scale > 0, scale, 1)[:, None]
     return masses
 
@@ -115,18 +117,31 @@ def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers
     rare_first = np.argsort(-weights, kind="stable")
     rank = np.empty(len(weights), np.int32)
     rank[rare_first] = np.arange(len(weights), dtype=np.int32)
-    rows = vectors[order]
-    rows = sp.csr_array((rows.data, rank[rows.indices], rows.indptr), shape=vectors.shape)
-    rows.sort_indices()
-    entries = np.diff(rows.indptr)
-    sums = np.concatenate([[0.0], np.cumsum(np.abs(rows.data) * weights[rare_first][rows.indices], dtype=np.float64)])
-    mass = np.repeat(sums[rows.indptr[1:]], entries) - sums[:-1]
+    scale = scale[order]
+    parts = []
+    for start in range(0, max(1, len(order)), _CHUNK):
+        rows = vectors[order[start : start + _CHUNK]]
+        rows = sp.csr_array((rows.data, rank[rows.indices], rows.indptr), shape=rows.shape)
+        rows.sort_indices()
+        parts.append(_entries(rows, weights[rare_first], scale[start : start + _CHUNK], rest))
+    data, indices, mass, behind, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
+    rows = sp.csr_array((data, indices, np.concatenate([[0], np.cumsum(lengths)])), shape=vectors.shape)
+    return _Heads(rows, scale, mass, behind, rest)
+
+
+def _entries(
+    rows: sp.csr_array, weights: Floats, scale: Floats, rest: float
+) -> tuple[Floats, Numbers, Floats, Floats, Numbers]:
+    """Of the entries of any head: number, feature, mass from there on and mass behind; and how many each row has."""
+    per_row = np.diff(rows.indptr)
+    own = np.abs(rows.data) * weights[rows.indices]
+    sums = np.concatenate([[0.0], np.cumsum(own, dtype=np.float64)])
+    mass = np.repeat(sums[rows.indptr[1:]], per_row) - sums[:-1]
     # What follows in any product is at most the length of the row there, whose square is at most mass times scale.
-    kept = np.flatnonzero(mass * np.repeat(scale[order], entries) >= rest * rest)
-    behind = mass[kept] - np.diff(sums)[kept]
-    parts = rows.data[kept], rows.indices[kept], np.searchsorted(kept, rows.indptr)
-    heads = sp.csr_array(parts, shape=vectors.shape)
-    return _Heads(heads, scale[order], mass[kept].astype(np.float32), behind.astype(np.float32), rest)
+    kept = np.flatnonzero(mass * np.repeat(scale, per_row) >= rest * rest)
+    lengths = np.diff(np.searchsorted(kept, rows.indptr))
+    mass = mass[kept]
+    return rows.data[kept], rows.indices[kept], mass.astype(np.float32), (mass - own[kept]).astype(np.float32), lengths
 
 
 def _met(heads: _Heads, tile: slice, other: slice, bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:

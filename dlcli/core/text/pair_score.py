@@ -21,6 +21,8 @@ from dlcli.core.text.operating_point import Counts
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
+_BLOCK = 1 << 12
+"""Pairs that are scored at once, so that what they take stays close at hand."""
 _WORD_ORDER = NAMES.index("word_order")
 
 
@@ -52,9 +54,11 @@ class PairScore:
         """
         if features.ndim != 2 or features.shape[1] != len(FEATURES):
             raise ValueError(f"features of shape {features.shape}, not (pairs, {len(FEATURES)})")
-        z = self.scaled(features)
-        found: Floats = expit(self.intercept + z @ self.linear + np.einsum("ij,ij->i", z @ self.products, z))
-        return found
+        found = np.empty(len(features))
+        for start in range(0, len(features), _BLOCK):
+            z = self.scaled(features[start : start + _BLOCK])
+            found[start : start + _BLOCK] = self.intercept + z @ self.linear + np.einsum("ij,ij->i", z @ self.products, z)
+        return np.asarray(expit(found))
 
     def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
         """The probability for pairs of `texts`, as they stand, by their numbers, (pairs,) in [0, 1].

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 Matrix = sp.csr_array | NDArray[np.float32]
 """Rows are texts: sparse (n, features) or dense (n, dimensions), float32."""
 
+_BLOCK = 1 << 13
+"""Rows that are weighed at once, so that what they take stays close at hand."""
+
 
 class _Numbers(dict[str, int]):
     """Numbers things in the order in which they come up."""
@@ -42,12 +45,14 @@ def tf_idf(counts: sp.csr_array) -> sp.csr_array:
 
     How often something occurs within a row does not count, which on short texts tells duplicates better than counts do.
     """
-    rows = counts.shape[0]
-    weights = rarities(counts)[counts.indices]
-    per_row = np.diff(counts.indptr)
-    squares = np.bincount(np.repeat(np.arange(rows), per_row), weights=weights**2, minlength=rows)
-    weights /= np.repeat(np.sqrt(squares), per_row)
-    return sp.csr_array((weights.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+    weights, found = rarities(counts), np.empty(counts.nnz, np.float32)
+    for start in range(0, counts.shape[0], _BLOCK):
+        ends = counts.indptr[start : start + _BLOCK + 1]
+        block, per_row = slice(ends[0], ends[-1]), np.diff(ends)
+        weighed = weights[counts.indices[block]]
+        squares = np.bincount(np.repeat(np.arange(len(per_row)), per_row), weights=weighed**2, minlength=len(per_row))
+        found[block] = weighed / np.repeat(np.sqrt(squares), per_row)
+    return sp.csr_array((found, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def rarities(counts: sp.csr_array) -> NDArray[np.float64]:
