@@ -110,7 +110,8 @@ def test_options_that_mean_nothing_are_refused_by_name(name: str):
         **{"surgery": ("elu",), "augment": ("crop",), "epochs": 3, "batch_size": 3, "limit": 3, "size": 3, "optimizer": "adam"},
         **{"lr": 0.1, "schedule": "cosine", "label_smoothing": 0.1, "clip_norm": 1.0, "ema": 0.9, "dev": 0.1, "strict": True},
         **{"early_stop": ("loss", 3), "precision": "float32", "class_weights": True, "corrupt": "labels=1", "resume": True},
-        **{"adversarial": ("fgsm", 0.1, 1.0), "versus": "baseline"},
+        **{"adversarial": ("fgsm", 0.1, 1.0), "versus": "baseline", "weights": Path("w.pth")},
+        **{"frames": 3, "clips": 2, "fps": 5.0},
     }
     meant = {"data", "task", "model", "vectors", "columns", "seed", "device", "output"}
     if name in meant | {"seeds", "workers"}:

@@ -160,7 +160,10 @@ def test_the_size_of_batches_does_not_matter(name: str, norm: str, full: bool, t
 @pytest.mark.parametrize("name", [name for name in NAMES if load_attack(name).least_classes <= 2])
 def test_two_classes_and_float64(name: str) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).double()
+    weights = torch.tensor([[1.0, -1.0, 0.5, -0.5], [-1.0, 1.0, -0.5, 0.5]]).double()
+    model[1].load_state_dict({"weight": weights, "bias": torch.tensor([0.2, 0.0])})
     x = torch.full((6, 1, 2, 2), 0.5, dtype=torch.float64)
+    x[1::2] += 0.1 * weights[1].sign().view(1, 2, 2)  # every image is right and within reach of being wrong
     attack = quick(name, queries=1000)
     found = attack(model, x, torch.tensor([0, 1, 0, 1, 0, 1]), eps=0.25, full=True)
     assert found.dtype == torch.float64
