@@ -17,6 +17,7 @@ import torch
 from dlcli.core.combine import RULES
 from dlcli.core.run_dir import Saved, load_model
 from dlcli.support.atomic import write_text
+from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
 
 CARD, MEMBERS = "ensemble.json", "members"
@@ -84,11 +85,7 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})") from None
-    found = card if isinstance(card, dict) else {}
+    found = read_card(path)
     names = found.get("members")
     whole = isinstance(names, list) and names and all(isinstance(name, str) and _inside(name) for name in names)
     if not whole or found.get("rule") not in RULES:

@@ -21,6 +21,7 @@ from dlcli.core.models import find_model
 from dlcli.core.normalise import Normalised, imagenet_normalised
 from dlcli.core.rng import preserved
 from dlcli.support.atomic import write_text
+from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
 
 WEIGHTS, CARD = "weights.safetensors", "model.json"
@@ -186,11 +187,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
     if not path.is_file():
         raise InputError(f"{folder}: no run directory, it has no {CARD}", hint="name a folder that dlcli train wrote")
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})") from None
-    found = card if isinstance(card, dict) else {}
+    found = read_card(path)
     if found.get("task") == "pairs":
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
         raise InputError(message, hint=f"dlcli eval {folder} PAIRS.csv, or dlcli dedupe --model {folder}")

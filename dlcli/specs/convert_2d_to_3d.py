@@ -52,7 +52,7 @@ class Convert2DTo3DConfig:
     )
     dilations: tuple[int, ...] | None = option(
         None,
-        "How many frames lie between those read: in training one of these, drawn for each batch and layer; else their mean. "
+        "How many frames apart those read are: in training one of these, drawn for each batch and layer; else their mean. "
         "Left out, 1,2 for besnet and else 1.",
         parse=parse.whole_numbers,
         show=parse.show_whole_numbers,

@@ -17,6 +17,7 @@ from dlcli.core.models._besnet import RECIPE
 from dlcli.core.models.base import Architecture
 from dlcli.core.normalise import imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights
+from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
 
 _TASK = "video"
@@ -129,16 +130,12 @@ def is_video(path: Path) -> bool:
     return path.suffix == ".safetensors" and path.is_file() and read_metadata(path).get("task") == _TASK
 
 
-def read_card(weights: Path) -> Card:
+def card_of(weights: Path) -> Card:
     """The card of a file of weights; raises InputError if it is missing or not as `save_video` wrote it."""
     path = card_path(weights)
     if not path.is_file():
         raise InputError(f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})") from None
-    return Card.of(found, str(path))
+    return Card.of(read_card(path), str(path))
 
 
 def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:
@@ -146,7 +143,7 @@ def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:
 
     Raises InputError if a file is missing, damaged or not the one that the card speaks of, and what `find_model` raises.
     """
-    card = read_card(weights)
+    card = card_of(weights)
     model = card.build()
     fill_weights(model, _state(weights, card), source=str(weights), network=card.name)
     return model.to(device).eval(), card
@@ -157,7 +154,7 @@ def as_start(weights: Path, data: ImageData) -> Architecture:
 
     Raises InputError as `load_video` does, and if the images have another number of channels.
     """
-    card = read_card(weights)
+    card = card_of(weights)
     if data.channels != card.flat.channels:
         message = f"{weights}: the network takes {card.flat.channels} channels; the data have {data.channels}"
         raise InputError(message)

@@ -18,6 +18,7 @@ from dlcli.core.pairs.scorers.base import PairScorer
 from dlcli.core.text.features import NAMES
 from dlcli.core.text.operating_point import Counts
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
 from dlcli.support.record import file_sha256
 
@@ -106,12 +107,9 @@ def _is_counts(found: Any) -> bool:
 def _read_card(folder: Path) -> dict[str, Any]:
     path, hint = folder / CARD, "name a folder that dlcli train --task pairs wrote"
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        found = read_card(path, hint)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run directory, it has no {CARD}", hint=hint) from None
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})", hint=hint) from None
-    found = card if isinstance(card, dict) else {}
     if found.get("task") != TASK:
         raise InputError(f"{folder}: holds no scorer of pairs", hint=hint)
     wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]

@@ -1,0 +1,19 @@
+"""Cards: the JSON files that say what stands beside them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dlcli.support.errors import InputError
+
+
+def read_card(path: Path, hint: str = "") -> dict[str, Any]:
+    """The object that a JSON file holds; empty if that is no object.
+
+    Raises InputError if it is no JSON, with `hint`, and FileNotFoundError or NotADirectoryError if there is none.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({str(error).splitlines()[0]})", hint=hint) from None
+    return found if isinstance(found, dict) else {}
