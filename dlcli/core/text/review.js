@@ -5,12 +5,12 @@ const { texts } = data;
 const PORTION = 40;
 const PIECES = 1200;
 const BINS = 40;
-const MEMORY = `dlcli review ${data.source} ${texts.length} ${data.first.length} ${data.probability.reduce((a, b) => a + b, 0)}`;
+const NAME = `dlcli review ${data.source} ${texts.length} ${data.first.length} ${data.probability.reduce((a, b) => a + b, 0)}`;
 const VALUES = { 1: "They ask the same (a)", 0: "They differ (r)" };
 
 const at = (id) => document.getElementById(id);
-const judged = new Map(remembered());
-const state = { threshold: data.threshold, waiting: [], section: null, every: [], centre: [], dirty: false };
+const judged = new Map();
+const state = { threshold: data.threshold, waiting: [], section: null, every: [], centre: [], changes: 0, dirty: false };
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -21,24 +21,6 @@ function element(tag, attributes = {}, ...children) {
 
 const many = (n, one, more = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
 const shown = (p) => (p === 1 ? "1" : p.toFixed(3));
-
-// Judgements outlive a reload where the browser allows it, else it asks before it leaves; the texts are not stored.
-function remembered() {
-  try {
-    return JSON.parse(localStorage.getItem(MEMORY) ?? "[]");
-  } catch {
-    return [];
-  }
-}
-
-function remember() {
-  try {
-    localStorage.setItem(MEMORY, JSON.stringify([...judged]));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 function regroup() {
   const { every, centre } = cards(texts.length, data, state.threshold, data.central);
@@ -128,7 +110,23 @@ function judge(made, value) {
   if (value === undefined || judged.get(pair) === value) judged.delete(pair);
   else judged.set(pair, value);
   press(made);
-  state.dirty = !remember() && judged.size > 0;
+  count();
+  keep();
+}
+
+/** The browser asks before it leaves a judgement that is neither kept nor exported. */
+async function keep() {
+  const entries = [...judged];
+  state.changes += 1;
+  const { changes } = state;
+  state.dirty = entries.length > 0;
+  if ((await remember(NAME, entries)) && state.changes === changes) state.dirty = false;
+}
+
+async function recall() {
+  for (const [pair, value] of await remembered(NAME)) if (!judged.has(pair)) judged.set(pair, value);
+  if (!judged.size) return;
+  begin();
   count();
 }
 
@@ -210,6 +208,7 @@ function start() {
   drawBars();
   regroup();
   count();
+  recall();
 }
 
 start();

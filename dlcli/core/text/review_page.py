@@ -1,7 +1,8 @@
 """The page on which a person judges pairs of texts: `dlcli dedupe --review`.
 
 It groups the texts anew, in the browser, wherever its threshold is put: `review_groups.js` does what `clusters.stars` does,
-and `review.js` draws it. The page carries the texts, the pairs and that script, fetches nothing and runs nothing else.
+`review.js` draws it, and `review_memory.js` keeps what was judged. The page carries the texts, the pairs and those scripts,
+fetches nothing and runs nothing else.
 """
 
 import json
@@ -49,7 +50,7 @@ class Review:
         """The page. Of more than `most` pairs those parts of the pairs' graph are on it that are most in doubt."""
         kept = doubtful_parts(len(self.texts), self.first, self.second, self.probability, self.threshold, most)
         body = _part("review.html").replace(_LEAD, escape(self._lead(len(self.first) - len(kept))))
-        script = _part("review_groups.js") + _part("review.js")
+        script = "".join(map(_part, ("review_groups.js", "review_memory.js", "review.js")))
         data = f'<script type="application/json" id="data">{_harmless(self._data(kept))}</script>'
         return frame(f"Duplicates in {self.source}", body + data, style=_part("review.css"), script=script)
 

@@ -50,7 +50,7 @@ def show(window, tmp_path):
         return window
 
     yield open_page
-    window.run("localStorage.clear()")
+    window.run("return opened((judged) => answered(judged.clear()), 'readwrite')")
     assert window.log() == []
 
 
@@ -116,13 +116,25 @@ def test_judgements_outlive_a_reload_and_can_be_hidden(show):
     window = show(page())
     window.wait("document.readyState === 'complete'")
     window.run("document.querySelector('.pair button').click()")
-    window.wait("document.querySelector('.accepted') && localStorage.length")
+    window.wait("document.querySelector('.accepted') && !state.dirty")
     window.run("window.old = true; location.reload()")
     window.wait("!window.old && document.querySelector('.accepted')")
     window.run("document.getElementById('open').click()")
     assert [score for score, *_ in window.run(SEEN)] == ["0.450", "0.620", "0.900"]
     window.run("document.getElementById('below').click()")
     assert [score for score, *_ in window.run(SEEN)] == ["0.620", "0.900"]
+
+
+def test_judgements_outlive_the_browser(tmp_path):
+    path = tmp_path / "review.html"
+    path.write_text(page().html(), encoding="utf-8")
+    with browser(tmp_path) as window:
+        window.open(path)
+        window.run("document.querySelector('.pair button').click()")
+        window.wait("!state.dirty")
+    with browser(tmp_path) as window:
+        window.open(path)
+        window.wait("document.querySelectorAll('.accepted').length === 1")
 
 
 def test_many_pairs_come_in_portions(show):
