@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dlcli.core.data._fit import corner, fitted
 from dlcli.core.data._moments import at_rate, uniform
 from dlcli.core.data._pixels import Each, Problems, reason
+from dlcli.core.data._whole import cut_off
 from dlcli.core.data.base import Sampling
 from dlcli.support.errors import MissingExtraError
 
@@ -61,8 +62,10 @@ class Videos:
         return 3, prod(self.sampling.shape), self.size, self.size
 
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
-        """The frames of a video, or why it has none."""
+        """The frames of a video, or why it has none; one that is cut off has none, for it would pass as a shorter one."""
         try:
+            if cut := cut_off(path):
+                return cut
             # As an absolute path, for a name with a colon would be taken for an address.
             container = _av().open(os.path.abspath(path), options=_SAFE)
         except Exception as error:  # ffmpeg finds many things wrong with damaged files

@@ -21,9 +21,9 @@ def load(spec: str, how: Reading = READING) -> ImageData:
     """The sets as `read_folder` finds them: RGB clips (n, 3, clips * frames, size, size).
 
     The shorter side is resized to `how.size`, if it is given, and the centre cropped; videos are turned as their metadata says.
-    Which frames are taken, `core/data/_moments.py` says. A video with no second frame, or one that cannot be decoded, is left
-    out, or refused if `how.strict`. Raises what `read_folder` raises, UsageError where clips are not wanted, and
-    MissingExtraError without PyAV.
+    Which frames are taken, `core/data/_moments.py` says. A video with no second frame, one that is cut off and one
+    that cannot be decoded are left out, or refused if `how.strict`. Raises what `read_folder` raises, UsageError where clips
+    are not wanted, and MissingExtraError without PyAV.
     """
     sampling = how.taken(spec)
     decoder = Videos(sampling, how.size or sampling.usual_size)

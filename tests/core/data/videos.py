@@ -12,15 +12,15 @@ _CODECS = {".mkv": "ffv1", ".avi": "ffv1", ".mov": "libx264rgb", ".mp4": "libx26
 _LOSSLESS = {"libx264rgb": {"qp": "0"}, "libvpx-vp9": {"lossless": "1"}}
 
 
-def film(path, frames=20, *, rate=10, shape=(24, 32), codec=None, times=None, pixels=None, options=None):
+def film(path, frames=20, *, rate=10, shape=(24, 32), codec=None, times=None, pixels=None, options=None, layout=None):
     """A video whose frame k has grey level STEP * k (modulo 250) everywhere, or is `pixels[k]` (h, w, 3); without loss.
 
-    `times` are those of the frames, in thousandths of a second.
+    `times` are those of the frames, in thousandths of a second; `options` are for the encoder, `layout` for the container.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = codec or _CODECS[path.suffix]
     form = {"libx264rgb": "rgb24", "libvpx-vp9": "gbrp", "ffv1": "bgr0"}.get(codec, "yuv420p")
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=layout or {}) as container:
         stream = container.add_stream(codec, rate=rate, options={**_LOSSLESS.get(codec, {}), **(options or {})})
         stream.height, stream.width, stream.pix_fmt = *shape, form
         if times is not None:
