@@ -1,8 +1,13 @@
-"""Input gradients of many points beside two other ways to get them, in turn in one process: CPU seconds and ratios.
+"""Input gradients of many points beside three other ways to get them, in turn in one process: CPU seconds and ratios.
 
-dlcli derives the sum over a batch by its inputs once. The loop derives one point after the other, as people write it; vmap is
-torch.func's per-example gradient. All give the same numbers, but where float32 rounds a value across a ReLU's bend. A residual
-stack of 24 layers on a line of numbers, LeNet at 28x28 and torchvision's resnet18 at 64x64, in evaluation mode, one thread.
+dlcli derives the sum over a batch by its inputs once. `loop, grad` derives one point after the other by its input alone;
+`loop, backward` calls backward() for each point, as people usually write it, which derives the weights too, for nothing;
+vmap is torch.func's per-example gradient. All give the same numbers, but where float32 rounds a value across a ReLU's bend.
+A residual stack of 24 layers on a line of numbers in float64, LeNet at 28x28 and torchvision's resnet18 at 64x64 in float32,
+in evaluation mode, one thread.
+
+Beside the seconds stand the floating-point operations a second, those of the layers forward and as many back to the input, and
+what a product of large matrices does here: no way can be far above that, which bounds what is to be gained on a loop.
 """
 
 import argparse
@@ -12,6 +17,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from dlcli.core.input_gradients import Aim, input_gradients
 from dlcli.core.models import lenet
@@ -25,12 +31,24 @@ def summed(model: nn.Module, x: Tensor) -> Tensor:
     return input_gradients(model, x, Aim("logit", 0), device=CPU)
 
 
-def loop(model: nn.Module, x: Tensor) -> Tensor:
-    """One point after the other."""
+def loop_grad(model: nn.Module, x: Tensor) -> Tensor:
+    """One point after the other, by the input alone."""
     found = []
     for point in x:
         given = point[None].clone().requires_grad_()
         found.append(torch.autograd.grad(model(given)[0, 0], given)[0].flatten())
+    return torch.stack(found)
+
+
+def loop_backward(model: nn.Module, x: Tensor) -> Tensor:
+    """One point after the other by backward(), whose gradients of the weights nobody looks at."""
+    found = []
+    for point in x:
+        given = point[None].clone().requires_grad_()
+        model.zero_grad()
+        model(given)[0, 0].backward()
+        found.append(torch.as_tensor(given.grad).flatten())
+    model.zero_grad()
     return torch.stack(found)
 
 
@@ -40,7 +58,12 @@ def vmap(model: nn.Module, x: Tensor) -> Tensor:
     return torch.func.vmap(one, chunk_size=64)(x).flatten(1).detach()
 
 
-WAYS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"dlcli": summed, "loop": loop, "vmap": vmap}
+WAYS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
+    "dlcli": summed,
+    "loop, grad": loop_grad,
+    "loop, backward": loop_backward,
+    "vmap": vmap,
+}
 
 
 def main() -> None:
@@ -72,11 +95,34 @@ def compare(name: str, model: nn.Module, x: Tensor, rounds: int) -> None:
             start = time.process_time()
             found[way] = run(model, x)
             seconds[way].append(time.process_time() - start)
-    print(name)
+    sums = arithmetic(model, x)
+    print(f"{name}, {x.dtype}: {sums / 1e9:.1f} GFLOP; a product of matrices does {product(x.dtype) / 1e9:.0f} GFLOP/s")
     for way, each in seconds.items():
         ratio = statistics.median(mine / theirs for mine, theirs in zip(seconds["dlcli"], each, strict=True))
         gap = float((found[way] - found["dlcli"]).abs().max() / found["dlcli"].abs().max())
-        print(f"  {way:6} {statistics.median(each):8.3f} CPU s   dlcli takes {ratio:.3f} of it   relative difference {gap:.0e}")
+        taken = statistics.median(each)
+        print(
+            f"  {way:14} {taken:8.3f} CPU s {sums / taken / 1e9:5.0f} GFLOP/s   dlcli takes {ratio:.3f} of it   "
+            f"relative difference {gap:.0e}"
+        )
+
+
+def arithmetic(model: nn.Module, x: Tensor) -> float:
+    """The floating-point operations of products forward, and of as many back to the input."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model(x)
+    return 2.0 * counter.get_total_flops()
+
+
+def product(dtype: torch.dtype, *, size: int = 1024) -> float:
+    """Floating-point operations a second in the fastest of eight products of square matrices."""
+    a, b = torch.rand(2, size, size, dtype=dtype)
+    seconds = []
+    for _ in range(8):
+        start = time.process_time()
+        torch.mm(a, b)
+        seconds.append(time.process_time() - start)
+    return 2.0 * size**3 / min(seconds)
 
 
 if __name__ == "__main__":

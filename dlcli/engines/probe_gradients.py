@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.core.checkpoint import weights_sha256
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
-from dlcli.core.device import choose_device, describe_device
+from dlcli.core.device import choose_device, describe_device, threads
 from dlcli.core.feed import floats
 from dlcli.core.gradient_causes import Facts, causes
 from dlcli.core.inflate.saved import is_video
@@ -105,6 +105,11 @@ def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
 
 
 def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+    with threads(1):  # layers this narrow gain nothing from more, and threads that wait for a busy core cost many times as much
+        return _drawn_networks(config, device, report)
+
+
+def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
     x = grid(config.points)
     walk = Walk(0, x, 2 * REACH)
     seeds, lines, layers = config.seeds or SEEDS, {}, []
