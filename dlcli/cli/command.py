@@ -8,7 +8,7 @@ from typing import Any
 SUBCOMMANDS = {
     "train": "Train a network, or two in pairs to see whether a change helps.",
     "eval": "Judge a trained network: how good it is, where it fails, and what to do next.",
-    "predict": "Write what a trained network says of images, a row each.",
+    "predict": "Write what a trained network says of images or videos, a row each.",
     "ensemble": "Train several networks and see what combining them buys.",
     "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
     "probe-gradients": "Say what a network's gradients look like, why it may not train, and what to change.",

@@ -37,18 +37,19 @@ def _sheet(result: EvalResult | PairsEvalResult) -> Sheet:
         ]
     else:
         notes = (*notes, f"The {len(result.per_class)} classes one by one: --format csv, or -o DIR.")
-    return Sheet(title, ("metric", "images", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
+    return Sheet(title, ("metric", f"{result.unit}s", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
 
 
 def _sliced(result: EvalResult) -> Sheet:
     title = f"{result.model} on {result.data}, {result.split}: accuracy of each slice in %, 95% intervals"
-    rows = [("all images", f"{result.n_images:,}", _share(result.metrics[0].estimate), "", "")]
+    rows = [(f"all {result.unit}s", f"{result.n_images:,}", _share(result.metrics[0].estimate), "", "")]
     for row in result.slices:
         gap = _signed(row.minus_rest) if row.minus_rest else ""
         rows.append((f"{row.column}={row.name}", f"{row.accuracy.n:,}", _share(row.accuracy), gap, row.status))
     strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
     notes = (f"The worst slice is {result.worst_slice}.", *result.notes)
-    return Sheet(title, ("slice", "images", "accuracy", "minus all others", "status"), tuple(rows), frozenset(strong), notes)
+    columns = ("slice", f"{result.unit}s", "accuracy", "minus all others", "status")
+    return Sheet(title, columns, tuple(rows), frozenset(strong), notes)
 
 
 def _figure(found: Estimate, *, percent: bool) -> str:
@@ -69,7 +70,7 @@ def _ladder(result: EvalResult, diagnosis: Diagnosis) -> Sheet:
         rows.append((split, _share(error), _signed(rung.gap) if rung.gap else "", " or ".join(rung.causes), rung.status))
     missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
     moves = [f"{move.rung}: {move.what}: {move.command}" for move in diagnosis.moves]
-    notes = tuple(note for note in (_verdict(diagnosis), missing, *moves) if note)
+    notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *moves) if note)
     return Sheet(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
 
 
@@ -81,9 +82,9 @@ def _signed(gap: Difference) -> str:
     return f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
 
 
-def _verdict(diagnosis: Diagnosis) -> str:
+def _verdict(diagnosis: Diagnosis, unit: str) -> str:
     if not diagnosis.largest:
-        return "No gap is established: more images would narrow the intervals."
+        return f"No gap is established: more {unit}s would narrow the intervals."
     others = [name for name in diagnosis.named if name != diagnosis.largest]
     beside = f"; worth work too: {', '.join(others)}" if others else ""
     return f"The largest rung is {diagnosis.largest}{beside}."
@@ -91,7 +92,7 @@ def _verdict(diagnosis: Diagnosis) -> str:
 
 def _layers(result: EvalResult, summary: Summary) -> Sheet:
     shape = "x".join(map(str, summary.input))
-    title = f"{result.model} for an image of {shape}"
+    title = f"{result.model} for {_one(result)} of {shape}"
     rows = tuple(
         (
             layer.name,
@@ -106,6 +107,10 @@ def _layers(result: EvalResult, summary: Summary) -> Sheet:
     total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", _field(summary))
     columns = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
     return Sheet(title, columns, (*rows, total), frozenset({len(rows)}), (*_fields(summary), *result.notes))
+
+
+def _one(result: EvalResult) -> str:
+    return f"{'an' if result.unit == 'image' else 'a'} {result.unit}"
 
 
 def _field(summary: Summary) -> str:
@@ -123,12 +128,12 @@ def _summary(result: EvalResult | PairsEvalResult) -> str:
         return f"{result.model} on {result.data}: {pairs_summary(result)}"
     if result.summary is not None:
         total = result.summary
-        return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds an image"
+        return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
     top = result.metrics[0].estimate
-    line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} images right"
+    line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} {result.unit}s right"
     if result.slices:
         return f"{line}. The worst slice is {result.worst_slice}."
-    return f"{line}. {_verdict(result.diagnosis)}" if result.diagnosis is not None else line
+    return f"{line}. {_verdict(result.diagnosis, result.unit)}" if result.diagnosis is not None else line
 
 
 COMMAND = Command(

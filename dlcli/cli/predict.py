@@ -6,7 +6,7 @@ from dlcli.support.words import count
 
 
 def _sheet(result: PredictResult) -> Sheet:
-    title = f"The first of {count(result.n_images, 'image')} of {result.data}, {result.split}, by {result.model}"
+    title = f"The first of {count(result.n_images, result.unit)} of {result.data}, {result.split}, by {result.model}"
     rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
     return Sheet(title, tuple(result.table.columns), rows, notes=(*result.notes, "Every row: -o FILE, or a pipe."))
 
@@ -16,7 +16,7 @@ def _cell(value: object) -> str:
 
 
 def _summary(result: PredictResult) -> str:
-    return f"{count(result.n_images, 'image')} of {result.data}, {result.split}, predicted by {result.model}"
+    return f"{count(result.n_images, result.unit)} of {result.data}, {result.split}, predicted by {result.model}"
 
 
 COMMAND = Command(

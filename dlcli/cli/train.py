@@ -10,7 +10,8 @@ def _sheet(result: TrainResult | PairsTrainResult) -> Sheet:
     if isinstance(result, PairsTrainResult):
         n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
         return pairs_sheet(f"{result.model} on {result.data}: {n}, 95% intervals", result)
-    title = f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test images, accuracies in %"
+    n = f"{result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+    title = f"{result.model} on {result.data}, {n}, accuracies in %"
     # Short heads, so that a row is a line on a terminal of 80 columns.
     columns = ("variant", "seed", "test, 95%", "train", "epochs", "fit", "level", "s")
     found = [_comparison(result, comparison) for comparison in result.comparisons]
@@ -40,7 +41,8 @@ def _summary(result: TrainResult | PairsTrainResult) -> str:
         return "stopped before the end"
     row = result.rows[-1]
     place = f"; the run is in {result.folder}" if result.folder else ""
-    return f"test accuracy {row.accuracy} of {row.accuracy.n:,} images, {row.epochs} epochs in {row.seconds:.1f} s{place}"
+    judged = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
+    return f"{judged}, {row.epochs} epochs in {row.seconds:.1f} s{place}"
 
 
 COMMAND = Command(

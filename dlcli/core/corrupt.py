@@ -96,9 +96,9 @@ def _random_pixels(data: ImageData, seed: int) -> Noise:
 
 def _gaussian(data: ImageData, seed: int) -> Noise:
     if not len(data.x_train):
-        raise UsageError("--corrupt: gaussian takes its moments from training images, and there are none")
+        raise UsageError(f"--corrupt: gaussian takes its moments from training {data.unit}s, and there are none")
     if not data.x_train.is_floating_point():
-        message = f"--corrupt: gaussian makes floats of all images, and those of {data.name} do not fit into memory"
+        message = f"--corrupt: gaussian makes floats of all {data.unit}s, and those of {data.name} do not fit into memory"
         raise UsageError(message, hint=SMALLER)
     channels = data.x_train.transpose(0, 1).flatten(1)
     std, mean = torch.std_mean(channels, dim=1, correction=0)

@@ -29,27 +29,29 @@ _MOVES = {
         ("another activation, over seeds", "dlcli train --data {data} --model {model} --with elu --versus baseline --seeds 5"),
     ),
     "variance": (
-        ("more training data", "dlcli train --data MORE.npz --model {model}"),
+        ("more training data", "dlcli train --data MORE{ending} --model {model}"),
         ("augment", "dlcli train --data {data} --model {model} {augment}"),
         ("regularise by smoothed labels", "dlcli train --data {data} --model {model} --label-smoothing 0.1"),
         ("average the weights over steps", "dlcli train --data {data} --model {model} --ema 0.999"),
-        ("stop when held-out images say so", "dlcli train --data {data} --model {model} --dev 0.1 --early-stop loss"),
+        ("stop when held-out examples say so", "dlcli train --data {data} --model {model} --dev 0.1 --early-stop loss"),
     ),
     "data mismatch": (
         ("look at the mistakes on dev", "dlcli eval {run} --data {data} --split dev --slices class -o mistakes/"),
-        ("training data more like dev", "dlcli train --data LIKE-DEV.npz --model {model}"),
+        ("training data more like dev", "dlcli train --data LIKE-DEV{ending} --model {model}"),
         ("synthesise what dev has and train lacks", "dlcli train --data {data} --model {model} {synthesise}"),
     ),
     "overfitting to dev": (
-        ("more dev data, and choose again by it", "dlcli eval {run} --data MORE-DEV.npz --split dev"),
+        ("more dev data, and choose again by it", "dlcli eval {run} --data MORE-DEV{ending} --split dev"),
         ("fewer choices by dev: the recipe as it came", "dlcli train --data {data} --model {model}"),
     ),
 }
-_TELL_APART = "dlcli eval {run} --data WITH-{split}.npz --diagnose"
+_TELL_APART = "dlcli eval {run} --data WITH-{split}{ending} --diagnose"
 
 _COLOUR, _GREY = 3, 1
 _GENERAL = "cifar-resnet-56"
 """For a network that has no family; it takes images of any size and number of channels."""
+_GENERAL_OF_CLIPS = "besnet50"
+"""The same for clips."""
 
 _BIGGER = (
     "resnet18 resnet34 resnet50 resnet101 resnet152",
@@ -72,7 +74,8 @@ _BIGGER = (
 class Setting:
     """What the commands of moves are about: `--data`, the network's name, its run, and the recipe that it has.
 
-    `channels` is that of the images: those of 3 are taken for photographs, which may be mirrored.
+    `channels` is that of the images: those of 3 are taken for photographs, which may be mirrored. With
+    `clips` the examples are videos.
     """
 
     data: str = "DATA"
@@ -81,6 +84,7 @@ class Setting:
     epochs: int = 10
     optimizer: str = "adam"
     channels: int = 3
+    clips: bool = False
 
 
 def diagnose(human: float, errors: Mapping[str, Estimate], setting: Setting | None = None) -> Diagnosis:
@@ -125,7 +129,8 @@ def _places(setting: Setting) -> dict[str, str]:
     painted = "--augment blur --augment color-jitter " if setting.channels in (_GREY, _COLOUR) else ""
     return {
         **{name: quote(getattr(setting, name)) for name in ("data", "model", "run")},
-        "bigger": bigger(setting.model),
+        "bigger": _GENERAL_OF_CLIPS if setting.clips else bigger(setting.model),
+        "ending": "/" if setting.clips else ".npz",
         "longer": str(2 * setting.epochs),
         "optimizer": "adamw" if setting.optimizer != "adamw" else "sgd",
         "augment": "--augment crop --augment horizontal-flip" if coloured else "--augment shift",
@@ -162,4 +167,6 @@ def _moves(rung: Rung, places: Mapping[str, str]) -> Iterator[Move]:
         command = _TELL_APART.format(split=split.upper(), **places)
         yield Move(rung=rung.name, what=f"measure {split}, to tell {rung.name} from {cause}", command=command)
     for what, command in _MOVES[rung.name]:
+        if "{bigger}" in command and places["bigger"] == places["model"]:
+            continue
         yield Move(rung=rung.name, what=what, command=command.format(**places))

@@ -54,8 +54,8 @@ def confusion_plot(matrix: NDArray[np.int64], rows: Sequence[str], columns: Sequ
     return figure
 
 
-def reliability_plot(found: Reliability, ece: Estimate) -> Figure:
-    """Accuracy over confidence, a bar a bin, beside the diagonal of perfect calibration; below, how many images a bin has."""
+def reliability_plot(found: Reliability, ece: Estimate, *, unit: str = "image") -> Figure:
+    """Accuracy over confidence, a bar a bin, beside the diagonal of perfect calibration; below, how many `unit`s a bin has."""
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     edges = np.linspace(0, 1, len(found.n) + 1)
@@ -76,7 +76,7 @@ def reliability_plot(found: Reliability, ece: Estimate) -> Figure:
     upper.set(ylabel="accuracy", ylim=(0, 1.02), xlim=(0, 1.01))
     upper.set_title(f"expected calibration error {ece}\nn = {ece.n:,}, 95% interval", fontsize=10)
     lower.bar(left, found.n[filled], width, align="edge", color=COLOURS[6], edgecolor="white")
-    lower.set(xlabel="confidence: probability of the predicted class", ylabel="images", yscale="log")
+    lower.set(xlabel="confidence: probability of the predicted class", ylabel=f"{unit}s", yscale="log")
     lower.set_ylim(bottom=0.5)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)

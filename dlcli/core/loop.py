@@ -51,8 +51,8 @@ class Training:
     layout: ClassVar[torch.memory_format] = torch.channels_last
     """How the weights lie in memory while they are trained."""
     too_large: ClassVar[tuple[str, str]] = (
-        "the memory does not suffice to train this network, not even image by image",
-        "--size N makes images smaller; or take a smaller network",
+        "the memory does not suffice to train this network, not even one example at a time",
+        "--size N makes them smaller; or take a smaller network",
     )
     """Message and hint for when the memory does not suffice."""
 

@@ -43,7 +43,7 @@ def find_column(name: str, facts: Facts, *, data: str) -> Array:
     if name in facts:
         return facts[name]
     hint = f"there are: {', '.join({**facts, CLASS: 0})}; more come from columns of labels.csv in the folder, or of the .npz"
-    raise InputError(f"--slices: {data} has no column '{name}' for these images", hint=hint)
+    raise InputError(f"--slices: {data} has no column '{name}'", hint=hint)
 
 
 def cut(column: str, values: Array) -> tuple[Slice, ...]:
@@ -137,7 +137,7 @@ def _fisher(inside: NDArray[np.bool_], correct: NDArray[np.bool_]) -> float:
 def _row(one: Slice, correct: NDArray[np.bool_], p: float | None) -> SliceRow:
     accuracy = _accuracy(correct[one.inside])
     if p is None:
-        return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=None, p=None, status="all images")
+        return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=None, p=None, status="no others")
     gap = independent_difference(accuracy, _accuracy(correct[~one.inside]))
     clear = p <= _LEVEL and gap.established
     status = ("worse" if gap.value < 0 else "better") if clear else "not established"

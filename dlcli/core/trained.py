@@ -136,7 +136,7 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> Trained:
     saved = load_model(folder, device)
     if (saved.frames is None) != (data.frames is None):
         made = "images" if saved.frames is None else f"clips of {count(saved.frames, 'frame')}"
-        raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.kind}s", hint="name other --data")
+        raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.unit}s", hint="name other --data")
     return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
 
 

@@ -16,7 +16,7 @@ from dlcli.support.atomic import atomic_path, write_text
 
 @dataclass(frozen=True)
 class Shown:
-    """What the pictures show: the images that are mistakes (m, c, h, w), bins of confidence, and counts (classes, outputs)."""
+    """What the pictures show: mistakes (m, c, h, w), of videos a frame; bins of confidence; counts (classes, outputs)."""
 
     mistakes: np.ndarray
     bins: Reliability
@@ -45,8 +45,8 @@ def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
             caption="Confusion matrix: counts, shaded by the share of the true class.",
         ),
         "reliability.png": Picture(
-            png(reliability_plot(shown.bins, ece)),
-            alt="Accuracy over confidence in bins, and how many images each bin has",
+            png(reliability_plot(shown.bins, ece, unit=result.unit)),
+            alt=f"Accuracy over confidence in bins, and how many {result.unit}s each bin has",
             caption="Reliability: bars below the diagonal mean that the network is surer than it should be.",
         ),
     }
@@ -55,7 +55,7 @@ def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
         wrong = [Wrong(image, one.true, one.predicted, one.probability) for image, one in pairs]
         found["mistakes.png"] = Picture(
             png(mistakes_grid(wrong, title="most confident mistakes: true → predicted")),
-            alt="A grid of images that were wrong",
+            alt=f"A grid of {result.unit}s that were wrong",
             caption="The mistakes of which the network was surest: true → predicted. Look for wrong labels among them.",
         )
     return found
@@ -65,9 +65,9 @@ def _page(result: EvalResult, pictures: list[Picture]) -> Page:
     top = result.metrics[0].estimate
     return Page(
         title=f"{result.model} on {result.data}, {result.split} set",
-        lead=f"{top.value:.3f} of {top.n:,} images are right (95% interval {top.low:.3f} to {top.high:.3f}).",
+        lead=f"{top.value:.3f} of {top.n:,} {result.unit}s are right (95% interval {top.low:.3f} to {top.high:.3f}).",
         facts=[
-            ("Images", f"{result.n_images:,} of the {result.split} set of {result.data}"),
+            (f"{result.unit}s".capitalize(), f"{result.n_images:,} of the {result.split} set of {result.data}"),
             ("Network", result.model),
             ("Weights SHA-256", result.model_sha256),
             ("Seed and device", f"{result.seed}, {result.device}"),
@@ -86,8 +86,8 @@ def _slices(result: EvalResult) -> list[PageTable]:
         for row in result.slices
     ]
     strong = next(k for k, row in enumerate(result.slices) if f"{row.column}={row.name}" == result.worst_slice)
-    head = ["column", "value", "images", "accuracy", "minus all others", "status"]
-    return [PageTable("Accuracy by what is known of the images", head, rows, strong)]
+    head = ["column", "value", f"{result.unit}s", "accuracy", "minus all others", "status"]
+    return [PageTable(f"Accuracy by what is known of the {result.unit}s", head, rows, strong)]
 
 
 def _figures(result: EvalResult) -> PageTable:
@@ -100,7 +100,7 @@ def _classes(result: EvalResult) -> PageTable:
         [row.name, str(row.accuracy.n) if row.accuracy else "0", figure_cell(row.accuracy), row.most_confused_with or "–"]
         for row in result.per_class
     ]
-    return PageTable("Accuracy of each class", ["class", "images", "accuracy", "most often taken for"], rows)
+    return PageTable("Accuracy of each class", ["class", f"{result.unit}s", "accuracy", "most often taken for"], rows)
 
 
 def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:

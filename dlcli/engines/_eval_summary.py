@@ -24,6 +24,7 @@ def summed_up(config: EvalConfig, report: Report) -> EvalResult:
     return EvalResult(
         data=data.name,
         split=config.split,
+        unit=data.unit,
         model=name,
         model_sha256=sha256,
         n_images=0,
@@ -42,7 +43,6 @@ def summed_up(config: EvalConfig, report: Report) -> EvalResult:
 
 
 def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
-    counted = "Multiply-adds are those of convolutions and linear layers, for one image; a FLOP count is twice that."
     if config.model is None and config.arch is not None:
         data, device = read(config, report), choose_device(config.device)
         arch = open_model(config.arch, data)
@@ -50,8 +50,12 @@ def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, st
             torch.manual_seed(rng.derive(config.seed, "init"))
             model = arch.build().to(device)
         sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
-        return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (counted, untrained)
+        return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (_counted(data), untrained)
     bench = open_bench(config, report)
     images = floats(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
     trained = bench.trained
-    return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (counted, *trained.notes)
+    return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (_counted(bench.data), *trained.notes)
+
+
+def _counted(data: ImageData) -> str:
+    return f"Multiply-adds are those of convolutions and linear layers, for one {data.unit}; a FLOP count is twice that."

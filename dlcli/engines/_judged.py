@@ -98,7 +98,7 @@ class Bench:
     limit: int | None
 
     def split(self, name: str) -> Split:
-        """The images of one set and for each the number of the output that is right; raises InputError if there are none."""
+        """The examples of one set and for each the number of the output that is right; raises InputError if there are none."""
         found = self.data.splits.get(name)
         if found is None or not len(found.y):
             there = [key for key, split in self.data.splits.items() if len(split.y)]
@@ -106,7 +106,7 @@ class Bench:
         return Split(found.x[: self.limit], self.output_of[found.y[: self.limit]])
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the network says of images `x`, (n, outputs), float32 on the CPU."""
+        """What the network says of examples `x`, (n, outputs), float32 on the CPU."""
         return predict_logits(self.trained.model, x, device=self.device)
 
     def names(self, count: int) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def describe(config: Chosen) -> list[str]:
     data = read(config)
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
     shape = "x".join(map(str, data.x_test.shape[1:]))
-    lines = [f"read {data.name}: {sets} {data.kind}s of {shape}, {len(data.classes)} classes"]
+    lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {len(data.classes)} classes"]
     if config.model is None:
         check_trainable(data)
         arch = open_model(None, data)

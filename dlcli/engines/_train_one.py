@@ -118,7 +118,7 @@ def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fi
             parts = training.parts
             mean = training.run_epoch(task, stop)
             if training.parts > parts:
-                most = f"a batch of {job.recipe.batch_size} images; steps are taken in {training.parts} parts"
+                most = f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.parts} parts"
                 report.note(f"the memory does not hold {most}")
             if mean is not None:
                 history.append(_watch(job, training, early, mean))
@@ -143,7 +143,7 @@ def _early(job: Job) -> EarlyStopping:
     if job.config.early_stop is None:
         return EarlyStopping("accuracy", job.recipe.epochs)
     if "dev" not in job.data.splits:
-        hint = "--dev 0.1 keeps a tenth of the training images apart"
+        hint = f"--dev 0.1 keeps a tenth of the training {job.data.unit}s apart"
         raise UsageError("--early-stop: there is no dev set to watch, and the test set must not choose", hint=hint)
     return EarlyStopping(*job.config.early_stop)
 

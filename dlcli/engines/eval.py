@@ -67,7 +67,7 @@ def plan(config: EvalConfig) -> list[str]:
         lines = describe(config)
         if config.slices:
             _columns(config, read(config))
-    what = "sum up the network" if config.summary else f"judge it on the {config.split} images"
+    what = "sum up the network" if config.summary else f"judge it on the {config.split} set"
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
     if config.output is not None:
@@ -127,6 +127,7 @@ def _judged(config: EvalConfig, report: Report) -> EvalResult:
     result = EvalResult(
         data=bench.data.name,
         split=config.split,
+        unit=bench.data.unit,
         model=bench.trained.name,
         model_sha256=bench.trained.sha256,
         n_images=len(answers.y),
@@ -253,17 +254,20 @@ def _setting(config: EvalConfig, bench: Bench) -> Setting:
         epochs=recipe.epochs,
         optimizer=recipe.optimizer,
         channels=bench.data.channels,
+        clips=bench.data.frames is not None,
     )
 
 
 def _notes(bench: Bench, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]) -> tuple[str, ...]:
-    notes = ["The worst class is chosen by its accuracy on these very images, which makes it look worse than it is."]
+    unit = bench.data.unit
+    notes = [f"The worst class is chosen by its accuracy on these very {unit}s, which makes it look worse than it is."]
     if len(bench.output_of) == 2 and not any(one.name == "auc" for one in found):
-        notes.append("There is no AUC: all images are of one class.")
+        notes.append(f"There is no AUC: all {unit}s are of one class.")
     if sliced:
         notes.append(
-            f"A slice is worse or better if Fisher's exact test against all other images says so at 5% after Holm's correction "
-            f"for {count(len(sliced), 'slice')}; the intervals are 95% each. The worst is the one whose interval ends lowest."
+            f"A slice is worse or better if Fisher's exact test against all other {unit}s says so at 5% after Holm's "
+            f"correction for {count(len(sliced), 'slice')}; the intervals are 95% each. The worst is the one whose interval "
+            "ends lowest."
         )
     return (*bench.trained.notes, *notes)
 
@@ -274,6 +278,6 @@ def _failed(config: EvalConfig, found: tuple[Metric, ...]) -> str:
     name, bound = config.fail_under
     estimate = next((one.estimate for one in found if one.name == name), None)
     if estimate is None:
-        reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and images of both"
+        reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and examples of both"
         raise InputError(f"--fail-under: there is no {name} here: {reason}")
     return f"{name} on {config.split} is {estimate}, below {bound:g}" if estimate.value < bound else ""

@@ -1,4 +1,4 @@
-"""What a trained network says of images, a row each: the engine of `dlcli predict`."""
+"""What a trained network says of images or videos, a row each: the engine of `dlcli predict`."""
 
 import time
 
@@ -13,7 +13,7 @@ from dlcli.support.tables import Table
 
 
 def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
-    """For each image of a set the most probable classes and their probabilities; raises the kinds of `dlcli.support.errors`."""
+    """For each example of a set the most probable classes, and how probable; raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
     bench = open_bench(config, report)
     log_p = metrics.log_probabilities(bench.logits(bench.split(config.split).x).numpy())
@@ -22,6 +22,7 @@ def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
     return PredictResult(
         data=bench.data.name,
         split=config.split,
+        unit=bench.data.unit,
         model=bench.trained.name,
         model_sha256=bench.trained.sha256,
         n_images=len(log_p),
@@ -34,7 +35,7 @@ def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
 
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, a line each; opens the data and the network, but trains and predicts nothing."""
-    return [*describe(config), f"write a row for each {config.split} image to {config.output or 'standard output'}"]
+    return [*describe(config), f"write a row for each {config.split} example to {config.output or 'standard output'}"]
 
 
 def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...]) -> Table:

@@ -64,7 +64,7 @@ def plan(config: TrainConfig) -> list[str]:
     data = _data(config, SILENT)
     _check_folder(config)
     sides, seeds = _sides(config), _seeds(config)
-    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.kind}s, {len(data.classes)} classes"
+    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {len(data.classes)} classes"
     lines = [f"read {data.name}: {found}"]
     opened = _open_sides(config, data, device)
     workers, each = _shared_out(config, opened) if config.versus else (1, None)
@@ -223,6 +223,7 @@ def _result(
 ) -> TrainResult:
     return TrainResult(
         data=job.data.name,
+        unit=job.data.unit,
         model=job.arch.name,
         surgery=config.surgery,
         n_train=len(job.data.x_train),

@@ -71,8 +71,8 @@ class EvalConfig:
     )
     slices: tuple[str, ...] = option(
         (),
-        "Accuracy by what is known of the images: a column of labels.csv in the folder, an array beside y_test in the .npz, or "
-        "class. Numbers of more than 20 values are cut into quarters; repeat for more.",
+        "Accuracy by what is known of the examples: a column of labels.csv in the folder, an array beside y_test in the .npz, "
+        "or class. Numbers of more than 20 values are cut into quarters; repeat for more.",
         metavar="COLUMN",
     )
     summary: bool = option(
@@ -80,7 +80,7 @@ class EvalConfig:
         "Show what the network is made of: layers, shapes, parameters, multiply-adds and receptive field. "
         "With --arch alone, an untrained one.",
     )
-    limit: int | None = option(None, "Look at the first N images of each set only.", minimum=1)
+    limit: int | None = option(None, "Look at the first N examples of each set only.", minimum=1)
     size: int | None = size_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
@@ -133,7 +133,7 @@ class EvalConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """One figure over all images: shares are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
+    """One figure over all examples: shares are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
 
     name: str
     estimate: Estimate
@@ -141,7 +141,7 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassRow:
-    """One class: the share of its images that were right (None: there are none) and the class most often taken for it."""
+    """One class: the share of its examples that were right (None: there are none) and the class most often taken for it."""
 
     name: str
     accuracy: Estimate | None
@@ -150,10 +150,10 @@ class ClassRow:
 
 @dataclass(frozen=True, kw_only=True)
 class SliceRow:
-    """The images whose fact `column` has the value `name`: the share that was right, and that less the share of all others.
+    """The examples whose fact `column` has the value `name`: the share that was right, and that less the share of all others.
 
     `p` is that of Fisher's exact test against the others, corrected by Holm for all slices of the run. `status` is `worse`,
-    `better`, `not established`, or `all images` where there are no others.
+    `better`, `not established`, or `no others` where it holds all.
     """
 
     column: str
@@ -175,7 +175,7 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """One bin of confidence, (low, high]: its images, their mean confidence and accuracy (None where there are none)."""
+    """One bin of confidence, (low, high]: its examples, their mean confidence and accuracy (None where there are none)."""
 
     low: float
     high: float
@@ -186,7 +186,7 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """An image that was wrong, by its number in the set from 0, and how probable the network held its answer."""
+    """An example that was wrong, by its number in the set from 0, and how probable the network held its answer."""
 
     index: int
     true: str
@@ -198,6 +198,8 @@ class Mistake:
 class EvalResult:
     """The outcome of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without --slices.
 
+    `unit` is what an example is, an image or a video; `n_images` is how many of either there are.
+
     With --summary only the network is looked at: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are empty.
     """
 
@@ -205,6 +207,7 @@ class EvalResult:
 
     data: str
     split: str
+    unit: str
     model: str
     model_sha256: str
     n_images: int

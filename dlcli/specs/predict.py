@@ -32,7 +32,7 @@ class PredictConfig:
     ensemble: str | None = rule_option()
     split: str = split_option()
     top: int = option(3, "How many classes a row names, the most probable first.", minimum=1)
-    limit: int | None = option(None, "Predict the first N images only.", minimum=1)
+    limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
     size: int | None = size_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
@@ -55,7 +55,9 @@ class PredictConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictResult:
-    """The outcome of `dlcli predict`: in `table` a row an image, in the order of the data.
+    """The outcome of `dlcli predict`: in `table` a row an example, in the order of the data.
+
+    `unit` is what an example is, an image or a video; `n_images` is how many of either there are.
 
     Its columns are index (from 0), label (the name of the predicted class), probability, and then label_2, probability_2 ...
     """
@@ -64,6 +66,7 @@ class PredictResult:
 
     data: str
     split: str
+    unit: str
     model: str
     model_sha256: str
     n_images: int

@@ -40,13 +40,13 @@ def rule_option() -> Any:
 
 
 def size_option() -> Any:
-    """--size: one height and width for all images."""
-    return option(None, "Bring every image to N pixels in height and width.", minimum=1, metavar="N")
+    """--size: one height and width for all images and frames."""
+    return option(None, "Bring every image or frame to N pixels in height and width.", minimum=1, metavar="N")
 
 
 def strict_option() -> Any:
-    """--strict: no image is left out."""
-    return option(False, "Refuse an image that cannot be read, instead of leaving it out with a warning.")
+    """--strict: no image or video is left out."""
+    return option(False, "Refuse an image or a video that cannot be read, instead of leaving it out with a warning.")
 
 
 def frames_option() -> Any:

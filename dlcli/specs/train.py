@@ -73,7 +73,7 @@ class TrainConfig:
         "Networks trained side by side by --versus.  [default: as many as there are cores]",
         minimum=1,
     )
-    epochs: int | None = option(None, "Passes over the training images.", minimum=1)
+    epochs: int | None = option(None, "Passes over the training examples.", minimum=1)
     batch_size: int | None = option(
         None,
         "Images a step; auto, the default, is what suits the network. A step that does not fit in memory is taken in parts.",
@@ -114,11 +114,11 @@ class TrainConfig:
     )
     dev: float | None = option(
         None,
-        "Keep this share of the training images apart to watch training on.",
+        "Keep this share of the training examples apart to watch training on.",
         minimum=0,
         maximum=0.9,
     )
-    limit: int | None = option(None, "Use at most N images of each set, every class among them.", minimum=1)
+    limit: int | None = option(None, "Use at most N examples of each set, every class among them.", minimum=1)
     size: int | None = size_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
@@ -165,10 +165,10 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRow:
-    """One network: `variant` says of which side of a comparison it is, `accuracy` is on test images it never saw.
+    """One network: `variant` says of which side of a comparison it is, `accuracy` is on test examples it never saw.
 
     `epochs` were trained, and the weights are those of `best_epoch`, the last but for early stopping. `train_accuracy` and
-    `train_loss` are of that epoch, the accuracy on the first 2,000 training images. `epochs_to_fit` is the first epoch after
+    `train_loss` are of that epoch, the accuracy on the first 2,000 training examples. `epochs_to_fit` is the first epoch after
     which it was 0.99 or more, `steps_to_fit` the steps until then; `epochs_to_level` the first epoch after which the watched
     accuracy was at the comparison's level.
     """
@@ -200,11 +200,12 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """The outcome of `dlcli train`: one row for each network trained."""
+    """The outcome of `dlcli train`: one row for each network trained; `unit` is what an example is, an image or a video."""
 
     KIND: ClassVar[str] = "single"
 
     data: str
+    unit: str
     model: str
     surgery: tuple[str, ...]
     n_train: int

@@ -119,6 +119,7 @@ def commands(setting: Setting) -> set[str]:
         Setting(data="my pictures.npz", model="lenet", run="runs/a b", epochs=5, optimizer="adamw", channels=1),
         Setting(data="$HOME/x", model="nets.py:Net", run="runs/a", channels=4),
         Setting(model="cifar-resnet-20", epochs=30, optimizer="sgd"),
+        Setting(data="films", model="besnet18", run="runs/films", clips=True),
     ],
 )
 def test_every_move_is_a_command_that_runs(setting: Setting, capsys: pytest.CaptureFixture[str]):
@@ -132,8 +133,8 @@ def test_every_move_is_a_command_that_runs(setting: Setting, capsys: pytest.Capt
         values = tomllib.loads(capsys.readouterr().out)[name]
         if name == "eval":
             continue
-        assert values["data"] == setting.data or values["data"].endswith(".npz")
-        size, x = (16, 16), torch.rand(2, setting.channels, 16, 16)
+        assert values["data"] == setting.data or values["data"].endswith("/" if setting.clips else ".npz")
+        size, x = (16, 16), torch.rand(2, setting.channels, *(3,) * setting.clips, 16, 16)
         augment = augmentation(values.get("augment", []), size)
         assert augment is None or augment(x, torch.Generator().manual_seed(0)).shape == x.shape
         for surgery in values.get("with", []):
@@ -151,6 +152,7 @@ def test_moves_follow_the_setting():
     grey = " ".join(commands(Setting(channels=1)))
     assert "flip" not in grey and "--augment shift" in grey and "--augment color-jitter" in grey and "--optimizer adamw" in grey
     assert "color-jitter" not in " ".join(commands(Setting(channels=4)))
+    assert not any("--model" in line and "besnet50" not in line for line in commands(Setting(model="besnet50", clips=True)))
 
 
 @pytest.mark.parametrize("name", MODELS.names())

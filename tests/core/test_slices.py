@@ -134,7 +134,7 @@ def test_the_two_halves_of_a_column_are_one_question():
 
 def test_a_column_of_one_value_has_nothing_to_be_held_against():
     (row,) = judged(site=[("here", 3, 1)])
-    assert (row.minus_rest, row.p, row.status) == (None, None, "all images")
+    assert (row.minus_rest, row.p, row.status) == (None, None, "no others")
 
 
 def test_one_unlucky_image_is_not_the_worst_slice():

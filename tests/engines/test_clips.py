@@ -58,7 +58,7 @@ def test_a_network_trained_on_clips_is_judged_on_such_without_a_word(folder):
     assert (same.n_images, same.metrics[0].estimate.value) == (6, row.accuracy.value)
     assert evaluate.run(EvalConfig(**films, output=folder / "report")).n_images == 6
     assert (folder / "report" / "report.html").exists()
-    assert "6 test clips of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(**films)))
+    assert "6 test videos of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(**films)))
     assert len(predict.run(PredictConfig(**films, clips=3)).table.rows) == 6
 
 
@@ -124,7 +124,7 @@ def test_a_network_for_images_says_what_is_amiss(folder):
 
 def test_a_run_on_images_is_not_for_clips_nor_the_other_way_round(folder):
     train.run(TrainConfig(epochs=1, device="cpu", limit=50, output=folder / "digits"))
-    with pytest.raises(InputError, match="was trained on images, and .* holds clips"):
+    with pytest.raises(InputError, match="was trained on images, and .* holds videos"):
         evaluate.run(EvalConfig(model=str(folder / "digits"), data=str(folder / "films"), device="cpu"))
     train.run(_config(folder, epochs=1, output=folder / "run"))
     with pytest.raises(InputError, match="was trained on clips of 3 frames, and digits holds images"):

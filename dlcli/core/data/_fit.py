@@ -8,7 +8,7 @@ from torch import Tensor
 from dlcli.core.data.base import ImageData, choose
 from dlcli.support.memory import check_memory
 
-SMALLER = "--size N makes images smaller, --limit N takes fewer"
+SMALLER = "--size N makes them smaller, --limit N takes fewer"
 
 
 def limited(data: ImageData, limit: int | None) -> ImageData:

@@ -122,7 +122,7 @@ class Place:
             self._beside(ending).unlink(missing_ok=True)
 
     def _refuse(self, file: Path, why: str) -> None:
-        self.report.warn(f"{file}: {why}; images are read anew")
+        self.report.warn(f"{file}: {why}; what it was made of is read anew")
 
 
 def _by_position(problems: str) -> dict[int, str]:

@@ -77,8 +77,8 @@ def on_disk(needed: int) -> Iterator[None]:
     """
     try:
         folder().mkdir(parents=True, exist_ok=True)
-        check_disk(folder(), needed, "images that do not fit into memory", _NOT_HERE)
+        check_disk(folder(), needed, "data that do not fit into memory", _NOT_HERE)
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise ResourceError(f"{folder()}: cannot hold images that do not fit into memory ({reason})", hint=_NOT_HERE) from None
+        raise ResourceError(f"{folder()}: cannot hold data that do not fit into memory ({reason})", hint=_NOT_HERE) from None

@@ -147,9 +147,9 @@ class ImageData:
         return self.x_train.shape[2] // self.clips if self.x_train.dim() == 5 else None
 
     @property
-    def kind(self) -> str:
-        """What an example is, for people."""
-        return "image" if self.frames is None else "clip"
+    def unit(self) -> str:
+        """What an example is, for people: an image or, whose clips are judged as one, a video."""
+        return "image" if self.frames is None else "video"
 
     @property
     def in_memory(self) -> int:

@@ -312,7 +312,7 @@ def test_a_disk_that_is_full_half_way(tmp_path, memory, cache):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, hard))
     try:
-        with pytest.raises(ResourceError, match=f"cannot hold images .*{os.strerror(errno.EFBIG)}") as caught:
+        with pytest.raises(ResourceError, match=f"cannot hold data .*{os.strerror(errno.EFBIG)}") as caught:
             open_data(str(tmp_path))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -326,7 +326,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_where_nothing_else_will_do(t
     cache.mkdir()
     (cache / "images").write_text("in the way")
     memory(1000)
-    with pytest.raises(ResourceError, match="images: cannot hold images that do not fit into memory"):
+    with pytest.raises(ResourceError, match="images: cannot hold data that do not fit into memory"):
         open_data(str(tmp_path))
 
 
@@ -402,7 +402,7 @@ def test_once_there_is_memory_the_file_serves_as_well_and_is_checked(tmp_path, m
     again = open_data(str(tmp_path), report=listener)
     assert again.fingerprint == data.fingerprint
     assert [line.partition(": ")[2] for line in listener.warnings] == [
-        "the pixels are not those that were kept; images are read anew"
+        "the pixels are not those that were kept; what it was made of is read anew"
     ]
     assert [path.suffix for path in (cache / "images").iterdir()] == [".safetensors"]
 
