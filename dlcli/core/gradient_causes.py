@@ -17,6 +17,7 @@ class Bounds:
     """From where on something counts as a cause."""
 
     dead: float = 0.5
+    dead_inputs: int = 16
     norm_ratio: float = 1e3
     alike: float = 0.9
     alike_growth: float = 0.1
@@ -29,11 +30,12 @@ BOUNDS = Bounds()
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at: the verdict, the signals of all activations in order, and how many skips and layers there are."""
+    """What the rules look at: the verdict, the signals of all activations in order, and how many inputs, skips and layers."""
 
     verdict: str
     acf1: float | None
     signals: Sequence[Signal]
+    inputs: int
     skips: int
     layers: int
 
@@ -52,9 +54,11 @@ _Found = tuple[str, str, tuple[str, ...]] | None
 
 def _dead(facts: Facts) -> _Found:
     worst = max(facts.signals, key=lambda one: one.dead, default=None)
-    if worst is None or worst.dead <= BOUNDS.dead:
+    # Of few inputs many units are below zero for all that live.
+    if worst is None or worst.dead <= BOUNDS.dead or facts.inputs < BOUNDS.dead_inputs:
         return None
-    return "dead units", f"{worst.name}: {worst.dead:.0%} of its units are above zero for no input", ("selu", "elu")
+    evidence = f"{worst.name}: {worst.dead:.0%} of its units are above zero for none of {facts.inputs} inputs"
+    return "dead units", evidence, ("selu", "elu")
 
 
 def _norms(facts: Facts) -> _Found:

@@ -43,11 +43,19 @@ def _call(model: nn.Module, x: Tensor) -> object:
         if out_of_memory(error):
             raise ResourceError(f"the memory does not hold the network and {_examples(x, len(x))}") from error
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "give data of the shape it was made for, or another --model"
-        if _are_clips(x):
-            hint = "a network for images takes no clips: --model besnet18, or dlcli convert-2d-to-3d, which makes one of it"
         kind = "clips" if _are_clips(x) else "images"
-        raise InputError(f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}", hint=hint) from error
+        message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}"
+        raise InputError(message, hint=_what_to_give(model, x)) from error
+
+
+def _what_to_give(model: nn.Module, x: Tensor) -> str:
+    """What helps a network that fails on `x`, by what is most likely wrong."""
+    if _are_clips(x):
+        return "a network for images takes no clips: --model besnet18, or dlcli convert-2d-to-3d, which makes one of it"
+    other = next((p for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
+    if other is not None:
+        return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"
+    return "bring images to the size it was made for with --size N, or name another --model"
 
 
 def _are_clips(x: Tensor) -> bool:

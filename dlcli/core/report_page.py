@@ -22,12 +22,13 @@ def figure_cell(found: Estimate | Difference | None) -> Cell:
 
 @dataclass(frozen=True)
 class PageTable:
-    """A table; the first cell of a row names it, the others are figures. Row number `strong` is set off."""
+    """A table; the first cells of a row, `words` of them, are text, the others figures. Row number `strong` is set off."""
 
     caption: str
     headers: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     strong: int | None = None
+    words: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,21 @@ def _facts(facts: Sequence[tuple[str, str]]) -> str:
 
 
 def _table(table: PageTable) -> str:
-    head = "".join(f'<th scope="col">{escape(header)}</th>' for header in table.headers)
-    rows = "\n".join(_row(row, strong=k == table.strong) for k, row in enumerate(table.rows))
+    head = "".join(f'<th scope="col"{_side(k, table)}>{escape(header)}</th>' for k, header in enumerate(table.headers))
+    rows = "\n".join(_row(row, table, strong=k == table.strong) for k, row in enumerate(table.rows))
     caption = f"<caption>{escape(table.caption)}</caption>"
     return f'<div class="wide"><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table></div>'
 
 
-def _row(row: Sequence[Cell], *, strong: bool) -> str:
+def _row(row: Sequence[Cell], table: PageTable, *, strong: bool) -> str:
     first = f'<th scope="row">{_cell(row[0])}</th>'
-    rest = "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
+    rest = "".join(f"<td{_side(k, table)}>{_cell(cell)}</td>" for k, cell in enumerate(row[1:], start=1))
     opening = '<tr class="strong">' if strong else "<tr>"
     return f"{opening}{first}{rest}</tr>"
+
+
+def _side(column: int, table: PageTable) -> str:
+    return ' class="words"' if 0 < column < table.words else ""
 
 
 def _cell(cell: Cell) -> str:
@@ -128,7 +133,7 @@ dd { margin: 0; }
 table { border-collapse: collapse; width: 100%; margin: 0 0 1.5rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; font-weight: 600; padding: .25rem 0; }
 th, td { text-align: right; padding: .35rem .5rem; border-bottom: 1px solid var(--line); vertical-align: top; }
-th:first-child { text-align: left; }
+th:first-child, .words { text-align: left; }
 tbody th { font-weight: 400; }
 thead th { color: var(--soft); font-weight: 600; }
 .strong th, .strong td { background: var(--mark); font-weight: 600; }

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.rng import generator
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 
 KINDS = ("nearest", "random", "grid")
 """Besides these there is `pair:I,J`."""
@@ -41,7 +41,8 @@ def walks(kind: str, x: Tensor, *, points: int, count: int, seed: int) -> list[W
 
     `nearest` goes from an image to the one nearest to it; `random` as far, in a random direction; `grid` (one walk) through the
     mean image along the first principal component, from -2 to 2 standard deviations; `pair:I,J` (one walk) from image I to
-    image J. The images that begin a walk are drawn by `seed`. Raises UsageError for another kind, or missing images.
+    image J. The images that begin a walk are drawn by `seed`. Raises UsageError for another kind or missing images, InputError
+    where the ends of a walk would be the same image.
     """
     check_kind(kind)
     if len(x) < 2:
@@ -102,8 +103,12 @@ def _between(x: Tensor, a: int, b: int, points: int) -> Walk:
 
 
 def _line(start: int, a: Tensor, b: Tensor, points: int) -> Walk:
+    length = float((b - a).norm())
+    if length == 0:
+        hint = "give images that differ, or other ones with --path pair:I,J"
+        raise InputError("there is no line to walk: the images at its two ends are the same", hint=hint)
     share = torch.linspace(0, 1, points, dtype=a.dtype).reshape(-1, *[1] * a.dim())
-    return Walk(start, torch.lerp(a[None], b[None], share), float((b - a).norm()))
+    return Walk(start, torch.lerp(a[None], b[None], share), length)
 
 
 def _grid(x: Tensor, points: int) -> Walk:

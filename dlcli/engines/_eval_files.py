@@ -113,4 +113,4 @@ def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
     strong = next((k for k, rung in enumerate(diagnosis.rungs) if rung.name == diagnosis.largest), None)
     moves = [[move.rung, move.what, move.command] for move in diagnosis.moves]
     ladder = PageTable("Where the error comes from", ["rung", "between", "gap", "status"], rungs, strong)
-    return [ladder, *([PageTable("What to try", ["rung", "move", "command"], moves)] if moves else [])]
+    return [ladder, *([PageTable("What to try", ["rung", "move", "command"], moves, words=3)] if moves else [])]

@@ -56,8 +56,9 @@ def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]])
 
 def _page(result: ProbeGradientsResult, pictures: list[Picture]) -> Page:
     said = "; ".join(f"{row.network}: {row.verdict}" for row in result.rows)
+    by = "its input" if result.wrt == "input" else result.wrt
     facts = [
-        ("Derived", f"the {result.target} by {result.wrt}, along lines of kind {result.path}"),
+        ("Derived", f"the {result.target} by {by}, along lines of kind {result.path}"),
         ("Batch normalisation", f"by {result.bn} statistics"),
         ("Seed and device", f"{result.seed}, {result.device}"),
     ]
@@ -67,7 +68,7 @@ def _page(result: ProbeGradientsResult, pictures: list[Picture]) -> Page:
         title=f"The gradients of {result.model or 'four kinds of networks'}",
         lead=said + ".",
         facts=facts,
-        tables=[_gradients(result), *_causes(result), *_layers(result), *_lesions(result)],
+        tables=[_gradients(result), *_causes(result), *_layers(result), *_lesions(result), *_paths(result)],
         pictures=pictures,
         notes=result.notes,
     )
@@ -91,7 +92,7 @@ def _gradients(result: ProbeGradientsResult) -> PageTable:
 
 def _causes(result: ProbeGradientsResult) -> list[PageTable]:
     rows: list[list[Cell]] = [[one.name, one.evidence, move] for one in result.causes for move in one.moves]
-    return [PageTable("Likely causes, and what to try", ["cause", "evidence", "command"], rows)] if rows else []
+    return [PageTable("Likely causes, and what to try", ["cause", "evidence", "command"], rows, words=3)] if rows else []
 
 
 def _layers(result: ProbeGradientsResult) -> list[PageTable]:
@@ -112,6 +113,15 @@ def _lesions(result: ProbeGradientsResult) -> list[PageTable]:
         [row.block or "whole network", figure_cell(row.accuracy), figure_cell(row.change)] for row in result.lesions
     ]
     return [PageTable("Accuracy with a block left out", ["block", "accuracy", "change"], rows, 0)] if rows else []
+
+
+def _paths(result: ProbeGradientsResult) -> list[PageTable]:
+    found = result.path_summary
+    if found is None:
+        return []
+    effective = f"{found.effective_low} to {found.effective_high} of {len(result.path_lengths) - 1}"
+    rows = [["mean", _plain(found.mean_by_count), _plain(found.mean_by_gradient)], ["95% of the gradient", "–", effective]]
+    return [PageTable("Lengths of paths, in residual branches", ["", "by count", "by gradient"], rows)]
 
 
 def _plain(found: float | None) -> str:

@@ -1,5 +1,6 @@
 """What a network's gradients look like, why it may not train, and what to change: the engine of `dlcli probe-gradients`."""
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -137,10 +138,14 @@ def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> n
 
 @dataclass(frozen=True)
 class Bench:
-    """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right."""
+    """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right.
+
+    `name` is for people; `spec` is what `dlcli train --model` takes for one of its kind.
+    """
 
     model: nn.Module
     name: str
+    spec: str
     data: ImageData
     x: Tensor
     y: Tensor
@@ -165,7 +170,9 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) ->
         few = floats(data.x_train[:_SETTLED]).to(device)
         model = settle(model, few)
         notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
-    return Bench(model.eval(), trained.name, data, floats(data.x_test), labels_for(trained, data)[0][data.y_test], notes)
+    trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
+    y = labels_for(trained, data)[0][data.y_test]
+    return Bench(model.eval(), trained.name, trainable, data, floats(data.x_test), y, notes)
 
 
 def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
@@ -201,10 +208,16 @@ def _causes(
     config: ProbeGradientsConfig, bench: Bench, verdict: str, acf1: float | None, signals: list[Signal], device: torch.device
 ) -> tuple[Cause, ...]:
     tape = record(bench.model, bench.x[:1].to(device))
-    facts = Facts(verdict, acf1, signals, len(find_skips(tape)), len(tape.named(WEIGHTED)))
-    return causes(
-        facts, lambda surgery: f"dlcli train --data {config.data} --model {config.model} --with {surgery} --versus baseline"
-    )
+    inputs = min(len(bench.x), _SIGNALLED)
+    facts = Facts(verdict, acf1, signals, inputs, len(find_skips(tape)), len(tape.named(WEIGHTED)))
+    return causes(facts, lambda surgery: _move(config, bench.spec, surgery))
+
+
+def _move(config: ProbeGradientsConfig, spec: str, surgery: str) -> str:
+    """A command that trains the network with a surgery and without, as it is to be typed."""
+    size = ["--size", str(config.size)] if config.size else []
+    done = [word for one in (*config.surgery, surgery) for word in ("--with", one)]
+    return shlex.join(["dlcli", "train", "--data", config.data, *size, "--model", spec, *done, "--versus", "baseline"])
 
 
 def _layer_rows(network: str, signals: list[Signal]) -> list[LayerRow]:

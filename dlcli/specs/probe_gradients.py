@@ -1,16 +1,19 @@
 """What `dlcli probe-gradients` takes and gives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Difference, Estimate, flat
-from dlcli.specs.option import check, one_of, option
+from dlcli.specs.option import check, flag, one_of, option
 from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
 
 KINDS = ("plain", "bn", "resnet", "looks-linear")
 """The networks from a number to a number, put side by side where no other is named."""
+
+_OF_A_NETWORK = ("weights", "surgery", "data", "path", "walks", "wrt", "lesion", "paths", "limit", "size")
+_OF_A_LINE = ("synthetic", "depth", "beta", "seeds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,19 +68,17 @@ class ProbeGradientsConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.model is None:
-            self._without_model()
-        elif self.synthetic or self.seeds:
-            name = "synthetic" if self.synthetic else "seeds"
-            raise UsageError(f"--{name}: goes with the networks from a number to a number", hint="leave --model out")
+            self._refuse(_OF_A_NETWORK, "needs a network", "add --model SPEC")
+        else:
+            self._refuse(_OF_A_LINE, "goes with the networks from a number to a number", "leave --model out")
         if self.wrt != "input" and not (self.wrt.startswith("layer:") and self.layer):
             raise UsageError(f"--wrt: '{self.wrt}' is neither input nor layer:NAME", hint="--wrt layer:features.3")
 
-    def _without_model(self) -> None:
-        for field, name in (("weights", "weights"), ("surgery", "with"), ("lesion", "lesion"), ("paths", "paths")):
-            if getattr(self, field):
-                raise UsageError(f"--{name}: needs a network", hint="add --model SPEC")
-        if self.wrt != "input":
-            raise UsageError("--wrt: needs a network with named layers", hint="add --model SPEC")
+    def _refuse(self, names: tuple[str, ...], why: str, hint: str) -> None:
+        """Raise UsageError if one of these fields was given."""
+        for item in fields(self):
+            if item.name in names and getattr(self, item.name) != item.default:
+                raise UsageError(f"{flag(item)}: {why}", hint=hint)
 
     @property
     def layer(self) -> str:

@@ -9,7 +9,7 @@ def signal(name="relu 1", **changes):
     return Signal(name=name, kind=name.split()[0], **{**facts, **changes})
 
 
-WELL = Facts("healthy", 0.97, (signal(), signal("relu 2")), skips=4, layers=9)
+WELL = Facts("healthy", 0.97, (signal(), signal("relu 2")), inputs=64, skips=4, layers=9)
 
 
 def found(**changes):
@@ -24,7 +24,12 @@ def test_a_network_that_is_well_has_no_cause():
 @pytest.mark.parametrize(
     ("changes", "name", "said", "move"),
     [
-        ({"signals": (signal(dead=0.62), signal("relu 2"))}, "dead units", "relu 1: 62%", "try selu"),
+        (
+            {"signals": (signal(dead=0.62), signal("relu 2"))},
+            "dead units",
+            "relu 1: 62% of its units are above zero for none of 64",
+            "try selu",
+        ),
         ({"signals": (signal(gradient=1e-5), signal("relu 9"))}, "vanishing", "relu 1 is 1.0e-05 times that at relu 9", "selu"),
         ({"signals": (signal(gradient=1e5), signal("relu 9"))}, "exploding", "1.0e+05 times", "looks-linear"),
         ({"verdict": "white", "acf1": 0.01, "skips": 0}, "shattered gradients", "9 layers without a skip", "looks-linear"),
@@ -41,6 +46,10 @@ def test_each_cause_is_found_by_its_evidence(changes, name, said, move):
 def test_a_network_with_a_residual_block_is_not_told_to_add_one():
     (cause,) = found(verdict="white", acf1=0.0)
     assert cause.moves == ("try residual-scale=0.1",)
+
+
+def test_few_inputs_say_nothing_of_dead_units():
+    assert found(signals=(signal(dead=0.9), signal("relu 2")), inputs=4) == ()
 
 
 def test_several_causes_are_all_named():

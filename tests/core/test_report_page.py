@@ -72,3 +72,10 @@ def test_one_row_is_set_off() -> None:
 def test_empty_parts_leave_nothing_behind() -> None:
     tags = {tag for tag, _ in read(Page(title="t", lead="l")).seen}
     assert not tags & {"dl", "table", "figure", "h2", "ul"}
+
+
+def test_words_stand_on_the_left() -> None:
+    rows = [["cause", "evidence", "command", "0.5"]]
+    seen = read(Page(title="t", lead="l", tables=[PageTable("c", ["a", "b", "c", "d"], rows, words=3)])).seen
+    columns = [attrs.get("class") for tag, attrs in seen if tag in ("th", "td")]
+    assert columns == [None, "words", "words", None] * 2

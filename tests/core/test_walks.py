@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from dlcli.core.walks import median_distance, neighbours, walks
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 
 X = torch.rand(30, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 
@@ -50,6 +50,12 @@ def test_a_pair_is_walked_as_named():
 def test_other_kinds_are_refused(kind):
     with pytest.raises(UsageError, match="--path"):
         walks(kind, X, points=8, count=1, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["nearest", "random", "grid", "pair:0,1"])
+def test_there_is_no_line_between_images_that_are_all_the_same(kind):
+    with pytest.raises(InputError, match="no line to walk"):
+        walks(kind, X[:1].repeat(4, 1, 1, 1), points=8, count=2, seed=0)
 
 
 def test_copies_are_no_neighbours():

@@ -1,12 +1,15 @@
 import json
+import shlex
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from dlcli.engines import train
 from dlcli.engines.probe_gradients import plan, run
 from dlcli.specs.probe_gradients import KINDS, ProbeGradientsConfig
+from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, NumericError, UsageError
 
 QUICK = {"points": 32, "walks": 2, "limit": 60, "device": "cpu"}
@@ -28,6 +31,11 @@ def net():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 10))
 
 def tuple_(): return Broken("tuple")
+def double(): return net().double()
+def deep():
+    torch.manual_seed(0)
+    layers = [layer for _ in range(12) for layer in (nn.Linear(64, 64), nn.ReLU())]
+    return nn.Sequential(nn.Flatten(), *layers, nn.Linear(64, 10))
 def nan(): return Broken("nan")
 def detached(): return Broken("detached")
 """
@@ -99,6 +107,7 @@ def test_a_module_from_outside_is_probed_and_a_layer_of_it(nets):
         ({"model": "{nets}:nan"}, NumericError, "NaN"),
         ({"model": "{nets}:detached"}, InputError, "no gradient by its input"),
         ({"model": "{nets}:net", "size": 9}, InputError, "fails on images of shape 1x9x9"),
+        ({"model": "{nets}:double"}, InputError, "images of shape 1x8x8 (float32)"),
         ({"model": "{nets}:net", "wrt": "layer:head"}, UsageError, "no layer 'head'"),
         ({"model": "{nets}:net", "path": "straight"}, UsageError, "--path: 'straight'"),
         ({"model": "{nets}:net", "lesion": True}, InputError, "no block to leave out"),
@@ -111,6 +120,40 @@ def test_what_cannot_be_probed_is_named(nets, options, kind, said):
     with pytest.raises(kind) as caught:
         probed(**options)
     assert said in caught.value.message
+
+
+def test_what_helps_is_named_with_what_fails(nets):
+    with pytest.raises(InputError) as caught:
+        probed(model=f"{nets}:net", size=9)
+    assert "--size N" in caught.value.hint
+    with pytest.raises(InputError) as caught:
+        probed(model=f"{nets}:double")
+    assert "float64" in caught.value.hint and ".to(torch.float32)" in caught.value.hint
+
+
+def test_moves_are_commands_that_run(nets, tmp_path, environment):
+    """Each is planned by the real program, of a network from a file, of one that was trained, and with odd names."""
+    random = np.random.default_rng(0)
+    data = tmp_path / "my data.npz"
+    np.savez(data, x=random.random((60, 8, 8), dtype=np.float32), y=np.arange(60) % 10)
+    run_dir = tmp_path / "run"
+    train.run(TrainConfig(data=str(data), model=f"{nets}:deep", epochs=1, output=run_dir, device="cpu"))
+    for model, size in ((f"{nets}:deep", None), (str(run_dir), 8)):
+        result = run(
+            ProbeGradientsConfig(model=model, data=str(data), size=size, points=16, walks=2, path="random", device="cpu")
+        )
+        moves = [move for cause in result.causes for move in cause.moves]
+        assert moves
+        for move in moves:
+            program, *arguments = shlex.split(move)
+            assert (
+                program == "dlcli"
+                and str(data) in arguments
+                and f"{nets}:deep" in arguments
+                and ("--size" in arguments) == bool(size)
+            )
+            command = [sys.executable, "-m", "dlcli", *arguments, "--dry-run"]
+            subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
 
 
 def test_weights_that_do_not_fit_name_their_keys(nets, tmp_path):
@@ -129,7 +172,14 @@ def test_weights_that_do_not_fit_name_their_keys(nets, tmp_path):
         ({"lesion": True}, "--lesion: needs a network"),
         ({"surgery": ("selu",)}, "--with: needs a network"),
         ({"wrt": "layer:3"}, "--wrt: needs a network"),
+        ({"data": "images"}, "--data: needs a network"),
+        ({"path": "random"}, "--path: needs a network"),
+        ({"walks": 3}, "--walks: needs a network"),
+        ({"limit": 3}, "--limit: needs a network"),
+        ({"size": 3}, "--size: needs a network"),
         ({"model": "mlp", "synthetic": "bn"}, "--synthetic: goes with"),
+        ({"model": "mlp", "depth": 3}, "--depth: goes with"),
+        ({"model": "mlp", "beta": 0.1}, "--beta: goes with"),
         ({"model": "mlp", "seeds": 3}, "--seeds: goes with"),
         ({"model": "mlp", "wrt": "3"}, "--wrt: '3' is neither"),
         ({"points": 7}, "--points: 7 is below 8"),
