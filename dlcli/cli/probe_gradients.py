@@ -39,11 +39,11 @@ def _lesioned(rows: tuple[LesionRow, ...]) -> tuple[str, ...]:
     if not rows:
         return ()
     whole, *others = rows
-    worst = ", ".join(f"{row.block} {row.change}" for row in others[:_WORST] if row.change and row.change.high < 0)
+    worst = ", ".join(f"{row.block} ({row.change})" for row in others[:_WORST] if row.change and row.change.high < 0)
     if not worst:
         loss = f"No loss is established from leaving out any one of {count(len(others), 'block')}"
         return (f"Whole network: accuracy {whole.accuracy}. {loss}.",)
-    return (f"Whole network: accuracy {whole.accuracy}. Most is lost without {worst} (of {count(len(others), 'block')}).",)
+    return (f"Whole network: accuracy {whole.accuracy}. Of {count(len(others), 'block')} most is lost without {worst}.",)
 
 
 def _paths(result: ProbeGradientsResult) -> tuple[str, ...]:

@@ -8,8 +8,7 @@ The bounds are conventions of this tool and stand in `Bounds`.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dlcli.core.layer_signals import Signal
-from dlcli.specs.probe_gradients import Cause
+from dlcli.specs.probe_gradients import Cause, LayerRow
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class Facts:
 
     verdict: str
     acf1: float | None
-    signals: Sequence[Signal]
+    signals: Sequence[LayerRow]
     inputs: int
     skips: int
     layers: int
@@ -57,12 +56,12 @@ def _dead(facts: Facts) -> _Found:
     # Of few inputs many units are below zero for all that live.
     if worst is None or worst.dead <= BOUNDS.dead or facts.inputs < BOUNDS.dead_inputs:
         return None
-    evidence = f"{worst.name}: {worst.dead:.0%} of its units are above zero for none of {facts.inputs} inputs"
+    evidence = f"{worst.layer}: {worst.dead:.0%} of its units are above zero for none of {facts.inputs} inputs"
     return "dead units", evidence, ("selu", "elu")
 
 
 def _norms(facts: Facts) -> _Found:
-    back = [(one.name, one.gradient) for one in facts.signals if one.gradient]
+    back = [(one.layer, one.gradient) for one in facts.signals if one.gradient]
     if len(back) < 2:
         return None
     (first, early), (last, late) = back[0], back[-1]
@@ -88,7 +87,7 @@ def _strong_branches(facts: Facts) -> _Found:
 
 
 def _collapse(facts: Facts) -> _Found:
-    shares = [(one.name, one.coactive / one.active) for one in _rectified(facts.signals) if one.active > 0]
+    shares = [(one.layer, one.coactive / one.active) for one in _rectified(facts.signals) if one.active > 0]
     if len(shares) < 2:
         return None
     (first, early), (last, late) = shares[0], shares[-1]
@@ -104,9 +103,9 @@ def _off_selu(facts: Facts) -> _Found:
     off = next((one for one in selus if not (low <= one.variance <= high and abs(one.mean) <= BOUNDS.selu_mean)), None)
     if off is None:
         return None
-    evidence = f"{off.name}: mean {off.mean:.2f}, variance {off.variance:.2f}, where the fixed point has 0 and 1"
+    evidence = f"{off.layer}: mean {off.mean:.2f}, variance {off.variance:.2f}, where the fixed point has 0 and 1"
     return "off the fixed point of SELU", evidence, ("selu",)
 
 
-def _rectified(signals: Sequence[Signal]) -> Iterator[Signal]:
+def _rectified(signals: Sequence[LayerRow]) -> Iterator[LayerRow]:
     return (one for one in signals if one.kind.startswith("relu"))

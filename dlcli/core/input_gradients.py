@@ -74,7 +74,8 @@ def _gradient(model: nn.Module, batch: Tensor, aim: Aim, seen: list[Tensor]) -> 
     grads = torch.autograd.grad(total, by, allow_unused=True) if total.requires_grad else (None,)
     if grads[0] is None or (aim.layer and not seen):
         what = f"layer {aim.layer}" if aim.layer else "its input"
-        hint = "it may detach, round or run without gradients inside; --wrt layer:NAME looks behind such a place"
+        further = "a layer nearer to the output" if aim.layer else "a layer behind such a place"
+        hint = f"it may detach, round or run without gradients inside; --wrt layer:NAME takes {further}"
         raise InputError(f"the network has no gradient by {what}", hint=hint)
     return grads[0].detach().flatten(1).cpu()
 

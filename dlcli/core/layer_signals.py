@@ -22,33 +22,10 @@ from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.rng import preserved
 from dlcli.core.selu import ScaledELU, solve
 from dlcli.core.tape import ACTIVATIONS, is_transparent
+from dlcli.specs.probe_gradients import LayerRow
 
 
-@dataclass(frozen=True)
-class Signal:
-    """One activation, in the order of the forward pass.
-
-    `name` is the path of the module that does it and, where that is no activation itself, the operation: `features.3`, or
-    `layer1.0 relu`; from the second time on with a number, `layer1.0.relu 2`. `kind` is the operation, as relu; it is selu
-    where an ELU is scaled to keep mean 0 and variance 1.
-
-    `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
-    zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
-    `gradient` is the root of the mean square of the gradient with respect to it, None if none comes back.
-    """
-
-    name: str
-    kind: str
-    units: int
-    mean: float
-    variance: float
-    active: float
-    coactive: float
-    dead: float
-    gradient: float | None
-
-
-def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> list[Signal]:
+def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> list[LayerRow]:
     """The signals of all activations for the inputs `x` (n at least 2, ...) in one batch, with gradients by `aim`'s target.
 
     `model` is on `device` and is left as it was. Raises what `logits_of` raises.
@@ -134,13 +111,13 @@ def _repeats(seen: list[_Seen], output: Tensor) -> bool:
     return bool(seen) and seen[-1].output is output
 
 
-def _signal(one: _Seen, gradient: Tensor | None) -> Signal:
+def _signal(one: _Seen, gradient: Tensor | None) -> LayerRow:
     above = one.above
     n = len(above)
     share = above.double().mean(0)
     both = (share * n * (share * n - 1) / (n * (n - 1))).mean()
-    return Signal(
-        name=one.name,
+    return LayerRow(
+        layer=one.name,
         kind=one.kind,
         units=above.shape[1],
         mean=one.mean,

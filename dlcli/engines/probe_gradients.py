@@ -2,7 +2,7 @@
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from dlcli.core.device import choose_device, describe_device, threads
 from dlcli.core.feed import floats
 from dlcli.core.gradient_causes import Facts, causes
 from dlcli.core.inflate.saved import is_video
-from dlcli.core.layer_signals import Signal, layer_signals
+from dlcli.core.layer_signals import layer_signals
 from dlcli.core.lesion import lesions
 from dlcli.core.models import open_model
 from dlcli.core.on_a_line import REACH, grid, on_a_line, settle
@@ -93,7 +93,7 @@ class Found:
     """The result, and the lines of each network for the pictures."""
 
     result: ProbeGradientsResult
-    lines: dict[str, Sequence[Line]]
+    lines: Mapping[str, Sequence[Line]]
 
 
 def _check_folder(config: ProbeGradientsConfig) -> None:
@@ -113,7 +113,9 @@ def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Repor
 def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
     x = grid(config.points)
     walk = Walk(0, x, 2 * REACH)
-    seeds, lines, layers = config.seeds or SEEDS, {}, []
+    seeds = config.seeds or SEEDS
+    lines: dict[str, list[Line]] = {}
+    layers: list[LayerRow] = []
     with report.task("probing", total=seeds * len(_kinds(config))) as task:
         for kind in _kinds(config):
             name = f"{kind}-{config.depth}"
@@ -122,12 +124,12 @@ def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: 
                 model = _drawn(kind, config, x, number).to(device)
                 lines[name].append(along(model, walk, config, device))
                 if number == 0:
-                    layers += _layer_rows(name, layer_signals(model, x, aim_at(model, x, config, device), device=device))
+                    layers += _named(name, layer_signals(model, x, aim_at(model, x, config, device), device=device))
                 task.advance(1)
     drawn = f"{seeds} networks of each kind from a number to a number, {config.points} points in [-{REACH:g}, {REACH:g}]"
     notes = (f"{drawn}; plain is centred.", _norm_note(config))
     rows = tuple(row_of(name, found, points=config.points, neighbour=None) for name, found in lines.items())
-    return Found(_result(config, device, model="", sha256="", data="", rows=rows, layers=layers, notes=notes), lines)
+    return Found(replace(_asked(config, device), rows=rows, layers=tuple(layers), notes=notes), lines)
 
 
 def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> nn.Module:
@@ -178,38 +180,48 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) ->
 def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
     check_kind(config.path)
     bench = _open(config, device, report)
-    found = walks(config.path, bench.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31)
-    lines = []
-    with report.task("probing", total=len(found)) as task:
-        for walk in found:
-            lines.append(along(bench.model, walk, config, device))
-            task.advance(1)
+    lines = _walked(config, bench, device, report)
     row = row_of(bench.name, lines, points=config.points, neighbour=median_distance(bench.x))
     few = bench.x[:_SIGNALLED]
-    signals = layer_signals(bench.model, few, aim_at(bench.model, few, config, device), device=device)
-    result = _result(
-        config,
-        device,
+    layers = layer_signals(bench.model, few, aim_at(bench.model, few, config, device), device=device)
+    result = replace(
+        _asked(config, device),
         model=bench.name,
-        sha256=weights_sha256(bench.model),
+        model_sha256=weights_sha256(bench.model),
         data=bench.data.name,
         rows=(row,),
-        layers=_layer_rows(bench.name, signals),
+        layers=tuple(_named(bench.name, layers)),
+        causes=_causes(config, bench, row, layers, device),
+        lesions=_lesions(bench, device, report) if config.lesion else (),
         notes=(*bench.notes, _norm_note(config)),
-        found=_causes(config, bench, row.verdict, row.acf1.value if row.acf1 else None, signals, device),
-        lesioned=_lesions(bench, device, report) if config.lesion else (),
     )
     if config.paths:
         result = _with_paths(result, config, bench, device)
     return Found(result, {bench.name: lines})
 
 
+def _walked(config: ProbeGradientsConfig, bench: Bench, device: torch.device, report: Report) -> list[Line]:
+    found = walks(config.path, bench.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31)
+    lines = []
+    with report.task("probing", total=len(found)) as task:
+        for walk in found:
+            lines.append(along(bench.model, walk, config, device))
+            task.advance(1)
+    return lines
+
+
 def _causes(
-    config: ProbeGradientsConfig, bench: Bench, verdict: str, acf1: float | None, signals: list[Signal], device: torch.device
+    config: ProbeGradientsConfig, bench: Bench, row: GradientRow, layers: list[LayerRow], device: torch.device
 ) -> tuple[Cause, ...]:
     tape = record(bench.model, bench.x[:1].to(device))
-    inputs = min(len(bench.x), _SIGNALLED)
-    facts = Facts(verdict, acf1, signals, inputs, len(find_skips(tape)), len(tape.named(WEIGHTED)))
+    facts = Facts(
+        verdict=row.verdict,
+        acf1=row.acf1.value if row.acf1 else None,
+        signals=layers,
+        inputs=min(len(bench.x), _SIGNALLED),
+        skips=len(find_skips(tape)),
+        layers=len(tape.named(WEIGHTED)),
+    )
     return causes(facts, lambda surgery: _move(config, bench.spec, surgery))
 
 
@@ -220,21 +232,8 @@ def _move(config: ProbeGradientsConfig, spec: str, surgery: str) -> str:
     return shlex.join(["dlcli", "train", "--data", config.data, *size, "--model", spec, *done, "--versus", "baseline"])
 
 
-def _layer_rows(network: str, signals: list[Signal]) -> list[LayerRow]:
-    return [
-        LayerRow(
-            network=network,
-            layer=one.name,
-            units=one.units,
-            mean=one.mean,
-            variance=one.variance,
-            active=one.active,
-            coactive=one.coactive,
-            dead=one.dead,
-            gradient=one.gradient,
-        )
-        for one in signals
-    ]
+def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
+    return [replace(one, network=network) for one in signals]
 
 
 def _lesions(bench: Bench, device: torch.device, report: Report) -> tuple[LesionRow, ...]:
@@ -276,35 +275,16 @@ def _norm_note(config: ProbeGradientsConfig) -> str:
     return f"Batch normalisation, where there is any, is {way} (--bn {config.bn}): the two differ."
 
 
-def _result(
-    config: ProbeGradientsConfig,
-    device: torch.device,
-    *,
-    model: str,
-    sha256: str,
-    data: str,
-    rows: tuple[GradientRow, ...],
-    layers: list[LayerRow],
-    notes: tuple[str, ...],
-    found: tuple[Cause, ...] = (),
-    lesioned: tuple[LesionRow, ...] = (),
-) -> ProbeGradientsResult:
+def _asked(config: ProbeGradientsConfig, device: torch.device) -> ProbeGradientsResult:
+    """The result as far as the options say it."""
     return ProbeGradientsResult(
-        model=model,
-        model_sha256=sha256,
-        data=data,
         path=config.path if config.model else "grid",
         wrt=config.wrt,
         target=config.target,
         bn=config.bn,
-        rows=rows,
-        layers=tuple(layers),
-        causes=found,
-        lesions=lesioned,
-        path_lengths=(),
-        path_summary=None,
+        rows=(),
+        layers=(),
         seed=config.seed,
         device=describe_device(device),
         seconds=0.0,
-        notes=notes,
     )

@@ -112,10 +112,20 @@ class GradientRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerRow:
-    """One activation of `network`: see `core.layer_signals.Signal`; `gradient` is a root mean square."""
+    """One activation of a network, in the order of the forward pass.
 
-    network: str
+    `layer` is the path of the module that does it and, where that is no activation itself, the operation: `features.3`, or
+    `layer1.0 relu`; from the second time on with a number, `layer1.0.relu 2`. `kind` is the operation, as relu; it is selu
+    where an ELU is scaled to keep mean 0 and variance 1.
+
+    `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
+    zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
+    `gradient` is the root of the mean square of the gradient with respect to it, None if none comes back.
+    """
+
+    network: str = ""
     layer: str
+    kind: str
     units: int
     mean: float
     variance: float
@@ -170,19 +180,19 @@ class ProbeGradientsResult:
 
     KIND: ClassVar[str] = "single"
 
-    model: str
-    model_sha256: str
-    data: str
+    model: str = ""
+    model_sha256: str = ""
+    data: str = ""
     path: str
     wrt: str
     target: str
     bn: str
     rows: tuple[GradientRow, ...]
     layers: tuple[LayerRow, ...]
-    causes: tuple[Cause, ...]
-    lesions: tuple[LesionRow, ...]
-    path_lengths: tuple[PathRow, ...]
-    path_summary: PathSummary | None
+    causes: tuple[Cause, ...] = ()
+    lesions: tuple[LesionRow, ...] = ()
+    path_lengths: tuple[PathRow, ...] = ()
+    path_summary: PathSummary | None = None
     seed: int
     device: str
     seconds: float

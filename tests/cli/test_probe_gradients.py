@@ -13,7 +13,7 @@ def without(block: str, value: float, low: float, high: float) -> LesionRow:
 
 def test_blocks_are_named_where_a_loss_is_established():
     (line,) = _lesioned((WHOLE, without("layer1.0", -0.3, -0.4, -0.2), without("layer1.1", -0.01, -0.03, 0.01)))
-    assert "Most is lost without layer1.0 -0.300 [-0.400, -0.200] (of 2 blocks)" in line
+    assert "Of 2 blocks most is lost without layer1.0 (-0.300 [-0.400, -0.200])." in line
 
 
 def test_no_block_is_blamed_where_none_is():

@@ -1,12 +1,12 @@
 import pytest
 
 from dlcli.core.gradient_causes import Facts, causes
-from dlcli.core.layer_signals import Signal
+from dlcli.specs.probe_gradients import LayerRow
 
 
 def signal(name="relu 1", **changes):
     facts = {"units": 10, "mean": 0.4, "variance": 0.3, "active": 0.5, "coactive": 0.25, "dead": 0.0, "gradient": 1.0}
-    return Signal(name=name, kind=name.split()[0], **{**facts, **changes})
+    return LayerRow(layer=name, kind=name.split()[0], **{**facts, **changes})
 
 
 WELL = Facts("healthy", 0.97, (signal(), signal("relu 2")), inputs=64, skips=4, layers=9)

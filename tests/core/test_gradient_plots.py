@@ -8,7 +8,7 @@ from dlcli.specs.probe_gradients import LayerRow, LesionRow, PathRow
 
 def layer(k, **changes):
     facts = {"units": 9, "mean": 0.1, "variance": 1.0, "active": 0.5, "coactive": 0.2, "dead": 0.0, "gradient": 1.0}
-    return LayerRow(network="net", layer=f"relu {k}", **{**facts, **changes})
+    return LayerRow(network="net", layer=f"relu {k}", kind="relu", **{**facts, **changes})
 
 
 def test_curves_stand_beside_both_noises():

@@ -88,6 +88,14 @@ def test_a_network_without_a_gradient_is_named(how, kind, said):
         input_gradients(Broken(how), X, Aim("logit", 0), device=CPU)
 
 
+@pytest.mark.parametrize(("layer", "helps"), [("", "behind such a place"), ("0", "nearer to the output")])
+def test_without_a_gradient_another_layer_is_proposed(layer, helps):
+    net = nn.Sequential(nn.Identity(), Broken("detached"))
+    with pytest.raises(InputError) as caught:
+        input_gradients(net, X, Aim("logit", 0, layer=layer), device=CPU)
+    assert helps in caught.value.hint
+
+
 def test_what_is_not_there_is_named():
     with pytest.raises(UsageError, match="no layer 'head'"):
         input_gradients(network(), X, Aim("logit", 0, layer="head"), device=CPU)

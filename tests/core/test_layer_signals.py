@@ -31,7 +31,7 @@ def network():
 def test_figures_are_those_of_the_activations():
     net = network()
     found = layer_signals(net, X, Aim("logit", 2), device=CPU)
-    assert [one.name for one in found] == ["act", "relu"]
+    assert [one.layer for one in found] == ["act", "relu"]
     with torch.no_grad():
         first = net.first(X).relu()
         second = net.second(first).relu()
@@ -54,8 +54,8 @@ def test_names_are_paths_that_can_be_typed_even_where_a_module_serves_twice():
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), BasicBlock(4, 4), nn.Flatten(), nn.LazyLinear(2))
     net(torch.rand(2, 1, 6, 6))
     found = layer_signals(net, torch.rand(2, 1, 6, 6), Aim("logit", 0), device=CPU)
-    assert [one.name for one in found] == ["1", "2.relu", "2.relu 2"]
-    assert {one.name.split()[0] for one in found} <= {path for path, _ in net.named_modules()}
+    assert [one.layer for one in found] == ["1", "2.relu", "2.relu 2"]
+    assert {one.layer.split()[0] for one in found} <= {path for path, _ in net.named_modules()}
 
 
 def test_selu_by_surgery_is_known_as_selu_and_near_its_fixed_point():
