@@ -68,9 +68,13 @@ def cell_text(value: Any) -> str:
     """A cell as csv shows it: text as it is, nothing for None, the rest as JSON writes it, dates and the like as text."""
     if isinstance(value, str):
         return value
-    if type(value) is int:
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "true" if value else "false"
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
         return repr(value)  # as JSON writes it, in a tenth of the time
-    text = "" if value is None else to_json(value)
+    text = to_json(value)
     return json.loads(text) if text.startswith('"') else text
 
 

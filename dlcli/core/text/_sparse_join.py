@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.ragged import sparse_rows
 from dlcli.core.text.vectors.base import rarities
 
 Floats = NDArray[np.float32]
@@ -40,21 +41,18 @@ def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterato
     order = np.argsort(-scale, kind="stable").astype(np.int32)
     masses = _mass_by_group(vectors, weights, scale)[order]
     heads = _heads(vectors, weights, scale, order, bound * _DEPTH)
-    for tile, other in _tiles(len(order)):
-        for first, second in _met(heads, tile, other, bound, work):
+    nobody = np.empty(0, np.int32)
+    tiles = _tiles(len(order))
+    for number, tile in enumerate(tiles):
+        for first, second in _met(heads, tile, tiles[number:], bound, work):
             near = _in_common(masses, heads.scale, first, second) >= bound
             yield order[first[near]], order[second[near]], 0
-        nobody = np.empty(0, np.int32)
-        yield nobody, nobody, tile.stop - tile.start if other.stop == len(order) else 0
+        yield nobody, nobody, tile.stop - tile.start
 
 
-def _tiles(rows: int) -> Iterator[tuple[slice, slice]]:
-    """Each tile of rows with itself and each behind it."""
+def _tiles(rows: int) -> list[slice]:
     size = int(np.clip(rows // _TILES, *_TILE))
-    tiles = [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
-    for number, tile in enumerate(tiles):
-        for other in tiles[number:]:
-            yield tile, other
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
 def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
@@ -109,8 +107,8 @@ class _Heads:
         start, stop = self.rows.indptr[tile.start], self.rows.indptr[tile.stop]
         kept = np.flatnonzero(self.mass[start:stop] * scale >= self.rest) + start
         ends = np.searchsorted(kept, self.rows.indptr[tile.start : tile.stop + 1])
-        parts = self.rows.data[kept], self.rows.indices[kept], ends
-        return sp.csr_array(parts, shape=(len(ends) - 1, self.rows.shape[1])), np.append(self.behind[kept], 0)[ends[1:] - 1]
+        head = sparse_rows(self.rows.data[kept], self.rows.indices[kept], ends, self.rows.shape[1])
+        return head, np.append(self.behind[kept], 0)[ends[1:] - 1]
 
 
 def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers, rest: float) -> _Heads:
@@ -125,7 +123,7 @@ def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers
         rows.sort_indices()
         parts.append(_entries(rows, weights[rare_first], scale[start : start + _CHUNK], rest))
     data, indices, mass, behind, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
-    rows = sp.csr_array((data, indices, np.concatenate([[0], np.cumsum(lengths)])), shape=vectors.shape)
+    rows = sparse_rows(data, indices, np.concatenate([[0], np.cumsum(lengths)]), vectors.shape[1])
     return _Heads(rows, scale, mass, behind, rest)
 
 
@@ -144,20 +142,24 @@ def _entries(
     return rows.data[kept], rows.indices[kept], mass.astype(np.float32), (mass - own[kept]).astype(np.float32), lengths
 
 
-def _met(heads: _Heads, tile: slice, other: slice, bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:
-    """The pairs of rows of two tiles whose product of heads and the most that can follow reach the bound."""
-    left, behind_left = heads.of(tile, heads.scale[other.start])
-    right, behind_right = heads.of(other, heads.scale[tile.start])
-    across = sp.csr_array(right.T)
-    for start, stop in _blocks(left, across, work):
-        product = left[start:stop] @ across
-        found = np.flatnonzero(product.data >= bound - heads.rest)
-        first, second = np.searchsorted(product.indptr, found, side="right") - 1 + start, product.indices[found]
-        a, b = first + tile.start, second + other.start
-        # The shorter of two heads ends the product; what follows is at most the mass behind it times the other's scale.
-        follows = np.maximum(behind_left[first] * heads.scale[b], behind_right[second] * heads.scale[a])
-        kept = (product.data[found] + np.minimum(follows, heads.rest) >= bound) & (a < b)
-        yield a[kept], b[kept]
+def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:
+    """The pairs of a row of the tile and one of the others whose product of heads, and what can follow, reach the bound."""
+    for other in others:
+        left, behind_left = heads.of(tile, heads.scale[other.start])
+        if not left.nnz:  # nor for any other behind, where scales are lower still
+            return
+        right, behind_right = heads.of(other, heads.scale[tile.start])
+        across = sp.csr_array(right.T)
+        for start, stop in _blocks(left, across, work):
+            product = left[start:stop] @ across
+            found = np.flatnonzero(product.data >= bound - heads.rest)
+            in_row = np.diff(np.searchsorted(found, product.indptr))
+            first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices[found]
+            a, b = first + tile.start, second + other.start
+            # The shorter of two heads ends the product; what follows is at most the mass behind it times the other's scale.
+            follows = np.maximum(behind_left[first] * heads.scale[b], behind_right[second] * heads.scale[a])
+            kept = (product.data[found] + np.minimum(follows, heads.rest) >= bound) & (a < b)
+            yield a[kept], b[kept]
 
 
 def _blocks(left: sp.csr_array, across: sp.csr_array, work: int) -> Iterator[tuple[int, int]]:

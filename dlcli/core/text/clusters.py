@@ -26,16 +26,22 @@ def stars(n: int, pairs: Pairs) -> Stars:
     for stars; the order here is given by the numbers of the texts).
     """
     centre, score = np.arange(n, dtype=np.int32), np.ones(n, np.float32)
-    canonical = np.ones(n, bool)
     order = np.lexsort((pairs.first, -pairs.score, pairs.second))
-    first, scores = pairs.first[order], pairs.score[order]
     later, starts = np.unique(pairs.second[order], return_index=True)
-    ends = np.append(starts, len(order))[1:]
-    for text, start, end in zip(later, starts, ends, strict=True):
-        best = start + int(np.argmax(canonical[first[start:end]]))
-        if canonical[first[best]]:
-            centre[text], score[text], canonical[text] = first[best], scores[best], False
+    joins = order[_joins(n, pairs.first[order].tolist(), later.tolist(), [*starts.tolist(), len(order)])]
+    centre[pairs.second[joins]], score[pairs.second[joins]] = pairs.first[joins], pairs.score[joins]
     return Stars(centre, score)
+
+
+def _joins(n: int, first: list[int], later: list[int], ends: list[int]) -> list[int]:
+    """The places in `first` of the pairs by which texts join: of those of `later[k]`, the first that is canonical still."""
+    canonical, found = [True] * n, []
+    for text, start, end in zip(later, ends, ends[1:], strict=False):
+        place = next((k for k in range(start, end) if canonical[first[k]]), None)
+        if place is not None:
+            canonical[text] = False
+            found.append(place)
+    return found
 
 
 def stars_in_order(order: NDArray[np.integer], pairs: Pairs) -> Stars:

@@ -10,6 +10,17 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 
+def sparse_rows(
+    entries: NDArray[np.float32], columns: NDArray[np.integer], ends: NDArray[np.integer], width: int
+) -> sp.csr_array:
+    """The matrix (rows, width) of which row k has these entries in these columns from `ends[k]` to `ends[k + 1]`; copies both.
+
+    Its numbers have 32 bits where that is enough, and then those of all that is made of it: half as much to move about.
+    """
+    bits = np.int32 if max(width, len(columns)) <= np.iinfo(np.int32).max else np.int64
+    return sp.csr_array((entries, columns.astype(bits), ends.astype(bits)), shape=(len(ends) - 1, width))
+
+
 @dataclass(frozen=True)
 class Ragged:
     """List k is `flat[ends[k]:ends[k + 1]]`; `ends` (lists + 1,) begins with 0."""
@@ -49,9 +60,7 @@ class Ragged:
 
     def sets(self, width: int) -> sp.csr_array:
         """Which numbers below `width` are in which list: (lists, width), ones, indices sorted."""
-        parts = np.ones(len(self.flat), np.float32), self.flat.astype(np.int32), self.ends
-        # A copy, for scipy would merge equal numbers in these very arrays.
-        found = sp.csr_array(parts, shape=(len(self.ends) - 1, width), copy=True)
+        found = sparse_rows(np.ones(len(self.flat), np.float32), self.flat, self.ends, width)
         found.sum_duplicates()
         found.data[:] = 1
         return found

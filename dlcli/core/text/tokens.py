@@ -63,16 +63,13 @@ def _keep(match: re.Match[str]) -> str:
     return match.group() if match.lastgroup else " "
 
 
-class _Folded(dict[str, str]):
-    def __missing__(self, word: str) -> str:
-        self[word] = fold(word)
-        return self[word]
+_fold_run = lru_cache(maxsize=1 << 18)(fold)
+"""What stands between two blanks, folded; in a table most of these come up again and again."""
 
 
 def fold_all(texts: Iterable[str]) -> list[str]:
     """The keys of many texts: as `fold`, but each distinct run between blanks is folded once."""
-    folded = _Folded()
-    return [" ".join(filter(None, map(folded.__getitem__, text.split()))) for text in texts]
+    return [" ".join(filter(None, map(_fold_run, text.split()))) for text in texts]
 
 
 def words(piece: str) -> list[str]:
@@ -84,7 +81,7 @@ def words(piece: str) -> list[str]:
 @lru_cache(maxsize=1 << 18)
 def words_of_run(run: str) -> tuple[str, ...]:
     """The words between two blanks of a text as it stands; in a table most of these come up again and again."""
-    return tuple(word for piece in fold(run).split() for word in words(piece))
+    return tuple(word for piece in _fold_run(run).split() for word in words(piece))
 
 
 def ngrams(piece: str, shortest: int, longest: int) -> list[str]:

@@ -1,11 +1,13 @@
 """Counting and weighting that the kinds of vectors share."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+
+from dlcli.core.text.ragged import sparse_rows
 
 Matrix = sp.csr_array | NDArray[np.float32]
 """Rows are texts: sparse (n, features) or dense (n, dimensions), float32."""
@@ -29,8 +31,7 @@ def incidence(lists: Iterable[list[str]]) -> tuple[sp.csr_array, list[str]]:
     for things in lists:
         columns.extend(map(numbers.__getitem__, things))
         ends.append(len(columns))
-    parts = np.ones(len(columns), np.float32), np.array(columns, np.int32), np.array(ends, np.int64)
-    counts = sp.csr_array(parts, shape=(len(ends) - 1, len(numbers)))
+    counts = sparse_rows(np.ones(len(columns), np.float32), np.array(columns), np.array(ends), len(numbers))
     counts.sum_duplicates()
     return counts, list(numbers)
 
@@ -40,18 +41,22 @@ def pieces_of(keys: list[str]) -> tuple[sp.csr_array, list[str]]:
     return incidence(map(str.split, keys))
 
 
-def tf_idf(counts: sp.csr_array) -> sp.csr_array:
+def tf_idf(counts: sp.csr_array, widths: Sequence[int] = (), shares: Sequence[float] = (1.0,)) -> sp.csr_array:
     """Weigh what occurs in each row by its rarity, and scale each row to length 1, or 0 if it is empty.
 
+    With more than one of `shares`, which sum to 1, the features fall into parts of these `widths`, and the square of the length
+    of each part of a row is its share, so that a product of two rows is the mean of the parts' cosines, weighed by share.
     How often something occurs within a row does not count, which on short texts tells duplicates better than counts do.
     """
     weights, found = rarities(counts), np.empty(counts.nnz, np.float32)
+    part_of = np.repeat(np.arange(len(shares)), widths or (counts.shape[1],))
     for start in range(0, counts.shape[0], _BLOCK):
         ends = counts.indptr[start : start + _BLOCK + 1]
         block, per_row = slice(ends[0], ends[-1]), np.diff(ends)
-        weighed = weights[counts.indices[block]]
-        squares = np.bincount(np.repeat(np.arange(len(per_row)), per_row), weights=weighed**2, minlength=len(per_row))
-        found[block] = weighed / np.repeat(np.sqrt(squares), per_row)
+        weighed, part = weights[counts.indices[block]], part_of[counts.indices[block]]
+        place = np.repeat(np.arange(len(per_row)) * len(shares), per_row) + part
+        squares = np.bincount(place, weights=weighed**2, minlength=len(per_row) * len(shares))
+        found[block] = weighed * np.sqrt(np.tile(shares, len(per_row)) / np.maximum(squares, 1e-30))[place]
     return sp.csr_array((found, counts.indices, counts.indptr), shape=counts.shape)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.ragged import sparse_rows
 from dlcli.core.text.vectors._installed import first_match, folders_of, require
 from dlcli.core.text.vectors._means import unit
 from dlcli.core.text.vectors.base import pieces_of
@@ -135,7 +136,7 @@ def _tokens(model: _Model, texts: list[str]) -> sp.csr_array:
     lists = [encoding.ids for encoding in model.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
     ends = np.cumsum([0, *map(len, lists)])
     tokens = np.fromiter(chain.from_iterable(lists), np.int64, count=int(ends[-1]))
-    counts = sp.csr_array(((tokens != model.unknown).astype(np.float32), tokens, ends), shape=(len(texts), len(model.weights)))
+    counts = sparse_rows((tokens != model.unknown).astype(np.float32), tokens, ends, len(model.weights))
     counts.sum_duplicates()
     counts.eliminate_zeros()
     return counts

@@ -1,6 +1,5 @@
 """`tfidf`: words and character trigrams within words, weighted by rarity; needs no download."""
 
-import numpy as np
 import scipy.sparse as sp
 
 from dlcli.core.text.tokens import ngrams, words
@@ -23,17 +22,12 @@ def check(argument: str) -> None:
 def vectors(keys: list[str], argument: str = "") -> sp.csr_array:
     """Unit vectors whose dot product is the mean of two TF-IDF cosines: words (`WORD_SHARE`) and trigrams (the rest).
 
-    Each distinct piece of text is cut once: texts x words is (texts x pieces) times (pieces x words), and so for trigrams.
+    Each distinct piece of text is cut once: texts x features is (texts x pieces) times (pieces x features).
     """
     check(argument)
     occurs, pieces = pieces_of(keys)
-    by_word = tf_idf(_within(occurs, [words(piece) for piece in pieces]))
-    by_ngram = tf_idf(_within(occurs, [ngrams(piece, N, N) for piece in pieces]))
-    parts = [by_word * np.float32(WORD_SHARE**0.5), by_ngram * np.float32((1 - WORD_SHARE) ** 0.5)]
-    found = sp.csr_array(sp.hstack(parts, format="csr"))
+    parts = [incidence(map(words, pieces))[0], incidence(ngrams(piece, N, N) for piece in pieces)[0]]
+    within = occurs @ sp.csr_array(sp.hstack(parts, format="csr"))
+    found = tf_idf(within, [part.shape[1] for part in parts], (WORD_SHARE, 1 - WORD_SHARE))
     found.sort_indices()
     return found
-
-
-def _within(occurs: sp.csr_array, cut: list[list[str]]) -> sp.csr_array:
-    return sp.csr_array(occurs @ incidence(cut)[0])
