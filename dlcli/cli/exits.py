@@ -74,5 +74,6 @@ def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
 
 
 def _system_hint(number: int) -> str:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    return "make room, or name another place" if number in full else ""
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "make room, or name another place"
+    return "name another place" if number in (errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR) else ""

@@ -4,6 +4,7 @@ from dlcli.cli.command import Command, Sheet, run_folder
 from dlcli.cli.pairs import pairs_sheet, pairs_summary
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.support.words import count
 
 
 def _sheet(result: TrainResult | PairsTrainResult) -> Sheet:
@@ -42,7 +43,7 @@ def _summary(result: TrainResult | PairsTrainResult) -> str:
     row = result.rows[-1]
     place = f"; the run is in {result.folder}" if result.folder else ""
     judged = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
-    return f"{judged}, {row.epochs} epochs in {row.seconds:.1f} s{place}"
+    return f"{judged}, {count(row.epochs, 'epoch')} in {row.seconds:.1f} s{place}"
 
 
 COMMAND = Command(

@@ -90,7 +90,8 @@ def _unpickled(path: Path) -> Any:
         message = f"{path}: refused, it holds more than tensors, and loading it could run code"
         raise InputError(message, hint="save it again with torch.save(model.state_dict(), path)") from None
     except Exception as error:  # torch raises many kinds for damaged files
-        raise InputError(f"{path}: not a whole torch file ({_line(error)})") from None
+        why = "is empty" if not path.stat().st_size else "not a whole torch file"
+        raise InputError(f"{path}: {why}", hint="copy it anew, or save it with torch.save(model.state_dict(), path)") from error
 
 
 def _tensors(path: Path, found: Any) -> dict[str, Tensor]:

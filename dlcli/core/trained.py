@@ -16,7 +16,7 @@ from dlcli.core.inflate.saved import is_video, load_video
 from dlcli.core.logits import logits_of
 from dlcli.core.normalise import IMAGENET_CLASSES, imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights, load_model
-from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.errors import InputError, UsageError, about
 from dlcli.support.words import count
 
 _WEIGHTS = (".safetensors", ".pt", ".pth")
@@ -120,9 +120,7 @@ def _open(
             return Trained(video, card.name, card.weights_sha256, card.flat.classes)
         return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
     if is_weights(path):
-        if arch is None:
-            raise UsageError(f"--arch: which network do the weights in {spec} belong to?", hint="add --arch NAME")
-        return _from_file(arch, path, data, device)
+        return _from_file(_needed(arch, path), path, data, device)
     if weights is not None:
         return _from_file(spec, weights, data, device)
     if ":" not in spec:
@@ -130,6 +128,14 @@ def _open(
         raise InputError(f"{spec}: there is no such run directory or file of weights", hint=hint)
     model = build_model(spec, data.channels, data.size, data.classes, frames=data.frames).to(device).eval()
     return Trained(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
+
+
+def _needed(arch: str | None, path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if arch is None:
+        raise UsageError(f"--arch: which network do the weights in {path} belong to?", hint="add --arch NAME")
+    return arch
 
 
 def _from_run(folder: Path, data: ImageData, device: torch.device) -> Trained:
@@ -172,9 +178,5 @@ def _numbers(classes: tuple[str, ...]) -> list[int]:
 
 def _check(found: Trained, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
     """How many outputs the network has, once it is seen to give finite logits, at least `needed`."""
-    sample = data.a_few(2)
-    try:
-        with torch.no_grad():
-            return logits_of(found.model, sample.to(device), classes=needed).shape[1]
-    except DlcliError as error:
-        raise type(error)(f"{spec}: {error.message}", hint=error.hint) from error
+    with about(spec), torch.no_grad():
+        return logits_of(found.model, data.a_few(2).to(device), classes=needed).shape[1]

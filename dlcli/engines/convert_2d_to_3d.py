@@ -7,18 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data import open_data
-from dlcli.core.data.base import Sampling
+from dlcli.core.data.base import ImageData, Sampling
 from dlcli.core.inflate.convert import Inflated, Inflation, inflate
 from dlcli.core.inflate.export import export
 from dlcli.core.inflate.proof import OUTPUT, Proof, prove
-from dlcli.core.inflate.recalibrate import recalibrate
+from dlcli.core.inflate.recalibrate import norms_of, recalibrate
 from dlcli.core.inflate.saved import card_path, save_video
 from dlcli.core.inflate.source import Source, open_source
 from dlcli.core.rng import derive, generator
 from dlcli.core.tape import record
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, ProofRow
 from dlcli.support.atomic import atomic_paths
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, UsageError, about
 from dlcli.support.report import SILENT, Report
 from dlcli.support.words import count
 
@@ -40,18 +40,18 @@ def run(config: Convert2DTo3DConfig, *, report: Report = SILENT) -> Convert2DTo3
     """
     started = time.perf_counter()
     source, how = _open(config), _inflation(config)
-    images = _images(source, config.seed)
-    found = inflate(source.model, images[:1], how)
-    lengths = _lengths(config)
-    with report.task("proving", total=len(_TYPES) * len(lengths)) as task:
+    data = _data(config, source, report)  # before the proof, which may take long
+    images, lengths = _images(source, config.seed), _lengths(config)
+    with about(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
+        found = inflate(source.model, images[:1], how)
         proof = prove(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
     failed, notes = _failure(proof), source.notes
     if config.allow_inexact and failed:
         notes, failed = (*notes, f"Inexact: {failed}."), ""
     sha256 = ""
     if not failed:
-        if config.recalibrate_bn is not None:
-            notes = (*notes, _recalibrated(config, source.flat.wrapped(found.model), source, report))
+        if data is not None:
+            notes = (*notes, _recalibrated(config, source.flat.wrapped(found.model), data))
         sha256 = _write(config, found, source, how, proof)
     rows = _rows(proof)
     return Convert2DTo3DResult(
@@ -73,20 +73,21 @@ def run(config: Convert2DTo3DConfig, *, report: Report = SILENT) -> Convert2DTo3
         seed=config.seed,
         seconds=time.perf_counter() - started,
         notes=notes,
-        failed=failed,
+        failed=failed and f"{failed} ({_way_out(config)})",
     )
 
 
 def plan(config: Convert2DTo3DConfig) -> list[str]:
     """What `run` would do, a line each; opens the network and converts it, but proves and writes nothing."""
     source = _open(config)
-    images = _images(source, config.seed)
-    found = inflate(source.model, images[:1], _inflation(config))
+    data, images = _data(config, source, SILENT), _images(source, config.seed)
+    with about(str(config.model)):
+        found = inflate(source.model, images[:1], _inflation(config))
     height, width = images.shape[2:]
     lines = [f"inflate {count(len(found.layers), 'layer')} of {source.flat.model} by {config.rule}"]
     lines.append(f"prove it on still clips of {', '.join(map(str, _lengths(config)))} frames of {height}x{width} pixels")
-    if config.recalibrate_bn is not None:
-        lines.append(f"take the statistics of batch normalisation from {config.recalibrate_bn}")
+    if data is not None:
+        lines.append(f"take the statistics of batch normalisation from {data.name}")
     if config.output is not None:
         lines.append(f"write {config.output} and {card_path(config.output)}")
     return [*lines, f"write {config.export}"] if config.export is not None else lines
@@ -153,6 +154,11 @@ def _failure(proof: Proof) -> str:
     )
 
 
+def _way_out(config: Convert2DTo3DConfig) -> str:
+    other = "--temporal-padding replicate, or " if config.temporal_padding == "zeros" else ""
+    return f"{other}--allow-inexact writes it all the same"
+
+
 def _rows(proof: Proof) -> tuple[ProofRow, ...]:
     double, single = _TYPES
     return tuple(
@@ -162,13 +168,24 @@ def _rows(proof: Proof) -> tuple[ProofRow, ...]:
     )
 
 
-def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, source: Source, report: Report) -> str:
-    flat = source.flat
+def _data(config: Convert2DTo3DConfig, source: Source, report: Report) -> ImageData | None:
+    """What batch normalisation is to see, if it is to see anything, in the size of the network."""
+    if config.recalibrate_bn is None:
+        return None
+    option, flat = "--recalibrate-bn", source.flat
+    norms_of(source.model)
     side = flat.size[0] if flat.size[0] == flat.size[1] else None
     sampling = Sampling(usual_frames=config.frames)
-    data = open_data(str(config.recalibrate_bn), report=report, size=side, limit=_EXAMPLES, sampling=sampling)
+    data = open_data(config.recalibrate_bn, report=report, size=side, limit=_EXAMPLES, sampling=sampling, option=option)
+    if data.channels != flat.channels:
+        given = f"{data.unit}s of {count(data.channels, 'channel')}"
+        raise InputError(f"{option}: {data.name} holds {given}; the network takes {flat.channels}", hint="name other data")
+    return data
+
+
+def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, data: ImageData) -> str:
     seen = recalibrate(model, data, frames=config.frames)
-    return f"Batch normalisation has the statistics of {count(seen, 'example')} of {data.name}; the proof was done before."
+    return f"Batch normalisation has the statistics of {count(seen, data.unit)} of {data.name}; the proof was done before."
 
 
 def _write(config: Convert2DTo3DConfig, found: Inflated, source: Source, how: Inflation, proof: Proof) -> str:

@@ -3,8 +3,8 @@
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 
@@ -21,13 +21,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
-    """`atomic_path` for files that go together: all are synced before the first takes its name."""
+    """`atomic_path` for files that go together: all are synced before the first takes its name.
+
+    On failure folders that were made are gone again, and an OSError about a temporary path names the one that was asked for.
+    """
     targets = [path.resolve() if path.is_symlink() else path for path in paths]
     regular = [target for target in targets if target.is_file() or not target.exists()]
     made: dict[Path, Path] = {}
+    with ExitStack() as folders:
+        for target in regular:
+            folders.enter_context(folder_of(target))
+        yield from _written(targets, regular, made)
+
+
+def _written(targets: Sequence[Path], regular: Sequence[Path], made: dict[Path, Path]) -> Iterator[tuple[Path, ...]]:
     try:
         for target in regular:
-            target.parent.mkdir(parents=True, exist_ok=True)
             made[target] = _name_beside(target)
         yield tuple(made.get(target, target) for target in targets)
         for target, temporary in made.items():
@@ -37,10 +46,33 @@ def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
             os.replace(temporary, target)
         for folder in dict.fromkeys(target.parent for target in regular):
             _sync(folder)
+    except OSError as error:
+        error.filename = _asked_for(error, made)
+        raise
     finally:
         for temporary in made.values():
             with suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+def _asked_for(error: OSError, made: Mapping[Path, Path]) -> str | None:
+    """The file that an error is about, by the name it was to get; writing to an open file does not say which."""
+    names = {str(temporary): str(target) for target, temporary in made.items()}
+    only = next(iter(names.values())) if len(names) == 1 else None
+    return only if error.filename is None else names.get(str(error.filename), error.filename)
+
+
+@contextmanager
+def folder_of(path: Path) -> Iterator[None]:
+    """Make the folder in which `path` is to stand; of those that were made, the ones that stay empty go again."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it is not empty, or was not made
+                folder.rmdir()
 
 
 def _name_beside(path: Path) -> Path:

@@ -4,6 +4,8 @@ An engine raises one of these; the command line turns it into one line on standa
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class DlcliError(Exception):
@@ -50,6 +52,17 @@ class MissingExtraError(ResourceError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra '{extra}'", hint=f"pip install {_packages_of(extra)}")
+
+
+@contextmanager
+def about(what: str) -> Iterator[None]:
+    """Inside, errors of these kinds are said to be about `what`."""
+    try:
+        yield
+    except DlcliError as error:
+        error.message = f"{what}: {error.message}"
+        error.args = (error.message,)
+        raise
 
 
 def _packages_of(extra: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dlcli.support.atomic import folder_of
 from dlcli.support.errors import LockedError
 
 
@@ -14,18 +15,24 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of `path` (a folder, or a file that need not exist yet).
 
     The lock is a hidden file in the folder or beside the file, gone afterwards; the system frees it if the process
-    dies. With `wait`, wait for whoever holds it; else raise LockedError at once.
+    dies. With `wait`, wait for whoever holds it; else raise LockedError at once. Raises OSError, which names `path`, where no
+    file can be made.
     """
     target = path / ".dlcli.lock" if path.is_dir() else path.parent / f".{path.name}.lock"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(target, timeout=-1 if wait else 0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise LockedError(f"{path}: another run is writing here", hint="wait for it, or name another place with -o") from None
-    try:
-        yield
-    finally:
-        # Unlinked while still held: whoever opened it meanwhile finds that the name is gone and starts over.
-        target.unlink(missing_ok=True)
-        lock.release()
+    with folder_of(target):
+        lock = FileLock(target, timeout=-1 if wait else 0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LockedError(
+                f"{path}: another run is writing here", hint="wait for it, or name another place with -o"
+            ) from None
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        try:
+            yield
+        finally:
+            # Unlinked while still held: whoever opened it meanwhile finds that the name is gone and starts over.
+            target.unlink(missing_ok=True)
+            lock.release()

@@ -39,6 +39,7 @@ def folder(tmp_path: Path) -> Path:
     torch.save(state | {"0.2.weight": torch.zeros(5, 6, 2, 2)}, tmp_path / "shape.pt")
     torch.save({"net": nn.Linear(2, 2)}, tmp_path / "code.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "net.pt").read_bytes()[:-200])
+    (tmp_path / "empty.pt").touch()
     return tmp_path
 
 
@@ -50,11 +51,15 @@ def folder(tmp_path: Path) -> Path:
         ("extra.pt --arch nets.py:net", 3, "unknown more"),
         ("shape.pt --arch nets.py:net", 3, "misshapen 0.2.weight"),
         ("code.pt --arch nets.py:net", 3, "could run code"),
-        ("cut.pt --arch nets.py:net", 3, "not a whole torch file"),
+        ("cut.pt --arch nets.py:net", 3, "cut.pt: not a whole torch file (copy it anew"),
+        ("empty.pt --arch nets.py:net", 3, "empty.pt: is empty"),
+        ("absent.pt", 3, "absent.pt: no such file"),
         ("net.pt", 2, "--arch"),
-        ("nets.py:flat", 3, "1-D"),
-        ("nets.py:deep", 3, "3-D already"),
-        ("nets.py:dense", 3, "no convolution"),
+        ("nets.py", 2, "nets.py needs the name of a callable in it (nets.py:CALLABLE)"),
+        ("nets.py:other", 2, "nets.py has no callable 'other' (it has: net, flat, deep, dense)"),
+        ("nets.py:flat", 3, "nets.py:flat: the network is 1-D"),
+        ("nets.py:deep", 3, "nets.py:deep: the network is 3-D already"),
+        ("nets.py:dense", 3, "nets.py:dense: the network has no convolution"),
         ("vit_b_16", 3, "no convolution that besnet inflates"),
         ("resnet81", 2, "did you mean"),
         ("nets.py:net --inflate all --rule i3d", 2, "--inflate"),
@@ -63,6 +68,13 @@ def folder(tmp_path: Path) -> Path:
         ("nets.py:net --dilations 0", 2, "--dilations"),
         ("nets.py:net --fuse-dilations --temporal-padding renorm", 2, "--fuse-dilations"),
         ("nets.py:net --recalibrate-bn digits", 3, "--recalibrate-bn: the network has no batch normalisation"),
+        ("cifar-resnet-8 --recalibrate-bn nowhere", 2, "--recalibrate-bn: 'nowhere' is no kind of data"),
+        (
+            "cifar-resnet-8 --recalibrate-bn digits",
+            3,
+            "--recalibrate-bn: digits holds images of 1 channel; the network takes 3",
+        ),
+        ("nets.py:net -o nets.py/video.safetensors", 5, "nets.py: file exists (name another place)"),
         ("nets.py:net -o video.bin", 2, "does not end in .safetensors"),
         ("", 2, "MODEL: which network?"),
     ],
@@ -77,19 +89,18 @@ def test_what_cannot_be_converted_is_one_line(words: str, status: int, said: str
     assert {path for path in folder.iterdir() if path.name != "__pycache__"} == before
 
 
-@pytest.mark.parametrize("room", [200, 3_000])
-def test_a_full_disk_leaves_neither_weights_nor_card(room: int, folder: Path, dlcli: Run):
-    """With room for the weights (2 KiB) alone, the card is what does not fit."""
+@pytest.mark.parametrize(("room", "lacks"), [(200, "v.safetensors"), (3_000, "v.json"), (12_000, "v.pt2")])
+def test_a_full_disk_leaves_nothing_and_names_what_did_not_fit(room: int, lacks: str, folder: Path, dlcli: Run):
+    """The weights take 2 KiB, the card more than that, and the program most."""
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 
-    done = dlcli(
-        "convert-2d-to-3d", "nets.py:net", "--size", "16", "--classes", "4", "-q", "-o", "v.safetensors", preexec_fn=small_files
-    )
+    words = ("nets.py:net", "--size", "16", "--classes", "4", "-q", "-o", "new/v.safetensors", "--export", "new/v.pt2")
+    done = dlcli("convert-2d-to-3d", *words, preexec_fn=small_files)
     assert done.returncode == 5 and done.stderr.count(b"\n") == 1, done.stderr
-    assert {path.name for path in folder.iterdir()} & {"v.safetensors", "v.json"} == set()
-    assert not [path for path in folder.iterdir() if path.name.startswith(".v")]
+    assert f"new/{lacks}: file too large (make room" in done.stderr.decode()
+    assert not (folder / "new").exists()
 
 
 def test_a_failed_proof_is_status_1(folder: Path, dlcli: Run):
@@ -98,3 +109,4 @@ def test_a_failed_proof_is_status_1(folder: Path, dlcli: Run):
     done = dlcli("convert-2d-to-3d", *words)
     assert done.returncode == 1 and set(folder.iterdir()) == before
     assert done.stdout.startswith(b"stage,frames,error_float64,error_float32\n") and b"from layer1.0 on" in done.stderr
+    assert b"(--temporal-padding replicate, or --allow-inexact writes it all the same)" in done.stderr

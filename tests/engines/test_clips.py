@@ -122,6 +122,14 @@ def test_a_network_for_images_says_what_is_amiss(folder):
     assert "--model besnet18" in caught.value.hint
 
 
+def test_a_network_for_videos_must_be_named_and_be_there(folder):
+    with pytest.raises(UsageError, match="no network is made for videos") as caught:
+        train.run(_config(folder, model=None))
+    assert "--model besnet18" in caught.value.hint
+    with pytest.raises(InputError, match="absent.safetensors: no such file"):
+        train.run(_config(folder, model="absent.safetensors"))
+
+
 def test_a_run_on_images_is_not_for_clips_nor_the_other_way_round(folder):
     train.run(TrainConfig(epochs=1, device="cpu", limit=50, output=folder / "digits"))
     with pytest.raises(InputError, match="was trained on images, and .* holds videos"):

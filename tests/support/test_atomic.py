@@ -63,8 +63,34 @@ def test_files_that_go_together_come_together(tmp_path: Path):
         for temporary in temporaries:
             temporary.write_text("half")
         raise RuntimeError
-    assert not both[0].exists() and both[1].read_text() == "old" and len(list(tmp_path.iterdir())) == 2
+    assert not both[0].exists() and both[1].read_text() == "old" and len(list(tmp_path.iterdir())) == 1
     with atomic_paths(*both) as temporaries:
         for temporary in temporaries:
             temporary.write_text("whole")
     assert [path.read_text() for path in both] == ["whole", "whole"]
+
+
+def test_folders_made_for_what_failed_go_again(tmp_path: Path):
+    """All that were made, and none that was there or got something else in it."""
+    (tmp_path / "old").mkdir()
+    with pytest.raises(RuntimeError), atomic_paths(tmp_path / "a" / "b" / "c.bin", tmp_path / "old" / "d.bin"):
+        assert (tmp_path / "a" / "b").is_dir()
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == [tmp_path / "old"]
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a" / "b" / "c.bin"):
+        (tmp_path / "a" / "note").touch()
+        raise RuntimeError
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "a" / "note", tmp_path / "old"]
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path):
+    both = tmp_path / "a.bin", tmp_path / "b.bin"
+    with pytest.raises(OSError, match="full") as caught, atomic_paths(*both) as (_, second):
+        raise OSError(28, "full", str(second))
+    assert caught.value.filename == str(both[1])
+    with pytest.raises(OSError, match="full") as caught, atomic_path(both[0]):
+        raise OSError(28, "full")
+    assert caught.value.filename == str(both[0])
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(both[0]):
+        (tmp_path / "other").read_text()
+    assert caught.value.filename == str(tmp_path / "other")

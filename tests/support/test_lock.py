@@ -48,3 +48,20 @@ def test_a_killed_holder_frees_the_lock(tmp_path: Path):
         assert not other_process(tmp_path / "out")
         holder.kill()
     assert other_process(tmp_path / "out")
+
+
+def test_folders_made_for_the_lock_go_with_it_unless_something_is_in_them(tmp_path: Path):
+    target = tmp_path / "a" / "b" / "out"
+    with locked(target):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with locked(target):
+        target.touch()
+    assert target.exists()
+
+
+def test_where_no_lock_can_be_made_the_output_is_named(tmp_path: Path):
+    target = tmp_path / ("x" * 250)
+    with pytest.raises(OSError, match="File name too long") as caught, locked(target):
+        pass
+    assert caught.value.filename == str(target)

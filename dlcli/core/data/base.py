@@ -51,7 +51,7 @@ class Reading:
 
     `strict`: raise InputError for an example that cannot be read, instead of a warning to `report`. `size`: bring every image
     to that many pixels in height and width. `limit`: keep at most so many examples of each set, a fixed choice. `sampling`:
-    None where whoever asks takes images only.
+    None where whoever asks takes images only. `option` is by which one the source was named.
     """
 
     strict: bool = False
@@ -59,12 +59,13 @@ class Reading:
     size: int | None = None
     limit: int | None = None
     sampling: Sampling | None = None
+    option: str = "--data"
 
     def taken(self, spec: str) -> Sampling:
         """What to take of the videos that `spec` names; raises UsageError where clips are not wanted."""
         if self.sampling is None:
             hint = "dlcli train, dlcli eval and dlcli predict take clips"
-            raise UsageError(f"--data: {spec} holds clips of video, and this command takes images only", hint=hint)
+            raise UsageError(f"{self.option}: {spec} holds clips of video, and this command takes images only", hint=hint)
         return self.sampling
 
 

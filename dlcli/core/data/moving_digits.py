@@ -35,10 +35,10 @@ def load(spec: str, how: Reading = READING) -> ImageData:
     """
     sampling = how.taken(spec)
     if sampling.fps is not None:
-        raise UsageError(f"--fps: {spec} are made frame by frame and have no seconds", hint=f"--data {NAME}-4 is faster")
+        raise UsageError(f"--fps: {spec} are made frame by frame and have no seconds", hint=f"{NAME}-4 is faster")
     speed = int(spec.removeprefix(NAME).removeprefix("-") or _SPEED)
     if 2 * speed % SIDE == 0:
-        raise UsageError(f"--data: {spec}: at {speed} pixels a frame left and right are the same", hint=f"--data {NAME}-4")
+        raise UsageError(f"{how.option}: {spec}: at {speed} pixels a frame left and right are the same", hint=f"{NAME}-4")
     clips, frames = sampling.shape
     still = digits.load("digits")
     sets = {name: _moved(split.x, name, speed, clips * frames, how.limit) for name, split in still.splits.items()}

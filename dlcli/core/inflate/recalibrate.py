@@ -20,9 +20,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
     else is as in evaluation. Returns how many examples were seen. Raises InputError if there is nothing to normalise, and what
     `logits_of` raises.
     """
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    if not norms:
-        raise InputError("--recalibrate-bn: the network has no batch normalisation", hint="leave --recalibrate-bn out")
+    norms = norms_of(model)
     momenta = [norm.momentum for norm in norms]
     examples = data.x_train if len(data.x_train) else data.x_test
     like = next(model.parameters())
@@ -36,6 +34,14 @@ def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return len(examples)
+
+
+def norms_of(model: nn.Module) -> list[_BatchNorm]:
+    """The batch normalisations of `model` that keep statistics; raises InputError if there is none."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        raise InputError("--recalibrate-bn: the network has no batch normalisation", hint="leave --recalibrate-bn out")
+    return norms
 
 
 def _clips(x: Tensor, frames: int) -> Tensor:

@@ -17,6 +17,7 @@ from dlcli.core.models._besnet import RECIPE
 from dlcli.core.models.base import Architecture
 from dlcli.core.normalise import imagenet_normalised
 from dlcli.core.run_dir import build_model, fill_weights
+from dlcli.support.atomic import write_text
 from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
 
@@ -110,7 +111,10 @@ def card_path(weights: Path) -> Path:
 
 
 def save_video(weights: Path, card: Path, found: Inflated, flat: Flat, how: Inflation, more: Mapping[str, Any]) -> str:
-    """Write weights and card to these two paths; returns the SHA-256 of the weights. `more` goes to the card."""
+    """Write weights and card to these two paths; returns the SHA-256 of the weights. `more` goes to the card.
+
+    Raises OSError, which names the file, if one cannot be written.
+    """
     digest = weights_sha256(found.model)
     save_weights(weights, found.model, {"model": flat.model, "task": _TASK, "weights_sha256": digest})
     taps = {layer.path: layer.after[2] for layer in found.layers}
@@ -121,7 +125,7 @@ def save_video(weights: Path, card: Path, found: Inflated, flat: Flat, how: Infl
         "shapes": {layer.path: {"before": layer.before, "after": layer.after} for layer in found.layers},
         "keys": {key: key for key in found.model.state_dict()},
     }
-    card.write_text(json.dumps(told | dict(more), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(card, json.dumps(told | dict(more), indent=2, ensure_ascii=False) + "\n")
     return digest
 
 

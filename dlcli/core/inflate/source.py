@@ -17,7 +17,7 @@ from dlcli.core.normalise import Normalised
 from dlcli.core.rng import preserved
 from dlcli.core.run_dir import is_normalised, load_model
 from dlcli.core.trained import is_weights, open_trained
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, UsageError, about
 
 CPU = torch.device("cpu")
 
@@ -80,7 +80,8 @@ def _built(spec: str, shape: ImageData, seed: int) -> Source:
     with preserved():
         torch.manual_seed(seed)
         model = find_model(spec, shape).build().eval()
-    check_flat(model)
+    with about(spec):
+        check_flat(model)
     note = f"{spec} is taken as trained, as the code returns it"
     if ":" not in spec:
         note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"

@@ -6,7 +6,7 @@ A module with a `DEPTH` is a family: `plain` is its network of that depth, `plai
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
 
     channels, size, classes = data.channels, data.size, len(data.classes)
     if spec is None:
-        spec = _made_for(size)
+        spec = _made_for(data)
     if spec.partition(":")[0] == FRAME_MLP:
         return _over_frames(spec, data)
     if ":" in spec:
@@ -74,7 +74,7 @@ def _over_frames(spec: str, data: "ImageData") -> "Architecture":
 
     flat = spec.partition(":")[2]
     if not flat:
-        message = f"--model: {FRAME_MLP} needs the network for images whose features it takes"
+        message = f"{FRAME_MLP} needs the network for images whose features it takes"
         raise UsageError(message, hint=f"--model {FRAME_MLP}:squeezenet1_1 --weights FILE")
     return around(find_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
 
@@ -86,14 +86,20 @@ def _name_and_depth(spec: str) -> tuple[str, int | None]:
     return (family, int(depth)) if is_deep else (spec, None)
 
 
-def _made_for(size: tuple[int, int]) -> str:
+def _made_for(data: "ImageData") -> str:
+    size = data.size
+    if data.frames is not None:
+        hint = f"--model besnet18, {FRAME_MLP}:NAME or a file that dlcli convert-2d-to-3d wrote"
+        raise UsageError("--model: no network is made for videos, so one must be named", hint=hint)
     if size not in _MADE_FOR:
         message = f"--model: no network is made for images of {size[0]}x{size[1]}, so one must be named"
         raise UsageError(message, hint=f"--model {' or '.join(MODELS.names())} or FILE.py:CALLABLE")
     return _MADE_FOR[size]
 
 
-def _only_weights(spec: str) -> UsageError:
+def _only_weights(spec: str) -> DlcliError:
+    if not Path(spec).is_file():
+        return InputError(f"{spec}: no such file")
     message = f"--model: {spec} holds weights, but does not say of which network"
     return UsageError(message, hint=f"--model NAME --weights {spec}")
 
@@ -102,5 +108,5 @@ def _checked(name: str) -> str:
     if name.endswith((".pt", ".pth")):
         raise _only_weights(name)
     if name.endswith(".py"):
-        raise UsageError(f"--model: {name} needs the name of a callable in it", hint=f"--model {name}:CALLABLE")
+        raise UsageError(f"{name} needs the name of a callable in it", hint=f"{name}:CALLABLE")
     return name

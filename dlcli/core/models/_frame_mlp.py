@@ -62,7 +62,7 @@ def _built(flat: Architecture, shape: tuple[int, int, int], classes: int) -> Fra
     backbone, sample = flat.build().eval(), torch.zeros(1, *shape)
     head = last_layer(backbone, sample)
     if head is None:
-        message = f"--model: {NAME}:{flat.name}: {flat.name} has no last layer that could be taken off"
+        message = f"{NAME}:{flat.name}: {flat.name} has no last layer that could be taken off"
         raise InputError(message, hint="name a network that ends in one full connection")
     layer = backbone.get_submodule(head)
     replace_modules(backbone, (type(layer),), lambda module: nn.Identity() if module is layer else module)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dlcli.core.logits import logits_of
 from dlcli.core.recipe import Recipe
 from dlcli.core.rng import preserved
-from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.errors import InputError, UsageError, about
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """For networks that bring no recipe."""
@@ -58,7 +58,7 @@ def from_zoo(
     if depth is not None:
         wrong = module.check_depth(depth) if hasattr(module, "check_depth") else "comes in one depth only"
         if wrong:
-            raise UsageError(f"--model: {name} {wrong}", hint=f"--model {name.rpartition('-')[0]}")
+            raise UsageError(f"{name} {wrong}", hint=f"--model {name.rpartition('-')[0]}")
         build = partial(build, depth=depth)
     return Architecture(name, build, module.RECIPE, _source_sha256(module))
 
@@ -67,10 +67,8 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
     """Build the network once and show it images or clips `x`; raises what `logits_of` raises, naming the network."""
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
-        try:
+        with about(architecture.name):
             logits_of(model, x, classes=classes)
-        except DlcliError as error:
-            raise type(error)(f"--model: {architecture.name}: {error.message}", hint=error.hint) from error
 
 
 def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int, *, frames: int | None = None) -> Architecture:
@@ -84,7 +82,7 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
     function = getattr(module, name, None)
     if not callable(function):
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-        raise UsageError(f"--model: {source} has no callable '{name}'", hint=f"it has: {', '.join(own) or 'none'}")
+        raise UsageError(f"{source} has no callable '{name}'", hint=f"it has: {', '.join(own) or 'none'}")
     of_clips = {} if frames is None else {"frames": frames}
     named = _named_arguments(function, {"channels": channels, "size": size, "classes": classes, **of_clips})
     return Architecture(spec, partial(_built, spec, function, named), GENERAL_RECIPE, _source_sha256(module))
@@ -103,15 +101,15 @@ def _built(spec: str, function: Callable[..., Any], named: dict[str, Any]) -> nn
     try:
         model = function(**named)
     except Exception as error:
-        raise InputError(f"--model: calling {spec} failed: {_line(error)}") from error
+        raise InputError(f"calling {spec} failed: {_line(error)}") from error
     if not isinstance(model, nn.Module):
-        raise InputError(f"--model: {spec} returned {type(model).__name__}, not a torch.nn.Module")
+        raise InputError(f"{spec} returned {type(model).__name__}, not a torch.nn.Module")
     return model
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise InputError(f"--model: {path}: there is no such file")
+        raise InputError(f"{path}: there is no such file")
     loader = SourceFileLoader(f"_dlcli_model_{path.stem}", str(path))
     module = ModuleType(loader.name)
     module.__file__ = str(path)
@@ -133,9 +131,9 @@ def _importing(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(f"--model: cannot import {what}: {_line(error)}") from error
+        raise UsageError(f"cannot import {what}: {_line(error)}") from error
     except Exception as error:
-        raise InputError(f"--model: importing {what} failed: {_line(error)}") from error
+        raise InputError(f"importing {what} failed: {_line(error)}") from error
     finally:
         sys.path.remove(str(folder))
 

@@ -9,7 +9,7 @@ says otherwise. Fresh weights come from torch's global generator. Raises InputEr
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import DlcliError, UsageError
+from dlcli.support.errors import UsageError, about
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ def operate(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple
     notes = []
     for spec in specs:
         name, argument = _parsed(spec)
-        try:
+        with about(f"--with {spec}"):
             done = SURGERY.module(name).apply(model, argument, sample)
-        except DlcliError as error:
-            raise type(error)(f"--with {spec}: {error.message}", hint=error.hint) from error
         model = done.model
         notes.append(f"{spec}: {done.note}")
     return model, tuple(notes)
@@ -41,12 +39,10 @@ def check_surgery(spec: str) -> None:
     """Raise UsageError if `spec`, NAME or NAME=ARGUMENT or NAME:ARGUMENT, names no surgery or gives it a wrong argument."""
     name, argument = _parsed(spec)
     entry = SURGERY.module(name)
-    try:
+    with about(f"--with {spec}"):
         if argument and not entry.ARGUMENT:
             raise UsageError(f"{name} takes no argument", hint=f"--with {name}")
         entry.check(argument)
-    except UsageError as error:
-        raise UsageError(f"--with {spec}: {error.message}", hint=error.hint) from error
 
 
 def _parsed(spec: str) -> tuple[str, str]:
