@@ -42,13 +42,17 @@ class Picture:
 
 @dataclass(frozen=True)
 class Page:
-    """What stands on the page, from top to bottom; `facts` are pairs of a name and a value. All is plain text."""
+    """What stands on the page, from top to bottom; `facts` are pairs of a name and a value. All is plain text.
+
+    `details` are the tables that are looked up rather than read.
+    """
 
     title: str
     lead: str
     facts: Sequence[tuple[str, str]] = ()
     tables: Sequence[PageTable] = ()
     pictures: Sequence[Picture] = ()
+    details: Sequence[PageTable] = ()
     notes: Sequence[str] = ()
 
     def html(self) -> str:
@@ -56,6 +60,7 @@ class Page:
         parts = [f"<h1>{escape(self.title)}</h1>", f'<p class="lead">{escape(self.lead)}</p>', _facts(self.facts)]
         parts += [_table(table) for table in self.tables]
         parts += [_picture(picture) for picture in self.pictures]
+        parts += [_table(table) for table in self.details]
         parts += [_notes(self.notes)]
         return frame(self.title, "\n".join(part for part in parts if part))
 

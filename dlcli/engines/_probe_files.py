@@ -7,10 +7,11 @@ from dlcli.core.gradient_plots import acf_plot, layer_strip, lesion_bars, path_c
 from dlcli.core.plots import png
 from dlcli.core.report_page import Cell, Page, PageTable, Picture, figure_cell
 from dlcli.engines._probe_lines import Line, mean_curve
-from dlcli.specs.probe_gradients import ProbeGradientsResult
+from dlcli.specs.probe_gradients import KINDS, LayerRow, ProbeGradientsResult
 from dlcli.support.atomic import atomic_path, write_text
 
-PICTURES = ("autocorrelation.png", "layers.png", "lesion.png", "paths.png")
+_STRIPS = {"": "layers.png"} | {kind: f"layers-{kind}.png" for kind in KINDS}
+PICTURES = ("autocorrelation.png", *_STRIPS.values(), "lesion.png", "paths.png")
 
 
 def write(folder: Path, result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]]) -> None:
@@ -33,11 +34,12 @@ def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]])
             caption="Autocorrelation by lag, beside noise of as many points; the band holds 95% of white noise.",
         )
     }
-    if result.layers and result.model:
-        found["layers.png"] = Picture(
-            png(layer_strip(result.layers)),
-            alt="A strip for each figure of each activation, from input to output",
-            caption="Activations from input to output: shares of units, variance, and the gradient that comes back.",
+    for network, layers in _by_network(result).items():
+        kind = "" if result.model else network.rpartition("-")[0]
+        found[_STRIPS[kind]] = Picture(
+            png(layer_strip(layers)),
+            alt=f"A strip for each figure of each activation of {network}, from input to output",
+            caption=f"Activations of {network} from input to output: shares of units, variance, gradient that comes back.",
         )
     if result.lesions:
         found["lesion.png"] = Picture(
@@ -54,6 +56,14 @@ def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]])
     return found
 
 
+def _by_network(result: ProbeGradientsResult) -> dict[str, list[LayerRow]]:
+    """The activations of each network that has any."""
+    rows: dict[str, list[LayerRow]] = {}
+    for one in result.layers:
+        rows.setdefault(one.network, []).append(one)
+    return rows
+
+
 def _page(result: ProbeGradientsResult, pictures: list[Picture]) -> Page:
     said = "; ".join(f"{row.network}: {row.verdict}" for row in result.rows)
     by = "its input" if result.wrt == "input" else result.wrt
@@ -68,8 +78,9 @@ def _page(result: ProbeGradientsResult, pictures: list[Picture]) -> Page:
         title=f"The gradients of {result.model or 'four kinds of networks'}",
         lead=said + ".",
         facts=facts,
-        tables=[_gradients(result), *_causes(result), *_layers(result), *_lesions(result), *_paths(result)],
+        tables=[_gradients(result), *_causes(result), *_paths(result)],
         pictures=pictures,
+        details=[*_lesions(result), *_layers(result)],
         notes=result.notes,
     )
 
@@ -96,16 +107,16 @@ def _causes(result: ProbeGradientsResult) -> list[PageTable]:
 
 
 def _layers(result: ProbeGradientsResult) -> list[PageTable]:
-    rows: list[list[Cell]] = [
-        [
-            f"{one.network} {one.layer}",
-            f"{one.units:,}",
-            *map(_plain, (one.mean, one.variance, one.active, one.coactive, one.dead, one.gradient)),
-        ]
-        for one in result.layers
-    ]
     head = ["activation", "units", "mean", "variance", "active", "co-active", "dead", "gradient, rms"]
-    return [PageTable("Activations, from input to output", head, rows)] if rows else []
+    return [
+        PageTable(f"Activations of {network}, from input to output", head, [_activation(one) for one in layers])
+        for network, layers in _by_network(result).items()
+    ]
+
+
+def _activation(one: LayerRow) -> list[Cell]:
+    figures = (one.mean, one.variance, one.active, one.coactive, one.dead, one.gradient)
+    return [one.layer, f"{one.units:,}", *map(_plain, figures)]
 
 
 def _lesions(result: ProbeGradientsResult) -> list[PageTable]:

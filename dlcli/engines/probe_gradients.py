@@ -83,6 +83,8 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
         check_kind(config.path)
         lines = [f"open {bench.name} and {len(bench.x):,} images of {bench.data.name}"]
         lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
+        lines += ["judge the network with each block left out in turn"] if config.lesion else []
+        lines += ["measure the gradient by paths of each length through the residual blocks"] if config.paths else []
     if config.output is not None:
         lines.append(f"write run.json, report.html and pictures in {config.output}")
     return lines

@@ -44,6 +44,7 @@ FULL = Page(
     facts=[("seed", "<script>alert(1)</script>")],
     tables=[PageTable("the <i>caption", ["who", "clean"], [["<one>", ("<0.9", "[0.8, 1.0] &amp;")], ["two", "–"]], strong=1)],
     pictures=[Picture(b"\x89PNG bytes", alt='a "picture"', caption="below")],
+    details=[PageTable("all of it", ["who"], [["three"]])],
     notes=["note & more"],
 )
 
@@ -51,7 +52,8 @@ FULL = Page(
 def test_every_text_is_on_the_page_as_written() -> None:
     text = read(FULL).text
     wanted = [FULL.title, FULL.lead, "seed", "<script>alert(1)</script>", "the <i>caption", "who", "clean", "<one>", "<0.9"]
-    wanted += ["[0.8, 1.0] &amp;", "two", "–", "below", "note & more"]
+    wanted += ["[0.8, 1.0] &amp;", "two", "–", "below", "all of it", "three", "note & more"]
+    assert text.index("below") < text.index("all of it") < text.index("note & more")
     assert [item for item in wanted if item not in text] == []
 
 
@@ -66,7 +68,7 @@ def test_nothing_is_run_or_fetched() -> None:
 
 def test_one_row_is_set_off() -> None:
     rows = [attributes for tag, attributes in read(FULL).seen if tag == "tr"]
-    assert [row.get("class") for row in rows] == [None, None, "strong"]
+    assert [row.get("class") for row in rows] == [None, None, "strong", None, None]
 
 
 def test_empty_parts_leave_nothing_behind() -> None:

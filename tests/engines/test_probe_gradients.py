@@ -63,7 +63,8 @@ def test_the_default_puts_four_kinds_side_by_side(tmp_path):
     assert (linear.verdict, linear.acf1, linear.slope, linear.length) == ("linear", None, None, None)
     assert linear.cosine == pytest.approx(1, abs=1e-6)
     assert {layer.network for layer in result.layers} == set(rows)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["autocorrelation.png", "report.html"]
+    strips = sorted(f"layers-{kind}.png" for kind in KINDS)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["autocorrelation.png", *strips, "report.html"]
     assert all(name in (tmp_path / "out" / "report.html").read_text() for name in rows)
 
 
@@ -85,6 +86,14 @@ def test_a_users_network_with_blocks_and_paths(tmp_path):
     assert sum(one.share_of_gradient for one in result.path_lengths) == pytest.approx(1)
     assert result.path_summary.mean_by_count == pytest.approx(2)
     assert (tmp_path / "out" / "lesion.png").exists() and (tmp_path / "out" / "paths.png").exists()
+
+
+def test_pictures_of_an_earlier_run_go(tmp_path):
+    out = tmp_path / "out"
+    run(ProbeGradientsConfig(seeds=1, depth=3, points=16, device="cpu", output=out))
+    (out / "mine.png").write_bytes(b"")
+    probed(model="resnet-4", output=out)
+    assert {path.name for path in out.glob("*.png")} == {"autocorrelation.png", "layers.png", "mine.png"}
 
 
 def test_surgery_is_done_before_it_is_probed():
@@ -199,7 +208,9 @@ def test_layers_of_any_name_can_be_asked_for(name):
 def test_the_plan_says_what_is_walked():
     assert "20 networks of 24 layers" in plan(ProbeGradientsConfig())[0]
     lines = plan(ProbeGradientsConfig(model="mlp", **QUICK))
-    assert "60 images of digits" in lines[0] and "32 points" in lines[1]
+    assert len(lines) == 2 and "60 images of digits" in lines[0] and "32 points" in lines[1]
+    lines = plan(ProbeGradientsConfig(model="resnet-4", lesion=True, paths=True, **QUICK))
+    assert "block left out" in lines[2] and "paths of each length" in lines[3]
 
 
 def test_json_has_null_and_never_nan(environment, tmp_path):
