@@ -15,6 +15,9 @@ Floats = NDArray[np.float64]
 CONSTANT = 1e-12
 """A series of no more variance than this share of its mean square is constant, its function linear: the rest is rounding."""
 
+_COLUMNS = 4096
+"""Of how many dimensions spectra are held at a time: those of all pixels of a photograph would fill the memory."""
+
 VERDICTS = ("linear", "white", "shattered", "partial", "healthy")
 SHATTERED, PARTIAL = 0.5, 0.9
 
@@ -93,8 +96,7 @@ def brownian_noise(points: int, seed: int, *, dimensions: int = 1) -> Floats:
 def _curve(centred: Floats) -> Floats:
     """By the Fourier transform (Wiener and Khinchin), padded so that the ends do not meet."""
     n = len(centred)
-    spectrum = np.abs(np.fft.rfft(centred, n=2 * n, axis=0)) ** 2
-    sums = np.fft.irfft(spectrum.sum(axis=1), n=2 * n)[: n // 2 + 1]
+    sums = np.fft.irfft(_power(centred, 2 * n), n=2 * n)[: n // 2 + 1]
     found: Floats = sums / sums[0]
     return found
 
@@ -102,10 +104,18 @@ def _curve(centred: Floats) -> Floats:
 def _slope(centred: Floats) -> float:
     """Least squares on the logarithms of the periodogram, over 2 sin(pi f), whose square is a random walk's exactly."""
     n = len(centred)
-    power = (np.abs(np.fft.rfft(centred, axis=0)) ** 2).sum(axis=1)[1 : (n + 1) // 2]
+    power = _power(centred, n)[1 : (n + 1) // 2]
     frequency = 2 * np.sin(np.pi * np.arange(1, len(power) + 1) / n)
     kept = power > power.max() * np.finfo(float).eps ** 2
     return float(-np.polyfit(np.log(frequency[kept]), np.log(power[kept]), 1)[0]) if kept.sum() > 1 else 0.0
+
+
+def _power(centred: Floats, length: int) -> Floats:
+    """The power spectrum (length // 2 + 1,) of a series (n, d), padded to `length` and summed over its dimensions."""
+    found = np.zeros(length // 2 + 1)
+    for first in range(0, centred.shape[1], _COLUMNS):
+        found += (np.abs(np.fft.rfft(centred[:, first : first + _COLUMNS], n=length, axis=0)) ** 2).sum(axis=1)
+    return found
 
 
 def _length(curve: Floats) -> float | None:

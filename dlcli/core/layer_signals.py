@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from dlcli.core.device import at_a_time
 from dlcli.core.input_gradients import Aim, batch_statistics, total_of
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.rng import preserved
@@ -26,31 +27,81 @@ from dlcli.specs.probe_gradients import LayerRow
 
 
 def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> list[LayerRow]:
-    """The signals of all activations for the inputs `x` (n at least 2, ...) in one batch, with gradients by `aim`'s target.
+    """The signals of all activations for the inputs `x` (n at least 2, ...), with gradients by `aim`'s target.
 
     `model` is on `device` and is left as it was. Raises what `logits_of` raises.
     """
-    watcher = _Watcher(model)
+    size = len(x) if aim.norm == "batch" else at_a_time(len(x), x, device)
+    tallies: dict[str, _Tally] = {}
     with preserved(), in_mode(model), batch_statistics(model, aim.norm), torch.enable_grad():
-        given = x.detach().to(device).clone().requires_grad_()
-        with watcher.following(), watcher:
-            logits = logits_of(model, given)
-        total = total_of(logits, aim)
-        outputs = [one.output for one in watcher.seen]
-        known = [k for k, output in enumerate(outputs) if output.requires_grad]
-        found = torch.autograd.grad(total, [outputs[k] for k in known], allow_unused=True) if total.requires_grad else ()
-    gradients = dict(zip(known, found, strict=False))
-    return [_signal(one, gradients.get(k)) for k, one in enumerate(watcher.seen)]
+        for batch in torch.split(x, size):
+            for one, gradient in _passed(model, batch.detach().to(device), aim):
+                tallies.setdefault(one.name, _Tally(one.kind)).add(one, gradient)
+    return [tally.row(name) for name, tally in tallies.items()]
 
 
 @dataclass(frozen=True)
 class _Seen:
+    """What one activation put out, and what was counted of it: sums over all values, and a unit's inputs above zero."""
+
     name: str
     kind: str
     output: Tensor
-    mean: float
-    variance: float
+    total: float
+    squares: float
     above: Tensor
+
+
+@dataclass
+class _Tally:
+    """One activation's sums over batches."""
+
+    kind: str
+    inputs: int = 0
+    values: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    above: Tensor | int = 0
+    gradient: float | None = None
+
+    def add(self, one: _Seen, gradient: Tensor | None) -> None:
+        """Count a batch."""
+        self.inputs += len(one.output)
+        self.values += one.output.numel()
+        self.total += one.total
+        self.squares += one.squares
+        self.above = self.above + one.above
+        if gradient is not None:
+            self.gradient = (self.gradient or 0.0) + float(gradient.double().square().sum())
+
+    def row(self, name: str) -> LayerRow:
+        """The figures of all batches."""
+        n, above = self.inputs, torch.as_tensor(self.above).double()
+        mean = self.total / self.values
+        return LayerRow(
+            layer=name,
+            kind=self.kind,
+            units=len(above),
+            mean=mean,
+            variance=max(0.0, self.squares - self.values * mean**2) / (self.values - 1),
+            active=float(above.mean()) / n,
+            coactive=float((above * (above - 1)).mean()) / (n * (n - 1)),
+            dead=float((above == 0).double().mean()),
+            gradient=None if self.gradient is None else math.sqrt(self.gradient / self.values),
+        )
+
+
+def _passed(model: nn.Module, given: Tensor, aim: Aim) -> list[tuple[_Seen, Tensor | None]]:
+    """Each activation of a batch (n, ...) with its gradient."""
+    watcher = _Watcher(model)
+    with watcher.following(), watcher:
+        logits = logits_of(model, given.clone().requires_grad_())
+    total = total_of(logits, aim)
+    outputs = [one.output for one in watcher.seen]
+    known = [k for k, output in enumerate(outputs) if output.requires_grad]
+    found = torch.autograd.grad(total, [outputs[k] for k in known], allow_unused=True) if total.requires_grad else ()
+    gradients = dict(zip(known, found, strict=False))
+    return [(one, gradients.get(k)) for k, one in enumerate(watcher.seen)]
 
 
 class _Watcher(TorchFunctionMode):
@@ -100,30 +151,12 @@ class _Watcher(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
             scale, kind = self._scaled(name.rstrip("_"))
-            values = output.detach().float() * scale
-            known_as, above = self._named(kind), (values > 0).flatten(1)
-            self.seen.append(_Seen(known_as, kind, output, float(values.mean()), float(values.var()), above))
+            values = output.detach().double() * scale
+            total, squares, above = float(values.sum()), float(values.square().sum()), (values > 0).flatten(1).sum(0)
+            self.seen.append(_Seen(self._named(kind), kind, output, total, squares, above))
         return output
 
 
 def _repeats(seen: list[_Seen], output: Tensor) -> bool:
     """Whether the last activation put out the same: `relu` that calls `relu_` is one activation."""
     return bool(seen) and seen[-1].output is output
-
-
-def _signal(one: _Seen, gradient: Tensor | None) -> LayerRow:
-    above = one.above
-    n = len(above)
-    share = above.double().mean(0)
-    both = (share * n * (share * n - 1) / (n * (n - 1))).mean()
-    return LayerRow(
-        layer=one.name,
-        kind=one.kind,
-        units=above.shape[1],
-        mean=one.mean,
-        variance=one.variance,
-        active=float(share.mean()),
-        coactive=float(both),
-        dead=float((share == 0).double().mean()),
-        gradient=None if gradient is None else float(gradient.double().square().mean().sqrt()),
-    )

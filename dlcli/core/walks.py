@@ -18,16 +18,28 @@ _COMPARED = 2000
 
 @dataclass(frozen=True)
 class Walk:
-    """Evenly spaced points `x` (points, ...) on a line that begins near image `start`; `length` is its Euclidean length."""
+    """Evenly spaced points on the line from the input `a` (...) to `b` (...), which begins near image `start`."""
 
     start: int
-    x: Tensor
-    length: float
+    a: Tensor
+    b: Tensor
+    points: int
+
+    @property
+    def x(self) -> Tensor:
+        """The points, (points, ...), made at each call: those of many lines together may be large."""
+        share = torch.linspace(0, 1, self.points, dtype=self.a.dtype).reshape(-1, *[1] * self.a.dim())
+        return torch.lerp(self.a[None], self.b[None], share)
+
+    @property
+    def length(self) -> float:
+        """The Euclidean length, in input units."""
+        return float((self.b - self.a).norm())
 
     @property
     def step(self) -> float:
         """The distance of two neighbouring points, in input units."""
-        return self.length / (len(self.x) - 1)
+        return self.length / (self.points - 1)
 
 
 def check_kind(kind: str) -> None:
@@ -103,12 +115,11 @@ def _between(x: Tensor, a: int, b: int, points: int) -> Walk:
 
 
 def _line(start: int, a: Tensor, b: Tensor, points: int) -> Walk:
-    length = float((b - a).norm())
-    if length == 0:
+    walk = Walk(start, a, b, points)
+    if walk.length == 0:
         hint = "give images that differ, or other ones with --path pair:I,J"
         raise InputError("there is no line to walk: the images at its two ends are the same", hint=hint)
-    share = torch.linspace(0, 1, points, dtype=a.dtype).reshape(-1, *[1] * a.dim())
-    return Walk(start, torch.lerp(a[None], b[None], share), length)
+    return walk
 
 
 def _grid(x: Tensor, points: int) -> Walk:

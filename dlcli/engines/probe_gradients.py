@@ -114,7 +114,7 @@ def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Repor
 
 def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
     x = grid(config.points)
-    walk = Walk(0, x, 2 * REACH)
+    walk = Walk(0, x[0], x[-1], config.points)
     seeds = config.seeds or SEEDS
     lines: dict[str, list[Line]] = {}
     layers: list[LayerRow] = []

@@ -87,3 +87,12 @@ def test_the_mean_cosine_is_over_all_pairs(points, dimensions, seed):
     assert mean_cosine(series) == pytest.approx(np.mean(pairs), abs=1e-12)
     assert mean_cosine(np.ones((points, dimensions))) == pytest.approx(1, abs=1e-12)
     assert mean_cosine(np.zeros((points, dimensions))) is None
+
+
+def test_the_spectra_of_many_dimensions_add_up(monkeypatch):
+    series = brownian_noise(32, 0, dimensions=10)
+    whole = correlate(series)
+    monkeypatch.setattr("dlcli.core.autocorrelation._COLUMNS", 3)
+    parts = correlate(series)
+    np.testing.assert_allclose(parts.curve, whole.curve, rtol=1e-12, atol=1e-14)
+    assert parts.slope == pytest.approx(whole.slope) and parts.length == pytest.approx(whole.length)

@@ -48,6 +48,27 @@ def test_figures_are_those_of_the_activations():
     assert found[1].gradient == pytest.approx(float(by_hand.square().mean().sqrt()), rel=1e-5)
 
 
+def figures(row):
+    return [value for value in vars(row).values() if not isinstance(value, str)]
+
+
+def test_figures_do_not_depend_on_how_many_inputs_are_looked_at_together(monkeypatch):
+    net, aim = network(), Aim("loss", 1)
+    whole = layer_signals(net, X, aim, device=CPU)
+    monkeypatch.setattr("dlcli.core.layer_signals.at_a_time", lambda most, x, device: 4)
+    for one, other in zip(whole, layer_signals(net, X, aim, device=CPU), strict=True):
+        assert one.layer == other.layer
+        assert figures(one) == pytest.approx(figures(other), rel=1e-5)
+
+
+def test_a_constant_far_from_zero_has_no_variance():
+    net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+    with torch.no_grad():
+        net[0].weight.zero_()
+        net[0].bias.fill_(1000.3)
+    assert layer_signals(net, X, Aim("logit", 0), device=CPU)[0].variance == pytest.approx(0, abs=1e-6)
+
+
 def test_names_are_paths_that_can_be_typed_even_where_a_module_serves_twice():
     from torchvision.models.resnet import BasicBlock
 
