@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.checkpoint import load_weights, weights_sha256, without_prefix
+from dlcli.core.models import FRAME_MLP
 from dlcli.core.models._frame_mlp import FrameMlp
 from dlcli.core.models.base import Architecture
 from dlcli.core.normalise import IMAGENET_CLASSES, imagenet_normalised
@@ -30,7 +31,8 @@ def started(arch: Architecture, file: Path, classes: int) -> Architecture:
         build = partial(_built, arch, state, plan, str(file))
         build()
     digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}".encode()).hexdigest()
-    return replace(arch, build=build, source_sha256=digest, notes=(*arch.notes, *_notes(arch, file, plan)))
+    before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # those of a frame-mlp tell of random features
+    return replace(arch, build=build, source_sha256=digest, notes=(*before, *_notes(arch, file, plan)))
 
 
 @dataclass(frozen=True)

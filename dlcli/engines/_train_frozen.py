@@ -26,7 +26,7 @@ from dlcli.support.report import Report
 def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fitted | None:
     """As `_train_one.fit`; of a `frame-mlp` only the perceptron goes through the loop.
 
-    Raises UsageError if its images are to change from epoch to epoch.
+    Raises UsageError if its frames are to change from epoch to epoch.
     """
     if not job.arch.name.startswith(f"{FRAME_MLP}:"):
         return _train_one.fit(job, report=report, label=label, keep=keep)
@@ -46,7 +46,7 @@ def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fi
 def _check(job: Job) -> None:
     for option, given in (("--augment", job.config.augment), ("--adversarial", job.config.adversarial)):
         if given:
-            message = f"{option}: {FRAME_MLP} takes the features of its frames once, so that no image can change later"
+            message = f"{option}: {FRAME_MLP} takes the features of its frames once, so that no frame can change later"
             raise UsageError(message, hint=f"leave {option} out")
 
 

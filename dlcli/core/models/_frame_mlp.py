@@ -54,7 +54,9 @@ def around(flat: Architecture, channels: int, size: tuple[int, int], classes: in
     """`frame-mlp:NAME` on the network for images `flat`; `build` raises InputError if its last layer cannot be taken off."""
     digest = hashlib.sha256(f"{flat.source_sha256} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}".encode())
     build = partial(_built, flat, (channels, *size), classes)
-    return Architecture(f"{NAME}:{flat.name}", build, RECIPE, digest.hexdigest())
+    # Code of somebody's own may bring weights along.
+    said = f"{flat.name} has random weights, so its features know nothing; for what it learned: --weights FILE"
+    return Architecture(f"{NAME}:{flat.name}", build, RECIPE, digest.hexdigest(), () if ":" in flat.name else (said,))
 
 
 @torch.no_grad()

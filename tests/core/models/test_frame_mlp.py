@@ -4,10 +4,12 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.checkpoint import save_weights
 from dlcli.core.data.base import ImageData
 from dlcli.core.hidden import hidden_features
 from dlcli.core.models import find_model, open_model
 from dlcli.core.rng import generator
+from dlcli.core.start import started
 from dlcli.support.errors import InputError, UsageError
 
 CPU = torch.device("cpu")
@@ -51,6 +53,13 @@ def test_training_leaves_the_backbone_alone():
     model(_data().x_test).sum().backward()
     assert all(torch.equal(before[key], value) for key, value in model.backbone.state_dict().items())
     assert {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None} == {"mlp"}
+
+
+def test_random_features_are_called_so_until_weights_are_given(tmp_path):
+    found = open_model("frame-mlp:cifar-resnet-8", _data())
+    assert "cifar-resnet-8 has random weights" in "".join(found.notes)
+    save_weights(tmp_path / "w.safetensors", find_model("cifar-resnet-8", _data().of_frames()).build(), {})
+    assert started(found, tmp_path / "w.safetensors", 4).notes == ()
 
 
 def test_it_needs_a_network_that_ends_in_a_layer(tmp_path, monkeypatch):
