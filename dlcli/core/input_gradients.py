@@ -28,8 +28,8 @@ class Aim:
     """What is derived by what.
 
     `target` is `logit`, that of output `output`, or `loss`, the cross-entropy with `output` for its label. `layer` is the path
-    of a module whose output is derived by, "" for the network's input. `norm` says whether batch normalisation uses its running
-    statistics (frozen) or those of the batch, which is then all points at once.
+    of a module whose output is derived by, at its first call, "" for the network's input. `norm` says whether batch
+    normalisation uses its running statistics (frozen) or those of the batch, which is then all points at once.
     """
 
     target: str
@@ -42,8 +42,8 @@ def input_gradients(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.devi
     """The gradients at the inputs `x` (n, ...), flattened: (n, d) on the CPU, in the network's floating type.
 
     `model` is on `device`; its weights, statistics, modes, requires_grad, gradients and random states are left as they were.
-    Raises UsageError for a layer that is not there, InputError if the network has no gradient, NumericError if that is NaN or
-    infinite, and what `logits_of` raises.
+    Raises UsageError for a layer that is not there, is not used or gives no tensor, InputError if the network has no gradient,
+    NumericError if that is NaN or infinite, and what `logits_of` raises.
     """
     size = len(x) if aim.norm == "batch" else at_a_time(_BATCH, x, device)
     parts = []
@@ -69,10 +69,12 @@ def input_gradients(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.devi
 def _gradient(model: nn.Module, batch: Tensor, aim: Aim, seen: list[Tensor]) -> Tensor:
     given = batch.detach().clone().requires_grad_()
     logits = logits_of(model, given)
-    by = seen[0] if aim.layer and seen else given
+    if aim.layer and not seen:
+        raise UsageError(f"--wrt: the network does not use its layer '{aim.layer}'", hint="name another layer")
+    by = seen[0] if aim.layer else given
     total = total_of(logits, aim)
     grads = torch.autograd.grad(total, by, allow_unused=True) if total.requires_grad else (None,)
-    if grads[0] is None or (aim.layer and not seen):
+    if grads[0] is None:
         what = f"layer {aim.layer}" if aim.layer else "its input"
         further = "a layer nearer to the output" if aim.layer else "a layer behind such a place"
         hint = f"it may detach, round or run without gradients inside; --wrt layer:NAME takes {further}"
@@ -92,16 +94,21 @@ def total_of(logits: Tensor, aim: Aim) -> Tensor:
 
 @contextmanager
 def _watched(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
-    """What the module `layer` puts out, at each of its calls."""
+    """What the module `layer` puts out at its first call, as a leaf that the network goes on from."""
     seen: list[Tensor] = []
     modules = dict(model.named_modules())
     if layer and layer not in modules:
         some = ", ".join([path for path in modules if path][:8])
         raise UsageError(f"--wrt: the network has no layer '{layer}'", hint=f"there are {some} ...")
 
-    def keep(module: nn.Module, args: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            seen.append(output)
+    def keep(module: nn.Module, args: object, output: object) -> Tensor | None:
+        if seen:
+            return None
+        if not isinstance(output, Tensor):
+            kind = type(output).__name__
+            raise UsageError(f"--wrt: layer '{layer}' gives a {kind}, not a tensor", hint="name a layer inside it or after it")
+        seen.append(output.detach().requires_grad_(output.is_floating_point()))
+        return seen[0].clone()  # for what comes next may write over it
 
     handle = modules[layer].register_forward_hook(keep) if layer else None
     try:

@@ -99,7 +99,8 @@ def _passed(model: nn.Module, given: Tensor, aim: Aim) -> list[tuple[_Seen, Tens
     total = total_of(logits, aim)
     outputs = [one.output for one in watcher.seen]
     known = [k for k, output in enumerate(outputs) if output.requires_grad]
-    found = torch.autograd.grad(total, [outputs[k] for k in known], allow_unused=True) if total.requires_grad else ()
+    by = [outputs[k] for k in known]
+    found = torch.autograd.grad(total, by, allow_unused=True) if by and total.requires_grad else ()
     gradients = dict(zip(known, found, strict=False))
     return [(one, gradients.get(k)) for k, one in enumerate(watcher.seen)]
 

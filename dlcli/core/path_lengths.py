@@ -30,7 +30,10 @@ MOST = 0.95
 
 @dataclass(frozen=True)
 class PathLengths:
-    """By length in blocks, 0 to n, (n + 1,) each: the share of all paths, of all gradient, and the mean norm of one path's."""
+    """By length in blocks, 0 to n, (n + 1,) each: the share of all paths, of all gradient, and the mean norm of one path's.
+
+    The shares of the gradient are all 0 where there is none.
+    """
 
     paths: NDArray[np.float64]
     gradient: NDArray[np.float64]
@@ -48,7 +51,7 @@ class PathLengths:
 
     @property
     def effective(self) -> tuple[int, int]:
-        """The shortest range of lengths that brings at least `MOST` of the gradient."""
+        """The shortest range of lengths that brings at least `MOST` of the gradient, of which there must be some."""
         sums = np.concatenate([[0.0], np.cumsum(self.gradient)])
         n = len(self.gradient)
         ranges = [(high - low, low, high) for low in range(n) for high in range(low, n) if sums[high + 1] - sums[low] >= MOST]

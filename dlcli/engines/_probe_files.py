@@ -39,7 +39,8 @@ def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]])
         found[_STRIPS[kind]] = Picture(
             png(layer_strip(layers)),
             alt=f"A strip for each figure of each activation of {network}, from input to output",
-            caption=f"Activations of {network} from input to output: shares of units, variance, gradient that comes back.",
+            caption=f"Activations of {network} from input to output: shares of units (co-active: 0.25 "
+            "where two inputs have nothing in common), variance, and the gradient that comes back.",
         )
     if result.lesions:
         found["lesion.png"] = Picture(

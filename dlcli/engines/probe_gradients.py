@@ -265,6 +265,8 @@ def _with_paths(
         PathRow(blocks=k, share_of_paths=float(a), share_of_gradient=float(b), norm_of_one=float(c))
         for k, (a, b, c) in enumerate(zip(found.paths, found.gradient, found.one, strict=True))
     )
+    if not found.gradient.any():
+        return replace(result, path_lengths=rows, notes=(*result.notes, "The gradient is zero by paths of every length."))
     low, high = found.effective
     summary = PathSummary(
         mean_by_count=found.mean_by_count, mean_by_gradient=found.mean_by_gradient, effective_low=low, effective_high=high

@@ -43,6 +43,37 @@ def test_by_a_layer_it_is_the_chain_from_there():
     torch.testing.assert_close(found, net[7].weight[2].detach().expand(len(X), -1))
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_by_a_layer_whose_output_is_written_over(in_place):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(inplace=in_place), nn.Linear(8, 3)).double()
+    found = input_gradients(net, X, Aim("logit", 2, layer="1"), device=CPU)
+    above = (net[1](X.flatten(1)) > 0).double()
+    torch.testing.assert_close(found, above * net[3].weight[2].detach())
+
+
+def test_by_a_layer_that_serves_twice_it_is_by_its_first_output():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.head = nn.Linear(64, 64, bias=False), nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.head(self.layer(self.layer(x.flatten(1))))
+
+    torch.manual_seed(0)
+    net = Twice().double()
+    found = input_gradients(net, X, Aim("logit", 2, layer="layer"), device=CPU)
+    torch.testing.assert_close(found, (net.head.weight[2] @ net.layer.weight).detach().expand(len(X), -1))
+
+
+def test_behind_a_place_without_gradient_even_frozen_weights_have_one():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), Broken("detached"), nn.Linear(3, 3), nn.Linear(3, 3)).double().requires_grad_(False)
+    found = input_gradients(net, X, Aim("logit", 1, layer="2"), device=CPU)
+    torch.testing.assert_close(found, net[3].weight[1].expand(len(X), -1))
+
+
 def test_by_the_statistics_of_the_batch_it_is_that_of_the_sum():
     net = network()
     found = input_gradients(net, X, Aim("logit", 0, norm="batch"), device=CPU)
@@ -99,5 +130,13 @@ def test_without_a_gradient_another_layer_is_proposed(layer, helps):
 def test_what_is_not_there_is_named():
     with pytest.raises(UsageError, match="no layer 'head'"):
         input_gradients(network(), X, Aim("logit", 0, layer="head"), device=CPU)
+    net = network()
+    net.spare = nn.Linear(2, 2)
+    net.forward = lambda x: nn.Sequential(*list(net)[:8])(x)
+    with pytest.raises(UsageError, match="does not use its layer 'spare'"):
+        input_gradients(net, X, Aim("logit", 0, layer="spare"), device=CPU)
+    pair = nn.Sequential(Broken("tuple"), Broken("tuple"))
+    with pytest.raises(UsageError, match="layer '0' gives a tuple"):
+        input_gradients(pair, X, Aim("logit", 0, layer="0"), device=CPU)
     with pytest.raises(UsageError, match="output 9"):
         input_gradients(network(), X, Aim("logit", 9), device=CPU)

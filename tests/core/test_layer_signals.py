@@ -94,6 +94,10 @@ def test_selu_by_surgery_is_known_as_selu_and_near_its_fixed_point():
     assert {one.kind for one in layer_signals(other, x, Aim("logit", 0), device=CPU)} == {"elu"}
 
 
+def test_a_network_without_activations_has_no_rows():
+    assert layer_signals(nn.Linear(6, 3), X, Aim("logit", 0), device=CPU) == []
+
+
 def test_dead_units_are_counted():
     net = network()
     with torch.no_grad():

@@ -36,6 +36,17 @@ def deep():
     torch.manual_seed(0)
     layers = [layer for _ in range(12) for layer in (nn.Linear(64, 64), nn.ReLU())]
     return nn.Sequential(nn.Flatten(), *layers, nn.Linear(64, 10))
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.branch = nn.Linear(64, 64)
+
+    def forward(self, x): return x + self.branch(x)
+
+def zero():
+    head = nn.Linear(64, 10)
+    nn.init.zeros_(head.weight)
+    return nn.Sequential(nn.Flatten(), Block(), Block(), head)
 def nan(): return Broken("nan")
 def detached(): return Broken("detached")
 """
@@ -86,6 +97,13 @@ def test_a_users_network_with_blocks_and_paths(tmp_path):
     assert sum(one.share_of_gradient for one in result.path_lengths) == pytest.approx(1)
     assert result.path_summary.mean_by_count == pytest.approx(2)
     assert (tmp_path / "out" / "lesion.png").exists() and (tmp_path / "out" / "paths.png").exists()
+
+
+def test_a_gradient_of_zero_is_said_and_the_rest_goes_on(nets, tmp_path):
+    result = probed(model=f"{nets}:zero", lesion=True, paths=True, output=tmp_path)
+    assert result.rows[0].verdict == "linear" and result.path_summary is None
+    assert [row.share_of_gradient for row in result.path_lengths] == [0, 0, 0]
+    assert any("zero by paths of every length" in note for note in result.notes)
 
 
 def test_pictures_of_an_earlier_run_go(tmp_path):
