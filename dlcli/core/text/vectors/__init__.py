@@ -2,7 +2,8 @@
 
 An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
 argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.
-`check(argument)` raises what `vectors` would, and `CANDIDATES` is the cosine from which pairs are worth a closer look.
+`check(argument)` raises what `vectors` would, and `CANDIDATES` is the cosine from which pairs are worth a closer look,
+where about as many of those called duplicates are right as with `tfidf` (benchmarks/candidates.py).
 `LASTING` says how long a vector stands: "text", it depends on its text alone; "table", on what else is there, a little, as
 weights by rarity do; "run", it means nothing beside vectors of another call.
 """

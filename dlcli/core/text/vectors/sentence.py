@@ -17,7 +17,7 @@ from dlcli.core.text.vectors._installed import first_match, folders_of, hushed, 
 from dlcli.core.text.vectors._means import unit
 from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
 
-CANDIDATES = 0.8
+CANDIDATES = 0.85
 LASTING = "text"
 BATCH = 64
 _LAYERS = frozenset({"Transformer", "Pooling", "Normalize"})

@@ -14,7 +14,7 @@ from dlcli.core.text.vectors._installed import first_match, folders_of
 from dlcli.core.text.vectors._means import weighted_means
 from dlcli.support.errors import InputError, UsageError
 
-CANDIDATES = 0.9
+CANDIDATES = 0.97
 LASTING = "table"
 _HINT = "python -m spacy download en_core_web_md"
 

@@ -19,7 +19,7 @@ from dlcli.core.text.vectors._means import unit
 from dlcli.core.text.vectors.base import pieces_of
 from dlcli.support.errors import InputError, UsageError
 
-CANDIDATES = 0.8
+CANDIDATES = 0.9
 LASTING = "text"
 _HINT = "a folder with model.safetensors and tokenizer.json, as model2vec saves it; nothing is fetched here"
 _CUT_AT_SPACES = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")

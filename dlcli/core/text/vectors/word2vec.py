@@ -14,7 +14,7 @@ from dlcli.core.text.vectors._installed import require
 from dlcli.core.text.vectors._means import unit, weighted_means
 from dlcli.support.errors import UsageError
 
-CANDIDATES = 0.9
+CANDIDATES = 0.96
 LASTING = "run"
 DIMENSIONS = 100
 WINDOW = 5
