@@ -1,7 +1,7 @@
 """Turn a network for images into one for video, and prove that it knows the same: the engine of `dlcli convert-2d-to-3d`."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 from torch import Tensor, nn
@@ -45,36 +45,16 @@ def run(config: Convert2DTo3DConfig, *, report: Report = SILENT) -> Convert2DTo3
     with about(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
         found = inflate(source.model, images[:1], how)
         proof = prove(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
-    failed, notes = _failure(proof), source.notes
+    failed, notes, sha256 = _failure(proof), source.notes, ""
     if config.allow_inexact and failed:
         notes, failed = (*notes, f"Inexact: {failed}."), ""
-    sha256 = ""
     if not failed:
         if data is not None:
             notes = (*notes, _recalibrated(config, source.flat.wrapped(found.model), data))
         sha256 = _write(config, found, source, how, proof)
-    rows = _rows(proof)
-    return Convert2DTo3DResult(
-        model=source.flat.model,
-        rule=how.rule,
-        layers=tuple(InflatedLayer(path=one.path, before=one.before, after=one.after) for one in found.layers),
-        head=found.model.head,
-        parameters_before=_parameters(source.model),
-        parameters_after=_parameters(found.model),
-        proof=rows,
-        proof_images=len(images),
-        proof_size=(images.shape[2], images.shape[3]),
-        agree=proof.agree,
-        judged=proof.judged,
-        worst=proof.worst(torch.float64)[2],
-        file=str(config.output or "") if sha256 else "",
-        weights_sha256=sha256,
-        export=str(config.export or "") if sha256 else "",
-        seed=config.seed,
-        seconds=time.perf_counter() - started,
-        notes=notes,
-        failed=failed and f"{failed} ({_way_out(config)})",
-    )
+    result = _result(config, source, found, proof, sha256)
+    failed = failed and f"{failed} ({_way_out(config)})"
+    return replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
 
 
 def plan(config: Convert2DTo3DConfig) -> list[str]:
@@ -151,6 +131,29 @@ def _failure(proof: Proof) -> str:
     return (
         f"a still clip is not judged as its image: the relative error is {error:.2g} at {stage} with {count(frames, 'frame')}, "
         f"{outcome:.2g} at the output, and above {TOLERANCE:g} from {first[1]} on"
+    )
+
+
+def _result(config: Convert2DTo3DConfig, source: Source, found: Inflated, proof: Proof, sha256: str) -> Convert2DTo3DResult:
+    """What was found, and with a `sha256` of the weights what was written."""
+    return Convert2DTo3DResult(
+        model=source.flat.model,
+        rule=config.rule,
+        layers=tuple(InflatedLayer(path=one.path, before=one.before, after=one.after) for one in found.layers),
+        head=found.model.head,
+        parameters_before=_parameters(source.model),
+        parameters_after=_parameters(found.model),
+        proof=_rows(proof),
+        proof_images=proof.images,
+        proof_size=proof.size,
+        agree=proof.agree,
+        judged=proof.judged,
+        worst=proof.worst(torch.float64)[2],
+        file=str(config.output or "") if sha256 else "",
+        weights_sha256=sha256,
+        export=str(config.export or "") if sha256 else "",
+        seed=config.seed,
+        seconds=0.0,
     )
 
 

@@ -130,7 +130,7 @@ def check_flat(model: nn.Module) -> None:
     """Raise InputError, saying what it is instead, unless `model` has 2-D convolutions and can be changed."""
     kinds = list(model.modules())
     if isinstance(model, nn.Conv2d):
-        raise InputError("the network is a convolution and nothing else")
+        raise InputError("the network is a convolution and nothing else", hint="give one that ends in logits")
     if any(isinstance(module, torch.jit.ScriptModule) for module in kinds):
         raise InputError(
             "the network is compiled by TorchScript, which cannot be changed", hint="give the code that it was made of"
@@ -146,7 +146,8 @@ def check_flat(model: nn.Module) -> None:
 def _plain(path: str, layer: nn.Module) -> nn.Conv2d:
     """`layer`, once it is seen to be a Conv2d and nothing more."""
     if type(layer) is not nn.Conv2d:
-        raise InputError(f"{named(path)} is a {type(layer).__name__}, of which it is not known how to inflate it")
+        hint = "make it a plain Conv2d, or take another --rule"
+        raise InputError(f"{named(path)} is a {type(layer).__name__}, which nobody knows how to inflate", hint=hint)
     if more := {name for name, _ in layer.named_parameters()} - {"weight", "bias"}:
         hint = "take the reparametrization (a weight norm?) off first"
         raise InputError(f"{named(path)} makes its weight of others ({', '.join(sorted(more))})", hint=hint)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.inflate.convert import Inflation, inflate
+from dlcli.core.inflate.video_net import VideoNet
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.surgery.base import copied
 
@@ -18,11 +19,16 @@ OUTPUT = "output"
 
 @dataclass(frozen=True)
 class Proof:
-    """Relative errors max|a - b| / max|b| by (type, stage, frames), and how many of the `judged` answers `agree`."""
+    """Relative errors max|a - b| / max|b| by (type, stage, frames), and how many of the `judged` answers `agree`.
+
+    It was done on so many `images` of height and width `size`.
+    """
 
     errors: Mapping[tuple[torch.dtype, str, int], float]
     agree: int
     judged: int
+    images: int
+    size: tuple[int, int]
 
     def worst(self, dtype: torch.dtype) -> tuple[str, int, float]:
         """The stage and length where the error is largest, the first of them, and the error."""
@@ -42,27 +48,38 @@ def prove(
 ) -> Proof:
     """Inflate a copy of `model` in each type and run it on still clips of each length of the `images` (n, c, h, w).
 
-    `done` is called after each length. Raises what `inflate` and `logits_of` raise.
+    A stage that gives something else than a row an image, or a frame, is not compared. `done` is called after each length.
+    Raises what `inflate` and `logits_of` raise.
     """
     errors: dict[tuple[torch.dtype, str, int], float] = {}
     agree = 0
     for dtype in dtypes:
         image = copied(model).to(dtype)
         x = images.to(next(image.parameters()))
-        video = inflate(image, x[:1], how).model
-        with in_mode(image), in_mode(video):
-            wanted: dict[str, Tensor] = {}
-            with _watched(image, wanted.__setitem__):
-                logits = wanted[OUTPUT] = logits_of(image, x)
-            for frames in lengths:
-                seen = _Errors(wanted)
-                with _watched(video.inner, seen):
-                    found = logits_of(video, x.unsqueeze(2).expand(-1, -1, frames, -1, -1))
-                seen(OUTPUT, found)
-                errors |= {(dtype, stage, frames): error for stage, error in seen.errors.items()}
-                agree += int((found.argmax(1) == logits.argmax(1)).sum())
-                done()
-    return Proof(errors, agree, len(images) * len(lengths) * len(dtypes))
+        for frames, found, same in _compared(image, inflate(image, x[:1], how).model, x, lengths):
+            errors |= {(dtype, stage, frames): error for stage, error in found.items()}
+            agree += same
+            done()
+    always = {stage for _, stage, _ in errors if all((d, stage, k) in errors for d in dtypes for k in lengths)}
+    errors = {key: error for key, error in errors.items() if key[1] in always}
+    size = images.shape[2], images.shape[3]
+    return Proof(errors, agree, len(images) * len(lengths) * len(dtypes), len(images), size)
+
+
+def _compared(
+    image: nn.Module, video: VideoNet, x: Tensor, lengths: Sequence[int]
+) -> Iterator[tuple[int, dict[str, float], int]]:
+    """Of each length the error by stage, and how many answers are the same."""
+    with in_mode(image), in_mode(video):
+        wanted: dict[str, Tensor] = {}
+        with _watched(image, wanted.__setitem__):
+            logits = wanted[OUTPUT] = logits_of(image, x)
+        for frames in lengths:
+            seen = _Errors(wanted)
+            with _watched(video.inner, seen):
+                found = logits_of(video, x.unsqueeze(2).expand(-1, -1, frames, -1, -1))
+            seen(OUTPUT, found)
+            yield frames, seen.errors, int((found.argmax(1) == logits.argmax(1)).sum())
 
 
 def stages(model: nn.Module) -> dict[str, nn.Module]:
@@ -93,16 +110,15 @@ def _watched(model: nn.Module, seen: Callable[[str, Tensor], None]) -> Iterator[
 
 @dataclass
 class _Errors:
-    """What the stages of the network for video give, beside what was `wanted`."""
+    """What the stages of the network for video give, beside what was `wanted`, if their first axis is that of the frames."""
 
     wanted: Mapping[str, Tensor]
     errors: dict[str, float] = field(default_factory=dict)
 
     def __call__(self, stage: str, found: Tensor) -> None:
-        if stage in self.wanted:
-            wanted = self.wanted[stage]
-            frames = len(found) // max(len(wanted), 1)
-            self.errors[stage] = _relative(found.reshape(-1, frames, *wanted.shape[1:]), wanted.unsqueeze(1))
+        wanted = self.wanted.get(stage)
+        if wanted is not None and found.shape[1:] == wanted.shape[1:] and len(found) % len(wanted) == 0:
+            self.errors[stage] = _relative(found.unflatten(0, (len(wanted), -1)), wanted.unsqueeze(1))
 
 
 def _relative(found: Tensor, wanted: Tensor) -> float:

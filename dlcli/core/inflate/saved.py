@@ -161,7 +161,7 @@ def as_start(weights: Path, data: ImageData) -> Architecture:
     card = card_of(weights)
     if data.channels != card.flat.channels:
         message = f"{weights}: the network takes {card.flat.channels} channels; the data have {data.channels}"
-        raise InputError(message)
+        raise InputError(message, hint="name other --data")
     named = card.flat.classes is not None and card.flat.classes != data.classes
     anew = named or card.flat.outputs != len(data.classes)
     notes = (
@@ -177,6 +177,7 @@ def _started(weights: Path, card: Card, classes: int, anew: bool) -> nn.Module:
     model = card.build(classes)
     own = model.state_dict()
     if anew:
+        # What has another shape in a network of one class more is the last layer; weights of five axes look along time.
         other = card.flat.build(classes + 1).state_dict()
         state |= {key: own[key] for key in other if own[key].dim() < 5 and other[key].shape != own[key].shape}
     fill_weights(model, state, source=str(weights), network=card.name)
