@@ -62,13 +62,18 @@ def correlate(series: NDArray[np.floating]) -> Correlation | None:
 def verdict(first: float | None, points: int) -> str:
     """One of `VERDICTS` for an autocorrelation at lag 1, None where the function is linear.
 
-    `white` is within the 95% band of white noise, 1.96 / sqrt(points).
+    `white` is within `white_band`.
     """
     if first is None:
         return "linear"
-    if abs(first) < 1.96 / sqrt(points):
+    if abs(first) < white_band(points):
         return "white"
     return "shattered" if first < SHATTERED else "partial" if first < PARTIAL else "healthy"
+
+
+def white_band(points: int) -> float:
+    """Within this of zero 95% of the autocorrelation of white noise lies."""
+    return 1.96 / sqrt(points)
 
 
 def mean_cosine(series: NDArray[np.floating]) -> float | None:

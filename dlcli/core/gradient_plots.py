@@ -7,7 +7,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dlcli.core.autocorrelation import brownian_noise, correlate, white_noise
+from dlcli.core.autocorrelation import brownian_noise, correlate, white_band, white_noise
 from dlcli.core.plots import COLOURS, short_label
 from dlcli.specs.probe_gradients import LayerRow, LesionRow, PathRow
 
@@ -25,7 +25,7 @@ def acf_plot(curves: Mapping[str, NDArray[np.float64]], points: int) -> Figure:
         axes.plot(mean, style, color="#70707a", linewidth=1.3, label=name)
     for k, (name, curve) in enumerate(curves.items()):
         axes.plot(curve, color=COLOURS[(k + 1) % len(COLOURS)], linewidth=1.8, label=short_label(name))
-    band = 1.96 / np.sqrt(points)
+    band = white_band(points)
     axes.axhspan(-band, band, color="#70707a", alpha=0.12, linewidth=0)
     axes.set(xlabel="lag, in steps along the line", ylabel="autocorrelation of the gradient", ylim=(-0.4, 1.02))
     axes.set_xlim(0, points // 4)

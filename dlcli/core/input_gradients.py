@@ -18,8 +18,6 @@ from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.rng import preserved
 from dlcli.support.errors import InputError, NumericError, UsageError
 
-TARGETS = ("logit", "loss")
-NORMS = ("frozen", "batch")
 _BATCH = 256
 
 

@@ -114,7 +114,8 @@ def _open(
     if path.is_dir() or is_video(path):
         if arch is not None or weights is not None:
             kind = "a run directory" if path.is_dir() else "a converted network"
-            raise UsageError(f"--arch: {spec} is {kind} and knows its network", hint="leave --arch out")
+            given, has = ("--weights", "brings its weights") if arch is None else ("--arch", "knows its network")
+            raise UsageError(f"{given}: {spec} is {kind} and {has}", hint=f"leave {given} out")
         if is_video(path):
             video, card = load_video(path, device)
             return Trained(video, card.name, card.weights_sha256, card.flat.classes)

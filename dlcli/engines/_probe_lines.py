@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 import torch
@@ -72,11 +71,6 @@ def mean_curve(lines: Sequence[Line]) -> NDArray[np.float64] | None:
     """The mean autocorrelation by lag over the lines that are not linear."""
     curves = [line.found.curve for line in lines if line.found is not None]
     return np.mean(curves, axis=0) if curves else None
-
-
-def white_band(points: int) -> float:
-    """Within this of zero 95% of white noise lies."""
-    return 1.96 / sqrt(points)
 
 
 def _mean(values: list[float]) -> Estimate | None:

@@ -195,7 +195,7 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) 
         layers=tuple(_named(bench.name, layers)),
         causes=_causes(config, bench, row, layers, device),
         lesions=_lesions(bench, device, report) if config.lesion else (),
-        notes=(*bench.notes, _norm_note(config)),
+        notes=(*bench.notes, *_zero_note(row), _norm_note(config)),
     )
     if config.paths:
         result = _with_paths(result, config, bench, device)
@@ -272,6 +272,12 @@ def _with_paths(
         mean_by_count=found.mean_by_count, mean_by_gradient=found.mean_by_gradient, effective_low=low, effective_high=high
     )
     return replace(result, path_lengths=rows, path_summary=summary)
+
+
+def _zero_note(row: GradientRow) -> tuple[str, ...]:
+    if row.cosine is not None:
+        return ()
+    return ("The gradient is zero along every line: the output does not change with the input there.",)
 
 
 def _norm_note(config: ProbeGradientsConfig) -> str:

@@ -103,7 +103,8 @@ def test_a_gradient_of_zero_is_said_and_the_rest_goes_on(nets, tmp_path):
     result = probed(model=f"{nets}:zero", lesion=True, paths=True, output=tmp_path)
     assert result.rows[0].verdict == "linear" and result.path_summary is None
     assert [row.share_of_gradient for row in result.path_lengths] == [0, 0, 0]
-    assert any("zero by paths of every length" in note for note in result.notes)
+    for said in ("zero along every line", "zero by paths of every length"):
+        assert any(said in note for note in result.notes)
 
 
 def test_pictures_of_an_earlier_run_go(tmp_path):
@@ -181,6 +182,11 @@ def test_moves_are_commands_that_run(nets, tmp_path, environment):
             )
             command = [sys.executable, "-m", "dlcli", *arguments, "--dry-run"]
             subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
+
+
+def test_a_trained_network_takes_no_other_weights(tmp_path):
+    with pytest.raises(UsageError, match="--weights: .* is a run directory and brings its weights"):
+        probed(model=str(tmp_path), weights=tmp_path / "w.safetensors")
 
 
 def test_weights_that_do_not_fit_name_their_keys(nets, tmp_path):
