@@ -39,8 +39,15 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head(self.body(x).mean((2, 3)))
 
+class Lazy(Net):
+    def forward(self, x):
+        return super().forward(x) + float(x.sum().item() > 0)
+
 def fixed():
     return Net(3, 7)
+
+def dense224():
+    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.Conv2d(2, 2, 1), nn.Flatten(), nn.Linear(2 * 222 * 222, 4))
 
 def line():
     return nn.Sequential(nn.Conv1d(3, 2, 1))
@@ -236,6 +243,10 @@ def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
         ({"model": "code.pt", "arch": "nets.py:Net"}, InputError, "refused, it holds more than tensors"),
         ({"model": "v.safetensors"}, InputError, "3-D already"),
         ({"model": "frame-mlp:nets.py:Net"}, InputError, "frame-mlp takes clips already"),
+        ({"model": "runs/net", "classes": 3, "size": None}, UsageError, "--classes: runs/net is a run directory"),
+        ({"model": "runs/members", "size": None}, InputError, "runs/members: is an ensemble"),
+        ({"model": "nets.py:Net", "recalibrate_bn": "digits"}, InputError, "holds images of 1 channel; the network takes 3"),
+        ({"model": "nets.py:Lazy", "export": Path("out.pt2")}, InputError, "torch cannot export the network"),
     ],
 )
 def test_bad_input_is_refused_by_name(options, error, words, tmp_path):
@@ -248,11 +259,42 @@ def test_bad_input_is_refused_by_name(options, error, words, tmp_path):
     torch.save(state | {"body.3.weight": torch.zeros(5, 6, 2, 2)}, "shape.pt")
     torch.save({"x": print}, "code.pt")
     _run("nets.py:Net", output=tmp_path / "v.safetensors")
+    save_model(
+        tmp_path / "runs" / "net",
+        model=_net(),
+        spec="nets.py:Net",
+        surgery=(),
+        channels=3,
+        size=(16, 16),
+        classes=tuple("abcd"),
+    )
+    (tmp_path / "runs" / "members").mkdir()
+    (tmp_path / "runs" / "members" / "ensemble.json").write_text("{}")
     before = set(tmp_path.iterdir())
     given = {"output": "out.safetensors", "size": 16, **options}
     with pytest.raises(error, match=words):
         engine.run(Convert2DTo3DConfig(**{**given, "output": Path(given["output"])}))
     assert set(tmp_path.iterdir()) == before
+
+
+def test_the_plan_says_what_a_run_would_do_and_writes_nothing(tmp_path):
+    before = set(tmp_path.iterdir())
+    given = {"recalibrate_bn": "moving-digits", "output": tmp_path / "v.safetensors", "export": tmp_path / "v.pt2"}
+    config = Convert2DTo3DConfig(model="nets.py:Net", size=16, frames=4, **given)
+    assert engine.plan(config) == [
+        "inflate 1 layer of nets.py:Net by besnet",
+        "prove it on still clips of 1, 2, 4 frames of 16x16 pixels",
+        "take the statistics of batch normalisation from moving-digits",
+        f"write {tmp_path / 'v.safetensors'} and {tmp_path / 'v.json'}",
+        f"write {tmp_path / 'v.pt2'}",
+    ]
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["cifar-resnet-8", "nets.py:dense224"])
+def test_the_proof_is_on_smaller_images_where_the_network_takes_them(name):
+    found = engine.run(Convert2DTo3DConfig(model=name, size=224, classes=4))
+    assert found.proof_size == ((56, 56) if name == "cifar-resnet-8" else (224, 224))
 
 
 @pytest.mark.parametrize(

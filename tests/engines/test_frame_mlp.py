@@ -99,3 +99,10 @@ def test_where_only_the_order_tells_it_is_right_on_exactly_half(weights):
 def test_two_sides_in_pairs(weights):
     found = train.run(_config(weights, versus="--lr 0.01", seeds=2, workers=1))
     assert [row.variant for row in found.rows] == ["this", "--lr 0.01"] * 2
+
+
+def test_without_a_cache_the_bits_are_the_same(weights, tmp_path, monkeypatch):
+    kept = train.run(_config(weights)).rows[0]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert train.run(_config(weights)).rows[0].weights_sha256 == kept.weights_sha256

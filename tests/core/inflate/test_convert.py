@@ -200,13 +200,19 @@ class _Kernel(nn.Conv2d):
             ),
             "weight_orig",
         ),
+        (lambda: torch.jit.trace(residual().eval(), torch.rand(1, 1, 8, 8)), "compiled by TorchScript"),
         (lambda: inflate(residual(), torch.rand(1, 1, 8, 8), Inflation()).model, "3-D already"),
     ],
 )
-@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_what_cannot_be_inflated_is_refused_by_name(make, words):
     with pytest.raises(InputError, match=words):
         inflate(make(), torch.rand(1, 1, 8, 8), Inflation())
+
+
+def test_what_is_built_again_must_have_the_layers():
+    with pytest.raises(InputError, match="has no layer body.9"):
+        rebuild(residual(), {"body.9": 3}, "", ends="replicate", dilations=(1,))
 
 
 def test_a_moving_clip_goes_through_as_through_a_network_of_3d_layers():
