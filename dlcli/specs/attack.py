@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.shared import RULES, data_option, device_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
@@ -257,7 +257,6 @@ class AttackResult:
 
 
 def _record(row: AttackRow) -> dict[str, Any]:
-    record: dict[str, Any] = {"eps": row.eps, "classifier": row.classifier, "threat": row.threat, "n": row.clean.n}
-    for name in ("clean", "adversarial", "minus_mean", "eight_bit", "reached"):
-        record |= flat(name, getattr(row, name))
-    return record | {"upper_bound": row.upper_bound}
+    named = {"eps": row.eps, "classifier": row.classifier, "threat": row.threat, "n": row.clean.n}
+    figures = flat_all(row, "clean", "adversarial", "minus_mean", "eight_bit", "reached")
+    return named | figures | {"upper_bound": row.upper_bound}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import RULES, data_option, device_option, output_option, seed_option, size_option, strict_option
 from dlcli.specs.train import TrainConfig
@@ -207,7 +207,5 @@ class EnsembleResult:
 
 
 def _record(row: EnsembleRow) -> dict[str, Any]:
-    record: dict[str, Any] = {"members": row.members, "classifier": row.classifier, "n": row.accuracy.n}
-    for name in ("accuracy", "gain", "minus_mean", "ece", "nll"):
-        record |= flat(name, getattr(row, name))
-    return record
+    named = {"members": row.members, "classifier": row.classifier, "n": row.accuracy.n}
+    return named | flat_all(row, "accuracy", "gain", "minus_mean", "ece", "nll")

@@ -38,3 +38,8 @@ def flat(name: str, figure: Estimate | Difference | None) -> dict[str, float | N
     """A figure as three cells of a flat record: `name`, `name_low` and `name_high`."""
     ends = (figure.value, figure.low, figure.high) if figure else (None, None, None)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))
+
+
+def flat_all(row: object, *names: str) -> dict[str, float | None]:
+    """The figures of `row` that are so named, one after the other, each as `flat` gives it."""
+    return {cell: value for name in names for cell, value in flat(name, getattr(row, name)).items()}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.option import check, flag, one_of, option
 from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
@@ -205,9 +205,6 @@ class ProbeGradientsResult:
 
 
 def _record(row: GradientRow) -> dict[str, Any]:
-    record: dict[str, Any] = {"network": row.network, "n": row.n, "points": row.points, "verdict": row.verdict}
-    for name in ("acf1", "acf5", "acf15"):
-        record |= flat(name, getattr(row, name))
-    for name in ("slope", "length_steps", "length", "length_share", "cosine"):
-        record[name] = getattr(row, name)
-    return record
+    named = {name: getattr(row, name) for name in ("network", "n", "points", "verdict")}
+    plain = {name: getattr(row, name) for name in ("slope", "length_steps", "length", "length_share", "cosine")}
+    return named | flat_all(row, "acf1", "acf5", "acf15") | plain
