@@ -43,6 +43,9 @@ class Lazy(Net):
     def forward(self, x):
         return super().forward(x) + float(x.sum().item() > 0)
 
+def grey():
+    return Net(1, 4)
+
 def fixed():
     return Net(3, 7)
 
@@ -219,6 +222,12 @@ def test_statistics_are_taken_anew_from_still_clips(tmp_path):
     assert torch.equal(state["body.0.weight"], net.body[0].weight)
 
 
+def test_code_may_read_another_number_of_channels(tmp_path):
+    _run("nets.py:grey", output=tmp_path / "v.safetensors")
+    x = torch.rand(2, 1, 16, 16)
+    assert load_video(tmp_path / "v.safetensors", CPU)[0](_still(x)).shape == (2, 4)
+
+
 def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
     found = _run("nets.py:fixed")
     assert "taken as trained" in found.notes[0] and found.file == ""
@@ -241,7 +250,8 @@ def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
         ({"model": "extra.pt", "arch": "nets.py:Net"}, InputError, "unknown more"),
         ({"model": "shape.pt", "arch": "nets.py:Net"}, InputError, "misshapen body.3.weight"),
         ({"model": "code.pt", "arch": "nets.py:Net"}, InputError, "refused, it holds more than tensors"),
-        ({"model": "v.safetensors"}, InputError, "3-D already"),
+        ({"model": "v.safetensors"}, InputError, "v.safetensors: the network is 3-D already"),
+        ({"model": "grey.safetensors"}, InputError, "grey.safetensors: the network is 3-D already"),
         ({"model": "frame-mlp:nets.py:Net"}, InputError, "frame-mlp takes clips already"),
         ({"model": "runs/net", "classes": 3, "size": None}, UsageError, "--classes: runs/net is a run directory"),
         ({"model": "runs/members", "size": None}, InputError, "runs/members: is an ensemble"),
@@ -259,6 +269,7 @@ def test_bad_input_is_refused_by_name(options, error, words, tmp_path):
     torch.save(state | {"body.3.weight": torch.zeros(5, 6, 2, 2)}, "shape.pt")
     torch.save({"x": print}, "code.pt")
     _run("nets.py:Net", output=tmp_path / "v.safetensors")
+    _run("nets.py:grey", output=tmp_path / "grey.safetensors")
     save_model(
         tmp_path / "runs" / "net",
         model=_net(),

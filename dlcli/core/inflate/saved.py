@@ -20,6 +20,7 @@ from dlcli.core.run_dir import build_model, fill_weights
 from dlcli.support.atomic import write_text
 from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
+from dlcli.support.words import count
 
 _TASK = "video"
 
@@ -160,7 +161,7 @@ def as_start(weights: Path, data: ImageData) -> Architecture:
     """
     card = card_of(weights)
     if data.channels != card.flat.channels:
-        message = f"{weights}: the network takes {card.flat.channels} channels; the data have {data.channels}"
+        message = f"{weights}: the network takes {count(card.flat.channels, 'channel')}, and {data.name} has {data.channels}"
         raise InputError(message, hint="name other --data")
     named = card.flat.classes is not None and card.flat.classes != data.classes
     anew = named or card.flat.outputs != len(data.classes)

@@ -1,5 +1,6 @@
 """The network for images that a person names."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dlcli.core.checkpoint import load_weights, weights_sha256
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensemble_dir import is_ensemble
 from dlcli.core.inflate.convert import check_flat
-from dlcli.core.inflate.saved import Flat
+from dlcli.core.inflate.saved import Flat, is_video
 from dlcli.core.logits import logits_of
 from dlcli.core.models import FRAME_MLP, MODELS, find_model
 from dlcli.core.normalise import Normalised
@@ -51,6 +52,8 @@ def open_source(
     given = {"arch": arch, "weights": weights, "size": size, "classes": classes}
     if path.is_dir():
         return _from_run(path, [name for name, value in given.items() if value is not None])
+    if is_video(path):
+        raise InputError(f"{spec}: the network is 3-D already", hint="give a network for images")
     file = path if is_weights(path) else weights
     if arch is not None and file is not path:
         raise UsageError("--arch: goes with a file of weights", hint="name the file first, or leave --arch out")
@@ -82,10 +85,19 @@ def _built(spec: str, shape: ImageData, seed: int) -> Source:
         model = find_model(spec, shape).build().eval()
     with about(spec):
         check_flat(model)
+        flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
     note = f"{spec} is taken as trained, as the code returns it"
     if ":" not in spec:
         note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"
-    return Source(model, _flat(spec, shape, model), weights_sha256(model), (note,))
+    return Source(model, flat, weights_sha256(model), (note,))
+
+
+def _channels_read(model: nn.Module, shape: ImageData) -> int:
+    """How many channels a network reads that code gives back: those of `shape`, unless it takes no such images."""
+    with suppress(InputError):
+        _flat("", shape, model)
+        return shape.channels
+    return next(module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d))
 
 
 def _bare(model: nn.Module) -> nn.Module:
