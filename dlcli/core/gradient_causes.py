@@ -76,7 +76,16 @@ def _no_skips(facts: Facts) -> _Found:
     if facts.skips or facts.verdict not in ("white", "shattered"):
         return None
     evidence = f"{facts.layers} layers without a skip, autocorrelation {facts.acf1:.2f} from one point to the next"
-    return "shattered gradients", evidence, ("looks-linear", "selu")
+    return "shattered gradients", evidence + _lost_with_depth(facts.signals), ("looks-linear", "selu")
+
+
+def _lost_with_depth(signals: Sequence[LayerRow]) -> str:
+    """How alike the gradients of two inputs still are, from the output to the input."""
+    known = [(one.layer, one.cosine) for one in signals if one.cosine is not None]
+    if len(known) < 2:
+        return ""
+    (first, early), (last, late) = known[0], known[-1]
+    return f"; the gradients of two inputs have a mean cosine of {late:.2f} at {last} and {early:.2f} at {first}"
 
 
 def _strong_branches(facts: Facts) -> _Found:

@@ -63,6 +63,8 @@ class _Tally:
     squares: float = 0.0
     above: Tensor | int = 0
     gradient: float | None = None
+    directions: Tensor | int = 0
+    directed: int = 0
 
     def add(self, one: _Seen, gradient: Tensor | None) -> None:
         """Count a batch."""
@@ -72,7 +74,19 @@ class _Tally:
         self.squares += one.squares
         self.above = self.above + one.above
         if gradient is not None:
-            self.gradient = (self.gradient or 0.0) + float(gradient.double().square().sum())
+            self._add_gradient(gradient.flatten(1).double())
+
+    def _add_gradient(self, gradient: Tensor) -> None:
+        self.gradient = (self.gradient or 0.0) + float(gradient.square().sum())
+        lengths = gradient.norm(dim=1, keepdim=True)
+        self.directions = self.directions + (gradient / lengths.where(lengths > 0, 1.0)).sum(0)
+        self.directed += int((lengths > 0).sum())
+
+    @property
+    def cosine(self) -> float | None:
+        """The mean cosine of two inputs' gradients: the squared length of n unit vectors' sum is n and all their products."""
+        n = self.directed
+        return float(torch.as_tensor(self.directions).square().sum() - n) / (n * (n - 1)) if n > 1 else None
 
     def row(self, name: str) -> LayerRow:
         """The figures of all batches."""
@@ -88,6 +102,7 @@ class _Tally:
             coactive=float((above * (above - 1)).mean()) / (n * (n - 1)),
             dead=float((above == 0).double().mean()),
             gradient=None if self.gradient is None else math.sqrt(self.gradient / self.values),
+            cosine=self.cosine,
         )
 
 

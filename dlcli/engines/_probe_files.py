@@ -108,7 +108,7 @@ def _causes(result: ProbeGradientsResult) -> list[PageTable]:
 
 
 def _layers(result: ProbeGradientsResult) -> list[PageTable]:
-    head = ["activation", "units", "mean", "variance", "active", "co-active", "dead", "gradient, rms"]
+    head = ["activation", "units", "mean", "variance", "active", "co-active", "dead", "gradient, rms", "gradient, cosine"]
     return [
         PageTable(f"Activations of {network}, from input to output", head, [_activation(one) for one in layers])
         for network, layers in _by_network(result).items()
@@ -116,7 +116,7 @@ def _layers(result: ProbeGradientsResult) -> list[PageTable]:
 
 
 def _activation(one: LayerRow) -> list[Cell]:
-    figures = (one.mean, one.variance, one.active, one.coactive, one.dead, one.gradient)
+    figures = (one.mean, one.variance, one.active, one.coactive, one.dead, one.gradient, one.cosine)
     return [one.layer, f"{one.units:,}", *map(_plain, figures)]
 
 

@@ -120,7 +120,8 @@ class LayerRow:
 
     `mean` and `variance` are over inputs and units; `active` is the share of values above zero, `coactive` that of units above
     zero for both of two inputs, `dead` that of units above zero for none. A unit is a value of one input's activation.
-    `gradient` is the root of the mean square of the gradient with respect to it, None if none comes back.
+    `gradient` is the root of the mean square of the gradient with respect to it, `cosine` the mean cosine of those of two
+    inputs, None if none comes back.
     """
 
     network: str = ""
@@ -133,6 +134,7 @@ class LayerRow:
     coactive: float
     dead: float
     gradient: float | None
+    cosine: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

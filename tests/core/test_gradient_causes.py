@@ -5,7 +5,16 @@ from dlcli.specs.probe_gradients import LayerRow
 
 
 def signal(name="relu 1", **changes):
-    facts = {"units": 10, "mean": 0.4, "variance": 0.3, "active": 0.5, "coactive": 0.25, "dead": 0.0, "gradient": 1.0}
+    facts = {
+        "units": 10,
+        "mean": 0.4,
+        "variance": 0.3,
+        "active": 0.5,
+        "coactive": 0.25,
+        "dead": 0.0,
+        "gradient": 1.0,
+        "cosine": None,
+    }
     return LayerRow(layer=name, kind=name.split()[0], **{**facts, **changes})
 
 
@@ -50,6 +59,12 @@ def test_a_network_with_a_residual_block_is_not_told_to_add_one():
 
 def test_few_inputs_say_nothing_of_dead_units():
     assert found(signals=(signal(dead=0.9), signal("relu 2")), inputs=4) == ()
+
+
+def test_shattering_shows_how_alike_gradients_stay_from_layer_to_layer():
+    signals = (signal(cosine=0.03), signal("relu 2", cosine=0.5), signal("relu 3", cosine=1.0))
+    (cause,) = found(verdict="white", acf1=0.01, skips=0, signals=signals)
+    assert cause.evidence.endswith("a mean cosine of 1.00 at relu 3 and 0.03 at relu 1")
 
 
 def test_several_causes_are_all_named():

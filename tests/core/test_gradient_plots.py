@@ -7,7 +7,16 @@ from dlcli.specs.probe_gradients import LayerRow, LesionRow, PathRow
 
 
 def layer(k, **changes):
-    facts = {"units": 9, "mean": 0.1, "variance": 1.0, "active": 0.5, "coactive": 0.2, "dead": 0.0, "gradient": 1.0}
+    facts = {
+        "units": 9,
+        "mean": 0.1,
+        "variance": 1.0,
+        "active": 0.5,
+        "coactive": 0.2,
+        "dead": 0.0,
+        "gradient": 1.0,
+        "cosine": 0.5,
+    }
     return LayerRow(network="net", layer=f"relu {k}", kind="relu", **{**facts, **changes})
 
 

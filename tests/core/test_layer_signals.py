@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from dlcli.core.input_gradients import Aim
+from dlcli.core.input_gradients import Aim, input_gradients
 from dlcli.core.layer_signals import layer_signals
+from dlcli.core.on_a_line import settle
+from dlcli.core.stacks import stack
 
 CPU = torch.device("cpu")
 X = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
@@ -46,6 +48,21 @@ def test_figures_are_those_of_the_activations():
         assert one.dead == pytest.approx(float((~above.any(0)).double().mean()))
     by_hand = net.third.weight[2].detach().expand(9, -1)
     assert found[1].gradient == pytest.approx(float(by_hand.square().mean().sqrt()), rel=1e-5)
+
+
+def test_the_cosine_is_that_of_all_pairs_and_halves_a_layer_with_batch_normalisation():
+    """Balduzzi et al. 2017, theorem 1: among inputs without correlation a quarter of all units, half of one's, is shared."""
+    torch.manual_seed(0)
+    net, aim = stack("bn", 50, 2, 3, width=400), Aim("logit", 0)
+    x = torch.randn(40, 50)
+    settle(net, x)
+    rows = layer_signals(net, x, aim, device=CPU)
+    for row in rows:
+        gradients = input_gradients(net, x, Aim("logit", 0, layer=row.layer), device=CPU).double()
+        units = gradients / gradients.norm(dim=1, keepdim=True)
+        by_hand = torch.stack([units[a] @ units[b] for a, b in combinations(range(len(x)), 2)]).mean()
+        assert row.cosine == pytest.approx(float(by_hand), abs=1e-6)
+    assert [row.cosine for row in rows] == pytest.approx([0.25, 0.5, 1.0], rel=0.3)
 
 
 def figures(row):
