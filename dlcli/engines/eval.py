@@ -60,9 +60,8 @@ def plan(config: EvalConfig) -> list[str]:
     _check_images(config)
     if config.summary and config.model is None:
         data = read(config)
-        lines = [
-            f"build {open_model(config.arch, data).name} for {data.kind}s of {'x'.join(map(str, data.a_few(1).shape[1:]))}"
-        ]
+        shape = "x".join(map(str, data.a_few(1).shape[1:]))
+        lines = [f"build {open_model(config.arch, data).name} for {data.unit}s of {shape}"]
     else:
         lines = describe(config)
         if config.slices:

@@ -55,11 +55,14 @@ def test_a_network_trained_on_clips_is_judged_on_such_without_a_word(folder):
     assert (card["frames"], card["clips"], card["size"]) == (3, 2, [8, 8])
     films = {"model": str(folder / "run"), "data": str(folder / "films"), "device": "cpu"}
     same = evaluate.run(EvalConfig(**films, clips=2))
+    assert same.unit == "video"
     assert (same.n_images, same.metrics[0].estimate.value) == (6, row.accuracy.value)
     assert evaluate.run(EvalConfig(**films, output=folder / "report")).n_images == 6
     assert (folder / "report" / "report.html").exists()
     assert "6 test videos of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(**films)))
     assert len(predict.run(PredictConfig(**films, clips=3)).table.rows) == 6
+    untrained = EvalConfig(data=films["data"], arch="besnet18", summary=True, frames=3, size=16, device="cpu")
+    assert evaluate.plan(untrained)[0] == "build besnet18 for videos of 3x3x16x16"
 
 
 def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
