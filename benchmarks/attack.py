@@ -28,7 +28,7 @@ from dlcli.core.attacks._minimum import MinimumNorm
 from dlcli.core.attacks.base import Attack
 from dlcli.core.data import open_data
 from dlcli.core.loop import predict_logits, train
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.support.report import SILENT
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"

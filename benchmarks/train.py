@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from dlcli.core.data import open_data
 from dlcli.core.loop import Training
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.recipe import OPTIMIZERS, Recipe
 from dlcli.support.report import SILENT
 

@@ -18,7 +18,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.proof import OUTPUT, Proof, prove
-from dlcli.core.models import find_model
+from dlcli.core.networks import find_model
 from dlcli.core.on_a_line import settle
 from dlcli.core.trained import open_trained
 from dlcli.support.atomic import write_text

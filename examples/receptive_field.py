@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
-from dlcli.core.models import find_model
+from dlcli.core.networks import find_model
 from dlcli.core.receptive_field import FieldTracker
 from dlcli.core.summary import summarise
 from dlcli.core.surgery import operate

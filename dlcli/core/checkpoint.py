@@ -5,7 +5,7 @@ import os
 import pickle
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from dlcli.support.errors import InputError
 
 _PICKLES = (".pt", ".pth")
 _NESTED = ("state_dict", "model_state_dict", "model")
+_SHOWN = 3
 _PARALLEL = "module."
 """What torch's wrapper for several devices puts before every key."""
 
@@ -116,3 +117,30 @@ def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
         digest.update(f"{name!r} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def fill_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:
+    """Copy the tensors of `state` into `model`, all of them.
+
+    A count of batches may be missing: older files have none, and evaluation needs none. Raises InputError naming some of the
+    keys that are missing, unknown or misshapen.
+    """
+    own = model.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    foreign = [key for key in state if key not in own]
+    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
+    problems = [_some(f"{word} {{}}", keys) for word, keys in (("missing", missing), ("unknown", foreign)) if keys]
+    problems += [_some("misshapen {}", [_shapes(key, state[key], own[key]) for key in shapes])] if shapes else []
+    if problems:
+        hint = "name the network that the weights were trained in"
+        raise InputError(f"{source}: the weights do not fit {network}: {'; '.join(problems)}", hint=hint)
+    model.load_state_dict(dict(state), strict=False)
+
+
+def _some(sentence: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return sentence.format(", ".join(names[:_SHOWN])) + more
+
+
+def _shapes(key: str, found: Tensor, wanted: Tensor) -> str:
+    return f"{key} {list(found.shape)} for {list(wanted.shape)}"

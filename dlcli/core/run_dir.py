@@ -7,26 +7,25 @@ clips and the classes it was made for, whether it normalises images as ImageNet'
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dlcli.core.checkpoint import load_weights, save_weights, weights_sha256
+from dlcli.core.build import build_model, example_shape, operated
+from dlcli.core.checkpoint import fill_weights, load_weights, save_weights, weights_sha256
 from dlcli.core.clips import Clips
-from dlcli.core.data.base import ImageData
+from dlcli.core.inflate.saved import Card
 from dlcli.core.inflate.video_net import origin_of
-from dlcli.core.models import find_model
 from dlcli.core.normalise import Normalised, imagenet_normalised
-from dlcli.core.rng import preserved
 from dlcli.support.atomic import write_text
 from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
 
 WEIGHTS, CARD = "weights.safetensors", "model.json"
 _KEYS: dict[str, type] = {"model": str, "with": list, "channels": int, "size": list, "classes": list, "weights_sha256": str}
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -113,74 +112,16 @@ def load_model(folder: Path, device: torch.device) -> Saved:
     height, width = card["size"]
     classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
     frames = card.get("frames")
-    model = build_model(
-        card["model"], card["channels"], (height, width), classes, surgery, frames=frames, converted=card.get("converted")
-    )
+    if "converted" in card:  # whose file need not be there any more
+        build = partial(Card.of(card["converted"], CARD).build, len(classes))
+        model = operated(build, surgery, example_shape(card["channels"], (height, width), frames))
+    else:
+        model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
     fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
     model = imagenet_normalised(model) if card.get("normalised") and not is_normalised(model) else model
     model.to(device).eval()
     made_for = (card["channels"], (height, width), classes)
     return Saved(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
-
-
-def build_model(
-    spec: str,
-    channels: int,
-    size: tuple[int, int],
-    classes: Sequence[str],
-    surgery: Sequence[str] = (),
-    *,
-    frames: int | None = None,
-    converted: Mapping[str, Any] | None = None,
-) -> nn.Module:
-    """The untrained network `spec` for images (channels, *size), or clips of `frames` such, and `classes`, after `surgery`.
-
-    `converted` is the origin of a network for video that was converted, whose file need not be there any more. Torch's
-    generator is left as it was. Raises what `find_model` and `operate` raise.
-    """
-    one = (channels, *size) if frames is None else (channels, frames, *size)
-    nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
-    shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
-    with preserved():
-        model = find_model(spec, shape).build() if converted is None else _converted(converted, len(classes))
-        if surgery:
-            from dlcli.core.surgery import operate
-
-            model, _ = operate(model, surgery, torch.zeros(1, *one))
-    return model
-
-
-def _converted(origin: Mapping[str, Any], outputs: int) -> nn.Module:
-    from dlcli.core.inflate.saved import Card  # here, for it builds networks for images by this module
-
-    return Card.of(origin, CARD).build(outputs)
-
-
-def fill_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:
-    """Copy the tensors of `state` into `model`, all of them.
-
-    A count of batches may be missing: older files have none, and evaluation needs none. Raises InputError naming some of the
-    keys that are missing, unknown or misshapen.
-    """
-    own = model.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    foreign = [key for key in state if key not in own]
-    shapes = [key for key in own if key in state and own[key].shape != state[key].shape]
-    problems = [_some(f"{word} {{}}", keys) for word, keys in (("missing", missing), ("unknown", foreign)) if keys]
-    problems += [_some("misshapen {}", [_shapes(key, state[key], own[key]) for key in shapes])] if shapes else []
-    if problems:
-        hint = "name the network that the weights were trained in"
-        raise InputError(f"{source}: the weights do not fit {network}: {'; '.join(problems)}", hint=hint)
-    model.load_state_dict(dict(state), strict=False)
-
-
-def _some(sentence: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return sentence.format(", ".join(names[:_SHOWN])) + more
-
-
-def _shapes(key: str, found: Tensor, wanted: Tensor) -> str:
-    return f"{key} {list(found.shape)} for {list(wanted.shape)}"
 
 
 def _read_card(folder: Path) -> dict[str, Any]:

@@ -9,13 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.checkpoint import load_weights, weights_sha256, without_prefix
+from dlcli.core.checkpoint import fill_weights, load_weights, weights_sha256, without_prefix
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models._frame_mlp import FrameMlp
 from dlcli.core.models.base import Architecture
 from dlcli.core.normalise import IMAGENET_CLASSES, imagenet_normalised
 from dlcli.core.rng import preserved
-from dlcli.core.run_dir import fill_weights
 
 
 def started(arch: Architecture, file: Path, classes: int) -> Architecture:

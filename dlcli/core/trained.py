@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.checkpoint import load_weights, weights_sha256, without_prefix
+from dlcli.core.build import build_model
+from dlcli.core.checkpoint import fill_weights, load_weights, weights_sha256, without_prefix
 from dlcli.core.clips import over_clips
 from dlcli.core.combine import RuleModel
 from dlcli.core.data.base import ImageData
@@ -15,7 +16,7 @@ from dlcli.core.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.inflate.saved import is_video, load_video
 from dlcli.core.logits import logits_of
 from dlcli.core.normalise import IMAGENET_CLASSES, imagenet_normalised
-from dlcli.core.run_dir import build_model, fill_weights, load_model
+from dlcli.core.run_dir import load_model
 from dlcli.support.errors import InputError, UsageError, about
 from dlcli.support.words import count
 
@@ -62,7 +63,7 @@ def open_trained(
     `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file that
     `dlcli convert-2d-to-3d` wrote; or another file of weights, with `arch` the network they belong to; or a network, with
     `weights` a file (only a `file.py:callable` may do without: what it returns is taken as trained).
-    Raises UsageError if these do not go together, InputError if files or images do not fit, and what `find_model` raises.
+    Raises UsageError if these do not go together, InputError if files or images do not fit, and what `named_model` raises.
     """
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"--ensemble: {spec} is no ensemble", hint="name a folder that dlcli ensemble wrote")

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.ensemble_dir import is_ensemble
 from dlcli.core.members import Member, fit_member
-from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
+from dlcli.core.networks import open_model
 from dlcli.core.recipe import Recipe
 from dlcli.core.trained import Trained, is_weights, labels_for, open_trained
 from dlcli.engines._attack_surrogate import open_surrogate

@@ -6,7 +6,7 @@ from dlcli.core import rng
 from dlcli.core.data.base import ImageData
 from dlcli.core.device import choose_device, describe_device
 from dlcli.core.feed import floats
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.rng import preserved
 from dlcli.core.summary import summarise
 from dlcli.engines._judged import open_bench, read

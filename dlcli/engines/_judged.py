@@ -12,7 +12,7 @@ from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
 from dlcli.core.device import choose_device
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.run_dir import sampling_of
 from dlcli.core.trained import Trained, labels_for, open_trained
 from dlcli.support.errors import InputError

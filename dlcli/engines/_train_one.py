@@ -18,8 +18,8 @@ from dlcli.core.data.base import ImageData, Split
 from dlcli.core.early import EarlyStopping
 from dlcli.core.feed import laid_out
 from dlcli.core.loop import Hooks, Training, predict_logits, resolve_dtype, resolve_threads
-from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
+from dlcli.core.networks import open_model
 from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, preserved
 from dlcli.core.splits import class_weights

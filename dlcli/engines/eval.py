@@ -13,8 +13,8 @@ from dlcli.core.device import describe_device
 from dlcli.core.diagnose import Setting, diagnose
 from dlcli.core.feed import floats
 from dlcli.core.metrics import Floats, Labels
-from dlcli.core.models import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
+from dlcli.core.networks import find_model, open_model
 from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import wilson
 from dlcli.engines._eval_pairs import eval_pairs, plan_pairs

@@ -18,7 +18,7 @@ from dlcli.core.gradient_causes import Facts, causes
 from dlcli.core.inflate.saved import is_video
 from dlcli.core.layer_signals import layer_signals
 from dlcli.core.lesion import lesions
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.on_a_line import REACH, grid, on_a_line, settle
 from dlcli.core.path_lengths import path_lengths
 from dlcli.core.residual import find_skips

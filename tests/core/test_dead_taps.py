@@ -9,7 +9,7 @@ from torch import nn
 
 from dlcli.core.dead_taps import has_dead_taps
 from dlcli.core.loop import Training
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.support.report import SILENT
 from tests.core.models.test_zoo import _data
 

@@ -13,7 +13,8 @@ from dlcli.cli.app import _invoke
 from dlcli.core.augment import augmentation
 from dlcli.core.data.base import ImageData
 from dlcli.core.diagnose import _BIGGER, Setting, bigger, diagnose
-from dlcli.core.models import MODELS, find_model
+from dlcli.core.models import MODELS
+from dlcli.core.networks import find_model
 from dlcli.core.stats import wilson
 from dlcli.core.surgery import check_surgery
 from dlcli.specs.diagnosis import RUNGS, SPLITS

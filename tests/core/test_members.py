@@ -15,8 +15,8 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
-from dlcli.core.models import open_model
 from dlcli.core.models.base import Architecture
+from dlcli.core.networks import open_model
 from dlcli.core.recipe import Recipe
 from dlcli.support.lock import locked
 from dlcli.support.report import SILENT

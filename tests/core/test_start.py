@@ -8,7 +8,7 @@ from torch import nn
 
 from dlcli.core.checkpoint import save_weights, weights_sha256
 from dlcli.core.data.base import ImageData
-from dlcli.core.models import find_model
+from dlcli.core.networks import find_model
 from dlcli.core.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalised
 from dlcli.core.start import started
 from dlcli.support.errors import InputError

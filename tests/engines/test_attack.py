@@ -13,7 +13,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.engines import attack
 from dlcli.engines._attack_files import examples
 from dlcli.engines._attack_saved import Images

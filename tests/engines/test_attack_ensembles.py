@@ -12,7 +12,7 @@ from torch import nn
 from dlcli.core.data import open_data
 from dlcli.core.ensemble_dir import member_folder, save_card
 from dlcli.core.members import fit_member
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.run_dir import save_model
 from dlcli.engines import attack
 from dlcli.engines._attack_networks import Aligned

@@ -11,7 +11,7 @@ from torch import nn
 from dlcli.core.checkpoint import save_weights
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.run_dir import save_model
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
+from dlcli.core.build import build_model
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.saved import load_video
 from dlcli.core.inflate.temporal import TemporalConv
-from dlcli.core.models import find_model, open_model
+from dlcli.core.networks import find_model, open_model
 from dlcli.core.rng import preserved
-from dlcli.core.run_dir import build_model, load_model, save_model
+from dlcli.core.run_dir import load_model, save_model
 from dlcli.core.trained import open_trained
 from dlcli.engines import convert_2d_to_3d as engine
 from dlcli.engines import train

@@ -13,7 +13,7 @@ from dlcli.cli.predict import COMMAND as PREDICT
 from dlcli.core.data import open_data
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
-from dlcli.core.models import open_model
+from dlcli.core.networks import open_model
 from dlcli.core.run_dir import save_model
 from dlcli.engines import eval, predict
 from dlcli.specs.eval import EvalConfig, EvalResult

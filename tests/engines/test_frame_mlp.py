@@ -9,7 +9,7 @@ from dlcli.core.checkpoint import save_weights
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Sampling
 from dlcli.core.loop import predict_logits
-from dlcli.core.models import find_model
+from dlcli.core.networks import find_model
 from dlcli.core.run_dir import load_model
 from dlcli.engines import _train_frozen, train
 from dlcli.engines import eval as evaluate

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
+from dlcli.core.build import build_model
+from dlcli.core.checkpoint import fill_weights, load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import Inflated, Inflation, rebuild
 from dlcli.core.models._besnet import RECIPE
 from dlcli.core.models.base import Architecture
 from dlcli.core.normalise import imagenet_normalised
-from dlcli.core.run_dir import build_model, fill_weights
 from dlcli.support.atomic import write_text
 from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
@@ -146,7 +146,7 @@ def card_of(weights: Path) -> Card:
 def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:
     """The network in evaluation mode on `device`, and its card.
 
-    Raises InputError if a file is missing, damaged or not the one that the card speaks of, and what `find_model` raises.
+    Raises InputError if a file is missing, damaged or not the one that the card speaks of, and what `named_model` raises.
     """
     card = card_of(weights)
     model = card.build()

@@ -13,7 +13,7 @@ from dlcli.core.ensemble_dir import is_ensemble
 from dlcli.core.inflate.convert import check_flat
 from dlcli.core.inflate.saved import Flat, is_video
 from dlcli.core.logits import logits_of
-from dlcli.core.models import FRAME_MLP, MODELS, find_model
+from dlcli.core.models import FRAME_MLP, MODELS, named_model
 from dlcli.core.normalise import Normalised
 from dlcli.core.rng import preserved
 from dlcli.core.run_dir import is_normalised, load_model
@@ -44,7 +44,7 @@ def open_source(
     """The network that `spec` names: a run directory; a file of weights, of `arch`; or a network.
 
     A network has the `weights` of a file; or else, if it is code, those with which it is returned; or random ones, by `seed`.
-    Raises UsageError if these do not go together, and what `open_trained` and `find_model` raise.
+    Raises UsageError if these do not go together, and what `open_trained` and `named_model` raise.
     """
     if FRAME_MLP in (spec.partition(":")[0], (arch or "").partition(":")[0]):
         raise InputError(f"{FRAME_MLP} takes clips already", hint="name the network whose features it takes")
@@ -82,7 +82,7 @@ def _from_run(path: Path, given: list[str]) -> Source:
 def _built(spec: str, shape: ImageData, seed: int) -> Source:
     with preserved():
         torch.manual_seed(seed)
-        model = find_model(spec, shape).build().eval()
+        model = named_model(spec, shape).build().eval()
     with about(spec):
         check_flat(model)
         flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)

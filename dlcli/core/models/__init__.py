@@ -21,26 +21,13 @@ FRAME_MLP = "frame-mlp"
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
 
-def open_model(spec: str | None, data: "ImageData") -> "Architecture":
-    """The untrained network that `spec` names (see `find_model`), once it is seen to work on the images of `data`.
-
-    Raises what `find_model` raises, and InputError or NumericError if the network does not return finite logits
-    (n, at least as many as there are classes) for such images.
-    """
-    from dlcli.core.models import base
-
-    found = find_model(spec, data)
-    base.check_fit(found, data.a_few(2), len(data.classes))
-    return found
-
-
-def find_model(spec: str | None, data: "ImageData") -> "Architecture":
+def named_model(spec: str | None, data: "ImageData") -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
     `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
-    `file.py:callable`, which imports and runs that code; or a file of `dlcli convert-2d-to-3d`, which is where training then
-    starts; or `frame-mlp:` and one of these. None: the network made for images of this size. Raises UsageError if there is no
-    such network, and InputError if the named file is not there or its code fails, or if the network takes no such images.
+    `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None: the network made for images of
+    this size. Raises UsageError if there is no such network, and InputError if the named file is not there or its code fails,
+    or if the network takes no such images.
     """
     from dlcli.core.models import base
 
@@ -51,22 +38,12 @@ def find_model(spec: str | None, data: "ImageData") -> "Architecture":
         return _over_frames(spec, data)
     if ":" in spec:
         return base.from_callable(spec, channels, size, classes, frames=data.frames)
-    if spec.endswith(".safetensors"):
-        return _converted(spec, data)
     name, depth = _name_and_depth(_checked(spec))
     if name in MODELS.names():
         return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)
     from dlcli.core.models._torchvision import from_torchvision
 
     return from_torchvision(spec, MODELS.names(), channels, classes)
-
-
-def _converted(spec: str, data: "ImageData") -> "Architecture":
-    from dlcli.core.inflate.saved import as_start, is_video
-
-    if not is_video(Path(spec)):
-        raise _only_weights(spec)
-    return as_start(Path(spec), data)
 
 
 def _over_frames(spec: str, data: "ImageData") -> "Architecture":
@@ -76,7 +53,7 @@ def _over_frames(spec: str, data: "ImageData") -> "Architecture":
     if not flat:
         message = f"{FRAME_MLP} needs the network for images whose features it takes"
         raise UsageError(message, hint=f"--model {FRAME_MLP}:squeezenet1_1 --weights FILE")
-    return around(find_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
+    return around(named_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
 
 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:
@@ -105,7 +82,7 @@ def _only_weights(spec: str) -> DlcliError:
 
 
 def _checked(name: str) -> str:
-    if name.endswith((".pt", ".pth")):
+    if name.endswith((".safetensors", ".pt", ".pth")):
         raise _only_weights(name)
     if name.endswith(".py"):
         raise UsageError(f"{name} needs the name of a callable in it", hint=f"{name}:CALLABLE")

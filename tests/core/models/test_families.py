@@ -7,7 +7,7 @@ from torch import nn
 
 from dlcli.core.data.base import ImageData
 from dlcli.core.loop import predict_logits
-from dlcli.core.models import find_model, open_model
+from dlcli.core.networks import find_model, open_model
 from dlcli.core.stacks import KINDS, stack
 from dlcli.support.errors import InputError, UsageError
 

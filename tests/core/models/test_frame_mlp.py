@@ -7,7 +7,7 @@ from torch import nn
 from dlcli.core.checkpoint import save_weights
 from dlcli.core.data.base import ImageData
 from dlcli.core.hidden import hidden_features
-from dlcli.core.models import find_model, open_model
+from dlcli.core.networks import find_model, open_model
 from dlcli.core.rng import generator
 from dlcli.core.start import started
 from dlcli.support.errors import InputError, UsageError

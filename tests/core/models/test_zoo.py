@@ -9,7 +9,8 @@ from torch import nn
 
 from dlcli.core.data.base import ImageData
 from dlcli.core.loop import predict_logits, train
-from dlcli.core.models import MODELS, find_model, open_model
+from dlcli.core.models import MODELS
+from dlcli.core.networks import find_model, open_model
 from dlcli.core.rng import preserved
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.report import SILENT
