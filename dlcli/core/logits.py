@@ -1,4 +1,4 @@
-"""What a network says of images: called with care, since it may be anybody's code."""
+"""What a network says of images or clips: called with care, since it may be anybody's code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
