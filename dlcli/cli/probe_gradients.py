@@ -32,7 +32,8 @@ def _figure(found: Estimate | None) -> str:
 
 
 def _cause(cause: Cause) -> str:
-    return f"{cause.name}: {cause.evidence}. Try: {'; or: '.join(cause.moves)}"
+    moves = f" Try: {'; or: '.join(cause.moves)}" if cause.moves else ""
+    return f"{cause.name}: {cause.evidence}.{moves}"
 
 
 def _lesioned(rows: tuple[LesionRow, ...]) -> tuple[str, ...]:

@@ -39,12 +39,13 @@ class Facts:
     layers: int
 
 
-def causes(facts: Facts, command: Callable[[str], str]) -> tuple[Cause, ...]:
-    """The causes found, the likeliest first; `command` makes a move of a surgery's name, such as selu."""
+def causes(facts: Facts, command: Callable[[str], str | None]) -> tuple[Cause, ...]:
+    """The causes found, the likeliest first; `command` makes a move of a surgery's name, such as selu, or None."""
     rules = (_dead, _norms, _no_skips, _strong_branches, _collapse, _off_selu)
     found = [rule(facts) for rule in rules]
     return tuple(
-        Cause(name=name, evidence=evidence, moves=tuple(map(command, moves))) for name, evidence, moves in filter(None, found)
+        Cause(name=name, evidence=evidence, moves=tuple(filter(None, map(command, moves))))
+        for name, evidence, moves in filter(None, found)
     )
 
 

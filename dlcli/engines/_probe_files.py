@@ -103,7 +103,7 @@ def _gradients(result: ProbeGradientsResult) -> PageTable:
 
 
 def _causes(result: ProbeGradientsResult) -> list[PageTable]:
-    rows: list[list[Cell]] = [[one.name, one.evidence, move] for one in result.causes for move in one.moves]
+    rows: list[list[Cell]] = [[one.name, one.evidence, move] for one in result.causes for move in one.moves or ("–",)]
     return [PageTable("Likely causes, and what to try", ["cause", "evidence", "command"], rows, words=3)] if rows else []
 
 

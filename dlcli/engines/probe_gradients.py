@@ -1,6 +1,5 @@
 """What a network's gradients look like, why it may not train, and what to change: the engine of `dlcli probe-gradients`."""
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from dlcli.core.tape import WEIGHTED, record
 from dlcli.core.trained import Trained, labels_for, open_trained
 from dlcli.core.walks import Walk, check_kind, median_distance, walks
 from dlcli.engines._probe_lines import Line, aim_at, along, row_of
+from dlcli.engines._probe_moves import move
 from dlcli.specs.probe_gradients import (
     KINDS,
     Cause,
@@ -224,14 +224,8 @@ def _causes(
         skips=len(find_skips(tape)),
         layers=len(tape.named(WEIGHTED)),
     )
-    return causes(facts, lambda surgery: _move(config, bench.spec, surgery))
-
-
-def _move(config: ProbeGradientsConfig, spec: str, surgery: str) -> str:
-    """A command that trains the network with a surgery and without, as it is to be typed."""
-    size = ["--size", str(config.size)] if config.size else []
-    done = [word for one in (*config.surgery, surgery) for word in ("--with", one)]
-    return shlex.join(["dlcli", "train", "--data", config.data, *size, "--model", spec, *done, "--versus", "baseline"])
+    sample = bench.data.a_few(2).to(device)
+    return causes(facts, lambda surgery: move(config, surgery, bench.model, sample, spec=bench.spec))
 
 
 def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:

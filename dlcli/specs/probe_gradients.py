@@ -169,7 +169,7 @@ class PathSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Cause:
-    """A reason why the network may not train: what it is called, the figures that say so, and commands to try."""
+    """A reason why the network may not train: what it is called, the figures that say so, and commands to try, if any fits."""
 
     name: str
     evidence: str

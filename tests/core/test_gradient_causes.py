@@ -67,6 +67,12 @@ def test_shattering_shows_how_alike_gradients_stay_from_layer_to_layer():
     assert cause.evidence.endswith("a mean cosine of 1.00 at relu 3 and 0.03 at relu 1")
 
 
+def test_moves_that_are_none_are_left_out():
+    facts = Facts(**{**vars(WELL), "verdict": "white", "acf1": 0.0, "skips": 0})
+    (cause,) = causes(facts, lambda surgery: None if surgery == "looks-linear" else surgery)
+    assert cause.moves == ("selu",)
+
+
 def test_several_causes_are_all_named():
     dead = (signal(dead=0.9, gradient=1e9), signal("relu 2"))
     assert [one.name for one in found(signals=dead)] == ["dead units", "exploding gradients"]

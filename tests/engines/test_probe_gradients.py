@@ -36,6 +36,10 @@ def deep():
     torch.manual_seed(0)
     layers = [layer for _ in range(12) for layer in (nn.Linear(64, 64), nn.ReLU())]
     return nn.Sequential(nn.Flatten(), *layers, nn.Linear(64, 10))
+def maxed():
+    torch.manual_seed(0)
+    return nn.Sequential(*list(deep())[:-1], nn.Unflatten(1, (1, 64)), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(32, 10))
+
 class Block(nn.Module):
     def __init__(self):
         super().__init__()
@@ -182,6 +186,13 @@ def test_moves_are_commands_that_run(nets, tmp_path, environment):
             )
             command = [sys.executable, "-m", "dlcli", *arguments, "--dry-run"]
             subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
+
+
+def test_moves_that_would_be_refused_are_left_out(nets):
+    moves = {name: [move for one in probed(model=f"{nets}:{name}").causes for move in one.moves] for name in ("deep", "maxed")}
+    assert any("looks-linear" in move for move in moves["deep"])
+    # Max pooling does not fit mirrored weights.
+    assert moves["maxed"] and not any("looks-linear" in move for move in moves["maxed"])
 
 
 def test_a_trained_network_takes_no_other_weights(tmp_path):
