@@ -7,11 +7,11 @@ python examples/adversarial_training.py --data mnist.npz --epochs 1 --limit 200 
 import argparse
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from _page import give, leave, page_options, table, today
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
@@ -24,8 +24,6 @@ from dlcli.core.stats import wilson
 from dlcli.engines import train
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.train import TrainConfig
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 
 TRAINED = {"as they are": None, "fgsm:0.3": ("fgsm", 0.3, 1.0), "fgsm:0.3:0.5": ("fgsm", 0.3, 0.5)}
 """What the networks are trained on: --adversarial, in the terms of a configuration."""
@@ -45,7 +43,7 @@ THEIRS = {
 Row = dict[str, Estimate]
 
 
-def main() -> int:
+def main() -> None:
     """Run, and print or write the Markdown."""
     options = parsed()
     device = choose_device("auto")
@@ -60,22 +58,16 @@ def main() -> int:
             saved = load_attack("fgsm")(model, x, y, eps=SAVED, seed=options.seed)
         rows[name] = dict(judged(options, model, x, y, saved, device))
     text = markdown(options, rows, len(y), describe_device(device))
-    if options.output:
-        write_text(options.output, text)
-    else:
-        print(text, end="")
-    return 0
+    give(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
     """The options as typed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = page_options(__doc__)
     parser.add_argument("--data", required=True, help="a .npz with x_train, y_train, x_test and y_test, 28x28")
     parser.add_argument("--epochs", type=int, default=5, help="training epochs (default: 5)")
     parser.add_argument("--limit", type=int, default=1000, help="test images that are attacked (default: 1000)")
     parser.add_argument("--steps", type=int, default=40, help="steps of PGD (default: 40)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     return parser.parse_args()
 
 
@@ -115,14 +107,12 @@ def judged(
 def markdown(options: argparse.Namespace, rows: dict[str, Row], n: int, device: str) -> str:
     """The table, and what it was measured with."""
     judges = list(next(iter(rows.values())))
-    lines = [line(["judged by", *(f"trained on {name}" for name in rows)]), line(["---"] * (len(rows) + 1))]
-    for judge in judges:
-        lines.append(line([judge, *(cell(row[judge], THEIRS.get((name, judge))) for name, row in rows.items())]))
+    cells = [[judge, *(cell(row[judge], THEIRS.get((name, judge))) for name, row in rows.items())] for judge in judges]
     measured = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: n = {n} test images of {Path(options.data).name}, mnist-net, "
+        f"Measured on {today()}: n = {n} test images of {Path(options.data).name}, mnist-net, "
         f"{options.epochs} epochs, seed {options.seed}, {device}, torch {torch.__version__}. Intervals are 95%."
     )
-    return "\n".join([*lines, "", measured, ""])
+    return "\n".join([table(["judged by", *(f"trained on {name}" for name in rows)], cells), "", measured, ""])
 
 
 def cell(found: Estimate, theirs: str | None) -> str:
@@ -130,13 +120,5 @@ def cell(found: Estimate, theirs: str | None) -> str:
     return f"{found}; theirs {theirs}" if theirs else str(found)
 
 
-def line(items: list[str]) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(items)} |"
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")
+    leave(main)

@@ -8,16 +8,14 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from _page import give, leave, page_options, table, today
 
 from dlcli.core.models.mnist_net import RECIPE
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 from dlcli.support.report import SILENT, Task
 
 THEIRS = {
@@ -55,7 +53,7 @@ class Talk:
             yield task
 
 
-def main() -> int:
+def main() -> None:
     """Run, and print or write the Markdown."""
     options = parsed()
     config = AttackConfig(
@@ -69,23 +67,17 @@ def main() -> int:
         seed=options.seed,
     )
     text = markdown(attack.run(config, report=Talk()), options.epochs or RECIPE.epochs)
-    if options.output:
-        write_text(options.output, text)
-    else:
-        print(text, end="")
-    return 0
+    give(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
     """The options as typed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = page_options(__doc__)
     parser.add_argument("--data", required=True, help="a .npz with x_train, y_train, x_test and y_test, 28x28")
     parser.add_argument("--members", type=int, default=5)
     parser.add_argument("--eps", type=float, default=0.2)
     parser.add_argument("--epochs", type=int, help="training epochs (default: the network's own)")
     parser.add_argument("--limit", type=int, help="attack only the first N test images")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     return parser.parse_args()
 
 
@@ -100,14 +92,13 @@ def markdown(result: AttackResult, epochs: int) -> str:
         f"FGSM {result.headline.eps:g}",
         "minus mean rule",
     ]
-    lines = [line(head), line(["---"] * len(head)), *(line(cells(row)) for row in result.rows)]
     measured = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: n = {result.n_images} test images of {Path(result.data).name}, "
+        f"Measured on {today()}: n = {result.n_images} test images of {Path(result.data).name}, "
         f"{result.members} bootstrapped members, {epochs} epochs, seed {result.seed}, {result.device}, "
         f"torch {torch.__version__}, baseline {result.model_sha256[:12]}. Intervals are 95%."
     )
     notes = [f"- {note}" for note in (*result.notes, *DIFFERENCES)]
-    return "\n".join([*lines, "", measured, "", *notes, ""])
+    return "\n".join([table(head, map(cells, result.rows)), "", measured, "", *notes, ""])
 
 
 def cells(row: AttackRow) -> list[str]:
@@ -117,13 +108,5 @@ def cells(row: AttackRow) -> list[str]:
     return [row.classifier, row.threat, *theirs, str(row.clean), str(row.adversarial), minus]
 
 
-def line(items: list[str]) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(items)} |"
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")
+    leave(main)

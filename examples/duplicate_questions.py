@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _page import leave
 from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
@@ -221,13 +222,10 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=RUNGS, metavar="RUNG", help="a rung by name; repeat for more")
     parser.add_argument("--limit", type=int, help="the first N pairs of the table only")
     given = parser.parse_args()
-    try:
-        parts = split(given.pairs, given.test, given.limit)
-        source = " and ".join(Path(name).name for name in (given.pairs, given.test) if name)
-        data = Data(*parts, checked(given.runs, f"{source}, limit {given.limit}"))
-        print("\n".join(report(data, given.only or list(RUNGS), source)))
-    except DlcliError as error:
-        sys.exit(f"{error.message}; {error.hint}")
+    parts = split(given.pairs, given.test, given.limit)
+    source = " and ".join(Path(name).name for name in (given.pairs, given.test) if name)
+    data = Data(*parts, checked(given.runs, f"{source}, limit {given.limit}"))
+    print("\n".join(report(data, given.only or list(RUNGS), source)))
 
 
 def split(pairs: str, test: str | None, limit: int | None) -> tuple[Labelled, ...]:
@@ -296,4 +294,4 @@ def slug(name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

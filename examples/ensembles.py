@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from _page import give, leave, page_options, table, today
 from torch import Tensor
 
 from dlcli.core.attacks import load_attack
@@ -29,8 +29,6 @@ from dlcli.core.stats import paired_difference, wilson
 from dlcli.engines import ensemble, train
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import TrainConfig
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 from dlcli.support.report import SILENT, Task
 
 CPU = torch.device("cpu")
@@ -76,7 +74,7 @@ class Judged:
     baseline: Tensor
 
 
-def main() -> int:
+def main() -> None:
     """Train what is missing, judge, and print or write the Markdown."""
     options = parsed()
     data = open_data(options.data)
@@ -93,16 +91,12 @@ def main() -> int:
             logits = torch.stack([predict_logits(model, images, device=CPU) for model in models])
             found[draw, eps] = Judged(logits, own[eps])
     text = markdown(options, found, y)
-    if options.output is None:
-        print(text)
-    else:
-        write_text(options.output, text)
-    return 0
+    give(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
     """The options as typed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_options(__doc__, seed=False)
     parser.add_argument("--data", required=True, help="a .npz with x_train, y_train, x_test and y_test")
     parser.add_argument("--model", default="lenet")
     parser.add_argument("--members", type=int, default=50)
@@ -112,7 +106,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=2000, help="how many test images are attacked")
     parser.add_argument("--workers", type=int, help="networks trained side by side")
     parser.add_argument("--runs", type=Path, default=Path("runs/study"))
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     return parser.parse_args()
 
 
@@ -150,7 +143,7 @@ def markdown(options: argparse.Namespace, found: dict[tuple[str, float], Judged]
     """A row for each draw, number of members and eps."""
     head = ["members", "trained on", "eps", "baseline", "best member", "mean of members", "mean rule", "max rule"]
     head += ["theirs, max", "max minus mean", "mean rule minus members", "max, baseline inside", "oracle", "flawed count"]
-    rows = [head, ["---"] * len(head)]
+    rows = []
     for (draw, eps), judged in found.items():
         most = min(options.members, len(judged.members))
         for size in [one for one in SIZES if one <= most] or [most]:
@@ -158,13 +151,12 @@ def markdown(options: argparse.Namespace, found: dict[tuple[str, float], Judged]
                 [str(size), draw, f"{eps:g}", *figures(judged, size, y, THEIRS.get((draw, size), "") if eps == 0.2 else "")]
             )
     epochs = str(options.epochs or "as usual for it")
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
     facts = (
-        f"Measured on {today} by `python examples/ensembles.py {' '.join(sys.argv[1:])}`: {options.model}, "
+        f"Measured on {today()} by `python examples/ensembles.py {' '.join(sys.argv[1:])}`: {options.model}, "
         f"epochs: {epochs}, n = {len(y)} test images, {describe_device(CPU)}, torch {torch.__version__}. "
         "Intervals are 95%; differences are paired."
     )
-    return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", facts, ""])
+    return "\n".join([table(head, rows), "", facts, ""])
 
 
 def figures(judged: Judged, size: int, y: Tensor, theirs: str) -> list[str]:
@@ -205,7 +197,4 @@ def flawed(members: Tensor, y: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")
+    leave(main)

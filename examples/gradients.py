@@ -11,27 +11,25 @@ length.
 
 import argparse
 import statistics
-import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from _page import give, leave, page_options, today
 
 from dlcli.core.run_dir import is_run_dir
 from dlcli.engines import probe_gradients, train
 from dlcli.specs.probe_gradients import GradientRow, ProbeGradientsConfig, ProbeGradientsResult
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import DlcliError
 
 DEPTHS = (2, 10, 24, 50)
 NETWORKS = (("plain", 1.0), ("bn", 1.0), ("resnet", 1.0), ("resnet", 0.1), ("looks-linear", 1.0))
 TRAINED = ("resnet-24", "resnet-56", "plain-6", "cifar-resnet-20")
 
 
-def main() -> int:
+def main() -> None:
     """Print the table that was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_options(__doc__, seed=False)
     parser.add_argument("table", choices=("lines", "blocks"))
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--depths", type=int, nargs="+", default=list(DEPTHS))
@@ -40,9 +38,9 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="of a CIFAR ResNet-20, with --data; nothing is trained then")
     parser.add_argument("--data", default="digits")
     options = parser.parse_args()
-    print("\n".join(lines(options) if options.table == "lines" else blocks(options)))
-    print(f"\n{datetime.now(UTC):%Y-%m-%d}, seed 0, CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}")
-    return 0
+    rows = lines(options) if options.table == "lines" else blocks(options)
+    facts = f"{today()}, seed 0, CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
+    give("\n".join([*rows, "", facts, ""]), options.output)
 
 
 def lines(options: argparse.Namespace) -> Iterator[str]:
@@ -103,7 +101,4 @@ def _blocks_row(name: str, found: ProbeGradientsResult) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")
+    leave(main)

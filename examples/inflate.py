@@ -5,13 +5,12 @@ python examples/inflate.py --weights ../shared/data/weights --photos ../shared/d
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from _page import give, leave, page_options, table, today
 from torch import Tensor, nn
 
 from dlcli.core.data import open_data
@@ -21,8 +20,6 @@ from dlcli.core.inflate.proof import OUTPUT, Proof, prove
 from dlcli.core.networks import find_model
 from dlcli.core.on_a_line import settle
 from dlcli.core.trained import open_trained
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 
 NETWORKS = (
     "resnet18 resnet50 resnext50_32x4d wide_resnet50_2 squeezenet1_1 "
@@ -32,54 +29,47 @@ LENGTHS = (1, 2, 8)
 CPU = torch.device("cpu")
 
 
-def main() -> int:
+def main() -> None:
     """Measure, and print or write the Markdown."""
     options = parsed()
     torch.manual_seed(options.seed)
-    parts = [counts(), table(options)]
+    parts = [counts(), proved(options)]
     if options.weights is not None:
         parts.append(learned(options))
     facts = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: seed {options.seed}, clips of {', '.join(map(str, LENGTHS))} frames, CPU "
+        f"Measured on {today()}: seed {options.seed}, clips of {', '.join(map(str, LENGTHS))} frames, CPU "
         f"({torch.get_num_threads()} thread), torch {torch.__version__}."
     )
     text = "\n\n".join([*parts, facts]) + "\n"
-    if options.output:
-        write_text(options.output, text)
-    else:
-        print(text, end="")
-    return 0
+    give(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
     """The options as typed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = page_options(__doc__)
     parser.add_argument("--networks", nargs="+", default=NETWORKS, help="as of dlcli convert-2d-to-3d")
     parser.add_argument("--image", type=int, default=64, help="height and width of the images of noise (default: 64)")
     parser.add_argument("--images", type=int, default=4, help="how many of them (default: 4)")
     parser.add_argument("--weights", type=Path, help="a folder with squeezenet1_1_imagenet.pth")
     parser.add_argument("--photos", help="images for these weights, as of --data; noise if left out")
     parser.add_argument("--limit", type=int, default=24, help="how many of these images (default: 24)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     return parser.parse_args()
 
 
 def counts() -> str:
     """Layers and parameters of resnet50 by --inflate."""
     model, x = network("resnet50", torch.rand(2, 3, 64, 64))
-    lines = ["| resnet50, 1,000 classes | layers inflated | parameters |", "|---|---|---|"]
-    lines.append(f"| for images | 0 | {parameters(model):,} |")
+    rows = [["for images", "0", f"{parameters(model):,}"]]
     for which in ("conv1", "both", "all"):
         found = inflate(model, x[:1], Inflation(which=which))
-        lines.append(f"| `--inflate {which}` | {len(found.layers)} | {parameters(found.model):,} |")
-    return "\n".join(lines)
+        rows.append([f"`--inflate {which}`", str(len(found.layers)), f"{parameters(found.model):,}"])
+    return table(["resnet50, 1,000 classes", "layers inflated", "parameters"], rows)
 
 
-def table(options: argparse.Namespace) -> str:
+def proved(options: argparse.Namespace) -> str:
     """A row a network with random weights, on images of noise."""
-    head = f"| network, {options.images} images of {options.image} pixels | layers | parameters, before | after | "
-    lines = [head + "replicate | renorm | zeros, 8 frames | float32, replicate |", "|---|---|---|---|---|---|---|---|"]
+    head = [f"network, {options.images} images of {options.image} pixels", "layers", "parameters, before", "after"]
+    rows = []
     for name in options.networks:
         model, x = network(name, torch.rand(options.images, 3, options.image, options.image))
         found = inflate(model, x[:1], Inflation())
@@ -87,8 +77,8 @@ def table(options: argparse.Namespace) -> str:
         cells = [name, str(len(found.layers)), f"{parameters(model):,}", f"{parameters(found.model):,}"]
         cells += [f"{proof.worst(torch.float64)[2]:.0e}" for proof in (exact, other)]
         cells += [f"{zeros.errors[torch.float64, OUTPUT, 8]:.0%}", f"{exact.worst(torch.float32)[2]:.0e}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return table([*head, "replicate", "renorm", "zeros, 8 frames", "float32, replicate"], rows)
 
 
 def learned(options: argparse.Namespace) -> str:
@@ -100,14 +90,13 @@ def learned(options: argparse.Namespace) -> str:
     shape = ImageData(x, labels, x[:0], labels[:0], tuple(map(str, range(1000))), "photographs")
     file = options.weights / "squeezenet1_1_imagenet.pth"
     model: nn.Module = open_trained(str(file), shape, arch="squeezenet1_1", device=CPU).model
-    lines = [f"| squeezenet1_1 of ImageNet, {len(x)} images | worst stage | output, 1 frame | 2 | 8 | same answer |"]
-    lines.append("|---|---|---|---|---|---|")
+    head = [f"squeezenet1_1 of ImageNet, {len(x)} images", "worst stage", "output, 1 frame", "2", "8", "same answer"]
+    rows = []
     for how in ways():
         proof = prove(model, x, how, LENGTHS, dtypes=(torch.float64,))
         errors = [f"{proof.errors[torch.float64, OUTPUT, frames]:.1e}" for frames in LENGTHS]
-        cells = [how.ends, f"{proof.worst(torch.float64)[2]:.1e}", *errors, f"{proof.agree} of {proof.judged}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([how.ends, f"{proof.worst(torch.float64)[2]:.1e}", *errors, f"{proof.agree} of {proof.judged}"])
+    return table(head, rows)
 
 
 def network(name: str, x: Tensor) -> tuple[nn.Module, Tensor]:
@@ -134,7 +123,4 @@ def parameters(model: nn.Module) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"inflate.py: {error.message}")
+    leave(main)

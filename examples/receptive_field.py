@@ -5,11 +5,9 @@ python examples/receptive_field.py --networks cifar-resnet-20 --image 32 --outpu
 """
 
 import argparse
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
 
 import torch
+from _page import give, leave, page_options, table, today
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
@@ -17,8 +15,6 @@ from dlcli.core.networks import find_model
 from dlcli.core.receptive_field import FieldTracker
 from dlcli.core.summary import summarise
 from dlcli.core.surgery import operate
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 
 PUBLISHED = {"vgg16": "212", "resnet50": "483, strides at the ends of stages"}
 """Araujo et al. 2019, Computing Receptive Fields, Distill. The ResNet-50 there strides in the last block of a stage; that of
@@ -27,34 +23,28 @@ torchvision in the first of the next, so that its windows of 3 stand at smaller 
 CLASSES = 10
 
 
-def main() -> int:
+def main() -> None:
     """Measure, and print or write the Markdown."""
     options = parsed()
     torch.manual_seed(options.seed)
     x = torch.rand(options.images, 3, options.image, options.image)
     parts = [stacks(), causal(), networks(options, x), dilated(options, x[:1, :, : options.image // 2 + 1])]
     facts = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {options.images} images of noise, {options.image} pixels across, networks "
+        f"Measured on {today()}: {options.images} images of noise, {options.image} pixels across, networks "
         f"with random weights, seed {options.seed}, CPU ({torch.get_num_threads()} thread), fields in float32, differences "
         f"in float64, torch {torch.__version__}."
     )
     text = "\n\n".join([*parts, facts]) + "\n"
-    if options.output:
-        write_text(options.output, text)
-    else:
-        print(text, end="")
-    return 0
+    give(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
     """The options as typed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = page_options(__doc__)
     parser.add_argument("--networks", nargs="+", default=["vgg16", "resnet18", "resnet50"], help="as of --model of dlcli train")
     parser.add_argument("--image", type=int, default=224, help="height and width of the images (default: 224)")
     parser.add_argument("--images", type=int, default=4, help="over how many the effective field is a mean (default: 4)")
     parser.add_argument("--output-stride", type=int, default=8, help="as of --with dilate=N (default: 8)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     return parser.parse_args()
 
 
@@ -153,13 +143,5 @@ def features(model: nn.Module) -> nn.Module:
     return nn.Sequential(*list(parts.values())[: list(parts).index(ends)])
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")
+    leave(main)

@@ -6,14 +6,13 @@ python examples/shifted_mnist.py --data mnist.npz --shift 1 --epochs 1 --limit 2
 """
 
 import argparse
-import sys
 from contextlib import chdir
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from _page import give, leave, page_options, table, today
 from numpy.typing import NDArray
 
 from dlcli.core.data import open_data
@@ -25,8 +24,6 @@ from dlcli.specs.diagnosis import Rung
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.train import TrainConfig, TrainResult
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 PEOPLE = 0.002
@@ -36,7 +33,7 @@ TRAIN_DEV = 1 / 6
 NAME, RUN = "shifted.npz", "run"
 
 
-def main() -> int:
+def main() -> None:
     """Run, and print or write the Markdown."""
     options = parsed()
     output = options.output.resolve() if options.output else None
@@ -46,25 +43,19 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         with chdir(folder):  # so that the commands in the table name files as they lie there
             text = measured(options, data)
-    if output:
-        write_text(output, text)
-    else:
-        print(text, end="")
-    return 0
+    give(text, output)
 
 
 def parsed() -> argparse.Namespace:
     """The options as typed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = page_options(__doc__)
     parser.add_argument("--data", default=MNIST, help="digits with a training and a test set (default: %(default)s)")
     parser.add_argument("--shift", type=int, default=3, help="by how many pixels dev and test are moved (default: 3)")
     parser.add_argument("--model", default="lenet", help="the network (default: lenet)")
     parser.add_argument("--epochs", type=int, help="training epochs (default: the network's own)")
     parser.add_argument("--augment", action="append", default=[], metavar="NAME", help="as of dlcli train")
     parser.add_argument("--limit", type=int, help="use only N images of each set")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, metavar="DIR", help=f"leave {NAME} and {RUN}/ in this folder")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     return parser.parse_args()
 
 
@@ -112,20 +103,20 @@ def markdown(result: EvalResult, trained: TrainResult, options: argparse.Namespa
     if found is None:
         raise RuntimeError("eval was asked for a diagnosis")
     rungs = {rung.lower: rung for rung in found.rungs}
-    lines = [line(["set", "images", "error, %", "gap, %", "measures", "status"]), line(["---"] * 6)]
-    lines.append(line(["human", "", f"{100 * found.human:.1f}", "", "", "given"]))
-    lines += [line(cells(split, error, rungs[split])) for split, error in found.errors.items()]
+    human = ["human", "", f"{100 * found.human:.1f}", "", "", "given"]
+    rows = [human, *(cells(split, error, rungs[split]) for split, error in found.errors.items())]
+    ladder = table(["set", "images", "error, %", "gap, %", "measures", "status"], rows)
     named = f"The largest rung is **{found.largest}**." if found.largest else "No gap is established."
     moves = [f"- {move.rung}: {move.what}: `{move.command}`" for move in found.moves]
     augment = ", ".join(options.augment) or "none"
     (row,) = trained.rows
     facts = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d}: {trained.n_train:,} training images of {Path(options.data).name}, "
+        f"Measured on {today()}: {trained.n_train:,} training images of {Path(options.data).name}, "
         f"dev and test moved by {options.shift} pixels, {result.model}, {row.epochs} epochs, augmentation {augment}, "
         f"seed {options.seed}, {trained.device}, torch {torch.__version__}, weights {result.model_sha256[:12]}. "
         "Intervals are 95%."
     )
-    return "\n".join([*lines, "", named, "", *moves, "", facts, ""])
+    return "\n".join([ladder, "", named, "", *moves, "", facts, ""])
 
 
 def cells(split: str, error: Estimate, rung: Rung) -> list[str]:
@@ -136,13 +127,5 @@ def cells(split: str, error: Estimate, rung: Rung) -> list[str]:
     return [split, f"{error.n:,}", figure, measured, " or ".join(rung.causes), rung.status]
 
 
-def line(items: list[str]) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(items)} |"
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except DlcliError as error:
-        sys.exit(f"{error.message}{': ' if error.hint else ''}{error.hint}")
+    leave(main)

@@ -7,14 +7,13 @@ python examples/tricks.py selu --data FOLDER --seeds 3 --epochs 1 --limit 500
 import argparse
 import sys
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from _page import give, leave, page_options, table, today
+
 from dlcli.engines import train
 from dlcli.specs.train import TrainConfig, TrainResult
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 
 CIFAR, MNIST = "cifar10_subset.npz", "mnist.npz"
 MOVED = ("horizontal-flip", "crop")
@@ -59,30 +58,21 @@ TRICKS: Mapping[str, tuple[dict[str, Any], ...]] = {
 """The comparisons of each trick: options of `dlcli train`, data by name in the folder; `versus` is baseline unless said."""
 
 
-def main() -> int:
+def main() -> None:
     """Run one trick, and print or write the Markdown."""
     options = parsed()
-    parts = [f"Measured on {datetime.now(UTC):%Y-%m-%d} by `python examples/tricks.py {' '.join(sys.argv[1:])}`.\n"]
-    try:
-        for place, trick in enumerate(TRICKS[options.trick]):
-            if options.only is None or options.only == place:
-                config = configured(trick, options)
-                print(f"{config.model} on {config.data} against {config.versus}", file=sys.stderr)
-                parts.append(markdown(config, train.run(config)))
-    except DlcliError as error:
-        print(error, file=sys.stderr)
-        return 1
-    text = "\n".join(parts)
-    if options.output is None:
-        print(text)
-    else:
-        write_text(options.output, text)
-    return 0
+    parts = [f"Measured on {today()} by `python examples/tricks.py {' '.join(sys.argv[1:])}`.\n"]
+    for place, trick in enumerate(TRICKS[options.trick]):
+        if options.only is None or options.only == place:
+            config = configured(trick, options)
+            print(f"{config.model} on {config.data} against {config.versus}", file=sys.stderr)
+            parts.append(markdown(config, train.run(config)))
+    give("\n".join(parts), options.output)
 
 
 def parsed() -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_options(__doc__, seed=False)
     parser.add_argument("trick", choices=TRICKS)
     parser.add_argument("--data", type=Path, default=Path(), help="the folder of the .npz files")
     parser.add_argument("--only", type=int, help="the number of one comparison, from 0")
@@ -90,7 +80,6 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="instead of the comparison's own")
     parser.add_argument("--limit", type=int, help="images of each set, instead of the comparison's own")
     parser.add_argument("--workers", type=int, help="networks trained side by side")
-    parser.add_argument("-o", "--output", type=Path)
     return parser.parse_args()
 
 
@@ -111,8 +100,8 @@ def markdown(config: TrainConfig, result: TrainResult) -> str:
     images = f"{result.n_train:,} training and {result.n_test:,} test images"
     facts = f"{images}, seeds {config.seed} to {config.seed + (config.seeds or 0) - 1}, {result.device}"
     head = f"**{result.model} on {Path(config.data).name}: {first} against {config.versus}**, {facts}\n"
-    lines = [head, *table((f"level {result.level:.3f}", "first", "second", "paired difference, 95%", ""), comparisons(result))]
-    return "\n".join([*lines, "", *table(("seed", "first", "second", "epochs to fit"), seeds(result)), ""])
+    lines = [head, table((f"level {result.level:.3f}", "first", "second", "paired difference, 95%", ""), comparisons(result))]
+    return "\n".join([*lines, "", table(("seed", "first", "second", "epochs to fit"), seeds(result)), ""])
 
 
 def comparisons(result: TrainResult) -> Iterable[tuple[str, ...]]:
@@ -128,10 +117,5 @@ def seeds(result: TrainResult) -> Iterable[tuple[str, ...]]:
         yield str(seed), *(str(row.accuracy) for row in pair), " / ".join(str(row.epochs_to_fit or "not") for row in pair)
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    """Lines of Markdown."""
-    return ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * len(head), *rows)]
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

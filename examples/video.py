@@ -10,17 +10,15 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tricks import comparisons, table
+from _page import give, leave, page_options, table, today
+from tricks import comparisons
 
 from dlcli.engines import convert_2d_to_3d, train
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.train import TrainConfig, TrainResult
-from dlcli.support.atomic import write_text
-from dlcli.support.errors import DlcliError
 
 SQUEEZENET, MOBILENET = "weights/squeezenet1_1_imagenet.pth", "weights/mobilenet_v2_imagenet_features.pth"
 DRIFT = {"data": "moving-digits-4", "limit": 200, "device": "cpu"}
@@ -61,34 +59,28 @@ def dilation(folder: Path) -> Iterator[dict[str, Any]]:
 PARTS = {"frame-mlp": frame_mlp, "besnet": besnet, "motion": motion, "dilation": dilation}
 
 
-def main() -> int:
+def main() -> None:
     """Run one part, and print or write the Markdown, as far as it is ready."""
     options = parsed()
-    parts = [f"Measured on {datetime.now(UTC):%Y-%m-%d} by `python examples/video.py {' '.join(sys.argv[1:])}`.\n"]
-    try:
-        for settings in PARTS[options.part](options.data):
-            print(f"{settings['model']} on {settings['data']}", file=sys.stderr)
-            parts.append(measured(settings, options))
-            if options.output is not None:
-                write_text(options.output, "\n".join(parts))
-    except DlcliError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if options.output is None:
-        print("\n".join(parts))
-    return 0
+    parts = [f"Measured on {today()} by `python examples/video.py {' '.join(sys.argv[1:])}`.\n"]
+    for settings in PARTS[options.part](options.data):
+        print(f"{settings['model']} on {settings['data']}", file=sys.stderr)
+        parts.append(measured(settings, options))
+        if options.output:
+            give("\n".join(parts), options.output)
+    if not options.output:
+        give("\n".join(parts), None)
 
 
 def parsed() -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = page_options(__doc__, seed=False)
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--data", type=Path, default=Path(), help="the folder with video/ and weights/")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", type=int, help="clips of each set, instead of the part's own")
     parser.add_argument("--epochs", type=int, help="instead of the part's own")
     parser.add_argument("--workers", type=int, help="networks of a comparison trained side by side")
-    parser.add_argument("-o", "--output", type=Path)
     return parser.parse_args()
 
 
@@ -99,10 +91,10 @@ def measured(settings: dict[str, Any], options: argparse.Namespace) -> str:
     if "versus" in settings:
         result = train.run(TrainConfig(**settings, seeds=options.seeds, workers=options.workers))
         head = (f"level {result.level:.3f}", "drawn", settings["versus"].split()[1], "paired difference, 95%", "")
-        return "\n".join([title(settings, result, options.seeds), *table(head, comparisons(result)), ""])
+        return "\n".join([title(settings, result, options.seeds), table(head, comparisons(result)), ""])
     results = [train.run(TrainConfig(**settings, seed=seed)) for seed in range(options.seeds)]
     head = ("seed", "test accuracy, 95%", "training accuracy", "seconds")
-    return "\n".join([title(settings, results[0], options.seeds), *table(head, seeds(results)), ""])
+    return "\n".join([title(settings, results[0], options.seeds), table(head, seeds(results)), ""])
 
 
 def title(settings: dict[str, Any], result: TrainResult, seeds: int) -> str:
@@ -122,4 +114,4 @@ def seeds(results: Iterable[TrainResult]) -> Iterator[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)
