@@ -109,10 +109,16 @@ def _line(error: Exception) -> str:
 
 
 def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
-    """SHA-256 over the names, types, shapes and bytes of all tensors, by name; device and memory layout do not matter."""
+    """SHA-256 over the names, types, shapes and bytes of all tensors, by name; device and memory layout do not matter.
+
+    Raises InputError for a network that keeps weights as something else than tensors.
+    """
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights
     digest = hashlib.sha256()
     for name in sorted(state):
+        if not isinstance(state[name], Tensor):
+            message = f"the network keeps {name} as a {type(state[name]).__name__} and not as a tensor"
+            raise InputError(message, hint="give it as it was before it was quantised")
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name!r} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)

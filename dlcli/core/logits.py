@@ -7,6 +7,7 @@ from torch import Tensor, isfinite, nn
 
 from dlcli.core.device import out_of_memory
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
+from dlcli.support.words import count
 
 # What the code of somebody else's network may raise on images it was not made for.
 _MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
@@ -63,8 +64,8 @@ def _are_clips(x: Tensor) -> bool:
 
 
 def _examples(x: Tensor, n: int) -> str:
-    """`2 clips`, `1 images`."""
-    return f"{n} {'clips' if _are_clips(x) else 'images'}"
+    """`2 clips`, `1 image`."""
+    return count(n, "clip" if _are_clips(x) else "image")
 
 
 @contextmanager

@@ -47,6 +47,21 @@ class Lazy(Net):
 def grey():
     return Net(1, 4)
 
+class Kept(Net):
+    def __init__(self):
+        super().__init__()
+        self.kept = torch.ones(3, 1, 1, 1)
+
+    def forward(self, x):
+        return super().forward(torch.conv2d(x, self.kept, groups=3))
+
+class Packed(Net):
+    def get_extra_state(self):
+        return ("weights", "in another form")
+
+    def set_extra_state(self, state):
+        pass
+
 def fixed():
     return Net(3, 7)
 
@@ -257,6 +272,8 @@ def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
         ({"model": "runs/net", "classes": 3, "size": None}, UsageError, "--classes: runs/net is a run directory"),
         ({"model": "runs/members", "size": None}, InputError, "runs/members: is an ensemble"),
         ({"model": "nets.py:Net", "recalibrate_bn": "digits"}, InputError, "holds images of 1 channel; the network takes 3"),
+        ({"model": "nets.py:Packed"}, InputError, "nets.py:Packed: the network keeps _extra_state as a tuple"),
+        ({"model": "nets.py:Kept"}, InputError, "nets.py:Kept: the model fails on an image of shape 3x16x16"),
         ({"model": "nets.py:Lazy", "export": Path("out.pt2")}, InputError, "torch cannot export the network"),
     ],
 )

@@ -12,6 +12,7 @@ from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.video_net import VideoNet
 from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.surgery.base import copied
+from dlcli.support.errors import InputError
 
 OUTPUT = "output"
 """The stage after the last."""
@@ -56,7 +57,7 @@ def prove(
     for dtype in dtypes:
         image = copied(model).to(dtype)
         x = images.to(next(image.parameters()))
-        for frames, found, same in _compared(image, inflate(image, x[:1], how).model, x, lengths):
+        for frames, found, same in _compared(image, _inflated(image, x[:1], how), x, lengths):
             errors |= {(dtype, stage, frames): error for stage, error in found.items()}
             agree += same
             done()
@@ -64,6 +65,15 @@ def prove(
     errors = {key: error for key, error in errors.items() if key[1] in always}
     size = images.shape[2], images.shape[3]
     return Proof(errors, agree, len(images) * len(lengths) * len(dtypes), len(images), size)
+
+
+def _inflated(image: nn.Module, sample: Tensor, how: Inflation) -> VideoNet:
+    try:
+        return inflate(image, sample, how).model
+    except InputError as error:
+        own = "the proof is done in float64 and in float32: tensors that the network makes or keeps must take its type"
+        error.hint = error.hint or own
+        raise
 
 
 def _compared(

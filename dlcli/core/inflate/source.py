@@ -86,10 +86,11 @@ def _built(spec: str, shape: ImageData, seed: int) -> Source:
     with about(spec):
         check_flat(model)
         flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
+        sha256 = weights_sha256(model)
     note = f"{spec} is taken as trained, as the code returns it"
     if ":" not in spec:
         note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"
-    return Source(model, flat, weights_sha256(model), (note,))
+    return Source(model, flat, sha256, (note,))
 
 
 def _channels_read(model: nn.Module, shape: ImageData) -> int:

@@ -262,7 +262,7 @@ GOOD = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
 BAD = {
     "tuple": (_Returns((X, X)), X, Y, InputError, "returns a tuple"),
     "dict": (_Returns({"logits": X}), X, Y, InputError, "returns a dict"),
-    "image": (_Returns(X[:1]), X, Y, InputError, "returns 1x1x2x2 of float32 for 1 images"),
+    "image": (_Returns(X[:1]), X, Y, InputError, "returns 1x1x2x2 of float32 for 1 image"),
     "labels": (_Returns(torch.zeros(1, 3).long()), X, Y, InputError, "1x3 of int64"),
     "NaN logits": (_Returns(torch.full((1, 3), torch.nan)), X, Y, NumericError, "logits are NaN or infinite for 1 of 1"),
     "few outputs": (GOOD, X, torch.tensor([0, 1, 4]), InputError, "has 4 outputs, but labels go up to 4"),
