@@ -3,8 +3,6 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,8 +17,8 @@ from dlcli.core.models.base import Architecture
 from dlcli.core.recipe import Recipe, steps_per_epoch
 from dlcli.core.rng import derive, preserved
 from dlcli.core.splits import draw
-from dlcli.support.errors import InputError, LockedError
-from dlcli.support.lock import locked
+from dlcli.support.errors import InputError
+from dlcli.support.lock import turn
 from dlcli.support.report import SILENT, Report
 
 
@@ -74,22 +72,8 @@ def fit_member(
         return _trained(plan, _built(plan), report)
     description = _description(plan)
     file = cache / f"{hashlib.sha256(description.encode()).hexdigest()}.safetensors"
-    with _turn(file, name, report):
+    with turn(file, f"another run is training the same {name}", report):
         return _from_cache(plan, file, report) or _into_cache(plan, file, description, report)
-
-
-@contextmanager
-def _turn(file: Path, name: str, report: Report) -> Iterator[None]:
-    """Hold the lock of one cached network; a cache that cannot be written has none, which saving will tell."""
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(file, wait=False))
-        except LockedError:
-            report.note(f"another run is training the same {name}; waiting for it")
-            held.enter_context(locked(file, wait=True))
-        except OSError:
-            pass
-        yield
 
 
 def _from_cache(plan: _Plan, file: Path, report: Report) -> Member | None:

@@ -18,7 +18,7 @@ from dlcli.core.run_dir import is_normalised
 from dlcli.engines import _train_one
 from dlcli.engines._train_one import Fitted, Job
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.lock import locked
+from dlcli.support.lock import turn
 from dlcli.support.paths import cache_dir
 from dlcli.support.report import Report
 
@@ -53,11 +53,8 @@ def _check(job: Job) -> None:
 def _kept(job: Job, model: nn.Module, frame: FrameMlp, report: Report) -> ImageData:
     """The features of all sets, from the cache if they are there."""
     file = cache_dir() / "features" / f"{_key(job, model, frame)}.safetensors"
-    try:
-        with locked(file, wait=True):
-            return _read(job.data, file) or _write(job, file, _worked_out(job, model, frame, report), report)
-    except OSError:  # a cache that cannot be written has no locks
-        return _with(job.data, _worked_out(job, model, frame, report))
+    with turn(file, f"another run is taking the features of {job.arch.name}", report):
+        return _read(job.data, file) or _write(job, file, _worked_out(job, model, frame, report), report)
 
 
 def _key(job: Job, model: nn.Module, frame: FrameMlp) -> str:

@@ -1,13 +1,14 @@
 """One output, one run at a time."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from dlcli.support.atomic import folder_of
 from dlcli.support.errors import LockedError
+from dlcli.support.report import Report
 
 
 @contextmanager
@@ -36,3 +37,20 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
             # Unlinked while still held: whoever opened it meanwhile finds that the name is gone and starts over.
             target.unlink(missing_ok=True)
             lock.release()
+
+
+@contextmanager
+def turn(path: Path, busy: str, report: Report) -> Iterator[None]:
+    """Hold the lock of a file of the cache, after whoever holds it now; a note that begins with `busy` says so.
+
+    A cache that cannot be written has no lock, which saving will tell.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path, wait=False))
+        except LockedError:
+            report.note(f"{busy}; waiting for it")
+            held.enter_context(locked(path, wait=True))
+        except OSError:
+            pass
+        yield

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from dlcli.support.errors import LockedError
-from dlcli.support.lock import locked
+from dlcli.support.lock import locked, turn
 
 OTHER = """
 import sys
@@ -65,3 +66,34 @@ def test_where_no_lock_can_be_made_the_output_is_named(tmp_path: Path):
     with pytest.raises(OSError, match="File name too long") as caught, locked(target):
         pass
     assert caught.value.filename == str(target)
+
+
+class Listener:
+    def __init__(self):
+        self.heard = threading.Event()
+
+    def note(self, text):
+        assert text == "another run is at it; waiting for it"
+        self.heard.set()
+
+
+def test_a_turn_waits_for_its_holder_and_says_so(tmp_path: Path):
+    report, held = Listener(), threading.Event()
+    file = tmp_path / "kept"
+
+    def second():
+        with turn(file, "another run is at it", report):
+            held.set()
+
+    with turn(file, "nobody", report):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        assert report.heard.wait(20) and not held.is_set()
+    waiting.join(20)
+    assert held.is_set()
+
+
+def test_a_turn_goes_on_where_no_lock_can_be_made(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with turn(tmp_path / "file" / "kept", "nobody", Listener()):
+        pass

@@ -22,8 +22,8 @@ from dlcli.core.data._kept import Decoded, Place
 from dlcli.core.data._mapped import folder
 from dlcli.core.data.base import Reading
 from dlcli.core.feed import ahead
-from dlcli.support.errors import InputError, LockedError
-from dlcli.support.lock import locked
+from dlcli.support.errors import InputError
+from dlcli.support.lock import turn
 from dlcli.support.memory import fits
 from dlcli.support.report import Report, Task
 from dlcli.support.words import count
@@ -88,26 +88,12 @@ def read_pixels(root: Path, files: Sequence[Path], how: Reading, decoder: Decode
     """
     place = hashlib.sha256(json.dumps([str(root.resolve()), how.limit, *decoder.place]).encode()).hexdigest()
     cache = Place(folder() / f"{place}.safetensors", _key(root, files, how, decoder), how.report)
-    with _turn(cache.file, root, how.report):
+    with turn(cache.file, f"another run is reading {root}", how.report):
         decoded = cache.find() or _decode(root, files, how, decoder, cache)
     _tell(root, files, decoded.problems, how, decoder.word)
     kept = np.ones(len(files), dtype=bool)
     kept[list(decoded.problems)] = False
     return Pixels(decoded.pixels, kept, decoded.sha256)
-
-
-@contextmanager
-def _turn(file: Path, root: Path, report: Report) -> Iterator[None]:
-    """Hold the lock of one cached folder; a cache that cannot be written has none, which saving will tell."""
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(file, wait=False))
-        except LockedError:
-            report.note(f"another run is reading {root}; waiting for it")
-            held.enter_context(locked(file, wait=True))
-        except OSError:
-            pass
-        yield
 
 
 def _key(root: Path, files: Sequence[Path], how: Reading, decoder: Decoder) -> str:

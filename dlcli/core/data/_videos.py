@@ -179,7 +179,7 @@ def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, los
         before = frame
     if before is None or left[0] > time + lost:
         raise ValueError(f"it ends before frame {targets[left[0]]}")
-    yield from ((targets[late], before) for late in left)
+    yield from ((targets[late], before) for late in reversed(left))
 
 
 def _square(frame: Any, size: int, scaler: Any) -> NDArray[np.uint8]:
