@@ -51,11 +51,11 @@ def _call(model: nn.Module, x: Tensor) -> object:
 
 def _what_to_give(model: nn.Module, x: Tensor) -> str:
     """What helps a network that fails on `x`, by what is most likely wrong."""
-    if _are_clips(x):
-        return "if it is one for images, dlcli convert-2d-to-3d makes one for clips of it; --model besnet18 takes clips"
     other = next((p for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
     if other is not None:
         return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"
+    if _are_clips(x):
+        return "if it is one for images, dlcli convert-2d-to-3d makes one for clips of it; --model besnet18 takes clips"
     return "bring images to the size it was made for with --size N, or name another --model"
 
 

@@ -135,6 +135,8 @@ def check_flat(model: nn.Module) -> None:
         raise InputError(
             "the network is compiled by TorchScript, which cannot be changed", hint="give the code that it was made of"
         )
+    if any(hasattr(module, "_orig_mod") for module in kinds):  # as its wrapper calls what it has inside
+        raise InputError("the network is compiled by torch.compile", hint="give the network itself, as it was before")
     if any(isinstance(module, _DEEP) for module in kinds):
         raise InputError("the network is 3-D already", hint="give a network for images")
     if not any(isinstance(module, nn.Conv2d) for module in kinds):
