@@ -98,6 +98,19 @@ def sampling_of(folder: Path) -> tuple[int, int] | None:
     return (card["frames"], card["size"][0]) if "frames" in card and square else None
 
 
+def size_of(folder: Path) -> int | None:
+    """The height and width in pixels of the images that the network in `folder` was trained on.
+
+    None if they are not square, if it takes clips, or if nothing tells.
+    """
+    try:
+        card = _read_card(folder)
+    except InputError:
+        return None
+    height, width = card["size"]
+    return height if height == width and "frames" not in card else None
+
+
 def load_model(folder: Path, device: torch.device) -> Saved:
     """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
 

@@ -58,7 +58,7 @@ def open_trained(
     """The network that `spec` names, once it is seen to give finite logits for images of `data`.
 
     Where the network does not know its classes, those of `data` that are numbers are the numbers of its outputs, and others
-    its first outputs in order; a note says so if it has more.
+    its first outputs in order; a note says so if it has more. Data without labels take its classes as they are, or by number.
 
     `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file that
     `dlcli convert-2d-to-3d` wrote; or another file of weights, with `arch` the network they belong to; or a network, with
@@ -67,6 +67,7 @@ def open_trained(
     """
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"--ensemble: {spec} is no ensemble", hint="name a folder that dlcli ensemble wrote")
+    data = data if data.classes else replace(data, classes=("0",))  # without labels: one, for the weights know better
     found = _open(spec, data, arch, weights, rule, device)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
@@ -94,7 +95,7 @@ def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ..
         some = ", ".join(unknown[:3])
         hint = f"it knows {', '.join(trained.classes[:5])}" + (" ..." if len(trained.classes) > 5 else "")
         raise InputError(f"{data.name}: {trained.name} was not trained on class {some}", hint=hint)
-    return torch.tensor([trained.classes.index(name) for name in data.classes]), trained.classes
+    return torch.tensor([trained.classes.index(name) for name in data.classes], dtype=torch.int64), trained.classes
 
 
 def _ensemble(folder: Path, rule: str | None, device: torch.device) -> Trained:

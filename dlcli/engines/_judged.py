@@ -13,7 +13,7 @@ from dlcli.core.device import choose_device
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
 from dlcli.core.networks import open_model
-from dlcli.core.run_dir import sampling_of
+from dlcli.core.run_dir import sampling_of, size_of
 from dlcli.core.trained import Trained, labels_for, open_trained
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
@@ -74,13 +74,19 @@ class Chosen(Protocol):
         """--device."""
 
 
-def read(config: Chosen, report: Report = SILENT) -> ImageData:
-    """The data; clips are, unless something else is asked for, of as many frames and pixels as the network was trained on."""
-    sampling = Sampling(config.frames, config.clips, config.fps)
-    found = None if config.model is None else sampling_of(Path(config.model))
+def read(config: Chosen, report: Report = SILENT, *, unlabelled: bool = False) -> ImageData:
+    """The data; clips are, unless something else is asked for, of as many frames and pixels as the network was trained on.
+
+    With `unlabelled`, files without labels will do, and images are of the size that the network was trained on too.
+    """
+    sampling, size = Sampling(config.frames, config.clips, config.fps), config.size
+    folder = None if config.model is None else Path(config.model)
+    found = None if folder is None else sampling_of(folder)
     if found is not None:
         sampling = replace(sampling, usual_frames=found[0], usual_size=found[1])
-    return open_data(config.data, strict=config.strict, report=report, size=config.size, sampling=sampling)
+    elif folder is not None and size is None and unlabelled:
+        size = size_of(folder)
+    return open_data(config.data, strict=config.strict, report=report, size=size, sampling=sampling, unlabelled=unlabelled)
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,17 @@ class Bench:
     limit: int | None
 
     def split(self, name: str) -> Split:
-        """The examples of one set and for each the number of the output that is right; raises InputError if there are none."""
+        """The examples of one set, their facts, and for each the number of the output that is right, 0 if nobody knows.
+
+        Raises InputError if there are none.
+        """
         found = self.data.splits.get(name)
         if found is None or not len(found.y):
             there = [key for key, split in self.data.splits.items() if len(split.y)]
             raise InputError(f"{self.data.name}: has no set '{name}'", hint=f"it has {', '.join(there)}")
-        return Split(found.x[: self.limit], self.output_of[found.y[: self.limit]])
+        facts = {name: column[: self.limit] for name, column in found.facts.items()}
+        y = found.y[: self.limit]
+        return Split(found.x[: self.limit], self.output_of[y] if len(self.output_of) else y, facts)
 
     def logits(self, x: Tensor) -> Tensor:
         """What the network says of examples `x`, (n, outputs), float32 on the CPU."""
@@ -114,10 +125,10 @@ class Bench:
         return (*self.outputs[:count], *(str(k) for k in range(len(self.outputs), count)))
 
 
-def open_bench(config: Chosen, report: Report) -> Bench:
+def open_bench(config: Chosen, report: Report, *, unlabelled: bool = False) -> Bench:
     """Open data and network, training the one made for the data if none is named; notes of the way go to `report`."""
     device = choose_device(config.device)
-    data = read(config, report)
+    data = read(config, report, unlabelled=unlabelled)
     trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
     for note in trained.notes:
         report.note(note)
@@ -125,13 +136,14 @@ def open_bench(config: Chosen, report: Report) -> Bench:
     return Bench(data, trained, device, output_of, outputs, config.limit)
 
 
-def describe(config: Chosen) -> list[str]:
+def describe(config: Chosen, *, unlabelled: bool = False) -> list[str]:
     """What `open_bench` would do, a line each; opens the data and a network that is named, but trains nothing."""
     device = choose_device(config.device)
-    data = read(config)
+    data = read(config, unlabelled=unlabelled)
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
     shape = "x".join(map(str, data.x_test.shape[1:]))
-    lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {len(data.classes)} classes"]
+    labels = f"{len(data.classes)} classes" if data.classes else "no labels"
+    lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {labels}"]
     if config.model is None:
         check_trainable(data)
         arch = open_model(None, data)

@@ -1,10 +1,12 @@
 """What a trained network says of images or videos, a row each: the engine of `dlcli predict`."""
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from dlcli.core import metrics
+from dlcli.core.data._listing import FILE
 from dlcli.core.device import describe_device
 from dlcli.engines._judged import describe, open_bench
 from dlcli.specs.predict import PredictConfig, PredictResult
@@ -15,8 +17,9 @@ from dlcli.support.tables import Table
 def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
     """For each example of a set the most probable classes, and how probable; raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
-    bench = open_bench(config, report)
-    log_p = metrics.log_probabilities(bench.logits(bench.split(config.split).x).numpy())
+    bench = open_bench(config, report, unlabelled=True)
+    examples = bench.split(config.split)
+    log_p = metrics.log_probabilities(bench.logits(examples.x).numpy())
     names = bench.names(log_p.shape[1])
     best = metrics.ranking(log_p, min(config.top, len(names)))
     return PredictResult(
@@ -28,21 +31,25 @@ def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
         n_images=len(log_p),
         device=describe_device(bench.device),
         seconds=time.perf_counter() - started,
-        table=_table(best, np.exp(log_p), names),
+        table=_table(best, np.exp(log_p), names, examples.facts.get(FILE)),
         notes=bench.trained.notes,
     )
 
 
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, a line each; opens the data and the network, but trains and predicts nothing."""
-    return [*describe(config), f"write a row for each {config.split} example to {config.output or 'standard output'}"]
+    return [
+        *describe(config, unlabelled=True),
+        f"write a row for each {config.split} example to {config.output or 'standard output'}",
+    ]
 
 
-def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...]) -> Table:
-    columns = ["index", "label", "probability"]
+def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Sequence[str] | None) -> Table:
+    columns = ["index", *([FILE] if files is not None else []), "label", "probability"]
     columns += [f"{word}_{k}" for k in range(2, best.shape[1] + 1) for word in ("label", "probability")]
     rows: list[list[object]] = []
     for index, (outputs, row) in enumerate(zip(best, p, strict=True)):
         pairs = ((names[k], round(float(row[k]), 6)) for k in outputs)
-        rows.append([index, *(cell for pair in pairs for cell in pair)])
+        known = [index] if files is None else [index, files[index]]
+        rows.append([*known, *(cell for pair in pairs for cell in pair)])
     return Table(columns, rows)

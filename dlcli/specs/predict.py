@@ -59,7 +59,8 @@ class PredictResult:
 
     `unit` is what an example is, an image or a video; `n_images` is how many of either there are.
 
-    Its columns are index (from 0), label (the name of the predicted class), probability, and then label_2, probability_2 ...
+    Its columns are index (from 0), file (of data that come as files, as it is called from their folder on), label (the name of
+    the predicted class), probability, and then label_2, probability_2 ...
     """
 
     KIND: ClassVar[str] = "rows"

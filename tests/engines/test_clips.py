@@ -77,7 +77,7 @@ def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
     six = open_data(str(folder / "films"), size=8, sampling=Sampling(6))
     model = load_model(folder / "run", torch.device("cpu")).model
     logits = (model(six.x_test[:, :, 0::2]) + model(six.x_test[:, :, 1::2])) / 2
-    assert [row[2] for row in both] == pytest.approx(logits.softmax(1).max(1).values.tolist(), abs=2e-6)
+    assert [row[3] for row in both] == pytest.approx(logits.softmax(1).max(1).values.tolist(), abs=2e-6)
 
 
 class _Stops(Report):

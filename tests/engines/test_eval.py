@@ -14,11 +14,12 @@ from dlcli.core.data import open_data
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
 from dlcli.core.networks import open_model
-from dlcli.core.run_dir import save_model
+from dlcli.core.run_dir import load_model, save_model
 from dlcli.engines import eval, predict
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import InputError, UsageError
+from tests.core.data.pictures import picture
 
 CPU = torch.device("cpu")
 READER = '''
@@ -259,8 +260,6 @@ def test_digits_from_a_run_directory_to_all_files(digits_run: Path, tmp_path: Pa
     out = tmp_path / "out"
     result = eval.run(EvalConfig(model=str(digits_run), device="cpu", output=out, diagnose=True))
     data = open_data("digits")
-    from dlcli.core.run_dir import load_model
-
     logits = predict_logits(load_model(digits_run, CPU).model, data.x_test, device=CPU)
     assert figures(result)["top-1"] == pytest.approx(float((logits.argmax(1) == data.y_test).double().mean()))
     top5 = (logits.topk(5).indices == data.y_test[:, None]).any(1)
@@ -315,8 +314,6 @@ def test_the_weights_of_an_untrained_network_come_of_the_seed():
 
 def test_predictions_are_those_of_the_network(digits_run: Path):
     result = predict.run(PredictConfig(model=str(digits_run), data="digits", device="cpu", top=2, limit=50))
-    from dlcli.core.run_dir import load_model
-
     data = open_data("digits")
     p = predict_logits(load_model(digits_run, CPU).model, data.x_test[:50], device=CPU).double().softmax(1)
     assert result.table.columns == ["index", "label", "probability", "label_2", "probability_2"]
@@ -328,6 +325,35 @@ def test_predictions_are_those_of_the_network(digits_run: Path):
     everything = predict.run(PredictConfig(model=str(digits_run), device="cpu", top=99, limit=1)).table
     assert len(everything.columns) == 1 + 2 * 10
     assert sum(everything.rows[0][2::2]) == pytest.approx(1, abs=1e-5)
+
+
+def test_pictures_without_labels_are_told_by_their_files(digits_run: Path, tmp_path: Path):
+    x = (open_data("digits").x_test[:4] * 255).round()
+    for k, pixels in enumerate(x.byte().numpy()):
+        picture(tmp_path / "flat" / f"{k}.png", pixels[0])
+    picture(
+        tmp_path / "large.png", x[2].byte().numpy()[0].repeat(3, 0).repeat(3, 1)
+    )
+    p = predict_logits(load_model(digits_run, CPU).model, x / 255, device=CPU).double().softmax(1)
+    config = PredictConfig(model=str(digits_run), data=str(tmp_path / "flat"), device="cpu", top=1)
+    table = predict.run(config).table
+    assert table.columns == ["index", "file", "label", "probability"]
+    assert [row[:3] for row in table.rows] == [[k, f"{k}.png", str(label)] for k, label in enumerate(p.argmax(1).tolist())]
+    assert [row[3] for row in table.rows] == pytest.approx(p.amax(1).tolist(), abs=1e-6)
+    (alone,) = predict.run(replace(config, data=str(tmp_path / "flat" / "2.png"))).table.rows
+    assert alone[1:] == pytest.approx(table.rows[2][1:], abs=1e-6)
+    assert "1 test images of 1x8x8, no labels" in predict.plan(replace(config, data=str(tmp_path / "large.png")))[0]
+    with pytest.raises(InputError, match="has no label"):
+        eval.run(EvalConfig(model=str(digits_run), data=str(tmp_path / "large.png"), device="cpu"))
+
+
+def test_weights_whose_classes_nobody_knows_number_them_without_labels_too(digits_run: Path, tmp_path: Path):
+    picture(tmp_path / "one.png", np.eye(8, dtype=np.uint8) * 255)
+    rows = [
+        predict.run(PredictConfig(model=str(model), arch=arch, data=str(tmp_path / "one.png"), device="cpu")).table.rows
+        for model, arch in ((digits_run, None), (digits_run / "weights.safetensors", "digits-net"))
+    ]
+    assert rows[0] == rows[1]  # the digits are called as they are numbered
 
 
 @pytest.mark.parametrize("command", [eval, predict])

@@ -20,13 +20,15 @@ def open_data(
     size: int | None = None,
     limit: int | None = None,
     sampling: "Sampling | None" = None,
+    unlabelled: bool = False,
     option: str = "--data",
 ) -> "ImageData":
     """Load what `spec` names into memory; asks each module of this package whether it claims `spec`.
 
     `strict` refuses an image that cannot be read, else `report` is told and it is left out. `size` brings every image to
     that height and width; `limit` keeps at most so many examples of each set, every class among them while it lasts.
-    `sampling` says which frames of videos are taken; without it, videos are refused. `option` is for messages.
+    `sampling` says which frames of videos are taken; without it, videos are refused. `unlabelled` takes files without labels
+    too. `option` is for messages.
     Raises UsageError if no module claims `spec`, `size` or `limit` is below 1, or the data are videos that are not wanted or
     images that `sampling` asks something of, InputError if the data cannot be used,
     and ResourceError if it does not fit into memory or cannot be had.
@@ -40,7 +42,9 @@ def open_data(
     # A name stands for what it names even where a folder is called the same; ./NAME is the folder.
     for module in sorted(modules, key=lambda module: getattr(module, "ASKED_LAST", False)):
         if module.claims(spec):
-            how = base.Reading(strict=strict, report=report, size=size, limit=limit, sampling=sampling, option=option)
+            how = base.Reading(
+                strict=strict, report=report, size=size, limit=limit, sampling=sampling, unlabelled=unlabelled, option=option
+            )
             data = _fit.resized(_fit.limited(module.load(spec, how), limit), size)
             _check_sampling(data, sampling)
             return data

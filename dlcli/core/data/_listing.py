@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from dlcli.core.data.base import Facts, hold_out
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import read_table
-from dlcli.support.report import Report
+from dlcli.support.report import SILENT, Report
 from dlcli.support.tables import Table
 from dlcli.support.words import count
 
 TABLE = "labels.csv"
+FILE = "file"
+"""The column, and the fact, that says of which file an example is."""
 _SETS = {"train": "train", "test": "test", "val": "val", "dev": "dev", "train-dev": "train-dev", "train_dev": "train-dev"}
 _TEST_SHARE = 1 / 5
 _MOST_CLASSES = 100_000
@@ -74,23 +76,55 @@ class Listing:
 
 @dataclass(frozen=True)
 class _Way:
-    """What is looked for, and who hears of the rest."""
+    """What is looked for and where, and who hears of the rest."""
 
+    root: Path
     kind: Kind
     report: Report
 
+    def files(self, paths: list[Path], y: list[int]) -> Files:
+        """These, whose fact is what they are called from `root` on."""
+        names = np.array([str(path.relative_to(self.root)) for path in paths], dtype=object)
+        return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
 
-def list_files(root: Path, kind: Kind, report: Report) -> Listing:
+
+def list_files(root: Path, kind: Kind, report: Report, *, unlabelled: bool = False) -> Listing:
     """The files of `kind` below `root`, sorted; hidden ones do not count, others are told to `report`.
 
+    With `unlabelled`, `root` may be a file, or a flat folder of them without labels: a test set of no classes.
     Raises InputError if they are no two classes, if a set has a class that the training set has not, or if there are both
     pictures and videos.
     """
-    way = _Way(kind, report)
+    way = _Way(root, kind, report)
     try:
+        if root.is_file():
+            return _alone(root, kind, unlabelled=unlabelled)
+        if unlabelled and not _folders(root) and not (root / TABLE).is_file():
+            return _flat(way)
         return _by_table(root, way) if (root / TABLE).is_file() else _by_folders(root, way)
     except OSError as error:
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from None
+
+
+def is_one(kind: Kind, path: Path) -> bool:
+    """Whether `path` is a file of `kind`."""
+    return kind.holds(path) and path.is_file()
+
+
+def _alone(file: Path, kind: Kind, *, unlabelled: bool) -> Listing:
+    if not unlabelled:
+        raise InputError(f"{file}: is {kind.name} and has no label", hint=kind.hint(Path("FOLDER")))
+    return Listing({"test": _Way(file.parent, kind, SILENT).files([file], [0])}, ())
+
+
+def _flat(way: _Way) -> Listing:
+    every = sorted(path for path in way.root.iterdir() if path.is_file())
+    paths, others = [path for path in every if way.kind.holds(path)], [path for path in every if not way.kind.holds(path)]
+    _refuse_mixed(way.root, others, way.kind)
+    if not paths:
+        raise InputError(f"{way.root}: holds no {way.kind.word}s")
+    _tell_unused(way.root, others, way, "")
+    return Listing({"test": way.files(paths, len(paths) * [0])}, ())
 
 
 def _by_folders(root: Path, way: _Way) -> Listing:
@@ -139,7 +173,7 @@ def _by_class(folder: Path, way: _Way) -> tuple[tuple[str, ...], Files]:
     if len(classes) < 2:
         has = f"{way.kind.word}s of one class only, '{classes[0]}'" if classes else f"no {way.kind.word}s in its folders"
         raise InputError(f"{folder}: has {has}; at least two classes are needed", hint=way.kind.hint(folder))
-    return classes, _files(found, classes)
+    return classes, _files(found, classes, way)
 
 
 def _like(folder: Path, leading: Path, classes: tuple[str, ...], way: _Way) -> Files:
@@ -151,12 +185,12 @@ def _like(folder: Path, leading: Path, classes: tuple[str, ...], way: _Way) -> F
             raise InputError(f"{folder / name}: {leading.name} has no class '{name}'", hint=hint)
     if not any(found.values()):
         raise InputError(f"{folder}: holds no {way.kind.word}s")
-    return _files(found, classes)
+    return _files(found, classes, way)
 
 
-def _files(found: dict[str, list[Path]], classes: tuple[str, ...]) -> Files:
+def _files(found: dict[str, list[Path]], classes: tuple[str, ...], way: _Way) -> Files:
     pairs = [(path, k) for k, name in enumerate(classes) for path in found.get(name, [])]
-    return Files([path for path, _ in pairs], np.array([k for _, k in pairs], dtype=np.int64))
+    return way.files([path for path, _ in pairs], [k for _, k in pairs])
 
 
 def _files_by_class(folder: Path, way: _Way) -> dict[str, list[Path]]:
@@ -192,11 +226,11 @@ def _walk(folder: Path) -> Iterable[Path]:
         yield from (Path(base, name) for name in sorted(names))
 
 
-def _tell_unused(folder: Path, paths: list[Path], way: _Way) -> None:
+def _tell_unused(folder: Path, paths: list[Path], way: _Way, where: str = " of a class") -> None:
     names = sorted(str(path.relative_to(folder)) for path in paths if not path.name.startswith("."))
     if names:
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        way.report.warn(f"{folder}: left out as no {way.kind.word}s of a class: {shown} ({len(names)} in all)")
+        way.report.warn(f"{folder}: left out as no {way.kind.word}s{where}: {shown} ({len(names)} in all)")
 
 
 def _split_off(root: Path, files: Files, kind: Kind) -> dict[str, Files]:
@@ -210,7 +244,7 @@ def _split_off(root: Path, files: Files, kind: Kind) -> dict[str, Files]:
 def _by_table(root: Path, way: _Way) -> Listing:
     """A test set only: labels by the column class_index where there is one, else by name."""
     table = read_table(str(root / TABLE))
-    files = _column(table, "file")
+    files = _column(table, FILE)
     if files is None or not {"class_index", "name"} & set(table.columns):
         has = ", ".join(table.columns)
         raise InputError(f"{table.name}: has columns {has}; needs file, and class_index or name")

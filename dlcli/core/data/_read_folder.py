@@ -21,10 +21,11 @@ def read_folder(spec: str, how: Reading, kind: Kind, decoder: Decoder) -> ImageD
     """The folder's own sets, or of a folder a class a fixed fifth of each class as the test set.
 
     A labels.csv has columns file and class_index, or file and name, and gives a test set only; all its columns become facts
-    of the examples. What is decoded is kept in the cache; what does not fit into memory is streamed (see `Split`).
+    of the examples. Of other folders the one fact is the file, as it is called from there; without labels there is a test set
+    only. What is decoded is kept in the cache; what does not fit into memory is streamed (see `Split`).
     Raises InputError, and ResourceError if it does not fit into the cache either.
     """
-    listing = list_files(Path(spec), kind, how.report)
+    listing = list_files(Path(spec), kind, how.report, unlabelled=how.unlabelled)
     sets = {name: files.take(choose(files.y, how.limit)) for name, files in listing.sets.items()}
     found = read_pixels(Path(spec), [path for files in sets.values() for path in files.paths], how, decoder)
     splits = _splits(found, sets, streamed=_to_be_streamed(spec, found.pixels, how, kind.word))

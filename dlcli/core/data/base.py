@@ -51,7 +51,8 @@ class Reading:
 
     `strict`: raise InputError for an example that cannot be read, instead of a warning to `report`. `size`: bring every image
     to that many pixels in height and width. `limit`: keep at most so many examples of each set, a fixed choice. `sampling`:
-    None where whoever asks takes images only. `option` is by which one the source was named.
+    None where whoever asks takes images only. `unlabelled`: a file, or a flat folder without labels.csv, will do. `option` is
+    by which one the source was named.
     """
 
     strict: bool = False
@@ -59,6 +60,7 @@ class Reading:
     size: int | None = None
     limit: int | None = None
     sampling: Sampling | None = None
+    unlabelled: bool = False
     option: str = "--data"
 
     def taken(self, spec: str) -> Sampling:
@@ -104,8 +106,8 @@ class ImageData:
     """Images or clips and their labels, split into training set, test set and maybe `more`: sets by the names of MORE.
 
     x_train, x_test: (n, c, h, w) float32 in [0, 1], or streamed as `Split` says; y_train, y_test: (n,) int64, indices into
-    `classes`. Data to test on only has a training set of no examples. `name` is for people. `facts` and `known_as` are those
-    of train and test, by these names.
+    `classes`. Data to test on only has a training set of no examples; without labels it has no classes, and y is 0. `name` is
+    for people. `facts` and `known_as` are those of train and test, by these names.
 
     Of videos x is (n, c, t, h, w): `clips` clips of an equal number of frames, one after the other in time, for each example.
     """

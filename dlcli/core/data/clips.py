@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.core.data._listing import VIDEOS, first_kind
+from dlcli.core.data._listing import VIDEOS, first_kind, is_one
 from dlcli.core.data._read_folder import read_folder
 from dlcli.core.data._videos import Videos
 from dlcli.core.data.base import READING, ImageData, Reading
@@ -13,8 +13,9 @@ ASKED_LAST = True
 
 
 def claims(spec: str) -> bool:
-    """Whether `spec` is a folder in which the first file that is either is a video and no picture."""
-    return bool(spec) and Path(spec).is_dir() and first_kind(Path(spec)) is VIDEOS
+    """Whether `spec` is a video, or a folder in which the first file that is either is a video and no picture."""
+    path = Path(spec)
+    return bool(spec) and (is_one(VIDEOS, path) or (path.is_dir() and first_kind(path) is VIDEOS))
 
 
 def load(spec: str, how: Reading = READING) -> ImageData:

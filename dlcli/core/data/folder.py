@@ -1,8 +1,8 @@
-"""Images in folders: a folder a class, apart into train, test and more, or a flat folder with labels.csv."""
+"""Images in folders: a folder a class, apart into train, test and more, or flat with labels.csv; or without labels, or one."""
 
 from pathlib import Path
 
-from dlcli.core.data._listing import PICTURES
+from dlcli.core.data._listing import PICTURES, is_one
 from dlcli.core.data._pictures import Pictures
 from dlcli.core.data._read_folder import read_folder
 from dlcli.core.data.base import READING, ImageData, Reading
@@ -12,8 +12,8 @@ ASKED_LAST = True
 
 
 def claims(spec: str) -> bool:
-    """Whether `spec` is a folder."""
-    return bool(spec) and Path(spec).is_dir()
+    """Whether `spec` is a folder, or a picture."""
+    return bool(spec) and (Path(spec).is_dir() or is_one(PICTURES, Path(spec)))
 
 
 def load(spec: str, how: Reading = READING) -> ImageData:
