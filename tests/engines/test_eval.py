@@ -331,9 +331,7 @@ def test_pictures_without_labels_are_told_by_their_files(digits_run: Path, tmp_p
     x = (open_data("digits").x_test[:4] * 255).round()
     for k, pixels in enumerate(x.byte().numpy()):
         picture(tmp_path / "flat" / f"{k}.png", pixels[0])
-    picture(
-        tmp_path / "large.png", x[2].byte().numpy()[0].repeat(3, 0).repeat(3, 1)
-    )
+    picture(tmp_path / "large.png", x[2].byte().numpy()[0].repeat(3, 0).repeat(3, 1))
     p = predict_logits(load_model(digits_run, CPU).model, x / 255, device=CPU).double().softmax(1)
     config = PredictConfig(model=str(digits_run), data=str(tmp_path / "flat"), device="cpu", top=1)
     table = predict.run(config).table
