@@ -168,6 +168,13 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
     return over_clips(model, job.data.clips), notes
 
 
+def outlook(job: Job) -> tuple[str, ...]:
+    """What surgery will say; raises what `fit` would before its first step."""
+    _early(job)
+    hooks(job)
+    return build(job)[1]
+
+
 def hooks(job: Job) -> Hooks:
     """What is done to the batches before each step."""
     config, data = job.config, job.data

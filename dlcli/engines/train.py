@@ -16,7 +16,7 @@ from dlcli.core.splits import with_validation
 from dlcli.core.stats import wilson
 from dlcli.core.workers import plan_workers
 from dlcli.engines._train_frozen import fit
-from dlcli.engines._train_one import Fitted, Job, open_job, steps
+from dlcli.engines._train_one import Fitted, Job, open_job, outlook, steps
 from dlcli.engines._train_pairs import plan_pairs, train_pairs
 from dlcli.engines._train_versus import Sides, Trained, compare, levelled, pairs, save_comparison
 from dlcli.specs.pairs import PairsTrainResult
@@ -73,6 +73,7 @@ def plan(config: TrainConfig) -> list[str]:
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         with threads(each):
             lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
+        lines += outlook(job)
     if config.versus:
         lines.append(f"train {count(workers, 'network')} at a time")
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines

@@ -150,7 +150,17 @@ def test_commands_for_images_refuse_videos(folder, engine, config):
         engine.run(config(data=str(folder / "films"), model="mlp", device="cpu"))
 
 
+@pytest.fixture
+def one_thread():
+    """What it takes for the same bits from a comparison, whose networks have a thread each, and a run of its own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
 def test_dilations_are_compared_in_pairs_from_the_same_weights_and_a_stop_costs_nothing(tmp_path):
     """besnet18: the sides of a pair differ by the dilation alone, and a run that was stopped draws the same ones."""
     settings = {"data": "moving-digits", "model": "besnet18", "limit": 8, "size": 16, "frames": 4, "device": "cpu"}

@@ -205,6 +205,23 @@ def test_a_plan_writes_nothing_and_names_both_sides(tmp_path: Path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    "unfit",
+    [{"surgery": ("dilate=7",)}, {"early_stop": ("accuracy", 2)}, {"surgery": ("selu", "looks-linear"), "versus": "baseline"}],
+)
+def test_a_plan_refuses_what_training_would(unfit):
+    with pytest.raises((InputError, UsageError)) as planned:
+        train.plan(config(**unfit))
+    with pytest.raises((InputError, UsageError)) as ran:
+        train.run(config(**unfit))
+    assert str(planned.value) == str(ran.value)
+
+
+def test_a_plan_tells_what_surgery_will_do():
+    found = train.run(config(surgery=("selu",)))
+    assert set(found.notes) <= {*train.plan(config(surgery=("selu",))), *train.run(config()).notes} and found.notes
+
+
 class Impatient:
     """Asks training to stop when it has been asked `after` times whether to."""
 
