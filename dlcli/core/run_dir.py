@@ -85,37 +85,24 @@ def is_run_dir(folder: Path) -> bool:
     return (folder / CARD).is_file()
 
 
-def sampling_of(folder: Path) -> tuple[int, int] | None:
-    """How many frames the clips have that the network in `folder` was trained on, and of what size they are.
+def trained_on(folder: Path) -> tuple[int | None, int] | None:
+    """How many frames the clips have that the network in `folder` was trained on, None of images, and the pixels of a side.
 
-    None if it takes images, or its clips are not square, or nothing tells.
-    """
-    try:
-        card = _read_card(folder)
-    except InputError:
-        return None
-    square = card["size"][0] == card["size"][1]
-    return (card["frames"], card["size"][0]) if "frames" in card and square else None
-
-
-def size_of(folder: Path) -> int | None:
-    """The height and width in pixels of the images that the network in `folder` was trained on.
-
-    None if they are not square, if it takes clips, or if nothing tells.
+    None if they are not square, or nothing tells.
     """
     try:
         card = _read_card(folder)
     except InputError:
         return None
     height, width = card["size"]
-    return height if height == width and "frames" not in card else None
+    return (card.get("frames"), height) if height == width else None
 
 
 def load_model(folder: Path, device: torch.device) -> Saved:
     """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
 
     Raises InputError if a file is missing, damaged, not the one the card speaks of, or does not fit the network, and what
-    `find_model` raises.
+    `named_model` raises.
     """
     card = _read_card(folder)
     state = load_weights(folder / WEIGHTS)

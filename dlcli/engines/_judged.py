@@ -13,7 +13,7 @@ from dlcli.core.device import choose_device
 from dlcli.core.loop import predict_logits
 from dlcli.core.members import fit_member
 from dlcli.core.networks import open_model
-from dlcli.core.run_dir import sampling_of, size_of
+from dlcli.core.run_dir import trained_on
 from dlcli.core.trained import Trained, labels_for, open_trained
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
@@ -80,12 +80,11 @@ def read(config: Chosen, report: Report = SILENT, *, unlabelled: bool = False) -
     With `unlabelled`, files without labels will do, and images are of the size that the network was trained on too.
     """
     sampling, size = Sampling(config.frames, config.clips, config.fps), config.size
-    folder = None if config.model is None else Path(config.model)
-    found = None if folder is None else sampling_of(folder)
-    if found is not None:
-        sampling = replace(sampling, usual_frames=found[0], usual_size=found[1])
-    elif folder is not None and size is None and unlabelled:
-        size = size_of(folder)
+    frames, side = (None if config.model is None else trained_on(Path(config.model))) or (None, None)
+    if frames is not None and side is not None:
+        sampling = replace(sampling, usual_frames=frames, usual_size=side)
+    elif unlabelled:
+        size = size or side
     return open_data(config.data, strict=config.strict, report=report, size=size, sampling=sampling, unlabelled=unlabelled)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlcli.core import metrics
-from dlcli.core.data._listing import FILE
+from dlcli.core.data.base import FILE
 from dlcli.core.device import describe_device
 from dlcli.engines._judged import describe, open_bench
 from dlcli.specs.predict import PredictConfig, PredictResult

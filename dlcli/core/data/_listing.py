@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import Facts, hold_out
+from dlcli.core.data.base import FILE, Facts, hold_out
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import read_table
 from dlcli.support.report import SILENT, Report
@@ -17,8 +17,6 @@ from dlcli.support.tables import Table
 from dlcli.support.words import count
 
 TABLE = "labels.csv"
-FILE = "file"
-"""The column, and the fact, that says of which file an example is."""
 _SETS = {"train": "train", "test": "test", "val": "val", "dev": "dev", "train-dev": "train-dev", "train_dev": "train-dev"}
 _TEST_SHARE = 1 / 5
 _MOST_CLASSES = 100_000

@@ -22,6 +22,9 @@ Array = NDArray[Any]
 Facts = Mapping[str, Array]
 """What is known of each example besides its label, by the name of the fact: (n,) text, numbers or objects."""
 
+FILE = "file"
+"""The fact, and the column of labels.csv, that says of which file an example is."""
+
 MORE = ("dev", "train-dev")
 """The sets that data may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
 

@@ -100,7 +100,7 @@ def recall_on_sample(
     rows, but not fewer than 100, if `sample` does not say.
     """
     n = vectors.shape[0]
-    sample = min(500, max(100, _COMPARED // n)) if sample is None else sample
+    sample = min(500, max(100, _COMPARED // max(1, n))) if sample is None else sample
     rows = np.random.default_rng(seed).permutation(n if among is None else among)[:sample]
     against = vectors[rows].T
     against = against.toarray(order="C") if sp.issparse(against) else against
