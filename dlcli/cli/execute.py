@@ -15,6 +15,7 @@ from dlcli.cli.exits import ExitCode
 from dlcli.cli.talk import Talk
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
+from dlcli.support.allocator import keep_freed
 from dlcli.support.lock import locked
 from dlcli.support.record import write_record
 
@@ -27,6 +28,7 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
         return ExitCode.DONE
     if not run.verbose:
         _hush_libraries()
+    keep_freed()
     started = datetime.now(UTC)
     with _lock(config.output), Talk(quiet=run.quiet, verbose=run.verbose) as talk:
         result = engine.run(config, report=talk)

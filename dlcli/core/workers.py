@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 import torch
 
 from dlcli.core.device import threads as torch_threads
+from dlcli.support.allocator import keep_freed
 from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.memory import available_memory
 from dlcli.support.report import Report, Task
@@ -287,6 +288,7 @@ def serve(link: "Connection[Any, Any]") -> None:
     if hushed:
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
+    keep_freed()
     torch.set_num_threads(threads)
     _Desk(link, work).work()
 

@@ -1,0 +1,49 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dlcli.support.allocator import KEPT
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from dlcli.support.allocator import keep_freed
+if sys.argv[1] == "kept":
+    keep_freed()
+def fill():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(int(sys.argv[2]), np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(fill(), fill())
+"""
+
+glibc = pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="only glibc is told")
+
+
+def faults(how, size=KEPT // 4, **environment):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    command = [sys.executable, "-c", FAULTS, how, str(size)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean | environment)
+    return [int(count) for count in done.stdout.split()]
+
+
+@glibc
+def test_memory_that_was_freed_is_had_again_without_a_page_fault():
+    first, second = faults("kept")
+    assert second < first / 10
+    first, second = faults("as it was")
+    assert second > first / 10
+
+
+@glibc
+def test_what_is_larger_is_given_back():
+    first, second = faults("kept", KEPT + 4096)
+    assert second > first / 10
+
+
+@glibc
+def test_what_the_environment_says_holds():
+    first, second = faults("kept", MALLOC_MMAP_THRESHOLD_="65536")
+    assert second > first / 10
