@@ -12,6 +12,8 @@ from typing import IO, Any
 from dlcli.support.errors import InputError
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
+_PLAIN = frozenset({str, int, type(None)})
+"""Types that the csv module writes as `cell_text` does; they are nearly all cells, and calls are dear."""
 
 
 @dataclass
@@ -104,7 +106,7 @@ def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> No
     lines: Iterable[list[Any]] = chain([table.columns], table.rows)
     if table.excel_safe:
         lines = (list(map(_no_formula, row)) for row in lines)
-    writer.writerows(map(cell_text, row) for row in lines)
+    writer.writerows([cell if type(cell) in _PLAIN else cell_text(cell) for cell in row] for row in lines)
 
 
 class _Lines:

@@ -45,8 +45,8 @@ def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterato
     tiles = _tiles(len(order))
     for number, tile in enumerate(tiles):
         for first, second in _met(heads, tile, tiles[number:], bound, work):
-            near = _in_common(masses, heads.scale, first, second) >= bound
-            yield order[first[near]], order[second[near]], 0
+            near = np.flatnonzero(_in_common(masses, heads.scale, first, second) >= bound)
+            yield order.take(first.take(near)), order.take(second.take(near)), 0
         yield nobody, nobody, tile.stop - tile.start
 
 
@@ -81,7 +81,7 @@ def _in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbers) -
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(first), _CHUNK):
         a, b = first[start : start + _CHUNK], second[start : start + _CHUNK]
-        parts.append(np.minimum(masses[a], masses[b]) @ ones * scale[a] * scale[b])
+        parts.append(np.minimum(masses.take(a, axis=0), masses.take(b, axis=0)) @ ones * scale.take(a) * scale.take(b))
     return np.concatenate(parts)
 
 
@@ -107,8 +107,8 @@ class _Heads:
         start, stop = self.rows.indptr[tile.start], self.rows.indptr[tile.stop]
         kept = np.flatnonzero(self.mass[start:stop] * scale >= self.rest) + start
         ends = np.searchsorted(kept, self.rows.indptr[tile.start : tile.stop + 1])
-        head = sparse_rows(self.rows.data[kept], self.rows.indices[kept], ends, self.rows.shape[1])
-        return head, np.append(self.behind[kept], 0)[ends[1:] - 1]
+        head = sparse_rows(self.rows.data.take(kept), self.rows.indices.take(kept), ends, self.rows.shape[1])
+        return head, np.append(self.behind.take(kept), 0).take(ends[1:] - 1)
 
 
 def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers, rest: float) -> _Heads:
@@ -132,14 +132,15 @@ def _entries(
 ) -> tuple[Floats, Numbers, Floats, Floats, Numbers]:
     """Of the entries of any head: number, feature, mass from there on and mass behind; and how many each row has."""
     per_row = np.diff(rows.indptr)
-    own = np.abs(rows.data) * weights[rows.indices]
+    own = np.abs(rows.data) * weights.take(rows.indices)
     sums = np.concatenate([[0.0], np.cumsum(own, dtype=np.float64)])
     mass = np.repeat(sums[rows.indptr[1:]], per_row) - sums[:-1]
     # What follows in any product is at most the length of the row there, whose square is at most mass times scale.
     kept = np.flatnonzero(mass * np.repeat(scale, per_row) >= rest * rest)
     lengths = np.diff(np.searchsorted(kept, rows.indptr))
-    mass = mass[kept]
-    return rows.data[kept], rows.indices[kept], mass.astype(np.float32), (mass - own[kept]).astype(np.float32), lengths
+    mass = mass.take(kept)
+    behind = mass - own.take(kept)
+    return rows.data.take(kept), rows.indices.take(kept), mass.astype(np.float32), behind.astype(np.float32), lengths
 
 
 def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:
@@ -154,12 +155,15 @@ def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: in
             product = left[start:stop] @ across
             found = np.flatnonzero(product.data >= bound - heads.rest)
             in_row = np.diff(np.searchsorted(found, product.indptr))
-            first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices[found]
+            first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices.take(found)
             a, b = first + tile.start, second + other.start
             # The shorter of two heads ends the product; what follows is at most the mass behind it times the other's scale.
-            follows = np.maximum(behind_left[first] * heads.scale[b], behind_right[second] * heads.scale[a])
-            kept = (product.data[found] + np.minimum(follows, heads.rest) >= bound) & (a < b)
-            yield a[kept], b[kept]
+            follows = np.maximum(
+                behind_left.take(first) * heads.scale.take(b), behind_right.take(second) * heads.scale.take(a)
+            )
+            reach = product.data.take(found) + np.minimum(follows, heads.rest) >= bound
+            kept = np.flatnonzero(reach & (a < b))
+            yield a.take(kept), b.take(kept)
 
 
 def _blocks(left: sp.csr_array, across: sp.csr_array, work: int) -> Iterator[tuple[int, int]]:

@@ -134,6 +134,21 @@ class Texts:
         """The sum of `kinds` over the words of each text, (texts, 7)."""
         return np.asarray(self.sets @ self.kinds)
 
+    @cached_property
+    def in_trigrams(self) -> Floats:
+        """The sum of `trigrams` of each text, (texts,)."""
+        return _sums(self.trigrams)
+
+    @cached_property
+    def in_bigrams(self) -> Floats:
+        """How many pairs of words each text has, (texts,)."""
+        return _sums(self.bigrams)
+
+    @cached_property
+    def in_names(self) -> Floats:
+        """How many names each text has, (texts,)."""
+        return _sums(self.names)
+
 
 def read_texts(texts: Sequence[str], rarity: Rarity) -> Texts:
     """Fold and cut texts as they stand, with their capitals; each distinct run between blanks and each word once."""
@@ -166,7 +181,7 @@ def trigram_overlap(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float
     found = np.empty(len(first), np.float32)
     for start in range(0, len(first), _BLOCK):
         block = slice(start, start + _BLOCK)
-        shared, _, union = _common(texts.trigrams, first[block], second[block])
+        shared, _, union = _common(texts.trigrams, texts.in_trigrams, first[block], second[block])
         found[block] = _ratio(shared, union)
     return found
 
@@ -199,15 +214,14 @@ def _block(texts: Texts, first: Rows, second: Rows) -> Floats:
     a, b = texts.sets[first], texts.sets[second]
     both = sp.csr_array(a.multiply(b))
     shared = np.asarray(both @ texts.kinds)
-    of_a, of_b = texts.sums[first], texts.sums[second]
+    of_a, of_b = texts.sums.take(first, axis=0), texts.sums.take(second, axis=0)
     less, left_a, left_b = np.minimum(of_a, of_b), of_a - shared, of_b - shared
     left, union = left_a + left_b, left_a + left_b + shared
     rarest_a, rarest_b = _rarest(a - both, texts.rarity), _rarest(b - both, texts.rarity)
-    grams, gram_less, gram_union = _common(texts.trigrams, first, second)
-    pairs, _, pair_union = _common(texts.bigrams, first, second)
-    names_a, names_b = texts.names[first], texts.names[second]
-    in_a, in_b = _sums(names_b.multiply(a)), _sums(names_a.multiply(b))
-    names_left_a, names_left_b = _sums(names_a) - in_b, _sums(names_b) - in_a
+    grams, gram_less, gram_union = _common(texts.trigrams, texts.in_trigrams, first, second)
+    pairs, _, pair_union = _common(texts.bigrams, texts.in_bigrams, first, second)
+    in_a, in_b = _sums(texts.names[second].multiply(a)), _sums(texts.names[first].multiply(b))
+    names_left_a, names_left_b = texts.in_names.take(first) - in_b, texts.in_names.take(second) - in_a
     columns = {
         "word_cosine": _ratio(shared[:, _SQUARE], np.sqrt(of_a[:, _SQUARE] * of_b[:, _SQUARE])),
         "word_containment": _ratio(shared[:, _ONE], less[:, _ONE]),
@@ -247,11 +261,10 @@ def _rarest(sets: sp.csr_array, rarity: Floats) -> Floats:
     return np.asarray(weighed.max(axis=1).toarray(), dtype=np.float64).ravel() if sets.shape[1] else np.zeros(sets.shape[0])
 
 
-def _common(matrix: sp.csr_array, first: Rows, second: Rows) -> tuple[Floats, Floats, Floats]:
+def _common(matrix: sp.csr_array, sums: Floats, first: Rows, second: Rows) -> tuple[Floats, Floats, Floats]:
     """Sums over columns of what two rows share, of the row with less, and of both together (Ruzicka 1958)."""
-    a, b = matrix[first], matrix[second]
-    shared = _sums(a.minimum(b))
-    of_a, of_b = _sums(a), _sums(b)
+    shared = _sums(matrix[first].minimum(matrix[second]))
+    of_a, of_b = sums.take(first), sums.take(second)
     return shared, np.minimum(of_a, of_b), of_a + of_b - shared
 
 

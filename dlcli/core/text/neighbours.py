@@ -124,9 +124,9 @@ def _dots(left: Matrix, right: Matrix) -> NDArray[np.float32]:
 
 def _confirmed(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32], threshold: float) -> Pairs:
     score = cosines(vectors, first, second)
-    kept = score >= threshold - _ROUNDING
-    first, second = first[kept], second[kept]
-    return Pairs(np.minimum(first, second), np.maximum(first, second), np.clip(score[kept], -1, 1))
+    kept = np.flatnonzero(score >= threshold - _ROUNDING)
+    first, second = first.take(kept), second.take(kept)
+    return Pairs(np.minimum(first, second), np.maximum(first, second), np.clip(score.take(kept), -1, 1))
 
 
 def _in_row_order(parts: list[Pairs]) -> Pairs:

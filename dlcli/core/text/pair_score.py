@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dlcli.core.text.features import FEATURES, NAMES, Floats, Rarity, Rows, pair_features, read_texts
+from dlcli.core.text.features import FEATURES, NAMES, Floats, Rarity, Rows, Texts, pair_features, read_texts
 from dlcli.core.text.operating_point import Counts
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
 _BLOCK = 1 << 12
+_SCORED = 1 << 17
+"""Pairs whose features are there at once, 12 MB."""
 """Pairs that are scored at once, so that what they take stays close at hand."""
 _WORD_ORDER = NAMES.index("word_order")
 
@@ -66,6 +68,10 @@ class PairScore:
         Texts that fold to one key are duplicates by definition and get 1; a text without words is like nothing and gets 0.
         """
         read = read_texts(texts, self.rarity)
+        some = [slice(start, start + _SCORED) for start in range(0, len(first), _SCORED)]
+        return np.concatenate([np.empty(0), *(self._judged(texts, read, first[block], second[block]) for block in some)])
+
+    def _judged(self, texts: Sequence[str], read: Texts, first: Rows, second: Rows) -> Floats:
         features = pair_features(read, first, second)
         found = self.probability(features)
         # Of other texts than these, which have no words or the same in the same order, the keys need not be made.

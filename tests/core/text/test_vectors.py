@@ -1,10 +1,14 @@
+import math
+from collections import Counter
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.tokens import fold_all, words
+from dlcli.core.text.tokens import fold_all, ngrams, words
 from dlcli.core.text.vectors import VECTORS, candidates_from, check_vectors, make_vectors, tfidf
 from dlcli.support.errors import InputError, UsageError
 
@@ -23,32 +27,50 @@ some_keys = st.lists(st.text(alphabet="ab c", min_size=1, max_size=12), min_size
 )
 
 
-def parts(keys):
-    """The words' part and the trigrams' part, each undone of its weight; the words come first."""
-    matrix = tfidf.vectors(keys).toarray()
-    width = len({word for key in keys for piece in key.split() for word in words(piece)})
-    return matrix[:, :width] / tfidf.WORD_SHARE**0.5, matrix[:, width:] / (1 - tfidf.WORD_SHARE) ** 0.5
+def words_of(key):
+    return [word for piece in key.split() for word in words(piece)]
+
+
+def trigrams_of(key):
+    return [trigram for piece in key.split() for trigram in ngrams(piece, 3, 3)]
+
+
+def cosines(keys, cut):
+    """The TF-IDF cosine of each text with each, from sets, one pair at a time."""
+    sets = [set(cut(key)) for key in keys]
+    frequency = Counter(thing for each in sets for thing in each)
+    square = {thing: (math.log((1 + len(keys)) / (1 + count)) + 1) ** 2 for thing, count in frequency.items()}
+
+    def product(a, b):
+        return sum(square[thing] for thing in a & b)
+
+    return np.array([[product(a, b) / math.sqrt(product(a, a) * product(b, b)) for b in sets] for a in sets])
 
 
 @pytest.mark.peers
-def test_both_parts_have_the_cosines_of_scikit_learn():
+def test_products_are_the_weighted_mean_of_two_cosines_of_scikit_learn():
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    by_word, by_ngram = parts(KEYS)
-    theirs = TfidfVectorizer(analyzer=lambda key: [w for p in key.split() for w in words(p)], binary=True).fit_transform(KEYS)
-    np.testing.assert_allclose(by_word @ by_word.T, (theirs @ theirs.T).toarray(), atol=1e-6)
-    theirs = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), binary=True, lowercase=False).fit_transform(KEYS)
-    np.testing.assert_allclose(by_ngram @ by_ngram.T, (theirs @ theirs.T).toarray(), atol=1e-6)
+    by_word = TfidfVectorizer(analyzer=words_of, binary=True).fit_transform(KEYS)
+    by_ngram = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 3), binary=True, lowercase=False).fit_transform(KEYS)
+    mean = tfidf.WORD_SHARE * (by_word @ by_word.T) + (1 - tfidf.WORD_SHARE) * (by_ngram @ by_ngram.T)
+    matrix = tfidf.vectors(KEYS)
+    np.testing.assert_allclose((matrix @ matrix.T).toarray(), mean.toarray(), atol=1e-6)
 
 
 @given(some_keys)
 def test_rows_have_length_one_and_products_are_the_weighted_mean_of_two_cosines(keys):
     matrix = tfidf.vectors(keys)
-    by_word, by_ngram = parts(keys)
-    mean = 0.2 * by_word @ by_word.T + 0.8 * by_ngram @ by_ngram.T
+    mean = 0.2 * cosines(keys, words_of) + 0.8 * cosines(keys, trigrams_of)
     np.testing.assert_allclose((matrix @ matrix.T).toarray(), mean, atol=1e-5)
-    for part in (matrix.toarray(), by_word, by_ngram):
-        np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(matrix.toarray(), axis=1), 1, atol=1e-5)
+
+
+@given(some_keys)
+def test_features_go_from_rare_to_common_and_so_does_each_row(keys):
+    matrix = tfidf.vectors(keys)
+    assert (np.diff((matrix.toarray() > 0).sum(axis=0)) >= 0).all()
+    assert all((np.diff(matrix.indices[start:stop]) > 0).all() for start, stop in pairwise(matrix.indptr))
 
 
 @settings(max_examples=25)

@@ -1,9 +1,10 @@
 """`tfidf`: words and character trigrams within words, weighted by rarity; needs no download."""
 
+import numpy as np
 import scipy.sparse as sp
 
 from dlcli.core.text.tokens import ngrams, words
-from dlcli.core.text.vectors.base import incidence, pieces_of, tf_idf
+from dlcli.core.text.vectors.base import incidence, pieces_of, rare_first, tf_idf
 from dlcli.support.errors import UsageError
 
 CANDIDATES = 0.75
@@ -28,6 +29,5 @@ def vectors(keys: list[str], argument: str = "") -> sp.csr_array:
     occurs, pieces = pieces_of(keys)
     parts = [incidence(map(words, pieces))[0], incidence(ngrams(piece, N, N) for piece in pieces)[0]]
     within = occurs @ sp.csr_array(sp.hstack(parts, format="csr"))
-    found = tf_idf(within, [part.shape[1] for part in parts], (WORD_SHARE, 1 - WORD_SHARE))
-    found.sort_indices()
-    return found
+    part = np.repeat(np.arange(len(parts)), [each.shape[1] for each in parts])
+    return tf_idf(within, part[rare_first(within)], (WORD_SHARE, 1 - WORD_SHARE))
