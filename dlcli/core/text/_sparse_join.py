@@ -19,7 +19,7 @@ from dlcli.core.text.vectors.base import rarities
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
 
-_DEPTH = 0.9
+_DEPTH = 0.93
 """A head ends where less than this share of the bound can follow: with more, more pairs pass; with less, heads are longer."""
 _TILES = 10
 _TILE = (1 << 8, 1 << 14)
@@ -58,9 +58,12 @@ def _tiles(rows: int) -> list[slice]:
 def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
     """The scale of each row, 0 if it is empty, and the weight of each feature."""
     weights = rarities(vectors).astype(np.float32)
-    filled = np.flatnonzero(np.diff(vectors.indptr))
     scale = np.zeros(vectors.shape[0], np.float32)
-    scale[filled] = np.maximum.reduceat(np.abs(vectors.data) / weights[vectors.indices], vectors.indptr[filled])
+    for start in range(0, len(scale), _CHUNK):
+        ends = vectors.indptr[start : start + _CHUNK + 1]
+        block, filled = slice(ends[0], ends[-1]), np.flatnonzero(np.diff(ends))
+        ratios = np.abs(vectors.data[block]) / weights.take(vectors.indices[block])
+        scale[start + filled] = np.maximum.reduceat(ratios, ends[filled] - ends[0]) if len(filled) else 0
     return scale, weights
 
 

@@ -120,9 +120,9 @@ class Texts:
 
     @cached_property
     def bigrams(self) -> sp.csr_array:
-        """Which words stand side by side in each text, (texts, pairs of words)."""
-        pairs, count = neighbours(self.words, len(self.vocabulary))
-        return pairs.sets(count)
+        """Which words stand side by side in each text, (texts, vocabulary * vocabulary)."""
+        width = len(self.vocabulary)
+        return neighbours(self.words, width).sets(width**2)
 
     @cached_property
     def trigrams(self) -> sp.csr_array:

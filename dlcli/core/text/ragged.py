@@ -85,10 +85,9 @@ def numbered(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
     return Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers)
 
 
-def neighbours(lists: Ragged, width: int) -> tuple[Ragged, int]:
-    """Pairs of numbers (below `width`) that stand side by side in a list, as numbers; and how many distinct pairs there are."""
+def neighbours(lists: Ragged, width: int) -> Ragged:
+    """The pairs of numbers (below `width`) that stand side by side in a list: (a, b) is the number a * width + b."""
     # A list of n numbers has n - 1 pairs: each of its numbers but the first ends one.
     later = ~lists.firsts()
     ends = np.flatnonzero(later)
-    codes, pairs = np.unique(lists.flat[ends - 1] * width + lists.flat[ends], return_inverse=True)
-    return Ragged(pairs.astype(np.int64), lists.where(later).ends), len(codes)
+    return Ragged(lists.flat[ends - 1] * width + lists.flat[ends], lists.where(later).ends)

@@ -68,7 +68,9 @@ def rarities(counts: sp.csr_array) -> NDArray[np.float64]:
     Smoothed as in scikit-learn.
     """
     rows, features = counts.shape
-    frequency = np.bincount(counts.indices, minlength=features)
+    frequency = np.zeros(features, np.int64)
+    for start in range(0, counts.nnz, _ENTRIES):  # at once, all numbers would be copied to 64 bits
+        frequency += np.bincount(counts.indices[start : start + _ENTRIES], minlength=features)
     return np.asarray(np.log((1 + rows) / (1 + frequency)) + 1)
 
 
