@@ -161,9 +161,7 @@ def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: in
             first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices.take(found)
             a, b = first + tile.start, second + other.start
             # The shorter of two heads ends the product; what follows is at most the mass behind it times the other's scale.
-            follows = np.maximum(
-                behind_left.take(first) * heads.scale.take(b), behind_right.take(second) * heads.scale.take(a)
-            )
+            follows = np.maximum(behind_left.take(first) * heads.scale.take(b), behind_right.take(second) * heads.scale.take(a))
             reach = product.data.take(found) + np.minimum(follows, heads.rest) >= bound
             kept = np.flatnonzero(reach & (a < b))
             yield a.take(kept), b.take(kept)
