@@ -14,6 +14,7 @@ from dlcli.core.text.keep_rule import order_of, worth_of
 from dlcli.core.text.neighbours import Pairs, recall_on_sample, similar_pairs
 from dlcli.core.text.operating_point import least_threshold
 from dlcli.core.text.pair_score import built_in, built_in_operating
+from dlcli.core.text.ragged import renumbered
 from dlcli.core.text.scorer import Scorer
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.core.text.vectors import candidates_from, make_vectors
@@ -239,8 +240,7 @@ def scorer_of(config: DedupeConfig) -> Scorer:
 
 def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:
     """The probability of each pair; only texts that are in a pair are read."""
-    needed, ends = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
-    first, second = np.split(ends, 2)
+    needed, (first, second) = renumbered(len(texts), pairs.first, pairs.second)
     return Scored(pairs, probability_of(scorer, [texts.texts[k] for k in needed], first, second))
 
 

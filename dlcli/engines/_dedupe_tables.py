@@ -9,6 +9,7 @@ from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.features import Rows, read_texts, trigram_overlap
 from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.ragged import renumbered
 from dlcli.core.text.why import match_kinds, reasons
 from dlcli.engines._dedupe_stages import Earlier, Scored, Sheet, Verdicts, added_names, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, Group
@@ -23,23 +24,30 @@ def grouped_table(
 ) -> Table:
     """The rows in their order, each with its group; with `keep` only rows that are no duplicate of another."""
     columns = added_names(prefix, earlier=earlier is not None)
-    added: list[list[Any]] = [[None, None, True, *(len(columns) - 3) * [None]] for _ in sheet.table.rows]
-    sizes = group_sizes(verdicts, earlier).tolist()
     ids = earlier.ids if earlier else {}
-    names = {centre: ids.get(centre) or group_id(texts.keys[centre]) for centre in np.unique(verdicts.centre).tolist()}
-    for row, centre, canonical in zip(
-        verdicts.rows.tolist(), verdicts.centre.tolist(), verdicts.canonical.tolist(), strict=True
-    ):
-        added[row][:3] = names[centre], sizes[centre], canonical
+    centres, place = renumbered(len(texts), verdicts.centre)
+    names = [ids.get(centre) or group_id(texts.keys[centre]) for centre in centres.tolist()]
     twice = np.flatnonzero(~verdicts.canonical)
     row, of = verdicts.rows[twice], verdicts.centre_row[twice]
     said = _told(sheet.texts, texts, (row, verdicts.text[twice]), (of, verdicts.centre[twice]))
-    scores = verdicts.score[twice].round(_DIGITS).tolist()
-    numbers, tables = earlier.places(of, sheet.table.name) if earlier else ((of + 1).tolist(), len(of) * [None])
-    for k, table, *cells in zip(row.tolist(), tables, numbers, scores, *said, strict=True):
-        added[k][3:] = [*cells, table] if earlier else cells
-    grouped = sheet.table.extend(columns, added)
-    return grouped.take([k for k, cells in enumerate(added) if cells[2]]) if keep else grouped
+    numbers, *tables = earlier.places(of, sheet.table.name) if earlier else (of + 1,)
+    canonical = np.ones(len(sheet.table.rows), bool)
+    canonical[row] = False
+    added = [
+        _cells(len(canonical), verdicts.rows, np.array(names, object)[place[0]]),
+        _cells(len(canonical), verdicts.rows, group_sizes(verdicts, earlier)[verdicts.centre]),
+        canonical.tolist(),
+        *(_cells(len(canonical), row, cells) for cells in (numbers, verdicts.score[twice].round(_DIGITS), *said, *tables)),
+    ]
+    grouped = sheet.table.extend(columns, zip(*added, strict=True))
+    return grouped.take(np.flatnonzero(canonical).tolist()) if keep else grouped
+
+
+def _cells(count: int, rows: Rows, values: Any) -> list[Any]:
+    """A column of that many cells with values in some rows."""
+    found = np.full(count, None, object)
+    found[rows] = values
+    return found.tolist()
 
 
 def pairs_table(sheet: Sheet, texts: Distinct, duplicates: Scored) -> Table:
@@ -81,8 +89,7 @@ def _told(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> t
     same_text = np.array([row_texts[i] == row_texts[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
-    needed, ends = np.unique(np.concatenate([first, second]), return_inverse=True)
-    first, second = np.split(ends, 2)
+    needed, (first, second) = renumbered(len(texts), first, second)
     read = read_texts([texts.texts[k] for k in needed], built_in().rarity)
     said = reasons(read, first, second)
     return match_kinds(same_text, a == b, trigram_overlap(read, first, second)[place]), [said[k] for k in place.tolist()]

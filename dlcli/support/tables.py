@@ -38,9 +38,9 @@ class Table:
     origin_columns: int = 0
     origin_rows: Sequence[int] = field(default=(), repr=False)
 
-    def extend(self, columns: list[str], cells: list[list[Any]]) -> "Table":
-        """A table with more columns; `cells` has a list a row."""
-        rows = [row + more for row, more in zip(self.rows, cells, strict=True)]
+    def extend(self, columns: list[str], cells: Iterable[Iterable[Any]]) -> "Table":
+        """A table with more columns; `cells` has those of each row."""
+        rows = [[*row, *more] for row, more in zip(self.rows, cells, strict=True)]
         return replace(self, columns=self.columns + columns, rows=rows)
 
     def without(self, count: int) -> "Table":

@@ -45,7 +45,7 @@ def similar_pairs(
     vectors: Matrix,
     threshold: float,
     *,
-    work: int = 1 << 18,
+    work: int = 1 << 19,
     exact_rows: int = EXACT_ROWS,
     max_pairs: int = MAX_PAIRS,
     advance: Callable[[int], None] = lambda rows: None,

@@ -18,6 +18,7 @@ from scipy.special import expit
 
 from dlcli.core.text.features import FEATURES, NAMES, Floats, Rarity, Rows, Texts, pair_features, read_texts
 from dlcli.core.text.operating_point import Counts
+from dlcli.core.text.ragged import renumbered
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
@@ -77,8 +78,8 @@ class PairScore:
         # Of other texts than these, which have no words or the same in the same order, the keys need not be made.
         empty = read.words.lengths == 0
         few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))
-        needed, ends = np.unique(np.concatenate([first[few], second[few]]), return_inverse=True)
-        found[few] = by_definition([texts[k] for k in needed], *np.split(ends, 2), found[few])
+        needed, (a, b) = renumbered(len(texts), first[few], second[few])
+        found[few] = by_definition([texts[k] for k in needed], a, b, found[few])
         return found
 
 

@@ -85,6 +85,15 @@ def numbered(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
     return Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers)
 
 
+def renumbered(width: int, *numbers: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """The numbers (below `width`) that are in any of these arrays, in order, and each array with their places there instead."""
+    there = np.zeros(width, bool)
+    for each in numbers:
+        there[each] = True
+    place = np.cumsum(there) - 1
+    return np.flatnonzero(there), [place.take(each) for each in numbers]
+
+
 def neighbours(lists: Ragged, width: int) -> Ragged:
     """The pairs of numbers (below `width`) that stand side by side in a list: (a, b) is the number a * width + b."""
     # A list of n numbers has n - 1 pairs: each of its numbers but the first ends one.

@@ -10,7 +10,7 @@ const VALUES = { 1: "They ask the same (a)", 0: "They differ (r)" };
 
 const at = (id) => document.getElementById(id);
 const judged = new Map();
-const state = { threshold: data.threshold, waiting: [], section: null, every: [], centre: [], changes: 0, dirty: false };
+const state = { threshold: data.threshold, waiting: [], section: null, every: [], centre: [], changes: 0, dirty: false, recalled: null };
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -116,17 +116,20 @@ function judge(made, value) {
 
 /** The browser asks before it leaves a judgement that is neither kept nor exported. */
 async function keep() {
-  const entries = [...judged];
   state.changes += 1;
   const { changes } = state;
-  state.dirty = entries.length > 0;
-  if ((await remember(NAME, entries)) && state.changes === changes) state.dirty = false;
+  state.dirty = judged.size > 0;
+  await state.recalled; // or what was kept before would be overwritten
+  if ((await remember(NAME, [...judged])) && state.changes === changes) state.dirty = false;
 }
 
+/** Show what was judged before; a person who judges already stays where they are. */
 async function recall() {
+  const before = judged.size;
   for (const [pair, value] of await remembered(NAME)) if (!judged.has(pair)) judged.set(pair, value);
-  if (!judged.size) return;
-  begin();
+  if (judged.size === before) return;
+  if (at("open").checked) begin();
+  else document.querySelectorAll(".pair").forEach((made) => press(made));
   count();
 }
 
@@ -208,7 +211,7 @@ function start() {
   drawBars();
   regroup();
   count();
-  recall();
+  state.recalled = recall();
 }
 
 start();

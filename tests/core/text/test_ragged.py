@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.ragged import Ragged, neighbours, numbered
+from dlcli.core.text.ragged import Ragged, neighbours, numbered, renumbered
 
 WIDTH = 5
 numbers = st.lists(st.lists(st.integers(0, WIDTH - 1), max_size=6), min_size=1, max_size=6)
@@ -51,3 +51,10 @@ def test_neighbours_are_the_pairs_side_by_side(lists):
     found = neighbours(ragged(lists), WIDTH)
     pairs = [list(zip(items, items[1:], strict=False)) for items in lists]
     assert [[divmod(pair, WIDTH) for pair in row] for row in lists_of(found)] == pairs
+
+
+@given(st.lists(st.lists(st.integers(0, WIDTH - 1)), min_size=1, max_size=3))
+def test_renumbered_arrays_say_the_same_with_the_numbers_that_are_there(lists):
+    there, places = renumbered(WIDTH, *(np.array(each, np.int64) for each in lists))
+    assert there.tolist() == sorted({number for each in lists for number in each})
+    assert [there[place].tolist() for place in places] == lists

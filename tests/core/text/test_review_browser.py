@@ -112,6 +112,20 @@ def test_keys_judge_and_the_export_holds_it(show):
     assert sorted(rows[1:]) == sorted([[*TEXTS[2:4], "1"], [*TEXTS[4:6], "1"], [TEXTS[0], TEXTS[6], "0"]])
 
 
+def test_a_judgement_before_those_kept_are_back_moves_nothing_and_loses_none(show):
+    window = show(page())
+    window.run("document.querySelectorAll('.pair button')[0].click()")
+    window.wait("document.querySelector('.accepted') && !state.dirty")
+    window.run("judged.clear(); state.recalled = new Promise((go) => { window.go = go; }).then(recall)")
+    window.press("jjr")
+    window.run("window.go()")
+    window.wait("!state.dirty")
+    assert window.run("return document.getElementById('judged').textContent") == "2 judged: 1 accepted, 1 rejected"
+    assert window.run("return [...document.querySelectorAll('.pair')].indexOf(document.activeElement)") == 2
+    window.run("window.old = true; location.reload()")
+    window.wait("!window.old && document.querySelector('.accepted') && document.querySelector('.rejected')")
+
+
 def test_judgements_outlive_a_reload_and_can_be_hidden(show):
     window = show(page())
     window.wait("document.readyState === 'complete'")
