@@ -55,8 +55,12 @@ def measure(folder: Path, texts: list[str], new: int, vectors: str) -> None:
     stored = read_index(index, {})
     group_of = dict(zip(stored.keys, stored.group.tolist(), strict=True))
     by_turns = sets([group_of.get(key) for key in fold_all(texts)])
-    otherwise = sum(left != right for left, right in zip(at_once, by_turns, strict=True))
-    print(f"grouped otherwise: {otherwise:,} of {len(texts):,} rows, {wilson(otherwise, len(texts))}")
+    otherwise = [k for k, (left, right) in enumerate(zip(at_once, by_turns, strict=True)) if left != right]
+    print(f"grouped otherwise: {len(otherwise):,} of {len(texts):,} rows, {wilson(len(otherwise), len(texts))}")
+    for k in otherwise:
+        came = "second" if k >= len(texts) - new else "first"
+        others = f"with {len(by_turns[k]) - 1} others, at once with {len(at_once[k]) - 1}"
+        print(f"  row {k + 1:,}, came {came}, {others}: {texts[k]}")
     print(f"ids given {len(stored.ids):,}, groups merged or parted by the last rows {len(stored.log):,}")
 
 

@@ -71,7 +71,7 @@ def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: 
     level = level_of(config)
     with report.task("comparing", total=int(union.new.sum())) as task:
         pairs = cross_pairs(vectors, union.new, level, advance=task.advance)
-    if not joins_all(union.new):
+    if not joins_all(vectors, union.new):
         return Candidates(pairs, level, None)
     return Candidates(pairs, level, recall_of(vectors, pairs, level, np.flatnonzero(union.new)))
 

@@ -25,8 +25,8 @@ def carry_ids(
     heirs = _heirs(before, centre)
     centres, place = np.unique(centre, return_inverse=True)
     names, group_of, log = list(ids), np.full(len(centres), -1, np.int32), []
-    for old, at in sorted(heirs.items()):
-        star = int(np.searchsorted(centres, at))
+    stars = np.searchsorted(centres, list(heirs.values())).tolist()
+    for old, star in zip(heirs, stars, strict=True):
         if group_of[star] < 0:
             group_of[star] = old
         else:
@@ -41,7 +41,7 @@ def carry_ids(
 
 
 def _heirs(before: NDArray[np.int32], centre: NDArray[np.integer]) -> dict[int, int]:
-    """For each group of before the canonical text of the group now that most of its texts are in."""
+    """For each group of before, the oldest first, the canonical text of the group now that most of its texts are in."""
     known = before >= 0
     links, counts = np.unique(np.stack([before[known], centre[known]]), axis=1, return_counts=True)
     order = np.lexsort((links[1], -counts, links[0]))
