@@ -74,7 +74,7 @@ class _Folded(dict[str, str]):
 
 
 _RUNS = 1 << 18
-_FOLDED = _Folded()  # a dictionary is asked in a third of the time that lru_cache takes
+_FOLDED = _Folded()  # with lru_cache in its place, folding a table takes a quarter longer
 
 
 def fold_all(texts: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ Matrix = sp.csr_array | NDArray[np.float32]
 _BLOCK = 1 << 13
 """Rows that are weighed at once, so that what they take stays close at hand."""
 _ENTRIES = 1 << 18
+"""Entries that are counted or renumbered at once, for the same reason."""
 
 
 class _Numbers(dict[str, int]):
