@@ -22,7 +22,8 @@ from dlcli.core.text.ragged import renumbered
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
-_BLOCK = 1 << 12
+_BLOCK = 1 << 8
+"""Pairs that are judged at once: few enough for BLAS to keep to one thread; others would spin on for a tenth of a second."""
 _SCORED = 1 << 17
 """Pairs whose features are there at once, 12 MB."""
 """Pairs that are scored at once, so that what they take stays close at hand."""
