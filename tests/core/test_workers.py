@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core import workers
+from dlcli.core import _worker, workers
 from dlcli.core.workers import in_parallel, plan_workers
 from dlcli.support import errors
 from dlcli.support.errors import DlcliError, InputError, MissingExtraError, NumericError, ResourceError
@@ -111,7 +111,7 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_error_survives_the_way(kind: type[DlcliError]):
     sent = kind("reading", "parquet") if kind is MissingExtraError else kind("what [x]", hint="do that")
-    how, *said = pickle.loads(workers._packed(sent))
+    how, *said = pickle.loads(_worker._packed(sent))
     found = workers._refusal(*said)
     assert how == "refused" and type(found) is kind
     assert (found.message, found.hint, str(found)) == (sent.message, sent.hint, str(sent))
@@ -122,7 +122,7 @@ def test_errors_of_others_keep_their_words(job: str, kind: type[BaseException], 
     """One that cannot be sent, too."""
     with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
         fail(job, SILENT)
-    how, found = pickle.loads(workers._packed(caught.value))
+    how, found = pickle.loads(_worker._packed(caught.value))
     assert (how, type(found), str(found)) == ("failed", kind, words)
 
 
