@@ -24,12 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks._minimum import MinimumNorm
 from dlcli.core.attacks.base import Attack
+from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.data import open_data
-from dlcli.core.loop import predict_logits, train
-from dlcli.core.networks import open_model
-from dlcli.support.report import SILENT
+from dlcli.core.model_io.untrained import open_model
+from dlcli.core.training.loop import predict_logits, train
+from dlcli.support.reporter import SILENT
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 CPU = torch.device("cpu")

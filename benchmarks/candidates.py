@@ -22,10 +22,10 @@ from scipy.sparse.csgraph import connected_components
 from dlcli.core.pairs.labelled import Labelled, read_labelled
 from dlcli.core.stats import wilson
 from dlcli.core.text.distinct import distinct
-from dlcli.core.text.neighbours import cosines
-from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.vectors import candidates_from, make_vectors
-from dlcli.core.text.vectors.base import Matrix
+from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.specs.dedupe import THRESHOLD
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pairs" / "quora_pairs.csv.gz"

@@ -16,10 +16,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from dlcli.core.data._fit import corner, fitted
-from dlcli.core.data._moments import uniform
-from dlcli.core.data._videos import Videos
 from dlcli.core.data.base import Sampling
+from dlcli.core.data.frame_times import uniform
+from dlcli.core.data.resize import corner, fitted
+from dlcli.core.data.videos import Videos
 
 ASKED = 0.9
 SIZE = 112

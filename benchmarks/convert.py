@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.inflate.convert import Inflation, inflate
-from dlcli.core.inflate.temporal import TemporalConv
+from dlcli.core.layers.temporal import TemporalConv
 
 FRAMES = 8
 

@@ -28,9 +28,9 @@ import numpy as np
 from _dedupe_corpus import PAIRS, questions
 from numpy.typing import NDArray
 
-from dlcli.core.text.neighbours import Pairs, recall_on_sample, similar_pairs
+from dlcli.core.text.search.neighbours import Pairs, recall_on_sample, similar_pairs
 from dlcli.core.text.tokens import fold_all
-from dlcli.core.text.vectors import tfidf
+from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.support.tables import Table, write_csv
 
 SEED = 0

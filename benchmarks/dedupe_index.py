@@ -22,7 +22,7 @@ from _dedupe_corpus import PAIRS, originals
 from dlcli.core.stats import wilson
 from dlcli.core.text.index_dir import read_index
 from dlcli.core.text.tokens import fold_all
-from dlcli.engines.dedupe import run
+from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult
 
 

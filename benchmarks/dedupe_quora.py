@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from dlcli.core.pairs.labelled import Labelled, by_question, read_labelled
 from dlcli.core.stats import wilson
-from dlcli.core.text.neighbours import cosines
-from dlcli.core.text.operating_point import least_threshold, operating
-from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.scoring.operating_point import least_threshold, operating
+from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import candidates_from, make_vectors
-from dlcli.engines.dedupe import run
+from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import CheckFailedError

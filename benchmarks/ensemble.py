@@ -19,8 +19,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from dlcli.core.models import lenet
 from dlcli.core.models.base import GENERAL_RECIPE
+from dlcli.core.models.zoo import lenet
 from dlcli.core.stats import mean_difference
 from dlcli.engines import ensemble
 from dlcli.specs.ensemble import EnsembleConfig

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlcli.core.input_gradients import Aim, input_gradients
-from dlcli.core.models import lenet
-from dlcli.core.on_a_line import grid, on_a_line
+from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.scalar_nets import grid, on_a_line
+from dlcli.core.models.zoo import lenet
 
 CPU = torch.device("cpu")
 

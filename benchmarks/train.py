@@ -19,10 +19,10 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from dlcli.core.data import open_data
-from dlcli.core.loop import Training
-from dlcli.core.networks import open_model
-from dlcli.core.recipe import OPTIMIZERS, Recipe
-from dlcli.support.report import SILENT
+from dlcli.core.model_io.untrained import open_model
+from dlcli.core.training.loop import Training
+from dlcli.core.training.recipe import OPTIMIZERS, Recipe
+from dlcli.support.reporter import SILENT
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 CPU = torch.device("cpu")

@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from _page import give, leave, page_options, table, today
 
-from dlcli.core.models.mnist_net import RECIPE
+from dlcli.core.models.zoo.mnist_net import RECIPE
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
-from dlcli.support.report import SILENT, Task
+from dlcli.support.reporter import SILENT, Task
 
 THEIRS = {
     ("baseline", "white-box"): ("0.98", "0.09"),

@@ -31,14 +31,14 @@ from sklearn.linear_model import LogisticRegression
 from dlcli.core.pairs.encoders import Encoder, fit_encoder
 from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
 from dlcli.core.pairs.measures import judge
-from dlcli.core.pairs.scorers.base import keyed
+from dlcli.core.pairs.scorer import keyed
 from dlcli.core.pairs.scorers.birnn import Recurrent
 from dlcli.core.pairs.scorers.fc import FullyConnected
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.pairs.scorers.siamese import Siamese
 from dlcli.core.pairs.scorers.words import Words
-from dlcli.core.text.neighbours import cosines
-from dlcli.core.text.pair_score import built_in
+from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
 from dlcli.specs.estimates import Estimate

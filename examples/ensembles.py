@@ -19,17 +19,17 @@ from _page import give, leave, page_options, table, today
 from torch import Tensor
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.combine import RULES, any_right
+from dlcli.core.compute.device import describe_device
 from dlcli.core.data import open_data
-from dlcli.core.device import describe_device
-from dlcli.core.ensemble_dir import is_ensemble, load_ensemble, members_in
-from dlcli.core.loop import predict_logits
-from dlcli.core.run_dir import is_run_dir, load_model
+from dlcli.core.ensembles.combine import RULES, any_right
+from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble, members_in
+from dlcli.core.model_io.run_dir import is_run_dir, load_model
 from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.training.loop import predict_logits
 from dlcli.engines import ensemble, train
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import TrainConfig
-from dlcli.support.report import SILENT, Task
+from dlcli.support.reporter import SILENT, Task
 
 CPU = torch.device("cpu")
 DRAWS = {

@@ -1,8 +1,8 @@
 """Fit the built-in score of a pair of texts on public labelled pairs, say what it is worth on held-out questions, and keep it.
 
 python examples/fit_pair_score.py --data ../shared/data
-python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/pair_score.json
-python examples/fit_pair_score.py --data ../shared/data --measure -o dlcli/core/text/pair_score.json
+python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/scoring/pair_score.json
+python examples/fit_pair_score.py --data ../shared/data --measure -o dlcli/core/text/scoring/pair_score.json
 
 Quora pairs are split 70/15/15 by question: all pairs that hang together through a shared text go to one part. The model is
 fitted on the first part and the MRPC training pairs, its odds are scaled on the second, and the third is only looked at.
@@ -28,10 +28,10 @@ from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
 from dlcli.core.pairs.measures import judge
-from dlcli.core.text.features import NAMES, Rarity, hash_of, pair_features, read_texts
-from dlcli.core.text.neighbours import cosines
-from dlcli.core.text.operating_point import operating
-from dlcli.core.text.pair_score import PairScore, from_card, to_card
+from dlcli.core.text.scoring.features import NAMES, Rarity, hash_of, pair_features, read_texts
+from dlcli.core.text.scoring.operating_point import operating
+from dlcli.core.text.scoring.pair_score import PairScore, from_card, to_card
+from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold, fold_all, words
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text

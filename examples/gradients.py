@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from _page import give, leave, page_options, today
 
-from dlcli.core.run_dir import is_run_dir
+from dlcli.core.model_io.run_dir import is_run_dir
 from dlcli.engines import probe_gradients, train
 from dlcli.specs.probe_gradients import GradientRow, ProbeGradientsConfig, ProbeGradientsResult
 from dlcli.specs.train import TrainConfig

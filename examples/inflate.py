@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
+from dlcli.core.gradients.scalar_nets import settle
 from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.proof import OUTPUT, Proof, prove
-from dlcli.core.networks import find_model
-from dlcli.core.on_a_line import settle
-from dlcli.core.trained import open_trained
+from dlcli.core.model_io.trained import open_trained
+from dlcli.core.model_io.untrained import find_model
 
 NETWORKS = (
     "resnet18 resnet50 resnext50_32x4d wide_resnet50_2 squeezenet1_1 "

@@ -11,9 +11,9 @@ from _page import give, leave, page_options, table, today
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
-from dlcli.core.networks import find_model
-from dlcli.core.receptive_field import FieldTracker
-from dlcli.core.summary import summarise
+from dlcli.core.evaluation.receptive_field import FieldTracker
+from dlcli.core.evaluation.summary import summarise
+from dlcli.core.model_io.untrained import find_model
 from dlcli.core.surgery import operate
 
 PUBLISHED = {"vgg16": "212", "resnet50": "483, strides at the ends of stages"}

@@ -3,7 +3,7 @@
 python examples/self_normalising.py
 """
 
-from dlcli.core.selu import solve
+from dlcli.core.layers.selu import solve
 from dlcli.support.errors import UsageError
 
 POINTS = ((0, 1), (0, 4), (0, 0.25), (0, 100), (0.5, 1), (1, 1), (-1, 1))

@@ -15,9 +15,9 @@ import torch
 from _page import give, leave, page_options, table, today
 from numpy.typing import NDArray
 
+from dlcli.core.compute.rng import derive
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Split, hold_out
-from dlcli.core.rng import derive
 from dlcli.engines import eval as evaluation
 from dlcli.engines import train
 from dlcli.specs.diagnosis import Rung

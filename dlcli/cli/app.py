@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from dlcli import __version__
 from dlcli.cli.command import SUBCOMMANDS
-from dlcli.cli.exits import ExitCode, Terminated, explain
+from dlcli.cli.exit_codes import ExitCode, Terminated, explain
 
 
 class _LazyGroup(TyperGroup):
@@ -37,7 +37,7 @@ class _LazyGroup(TyperGroup):
 def _subcommand(name: str) -> Any:
     from dlcli.cli.declare import declare
 
-    module = import_module(f"dlcli.cli.{name.replace('-', '_')}")
+    module = import_module(f"dlcli.cli.commands.{name.replace('-', '_')}")
     return typer.main.get_command(declare(module.COMMAND, SUBCOMMANDS[name]))
 
 
@@ -107,7 +107,7 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
 
         traceback.print_exception(error)
     if sentence:
-        from dlcli.cli.talk import printable
+        from dlcli.cli.reporter import printable
 
         name = next((word for word in arguments[:1] if word in SUBCOMMANDS), "")
         line = " ".join(f"{sentence} ({hint})".split() if hint else sentence.split())

@@ -15,7 +15,7 @@ SUBCOMMANDS = {
     "convert-2d-to-3d": "Turn a network for images into one for video, and prove that it knows the same.",
     "dedupe": "Find the rows of a table that ask the same thing.",
 }
-"""Name and summary of each subcommand; `dlcli/cli/NAME.py` holds its COMMAND."""
+"""Name and summary of each subcommand; `dlcli/cli/commands/NAME.py` holds its COMMAND."""
 
 
 def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:

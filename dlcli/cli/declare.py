@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from dlcli.cli import toml
+from dlcli.cli import config_file
 from dlcli.cli.command import Command
 from dlcli.specs.option import Option, check, declared, flag, key
 from dlcli.specs.shared import RunOptions
@@ -34,7 +34,7 @@ def _body(command: Command) -> Any:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         config = command.config(**command.adjust(values))
         if run.print_config:
-            return toml.print_config(command.name, config)
+            return config_file.print_config(command.name, config)
         from dlcli.cli.execute import execute  # here, so that --help does not pay for locks, records and output
 
         return execute(command, config, run)
@@ -129,7 +129,7 @@ def _read_config(command: Command) -> Any:
     def callback(context: typer.Context, path: Path | None) -> Path | None:
         if path is not None:
             # The command line's own order does the rest: a flag, then DLCLI_*, then this map, then the default.
-            context.default_map = toml.read_config(path, command.name, options)
+            context.default_map = config_file.read_config(path, command.name, options)
         return path
 
     return callback

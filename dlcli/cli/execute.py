@@ -11,8 +11,8 @@ from typing import Any
 
 from dlcli.cli import output
 from dlcli.cli.command import Command
-from dlcli.cli.exits import ExitCode
-from dlcli.cli.talk import Talk
+from dlcli.cli.exit_codes import ExitCode
+from dlcli.cli.reporter import Talk
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed

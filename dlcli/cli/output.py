@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dlcli.cli.command import Command, Sheet
-from dlcli.cli.talk import Talk, printable
+from dlcli.cli.reporter import Talk, printable
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl

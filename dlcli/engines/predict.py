@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dlcli.core import metrics
+from dlcli.core.compute.device import describe_device
 from dlcli.core.data.base import FILE
-from dlcli.core.device import describe_device
-from dlcli.engines._judged import describe, open_bench
+from dlcli.core.evaluation import metrics
+from dlcli.engines.model_and_data import describe, open_bench
 from dlcli.specs.predict import PredictConfig, PredictResult
-from dlcli.support.report import SILENT, Report
+from dlcli.support.reporter import SILENT, Report
 from dlcli.support.tables import Table
 
 

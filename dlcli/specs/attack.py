@@ -12,7 +12,7 @@ from dlcli.support.errors import UsageError
 
 METRICS = ("clean", "robust")
 NORMS = ("linf", "l2")
-METHODS = entries("attack", "dlcli.core.attacks")
+METHODS = entries("attack", "dlcli.core.attacks.methods")
 
 
 def _names(value: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from dlcli.support.atomic import folder_of
 from dlcli.support.errors import LockedError
-from dlcli.support.report import Report
+from dlcli.support.reporter import Report
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A registry is a package: each public module in it is one entry, named as on the command line.
 
-`fgsm.py` in `dlcli/core/attacks` is the attack `fgsm`; `digits_net.py` is the model `digits-net`. Listing names reads
+`fgsm.py` in `dlcli/core/attacks/methods` is the attack `fgsm`; `digits_net.py` is the model `digits-net`. Listing names reads
 a folder and imports nothing, so `--help` and completions stay light; the entry is imported when it is asked for.
 """
 

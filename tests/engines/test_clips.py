@@ -14,7 +14,7 @@ from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.report import SILENT, Report
+from dlcli.support.reporter import SILENT, Report
 from tests.core.data.videos import film
 
 _NET = """
@@ -72,7 +72,7 @@ def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
     both = predict.run(PredictConfig(**films, clips=2)).table.rows
     from dlcli.core.data import open_data
     from dlcli.core.data.base import Sampling
-    from dlcli.core.run_dir import load_model
+    from dlcli.core.model_io.run_dir import load_model
 
     six = open_data(str(folder / "films"), size=8, sampling=Sampling(6))
     model = load_model(folder / "run", torch.device("cpu")).model

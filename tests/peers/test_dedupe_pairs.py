@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dlcli.core.text.neighbours import similar_pairs
+from dlcli.core.text.search.neighbours import similar_pairs
 
 pytestmark = pytest.mark.peers
 THRESHOLD = 0.9

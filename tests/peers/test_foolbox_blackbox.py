@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.rng import generator
+from dlcli.core.compute.rng import generator
 
 pytestmark = pytest.mark.peers
 foolbox = pytest.importorskip("foolbox")

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks._minimum import MinimumNorm, Nearest
+from dlcli.core.attacks.minimum_norm import MinimumNorm, Nearest
 from tests.peers.problems import Problem, digits
 
 pytestmark = pytest.mark.peers

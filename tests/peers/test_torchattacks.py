@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks._minimum import MinimumNorm
+from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.stats import wilson
 from tests.peers.problems import Problem, digits, untrained
 

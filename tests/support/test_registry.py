@@ -9,11 +9,11 @@ from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
 
 REGISTRIES = [
-    ("attack", "dlcli.core.attacks"),
-    ("model", "dlcli.core.models"),
-    ("data source", "dlcli.core.data"),
-    ("vectors", "dlcli.core.text.vectors"),
-    ("surgery", "dlcli.core.surgery"),
+    ("attack", "dlcli.core.attacks.methods"),
+    ("model", "dlcli.core.models.zoo"),
+    ("data source", "dlcli.core.data.sources"),
+    ("vectors", "dlcli.core.text.vectors.encoders"),
+    ("surgery", "dlcli.core.surgery.operations"),
 ]
 
 
@@ -35,7 +35,7 @@ def test_listing_names_imports_nothing_heavy(kind: str, package: str):
 
 
 def test_unknown_name_tells_the_nearest_or_all():
-    attacks = Registry("attack", "dlcli.core.attacks")
+    attacks = Registry("attack", "dlcli.core.attacks.methods")
     with pytest.raises(UsageError) as near:
         attacks.module("fgmm")
     assert near.value.hint == "did you mean fgsm?"

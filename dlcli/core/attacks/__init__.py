@@ -7,7 +7,7 @@ from dlcli.support.registry import Registry
 if TYPE_CHECKING:
     from dlcli.core.attacks.base import Attack
 
-REGISTRY = Registry("attack", "dlcli.core.attacks")
+REGISTRY = Registry("attack", "dlcli.core.attacks.methods")
 
 
 def load_attack(name: str) -> "Attack":

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self, final
 import torch
 from torch import Tensor, nn
 
-from dlcli.core import rng
-from dlcli.core.attacks._norms import NORMS, Norm
-from dlcli.core.device import at_a_time
-from dlcli.core.logits import in_mode, logits_of, shape_of, type_of
+from dlcli.core.attacks.norms import NORMS, Norm
+from dlcli.core.compute import rng
+from dlcli.core.compute.device import at_a_time
+from dlcli.core.compute.forward import in_mode, logits_of, shape_of, type_of
 from dlcli.support.errors import InputError, NumericError, UsageError
-from dlcli.support.report import Task
+from dlcli.support.reporter import Task
 
 Bounds = tuple[float, float]
 

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
-from dlcli.support.report import SILENT, Report
+from dlcli.support.reporter import SILENT, Report
 
 if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData, Sampling
 
-SOURCES = Registry("data source", "dlcli.core.data")
+SOURCES = Registry("data source", "dlcli.core.data.sources")
 
 
 def open_data(
@@ -33,7 +33,7 @@ def open_data(
     images that `sampling` asks something of, InputError if the data cannot be used,
     and ResourceError if it does not fit into memory or cannot be had.
     """
-    from dlcli.core.data import _fit, base
+    from dlcli.core.data import base, resize
 
     for name, value in (("--size", size), ("--limit", limit)):
         if value is not None and value < 1:
@@ -45,7 +45,7 @@ def open_data(
             how = base.Reading(
                 strict=strict, report=report, size=size, limit=limit, sampling=sampling, unlabelled=unlabelled, option=option
             )
-            data = _fit.resized(_fit.limited(module.load(spec, how), limit), size)
+            data = resize.resized(resize.limited(module.load(spec, how), limit), size)
             _check_sampling(data, sampling)
             return data
     kinds = ", or ".join(module.MEANS for module in modules if module.MEANS)

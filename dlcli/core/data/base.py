@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.data._mapped import rows_of
-from dlcli.core.feed import floats
+from dlcli.core.compute.loader import floats
+from dlcli.core.data.memmap import rows_of
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.report import SILENT, Report
+from dlcli.support.reporter import SILENT, Report
 
 Array = NDArray[Any]
 """An array of any type."""
@@ -83,7 +83,7 @@ class Split:
     """One set: x (n, c, h, w) float32 in [0, 1], of clips (n, c, t, h, w), and y (n,) int64.
 
     Images that do not fit into memory are streamed: x is uint8 in 0 to 255, to be read only, and as a rule a file; see
-    `core/feed.py`. `known_as` is then what identifies them, since hashing them would take too long.
+    `core/compute/loader.py`. `known_as` is then what identifies them, since hashing them would take too long.
     """
 
     x: Tensor

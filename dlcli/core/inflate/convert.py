@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.graph.tape import CONVOLUTIONS, POOLINGS, SAMPLE, Op, Tape, record
 from dlcli.core.inflate import RULES
-from dlcli.core.inflate.rules.base import Seen
-from dlcli.core.inflate.temporal import Clock, TemporalConv
+from dlcli.core.inflate.rule import Seen
 from dlcli.core.inflate.video_net import VideoNet
+from dlcli.core.layers.temporal import Clock, TemporalConv
 from dlcli.core.surgery.base import copied, named, replace_modules
-from dlcli.core.tape import CONVOLUTIONS, POOLINGS, SAMPLE, Op, Tape, record
 from dlcli.support.errors import InputError
 
 _BEFORE_HEAD = frozenset({"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"})

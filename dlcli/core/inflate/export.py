@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dlcli.core.logits import in_mode
+from dlcli.core.compute.forward import in_mode
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
 

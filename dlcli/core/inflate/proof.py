@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.video_net import VideoNet
-from dlcli.core.logits import in_mode, logits_of
 from dlcli.core.surgery.base import copied
 from dlcli.support.errors import InputError
 

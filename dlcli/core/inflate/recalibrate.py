@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.loader import floats
 from dlcli.core.data.base import ImageData
-from dlcli.core.feed import floats
-from dlcli.core.logits import in_mode, logits_of
 from dlcli.support.errors import InputError
 
 _BATCH = 8

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dlcli.core.inflate.temporal import Clock
-from dlcli.core.wrapped import hide
+from dlcli.core.layers.temporal import Clock
+from dlcli.core.layers.wrapped import hide
 
 
 class VideoNet(nn.Module):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData
     from dlcli.core.models.base import Architecture
 
-MODELS = Registry("model", "dlcli.core.models")
+MODELS = Registry("model", "dlcli.core.models.zoo")
 
 FRAME_MLP = "frame-mlp"
 """`frame-mlp:NAME` is a perceptron on features that the network NAME, for images, has of the frames of a clip."""
@@ -41,13 +41,13 @@ def named_model(spec: str | None, data: "ImageData") -> "Architecture":
     name, depth = _name_and_depth(_checked(spec))
     if name in MODELS.names():
         return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)
-    from dlcli.core.models._torchvision import from_torchvision
+    from dlcli.core.models.from_torchvision import from_torchvision
 
     return from_torchvision(spec, MODELS.names(), channels, classes)
 
 
 def _over_frames(spec: str, data: "ImageData") -> "Architecture":
-    from dlcli.core.models._frame_mlp import around
+    from dlcli.core.models.frame_mlp import around
 
     flat = spec.partition(":")[2]
     if not flat:

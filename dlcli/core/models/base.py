@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.logits import logits_of
-from dlcli.core.recipe import Recipe
-from dlcli.core.rng import preserved
+from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.rng import preserved
+from dlcli.core.training.recipe import Recipe
 from dlcli.support.errors import InputError, UsageError, about
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")

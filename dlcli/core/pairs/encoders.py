@@ -14,11 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.features import Rarity, hash_of
+from dlcli.core.text.scoring.features import Rarity, hash_of
 from dlcli.core.text.tokens import ngrams, words
-from dlcli.core.text.vectors import check_vectors, make_vectors, spacy, word2vec
-from dlcli.core.text.vectors._means import unit
-from dlcli.core.text.vectors.base import incidence, pieces_of
+from dlcli.core.text.vectors import check_vectors, make_vectors
+from dlcli.core.text.vectors.averaging import unit
+from dlcli.core.text.vectors.encoders import spacy, word2vec
+from dlcli.core.text.vectors.weighting import incidence, pieces_of
 from dlcli.support.errors import UsageError
 
 WIDTH = 512

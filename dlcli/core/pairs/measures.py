@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.calibration import expected_error
-from dlcli.core.metrics import auc
+from dlcli.core.evaluation.calibration import expected_error
+from dlcli.core.evaluation.metrics import auc
 from dlcli.core.pairs.labelled import Labelled
 from dlcli.core.stats import wilson
 from dlcli.specs.estimates import Estimate

@@ -13,10 +13,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers import SCORERS
-from dlcli.core.pairs.scorers.base import PairScorer
-from dlcli.core.text.features import NAMES
-from dlcli.core.text.operating_point import Counts
+from dlcli.core.text.scoring.features import NAMES
+from dlcli.core.text.scoring.operating_point import Counts
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError

@@ -15,7 +15,7 @@ from dlcli.support.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-SURGERY = Registry("surgery", __name__)
+SURGERY = Registry("surgery", "dlcli.core.surgery.operations")
 
 
 def operate(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple["nn.Module", tuple[str, ...]]:

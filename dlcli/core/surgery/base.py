@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dlcli.core import rewire
-from dlcli.core.rewire import EVERYWHERE, Address, Call, Edit
-from dlcli.core.tape import RELUS, Tape, record
+from dlcli.core.graph import rewire
+from dlcli.core.graph.rewire import EVERYWHERE, Address, Call, Edit
+from dlcli.core.graph.tape import RELUS, Tape, record
 from dlcli.support.errors import DlcliError, InputError, UsageError
 
 WEIGHT_LAYERS = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.neighbours import Pairs
+from dlcli.core.text.search.neighbours import Pairs
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.neighbours import Pairs
+from dlcli.core.text.search.neighbours import Pairs
 from dlcli.support.errors import InputError
 
 Numbers = NDArray[np.int64]

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks._apgd import APGD, checked, checkpoints
-from dlcli.core.attacks._lanes import Lanes
-from dlcli.core.attacks._slope import Slope
+from dlcli.core.attacks.apgd import APGD, checked, checkpoints
 from dlcli.core.attacks.base import Threat
-from dlcli.core.rng import derive, generator
+from dlcli.core.attacks.batch import Lanes
+from dlcli.core.attacks.gradient import Slope
+from dlcli.core.compute.rng import derive, generator
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dlcli.core.attacks._losses import (
+from dlcli.core.attacks.losses import (
     cross_entropy,
     difference_of_logits_ratio,
     targeted_difference_of_logits_ratio,

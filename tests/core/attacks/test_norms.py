@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dlcli.core.attacks._norms import NORMS
+from dlcli.core.attacks.norms import NORMS
 
 every = pytest.mark.parametrize("norm", NORMS)
 SEEDS, EPS = st.integers(0, 2**32), st.floats(1e-3, 30)

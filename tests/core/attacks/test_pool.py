@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks._slope import quickest_way, slope_at
-from dlcli.core.attacks.pgd import PGD, random_point
-from dlcli.core.rng import derive, generator
+from dlcli.core.attacks.gradient import quickest_way, slope_at
+from dlcli.core.attacks.methods.pgd import PGD, random_point
+from dlcli.core.compute.rng import derive, generator
 from dlcli.support.errors import ResourceError
 
 Trained = tuple[nn.Module, Tensor, Tensor]
@@ -130,7 +130,7 @@ class _Close(nn.Module):
 
 
 def test_a_success_that_only_bfloat16_sees_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlcli.core.attacks._slope.fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("dlcli.core.attacks.gradient.fast_dtype", lambda device: torch.bfloat16)
     model, x, y = _Close(), torch.linspace(0, 0.19, 16).reshape(-1, 1, 1, 1), torch.ones(16, dtype=torch.int64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert bool((model(x).argmax(1) != y).all())
@@ -165,7 +165,7 @@ class _OneType(nn.Module):
 def test_a_network_that_fails_the_quick_way_is_attacked_the_plain_way(
     model: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlcli.core.attacks._slope.fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("dlcli.core.attacks.gradient.fast_dtype", lambda device: torch.bfloat16)
     x, y = torch.rand(6, 3, 5, 5, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 3, 0, 1])
     found = load_attack("pgd")(model, x, y, eps=0.1, full=True)
     loss = [slope_at(model, images, lambda z: cross_entropy(z, y, reduction="none")).loss for images in (x, found)]
@@ -173,7 +173,7 @@ def test_a_network_that_fails_the_quick_way_is_attacked_the_plain_way(
 
 
 def test_the_quick_way_is_taken_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlcli.core.attacks._slope.fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("dlcli.core.attacks.gradient.fast_dtype", lambda device: torch.bfloat16)
     x = torch.rand(1, 3, 5, 5)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(36, 4))
     assert (quickest_way(net, x, fast=True).dtype, quickest_way(net, x, fast=True).layout) == (

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from dlcli.support.report import SILENT
+from dlcli.support.reporter import SILENT
 
 
 class Listener:

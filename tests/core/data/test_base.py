@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.data._labelled import Labelled, split_given, split_off
+from dlcli.core.data.arrays import Labelled, split_given, split_off
 from dlcli.core.data.base import ImageData, Split, check_trainable, choose, hold_out
 from dlcli.support.errors import InputError
 

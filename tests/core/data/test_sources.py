@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.data import SOURCES, digits, npz, open_data
+from dlcli.core.data import SOURCES, open_data
+from dlcli.core.data.sources import digits, npz
 from dlcli.support.errors import InputError, ResourceError, UsageError
 
 

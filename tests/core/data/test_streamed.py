@@ -14,11 +14,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.corrupt import corrupt
-from dlcli.core.data import _kept, _mapped, _pictures, _pixels, base, open_data
+from dlcli.core.compute.loader import floats
+from dlcli.core.data import base, decoding, memmap, open_data
+from dlcli.core.data import cache as _kept
+from dlcli.core.data import pictures as _pictures
 from dlcli.core.data.base import Split
-from dlcli.core.feed import floats
-from dlcli.core.splits import with_validation
+from dlcli.core.data.corrupt import corrupt
+from dlcli.core.data.splits import with_validation
 from dlcli.support.errors import InputError, ResourceError, UsageError
 from tests.core.data.pictures import fill, noise, picture
 
@@ -146,7 +148,7 @@ def test_a_second_opening_decodes_nothing_and_hashes_no_pixels(tmp_path, memory,
     fill(tmp_path, n=30)
     memory(1000)
     first = open_data(str(tmp_path))
-    monkeypatch.setattr(_pixels, "_decode", lambda *rest: pytest.fail("decoded"))
+    monkeypatch.setattr(decoding, "_decode", lambda *rest: pytest.fail("decoded"))
     for module in (_kept, base):
         hashed = _Hashed(limit=30 * _PICTURE)
         monkeypatch.setattr(module, "hashlib", hashed)
@@ -391,7 +393,7 @@ def test_once_there_is_memory_the_file_serves_as_well_and_is_checked(tmp_path, m
     streamed = open_data(str(tmp_path))
     memory(10**9)
     with monkeypatch.context() as context:
-        context.setattr(_pixels, "_decode", lambda *rest: pytest.fail("decoded"))
+        context.setattr(decoding, "_decode", lambda *rest: pytest.fail("decoded"))
         data = open_data(str(tmp_path), report=listener)
     assert data.x_train.dtype == torch.float32
     _assert_same(streamed, data)
@@ -413,7 +415,7 @@ def test_pixels_kept_when_there_was_memory_are_streamed_too(tmp_path, memory, mo
     within = open_data(str(tmp_path))
     memory(4 * 10 * _PICTURE - 1)
     with monkeypatch.context() as context:
-        context.setattr(_pixels, "_decode", lambda *rest: pytest.fail("decoded"))
+        context.setattr(decoding, "_decode", lambda *rest: pytest.fail("decoded"))
         streamed = open_data(str(tmp_path))
     assert streamed.x_train.dtype == torch.uint8
     _assert_same(streamed, within)
@@ -440,7 +442,7 @@ def test_what_is_kept_of_older_files_makes_room(tmp_path, memory, monkeypatch, c
     memory(1000)
     open_data(str(tmp_path))
     os.utime(path, ns=(1, 1))
-    monkeypatch.setattr(_mapped, "check_disk", lambda folder, *rest: list(folder.glob("*.bytes")) and pytest.fail("no room"))
+    monkeypatch.setattr(memmap, "check_disk", lambda folder, *rest: list(folder.glob("*.bytes")) and pytest.fail("no room"))
     assert len(open_data(str(tmp_path)).y_train) == 8
 
 
@@ -461,10 +463,10 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
                 yield image
                 alive[0] -= 1
 
-        return _mapped.append(file, counted())
+        return memmap.append(file, counted())
 
     monkeypatch.setattr(_pictures, "_decode_into", decode)
     monkeypatch.setattr(_kept, "append", append)
     open_data(str(tmp_path))
     assert alive[0] == 0
-    assert 0 < most[0] <= (_pixels._AHEAD + 1) * _pixels._MOST_THREADS
+    assert 0 < most[0] <= (decoding._AHEAD + 1) * decoding._MOST_THREADS

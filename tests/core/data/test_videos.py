@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.data import open_data
-from dlcli.core.data._videos import _LateError, _picked
 from dlcli.core.data.base import Sampling
+from dlcli.core.data.videos import _LateError, _picked
 from dlcli.support.errors import InputError
 from tests.core.data.videos import film, films
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.rng import preserved
 from dlcli.core.inflate.convert import Inflation, inflate, rebuild
-from dlcli.core.inflate.temporal import TemporalConv
-from dlcli.core.normalise import imagenet_normalised
-from dlcli.core.rng import preserved
+from dlcli.core.layers.normalise import imagenet_normalised
+from dlcli.core.layers.temporal import TemporalConv
 from dlcli.support.errors import InputError
 from tests.conftest import DATA
 from tests.core.surgery.networks import NETWORKS, Functional, residual
@@ -168,8 +168,8 @@ def test_it_is_built_again_from_what_was_done_behind_a_normalisation():
 def test_real_squeezenet_and_cifar_resnet():
     import torchvision
 
-    from dlcli.core.checkpoint import load_weights
-    from dlcli.core.models.cifar_resnet import build
+    from dlcli.core.model_io.checkpoint import load_weights
+    from dlcli.core.models.zoo.cifar_resnet import build
 
     squeezenet, resnet = torchvision.models.squeezenet1_1(weights=None), build(3, (32, 32), 10)
     for model, name, size in ((squeezenet, "squeezenet1_1_imagenet", 96), (resnet, "cifar10_resnet20", 32)):

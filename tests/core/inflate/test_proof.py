@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
+from dlcli.core.compute.rng import preserved
 from dlcli.core.inflate.convert import Inflation
 from dlcli.core.inflate.proof import OUTPUT, prove, stages
-from dlcli.core.rng import preserved
 
 
 class _PlacesFirst(nn.Module):

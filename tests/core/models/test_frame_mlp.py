@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from dlcli.core.checkpoint import save_weights
+from dlcli.core.compute.rng import generator
 from dlcli.core.data.base import ImageData
-from dlcli.core.hidden import hidden_features
-from dlcli.core.networks import find_model, open_model
-from dlcli.core.rng import generator
-from dlcli.core.start import started
+from dlcli.core.graph.last_hidden import hidden_features
+from dlcli.core.model_io.checkpoint import save_weights
+from dlcli.core.model_io.untrained import find_model, open_model
+from dlcli.core.model_io.warm_start import started
 from dlcli.support.errors import InputError, UsageError
 
 CPU = torch.device("cpu")

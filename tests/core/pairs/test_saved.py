@@ -104,7 +104,7 @@ def test_what_is_wrong_is_said_in_a_line(folder: Path, harm, says: str):
 def test_a_network_for_images_is_told_apart(folder: Path):
     import torch
 
-    from dlcli.core.run_dir import load_model
+    from dlcli.core.model_io.run_dir import load_model
 
     with pytest.raises(DlcliError, match="a scorer of pairs of texts"):
         load_model(folder, torch.device("cpu"))

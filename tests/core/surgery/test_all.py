@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from dlcli.core.rewire import _FRAMES
+from dlcli.core.graph.rewire import _FRAMES
 from dlcli.core.surgery import SURGERY, check_surgery, operate
 from dlcli.support.errors import InputError, UsageError
 from tests.core.surgery.networks import NETWORKS, residual

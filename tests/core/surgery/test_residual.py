@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcli.core.stacks import stack
+from dlcli.core.layers.stacks import stack
 from dlcli.core.surgery import operate
 from dlcli.support.errors import InputError
 from tests.core.surgery.networks import Flat, Functional, Shared, residual

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.text.clusters import stars, stars_in_order
-from dlcli.core.text.neighbours import Pairs
+from dlcli.core.text.search.neighbours import Pairs
 
 
 def pairs_of(scores):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.keep_rule import degrees, order_of, worth_of
-from dlcli.core.text.neighbours import Pairs
+from dlcli.core.text.search.neighbours import Pairs
 from dlcli.support.errors import InputError
 
 TEXTS = ["bb", "a", "dddd", "c", "a", "eeee"]

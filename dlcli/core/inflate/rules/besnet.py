@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from dlcli.core.inflate.rules.base import Seen, evenly, paths
-from dlcli.core.tape import Op
+from dlcli.core.graph.tape import Op
+from dlcli.core.inflate.rule import Seen, evenly, paths
 
 TAPS = 3
 

@@ -5,7 +5,7 @@ All keep stride 1 along time. A kernel that is not square gets its longer side.
 
 from torch import Tensor
 
-from dlcli.core.inflate.rules.base import Seen, evenly, paths
+from dlcli.core.inflate.rule import Seen, evenly, paths
 
 TAPS = None
 

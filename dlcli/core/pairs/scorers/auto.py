@@ -6,12 +6,12 @@ from typing import Any, NoReturn
 
 from numpy.typing import NDArray
 
-from dlcli.core.metrics import auc
+from dlcli.core.evaluation.metrics import auc
 from dlcli.core.pairs.encoders import Encoder
 from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.scorers.base import PairScorer
+from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers.lexical import Lexical
-from dlcli.support.report import SILENT, Report
+from dlcli.support.reporter import SILENT, Report
 
 FEW = 2000
 """Below so many labels, training and dev together, a table of words has seen too little of each word."""

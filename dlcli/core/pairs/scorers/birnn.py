@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcli.core.compute.rng import derive
+from dlcli.core.pairs.architectures import RecurrentNet
 from dlcli.core.pairs.encoders import Encoder, rows_of_words
 from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.scorers._net import ByWord, Fitting, NetModel, read_net, words_of
-from dlcli.core.pairs.scorers._nets import RecurrentNet
-from dlcli.core.pairs.scorers.base import PairScorer
-from dlcli.core.recipe import Recipe
-from dlcli.core.rng import derive
-from dlcli.core.text.features import hash_of
+from dlcli.core.pairs.net_training import ByWord, Fitting, NetModel, read_net, words_of
+from dlcli.core.pairs.scorer import PairScorer
+from dlcli.core.text.scoring.features import hash_of
 from dlcli.core.text.tokens import fold_all, words
-from dlcli.support.report import SILENT, Report
+from dlcli.core.training.recipe import Recipe
+from dlcli.support.reporter import SILENT, Report
 
 RECIPE = Recipe(epochs=8, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
 

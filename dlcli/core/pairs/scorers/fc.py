@@ -6,14 +6,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from dlcli.core.pairs.architectures import DenseNet
 from dlcli.core.pairs.encoders import Encoder, fit_encoder
 from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.scorers._net import ByVector, Fitting, NetModel, dense_card, read_dense, read_net
-from dlcli.core.pairs.scorers._nets import DenseNet
-from dlcli.core.pairs.scorers.base import PairScorer
-from dlcli.core.recipe import Recipe
+from dlcli.core.pairs.net_training import ByVector, Fitting, NetModel, dense_card, read_dense, read_net
+from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.text.tokens import fold_all
-from dlcli.support.report import SILENT, Report
+from dlcli.core.training.recipe import Recipe
+from dlcli.support.reporter import SILENT, Report
 
 RECIPE = Recipe(epochs=15, batch_size=256, optimizer="adam", lr=1e-3, schedule="cosine", dtype="float32")
 

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.pairs.boosted_trees import Trees, fit_trees, read_trees
 from dlcli.core.pairs.encoders import Encoder, fit_encoder, read_encoder
 from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.scorers._trees import Trees, fit_trees, read_trees
-from dlcli.core.pairs.scorers.base import Floats, PairScorer, calibrated, keyed, lexical_features, under
-from dlcli.core.text.features import Rows
-from dlcli.core.text.neighbours import cosines
+from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, keyed, lexical_features, under
+from dlcli.core.text.scoring.features import Rows
+from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.errors import UsageError
-from dlcli.support.report import SILENT, Report
+from dlcli.support.reporter import SILENT, Report
 
 LEARNERS = ("auto", "logistic", "trees")
 _FOLDS = 4

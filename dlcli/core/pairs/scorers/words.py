@@ -9,14 +9,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from dlcli.core.pairs.architectures import WordsNet
 from dlcli.core.pairs.encoders import Encoder
 from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.scorers._net import ByWord, Fitting, NetModel, read_net, words_of
-from dlcli.core.pairs.scorers._nets import WordsNet
-from dlcli.core.pairs.scorers.base import PairScorer
-from dlcli.core.recipe import Recipe
+from dlcli.core.pairs.net_training import ByWord, Fitting, NetModel, read_net, words_of
+from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.text.tokens import fold_all
-from dlcli.support.report import SILENT, Report
+from dlcli.core.training.recipe import Recipe
+from dlcli.support.reporter import SILENT, Report
 
 RECIPE = Recipe(epochs=8, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
-    from dlcli.core.text.vectors.base import Matrix
+    from dlcli.core.text.vectors.weighting import Matrix
 
-VECTORS = Registry("kind of vectors", __name__)
+VECTORS = Registry("kind of vectors", "dlcli.core.text.vectors.encoders")
 
 
 def make_vectors(spec: str, keys: list[str]) -> "Matrix":

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from dlcli.core.metrics import auc
+from dlcli.core.evaluation.metrics import auc
 from dlcli.core.pairs.labelled import by_question
+from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers import SCORERS
-from dlcli.core.pairs.scorers.base import PairScorer
 from tests.core.pairs.made import made
 
 NAMES = SCORERS.names()

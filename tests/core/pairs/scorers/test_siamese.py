@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dlcli.core.pairs.scorers._nets import RESIDUALS, RecurrentNet, SiameseNet, WordsNet
+from dlcli.core.pairs.architectures import RESIDUALS, RecurrentNet, SiameseNet, WordsNet
 from dlcli.core.pairs.scorers.siamese import Siamese
 from dlcli.support.errors import UsageError
 

@@ -1,0 +1,153 @@
+"""`dlcli eval` at the shell."""
+
+from dlcli.cli.command import Command, Sheet
+from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
+from dlcli.specs.diagnosis import Diagnosis
+from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.pairs import PairsEvalResult
+from dlcli.specs.summary import Summary
+
+_SHARES = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
+_MOST_CLASSES = 20
+
+
+def _sheet(result: EvalResult | PairsEvalResult) -> Sheet:
+    if isinstance(result, PairsEvalResult):
+        share = f"{100 * result.duplicates:.1f}% duplicates"
+        return pairs_sheet(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
+    if result.summary is not None:
+        return _layers(result, result.summary)
+    if result.diagnosis is not None:
+        return _ladder(result, result.diagnosis)
+    if result.slices:
+        return _sliced(result)
+    title = f"{result.model} on {result.data}, {result.split}, n={result.n_images:,}, 95% intervals"
+    rows = [(one.name, "", _figure(one.estimate, percent=one.name in _SHARES), "") for one in result.metrics]
+    notes = result.notes
+    if len(result.per_class) <= _MOST_CLASSES:
+        rows += [
+            (
+                f"class {one.name}",
+                str(one.accuracy.n) if one.accuracy else "0",
+                _figure(one.accuracy, percent=True) if one.accuracy else "",
+                one.most_confused_with,
+            )
+            for one in result.per_class
+        ]
+    else:
+        notes = (*notes, f"The {len(result.per_class)} classes one by one: --format csv, or -o DIR.")
+    return Sheet(title, ("metric", f"{result.unit}s", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
+
+
+def _sliced(result: EvalResult) -> Sheet:
+    title = f"{result.model} on {result.data}, {result.split}: accuracy of each slice in %, 95% intervals"
+    rows = [(f"all {result.unit}s", f"{result.n_images:,}", _share(result.metrics[0].estimate), "", "")]
+    for row in result.slices:
+        gap = _signed(row.minus_rest) if row.minus_rest else ""
+        rows.append((f"{row.column}={row.name}", f"{row.accuracy.n:,}", _share(row.accuracy), gap, row.status))
+    strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
+    notes = (f"The worst slice is {result.worst_slice}.", *result.notes)
+    columns = ("slice", f"{result.unit}s", "accuracy", "minus all others", "status")
+    return Sheet(title, columns, tuple(rows), frozenset(strong), notes)
+
+
+def _figure(found: Estimate, *, percent: bool) -> str:
+    if percent:
+        return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return str(found)
+
+
+def _ladder(result: EvalResult, diagnosis: Diagnosis) -> Sheet:
+    title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
+    rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given")]
+    by_split = {rung.lower: rung for rung in diagnosis.rungs if rung.lower}
+    strong: set[int] = set()
+    for split, error in diagnosis.errors.items():
+        rung = by_split[split]
+        if rung.name in diagnosis.named:
+            strong.add(len(rows))
+        rows.append((split, _share(error), _signed(rung.gap) if rung.gap else "", " or ".join(rung.causes), rung.status))
+    missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
+    moves = [f"{move.rung}: {move.what}: {move.command}" for move in diagnosis.moves]
+    notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *moves) if note)
+    return Sheet(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
+
+
+def _share(found: Estimate) -> str:
+    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def _signed(gap: Difference) -> str:
+    return f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
+
+
+def _verdict(diagnosis: Diagnosis, unit: str) -> str:
+    if not diagnosis.largest:
+        return f"No gap is established: more {unit}s would narrow the intervals."
+    others = [name for name in diagnosis.named if name != diagnosis.largest]
+    beside = f"; worth work too: {', '.join(others)}" if others else ""
+    return f"The largest rung is {diagnosis.largest}{beside}."
+
+
+def _layers(result: EvalResult, summary: Summary) -> Sheet:
+    shape = "x".join(map(str, summary.input))
+    title = f"{result.model} for {_one(result)} of {shape}"
+    rows = tuple(
+        (
+            layer.name,
+            layer.kind,
+            "x".join(map(str, layer.output)),
+            f"{layer.parameters:,}",
+            f"{layer.multiply_adds:,}",
+            "x".join(map(str, layer.receptive_field)),
+        )
+        for layer in summary.layers
+    )
+    total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", _field(summary))
+    columns = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
+    return Sheet(title, columns, (*rows, total), frozenset({len(rows)}), (*_fields(summary), *result.notes))
+
+
+def _one(result: EvalResult) -> str:
+    return f"{'an' if result.unit == 'image' else 'a'} {result.unit}"
+
+
+def _field(summary: Summary) -> str:
+    return "x".join(map(str, summary.receptive_field))
+
+
+def _fields(summary: Summary) -> list[str]:
+    seen = f"{_field(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
+    really = f", {summary.effective_field:.1f} across in effect" if summary.effective_field is not None else ""
+    return [f"The last window sees {seen}{really}."]
+
+
+def _summary(result: EvalResult | PairsEvalResult) -> str:
+    if isinstance(result, PairsEvalResult):
+        return f"{result.model} on {result.data}: {pairs_summary(result)}"
+    if result.summary is not None:
+        total = result.summary
+        return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
+    top = result.metrics[0].estimate
+    line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} {result.unit}s right"
+    if result.slices:
+        return f"{line}. The worst slice is {result.worst_slice}."
+    return f"{line}. {_verdict(result.diagnosis, result.unit)}" if result.diagnosis is not None else line
+
+
+COMMAND = Command(
+    name="eval",
+    config=EvalConfig,
+    engine="dlcli.engines.eval",
+    examples=(
+        "dlcli eval runs/digits",
+        "dlcli eval runs/mine --data mine.npz --diagnose --human-error 0.01 -o report/",
+        "dlcli eval runs/mine --data photos/ --slices camera --fail-under worst-slice=0.8",
+        "dlcli eval runs/questions pairs.csv --fail-under auc=0.8",
+        "dlcli eval weights.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
+        "dlcli eval --summary --arch lenet --data mnist.npz",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+)

@@ -1,0 +1,62 @@
+"""`dlcli train` at the shell."""
+
+from dlcli.cli.command import Command, Sheet, run_folder
+from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
+from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.support.words import count
+
+
+def _sheet(result: TrainResult | PairsTrainResult) -> Sheet:
+    if isinstance(result, PairsTrainResult):
+        n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
+        return pairs_sheet(f"{result.model} on {result.data}: {n}, 95% intervals", result)
+    n = f"{result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+    title = f"{result.model} on {result.data}, {n}, accuracies in %"
+    # Short heads, so that a row is a line on a terminal of 80 columns.
+    columns = ("variant", "seed", "test, 95%", "train", "epochs", "fit", "level", "s")
+    found = [_comparison(result, comparison) for comparison in result.comparisons]
+    return Sheet(title, columns, tuple(_cells(row) for row in result.rows), notes=(*found, *result.notes))
+
+
+def _cells(row: TrainRow) -> tuple[str, ...]:
+    fit, level = ("" if epochs is None else str(epochs) for epochs in (row.epochs_to_fit, row.epochs_to_level))
+    test = f"{100 * row.accuracy.value:.1f} [{100 * row.accuracy.low:.1f}, {100 * row.accuracy.high:.1f}]"
+    epochs = str(row.epochs) if row.best_epoch == row.epochs else f"{row.best_epoch} of {row.epochs}"
+    training = (f"{100 * row.train_accuracy:.1f}", epochs, fit, level, f"{row.seconds:.1f}")
+    return row.variant, str(row.seed), test, *training
+
+
+def _comparison(result: TrainResult, found: Comparison) -> str:
+    name = f"{found.metric} {result.level:.3f}" if found.metric == "epochs to level" else found.metric
+    return f"{name}: {found.first:.4g} against {found.second:.4g}, difference {found.difference}: {found.verdict}"
+
+
+def _summary(result: TrainResult | PairsTrainResult) -> str:
+    if isinstance(result, PairsTrainResult):
+        return f"{pairs_summary(result)}{f'; the run is in {result.folder}' if result.folder else ''}"
+    if result.comparisons:
+        best = result.comparisons[0]
+        return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds: {best.verdict}"
+    if not result.rows:
+        return "stopped before the end"
+    row = result.rows[-1]
+    place = f"; the run is in {result.folder}" if result.folder else ""
+    judged = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
+    return f"{judged}, {count(row.epochs, 'epoch')} in {row.seconds:.1f} s{place}"
+
+
+COMMAND = Command(
+    name="train",
+    config=TrainConfig,
+    engine="dlcli.engines.train",
+    examples=(
+        "dlcli train --data digits -o runs/digits",
+        "dlcli train --data mnist.npz --model lenet --with elu --versus baseline --seeds 5",
+        "dlcli train pairs.csv --task pairs -o runs/questions",
+        "dlcli train --data mnist.npz --adversarial fgsm:0.3 --resume -o runs/robust",
+    ),
+    sheet=_sheet,
+    summary=_summary,
+    adjust=run_folder,
+)

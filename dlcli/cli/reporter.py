@@ -1,0 +1,150 @@
+"""What a command says while it works, on standard error: notes, warnings and progress.
+
+On a terminal progress is a Rich bar; elsewhere a plain line every few seconds, which is what a log wants.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Self
+
+from dlcli.support.reporter import SILENT, Task
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def printable(text: str) -> str:
+    """The text without anything a terminal would act on: a cell or a file name must not move the cursor."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+class Talk:
+    """The command line's Report."""
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet = quiet
+        self._verbose = verbose
+        self._bars: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bars off the screen."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def note(self, text: str) -> None:
+        """Print a line, unless quiet."""
+        if not self._quiet:
+            self._line(text)
+
+    def warn(self, text: str) -> None:
+        """Print a warning, unless quiet."""
+        if not self._quiet:
+            self._line(f"warning: {text}")
+
+    def _line(self, text: str) -> None:
+        text = "\n".join(printable(line) for line in text.splitlines())
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None) -> Iterator[Task]:
+        """Show progress on `total` steps of `label`."""
+        if self._quiet:
+            with SILENT.task(label, total) as task:
+                yield task
+        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            yield from self._bar(label, total)
+        else:
+            yield _PlainTask(label, total, self._verbose)
+
+    @contextmanager
+    def stoppable(self) -> Iterator[Callable[[], bool]]:
+        """Note SIGINT and SIGTERM instead of being ended by them; a second one ends at once."""
+        asked: list[int] = []
+        previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+        def note(number: int, frame: FrameType | None) -> None:
+            asked.append(number)
+            restore()
+
+        for number in previous:
+            signal.signal(number, note)
+        try:
+            yield lambda: bool(asked)
+        finally:
+            restore()
+        if asked:
+            signal.raise_signal(asked[0])
+
+    def _bar(self, label: str, total: int | None) -> Iterator[Task]:
+        if self._bars is None:
+            self._bars = _open_bars()
+        number = self._bars.add_task(printable(label), total=total, said="")
+        try:
+            yield _BarTask(self._bars, number)
+        finally:
+            if self._bars is not None:
+                self._bars.remove_task(number)
+
+
+def _open_bars() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    text = TextColumn("{task.description}", markup=False)
+    said = TextColumn("{task.fields[said]}", markup=False)
+    bars = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), said, console=console, transient=True)
+    bars.start()
+    return bars
+
+
+class _BarTask:
+    def __init__(self, bars: Any, number: Any) -> None:
+        self._bars = bars
+        self._number = number
+
+    def advance(self, steps: int = 1) -> None:
+        self._bars.advance(self._number, steps)
+
+    def say(self, text: str) -> None:
+        self._bars.update(self._number, said=printable(text))
+
+
+class _PlainTask:
+    def __init__(self, label: str, total: int | None, verbose: bool) -> None:
+        self._label = label
+        self._total = total
+        self._done = 0
+        self._said = ""
+        self._due = time.monotonic() + (0 if verbose else _SECONDS_BETWEEN_LINES)
+
+    def advance(self, steps: int = 1) -> None:
+        self._done += steps
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
+            whole = f" of {self._total:,}" if self._total else ""
+            said = f", {self._said}" if self._said else ""
+            sys.stderr.write(printable(f"{self._label}: {self._done:,}{whole}{said}") + "\n")
+            sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        self._said = text

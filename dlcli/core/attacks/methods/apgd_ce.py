@@ -1,0 +1,13 @@
+"""Auto-PGD on the cross-entropy, APGD-CE (Croce & Hein 2020, arXiv 2003.01690)."""
+
+from dataclasses import dataclass
+
+from dlcli.core.attacks.apgd import APGD
+
+
+@dataclass(frozen=True)
+class APGDCE(APGD):
+    """Raises the cross-entropy of the label, or lowers that of a target."""
+
+
+ATTACK = APGDCE()

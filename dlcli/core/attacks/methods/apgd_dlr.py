@@ -1,0 +1,23 @@
+"""Auto-PGD on the difference of logits ratio, APGD-DLR (Croce & Hein 2020, arXiv 2003.01690, equation 6)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dlcli.core.attacks.apgd import APGD
+from dlcli.core.attacks.losses import difference_of_logits_ratio
+
+
+@dataclass(frozen=True)
+class APGDDLR(APGD):
+    """Raises a loss whose gradient does not vanish where the network is very sure, as that of the cross-entropy does."""
+
+    targeted = False
+    least_classes = 3
+
+    def loss(self, logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
+        """The ratio."""
+        return difference_of_logits_ratio(logits, label)
+
+
+ATTACK = APGDDLR()

@@ -1,0 +1,90 @@
+"""What a network says of images or clips: called with care, since it may be anybody's code."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, isfinite, nn
+
+from dlcli.core.compute.device import out_of_memory
+from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
+from dlcli.support.words import count
+
+# What the code of somebody else's network may raise on images it was not made for.
+_MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
+
+
+def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
+    """What `model` says of the images or clips `x` (n, ...): finite logits (n, at least `classes`).
+
+    Raises InputError if it fails on such images or gives anything else, NumericError if a logit is not finite.
+    """
+    logits = _call(model, x)
+    if not isinstance(logits, Tensor):
+        hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
+        raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
+    if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
+        seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(x, len(x))} of shape {shape_of(x[0])}"
+        raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
+    if logits.shape[1] < classes:
+        hint = f"give it at least {classes} outputs, or relabel the data from 0"
+        raise InputError(f"the model has {logits.shape[1]} outputs, but labels go up to {classes - 1}", hint=hint)
+    bad = int((~isfinite(logits)).any(1).sum())
+    if bad:
+        hint = "check its weights and its normalisation"
+        raise NumericError(f"the model's logits are NaN or infinite for {bad} of {_examples(x, len(x))}", hint=hint)
+    return logits
+
+
+def _call(model: nn.Module, x: Tensor) -> object:
+    try:
+        return model(x)
+    except DlcliError:
+        raise
+    except _MODEL_FAILURES as error:
+        if out_of_memory(error):
+            raise ResourceError(f"the memory does not hold the network and {_examples(x, len(x))}") from error
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        kind = "clips" if _are_clips(x) else "images"
+        message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}"
+        raise InputError(message, hint=_what_to_give(model, x)) from error
+
+
+def _what_to_give(model: nn.Module, x: Tensor) -> str:
+    """What helps a network that fails on `x`, by what is most likely wrong."""
+    other = next((p for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
+    if other is not None:
+        return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"
+    if _are_clips(x):
+        return "if it is one for images, dlcli convert-2d-to-3d makes one for clips of it; --model besnet18 takes clips"
+    return "bring images to the size it was made for with --size N, or name another --model"
+
+
+def _are_clips(x: Tensor) -> bool:
+    return x.dim() == 5
+
+
+def _examples(x: Tensor, n: int) -> str:
+    """`2 clips`, `1 image`."""
+    return count(n, "clip" if _are_clips(x) else "image")
+
+
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool = False) -> Iterator[None]:
+    """Evaluation (or training) mode inside the block; afterwards each submodule has the mode it had."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def shape_of(tensor: Tensor) -> str:
+    """`3x32x32`."""
+    return "x".join(map(str, tensor.shape)) or "a single number"
+
+
+def type_of(tensor: Tensor) -> str:
+    """`float32`."""
+    return str(tensor.dtype).removeprefix("torch.")

@@ -1,0 +1,31 @@
+"""Videos in folders, as clips: a folder a class, apart into train, test and more, or a flat folder with labels.csv."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from dlcli.core.data.base import READING, ImageData, Reading
+from dlcli.core.data.listing import VIDEOS, first_kind, is_one
+from dlcli.core.data.read_folder import read_folder
+from dlcli.core.data.videos import Videos
+
+MEANS = ""  # what `folder` says is of both
+ASKED_LAST = True
+
+
+def claims(spec: str) -> bool:
+    """Whether `spec` is a video, or a folder in which the first file that is either is a video and no picture."""
+    path = Path(spec)
+    return bool(spec) and (is_one(VIDEOS, path) or (path.is_dir() and first_kind(path) is VIDEOS))
+
+
+def load(spec: str, how: Reading = READING) -> ImageData:
+    """The sets as `read_folder` finds them: RGB clips (n, 3, clips * frames, size, size).
+
+    The shorter side is resized to `how.size`, if it is given, and the centre cropped; videos are turned as their metadata says.
+    Which frames are taken, `core/data/_moments.py` says. A video with no second frame, one that is cut off and one
+    that cannot be decoded are left out, or refused if `how.strict`. Raises what `read_folder` raises, UsageError where clips
+    are not wanted, and MissingExtraError without PyAV.
+    """
+    sampling = how.taken(spec)
+    decoder = Videos(sampling, how.size or sampling.usual_size)
+    return replace(read_folder(spec, how, VIDEOS, decoder), clips=sampling.shape[0])

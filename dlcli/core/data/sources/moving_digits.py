@@ -1,0 +1,65 @@
+"""Clips made on the fly in which only the order of the frames tells the class: a digit that drifts to the left or the right.
+
+Every clip is there twice, once forwards and once backwards, so each class has the very frames of the other. Whatever looks at
+single frames, or at all of them without their order, is right on exactly half of the clips.
+"""
+
+import torch
+from torch import Tensor
+
+from dlcli.core.compute.rng import derive, generator
+from dlcli.core.data.base import READING, ImageData, Reading, Split, choose, data_of
+from dlcli.core.data.sources import digits
+from dlcli.support.errors import UsageError
+
+NAME = "moving-digits"
+MEANS = f"{NAME}[-PIXELS]"
+
+SIDE = 32
+"""Height and width of a frame; what leaves it on one side comes in on the other."""
+
+_SPEED = 2
+
+
+def claims(spec: str) -> bool:
+    """Whether `spec` is `moving-digits`, or that with a speed in pixels a frame, as in `moving-digits-4`."""
+    speed = spec.removeprefix(NAME).removeprefix("-")
+    return spec == NAME or (spec == f"{NAME}-{speed}" and speed.isascii() and speed.isdecimal())
+
+
+def load(spec: str, how: Reading = READING) -> ImageData:
+    """Clips (n, 3, clips * frames, 32, 32), grey, of the classes left and right, by default 2 pixels a frame; always the same.
+
+    Each of the 1,797 digits gives one clip a class; those that `digits` trains on, its training set, and the others the test
+    set. Raises UsageError for a speed at which left and right are one, or if frames a second are asked for.
+    """
+    sampling = how.taken(spec)
+    if sampling.fps is not None:
+        raise UsageError(f"--fps: {spec} are made frame by frame and have no seconds", hint=f"{NAME}-4 is faster")
+    speed = int(spec.removeprefix(NAME).removeprefix("-") or _SPEED)
+    if 2 * speed % SIDE == 0:
+        raise UsageError(f"{how.option}: {spec}: at {speed} pixels a frame left and right are the same", hint=f"{NAME}-4")
+    clips, frames = sampling.shape
+    still = digits.load("digits")
+    sets = {name: _moved(split.x, name, speed, clips * frames, how.limit) for name, split in still.splits.items()}
+    data = data_of(sets, ("left", "right"), spec)
+    return ImageData(**{**vars(data), "clips": clips})
+
+
+def _moved(x: Tensor, name: str, speed: int, frames: int, limit: int | None) -> Split:
+    """Of digits (n, 1, h, w) the clips (2 n, 3, frames, SIDE, SIDE): of each first the one to the left.
+
+    At most `limit` of them are made, the ones that `choose` takes.
+    """
+    source = generator(derive(0, NAME, name))
+    down, right = torch.randint(SIDE, (2, len(x), 1), generator=source)
+    rows = (torch.arange(SIDE) - down) % SIDE
+    columns = (torch.arange(SIDE) - right[:, None] - speed * torch.arange(frames)[:, None]) % SIDE
+    canvas = torch.zeros(len(x), SIDE, SIDE)
+    canvas[:, : x.shape[2], : x.shape[3]] = x[:, 0]
+    y = torch.arange(2).repeat(len(x))
+    chosen = torch.from_numpy(choose(y.numpy(), limit))
+    n, y = chosen // 2, y[chosen]
+    to_the_right = canvas[n[:, None, None, None], rows[n][:, None, :, None], columns[n][:, :, None, :]]
+    clips = torch.where(y[:, None, None, None].bool(), to_the_right, to_the_right.flip(1))
+    return Split(clips[:, None].repeat(1, 3, 1, 1, 1), y)

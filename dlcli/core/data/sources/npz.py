@@ -1,0 +1,85 @@
+"""Arrays of the user's own: a .npz with x and y, or with x_train, y_train, x_test and y_test, and maybe more sets."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.core.data.arrays import Labelled, split_given, split_off
+from dlcli.core.data.base import MORE, READING, Array, ImageData, Reading
+from dlcli.core.data.metadata import columns, facts_of
+from dlcli.support.errors import InputError
+from dlcli.support.memory import check_memory
+
+MEANS = "FILE.npz with x and y, or x_train, y_train, x_test and y_test"
+
+_WHOLE = ("x", "y")
+_SPLIT = ("x_train", "y_train", "x_test", "y_test")
+_MORE = {name: (f"x_{name.replace('-', '_')}", f"y_{name.replace('-', '_')}") for name in MORE}
+_TEST_SHARE = 1 / 5
+_HINT = "numpy.savez(FILE, x=images, y=labels) writes one"
+
+
+def claims(spec: str) -> bool:
+    """Whether `spec` ends in .npz."""
+    return spec.lower().endswith(".npz")
+
+
+def load(spec: str, how: Reading = READING) -> ImageData:
+    """The file's own split, or of x and y a fixed fifth of each class as the test set; the sets of MORE where it has them.
+
+    See `split_given` for what the arrays may be. A column beside the labels is a fact of the images: NAME_test (or NAME)
+    beside y_test, NAME beside y. Raises InputError, and never unpickles.
+    """
+    arrays = _read(Path(spec))
+    more = {name: _labelled(arrays, *keys) for name, keys in _MORE.items() if keys[0] in arrays}
+    if "x" in arrays:
+        return split_off(spec, _labelled(arrays, *_WHOLE), _TEST_SHARE, more)
+    return split_given(spec, _labelled(arrays, *_SPLIT[:2]), _labelled(arrays, *_SPLIT[2:]), more)
+
+
+def _labelled(arrays: dict[str, Array], x: str, y: str) -> Labelled:
+    return Labelled(arrays[x], arrays[y], x, y, facts_of(arrays, y))
+
+
+def _read(path: Path) -> dict[str, Array]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        with path.open("rb") as file:  # opened here, because numpy leaves a damaged one open
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise InputError(f"{path}: a single array, not a .npz archive", hint=_HINT)
+            wanted = _wanted(path, archive.files)
+            wanted += columns(archive, wanted)
+            check_memory(sum(archive.zip.getinfo(f"{key}.npy").file_size for key in wanted), str(path))
+            return {key: _array(path, archive, key) for key in wanted}
+    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a whole .npz archive ({str(error).partition(chr(10))[0]})", hint=_HINT) from None
+
+
+def _wanted(path: Path, there: list[str]) -> list[str]:
+    more = [key for keys in _MORE.values() if _has_both(path, there, *keys) for key in keys]
+    for keys in (_SPLIT, _WHOLE):
+        if set(keys) <= set(there):
+            return [*keys, *more]
+    has = ", ".join(there) or "no arrays"
+    raise InputError(f"{path}: has {has}; needs {' and '.join(_WHOLE)}, or {', '.join(_SPLIT)}", hint=_HINT)
+
+
+def _has_both(path: Path, there: list[str], x: str, y: str) -> bool:
+    if (x in there) != (y in there):
+        has, lacks = (x, y) if x in there else (y, x)
+        raise InputError(f"{path}: has {has} but no {lacks}", hint=_HINT)
+    return x in there
+
+
+def _array(path: Path, archive: "np.lib.npyio.NpzFile", key: str) -> Array:
+    try:
+        found: Array = archive[key]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        message = f"{path}: '{key}' is an array of Python objects, which is refused: loading it could run code"
+        raise InputError(message, hint="save it with a plain type, e.g. astype('uint8') or astype(str)") from None
+    return found

@@ -1,0 +1,132 @@
+"""The gradient of what a network says by its input, or by one of its layers, at many inputs in one backward pass a batch.
+
+With normalisation by frozen statistics examples do not touch each other, so the gradient of the sum over a batch holds that of
+each example: no loop over examples, and no vmap, is needed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from dlcli.core.compute.device import at_a_time
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.rng import preserved
+from dlcli.support.errors import InputError, NumericError, UsageError
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is derived by what.
+
+    `target` is `logit`, that of output `output`, or `loss`, the cross-entropy with `output` for its label. `layer` is the path
+    of a module whose output is derived by, at its first call, "" for the network's input. `norm` says whether batch
+    normalisation uses its running statistics (frozen) or those of the batch, which is then all points at once.
+    """
+
+    target: str
+    output: int
+    layer: str = ""
+    norm: str = "frozen"
+
+
+def input_gradients(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> Tensor:
+    """The gradients at the inputs `x` (n, ...), flattened: (n, d) on the CPU, in the network's floating type.
+
+    `model` is on `device`; its weights, statistics, modes, requires_grad, gradients and random states are left as they were.
+    Raises UsageError for a layer that is not there, is not used or gives no tensor, InputError if the network has no gradient,
+    NumericError if that is NaN or infinite, and what `logits_of` raises.
+    """
+    size = len(x) if aim.norm == "batch" else at_a_time(_BATCH, x, device)
+    parts = []
+    with (
+        preserved(),
+        in_mode(model),
+        batch_statistics(model, aim.norm),
+        _watched(model, aim.layer) as seen,
+        torch.enable_grad(),
+    ):
+        for batch in torch.split(x, size):
+            seen.clear()
+            parts.append(_gradient(model, batch.to(device), aim, seen))
+    found = torch.cat(parts)
+    bad = int((~torch.isfinite(found)).any(1).sum())
+    if bad:
+        raise NumericError(
+            f"the gradient is NaN or infinite at {bad} of {len(x)} points", hint="check the weights and the input"
+        )
+    return found
+
+
+def _gradient(model: nn.Module, batch: Tensor, aim: Aim, seen: list[Tensor]) -> Tensor:
+    given = batch.detach().clone().requires_grad_()
+    logits = logits_of(model, given)
+    if aim.layer and not seen:
+        raise UsageError(f"--wrt: the network does not use its layer '{aim.layer}'", hint="name another layer")
+    by = seen[0] if aim.layer else given
+    total = total_of(logits, aim)
+    grads = torch.autograd.grad(total, by, allow_unused=True) if total.requires_grad else (None,)
+    if grads[0] is None:
+        what = f"layer {aim.layer}" if aim.layer else "its input"
+        further = "a layer nearer to the output" if aim.layer else "a layer behind such a place"
+        hint = f"it may detach, round or run without gradients inside; --wrt layer:NAME takes {further}"
+        raise InputError(f"the network has no gradient by {what}", hint=hint)
+    return grads[0].detach().flatten(1).cpu()
+
+
+def total_of(logits: Tensor, aim: Aim) -> Tensor:
+    """The sum over examples of what `aim` derives, of logits (n, outputs); raises UsageError if there is no such output."""
+    if aim.output >= logits.shape[1]:
+        raise UsageError(f"output {aim.output}: the network has {logits.shape[1]}")
+    if aim.target == "loss":
+        labels = torch.full((len(logits),), aim.output, device=logits.device)
+        return cross_entropy(logits, labels, reduction="sum")
+    return logits[:, aim.output].sum()
+
+
+@contextmanager
+def _watched(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
+    """What the module `layer` puts out at its first call, as a leaf that the network goes on from."""
+    seen: list[Tensor] = []
+    modules = dict(model.named_modules())
+    if layer and layer not in modules:
+        some = ", ".join([path for path in modules if path][:8])
+        raise UsageError(f"--wrt: the network has no layer '{layer}'", hint=f"there are {some} ...")
+
+    def keep(module: nn.Module, args: object, output: object) -> Tensor | None:
+        if seen:
+            return None
+        if not isinstance(output, Tensor):
+            kind = type(output).__name__
+            raise UsageError(f"--wrt: layer '{layer}' gives a {kind}, not a tensor", hint="name a layer inside it or after it")
+        seen.append(output.detach().requires_grad_(output.is_floating_point()))
+        return seen[0].clone()  # for what comes next may write over it
+
+    handle = modules[layer].register_forward_hook(keep) if layer else None
+    try:
+        yield seen
+    finally:
+        if handle is not None:
+            handle.remove()
+
+
+@contextmanager
+def batch_statistics(model: nn.Module, norm: str) -> Iterator[None]:
+    """With `batch`, batch normalisation by the batch's own statistics; the running ones are put back at the end."""
+    layers = [module for module in model.modules() if isinstance(module, _BatchNorm)] if norm == "batch" else []
+    kept = [{name: buffer.clone() for name, buffer in layer.named_buffers()} for layer in layers]
+    for layer in layers:
+        layer.training = True
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for layer, buffers in zip(layers, kept, strict=True):
+                for name, buffer in layer.named_buffers():
+                    buffer.copy_(buffers[name])

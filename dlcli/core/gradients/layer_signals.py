@@ -1,0 +1,178 @@
+"""What flows through each activation of a network: activations forward, gradients back, and how inputs share units.
+
+Two inputs co-activate a unit if it is above zero for both. With batch normalisation that happens for a quarter of the pairs
+(Balduzzi et al. 2017, arXiv 1702.08591, section 3.2); where it grows with depth towards the active fraction itself, different
+inputs come to look alike to the network.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+
+from dlcli.core.compute.device import at_a_time
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.rng import preserved
+from dlcli.core.gradients.input_gradients import Aim, batch_statistics, total_of
+from dlcli.core.graph.tape import ACTIVATIONS, is_transparent
+from dlcli.core.layers.selu import ScaledELU, solve
+from dlcli.specs.probe_gradients import LayerRow
+
+
+def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> list[LayerRow]:
+    """The signals of all activations for the inputs `x` (n at least 2, ...), with gradients by `aim`'s target.
+
+    `model` is on `device` and is left as it was. Raises what `logits_of` raises.
+    """
+    size = len(x) if aim.norm == "batch" else at_a_time(len(x), x, device)
+    tallies: dict[str, _Tally] = {}
+    with preserved(), in_mode(model), batch_statistics(model, aim.norm), torch.enable_grad():
+        for batch in torch.split(x, size):
+            for one, gradient in _passed(model, batch.detach().to(device), aim):
+                tallies.setdefault(one.name, _Tally(one.kind)).add(one, gradient)
+    return [tally.row(name) for name, tally in tallies.items()]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one activation put out, and what was counted of it: sums over all values, and a unit's inputs above zero."""
+
+    name: str
+    kind: str
+    output: Tensor
+    total: float
+    squares: float
+    above: Tensor
+
+
+@dataclass
+class _Tally:
+    """One activation's sums over batches."""
+
+    kind: str
+    inputs: int = 0
+    values: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    above: Tensor | int = 0
+    gradient: float | None = None
+    directions: Tensor | int = 0
+    directed: int = 0
+
+    def add(self, one: _Seen, gradient: Tensor | None) -> None:
+        """Count a batch."""
+        self.inputs += len(one.output)
+        self.values += one.output.numel()
+        self.total += one.total
+        self.squares += one.squares
+        self.above = self.above + one.above
+        if gradient is not None:
+            self._add_gradient(gradient.flatten(1).double())
+
+    def _add_gradient(self, gradient: Tensor) -> None:
+        self.gradient = (self.gradient or 0.0) + float(gradient.square().sum())
+        lengths = gradient.norm(dim=1, keepdim=True)
+        self.directions = self.directions + (gradient / lengths.where(lengths > 0, 1.0)).sum(0)
+        self.directed += int((lengths > 0).sum())
+
+    @property
+    def cosine(self) -> float | None:
+        """The mean cosine of two inputs' gradients: the squared length of n unit vectors' sum is n and all their products."""
+        n = self.directed
+        return float(torch.as_tensor(self.directions).square().sum() - n) / (n * (n - 1)) if n > 1 else None
+
+    def row(self, name: str) -> LayerRow:
+        """The figures of all batches."""
+        n, above = self.inputs, torch.as_tensor(self.above).double()
+        mean = self.total / self.values
+        return LayerRow(
+            layer=name,
+            kind=self.kind,
+            units=len(above),
+            mean=mean,
+            variance=max(0.0, self.squares - self.values * mean**2) / (self.values - 1),
+            active=float(above.mean()) / n,
+            coactive=float((above * (above - 1)).mean()) / (n * (n - 1)),
+            dead=float((above == 0).double().mean()),
+            gradient=None if self.gradient is None else math.sqrt(self.gradient / self.values),
+            cosine=self.cosine,
+        )
+
+
+def _passed(model: nn.Module, given: Tensor, aim: Aim) -> list[tuple[_Seen, Tensor | None]]:
+    """Each activation of a batch (n, ...) with its gradient."""
+    watcher = _Watcher(model)
+    with watcher.following(), watcher:
+        logits = logits_of(model, given.clone().requires_grad_())
+    total = total_of(logits, aim)
+    outputs = [one.output for one in watcher.seen]
+    known = [k for k, output in enumerate(outputs) if output.requires_grad]
+    by = [outputs[k] for k in known]
+    found = torch.autograd.grad(total, by, allow_unused=True) if by and total.requires_grad else ()
+    gradients = dict(zip(known, found, strict=False))
+    return [(one, gradients.get(k)) for k, one in enumerate(watcher.seen)]
+
+
+class _Watcher(TorchFunctionMode):
+    """Keeps what each activation puts out, and what is counted of it before anything is written over it."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.seen: list[_Seen] = []
+        self._paths = {module: path for path, module in model.named_modules()}
+        self._inside: list[nn.Module] = [model]
+        self._times: Counter[str] = Counter()
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Know inside the block whose forward() runs."""
+
+        def enter(module: nn.Module, args: object) -> None:
+            self._inside.append(module)
+
+        def leave(module: nn.Module, args: object, output: object) -> None:
+            self._inside.pop()
+
+        handles = (register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _scaled(self, operation: str) -> tuple[float, str]:
+        """By what the module multiplies its operation, and what that makes it."""
+        module = self._inside[-1]
+        if not isinstance(module, ScaledELU):
+            return 1.0, operation
+        return module.lam, "selu" if math.isclose(module.alpha, solve(0, 1).alpha) else operation
+
+    def _named(self, operation: str) -> str:
+        module = self._inside[-1]
+        path = next((self._paths[one] for one in reversed(self._inside) if one in self._paths), "")
+        is_itself = module in self._paths and (is_transparent(module) or isinstance(module, ScaledELU))
+        name = path if path and is_itself else f"{path} {operation}".strip()
+        self._times[name] += 1
+        return f"{name} {self._times[name]}" if self._times[name] > 1 else name
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
+            scale, kind = self._scaled(name.rstrip("_"))
+            values = output.detach().double() * scale
+            total, squares, above = float(values.sum()), float(values.square().sum()), (values > 0).flatten(1).sum(0)
+            self.seen.append(_Seen(self._named(kind), kind, output, total, squares, above))
+        return output
+
+
+def _repeats(seen: list[_Seen], output: Tensor) -> bool:
+    """Whether the last activation put out the same: `relu` that calls `relu_` is one activation."""
+    return bool(seen) and seen[-1].output is output

@@ -1,0 +1,90 @@
+"""What a network loses with a block (Veit et al. 2016, arXiv 1605.06431, section 4.1): each one left out in turn at test time.
+
+A residual block that is left out is its shortcut. In a network without skips, a layer whose output has the shape of its input
+passes that input on.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute.forward import in_mode
+from dlcli.core.graph.rewire import address_of, rewire
+from dlcli.core.graph.skips import find_skips
+from dlcli.core.graph.tape import record
+from dlcli.core.surgery.base import WEIGHT_LAYERS, copied
+from dlcli.core.surgery.operations.residual_scale import Scaled
+from dlcli.core.training.loop import predict_logits
+from dlcli.support.errors import InputError
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """Which images are right, (n,) bool, when `block` (a module's path, "" for none) is left out; `kind` is block or layer."""
+
+    block: str
+    kind: str
+    right: Tensor
+
+
+def lesions(
+    model: nn.Module, x: Tensor, y: Tensor, *, device: torch.device, advance: Callable[[int], None] = lambda done: None
+) -> list[Lesion]:
+    """First the whole network, then each block left out, in order, judged on images `x` (n, ...) with outputs `y` (n,).
+
+    `advance` is told of each. `model` is left as it was. Raises InputError if no block or layer can be left out.
+    """
+    skips = find_skips(record(model, x[:1].to(device)))
+    found = [Lesion("", "", _right(model, x, y, device))]
+    if skips:
+        for skip in skips:
+            cut = copied(model)
+            rewire(cut, {address_of(skip.add): Scaled(skip.operand, 0.0)})
+            found.append(Lesion(skip.owner or f"sum {skip.add.position}", "block", _right(cut, x, y, device)))
+            advance(1)
+        return found
+    for name in _passable(model, x[:1].to(device)):
+        with _passing(model.get_submodule(name)):
+            found.append(Lesion(name, "layer", _right(model, x, y, device)))
+        advance(1)
+    if len(found) == 1:
+        raise InputError("the network has no block to leave out: no skip, and no layer whose output has its input's shape")
+    return found
+
+
+def _right(model: nn.Module, x: Tensor, y: Tensor, device: torch.device) -> Tensor:
+    return predict_logits(model, x, device=device).argmax(1) == y
+
+
+def _passable(model: nn.Module, sample: Tensor) -> list[str]:
+    """The layers with weights, in order, whose output has the shape of their input."""
+    seen: list[str] = []
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+            if args[0].shape == output.shape and name not in seen:
+                seen.append(name)
+
+        return hook
+
+    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, WEIGHT_LAYERS)]
+    handles = [module.register_forward_hook(note(name)) for name, module in layers]
+    try:
+        with torch.no_grad(), in_mode(model):
+            model(sample)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+@contextmanager
+def _passing(layer: nn.Module) -> Iterator[None]:
+    handle = layer.register_forward_hook(lambda module, args, output: args[0])
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,159 @@
+"""The last hidden layer of any network: what its last linear layer reads, and which images lie close together in it.
+
+The layer is found by one forward pass written down (`core/graph/tape.py`), so it is the one that is called last, in whatever
+order the modules are declared; a head whose output does not reach the logits is passed over.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dlcli.core.compute.device import at_a_time
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.loader import floats
+from dlcli.core.compute.rng import preserved
+from dlcli.core.graph.tape import WEIGHTED, record
+
+NEIGHBOURS = 5
+"""How many neighbours are asked for their class."""
+
+_END = "clone"
+
+
+@torch.no_grad()
+def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> NDArray[np.float32] | None:
+    """The inputs (n, d) of the last layer of `model` for at least one image `x` (n, c, h, w), floats or bytes.
+
+    The layer is the last with weights on the way to the logits: a Linear, or a Conv2d of 1x1, whose input is averaged over
+    its places (as is that of a Linear over tokens). None where there is no such layer: an ensemble, whose members end in
+    one each, a network with another way around it, a scripted one, or one that ends in something else.
+
+    `model` is on `device` and runs in evaluation mode; modes, hooks, gradients and random states are left as found.
+    Raises what `logits_of` and `record` raise.
+    """
+    door = _door(model, floats(x[:1]).to(device))
+    if door is None:
+        return None
+    parts = []
+    with in_mode(model), preserved(), door.watched() as seen:
+        for batch in torch.split(x, at_a_time(batch_size, x, device)):
+            seen.clear()
+            logits_of(model, floats(batch).to(device))
+            read = seen[door.call] if door.call < len(seen) else None
+            if read is None or read.dim() < 2 or len(read) != len(batch):
+                return None  # not a row an image: crops or places were folded into the batch
+            parts.append(door.averaged(read).float().cpu())
+    found: NDArray[np.float32] = torch.cat(parts).numpy()
+    return found
+
+
+@torch.no_grad()
+def last_layer(model: nn.Module, sample: Tensor) -> str | None:
+    """The path of the layer whose inputs are `hidden_features`, by a pass on `sample` (1, c, h, w).
+
+    None where there is none, or it is called more than once. Raises what `record` raises.
+    """
+    door = _door(model, sample)
+    if door is None or door.call:
+        return None
+    return next((path for path, module in model.named_modules() if module is door.layer and path), None)
+
+
+def neighbours_agree(
+    clean: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    twins: NDArray[np.floating],
+    said: NDArray[np.integer],
+    *,
+    neighbours: int = NEIGHBOURS,
+) -> NDArray[np.bool_]:
+    """For which images most of the nearest clean images are of the class that the network says, (n,).
+
+    `clean` and `twins` (n, d) are hidden features of the same images in the same order: as they are, and changed or not;
+    `labels` (n,) are the true classes, `said` (n,) the network's answers on the twins. Distances are Euclidean, and an
+    image's own clean twin is none of its neighbours. After the k-nearest-neighbour test of Papernot and McDaniel 2018 (arXiv
+    1803.04765, section IV), here of one layer. Raises ValueError unless there are more images than neighbours.
+    """
+    from sklearn.neighbors import NearestNeighbors  # here, for it takes a second to import
+
+    if len(clean) <= neighbours:
+        raise ValueError(f"{len(clean)} images have no {neighbours} neighbours each")
+    near = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(clean).kneighbors(twins, return_distance=False)
+    own = near == np.arange(len(clean))[:, None]
+    own[~own.any(1), -1] = True  # the twin is further away than all of these, of which one is too many
+    others = labels[near[~own].reshape(len(clean), neighbours)]
+    agree: NDArray[np.bool_] = 2 * (others == said[:, None]).sum(1) > neighbours
+    return agree
+
+
+@dataclass(frozen=True)
+class _Door:
+    """The layer that everything passes on its way to the logits, and which of its calls it is, from 0."""
+
+    layer: nn.Module
+    call: int
+
+    @contextmanager
+    def watched(self) -> Iterator[list[Tensor]]:
+        """Inside, what the layer reads is put into the list, call by call."""
+        seen: list[Tensor] = []
+
+        def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            seen.append((args[0] if args else kwargs["input"]).detach().clone())  # the network may change it in place
+
+        handle = self.layer.register_forward_pre_hook(keep, with_kwargs=True)
+        try:
+            yield seen
+        finally:
+            handle.remove()
+
+    def averaged(self, read: Tensor) -> Tensor:
+        """(n, d) of what the layer read, over places (n, d, h, w) or tokens (n, ..., d)."""
+        if isinstance(self.layer, nn.Conv2d):
+            return read.float().mean((2, 3))
+        return read.float().flatten(1, -2).mean(1) if read.dim() > 2 else read
+
+
+class _Ended(nn.Module):
+    """A network with an operation at its end by which the tape knows what became of the logits."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.inner(x)
+        return found.clone()
+
+
+def _door(model: nn.Module, sample: Tensor) -> _Door | None:
+    """The last layer, by a pass on `sample` (1, c, h, w)."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        return None  # compiled: it takes no hooks
+    ended = _Ended(model)
+    tape = record(ended, sample)
+    end = tape.ops[-1] if tape.ops else None
+    if end is None or (end.name, end.owner) != (_END, ""):
+        return None  # the logits do not come of the image
+    weighted = [op for op in tape.named(WEIGHTED) if end.descends_from(op.node)]
+    if not weighted or not all(weighted[-1].descends_from(op.node) for op in weighted):
+        return None
+    path, number = weighted[-1].calls[-1]
+    layer = ended.get_submodule(path)
+    if not _is_linear(layer):
+        return None
+    calls = {other for op in tape.ops for name, other in op.calls if name == path and other < number}
+    return _Door(layer, len(calls))
+
+
+def _is_linear(layer: nn.Module) -> bool:
+    """Whether it maps each place by itself, all of its inputs to all of its outputs."""
+    if isinstance(layer, nn.Conv2d):
+        return layer.kernel_size == (1, 1) and layer.groups == 1
+    return isinstance(layer, nn.Linear)

@@ -1,0 +1,133 @@
+"""Change single operations inside a network's forward pass, call by call, without touching its code or its keys.
+
+An edit is addressed by a module's path, a kind of operation and its position among those in one call of that module, as
+a `Tape` counts them. Hooks set the scene when the module is called, so that one activation module that serves two calls
+can do its work in one of them, and functional calls are reached as well. Copies of the network carry their own hooks.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from dlcli.core.graph.tape import Op, is_transparent, kind_of
+
+Call = Callable[..., Any]
+Edit = Callable[[Call, Call, tuple[Any, ...], dict[str, Any]], Any]
+"""edit(go_on, operation, args, kwargs) gives the result; `go_on(operation, args, kwargs)` runs an operation."""
+
+EVERYWHERE = -1
+"""The position that stands for all operations of the kind, in the module and in all below it."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Which operation: `owner` is a module's path, `kind` is `activation` or `addition`."""
+
+    owner: str
+    kind: str
+    position: int
+
+
+def address_of(op: Op) -> Address:
+    """Where `op` is done; `op` must be of a kind that is counted."""
+    kind = kind_of(op.name)
+    assert kind is not None, op.name  # noqa: S101 - a slip of ours, not of the user's
+    return Address(op.owner, kind, op.position)
+
+
+def rewire(model: nn.Module, edits: Mapping[Address, Edit]) -> None:
+    """Have `model`, from now on and in place, do `edits` instead of the operations at these addresses.
+
+    Positions count what earlier edits left, as a tape of the model now shows them.
+    """
+    for owner in dict.fromkeys(address.owner for address in edits):
+        chosen = {(a.kind, a.position): edit for a, edit in edits.items() if a.owner == owner}
+        _scope_of(model.get_submodule(owner)).passes.append(chosen)
+
+
+@dataclass
+class _Scope:
+    passes: list[dict[tuple[str, int], Edit]] = field(default_factory=list)
+
+
+def _scope_of(module: nn.Module) -> _Scope:
+    for hook in module._forward_pre_hooks.values():
+        if isinstance(hook, _Enter):
+            return hook.scope
+    scope = _Scope()
+    _bracket(module, _Enter(scope), _leave)
+    for below in module.modules():
+        if below is not module and not is_transparent(below) and not _has_hook(below):
+            _bracket(below, _pause, _leave)
+    return scope
+
+
+def _bracket(module: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> None:
+    module.register_forward_pre_hook(enter)
+    module.register_forward_hook(leave, prepend=True, always_call=True)
+
+
+def _has_hook(module: nn.Module) -> bool:
+    return any(isinstance(hook, _Enter) or hook is _pause for hook in module._forward_pre_hooks.values())
+
+
+class _Frames(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[_Frame | None] = []
+
+
+_FRAMES = _Frames()
+
+
+class _Enter:
+    def __init__(self, scope: _Scope) -> None:
+        self.scope = scope
+
+    def __call__(self, module: nn.Module, args: object) -> None:
+        frame = _Frame(self.scope)
+        _FRAMES.stack.append(frame)
+        frame.__enter__()  # type: ignore[no-untyped-call]
+
+
+def _pause(module: nn.Module, args: object) -> None:
+    _FRAMES.stack.append(None)
+
+
+def _leave(module: nn.Module, args: object, output: object) -> None:
+    frame = _FRAMES.stack.pop()
+    if frame is not None:
+        frame.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+
+
+class _Frame(TorchFunctionMode):
+    """One call of one module; the operations of modules called inside are not its own."""
+
+    def __init__(self, scope: _Scope) -> None:
+        super().__init__()
+        self._passes = scope.passes
+        self._counts = [Counter[str]() for _ in scope.passes]
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return self._go_on(0, _FRAMES.stack[-1] is self, func, args, kwargs or {})
+
+    def _go_on(self, first: int, own: bool, func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        kind = kind_of(getattr(func, "__name__", ""))
+        for number in range(first, len(self._passes)) if kind else ():
+            edit = self._edit(number, str(kind), own)
+            if edit is not None:
+                return edit(partial(self._go_on, number + 1, own), func, args, kwargs)
+        return func(*args, **kwargs)
+
+    def _edit(self, number: int, kind: str, own: bool) -> Edit | None:
+        position = EVERYWHERE
+        if own:
+            position = self._counts[number][kind]
+            self._counts[number][kind] += 1
+        chosen = self._passes[number]
+        return chosen.get((kind, position)) or chosen.get((kind, EVERYWHERE))

@@ -1,0 +1,42 @@
+"""An untrained network built again from what a card says of it: its name, what it was made for, and its surgery."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from dlcli.core.compute.rng import preserved
+from dlcli.core.data.base import ImageData
+from dlcli.core.models import named_model
+from dlcli.core.surgery import operate
+
+
+def build_model(
+    spec: str,
+    channels: int,
+    size: tuple[int, int],
+    classes: Sequence[str],
+    surgery: Sequence[str] = (),
+    *,
+    frames: int | None = None,
+) -> nn.Module:
+    """The untrained network `spec` for images (channels, *size), or clips of `frames` such, and `classes`, after `surgery`.
+
+    Torch's generator is left as it was. Raises what `named_model` and `operate` raise.
+    """
+    one = example_shape(channels, size, frames)
+    nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
+    shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
+    return operated(lambda: named_model(spec, shape).build(), surgery, one)
+
+
+def operated(build: Callable[[], nn.Module], surgery: Sequence[str], shape: Sequence[int]) -> nn.Module:
+    """What `build` makes, after `surgery`, for examples of a shape; torch's generator is left as it was."""
+    with preserved():
+        model = build()
+        return operate(model, surgery, torch.zeros(1, *shape))[0] if surgery else model
+
+
+def example_shape(channels: int, size: tuple[int, int], frames: int | None) -> tuple[int, ...]:
+    """The shape of an image, or of a clip of `frames` images."""
+    return (channels, *size) if frames is None else (channels, frames, *size)

@@ -1,0 +1,149 @@
+"""Networks by seed and name: trained on first use, then taken from the cache."""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute import rng
+from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.data.base import ImageData
+from dlcli.core.data.splits import draw
+from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
+from dlcli.core.models.base import Architecture
+from dlcli.core.training import loop, recipe
+from dlcli.core.training.loop import resolve_dtype, resolve_threads, train
+from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.support.errors import InputError
+from dlcli.support.lock import turn
+from dlcli.support.reporter import SILENT, Report
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained network, in evaluation mode and on its device.
+
+    `sha256` is that of its weights; `reused` if they came from the cache; `seconds` is the wall time of training, 0 if reused.
+    """
+
+    model: nn.Module
+    sha256: str
+    reused: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that determines a member's weights."""
+
+    arch: Architecture
+    data: ImageData
+    recipe: Recipe
+    seed: int
+    name: str
+    bootstrap: bool
+    device: torch.device
+
+
+def fit_member(
+    arch: Architecture,
+    data: ImageData,
+    *,
+    recipe: Recipe,
+    seed: int,
+    name: str,
+    bootstrap: bool,
+    device: torch.device,
+    report: Report = SILENT,
+    cache: Path | None = None,
+) -> Member:
+    """The network `name` ("baseline", "member-3") of the run with `seed`: initial weights, order and dropout are its own.
+
+    With `bootstrap` it trains on n draws with replacement from the n training examples (Breiman 1996), else on all.
+    `cache` is a folder of weights, usually `cache_dir() / "models"`: what is there under a key of everything that
+    determines the weights is reused, and a second process that wants the same waits for the first. A damaged file is
+    warned of and trained anew. None: no cache. Raises what `loop.train` raises.
+    """
+    plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
+    if cache is None:
+        return _trained(plan, _built(plan), report)
+    description = _description(plan)
+    file = cache / f"{hashlib.sha256(description.encode()).hexdigest()}.safetensors"
+    with turn(file, f"another run is training the same {name}", report):
+        return _from_cache(plan, file, report) or _into_cache(plan, file, description, report)
+
+
+def _from_cache(plan: _Plan, file: Path, report: Report) -> Member | None:
+    if not file.exists():
+        return None
+    try:
+        return _cached(plan, file)
+    except InputError as error:
+        report.warn(f"{error.message}; {plan.name} is trained anew")
+        return None
+
+
+def _into_cache(plan: _Plan, file: Path, description: str, report: Report) -> Member:
+    member = _trained(plan, _built(plan), report)
+    try:
+        save_weights(file, member.model, {"sha256": member.sha256, "determined_by": description})
+    except OSError as error:
+        report.warn(f"{file}: not kept for the next run ({error.strerror})")
+    return member
+
+
+def _built(plan: _Plan) -> nn.Module:
+    """The network with its initial weights."""
+    with preserved():
+        torch.manual_seed(derive(plan.seed, plan.name, "init"))
+        return plan.arch.build()
+
+
+def _trained(plan: _Plan, model: nn.Module, report: Report) -> Member:
+    x, y = _examples(plan)
+    start = time.perf_counter()
+    total = plan.recipe.epochs * steps_per_epoch(len(x), plan.recipe.batch_size)
+    with report.task(f"training {plan.name}", total) as task:
+        train(model, x, y, plan.recipe, seed=derive(plan.seed, plan.name), device=plan.device, task=task)
+    return Member(model, weights_sha256(model), reused=False, seconds=time.perf_counter() - start)
+
+
+def _examples(plan: _Plan) -> tuple[Tensor, Tensor]:
+    split, n = plan.data.splits["train"], len(plan.data.y_train)
+    if plan.bootstrap:
+        drawn = draw(n, 1.0, replacement=True, seed=derive(plan.seed, plan.name, "bootstrap"))
+        split = split.take(drawn.numpy())
+    return split.x, split.y
+
+
+def _cached(plan: _Plan, file: Path) -> Member:
+    """The member whose weights `file` holds; raises InputError if they are damaged."""
+    weights = load_weights(file)
+    sha256 = weights_sha256(weights)
+    if read_metadata(file).get("sha256") != sha256:
+        raise InputError(f"{file}: the weights are not those that were saved")
+    model = _built(plan)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:
+        raise InputError(f"{file}: the weights are not of this network") from None
+    return Member(model.to(plan.device).eval(), sha256, reused=True, seconds=0.0)
+
+
+def _description(plan: _Plan) -> str:
+    """Canonical JSON of everything that determines the weights."""
+    code = b"".join(Path(file).read_bytes() for file in (loop.__file__, recipe.__file__, rng.__file__, __file__))
+    facts = {
+        "data": plan.data.fingerprint,
+        "model": [plan.arch.name, plan.arch.source_sha256],
+        "recipe": asdict(plan.recipe),
+        "run": [plan.seed, plan.name, plan.bootstrap],
+        "device": [plan.device.type, str(resolve_dtype(plan.recipe, plan.device)), resolve_threads(plan.recipe)],
+        "torch": torch.__version__,
+        "code": hashlib.sha256(code).hexdigest(),
+    }
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,100 @@
+"""An ensemble on disk: a folder of run directories, and a card that names them and the rule by which they decide.
+
+`members/000`, `members/001` ... are run directories, each a trained network of its own; `ensemble.json` is written when all
+of them are there.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlcli.core.ensembles.combine import RULES
+from dlcli.core.model_io.run_dir import Saved, load_model
+from dlcli.support.atomic import write_text
+from dlcli.support.cards import read_card
+from dlcli.support.errors import InputError
+
+CARD, MEMBERS = "ensemble.json", "members"
+
+
+@dataclass(frozen=True)
+class SavedEnsemble:
+    """Networks read from the folder of an ensemble, in evaluation mode and on their device, and the rule they are to follow."""
+
+    members: tuple[Saved, ...]
+    rule: str
+
+    @property
+    def spec(self) -> str:
+        """What the members are: `10 x lenet`, or `5 x lenet + 5 x mnist-net`."""
+        counts = Counter(" with ".join((one.spec, *one.surgery)) for one in self.members)
+        return " + ".join(f"{count} x {name}" for name, count in counts.items())
+
+    @property
+    def sha256(self) -> str:
+        """That of the members' own, in their order."""
+        return joint_sha256([one.sha256 for one in self.members])
+
+
+def joint_sha256(digests: Sequence[str]) -> str:
+    """One SHA-256 for the weights of several networks: that of theirs, a line each."""
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def member_folder(folder: Path, number: int) -> Path:
+    """The run directory of the member so numbered, from 0."""
+    return folder / MEMBERS / f"{number:03}"
+
+
+def save_card(folder: Path, members: int, rule: str) -> None:
+    """Write the card of an ensemble whose members are all there."""
+    names = [member_folder(Path(), number).as_posix() for number in range(members)]
+    write_text(folder / CARD, json.dumps({"rule": rule, "members": names}, indent=2) + "\n")
+
+
+def is_ensemble(folder: Path) -> bool:
+    """Whether `folder` holds an ensemble that is complete."""
+    return (folder / CARD).is_file()
+
+
+def members_in(folder: Path) -> int:
+    """How many members the card in `folder` names; raises InputError if it is damaged."""
+    return len(_read_card(folder)["members"])
+
+
+def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
+    """The ensemble in `folder`, on `device`; a network of the user's own code is imported and so run.
+
+    Raises InputError if the card is damaged or the members' images or classes differ, and what `load_model` raises.
+    """
+    card = _read_card(folder)
+    members = tuple(load_model(folder / name, device) for name in card["members"])
+    first = members[0]
+    for name, one in zip(card["members"], members, strict=True):
+        if (one.channels, one.size, one.classes) != (first.channels, first.size, first.classes):
+            what = "classes" if one.classes != first.classes else "images of another form"
+            raise InputError(f"{folder / name}: was made for other {what} than {card['members'][0]}", hint="train it again")
+    return SavedEnsemble(members, card["rule"])
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    found = read_card(path)
+    names = found.get("members")
+    whole = isinstance(names, list) and names and all(isinstance(name, str) and _inside(name) for name in names)
+    if not whole or found.get("rule") not in RULES:
+        wrong = "rule" if whole else "members"
+        raise InputError(f"{path}: {wrong} is missing or of another kind", hint="dlcli ensemble writes this file")
+    return found
+
+
+def _inside(name: str) -> bool:
+    """Whether a card's path stays in its folder."""
+    path = Path(name)
+    return not path.is_absolute() and ".." not in path.parts

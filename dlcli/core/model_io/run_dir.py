@@ -1,0 +1,141 @@
+"""A run directory: a trained network on disk, with all that is needed to build it again.
+
+`weights.safetensors` holds the parameters and buffers; `model.json` the network's name, the surgery done to it, the images or
+clips and the classes it was made for, whether it normalises images as ImageNet's are, and the SHA-256 of the weights.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dlcli.core.inflate.video_net import origin_of
+from dlcli.core.layers.multi_clip import Clips
+from dlcli.core.layers.normalise import Normalised, imagenet_normalised
+from dlcli.core.model_io.build import build_model, example_shape, operated
+from dlcli.core.model_io.checkpoint import fill_weights, load_weights, save_weights, weights_sha256
+from dlcli.core.model_io.converted import Card
+from dlcli.support.atomic import write_text
+from dlcli.support.cards import read_card
+from dlcli.support.errors import InputError
+
+WEIGHTS, CARD = "weights.safetensors", "model.json"
+_KEYS: dict[str, type] = {"model": str, "with": list, "channels": int, "size": list, "classes": list, "weights_sha256": str}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
+
+    `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
+    `frames` and `clips` are those of the videos it was trained on; no frames: it takes images.
+    """
+
+    model: nn.Module
+    spec: str
+    surgery: tuple[str, ...]
+    channels: int
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+    sha256: str
+    frames: int | None = None
+    clips: int = 1
+
+
+def save_model(
+    folder: Path,
+    *,
+    model: nn.Module,
+    spec: str,
+    surgery: Sequence[str],
+    channels: int,
+    size: tuple[int, int],
+    classes: Sequence[str],
+    more: Mapping[str, str] | None = None,
+    frames: int | None = None,
+    clips: int = 1,
+) -> str:
+    """Write the network and its card to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
+
+    `spec` is what `find_model` takes, `surgery` what was done to it since; `more` goes to the metadata of the weights.
+    `frames` and `clips` are those of videos.
+    """
+    digest = weights_sha256(model)
+    save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
+    card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
+    card |= {} if frames is None else {"frames": frames, "clips": clips}
+    card |= {"normalised": True} if is_normalised(model) else {}
+    card |= {"converted": origin} if (origin := origin_of(model)) else {}
+    write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
+    return digest
+
+
+def is_normalised(model: nn.Module) -> bool:
+    """Whether the network, for one clip or several, stands behind the normalisation of ImageNet."""
+    return isinstance(model.inner if isinstance(model, Clips) else model, Normalised)
+
+
+def is_run_dir(folder: Path) -> bool:
+    """Whether `folder` holds a network that `save_model` wrote."""
+    return (folder / CARD).is_file()
+
+
+def trained_on(folder: Path) -> tuple[int | None, int] | None:
+    """How many frames the clips have that the network in `folder` was trained on, None of images, and the pixels of a side.
+
+    None if they are not square, or nothing tells.
+    """
+    try:
+        card = _read_card(folder)
+    except InputError:
+        return None
+    height, width = card["size"]
+    return (card.get("frames"), height) if height == width else None
+
+
+def load_model(folder: Path, device: torch.device) -> Saved:
+    """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
+
+    Raises InputError if a file is missing, damaged, not the one the card speaks of, or does not fit the network, and what
+    `named_model` raises.
+    """
+    card = _read_card(folder)
+    state = load_weights(folder / WEIGHTS)
+    if weights_sha256(state) != card["weights_sha256"]:
+        message = f"{folder / WEIGHTS}: the weights are not those that {CARD} speaks of (SHA-256 differs)"
+        raise InputError(message, hint="copy both files from the run again, or train again")
+    height, width = card["size"]
+    classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
+    frames = card.get("frames")
+    if "converted" in card:  # whose file need not be there any more
+        build = partial(Card.of(card["converted"], CARD).build, len(classes))
+        model = operated(build, surgery, example_shape(card["channels"], (height, width), frames))
+    else:
+        model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
+    fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
+    model = imagenet_normalised(model) if card.get("normalised") and not is_normalised(model) else model
+    model.to(device).eval()
+    made_for = (card["channels"], (height, width), classes)
+    return Saved(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    if not path.is_file():
+        raise InputError(f"{folder}: no run directory, it has no {CARD}", hint="name a folder that dlcli train wrote")
+    found = read_card(path)
+    if found.get("task") == "pairs":
+        message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
+        raise InputError(message, hint=f"dlcli eval {folder} PAIRS.csv, or dlcli dedupe --model {folder}")
+    wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
+    if not wrong and (len(found["size"]) != 2 or not all(isinstance(side, int) for side in found["size"])):
+        wrong = ["size"]
+    wrong += [key for key in ("frames", "clips") if key in found and not (isinstance(found[key], int) and found[key] > 0)]
+    if wrong:
+        raise InputError(f"{path}: {', '.join(wrong)} is missing or of another kind", hint="dlcli train writes this file")
+    return found

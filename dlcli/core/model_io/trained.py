@@ -1,0 +1,185 @@
+"""A trained network by what is typed: a run directory, a file of weights, or code that brings its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute.forward import logits_of
+from dlcli.core.data.base import ImageData
+from dlcli.core.ensembles.combine import RuleModel
+from dlcli.core.layers.multi_clip import over_clips
+from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
+from dlcli.core.model_io.build import build_model
+from dlcli.core.model_io.checkpoint import fill_weights, load_weights, weights_sha256, without_prefix
+from dlcli.core.model_io.converted import is_video, load_video
+from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
+from dlcli.core.model_io.run_dir import load_model
+from dlcli.support.errors import InputError, UsageError, about
+from dlcli.support.words import count
+
+_WEIGHTS = (".safetensors", ".pt", ".pth")
+
+
+def is_weights(path: Path) -> bool:
+    """Whether `path` is named as files of weights are."""
+    return path.suffix in _WEIGHTS
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode on its device, its name for people, and the SHA-256 of its weights.
+
+    `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit. Of an
+    ensemble, `model` decides by `rule`, `members` are its networks, and `member_spec` names the first one's architecture.
+    """
+
+    model: nn.Module
+    name: str
+    sha256: str
+    classes: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+    members: tuple[nn.Module, ...] = ()
+    rule: str = ""
+    member_spec: str = ""
+
+
+def open_trained(
+    spec: str,
+    data: ImageData,
+    *,
+    arch: str | None = None,
+    weights: Path | None = None,
+    rule: str | None = None,
+    device: torch.device,
+) -> Trained:
+    """The network that `spec` names, once it is seen to give finite logits for images of `data`.
+
+    Where the network does not know its classes, those of `data` that are numbers are the numbers of its outputs, and others
+    its first outputs in order; a note says so if it has more. Data without labels take its classes as they are, or by number.
+
+    `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file that
+    `dlcli convert-2d-to-3d` wrote; or another file of weights, with `arch` the network they belong to; or a network, with
+    `weights` a file (only a `file.py:callable` may do without: what it returns is taken as trained).
+    Raises UsageError if these do not go together, InputError if files or images do not fit, and what `named_model` raises.
+    """
+    if rule is not None and not is_ensemble(Path(spec)):
+        raise UsageError(f"--ensemble: {spec} is no ensemble", hint="name a folder that dlcli ensemble wrote")
+    data = data if data.classes else replace(data, classes=("0",))  # without labels: one, for the weights know better
+    found = _open(spec, data, arch, weights, rule, device)
+    numbers = _numbers(data.classes) if found.classes is None else []
+    outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
+    found = replace(found, model=over_clips(found.model, data.clips))
+    if numbers:
+        return replace(found, classes=tuple(map(str, range(outputs))))
+    return found if found.classes or outputs == len(data.classes) else replace(found, notes=(*found.notes, _in_order(data)))
+
+
+def _in_order(data: ImageData) -> str:
+    first = ", ".join(f"{name} is output {k}" for k, name in enumerate(data.classes[:2]))
+    return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
+
+
+def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
+    """For each class of `data` the network's output, (classes,) int64, and the names of all outputs.
+
+    By name if the network's classes are known, else in order; outputs without a name are called by their number.
+    Raises InputError naming the classes of `data` that the network does not know.
+    """
+    if trained.classes is None or trained.classes == data.classes:  # names need not differ: ImageNet has two cranes
+        return torch.arange(len(data.classes)), data.classes
+    unknown = [name for name in data.classes if name not in trained.classes]
+    if unknown:
+        some = ", ".join(unknown[:3])
+        hint = f"it knows {', '.join(trained.classes[:5])}" + (" ..." if len(trained.classes) > 5 else "")
+        raise InputError(f"{data.name}: {trained.name} was not trained on class {some}", hint=hint)
+    return torch.tensor([trained.classes.index(name) for name in data.classes], dtype=torch.int64), trained.classes
+
+
+def _ensemble(folder: Path, rule: str | None, device: torch.device) -> Trained:
+    saved = load_ensemble(folder, device)
+    decided, members = rule or saved.rule, tuple(one.model for one in saved.members)
+    model = RuleModel(members, decided).eval()
+    name = f"{saved.spec} ({decided} rule)"
+    first = saved.members[0]
+    return Trained(
+        model, name, saved.sha256, first.classes, members=members, rule=decided, member_spec="" if first.surgery else first.spec
+    )
+
+
+def _open(
+    spec: str, data: ImageData, arch: str | None, weights: Path | None, rule: str | None, device: torch.device
+) -> Trained:
+    path = Path(spec)
+    if path.is_dir() or is_video(path):
+        if arch is not None or weights is not None:
+            kind = "a run directory" if path.is_dir() else "a converted network"
+            given, has = ("--weights", "brings its weights") if arch is None else ("--arch", "knows its network")
+            raise UsageError(f"{given}: {spec} is {kind} and {has}", hint=f"leave {given} out")
+        if is_video(path):
+            video, card = load_video(path, device)
+            return Trained(video, card.name, card.weights_sha256, card.flat.classes)
+        return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
+    if is_weights(path):
+        return _from_file(_needed(arch, path), path, data, device)
+    if weights is not None:
+        return _from_file(spec, weights, data, device)
+    if ":" not in spec:
+        hint = "name a folder that dlcli train wrote, a file of weights with --arch NAME, or FILE.py:CALLABLE"
+        raise InputError(f"{spec}: there is no such run directory or file of weights", hint=hint)
+    model = build_model(spec, data.channels, data.size, data.classes, frames=data.frames).to(device).eval()
+    return Trained(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
+
+
+def _needed(arch: str | None, path: Path) -> str:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if arch is None:
+        raise UsageError(f"--arch: which network do the weights in {path} belong to?", hint="add --arch NAME")
+    return arch
+
+
+def _from_run(folder: Path, data: ImageData, device: torch.device) -> Trained:
+    saved = load_model(folder, device)
+    if (saved.frames is None) != (data.frames is None):
+        made = "images" if saved.frames is None else f"clips of {count(saved.frames, 'frame')}"
+        raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.unit}s", hint="name other --data")
+    return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
+
+
+def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> Trained:
+    state = without_prefix(load_weights(path))
+    classes = list(data.classes)
+    model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
+    outputs = _outputs(model, state, len(classes))
+    if outputs != len(classes):
+        classes += [str(k) for k in range(len(classes), outputs)]
+        model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
+    fill_weights(model, state, source=str(path), network=arch)
+    notes: tuple[str, ...] = ()
+    if outputs == IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
+        model, notes = imagenet_normalised(model), (f"{arch} has 1,000 outputs: images are normalised as for ImageNet weights",)
+    model.to(device).eval()
+    return Trained(model, arch, weights_sha256(model), notes=notes)
+
+
+def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:
+    """How many outputs the weights have: all tensors that differ must differ in the first axis, and to the same number."""
+    own = model.state_dict()
+    pairs = [(own[key].shape, state[key].shape) for key in own if key in state and own[key].shape != state[key].shape]
+    found = {theirs[0] for ours, theirs in pairs if len(ours) and ours[0] == classes and ours[1:] == theirs[1:]}
+    return found.pop() if len(found) == 1 else classes
+
+
+def _numbers(classes: tuple[str, ...]) -> list[int]:
+    """The classes as numbers, in order; none if one of them is no whole number as it is usually written."""
+    numbers = [int(name) for name in classes if name.isascii() and name.isdigit() and str(int(name)) == name]
+    return numbers if len(numbers) == len(classes) else []
+
+
+def _check(found: Trained, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
+    """How many outputs the network has, once it is seen to give finite logits, at least `needed`."""
+    with about(spec), torch.no_grad():
+        return logits_of(found.model, data.a_few(2).to(device), classes=needed).shape[1]

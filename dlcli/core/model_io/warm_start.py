@@ -1,0 +1,80 @@
+"""A network that starts from weights in a file instead of random ones."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute.rng import preserved
+from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
+from dlcli.core.model_io.checkpoint import fill_weights, load_weights, weights_sha256, without_prefix
+from dlcli.core.models import FRAME_MLP
+from dlcli.core.models.base import Architecture
+from dlcli.core.models.frame_mlp import FrameMlp
+
+
+def started(arch: Architecture, file: Path, classes: int) -> Architecture:
+    """`arch` with the weights of `file`: .safetensors, or .pt or .pth that hold tensors and nothing else.
+
+    Its last layer starts anew if the weights are for another number of classes. Of a `FrameMlp` they are the backbone's, and
+    those of the layer that it has lost do not matter. A network of torchvision's whose weights have 1,000 outputs, or as a
+    backbone none, stands behind the normalisation of ImageNet from then on. Raises InputError if the weights do not fit.
+    """
+    state = without_prefix(load_weights(file))
+    with preserved(), torch.no_grad():
+        plan = _plan(arch.build(), state, classes)
+        build = partial(_built, arch, state, plan, str(file))
+        build()
+    digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}".encode()).hexdigest()
+    before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # those of a frame-mlp tell of random features
+    return replace(arch, build=build, source_sha256=digest, notes=(*before, *_notes(arch, file, plan)))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which weights of a network start anew and which of the file are left out, and whether images are normalised."""
+
+    anew: tuple[str, ...]
+    left_out: tuple[str, ...]
+    normalised: bool
+
+
+def _target(model: nn.Module) -> nn.Module:
+    return model.backbone if isinstance(model, FrameMlp) else model
+
+
+def _plan(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> _Plan:
+    own = _target(model).state_dict()
+    anew = [key for key in own if key in state and _is_for_others(own[key], state[key], classes)]
+    lost = [key for key in state if isinstance(model, FrameMlp) and key.startswith(f"{model.head}.")]
+    outputs = {len(state[key]) for key in (*anew, *lost)}
+    bare = isinstance(model, FrameMlp) and not lost
+    of_torchvision = type(_target(model)).__module__.startswith("torchvision.")
+    return _Plan(tuple(anew), tuple(lost), of_torchvision and (bare or outputs == {IMAGENET_CLASSES}))
+
+
+def _is_for_others(ours: Tensor, theirs: Tensor, classes: int) -> bool:
+    """Whether a weight is of a last layer for another number of classes."""
+    return ours.dim() > 0 and len(ours) == classes and ours.shape != theirs.shape and ours.shape[1:] == theirs.shape[1:]
+
+
+def _built(arch: Architecture, state: Mapping[str, Tensor], plan: _Plan, source: str) -> nn.Module:
+    model = arch.build()
+    target = _target(model)
+    own = target.state_dict()
+    kept = {key: tensor for key, tensor in state.items() if key not in plan.left_out}
+    fill_weights(target, {**kept, **{key: own[key] for key in plan.anew}}, source=source, network=arch.name)
+    return imagenet_normalised(model) if plan.normalised else model
+
+
+def _notes(arch: Architecture, file: Path, plan: _Plan) -> list[str]:
+    notes = []
+    if plan.anew:
+        notes.append(f"{file}: is for another number of classes, so the last layer of {arch.name} starts anew")
+    if plan.normalised:
+        notes.append(f"{arch.name}: images are normalised as for ImageNet weights")
+    return notes

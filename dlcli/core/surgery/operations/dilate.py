@@ -1,0 +1,202 @@
+"""Strides into dilations, so that the feature maps keep their resolution and no weight changes.
+
+Where the product of strides would exceed the output stride, a layer moves by 1 instead, and all layers after it are dilated
+by what it left out (Yu & Koltun 2016, arXiv 1511.07122; Chen et al. 2014, arXiv 1412.7062, "atrous"). At the positions
+that the network had before, its maps have the values that they had.
+"""
+
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
+
+from dlcli.core.graph.tape import POOLINGS, SAMPLE, Op, Tape, record
+from dlcli.core.surgery.base import Operated, copied, named, whole
+from dlcli.support.errors import InputError
+from dlcli.support.words import count
+
+ARGUMENT = "OUTPUT STRIDE, the most by which maps may be smaller than the image (default 8)"
+
+Pair = tuple[int, int]
+
+_LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+_STRIDING = frozenset({"conv2d", "max_pool2d", "max_pool2d_with_indices", "avg_pool2d"})
+_RESIZING = frozenset({"interpolate", "pixel_shuffle", "pixel_unshuffle", "conv_transpose2d", "unfold", "fold", "grid_sample"})
+_GLOBAL = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax", "flatten", "view", "reshape"})
+
+
+def check(argument: str) -> None:
+    """Raise UsageError unless `argument` is a whole number from 1 up, or empty."""
+    whole(argument, low=1, default=8)
+
+
+def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+    """A copy whose maps are at most the output stride smaller than the image.
+
+    Raises InputError, naming it, for a layer whose stride cannot be made a dilation, and if there is nothing to change.
+    """
+    most = whole(argument, low=1, default=8)
+    done = copied(model)
+    plans = _plans(done, record(done, sample), most)
+    dense = [path for path, plan in plans.items() if plan.is_dense]
+    if not dense:
+        raise InputError(f"no stride exceeds an output stride of {most}, so there is nothing to dilate")
+    for path, plan in plans.items():
+        _carry_out(done, path, plan)
+    _check_runs(done, sample, most)
+    dilated = sum(plan.rate != (1, 1) and plan.kernel != (1, 1) for plan in plans.values())
+    return Operated(done, f"{count(len(dense), 'stride')} taken out, {count(dilated, 'layer')} dilated")
+
+
+@dataclass(frozen=True)
+class _Flow:
+    """How far apart, in each direction, image pixels and kept positions are between neighbours of a map."""
+
+    stride: Pair = (1, 1)
+    rate: Pair = (1, 1)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a layer of such a `kernel` becomes: its dilation times `rate`, and its stride `stride`."""
+
+    kernel: Pair
+    rate: Pair
+    stride: Pair
+    is_dense: bool
+
+    @property
+    def is_change(self) -> bool:
+        return self.is_dense or self.rate != (1, 1)
+
+
+def _plans(model: nn.Module, tape: Tape, most: int) -> dict[str, _Plan]:
+    flows = {SAMPLE: _Flow()}
+    plans: dict[str, _Plan] = {}
+    for op in tape.ops:
+        flow = _joined(flows, op)
+        if op.name in _STRIDING:
+            plan, flow = _planned(model, op, flow, most)
+            if plans.setdefault(op.layer, plan) != plan:
+                raise InputError(f"{named(op.layer)} is used at two resolutions, which need two dilations")
+        elif flow.rate != (1, 1):
+            _check_dense(op)
+        flows[op.node] = _Flow() if op.name in _GLOBAL or len(op.shape) != 4 else flow
+    return {path: plan for path, plan in plans.items() if plan.is_change}
+
+
+def _joined(flows: dict[int, _Flow], op: Op) -> _Flow:
+    spread = [flows[parent] for parent in op.parents]
+    return max(spread, key=lambda flow: flow.stride)
+
+
+def _planned(model: nn.Module, op: Op, flow: _Flow, most: int) -> tuple[_Plan, _Flow]:
+    layer = model.get_submodule(op.layer)
+    if not isinstance(layer, _LAYERS):
+        raise InputError(
+            f"{named(op.layer)} calls {op.name} as a function, whose stride is out of reach", hint="use the module"
+        )
+    steps = _pair(layer.stride if layer.stride is not None else layer.kernel_size)
+    stride = _times(flow.stride, steps)
+    goes_over = tuple(whole > most and step > 1 for whole, step in zip(stride, steps, strict=True))
+    left = tuple(1 if over else step for over, step in zip(goes_over, steps, strict=True))
+    rate = tuple(r * step if over else r for r, step, over in zip(flow.rate, steps, goes_over, strict=True))
+    plan = _Plan(_pair(layer.kernel_size), flow.rate, (left[0], left[1]), any(goes_over))
+    if plan.is_change:
+        _check_layer(op.layer, layer)
+    return plan, _Flow(stride, (rate[0], rate[1]))
+
+
+def _check_layer(path: str, layer: Any) -> None:
+    """Refuse settings under which the values at the kept positions would change."""
+    if isinstance(layer, nn.Conv2d):
+        uneven = layer.padding == "same" and any(size % 2 == 0 for size in layer.kernel_size)
+        if uneven or (layer.padding_mode != "zeros" and layer.padding not in (0, (0, 0), "valid")):
+            raise InputError(f"{named(path)} pads by '{'same' if uneven else layer.padding_mode}', which cannot be dilated")
+    elif layer.ceil_mode:
+        raise InputError(f"{named(path)} pools with ceil_mode, which cannot be dilated")
+    elif isinstance(layer, nn.AvgPool2d) and _pair(layer.padding) != (0, 0):
+        raise InputError(f"{named(path)} averages over padding, which cannot be dilated")
+    elif isinstance(layer, nn.MaxPool2d) and layer.return_indices:
+        raise InputError(f"{named(path)} returns indices, which dilation would change")
+
+
+def _check_dense(op: Op) -> None:
+    if op.name in _RESIZING or (op.name in POOLINGS and op.name not in _GLOBAL):
+        raise InputError(f"{named(op.layer)} calls {op.name} on a map that would be dense, which is not the same there")
+    if op.name == "__getitem__" and len(op.shape) == 4:
+        raise InputError(
+            f"{named(op.layer)} picks positions out of a map that would be dense", hint="use nn.MaxPool2d(1, stride)"
+        )
+
+
+def _carry_out(model: nn.Module, path: str, plan: _Plan) -> None:
+    layer: Any = model.get_submodule(path)
+    if not isinstance(layer, nn.Conv2d):
+        parent, _, name = path.rpartition(".")
+        pool: nn.Module = DilatedMean(plan.kernel, plan.stride, plan.rate)
+        if isinstance(layer, nn.MaxPool2d):
+            rate = _times(_pair(layer.dilation), plan.rate)
+            pool = DilatedMax(plan.kernel, plan.stride, rate, _times(_pair(layer.padding), plan.rate))
+        setattr(model.get_submodule(parent), name, pool.train(layer.training))
+        return
+    layer.dilation = _times(_pair(layer.dilation), plan.rate)
+    layer.stride = plan.stride
+    if layer.padding not in ("same", "valid"):
+        layer.padding = _times(_pair(layer.padding), plan.rate)
+
+
+class DilatedMax(nn.Module):
+    """Maximum pooling of `kernel` positions that lie `rate` apart, with more padding than torch's own allows."""
+
+    def __init__(self, kernel: Pair, stride: Pair, rate: Pair, padding: Pair) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.rate, self.padding = kernel, stride, rate, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) to (n, c, h', w')."""
+        tall, wide = self.padding
+        x = pad(x, (wide, wide, tall, tall), value=-inf)
+        return max_pool2d(x, self.kernel, self.stride, dilation=self.rate)
+
+    def extra_repr(self) -> str:
+        """For print(model)."""
+        return f"kernel={self.kernel}, stride={self.stride}, rate={self.rate}, padding={self.padding}"
+
+
+class DilatedMean(nn.Module):
+    """Average pooling of `kernel` positions that lie `rate` apart, without padding."""
+
+    def __init__(self, kernel: Pair, stride: Pair, rate: Pair) -> None:
+        super().__init__()
+        self.kernel, self.stride, self.rate = kernel, stride, rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) to (n, c, h', w')."""
+        if self.rate == (1, 1):
+            return avg_pool2d(x, self.kernel, self.stride)
+        channels, weight = x.shape[1], 1.0 / (self.kernel[0] * self.kernel[1])
+        mean = x.new_full((channels, 1, *self.kernel), weight)
+        return conv2d(x, mean, stride=self.stride, dilation=self.rate, groups=channels)
+
+    def extra_repr(self) -> str:
+        """For print(model)."""
+        return f"kernel={self.kernel}, stride={self.stride}, rate={self.rate}"
+
+
+def _check_runs(model: nn.Module, sample: Tensor, most: int) -> None:
+    try:
+        record(model, sample)
+    except InputError as error:
+        hint = "dilate fits networks that end in a global pooling or in a map"
+        raise InputError(f"at output stride {most} {error.message}", hint=hint) from error
+
+
+def _pair(value: Any) -> Pair:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _times(a: Pair, b: Pair) -> Pair:
+    return a[0] * b[0], a[1] * b[1]

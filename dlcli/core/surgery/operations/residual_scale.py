@@ -1,0 +1,58 @@
+"""y = shortcut(x) + b * branch(x): residual branches scaled down (Szegedy et al. 2016, arXiv 1602.07261, section 3.3).
+
+Balduzzi et al. 2017 (arXiv 1702.08591, section 3.3) show why: gradients stay correlated over more layers.
+"""
+
+from math import inf
+from typing import Any
+
+from torch import Tensor, nn
+
+from dlcli.core.graph.rewire import Call, address_of, rewire
+from dlcli.core.graph.skips import Skip, find_skips
+from dlcli.core.graph.tape import Tape, record
+from dlcli.core.surgery.base import Operated, copied, number
+from dlcli.support.errors import InputError
+from dlcli.support.words import count
+
+ARGUMENT = "FACTOR above 0, such as 0.1"
+
+
+def check(argument: str) -> None:
+    """Raise UsageError unless `argument` is a number above 0."""
+    number(argument, low=0.0, high=inf)
+
+
+def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+    """A copy that scales what each residual branch adds; raises InputError if there is no residual block."""
+    factor = number(argument, low=0.0, high=inf)
+    done = copied(model)
+    skips = skips_of(record(done, sample))
+    rewire(done, {address_of(skip.add): Scaled(skip.operand, factor) for skip in skips})
+    return Operated(done, f"{count(len(skips), 'residual branch', 'residual branches')} scaled by {factor:g}")
+
+
+def skips_of(tape: Tape) -> tuple[Skip, ...]:
+    """The residual blocks of a network; raises InputError if there is none."""
+    skips = find_skips(tape)
+    if not skips:
+        raise InputError("the network has no residual block: nothing is added to what it was made from")
+    return skips
+
+
+class Scaled:
+    """An edit of a sum: its positional operand `operand` is multiplied by `factor` before."""
+
+    def __init__(self, operand: int, factor: float) -> None:
+        self._operand, self._factor = operand, factor
+
+    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Scale and add; what was added in place still is."""
+        return go_on(operation, scaled(args, self._operand, self._factor, operation), kwargs)
+
+
+def scaled(args: tuple[Any, ...], operand: int, factor: float, operation: Call) -> tuple[Any, ...]:
+    """The operands of a sum with one of them multiplied; in place if the sum writes to it."""
+    in_place = operand == 0 and getattr(operation, "__name__", "").endswith("_")
+    term = args[operand].mul_(factor) if in_place else args[operand] * factor
+    return (*args[:operand], term, *args[operand + 1 :])

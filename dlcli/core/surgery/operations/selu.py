@@ -1,0 +1,72 @@
+"""A self-normalising network (Klambauer et al. 2017, arXiv 1706.02515): SELUs, LeCun-normal weights, alpha dropout.
+
+Batch normalisations are taken out, for the activation does their work; their keys leave the state dict. Weights are drawn
+anew from N(0, 1/fan_in), so the surgery belongs before training.
+"""
+
+from torch import Tensor, nn
+
+from dlcli.core.layers.selu import AlphaDropout, FixedPoint, ScaledELU, solve
+from dlcli.core.surgery.base import (
+    Operated,
+    ReluTo,
+    copied,
+    draw_weights,
+    drop_norms,
+    lecun_normal,
+    named,
+    replace_modules,
+    replace_relus,
+    tapes,
+)
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.words import count
+
+ARGUMENT = "MEAN,VARIANCE that the activations keep (default 0,1)"
+
+_BY_VALUE = (nn.Dropout, nn.AlphaDropout)
+_BY_MAP = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
+_FUNCTIONS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d"})
+
+
+def check(argument: str) -> None:
+    """Raise UsageError unless `argument` is a mean and a variance that some scaled ELU keeps, or empty."""
+    _point(argument)
+
+
+def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+    """A copy with SELUs for ReLUs, and all that belongs to them."""
+    point = _point(argument)
+    done = copied(model)
+    _refuse_functional_dropout(done, sample)
+    activation = ScaledELU(point.alpha, point.lam)
+    calls = replace_relus(done, sample, lambda module: ScaledELU(point.alpha, point.lam), ReluTo(activation))
+    norms = drop_norms(done, sample)
+    dropouts = [
+        *replace_modules(done, _BY_VALUE, lambda module: AlphaDropout(module.p, point)),
+        *replace_modules(done, _BY_MAP, lambda module: AlphaDropout(module.p, point, whole_maps=True)),
+    ]
+    layers = draw_weights(done, lecun_normal)
+    parts = (
+        f"{count(calls, 'ReLU')} replaced by SELUs for mean {point.mean:g} and variance {point.variance:g}",
+        f"{count(len(norms), 'batch normalisation')} taken out",
+        f"{count(len(dropouts), 'dropout')} fitted",
+        f"{count(layers, 'layer')} drawn anew",
+    )
+    return Operated(done, ", ".join(parts))
+
+
+def _point(argument: str) -> FixedPoint:
+    parts = argument.split(",") if argument else ["0", "1"]
+    try:
+        mean, variance = (float(part) for part in parts)
+    except ValueError:
+        raise UsageError(f"'{argument}' is no MEAN,VARIANCE", hint="--with selu:0,1") from None
+    return solve(mean, variance)
+
+
+def _refuse_functional_dropout(model: nn.Module, sample: Tensor) -> None:
+    for tape in tapes(model, sample):
+        for op in tape.named(_FUNCTIONS):
+            if not issubclass(tape.classes[op.layer], (*_BY_VALUE, *_BY_MAP)):
+                raise InputError(f"{named(op.layer)} drops by a function call, which cannot be replaced", hint="use nn.Dropout")

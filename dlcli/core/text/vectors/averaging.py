@@ -1,0 +1,26 @@
+"""Means of word vectors weighted by TF-IDF, for the kinds of vectors that have one vector a word."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.tokens import words
+from dlcli.core.text.vectors.weighting import incidence, pieces_of, tf_idf
+
+
+def weighted_means(keys: list[str], look_up: Callable[[list[str]], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Unit vectors (n, dimensions): the mean of a text's word vectors, weighted by TF-IDF, scaled to length 1.
+
+    `look_up` gives a row for each of the distinct words, zeros for one that it does not know. A text of such words only gets
+    zeros, and so is like nothing.
+    """
+    occurs, pieces = pieces_of(keys)
+    in_piece, vocabulary = incidence(words(piece) for piece in pieces)
+    return unit(tf_idf(occurs @ in_piece) @ look_up(vocabulary))
+
+
+def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each row scaled to length 1, float32; rows of zeros stay as they are."""
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    return (rows / np.where(length > 0, length, 1)[:, None]).astype(np.float32, copy=False)

@@ -1,0 +1,142 @@
+"""`static:FOLDER`: means of the token vectors of a static model, as model2vec and sentence-transformers save it.
+
+Three files are read: `model.safetensors`, `tokenizer.json` and, if there, `config.json`; all are data, no code is among them.
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from dlcli.core.text.ragged import sparse_rows
+from dlcli.core.text.vectors.averaging import unit
+from dlcli.core.text.vectors.installed import first_match, folders_of, require
+from dlcli.core.text.vectors.weighting import pieces_of
+from dlcli.support.errors import InputError, UsageError
+
+CANDIDATES = 0.9
+LASTING = "text"
+_HINT = "a folder with model.safetensors and tokenizer.json, as model2vec saves it; nothing is fetched here"
+_CUT_AT_SPACES = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
+_LETTER_BY_LETTER = ("BertNormalizer", "Lowercase", "StripAccents", "NFC", "NFD", "NFKC", "NFKD")
+
+
+def check(argument: str) -> None:
+    """Raise UsageError without a name, InputError if no such model is there, MissingExtraError without tokenizers."""
+    _folder(argument)
+    require("tokenizers", "static", "static")
+
+
+def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
+    """Unit vectors (n, dimensions): the mean of a text's token vectors, each times its weight if the model has weights.
+
+    All tokens count, where model2vec stops at the 512th unless told otherwise; unknown ones do not. A text without known
+    tokens gets zeros. Raises as `check`, and InputError if the files are broken or do not fit each other.
+    """
+    check(argument)
+    model = _load(_folder(argument), argument)
+    counts = _counts(model, keys)
+    used = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
+    return unit(sp.csr_array(counts[:, used]) @ model.rows(used))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A tokenizer, a table (rows, dimensions), and for each token its row and its weight."""
+
+    tokenizer: Any
+    unknown: int
+    table: NDArray[Any]
+    row_of: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    def rows(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The weighted vectors (tokens, dimensions)."""
+        return self.table[self.row_of[tokens]].astype(np.float32) * self.weights[tokens, None]
+
+
+def _folder(argument: str) -> Path:
+    if not argument:
+        raise UsageError("--vectors: static needs a folder", hint="--vectors static:FOLDER")
+    roots = folders_of(argument)
+    if not roots:
+        raise InputError(f"--vectors: there is no folder '{argument}'", hint=_HINT)
+    # sentence-transformers may keep the table a level deeper, packages keep the whole folder there.
+    found = first_match(roots, "model.safetensors", "*/model.safetensors")
+    if found is None or not (found.parent / "tokenizer.json").is_file():
+        raise InputError(f"--vectors: '{argument}' holds no static model", hint=_HINT)
+    return found.parent
+
+
+def _load(folder: Path, argument: str) -> _Model:
+    tensors, tokenizer = _read(folder, argument)
+    table = tensors.get("embeddings", tensors.get("embedding.weight"))
+    if table is None or table.ndim != 2:
+        hint = f"--vectors sentence:{argument}" if (folder / "modules.json").is_file() else _HINT
+        raise InputError(f"--vectors: '{argument}' holds no table of token vectors", hint=hint)
+    tokens = tokenizer.get_vocab_size()
+    row_of = tensors.get("mapping", np.arange(tokens)).astype(np.int64)
+    weights = tensors.get("weights", np.ones(tokens)).astype(np.float32)
+    if row_of.shape != weights.shape or len(weights) < tokens or row_of.max(initial=-1) >= len(table) or row_of.min() < 0:
+        sizes = f"{tokens:,} tokens, {len(table):,} vectors, {len(weights):,} weights"
+        raise InputError(f"--vectors: '{argument}': tokenizer and table do not fit: {sizes}", hint=_HINT)
+    if not (np.isfinite(table).all() and np.isfinite(weights).all()):
+        raise InputError(f"--vectors: '{argument}' has vectors that are not finite")
+    return _Model(tokenizer, _unknown(tokenizer), table, row_of, weights)
+
+
+def _read(folder: Path, argument: str) -> tuple[dict[str, NDArray[Any]], Any]:
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tensors = load_file(folder / "model.safetensors")
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise InputError(f"--vectors: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT) from None
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tensors, tokenizer
+
+
+def _unknown(tokenizer: Any) -> int:
+    """The token for what the tokenizer does not know; -1 if it knows everything."""
+    model = json.loads(tokenizer.to_str())["model"]
+    token = model.get("unk_id")
+    if token is None and model.get("unk_token") is not None:
+        token = tokenizer.token_to_id(model["unk_token"])
+    return -1 if token is None else int(token)
+
+
+def _counts(model: _Model, keys: list[str]) -> sp.csr_array:
+    """How often each token is in each text (texts, tokens), unknown ones not counted."""
+    if not _cuts_at_spaces(model.tokenizer):
+        return _tokens(model, keys)
+    occurs, pieces = pieces_of(keys)
+    counts = sp.csr_array(occurs @ _tokens(model, pieces))
+    counts.sort_indices()
+    return counts
+
+
+def _cuts_at_spaces(tokenizer: Any) -> bool:
+    """Whether a text's tokens are those of its pieces, so that each distinct piece need be cut only once."""
+    parts = json.loads(tokenizer.to_str())
+    normalizer, cutter = parts["normalizer"], parts["pre_tokenizer"]
+    spaced = any(any(map(str.isspace, token["content"])) for token in parts["added_tokens"])
+    known = normalizer is None or normalizer["type"] in _LETTER_BY_LETTER
+    return known and not spaced and cutter is not None and cutter["type"] in _CUT_AT_SPACES
+
+
+def _tokens(model: _Model, texts: list[str]) -> sp.csr_array:
+    lists = [encoding.ids for encoding in model.tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    ends = np.cumsum([0, *map(len, lists)])
+    tokens = np.fromiter(chain.from_iterable(lists), np.int64, count=int(ends[-1]))
+    counts = sparse_rows((tokens != model.unknown).astype(np.float32), tokens, ends, len(model.weights))
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    return counts

@@ -1,0 +1,370 @@
+"""The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dlcli.core.compute.device import at_a_time, fast_dtype, out_of_memory, release, threads
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.loader import Feed, floats, laid_out
+from dlcli.core.compute.rng import derive, generator, preserved
+from dlcli.core.training.dead_taps import has_dead_taps
+from dlcli.core.training.recipe import Recipe, optimizer_of, steps_per_epoch
+from dlcli.support.errors import NumericError, ResourceError
+from dlcli.support.reporter import Task
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What may happen to a batch before the step.
+
+    `augment(x, source)` changes images (n, c, h, w) with randomness from `source` only; `examples(model, x, y, seed, most)`
+    replaces images by others made from the current weights (adversarial training), `most` images at a time at the most.
+    `class_weights` (classes,) weigh the loss.
+    """
+
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
+    class_weights: Tensor | None = None
+
+
+def never() -> bool:
+    """The usual answer to whether to stop."""
+    return False
+
+
+class Training:
+    """Training of `model`, in place, on images or clips `x`, as `Feed` takes them, and labels `y` (n,), an epoch at a time.
+
+    A step for which the memory does not suffice is done again in twice as many `parts`, whose gradients are added up before
+    the weights move: the same step but for rounding, the draws of dropout, and batch normalisation, which sees one part.
+    Weights stay float32; with `dtype` bfloat16 (None: as the recipe says) only the forward and backward pass run in it, by
+    autocast. The same seed, device and thread count give the same weights to the bit, and so does a training that was
+    stopped after any step, put away as `state()` and continued elsewhere by `load(state)`.
+    """
+
+    layout: ClassVar[torch.memory_format] = torch.channels_last
+    """How the weights lie in memory while they are trained."""
+    too_large: ClassVar[tuple[str, str]] = (
+        "the memory does not suffice to train this network, not even one example at a time",
+        "--size N makes them smaller; or take a smaller network",
+    )
+    """Message and hint for when the memory does not suffice."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        x: Tensor,
+        y: Tensor,
+        recipe: Recipe,
+        *,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self.model = _in_layout(model.to(device), self.layout)
+        self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
+        self.dtype = dtype or self._precision(x[:1], device)
+        self.feed, self.y = Feed(x, device), y.to(device)
+        self.optimizer = optimizer_of(recipe, model.parameters(), device)
+        self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
+        self.epoch, self.step, self.parts = 0, 0, 1
+        steps = steps_per_epoch(len(x), recipe.batch_size)
+        # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
+        self.losses, self.largest = torch.zeros(steps, device=device), torch.zeros(steps, device=device)
+        with preserved():
+            torch.manual_seed(derive(seed, "dropout"))
+            self.random = _random_state(device)
+
+    def _precision(self, x: Tensor, device: torch.device) -> torch.dtype:
+        """As the recipe says, but for networks whose gradients a CPU gets wrong in bfloat16."""
+        found = resolve_dtype(self.recipe, device)
+        unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, laid_out(floats(x)))
+        return torch.float32 if unsafe else found
+
+    def run_epoch(self, task: Task, stop: Callable[[], bool] = never) -> float | None:
+        """Finish the epoch and return its mean loss, or None if `stop()` was true after a step.
+
+        `task` counts steps. Raises NumericError, naming the step, the learning rate and the largest gradient, if a loss or a
+        weight is not finite, and ResourceError if the memory of the device does not suffice.
+        """
+        steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_named(*self.too_large):
+            _set_random_state(self.random, self.feed.device)
+            self.model.train()
+            order = self._batches()[self.step :]
+            with closing(self.feed.batches(order)) as batches:
+                for picked, x in zip(order, batches, strict=True):
+                    self._one_step(x, self.y[picked.to(self.y.device)])
+                    task.advance()
+                    if stop() and self.step < len(self.losses):
+                        self.random = _random_state(self.feed.device)
+                        return None
+            self.random = _random_state(self.feed.device)
+        mean = self._checked_mean()
+        self.epoch, self.step = self.epoch + 1, 0
+        task.say(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
+        return mean
+
+    def _batches(self) -> tuple[Tensor, ...]:
+        """The examples of each step of this epoch."""
+        return self._order(self.seed, len(self.feed))
+
+    def _order(self, seed: int, n: int) -> tuple[Tensor, ...]:
+        """Which of `n` examples each step takes: the same generator draws the order of every epoch before this one."""
+        order = generator(derive(seed, "order"))
+        drawn = [torch.randperm(n, generator=order) for _ in range(self.epoch + 1)]
+        # Even batches rather than a short last one, which would weigh its examples more, and of one example breaks BatchNorm.
+        return drawn[-1].tensor_split(len(self.losses))
+
+    def _one_step(self, x: Tensor, y: Tensor) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        self.losses[self.step] = self._with_room(lambda: self._gradients(*self._prepared(x, y)), len(y))
+        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        self.largest[self.step] = self._largest(gradients)
+        if self.recipe.clip_norm is not None:
+            self._clip(self.recipe.clip_norm)
+        self.optimizer.step()
+        self._average()
+        self.step += 1
+
+    def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
+        """What `attempt` gives, once `n` examples are in as many parts as it takes."""
+        while True:
+            random = _random_state(self.feed.device)
+            try:
+                return attempt()
+            except RuntimeError as error:
+                if not out_of_memory(error) or self.parts >= n:
+                    raise
+            # Outside the handler: what the traceback holds of the failed attempt is gone by now.
+            self.parts *= 2
+            _set_random_state(random, self.feed.device)
+            release(self.feed.device)
+
+    def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        x = self._augmented(x, self.seed)
+        if self.hooks.examples is not None:
+            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), -(-len(x) // self.parts))
+        return x, y
+
+    def _augmented(self, x: Tensor, seed: int) -> Tensor:
+        """`x` after the augmentation that a training with `seed` does in this step."""
+        return x if self.hooks.augment is None else self.hooks.augment(x, generator(derive(seed, "augment", self._number)))
+
+    def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
+        """Leave the gradient of the mean loss in the parameters; the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total, whole, parts = torch.zeros_like(self.losses[0]), self._weight(y), min(self.parts, len(y))
+        for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+            with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
+                logits = self.model(images)
+            loss = self._loss(logits.float(), labels)
+            if parts > 1:
+                loss = loss * (self._weight(labels) / whole)
+            torch.autograd.backward(loss.sum())
+            total += loss.detach()
+        return total
+
+    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        """The mean loss, of the shape of an entry of `losses`."""
+        smoothing = self.recipe.label_smoothing
+        return F.cross_entropy(logits, y, weight=self.hooks.class_weights, label_smoothing=smoothing)
+
+    def _weight(self, y: Tensor) -> Tensor | int:
+        """By what the mean over `y` divides."""
+        return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum(0)
+
+    def _largest(self, gradients: Sequence[Tensor]) -> Tensor:
+        """The largest absolute value in all of them; by aminmax, for the infinity norm takes twenty times as long on a CPU."""
+        return torch.stack([end for gradient in gradients for end in gradient.aminmax()]).abs().max()
+
+    def _clip(self, most: float) -> None:
+        """Scale the gradients so that their norm is `most` at the most."""
+        nn.utils.clip_grad_norm_(self.model.parameters(), most)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.average:
+            now = self.model.state_dict()
+            # At first the plain mean of the few weights there are, so that the random start is soon forgotten.
+            decay = min(self.recipe.ema, (1 + self._number) / (10 + self._number))
+            for name, value in self.average.items():
+                if value.is_floating_point():
+                    value.lerp_(now[name], 1 - decay)
+                else:
+                    value.copy_(now[name])
+
+    @property
+    def _number(self) -> int:
+        """How many steps are done."""
+        return self.epoch * len(self.losses) + self.step
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self.recipe.lr_at((self.epoch + self.step / len(self.losses)) / self.recipe.epochs)
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are."""
+        return self.epoch >= self.recipe.epochs
+
+    def _checked_mean(self) -> float:
+        """The mean loss, once the epoch's losses and the weights it ended with are seen to be finite."""
+        bad = (~self.losses.isfinite()).nonzero()
+        if not len(bad) and all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            return float(self.losses.mean())
+        self.step = int(bad[0, 0]) if len(bad) else len(self.losses) - 1
+        what, gradients = self._diverged()
+        finite = gradients[: self.step + 1][gradients[: self.step + 1].isfinite()]
+        largest = f"{float(finite.max()):.3g}" if len(finite) else "not finite"
+        where = f"epoch {self.epoch + 1}, step {self.step + 1} of {len(self.losses)}, learning rate {self.lr:g}"
+        message = f"{what} diverged: the loss is not finite at {where}; the largest gradient until then is {largest}"
+        raise NumericError(message, hint="a smaller learning rate may help")
+
+    def _diverged(self) -> tuple[str, Tensor]:
+        """What diverged, in words, and the largest gradient of each of its steps."""
+        return "training", self.largest
+
+    @contextmanager
+    def as_ended(self) -> Iterator[None]:
+        """Inside the block the model has the weights that training would end with here: the averaged ones, if kept."""
+        if not self.average:
+            yield
+            return
+        trained = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(trained)
+
+    def finish(self) -> None:
+        """Put the averaged weights in place, and the model in evaluation mode and in the usual memory layout.
+
+        In that layout a network just trained and one read from a file compute the same to the bit.
+        """
+        if self.average:
+            self.model.load_state_dict(self.average)
+        self.model.to(memory_format=torch.contiguous_format).eval()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that the next step depends on, on the CPU, by name."""
+        found = {"position": torch.tensor([self.epoch, self.step, self.parts])}
+        found |= {name: getattr(self, name) for name in ("losses", "largest")}
+        found |= {f"random.{name}": value for name, value in self.random.items()}
+        found |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        found |= {f"average.{name}": value for name, value in self.average.items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            found |= {f"optimizer.{number}.{name}": value for name, value in values.items() if isinstance(value, Tensor)}
+        return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in found.items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue where `state` was taken; raises KeyError or RuntimeError if it is of another network or recipe."""
+        self.epoch, self.step, self.parts = state["position"].tolist()
+        for name in ("losses", "largest"):
+            getattr(self, name).copy_(state[name])
+        self.model.load_state_dict(_under(state, "model."))
+        for name, value in self.average.items():
+            value.copy_(state[f"average.{name}"])
+        self.random = _under(state, "random.")
+        kept: dict[int, dict[str, Tensor]] = {}
+        parameters = list(self.model.parameters())
+        for name, value in _under(state, "optimizer.").items():
+            number, _, key = name.partition(".")
+            kept.setdefault(int(number), {})[key] = _laid_out_as(parameters[int(number)], value)
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
+
+
+def _in_layout(model: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """`model` with its weights in that layout; as they were if it has some that know no such layout, as those of Conv3d."""
+    try:
+        return model.to(memory_format=layout)
+    except RuntimeError:
+        return model.to(memory_format=torch.contiguous_format)
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """`value` in the memory layout of `parameter`, if it is of its shape: fused optimizers go through both byte by byte."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+
+
+def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    kept = {"cpu": torch.get_rng_state()}
+    if device.type in ("cuda", "mps"):
+        kept["device"] = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
+    return kept
+
+
+def _set_random_state(kept: Mapping[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(kept["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(kept["device"], device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(kept["device"])
+
+
+def train(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    task: Task,
+) -> float:
+    """Train `model` in place from start to end, as `Training` does, and return the mean loss of the last epoch.
+
+    The model ends on `device`, in evaluation mode. Raises what `Training.run_epoch` raises.
+    """
+    training = Training(model, x, y, recipe, seed=seed, device=device, dtype=dtype)
+    mean = 0.0
+    while not training.done:
+        mean = training.run_epoch(task) or 0.0
+    training.finish()
+    return mean
+
+
+def resolve_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """The precision in which `recipe` trains on `device`."""
+    return torch.float32 if recipe.dtype == "float32" else fast_dtype(device)
+
+
+def resolve_threads(recipe: Recipe) -> int:
+    """On how many CPU threads `recipe` trains here."""
+    return min(recipe.threads or torch.get_num_threads(), torch.get_num_threads())
+
+
+def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
+    """The logits (n, classes) of images or clips `x`, floats or bytes: on the CPU, by float32 and in evaluation mode.
+
+    The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
+    """
+    batches = torch.split(x, at_a_time(batch_size, x, device))
+    with in_mode(model), torch.no_grad():
+        return torch.cat([logits_of(model, floats(batch).to(device)).float().cpu() for batch in batches])
+
+
+@contextmanager
+def memory_named(message: str, hint: str) -> Iterator[None]:
+    """Turn a lack of memory into a ResourceError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise ResourceError(message, hint=hint) from error

@@ -1,0 +1,169 @@
+"""What all steps of `dlcli attack` share: data, networks and attacks, opened and seen to fit each other."""
+
+from dataclasses import dataclass, fields, replace
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlcli.core.attacks import load_attack
+from dlcli.core.attacks.base import Attack
+from dlcli.core.attacks.methods.transfer import Transfer
+from dlcli.core.compute.device import choose_device
+from dlcli.core.compute.loader import floats
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData, choose
+from dlcli.engines.attack.networks import Networks, Team, aligned, assemble, open_networks
+from dlcli.engines.attack.surrogate import open_surrogate, saved_images
+from dlcli.engines.attack.targets import check_targeted, one_class
+from dlcli.specs.attack import AttackConfig
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import Report
+from dlcli.support.words import count
+
+_STOPPED = (
+    "Images that --save wrote ended at their first success, which transfers less than all steps do; a network takes all steps."
+)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The images (n, c, h, w) and labels (n,) attacked, the attacks in `norm`, and the networks, trained or yet to be.
+
+    Labels are numbers of outputs, whose names are `outputs`; `output_of` (classes,) are the outputs of the classes of `data`.
+    `origin` says where images for the attack `transfer` come from.
+    """
+
+    config: AttackConfig
+    data: ImageData
+    networks: Networks
+    attacks: tuple[Attack, ...]
+    norm: str
+    device: torch.device
+    report: Report
+    x: Tensor
+    y: Tensor
+    outputs: tuple[str, ...]
+    output_of: Tensor
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def eps(self) -> tuple[float, ...]:
+        """The values asked for, each once."""
+        return tuple(dict.fromkeys(self.config.eps))
+
+    @property
+    def members(self) -> int:
+        """How many members the ensemble has, 0 without one."""
+        return self.networks.members
+
+    @property
+    def most_eps(self) -> float:
+        """The eps at which any image can become any other."""
+        return 1.0 if self.norm == "linf" else sqrt(self.x[0].numel())
+
+    def team(self) -> Team:
+        """The networks themselves, trained now if they were not before."""
+        return assemble(self.networks, self.config, self.data, self.outputs, self.device, self.report)
+
+
+def open_bench(config: AttackConfig, report: Report) -> Bench:
+    """Open everything and refuse what cannot work, before the first network is trained."""
+    _check_places(config)
+    device = choose_device(config.device)
+    attacks, norm = _attacks(config)
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
+    networks = open_networks(config, data, device)
+    _check_together(config, networks)
+    output_of, outputs = networks.outputs(data)
+    x, labels, notes = _images(config, data)
+    y, notes = output_of[labels], networks.notes + notes
+    bench = Bench(config, data, networks, attacks, norm, device, report, x, y, outputs, output_of, notes=notes)
+    if max(config.eps) > bench.most_eps:
+        raise UsageError(f"--eps: {max(config.eps):g} is above {bench.most_eps:g}, the largest change there is for such images")
+    wanted = config.surrogate is not None and "transfer" in config.methods
+    return _with_transfer(bench, config.surrogate or "") if wanted else bench
+
+
+def _check_places(config: AttackConfig) -> None:
+    if config.output is not None and config.output.exists() and not config.output.is_dir():
+        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+    if config.save is not None and config.save.is_dir():
+        raise UsageError(f"--save: {config.save} is a folder", hint="name a file that ends in .npz")
+
+
+def _check_together(config: AttackConfig, networks: Networks) -> None:
+    """Refuse what goes with an ensemble only."""
+    if networks.team is None and config.surrogate is not None and "transfer" not in config.methods:
+        raise UsageError("--surrogate: goes with --method transfer, or with an ensemble", hint="add --method transfer")
+
+
+def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """The images under attack, their labels as classes of `data`, and what to say of those left out."""
+    labels = data.y_test
+    notes: tuple[str, ...] = ()
+    places = torch.arange(len(labels))
+    number = None if config.target is None else one_class(config.target, data)
+    if number is not None:
+        places = (labels != number).nonzero()[:, 0]
+        out = len(labels) - len(places)
+        notes = (f"{count(out, 'test image')} of the target class {data.classes[number]} left out, of {len(labels):,}.",)
+        if not len(places):
+            raise InputError(f"--target: all test images are of class {data.classes[number]}", hint="name another class")
+    picked = places[torch.from_numpy(choose(labels[places].numpy(), config.limit))]
+    return floats(data.x_test[picked.numpy()]), labels[picked], notes
+
+
+def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
+    """The attacks with their settings, and the norm they share."""
+    attacks = tuple(load_attack(name) for name in config.methods)
+    norms = [name for name in attacks[0].norms if all(name in one.norms for one in attacks)]
+    if config.norm is not None:
+        for one in attacks:
+            if config.norm not in one.norms:
+                raise UsageError(f"--norm: {one.name} has no {config.norm}", hint=f"it has {', '.join(one.norms)}")
+    elif not norms:
+        raise UsageError("--method: these attacks share no norm", hint="run one after the other")
+    if config.target is not None:
+        check_targeted(attacks)
+    makers = [maker(one) for one in attacks if not (isinstance(one, Transfer) and config.from_file)]
+    given = {name: value for name, value in (("steps", config.steps), ("restarts", config.restarts)) if value is not None}
+    for name in given:
+        if not any(has(one, name) for one in makers):
+            hint = f"leave it out, or take pgd with --{name}"
+            raise UsageError(f"--{name}: {' and '.join(config.methods)} has no {name}", hint=hint)
+    return tuple(_set(one, given) for one in attacks), config.norm or norms[0]
+
+
+def maker(attack: Attack) -> Attack:
+    """The attack that makes the images: `attack` itself, or of `transfer` the one run on the surrogate."""
+    if not isinstance(attack, Transfer):
+        return attack
+    return load_attack(attack.method) if isinstance(attack.method, str) else attack.method
+
+
+def has(attack: Attack, setting: str) -> bool:
+    """Whether an attack can be given `setting`, such as steps."""
+    return setting in (field.name for field in fields(attack))
+
+
+def _set(attack: Attack, given: dict[str, Any]) -> Attack:
+    made = maker(attack)
+    made = made.with_options(**{name: value for name, value in given.items() if has(made, name)})
+    return replace(attack, method=made) if isinstance(attack, Transfer) else made
+
+
+def _with_transfer(bench: Bench, source: str) -> Bench:
+    """The bench whose attack `transfer` has its surrogate, or the images that were saved."""
+    notes: tuple[str, ...] = (_STOPPED,)
+    if bench.config.from_file:
+        given: dict[str, Any] = {"saved": saved_images(source, bench.x, bench.y, bench.eps)}
+        origin = f"saved in {source}"
+    else:
+        found = open_surrogate(source, bench.data, bench.device)
+        given = {"surrogate": aligned(found.model, found.classes or bench.data.classes, bench.outputs)}
+        origin, notes = f"made on {source} ({found.name}, {found.sha256[:12]})", found.notes
+    attacks = tuple(replace(one, **given) if isinstance(one, Transfer) else one for one in bench.attacks)
+    return replace(bench, attacks=attacks, origin=origin, notes=bench.notes + notes)

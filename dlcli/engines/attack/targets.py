@@ -1,0 +1,56 @@
+"""The classes that images are to be taken for: what `--target` means."""
+
+import torch
+from torch import Tensor
+
+from dlcli.core.attacks.base import Attack
+from dlcli.core.compute import rng
+from dlcli.core.data.base import ImageData
+from dlcli.support.errors import InputError, UsageError
+
+RANDOM, LEAST_LIKELY, NEXT = "random", "least-likely", "next"
+MODES = (RANDOM, LEAST_LIKELY, NEXT)
+_SHOWN = 5
+
+
+def check_targeted(attacks: tuple[Attack, ...]) -> None:
+    """Raise UsageError naming the attacks that cannot be told what to reach."""
+    unable = [one.name for one in attacks if not one.targeted]
+    if unable:
+        some = " and ".join(unable)
+        raise UsageError(f"--target: {some} cannot be given a target", hint="take pgd or apgd-ce, or leave --target out")
+
+
+def one_class(target: str, data: ImageData) -> int | None:
+    """The number of the class of `data` that `target` names, or None if each image has its own target.
+
+    Raises InputError if there is no such class.
+    """
+    if target in MODES:
+        return None
+    if target in data.classes:
+        return data.classes.index(target)
+    if target.isdecimal() and int(target) < len(data.classes):
+        return int(target)
+    names = ", ".join(data.classes[:_SHOWN]) + (" ..." if len(data.classes) > _SHOWN else "")
+    hint = f"classes are {names}, or numbers up to {len(data.classes) - 1}; or {', '.join(MODES)}"
+    raise InputError(f"--target: {data.name} has no class '{target}'", hint=hint)
+
+
+def targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, logits: Tensor, *, seed: int) -> Tensor:
+    """For images of labels `y` (n,) the outputs to reach, (n,) int64, never the label itself.
+
+    `output_of` (classes,) are the outputs of the classes of `data`, `logits` (n, outputs) what the network says of the clean
+    images. Of random targets each other class is as likely.
+    """
+    number = one_class(target, data)
+    if number is not None:
+        return output_of[number].expand(len(y)).clone()
+    place = (y[:, None] == output_of).long().argmax(1)
+    if target == LEAST_LIKELY:
+        scores = logits[:, output_of].scatter(1, place[:, None], torch.inf)
+        return output_of[scores.argmin(1)]
+    steps = torch.ones_like(place)
+    if target == RANDOM:
+        steps = torch.randint(1, len(output_of), place.shape, generator=rng.generator(rng.derive(seed, "targets")))
+    return output_of[(place + steps) % len(output_of)]

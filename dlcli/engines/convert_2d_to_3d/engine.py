@@ -1,0 +1,208 @@
+"""Turn a network for images into one for video, and prove that it knows the same: the engine of `dlcli convert-2d-to-3d`."""
+
+import time
+from dataclasses import asdict, replace
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute.rng import derive, generator
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData, Sampling
+from dlcli.core.graph.tape import record
+from dlcli.core.inflate.convert import Inflated, Inflation, inflate
+from dlcli.core.inflate.export import export
+from dlcli.core.inflate.proof import OUTPUT, Proof, prove
+from dlcli.core.inflate.recalibrate import norms_of, recalibrate
+from dlcli.core.model_io.converted import card_path, save_video
+from dlcli.engines.convert_2d_to_3d.source import Source, open_source
+from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, ProofRow
+from dlcli.support.atomic import atomic_paths
+from dlcli.support.errors import InputError, UsageError, about
+from dlcli.support.reporter import SILENT, Report
+from dlcli.support.words import count
+
+_IMAGES = 4
+"""On how many images the proof is done."""
+_SMALL = 56
+"""The least height and width to which images are made smaller for it: convolutions do at every place the same."""
+_EXAMPLES = 256
+"""How many examples, of all classes, batch normalisation is given anew from."""
+_TYPES = (torch.float64, torch.float32)
+
+
+def run(config: Convert2DTo3DConfig, *, report: Report = SILENT) -> Convert2DTo3DResult:
+    """Convert the network that `config.model` names and prove the conversion; the network itself is left as it is.
+
+    With `config.output` leaves the network and its card, and with `config.export` a program, all of them or none. If the
+    proof fails, `failed` of the result says where, and unless `config.allow_inexact` nothing is written. Raises the kinds of
+    `dlcli.support.errors`.
+    """
+    started = time.perf_counter()
+    source, how = _open(config), _inflation(config)
+    data = _data(config, source, report)  # before the proof, which may take long
+    images, lengths = _images(source, config.seed), _lengths(config)
+    with about(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
+        found = inflate(source.model, images[:1], how)
+        proof = prove(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
+    failed, notes, sha256 = _failure(proof), source.notes, ""
+    if config.allow_inexact and failed:
+        notes, failed = (*notes, f"Inexact: {failed}."), ""
+    if not failed:
+        if data is not None:
+            notes = (*notes, _recalibrated(config, source.flat.wrapped(found.model), data))
+        sha256 = _write(config, found, source, how, proof)
+    result = _result(config, source, found, proof, sha256)
+    failed = failed and f"{failed} ({_way_out(config)})"
+    return replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
+
+
+def plan(config: Convert2DTo3DConfig) -> list[str]:
+    """What `run` would do, a line each; opens the network and converts it, but proves and writes nothing."""
+    source = _open(config)
+    data, images = _data(config, source, SILENT), _images(source, config.seed)
+    with about(str(config.model)):
+        found = inflate(source.model, images[:1], _inflation(config))
+    height, width = images.shape[2:]
+    lines = [f"inflate {count(len(found.layers), 'layer')} of {source.flat.model} by {config.rule}"]
+    lines.append(f"prove it on still clips of {', '.join(map(str, _lengths(config)))} frames of {height}x{width} pixels")
+    if data is not None:
+        lines.append(f"take the statistics of batch normalisation from {data.name}")
+    if config.output is not None:
+        lines.append(f"write {config.output} and {card_path(config.output)}")
+    return [*lines, f"write {config.export}"] if config.export is not None else lines
+
+
+def _open(config: Convert2DTo3DConfig) -> Source:
+    if config.model is None:
+        raise UsageError("MODEL: which network?", hint="dlcli convert-2d-to-3d resnet50 -o besnet50.safetensors")
+    for name, path, ending in (("output", config.output, ".safetensors"), ("export", config.export, ".pt2")):
+        if path is not None and path.suffix != ending:
+            raise UsageError(f"--{name}: {path} does not end in {ending}", hint=f"name it {path.stem}{ending}")
+    return open_source(
+        config.model,
+        arch=config.arch,
+        weights=config.weights,
+        size=config.size,
+        classes=config.classes,
+        seed=derive(config.seed, "init"),
+    )
+
+
+def _inflation(config: Convert2DTo3DConfig) -> Inflation:
+    return Inflation(
+        rule=config.rule,
+        which=config.inflate or "both",
+        taps=config.temporal_kernel,
+        ends=config.temporal_padding,
+        dilations=config.dilations,
+        fused=config.fuse_dilations,
+    )
+
+
+def _lengths(config: Convert2DTo3DConfig) -> tuple[int, ...]:
+    return tuple(sorted({1, 2, config.frames}))
+
+
+def _images(source: Source, seed: int) -> Tensor:
+    """Random images for the proof, of the network's size or, if it takes them, a half or a quarter of it."""
+    (height, width), draw = source.flat.size, generator(derive(seed, "proof"))
+    for part in (4, 2):
+        smaller = (_IMAGES, source.flat.channels, height // part, width // part)
+        if min(smaller[2:]) >= _SMALL and _takes(source.model, torch.zeros(1, *smaller[1:])):
+            return torch.rand(smaller, generator=draw, dtype=torch.float64)
+    return torch.rand(_IMAGES, source.flat.channels, height, width, generator=draw, dtype=torch.float64)
+
+
+def _takes(model: nn.Module, image: Tensor) -> bool:
+    try:
+        record(model, image)
+    except InputError:
+        return False
+    return True
+
+
+def _failure(proof: Proof) -> str:
+    stage, frames, error = proof.worst(torch.float64)
+    if error <= TOLERANCE:
+        return ""
+    first = next((key for key, found in proof.errors.items() if key[0] == torch.float64 and found > TOLERANCE))
+    outcome = max(found for (dtype, name, _), found in proof.errors.items() if dtype == torch.float64 and name == OUTPUT)
+    return (
+        f"a still clip is not judged as its image: the relative error is {error:.2g} at {stage} with {count(frames, 'frame')}, "
+        f"{outcome:.2g} at the output, and above {TOLERANCE:g} from {first[1]} on"
+    )
+
+
+def _result(config: Convert2DTo3DConfig, source: Source, found: Inflated, proof: Proof, sha256: str) -> Convert2DTo3DResult:
+    """What was found, and with a `sha256` of the weights what was written."""
+    return Convert2DTo3DResult(
+        model=source.flat.model,
+        rule=config.rule,
+        layers=tuple(InflatedLayer(path=one.path, before=one.before, after=one.after) for one in found.layers),
+        head=found.model.head,
+        parameters_before=_parameters(source.model),
+        parameters_after=_parameters(found.model),
+        proof=_rows(proof),
+        proof_images=proof.images,
+        proof_size=proof.size,
+        agree=proof.agree,
+        judged=proof.judged,
+        worst=proof.worst(torch.float64)[2],
+        file=str(config.output or "") if sha256 else "",
+        weights_sha256=sha256,
+        export=str(config.export or "") if sha256 else "",
+        seed=config.seed,
+        seconds=0.0,
+    )
+
+
+def _way_out(config: Convert2DTo3DConfig) -> str:
+    other = "--temporal-padding replicate, or " if config.temporal_padding == "zeros" else ""
+    return f"{other}--allow-inexact writes it all the same"
+
+
+def _rows(proof: Proof) -> tuple[ProofRow, ...]:
+    double, single = _TYPES
+    return tuple(
+        ProofRow(stage=stage, frames=frames, error_float64=error, error_float32=proof.errors[single, stage, frames])
+        for (dtype, stage, frames), error in proof.errors.items()
+        if dtype == double
+    )
+
+
+def _data(config: Convert2DTo3DConfig, source: Source, report: Report) -> ImageData | None:
+    """What batch normalisation is to see, if it is to see anything, in the size of the network."""
+    if config.recalibrate_bn is None:
+        return None
+    option, flat = "--recalibrate-bn", source.flat
+    norms_of(source.model)
+    side = flat.size[0] if flat.size[0] == flat.size[1] else None
+    sampling = Sampling(usual_frames=config.frames)
+    data = open_data(config.recalibrate_bn, report=report, size=side, limit=_EXAMPLES, sampling=sampling, option=option)
+    if data.channels != flat.channels:
+        given = f"{data.unit}s of {count(data.channels, 'channel')}"
+        raise InputError(f"{option}: {data.name} holds {given}; the network takes {flat.channels}", hint="name other data")
+    return data
+
+
+def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, data: ImageData) -> str:
+    seen = recalibrate(model, data, frames=config.frames)
+    return f"Batch normalisation has the statistics of {count(seen, data.unit)} of {data.name}; the proof was done before."
+
+
+def _write(config: Convert2DTo3DConfig, found: Inflated, source: Source, how: Inflation, proof: Proof) -> str:
+    wanted = [config.output, card_path(config.output)] if config.output is not None else []
+    wanted += [config.export] if config.export is not None else []
+    digest = ""
+    with atomic_paths(*wanted) as paths:
+        if config.output is not None:
+            more = {"source_sha256": source.sha256, "proof": [asdict(row) for row in _rows(proof)]}
+            digest = save_video(paths[0], paths[1], found, source.flat, how, more)
+        if config.export is not None:
+            export(source.flat.wrapped(found.model), paths[-1], (1, source.flat.channels, config.frames, *source.flat.size))
+    return digest
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,127 @@
+"""The network for images that a person names."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.rng import preserved
+from dlcli.core.data.base import ImageData
+from dlcli.core.inflate.convert import check_flat
+from dlcli.core.layers.normalise import Normalised
+from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
+from dlcli.core.model_io.converted import Flat, is_video
+from dlcli.core.model_io.ensemble_dir import is_ensemble
+from dlcli.core.model_io.run_dir import is_normalised, load_model
+from dlcli.core.model_io.trained import is_weights, open_trained
+from dlcli.core.models import FRAME_MLP, MODELS, named_model
+from dlcli.support.errors import InputError, UsageError, about
+
+CPU = torch.device("cpu")
+
+_CHANNELS, _SIZE, _CLASSES = 3, 224, 1000
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network for images in evaluation mode on the CPU, how to build it again, and the SHA-256 of its weights.
+
+    If it is `flat.normalised`, `model` is what stands behind the normalisation.
+    """
+
+    model: nn.Module
+    flat: Flat
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def open_source(
+    spec: str, *, arch: str | None, weights: Path | None, size: int | None, classes: int | None, seed: int
+) -> Source:
+    """The network that `spec` names: a run directory; a file of weights, of `arch`; or a network.
+
+    A network has the `weights` of a file; or else, if it is code, those with which it is returned; or random ones, by `seed`.
+    Raises UsageError if these do not go together, and what `open_trained` and `named_model` raise.
+    """
+    if FRAME_MLP in (spec.partition(":")[0], (arch or "").partition(":")[0]):
+        raise InputError(f"{FRAME_MLP} takes clips already", hint="name the network whose features it takes")
+    path = Path(spec)
+    given = {"arch": arch, "weights": weights, "size": size, "classes": classes}
+    if path.is_dir():
+        return _from_run(path, [name for name, value in given.items() if value is not None])
+    if is_video(path):
+        raise InputError(f"{spec}: the network is 3-D already", hint="give a network for images")
+    file = path if is_weights(path) else weights
+    if arch is not None and file is not path:
+        raise UsageError("--arch: goes with a file of weights", hint="name the file first, or leave --arch out")
+    if file is None:
+        return _built(spec, _shape(_CHANNELS, size or _SIZE, classes or _CLASSES), seed)
+    if classes is not None:
+        raise UsageError("--classes: the weights say how many there are", hint="leave --classes out")
+    shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
+    found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
+    flat = _flat(arch or spec, shape, found.model)
+    return Source(_bare(found.model), flat, found.sha256, found.notes)
+
+
+def _from_run(path: Path, given: list[str]) -> Source:
+    if given:
+        raise UsageError(f"--{given[0]}: {path} is a run directory and knows its network", hint=f"leave --{given[0]} out")
+    if is_ensemble(path):
+        raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
+    saved = load_model(path, CPU)
+    flat = Flat(
+        saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, is_normalised(saved.model)
+    )
+    return Source(_bare(saved.model), flat, saved.sha256)
+
+
+def _built(spec: str, shape: ImageData, seed: int) -> Source:
+    with preserved():
+        torch.manual_seed(seed)
+        model = named_model(spec, shape).build().eval()
+    with about(spec):
+        check_flat(model)
+        flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
+        sha256 = weights_sha256(model)
+    note = f"{spec} is taken as trained, as the code returns it"
+    if ":" not in spec:
+        note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"
+    return Source(model, flat, sha256, (note,))
+
+
+def _channels_read(model: nn.Module, shape: ImageData) -> int:
+    """How many channels a network reads that code gives back: those of `shape`, unless it takes no such images."""
+    with suppress(InputError):
+        _flat("", shape, model)
+        return shape.channels
+    return next(module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d))
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """The network without the normalisation before it, which the card knows of."""
+    return model.inner if isinstance(model, Normalised) else model
+
+
+@torch.no_grad()
+def _flat(spec: str, shape: ImageData, model: nn.Module) -> Flat:
+    """The description of a network, once it is seen to give finite logits for images of `shape`."""
+    outputs = logits_of(model, shape.x_train[:1].to(next(model.parameters()).dtype)).shape[1]
+    return Flat(spec, (), shape.channels, shape.size, outputs, None, is_normalised(model))
+
+
+def _shape(channels: int, side: int, classes: int) -> ImageData:
+    """Images of nothing, which say what a network is for."""
+    x, y = torch.full((2, channels, side, side), 0.5), torch.zeros(2, dtype=torch.int64)
+    return ImageData(x, y, x[:0], y[:0], tuple(map(str, range(classes))), "images")
+
+
+def _channels_of(file: Path, network: str) -> int:
+    """How many channels the first convolution of a file of weights reads; torchvision's networks take images of three."""
+    own = ":" in network or bool({network, network.rpartition("-")[0]} & set(MODELS.names()))
+    if not own:
+        return _CHANNELS
+    return next((tensor.shape[1] for tensor in load_weights(file).values() if tensor.dim() == 4), _CHANNELS)

@@ -1,0 +1,4 @@
+"""The engine of `dlcli dedupe`."""
+
+from dlcli.engines.dedupe.engine import plan as plan
+from dlcli.engines.dedupe.engine import run as run

@@ -1,0 +1,99 @@
+"""`dlcli dedupe --against`: which rows of a table another one has too; and how a table's texts are put beside earlier ones."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.clusters import stars_in_order
+from dlcli.core.text.columns import find_column, texts_of
+from dlcli.core.text.distinct import Distinct, distinct, plainness
+from dlcli.core.text.keep_rule import order_of
+from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.cross_join import cross_pairs, joins_all
+from dlcli.core.text.table_input import open_table
+from dlcli.core.text.vectors import make_vectors
+from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.engines.dedupe.stages import (
+    Candidates,
+    Earlier,
+    Met,
+    Sheet,
+    distinct_of,
+    level_of,
+    recall_of,
+    scored,
+    threshold_of,
+    verdicts_of,
+)
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.reporter import Report
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Union:
+    """The distinct texts of both sides; `old` and `fresh` are the places in it of the earlier ones and of the table's."""
+
+    texts: Distinct
+    old: Numbers
+    fresh: Numbers
+
+    @property
+    def new(self) -> NDArray[np.bool_]:
+        """Which texts no earlier table has."""
+        found = np.ones(len(self.texts), bool)
+        found[self.old] = False
+        return found
+
+
+def union_of(keys: list[str], texts: list[str], fresh: Distinct, start: int) -> Union:
+    """Earlier texts count as rows from `start` on. Of two ways to write a key the one that `distinct` takes of both is kept."""
+    written = dict(zip(keys, texts, strict=True))
+    for key, text in zip(fresh.keys, fresh.texts, strict=True):
+        written[key] = min(written.get(key, text), text, key=plainness)
+    every = sorted(written)
+    numbers = {key: number for number, key in enumerate(every)}
+    old, new = (np.array([numbers[key] for key in part], np.int64) for part in (keys, fresh.keys))
+    row, worth = np.zeros(len(every), np.int64), np.zeros(len(every), np.int64)
+    row[new], worth[new] = fresh.row, fresh.worth
+    row[old] = start + np.arange(len(old))
+    of_row = np.append(new, -1)[fresh.of_row]
+    return Union(Distinct(every, [written[key] for key in every], of_row, row, worth), old, new)
+
+
+def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: Report) -> Candidates:
+    """The candidates of which a text is new.
+
+    Where few texts are new, they are multiplied with all, so that nothing is lost; to measure that would cost as much again.
+    """
+    level = level_of(config)
+    with report.task("comparing", total=int(union.new.sum())) as task:
+        pairs = cross_pairs(vectors, union.new, level, advance=task.advance)
+    if not joins_all(vectors, union.new):
+        return Candidates(pairs, level, None)
+    return Candidates(pairs, level, recall_of(vectors, pairs, level, np.flatnonzero(union.new)))
+
+
+def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+    """Group the rows of a table with those of --against; raises the kinds of `dlcli.support.errors`.
+
+    Every text of the other table stands for itself; the table's own join it where they can, and each other where not.
+    A row in a group with rows of the other table is a duplicate of one of these, so that what stays is new.
+    """
+    other = open_table(table, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
+    place = find_column(other, sheet.table.columns[sheet.place] if config.column is None else config.column)
+    their = distinct(texts_of(other, place)[0])
+    union = union_of(their.keys, their.texts, distinct_of(config, sheet), len(sheet.texts))
+    candidates = new_candidates(config, union, make_vectors(config.vectors, union.texts.keys), report)
+    judged = scored(scorer, union.texts, candidates.pairs)
+    duplicates = judged.duplicates(threshold_of(config))
+    order = order_of(config.keep_rule.partition(":")[0], union.texts, duplicates.by_probability())
+    order = np.concatenate([union.old, order[union.new[order]]])
+    stars = stars_in_order(order, duplicates.by_probability())
+    rows = np.zeros(len(union.texts), np.int64)
+    rows[union.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
+    earlier = Earlier(len(sheet.texts), their.row, len(their) * [other.name], rows, {})
+    extended = replace(sheet, texts=sheet.texts + their.texts)
+    return Met(extended, union.texts, candidates, judged, verdicts_of(union.texts, stars), earlier)

@@ -1,0 +1,154 @@
+"""Which rows of a table ask the same: the engine of `dlcli dedupe`."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.vectors import check_vectors
+from dlcli.engines.dedupe.against import meet_table
+from dlcli.engines.dedupe.index import meet_index
+from dlcli.engines.dedupe.pair_columns import judge_pairs, plan_pairs
+from dlcli.engines.dedupe.review import label_table, review_of, write_review
+from dlcli.engines.dedupe.stages import (
+    Met,
+    Sheet,
+    added_names,
+    call_of,
+    candidates_of,
+    distinct_of,
+    group_sizes,
+    level_of,
+    open_sheet,
+    scored,
+    scorer_of,
+    settled,
+    stars_of,
+    threshold_of,
+    verdicts_of,
+)
+from dlcli.engines.dedupe.tables import grouped_table, largest_groups, pairs_table
+from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
+from dlcli.specs.estimates import Estimate
+from dlcli.support.garbage import uncollected
+from dlcli.support.reporter import SILENT, Report
+from dlcli.support.tables import Table
+
+
+@uncollected()
+def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult | VerdictsResult:
+    """Group the rows of a table whose texts are equal after folding, or are duplicates with a probability from --threshold on.
+
+    Pairs whose vectors have a cosine from --candidates on are scored. Groups are stars: every member is at or above the
+    threshold to its canonical text, whatever the order of the rows. Rows without text are passed through, in no group.
+    With --pair-columns the two texts of each row are judged instead.
+    Raises the kinds of `dlcli.support.errors`.
+    """
+    if config.pair_columns:
+        return judge_pairs(config, report)
+    started = time.perf_counter()
+    check_vectors(config.vectors)
+    scorer = scorer_of(config)
+    config, precision = settled(config)
+    sheet = open_sheet(config, report)
+    if config.index is not None:
+        met = meet_index(config, config.index, sheet, scorer, report)
+    elif config.against is not None:
+        met = meet_table(config, config.against, sheet, scorer, report)
+    else:
+        met = _alone(config, sheet, scorer, report)
+    if config.review is not None:
+        write_review(config.review, review_of(config, sheet, met.texts, met.judged), report)
+    result = _result(config, met, _table(config, met), precision, started)
+    if result.giants:
+        report.warn(_giants(config, result))
+    return result
+
+
+def plan(config: DedupeConfig) -> list[str]:
+    """What `run` would do, a line each; reads the table, but compares nothing."""
+    if config.pair_columns:
+        return plan_pairs(config)
+    check_vectors(config.vectors)
+    scorer_of(config)
+    config, precision = settled(config)
+    sheet = open_sheet(config, SILENT)
+    columns = added_names(config.prefix, earlier=config.meets_earlier)
+    if config.label is not None:
+        what = f"the {config.label:,} pairs nearest that"
+    elif config.pairs:
+        what = "the pairs"
+    else:
+        what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
+    return [
+        f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
+        f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
+        f"{call_of(config, precision)}, and group by the rule {config.keep_rule}",
+        *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.meets_earlier else []),
+        f"write {what} to {config.output or 'standard output'}",
+        *([f"write a page to judge pairs on to {config.review}"] if config.review else []),
+    ]
+
+
+def _alone(config: DedupeConfig, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+    texts = distinct_of(config, sheet)
+    candidates = candidates_of(config, texts, report)
+    judged = scored(scorer, texts, candidates.pairs)
+    stars = stars_of(config, texts, judged.duplicates(threshold_of(config)))
+    return Met(sheet, texts, candidates, judged, verdicts_of(texts, stars))
+
+
+def _table(config: DedupeConfig, met: Met) -> Table:
+    if config.label is not None:
+        table = label_table(met.sheet.table, review_of(config, met.sheet, met.texts, met.judged), config.label)
+    elif config.pairs:
+        table = pairs_table(met.sheet, met.texts, met.judged.duplicates(threshold_of(config)))
+    else:
+        table = grouped_table(met.sheet, met.texts, met.verdicts, prefix=config.prefix, keep=config.keep, earlier=met.earlier)
+    return replace(table, excel_safe=config.excel_safe)
+
+
+def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
+    sheet, verdicts, candidates = met.sheet, met.verdicts, met.candidates
+    twice, near = ~verdicts.canonical, verdicts.text != verdicts.centre
+    sizes = group_sizes(verdicts, met.earlier)[np.unique(verdicts.centre[twice])]
+    return DedupeResult(
+        source=sheet.table.name,
+        column=sheet.table.columns[sheet.place],
+        vectors=config.vectors,
+        model=str(config.model or ""),
+        candidates_from=candidates.level,
+        threshold=threshold_of(config),
+        precision=precision,
+        keep_rule=config.keep_rule,
+        rows_read=len(sheet.table.rows),
+        rows_empty=len(sheet.table.rows) - len(verdicts.rows),
+        rows_exact=int((twice & ~near).sum()),
+        rows_near=int(near.sum()),
+        rows_canonical=int(verdicts.canonical.sum()),
+        groups=len(sizes),
+        giants=int((sizes > config.max_group).sum()),
+        candidates=len(candidates.pairs),
+        pairs=int((met.judged.probability >= threshold_of(config)).sum()) + len(verdicts.rows) - len(np.unique(verdicts.text)),
+        recall=candidates.recall,
+        largest=largest_groups(sheet, verdicts, met.earlier),
+        seconds=time.perf_counter() - started,
+        table=table,
+        notes=sheet.notes,
+        failed=_failed(config, sheet.table, int(twice.sum())),
+    )
+
+
+def _giants(config: DedupeConfig, result: DedupeResult) -> str:
+    first = result.largest[0]
+    have = "group has" if result.giants == 1 else "groups have"
+    where = f"{first.size:,} rows with row {first.canonical_row}, '{first.canonical_text[:40]}'"
+    return f"{result.source}: {result.giants:,} {have} more than {config.max_group:,} rows (--max-group); the largest: {where}"
+
+
+def _failed(config: DedupeConfig, table: Table, duplicates: int) -> str:
+    if not (config.fail_on_duplicates and duplicates):
+        return ""
+    are = "is a duplicate" if duplicates == 1 else "are duplicates"
+    return f"{duplicates:,} of the {len(table.rows):,} rows of {table.name} {are}"

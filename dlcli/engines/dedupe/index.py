@@ -1,0 +1,246 @@
+"""`dlcli dedupe --index`: the rows of a table meet those of all tables before it, and are added to them."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.clusters import Stars, stars_in_order
+from dlcli.core.text.group_ids import carry_ids
+from dlcli.core.text.index_dir import Stored, read_index, write_index
+from dlcli.core.text.keep_rule import order_of
+from dlcli.core.text.scoring.features import Floats
+from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.neighbours import Pairs
+from dlcli.core.text.vectors import lasting, make_vectors
+from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.engines.dedupe.against import Numbers, Union, new_candidates, union_of
+from dlcli.engines.dedupe.stages import (
+    Candidates,
+    Earlier,
+    Met,
+    Scored,
+    Sheet,
+    Verdicts,
+    distinct_of,
+    level_of,
+    scored,
+    threshold_of,
+    verdicts_of,
+)
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.lock import locked
+from dlcli.support.reporter import Report
+
+
+def meet_index(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+    """Group the rows of a table with those of the index in `folder`, and add them to it.
+
+    A row in a group with earlier rows is a duplicate of one of these, so that what stays is new. Raises the kinds of
+    `dlcli.support.errors`; LockedError if another run has the index. After an error the index is as it was.
+    """
+    with _held(folder):
+        return _through(config, folder, sheet, scorer, report)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of the index; a folder made for it that stays empty is removed."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--index {folder}: is no folder", hint="name a new folder, or one that --index made")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(folder):
+            yield
+    finally:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+    """Meet what is in the index, and add the table to it, unless it is there already."""
+    if lasting(config.vectors) == "run":
+        message = f"--index: vectors of {config.vectors} mean nothing beside those of another run"
+        raise UsageError(message, hint="--vectors tfidf, or any other kind")
+    stored = read_index(folder, _settings(config))
+    tables, this = _tables(stored, sheet)
+    union = union_of(stored.keys, stored.texts, distinct_of(config, sheet), len(sheet.texts))
+    own = stored.source == this
+    union.texts.row[union.old[own]] = stored.row[own]
+    vectors = _vectors(config, stored, union)
+    new = new_candidates(config, union, vectors, report)
+    found = _all_scored(scorer, stored, union, new.pairs)
+    duplicates = found.duplicates(threshold_of(config))
+    stars = stars_in_order(_order(config.keep_rule, stored, union, duplicates.by_probability()), duplicates.by_probability())
+    origin, log = _origin(stored, tables, this, union, stars)
+    if not origin.known:
+        said = [{**event, "table": sheet.table.name} for event in log]
+        write_index(folder, _grown(config, union, vectors, found, origin, said))
+    sheet = _with_notes(replace(sheet, texts=sheet.texts + stored.texts), folder, origin, log, report)
+    shown = _represented(union, stars, origin, scorer)
+    verdicts = verdicts_of(union.texts, shown)
+    candidates = Candidates(found.pairs, new.level, new.recall)
+    return Met(sheet, union.texts, candidates, found, verdicts, _earlier(len(sheet.table.rows), shown, verdicts, origin))
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What the index says of each text of the union once the table, number `this`, is in it."""
+
+    stored: Stored
+    tables: list[tuple[str, str]]
+    this: int
+    source: NDArray[np.int32]
+    row: Numbers
+    rows: Numbers
+    ids: list[str]
+    group: NDArray[np.int32]
+
+    @property
+    def known(self) -> bool:
+        """Whether the table was in the index before."""
+        return len(self.tables) == len(self.stored.tables)
+
+
+def _tables(stored: Stored, sheet: Sheet) -> tuple[list[tuple[str, str]], int]:
+    """The tables with this one among them, and its place: a table of the same texts is the same table."""
+    digest = hashlib.sha256(json.dumps(sheet.texts).encode()).hexdigest()
+    places = [place for place, table in enumerate(stored.tables) if table[1] == digest]
+    return (stored.tables, places[0]) if places else ([*stored.tables, (sheet.table.name, digest)], len(stored.tables))
+
+
+def _origin(
+    stored: Stored, tables: list[tuple[str, str]], this: int, union: Union, stars: Stars
+) -> tuple[_Origin, list[dict[str, str]]]:
+    """Where each text is from and how its group is called, and what became of groups."""
+    ids, group, log = carry_ids(stored.ids, _spread(union, stored.group, -1), stars.centre, union.texts.keys)
+    source, row, rows = _spread(union, stored.source, this), union.texts.row.copy(), _spread(union, stored.rows, 0)
+    row[union.old] = stored.row
+    if len(tables) > len(stored.tables):
+        rows = rows + np.bincount(union.texts.of_row[union.texts.of_row >= 0], minlength=len(rows))
+    return _Origin(stored, tables, this, source, row, rows, ids, group), log
+
+
+def _grown(
+    config: DedupeConfig, union: Union, vectors: Matrix, found: Scored, origin: _Origin, log: list[dict[str, str]]
+) -> Stored:
+    """The index with the table in it."""
+    return Stored(
+        settings=_settings(config),
+        tables=origin.tables,
+        log=origin.stored.log + log,
+        keys=union.texts.keys,
+        texts=union.texts.texts,
+        ids=origin.ids,
+        source=origin.source,
+        row=origin.row,
+        rows=origin.rows,
+        group=origin.group,
+        pairs=np.stack([found.pairs.first, found.pairs.second], axis=1),
+        cosine=found.pairs.score,
+        probability=found.probability,
+        vectors=vectors if lasting(config.vectors) == "text" else np.empty((0, 0), np.float32),
+    )
+
+
+def _earlier(start: int, shown: Stars, verdicts: Verdicts, origin: _Origin) -> Earlier:
+    rows = origin.rows - np.bincount(verdicts.text, minlength=len(origin.rows))
+    return Earlier(
+        start=start,
+        row=origin.stored.row,
+        table=[origin.tables[k][0] for k in origin.stored.source.tolist()],
+        rows=np.bincount(shown.centre, weights=rows, minlength=len(rows)).astype(np.int64),
+        ids={k: origin.ids[place] for k, place in enumerate(origin.group.tolist())},
+    )
+
+
+def _represented(union: Union, stars: Stars, origin: _Origin, scorer: Scorer) -> Stars:
+    """A group with texts of tables before this one is shown by its canonical text if that is such, else by the oldest."""
+    centre, score = stars.centre.copy(), stars.score.copy()
+    before = origin.source < origin.this
+    oldest = np.lexsort((origin.row, origin.source))
+    oldest = oldest[before[oldest]]
+    groups, first = np.unique(stars.centre[oldest], return_index=True)
+    stands = np.full(len(centre), -1, np.int64)
+    stands[groups] = oldest[first]
+    moved = np.flatnonzero(~before[stars.centre] & (stands[stars.centre] >= 0))
+    centre[moved] = stands[stars.centre[moved]]
+    nobody = Pairs(moved.astype(np.int32), centre[moved], np.zeros(len(moved), np.float32))
+    score[moved] = scored(scorer, union.texts, nobody).probability
+    return Stars(centre, score)
+
+
+def _settings(config: DedupeConfig) -> dict[str, Any]:
+    model = ""
+    if config.model is not None:
+        from dlcli.core.pairs.saved import load_scorer  # here, since most runs need none of it
+
+        model = load_scorer(config.model).sha256[:12]
+    return {
+        "vectors": config.vectors,
+        "candidates": level_of(config),
+        "threshold": threshold_of(config),
+        "model": model,
+    }
+
+
+def _vectors(config: DedupeConfig, stored: Stored, union: Union) -> Matrix:
+    """Of all texts: the stored ones where they last, all anew where they depend on what else is there."""
+    keys = union.texts.keys
+    if lasting(config.vectors) != "text" or not stored.keys:
+        return make_vectors(config.vectors, keys)
+    if not union.new.any():
+        return stored.vectors
+    places = np.flatnonzero(union.new)
+    made = make_vectors(config.vectors, [keys[k] for k in places])
+    every = np.empty((len(keys), made.shape[1]), np.float32)
+    every[union.old], every[places] = stored.vectors, made
+    return every
+
+
+def _all_scored(scorer: Scorer, stored: Stored, union: Union, pairs: Pairs) -> Scored:
+    """New pairs are scored, stored ones are as they were, but for those of a text that is now written in another way."""
+    ends = union.old[stored.pairs]
+    written = np.zeros(len(union.texts), bool)
+    written[union.old] = [union.texts.texts[k] != text for k, text in zip(union.old.tolist(), stored.texts, strict=True)]
+    before = Pairs(ends[:, 0].astype(np.int32), ends[:, 1].astype(np.int32), stored.cosine)
+    probability: Floats = stored.probability.copy()
+    again = np.flatnonzero(written[before.first] | written[before.second])
+    changed = Pairs(before.first[again], before.second[again], before.score[again])
+    probability[again] = scored(scorer, union.texts, changed).probability
+    first, second = np.append(before.first, pairs.first), np.append(before.second, pairs.second)
+    order = np.lexsort((second, first))
+    score = np.append(before.score, pairs.score)[order]
+    probability = np.append(probability, scored(scorer, union.texts, pairs).probability)[order]
+    return Scored(Pairs(first[order], second[order], score), probability)
+
+
+def _order(rule: str, stored: Stored, union: Union, pairs: Pairs) -> Numbers:
+    if rule != "first":
+        return order_of(rule, union.texts, pairs)
+    row, source = union.texts.row.copy(), np.full(len(union.texts), len(stored.tables), np.int64)
+    row[union.old], source[union.old] = stored.row, stored.source
+    return np.lexsort((row, source))
+
+
+def _spread(union: Union, values: NDArray[Any], others: int) -> NDArray[Any]:
+    """Values of the earlier texts for all texts, `others` for the rest."""
+    found = np.full(len(union.texts), others, values.dtype)
+    found[union.old] = values
+    return found
+
+
+def _with_notes(sheet: Sheet, folder: Path, origin: _Origin, log: list[dict[str, str]], report: Report) -> Sheet:
+    notes = [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
+    if origin.known:
+        notes = [f"{folder}: has this table already, so nothing is added"]
+    for note in notes:
+        report.note(note)
+    return replace(sheet, notes=(*sheet.notes, *notes))

@@ -1,0 +1,66 @@
+"""What `dlcli dedupe` gives a person to judge: the pairs most in doubt as a table, or all of them on one page."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.keep_rule import order_of
+from dlcli.core.text.review.doubt import doubtful
+from dlcli.core.text.review.page import MOST, Review
+from dlcli.core.text.scoring.explanation import why
+from dlcli.engines.dedupe.stages import Scored, Sheet, threshold_of
+from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
+from dlcli.support.atomic import write_text
+from dlcli.support.reporter import Report
+from dlcli.support.tables import Table
+from dlcli.support.words import count
+
+_DIGITS = 4
+
+
+def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored) -> Review:
+    """What is to be judged of scored pairs: those from half the threshold on, texts in the order of --keep-rule."""
+    threshold = threshold_of(config)
+    lowest = math.floor(threshold * 50) / 100
+    pairs = pairs.duplicates(lowest)
+    rule = config.keep_rule.partition(":")[0]
+    order = np.arange(len(texts)) if rule == "central" else order_of(rule, texts, pairs.by_probability())
+    rank = np.argsort(order)
+    ends = np.sort([rank[pairs.pairs.first], rank[pairs.pairs.second]], axis=0)
+    return Review(
+        source=sheet.table.name,
+        column=sheet.table.columns[sheet.place],
+        texts=[texts.texts[k] for k in order],
+        rows=(texts.row[order] + 1).tolist(),
+        copies=np.bincount(texts.of_row[texts.of_row >= 0], minlength=len(texts))[order].tolist(),
+        first=ends[0],
+        second=ends[1],
+        probability=pairs.probability,
+        threshold=threshold,
+        lowest=lowest,
+        central=rule == "central",
+    )
+
+
+def label_table(table: Table, review: Review, wanted: int) -> Table:
+    """The `wanted` pairs nearest the threshold, nearest first, in the columns that `dlcli train --task pairs` reads.
+
+    The labels are empty, for a person to fill in; the score says how probable it is that the two ask the same.
+    """
+    rows = [_line(review, int(pair)) for pair in doubtful(review.probability, review.threshold, wanted)]
+    return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
+
+
+def _line(review: Review, pair: int) -> list[str | float | None]:
+    a, b = review.texts[review.first[pair]], review.texts[review.second[pair]]
+    return [a, b, None, round(float(review.probability[pair]), _DIGITS), why(a, b)]
+
+
+def write_review(path: Path, review: Review, report: Report) -> None:
+    """Write the page to `path`, whole or not at all."""
+    write_text(path, review.html())
+    if len(review.first) > MOST:
+        report.note(f"{path}: {count(len(review.first), 'pair')} are too many for a page; those most in doubt are on it")

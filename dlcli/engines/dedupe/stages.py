@@ -1,0 +1,264 @@
+"""The steps of `dlcli dedupe`, each from what those before gave: open, distinct, candidates, scores, stars, verdicts."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.stats import wilson
+from dlcli.core.text.clusters import Stars, stars_in_order
+from dlcli.core.text.columns import find_column, texts_of
+from dlcli.core.text.distinct import Distinct, distinct
+from dlcli.core.text.keep_rule import order_of, worth_of
+from dlcli.core.text.ragged import renumbered
+from dlcli.core.text.scoring.features import Floats, Rows
+from dlcli.core.text.scoring.operating_point import least_threshold
+from dlcli.core.text.scoring.pair_score import built_in, built_in_operating
+from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.neighbours import Pairs, recall_on_sample, similar_pairs
+from dlcli.core.text.table_input import SAMPLE, open_table
+from dlcli.core.text.vectors import candidates_from, make_vectors
+from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
+from dlcli.specs.estimates import Estimate
+from dlcli.support.errors import InputError
+from dlcli.support.reporter import Report
+from dlcli.support.tables import Table
+
+_DIGITS = 6
+"""Of a probability: beyond these it differs between machines and numbers of threads, and must not decide anything."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table, the place of its text column, and its texts, "" where there is none."""
+
+    table: Table
+    place: int
+    texts: list[str]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of distinct texts by number, with their cosine, which is at least `level`; and how many of all such were found."""
+
+    pairs: Pairs
+    level: float
+    recall: Estimate | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Candidates with the `probability` of each, (pairs,), that its texts are duplicates."""
+
+    pairs: Pairs
+    probability: Floats
+
+    def duplicates(self, threshold: float) -> "Scored":
+        """Those at or above the threshold."""
+        kept = self.probability >= threshold
+        pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
+        return Scored(pairs, self.probability[kept])
+
+    def by_probability(self) -> Pairs:
+        """The pairs with their probability as the score."""
+        return Pairs(self.pairs.first, self.pairs.second, self.probability.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What was found of each row with text; arrays are parallel to `rows`, row numbers count from 0.
+
+    `text` and `centre` are the numbers of the row's text and of the canonical text of its group, `centre_row` is the row that
+    stands for that, `score` the probability that the two texts are duplicates, `canonical` whether it is that row itself.
+    """
+
+    rows: NDArray[np.int64]
+    text: NDArray[np.int64]
+    centre: NDArray[np.int64]
+    centre_row: NDArray[np.int64]
+    score: Floats
+    canonical: NDArray[np.bool_]
+
+    @property
+    def equal(self) -> NDArray[np.bool_]:
+        """Whether the row's key is that of the canonical text."""
+        return self.text == self.centre
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Texts of earlier tables, which take part as if they stood behind the table, as its rows from `start` on.
+
+    `row` (texts of earlier tables) is where each stands in its own table, from 0, and `table` the name of that; `rows` (all
+    texts) how many earlier rows the group has of which a text is canonical, and `ids` what groups are called already.
+    """
+
+    start: int
+    row: NDArray[np.int64]
+    table: list[str]
+    rows: NDArray[np.int64]
+    ids: dict[int, str]
+
+    def places(self, rows: NDArray[np.int64], table: str) -> tuple[list[int], list[str]]:
+        """For rows of the table, and those behind it: the row number as people count, and the name of its table."""
+        behind = (rows - self.start).tolist()
+        return (
+            [int(self.row[k]) + 1 if k >= 0 else row + 1 for k, row in zip(behind, rows.tolist(), strict=True)],
+            [self.table[k] if k >= 0 else table for k in behind],
+        )
+
+
+@dataclass(frozen=True)
+class Met:
+    """All that was found of a table; `sheet` has the texts of `earlier` tables behind its own."""
+
+    sheet: Sheet
+    texts: Distinct
+    candidates: Candidates
+    judged: Scored
+    verdicts: Verdicts
+    earlier: Earlier | None = None
+
+
+def group_sizes(verdicts: Verdicts, earlier: Earlier | None) -> NDArray[np.int64]:
+    """How many rows the group has of which a text is canonical, by the number of the text."""
+    if earlier is None:
+        return np.bincount(verdicts.centre)
+    return np.bincount(verdicts.centre, minlength=len(earlier.rows)) + earlier.rows
+
+
+def added_names(prefix: str, *, earlier: bool = False) -> list[str]:
+    """The columns that are added to a table; with `earlier` ones also which table `duplicate_of` counts in."""
+    return [prefix + name for name in (*ADDED_COLUMNS, *([EARLIER_COLUMN] if earlier else []))]
+
+
+def open_fresh(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]]:
+    """The table without the columns `added` by an earlier run, and what there is to say of that.
+
+    They count as such if the table ends in exactly these; any other column of such a name raises InputError.
+    """
+    source = SAMPLE if config.table is None else config.table
+    table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
+    again = bool(added) and table.columns[-len(added) :] == added and len(table.columns) > len(added)
+    table = table.without(len(added)) if again else table
+    for name in added:
+        if name in table.columns:
+            hint = f"pass --prefix dedupe_ to add dedupe_{name.removeprefix(config.prefix)} and so on"
+            raise InputError(f"{table.name}: has a column '{name}', which dedupe adds", hint=hint)
+    return table, [f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added)}"] if again else []
+
+
+def open_sheet(config: DedupeConfig, report: Report) -> Sheet:
+    """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
+    grouped = not (config.pairs or config.label)
+    table, notes = open_fresh(config, added_names(config.prefix, earlier=config.meets_earlier) if grouped else [])
+    place = find_column(table, config.column)
+    if config.column is None:
+        notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: --column NAME")
+    texts, nulls = texts_of(table, place)
+    for note in notes:
+        report.note(note)
+    if nulls:
+        where = f"{table.name}: row {nulls[0] + 1}, column '{table.columns[place]}'"
+        report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
+    return Sheet(table, place, texts, tuple(notes))
+
+
+def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
+    """The distinct texts; raises InputError if --keep-rule names a column that is not there or cannot be ordered."""
+    rule, _, column = config.keep_rule.partition(":")
+    if rule == "first":
+        return distinct(sheet.texts, np.zeros(len(sheet.texts), np.int64))
+    if rule != "max":
+        return distinct(sheet.texts)
+    place = find_column(sheet.table, column, option="--keep-rule max:NAME")
+    cells = [row[place] for row in sheet.table.rows]
+    return distinct(sheet.texts, worth_of(cells, table=sheet.table.name, column=column))
+
+
+def level_of(config: DedupeConfig) -> float:
+    """The cosine from which pairs are looked at."""
+    return candidates_from(config.vectors) if config.candidates is None else config.candidates
+
+
+def settled(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
+    """The configuration with the threshold that --precision chooses, if it is asked for, and the precision held-out pairs have.
+
+    Raises CheckFailedError if that is out of reach, and InputError if the folder of --model does not say.
+    """
+    if config.precision is None:
+        return config, None
+    counts, by = built_in_operating(), "the built-in score"
+    if config.model is not None:
+        from dlcli.core.pairs.saved import read_operating  # here, since most runs need none of it
+
+        counts, by = read_operating(config.model), str(config.model)
+    point = least_threshold(counts, config.precision, by)
+    return replace(config, precision=None, threshold=point.threshold), point.precision
+
+
+def threshold_of(config: DedupeConfig) -> float:
+    """The probability from which a pair is called duplicate."""
+    return THRESHOLD if config.threshold is None else config.threshold
+
+
+def call_of(config: DedupeConfig, precision: Estimate | None) -> str:
+    """In words, when a pair is called duplicate, once the threshold is settled."""
+    worth = f" (precision {precision} on held-out pairs)" if precision else ""
+    by = config.model or "the built-in score"
+    return f"call a pair duplicate from a probability of {threshold_of(config):g} on{worth}, by {by}"
+
+
+def candidates_of(config: DedupeConfig, texts: Distinct, report: Report) -> Candidates:
+    """The pairs whose vectors have a cosine at or above --candidates."""
+    level = level_of(config)
+    if len(texts) < 2:
+        nobody = np.empty(0, np.int32)
+        return Candidates(Pairs(nobody, nobody, np.empty(0, np.float32)), level, None)
+    vectors = make_vectors(config.vectors, texts.keys)
+    with report.task("comparing", total=len(texts)) as task:
+        pairs = similar_pairs(vectors, level, advance=task.advance)
+    return Candidates(pairs, level, recall_of(vectors, pairs, level, np.arange(len(texts))))
+
+
+def recall_of(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
+    """The share of the pairs of some texts that were found, by a sample of these texts; None if they have none."""
+    found, wanted = recall_on_sample(vectors, pairs, level, among=among)
+    return wilson(found, wanted) if wanted else None
+
+
+def scorer_of(config: DedupeConfig) -> Scorer:
+    """What judges the candidates: the one place where it is chosen. Raises what `load_scorer` raises."""
+    if config.model is None:
+        return built_in()
+    from dlcli.core.pairs.saved import load_scorer  # here, since most runs need none of it
+
+    return load_scorer(config.model).scorer
+
+
+def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:
+    """The probability of each pair; only texts that are in a pair are read."""
+    needed, (first, second) = renumbered(len(texts), pairs.first, pairs.second)
+    return Scored(pairs, probability_of(scorer, [texts.texts[k] for k in needed], first, second))
+
+
+def probability_of(scorer: Scorer, texts: list[str], first: Rows, second: Rows) -> Floats:
+    """The probability of pairs of texts by number, (pairs,), to the digits that are the same everywhere."""
+    return np.round(scorer.score(texts, first, second), _DIGITS)
+
+
+def stars_of(config: DedupeConfig, texts: Distinct, duplicates: Scored) -> Stars:
+    """The groups of texts, in the order of --keep-rule."""
+    pairs = duplicates.by_probability()
+    return stars_in_order(order_of(config.keep_rule.partition(":")[0], texts, pairs), pairs)
+
+
+def verdicts_of(texts: Distinct, groups: Stars) -> Verdicts:
+    """What the groups of texts mean for each row."""
+    rows = np.flatnonzero(texts.of_row >= 0)
+    text = texts.of_row[rows]
+    centre = groups.centre[text].astype(np.int64)
+    centre_row = texts.row[centre]
+    return Verdicts(rows, text, centre, centre_row, groups.score[text].astype(np.float64), centre_row == rows)

@@ -1,0 +1,4 @@
+"""The engine of `dlcli ensemble`."""
+
+from dlcli.engines.ensemble.engine import plan as plan
+from dlcli.engines.ensemble.engine import run as run

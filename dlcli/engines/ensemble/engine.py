@@ -1,0 +1,193 @@
+"""What combining networks buys: the engine of `dlcli ensemble`."""
+
+import time
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dlcli.core.compute.device import describe_device
+from dlcli.core.model_io.ensemble_dir import CARD, MEMBERS, is_ensemble, joint_sha256, members_in, save_card
+from dlcli.core.stats import wilson
+from dlcli.engines.ensemble.members import Done, Team, added, in_processes, open_team, side_by_side
+from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
+from dlcli.engines.ensemble.stacked import in_stacks, why_not
+from dlcli.engines.train.job import steps
+from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
+from dlcli.specs.shared import RULES
+from dlcli.support.errors import UsageError
+from dlcli.support.reporter import SILENT, Report
+from dlcli.support.words import count
+
+PLOT = "gain.png"
+"""Left in the folder besides the members and the card; the command line adds run.json."""
+
+
+def run(config: EnsembleConfig, *, report: Report = SILENT) -> EnsembleResult:
+    """Train the members, judge every one and every rule on the test images, by the number of members.
+
+    With `config.output`, a folder, leaves each member there as soon as it is trained, and the card of the ensemble when all
+    are there: the folder is then a model to `eval`, `predict` and `attack`. Raises the kinds of `dlcli.support.errors`.
+    """
+    started = time.perf_counter()
+    _check_folder(config)
+    team = open_team(config, report)
+    strategy = _strategy(team)
+    if config.members:
+        report.note(_how(team, strategy))
+    train = in_stacks if strategy == "stacked" else in_processes
+    done = train(team, report) if config.members else []
+    if len(done) == config.members:
+        done = [*done, *added(team, report)]
+    result = _judged(team, done, strategy, time.perf_counter() - started)
+    if config.output is not None and result.headline is not None:
+        save_card(config.output, len(done), config.rule)
+        _draw(config.output, result.rows)
+    return result
+
+
+def plan(config: EnsembleConfig) -> list[str]:
+    """What `run` would do, a line each; opens the data and builds the networks, but trains and writes nothing."""
+    _check_folder(config)
+    team = open_team(config, SILENT)
+    data = team.data
+    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
+    for name, numbers in _by_model(team).items():
+        job = team.own(team.job(numbers[0]))
+        share = _draw_said(config, len(job.data.y_train))
+        lines.append(f"train {count(len(numbers), 'member')}: {name}, {share}, {steps(job)} steps each")
+    if config.members:
+        lines.append(_how(team, _strategy(team)))
+    lines += [f"take in {spec}" for spec in config.add]
+    return [*lines, f"write the ensemble to {config.output}"] if config.output is not None else lines
+
+
+def _check_folder(config: EnsembleConfig) -> None:
+    folder = config.output
+    if folder is None:
+        if config.resume:
+            raise UsageError("--resume: the ensemble's folder must be named", hint="-o runs/NAME")
+        return
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output: {folder} is not a folder", hint="name a folder, new or old")
+    if config.resume:
+        if not (folder / MEMBERS).is_dir():
+            raise UsageError(f"--resume: {folder} holds no ensemble that was stopped")
+        if is_ensemble(folder) and members_in(folder) >= config.members + len(config.add):
+            hint = "--members N with a larger N trains more"
+            raise UsageError(f"--resume: {folder} holds a finished ensemble of {members_in(folder)}", hint=hint)
+    elif (folder / CARD).exists() or (folder / MEMBERS).exists():
+        more = "with a larger --members trains more" if is_ensemble(folder) else "continues it"
+        hint = f"--resume {more}; or name another folder with -o"
+        raise UsageError(f"--output: {folder} holds an ensemble already", hint=hint)
+
+
+def _strategy(team: Team) -> str:
+    """Processes or stacked, with how many at a time."""
+    wanted = team.config.strategy
+    reason = why_not(team) if wanted == "stacked" or (wanted == "auto" and team.device.type != "cpu") else "a CPU"
+    if wanted == "stacked" and reason:
+        raise UsageError(f"--strategy: these members cannot be stacked: {reason}", hint="--strategy processes")
+    return "processes" if reason else "stacked"
+
+
+def _how(team: Team, strategy: str) -> str:
+    """The strategy in words."""
+    if strategy == "stacked":
+        return f"members are trained stacked into one network on {describe_device(team.device)}"
+    workers, threads = side_by_side(team)
+    return f"members are trained in {count(workers, 'process', 'processes')}, {count(threads, 'thread')} each"
+
+
+def _by_model(team: Team) -> dict[str, list[int]]:
+    """The numbers of the members to be trained by the name of their network."""
+    found: dict[str, list[int]] = {}
+    for number in range(team.config.members):
+        found.setdefault(team.config.training(number).model or "", []).append(number)
+    return {team.job(numbers[0]).arch.name: numbers for numbers in found.values()}
+
+
+def _draw_said(config: EnsembleConfig, n: int) -> str:
+    how = ", drawn with replacement" if config.bootstrap else ", a random part" if config.chunk else ""
+    return f"{count(n, 'image')}{how}{', one after the other' if config.snapshots else ''}"
+
+
+def _judged(team: Team, done: Sequence[Done], strategy: str, seconds: float) -> EnsembleResult:
+    config, data = team.config, team.data
+    whole = len(done) == config.members + len(config.add)
+    logits = torch.stack([one.logits for one in done]) if whole else torch.zeros(0)
+    found = rows(logits, data.y_test, seed=config.seed) if whole else []
+    headline = best_of(found, config.rule) if whole else None
+    return EnsembleResult(
+        data=data.name,
+        model=" + ".join(dict.fromkeys(one.model for one in done)),
+        model_sha256=joint_sha256([one.sha256 for one in done]),
+        n_train=len(data.y_train),
+        n_test=len(data.y_test),
+        rule=config.rule,
+        headline=headline,
+        rows=tuple(found),
+        diversity=tuple(diversity(logits, data.y_test)) if whole else (),
+        members=tuple(_member(one, data.y_test) for one in done),
+        strategy=strategy,
+        seed=config.seed,
+        folder=str(config.output or ""),
+        device=describe_device(team.device),
+        seconds=seconds,
+        notes=_notes(done, headline, found, whole),
+        failed=_failed(config, headline),
+    )
+
+
+def _member(one: Done, y: Tensor) -> MemberRow:
+    return MemberRow(
+        member=one.number + 1,
+        model=one.model,
+        accuracy=wilson(float((one.logits.argmax(1) == y).sum()), len(y)),
+        n_train=one.n_train,
+        reused=one.reused,
+        seconds=one.seconds,
+        weights_sha256=one.sha256,
+    )
+
+
+def _notes(done: Sequence[Done], headline: EnsembleRow | None, found: Sequence[EnsembleRow], whole: bool) -> tuple[str, ...]:
+    said = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in done)))
+    if not whole or headline is None or headline.gain is None:
+        return (*said, f"Stopped after {count(len(done), 'member')}.")
+    lines = [_verdict(f"{headline.classifier} minus the mean of its members", str(headline.gain), headline.gain.established)]
+    gap = best_of(found, "max").minus_mean
+    if gap is not None:
+        lines.append(_verdict("max minus mean", str(gap), gap.established))
+    lines.append(
+        "The best member is chosen on these very images, which flatters it. The oracle knows the labels: it is no rule."
+    )
+    return (*said, *lines)
+
+
+def _verdict(what: str, difference: str, established: bool) -> str:
+    return f"{what}: {difference}, {'established' if established else 'not established'}."
+
+
+def _failed(config: EnsembleConfig, headline: EnsembleRow | None) -> str:
+    if config.fail_under is None or headline is None or headline.accuracy.value >= config.fail_under[1]:
+        return ""
+    return f"accuracy of the {headline.classifier} is {headline.accuracy}, below {config.fail_under[1]:g}"
+
+
+def _draw(folder: Path, found: Sequence[EnsembleRow]) -> None:
+    """What combining buys, over the number of members: in pairs, for intervals of accuracies on the same images overlap."""
+    from dlcli.core.html_report.figures import Series, difference_plot, png
+    from dlcli.support.atomic import atomic_path
+
+    lines = []
+    for name in map(rule_name, RULES):
+        own = [row for row in found if row.classifier == name and row.members > 1]
+        gaps = [row.gain for row in own if row.gain is not None]
+        values = ([100 * gap.value for gap in gaps], [100 * gap.low for gap in gaps], [100 * gap.high for gap in gaps])
+        lines.append(Series(name, [row.members for row in own], *values))
+    label = "gain over the mean member, points, 95%"
+    with atomic_path(folder / PLOT) as temporary:
+        temporary.write_bytes(png(difference_plot(lines, x_label="members", y_label=label)))

@@ -1,0 +1,90 @@
+"""From the members' logits to the rows of `dlcli ensemble`: every classifier by the number of members."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlcli.core.compute.rng import derive
+from dlcli.core.ensembles.combine import RULES, any_right, decided
+from dlcli.core.ensembles.diversity import disagreement, error_correlation
+from dlcli.core.evaluation import calibration, metrics
+from dlcli.core.stats import paired_difference, wilson
+from dlcli.specs.ensemble import Diversity, EnsembleRow
+from dlcli.specs.estimates import Estimate
+
+SIZES = (1, 5, 10, 25, 50)
+"""The numbers of members at which an ensemble is judged, besides all of them."""
+
+BEST, MEAN_OF_MEMBERS, ORACLE = "best member", "mean of members", "oracle"
+
+Right = NDArray[np.float64]
+
+
+def sizes(members: int) -> list[int]:
+    """At which numbers of members an ensemble of so many is judged."""
+    return [*(size for size in SIZES if size < members), members]
+
+
+def rule_name(rule: str) -> str:
+    """How the classifier that decides by `rule` is called in the rows."""
+    return f"{rule} rule"
+
+
+def rows(logits: Tensor, y: Tensor, *, seed: int) -> list[EnsembleRow]:
+    """The rows for all numbers of members; `logits` (members, n, classes) of test images with labels `y` (n,).
+
+    Of fewer members than all, the first ones count. `seed` is that of the bootstrap intervals.
+    """
+    return [row for size in sizes(len(logits)) for row in _rows(logits[:size], y, seed)]
+
+
+def diversity(logits: Tensor, y: Tensor) -> list[Diversity]:
+    """How differently the members decide, for all numbers of members from 2 on."""
+    labels = logits.argmax(-1).numpy()
+    wrong = labels != y.numpy()
+    numbers = [size for size in sizes(len(logits)) if size > 1]
+    return [
+        Diversity(members=k, disagreement=disagreement(labels[:k]), error_correlation=error_correlation(wrong[:k]))
+        for k in numbers
+    ]
+
+
+def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
+    each = (logits.argmax(-1) == y).numpy().astype(np.float64)
+    members, mean = each.mean(0), _right(RULES["mean"](logits), y)
+    columns: dict[str, Right] = {BEST: each[int(each.sum(1).argmax())], MEAN_OF_MEMBERS: members}
+    columns |= {rule_name(rule): _right(decide(logits), y) for rule, decide in RULES.items()}
+    columns[ORACLE] = any_right(logits, y).numpy().astype(np.float64)
+    sure = {rule_name(rule): _calibration(decided(logits, rule), right, y, seed) for rule, right in _rules(columns)}
+    for name, right in columns.items():
+        ece, nll = sure.get(name, (None, None))
+        yield EnsembleRow(
+            members=len(logits),
+            classifier=name,
+            accuracy=wilson(float(right.sum()), len(right)),
+            gain=None if name == MEAN_OF_MEMBERS else paired_difference(right, members),
+            minus_mean=None if name == rule_name("mean") else paired_difference(right, mean),
+            ece=ece,
+            nll=nll,
+        )
+
+
+def _rules(columns: dict[str, Right]) -> Iterator[tuple[str, Right]]:
+    return ((rule, columns[rule_name(rule)]) for rule in RULES)
+
+
+def _right(labels: Tensor, y: Tensor) -> Right:
+    return (labels == y).numpy().astype(np.float64)
+
+
+def _calibration(logits: Tensor, right: Right, y: Tensor, seed: int) -> tuple[Estimate, Estimate | None]:
+    log_p = metrics.log_probabilities(logits.numpy())
+    ece = calibration.expected_error(np.exp(log_p.max(1)), right.astype(bool), seed=derive(seed, "calibration"))
+    return ece, metrics.negative_log_likelihood(log_p, y.numpy())
+
+
+def best_of(rows: Sequence[EnsembleRow], rule: str) -> EnsembleRow:
+    """The row of the rule asked for, of all members."""
+    return max((row for row in rows if row.classifier == rule_name(rule)), key=lambda row: row.members)

@@ -1,0 +1,116 @@
+"""The files that `dlcli eval -o DIR` leaves: pictures, and a page with all figures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.core.evaluation.calibration import Reliability
+from dlcli.core.evaluation.plots import Wrong, confusion_plot, mistakes_grid, reliability_plot
+from dlcli.core.html_report.figures import png
+from dlcli.core.html_report.page import Cell, Page, PageTable, Picture, figure_cell
+from dlcli.specs.diagnosis import Diagnosis
+from dlcli.specs.eval import EvalResult
+from dlcli.support.atomic import atomic_path, write_text
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the pictures show: mistakes (m, c, h, w), of videos a frame; bins of confidence; counts (classes, outputs)."""
+
+    mistakes: np.ndarray
+    bins: Reliability
+    confusion: np.ndarray
+    outputs: tuple[str, ...]
+
+
+def write(folder: Path, result: EvalResult, shown: Shown) -> None:
+    """Leave the pictures and report.html in `folder`, each whole or not at all."""
+    pictures = _pictures(result, shown)
+    for name, picture in pictures.items():
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(picture.png)
+    if "mistakes.png" not in pictures:
+        (folder / "mistakes.png").unlink(missing_ok=True)  # of an earlier run
+    write_text(folder / "report.html", _page(result, list(pictures.values())).html())
+
+
+def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
+    ece = next(one.estimate for one in result.metrics if one.name == "ece")
+    rows = [row.name for row in result.per_class]
+    found = {
+        "confusion.png": Picture(
+            png(confusion_plot(shown.confusion, rows, shown.outputs)),
+            alt="The confusion matrix: a row a true class, a column a predicted one",
+            caption="Confusion matrix: counts, shaded by the share of the true class.",
+        ),
+        "reliability.png": Picture(
+            png(reliability_plot(shown.bins, ece, unit=result.unit)),
+            alt=f"Accuracy over confidence in bins, and how many {result.unit}s each bin has",
+            caption="Reliability: bars below the diagonal mean that the network is surer than it should be.",
+        ),
+    }
+    if result.mistakes:
+        pairs = zip(shown.mistakes, result.mistakes, strict=True)
+        wrong = [Wrong(image, one.true, one.predicted, one.probability) for image, one in pairs]
+        found["mistakes.png"] = Picture(
+            png(mistakes_grid(wrong, title="most confident mistakes: true → predicted")),
+            alt=f"A grid of {result.unit}s that were wrong",
+            caption="The mistakes of which the network was surest: true → predicted. Look for wrong labels among them.",
+        )
+    return found
+
+
+def _page(result: EvalResult, pictures: list[Picture]) -> Page:
+    top = result.metrics[0].estimate
+    return Page(
+        title=f"{result.model} on {result.data}, {result.split} set",
+        lead=f"{top.value:.3f} of {top.n:,} {result.unit}s are right (95% interval {top.low:.3f} to {top.high:.3f}).",
+        facts=[
+            (f"{result.unit}s".capitalize(), f"{result.n_images:,} of the {result.split} set of {result.data}"),
+            ("Network", result.model),
+            ("Weights SHA-256", result.model_sha256),
+            ("Seed and device", f"{result.seed}, {result.device}"),
+        ],
+        tables=[*_ladder(result.diagnosis), *_slices(result), _figures(result), _classes(result)],
+        pictures=pictures,
+        notes=result.notes,
+    )
+
+
+def _slices(result: EvalResult) -> list[PageTable]:
+    if not result.slices:
+        return []
+    rows: list[list[Cell]] = [
+        [row.column, row.name, str(row.accuracy.n), figure_cell(row.accuracy), figure_cell(row.minus_rest), row.status]
+        for row in result.slices
+    ]
+    strong = next(k for k, row in enumerate(result.slices) if f"{row.column}={row.name}" == result.worst_slice)
+    head = ["column", "value", f"{result.unit}s", "accuracy", "minus all others", "status"]
+    return [PageTable(f"Accuracy by what is known of the {result.unit}s", head, rows, strong)]
+
+
+def _figures(result: EvalResult) -> PageTable:
+    rows = [[one.name, figure_cell(one.estimate)] for one in result.metrics]
+    return PageTable("Figures with 95% intervals", ["metric", "value"], rows, strong=0)
+
+
+def _classes(result: EvalResult) -> PageTable:
+    rows = [
+        [row.name, str(row.accuracy.n) if row.accuracy else "0", figure_cell(row.accuracy), row.most_confused_with or "–"]
+        for row in result.per_class
+    ]
+    return PageTable("Accuracy of each class", ["class", f"{result.unit}s", "accuracy", "most often taken for"], rows)
+
+
+def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
+    if diagnosis is None:
+        return []
+    rungs: list[list[Cell]] = []
+    for rung in diagnosis.rungs:
+        between = f"{rung.upper} to {rung.lower}" if rung.gap else "–"
+        rungs.append([rung.name, between, figure_cell(rung.gap), rung.status])
+    strong = next((k for k, rung in enumerate(diagnosis.rungs) if rung.name == diagnosis.largest), None)
+    moves = [[move.rung, move.what, move.command] for move in diagnosis.moves]
+    ladder = PageTable("Where the error comes from", ["rung", "between", "gap", "status"], rungs, strong)
+    return [ladder, *([PageTable("What to try", ["rung", "move", "command"], moves, words=3)] if moves else [])]

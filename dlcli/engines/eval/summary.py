@@ -1,0 +1,61 @@
+"""What a network is made of, without judging it: `dlcli eval --summary`."""
+
+import torch
+
+from dlcli.core.compute import rng
+from dlcli.core.compute.device import choose_device, describe_device
+from dlcli.core.compute.loader import floats
+from dlcli.core.compute.rng import preserved
+from dlcli.core.data.base import ImageData
+from dlcli.core.evaluation.summary import summarise
+from dlcli.core.model_io.untrained import open_model
+from dlcli.engines.model_and_data import open_bench, read
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.summary import Summary
+from dlcli.support.reporter import Report
+
+_SUMMARY_IMAGES = 16
+"""Over how many images the effective receptive field is a mean."""
+
+
+def summed_up(config: EvalConfig, report: Report) -> EvalResult:
+    """The result of `--summary`: layers, and no metrics; raises the kinds of `dlcli.support.errors`."""
+    summary, data, name, sha256, notes = _summary(config, report)
+    return EvalResult(
+        data=data.name,
+        split=config.split,
+        unit=data.unit,
+        model=name,
+        model_sha256=sha256,
+        n_images=0,
+        metrics=(),
+        per_class=(),
+        confusion=(),
+        bins=(),
+        mistakes=(),
+        diagnosis=None,
+        summary=summary,
+        seed=config.seed,
+        device=describe_device(choose_device(config.device)),
+        seconds=0.0,
+        notes=notes,
+    )
+
+
+def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
+    if config.model is None and config.arch is not None:
+        data, device = read(config, report), choose_device(config.device)
+        arch = open_model(config.arch, data)
+        with preserved():
+            torch.manual_seed(rng.derive(config.seed, "init"))
+            model = arch.build().to(device)
+        sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
+        return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (_counted(data), untrained)
+    bench = open_bench(config, report)
+    images = floats(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
+    trained = bench.trained
+    return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (_counted(bench.data), *trained.notes)
+
+
+def _counted(data: ImageData) -> str:
+    return f"Multiply-adds are those of convolutions and linear layers, for one {data.unit}; a FLOP count is twice that."

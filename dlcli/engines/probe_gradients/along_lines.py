@@ -1,0 +1,88 @@
+"""The gradients of networks along lines, in figures: the core of `dlcli probe-gradients`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.gradients.autocorrelation import Correlation, correlate, mean_cosine, verdict
+from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.lines import Walk
+from dlcli.core.stats import mean_difference
+from dlcli.specs.estimates import Estimate
+from dlcli.specs.probe_gradients import GradientRow, ProbeGradientsConfig
+
+LAGS = (1, 5, 15)
+
+
+@dataclass(frozen=True)
+class Line:
+    """What was found along one line: None for the correlation where the function is linear; `step` in input units."""
+
+    found: Correlation | None
+    cosine: float | None
+    step: float
+
+
+def along(model: nn.Module, walk: Walk, config: ProbeGradientsConfig, device: torch.device) -> Line:
+    """The gradients of `model` along a walk, of the output that is largest where it begins."""
+    like = next((p for p in model.parameters() if p.is_floating_point()), walk.x)
+    x = walk.x.to(like.dtype)
+    gradients = input_gradients(model, x, aim_at(model, x, config, device), device=device).double().numpy()
+    return Line(correlate(gradients), mean_cosine(gradients), walk.step)
+
+
+def aim_at(model: nn.Module, x: torch.Tensor, config: ProbeGradientsConfig, device: torch.device) -> Aim:
+    """What to derive: the output that is largest for the first of the inputs `x` (n, ...)."""
+    with torch.no_grad(), in_mode(model):
+        output = int(logits_of(model, x[:1].to(device))[0].argmax())
+    return Aim(config.target, output, config.layer, config.bn)
+
+
+def row_of(network: str, lines: Sequence[Line], *, points: int, neighbour: float | None) -> GradientRow:
+    """The means over lines; `neighbour` is the median distance to the nearest neighbour, None without data."""
+    bent = [line for line in lines if line.found is not None]
+    curves = [line.found.curve for line in bent if line.found is not None]
+    acf = {lag: _mean([float(curve[lag]) for curve in curves if lag < len(curve)]) for lag in LAGS}
+    steps = _whole([line.found.length if line.found else None for line in bent])
+    length = _whole([line.found.length * line.step if line.found and line.found.length else None for line in bent])
+    cosines = [line.cosine for line in lines if line.cosine is not None]
+    return GradientRow(
+        network=network,
+        n=len(lines),
+        points=points,
+        acf1=acf[1],
+        acf5=acf[5],
+        acf15=acf[15],
+        slope=float(np.mean([line.found.slope for line in bent if line.found])) if bent else None,
+        length_steps=steps,
+        length=length,
+        length_share=length / neighbour if length is not None and neighbour else None,
+        cosine=float(np.mean(cosines)) if cosines else None,
+        verdict=verdict(acf[1].value if acf[1] else None, points),
+    )
+
+
+def mean_curve(lines: Sequence[Line]) -> NDArray[np.float64] | None:
+    """The mean autocorrelation by lag over the lines that are not linear."""
+    curves = [line.found.curve for line in lines if line.found is not None]
+    return np.mean(curves, axis=0) if curves else None
+
+
+def _mean(values: list[float]) -> Estimate | None:
+    if not values:
+        return None
+    if len(values) == 1:
+        return Estimate(values[0], -1.0, 1.0, 1)
+    found = mean_difference(values)
+    return Estimate(found.value, found.low, found.high, found.n)
+
+
+def _whole(values: list[float | None]) -> float | None:
+    """The mean of lengths, None if there are none or one is beyond what was looked at."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None

@@ -1,0 +1,294 @@
+"""What a network's gradients look like, why it may not train, and what to change: the engine of `dlcli probe-gradients`."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute.device import choose_device, describe_device, threads
+from dlcli.core.compute.loader import floats
+from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData
+from dlcli.core.gradients.causes import Facts, causes
+from dlcli.core.gradients.layer_signals import layer_signals
+from dlcli.core.gradients.lesion import lesions
+from dlcli.core.gradients.lines import Walk, check_kind, median_distance, walks
+from dlcli.core.gradients.path_lengths import path_lengths
+from dlcli.core.gradients.scalar_nets import REACH, grid, on_a_line, settle
+from dlcli.core.graph.skips import find_skips
+from dlcli.core.graph.tape import WEIGHTED, record
+from dlcli.core.model_io.checkpoint import weights_sha256
+from dlcli.core.model_io.converted import is_video
+from dlcli.core.model_io.trained import Trained, labels_for, open_trained
+from dlcli.core.model_io.untrained import open_model
+from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.surgery import operate
+from dlcli.engines.probe_gradients.along_lines import Line, aim_at, along, row_of
+from dlcli.engines.probe_gradients.suggestions import move
+from dlcli.specs.probe_gradients import (
+    KINDS,
+    Cause,
+    GradientRow,
+    LayerRow,
+    LesionRow,
+    PathRow,
+    PathSummary,
+    ProbeGradientsConfig,
+    ProbeGradientsResult,
+)
+from dlcli.support.errors import UsageError
+from dlcli.support.reporter import SILENT, Report
+
+SEEDS = 20
+_SIGNALLED = 64
+"""For how many inputs activations are looked at."""
+_SETTLED = 256
+"""By how many images batch normalisation of an untrained network is set."""
+_DRAWS, _PATH_INPUTS = 20, 8
+"""How many paths of each length are taken, at how many images."""
+
+
+def run(config: ProbeGradientsConfig, *, report: Report = SILENT) -> ProbeGradientsResult:
+    """Look at the gradients of a network along lines between images, or of small networks on a line of numbers.
+
+    Networks are left as they were. With `config.output` leaves pictures and a page in that folder. Raises the kinds of
+    `dlcli.support.errors`.
+    """
+    started = time.perf_counter()
+    device = choose_device(config.device)
+    _check_folder(config)
+    found = _synthetic(config, device, report) if config.model is None else _probed(config, device, report)
+    result = replace(found.result, seconds=time.perf_counter() - started)
+    if config.output is not None:
+        from dlcli.engines.probe_gradients.report import write  # here, since it brings matplotlib
+
+        write(config.output, result, found.lines)
+    return result
+
+
+def plan(config: ProbeGradientsConfig) -> list[str]:
+    """What `run` would do, a line each; opens data and network, but derives and writes nothing."""
+    device = choose_device(config.device)
+    _check_folder(config)
+    if config.model is None:
+        kinds = ", ".join(_kinds(config))
+        lines = [f"draw {config.seeds or SEEDS} networks of {config.depth} layers of each kind: {kinds}"]
+        lines.append(f"walk {config.points} points in [-{REACH:g}, {REACH:g}]")
+    else:
+        bench = _open(config, device, SILENT)
+        check_kind(config.path)
+        lines = [f"open {bench.name} and {len(bench.x):,} images of {bench.data.name}"]
+        lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
+        lines += ["judge the network with each block left out in turn"] if config.lesion else []
+        lines += ["measure the gradient by paths of each length through the residual blocks"] if config.paths else []
+    if config.output is not None:
+        lines.append(f"write run.json, report.html and pictures in {config.output}")
+    return lines
+
+
+@dataclass(frozen=True)
+class Found:
+    """The result, and the lines of each network for the pictures."""
+
+    result: ProbeGradientsResult
+    lines: Mapping[str, Sequence[Line]]
+
+
+def _check_folder(config: ProbeGradientsConfig) -> None:
+    if config.output is not None and config.output.exists() and not config.output.is_dir():
+        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+
+
+def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
+    return (config.synthetic,) if config.synthetic else KINDS
+
+
+def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+    with threads(1):  # layers this narrow gain nothing from more, and threads that wait for a busy core cost many times as much
+        return _drawn_networks(config, device, report)
+
+
+def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+    x = grid(config.points)
+    walk = Walk(0, x[0], x[-1], config.points)
+    seeds = config.seeds or SEEDS
+    lines: dict[str, list[Line]] = {}
+    layers: list[LayerRow] = []
+    with report.task("probing", total=seeds * len(_kinds(config))) as task:
+        for kind in _kinds(config):
+            name = f"{kind}-{config.depth}"
+            lines[name] = []
+            for number in range(seeds):
+                model = _drawn(kind, config, x, number).to(device)
+                lines[name].append(along(model, walk, config, device))
+                if number == 0:
+                    layers += _named(name, layer_signals(model, x, aim_at(model, x, config, device), device=device))
+                task.advance(1)
+    drawn = f"{seeds} networks of each kind from a number to a number, {config.points} points in [-{REACH:g}, {REACH:g}]"
+    notes = (f"{drawn}; plain is centred.", _norm_note(config))
+    rows = tuple(row_of(name, found, points=config.points, neighbour=None) for name, found in lines.items())
+    return Found(replace(_asked(config, device), rows=rows, layers=tuple(layers), notes=notes), lines)
+
+
+def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> nn.Module:
+    with preserved():
+        torch.manual_seed(derive(config.seed, "line", number))
+        return on_a_line(kind, config.depth, x, beta=config.beta)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right.
+
+    `name` is for people; `spec` is what `dlcli train --model` takes for one of its kind.
+    """
+
+    model: nn.Module
+    name: str
+    spec: str
+    data: ImageData
+    x: Tensor
+    y: Tensor
+    notes: tuple[str, ...]
+
+
+def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Bench:
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    spec = str(config.model)
+    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video(Path(spec)))
+    if untrained:
+        with preserved():
+            torch.manual_seed(derive(config.seed, "init"))
+            trained = Trained(open_model(spec, data).build().to(device), spec, "")
+    else:
+        trained = open_trained(spec, data, weights=config.weights, device=device)
+    model, notes = trained.model, trained.notes
+    if config.surgery:
+        model, done = operate(model, config.surgery, data.a_few(2).to(device))
+        notes = (*notes, *done)
+    if untrained:
+        few = floats(data.x_train[:_SETTLED]).to(device)
+        model = settle(model, few)
+        notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
+    trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
+    y = labels_for(trained, data)[0][data.y_test]
+    return Bench(model.eval(), trained.name, trainable, data, floats(data.x_test), y, notes)
+
+
+def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+    check_kind(config.path)
+    bench = _open(config, device, report)
+    lines = _walked(config, bench, device, report)
+    row = row_of(bench.name, lines, points=config.points, neighbour=median_distance(bench.x))
+    few = bench.x[:_SIGNALLED]
+    layers = layer_signals(bench.model, few, aim_at(bench.model, few, config, device), device=device)
+    result = replace(
+        _asked(config, device),
+        model=bench.name,
+        model_sha256=weights_sha256(bench.model),
+        data=bench.data.name,
+        rows=(row,),
+        layers=tuple(_named(bench.name, layers)),
+        causes=_causes(config, bench, row, layers, device),
+        lesions=_lesions(bench, device, report) if config.lesion else (),
+        notes=(*bench.notes, *_zero_note(row), _norm_note(config)),
+    )
+    if config.paths:
+        result = _with_paths(result, config, bench, device)
+    return Found(result, {bench.name: lines})
+
+
+def _walked(config: ProbeGradientsConfig, bench: Bench, device: torch.device, report: Report) -> list[Line]:
+    found = walks(config.path, bench.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31)
+    lines = []
+    with report.task("probing", total=len(found)) as task:
+        for walk in found:
+            lines.append(along(bench.model, walk, config, device))
+            task.advance(1)
+    return lines
+
+
+def _causes(
+    config: ProbeGradientsConfig, bench: Bench, row: GradientRow, layers: list[LayerRow], device: torch.device
+) -> tuple[Cause, ...]:
+    tape = record(bench.model, bench.x[:1].to(device))
+    facts = Facts(
+        verdict=row.verdict,
+        acf1=row.acf1.value if row.acf1 else None,
+        signals=layers,
+        inputs=min(len(bench.x), _SIGNALLED),
+        skips=len(find_skips(tape)),
+        layers=len(tape.named(WEIGHTED)),
+    )
+    sample = bench.data.a_few(2).to(device)
+    return causes(facts, lambda surgery: move(config, surgery, bench.model, sample, spec=bench.spec))
+
+
+def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
+    return [replace(one, network=network) for one in signals]
+
+
+def _lesions(bench: Bench, device: torch.device, report: Report) -> tuple[LesionRow, ...]:
+    with report.task("leaving out blocks") as task:
+        whole, *others = lesions(bench.model, bench.x, bench.y, device=device, advance=task.advance)
+    n = len(bench.y)
+    first = LesionRow(block="", kind="", accuracy=wilson(int(whole.right.sum()), n), change=None)
+    rows = [
+        LesionRow(
+            block=one.block,
+            kind=one.kind,
+            accuracy=wilson(int(one.right.sum()), n),
+            change=paired_difference(one.right.double().numpy(), whole.right.double().numpy()),
+        )
+        for one in others
+    ]
+    return (first, *sorted(rows, key=lambda row: row.accuracy.value))
+
+
+def _with_paths(
+    result: ProbeGradientsResult, config: ProbeGradientsConfig, bench: Bench, device: torch.device
+) -> ProbeGradientsResult:
+    few = bench.x[:_PATH_INPUTS]
+    aim = aim_at(bench.model, few, config, device)
+    found = path_lengths(bench.model, few, aim, draws=_DRAWS, seed=derive(config.seed, "paths") % 2**31, device=device)
+    rows = tuple(
+        PathRow(blocks=k, share_of_paths=float(a), share_of_gradient=float(b), norm_of_one=float(c))
+        for k, (a, b, c) in enumerate(zip(found.paths, found.gradient, found.one, strict=True))
+    )
+    if not found.gradient.any():
+        return replace(result, path_lengths=rows, notes=(*result.notes, "The gradient is zero by paths of every length."))
+    low, high = found.effective
+    summary = PathSummary(
+        mean_by_count=found.mean_by_count, mean_by_gradient=found.mean_by_gradient, effective_low=low, effective_high=high
+    )
+    return replace(result, path_lengths=rows, path_summary=summary)
+
+
+def _zero_note(row: GradientRow) -> tuple[str, ...]:
+    if row.cosine is not None:
+        return ()
+    return ("The gradient is zero along every line: the output does not change with the input there.",)
+
+
+def _norm_note(config: ProbeGradientsConfig) -> str:
+    way = "by its frozen statistics" if config.bn == "frozen" else "by the statistics of the points of a line"
+    return f"Batch normalisation, where there is any, is {way} (--bn {config.bn}): the two differ."
+
+
+def _asked(config: ProbeGradientsConfig, device: torch.device) -> ProbeGradientsResult:
+    """The result as far as the options say it."""
+    return ProbeGradientsResult(
+        path=config.path if config.model else "grid",
+        wrt=config.wrt,
+        target=config.target,
+        bn=config.bn,
+        rows=(),
+        layers=(),
+        seed=config.seed,
+        device=describe_device(device),
+        seconds=0.0,
+    )

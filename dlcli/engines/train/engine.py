@@ -1,0 +1,238 @@
+"""Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
+
+from dataclasses import astuple
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from dlcli.core.compute.device import choose_device, describe_device, threads
+from dlcli.core.compute.workers import plan_workers
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData, Sampling, check_trainable
+from dlcli.core.data.corrupt import corrupt
+from dlcli.core.data.splits import with_validation
+from dlcli.core.model_io.run_dir import CARD, save_model
+from dlcli.core.stats import wilson
+from dlcli.core.training.loop import resolve_threads
+from dlcli.engines.train.frozen_features import fit
+from dlcli.engines.train.job import Fitted, Job, open_job, outlook, steps
+from dlcli.engines.train.pairs import plan_pairs, train_pairs
+from dlcli.engines.train.versus import Sides, Trained, compare, levelled, pairs, save_comparison
+from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.variant import variant
+from dlcli.support.atomic import write_text
+from dlcli.support.errors import UsageError
+from dlcli.support.reporter import SILENT, Report
+from dlcli.support.words import count
+
+STATE, HISTORY, CURVES, RUNS = "state.safetensors", "history.csv", "curves.png", "runs.csv"
+SEEDS = 5
+FIT = 0.99
+"""The training accuracy from which the training data count as fitted."""
+
+_HELD = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
+_SAME = frozenset(_HELD | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns"})
+"""What the two sides of a comparison share, so that nothing but the change can tell them apart."""
+
+
+def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult | PairsTrainResult:
+    """Train on the training set and judge on the test set; with `versus`, once a side and seed; or learn from pairs of texts.
+
+    With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
+    `resume` continues. Raises the kinds of `dlcli.support.errors`.
+    """
+    if config.task == "pairs":
+        _check_folder(config)
+        return train_pairs(config, report)
+    device = choose_device(config.device)
+    data = _data(config, report)
+    _check_folder(config)
+    if config.versus:
+        return _versus(config, data, device, report)
+    with threads(resolve_threads(open_job(config, data, device, config.seed).recipe)):
+        return _single(config, data, device, report)
+
+
+def plan(config: TrainConfig) -> list[str]:
+    """What `run` would do, a line each; opens the data and builds the network, but trains and writes nothing."""
+    if config.task == "pairs":
+        _check_folder(config)
+        return plan_pairs(config)
+    device = choose_device(config.device)
+    data = _data(config, SILENT)
+    _check_folder(config)
+    sides, seeds = _sides(config), _seeds(config)
+    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {len(data.classes)} classes"
+    lines = [f"read {data.name}: {found}"]
+    opened = _open_sides(config, data, device)
+    workers, each = _shared_out(config, opened) if config.versus else (1, None)
+    for name, side in sides.items():
+        job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
+        seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+        with threads(each):
+            lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
+        lines += outlook(job)
+    if config.versus:
+        lines.append(f"train {count(workers, 'network')} at a time")
+    return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
+
+
+def _data(config: TrainConfig, report: Report) -> ImageData:
+    data = open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        limit=config.limit,
+        sampling=Sampling(config.frames, config.clips, config.fps),
+    )
+    check_trainable(data)
+    return data
+
+
+def _prepared(data: ImageData, config: TrainConfig) -> ImageData:
+    """What one side of a comparison trains on."""
+    data = with_validation(data, config.dev, config.seed) if config.dev else data
+    return corrupt(data, config.corrupt, config.seed) if config.corrupt else data
+
+
+def _check_folder(config: TrainConfig) -> None:
+    folder = config.output
+    if folder is None:
+        if config.resume:
+            raise UsageError("--resume: the run's folder must be named", hint="-o runs/NAME")
+        return
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--output: {folder} is not a folder", hint="name a folder, new or old")
+    if config.resume:
+        if not (folder / STATE).exists():
+            why = "holds a finished run" if (folder / CARD).exists() else "holds no run that was stopped"
+            raise UsageError(f"--resume: {folder} {why}")
+    elif any((folder / name).exists() for name in (STATE, CARD, RUNS)):
+        stopped = (folder / STATE).exists()
+        hint = "--resume continues it; or name another folder with -o" if stopped else "name another folder with -o"
+        raise UsageError(f"--output: {folder} holds a run already", hint=hint)
+
+
+def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
+    if config.versus is None:
+        return {"this": config}
+    return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SAME)}
+
+
+def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
+    job = open_job(config, _prepared(data, config), device, config.seed)
+    keep = config.output / STATE if config.output is not None else None
+    fitted = fit(job, report=report, label=f"training {job.arch.name}", keep=keep)
+    if fitted is None:
+        return _result(config, job, (), (), notes=("stopped",))
+    if config.output is not None:
+        _save(config.output, job, fitted)
+    return _result(config, job, (_row("this", job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
+
+
+def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
+    sides = _open_sides(config, data, device)
+    workers, each = _shared_out(config, sides)
+    found = pairs(sides, _seeds(config), workers=workers, threads=each, report=report)
+    rows, level = levelled(found)
+    first = sides.jobs["this"]
+    if config.output is not None and rows:
+        save_comparison(config.output, found, names=(CURVES, RUNS), watched=_watched_set(first.data))
+    notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    with threads(each), threads(resolve_threads(first.recipe)):
+        return _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
+
+
+def _seeds(config: TrainConfig) -> range:
+    return range(config.seed, config.seed + ((config.seeds or SEEDS) if config.versus else 1))
+
+
+def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> Sides:
+    jobs = {name: open_job(side, _prepared(data, side), device, config.seed) for name, side in _sides(config).items()}
+    return Sides(jobs, partial(_reopened, config), _trained)
+
+
+def _reopened(config: TrainConfig) -> dict[str, Job]:
+    """The jobs of a comparison in another process, where nobody needs to hear again what was left out of the data."""
+    return dict(_open_sides(config, _data(config, SILENT), choose_device(config.device)).jobs)
+
+
+def _shared_out(config: TrainConfig, sides: Sides) -> tuple[int, int]:
+    """How many networks are trained at a time, and on how many threads each."""
+    first = sides.jobs["this"]
+    return plan_workers(len(_seeds(config)) * len(sides.jobs), first.device, wanted=config.workers, held=sides.held)
+
+
+def _trained(name: str, job: Job, report: Report) -> Trained | None:
+    fitted = fit(job, report=report, label=f"{name}, seed {job.seed}")
+    return None if fitted is None else Trained(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
+
+
+def _watched_set(data: ImageData) -> str:
+    return "dev" if "dev" in data.more else "test"
+
+
+def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
+    fit_after = next((k for k, epoch in enumerate(fitted.history, 1) if epoch.train_accuracy >= FIT), None)
+    return TrainRow(
+        variant=name,
+        seed=job.seed,
+        accuracy=wilson(fitted.right, len(job.data.y_test)),
+        train_accuracy=fitted.history[fitted.best - 1].train_accuracy,
+        train_loss=fitted.history[fitted.best - 1].train_loss,
+        epochs=len(fitted.history),
+        best_epoch=fitted.best,
+        epochs_to_fit=fit_after,
+        steps_to_fit=fit_after and fit_after * steps(job) // job.recipe.epochs,
+        epochs_to_level=None,
+        seconds=fitted.seconds,
+        weights_sha256=fitted.sha256,
+    )
+
+
+def _save(folder: Path, job: Job, fitted: Fitted) -> None:
+    data, surgery = job.data, job.config.surgery
+    save_model(
+        folder,
+        model=fitted.model,
+        spec=job.arch.name,
+        surgery=surgery,
+        channels=data.channels,
+        size=data.size,
+        classes=data.classes,
+        frames=data.frames,
+        clips=data.clips,
+    )
+    watched = _watched_set(data)
+    lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
+    lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
+    write_text(folder / HISTORY, "\n".join(lines) + "\n")
+    (folder / STATE).unlink(missing_ok=True)
+
+
+def _result(
+    config: TrainConfig,
+    job: Job,
+    rows: tuple[TrainRow, ...],
+    comparisons: tuple[Comparison, ...],
+    *,
+    notes: tuple[str, ...],
+    level: float | None = None,
+) -> TrainResult:
+    return TrainResult(
+        data=job.data.name,
+        unit=job.data.unit,
+        model=job.arch.name,
+        surgery=config.surgery,
+        n_train=len(job.data.x_train),
+        n_test=len(job.data.x_test),
+        rows=rows,
+        comparisons=comparisons,
+        level=level,
+        folder=str(config.output or ""),
+        device=describe_device(job.device),
+        notes=notes,
+    )

@@ -1,0 +1,154 @@
+"""Two ways to train, seed by seed: does the change help, or was it a lucky seed?"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from dlcli.core.compute.device import threads as torch_threads
+from dlcli.core.compute.workers import in_parallel
+from dlcli.core.stats import mean_difference
+from dlcli.core.training.loop import resolve_threads
+from dlcli.engines.train.job import Epoch, Job
+from dlcli.specs.train import Comparison, TrainRow
+from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.errors import InputError
+from dlcli.support.reporter import Report
+
+if TYPE_CHECKING:
+    from dlcli.core.html_report.figures import Series
+
+_COPIES = 3
+"""Of the data in a worker, at most: as read, as split, and in the order in which the device takes them."""
+
+METRICS: dict[str, tuple[Callable[[TrainRow], float | None], Callable[[TrainRow], float]]] = {
+    "test accuracy": (lambda row: row.accuracy.value, lambda row: 1 / row.accuracy.n),
+    "training accuracy": (lambda row: row.train_accuracy, lambda row: 0.0),
+    "epochs to fit": (lambda row: row.epochs_to_fit, lambda row: 1.0),
+    "steps to fit": (lambda row: row.steps_to_fit, lambda row: (row.steps_to_fit or 0) / (row.epochs_to_fit or 1)),
+    "epochs to level": (lambda row: row.epochs_to_level, lambda row: 1.0),
+    "seconds": (lambda row: row.seconds, lambda row: 0.0),
+}
+"""By name: the figure of a network, None if it has none, and in steps of what size it comes (0: of any)."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network of a comparison without its weights: its figures, its learning curve and what surgery said."""
+
+    row: TrainRow
+    history: tuple[Epoch, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared: `jobs` by the names of the sides, and `train(name, job, report)`, None if told to stop.
+
+    On its way to another process it leaves the data behind and does `reopen` there, for data may be large and are quickly read.
+    """
+
+    jobs: Mapping[str, Job]
+    reopen: Callable[[], Mapping[str, Job]]
+    train: Callable[[str, Job, Report], Trained | None]
+
+    def __call__(self, which: tuple[str, int], report: Report) -> Trained | None:
+        """Train one side from one seed."""
+        name, seed = which
+        with torch_threads(resolve_threads(self.jobs[name].recipe)):
+            return self.train(name, replace(self.jobs[name], seed=seed), report)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reopened, (self.reopen, self.train, self._prints())
+
+    def _prints(self) -> dict[str, str]:
+        return {name: job.data.fingerprint for name, job in self.jobs.items()}
+
+    @property
+    def held(self) -> int:
+        """About how many bytes of memory the data take in each process; streamed images take none."""
+        return _COPIES * sum({id(job.data): job.data.in_memory for job in self.jobs.values()}.values())
+
+
+def _reopened(reopen: Callable[[], Mapping[str, Job]], train: Callable[..., Trained | None], prints: dict[str, str]) -> Sides:
+    sides = Sides(reopen(), reopen, train)
+    if sides._prints() != prints:
+        name = next(iter(sides.jobs.values())).data.name
+        raise InputError(f"{name}: the data changed while they were read", hint="start again when nothing writes to them")
+    return sides
+
+
+def pairs(sides: Sides, seeds: Iterable[int], *, workers: int, threads: int, report: Report) -> list[Trained]:
+    """Train every side from every seed: the same initial weights where shapes allow, the same order of examples.
+
+    `workers` networks at a time, with `threads` each or as few as the recipe wants. The sides take turns within a seed, so
+    that those of a pair run at about the same time: a machine that slows down slows both, and `seconds`, which are of the
+    wall clock, stay comparable though the networks share the machine. What comes of a network does not depend on
+    `workers`. If told to stop, those before the first that was not finished.
+    """
+    which = [(name, seed) for seed in seeds for name in sides.jobs]
+    found = in_parallel(sides, which, workers=workers, threads=threads, report=report)
+    return [one for one in takewhile(lambda one: one is not None, found) if one is not None]
+
+
+def levelled(found: Sequence[Trained]) -> tuple[tuple[TrainRow, ...], float]:
+    """The rows with the epochs that they took to reach the level, and the level: what all had reached in the end."""
+    level = min((one.history[one.row.best_epoch - 1].accuracy for one in found), default=0.0)
+    return tuple(replace(one.row, epochs_to_level=_first(one.history, level)) for one in found), level
+
+
+def _first(history: Iterable[Epoch], level: float) -> int | None:
+    return next((k for k, epoch in enumerate(history, 1) if epoch.accuracy >= level), None)
+
+
+def compare(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
+    """The two sides by each metric: the mean of the paired differences over seeds, with its interval and a verdict."""
+    return tuple(found for metric in METRICS if (found := _comparison(rows, names, metric)) is not None)
+
+
+def _comparison(rows: Sequence[TrainRow], names: Sequence[str], metric: str) -> Comparison | None:
+    figure, step = METRICS[metric]
+    sides = [[figure(row) for row in rows if row.variant == name] for name in names]
+    both = [(a, b) for a, b in zip(*sides, strict=False) if a is not None and b is not None]
+    if len(both) < 2:
+        return None
+    difference = mean_difference([a - b for a, b in both], step=max(map(step, rows)))
+    return Comparison(
+        metric=metric,
+        first=fmean(a for a, _ in both),
+        second=fmean(b for _, b in both),
+        difference=difference,
+        verdict="established" if difference.established else "not established",
+    )
+
+
+def save_comparison(folder: Path, found: Sequence[Trained], *, names: tuple[str, str], watched: str) -> None:
+    """Leave the learning curves as a picture and the runs as a table in `folder`."""
+    from dlcli.core.html_report.figures import accuracy_plot, png
+
+    curves, table = names
+    series = [_series(name, found) for name in dict.fromkeys(one.row.variant for one in found)]
+    with atomic_path(folder / curves) as temporary:
+        label = f"{watched} accuracy, mean and range over seeds"
+        temporary.write_bytes(png(accuracy_plot(series, x_label="epoch", y_label=label)))
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["variant", "seed", "epoch", "train_loss", "train_accuracy", f"{watched}_accuracy"])
+    for one in found:
+        writer.writerows(
+            [one.row.variant, one.row.seed, k, e.train_loss, e.train_accuracy, e.accuracy] for k, e in enumerate(one.history, 1)
+        )
+    write_text(folder / table, stream.getvalue())
+
+
+def _series(name: str, found: Sequence[Trained]) -> "Series":
+    from dlcli.core.html_report.figures import Series
+
+    curves = [[epoch.accuracy for epoch in one.history] for one in found if one.row.variant == name]
+    epochs = list(zip(*curves, strict=False))
+    x = list(range(1, len(epochs) + 1))
+    return Series(name, x, [fmean(e) for e in epochs], [min(e) for e in epochs], [max(e) for e in epochs])

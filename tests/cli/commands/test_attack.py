@@ -1,0 +1,199 @@
+"""`dlcli attack` at a terminal: its table on 80 columns, and the names of methods that a shell completes."""
+
+import io
+import json
+import re
+import signal
+import subprocess
+import time
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.cli.commands.attack import COMMAND
+from dlcli.cli.output import draw
+from dlcli.specs.attack import METHODS, AttackResult, AttackRow, MethodRow
+from dlcli.specs.estimates import Difference, Estimate
+from tests.conftest import DLCLI, Run
+
+
+class Terminal(io.StringIO):
+    """Text that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def estimate(value: float, reach: float = 0.034) -> Estimate:
+    return Estimate(value, max(0.0, value - reach), min(1.0, value + reach), 600)
+
+
+def row(classifier: str, threat: str, value: float, eps: float = 0.25) -> AttackRow:
+    gap = None if classifier in ("mean rule", "baseline") else Difference(-0.213, -0.262, -0.158, 600)
+    figures = {name: estimate(value) for name in ("clean", "adversarial", "eight_bit")}
+    return AttackRow(eps=eps, classifier=classifier, threat=threat, minus_mean=gap, upper_bound=threat == "transfer", **figures)
+
+
+def result(rows: list[AttackRow], members: int, method: str = "fgsm") -> AttackResult:
+    alone = [
+        MethodRow(eps=eps, method=name, adversarial=estimate(0.5), queries=1.0, seconds=1.0)
+        for eps in dict.fromkeys(one.eps for one in rows)
+        for name in method.split(",")
+    ]
+    return AttackResult(
+        method=method,
+        lead="baseline",
+        norm="linf",
+        eps=tuple(dict.fromkeys(one.eps for one in rows)),
+        data="digits",
+        model="digits-net",
+        model_sha256="0" * 64,
+        n_images=600,
+        members=members,
+        rule="max",
+        threat_model="L",
+        headline=rows[-1],
+        rows=tuple(rows),
+        by_method=tuple(alone),
+        per_class=(),
+        findings=(),
+        trained=0,
+        reused=0,
+        seed=0,
+        device="cpu",
+        seconds_training=0.0,
+        seconds_attack=0.0,
+    )
+
+
+def drawn(found: AttackResult, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines of the table, without its title and notes."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    sheet = replace(COMMAND.sheet(found), title="", notes=())
+    stream = Terminal()
+    with redirect_stdout(stream):
+        draw(sheet, stream)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    return [line for line in plain.splitlines() if line.strip()]
+
+
+CLASSIFIERS = (
+    "best member",
+    "mean of members",
+    "mean rule",
+    "max rule",
+    "vote rule",
+    "mean-logit rule",
+    "max-logit rule",
+    "oracle",
+)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.078, 0.564, 0.967, 1.0])
+@pytest.mark.parametrize("eps", [(0.25,), (0.1, 0.25)])
+def test_a_row_of_an_ensemble_is_a_line_on_80_columns(
+    value: float, eps: tuple[float, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threats = ("transfer", "white-box", "worst-case")
+    rows = [row(name, threat, value, e) for e in eps for name in CLASSIFIERS for threat in threats]
+    lines = drawn(result(rows, 10), monkeypatch)
+    assert all(len(line) <= 80 for line in lines)
+    assert len([line for line in lines if "eps" not in line]) == 2 + len(eps) * len(CLASSIFIERS)  # heads and a rule above them
+
+
+@pytest.mark.parametrize("eps", [(0.25,), (0.05, 0.25)])
+@pytest.mark.parametrize("threat", ["white-box", "transfer"])
+def test_a_row_of_a_single_network_is_a_line_on_80_columns(
+    eps: tuple[float, ...], threat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [replace(row("baseline", threat, 0.967, e), reached=estimate(0.321)) for e in eps]
+    lines = drawn(result(rows, 0, "fgsm,hopskipjump"), monkeypatch)
+    assert all(len(line) <= 80 for line in lines)
+    assert len(lines) == 2 + 3 * len(eps)
+    assert any("32 28-36" in line for line in lines)
+
+
+def test_every_figure_of_the_table_has_its_interval_and_a_transfer_figure_its_stamp() -> None:
+    rows = [row(name, threat, 0.564) for name in CLASSIFIERS for threat in ("transfer", "white-box", "worst-case")]
+    sheet = COMMAND.sheet(result(rows, 10))
+    assert sheet.columns == ("classifier", "clean", "transfer ≤", "white-box", "worst-case", "minus mean")
+    assert dict((one[0], one[1:]) for one in sheet.rows)["max-logit"] == (*["56 52-60"] * 4, "-21 -27,-15")
+    assert "transfer ≤ is an upper bound." in sheet.notes
+    assert [sheet.rows[k][0] for k in sheet.strong] == ["oracle"]
+    single = COMMAND.sheet(result([row("baseline", "transfer", 0.5)], 0))
+    assert single.rows[0][0] == "transfer ≤" and "transfer ≤ is an upper bound." in single.notes
+    assert not any("upper bound" in note for note in COMMAND.sheet(result([row("baseline", "white-box", 0.5)], 0)).notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "reach", "cell"),
+    [
+        (0.973, 0.004, "97.3 96-98"),
+        (0.998, 0.001, "99.8 99-100"),
+        (1.0, 0.004, "100 99-100"),
+        (0.0, 0.004, "0.0 0-1"),
+        (0.973, 0.02, "97 95-100"),
+    ],
+)
+def test_a_cell_is_as_precise_as_its_interval(value: float, reach: float, cell: str) -> None:
+    found = replace(row("baseline", "white-box", 0.5), adversarial=estimate(value, reach))
+    assert COMMAND.sheet(result([found], 0)).rows[0][2] == cell
+
+
+def test_a_gap_of_nothing_is_no_minus_nothing() -> None:
+    found = replace(row("max rule", "worst-case", 0.5), minus_mean=Difference(-0.0001, -0.0004, 0.0002, 10_000))
+    assert COMMAND.sheet(result([found], 2)).rows[0][-1] == "+0.0 -1,+1"
+
+
+def completed(word: str, dlcli: Run, environment: dict[str, str]) -> list[str]:
+    asked = {"_DLCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"dlcli attack --method {word}", "COMP_CWORD": "3"}
+    return dlcli(env={**environment, **asked}).stdout.decode().split()
+
+
+def test_a_shell_completes_each_name_of_a_list(dlcli: Run, environment: dict[str, str]) -> None:
+    assert set(completed("", dlcli, environment)) == set(METHODS())
+    assert completed("fg", dlcli, environment) == ["fgsm"]
+    found = completed("fgsm,", dlcli, environment)
+    assert set(found) == {f"fgsm,{name}" for name in METHODS() if name != "fgsm"}
+    assert completed("fgsm,pgd,hop", dlcli, environment) == ["fgsm,pgd,hopskipjump"]
+    assert completed("nothing,x", dlcli, environment) == []
+
+
+@given(st.lists(st.sampled_from(METHODS()), unique=True, max_size=3), st.sampled_from(["", "a", "f", "fgsm", "zz"]))
+def test_what_is_offered_continues_what_is_typed(before: list[str], last: str) -> None:
+    from dlcli.cli.declare import _list_completion
+
+    typed = ",".join([*before, last])
+    offered = _list_completion(METHODS)(typed)
+    assert all(one.startswith(typed) for one in offered)
+    assert all(len(set(one.split(","))) == len(one.split(",")) for one in offered)
+    assert {one.split(",")[-1] for one in offered} == {name for name in METHODS() if name.startswith(last)} - set(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
+def test_stopped_from_outside_it_goes_on_to_the_same_images(
+    number: int, environment: dict[str, str], tmp_path: Path, dlcli: Run
+) -> None:
+    options = ("--method", "pgd", "--eps", "0.05,0.1,0.15,0.2", "--limit", "300", "--epochs", "2", "--device", "cpu")
+    command = [*DLCLI, "attack", *options, "-o", "a", "-q"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while process.poll() is None and not list(tmp_path.glob("a/parts/[a-z]*.safetensors")):
+            time.sleep(0.01)
+        process.send_signal(number)
+        process.communicate()
+    assert process.returncode == (143 if number == signal.SIGTERM else -signal.SIGKILL)
+    kept = {file.name for file in tmp_path.glob("a/parts/*.safetensors")}
+    assert 1 <= len(kept) <= 4
+    done, whole = dlcli("attack", *options, "-o", "a", "--resume"), dlcli("attack", *options, "-o", "whole")
+    assert done.returncode == whole.returncode == 0, done.stderr
+    one, other = (np.load(tmp_path / name / "adversarial.npz") for name in ("a", "whole"))
+    with one, other:
+        assert set(one.files) == set(other.files) and all(np.array_equal(one[key], other[key]) for key in one.files)
+    assert json.loads(done.stdout)["rows"] == json.loads(whole.stdout)["rows"]

@@ -1,0 +1,26 @@
+"""What a person at a terminal reads of a probe."""
+
+from dlcli.cli.commands.probe_gradients import _cause, _lesioned
+from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.probe_gradients import Cause, LesionRow
+
+WHOLE = LesionRow(block="", kind="", accuracy=Estimate(0.9, 0.8, 0.95, 100), change=None)
+
+
+def without(block: str, value: float, low: float, high: float) -> LesionRow:
+    return LesionRow(block=block, kind="skip", accuracy=WHOLE.accuracy, change=Difference(value, low, high, 100))
+
+
+def test_blocks_are_named_where_a_loss_is_established():
+    (line,) = _lesioned((WHOLE, without("layer1.0", -0.3, -0.4, -0.2), without("layer1.1", -0.01, -0.03, 0.01)))
+    assert "Of 2 blocks most is lost without layer1.0 (-0.300 [-0.400, -0.200])." in line
+
+
+def test_no_block_is_blamed_where_none_is():
+    (line,) = _lesioned((WHOLE, without("layer1.0", 0.0, -0.01, 0.01)))
+    assert "layer1.0" not in line and "No loss is established" in line
+
+
+def test_a_cause_brings_its_moves_where_there_are_any() -> None:
+    assert _cause(Cause(name="a", evidence="b", moves=("c", "d"))) == "a: b. Try: c; or: d"
+    assert _cause(Cause(name="a", evidence="b", moves=())) == "a: b."

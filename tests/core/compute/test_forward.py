@@ -1,0 +1,84 @@
+"""Calling somebody else's network: what is no logits is told in one line, of the right kind."""
+
+import re
+from math import inf
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.support.errors import InputError, NumericError, ResourceError
+
+IMAGES = torch.rand(5, 1, 6, 6)
+
+
+class Gives(nn.Module):
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def forward(self, x):
+        return self.make(x)
+
+
+def fail(error):
+    def make(x):
+        raise error
+
+    return make
+
+
+def test_logits_come_through_untouched():
+    found = logits_of(Gives(lambda x: x.flatten(1)), IMAGES, classes=36)
+    assert torch.equal(found, IMAGES.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda x: x, "returns 5x1x6x6 of float32 for 5 images"),
+        (lambda x: (x, x), "returns a tuple, not a tensor"),
+        (lambda x: x[:1].flatten(1), "returns 1x36 of float32 for 5 images"),
+        (lambda x: x.flatten(1).long(), "returns 5x36 of int64"),
+        (fail(RuntimeError("mat1 and mat2 shapes cannot be multiplied\nmore")), "fails on images of shape 1x6x6"),
+        (fail(KeyError("missing")), "fails on images of shape 1x6x6"),
+    ],
+)
+def test_what_is_no_logits_is_an_input_error(make, said):
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        logits_of(Gives(make), IMAGES)
+    assert "\n" not in caught.value.message
+
+
+def test_too_few_outputs():
+    with pytest.raises(InputError, match="has 36 outputs, but labels go up to 36"):
+        logits_of(Gives(lambda x: x.flatten(1)), IMAGES, classes=37)
+
+
+def test_what_is_not_finite_is_a_numeric_error():
+    x = IMAGES.clone()
+    x[3, 0, 0, 1] = inf
+    with pytest.raises(NumericError, match="NaN or infinite for 1 of 5 images"):
+        logits_of(Gives(lambda images: images.flatten(1)), x)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_lack_of_memory_is_a_resource_error(error):
+    with pytest.raises(ResourceError, match="5 images"):
+        logits_of(Gives(fail(error)), IMAGES)
+
+
+def test_a_bug_in_the_network_that_is_none_of_these_passes_through():
+    with pytest.raises(ZeroDivisionError):
+        logits_of(Gives(fail(ZeroDivisionError())), IMAGES)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_modes_are_put_back_one_by_one_even_after_an_error(training):
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2), nn.Linear(2, 2)).train()
+    model[1].eval()
+    with pytest.raises(KeyError), in_mode(model, training=training):
+        assert all(module.training == training for module in model.modules())
+        raise KeyError
+    assert [module.training for module in model.modules()] == [True, True, False, True]

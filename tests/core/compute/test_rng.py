@@ -1,0 +1,79 @@
+"""Seeds by name."""
+
+import json
+import random
+from hashlib import sha256
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.core.compute.rng import derive, generator, preserved
+
+_PATHS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 1000)), max_size=4).map(tuple)
+_SEEDS = st.integers(0, 2**63 - 1)
+
+
+@given(seed=_SEEDS, path=_PATHS)
+def test_a_seed_is_the_upper_63_bits_of_the_digest(seed, path):
+    digest = sha256(json.dumps([seed, *path]).encode()).hexdigest()
+    assert derive(seed, *path) == int(digest[:16], 16) // 2
+    assert generator(derive(seed, *path)).initial_seed() == derive(seed, *path)
+
+
+@given(one=st.tuples(_SEEDS, _PATHS), other=st.tuples(_SEEDS, _PATHS))
+def test_different_uses_have_different_seeds(one, other):
+    same = one == other and [type(item) for item in one[1]] == [type(item) for item in other[1]]
+    assert (derive(one[0], *one[1]) == derive(other[0], *other[1])) == same
+
+
+def test_paths_are_not_run_together():
+    assert len({derive(0, "ab"), derive(0, "a", "b"), derive(0, "a", "b", ""), derive(0, "1"), derive(0, 1), derive(1)}) == 6
+
+
+def test_streams_of_neighbouring_names_are_uncorrelated():
+    draws = torch.stack([torch.randn(10_000, generator=generator(derive(0, "member", k))) for k in range(4)])
+    correlations = torch.corrcoef(draws) - torch.eye(4)
+    assert correlations.abs().max() < 5 / 100  # five standard errors at n = 10,000
+
+
+def _draw():
+    return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()  # noqa: NPY002
+
+
+def test_global_states_are_put_back():
+    with preserved():
+        random.seed(5)
+        np.random.seed(5)  # noqa: NPY002
+        torch.manual_seed(5)
+        expected = _draw()
+        random.seed(5)
+        np.random.seed(5)  # noqa: NPY002
+        torch.manual_seed(5)
+        with preserved():
+            _draw()
+            torch.manual_seed(99)
+        assert _draw() == expected
+
+
+def test_global_states_are_put_back_after_an_error():
+    with preserved():
+        torch.manual_seed(7)
+        expected = torch.rand(2)
+        torch.manual_seed(7)
+        with pytest.raises(KeyError), preserved():
+            torch.rand(9)
+            raise KeyError
+        assert torch.equal(torch.rand(2), expected)
+
+
+def test_states_of_gpus_are_put_back(monkeypatch):
+    kept = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["state 0", "state 1"])
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", kept.extend)
+    with preserved():
+        assert kept == []
+    assert kept == ["state 0", "state 1"]

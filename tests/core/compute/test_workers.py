@@ -1,0 +1,249 @@
+"""Jobs side by side: the same results as one after the other, and no process left behind whatever happens."""
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.core.compute import worker_process, workers
+from dlcli.core.compute.workers import in_parallel, plan_workers
+from dlcli.support import errors
+from dlcli.support.errors import DlcliError, InputError, MissingExtraError, NumericError, ResourceError
+from dlcli.support.reporter import SILENT
+from tests.conftest import ROOT
+from tests.core.compute.jobs import Asked, end, fail, square, step_by_step, talk, until_stopped, where
+
+CPU = torch.device("cpu")
+
+
+class Listener:
+    """A report that remembers, and says stop once it has heard of all tasks of the labels `until`."""
+
+    def __init__(self, until=("never",)):
+        self.notes, self.warnings, self.steps, self.said, self.open = [], [], {}, {}, set()
+        self.note, self.warn, self.until = self.notes.append, self.warnings.append, set(until)
+
+    @contextmanager
+    def task(self, label, total=None):
+        self.open.add(label)
+        self.steps[label, total] = 0
+        with SILENT.task(label, total) as silent:
+            silent.advance = lambda steps=1: self.steps.update({(label, total): self.steps[label, total] + steps})
+            silent.say = lambda text: self.said.update({label: text})
+            yield silent
+        self.open.remove(label)
+
+    @contextmanager
+    def stoppable(self):
+        yield lambda: self.until <= {label for label, _ in self.steps}
+
+
+def alive(pid):
+    status = Path(f"/proc/{pid}/status")
+    try:
+        os.kill(int(pid), 0)
+        return not (status.exists() and "\nState:\tZ" in status.read_text())  # one that nobody waited for is dead too
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def within_a_minute(happened):
+    deadline = time.monotonic() + 60
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return happened()
+
+
+@pytest.mark.parametrize(("number", "jobs"), [(1, 5), (2, 5), (9, 2)])
+def test_results_are_in_the_order_of_the_jobs_however_many_workers(number: int, jobs: int):
+    assert in_parallel(square, range(jobs), workers=number, threads=1, report=SILENT) == [k * k for k in range(jobs)]
+
+
+def test_no_jobs_no_results():
+    assert in_parallel(square, [], workers=4, threads=1, report=SILENT) == []
+
+
+def test_each_worker_is_a_process_of_its_own_with_its_own_threads():
+    before = torch.get_num_threads()
+    here = in_parallel(where, range(2), workers=1, threads=3, report=SILENT)
+    assert [found[:2] for found in here] == [(os.getpid(), 3)] * 2
+    there = in_parallel(where, range(2), workers=2, threads=3, report=SILENT)
+    assert len({pid for pid, _, _ in there} | {os.getpid()}) == 3
+    assert [found[1:] for found in there] == [(3, "3")] * 2
+    assert not any(alive(pid) for pid, _, _ in there) and torch.get_num_threads() == before
+
+
+def test_what_a_worker_says_reaches_the_parent_and_nothing_reaches_standard_output(capfd: pytest.CaptureFixture[str]):
+    report = Listener()
+    in_parallel(talk, range(3), workers=2, threads=1, report=report)
+    assert report.warnings == ["said by every job"] and sorted(report.notes) == ["note 0", "note 1", "note 2"]
+    assert report.steps == {(f"job {job}", 1000): 1000 for job in range(3)}
+    assert set(report.said.values()) == {"step 999"} and not report.open
+    printed = capfd.readouterr()
+    assert printed.out == "" and printed.err.count("this belongs on standard error") == 3
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("job", ["extra", "bug"])
+def test_errors_are_raised_as_what_they_are(number: int, job: str):
+    with pytest.raises(Exception) as original:  # noqa: B017, PT011 - whichever it is, the other is compared with it
+        fail(job, SILENT)
+    with pytest.raises(original.type) as caught:
+        in_parallel(fail, [job, job], workers=number, threads=1, report=SILENT)
+    assert caught.type is original.type and str(caught.value) == str(original.value)
+    if job == "extra":
+        assert caught.value.hint == original.value.hint != ""
+    elif number == 2:
+        assert "raise {" in "".join(caught.value.__notes__)  # where in the worker, for --debug
+
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DlcliError)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_error_survives_the_way(kind: type[DlcliError]):
+    sent = kind("reading", "parquet") if kind is MissingExtraError else kind("what [x]", hint="do that")
+    how, *said = pickle.loads(worker_process._packed(sent))
+    found = workers._refusal(*said)
+    assert how == "refused" and type(found) is kind
+    assert (found.message, found.hint, str(found)) == (sent.message, sent.hint, str(sent))
+
+
+@pytest.mark.parametrize(("job", "kind", "words"), [("odd", RuntimeError, "Odd: 1"), ("exit", SystemExit, "7")])
+def test_errors_of_others_keep_their_words(job: str, kind: type[BaseException], words: str):
+    """One that cannot be sent, too."""
+    with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
+        fail(job, SILENT)
+    how, found = pickle.loads(worker_process._packed(caught.value))
+    assert (how, type(found), str(found)) == ("failed", kind, words)
+
+
+def test_what_cannot_be_opened_in_a_worker_is_an_error_here():
+    with pytest.raises(InputError, match="cannot be opened here") as caught:
+        in_parallel(Asked(), [1, 2], workers=2, threads=1, report=SILENT)
+    assert caught.value.hint == "open it elsewhere"
+
+
+@pytest.mark.parametrize(("job", "said"), [("kill", "ended by SIGKILL"), ("exit", "ended with status 3")])
+def test_a_worker_that_dies_is_a_lack_of_resources(job: str, said: str):
+    with pytest.raises(ResourceError, match=said):
+        in_parallel(end, [job, job], workers=2, threads=1, report=SILENT)
+
+
+def test_after_a_failure_the_others_may_finish_their_step(tmp_path: Path):
+    with pytest.raises(NumericError, match="diverged"):
+        in_parallel(until_stopped, [(tmp_path, "patient"), (tmp_path, "fail")], workers=2, threads=1, report=SILENT)
+    assert (tmp_path / "finished").exists()
+    assert not any(alive((tmp_path / name).read_text()) for name in ("patient", "fail"))
+
+
+def test_after_a_failure_those_that_do_not_listen_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workers, "_PATIENCE", 0.2)
+    with pytest.raises(NumericError, match="diverged"):
+        in_parallel(until_stopped, [(tmp_path, "deaf"), (tmp_path, "fail")], workers=2, threads=1, report=SILENT)
+    assert not any(alive((tmp_path / name).read_text()) for name in ("deaf", "fail"))
+
+
+def test_told_to_stop_running_jobs_stop_and_others_do_not_begin():
+    report = Listener(until={"job 1", "job 2"})
+    found = in_parallel(step_by_step, range(5), workers=2, threads=1, report=report)
+    assert found == [0, None, None, None, None]
+    assert {label for label, _ in report.steps} == {"job 0", "job 1", "job 2"} and not report.open
+
+
+def test_in_this_process_too_a_job_that_stopped_is_the_last():
+    report = Listener(until={"job 1"})
+    assert in_parallel(step_by_step, range(3), workers=1, threads=1, report=report) == [0, None, None]
+    assert {label for label, _ in report.steps} == {"job 0", "job 1"}
+
+
+def test_a_script_without_a_guard_runs_once(tmp_path: Path):
+    (tmp_path / "script.py").write_text(
+        "from dlcli.core.compute.workers import in_parallel\n"
+        "from dlcli.support.reporter import SILENT\n"
+        "from tests.core.compute.jobs import square\n"
+        "print('once')\n"
+        "print(in_parallel(square, [1, 2, 3], workers=2, threads=1, report=SILENT))\n"
+    )
+    (tmp_path / "socket.py").write_text("raise SystemExit('a file of the folder was taken for a module')\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "script.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("once\n[1, 4, 9]\n", 0), done.stderr
+
+
+def test_workers_that_say_nothing_end_with_a_parent_that_is_killed(tmp_path: Path):
+    script = (
+        "from pathlib import Path\n"
+        "from dlcli.core.compute.workers import in_parallel\n"
+        "from dlcli.support.reporter import SILENT\n"
+        "from tests.core.compute.jobs import until_stopped\n"
+        "jobs = [(Path('one'), 'deaf'), (Path('two'), 'deaf')]\n"
+        "in_parallel(until_stopped, jobs, workers=2, threads=1, report=SILENT)\n"
+    )
+    files = [tmp_path / name / "deaf" for name in ("one", "two")]
+    for file in files:
+        file.parent.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-P", "-c", script], cwd=tmp_path, env=environment) as process:
+        assert within_a_minute(lambda: all(file.exists() and file.read_text() for file in files))
+        process.kill()
+    assert within_a_minute(lambda: not any(alive(file.read_text()) for file in files))
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "wanted", "expected"),
+    [
+        (2, 10, None, (2, 1)),
+        (8, 4, None, (4, 2)),
+        (8, 3, None, (3, 2)),
+        (8, 1, None, (1, 8)),
+        (1, 10, None, (1, 1)),
+        (8, 10, 2, (2, 1)),
+        (2, 10, 5, (5, 1)),
+        (2, 3, 5, (3, 1)),
+    ],
+)
+def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch, cores: int, jobs: int, wanted: int | None, expected: tuple):
+    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    monkeypatch.setattr(workers, "available_memory", lambda: None)
+    assert plan_workers(jobs, CPU, wanted=wanted) == expected
+
+
+@given(cores=st.integers(1, 64), jobs=st.integers(1, 50), held=st.integers(0, 10**10), there=st.integers(0, 10**11))
+def test_a_plan_asks_for_no_more_than_there_is(cores: int, jobs: int, held: int, there: int):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "_cores", lambda: cores)
+        patch.setattr(workers, "available_memory", lambda: there)
+        number, threads = plan_workers(jobs, CPU, held=held)
+        assert 1 <= number <= jobs and threads >= 1 and number * threads <= cores
+        assert number == 1 or number * held <= there
+        patch.setattr(workers, "available_memory", lambda: None)
+        assert {plan_workers(jobs, CPU, wanted=wanted)[1] for wanted in (None, 1, 7)} == {threads}
+
+
+def test_the_cores_are_the_least_of_what_anybody_grants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(workers, "_QUOTA", quota)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    assert workers._cores() == 6
+    for text, expected in (("max 100000\n", 6), ("250000 100000\n", 3), ("50000 100000\n", 1)):
+        quota.write_text(text)
+        assert workers._cores() == expected
+    quota.unlink()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)  # as after OMP_NUM_THREADS=4
+    assert workers._cores() == 4
+
+
+def test_a_gpu_is_for_one_worker_unless_more_are_wanted():
+    gpu = torch.device("cuda")
+    assert plan_workers(10, gpu)[0] == 1 and plan_workers(10, gpu, wanted=3)[0] == 3

@@ -1,0 +1,79 @@
+"""Figures: what is drawn, and that drawing leaves no trace."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dlcli.core.html_report.figures import Example, Series, accuracy_plot, difference_plot, example_grid, png
+
+
+def example(channels: int = 1, eps: float = 0.25, **names: str) -> Example:
+    clean = np.full((channels, 4, 4), 0.5, dtype=np.float32)
+    change = np.full_like(clean, eps)
+    change[:, :, :2] *= -1
+    told = {"true": "7", "predicted_clean": "7", "predicted_adversarial": "3"} | names
+    return Example(clean=clean, adversarial=clean + change, **told)
+
+
+def test_the_grid_shows_each_image_with_its_verdict_and_the_signed_difference() -> None:
+    figure = example_grid([example(), example(predicted_clean="9")], eps=0.25, title="fgsm")
+    axes = np.array(figure.axes[:6]).reshape(3, 2)
+    assert [one.get_title() for one in axes.flat] == ["7 → 7", "7 → 9", "7 → 3", "7 → 3", "", ""]
+    assert [one.get_ylabel() for one in axes[:, 0]] == ["clean", "adversarial", "difference"]
+    difference = axes[2, 0].images[0]
+    assert difference.get_clim() == (-0.25, 0.25)
+    assert np.allclose(difference.get_array(), [[-0.25, -0.25, 0.25, 0.25]] * 4)
+    assert axes[0, 0].images[0].get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize(("channels", "shape"), [(1, (4, 4)), (2, (4, 4)), (3, (4, 4, 3)), (4, (4, 4))])
+def test_any_number_of_channels_is_drawn(channels: int, shape: tuple[int, ...]) -> None:
+    figure = example_grid([example(channels)], eps=0.25)
+    assert figure.axes[0].images[0].get_array().shape == shape
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_the_picture_is_a_png_with_something_on_it(count: int) -> None:
+    data = png(example_grid([example(3, 0.0)] * count, eps=0.0))
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert picture.shape[1] > 100 * count and picture.std() > 10
+
+
+def test_labels_are_drawn_as_they_are_and_cut_when_long(recwarn: pytest.WarningsRecorder) -> None:
+    figure = example_grid([example(true="$x_1", predicted_clean="猫", predicted_adversarial="a" * 30)], eps=0.1)
+    assert figure.axes[0].get_title() == "$x_1 → 猫"
+    assert figure.axes[1].get_title() == "$x_1\n→ " + "a" * 12 + "…"
+    png(figure)
+    assert not recwarn.list
+
+
+def test_no_label_overlaps_another() -> None:
+    names = {"true": "golden retriever", "predicted_clean": "tench", "predicted_adversarial": "English springer"}
+    figure = example_grid([example(**names)] * 8, eps=0.1, title="title")
+    png(figure)
+    boxes = [one.title.get_window_extent() for one in figure.axes if one.get_title()]
+    boxes += [one.get_window_extent() for one in figure.axes]
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+
+
+def test_the_plot_has_a_line_and_a_band_for_each_series() -> None:
+    lines = [Series(name, [0, 0.1], [0.9, 0.5], [0.8, 0.4], [1.0, 0.6]) for name in ("baseline", "max rule")]
+    axes = accuracy_plot(lines, x_label="eps").axes[0]
+    assert [line.get_label() for line in axes.lines] == ["baseline", "max rule"]
+    assert np.allclose(axes.lines[1].get_xydata(), [[0, 0.9], [0.1, 0.5]])
+    assert len({line.get_color() for line in axes.lines}) == len({line.get_marker() for line in axes.lines}) == 2
+    low, high = axes.collections[0].get_paths()[0].vertices[:, 1].min(), axes.collections[0].get_paths()[0].vertices[:, 1].max()
+    assert (low, high) == (0.4, 1.0)
+    assert axes.get_xlabel() == "eps" and axes.get_ylim()[0] <= 0 and axes.get_ylim()[1] >= 1
+
+
+def test_differences_stand_beside_each_other_with_their_own_intervals():
+    lines = [Series("a", [1, 50], [0.5, 1.0], [0.0, 0.4], [0.9, 2.0]), Series("b", [50], [1.0], [0.5], [1.5])]
+    axes = difference_plot(lines, x_label="members", y_label="gain").axes[0]
+    bars = [segment for container in axes.containers for segment in container[2][0].get_segments()]
+    assert [tuple(bar[:, 1]) for bar in bars] == [(0.0, 0.9), (pytest.approx(0.4), 2.0), (0.5, 1.5)]
+    places = [bar[0, 0] for bar in bars]
+    assert len(set(places)) == 3 and abs(places[1] - places[2]) < 0.5 < places[1] - places[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "50"]

@@ -1,0 +1,97 @@
+"""An ensemble on disk: what is written comes back, as one network that decides by a rule, and what is damaged is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.core.data.base import ImageData
+from dlcli.core.ensembles.combine import RULES
+from dlcli.core.model_io.checkpoint import weights_sha256
+from dlcli.core.model_io.ensemble_dir import CARD, is_ensemble, load_ensemble, member_folder, save_card
+from dlcli.core.model_io.run_dir import save_model
+from dlcli.core.model_io.trained import open_trained
+from dlcli.core.models.zoo import digits_net
+from dlcli.support.errors import InputError, UsageError
+
+CPU = torch.device("cpu")
+X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(6) % 3
+DATA = ImageData(X, Y, X, Y, ("ant", "bee", "cat"), "insects.npz")
+
+
+def save(folder: Path, number: int, model: nn.Module, classes: tuple[str, ...] = DATA.classes) -> None:
+    place = member_folder(folder, number)
+    save_model(place, model=model, spec="digits-net", surgery=[], channels=1, size=(8, 8), classes=classes)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[nn.Module]:
+    found = []
+    for number in range(3):
+        torch.manual_seed(number)
+        found.append(digits_net.build(1, (8, 8), 3).eval())
+        save(tmp_path, number, found[-1])
+    assert not is_ensemble(tmp_path)
+    save_card(tmp_path, 3, "max")
+    return found
+
+
+def test_members_and_rule_come_back_in_order(tmp_path: Path, models: list[nn.Module]):
+    found = load_ensemble(tmp_path, CPU)
+    assert is_ensemble(tmp_path) and (found.rule, found.spec) == ("max", "3 x digits-net")
+    assert [one.sha256 for one in found.members] == [weights_sha256(model) for model in models]
+
+
+@pytest.mark.parametrize("rule", [None, *RULES])
+def test_as_a_model_it_takes_the_class_of_its_rule(tmp_path: Path, models: list[nn.Module], rule: str | None):
+    found = open_trained(str(tmp_path), DATA, rule=rule, device=CPU)
+    with torch.no_grad():
+        each = torch.stack([model(X) for model in models])
+        assert torch.equal(found.model(X).argmax(1), RULES[rule or "max"](each))
+    assert found.name == f"3 x digits-net ({rule or 'max'} rule)" and found.classes == DATA.classes
+    assert len(found.members) == 3 and (found.rule, found.member_spec) == (rule or "max", "digits-net")
+
+
+def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
+    before = load_ensemble(tmp_path, CPU).sha256
+    save(tmp_path, 2, models[0])
+    assert load_ensemble(tmp_path, CPU).sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ("{", "not JSON"),
+        ("[]", "members is missing"),
+        ('{"members": [], "rule": "max"}', "members is missing"),
+        ('{"members": ["../elsewhere"], "rule": "max"}', "members is missing or of another kind"),
+        ('{"members": ["/etc"], "rule": "max"}', "members is missing or of another kind"),
+        ('{"members": ["members/000"], "rule": "median"}', "rule is missing or of another kind"),
+        ('{"members": ["members/009"], "rule": "max"}', "no run directory"),
+    ],
+)
+def test_a_damaged_card_is_named(tmp_path: Path, models: list[nn.Module], card: str, said: str):
+    (tmp_path / CARD).write_text(card)
+    with pytest.raises(InputError, match=said):
+        load_ensemble(tmp_path, CPU)
+
+
+def test_members_of_other_classes_are_refused(tmp_path: Path, models: list[nn.Module]):
+    save(tmp_path, 1, models[1], ("ant", "bee", "dog"))
+    with pytest.raises(InputError, match="members/001: was made for other classes than members/000"):
+        load_ensemble(tmp_path, CPU)
+
+
+def test_a_rule_is_for_ensembles(tmp_path: Path, models: list[nn.Module]):
+    with pytest.raises(UsageError, match="is no ensemble"):
+        open_trained(str(member_folder(tmp_path, 0)), DATA, rule="max", device=CPU)
+    with pytest.raises(UsageError, match="--arch"):
+        open_trained(str(tmp_path), DATA, arch="lenet", device=CPU)
+
+
+def test_the_card_is_plain_json(tmp_path: Path):
+    save_card(tmp_path, 2, "vote")
+    assert json.loads((tmp_path / CARD).read_text()) == {"rule": "vote", "members": ["members/000", "members/001"]}

@@ -1,0 +1,123 @@
+"""A run directory gives back the network that was put into it, or says in one line why not."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
+from dlcli.core.model_io.run_dir import CARD, WEIGHTS, is_run_dir, load_model, save_model
+from dlcli.core.models.zoo import digits_net
+from dlcli.support.errors import InputError, UsageError
+
+CPU = torch.device("cpu")
+CLASSES = tuple("0123456789")
+
+
+def saved(folder: Path, model: nn.Module | None = None, spec: str = "digits-net", surgery: tuple[str, ...] = ()) -> nn.Module:
+    model = model or digits_net.build(1, (8, 8), 10)
+    save_model(folder, model=model, spec=spec, surgery=surgery, channels=1, size=(8, 8), classes=CLASSES)
+    return model
+
+
+def test_what_is_saved_comes_back_to_the_bit(tmp_path: Path):
+    model = saved(tmp_path / "new" / "run").eval()
+    before = torch.random.get_rng_state()
+    found = load_model(tmp_path / "new" / "run", CPU)
+    assert torch.equal(before, torch.random.get_rng_state())
+    x = torch.rand(4, 1, 8, 8)
+    assert torch.equal(found.model(x), model(x)) and not found.model.training
+    assert (found.spec, found.surgery, found.channels, found.size) == ("digits-net", (), 1, (8, 8))
+    assert (found.classes, found.sha256) == (CLASSES, weights_sha256(model))
+    assert is_run_dir(tmp_path / "new" / "run") and not is_run_dir(tmp_path)
+
+
+def test_the_card_says_what_the_format_says(tmp_path: Path):
+    model = saved(tmp_path)
+    assert json.loads((tmp_path / CARD).read_text()) == {
+        "model": "digits-net",
+        "with": [],
+        "channels": 1,
+        "size": [8, 8],
+        "classes": list(CLASSES),
+        "weights_sha256": weights_sha256(model),
+    }
+
+
+def test_surgery_is_done_again(tmp_path: Path):
+    from dlcli.core.surgery import operate
+
+    model, _ = operate(digits_net.build(1, (8, 8), 10), ["elu"], torch.zeros(1, 1, 8, 8))
+    saved(tmp_path, model, surgery=("elu",))
+    found = load_model(tmp_path, CPU)
+    x = torch.rand(4, 1, 8, 8)
+    assert torch.equal(found.model(x), model.eval()(x)) and found.surgery == ("elu",)
+    assert any(isinstance(module, nn.ELU) for module in found.model.modules())
+
+
+def test_a_network_of_the_users_own(tmp_path: Path):
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n\ndef build(classes, width=3):\n"
+        "    convolution = nn.Conv2d(1, width, 3), nn.BatchNorm2d(width)\n"
+        "    return nn.Sequential(*convolution, nn.Flatten(), nn.Linear(width * 36, classes))\n"
+    )
+    spec = f"{tmp_path}/nets.py:build"
+    model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(108, 10))
+    model(torch.rand(5, 1, 8, 8))  # so that the statistics of BatchNorm are not those of a new one
+    saved(tmp_path / "run", model, spec)
+    x = torch.rand(2, 1, 8, 8)
+    assert torch.equal(load_model(tmp_path / "run", CPU).model(x), model.eval()(x))
+
+
+def test_other_weights_are_refused(tmp_path: Path):
+    saved(tmp_path)
+    save_weights(tmp_path / WEIGHTS, digits_net.build(1, (8, 8), 10), {})
+    with pytest.raises(InputError, match="SHA-256 differs"):
+        load_model(tmp_path, CPU)
+
+
+def test_weights_of_another_network_name_some_keys(tmp_path: Path):
+    saved(tmp_path, nn.Sequential(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.Linear(2, 3)))
+    with pytest.raises(InputError) as caught:
+        load_model(tmp_path, CPU)
+    said = caught.value.message
+    assert "missing 5.weight, 5.bias, 10.weight and 1 more" in said
+    assert "misshapen 0.weight [32, 1, 5, 5] for [32, 1, 3, 3], 2.weight [3, 2]" in said and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"size": [8]}, "size is missing or of another kind"),
+        ({"size": ["8", "8"]}, "size is missing"),
+        ({"channels": None, "classes": "abc"}, "channels, classes is missing"),
+        ({"model": "digits-nett"}, "no model is called 'digits-nett'"),
+        ({"with": ["no-such-surgery"]}, "no-such-surgery"),
+    ],
+)
+def test_a_damaged_card(tmp_path: Path, change: dict[str, object], said: str):
+    saved(tmp_path)
+    card = json.loads((tmp_path / CARD).read_text())
+    (tmp_path / CARD).write_text(json.dumps(card | change))
+    with pytest.raises((InputError, UsageError)) as caught:
+        load_model(tmp_path, CPU)
+    assert said in caught.value.message
+
+
+@pytest.mark.parametrize(("text", "said"), [("{", "not JSON"), ("[]", "model, with, channels"), (None, "no run directory")])
+def test_no_card_at_all(tmp_path: Path, text: str | None, said: str):
+    saved(tmp_path)
+    (tmp_path / CARD).unlink()
+    if text is not None:
+        (tmp_path / CARD).write_text(text)
+    with pytest.raises(InputError, match=said):
+        load_model(tmp_path, CPU)
+
+
+def test_missing_weights(tmp_path: Path):
+    saved(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    with pytest.raises(InputError, match="no such file"):
+        load_model(tmp_path, CPU)

@@ -1,0 +1,143 @@
+"""A trained network from whatever is typed, fitted to the data or refused by name."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from dlcli.core.data.base import ImageData
+from dlcli.core.layers.normalise import IMAGENET_MEAN, IMAGENET_STD, imagenet_normalised
+from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
+from dlcli.core.model_io.run_dir import save_model
+from dlcli.core.model_io.trained import labels_for, open_trained
+from dlcli.core.models.zoo import digits_net
+from dlcli.support.errors import InputError, UsageError
+
+CPU = torch.device("cpu")
+X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+Y = torch.arange(6) % 3
+DATA = ImageData(X, Y, X, Y, ("ant", "bee", "cat"), "insects.npz")
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    return digits_net.build(1, (8, 8), 3).eval()
+
+
+def save_run(folder: Path, model: nn.Module, classes: tuple[str, ...]) -> str:
+    save_model(folder, model=model, spec="digits-net", surgery=[], channels=1, size=(8, 8), classes=classes)
+    return str(folder)
+
+
+def test_a_run_directory(tmp_path: Path, model: nn.Module):
+    found = open_trained(save_run(tmp_path, model, DATA.classes), DATA, device=CPU)
+    assert (found.name, found.sha256, found.classes) == ("digits-net", weights_sha256(model), DATA.classes)
+    assert torch.equal(found.model(X), model(X))
+
+
+def test_a_file_of_weights_with_its_network(tmp_path: Path, model: nn.Module):
+    save_weights(tmp_path / "w.safetensors", model, {})
+    torch.save({"state_dict": {f"module.{key}": value for key, value in model.state_dict().items()}}, tmp_path / "w.pt")
+    for spec in ("w.safetensors", "w.pt"):
+        found = open_trained(str(tmp_path / spec), DATA, arch="digits-net", device=CPU)
+        assert torch.equal(found.model(X), model(X)) and found.sha256 == weights_sha256(model)
+    named = open_trained("digits-net", DATA, weights=tmp_path / "w.pt", device=CPU)
+    assert torch.equal(named.model(X), model(X)) and named.classes is None
+
+
+def test_code_that_brings_its_weights(tmp_path: Path):
+    (tmp_path / "nets.py").write_text(
+        "import torch\nfrom torch import nn\n\ndef ready(classes):\n"
+        "    net = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+        "    nn.init.constant_(net[1].weight, 0.5)\n    nn.init.zeros_(net[1].bias)\n    return net\n"
+    )
+    found = open_trained(f"{tmp_path}/nets.py:ready", DATA, device=CPU)
+    assert torch.allclose(found.model(X), 0.5 * X.sum((1, 2, 3))[:, None].expand(6, 3))
+    assert "taken as trained" in found.notes[0] and not found.model.training
+
+
+def test_weights_with_more_outputs_than_the_data_has_classes(tmp_path: Path):
+    many = digits_net.build(1, (8, 8), 7).eval()
+    save_weights(tmp_path / "w.safetensors", many, {})
+    found = open_trained(str(tmp_path / "w.safetensors"), DATA, arch="digits-net", device=CPU)
+    assert torch.equal(found.model(X), many(X))
+    save_weights(tmp_path / "w.safetensors", digits_net.build(1, (8, 8), 2), {})
+    with pytest.raises(InputError, match="has 2 outputs, but labels go up to 2"):
+        open_trained(str(tmp_path / "w.safetensors"), DATA, arch="digits-net", device=CPU)
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "kind", "said"),
+    [
+        ("run", {"arch": "digits-net"}, UsageError, "knows its network"),
+        ("w.safetensors", {}, UsageError, "which network"),
+        ("absent.pt", {"arch": "digits-net"}, InputError, "absent.pt: no such file"),
+        ("absent", {}, InputError, "no such run directory"),
+        ("w.safetensors", {"arch": "lenet"}, InputError, "lenet needs images of at least"),
+        ("w.safetensors", {"arch": "digits-nett"}, UsageError, "no model is called"),
+    ],
+)
+def test_refused(tmp_path: Path, model: nn.Module, spec: str, options: dict[str, str], kind: type, said: str):
+    save_run(tmp_path / "run", model, DATA.classes)
+    save_weights(tmp_path / "w.safetensors", model, {})
+    with pytest.raises(kind) as caught:
+        open_trained(str(tmp_path / spec), DATA, device=CPU, **options)
+    assert said in caught.value.message and "\n" not in caught.value.message
+
+
+def test_images_of_other_shape_are_refused_by_the_name_typed(tmp_path: Path, model: nn.Module):
+    run = save_run(tmp_path / "run", model, DATA.classes)
+    wide = replace(DATA, x_train=torch.rand(6, 1, 12, 12), x_test=torch.rand(6, 1, 12, 12))
+    with pytest.raises(InputError) as caught:
+        open_trained(run, wide, device=CPU)
+    assert caught.value.message.startswith(f"{run}: the model fails on images of shape 1x12x12")
+
+
+def test_labels_follow_the_names_of_the_classes(tmp_path: Path, model: nn.Module):
+    found = open_trained(save_run(tmp_path, model, ("cat", "dog", "ant")), replace(DATA, classes=("ant", "cat")), device=CPU)
+    outputs, names = labels_for(found, replace(DATA, classes=("ant", "cat")))
+    assert outputs.tolist() == [2, 0] and names == ("cat", "dog", "ant")
+    with pytest.raises(InputError, match=r"was not trained on class bee"):
+        labels_for(found, DATA)
+    assert labels_for(replace(found, classes=None), DATA)[0].tolist() == [0, 1, 2]
+    cranes = replace(DATA, classes=("crane", "bee", "crane"))
+    assert labels_for(replace(found, classes=cranes.classes), cranes)[0].tolist() == [0, 1, 2]
+
+
+def test_classes_that_are_numbers_are_those_of_the_outputs(tmp_path: Path):
+    torch.manual_seed(0)
+    ten = digits_net.build(1, (8, 8), 10)
+    save_weights(tmp_path / "ten.safetensors", ten, {})
+    some = replace(DATA, classes=("3", "5", "9"))
+    found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
+    assert labels_for(found, some)[0].tolist() == [3, 5, 9] and found.notes == ()
+    with pytest.raises(InputError, match=r"has 10 outputs, but labels go up to 12"):
+        open_trained(str(tmp_path / "ten.safetensors"), replace(DATA, classes=("3", "12")), arch="digits-net", device=CPU)
+
+
+@pytest.mark.parametrize("classes", [("ant", "bee", "cat"), ("03", "5", "9")])
+def test_names_that_the_network_cannot_know_are_its_first_outputs_and_a_note_says_so(tmp_path: Path, classes: tuple[str, ...]):
+    save_weights(tmp_path / "ten.safetensors", digits_net.build(1, (8, 8), 10), {})
+    some = replace(DATA, classes=classes)
+    found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
+    assert labels_for(found, some)[0].tolist() == [0, 1, 2]
+    assert any(f"{classes[0]} is output 0" in note for note in found.notes)
+
+
+def test_normalisation_is_inside_and_the_keys_are_those_of_the_network():
+    inner = nn.Sequential(nn.Conv2d(3, 2, 1))
+    wrapped = imagenet_normalised(inner)
+    assert list(wrapped.state_dict()) == list(inner.state_dict())
+    x = torch.rand(2, 3, 4, 4)
+    by_hand = torch.stack([(x[:, k] - IMAGENET_MEAN[k]) / IMAGENET_STD[k] for k in range(3)], 1)
+    assert torch.allclose(wrapped(x), inner(by_hand))
+    other = imagenet_normalised(nn.Sequential(nn.Conv2d(3, 2, 1)))
+    other.load_state_dict(wrapped.state_dict())
+    assert torch.equal(other(x), wrapped(x)) and weights_sha256(other) == weights_sha256(inner)
+
+
+def test_normalisation_of_a_clip_is_that_of_its_frames():
+    model, clips = imagenet_normalised(nn.Identity()), torch.rand(2, 3, 4, 5, 5)
+    assert torch.equal(model(clips), torch.stack([model(frame) for frame in clips.unbind(2)], 2))

@@ -1,0 +1,186 @@
+"""The review page driven in a headless browser: what a person sees, clicks and types."""
+
+import csv
+import time
+
+import numpy as np
+import pytest
+
+from dlcli.core.text.clusters import stars
+from dlcli.core.text.review.page import Review
+from dlcli.core.text.search.neighbours import Pairs
+from tests.browser import browser, needs_browser
+
+pytestmark = [pytest.mark.slow, needs_browser]
+
+TEXTS = [
+    "How do I <b>reset</b> my password?",
+    "how do I change my password",
+    "كيف أتعلم لغة بايثون؟",
+    "كيف أتعلم لغة جافا؟",
+    "</script><script>document.title='run'</script>",
+    "怎么学习德语？ 👩‍👩‍👧",
+    "What is the best way to learn a language which has words without end? " * 6,
+]
+EDGES = [(0, 1, 0.62), (2, 3, 0.51), (4, 5, 0.45), (0, 6, 0.9), (1, 6, 0.7)]
+
+
+def page(texts=TEXTS, edges=EDGES, threshold=0.5, lowest=0.3):
+    first, second, probability = (np.array(values) for values in zip(*edges, strict=True))
+    rows = list(range(1, len(texts) + 1))
+    return Review("questions.csv", "question", texts, rows, [1] * len(rows), first, second, probability, threshold, lowest)
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    with browser(folder, "--window-size=1000,900") as found:
+        found.folder = folder
+        yield found
+
+
+@pytest.fixture
+def show(window, tmp_path):
+    """Open a page, and find at the end that the console stayed silent."""
+
+    def open_page(review):
+        path = tmp_path / "review.html"
+        path.write_text(review.html(), encoding="utf-8")
+        window.open(path)
+        return window
+
+    yield open_page
+    window.run("return opened((judged) => answered(judged.clear()), 'readwrite')")
+    assert window.log() == []
+
+
+SEEN = """return [...document.querySelectorAll('.pair')].map((pair) => [
+  pair.querySelector('strong').textContent, ...[...pair.querySelectorAll('.text')].map((text) => text.textContent)])"""
+
+
+def test_pairs_stand_in_order_of_doubt_and_as_written(show):
+    window = show(page())
+    seen = window.run(SEEN)
+    assert [score for score, *_ in seen] == ["0.510", "0.450", "0.620", "0.900"]
+    assert seen[0][1:] == TEXTS[2:4] and seen[1][1:] == TEXTS[4:6] and seen[2][1:] == TEXTS[:2]
+    assert window.run("return document.title") == "Duplicates in questions.csv"
+    marked = "return [...document.querySelectorAll('.pair')[0].querySelectorAll('mark')].map((mark) => mark.textContent)"
+    assert window.run(marked) == ["بايثون؟", "جافا؟"]
+    assert window.run("return document.querySelector('.text').matches(':dir(rtl)')")
+
+
+def slide(window, value):
+    set_to = "const s = document.getElementById('threshold'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
+    window.run(set_to, value)
+    window.wait(f"document.getElementById('at').value === '{value:.3f}'")
+
+
+def test_the_slider_regroups_as_python_does(show):
+    rng = np.random.default_rng(3)
+    first, second = np.triu_indices(40, 1)
+    probability = rng.integers(60, 200, len(first)) / 200
+    review = page([f"text {k}" for k in range(40)], list(zip(first, second, probability, strict=True)))
+    window = show(review)
+    for threshold in (0.95, 0.7, 0.9):
+        slide(window, threshold)
+        above = probability >= threshold
+        groups = stars(40, Pairs(first[above], second[above], probability[above]))
+        members = int((groups.centre != np.arange(40)).sum())
+        centres = len(set(groups.centre[groups.centre != np.arange(40)].tolist()))
+        said = window.run("return document.getElementById('counts').textContent")
+        assert said.startswith(f"{members} duplicates in {centres} groups; {int(above.sum())} pairs at or above")
+        assert window.run("return document.querySelectorAll('.pair').length") > 0
+    window.run("document.getElementById('reset').click()")
+    assert window.run("return document.getElementById('at').value") == "0.500"
+
+
+def test_keys_judge_and_the_export_holds_it(show):
+    window = show(page())
+    window.press("jarju")  # first: the same, on to the second: different, on to the third, and on; nothing to take back
+    window.press("kka")  # back to the second, and judge it again
+    assert window.run("return document.getElementById('judged').textContent") == "2 judged: 2 accepted, 0 rejected"
+    window.run("document.querySelectorAll('.pair')[3].querySelectorAll('button')[1].click()")
+    window.press("e")
+    saved = window.folder / "judged_pairs.csv"
+    for _ in range(200):
+        if saved.exists():
+            break
+        time.sleep(0.05)
+    with saved.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    assert rows[0] == ["question1", "question2", "is_duplicate"]
+    assert sorted(rows[1:]) == sorted([[*TEXTS[2:4], "1"], [*TEXTS[4:6], "1"], [TEXTS[0], TEXTS[6], "0"]])
+
+
+def test_a_judgement_before_those_kept_are_back_moves_nothing_and_loses_none(show):
+    window = show(page())
+    window.run("document.querySelectorAll('.pair button')[0].click()")
+    window.wait("document.querySelector('.accepted') && !state.dirty")
+    window.run("judged.clear(); state.recalled = new Promise((go) => { window.go = go; }).then(recall)")
+    window.press("jjr")
+    window.run("window.go()")
+    window.wait("!state.dirty")
+    assert window.run("return document.getElementById('judged').textContent") == "2 judged: 1 accepted, 1 rejected"
+    assert window.run("return [...document.querySelectorAll('.pair')].indexOf(document.activeElement)") == 2
+    window.run("window.old = true; location.reload()")
+    window.wait("!window.old && document.querySelector('.accepted') && document.querySelector('.rejected')")
+
+
+def test_judgements_outlive_a_reload_and_can_be_hidden(show):
+    window = show(page())
+    window.wait("document.readyState === 'complete'")
+    window.run("document.querySelector('.pair button').click()")
+    window.wait("document.querySelector('.accepted') && !state.dirty")
+    window.run("window.old = true; location.reload()")
+    window.wait("!window.old && document.querySelector('.accepted')")
+    window.run("document.getElementById('open').click()")
+    assert [score for score, *_ in window.run(SEEN)] == ["0.450", "0.620", "0.900"]
+    window.run("document.getElementById('below').click()")
+    assert [score for score, *_ in window.run(SEEN)] == ["0.620", "0.900"]
+
+
+def test_judgements_outlive_the_browser(tmp_path):
+    path = tmp_path / "review.html"
+    path.write_text(page().html(), encoding="utf-8")
+    with browser(tmp_path) as window:
+        window.open(path)
+        window.run("document.querySelector('.pair button').click()")
+        window.wait("!state.dirty")
+    with browser(tmp_path) as window:
+        window.open(path)
+        window.wait("document.querySelectorAll('.accepted').length === 1")
+
+
+def test_many_pairs_come_in_portions(show):
+    texts = [f"question number {k} about {k % 97}" for k in range(10_000)]
+    edges = [(2 * k, 2 * k + 1, 0.3 + 0.7 * (k * 7919 % 5000) / 5000) for k in range(5000)]
+    window = show(page(texts, edges))
+    drawn = "document.querySelectorAll('.pair').length"
+    assert 0 < window.run(f"return {drawn}") <= 200
+    before = window.run(f"return {drawn}")
+    window.run("document.getElementById('more').scrollIntoView()")
+    window.wait(f"{drawn} > {before}")
+    slide(window, 0.8)
+    assert window.run("return document.querySelector('.pair strong').textContent").startswith("0.80")
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(show):
+    window = show(page(texts=["x" * 3000, *TEXTS[1:]]))
+    window.ask("POST", "/window/rect", width=500, height=800)
+    try:
+        assert window.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    finally:
+        window.ask("POST", "/window/rect", width=1000, height=900)
+
+
+def test_controls_have_names_that_are_read_aloud(show):
+    window = show(page())
+    for selector, name in [
+        ("#threshold", "Threshold"),
+        (".pair button", "Accept"),
+        (".pair", "0.510, in the group: row 3 and row 4"),
+        ("#export", "Export CSV"),
+        ("#below", "Pairs below the threshold too"),
+    ]:
+        found = window.ask("POST", "/element", using="css selector", value=selector)
+        assert window.ask("GET", f"/element/{next(iter(found.values()))}/computedlabel") == name

@@ -1,0 +1,150 @@
+import json
+from dataclasses import replace
+from math import exp
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcli.core.evaluation import metrics
+from dlcli.core.pairs.labelled import by_question, read_labelled
+from dlcli.core.stats import wilson
+from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features, read_texts
+from dlcli.core.text.scoring.operating_point import least_threshold, operating
+from dlcli.core.text.scoring.pair_score import FILE, built_in, built_in_operating, from_card, to_card
+from dlcli.core.text.tokens import fold_all
+
+ROOT = Path(__file__).resolve().parents[4]
+DATA = ROOT.parent / "shared" / "data"
+DUPLICATES = [
+    ("How do I learn to play the guitar?", "How can I learn to play guitar?"),
+    ("What is the best way to lose weight?", "What are the best ways to lose weight fast?"),
+    ("Why is the sky blue?", "Why does the sky look blue?"),
+    ("How can I reset my Gmail password?", "How do I reset the password of my Gmail account?"),
+    ("Was the moon landing faked?", "Did they fake the moon landing?"),
+]
+OTHERS = [
+    ("How do I learn to play the guitar?", "How do I learn to play the piano?"),
+    ("What is the best way to lose weight?", "What is the best way to learn Spanish?"),
+    ("Why is the sky blue?", "Why is the sea salty?"),
+    ("What is the population of India?", "What is the population of China?"),
+    ("Should I eat before a run?", "How do banks make money?"),
+]
+
+
+def scores(pairs):
+    texts = [text for pair in pairs for text in pair]
+    return built_in().score(texts, np.arange(0, len(texts), 2), np.arange(1, len(texts), 2))
+
+
+def test_every_duplicate_scores_above_every_near_miss():
+    assert scores(DUPLICATES).min() > scores(OTHERS).max()
+    assert scores(OTHERS[-1:])[0] < 0.01
+
+
+@given(st.lists(st.floats(-50, 50), min_size=len(FEATURES), max_size=len(FEATURES)))
+def test_the_probability_is_the_formula_term_by_term(values):
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))["model"]
+    parts = zip(values, card["low"], card["high"], card["mean"], card["scale"], strict=True)
+    z = [(min(max(v, low), high) - mean) / scale for v, low, high, mean, scale in parts]
+    odds = card["intercept"] + sum(w * v for w, v in zip(card["linear"], z, strict=True))
+    odds += sum(card["products"][i][j] * z[i] * z[j] for i in range(len(z)) for j in range(len(z)))
+    found = built_in().probability(np.array([values]))
+    assert found.shape == (1,)
+    assert found[0] == pytest.approx(1 / (1 + exp(-odds)), abs=1e-9)
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.text(max_size=30) | st.sampled_from(["How are you?", "how ARE  you", "?", "a", "😀"]), min_size=2, max_size=6)
+)
+def test_scores_are_probabilities_the_same_both_ways_one_for_equal_keys_and_zero_for_no_words(texts):
+    from dlcli.core.text.tokens import fold
+
+    first, second = (grid.ravel() for grid in np.indices((len(texts), len(texts))))
+    found = built_in().score(texts, first, second)
+    assert ((found >= 0) & (found <= 1)).all()
+    np.testing.assert_allclose(found, built_in().score(texts, second, first), atol=1e-5)
+    for i, j, p in zip(first, second, found, strict=True):
+        a, b = fold(texts[i]), fold(texts[j])
+        if not a or not b:
+            assert p == 0
+        elif a == b:
+            assert p == 1
+
+
+def test_a_language_that_the_table_does_not_know():
+    same, other = scores(
+        [
+            ("Wie lerne ich Deutsch?", "Wie kann ich Deutsch lernen?"),
+            ("Wie lerne ich Deutsch?", "Wo wohnt der Hund von Peter?"),
+        ]
+    )
+    assert same > 0.5 > other
+    assert scores([("你好吗我很好", "你好吗我不好")])[0] > scores([("你好吗我很好", "今天下雨")])[0]
+
+
+def test_features_far_outside_what_training_saw_count_as_its_bounds():
+    model = built_in()
+    far, bound = np.full((1, len(FEATURES)), 1e30), model.high[None]
+    assert model.probability(far)[0] == model.probability(bound)[0]
+    assert np.isfinite(model.probability(-far)).all()
+
+
+def test_features_of_another_width_are_refused():
+    with pytest.raises(ValueError, match="not \\(pairs, 23\\)"):
+        built_in().probability(np.zeros((3, 22)))
+
+
+def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
+    model = replace(built_in(), intercept=0.25)
+    card = json.loads(json.dumps(to_card(model, seed=1)))
+    again = from_card(card)
+    assert again.intercept == 0.25
+    for name in ("low", "high", "mean", "scale", "linear", "products"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
+    assert again.rarity.of(["the", "zyxw"]).tolist() == model.rarity.of(["the", "zyxw"]).tolist()
+    with pytest.raises(ValueError, match="other features"):
+        from_card({**card, "features": card["features"][1:]})
+
+
+def test_the_shipped_card_says_where_it_comes_from_and_holds_no_text():
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))
+    assert card["features"] == list(NAMES)
+    assert {"script", "date", "seed", "fitted_on", "licence", "judged"} <= card["provenance"].keys()
+    assert (ROOT / card["provenance"]["script"]).exists()
+    assert all(isinstance(number, int) for number in card["words"]["crc32"])
+    assert card["words"]["crc32"] == sorted(set(card["words"]["crc32"]))
+    assert 0 < min(card["words"]["rarity"]) < max(card["words"]["rarity"]) < card["words"]["unseen"]
+
+
+def test_the_shipped_counts_are_such_of_one_set_of_pairs():
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))["held_out"]
+    thresholds, called, right = zip(*built_in_operating(), strict=True)
+    assert list(thresholds) == [k / 100 for k in range(1, 100)]
+    for counts, most in ((called, card["pairs"]), (right, card["duplicates"])):
+        assert list(counts) == sorted(counts, reverse=True) and counts[0] <= most
+    assert all(r <= c for r, c in zip(right, called, strict=True))
+
+
+@pytest.mark.slow
+def test_held_out_quora_questions_and_mrpc():
+    if not (DATA / "pairs" / "quora_pairs.csv.gz").exists():
+        pytest.skip("the labelled pairs are not in ../shared/data; the pairs above are the twin")
+    train, validation, test = by_question(read_labelled(str(DATA / "pairs" / "quora_pairs.csv.gz")), 0)
+    questions = [set(fold_all(part.texts)) for part in (train, validation, test)]
+    assert not questions[0] & questions[2] and not questions[1] & questions[2] and not questions[0] & questions[1]
+    counts = {
+        name: operating(built_in().score(part.texts, part.first, part.second), part.duplicate)
+        for name, part in (("dev", validation), ("test", test))
+    }
+    assert counts["test"] == built_in_operating()
+    for wanted in (0.6, 0.7, 0.8):
+        _, called, right = counts["test"][round(least_threshold(counts["dev"], wanted, "dev").threshold * 100) - 1]
+        assert wilson(right, called).high >= wanted
+    for pairs, least in ((test, 0.80), (read_labelled(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
+        read = read_texts(pairs.texts, built_in().rarity)
+        area = metrics.auc(built_in().probability(pair_features(read, pairs.first, pairs.second)), pairs.duplicate)
+        assert area.low > least

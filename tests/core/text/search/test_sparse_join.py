@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcli.core.text.search.sparse_join import _in_common, _mass_by_group, _scales, sparse_candidates
+from dlcli.core.text.vectors.encoders import tfidf
+from tests.core.text.search.test_neighbours import brute_force, generated_keys, matrices
+
+
+def joined(vectors, bound, work=1 << 22):
+    """The candidates as pairs of numbers, the lower first, and how many rows were done."""
+    parts = list(sparse_candidates(vectors, bound, work))
+    first, second = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+    return list(zip(np.minimum(first, second), np.maximum(first, second), strict=True)), sum(part[2] for part in parts)
+
+
+@settings(max_examples=200)
+@given(matrices(), st.floats(0.05, 1), st.sampled_from([1, 50, 1 << 22]))
+def test_all_that_brute_force_finds_is_among_the_candidates_and_once(matrix, bound, work):
+    pairs, done = joined(sp.csr_array(matrix), bound, work)
+    assert brute_force(matrix, bound + 1e-5)[1] <= set(pairs)
+    assert len(set(pairs)) == len(pairs)
+    assert all(first < second for first, second in pairs)
+    assert done == len(matrix)
+
+
+@given(matrices())
+def test_no_product_is_more_than_what_two_rows_can_have_in_common(matrix):
+    vectors = sp.csr_array(matrix)
+    scale, weights = _scales(vectors)
+    first, second = (side.ravel() for side in np.indices((len(matrix), len(matrix))))
+    most = _in_common(_mass_by_group(vectors, weights, scale), scale, first, second)
+    assert (np.abs(matrix @ matrix.T).ravel() <= most + 1e-5).all()
+
+
+@pytest.mark.parametrize("bound", [0.3, 0.75])
+def test_many_tiles_lose_nothing_and_leave_few_pairs_to_look_at(bound):
+    vectors = tfidf.vectors(generated_keys(3000))
+    pairs, done = joined(vectors, bound)
+    wanted = brute_force(vectors.toarray(), bound + 1e-5)[1]
+    assert len(wanted) > 100
+    assert wanted <= set(pairs)
+    assert len(pairs) < 0.1 * vectors.shape[0] ** 2 / 2
+    assert done == vectors.shape[0]

