@@ -36,7 +36,7 @@ DIFFERENCES = (
 )
 
 
-class Talk:
+class TerminalReporter:
     """Notes and the names of tasks on standard error."""
 
     def note(self, text: str) -> None:
@@ -66,7 +66,7 @@ def main() -> None:
         limit=options.limit,
         seed=options.seed,
     )
-    text = markdown(attack.run(config, report=Talk()), options.epochs or RECIPE.epochs)
+    text = markdown(attack.run(config, report=TerminalReporter()), options.epochs or RECIPE.epochs)
     give(text, options.output)
 
 

@@ -48,7 +48,7 @@ THEIRS |= {("bootstrapped", 5): "0.32", ("bootstrapped", 25): "0.45", ("bootstra
 BASELINE_SEED = 1_000_003
 
 
-class Talk:
+class TerminalReporter:
     """Notes and the names of tasks on standard error."""
 
     def note(self, text: str) -> None:
@@ -116,7 +116,7 @@ def trained_baseline(options: argparse.Namespace) -> Path:
         config = TrainConfig(
             data=options.data, model=options.model, epochs=options.epochs, seed=BASELINE_SEED, device="cpu", output=folder
         )
-        train.run(config, report=Talk())
+        train.run(config, report=TerminalReporter())
     return folder
 
 
@@ -135,7 +135,7 @@ def trained_ensemble(options: argparse.Namespace, draw: str) -> Path:
             resume=folder.exists(),
             **DRAWS[draw],
         )
-        ensemble.run(config, report=Talk())
+        ensemble.run(config, report=TerminalReporter())
     return folder
 
 

@@ -28,7 +28,7 @@ def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TerminalTable:
     """A table as a terminal shows it: the cells are text, `strong` are the rows to bring out, `notes` stand below."""
 
     title: str
@@ -42,7 +42,7 @@ class Sheet:
 class Command:
     """One subcommand.
 
-    `config` is its dataclass in dlcli.specs, `engine` the dotted name of its module in dlcli.engines, `sheet` draws a
+    `config` is its dataclass in dlcli.specs, `engine` the dotted name of its module in dlcli.engines, `table` draws a
     result for a terminal and `summary` says it in a line for standard error; `adjust` mends defaults that depend on the
     shell (is standard input a pipe?), which engines do not know.
     """
@@ -51,6 +51,6 @@ class Command:
     config: type[Any]
     engine: str
     examples: tuple[str, ...]
-    sheet: Callable[[Any], Sheet]
+    table: Callable[[Any], TerminalTable]
     summary: Callable[[Any], str]
     adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict

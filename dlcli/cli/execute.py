@@ -12,7 +12,8 @@ from typing import Any
 from dlcli.cli import output
 from dlcli.cli.command import Command
 from dlcli.cli.exit_codes import ExitCode
-from dlcli.cli.reporter import Talk
+from dlcli.cli.flags import with_flags
+from dlcli.cli.reporter import TerminalReporter
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
@@ -24,13 +25,13 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
     """Run the engine of `command` and show its result; returns the exit status."""
     engine = import_module(command.engine)
     if run.dry_run:
-        sys.stdout.writelines(line + "\n" for line in engine.plan(config))
+        sys.stdout.writelines(with_flags(line) + "\n" for line in engine.plan(config))
         return ExitCode.DONE
     if not run.verbose:
         _hush_libraries()
     keep_freed()
     started = datetime.now(UTC)
-    with _lock(config.output), Talk(quiet=run.quiet, verbose=run.verbose) as talk:
+    with _lock(config.output), TerminalReporter(quiet=run.quiet, verbose=run.verbose) as talk:
         result = engine.run(config, report=talk)
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
         talk.close()
@@ -38,7 +39,7 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
         if config.output is not None and result.KIND == "single":
             _record(command, config, result, started, status)
     if result.failed:
-        sys.stderr.write(f"dlcli {command.name}: {result.failed}\n")
+        sys.stderr.write(with_flags(f"dlcli {command.name}: {result.failed}\n"))
     return status
 
 

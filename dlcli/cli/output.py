@@ -15,14 +15,15 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from dlcli.cli.command import Command, Sheet
-from dlcli.cli.reporter import Talk, printable
+from dlcli.cli.command import Command, TerminalTable
+from dlcli.cli.flags import with_flags
+from dlcli.cli.reporter import TerminalReporter, printable
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
 
 
-def show(command: Command, config: Any, result: Any, form: str, talk: Talk) -> None:
+def show(command: Command, config: Any, result: Any, form: str, talk: TerminalReporter) -> None:
     """Print `result` in the form asked for, or for rows write them to `config.output`; then say the summary."""
     if result.KIND == "rows" and config.output is not None:
         _save_rows(result.table, config.output, form)
@@ -41,7 +42,7 @@ def _form(kind: str, form: str) -> str:
 
 def _print(command: Command, result: Any, form: str) -> None:
     if form == "table":
-        draw(command.sheet(result), sys.stdout)
+        draw(command.table(result), sys.stdout)
     elif result.KIND == "rows":
         _write_rows(result, form, sys.stdout)
     else:
@@ -79,7 +80,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Table):
         return list(value.records())
     if is_dataclass(value):
-        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        values = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
+        return values | {"notes": [with_flags(note) for note in value.notes]} if "notes" in values else values
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, dict):
@@ -117,31 +119,32 @@ def _text_file(path: Path) -> Iterator[IO[str]]:
             stream.flush()
 
 
-def draw(sheet: Sheet, stream: IO[str]) -> None:
-    """Draw a sheet with Rich on a terminal; plain columns elsewhere (`--format table` in a pipe)."""
-    sheet = replace(sheet, title=printable(sheet.title), rows=tuple(tuple(map(printable, row)) for row in sheet.rows))
+def draw(table: TerminalTable, stream: IO[str]) -> None:
+    """Draw a table with Rich on a terminal; plain columns elsewhere (`--format table` in a pipe)."""
+    rows = tuple(tuple(map(printable, row)) for row in table.rows)
+    table = replace(table, title=printable(table.title), rows=rows, notes=tuple(map(with_flags, table.notes)))
     if not stream.isatty():
-        stream.write(_columns(sheet))
+        stream.write(_columns(table))
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    grid = RichTable(title=sheet.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
-    for k, name in enumerate(sheet.columns):
-        figures = all(row[k][:1] in "0123456789+-" for row in sheet.rows)  # an empty cell counts as one
+    grid = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    for k, name in enumerate(table.columns):
+        figures = all(row[k][:1] in "0123456789+-" for row in table.rows)  # an empty cell counts as one
         grid.add_column(name, overflow="fold", justify="right" if figures else "left")
-    for k, row in enumerate(sheet.rows):
-        grid.add_row(*map(Text, row), style="bold" if k in sheet.strong else None)
+    for k, row in enumerate(table.rows):
+        grid.add_row(*map(Text, row), style="bold" if k in table.strong else None)
     console = Console(file=stream, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
     console.print(grid)
-    for note in sheet.notes:
+    for note in table.notes:
         console.print(Text(note), style="dim")
 
 
-def _columns(sheet: Sheet) -> str:
-    rows = [sheet.columns, *sheet.rows]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(sheet.columns))]
+def _columns(table: TerminalTable) -> str:
+    rows = [table.columns, *table.rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([sheet.title, "", *lines, *(["", *sheet.notes] if sheet.notes else [])]) + "\n"
+    return "\n".join([table.title, "", *lines, *(["", *table.notes] if table.notes else [])]) + "\n"

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
 
+from dlcli.cli.flags import with_flags
 from dlcli.support.reporter import SILENT, Task
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -22,7 +23,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-class Talk:
+class TerminalReporter:
     """The command line's Report."""
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
@@ -53,7 +54,7 @@ class Talk:
             self._line(f"warning: {text}")
 
     def _line(self, text: str) -> None:
-        text = "\n".join(printable(line) for line in text.splitlines())
+        text = "\n".join(printable(line) for line in with_flags(text).splitlines())
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -125,7 +126,7 @@ class _BarTask:
     def advance(self, steps: int = 1) -> None:
         self._bars.advance(self._number, steps)
 
-    def say(self, text: str) -> None:
+    def set_status(self, text: str) -> None:
         self._bars.update(self._number, said=printable(text))
 
 
@@ -146,5 +147,5 @@ class _PlainTask:
             sys.stderr.write(printable(f"{self._label}: {self._done:,}{whole}{said}") + "\n")
             sys.stderr.flush()
 
-    def say(self, text: str) -> None:
+    def set_status(self, text: str) -> None:
         self._said = text

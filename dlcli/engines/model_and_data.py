@@ -17,7 +17,7 @@ from dlcli.core.model_io.untrained import open_model
 from dlcli.core.training.loop import predict_logits
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 _BASELINE = "baseline"
 
@@ -74,7 +74,7 @@ class Chosen(Protocol):
         """--device."""
 
 
-def read(config: Chosen, report: Report = SILENT, *, unlabelled: bool = False) -> ImageData:
+def read(config: Chosen, report: Reporter = SILENT, *, unlabelled: bool = False) -> ImageData:
     """The data; clips are, unless something else is asked for, of as many frames and pixels as the network was trained on.
 
     With `unlabelled`, files without labels will do, and images are of the size that the network was trained on too.
@@ -124,7 +124,7 @@ class Bench:
         return (*self.outputs[:count], *(str(k) for k in range(len(self.outputs), count)))
 
 
-def open_bench(config: Chosen, report: Report, *, unlabelled: bool = False) -> Bench:
+def open_bench(config: Chosen, report: Reporter, *, unlabelled: bool = False) -> Bench:
     """Open data and network, training the one made for the data if none is named; notes of the way go to `report`."""
     device = choose_device(config.device)
     data = read(config, report, unlabelled=unlabelled)
@@ -156,7 +156,7 @@ def _named(config: Chosen, spec: str, data: ImageData, device: torch.device) -> 
     return open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
 
 
-def _default(config: Chosen, data: ImageData, device: torch.device, report: Report) -> Trained:
+def _default(config: Chosen, data: ImageData, device: torch.device, report: Reporter) -> Trained:
     """The very network that `dlcli attack` calls its baseline."""
     check_trainable(data)
     arch = open_model(None, data)

@@ -10,11 +10,11 @@ from dlcli.core.data.base import FILE
 from dlcli.core.evaluation import metrics
 from dlcli.engines.model_and_data import describe, open_bench
 from dlcli.specs.predict import PredictConfig, PredictResult
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
 
-def run(config: PredictConfig, *, report: Report = SILENT) -> PredictResult:
+def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """For each example of a set the most probable classes, and how probable; raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
     bench = open_bench(config, report, unlabelled=True)

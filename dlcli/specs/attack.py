@@ -128,7 +128,7 @@ class AttackConfig:
         if self.norm != "l2" and max(self.eps) > 1:
             raise UsageError(f"--eps: {max(self.eps):g} is above 1", hint="no input value can change by more; --norm l2 can")
         if self.fail_under and self.fail_under[0] not in METRICS:
-            raise UsageError(f"--fail-under: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+            raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
         if self.save is not None and self.save.suffix != ".npz":
             raise UsageError(f"--save: {self.save} does not end in .npz")
 

@@ -72,7 +72,7 @@ def check(config: Any) -> None:
     """Raise UsageError if a field of `config` is outside its declared bounds or choices."""
     for item, details in declared(config):
         for value in _values(getattr(config, item.name)):
-            _check_value(flag(item), details, value)
+            _check_value(f"`{item.name}`", details, value)
 
 
 def _values(value: Any) -> tuple[Any, ...]:

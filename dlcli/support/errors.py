@@ -20,19 +20,19 @@ class DlcliError(Exception):
         self.hint = hint
 
 
-class UsageError(DlcliError):
+class UsageError(DlcliError, ValueError):
     """The options are wrong or do not go together."""
 
 
-class InputError(DlcliError):
+class InputError(DlcliError, ValueError):
     """The input cannot be used: missing, corrupt or refused."""
 
 
-class NumericError(DlcliError):
+class NumericError(DlcliError, ArithmeticError):
     """The numbers went wrong: NaN or infinity where there should be none."""
 
 
-class ResourceError(DlcliError):
+class ResourceError(DlcliError, OSError):
     """Memory, disk or a device is not to be had."""
 
 
@@ -55,7 +55,7 @@ class MissingExtraError(ResourceError):
 
 
 @contextmanager
-def about(what: str) -> Iterator[None]:
+def error_context(what: str) -> Iterator[None]:
     """Inside, errors of these kinds are said to be about `what`."""
     try:
         yield

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_disabled() -> Iterator[None]:
     """Look for no reference cycles meanwhile: among the rows of a large table, which has none, that takes a while each time."""
     enabled = gc.isenabled()
     gc.disable()

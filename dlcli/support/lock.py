@@ -8,7 +8,7 @@ from filelock import FileLock, Timeout
 
 from dlcli.support.atomic import folder_of
 from dlcli.support.errors import LockedError
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
 
 
 @contextmanager
-def turn(path: Path, busy: str, report: Report) -> Iterator[None]:
+def cache_lock(path: Path, busy: str, report: Reporter) -> Iterator[None]:
     """Hold the lock of a file of the cache, after whoever holds it now; a note that begins with `busy` says so.
 
     A cache that cannot be written has no lock, which saving will tell.

@@ -20,8 +20,8 @@ from typing import Any
 
 from dlcli.support.decode import Cells, decode, place
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.tables import Table
-from dlcli.support.words import count
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED_ROWS = 50

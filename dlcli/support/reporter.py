@@ -11,11 +11,11 @@ class Task(Protocol):
     def advance(self, steps: int = 1) -> None:
         """Count `steps` more of the work as done."""
 
-    def say(self, text: str) -> None:
+    def set_status(self, text: str) -> None:
         """Show `text` (a loss, a rate) beside the progress."""
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     """Where an engine's talk goes; the command line sends it to standard error."""
 
     def note(self, text: str) -> None:
@@ -38,7 +38,7 @@ class _SilentTask:
     def advance(self, steps: int = 1) -> None:
         pass
 
-    def say(self, text: str) -> None:
+    def set_status(self, text: str) -> None:
         pass
 
 
@@ -58,5 +58,5 @@ class _Silent:
         yield lambda: False
 
 
-SILENT: Report = _Silent()
+SILENT: Reporter = _Silent()
 """The default of every engine: says nothing."""

@@ -14,7 +14,7 @@ from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 from tests.core.data.videos import film
 
 _NET = """
@@ -80,7 +80,7 @@ def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
     assert [row[3] for row in both] == pytest.approx(logits.softmax(1).max(1).values.tolist(), abs=2e-6)
 
 
-class _Stops(Report):
+class _Stops(Reporter):
     """Asks to stop after so many questions."""
 
     def __init__(self, after):

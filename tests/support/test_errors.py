@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from dlcli.support.errors import InputError, MissingExtraError, about
+from dlcli.support.errors import InputError, MissingExtraError, error_context
 from tests.conftest import ROOT
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -24,11 +24,11 @@ def test_an_unknown_extra_names_the_checkout():
 @pytest.mark.parametrize("error", [InputError("it is gone", hint="find it"), MissingExtraError("it", "video")])
 def test_what_an_error_is_about_comes_first_and_its_kind_and_hint_stay(error):
     message, hint = error.message, error.hint
-    with pytest.raises(type(error), match="a.mp4: it ") as caught, about("a.mp4"):
+    with pytest.raises(type(error), match="a.mp4: it ") as caught, error_context("a.mp4"):
         raise error
     assert (caught.value.message, str(caught.value), caught.value.hint) == (*[f"a.mp4: {message}"] * 2, hint)
 
 
 def test_what_is_no_such_error_is_let_through():
-    with pytest.raises(ValueError, match="^plain$"), about("a.mp4"):
+    with pytest.raises(ValueError, match="^plain$"), error_context("a.mp4"):
         raise ValueError("plain")

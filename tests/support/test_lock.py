@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.support.errors import LockedError
-from dlcli.support.lock import locked, turn
+from dlcli.support.lock import cache_lock, locked
 
 OTHER = """
 import sys
@@ -82,10 +82,10 @@ def test_a_turn_waits_for_its_holder_and_says_so(tmp_path: Path):
     file = tmp_path / "kept"
 
     def second():
-        with turn(file, "another run is at it", report):
+        with cache_lock(file, "another run is at it", report):
             held.set()
 
-    with turn(file, "nobody", report):
+    with cache_lock(file, "nobody", report):
         waiting = threading.Thread(target=second)
         waiting.start()
         assert report.heard.wait(20) and not held.is_set()
@@ -95,5 +95,5 @@ def test_a_turn_waits_for_its_holder_and_says_so(tmp_path: Path):
 
 def test_a_turn_goes_on_where_no_lock_can_be_made(tmp_path: Path):
     (tmp_path / "file").touch()
-    with turn(tmp_path / "file" / "kept", "nobody", Listener()):
+    with cache_lock(tmp_path / "file" / "kept", "nobody", Listener()):
         pass

@@ -2,10 +2,10 @@
 
 import math
 
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, MethodRow
 from dlcli.specs.estimates import Difference, Estimate
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 _NORMS = {"linf": "L-inf", "l2": "L2"}
 _BOUND = "transfer ≤"
@@ -23,13 +23,13 @@ _WIDE = 0.02
 _SHORT = {"best member": "best", "mean of members": "members"}
 
 
-def _sheet(result: AttackResult) -> Sheet:
+def _table(result: AttackResult) -> TerminalTable:
     images = f"{result.model}, n={result.n_images:,}"
     where = f"{result.method} on {result.data}, {images}, {_NORMS[result.norm]}, {_eps(result)}in %, with 95% intervals"
     stamp = (f"{_BOUND} is an upper bound.",) if any(row.upper_bound for row in result.rows) else ()
     checks = (f"CHECK {one.check}: {one.seen}." for one in result.findings)
     columns, rows, strong = _ensemble(result) if result.members else _single(result)
-    return Sheet(where, columns, rows, strong, (*checks, *stamp, *result.notes, f"{result.threat_model}."))
+    return TerminalTable(where, columns, rows, strong, (*checks, *stamp, *result.notes, f"{result.threat_model}."))
 
 
 def _eps(result: AttackResult) -> str:
@@ -129,6 +129,6 @@ COMMAND = Command(
         "dlcli attack --model runs/a --method transfer --surrogate runs/b",
         "dlcli attack --data mnist.npz --members 5 --ensemble mean --fail-under robust=0.5",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
 )

@@ -1,13 +1,13 @@
 """`dlcli convert-2d-to-3d` at the shell."""
 
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 _SHOWN = 6
 
 
-def _sheet(result: Convert2DTo3DResult) -> Sheet:
+def _table(result: Convert2DTo3DResult) -> TerminalTable:
     lengths = list(dict.fromkeys(row.frames for row in result.proof))
     errors = {(row.stage, row.frames): row for row in result.proof}
     stages = list(dict.fromkeys(row.stage for row in result.proof))
@@ -19,7 +19,7 @@ def _sheet(result: Convert2DTo3DResult) -> Sheet:
         rows.append((stage, *(f"{row.error_float64:.1e}" for row in found), f"{worst:.1e}"))
     strong = frozenset(k for k, stage in enumerate(stages) if any(errors[stage, n].error_float64 > TOLERANCE for n in lengths))
     title = f"{result.model} by {result.rule}: relative errors of still clips beside their images"
-    return Sheet(title, columns, tuple(rows), strong, (*_facts(result), *result.notes))
+    return TerminalTable(title, columns, tuple(rows), strong, (*_facts(result), *result.notes))
 
 
 def _facts(result: Convert2DTo3DResult) -> tuple[str, ...]:
@@ -54,6 +54,6 @@ COMMAND = Command(
         "dlcli convert-2d-to-3d runs/mine --dilations 1,2,4 --fuse-dilations -o mine.safetensors",
         "dlcli convert-2d-to-3d nets.py:Net --weights net.pt --recalibrate-bn photos/ -o net.safetensors --export net.pt2",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
 )

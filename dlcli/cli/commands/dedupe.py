@@ -3,9 +3,9 @@
 import sys
 from typing import Any
 
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 
 def _adjust(values: dict[str, Any]) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _sheet(result: DedupeResult | VerdictsResult) -> Sheet:
+def _table(result: DedupeResult | VerdictsResult) -> TerminalTable:
     if isinstance(result, VerdictsResult):
         return _verdicts(result)
     title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
@@ -24,13 +24,13 @@ def _sheet(result: DedupeResult | VerdictsResult) -> Sheet:
         for g in result.largest
     )
     notes = ("Every row: -o FILE, or a pipe. Canonical rows only: --keep. Pairs: --pairs.",)
-    return Sheet(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
+    return TerminalTable(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
 
 
-def _verdicts(result: VerdictsResult) -> Sheet:
+def _verdicts(result: VerdictsResult) -> TerminalTable:
     title = f"The surest of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_named(result)}"
     rows = tuple((str(pair.row), _short(pair.text_a), _short(pair.text_b), f"{pair.score:.2f}") for pair in result.surest)
-    return Sheet(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
+    return TerminalTable(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
 
 
 def _named(result: VerdictsResult) -> str:
@@ -69,7 +69,7 @@ COMMAND = Command(
         "dlcli dedupe pairs.csv --pair-columns question1,question2",
         "cut -f2 tickets.tsv | dlcli dedupe --pairs | head",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
     adjust=_adjust,
 )

@@ -1,6 +1,6 @@
 """`dlcli ensemble` at the shell."""
 
-from dlcli.cli.command import Command, Sheet, run_folder
+from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
 from dlcli.specs.estimates import Difference, Estimate
 
@@ -8,7 +8,7 @@ _BY_NUMBER = ("mean of members", "mean rule", "max rule", "oracle")
 """What is shown of fewer members than all."""
 
 
-def _sheet(result: EnsembleResult) -> Sheet:
+def _table(result: EnsembleResult) -> TerminalTable:
     title = f"{result.model} on {result.data}, {result.n_test:,} test images, 95% intervals, accuracies in %"
     most = max((row.members for row in result.rows), default=0)
     shown = [
@@ -18,7 +18,7 @@ def _sheet(result: EnsembleResult) -> Sheet:
     columns = ("N", "classifier", "accuracy", "minus members", "ECE", "NLL")
     strong = frozenset(k for k, row in enumerate(shown) if row == result.headline)
     notes = (*map(_diverse, result.diversity[-1:]), *result.notes)
-    return Sheet(title, columns, tuple(map(_cells, shown)), strong, notes)
+    return TerminalTable(title, columns, tuple(map(_cells, shown)), strong, notes)
 
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ COMMAND = Command(
         "dlcli ensemble --members 0 --add runs/a --add runs/b --rule max",
         "dlcli attack --model runs/e50 --ensemble max --data mnist.npz",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
     adjust=lambda values: run_folder(values, "-ensemble"),
 )

@@ -1,6 +1,6 @@
 """`dlcli eval` at the shell."""
 
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.estimates import Difference, Estimate
@@ -12,7 +12,7 @@ _SHARES = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
 _MOST_CLASSES = 20
 
 
-def _sheet(result: EvalResult | PairsEvalResult) -> Sheet:
+def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
     if isinstance(result, PairsEvalResult):
         share = f"{100 * result.duplicates:.1f}% duplicates"
         return pairs_sheet(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
@@ -37,10 +37,10 @@ def _sheet(result: EvalResult | PairsEvalResult) -> Sheet:
         ]
     else:
         notes = (*notes, f"The {len(result.per_class)} classes one by one: --format csv, or -o DIR.")
-    return Sheet(title, ("metric", f"{result.unit}s", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
+    return TerminalTable(title, ("metric", f"{result.unit}s", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
 
 
-def _sliced(result: EvalResult) -> Sheet:
+def _sliced(result: EvalResult) -> TerminalTable:
     title = f"{result.model} on {result.data}, {result.split}: accuracy of each slice in %, 95% intervals"
     rows = [(f"all {result.unit}s", f"{result.n_images:,}", _share(result.metrics[0].estimate), "", "")]
     for row in result.slices:
@@ -49,7 +49,7 @@ def _sliced(result: EvalResult) -> Sheet:
     strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
     notes = (f"The worst slice is {result.worst_slice}.", *result.notes)
     columns = ("slice", f"{result.unit}s", "accuracy", "minus all others", "status")
-    return Sheet(title, columns, tuple(rows), frozenset(strong), notes)
+    return TerminalTable(title, columns, tuple(rows), frozenset(strong), notes)
 
 
 def _figure(found: Estimate, *, percent: bool) -> str:
@@ -58,7 +58,7 @@ def _figure(found: Estimate, *, percent: bool) -> str:
     return str(found)
 
 
-def _ladder(result: EvalResult, diagnosis: Diagnosis) -> Sheet:
+def _ladder(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
     title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
     rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given")]
     by_split = {rung.lower: rung for rung in diagnosis.rungs if rung.lower}
@@ -71,7 +71,7 @@ def _ladder(result: EvalResult, diagnosis: Diagnosis) -> Sheet:
     missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
     moves = [f"{move.rung}: {move.what}: {move.command}" for move in diagnosis.moves]
     notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *moves) if note)
-    return Sheet(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
+    return TerminalTable(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
 
 
 def _share(found: Estimate) -> str:
@@ -90,7 +90,7 @@ def _verdict(diagnosis: Diagnosis, unit: str) -> str:
     return f"The largest rung is {diagnosis.largest}{beside}."
 
 
-def _layers(result: EvalResult, summary: Summary) -> Sheet:
+def _layers(result: EvalResult, summary: Summary) -> TerminalTable:
     shape = "x".join(map(str, summary.input))
     title = f"{result.model} for {_one(result)} of {shape}"
     rows = tuple(
@@ -106,7 +106,7 @@ def _layers(result: EvalResult, summary: Summary) -> Sheet:
     )
     total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", _field(summary))
     columns = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
-    return Sheet(title, columns, (*rows, total), frozenset({len(rows)}), (*_fields(summary), *result.notes))
+    return TerminalTable(title, columns, (*rows, total), frozenset({len(rows)}), (*_fields(summary), *result.notes))
 
 
 def _one(result: EvalResult) -> str:
@@ -148,6 +148,6 @@ COMMAND = Command(
         "dlcli eval weights.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
         "dlcli eval --summary --arch lenet --data mnist.npz",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
 )

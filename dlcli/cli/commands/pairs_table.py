@@ -1,13 +1,13 @@
 """How figures over labelled pairs of texts are drawn, for `train` and `eval`."""
 
-from dlcli.cli.command import Sheet
+from dlcli.cli.command import TerminalTable
 from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult
 
 
-def pairs_sheet(title: str, result: PairsTrainResult | PairsEvalResult) -> Sheet:
+def pairs_sheet(title: str, result: PairsTrainResult | PairsEvalResult) -> TerminalTable:
     """A line a metric."""
     rows = [(one.name, str(one.estimate), f"{one.estimate.n:,}") for one in result.metrics]
-    return Sheet(title, ("metric", "value", "n"), tuple(rows), notes=result.notes)
+    return TerminalTable(title, ("metric", "value", "n"), tuple(rows), notes=result.notes)
 
 
 def pairs_summary(result: PairsTrainResult | PairsEvalResult) -> str:

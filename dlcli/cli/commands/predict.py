@@ -1,14 +1,14 @@
 """`dlcli predict` at the shell."""
 
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.predict import PredictConfig, PredictResult
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 
-def _sheet(result: PredictResult) -> Sheet:
+def _table(result: PredictResult) -> TerminalTable:
     title = f"The first of {count(result.n_images, result.unit)} of {result.data}, {result.split}, by {result.model}"
     rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
-    return Sheet(title, tuple(result.table.columns), rows, notes=(*result.notes, "Every row: -o FILE, or a pipe."))
+    return TerminalTable(title, tuple(result.table.columns), rows, notes=(*result.notes, "Every row: -o FILE, or a pipe."))
 
 
 def _cell(value: object) -> str:
@@ -28,6 +28,6 @@ COMMAND = Command(
         "dlcli predict runs/mine mine.npz -o labels.csv",
         "dlcli predict weights.pth mnist.npz --arch lenet --top 1 --format jsonl | head",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
 )

@@ -1,21 +1,21 @@
 """`dlcli probe-gradients` at the shell."""
 
-from dlcli.cli.command import Command, Sheet
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.probe_gradients import Cause, GradientRow, LesionRow, ProbeGradientsConfig, ProbeGradientsResult
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 _WORST = 3
 
 
-def _sheet(result: ProbeGradientsResult) -> Sheet:
+def _table(result: ProbeGradientsResult) -> TerminalTable:
     what = f"{result.model} on {result.data}" if result.model else "Networks from a number to a number"
     by = "its input" if result.wrt == "input" else result.wrt
     title = f"{what}: gradients of the {result.target} by {by}, bn {result.bn}"
     columns = ("network", "n", "lag 1", "lag 5", "lag 15", "slope", "length", "verdict")
     strong = frozenset(k for k, row in enumerate(result.rows) if row.verdict in ("white", "shattered"))
     notes = (*map(_cause, result.causes), *_lesioned(result.lesions), *_paths(result), *result.notes)
-    return Sheet(title, columns, tuple(map(_cells, result.rows)), strong, notes)
+    return TerminalTable(title, columns, tuple(map(_cells, result.rows)), strong, notes)
 
 
 def _cells(row: GradientRow) -> tuple[str, ...]:
@@ -74,6 +74,6 @@ COMMAND = Command(
         "dlcli probe-gradients --synthetic resnet --depth 50 --beta 0.1",
         "dlcli probe-gradients --model runs/mine --lesion --paths",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
 )

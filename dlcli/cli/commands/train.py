@@ -1,13 +1,13 @@
 """`dlcli train` at the shell."""
 
-from dlcli.cli.command import Command, Sheet, run_folder
+from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 
-def _sheet(result: TrainResult | PairsTrainResult) -> Sheet:
+def _table(result: TrainResult | PairsTrainResult) -> TerminalTable:
     if isinstance(result, PairsTrainResult):
         n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
         return pairs_sheet(f"{result.model} on {result.data}: {n}, 95% intervals", result)
@@ -16,7 +16,7 @@ def _sheet(result: TrainResult | PairsTrainResult) -> Sheet:
     # Short heads, so that a row is a line on a terminal of 80 columns.
     columns = ("variant", "seed", "test, 95%", "train", "epochs", "fit", "level", "s")
     found = [_comparison(result, comparison) for comparison in result.comparisons]
-    return Sheet(title, columns, tuple(_cells(row) for row in result.rows), notes=(*found, *result.notes))
+    return TerminalTable(title, columns, tuple(_cells(row) for row in result.rows), notes=(*found, *result.notes))
 
 
 def _cells(row: TrainRow) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ COMMAND = Command(
         "dlcli train pairs.csv --task pairs -o runs/questions",
         "dlcli train --data mnist.npz --adversarial fgsm:0.3 --resume -o runs/robust",
     ),
-    sheet=_sheet,
+    table=_table,
     summary=_summary,
     adjust=run_folder,
 )

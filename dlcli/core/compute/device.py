@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from dlcli.support.errors import ResourceError, UsageError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 _KINDS = ("cpu", "cuda", "mps")
 _AT_A_TIME = 4 << 20

@@ -7,7 +7,7 @@ from torch import Tensor, isfinite, nn
 
 from dlcli.core.compute.device import out_of_memory
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 # What the code of somebody else's network may raise on images it was not made for.
 _MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)

@@ -17,12 +17,12 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def floats(x: Tensor) -> Tensor:
+def to_float(x: Tensor) -> Tensor:
     """Images as float32 in [0, 1]: `x` itself if it holds floats, else its bytes divided by 255."""
     return x if x.is_floating_point() else x.float().div_(255)
 
 
-def ahead(
+def prefetch(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, depth: int = _AHEAD, workers: int = 1
 ) -> Generator[_Result, None, None]:
     """`function` of each item, in order, worked out in threads for up to `depth` items more than were asked for.
@@ -43,7 +43,7 @@ def ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def laid_out(x: Tensor) -> Tensor:
+def channels_last(x: Tensor) -> Tensor:
     """`x` in the layout in which networks are trained: channels last where it has four axes; clips stay as they are."""
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x.contiguous()
 
@@ -58,20 +58,20 @@ class Feed:
     def __init__(self, x: Tensor, device: torch.device) -> None:
         self.device = device
         whole = x.is_floating_point() and _has_room(x, device)
-        self._x = laid_out(x.to(device)) if whole else x
+        self._x = channels_last(x.to(device)) if whole else x
 
     def __len__(self) -> int:
         """How many images there are."""
         return len(self._x)
 
     def batches(self, order: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """For each tensor of indices in `order` its images: float32 on the device, as `laid_out` says."""
+        """For each tensor of indices in `order` its images: float32 on the device, as `channels_last` says."""
         if self._x.is_floating_point():
             return (self._batch(picked).to(self.device) for picked in order)
-        return (batch.to(self.device) for batch in ahead(self._batch, order))
+        return (batch.to(self.device) for batch in prefetch(self._batch, order))
 
     def _batch(self, picked: Tensor) -> Tensor:
-        return laid_out(floats(self._x[picked.to(self._x.device)]))
+        return channels_last(to_float(self._x[picked.to(self._x.device)]))
 
 
 def _has_room(x: Tensor, device: torch.device) -> bool:

@@ -121,7 +121,7 @@ class _ToldTask:
         if time.monotonic() >= self._due:
             self.tell()
 
-    def say(self, text: str) -> None:
+    def set_status(self, text: str) -> None:
         self._text = text
 
     def tell(self) -> None:

@@ -25,7 +25,7 @@ import torch
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.memory import available_memory
-from dlcli.support.reporter import Report, Task
+from dlcli.support.reporter import Reporter, Task
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -80,7 +80,7 @@ def _fitting(workers: int, needed: int) -> int:
 
 
 def in_parallel(
-    function: Callable[[J, Report], R | None], jobs: Sequence[J], *, workers: int, threads: int, report: Report
+    function: Callable[[J, Reporter], R | None], jobs: Sequence[J], *, workers: int, threads: int, report: Reporter
 ) -> list[R | None]:
     """What `function(job, report)` returns for each job, in their order; up to `workers` at a time, with `threads` each.
 
@@ -106,7 +106,7 @@ def in_parallel(
         return _Foreman(crew, jobs, report, stop).run()
 
 
-def _one_by_one(function: Callable[[J, Report], R | None], jobs: Sequence[J], report: Report) -> list[R | None]:
+def _one_by_one(function: Callable[[J, Reporter], R | None], jobs: Sequence[J], report: Reporter) -> list[R | None]:
     results: list[R | None] = [None] * len(jobs)
     for number, job in enumerate(jobs):
         results[number] = function(job, report)
@@ -118,7 +118,7 @@ def _one_by_one(function: Callable[[J, Report], R | None], jobs: Sequence[J], re
 class _Once:
     """A report that says the same note or warning once."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Reporter) -> None:
         self._report, self._said = report, set[str]()
         self.task, self.stoppable = report.task, report.stoppable
 
@@ -136,7 +136,7 @@ class _Once:
 class _Foreman:
     """Hands jobs to workers, passes on what they say, and sees that all have ended."""
 
-    def __init__(self, crew: Sequence["_Worker"], jobs: Sequence[Any], report: Report, stop: Callable[[], bool]) -> None:
+    def __init__(self, crew: Sequence["_Worker"], jobs: Sequence[Any], report: Reporter, stop: Callable[[], bool]) -> None:
         self.crew, self.report, self.stop = {worker.link: worker for worker in crew}, report, stop
         self.waiting = iter(enumerate(jobs))
         self.results: list[Any] = [None] * len(jobs)
@@ -225,7 +225,7 @@ class _Worker:
     def receive(self) -> Any:
         return pickle.loads(self.link.recv_bytes())  # noqa: S301 - from a process of our own
 
-    def retell(self, kind: str, said: list[Any], report: Report) -> None:
+    def retell(self, kind: str, said: list[Any], report: Reporter) -> None:
         """Say to `report` what the worker said."""
         if kind == "note":
             report.note(said[0])
@@ -235,7 +235,7 @@ class _Worker:
             opened = report.task(*said[1:])
             self.tasks[said[0]] = opened, opened.__enter__()
         elif kind == "progress":
-            self.tasks[said[0]][1].say(said[2])
+            self.tasks[said[0]][1].set_status(said[2])
             self.tasks[said[0]][1].advance(said[1])
         elif kind == "end":
             self.tasks.pop(said[0])[0].__exit__(None, None, None)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData, Sampling
@@ -16,7 +16,7 @@ def open_data(
     spec: str,
     *,
     strict: bool = False,
-    report: Report = SILENT,
+    report: Reporter = SILENT,
     size: int | None = None,
     limit: int | None = None,
     sampling: "Sampling | None" = None,
@@ -42,13 +42,13 @@ def open_data(
     # A name stands for what it names even where a folder is called the same; ./NAME is the folder.
     for module in sorted(modules, key=lambda module: getattr(module, "ASKED_LAST", False)):
         if module.claims(spec):
-            how = base.Reading(
+            how = base.LoadOptions(
                 strict=strict, report=report, size=size, limit=limit, sampling=sampling, unlabelled=unlabelled, option=option
             )
             data = resize.resized(resize.limited(module.load(spec, how), limit), size)
             _check_sampling(data, sampling)
             return data
-    kinds = ", or ".join(module.MEANS for module in modules if module.MEANS)
+    kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
     raise UsageError(f"{option}: '{spec}' is no kind of data and no folder that exists", hint=f"it may be {kinds}")
 
 

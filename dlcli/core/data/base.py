@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.data.memmap import rows_of
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 Array = NDArray[Any]
 """An array of any type."""
@@ -25,7 +25,7 @@ Facts = Mapping[str, Array]
 FILE = "file"
 """The fact, and the column of labels.csv, that says of which file an example is."""
 
-MORE = ("dev", "train-dev")
+EXTRA_SPLITS = ("dev", "train-dev")
 """The sets that data may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
 
 
@@ -49,7 +49,7 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class LoadOptions:
     """How to read a source.
 
     `strict`: raise InputError for an example that cannot be read, instead of a warning to `report`. `size`: bring every image
@@ -59,7 +59,7 @@ class Reading:
     """
 
     strict: bool = False
-    report: Report = SILENT
+    report: Reporter = SILENT
     size: int | None = None
     limit: int | None = None
     sampling: Sampling | None = None
@@ -74,7 +74,7 @@ class Reading:
         return self.sampling
 
 
-READING = Reading()
+LOAD_DEFAULTS = LoadOptions()
 """As it comes, whole."""
 
 
@@ -83,13 +83,13 @@ class Split:
     """One set: x (n, c, h, w) float32 in [0, 1], of clips (n, c, t, h, w), and y (n,) int64.
 
     Images that do not fit into memory are streamed: x is uint8 in 0 to 255, to be read only, and as a rule a file; see
-    `core/compute/loader.py`. `known_as` is then what identifies them, since hashing them would take too long.
+    `core/compute/loader.py`. `content_id` is then what identifies them, since hashing them would take too long.
     """
 
     x: Tensor
     y: Tensor
     facts: Facts = field(default_factory=dict)
-    known_as: str = ""
+    content_id: str = ""
 
     def take(self, which: NDArray[Any]) -> "Split":
         """The examples at the indices `which`, or where the mask `which` (n,) is true.
@@ -100,8 +100,9 @@ class Split:
         if self.x.is_floating_point():
             return Split(self.x[picked], self.y[picked], facts)
         rows = np.flatnonzero(which) if which.dtype == bool else which
-        known_as = f"{self.known_as} {hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()}" if self.known_as else ""
-        return Split(rows_of(self.x, rows), self.y[picked], facts, known_as)
+        chosen = hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()
+        content_id = f"{self.content_id} {chosen}" if self.content_id else ""
+        return Split(rows_of(self.x, rows), self.y[picked], facts, content_id)
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ class ImageData:
 
     x_train, x_test: (n, c, h, w) float32 in [0, 1], or streamed as `Split` says; y_train, y_test: (n,) int64, indices into
     `classes`. Data to test on only has a training set of no examples; without labels it has no classes, and y is 0. `name` is
-    for people. `facts` and `known_as` are those of train and test, by these names.
+    for people. `facts` and `content_id` are those of train and test, by these names.
 
     Of videos x is (n, c, t, h, w): `clips` clips of an equal number of frames, one after the other in time, for each example.
     """
@@ -123,14 +124,14 @@ class ImageData:
     name: str
     more: Mapping[str, Split] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
-    known_as: Mapping[str, str] = field(default_factory=dict)
+    content_id: Mapping[str, str] = field(default_factory=dict)
     clips: int = 1
 
     @property
     def splits(self) -> dict[str, Split]:
         """Every set by name: train, test and those of `more`."""
-        train = Split(self.x_train, self.y_train, self.facts.get("train", {}), self.known_as.get("train", ""))
-        test = Split(self.x_test, self.y_test, self.facts.get("test", {}), self.known_as.get("test", ""))
+        train = Split(self.x_train, self.y_train, self.facts.get("train", {}), self.content_id.get("train", ""))
+        test = Split(self.x_test, self.y_test, self.facts.get("test", {}), self.content_id.get("test", ""))
         return {"train": train, "test": test, **self.more}
 
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
@@ -185,27 +186,27 @@ class ImageData:
         nothing = nothing if self.frames is None else nothing[:, :, 0]
         return ImageData(nothing, labels, nothing, labels, self.classes, self.name)
 
-    def a_few(self, n: int) -> Tensor:
+    def sample(self, n: int) -> Tensor:
         """The first `n` images of the training set or, if it has none, of the test set; float32 even if they are streamed.
 
         Of videos, the first clip of each.
         """
-        found = floats((self.x_train if len(self.x_train) else self.x_test)[:n])
+        found = to_float((self.x_train if len(self.x_train) else self.x_test)[:n])
         return found if self.frames is None else found[:, :, : self.frames]
 
 
 def data_of(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) -> ImageData:
     """The data of these sets: train, test and those of MORE."""
     train, test = splits["train"], splits["test"]
-    more = {key: split for key, split in splits.items() if key in MORE}
-    facts, known_as = ({key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("facts", "known_as"))
-    return ImageData(train.x, train.y, test.x, test.y, classes, name, more, facts, known_as)
+    more = {key: split for key, split in splits.items() if key in EXTRA_SPLITS}
+    facts, content_id = ({key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("facts", "known_as"))
+    return ImageData(train.x, train.y, test.x, test.y, classes, name, more, facts, content_id)
 
 
 def _digest(digest: "hashlib._Hash", split: Split) -> None:
     for tensor in (split.x, split.y):
         digest.update(f"{tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        known = split.known_as.encode() if tensor.dtype == torch.uint8 else b""
+        known = split.content_id.encode() if tensor.dtype == torch.uint8 else b""
         digest.update(known or tensor.contiguous().numpy().data)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from dlcli.core.data.memmap import append, mapped, on_disk
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.memory import fits
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Place:
 
     file: Path
     key: str
-    report: Report
+    report: Reporter
 
     def find(self) -> Decoded | None:
         """What is kept, if it is of these very images; what is of older ones will be written over."""

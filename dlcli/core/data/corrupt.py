@@ -45,7 +45,7 @@ def _changed(split: Split, change: "Change", what: str) -> Split:
     if split.x.is_floating_point():
         return replace(split, x=change(split.x))
     x = gathered((change(part) for part in split.x.split(PART)), tuple(split.x.shape))
-    return replace(split, x=x, known_as=split.known_as and f"{split.known_as} {what}")
+    return replace(split, x=x, content_id=split.content_id and f"{split.content_id} {what}")
 
 
 def _probability(spec: str, value: str) -> float:

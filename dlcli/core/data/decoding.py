@@ -18,15 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.compute.loader import ahead
-from dlcli.core.data.base import Reading
+from dlcli.core.compute.loader import prefetch
+from dlcli.core.data.base import LoadOptions
 from dlcli.core.data.cache import Decoded, Place
 from dlcli.core.data.memmap import folder
 from dlcli.support.errors import InputError
-from dlcli.support.lock import turn
+from dlcli.support.lock import cache_lock
 from dlcli.support.memory import fits
-from dlcli.support.reporter import Report, Task
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter, Task
 
 _TOLD = 5
 _MOST_THREADS = 8
@@ -80,7 +80,7 @@ class Pixels:
     sha256: str
 
 
-def read_pixels(root: Path, files: Sequence[Path], how: Reading, decoder: Decoder) -> Pixels:
+def read_pixels(root: Path, files: Sequence[Path], how: LoadOptions, decoder: Decoder) -> Pixels:
     """The pixels of the files that can be read, in order; in the cache's file if they do not fit into memory as floats.
 
     A file that cannot be read is named to `how.report`, or with `how.strict` in an InputError. Raises InputError if none
@@ -88,7 +88,7 @@ def read_pixels(root: Path, files: Sequence[Path], how: Reading, decoder: Decode
     """
     place = hashlib.sha256(json.dumps([str(root.resolve()), how.limit, *decoder.place]).encode()).hexdigest()
     cache = Place(folder() / f"{place}.safetensors", _key(root, files, how, decoder), how.report)
-    with turn(cache.file, f"another run is reading {root}", how.report):
+    with cache_lock(cache.file, f"another run is reading {root}", how.report):
         decoded = cache.find() or _decode(root, files, how, decoder, cache)
     _tell(root, files, decoded.problems, how, decoder.word)
     kept = np.ones(len(files), dtype=bool)
@@ -96,7 +96,7 @@ def read_pixels(root: Path, files: Sequence[Path], how: Reading, decoder: Decode
     return Pixels(decoded.pixels, kept, decoded.sha256)
 
 
-def _key(root: Path, files: Sequence[Path], how: Reading, decoder: Decoder) -> str:
+def _key(root: Path, files: Sequence[Path], how: LoadOptions, decoder: Decoder) -> str:
     """What determines the pixels: names, sizes and times of the files, the settings, and what decodes them."""
     facts = [[os.path.relpath(path, root), *_stat(path)] for path in files]
     code = hashlib.sha256(Path(str(sys.modules[type(decoder).__module__].__file__)).read_bytes()).hexdigest()
@@ -111,7 +111,7 @@ def _stat(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _decode(root: Path, files: Sequence[Path], how: Reading, decoder: Decoder, cache: Place) -> Decoded:
+def _decode(root: Path, files: Sequence[Path], how: LoadOptions, decoder: Decoder, cache: Place) -> Decoded:
     with _pool(how.report, f"reading {root}", decoder.passes * len(files)) as each:
         problems: Problems = {}
         one = decoder.shape(root, files, each, problems)
@@ -143,14 +143,14 @@ def _filled(images: Iterable[NDArray[np.uint8]], shape: tuple[int, ...]) -> Tens
 
 
 @contextmanager
-def _pool(report: Report, label: str, total: int) -> Iterator[Each]:
+def _pool(report: Reporter, label: str, total: int) -> Iterator[Each]:
     """A function that maps another over many files, in threads, since decoders run without the interpreter's lock."""
     workers = min(_MOST_THREADS, os.cpu_count() or 1)
     # Pillow warns of odd metadata and large pictures, file by file, to nobody's use.
     with report.task(label, total) as task, warnings.catch_warnings(action="ignore"), ExitStack() as opened:
 
         def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-            found = ahead(function, items, depth=_AHEAD * workers, workers=workers)
+            found = prefetch(function, items, depth=_AHEAD * workers, workers=workers)
             return _counted(opened.enter_context(closing(found)), task)
 
         yield each
@@ -176,7 +176,7 @@ def reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) ->
     return f"cannot be decoded ({' '.join(words) or type(error).__name__})"
 
 
-def _tell(root: Path, files: Sequence[Path], problems: Problems, how: Reading, word: str) -> None:
+def _tell(root: Path, files: Sequence[Path], problems: Problems, how: LoadOptions, word: str) -> None:
     told = [f"{files[k]}: {why}" for k, why in sorted(problems.items())]
     if told and how.strict:
         raise InputError(told[0], hint="mend or remove it, or leave out --strict to go on without it")

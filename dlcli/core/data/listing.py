@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.base import FILE, Facts, hold_out
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 from dlcli.support.read_tables import read_table
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
-from dlcli.support.words import count
 
 TABLE = "labels.csv"
 _SETS = {"train": "train", "test": "test", "val": "val", "dev": "dev", "train-dev": "train-dev", "train_dev": "train-dev"}
@@ -78,7 +78,7 @@ class _Way:
 
     root: Path
     kind: Kind
-    report: Report
+    report: Reporter
 
     def files(self, paths: list[Path], y: list[int]) -> Files:
         """These, whose fact is what they are called from `root` on."""
@@ -86,7 +86,7 @@ class _Way:
         return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
 
 
-def list_files(root: Path, kind: Kind, report: Report, *, unlabelled: bool = False) -> Listing:
+def list_files(root: Path, kind: Kind, report: Reporter, *, unlabelled: bool = False) -> Listing:
     """The files of `kind` below `root`, sorted; hidden ones do not count, others are told to `report`.
 
     With `unlabelled`, `root` may be a file, or a flat folder of them without labels: a test set of no classes.

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.support.errors import ResourceError
+from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.memory import check_disk, fits
 from dlcli.support.paths import cache_dir
 
@@ -79,6 +79,8 @@ def on_disk(needed: int) -> Iterator[None]:
         folder().mkdir(parents=True, exist_ok=True)
         check_disk(folder(), needed, "data that do not fit into memory", _NOT_HERE)
         yield
+    except DlcliError:
+        raise
     except OSError as error:
         reason = error.strerror or error
         raise ResourceError(f"{folder()}: cannot hold data that do not fit into memory ({reason})", hint=_NOT_HERE) from None

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import Reading
+from dlcli.core.data.base import LoadOptions
 from dlcli.core.data.decoding import Each, Problems, reason
 from dlcli.core.data.resize import corner, fitted
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 _DEFAULT_SIZE = 224  # what networks for ImageNet take
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
@@ -43,7 +43,7 @@ class Pictures:
     If they differ in size, or `how` names one, the shorter side is resized (bilinear, antialiased) and the centre cropped.
     """
 
-    how: Reading
+    how: LoadOptions
     word: str = "image"
     passes: int = 2
 
@@ -83,7 +83,7 @@ class _Look:
     grey: bool
 
 
-def _shape(root: Path, looks: Sequence[_Look], how: Reading) -> tuple[int, int]:
+def _shape(root: Path, looks: Sequence[_Look], how: LoadOptions) -> tuple[int, int]:
     """Height and width of all images: what was asked for, their own if it is the same for all, else the usual one."""
     shapes = Counter(look.shape for look in looks)
     if how.size is None and len(shapes) == 1:

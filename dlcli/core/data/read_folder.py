@@ -6,18 +6,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dlcli.core.compute.loader import floats
-from dlcli.core.data.base import ImageData, Reading, Split, check_trainable, choose, data_of
+from dlcli.core.compute.loader import to_float
+from dlcli.core.data.base import ImageData, LoadOptions, Split, check_trainable, choose, data_of
 from dlcli.core.data.decoding import Decoder, Pixels, read_pixels
 from dlcli.core.data.listing import Files, Kind, list_files
 from dlcli.core.data.memmap import folder
 from dlcli.core.data.resize import SMALLER
 from dlcli.support.errors import InputError
 from dlcli.support.memory import fits, size_text
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 
-def read_folder(spec: str, how: Reading, kind: Kind, decoder: Decoder) -> ImageData:
+def read_folder(spec: str, how: LoadOptions, kind: Kind, decoder: Decoder) -> ImageData:
     """The folder's own sets, or of a folder a class a fixed fifth of each class as the test set.
 
     A labels.csv has columns file and class_index, or file and name, and gives a test set only; all its columns become facts
@@ -37,7 +37,7 @@ def read_folder(spec: str, how: Reading, kind: Kind, decoder: Decoder) -> ImageD
     return data
 
 
-def _to_be_streamed(spec: str, pixels: Tensor, how: Reading, word: str) -> bool:
+def _to_be_streamed(spec: str, pixels: Tensor, how: LoadOptions, word: str) -> bool:
     needed = 4 * pixels.numel()
     if fits(needed):
         return False
@@ -48,20 +48,20 @@ def _to_be_streamed(spec: str, pixels: Tensor, how: Reading, word: str) -> bool:
 
 def _splits(found: Pixels, sets: Mapping[str, Files], *, streamed: bool) -> dict[str, Split]:
     """The sets, whose files were read one set after the other, and an empty training set where there is none."""
-    nothing = floats(found.pixels[:0])
+    nothing = to_float(found.pixels[:0])
     splits, first, row = {"train": Split(nothing, torch.empty(0, dtype=torch.int64))}, 0, 0
     for name, files in sets.items():
         here = found.kept[first : first + len(files.paths)]
         first, end = first + len(here), row + int(here.sum())
         x, facts = found.pixels[row:end], {key: column[here] for key, column in files.facts.items()}
-        known_as = f"{found.sha256} {row}:{end}" if streamed else ""
+        content_id = f"{found.sha256} {row}:{end}" if streamed else ""
         # Pixels stay bytes until here, and the floats of one set are made at a time.
-        splits[name] = Split(x if streamed else floats(x), torch.from_numpy(files.y[here]), facts, known_as)
+        splits[name] = Split(x if streamed else to_float(x), torch.from_numpy(files.y[here]), facts, content_id)
         row = end
     return splits
 
 
-def _check_classes(data: ImageData, how: Reading, word: str) -> None:
+def _check_classes(data: ImageData, how: LoadOptions, word: str) -> None:
     """See that two classes are left to train on, and tell of those that lost all their images to damage."""
     check_trainable(data)
     counts = torch.bincount(data.y_train, minlength=len(data.classes)).tolist()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from dlcli.core.compute.device import out_of_memory
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.training.loop import Hooks, Training, memory_named
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
@@ -213,7 +213,7 @@ def stackable(models: Sequence[nn.Module], sample: Tensor) -> str | None:
     where = next(chain(models[0].parameters(), models[0].buffers()), sample).device
     with preserved(), torch.enable_grad(), memory_named(*StackedTraining.too_large):
         try:
-            return _trial([copy.deepcopy(model) for model in models], torch.cat([floats(sample[:2])] * 2)[:2].to(where))
+            return _trial([copy.deepcopy(model) for model in models], torch.cat([to_float(sample[:2])] * 2)[:2].to(where))
         except Exception as error:  # a network may be anybody's code
             if out_of_memory(error):
                 raise

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.graph.tape import WEIGHTED, record
 
@@ -37,14 +37,14 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
     `model` is on `device` and runs in evaluation mode; modes, hooks, gradients and random states are left as found.
     Raises what `logits_of` and `record` raise.
     """
-    door = _door(model, floats(x[:1]).to(device))
+    door = _door(model, to_float(x[:1]).to(device))
     if door is None:
         return None
     parts = []
     with in_mode(model), preserved(), door.watched() as seen:
         for batch in torch.split(x, at_a_time(batch_size, x, device)):
             seen.clear()
-            logits_of(model, floats(batch).to(device))
+            logits_of(model, to_float(batch).to(device))
             read = seen[door.call] if door.call < len(seen) else None
             if read is None or read.dim() < 2 or len(read) != len(batch):
                 return None  # not a row an image: crops or places were folded into the batch

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlcli.core.compute.forward import in_mode, logits_of
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import ImageData
 from dlcli.support.errors import InputError
 
@@ -30,7 +30,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
             norm.momentum = None  # the plain mean over batches
             norm.train()
         for batch in torch.split(examples, _BATCH):
-            logits_of(model, _clips(floats(batch), frames).to(like))
+            logits_of(model, _clips(to_float(batch), frames).to(like))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     return len(examples)

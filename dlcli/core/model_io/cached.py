@@ -19,8 +19,8 @@ from dlcli.core.training import loop, recipe
 from dlcli.core.training.loop import resolve_dtype, resolve_threads, train
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import InputError
-from dlcli.support.lock import turn
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.lock import cache_lock
+from dlcli.support.reporter import SILENT, Reporter
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def fit_member(
     name: str,
     bootstrap: bool,
     device: torch.device,
-    report: Report = SILENT,
+    report: Reporter = SILENT,
     cache: Path | None = None,
 ) -> Member:
     """The network `name` ("baseline", "member-3") of the run with `seed`: initial weights, order and dropout are its own.
@@ -73,11 +73,11 @@ def fit_member(
         return _trained(plan, _built(plan), report)
     description = _description(plan)
     file = cache / f"{hashlib.sha256(description.encode()).hexdigest()}.safetensors"
-    with turn(file, f"another run is training the same {name}", report):
+    with cache_lock(file, f"another run is training the same {name}", report):
         return _from_cache(plan, file, report) or _into_cache(plan, file, description, report)
 
 
-def _from_cache(plan: _Plan, file: Path, report: Report) -> Member | None:
+def _from_cache(plan: _Plan, file: Path, report: Reporter) -> Member | None:
     if not file.exists():
         return None
     try:
@@ -87,12 +87,12 @@ def _from_cache(plan: _Plan, file: Path, report: Report) -> Member | None:
         return None
 
 
-def _into_cache(plan: _Plan, file: Path, description: str, report: Report) -> Member:
+def _into_cache(plan: _Plan, file: Path, description: str, report: Reporter) -> Member:
     member = _trained(plan, _built(plan), report)
     try:
         save_weights(file, member.model, {"sha256": member.sha256, "determined_by": description})
     except OSError as error:
-        report.warn(f"{file}: not kept for the next run ({error.strerror})")
+        report.warn(f"{file}: not kept for the next run ({error.strerror or error})")
     return member
 
 
@@ -103,7 +103,7 @@ def _built(plan: _Plan) -> nn.Module:
         return plan.arch.build()
 
 
-def _trained(plan: _Plan, model: nn.Module, report: Report) -> Member:
+def _trained(plan: _Plan, model: nn.Module, report: Reporter) -> Member:
     x, y = _examples(plan)
     start = time.perf_counter()
     total = plan.recipe.epochs * steps_per_epoch(len(x), plan.recipe.batch_size)

@@ -18,9 +18,9 @@ from dlcli.core.model_io.checkpoint import fill_weights, load_weights, read_meta
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.besnet import RECIPE
 from dlcli.support.atomic import write_text
-from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.json_metadata import read_json_metadata
+from dlcli.support.plural import count
 
 _TASK = "video"
 
@@ -140,7 +140,7 @@ def card_of(weights: Path) -> Card:
     path = card_path(weights)
     if not path.is_file():
         raise InputError(f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together")
-    return Card.of(read_card(path), str(path))
+    return Card.of(read_json_metadata(path), str(path))
 
 
 def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:

@@ -17,8 +17,8 @@ import torch
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.model_io.run_dir import Saved, load_model
 from dlcli.support.atomic import write_text
-from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import read_json_metadata
 
 CARD, MEMBERS = "ensemble.json", "members"
 
@@ -85,7 +85,7 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
-    found = read_card(path)
+    found = read_json_metadata(path)
     names = found.get("members")
     whole = isinstance(names, list) and names and all(isinstance(name, str) and _inside(name) for name in names)
     if not whole or found.get("rule") not in RULES:

@@ -21,8 +21,8 @@ from dlcli.core.model_io.build import build_model, example_shape, operated
 from dlcli.core.model_io.checkpoint import fill_weights, load_weights, save_weights, weights_sha256
 from dlcli.core.model_io.converted import Card
 from dlcli.support.atomic import write_text
-from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import read_json_metadata
 
 WEIGHTS, CARD = "weights.safetensors", "model.json"
 _KEYS: dict[str, type] = {"model": str, "with": list, "channels": int, "size": list, "classes": list, "weights_sha256": str}
@@ -128,7 +128,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / CARD
     if not path.is_file():
         raise InputError(f"{folder}: no run directory, it has no {CARD}", hint="name a folder that dlcli train wrote")
-    found = read_card(path)
+    found = read_json_metadata(path)
     if found.get("task") == "pairs":
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
         raise InputError(message, hint=f"dlcli eval {folder} PAIRS.csv, or dlcli dedupe --model {folder}")

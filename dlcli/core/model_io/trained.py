@@ -17,8 +17,8 @@ from dlcli.core.model_io.checkpoint import fill_weights, load_weights, weights_s
 from dlcli.core.model_io.converted import is_video, load_video
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.support.errors import InputError, UsageError, about
-from dlcli.support.words import count
+from dlcli.support.errors import InputError, UsageError, error_context
+from dlcli.support.plural import count
 
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 
@@ -181,5 +181,5 @@ def _numbers(classes: tuple[str, ...]) -> list[int]:
 
 def _check(found: Trained, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
     """How many outputs the network has, once it is seen to give finite logits, at least `needed`."""
-    with about(spec), torch.no_grad():
-        return logits_of(found.model, data.a_few(2).to(device), classes=needed).shape[1]
+    with error_context(spec), torch.no_grad():
+        return logits_of(found.model, data.sample(2).to(device), classes=needed).shape[1]

@@ -15,7 +15,7 @@ def open_model(spec: str | None, data: ImageData) -> Architecture:
     (n, at least as many as there are classes) for such images.
     """
     found = find_model(spec, data)
-    check_fit(found, data.a_few(2), len(data.classes))
+    check_fit(found, data.sample(2), len(data.classes))
     return found
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.training.recipe import Recipe
-from dlcli.support.errors import InputError, UsageError, about
+from dlcli.support.errors import InputError, UsageError, error_context
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """For networks that bring no recipe."""
@@ -67,7 +67,7 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
     """Build the network once and show it images or clips `x`; raises what `logits_of` raises, naming the network."""
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
-        with about(architecture.name):
+        with error_context(architecture.name):
             logits_of(model, x, classes=classes)
 
 

@@ -21,7 +21,7 @@ from dlcli.core.text.tokens import words
 from dlcli.core.training.loop import memory_named
 from dlcli.core.training.recipe import Recipe, optimizer_of, steps_per_epoch
 from dlcli.support.errors import NumericError
-from dlcli.support.reporter import Report, Task
+from dlcli.support.reporter import Reporter, Task
 
 LONGEST = 40
 """Words of a text beyond these are not read by networks over words."""
@@ -176,7 +176,7 @@ class Fitting:
     dev: Labelled
     recipe: Recipe
     seed: int
-    report: Report
+    report: Reporter
     lexical: bool = False
 
     @cached_property
@@ -194,7 +194,7 @@ class Fitting:
             net = build(inputs.rows.shape[1])
             for epoch in self._epochs(net, inputs, y, task):
                 area = _area(net, watched, self.dev)
-                task.say(f"epoch {epoch}/{self.recipe.epochs}, dev AUC {area:.4f}")
+                task.set_status(f"epoch {epoch}/{self.recipe.epochs}, dev AUC {area:.4f}")
                 if area > best:
                     best, kept = area, {name: value.clone() for name, value in net.state_dict().items()}
         if not kept:

@@ -18,8 +18,8 @@ from dlcli.core.pairs.scorers import SCORERS
 from dlcli.core.text.scoring.features import NAMES
 from dlcli.core.text.scoring.operating_point import Counts
 from dlcli.support.atomic import atomic_path, write_text
-from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import read_json_metadata
 from dlcli.support.record import file_sha256
 
 WEIGHTS, CARD, TASK = "weights.safetensors", "model.json", "pairs"
@@ -107,7 +107,7 @@ def _is_counts(found: Any) -> bool:
 def _read_card(folder: Path) -> dict[str, Any]:
     path, hint = folder / CARD, "name a folder that dlcli train --task pairs wrote"
     try:
-        found = read_card(path, hint)
+        found = read_json_metadata(path, hint)
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(f"{folder}: no run directory, it has no {CARD}", hint=hint) from None
     if found.get("task") != TASK:

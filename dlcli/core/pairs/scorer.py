@@ -13,7 +13,7 @@ from dlcli.core.pairs.labelled import Labelled
 from dlcli.core.text.scoring.features import Rows, pair_features, read_texts
 from dlcli.core.text.scoring.pair_score import built_in, by_definition
 from dlcli.core.text.tokens import fold_all
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Trainable(Protocol):
     """An entry of the registry: settings."""
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> "PairScorer":
         """Learn from `train`, choose and calibrate on `dev`; the same for the same seed.
 

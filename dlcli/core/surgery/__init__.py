@@ -9,7 +9,7 @@ says otherwise. Fresh weights come from torch's global generator. Raises InputEr
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import UsageError, about
+from dlcli.support.errors import UsageError, error_context
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def operate(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple
     notes = []
     for spec in specs:
         name, argument = _parsed(spec)
-        with about(f"--with {spec}"):
+        with error_context(f"--with {spec}"):
             done = SURGERY.module(name).apply(model, argument, sample)
         model = done.model
         notes.append(f"{spec}: {done.note}")
@@ -39,7 +39,7 @@ def check_surgery(spec: str) -> None:
     """Raise UsageError if `spec`, NAME or NAME=ARGUMENT or NAME:ARGUMENT, names no surgery or gives it a wrong argument."""
     name, argument = _parsed(spec)
     entry = SURGERY.module(name)
-    with about(f"--with {spec}"):
+    with error_context(f"--with {spec}"):
         if argument and not entry.ARGUMENT:
             raise UsageError(f"{name} takes no argument", hint=f"--with {name}")
         entry.check(argument)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.device import at_a_time, fast_dtype, out_of_memory, release, threads
 from dlcli.core.compute.forward import in_mode, logits_of
-from dlcli.core.compute.loader import Feed, floats, laid_out
+from dlcli.core.compute.loader import Feed, channels_last, to_float
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.recipe import Recipe, optimizer_of, steps_per_epoch
@@ -85,7 +85,7 @@ class Training:
     def _precision(self, x: Tensor, device: torch.device) -> torch.dtype:
         """As the recipe says, but for networks whose gradients a CPU gets wrong in bfloat16."""
         found = resolve_dtype(self.recipe, device)
-        unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, laid_out(floats(x)))
+        unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, channels_last(to_float(x)))
         return torch.float32 if unsafe else found
 
     def run_epoch(self, task: Task, stop: Callable[[], bool] = never) -> float | None:
@@ -109,7 +109,7 @@ class Training:
             self.random = _random_state(self.feed.device)
         mean = self._checked_mean()
         self.epoch, self.step = self.epoch + 1, 0
-        task.say(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
+        task.set_status(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
         return mean
 
     def _batches(self) -> tuple[Tensor, ...]:
@@ -356,7 +356,7 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
     """
     batches = torch.split(x, at_a_time(batch_size, x, device))
     with in_mode(model), torch.no_grad():
-        return torch.cat([logits_of(model, floats(batch).to(device)).float().cpu() for batch in batches])
+        return torch.cat([logits_of(model, to_float(batch).to(device)).float().cpu() for batch in batches])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.specs.attack import Finding
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 Bools = NDArray[np.bool_]
 

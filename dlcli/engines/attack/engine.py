@@ -30,14 +30,14 @@ from dlcli.engines.attack.setup import Bench, has, maker, open_bench
 from dlcli.engines.attack.targets import MODES, targets
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, ClassRow, Finding, MethodRow
 from dlcli.support.paths import cache_dir
-from dlcli.support.reporter import SILENT, Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 FILES = ("adversarial.npz", "examples.png", "tsne.png", "report.html")
 """What is left in the output folder, tsne.png where the network has a last hidden layer; the command line adds run.json."""
 
 
-def run(config: AttackConfig, *, report: Report = SILENT) -> AttackResult:
+def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
     """Train or open the networks, attack the test images, judge every network and rule on them, and doubt the result.
 
     Images are made on the baseline, a network of its own that is in no ensemble, and through the ensemble if there is one.

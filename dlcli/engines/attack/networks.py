@@ -17,8 +17,8 @@ from dlcli.engines.attack.surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.paths import cache_dir
-from dlcli.support.reporter import Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
 
 BASELINE = "baseline"
 LEAD_RULE = "mean"
@@ -165,7 +165,7 @@ def _source(spec: str | None, config: AttackConfig, data: ImageData) -> Source:
 
 
 def assemble(
-    networks: Networks, config: AttackConfig, data: ImageData, outputs: tuple[str, ...], device: torch.device, report: Report
+    networks: Networks, config: AttackConfig, data: ImageData, outputs: tuple[str, ...], device: torch.device, report: Reporter
 ) -> Team:
     """Train what is yet to be trained, or take it from the cache; all networks then answer in the order of `outputs`."""
 

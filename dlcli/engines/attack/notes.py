@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dlcli.specs.attack import AttackRow, MethodRow
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 NORM_NAMES = {"linf": "L∞ (each input value)", "l2": "L2 (Euclidean length)"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import DlcliError, InputError, UsageError
 
 _FACTS = "part"
 
@@ -55,6 +55,8 @@ class Parts:
             found = json.loads(read_metadata(file)[_FACTS])
             before, queries, seconds = dict(found["determined_by"]), float(found["queries"]), float(found["seconds"])
             tensor = load_weights(file)[_FACTS]
+        except DlcliError:
+            raise
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{file}: no part of an attack", hint=f"remove {self.folder}, or leave --resume out") from None
         other = [name for name in facts if before.get(name) != facts[name]]

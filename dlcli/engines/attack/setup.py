@@ -11,7 +11,7 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.compute.device import choose_device
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, choose
 from dlcli.engines.attack.networks import Networks, Team, aligned, assemble, open_networks
@@ -19,8 +19,8 @@ from dlcli.engines.attack.surrogate import open_surrogate, saved_images
 from dlcli.engines.attack.targets import check_targeted, one_class
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
 
 _STOPPED = (
     "Images that --save wrote ended at their first success, which transfers less than all steps do; a network takes all steps."
@@ -41,7 +41,7 @@ class Bench:
     attacks: tuple[Attack, ...]
     norm: str
     device: torch.device
-    report: Report
+    report: Reporter
     x: Tensor
     y: Tensor
     outputs: tuple[str, ...]
@@ -69,7 +69,7 @@ class Bench:
         return assemble(self.networks, self.config, self.data, self.outputs, self.device, self.report)
 
 
-def open_bench(config: AttackConfig, report: Report) -> Bench:
+def open_bench(config: AttackConfig, report: Reporter) -> Bench:
     """Open everything and refuse what cannot work, before the first network is trained."""
     _check_places(config)
     device = choose_device(config.device)
@@ -113,7 +113,7 @@ def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tupl
         if not len(places):
             raise InputError(f"--target: all test images are of class {data.classes[number]}", hint="name another class")
     picked = places[torch.from_numpy(choose(labels[places].numpy(), config.limit))]
-    return floats(data.x_test[picked.numpy()]), labels[picked], notes
+    return to_float(data.x_test[picked.numpy()]), labels[picked], notes
 
 
 def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlcli.core.compute.forward import shape_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io.trained import Trained, open_trained
-from dlcli.support.errors import InputError
+from dlcli.support.errors import DlcliError, InputError
 
 _SAME = "give the --data, --size, --limit and --target that they were saved with"
 # How far clean images may be from those that were saved: their rounding.
@@ -61,6 +61,8 @@ def _read(spec: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
                 lacks = ", ".join(name.removeprefix("x_") for name in missing)
                 raise InputError(f"--surrogate: {spec} has no images at eps {lacks}", hint=f"it has some at --eps {found}")
             return {name: archive[name] for name in ("x_clean", "y", *wanted)}
+    except DlcliError:
+        raise
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         first = str(error).partition("\n")[0]
         raise InputError(f"--surrogate: {spec}: not a whole .npz archive ({first})") from None

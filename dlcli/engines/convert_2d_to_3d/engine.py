@@ -18,9 +18,9 @@ from dlcli.core.model_io.converted import card_path, save_video
 from dlcli.engines.convert_2d_to_3d.source import Source, open_source
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, ProofRow
 from dlcli.support.atomic import atomic_paths
-from dlcli.support.errors import InputError, UsageError, about
-from dlcli.support.reporter import SILENT, Report
-from dlcli.support.words import count
+from dlcli.support.errors import InputError, UsageError, error_context
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 _IMAGES = 4
 """On how many images the proof is done."""
@@ -31,7 +31,7 @@ _EXAMPLES = 256
 _TYPES = (torch.float64, torch.float32)
 
 
-def run(config: Convert2DTo3DConfig, *, report: Report = SILENT) -> Convert2DTo3DResult:
+def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DTo3DResult:
     """Convert the network that `config.model` names and prove the conversion; the network itself is left as it is.
 
     With `config.output` leaves the network and its card, and with `config.export` a program, all of them or none. If the
@@ -42,7 +42,7 @@ def run(config: Convert2DTo3DConfig, *, report: Report = SILENT) -> Convert2DTo3
     source, how = _open(config), _inflation(config)
     data = _data(config, source, report)  # before the proof, which may take long
     images, lengths = _images(source, config.seed), _lengths(config)
-    with about(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
+    with error_context(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
         found = inflate(source.model, images[:1], how)
         proof = prove(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
     failed, notes, sha256 = _failure(proof), source.notes, ""
@@ -61,7 +61,7 @@ def plan(config: Convert2DTo3DConfig) -> list[str]:
     """What `run` would do, a line each; opens the network and converts it, but proves and writes nothing."""
     source = _open(config)
     data, images = _data(config, source, SILENT), _images(source, config.seed)
-    with about(str(config.model)):
+    with error_context(str(config.model)):
         found = inflate(source.model, images[:1], _inflation(config))
     height, width = images.shape[2:]
     lines = [f"inflate {count(len(found.layers), 'layer')} of {source.flat.model} by {config.rule}"]
@@ -171,7 +171,7 @@ def _rows(proof: Proof) -> tuple[ProofRow, ...]:
     )
 
 
-def _data(config: Convert2DTo3DConfig, source: Source, report: Report) -> ImageData | None:
+def _data(config: Convert2DTo3DConfig, source: Source, report: Reporter) -> ImageData | None:
     """What batch normalisation is to see, if it is to see anything, in the size of the network."""
     if config.recalibrate_bn is None:
         return None

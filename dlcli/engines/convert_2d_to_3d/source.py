@@ -18,7 +18,7 @@ from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.run_dir import is_normalised, load_model
 from dlcli.core.model_io.trained import is_weights, open_trained
 from dlcli.core.models import FRAME_MLP, MODELS, named_model
-from dlcli.support.errors import InputError, UsageError, about
+from dlcli.support.errors import InputError, UsageError, error_context
 
 CPU = torch.device("cpu")
 
@@ -83,7 +83,7 @@ def _built(spec: str, shape: ImageData, seed: int) -> Source:
     with preserved():
         torch.manual_seed(seed)
         model = named_model(spec, shape).build().eval()
-    with about(spec):
+    with error_context(spec):
         check_flat(model)
         flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
         sha256 = weights_sha256(model)

@@ -27,7 +27,7 @@ from dlcli.engines.dedupe.stages import (
     verdicts_of,
 )
 from dlcli.specs.dedupe import DedupeConfig
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 Numbers = NDArray[np.int64]
 
@@ -63,7 +63,7 @@ def union_of(keys: list[str], texts: list[str], fresh: Distinct, start: int) -> 
     return Union(Distinct(every, [written[key] for key in every], of_row, row, worth), old, new)
 
 
-def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: Report) -> Candidates:
+def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: Reporter) -> Candidates:
     """The candidates of which a text is new.
 
     Where few texts are new, they are multiplied with all, so that nothing is lost; to measure that would cost as much again.
@@ -76,7 +76,7 @@ def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: 
     return Candidates(pairs, level, recall_of(vectors, pairs, level, np.flatnonzero(union.new)))
 
 
-def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
     """Group the rows of a table with those of --against; raises the kinds of `dlcli.support.errors`.
 
     Every text of the other table stands for itself; the table's own join it where they can, and each other where not.

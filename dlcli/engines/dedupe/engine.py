@@ -31,13 +31,13 @@ from dlcli.engines.dedupe.stages import (
 from dlcli.engines.dedupe.tables import grouped_table, largest_groups, pairs_table
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
 from dlcli.specs.estimates import Estimate
-from dlcli.support.garbage import uncollected
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.garbage import gc_disabled
+from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
 
-@uncollected()
-def run(config: DedupeConfig, *, report: Report = SILENT) -> DedupeResult | VerdictsResult:
+@gc_disabled()
+def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | VerdictsResult:
     """Group the rows of a table whose texts are equal after folding, or are duplicates with a probability from --threshold on.
 
     Pairs whose vectors have a cosine from --candidates on are scored. Groups are stars: every member is at or above the
@@ -91,7 +91,7 @@ def plan(config: DedupeConfig) -> list[str]:
     ]
 
 
-def _alone(config: DedupeConfig, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+def _alone(config: DedupeConfig, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
     texts = distinct_of(config, sheet)
     candidates = candidates_of(config, texts, report)
     judged = scored(scorer, texts, candidates.pairs)

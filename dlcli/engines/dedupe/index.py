@@ -37,10 +37,10 @@ from dlcli.engines.dedupe.stages import (
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.lock import locked
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 
-def meet_index(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+def meet_index(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
     """Group the rows of a table with those of the index in `folder`, and add them to it.
 
     A row in a group with earlier rows is a duplicate of one of these, so that what stays is new. Raises the kinds of
@@ -64,7 +64,7 @@ def _held(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Report) -> Met:
+def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
     """Meet what is in the index, and add the table to it, unless it is there already."""
     if lasting(config.vectors) == "run":
         message = f"--index: vectors of {config.vectors} mean nothing beside those of another run"
@@ -237,7 +237,7 @@ def _spread(union: Union, values: NDArray[Any], others: int) -> NDArray[Any]:
     return found
 
 
-def _with_notes(sheet: Sheet, folder: Path, origin: _Origin, log: list[dict[str, str]], report: Report) -> Sheet:
+def _with_notes(sheet: Sheet, folder: Path, origin: _Origin, log: list[dict[str, str]], report: Reporter) -> Sheet:
     notes = [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
     if origin.known:
         notes = [f"{folder}: has this table already, so nothing is added"]

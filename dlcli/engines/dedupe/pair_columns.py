@@ -13,9 +13,9 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.stages import call_of, open_fresh, probability_of, scorer_of, settled, threshold_of
 from dlcli.specs.dedupe import VERDICT_COLUMNS, VERDICTS, DedupeConfig, Pair, VerdictsResult
-from dlcli.support.reporter import Report
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
-from dlcli.support.words import count
 
 _DIGITS = 4
 _SHOWN = 10
@@ -23,7 +23,7 @@ _BLOCK = 1 << 13
 """Rows that are scored at once, so that what is held beside the table does not grow with it."""
 
 
-def judge_pairs(config: DedupeConfig, report: Report) -> VerdictsResult:
+def judge_pairs(config: DedupeConfig, report: Reporter) -> VerdictsResult:
     """Say of the two texts in each row whether they are duplicates; a row without one of them gets no score and no verdict.
 
     Raises the kinds of `dlcli.support.errors`.
@@ -82,7 +82,7 @@ def _open(config: DedupeConfig) -> tuple[Table, list[str], list[str], list[str]]
     return table, notes, left, right
 
 
-def _probabilities(scorer: Scorer, left: list[str], right: list[str], report: Report) -> Floats:
+def _probabilities(scorer: Scorer, left: list[str], right: list[str], report: Reporter) -> Floats:
     """The probability of each row, (rows,), NaN where a text folds to nothing."""
     with report.task("scoring", total=len(left)) as task:
         parts = [np.empty(0)]

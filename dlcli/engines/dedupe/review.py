@@ -14,9 +14,9 @@ from dlcli.core.text.scoring.explanation import why
 from dlcli.engines.dedupe.stages import Scored, Sheet, threshold_of
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.support.atomic import write_text
-from dlcli.support.reporter import Report
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
-from dlcli.support.words import count
 
 _DIGITS = 4
 
@@ -59,7 +59,7 @@ def _line(review: Review, pair: int) -> list[str | float | None]:
     return [a, b, None, round(float(review.probability[pair]), _DIGITS), why(a, b)]
 
 
-def write_review(path: Path, review: Review, report: Report) -> None:
+def write_review(path: Path, review: Review, report: Reporter) -> None:
     """Write the page to `path`, whole or not at all."""
     write_text(path, review.html())
     if len(review.first) > MOST:

@@ -22,7 +22,7 @@ from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import InputError
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
 
 _DIGITS = 6
@@ -150,7 +150,7 @@ def open_fresh(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]
     return table, [f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added)}"] if again else []
 
 
-def open_sheet(config: DedupeConfig, report: Report) -> Sheet:
+def open_sheet(config: DedupeConfig, report: Reporter) -> Sheet:
     """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
     grouped = not (config.pairs or config.label)
     table, notes = open_fresh(config, added_names(config.prefix, earlier=config.meets_earlier) if grouped else [])
@@ -211,7 +211,7 @@ def call_of(config: DedupeConfig, precision: Estimate | None) -> str:
     return f"call a pair duplicate from a probability of {threshold_of(config):g} on{worth}, by {by}"
 
 
-def candidates_of(config: DedupeConfig, texts: Distinct, report: Report) -> Candidates:
+def candidates_of(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
     """The pairs whose vectors have a cosine at or above --candidates."""
     level = level_of(config)
     if len(texts) < 2:

@@ -18,14 +18,14 @@ from dlcli.engines.train.job import steps
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.shared import RULES
 from dlcli.support.errors import UsageError
-from dlcli.support.reporter import SILENT, Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 PLOT = "gain.png"
 """Left in the folder besides the members and the card; the command line adds run.json."""
 
 
-def run(config: EnsembleConfig, *, report: Report = SILENT) -> EnsembleResult:
+def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     """Train the members, judge every one and every rule on the test images, by the number of members.
 
     With `config.output`, a folder, leaves each member there as soon as it is trained, and the card of the ensemble when all

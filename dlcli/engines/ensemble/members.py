@@ -25,7 +25,7 @@ from dlcli.core.training.loop import predict_logits, resolve_threads
 from dlcli.engines.train.job import Job, begin, describe, open_job, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 _KEY = "determined_by"
 _COPIES = 3
@@ -89,7 +89,7 @@ class Team:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def open_team(config: EnsembleConfig, report: Report) -> Team:
+def open_team(config: EnsembleConfig, report: Reporter) -> Team:
     """The data, seen to be fit to train on, and the device."""
     device = choose_device(config.device)
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
@@ -112,7 +112,7 @@ def side_by_side(team: Team) -> tuple[int, int]:
     return plan_workers(chains, team.device, wanted=team.config.workers, held=_COPIES * team.data.in_memory)
 
 
-def in_processes(team: Team, report: Report) -> list[Done]:
+def in_processes(team: Team, report: Reporter) -> list[Done]:
     """The members in order, each trained in a process with few threads; if told to stop, those that are done."""
     numbers = range(team.config.members)
     chains = [tuple(numbers)] if team.config.snapshots else [(number,) for number in numbers]
@@ -121,7 +121,7 @@ def in_processes(team: Team, report: Report) -> list[Done]:
     return [one for chain in found if chain is not None for one in chain]
 
 
-def _chain(team: Team, numbers: tuple[int, ...], report: Report) -> tuple[Done, ...] | None:
+def _chain(team: Team, numbers: tuple[int, ...], report: Reporter) -> tuple[Done, ...] | None:
     """Members one after the other, each from the weights that the last one ended with; None if told to stop."""
     done, model = [], None
     for number in numbers:
@@ -135,7 +135,7 @@ def _chain(team: Team, numbers: tuple[int, ...], report: Report) -> tuple[Done, 
     return tuple(done)
 
 
-def _train(team: Team, number: int, last: nn.Module | None, report: Report) -> tuple[nn.Module, Done] | None:
+def _train(team: Team, number: int, last: nn.Module | None, report: Reporter) -> tuple[nn.Module, Done] | None:
     started, job = time.perf_counter(), team.own(team.job(number))
     training, notes = begin(job)
     if last is not None:
@@ -191,7 +191,7 @@ def kept_before(team: Team, number: int) -> Done | None:
     return found[1] if found else None
 
 
-def added(team: Team, report: Report) -> Iterator[Done]:
+def added(team: Team, report: Reporter) -> Iterator[Done]:
     """The networks of --add, behind the members trained here; copied into the folder."""
     for place, spec in enumerate(team.config.add):
         number, saved = team.config.members + place, load_model(Path(spec), team.device)

@@ -9,8 +9,8 @@ from dlcli.core.ensembles.stacked import StackedTraining, stackable
 from dlcli.engines.ensemble.members import Done, Team, finished, kept_before
 from dlcli.engines.train.job import Job, build, hooks, steps
 from dlcli.support.errors import ResourceError
-from dlcli.support.reporter import Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
 
 
 def why_not(team: Team) -> str:
@@ -25,10 +25,10 @@ def why_not(team: Team) -> str:
     if config.members < 2:
         return "there is one only"
     networks = [build(team.job(number))[0] for number in range(2)]
-    return stackable(networks, team.data.a_few(2)) or ""
+    return stackable(networks, team.data.sample(2)) or ""
 
 
-def in_stacks(team: Team, report: Report) -> list[Done]:
+def in_stacks(team: Team, report: Reporter) -> list[Done]:
     """The members in order, trained at once; in halves if memory does not hold all. If told to stop, those that are done."""
     found = [kept_before(team, number) for number in range(team.config.members)]
     missing = [number for number, one in enumerate(found) if one is None]
@@ -36,7 +36,7 @@ def in_stacks(team: Team, report: Report) -> list[Done]:
     return sorted(done, key=lambda one: one.number)
 
 
-def _together(team: Team, numbers: Sequence[int], report: Report) -> list[Done]:
+def _together(team: Team, numbers: Sequence[int], report: Reporter) -> list[Done]:
     try:
         return _stack(team, numbers, report)
     except ResourceError:
@@ -48,7 +48,7 @@ def _together(team: Team, numbers: Sequence[int], report: Report) -> list[Done]:
     return first + (_together(team, numbers[half:], report) if len(first) == half else [])
 
 
-def _stack(team: Team, numbers: Sequence[int], report: Report) -> list[Done]:
+def _stack(team: Team, numbers: Sequence[int], report: Reporter) -> list[Done]:
     started, data = time.perf_counter(), team.data
     jobs = [team.job(number) for number in numbers]
     built = [build(job) for job in jobs]

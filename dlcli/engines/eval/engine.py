@@ -8,7 +8,7 @@ import numpy as np
 
 from dlcli.core.compute import rng
 from dlcli.core.compute.device import describe_device
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
 from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.calibration import Reliability
@@ -26,8 +26,8 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import METRICS, Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import SILENT, Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
 """What is left in the output folder, mistakes.png only if there are any; the command line adds run.json."""
@@ -35,7 +35,7 @@ FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
 _MOST_MISTAKES = 24
 
 
-def run(config: EvalConfig, *, report: Report = SILENT) -> EvalResult | PairsEvalResult:
+def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsEvalResult:
     """Judge a trained network on one set of the data; diagnose it over all sets, or only sum it up, if that is asked for.
 
     A scorer of pairs of texts is judged on a table of labelled pairs. Raises the kinds of `dlcli.support.errors`; with
@@ -61,7 +61,7 @@ def plan(config: EvalConfig) -> list[str]:
     _check_images(config)
     if config.summary and config.model is None:
         data = read(config)
-        shape = "x".join(map(str, data.a_few(1).shape[1:]))
+        shape = "x".join(map(str, data.sample(1).shape[1:]))
         lines = [f"build {open_model(config.arch, data).name} for {data.unit}s of {shape}"]
     else:
         lines = describe(config)
@@ -112,7 +112,7 @@ def _ask(bench: Bench, split: str) -> _Answers:
     return _Answers(metrics.log_probabilities(logits), found.y.numpy(), metrics.ranking(logits, 1)[:, 0])
 
 
-def _judged(config: EvalConfig, report: Report) -> EvalResult:
+def _judged(config: EvalConfig, report: Reporter) -> EvalResult:
     bench = open_bench(config, report)
     columns = _columns(config, bench.data)  # before the network runs, which may take long
     answers = _ask(bench, config.split)
@@ -152,7 +152,7 @@ def _judged(config: EvalConfig, report: Report) -> EvalResult:
         wrong = bench.split(config.split).x[[one.index for one in result.mistakes]]
         if bench.data.frames is not None:
             wrong = wrong[:, :, wrong.shape[2] // 2]  # a picture has room for one frame
-        write(config.output, result, Shown(floats(wrong).numpy(), bins, matrix[bench.output_of.numpy()], outputs))
+        write(config.output, result, Shown(to_float(wrong).numpy(), bins, matrix[bench.output_of.numpy()], outputs))
     return result
 
 

@@ -16,14 +16,14 @@ from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_means
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table, write_csv
 
 MISTAKES = "mistakes.csv"
 _MEANT = ("model", "data", "columns", "fail_under", "seed", "device", "output")
 
 
-def eval_pairs(config: EvalConfig, report: Report) -> PairsEvalResult:
+def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
     """Judge the scorer in the folder `config.model` on all pairs of a table; with `config.output`, leave its mistakes there.
 
     Raises the kinds of `dlcli.support.errors`.

@@ -4,7 +4,7 @@ import torch
 
 from dlcli.core.compute import rng
 from dlcli.core.compute.device import choose_device, describe_device
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.summary import summarise
@@ -12,13 +12,13 @@ from dlcli.core.model_io.untrained import open_model
 from dlcli.engines.model_and_data import open_bench, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 _SUMMARY_IMAGES = 16
 """Over how many images the effective receptive field is a mean."""
 
 
-def summed_up(config: EvalConfig, report: Report) -> EvalResult:
+def summed_up(config: EvalConfig, report: Reporter) -> EvalResult:
     """The result of `--summary`: layers, and no metrics; raises the kinds of `dlcli.support.errors`."""
     summary, data, name, sha256, notes = _summary(config, report)
     return EvalResult(
@@ -42,7 +42,7 @@ def summed_up(config: EvalConfig, report: Report) -> EvalResult:
     )
 
 
-def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
+def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
     if config.model is None and config.arch is not None:
         data, device = read(config, report), choose_device(config.device)
         arch = open_model(config.arch, data)
@@ -50,9 +50,9 @@ def _summary(config: EvalConfig, report: Report) -> tuple[Summary, ImageData, st
             torch.manual_seed(rng.derive(config.seed, "init"))
             model = arch.build().to(device)
         sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
-        return summarise(model, data.a_few(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (_counted(data), untrained)
+        return summarise(model, data.sample(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (_counted(data), untrained)
     bench = open_bench(config, report)
-    images = floats(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
+    images = to_float(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
     trained = bench.trained
     return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (_counted(bench.data), *trained.notes)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import choose_device, describe_device, threads
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
@@ -41,7 +41,7 @@ from dlcli.specs.probe_gradients import (
     ProbeGradientsResult,
 )
 from dlcli.support.errors import UsageError
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 SEEDS = 20
 _SIGNALLED = 64
@@ -52,7 +52,7 @@ _DRAWS, _PATH_INPUTS = 20, 8
 """How many paths of each length are taken, at how many images."""
 
 
-def run(config: ProbeGradientsConfig, *, report: Report = SILENT) -> ProbeGradientsResult:
+def run(config: ProbeGradientsConfig, *, report: Reporter = SILENT) -> ProbeGradientsResult:
     """Look at the gradients of a network along lines between images, or of small networks on a line of numbers.
 
     Networks are left as they were. With `config.output` leaves pictures and a page in that folder. Raises the kinds of
@@ -107,12 +107,12 @@ def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
     return (config.synthetic,) if config.synthetic else KINDS
 
 
-def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Found:
     with threads(1):  # layers this narrow gain nothing from more, and threads that wait for a busy core cost many times as much
         return _drawn_networks(config, device, report)
 
 
-def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Found:
     x = grid(config.points)
     walk = Walk(0, x[0], x[-1], config.points)
     seeds = config.seeds or SEEDS
@@ -156,7 +156,7 @@ class Bench:
     notes: tuple[str, ...]
 
 
-def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Bench:
+def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Bench:
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
     spec = str(config.model)
     untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video(Path(spec)))
@@ -168,18 +168,18 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Report) ->
         trained = open_trained(spec, data, weights=config.weights, device=device)
     model, notes = trained.model, trained.notes
     if config.surgery:
-        model, done = operate(model, config.surgery, data.a_few(2).to(device))
+        model, done = operate(model, config.surgery, data.sample(2).to(device))
         notes = (*notes, *done)
     if untrained:
-        few = floats(data.x_train[:_SETTLED]).to(device)
+        few = to_float(data.x_train[:_SETTLED]).to(device)
         model = settle(model, few)
         notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
     trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
     y = labels_for(trained, data)[0][data.y_test]
-    return Bench(model.eval(), trained.name, trainable, data, floats(data.x_test), y, notes)
+    return Bench(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes)
 
 
-def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) -> Found:
+def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Found:
     check_kind(config.path)
     bench = _open(config, device, report)
     lines = _walked(config, bench, device, report)
@@ -202,7 +202,7 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Report) 
     return Found(result, {bench.name: lines})
 
 
-def _walked(config: ProbeGradientsConfig, bench: Bench, device: torch.device, report: Report) -> list[Line]:
+def _walked(config: ProbeGradientsConfig, bench: Bench, device: torch.device, report: Reporter) -> list[Line]:
     found = walks(config.path, bench.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31)
     lines = []
     with report.task("probing", total=len(found)) as task:
@@ -224,7 +224,7 @@ def _causes(
         skips=len(find_skips(tape)),
         layers=len(tape.named(WEIGHTED)),
     )
-    sample = bench.data.a_few(2).to(device)
+    sample = bench.data.sample(2).to(device)
     return causes(facts, lambda surgery: move(config, surgery, bench.model, sample, spec=bench.spec))
 
 
@@ -232,7 +232,7 @@ def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
     return [replace(one, network=network) for one in signals]
 
 
-def _lesions(bench: Bench, device: torch.device, report: Report) -> tuple[LesionRow, ...]:
+def _lesions(bench: Bench, device: torch.device, report: Reporter) -> tuple[LesionRow, ...]:
     with report.task("leaving out blocks") as task:
         whole, *others = lesions(bench.model, bench.x, bench.y, device=device, advance=task.advance)
     n = len(bench.y)

@@ -24,8 +24,8 @@ from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import UsageError
-from dlcli.support.reporter import SILENT, Report
-from dlcli.support.words import count
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 STATE, HISTORY, CURVES, RUNS = "state.safetensors", "history.csv", "curves.png", "runs.csv"
 SEEDS = 5
@@ -37,7 +37,7 @@ _SAME = frozenset(_HELD | {"versus", "seeds", "workers", "seed", "device", "outp
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
-def run(config: TrainConfig, *, report: Report = SILENT) -> TrainResult | PairsTrainResult:
+def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | PairsTrainResult:
     """Train on the training set and judge on the test set; with `versus`, once a side and seed; or learn from pairs of texts.
 
     With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
@@ -79,7 +79,7 @@ def plan(config: TrainConfig) -> list[str]:
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
 
 
-def _data(config: TrainConfig, report: Report) -> ImageData:
+def _data(config: TrainConfig, report: Reporter) -> ImageData:
     data = open_data(
         config.data,
         strict=config.strict,
@@ -122,7 +122,7 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SAME)}
 
 
-def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
+def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     job = open_job(config, _prepared(data, config), device, config.seed)
     keep = config.output / STATE if config.output is not None else None
     fitted = fit(job, report=report, label=f"training {job.arch.name}", keep=keep)
@@ -133,7 +133,7 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
     return _result(config, job, (_row("this", job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
 
 
-def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Report) -> TrainResult:
+def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     sides = _open_sides(config, data, device)
     workers, each = _shared_out(config, sides)
     found = pairs(sides, _seeds(config), workers=workers, threads=each, report=report)
@@ -166,7 +166,7 @@ def _shared_out(config: TrainConfig, sides: Sides) -> tuple[int, int]:
     return plan_workers(len(_seeds(config)) * len(sides.jobs), first.device, wanted=config.workers, held=sides.held)
 
 
-def _trained(name: str, job: Job, report: Report) -> Trained | None:
+def _trained(name: str, job: Job, report: Reporter) -> Trained | None:
     fitted = fit(job, report=report, label=f"{name}, seed {job.seed}")
     return None if fitted is None else Trained(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
 

@@ -18,12 +18,12 @@ from dlcli.core.training.loop import predict_logits
 from dlcli.engines.train import job as _train_one
 from dlcli.engines.train.job import Fitted, Job
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.lock import turn
+from dlcli.support.lock import cache_lock
 from dlcli.support.paths import cache_dir
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 
-def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fitted | None:
+def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> Fitted | None:
     """As `_train_one.fit`; of a `frame-mlp` only the perceptron goes through the loop.
 
     Raises UsageError if its frames are to change from epoch to epoch.
@@ -50,10 +50,10 @@ def _check(job: Job) -> None:
             raise UsageError(message, hint=f"leave {option} out")
 
 
-def _kept(job: Job, model: nn.Module, frame: FrameMlp, report: Report) -> ImageData:
+def _kept(job: Job, model: nn.Module, frame: FrameMlp, report: Reporter) -> ImageData:
     """The features of all sets, from the cache if they are there."""
     file = cache_dir() / "features" / f"{_key(job, model, frame)}.safetensors"
-    with turn(file, f"another run is taking the features of {job.arch.name}", report):
+    with cache_lock(file, f"another run is taking the features of {job.arch.name}", report):
         return _read(job.data, file) or _write(job, file, _worked_out(job, model, frame, report), report)
 
 
@@ -74,11 +74,11 @@ def _read(data: ImageData, file: Path) -> ImageData | None:
         return None
 
 
-def _write(job: Job, file: Path, features: dict[str, Tensor], report: Report) -> ImageData:
+def _write(job: Job, file: Path, features: dict[str, Tensor], report: Reporter) -> ImageData:
     try:
         save_tensors(file, features, {})
     except OSError as error:
-        report.warn(f"{file}: not kept for the next run ({error.strerror})")
+        report.warn(f"{file}: not kept for the next run ({error.strerror or error})")
     return _with(job.data, features)
 
 
@@ -86,7 +86,7 @@ def _with(data: ImageData, features: dict[str, Tensor]) -> ImageData:
     return data.with_splits({name: Split(features[name], split.y) for name, split in data.splits.items()})
 
 
-def _worked_out(job: Job, model: nn.Module, frame: FrameMlp, report: Report) -> dict[str, Tensor]:
+def _worked_out(job: Job, model: nn.Module, frame: FrameMlp, report: Reporter) -> dict[str, Tensor]:
     """Of each set the features (n, d, clips, 1, 1): a clip of one frame, of one place, for each clip."""
     splits = job.data.splits
     mlp, frame.mlp = frame.mlp, nn.Identity()

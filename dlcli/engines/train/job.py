@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.compute.loader import laid_out
+from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.splits import class_weights
@@ -25,8 +25,8 @@ from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.loop import Hooks, Training, predict_logits, resolve_dtype, resolve_threads
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import Report
+from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.reporter import Reporter
 
 _TRAINING_WATCHED = 2000
 """How many training examples are judged after each epoch: all of a small set, and little time on a large one."""
@@ -101,7 +101,7 @@ def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
     return replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
 
 
-def fit(job: Job, *, report: Report, label: str, keep: Path | None = None) -> Fitted | None:
+def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> Fitted | None:
     """Train; with `keep`, a file, save the state there after each epoch and go on from what it holds.
 
     None if told to stop: the state is then in `keep`. Raises what `Training.run_epoch` raises; the state of the last whole
@@ -164,7 +164,7 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
             from dlcli.core.surgery import operate
 
             torch.manual_seed(derive(job.seed, "surgery"))
-            model, notes = operate(model, job.config.surgery, job.data.a_few(1))
+            model, notes = operate(model, job.config.surgery, job.data.sample(1))
     return over_clips(model, job.data.clips), notes
 
 
@@ -194,7 +194,7 @@ def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, i
     def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int, most: int) -> Tensor:
         changed = round(share * len(x))
         hostile = attack(model, x[:changed], y[:changed], eps=eps, full=True, batch_size=most, seed=seed)
-        return laid_out(torch.cat([hostile, x[changed:]]))
+        return channels_last(torch.cat([hostile, x[changed:]]))
 
     return examples
 
@@ -231,6 +231,8 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, histor
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
     try:
         facts = json.loads(read_metadata(keep)["training"])
+    except DlcliError:
+        raise
     except (KeyError, ValueError):
         raise InputError(f"{keep}: not the state of a training", hint="name another folder with -o") from None
     now = describe(job)

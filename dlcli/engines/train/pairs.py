@@ -16,12 +16,12 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import ESSAY, Operating, PairMetric, PairsTrainResult
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 _DEFAULT = "auto"
 
 
-def train_pairs(config: TrainConfig, report: Report) -> PairsTrainResult:
+def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     """Learn on 70% of the questions, choose and calibrate on 15%, judge on 15%; with `config.output`, leave the scorer there.
 
     Raises the kinds of `dlcli.support.errors`.

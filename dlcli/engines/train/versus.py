@@ -17,7 +17,7 @@ from dlcli.engines.train.job import Epoch, Job
 from dlcli.specs.train import Comparison, TrainRow
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError
-from dlcli.support.reporter import Report
+from dlcli.support.reporter import Reporter
 
 if TYPE_CHECKING:
     from dlcli.core.html_report.figures import Series
@@ -54,9 +54,9 @@ class Sides:
 
     jobs: Mapping[str, Job]
     reopen: Callable[[], Mapping[str, Job]]
-    train: Callable[[str, Job, Report], Trained | None]
+    train: Callable[[str, Job, Reporter], Trained | None]
 
-    def __call__(self, which: tuple[str, int], report: Report) -> Trained | None:
+    def __call__(self, which: tuple[str, int], report: Reporter) -> Trained | None:
         """Train one side from one seed."""
         name, seed = which
         with torch_threads(resolve_threads(self.jobs[name].recipe)):
@@ -82,7 +82,7 @@ def _reopened(reopen: Callable[[], Mapping[str, Job]], train: Callable[..., Trai
     return sides
 
 
-def pairs(sides: Sides, seeds: Iterable[int], *, workers: int, threads: int, report: Report) -> list[Trained]:
+def pairs(sides: Sides, seeds: Iterable[int], *, workers: int, threads: int, report: Reporter) -> list[Trained]:
     """Train every side from every seed: the same initial weights where shapes allow, the same order of examples.
 
     `workers` networks at a time, with `threads` each or as few as the recipe wants. The sides take turns within a seed, so

@@ -75,10 +75,10 @@ def drawn(found: AttackResult, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines of the table, without its title and notes."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
-    sheet = replace(COMMAND.sheet(found), title="", notes=())
+    table = replace(COMMAND.table(found), title="", notes=())
     stream = Terminal()
     with redirect_stdout(stream):
-        draw(sheet, stream)
+        draw(table, stream)
     plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
     return [line for line in plain.splitlines() if line.strip()]
 
@@ -121,14 +121,14 @@ def test_a_row_of_a_single_network_is_a_line_on_80_columns(
 
 def test_every_figure_of_the_table_has_its_interval_and_a_transfer_figure_its_stamp() -> None:
     rows = [row(name, threat, 0.564) for name in CLASSIFIERS for threat in ("transfer", "white-box", "worst-case")]
-    sheet = COMMAND.sheet(result(rows, 10))
-    assert sheet.columns == ("classifier", "clean", "transfer ≤", "white-box", "worst-case", "minus mean")
-    assert dict((one[0], one[1:]) for one in sheet.rows)["max-logit"] == (*["56 52-60"] * 4, "-21 -27,-15")
-    assert "transfer ≤ is an upper bound." in sheet.notes
-    assert [sheet.rows[k][0] for k in sheet.strong] == ["oracle"]
-    single = COMMAND.sheet(result([row("baseline", "transfer", 0.5)], 0))
+    table = COMMAND.table(result(rows, 10))
+    assert table.columns == ("classifier", "clean", "transfer ≤", "white-box", "worst-case", "minus mean")
+    assert dict((one[0], one[1:]) for one in table.rows)["max-logit"] == (*["56 52-60"] * 4, "-21 -27,-15")
+    assert "transfer ≤ is an upper bound." in table.notes
+    assert [table.rows[k][0] for k in table.strong] == ["oracle"]
+    single = COMMAND.table(result([row("baseline", "transfer", 0.5)], 0))
     assert single.rows[0][0] == "transfer ≤" and "transfer ≤ is an upper bound." in single.notes
-    assert not any("upper bound" in note for note in COMMAND.sheet(result([row("baseline", "white-box", 0.5)], 0)).notes)
+    assert not any("upper bound" in note for note in COMMAND.table(result([row("baseline", "white-box", 0.5)], 0)).notes)
 
 
 @pytest.mark.parametrize(
@@ -143,12 +143,12 @@ def test_every_figure_of_the_table_has_its_interval_and_a_transfer_figure_its_st
 )
 def test_a_cell_is_as_precise_as_its_interval(value: float, reach: float, cell: str) -> None:
     found = replace(row("baseline", "white-box", 0.5), adversarial=estimate(value, reach))
-    assert COMMAND.sheet(result([found], 0)).rows[0][2] == cell
+    assert COMMAND.table(result([found], 0)).rows[0][2] == cell
 
 
 def test_a_gap_of_nothing_is_no_minus_nothing() -> None:
     found = replace(row("max rule", "worst-case", 0.5), minus_mean=Difference(-0.0001, -0.0004, 0.0002, 10_000))
-    assert COMMAND.sheet(result([found], 2)).rows[0][-1] == "+0.0 -1,+1"
+    assert COMMAND.table(result([found], 2)).rows[0][-1] == "+0.0 -1,+1"
 
 
 def completed(word: str, dlcli: Run, environment: dict[str, str]) -> list[str]:

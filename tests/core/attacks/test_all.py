@@ -186,7 +186,7 @@ def test_progress_counts_images(name: str, trained: Trained) -> None:
         def advance(self, steps: int = 1) -> None:
             self.done += steps
 
-        def say(self, text: str) -> None:
+        def set_status(self, text: str) -> None:
             raise AssertionError(text)
 
     task = Counter()

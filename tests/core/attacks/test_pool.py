@@ -231,7 +231,7 @@ class Counts:
     def advance(self, steps: int = 1) -> None:
         self.done += steps
 
-    def say(self, text: str) -> None:
+    def set_status(self, text: str) -> None:
         pass
 
 

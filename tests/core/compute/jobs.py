@@ -43,7 +43,7 @@ def talk(job, report):
     with report.task(f"job {job}", 1000) as task:
         for step in range(1000):
             task.advance()
-            task.say(f"step {step}")
+            task.set_status(f"step {step}")
     return job
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dlcli.core.compute import loader
-from dlcli.core.compute.loader import Feed, ahead, floats
+from dlcli.core.compute.loader import Feed, prefetch, to_float
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training.loop import train
 from dlcli.core.training.recipe import Recipe
@@ -44,21 +44,21 @@ def _images(shape, seed=0):
 
 def test_bytes_become_the_nearest_shares_of_white():
     x = torch.arange(256, dtype=torch.uint8)
-    np.testing.assert_array_equal(floats(x).numpy(), np.arange(256, dtype=np.float32) / np.float32(255))
+    np.testing.assert_array_equal(to_float(x).numpy(), np.arange(256, dtype=np.float32) / np.float32(255))
     assert x.dtype == torch.uint8
     given = torch.rand(3)
-    assert floats(given) is given
+    assert to_float(given) is given
 
 
 @given(items=st.lists(st.integers(), max_size=30), depth=st.integers(0, 5), workers=st.integers(1, 4))
 def test_what_is_worked_out_ahead_is_what_map_gives(items, depth, workers):
-    assert list(ahead(lambda k: 2 * k, items, depth=depth, workers=workers)) == [2 * k for k in items]
+    assert list(prefetch(lambda k: 2 * k, items, depth=depth, workers=workers)) == [2 * k for k in items]
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 5])
 def test_so_many_are_worked_out_ahead_and_no_more(depth):
     begun = []
-    iterator = ahead(begun.append, range(20), depth=depth)
+    iterator = prefetch(begun.append, range(20), depth=depth)
     assert begun == []
     assert _threads() == []  # the threads start with the first item
     for k in range(3):
@@ -82,8 +82,8 @@ def _break(k):
 def test_an_error_comes_up_in_its_turn():
     seen = []
     with pytest.raises(ValueError, match="the fourth"):
-        seen.extend(k for k in ahead(_break, range(9)))
-    iterator = ahead(_break, range(9))
+        seen.extend(k for k in prefetch(_break, range(9)))
+    iterator = prefetch(_break, range(9))
     assert [next(iterator) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="the fourth"):
         next(iterator)
@@ -98,7 +98,7 @@ def test_what_waits_when_the_iterator_ends_is_not_begun():
         if k:
             gate.wait(_PATIENCE_S)
 
-    iterator = ahead(work, range(20), depth=5)
+    iterator = prefetch(work, range(20), depth=5)
     next(iterator)
     assert _comes_true(lambda: begun == [0, 1])
     iterator.close()
@@ -114,7 +114,7 @@ def test_the_thread_ends_with_the_iterator(form, stop):
 
     def begun():
         if form == "ahead":
-            return ahead(done.append, range(1000))
+            return prefetch(done.append, range(1000))
         return Feed(_images((1000, 1, 2, 2)), CPU).batches(torch.arange(1000).split(1))
 
     if stop == "error":
@@ -185,7 +185,7 @@ def test_a_graphics_card_keeps_half_of_its_memory_for_the_network(free, room, mo
 
 def test_the_batches_of_bytes_are_made_in_one_other_thread(monkeypatch):
     makers = set()
-    plain = loader.floats
+    plain = loader.to_float
     monkeypatch.setattr(loader, "floats", lambda x: makers.add(threading.current_thread().name) or plain(x))
     list(Feed(_images((50, 1, 2, 2)), CPU).batches(torch.arange(50).split(5)))
     assert len(makers) == 1
@@ -198,7 +198,7 @@ def test_training_on_bytes_gives_the_weights_of_training_on_floats(monkeypatch):
     x, y = _images((40, 3, 8, 8)), torch.arange(40) % 3
     recipe = Recipe(epochs=2, batch_size=8, lr=0.1, optimizer="sgd", dtype="float32")
     found = []
-    for images in (x, floats(x)):
+    for images in (x, to_float(x)):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
         with SILENT.task("training") as task:

@@ -37,7 +37,7 @@ class Listener:
         self.steps[label, total] = 0
         with SILENT.task(label, total) as silent:
             silent.advance = lambda steps=1: self.steps.update({(label, total): self.steps[label, total] + steps})
-            silent.say = lambda text: self.said.update({label: text})
+            silent.set_status = lambda text: self.said.update({label: text})
             yield silent
         self.open.remove(label)
 

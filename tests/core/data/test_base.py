@@ -210,7 +210,7 @@ def test_data_to_test_on_only():
     base = _given(_images())
     data = base.with_splits({**base.splits, "train": Split(base.x_train[:0], base.y_train[:0])})
     assert (data.channels, data.size) == (1, (5, 4))
-    assert torch.equal(data.a_few(2), base.x_test[:2])
+    assert torch.equal(data.sample(2), base.x_test[:2])
     assert data.fingerprint != base.fingerprint
     check_trainable(base)
     with pytest.raises(InputError, match="nothing to train on"):

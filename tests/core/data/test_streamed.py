@@ -14,7 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.compute.loader import floats
+from dlcli.core.compute.loader import to_float
 from dlcli.core.data import base, decoding, memmap, open_data
 from dlcli.core.data import cache as _kept
 from dlcli.core.data import pictures as _pictures
@@ -54,7 +54,7 @@ def _assert_same(streamed, within):
     assert set(streamed.splits) == set(within.splits)
     assert streamed.classes == within.classes
     for name, split in within.splits.items():
-        assert torch.equal(floats(streamed.splits[name].x), split.x)
+        assert torch.equal(to_float(streamed.splits[name].x), split.x)
         assert torch.equal(streamed.splits[name].y, split.y)
         assert {key: list(column) for key, column in streamed.splits[name].facts.items()} == {
             key: list(column) for key, column in split.facts.items()
@@ -81,7 +81,7 @@ def test_streamed_images_are_those_in_memory_to_the_bit(tmp_path, both, shape):
     fill(tmp_path / "test", ("ant", "cow"), n=6, shape=shape, seed=2)
     within, streamed = both()
     _assert_same(streamed, within)
-    assert torch.equal(streamed.a_few(5), within.a_few(5))
+    assert torch.equal(streamed.sample(5), within.sample(5))
     assert (streamed.size, streamed.channels) == (within.size, within.channels)
 
 
@@ -207,8 +207,8 @@ def test_bytes_that_nothing_is_known_of_are_hashed():
     x = torch.arange(96, dtype=torch.uint8).view(8, 3, 2, 2)
     y = torch.tensor([0, 1] * 4)
 
-    def fingerprint(x, known_as=""):
-        split = Split(x, y, known_as=known_as)
+    def fingerprint(x, content_id=""):
+        split = Split(x, y, content_id=content_id)
         return base.data_of({"train": split, "test": split}, ("a", "b"), "made up").fingerprint
 
     prints = [fingerprint(x), fingerprint(x + 1), fingerprint(x, "k"), fingerprint(x, "l"), fingerprint(x[:, :1], "k")]
@@ -229,7 +229,7 @@ def test_a_part_is_what_indexing_gives(data):
     assert part.facts["k"].tolist() == part.y.tolist()
     rows = np.arange(n)[which]
     turned = np.roll(rows, 1)
-    assert (split.take(turned).known_as == split.take(rows).known_as) == bool((turned == rows).all())
+    assert (split.take(turned).content_id == split.take(rows).content_id) == bool((turned == rows).all())
 
 
 def test_parts_are_views_or_in_memory_or_in_a_file_without_a_name(tmp_path, memory, cache):

@@ -28,7 +28,7 @@ class Counter:
     def advance(self, steps=1):
         self.steps += steps
 
-    def say(self, text):
+    def set_status(self, text):
         self.said.append(text)
 
 

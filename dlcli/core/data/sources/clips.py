@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.core.data.base import READING, ImageData, Reading
+from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
 from dlcli.core.data.listing import VIDEOS, first_kind, is_one
 from dlcli.core.data.read_folder import read_folder
 from dlcli.core.data.videos import Videos
 
-MEANS = ""  # what `folder` says is of both
+DESCRIPTION = ""  # what `folder` says is of both
 ASKED_LAST = True
 
 
@@ -18,7 +18,7 @@ def claims(spec: str) -> bool:
     return bool(spec) and (is_one(VIDEOS, path) or (path.is_dir() and first_kind(path) is VIDEOS))
 
 
-def load(spec: str, how: Reading = READING) -> ImageData:
+def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The sets as `read_folder` finds them: RGB clips (n, 3, clips * frames, size, size).
 
     The shorter side is resized to `how.size`, if it is given, and the centre cropped; videos are turned as their metadata says.

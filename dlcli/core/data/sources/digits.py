@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.data.arrays import Labelled, split_off
-from dlcli.core.data.base import READING, Array, ImageData, Reading
+from dlcli.core.data.base import LOAD_DEFAULTS, Array, ImageData, LoadOptions
 
-MEANS = "digits"
+DESCRIPTION = "digits"
 
 _TEST_SHARE = 1 / 3
 _INK = 16  # a pixel counts the inked dots of a 4x4 block
@@ -22,7 +22,7 @@ def claims(spec: str) -> bool:
     return spec == "digits"
 
 
-def load(spec: str, how: Reading = READING) -> ImageData:
+def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """Images (n, 1, 8, 8); a fixed third of each class is the test set."""
     table = _table()
     images, labels = table[:, :-1].reshape(-1, 8, 8) / _INK, table[:, -1].astype(np.int64)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from dlcli.core.data.base import READING, ImageData, Reading
+from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
 from dlcli.core.data.listing import PICTURES, is_one
 from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_folder
 
-MEANS = "a folder of images or of videos (a folder a class, maybe under train and test; or labels.csv)"
+DESCRIPTION = "a folder of images or of videos (a folder a class, maybe under train and test; or labels.csv)"
 ASKED_LAST = True
 
 
@@ -16,7 +16,7 @@ def claims(spec: str) -> bool:
     return bool(spec) and (Path(spec).is_dir() or is_one(PICTURES, Path(spec)))
 
 
-def load(spec: str, how: Reading = READING) -> ImageData:
+def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The sets as `read_folder` finds them.
 
     Images are grey if all files are, else RGB; turned as EXIF says. If they differ in size, or `how` names one, the shorter

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.rng import derive, generator
-from dlcli.core.data.base import READING, ImageData, Reading, Split, choose, data_of
+from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions, Split, choose, data_of
 from dlcli.core.data.sources import digits
 from dlcli.support.errors import UsageError
 
 NAME = "moving-digits"
-MEANS = f"{NAME}[-PIXELS]"
+DESCRIPTION = f"{NAME}[-PIXELS]"
 
 SIDE = 32
 """Height and width of a frame; what leaves it on one side comes in on the other."""
@@ -27,7 +27,7 @@ def claims(spec: str) -> bool:
     return spec == NAME or (spec == f"{NAME}-{speed}" and speed.isascii() and speed.isdecimal())
 
 
-def load(spec: str, how: Reading = READING) -> ImageData:
+def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """Clips (n, 3, clips * frames, 32, 32), grey, of the classes left and right, by default 2 pixels a frame; always the same.
 
     Each of the 1,797 digits gives one clip a class; those that `digits` trains on, its training set, and the others the test

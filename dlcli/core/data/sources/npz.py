@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.data.arrays import Labelled, split_given, split_off
-from dlcli.core.data.base import MORE, READING, Array, ImageData, Reading
+from dlcli.core.data.base import EXTRA_SPLITS, LOAD_DEFAULTS, Array, ImageData, LoadOptions
 from dlcli.core.data.metadata import columns, facts_of
-from dlcli.support.errors import InputError
+from dlcli.support.errors import DlcliError, InputError
 from dlcli.support.memory import check_memory
 
-MEANS = "FILE.npz with x and y, or x_train, y_train, x_test and y_test"
+DESCRIPTION = "FILE.npz with x and y, or x_train, y_train, x_test and y_test"
 
 _WHOLE = ("x", "y")
 _SPLIT = ("x_train", "y_train", "x_test", "y_test")
-_MORE = {name: (f"x_{name.replace('-', '_')}", f"y_{name.replace('-', '_')}") for name in MORE}
+_MORE = {name: (f"x_{name.replace('-', '_')}", f"y_{name.replace('-', '_')}") for name in EXTRA_SPLITS}
 _TEST_SHARE = 1 / 5
 _HINT = "numpy.savez(FILE, x=images, y=labels) writes one"
 
@@ -25,7 +25,7 @@ def claims(spec: str) -> bool:
     return spec.lower().endswith(".npz")
 
 
-def load(spec: str, how: Reading = READING) -> ImageData:
+def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The file's own split, or of x and y a fixed fifth of each class as the test set; the sets of MORE where it has them.
 
     See `split_given` for what the arrays may be. A column beside the labels is a fact of the images: NAME_test (or NAME)
@@ -54,6 +54,8 @@ def _read(path: Path) -> dict[str, Array]:
             wanted += columns(archive, wanted)
             check_memory(sum(archive.zip.getinfo(f"{key}.npy").file_size for key in wanted), str(path))
             return {key: _array(path, archive, key) for key in wanted}
+    except DlcliError:
+        raise
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         raise InputError(f"{path}: not a whole .npz archive ({str(error).partition(chr(10))[0]})", hint=_HINT) from None
 

@@ -13,8 +13,8 @@ from urllib.error import URLError
 import numpy as np
 
 from dlcli.core.data.arrays import Labelled, split_given
-from dlcli.core.data.base import READING, ImageData, Reading
-from dlcli.support.errors import ResourceError
+from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
+from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.lock import locked
 from dlcli.support.paths import cache_dir
 
@@ -28,7 +28,7 @@ _CLASSES = {
     "stl10": "STL10",
     "usps": "USPS",
 }
-MEANS = f"torchvision's {', '.join(_CLASSES)}"
+DESCRIPTION = f"torchvision's {', '.join(_CLASSES)}"
 
 _PATIENCE_S = 30
 _FAILURES = (RuntimeError, OSError, EOFError, ValueError)  # URLError is an OSError; RuntimeError is torchvision's own
@@ -39,7 +39,7 @@ def claims(spec: str) -> bool:
     return spec in _CLASSES
 
 
-def load(spec: str, how: Reading = READING) -> ImageData:
+def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The data set's own training and test set; its files lie in the cache, in `datasets`, and are fetched if they do not.
 
     Raises ResourceError if they can be neither found nor fetched. Some are pickles, which torchvision opens only once their
@@ -49,6 +49,8 @@ def load(spec: str, how: Reading = READING) -> ImageData:
     try:
         with locked(root / spec, wait=True), _patient():
             train, test = _found(spec, root) or _fetched(spec, root, how)
+    except DlcliError:
+        raise
     except OSError as error:
         raise ResourceError(f"--data {spec}: {root} cannot be used ({error.strerror or error})") from None
     data = split_given(spec, _labelled(train, "train"), _labelled(test, "test"))
@@ -63,7 +65,7 @@ def _found(spec: str, root: Path) -> tuple[Any, Any] | None:
         return None
 
 
-def _fetched(spec: str, root: Path, how: Reading) -> tuple[Any, Any]:
+def _fetched(spec: str, root: Path, how: LoadOptions) -> tuple[Any, Any]:
     how.report.note(f"fetching {spec} into {root}")
     try:
         return _both(spec, root, download=True)

@@ -11,7 +11,7 @@ from dlcli.core.pairs.encoders import Encoder
 from dlcli.core.pairs.labelled import Labelled
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers.lexical import Lexical
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 FEW = 2000
 """Below so many labels, training and dev together, a table of words has seen too little of each word."""
@@ -24,7 +24,7 @@ class Auto:
     vectors: str = ""
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
         """The scorer with the higher AUC on `dev`; it goes by its own name. See `base.Trainable`."""
         lexical = Lexical(vectors=self.vectors).fit(train, dev, seed, encoder=encoder, report=report)

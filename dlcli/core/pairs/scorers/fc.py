@@ -13,7 +13,7 @@ from dlcli.core.pairs.net_training import ByVector, Fitting, NetModel, dense_car
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.training.recipe import Recipe
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 RECIPE = Recipe(epochs=15, batch_size=256, optimizer="adam", lr=1e-3, schedule="cosine", dtype="float32")
 
@@ -30,7 +30,7 @@ class FullyConnected:
     recipe: Recipe = RECIPE
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
         """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`."""
         if encoder is None:

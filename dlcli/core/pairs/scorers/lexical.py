@@ -19,7 +19,7 @@ from dlcli.core.text.scoring.features import Rows
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.errors import UsageError
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 LEARNERS = ("auto", "logistic", "trees")
 _FOLDS = 4
@@ -86,7 +86,7 @@ class Lexical:
             raise UsageError(f"learner '{self.learner}' is not one of {', '.join(LEARNERS)}")
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
         """Learn from `train`, calibrate on `dev`; see `base.Trainable`."""
         if self.vectors and encoder is None:

@@ -18,7 +18,7 @@ from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.errors import UsageError
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 RECIPE = Recipe(epochs=15, batch_size=128, optimizer="adam", lr=1e-3, schedule="cosine", dtype="float32")
 _SHAPE = ("layers", "width", "residual", "dropout", "concatenate", "cosine")
@@ -46,7 +46,7 @@ class Siamese:
             raise UsageError("layers must be above 0, and dropout in [0, 1)")
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
         """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`."""
         if encoder is None:

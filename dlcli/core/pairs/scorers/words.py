@@ -16,7 +16,7 @@ from dlcli.core.pairs.net_training import ByWord, Fitting, NetModel, read_net, w
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.training.recipe import Recipe
-from dlcli.support.reporter import SILENT, Report
+from dlcli.support.reporter import SILENT, Reporter
 
 RECIPE = Recipe(epochs=8, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
 
@@ -37,7 +37,7 @@ class Words:
     recipe: Recipe = RECIPE
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Report = SILENT
+        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
         """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`. There is no use for an encoder."""
         reader = words_of(sorted(set(fold_all(train.texts))), least=self.least)

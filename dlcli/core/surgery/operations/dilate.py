@@ -15,7 +15,7 @@ from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 from dlcli.core.graph.tape import POOLINGS, SAMPLE, Op, Tape, record
 from dlcli.core.surgery.base import Operated, copied, named, whole
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = "OUTPUT STRIDE, the most by which maps may be smaller than the image (default 8)"
 

@@ -18,7 +18,7 @@ from dlcli.core.graph.tape import record
 from dlcli.core.surgery.base import Operated, copied
 from dlcli.core.surgery.operations.residual_scale import scaled, skips_of
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = "LO-HI, how many layers the paths have, such as 10-34"
 

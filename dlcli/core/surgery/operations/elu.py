@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu
 
 from dlcli.core.surgery.base import Operated, ReluTo, copied, replace_relus
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = ""
 

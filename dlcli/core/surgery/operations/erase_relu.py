@@ -15,7 +15,7 @@ from dlcli.core.graph.skips import Skip, find_skips
 from dlcli.core.graph.tape import CONCATENATIONS, POOLINGS, RELUS, Op, Tape, record
 from dlcli.core.surgery.base import Operated, copied, number
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 _GLOBAL = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"})
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from dlcli.core.layers.temporal import TemporalConv
 from dlcli.core.surgery.base import Operated, copied, whole
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = "FRAMES from 1 up, such as 1 for no dilation"
 

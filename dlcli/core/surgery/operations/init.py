@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dlcli.core.surgery.base import Operated, copied, draw_weights, fan_in, lecun_normal
 from dlcli.support.errors import UsageError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 
 def he_normal(layer: nn.Module, weight: Tensor) -> None:

@@ -17,7 +17,7 @@ from dlcli.core.graph.tape import RELUS, WEIGHTED, Op, Tape, record
 from dlcli.core.layers.mirrored import mirrored
 from dlcli.core.surgery.base import Operated, copied, named
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = ""
 

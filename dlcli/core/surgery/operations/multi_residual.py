@@ -16,7 +16,7 @@ from dlcli.core.graph.tape import record
 from dlcli.core.surgery.base import WEIGHT_LAYERS, Operated, copied, named, whole
 from dlcli.core.surgery.operations.residual_scale import skips_of
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = "K, the number of residual functions a block, 2 or more"
 

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from dlcli.core.surgery.base import Operated, copied, drop_norms
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = ""
 

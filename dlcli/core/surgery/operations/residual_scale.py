@@ -13,7 +13,7 @@ from dlcli.core.graph.skips import Skip, find_skips
 from dlcli.core.graph.tape import Tape, record
 from dlcli.core.surgery.base import Operated, copied, number
 from dlcli.support.errors import InputError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = "FACTOR above 0, such as 0.1"
 

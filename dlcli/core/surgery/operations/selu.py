@@ -20,7 +20,7 @@ from dlcli.core.surgery.base import (
     tapes,
 )
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 ARGUMENT = "MEAN,VARIANCE that the activations keep (default 0,1)"
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dlcli.core.html_report.page import frame
 from dlcli.core.text.review.doubt import doubtful_parts
 from dlcli.core.text.review.marks import Cutter
-from dlcli.support.words import count
+from dlcli.support.plural import count
 
 MOST = 50_000
 """More pairs than this make a page slow, and nobody judges as many."""

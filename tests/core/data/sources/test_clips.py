@@ -225,7 +225,7 @@ def test_clips_that_do_not_fit_into_memory_are_streamed_and_the_same(tmp_path, m
     assert streamed.x_train.dtype == torch.uint8
     assert streamed.in_memory == 0
     assert torch.equal(streamed.x_train.float().div_(255), whole.x_train)
-    assert (streamed.frames, streamed.a_few(2).shape) == (8, (2, 3, 8, 8, 8))
+    assert (streamed.frames, streamed.sample(2).shape) == (8, (2, 3, 8, 8, 8))
     assert any("videos need" in note for note in listener.notes)
     assert list((cache / "images").glob("*.bytes"))
 

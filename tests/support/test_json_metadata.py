@@ -4,20 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.support.cards import read_card
 from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import read_json_metadata
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_objects_are_read_and_anything_else_is_an_empty_one(tmp_path_factory, value):
     path = tmp_path_factory.mktemp("card") / "card.json"
     path.write_text(json.dumps(value), encoding="utf-8")
-    assert read_card(path) == (value if isinstance(value, dict) else {})
+    assert read_json_metadata(path) == (value if isinstance(value, dict) else {})
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{}", b"{'a': 1}"])
 def test_what_is_no_json_is_refused_by_name(tmp_path, content):
     (tmp_path / "card.json").write_bytes(content)
     with pytest.raises(InputError, match=r"card\.json: not JSON") as caught:
-        read_card(tmp_path / "card.json", hint="write it again")
+        read_json_metadata(tmp_path / "card.json", hint="write it again")
     assert caught.value.hint == "write it again" and "\n" not in caught.value.message

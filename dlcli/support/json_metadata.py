@@ -1,4 +1,4 @@
-"""Cards: the JSON files that say what stands beside them."""
+"""JSON metadata files (model.json, ensemble.json, ...) that describe the weights beside them."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.support.errors import InputError
 
 
-def read_card(path: Path, hint: str = "") -> dict[str, Any]:
+def read_json_metadata(path: Path, hint: str = "") -> dict[str, Any]:
     """The object that a JSON file holds; empty if that is no object.
 
     Raises InputError if it is no JSON, with `hint`, and FileNotFoundError or NotADirectoryError if there is none.
