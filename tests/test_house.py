@@ -1,0 +1,114 @@
+"""What holds for every module of the package: names that stand once, docstrings in sections, messages without flags.
+
+`python tests/test_house.py PATH...` lists what it finds in the given files and folders.
+"""
+
+import ast
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "dlcli"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+_FLAG = re.compile(r"(?<![\w-])--[a-z]")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def public_functions(tree: ast.Module) -> Iterator[Function]:
+    """Functions of a module and methods of its public classes that a caller elsewhere may use."""
+    for node in tree.body:
+        if isinstance(node, Function):
+            yield node
+        elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from (inner for inner in node.body if isinstance(inner, Function))
+
+
+def undocumented(path: Path) -> Iterator[str]:
+    """Public functions of more than three parameters, or that return a tuple, whose docstring has no such section."""
+    for node in public_functions(ast.parse(path.read_text(encoding="utf-8"))):
+        if node.name.startswith("_"):
+            continue
+        parameters = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        many = len([name for name in parameters if name not in ("self", "cls")]) > 3
+        several = node.returns is not None and re.match(r"tuple\[(?!.*\.\.\.\]$)", ast.unparse(node.returns))
+        text = ast.get_docstring(node) or ""
+        if _overrides(node, text):
+            continue
+        if many and "\nArgs:\n" not in text:
+            yield f"{path}:{node.lineno}: {node.name} has no Args section"
+        if several and "\nReturns:\n" not in text:
+            yield f"{path}:{node.lineno}: {node.name} has no Returns section"
+        if (many or several) and re.search(r"\bRaises [A-Z]\w+Error", text):
+            yield f"{path}:{node.lineno}: {node.name} has no Raises section for what it raises"
+
+
+def _overrides(node: Function, text: str) -> bool:
+    """A method that implements one of its base class, where the contract stands, needs a line of its own at most."""
+    marked = any("override" in ast.unparse(decorator) for decorator in node.decorator_list)
+    return marked and "\n" not in text.strip()
+
+
+def flags(path: Path) -> Iterator[str]:
+    """Messages below the command line that spell a flag instead of naming a field."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            found = _FLAG.search(node.value)
+            if found:
+                yield f"{path}:{node.lineno}: {node.value[:60]!r} spells a flag; name the field in backticks"
+
+
+_BELOW = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("core", "engines", "specs", "support")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_have_sections(path: Path):
+    assert not list(undocumented(path))
+
+
+@pytest.mark.parametrize("path", _BELOW, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_command_line_spells_flags(path: Path):
+    assert not list(flags(path))
+
+
+def test_a_class_name_stands_once():
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert not {name: where for name, where in places.items() if len(where) > 1}
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "core/attacks/methods",
+        "core/data/sources",
+        "core/inflate/rules",
+        "core/models/zoo",
+        "core/pairs/scorers",
+        "core/surgery/operations",
+        "core/text/vectors/encoders",
+    ],
+)
+def test_a_registry_holds_its_entries_and_nothing_else(folder: str):
+    names = [path.stem for path in (PACKAGE / folder).glob("*.py") if path.stem != "__init__"]
+    assert names
+    assert not [name for name in names if name.startswith("_") or name == "base"]
+
+
+if __name__ == "__main__":
+    chosen = [Path(name) for name in sys.argv[1:]]
+    paths = [p for c in chosen for p in ([c] if c.is_file() else sorted(c.rglob("*.py")))]
+    checks: tuple[Callable[[Path], Iterator[str]], ...] = (undocumented, flags)
+    lines = [line for path in paths for check in checks for line in check(path)]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.exit(bool(lines))
