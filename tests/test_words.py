@@ -39,7 +39,7 @@ BANNED = {
     r"lanes?": "batch, rows",
     r"court": "run",
     r"a number to a number": "scalar-to-scalar",
-    r"(?:images?|frames?|rows?|files?|networks?|lines?|passes|folders?|epochs?) an? (?:second|step|row|class|line|epoch)": "per",
+    r"(?:images?|frames?|rows?|files?|networks?|lines?|passes|folders?) an? (?:second|step|row|class|line|epoch)": "per",
     r"an? \w+ each": "one ... per ...",
     r"so many": "that many, n",
     r"brought to": "resized to",
