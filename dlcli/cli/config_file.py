@@ -1,6 +1,5 @@
 """Options in TOML files: one table a command, unknown keys refused."""
 
-import difflib
 import json
 import sys
 import tomllib
@@ -11,6 +10,7 @@ from typing import Any
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.option import declared, key
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.suggest import did_you_mean
 
 
 def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str, Any]:
@@ -26,8 +26,7 @@ def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str,
     options = {name.replace("_", "-"): value for name, value in tables.get(command, {}).items()}
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UsageError(f"{path}: [{command}] has no option '{name}'", hint=f"did you mean {near[0]}?" if near else "")
+            raise UsageError(f"{path}: [{command}] has no option '{name}'", hint=did_you_mean(name, known, otherwise=""))
     return {known[name].name: _as_typed(known[name], value) for name, value in options.items()}
 
 

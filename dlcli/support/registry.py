@@ -4,7 +4,6 @@
 a folder and imports nothing, so `--help` and completions stay light; the entry is imported when it is asked for.
 """
 
-import difflib
 import pkgutil
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,6 +11,7 @@ from importlib.util import find_spec
 from types import ModuleType
 
 from dlcli.support.errors import UsageError
+from dlcli.support.suggest import did_you_mean
 
 _NOT_ENTRIES = frozenset({"base"})
 
@@ -34,9 +34,7 @@ class Registry:
         """Import the module behind `name`; raises UsageError with the nearest names when there is none."""
         names = self.names()
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names)}"
-            raise UsageError(f"no {self.kind} is called '{name}'", hint=hint)
+            raise UsageError(f"no {self.kind} is called '{name}'", hint=did_you_mean(name, names))
         return import_module(f"{self.package}.{name.replace('-', '_')}")
 
 

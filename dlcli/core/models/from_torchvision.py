@@ -1,6 +1,5 @@
 """Networks of torchvision by their names, untrained; torchvision is imported when one is asked for."""
 
-import difflib
 import hashlib
 import inspect
 from functools import partial
@@ -10,6 +9,7 @@ from torch import nn
 
 from dlcli.core.models.base import GENERAL_RECIPE, Architecture
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.suggest import did_you_mean
 
 _PLAIN = {"weights": None, "aux_logits": False, "init_weights": True}
 """What is given to a builder that names it: auxiliary heads would make forward() return more than logits."""
@@ -25,8 +25,7 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
 
     names = torchvision.models.list_models(module=torchvision.models)
     if name not in names:
-        near = difflib.get_close_matches(name, [*own, *names], n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(own)}, and all of torchvision's"
+        hint = did_you_mean(name, [*own, *names], otherwise=f"choose from {', '.join(own)}, or any name of torchvision's")
         raise UsageError(f"no model is called '{name}'", hint=hint)
     if channels != 3:
         message = f"{name} takes images of 3 channels; these have {channels}"

@@ -1,9 +1,9 @@
 """Which column of a table holds the texts."""
 
-import difflib
 from typing import Any
 
 from dlcli.support.errors import InputError
+from dlcli.support.suggest import closest
 from dlcli.support.tables import Table, cell_text
 
 NAMES = (
@@ -40,8 +40,8 @@ def _named(table: Table, name: str, option: str) -> int:
         raise InputError(f"{table.name}: {table.columns.count(name)} columns are called '{name}'", hint="rename one of them")
     if name in table.columns:
         return table.columns.index(name)
-    near = difflib.get_close_matches(name, table.columns, n=1)
-    hint = option.replace("NAME", f"'{near[0]}'") if near else f"name one of them: {option}"
+    near = closest(name, table.columns)
+    hint = option.replace("NAME", f"'{near}'") if near else f"name one of them: {option}"
     raise InputError(f"{table.name}: has no column '{name}'; {_listed(table)}", hint=hint)
 
 

@@ -1,6 +1,5 @@
 """Changes of the training images that keep their meaning, by name, drawn anew for every image, or once for a clip."""
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from dlcli.core.compute.rng import preserved
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.suggest import did_you_mean
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 """Changes images (n, c, h, w) or clips (n, c, t, h, w) in [0, 1]; all it draws comes from the generator, on the CPU."""
@@ -35,9 +35,7 @@ def augmentation(chosen: Sequence[str], size: tuple[int, int]) -> Augmentation |
     """
     unknown = [name for name in chosen if name not in names()]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], names(), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(names())}"
-        raise UsageError(f"no augmentation is called '{unknown[0]}'", hint=hint)
+        raise UsageError(f"no augmentation is called '{unknown[0]}'", hint=did_you_mean(unknown[0], names()))
     twice = [name for k, name in enumerate(chosen) if name in chosen[:k]]
     if twice:
         raise UsageError(f"the augmentation '{twice[0]}' is given twice")

@@ -100,7 +100,7 @@ def test_none_chosen_is_none():
     ("chosen", "message", "hint"),
     [
         (["horizontal-flop"], "no augmentation is called 'horizontal-flop'", "did you mean horizontal-flip?"),
-        (["crop", "xyz"], "called 'xyz'", "there are: affine, auto"),
+        (["crop", "xyz"], "called 'xyz'", "choose from affine, auto"),
         (["crop", "crop"], "'crop' is given twice", ""),
     ],
 )

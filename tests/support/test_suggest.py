@@ -1,0 +1,19 @@
+"""The nearest name is suggested; without one, all names are listed."""
+
+import pytest
+
+from dlcli.support.suggest import closest, did_you_mean
+
+NAMES = ("fgsm", "pgd", "square")
+
+
+@pytest.mark.parametrize(("name", "near"), [("fgms", "fgsm"), ("sqare", "square"), ("zzz", ""), ("", "")])
+def test_the_nearest_name(name, near):
+    assert closest(name, NAMES) == near
+
+
+def test_hint():
+    assert did_you_mean("fgms", NAMES) == "did you mean fgsm?"
+    assert did_you_mean("zzz", NAMES) == "choose from fgsm, pgd, square"
+    assert did_you_mean("zzz", iter(NAMES), otherwise="see the list") == "see the list"
+    assert did_you_mean("zzz", NAMES, otherwise="") == ""
