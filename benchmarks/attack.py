@@ -26,9 +26,10 @@ from torch import Tensor, nn
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.minimum_norm import MinimumNorm
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.model_io.untrained import open_model
-from dlcli.core.training.loop import predict_logits, train
+from dlcli.core.training.loop import train
 from dlcli.support.reporter import SILENT
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import choose_device, describe_device
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.stats import wilson
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import train
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.train import TrainConfig

@@ -20,12 +20,12 @@ from torch import Tensor
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import describe_device
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.ensembles.combine import RULES, any_right
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble, members_in
 from dlcli.core.model_io.run_dir import is_run_dir, load_model
 from dlcli.core.stats import paired_difference, wilson
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import ensemble, train
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import TrainConfig

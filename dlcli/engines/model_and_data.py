@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.device import choose_device
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
 from dlcli.core.model_io.cached import fit_member
 from dlcli.core.model_io.run_dir import trained_on
 from dlcli.core.model_io.trained import Trained, labels_for, open_trained
 from dlcli.core.model_io.untrained import open_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
 from dlcli.support.reporter import SILENT, Reporter

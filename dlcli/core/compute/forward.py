@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, isfinite, nn
 
-from dlcli.core.compute.device import out_of_memory
+from dlcli.core.compute.device import at_a_time, out_of_memory
+from dlcli.core.compute.loader import to_float
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
 
@@ -33,6 +35,28 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
         hint = "check its weights and its normalisation"
         raise NumericError(f"the model's logits are NaN or infinite for {bad} of {_examples(x, len(x))}", hint=hint)
     return logits
+
+
+def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
+    """Predict the logits of images or clips in evaluation mode, batch by batch.
+
+    Args:
+        model: Network on `device`; afterwards each submodule has the mode it had.
+        x: Images (n, c, h, w) or clips (n, c, t, h, w), floats in [0, 1] or bytes.
+        device: Where the batches are computed.
+        batch_size: Examples per batch at most; large ones come in smaller batches on a CPU.
+
+    Returns:
+        Logits (n, classes) as float32 on the CPU.
+
+    Raises:
+        InputError: If the network fails on such images or returns anything but logits.
+        NumericError: If a logit is not finite.
+        ResourceError: If memory does not suffice for a batch.
+    """
+    batches = torch.split(x, at_a_time(batch_size, x, device))
+    with in_mode(model), torch.no_grad():
+        return torch.cat([logits_of(model, to_float(batch).to(device)).float().cpu() for batch in batches])
 
 
 def _call(model: nn.Module, x: Tensor) -> object:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import in_mode
+from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.graph.rewire import address_of, rewire
 from dlcli.core.graph.skips import find_skips
 from dlcli.core.graph.tape import record
 from dlcli.core.surgery.base import WEIGHT_LAYERS, copied
 from dlcli.core.surgery.operations.residual_scale import Scaled
-from dlcli.core.training.loop import predict_logits
 from dlcli.support.errors import InputError
 
 

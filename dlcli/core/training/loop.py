@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcli.core.compute.device import at_a_time, fast_dtype, out_of_memory, release, threads
-from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.device import fast_dtype, out_of_memory, release, threads
 from dlcli.core.compute.loader import Feed, channels_last, to_float
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.training.dead_taps import has_dead_taps
@@ -347,16 +346,6 @@ def resolve_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
 def resolve_threads(recipe: Recipe) -> int:
     """On how many CPU threads `recipe` trains here."""
     return min(recipe.threads or torch.get_num_threads(), torch.get_num_threads())
-
-
-def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
-    """The logits (n, classes) of images or clips `x`, floats or bytes: on the CPU, by float32 and in evaluation mode.
-
-    The model must be on `device`; its modes are put back. Raises what `logits_of` raises.
-    """
-    batches = torch.split(x, at_a_time(batch_size, x, device))
-    with in_mode(model), torch.no_grad():
-        return torch.cat([logits_of(model, to_float(batch).to(device)).float().cpu() for batch in batches])
 
 
 @contextmanager

@@ -13,9 +13,8 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.iterated import Iterated
 from dlcli.core.compute import rng
-from dlcli.core.compute.forward import in_mode
+from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.ensembles.combine import RULES
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines.attack.checks import Seen
 from dlcli.engines.attack.crafting import Court, Made, Verdict, worst
 from dlcli.engines.attack.networks import BASELINE

@@ -16,8 +16,8 @@ from dlcli.core.attacks.base import Attack, SingleStep
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.attacks.query_count import Counted
 from dlcli.core.compute import rng
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.ensembles.combine import RULES, EveryMember, RuleModel, SmoothMax, any_right
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines.attack.networks import BASELINE, LEAD_RULE
 from dlcli.engines.attack.resume import Part, Parts
 from dlcli.engines.attack.setup import Bench

@@ -14,10 +14,11 @@ from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.compute.device import describe_device, fast_dtype, threads
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import joint_sha256
 from dlcli.core.stats import wilson
-from dlcli.core.training.loop import predict_logits, resolve_threads
+from dlcli.core.training.loop import resolve_threads
 from dlcli.engines.attack.check_runs import seen
 from dlcli.engines.attack.checks import findings
 from dlcli.engines.attack.crafting import Court, Made, Verdict, laid_out

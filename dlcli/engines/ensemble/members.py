@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.device import threads as torch_threads
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.rng import derive
 from dlcli.core.compute.workers import in_parallel, plan_workers
 from dlcli.core.data import open_data
@@ -21,7 +22,7 @@ from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
-from dlcli.core.training.loop import predict_logits, resolve_threads
+from dlcli.core.training.loop import resolve_threads
 from dlcli.engines.train.job import Job, begin, describe, open_job, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError

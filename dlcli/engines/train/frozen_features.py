@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.layers.multi_clip import Clips, over_clips
 from dlcli.core.model_io.checkpoint import load_weights, save_tensors, weights_sha256
 from dlcli.core.model_io.run_dir import is_normalised
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.frame_mlp import FrameMlp
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines.train import job as _train_one
 from dlcli.engines.train.job import Fitted, Job
 from dlcli.support.errors import InputError, UsageError

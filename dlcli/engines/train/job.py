@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData, Split
@@ -22,7 +23,7 @@ from dlcli.core.model_io.warm_start import started
 from dlcli.core.models.base import Architecture
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
-from dlcli.core.training.loop import Hooks, Training, predict_logits, resolve_dtype, resolve_threads
+from dlcli.core.training.loop import Hooks, Training, resolve_dtype, resolve_threads
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.gradients.lesion import lesions
 from dlcli.core.layers.stacks import stack
-from dlcli.core.training.loop import predict_logits
 from dlcli.support.errors import InputError
 
 CPU = torch.device("cpu")

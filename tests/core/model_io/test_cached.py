@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io import cached as members
@@ -16,7 +17,6 @@ from dlcli.core.model_io.cached import fit_member
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
-from dlcli.core.training.loop import predict_logits
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.lock import locked
 from dlcli.support.reporter import SILENT

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training import loop
-from dlcli.core.training.loop import Hooks, Training, predict_logits, train
+from dlcli.core.training.loop import Hooks, Training, train
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import NumericError, ResourceError, UsageError
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.model_io.cached import fit_member
 from dlcli.core.model_io.untrained import open_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import attack
 from dlcli.engines.attack.images import Images
 from dlcli.engines.attack.report import examples

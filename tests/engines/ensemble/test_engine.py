@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.model_io.ensemble_dir import load_ensemble, member_folder
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import ensemble, eval, train
 from dlcli.engines.ensemble.members import open_team
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult

@@ -10,11 +10,11 @@ import torch
 
 from dlcli.cli.commands.eval import COMMAND as EVAL
 from dlcli.cli.commands.predict import COMMAND as PREDICT
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.model_io.cached import fit_member
 from dlcli.core.model_io.run_dir import load_model, save_model
 from dlcli.core.model_io.untrained import open_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import eval, predict
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import train
 from dlcli.engines.train.job import open_job
 from dlcli.specs.train import TrainConfig

@@ -5,12 +5,12 @@ import json
 import pytest
 import torch
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Sampling
 from dlcli.core.model_io.checkpoint import save_weights
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.untrained import find_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.engines import eval as evaluate
 from dlcli.engines import train
 from dlcli.engines.train import frozen_features

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData
 from dlcli.core.layers.stacks import KINDS, stack
 from dlcli.core.model_io.untrained import find_model, open_model
-from dlcli.core.training.loop import predict_logits
 from dlcli.support.errors import InputError, UsageError
 
 

@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models import MODELS
-from dlcli.core.training.loop import predict_logits, train
+from dlcli.core.training.loop import train
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 
