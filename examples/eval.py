@@ -6,5 +6,5 @@ from dlcli.specs.eval import EvalConfig
 result = evaluation.run(EvalConfig(diagnose=True, human_error=0.005))
 for metric in result.metrics:
     print(f"{metric.name:10} {metric.estimate}")
-for rung in result.diagnosis.rungs:
-    print(rung)
+for gap in result.diagnosis.gaps:
+    print(gap)

@@ -20,7 +20,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import Split, hold_out
 from dlcli.engines import eval as evaluation
 from dlcli.engines import train
-from dlcli.specs.diagnosis import Rung
+from dlcli.specs.diagnosis import Gap
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.train import TrainConfig, TrainResult
@@ -102,12 +102,12 @@ def markdown(result: EvalResult, trained: TrainResult, options: argparse.Namespa
     found = result.diagnosis
     if found is None:
         raise RuntimeError("eval was asked for a diagnosis")
-    rungs = {rung.lower: rung for rung in found.rungs}
+    gaps = {gap.lower: gap for gap in found.gaps}
     human = ["human", "", f"{100 * found.human:.1f}", "", "", "given"]
-    rows = [human, *(cells(split, error, rungs[split]) for split, error in found.errors.items())]
+    rows = [human, *(cells(split, error, gaps[split]) for split, error in found.errors.items())]
     ladder = table(["set", "images", "error, %", "gap, %", "measures", "status"], rows)
-    named = f"The largest rung is **{found.largest}**." if found.largest else "No gap is established."
-    moves = [f"- {move.rung}: {move.what}: `{move.command}`" for move in found.moves]
+    named = f"The largest gap is **{found.largest}**." if found.largest else "No gap is established."
+    suggestions = [f"- {one.gap}: {one.what}: `{one.command}`" for one in found.suggestions]
     augment = ", ".join(options.augment) or "none"
     (row,) = trained.rows
     facts = (
@@ -116,15 +116,15 @@ def markdown(result: EvalResult, trained: TrainResult, options: argparse.Namespa
         f"seed {options.seed}, {trained.device}, torch {torch.__version__}, weights {result.model_sha256[:12]}. "
         "Intervals are 95%."
     )
-    return "\n".join([ladder, "", named, "", *moves, "", facts, ""])
+    return "\n".join([ladder, "", named, "", *suggestions, "", facts, ""])
 
 
-def cells(split: str, error: Estimate, rung: Rung) -> list[str]:
+def cells(split: str, error: Estimate, gap: Gap) -> list[str]:
     """One row of the table."""
-    gap = rung.gap
-    measured = f"{100 * gap.value:+.2f} [{100 * gap.low:+.2f}, {100 * gap.high:+.2f}]" if gap else ""
+    size = gap.difference
+    measured = f"{100 * size.value:+.2f} [{100 * size.low:+.2f}, {100 * size.high:+.2f}]" if size else ""
     figure = f"{100 * error.value:.2f} [{100 * error.low:.2f}, {100 * error.high:.2f}]"
-    return [split, f"{error.n:,}", figure, measured, " or ".join(rung.causes), rung.status]
+    return [split, f"{error.n:,}", figure, measured, " or ".join(gap.causes), gap.status]
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def test_shifted_mnist_example(environment: dict[str, str], tmp_path: Path):
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "ladder.md").read_text()
-    assert "The largest rung is **data mismatch**" in text and "| train-dev | 120 |" in text
+    assert "The largest gap is **data mismatch**" in text and "| train-dev | 120 |" in text
     sets = np.load(tmp_path / "kept" / "shifted.npz")
     assert [len(sets[f"y_{name}"]) for name in ("train", "train_dev", "dev", "test")] == [600, 120, 90, 90]
     wide = np.pad(images, ((0, 0), (8, 8), (8, 8)))

@@ -1,54 +1,54 @@
-"""Where the error comes from: the ladder from human error to test error, in plain figures."""
+"""Error analysis by splits: the gaps from human error down to test error, and what to try about them."""
 
 from dataclasses import dataclass
 
 from dlcli.specs.estimates import Difference, Estimate
 
 SPLITS = ("train", "train-dev", "dev", "test")
-"""The splits from the top of the ladder down: each is one step further from what the network was fitted to."""
+"""The splits in order: each is one step further from what the network was fitted to."""
 
-RUNGS = ("avoidable bias", "variance", "data mismatch", "overfitting to dev")
-"""What lies above each of `SPLITS`: between human error and train, train and train-dev, train-dev and dev, dev and test."""
+GAPS = ("avoidable bias", "variance", "data mismatch", "overfitting to dev")
+"""What each of `SPLITS` adds: human to train, train to train-dev, train-dev to dev, dev to test."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rung:
-    """One step of the ladder: the error on split `lower` minus that on `upper` (`human` is the top).
+class Gap:
+    """The error on split `lower` minus that on `upper` (`human` comes before the first split).
 
-    `causes` are the rungs whose share is in the gap: more than one if a split between is missing. `status` is
-    `established` (the interval lies above zero), `not established` (it holds zero), `reversed` (it lies below zero: the lower
-    split is the easier one) or `missing` (no figure of its own).
+    `difference` is the size of the gap with its interval. `causes` are the names in `GAPS` that it covers: more than one if
+    a split in between was not measured. `status` is `established` (the interval lies above zero), `not established` (it holds
+    zero), `reversed` (it lies below zero: the lower split is the easier one) or `missing` (not measured on its own).
     """
 
     name: str
     status: str
     upper: str = ""
     lower: str = ""
-    gap: Difference | None = None
+    difference: Difference | None = None
     causes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
-    """Something to try, the rung it is meant for, and the command that tries it."""
+class Suggestion:
+    """Something to try, the gap that it may reduce, and the command to run."""
 
-    rung: str
+    gap: str
     what: str
     command: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """The error of each split that was measured, all four rungs, and what to do.
+    """The error of each split that was measured, all four gaps, and what to do.
 
-    `largest` is the rung with the largest established gap ("" if none is), `named` those worth working on, from the top of
-    the ladder down, and `missing` the splits without a figure.
+    `largest` is the name of the largest established gap ("" if none is), `named` those worth working on, in the order of
+    `GAPS`, and `missing` the splits that were not measured.
     """
 
     human: float
     errors: dict[str, Estimate]
-    rungs: tuple[Rung, ...]
+    gaps: tuple[Gap, ...]
     largest: str
     named: tuple[str, ...]
     missing: tuple[str, ...]
-    moves: tuple[Move, ...]
+    suggestions: tuple[Suggestion, ...]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.diagnosis import SPLITS, Diagnosis, Rung
+from dlcli.specs.diagnosis import SPLITS, Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
@@ -227,11 +227,11 @@ class EvalResult:
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The figures as flat records: the layers, rungs or slices, or else the metrics and then the accuracy of each class."""
+        """The figures as flat records: the layers, gaps or slices, or else the metrics and then the accuracy of each class."""
         if self.summary is not None:
             return [_layer(layer) for layer in self.summary.layers]
         if self.diagnosis is not None:
-            return [_rung(rung) for rung in self.diagnosis.rungs]
+            return [_gap(gap) for gap in self.diagnosis.gaps]
         if self.slices:
             return [_slice(row) for row in self.slices]
         rows = [{"metric": one.name, "class": None, **_figure(one.estimate)} for one in self.metrics]
@@ -248,9 +248,9 @@ def _slice(row: SliceRow) -> dict[str, Any]:
     return {**names, **gap, "p": row.p, "status": row.status}
 
 
-def _rung(rung: Rung) -> dict[str, Any]:
-    names = {"rung": rung.name, "status": rung.status, "upper": rung.upper, "lower": rung.lower}
-    return {**names, **_figure(rung.gap), "causes": ", ".join(rung.causes)}
+def _gap(gap: Gap) -> dict[str, Any]:
+    names = {"gap": gap.name, "status": gap.status, "upper": gap.upper, "lower": gap.lower}
+    return {**names, **_figure(gap.difference), "causes": ", ".join(gap.causes)}
 
 
 def _layer(layer: Layer) -> dict[str, Any]:

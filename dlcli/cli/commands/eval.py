@@ -61,16 +61,18 @@ def _figure(found: Estimate, *, percent: bool) -> str:
 def _ladder(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
     title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
     rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given")]
-    by_split = {rung.lower: rung for rung in diagnosis.rungs if rung.lower}
+    by_split = {gap.lower: gap for gap in diagnosis.gaps if gap.lower}
     strong: set[int] = set()
     for split, error in diagnosis.errors.items():
-        rung = by_split[split]
-        if rung.name in diagnosis.named:
+        gap = by_split[split]
+        if gap.name in diagnosis.named:
             strong.add(len(rows))
-        rows.append((split, _share(error), _signed(rung.gap) if rung.gap else "", " or ".join(rung.causes), rung.status))
+        rows.append(
+            (split, _share(error), _signed(gap.difference) if gap.difference else "", " or ".join(gap.causes), gap.status)
+        )
     missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
-    moves = [f"{move.rung}: {move.what}: {move.command}" for move in diagnosis.moves]
-    notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *moves) if note)
+    suggestions = [f"{one.gap}: {one.what}: {one.command}" for one in diagnosis.suggestions]
+    notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *suggestions) if note)
     return TerminalTable(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
 
 
@@ -87,7 +89,7 @@ def _verdict(diagnosis: Diagnosis, unit: str) -> str:
         return f"No gap is established: more {unit}s would narrow the intervals."
     others = [name for name in diagnosis.named if name != diagnosis.largest]
     beside = f"; worth work too: {', '.join(others)}" if others else ""
-    return f"The largest rung is {diagnosis.largest}{beside}."
+    return f"The largest gap is {diagnosis.largest}{beside}."
 
 
 def _layers(result: EvalResult, summary: Summary) -> TerminalTable:

@@ -2,10 +2,10 @@
 
 Human error, train, train-dev, dev, test: each step down adds one cause to the error, so each gap measures that cause.
 
-Which rungs are named: the largest gap whose interval lies above zero, and every other such gap at least half as large. Work
-on a rung wins back its gap at most, so a rung half the size of another is still worth a try beside it and a smaller one is not
-yet. Those named are ranked from the top of the ladder down, not by size, because a change to an upper rung (a bigger network
-against bias) moves every gap below it.
+The gaps to work on first are the largest gap whose interval lies above zero and every other such gap at least half as large.
+Work on a gap reduces the error by that gap at most, so a gap half the size of the largest is worth a try and a smaller one is
+not yet. They are ranked in the order of the splits, not by size, because a change to an earlier gap (a bigger network against
+bias) changes every later one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,13 @@ from shlex import quote
 
 from dlcli.core.models import MODELS
 from dlcli.core.stats import independent_difference
-from dlcli.specs.diagnosis import RUNGS, SPLITS, Diagnosis, Move, Rung
+from dlcli.specs.diagnosis import GAPS, SPLITS, Diagnosis, Gap, Suggestion
 from dlcli.specs.estimates import Estimate
 
 _WORTH_NAMING = 0.5
 """The share of the largest gap from which on another is named beside it."""
 
-_MOVES = {
+_SUGGESTIONS = {
     "avoidable bias": (
         ("a bigger network", "dlcli train --data {data} --model {bigger}"),
         ("train longer: twice the recipe's epochs", "dlcli train --data {data} --model {model} --epochs {longer}"),
@@ -72,7 +72,7 @@ _BIGGER = (
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What the commands of moves are about: `--data`, the network's name, its run, and the recipe that it has.
+    """What the suggested commands refer to: `--data`, the network's name, its run directory, and its recipe.
 
     `channels` is that of the images: those of 3 are taken for photographs, which may be mirrored. With
     `clips` the examples are videos.
@@ -91,23 +91,23 @@ def diagnose(human: float, errors: Mapping[str, Estimate], setting: Setting | No
     """The ladder of `errors` (shares in [0, 1], by split, any subset of `SPLITS`) under the error `human`, taken as exact.
 
     Splits are independent samples, so gaps get Newcombe's interval. Where a split is missing, the gap across it belongs to
-    all rungs it spans: it stands at the first of them, which names the others. `setting` fills the commands.
+    all gaps it spans: it stands at the first of them, which names the others. `setting` fills the commands.
     Raises ValueError for other splits, for none, or if `human` is outside [0, 1].
     """
     if not errors or not set(errors) <= set(SPLITS) or not 0 <= human <= 1:
         raise ValueError(f"errors of {', '.join(errors) or 'no split'} under a human error of {human}")
     known = {split: errors[split] for split in SPLITS if split in errors}
-    rungs = tuple(_rungs(human, known))
-    largest, named = _named(rungs)
+    gaps = tuple(_gaps(human, known))
+    largest, named = _named(gaps)
     places = _places(setting or Setting())
     return Diagnosis(
         human=human,
         errors=known,
-        rungs=rungs,
+        gaps=gaps,
         largest=largest,
         named=named,
         missing=tuple(split for split in SPLITS if split not in known),
-        moves=tuple(move for rung in rungs if rung.name in named for move in _moves(rung, places)),
+        suggestions=tuple(suggestion for gap in gaps if gap.name in named for suggestion in _suggestions(gap, places)),
     )
 
 
@@ -138,35 +138,35 @@ def _places(setting: Setting) -> dict[str, str]:
     }
 
 
-def _rungs(human: float, errors: Mapping[str, Estimate]) -> Iterator[Rung]:
-    """All four, in order; a rung that another's gap covers, or that lies below the last split, is missing."""
+def _gaps(human: float, errors: Mapping[str, Estimate]) -> Iterator[Gap]:
+    """All four, in order; a gap that another's gap covers, or that lies below the last split, is missing."""
     upper, above, waiting = "human", Estimate(human, human, human, 0), []
-    for name, split in zip(RUNGS, SPLITS, strict=True):
+    for name, split in zip(GAPS, SPLITS, strict=True):
         waiting.append(name)
         if split not in errors:
             continue
-        gap = independent_difference(errors[split], above)
-        status = "established" if gap.low > 0 else "reversed" if gap.high < 0 else "not established"
-        yield Rung(name=waiting[0], status=status, upper=upper, lower=split, gap=gap, causes=tuple(waiting))
-        yield from (Rung(name=covered, status="missing") for covered in waiting[1:])
+        difference = independent_difference(errors[split], above)
+        status = "established" if difference.low > 0 else "reversed" if difference.high < 0 else "not established"
+        yield Gap(name=waiting[0], status=status, upper=upper, lower=split, difference=difference, causes=tuple(waiting))
+        yield from (Gap(name=covered, status="missing") for covered in waiting[1:])
         upper, above, waiting = split, errors[split], []
-    yield from (Rung(name=left, status="missing") for left in waiting)
+    yield from (Gap(name=left, status="missing") for left in waiting)
 
 
-def _named(rungs: tuple[Rung, ...]) -> tuple[str, tuple[str, ...]]:
-    gaps = {rung.name: rung.gap.value for rung in rungs if rung.gap is not None and rung.status == "established"}
-    if not gaps:
+def _named(gaps: tuple[Gap, ...]) -> tuple[str, tuple[str, ...]]:
+    measured = {gap.name: gap.difference.value for gap in gaps if gap.difference is not None and gap.status == "established"}
+    if not measured:
         return "", ()
-    largest = max(gaps, key=lambda name: gaps[name])
-    return largest, tuple(name for name, gap in gaps.items() if gap >= _WORTH_NAMING * gaps[largest])
+    largest = max(measured, key=lambda name: measured[name])
+    return largest, tuple(name for name, size in measured.items() if size >= _WORTH_NAMING * measured[largest])
 
 
-def _moves(rung: Rung, places: Mapping[str, str]) -> Iterator[Move]:
-    for cause in rung.causes[1:]:
-        split = SPLITS[RUNGS.index(cause) - 1]
+def _suggestions(gap: Gap, places: Mapping[str, str]) -> Iterator[Suggestion]:
+    for cause in gap.causes[1:]:
+        split = SPLITS[GAPS.index(cause) - 1]
         command = _TELL_APART.format(split=split.upper(), **places)
-        yield Move(rung=rung.name, what=f"measure {split}, to tell {rung.name} from {cause}", command=command)
-    for what, command in _MOVES[rung.name]:
+        yield Suggestion(gap=gap.name, what=f"measure {split}, to tell {gap.name} from {cause}", command=command)
+    for what, command in _SUGGESTIONS[gap.name]:
         if "{bigger}" in command and places["bigger"] == places["model"]:
             continue
-        yield Move(rung=rung.name, what=what, command=command.format(**places))
+        yield Suggestion(gap=gap.name, what=what, command=command.format(**places))

@@ -106,11 +106,14 @@ def _classes(result: EvalResult) -> PageTable:
 def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
     if diagnosis is None:
         return []
-    rungs: list[list[Cell]] = []
-    for rung in diagnosis.rungs:
-        between = f"{rung.upper} to {rung.lower}" if rung.gap else "–"
-        rungs.append([rung.name, between, figure_cell(rung.gap), rung.status])
-    strong = next((k for k, rung in enumerate(diagnosis.rungs) if rung.name == diagnosis.largest), None)
-    moves = [[move.rung, move.what, move.command] for move in diagnosis.moves]
-    ladder = PageTable("Where the error comes from", ["rung", "between", "gap", "status"], rungs, strong)
-    return [ladder, *([PageTable("What to try", ["rung", "move", "command"], moves, words=3)] if moves else [])]
+    gaps: list[list[Cell]] = []
+    for gap in diagnosis.gaps:
+        between = f"{gap.upper} to {gap.lower}" if gap.difference else "–"
+        gaps.append([gap.name, between, figure_cell(gap.difference), gap.status])
+    strong = next((k for k, gap in enumerate(diagnosis.gaps) if gap.name == diagnosis.largest), None)
+    suggestions = [[one.gap, one.what, one.command] for one in diagnosis.suggestions]
+    ladder = PageTable("Where the error comes from", ["cause", "between", "gap", "status"], gaps, strong)
+    return [
+        ladder,
+        *([PageTable("What to try", ["gap", "suggestion", "command"], suggestions, words=3)] if suggestions else []),
+    ]

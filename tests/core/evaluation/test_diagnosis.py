@@ -17,7 +17,7 @@ from dlcli.core.models import MODELS
 from dlcli.core.stats import wilson
 from dlcli.core.surgery import check_surgery
 from dlcli.core.training.augment import augmentation
-from dlcli.specs.diagnosis import RUNGS, SPLITS
+from dlcli.specs.diagnosis import GAPS, SPLITS
 from dlcli.specs.estimates import Estimate
 
 MANY = 1_000_000
@@ -45,24 +45,24 @@ def test_textbook_cases(human, percents, largest, named):
     """A. Ng, Structuring Machine Learning Projects, weeks 1 and 2."""
     found = ladder(human, *percents)
     assert (found.largest, found.named) == (largest, named)
-    assert {move.rung for move in found.moves} == set(named)
-    assert [move.rung for move in found.moves] == sorted((move.rung for move in found.moves), key=RUNGS.index)
+    assert {one.gap for one in found.suggestions} == set(named)
+    assert [one.gap for one in found.suggestions] == sorted((one.gap for one in found.suggestions), key=GAPS.index)
 
 
 def test_few_images_establish_nothing():
     found = ladder(0, 0, 5, 5, 5, n=20)
-    assert (found.largest, found.named, found.moves) == ("", (), ())
-    assert [rung.status for rung in found.rungs] == ["not established"] * 4
+    assert (found.largest, found.named, found.suggestions) == ("", (), ())
+    assert [gap.status for gap in found.gaps] == ["not established"] * 4
 
 
 def test_a_gap_across_a_missing_split_names_all_it_may_be():
     found = ladder(0, 1, None, None, 9)
-    variance = found.rungs[1]
+    variance = found.gaps[1]
     assert (variance.upper, variance.lower) == ("train", "test")
     assert variance.causes == ("variance", "data mismatch", "overfitting to dev")
-    assert [rung.status for rung in found.rungs] == ["established", "established", "missing", "missing"]
+    assert [gap.status for gap in found.gaps] == ["established", "established", "missing", "missing"]
     assert found.missing == ("train-dev", "dev")
-    assert [move.what for move in found.moves][:2] == [
+    assert [one.what for one in found.suggestions][:2] == [
         "measure train-dev, to tell variance from data mismatch",
         "measure dev, to tell variance from overfitting to dev",
     ]
@@ -70,7 +70,7 @@ def test_a_gap_across_a_missing_split_names_all_it_may_be():
 
 def test_an_easier_lower_split_is_reversed_and_not_named():
     found = ladder(0, 5, 2)
-    assert (found.rungs[1].status, found.named) == ("reversed", ("avoidable bias",))
+    assert (found.gaps[1].status, found.named) == ("reversed", ("avoidable bias",))
 
 
 @given(
@@ -84,15 +84,15 @@ def test_the_gaps_add_up_whatever_is_missing(human, counts):
             diagnose(human, errors)
         return
     found = diagnose(human, errors)
-    assert tuple(rung.name for rung in found.rungs) == RUNGS
+    assert tuple(gap.name for gap in found.gaps) == GAPS
     assert set(found.missing) == set(SPLITS) - set(errors) and list(found.errors) == [s for s in SPLITS if s in errors]
-    gaps = [rung.gap for rung in found.rungs if rung.gap is not None]
+    gaps = [gap.difference for gap in found.gaps if gap.difference is not None]
     assert len(gaps) == len(errors)
     assert sum(gap.value for gap in gaps) == pytest.approx(list(found.errors.values())[-1].value - human)
-    for rung in found.rungs:
-        assert (rung.gap is None) == (rung.status == "missing")
-        if rung.gap is not None:
-            assert (rung.status == "established") == (rung.gap.low > 0)
+    for gap in found.gaps:
+        assert (gap.difference is None) == (gap.status == "missing")
+        if gap.difference is not None:
+            assert (gap.status == "established") == (gap.difference.low > 0)
     assert (found.largest in found.named) if found.named else found.largest == ""
 
 
@@ -109,7 +109,7 @@ def commands(setting: Setting) -> set[str]:
         for wide in range(4):
             known = [split for split, kept in zip(SPLITS, (*there, True), strict=True) if kept]
             errors = {s: Estimate(*[0.4 if SPLITS.index(s) >= wide else 0.0] * 3, MANY) for s in known}
-            found |= {move.command for move in diagnose(0, errors, setting).moves}
+            found |= {one.command for one in diagnose(0, errors, setting).suggestions}
     return found
 
 

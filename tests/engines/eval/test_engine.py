@@ -132,11 +132,11 @@ def test_the_diagnosis_measures_every_set(tmp_path: Path, reader: str):
         "test": (pytest.approx(1 / 3), 300),
     }
     assert (found.largest, found.named, found.missing) == ("data mismatch", ("data mismatch",), ())
-    assert [rung.status for rung in found.rungs] == ["not established"] * 2 + ["established", "not established"]
+    assert [gap.status for gap in found.gaps] == ["not established"] * 2 + ["established", "not established"]
     assert figures(result)["top-1"] == pytest.approx(2 / 3)
-    assert "The largest rung is data mismatch." in EVAL.sheet(result).notes
+    assert "The largest gap is data mismatch." in EVAL.sheet(result).notes
     assert EVAL.sheet(result).strong == {3} and len(result.records()) == 4
-    assert EVAL.summary(result).endswith("The largest rung is data mismatch.")
+    assert EVAL.summary(result).endswith("The largest gap is data mismatch.")
     dev = eval.run(replace(config, split="dev"))
     assert figures(dev)["top-1"] == pytest.approx(0.7) and dev.diagnosis == found
 
@@ -164,7 +164,7 @@ def test_shifted_images_are_a_data_mismatch(tmp_path: Path):
     np.savez(tmp_path / "moved.npz", **arrays)
     config = EvalConfig(model=str(tmp_path / "run"), data=str(tmp_path / "moved.npz"), device="cpu", diagnose=True)
     found = eval.run(config).diagnosis
-    assert found.largest == "data mismatch" and found.rungs[3].status != "established"
+    assert found.largest == "data mismatch" and found.gaps[3].status != "established"
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_moves_name_the_network_its_run_and_twice_its_epochs(digits_run: Path, t
     config = EvalConfig(model=str(digits_run), data=str(tmp_path / "off by one.npz"), device="cpu", diagnose=True)
     found = eval.run(config).diagnosis
     assert found.largest == "avoidable bias"
-    commands = " ".join(move.command for move in found.moves)
+    commands = " ".join(one.command for one in found.suggestions)
     assert f"dlcli train --data '{tmp_path}/off by one.npz' --model digits-net --epochs 30" in commands
     assert "--optimizer adamw" in commands and "--model cifar-resnet-56" in commands
 
