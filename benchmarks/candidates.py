@@ -24,7 +24,7 @@ from dlcli.core.stats import wilson
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.search.neighbours import cosines
-from dlcli.core.text.vectors import candidates_from, make_vectors
+from dlcli.core.text.vectors import candidate_cosine, make_vectors
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.specs.dedupe import THRESHOLD
 
@@ -50,7 +50,7 @@ def main() -> None:
     ends = ends[:, pairs.duplicate & (ends[0] != ends[1])]
     print(f"{date.today()}, seed {SEED}, {len(texts):,} texts, {ends.shape[1]:,} labelled duplicates")
     for kind in options.vectors:
-        print(f"\n{kind}, by default from {candidates_from(kind):g} on")
+        print(f"\n{kind}, by default from {candidate_cosine(kind):g} on")
         levels(make_vectors(kind, texts.keys), texts.texts, ends, options.scored)
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from _dedupe_corpus import PAIRS, questions
 from numpy.typing import NDArray
 
-from dlcli.core.text.search.neighbours import Pairs, recall_on_sample, similar_pairs
+from dlcli.core.text.search.neighbours import Pairs, sampled_recall, similar_pairs
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.support.tables import Table, write_csv
@@ -196,7 +196,7 @@ def recall_of(vectors: Vectors, folder: Path, threshold: float) -> str:
     """The share of the pairs with a row in a random sample that the last contestant found."""
     first, second = np.load(folder / "pairs.npy").T
     pairs = Pairs(first.astype(np.int32), second.astype(np.int32), np.ones(len(first), np.float32))
-    found, wanted = recall_on_sample(vectors, pairs, threshold, sample=500)
+    found, wanted = sampled_recall(vectors, pairs, threshold, sample=500)
     return f"{found / wanted:.4f} ({found:,} of {wanted:,})" if wanted else "not known: the sample has no pairs"
 
 

@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 
 from dlcli.core.pairs.labelled import Labelled, by_question, read_labelled
 from dlcli.core.stats import wilson
-from dlcli.core.text.scoring.operating_point import least_threshold, operating
+from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
-from dlcli.core.text.vectors import candidates_from, make_vectors
+from dlcli.core.text.vectors import candidate_cosine, make_vectors
 from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
@@ -79,7 +79,7 @@ def probabilities(path: str) -> None:
     """
     _, _, pairs = by_question(read_labelled(path), SEED)
     scores = built_in().score(pairs.texts, pairs.first, pairs.second)
-    seen = default_scores(pairs.texts, pairs.first, pairs.second) >= candidates_from("tfidf")
+    seen = default_scores(pairs.texts, pairs.first, pairs.second) >= candidate_cosine("tfidf")
     print(f"\nprobability, held-out questions, n={len(pairs):,}, {seen.sum():,} of them candidates")
     thresholds(pairs.duplicate, np.where(seen, scores, 0.0), (0.5, 0.6, 0.7, 0.8, 0.9))
 
@@ -97,7 +97,7 @@ def precisions(path: str) -> None:
     print("\n--precision: chosen on dev, checked on held-out questions; then chosen and checked on halves of the latter")
     for wanted in WANTED:
         try:
-            point = least_threshold(operating(scores[0], dev.duplicate), wanted, "the score")
+            point = choose_threshold(count_by_threshold(scores[0], dev.duplicate), wanted, "the score")
             found = at_least(point.threshold, scores[1], test.duplicate)
             said = (
                 f"from {point.threshold:g} on, {point.precision} n={point.precision.n:,} on dev, {found} n={found.n:,} held out"
@@ -122,7 +122,7 @@ def halvings(wanted: float, scores: Floats, pairs: Labelled) -> str:
     for _ in range(HALVINGS):
         half = (random.random(pairs.component.max() + 1) < 0.5)[pairs.component]
         try:
-            point = least_threshold(operating(scores[half], pairs.duplicate[half]), wanted, "the score")
+            point = choose_threshold(count_by_threshold(scores[half], pairs.duplicate[half]), wanted, "the score")
         except CheckFailedError:
             continue
         checked.append(at_least(point.threshold, scores[~half], pairs.duplicate[~half]))

@@ -28,9 +28,9 @@ from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
 from dlcli.core.pairs.measures import judge
-from dlcli.core.text.scoring.features import NAMES, Rarity, hash_of, pair_features, read_texts
-from dlcli.core.text.scoring.operating_point import operating
-from dlcli.core.text.scoring.pair_score import PairScore, from_card, to_card
+from dlcli.core.text.scoring.features import NAMES, Rarity, pair_features, tokenize_texts, word_hash
+from dlcli.core.text.scoring.operating_point import count_by_threshold
+from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold, fold_all, words
 from dlcli.core.text.vectors import make_vectors
@@ -83,14 +83,14 @@ def main() -> int:
 def rarity_of(texts: list[str]) -> Rarity:
     """How rare the words are that many of these texts have; one seen too seldom counts as in half of the fewest."""
     known = Counter(word for text in texts for word in {w for piece in fold(text).split() for w in words(piece)})
-    values = {hash_of(word): -np.log(n / len(texts)) for word, n in known.items() if n >= KNOWN_FROM}
+    values = {word_hash(word): -np.log(n / len(texts)) for word, n in known.items() if n >= KNOWN_FROM}
     hashes = np.array(sorted(values), np.int64)
     return Rarity(hashes, np.array([values[k] for k in hashes]), float(-np.log(KNOWN_FROM / 2 / len(texts))))
 
 
 def features_of(pairs: Labelled, rarity: Rarity) -> Floats:
     """The features of labelled pairs, (pairs, k)."""
-    return pair_features(read_texts(pairs.texts, rarity), pairs.first, pairs.second).astype(np.float64)
+    return pair_features(tokenize_texts(pairs.texts, rarity), pairs.first, pairs.second).astype(np.float64)
 
 
 def with_easy(pairs: Labelled) -> Labelled:
@@ -168,7 +168,7 @@ def tf_idf_cosine(pairs: Labelled) -> Floats:
 
 def card_of(model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str]) -> dict[str, Any]:
     """The model as plain numbers, with what it was fitted on."""
-    return to_card(
+    return to_dict(
         model,
         script="examples/fit_pair_score.py",
         date=datetime.now(UTC).date().isoformat(),
@@ -182,10 +182,10 @@ def card_of(model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str])
 
 def keep(path: Path, card: dict[str, Any], test: Labelled) -> None:
     """Write the card, a line a part, with what thresholds on its numbers, as they are kept, are worth on the test pairs."""
-    model = from_card(card)
+    model = from_dict(card)
     score = model.score(test.texts, test.first, test.second)
     counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}
-    card["held_out"] = {"data": "Quora, held-out questions", **counts, "operating": operating(score, test.duplicate)}
+    card["held_out"] = {"data": "Quora, held-out questions", **counts, "operating": count_by_threshold(score, test.duplicate)}
     write_text(path, "{\n" + ",\n".join(f'"{name}": {json.dumps(part)}' for name, part in card.items()) + "\n}\n")
     print(f"{path}: {len(NAMES)} features, {len(model.rarity.hashes):,} words", file=sys.stderr)
 

@@ -170,8 +170,8 @@ class DedupeResult:
     """The outcome of `dlcli dedupe`; `model` is the folder of the scorer, "" for the one that is built in.
 
     `rows_` counts add up: canonical + exact + near + empty = read. `candidates` counts the pairs of distinct texts looked at,
-    `pairs` those called duplicates and the further rows of equal texts; `giants` the groups of more than --max-group rows.
-    `recall` is the share of the pairs whose cosine is at or above `candidates_from`, found by brute force for a sample of
+    `pairs` those called duplicates and the further rows of equal texts; `oversized_groups` the groups of more than --max-group
+    rows. `recall` is the share of the pairs whose cosine is at or above `candidates_from`, found by brute force for a sample of
     texts, that the search for candidates found too. With --index or --against the sample is of new texts, and it is None where
     these are so few that each is compared with all. `precision` is the share of duplicates among the held-out pairs at or
     above the threshold, where --precision chose that.
@@ -193,7 +193,7 @@ class DedupeResult:
     rows_near: int
     rows_canonical: int
     groups: int
-    giants: int
+    oversized_groups: int
     candidates: int
     pairs: int
     recall: Estimate | None

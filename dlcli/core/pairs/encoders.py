@@ -14,12 +14,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.scoring.features import Rarity, hash_of
+from dlcli.core.text.scoring.features import Rarity, word_hash
 from dlcli.core.text.tokens import ngrams, words
 from dlcli.core.text.vectors import check_vectors, make_vectors
-from dlcli.core.text.vectors.averaging import unit
+from dlcli.core.text.vectors.averaging import normalize_rows
 from dlcli.core.text.vectors.encoders import spacy, word2vec
-from dlcli.core.text.vectors.weighting import incidence, pieces_of
+from dlcli.core.text.vectors.weighting import count_features, count_pieces
 from dlcli.support.errors import UsageError
 
 WIDTH = 512
@@ -71,15 +71,15 @@ class Means:
 
     def encode(self, keys: list[str]) -> Rows:
         """Rows (n, dimensions), of length 1 or 0 if `unit_length`."""
-        occurs, pieces = pieces_of(keys)
-        in_piece, vocabulary = incidence(words(piece) for piece in pieces)
+        occurs, pieces = count_pieces(keys)
+        in_piece, vocabulary = count_features(words(piece) for piece in pieces)
         inside = sp.csr_array(occurs @ in_piece)
         weights = np.ones(len(vocabulary)) if self.rarity is None else self.rarity.of(vocabulary)
         inside.data = weights[inside.indices].astype(np.float32)
         sums = inside @ self.look_up(vocabulary)
         sums = sums.toarray() if sp.issparse(sums) else np.asarray(sums)
         if self.unit_length:
-            return unit(sums.astype(np.float32))
+            return normalize_rows(sums.astype(np.float32))
         return (sums / np.maximum(inside.sum(axis=1), 1e-9)[:, None]).astype(np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -133,7 +133,7 @@ def rarity_of(keys: list[str]) -> Rarity:
     """ln((1 + n) / (1 + df)) + 1 for each word in df of the n keys, and for one that is in none (as `vectors.base.tf_idf`)."""
     cut = {piece: words(piece) for key in keys for piece in key.split()}
     known = Counter(word for key in keys for word in {word for piece in key.split() for word in cut[piece]})
-    values = {hash_of(word): np.log((1 + len(keys)) / (1 + n)) + 1 for word, n in known.items()}
+    values = {word_hash(word): np.log((1 + len(keys)) / (1 + n)) + 1 for word, n in known.items()}
     hashes = np.array(sorted(values), np.int64)
     return Rarity(hashes, np.array([values[k] for k in hashes]), float(np.log(1 + len(keys)) + 1))
 
@@ -142,21 +142,21 @@ def word2vec_table(keys: list[str], argument: str) -> tuple[NDArray[np.int64], R
     """The words of the texts by CRC-32, sorted, and their vectors as `word2vec` trains them."""
     vocabulary = sorted({word for key in keys for piece in key.split() for word in words(piece)})
     rows = word2vec.train(keys, argument)(vocabulary)
-    hashes, places = np.unique(np.array([hash_of(word) for word in vocabulary], np.int64), return_index=True)
+    hashes, places = np.unique(np.array([word_hash(word) for word in vocabulary], np.int64), return_index=True)
     return hashes, rows[places]
 
 
 def _rows_of(table: tuple[NDArray[np.int64], Rows], vocabulary: list[str]) -> Rows:
     hashes, rows = table
-    wanted = np.array([hash_of(word) for word in vocabulary], np.int64)
+    wanted = np.array([word_hash(word) for word in vocabulary], np.int64)
     places = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
     return np.where((hashes[places] == wanted)[:, None], rows[places], np.float32(0))
 
 
 def _hashed(vocabulary: list[str]) -> sp.csr_array:
     """Each word and its character trigrams, thrown into `WIDTH` columns with a sign (Weinberger et al. 2009)."""
-    cut, grams = incidence([f"w {word}", *ngrams(word, 3, 3)] for word in vocabulary)
-    hashes = np.array([hash_of(gram) for gram in grams], np.int64)
+    cut, grams = count_features([f"w {word}", *ngrams(word, 3, 3)] for word in vocabulary)
+    hashes = np.array([word_hash(gram) for gram in grams], np.int64)
     signs = np.where(hashes >> 16 & 1, 1, -1).astype(np.float32)
     throw = sp.csr_array((signs, (np.arange(len(grams)), hashes % WIDTH)), shape=(len(grams), WIDTH))
     return sp.csr_array(cut @ throw)

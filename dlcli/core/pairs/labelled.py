@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from dlcli.core.text.ragged import numbered
+from dlcli.core.text.ragged import integer_encode
 from dlcli.core.text.table_input import open_table
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.errors import InputError
@@ -59,7 +59,7 @@ class Labelled:
 
 def make_labelled(pairs: Sequence[tuple[str, str]], duplicate: Sequence[bool]) -> Labelled:
     """Labelled pairs of texts as they stand, with their components found."""
-    in_order, texts = numbered(pairs)
+    in_order, texts = integer_encode(pairs)
     first, second = in_order.flat.reshape(-1, 2).T
     question = np.unique(fold_all(texts), return_inverse=True)[1]
     edges = sp.coo_array((np.ones(len(pairs)), (question[first], question[second])), shape=(len(texts), len(texts)))

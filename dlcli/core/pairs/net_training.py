@@ -16,7 +16,7 @@ from dlcli.core.pairs.architectures import PairNet
 from dlcli.core.pairs.encoders import Encoder, read_encoder
 from dlcli.core.pairs.labelled import Labelled
 from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, keyed, lexical_features, under
-from dlcli.core.text.scoring.features import Rows, hash_of
+from dlcli.core.text.scoring.features import Rows, word_hash
 from dlcli.core.text.tokens import words
 from dlcli.core.training.loop import memory_named
 from dlcli.core.training.recipe import Recipe, optimizer_of, steps_per_epoch
@@ -80,7 +80,7 @@ class ByWord:
 
     def _numbers(self, known: dict[str, list[int]], piece: str) -> list[int]:
         if piece not in known:
-            hashes = np.array([hash_of(word) for word in words(piece)], np.int64)
+            hashes = np.array([word_hash(word) for word in words(piece)], np.int64)
             places = np.searchsorted(self.hashes, hashes)
             there = np.append(self.hashes, -1)[places] == hashes
             known[piece] = np.where(there, places + 2, 1).tolist()
@@ -93,7 +93,7 @@ def words_of(keys: list[str], *, least: int) -> ByWord:
     for key in keys:
         for word in {word for piece in key.split() for word in words(piece)}:
             counts[word] = counts.get(word, 0) + 1
-    return ByWord(np.unique(np.array([hash_of(word) for word, n in counts.items() if n >= least], np.int64)))
+    return ByWord(np.unique(np.array([word_hash(word) for word, n in counts.items() if n >= least], np.int64)))
 
 
 @dataclass(frozen=True)

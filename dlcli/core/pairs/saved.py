@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers import SCORERS
 from dlcli.core.text.scoring.features import NAMES
-from dlcli.core.text.scoring.operating_point import Counts
+from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import read_json_metadata
@@ -85,7 +85,7 @@ def load_scorer(folder: Path) -> Saved:
     return Saved(PairScorer(card["scorer"], model, card["slope"], card["intercept"]), card["held_out"], card["weights_sha256"])
 
 
-def read_operating(folder: Path) -> list[Counts]:
+def read_operating(folder: Path) -> list[ThresholdCounts]:
     """What each threshold is worth on the questions that were held out when the scorer in `folder` was trained.
 
     Raises InputError if the folder holds no scorer, or its card does not say.

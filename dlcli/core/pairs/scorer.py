@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from dlcli.core.pairs.encoders import Encoder
 from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.text.scoring.features import Rows, pair_features, read_texts
-from dlcli.core.text.scoring.pair_score import built_in, by_definition
+from dlcli.core.text.scoring.features import Rows, pair_features, tokenize_texts
+from dlcli.core.text.scoring.pair_score import built_in, with_exact_cases
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -58,7 +58,7 @@ class PairScorer:
         Calibrated for pairs like those it learned from. Texts that fold to one key get 1, a text without words gets 0.
         """
         odds = self.slope * self.model.odds(texts, first, second) + self.intercept
-        return by_definition(texts, first, second, expit(odds))
+        return with_exact_cases(texts, first, second, expit(odds))
 
 
 def calibrated(name: str, model: Model, dev: Labelled) -> PairScorer:
@@ -73,7 +73,7 @@ def calibrated(name: str, model: Model, dev: Labelled) -> PairScorer:
 
 def lexical_features(texts: Sequence[str], first: Rows, second: Rows) -> Floats:
     """The features of `dlcli.core.text.scoring.features` for pairs of texts, (pairs, 23); rarity as in the built-in score."""
-    return pair_features(read_texts(texts, built_in().rarity), first, second).astype(np.float64)
+    return pair_features(tokenize_texts(texts, built_in().rarity), first, second).astype(np.float64)
 
 
 def keyed(texts: Sequence[str], first: Rows, second: Rows) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:

@@ -9,17 +9,17 @@ from dlcli.core.text.search.neighbours import Pairs
 
 
 @dataclass(frozen=True)
-class Stars:
+class Groups:
     """For each of n texts its canonical text `centre[k]` and the `score[k]` between them, (n,).
 
     A canonical text has itself and 1.
     """
 
-    centre: NDArray[np.int32]
+    canonical: NDArray[np.int32]
     score: NDArray[np.float32]
 
 
-def stars(n: int, pairs: Pairs) -> Stars:
+def group_texts(n: int, pairs: Pairs) -> Groups:
     """Group n texts, in their order: each joins the canonical one before it with the highest score, or becomes canonical.
 
     `pairs` holds all pairs at or above the threshold; at equal scores the earliest canonical text wins (Aslam et al. 2004
@@ -30,7 +30,7 @@ def stars(n: int, pairs: Pairs) -> Stars:
     later, starts = np.unique(pairs.second[order], return_index=True)
     joins = order[_joins(n, pairs.first[order].tolist(), later.tolist(), [*starts.tolist(), len(order)])]
     centre[pairs.second[joins]], score[pairs.second[joins]] = pairs.first[joins], pairs.score[joins]
-    return Stars(centre, score)
+    return Groups(centre, score)
 
 
 def _joins(n: int, first: list[int], later: list[int], ends: list[int]) -> list[int]:
@@ -44,10 +44,10 @@ def _joins(n: int, first: list[int], later: list[int], ends: list[int]) -> list[
     return found
 
 
-def stars_in_order(order: NDArray[np.integer], pairs: Pairs) -> Stars:
-    """`stars` of texts that come in `order`, (n,), their numbers, the first to become canonical in front."""
+def group_in_order(order: NDArray[np.integer], pairs: Pairs) -> Groups:
+    """`group_texts` of texts that come in `order`, (n,), their numbers, the first to become canonical in front."""
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     first, second = rank[pairs.first], rank[pairs.second]
-    found = stars(len(order), Pairs(np.minimum(first, second), np.maximum(first, second), pairs.score))
-    return Stars(order[found.centre[rank]].astype(np.int32), found.score[rank])
+    found = group_texts(len(order), Pairs(np.minimum(first, second), np.maximum(first, second), pairs.score))
+    return Groups(order[found.canonical[rank]].astype(np.int32), found.score[rank])

@@ -12,7 +12,7 @@ def group_id(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
-def carry_ids(
+def carry_group_ids(
     ids: Sequence[str], before: NDArray[np.int32], centre: NDArray[np.integer], keys: Sequence[str]
 ) -> tuple[list[str], NDArray[np.int32], list[dict[str, str]]]:
     """Name the groups of n texts: (all ids ever given, the oldest first; for each text the place of its id; a log).

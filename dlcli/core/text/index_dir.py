@@ -25,7 +25,7 @@ _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32, 
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredIndex:
     """The texts of all tables so far; n texts in the order of their keys, p pairs, g groups.
 
     `settings` is what scores and groups depend on. `tables` has name and SHA-256 of each table, in their order, and `log` what
@@ -55,14 +55,14 @@ _ARRAYS = ("source", "row", "rows", "group", "pairs", "cosine", "probability", "
 _LISTS = ("keys", "texts", "ids")
 
 
-def empty(settings: Mapping[str, Any]) -> Stored:
+def empty_index(settings: Mapping[str, Any]) -> StoredIndex:
     """An index of nothing."""
     none32, none64 = np.empty(0, np.int32), np.empty(0, np.int64)
     nothing = np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0), np.empty((0, 0), np.float32)
-    return Stored(settings, [], [], [], [], [], none32, none64, none64, none32, *nothing)
+    return StoredIndex(settings, [], [], [], [], [], none32, none64, none64, none32, *nothing)
 
 
-def write_index(folder: Path, index: Stored) -> None:
+def write_index(folder: Path, index: StoredIndex) -> None:
     """Replace the index in `folder`; on failure, and whenever the process dies, the old one stands."""
     arrays = {name: np.ascontiguousarray(getattr(index, name)) for name in _ARRAYS}
     for name in _LISTS:
@@ -81,7 +81,7 @@ def _sweep(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def read_index(folder: Path, settings: Mapping[str, Any]) -> Stored:
+def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:
     """The index in `folder`, which must have been made with `settings`; an empty one if the folder is new or empty.
 
     Raises InputError, in a line, for what is no index, a damaged one, one of another version or of other settings.
@@ -92,13 +92,13 @@ def read_index(folder: Path, settings: Mapping[str, Any]) -> Stored:
         if folder.exists() and (strange or not folder.is_dir()):
             what = f"holds '{sorted(strange)[0]}' and no {FILE}" if strange else "is no folder"
             raise InputError(f"--index {folder}: {what}", hint="name a new folder, or one that --index made")
-        return empty(settings)
+        return empty_index(settings)
     about, arrays = _opened(path)
     card = _checked(path, about, arrays)
     _same_settings(folder, card["settings"], settings)
     lists = {name: _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in _LISTS}
     tables = [(str(name), str(digest)) for name, digest in card["tables"]]
-    return Stored(card["settings"], tables, card["log"], **lists, **{name: arrays[name] for name in _ARRAYS})
+    return StoredIndex(card["settings"], tables, card["log"], **lists, **{name: arrays[name] for name in _ARRAYS})
 
 
 def _opened(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:

@@ -21,7 +21,7 @@ def degrees(n: int, pairs: Pairs) -> Numbers:
     return np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=n)
 
 
-def order_of(rule: str, distinct: Distinct, pairs: Pairs) -> Numbers:
+def canonical_order(rule: str, distinct: Distinct, pairs: Pairs) -> Numbers:
     """The numbers of all texts, those that become canonical first in front, (texts,).
 
     By `rule`: first, the order of the rows; longest, the most characters of the key; central, the most duplicates in `pairs`,
@@ -30,15 +30,15 @@ def order_of(rule: str, distinct: Distinct, pairs: Pairs) -> Numbers:
     if rule == "first":
         return np.argsort(distinct.row, kind="stable")
     if rule == "longest":
-        worth = np.array([len(key) for key in distinct.keys], np.int64)
+        priority = np.array([len(key) for key in distinct.keys], np.int64)
     elif rule == "central":
-        worth = degrees(len(distinct.keys), pairs)
+        priority = degrees(len(distinct.keys), pairs)
     else:
-        worth = distinct.worth
-    return np.argsort(-worth, kind="stable")
+        priority = distinct.priority
+    return np.argsort(-priority, kind="stable")
 
 
-def worth_of(cells: Sequence[Any], *, table: str, column: str) -> Numbers:
+def row_priorities(cells: Sequence[Any], *, table: str, column: str) -> Numbers:
     """The places of the cells of a column in ascending order, equal cells alike, (rows,); 0 of cells that are empty.
 
     Cells are compared as numbers if all of them are numbers, as text if none is: dates written 2024-05-31 are then in order.

@@ -33,24 +33,24 @@ class Ragged:
         """How many numbers each list has, (lists,)."""
         return np.diff(self.ends)
 
-    def then(self, inner: "Ragged") -> "Ragged":
+    def expand(self, inner: "Ragged") -> "Ragged":
         """Each number replaced by the list of that number in `inner`: texts of runs, runs of words -> texts of words."""
         lengths = inner.lengths[self.flat]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         places = np.arange(ends[-1]) + np.repeat(inner.ends[:-1][self.flat] - ends[:-1], lengths)
         return Ragged(inner.flat[places], ends[self.ends])
 
-    def where(self, kept: NDArray[np.bool_]) -> "Ragged":
+    def keep(self, kept: NDArray[np.bool_]) -> "Ragged":
         """Only the numbers at the places of `flat` that are `kept`."""
         return Ragged(self.flat[kept], np.concatenate([[0], np.cumsum(kept)])[self.ends])
 
-    def firsts(self) -> NDArray[np.bool_]:
+    def is_first(self) -> NDArray[np.bool_]:
         """Which places of `flat` begin a list."""
         found = np.zeros(len(self.flat), bool)
         found[self.ends[:-1][self.lengths > 0]] = True
         return found
 
-    def end(self, rows: NDArray[np.integer], *, last: bool) -> NDArray[np.int64]:
+    def end_of(self, rows: NDArray[np.integer], *, last: bool) -> NDArray[np.int64]:
         """The first or the last number of some lists; -1 for an empty list."""
         found = np.full(len(rows), -1, np.int64)
         filled = self.lengths[rows] > 0
@@ -58,14 +58,14 @@ class Ragged:
         found[filled] = self.flat[self.ends[1:][kept] - 1 if last else self.ends[:-1][kept]]
         return found
 
-    def sets(self, width: int) -> sp.csr_array:
+    def binary_matrix(self, width: int) -> sp.csr_array:
         """Which numbers below `width` are in which list: (lists, width), ones, indices sorted."""
         found = sparse_rows(np.ones(len(self.flat), np.float32), self.flat, self.ends, width)
         found.sum_duplicates()
         found.data[:] = 1
         return found
 
-    def window(self, rows: NDArray[np.integer], width: int, fill: int) -> NDArray[np.int64]:
+    def padded(self, rows: NDArray[np.integer], width: int, fill: int) -> NDArray[np.int64]:
         """The first `width` numbers of some lists, (rows, width); shorter lists end in `fill`."""
         inside = np.arange(width) < self.lengths[rows][:, None]
         found = np.full((len(rows), width), fill, np.int64)
@@ -73,7 +73,7 @@ class Ragged:
         return found
 
 
-def numbered(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
+def integer_encode(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
     """Number things in the order in which they come up: the lists in numbers, and the things by number."""
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
@@ -85,7 +85,7 @@ def numbered(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
     return Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers)
 
 
-def renumbered(width: int, *numbers: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+def compact_ids(width: int, *numbers: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
     """The numbers (below `width`) that are in any of these arrays, in order, and each array with their places there instead."""
     there = np.zeros(width, bool)
     for each in numbers:
@@ -94,9 +94,9 @@ def renumbered(width: int, *numbers: NDArray[np.integer]) -> tuple[NDArray[np.in
     return np.flatnonzero(there), [place.take(each) for each in numbers]
 
 
-def neighbours(lists: Ragged, width: int) -> Ragged:
+def bigrams(lists: Ragged, width: int) -> Ragged:
     """The pairs of numbers (below `width`) that stand side by side in a list: (a, b) is the number a * width + b."""
     # A list of n numbers has n - 1 pairs: each of its numbers but the first ends one.
-    later = ~lists.firsts()
+    later = ~lists.is_first()
     ends = np.flatnonzero(later)
-    return Ragged(lists.flat[ends - 1] * width + lists.flat[ends], lists.where(later).ends)
+    return Ragged(lists.flat[ends - 1] * width + lists.flat[ends], lists.keep(later).ends)

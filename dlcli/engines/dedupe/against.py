@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.clusters import stars_in_order
+from dlcli.core.text.clusters import group_in_order
 from dlcli.core.text.columns import find_column, texts_of
-from dlcli.core.text.distinct import Distinct, distinct, plainness
-from dlcli.core.text.keep_rule import order_of
+from dlcli.core.text.distinct import Distinct, distinct, spelling_rank
+from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.scorer import Scorer
-from dlcli.core.text.search.cross_join import cross_pairs, joins_all
+from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
 from dlcli.core.text.table_input import open_table
 from dlcli.core.text.vectors import make_vectors
 from dlcli.core.text.vectors.weighting import Matrix
@@ -52,15 +52,15 @@ def union_of(keys: list[str], texts: list[str], fresh: Distinct, start: int) -> 
     """Earlier texts count as rows from `start` on. Of two ways to write a key the one that `distinct` takes of both is kept."""
     written = dict(zip(keys, texts, strict=True))
     for key, text in zip(fresh.keys, fresh.texts, strict=True):
-        written[key] = min(written.get(key, text), text, key=plainness)
+        written[key] = min(written.get(key, text), text, key=spelling_rank)
     every = sorted(written)
     numbers = {key: number for number, key in enumerate(every)}
     old, new = (np.array([numbers[key] for key in part], np.int64) for part in (keys, fresh.keys))
-    row, worth = np.zeros(len(every), np.int64), np.zeros(len(every), np.int64)
-    row[new], worth[new] = fresh.row, fresh.worth
+    row, priority = np.zeros(len(every), np.int64), np.zeros(len(every), np.int64)
+    row[new], priority[new] = fresh.row, fresh.priority
     row[old] = start + np.arange(len(old))
     of_row = np.append(new, -1)[fresh.of_row]
-    return Union(Distinct(every, [written[key] for key in every], of_row, row, worth), old, new)
+    return Union(Distinct(every, [written[key] for key in every], of_row, row, priority), old, new)
 
 
 def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: Reporter) -> Candidates:
@@ -71,7 +71,7 @@ def new_candidates(config: DedupeConfig, union: Union, vectors: Matrix, report: 
     level = level_of(config)
     with report.task("comparing", total=int(union.new.sum())) as task:
         pairs = cross_pairs(vectors, union.new, level, advance=task.advance)
-    if not joins_all(vectors, union.new):
+    if not uses_full_join(vectors, union.new):
         return Candidates(pairs, level, None)
     return Candidates(pairs, level, recall_of(vectors, pairs, level, np.flatnonzero(union.new)))
 
@@ -89,9 +89,9 @@ def meet_table(config: DedupeConfig, table: str, sheet: Sheet, scorer: Scorer, r
     candidates = new_candidates(config, union, make_vectors(config.vectors, union.texts.keys), report)
     judged = scored(scorer, union.texts, candidates.pairs)
     duplicates = judged.duplicates(threshold_of(config))
-    order = order_of(config.keep_rule.partition(":")[0], union.texts, duplicates.by_probability())
+    order = canonical_order(config.keep_rule.partition(":")[0], union.texts, duplicates.by_probability())
     order = np.concatenate([union.old, order[union.new[order]]])
-    stars = stars_in_order(order, duplicates.by_probability())
+    stars = group_in_order(order, duplicates.by_probability())
     rows = np.zeros(len(union.texts), np.int64)
     rows[union.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
     earlier = Earlier(len(sheet.texts), their.row, len(their) * [other.name], rows, {})

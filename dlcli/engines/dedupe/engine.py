@@ -61,8 +61,8 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Ve
     if config.review is not None:
         write_review(config.review, review_of(config, sheet, met.texts, met.judged), report)
     result = _result(config, met, _table(config, met), precision, started)
-    if result.giants:
-        report.warn(_giants(config, result))
+    if result.oversized_groups:
+        report.warn(_oversized(config, result))
     return result
 
 
@@ -128,7 +128,7 @@ def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | 
         rows_near=int(near.sum()),
         rows_canonical=int(verdicts.canonical.sum()),
         groups=len(sizes),
-        giants=int((sizes > config.max_group).sum()),
+        oversized_groups=int((sizes > config.max_group).sum()),
         candidates=len(candidates.pairs),
         pairs=int((met.judged.probability >= threshold_of(config)).sum()) + len(verdicts.rows) - len(np.unique(verdicts.text)),
         recall=candidates.recall,
@@ -140,11 +140,12 @@ def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | 
     )
 
 
-def _giants(config: DedupeConfig, result: DedupeResult) -> str:
+def _oversized(config: DedupeConfig, result: DedupeResult) -> str:
     first = result.largest[0]
-    have = "group has" if result.giants == 1 else "groups have"
+    have = "group has" if result.oversized_groups == 1 else "groups have"
     where = f"{first.size:,} rows with row {first.canonical_row}, '{first.canonical_text[:40]}'"
-    return f"{result.source}: {result.giants:,} {have} more than {config.max_group:,} rows (--max-group); the largest: {where}"
+    large = f"{result.oversized_groups:,} {have} more than {config.max_group:,} rows (`max_group`)"
+    return f"{result.source}: {large}; the largest: {where}"
 
 
 def _failed(config: DedupeConfig, table: Table, duplicates: int) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.clusters import Stars, stars_in_order
-from dlcli.core.text.group_ids import carry_ids
-from dlcli.core.text.index_dir import Stored, read_index, write_index
-from dlcli.core.text.keep_rule import order_of
+from dlcli.core.text.clusters import Groups, group_in_order
+from dlcli.core.text.group_ids import carry_group_ids
+from dlcli.core.text.index_dir import StoredIndex, read_index, write_index
+from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
-from dlcli.core.text.vectors import lasting, make_vectors
+from dlcli.core.text.vectors import make_vectors, vectors_depend_on
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.against import Numbers, Union, new_candidates, union_of
 from dlcli.engines.dedupe.stages import (
@@ -66,7 +66,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
     """Meet what is in the index, and add the table to it, unless it is there already."""
-    if lasting(config.vectors) == "run":
+    if vectors_depend_on(config.vectors) == "run":
         message = f"--index: vectors of {config.vectors} mean nothing beside those of another run"
         raise UsageError(message, hint="--vectors tfidf, or any other kind")
     stored = read_index(folder, _settings(config))
@@ -78,7 +78,7 @@ def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, r
     new = new_candidates(config, union, vectors, report)
     found = _all_scored(scorer, stored, union, new.pairs)
     duplicates = found.duplicates(threshold_of(config))
-    stars = stars_in_order(_order(config.keep_rule, stored, union, duplicates.by_probability()), duplicates.by_probability())
+    stars = group_in_order(_order(config.keep_rule, stored, union, duplicates.by_probability()), duplicates.by_probability())
     origin, log = _origin(stored, tables, this, union, stars)
     if not origin.known:
         said = [{**event, "table": sheet.table.name} for event in log]
@@ -94,7 +94,7 @@ def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, r
 class _Origin:
     """What the index says of each text of the union once the table, number `this`, is in it."""
 
-    stored: Stored
+    stored: StoredIndex
     tables: list[tuple[str, str]]
     this: int
     source: NDArray[np.int32]
@@ -109,7 +109,7 @@ class _Origin:
         return len(self.tables) == len(self.stored.tables)
 
 
-def _tables(stored: Stored, sheet: Sheet) -> tuple[list[tuple[str, str]], int]:
+def _tables(stored: StoredIndex, sheet: Sheet) -> tuple[list[tuple[str, str]], int]:
     """The tables with this one among them, and its place: a table of the same texts is the same table."""
     digest = hashlib.sha256(json.dumps(sheet.texts).encode()).hexdigest()
     places = [place for place, table in enumerate(stored.tables) if table[1] == digest]
@@ -117,10 +117,10 @@ def _tables(stored: Stored, sheet: Sheet) -> tuple[list[tuple[str, str]], int]:
 
 
 def _origin(
-    stored: Stored, tables: list[tuple[str, str]], this: int, union: Union, stars: Stars
+    stored: StoredIndex, tables: list[tuple[str, str]], this: int, union: Union, stars: Groups
 ) -> tuple[_Origin, list[dict[str, str]]]:
     """Where each text is from and how its group is called, and what became of groups."""
-    ids, group, log = carry_ids(stored.ids, _spread(union, stored.group, -1), stars.centre, union.texts.keys)
+    ids, group, log = carry_group_ids(stored.ids, _spread(union, stored.group, -1), stars.canonical, union.texts.keys)
     source, row, rows = _spread(union, stored.source, this), union.texts.row.copy(), _spread(union, stored.rows, 0)
     row[union.old] = stored.row
     if len(tables) > len(stored.tables):
@@ -130,9 +130,9 @@ def _origin(
 
 def _grown(
     config: DedupeConfig, union: Union, vectors: Matrix, found: Scored, origin: _Origin, log: list[dict[str, str]]
-) -> Stored:
+) -> StoredIndex:
     """The index with the table in it."""
-    return Stored(
+    return StoredIndex(
         settings=_settings(config),
         tables=origin.tables,
         log=origin.stored.log + log,
@@ -146,35 +146,35 @@ def _grown(
         pairs=np.stack([found.pairs.first, found.pairs.second], axis=1),
         cosine=found.pairs.score,
         probability=found.probability,
-        vectors=vectors if lasting(config.vectors) == "text" else np.empty((0, 0), np.float32),
+        vectors=vectors if vectors_depend_on(config.vectors) == "text" else np.empty((0, 0), np.float32),
     )
 
 
-def _earlier(start: int, shown: Stars, verdicts: Verdicts, origin: _Origin) -> Earlier:
+def _earlier(start: int, shown: Groups, verdicts: Verdicts, origin: _Origin) -> Earlier:
     rows = origin.rows - np.bincount(verdicts.text, minlength=len(origin.rows))
     return Earlier(
         start=start,
         row=origin.stored.row,
         table=[origin.tables[k][0] for k in origin.stored.source.tolist()],
-        rows=np.bincount(shown.centre, weights=rows, minlength=len(rows)).astype(np.int64),
+        rows=np.bincount(shown.canonical, weights=rows, minlength=len(rows)).astype(np.int64),
         ids={k: origin.ids[place] for k, place in enumerate(origin.group.tolist())},
     )
 
 
-def _represented(union: Union, stars: Stars, origin: _Origin, scorer: Scorer) -> Stars:
+def _represented(union: Union, stars: Groups, origin: _Origin, scorer: Scorer) -> Groups:
     """A group with texts of tables before this one is shown by its canonical text if that is such, else by the oldest."""
-    centre, score = stars.centre.copy(), stars.score.copy()
+    centre, score = stars.canonical.copy(), stars.score.copy()
     before = origin.source < origin.this
     oldest = np.lexsort((origin.row, origin.source))
     oldest = oldest[before[oldest]]
-    groups, first = np.unique(stars.centre[oldest], return_index=True)
+    groups, first = np.unique(stars.canonical[oldest], return_index=True)
     stands = np.full(len(centre), -1, np.int64)
     stands[groups] = oldest[first]
-    moved = np.flatnonzero(~before[stars.centre] & (stands[stars.centre] >= 0))
-    centre[moved] = stands[stars.centre[moved]]
+    moved = np.flatnonzero(~before[stars.canonical] & (stands[stars.canonical] >= 0))
+    centre[moved] = stands[stars.canonical[moved]]
     nobody = Pairs(moved.astype(np.int32), centre[moved], np.zeros(len(moved), np.float32))
     score[moved] = scored(scorer, union.texts, nobody).probability
-    return Stars(centre, score)
+    return Groups(centre, score)
 
 
 def _settings(config: DedupeConfig) -> dict[str, Any]:
@@ -191,10 +191,10 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
     }
 
 
-def _vectors(config: DedupeConfig, stored: Stored, union: Union) -> Matrix:
+def _vectors(config: DedupeConfig, stored: StoredIndex, union: Union) -> Matrix:
     """Of all texts: the stored ones where they last, all anew where they depend on what else is there."""
     keys = union.texts.keys
-    if lasting(config.vectors) != "text" or not stored.keys:
+    if vectors_depend_on(config.vectors) != "text" or not stored.keys:
         return make_vectors(config.vectors, keys)
     if not union.new.any():
         return stored.vectors
@@ -205,7 +205,7 @@ def _vectors(config: DedupeConfig, stored: Stored, union: Union) -> Matrix:
     return every
 
 
-def _all_scored(scorer: Scorer, stored: Stored, union: Union, pairs: Pairs) -> Scored:
+def _all_scored(scorer: Scorer, stored: StoredIndex, union: Union, pairs: Pairs) -> Scored:
     """New pairs are scored, stored ones are as they were, but for those of a text that is now written in another way."""
     ends = union.old[stored.pairs]
     written = np.zeros(len(union.texts), bool)
@@ -222,9 +222,9 @@ def _all_scored(scorer: Scorer, stored: Stored, union: Union, pairs: Pairs) -> S
     return Scored(Pairs(first[order], second[order], score), probability)
 
 
-def _order(rule: str, stored: Stored, union: Union, pairs: Pairs) -> Numbers:
+def _order(rule: str, stored: StoredIndex, union: Union, pairs: Pairs) -> Numbers:
     if rule != "first":
-        return order_of(rule, union.texts, pairs)
+        return canonical_order(rule, union.texts, pairs)
     row, source = union.texts.row.copy(), np.full(len(union.texts), len(stored.tables), np.int64)
     row[union.old], source[union.old] = stored.row, stored.source
     return np.lexsort((row, source))

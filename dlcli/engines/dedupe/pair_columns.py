@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.columns import find_column, texts_of
-from dlcli.core.text.scoring.explanation import why
+from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
@@ -102,7 +102,7 @@ def _cells(probability: Floats, called: NDArray[np.bool_], left: list[str], righ
     """The cells of `VERDICT_COLUMNS`, a list a row."""
     shown = probability.round(_DIGITS).tolist()
     for score, verdict, a, b in zip(shown, called.tolist(), left, right, strict=True):
-        yield [None, None, None] if score != score else [score, VERDICTS[verdict], why(a, b)]
+        yield [None, None, None] if score != score else [score, VERDICTS[verdict], explain(a, b)]
 
 
 def _surest(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> tuple[Pair, ...]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.keep_rule import order_of
-from dlcli.core.text.review.doubt import doubtful
+from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.review.page import MOST, Review
-from dlcli.core.text.scoring.explanation import why
+from dlcli.core.text.review.uncertainty import most_uncertain
+from dlcli.core.text.scoring.explanation import explain
 from dlcli.engines.dedupe.stages import Scored, Sheet, threshold_of
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.support.atomic import write_text
@@ -27,7 +27,7 @@ def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored
     lowest = math.floor(threshold * 50) / 100
     pairs = pairs.duplicates(lowest)
     rule = config.keep_rule.partition(":")[0]
-    order = np.arange(len(texts)) if rule == "central" else order_of(rule, texts, pairs.by_probability())
+    order = np.arange(len(texts)) if rule == "central" else canonical_order(rule, texts, pairs.by_probability())
     rank = np.argsort(order)
     ends = np.sort([rank[pairs.pairs.first], rank[pairs.pairs.second]], axis=0)
     return Review(
@@ -50,13 +50,13 @@ def label_table(table: Table, review: Review, wanted: int) -> Table:
 
     The labels are empty, for a person to fill in; the score says how probable it is that the two ask the same.
     """
-    rows = [_line(review, int(pair)) for pair in doubtful(review.probability, review.threshold, wanted)]
+    rows = [_line(review, int(pair)) for pair in most_uncertain(review.probability, review.threshold, wanted)]
     return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
 
 
 def _line(review: Review, pair: int) -> list[str | float | None]:
     a, b = review.texts[review.first[pair]], review.texts[review.second[pair]]
-    return [a, b, None, round(float(review.probability[pair]), _DIGITS), why(a, b)]
+    return [a, b, None, round(float(review.probability[pair]), _DIGITS), explain(a, b)]
 
 
 def write_review(path: Path, review: Review, report: Reporter) -> None:

@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.stats import wilson
-from dlcli.core.text.clusters import Stars, stars_in_order
+from dlcli.core.text.clusters import Groups, group_in_order
 from dlcli.core.text.columns import find_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct
-from dlcli.core.text.keep_rule import order_of, worth_of
-from dlcli.core.text.ragged import renumbered
+from dlcli.core.text.keep_rule import canonical_order, row_priorities
+from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.features import Floats, Rows
-from dlcli.core.text.scoring.operating_point import least_threshold
-from dlcli.core.text.scoring.pair_score import built_in, built_in_operating
+from dlcli.core.text.scoring.operating_point import choose_threshold
+from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.scorer import Scorer
-from dlcli.core.text.search.neighbours import Pairs, recall_on_sample, similar_pairs
+from dlcli.core.text.search.neighbours import Pairs, sampled_recall, similar_pairs
 from dlcli.core.text.table_input import SAMPLE, open_table
-from dlcli.core.text.vectors import candidates_from, make_vectors
+from dlcli.core.text.vectors import candidate_cosine, make_vectors
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
 from dlcli.specs.estimates import Estimate
@@ -175,12 +175,12 @@ def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
         return distinct(sheet.texts)
     place = find_column(sheet.table, column, option="--keep-rule max:NAME")
     cells = [row[place] for row in sheet.table.rows]
-    return distinct(sheet.texts, worth_of(cells, table=sheet.table.name, column=column))
+    return distinct(sheet.texts, row_priorities(cells, table=sheet.table.name, column=column))
 
 
 def level_of(config: DedupeConfig) -> float:
     """The cosine from which pairs are looked at."""
-    return candidates_from(config.vectors) if config.candidates is None else config.candidates
+    return candidate_cosine(config.vectors) if config.candidates is None else config.candidates
 
 
 def settled(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
@@ -190,12 +190,12 @@ def settled(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
     """
     if config.precision is None:
         return config, None
-    counts, by = built_in_operating(), "the built-in score"
+    counts, by = built_in_threshold_counts(), "the built-in score"
     if config.model is not None:
         from dlcli.core.pairs.saved import read_operating  # here, since most runs need none of it
 
         counts, by = read_operating(config.model), str(config.model)
-    point = least_threshold(counts, config.precision, by)
+    point = choose_threshold(counts, config.precision, by)
     return replace(config, precision=None, threshold=point.threshold), point.precision
 
 
@@ -225,7 +225,7 @@ def candidates_of(config: DedupeConfig, texts: Distinct, report: Reporter) -> Ca
 
 def recall_of(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
     """The share of the pairs of some texts that were found, by a sample of these texts; None if they have none."""
-    found, wanted = recall_on_sample(vectors, pairs, level, among=among)
+    found, wanted = sampled_recall(vectors, pairs, level, among=among)
     return wilson(found, wanted) if wanted else None
 
 
@@ -240,7 +240,7 @@ def scorer_of(config: DedupeConfig) -> Scorer:
 
 def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:
     """The probability of each pair; only texts that are in a pair are read."""
-    needed, (first, second) = renumbered(len(texts), pairs.first, pairs.second)
+    needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
     return Scored(pairs, probability_of(scorer, [texts.texts[k] for k in needed], first, second))
 
 
@@ -249,16 +249,16 @@ def probability_of(scorer: Scorer, texts: list[str], first: Rows, second: Rows) 
     return np.round(scorer.score(texts, first, second), _DIGITS)
 
 
-def stars_of(config: DedupeConfig, texts: Distinct, duplicates: Scored) -> Stars:
+def stars_of(config: DedupeConfig, texts: Distinct, duplicates: Scored) -> Groups:
     """The groups of texts, in the order of --keep-rule."""
     pairs = duplicates.by_probability()
-    return stars_in_order(order_of(config.keep_rule.partition(":")[0], texts, pairs), pairs)
+    return group_in_order(canonical_order(config.keep_rule.partition(":")[0], texts, pairs), pairs)
 
 
-def verdicts_of(texts: Distinct, groups: Stars) -> Verdicts:
+def verdicts_of(texts: Distinct, groups: Groups) -> Verdicts:
     """What the groups of texts mean for each row."""
     rows = np.flatnonzero(texts.of_row >= 0)
     text = texts.of_row[rows]
-    centre = groups.centre[text].astype(np.int64)
+    centre = groups.canonical[text].astype(np.int64)
     centre_row = texts.row[centre]
     return Verdicts(rows, text, centre, centre_row, groups.score[text].astype(np.float64), centre_row == rows)

@@ -7,9 +7,9 @@ import numpy as np
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.group_ids import group_id
-from dlcli.core.text.ragged import renumbered
-from dlcli.core.text.scoring.explanation import match_kinds, reasons
-from dlcli.core.text.scoring.features import Rows, read_texts, trigram_overlap
+from dlcli.core.text.ragged import compact_ids
+from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
+from dlcli.core.text.scoring.features import Rows, tokenize_texts, trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.engines.dedupe.stages import Earlier, Scored, Sheet, Verdicts, added_names, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, Group
@@ -25,7 +25,7 @@ def grouped_table(
     """The rows in their order, each with its group; with `keep` only rows that are no duplicate of another."""
     columns = added_names(prefix, earlier=earlier is not None)
     ids = earlier.ids if earlier else {}
-    centres, place = renumbered(len(texts), verdicts.centre)
+    centres, place = compact_ids(len(texts), verdicts.centre)
     names = [ids.get(centre) or group_id(texts.keys[centre]) for centre in centres.tolist()]
     twice = np.flatnonzero(~verdicts.canonical)
     row, of = verdicts.rows[twice], verdicts.centre_row[twice]
@@ -89,9 +89,9 @@ def _told(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> t
     same_text = np.array([row_texts[i] == row_texts[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
-    needed, (first, second) = renumbered(len(texts), first, second)
-    read = read_texts([texts.texts[k] for k in needed], built_in().rarity)
-    said = reasons(read, first, second)
+    needed, (first, second) = compact_ids(len(texts), first, second)
+    read = tokenize_texts([texts.texts[k] for k in needed], built_in().rarity)
+    said = explain_pairs(read, first, second)
     return match_kinds(same_text, a == b, trigram_overlap(read, first, second)[place]), [said[k] for k in place.tolist()]
 
 

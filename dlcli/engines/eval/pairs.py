@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dlcli.core.pairs.labelled import Labelled, read_labelled
 from dlcli.core.pairs.measures import CALLED, judge
 from dlcli.core.pairs.saved import Saved, load_scorer
-from dlcli.core.text.scoring.operating_point import operating
+from dlcli.core.text.scoring.operating_point import count_by_threshold
 from dlcli.engines.train.pairs import as_metrics, as_operating
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_means
@@ -43,7 +43,7 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         n_pairs=len(pairs),
         duplicates=float(pairs.duplicate.mean()),
         metrics=metrics,
-        operating=as_operating(operating(probability, pairs.duplicate)),
+        operating=as_operating(count_by_threshold(probability, pairs.duplicate)),
         seed=config.seed,
         seconds=time.perf_counter() - started,
         notes=(seen,),

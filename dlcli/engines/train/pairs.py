@@ -10,7 +10,7 @@ from dlcli.core.pairs.measures import judge
 from dlcli.core.pairs.saved import CARD, WEIGHTS, save_scorer
 from dlcli.core.pairs.scorer import Trainable
 from dlcli.core.pairs.scorers import SCORERS
-from dlcli.core.text.scoring.operating_point import Counts, operating
+from dlcli.core.text.scoring.operating_point import ThresholdCounts, count_by_threshold
 from dlcli.core.text.vectors import check_vectors
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import ESSAY, Operating, PairMetric, PairsTrainResult
@@ -32,7 +32,7 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     scorer = settings.fit(train, dev, config.seed, report=report)
     probability = scorer.score(test.texts, test.first, test.second)
     measured = judge(test, probability, seed=config.seed)
-    table = operating(probability, test.duplicate)
+    table = count_by_threshold(probability, test.duplicate)
     digest = ""
     if config.output is not None:
         digest = save_scorer(config.output, scorer, _held_out(config, test, measured, table))
@@ -73,8 +73,8 @@ def as_metrics(measured: dict[str, Estimate]) -> tuple[PairMetric, ...]:
     return (*found, *(PairMetric(name=ESSAY, estimate=one.estimate) for one in found if one.name == "precision"))
 
 
-def as_operating(table: list[Counts]) -> tuple[Operating, ...]:
-    """The rows of `core.text.operating_point.operating`."""
+def as_operating(table: list[ThresholdCounts]) -> tuple[Operating, ...]:
+    """The rows of `core.text.scoring.operating_point.count_by_threshold`."""
     return tuple(Operating(threshold=threshold, called=called, right=right) for threshold, called, right in table)
 
 
@@ -95,7 +95,9 @@ def _settings(config: TrainConfig) -> Trainable:
     return found
 
 
-def _held_out(config: TrainConfig, test: Labelled, measured: dict[str, Estimate], table: list[Counts]) -> dict[str, Any]:
+def _held_out(
+    config: TrainConfig, test: Labelled, measured: dict[str, Estimate], table: list[ThresholdCounts]
+) -> dict[str, Any]:
     """What the card says of the test part."""
     figures = {name: [one.value, one.low, one.high] for name, one in measured.items()}
     counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}

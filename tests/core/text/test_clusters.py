@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.clusters import stars, stars_in_order
+from dlcli.core.text.clusters import group_in_order, group_texts
 from dlcli.core.text.search.neighbours import Pairs
 
 
@@ -26,22 +26,22 @@ def graphs(draw):
 @given(graphs())
 def test_stars_follow_their_definition(graph):
     n, scores = graph
-    found = stars(n, pairs_of(scores))
+    found = group_texts(n, pairs_of(scores))
     canonical = []
     for text in range(n):
         options = [(scores[c, text], -c) for c in canonical if (c, text) in scores]
         if options:
             score, centre = max(options)
-            assert (found.centre[text], found.score[text]) == (-centre, score)
+            assert (found.canonical[text], found.score[text]) == (-centre, score)
         else:
-            assert (found.centre[text], found.score[text]) == (text, 1)
+            assert (found.canonical[text], found.score[text]) == (text, 1)
             canonical.append(text)
 
 
 @given(graphs())
 def test_members_are_paired_with_their_centre_and_centres_with_no_earlier_one(graph):
     n, scores = graph
-    centre = stars(n, pairs_of(scores)).centre
+    centre = group_texts(n, pairs_of(scores)).canonical
     centres = {text for text in range(n) if centre[text] == text}
     assert all(int(c) in centres for c in centre)
     assert all((int(centre[text]), text) in scores for text in range(n) if text not in centres)
@@ -49,8 +49,8 @@ def test_members_are_paired_with_their_centre_and_centres_with_no_earlier_one(gr
 
 
 def test_likeness_does_not_chain():
-    found = stars(3, pairs_of({(0, 1): 0.9, (1, 2): 0.9}))
-    assert found.centre.tolist() == [0, 0, 2]
+    found = group_texts(3, pairs_of({(0, 1): 0.9, (1, 2): 0.9}))
+    assert found.canonical.tolist() == [0, 0, 2]
 
 
 @given(graphs(), st.randoms(use_true_random=False))
@@ -58,7 +58,7 @@ def test_an_order_is_the_same_as_other_numbers(graph, random):
     n, scores = graph
     order = np.array(random.sample(range(n), n))
     rank = np.argsort(order)
-    renumbered = {tuple(sorted((int(rank[i]), int(rank[j])))): score for (i, j), score in scores.items()}
-    found, plain = stars_in_order(order, pairs_of(scores)), stars(n, pairs_of(renumbered))
-    assert rank[found.centre].tolist() == plain.centre[rank].tolist()
+    relabelled = {tuple(sorted((int(rank[i]), int(rank[j])))): score for (i, j), score in scores.items()}
+    found, plain = group_in_order(order, pairs_of(scores)), group_texts(n, pairs_of(relabelled))
+    assert rank[found.canonical].tolist() == plain.canonical[rank].tolist()
     assert found.score.tolist() == plain.score[rank].tolist()

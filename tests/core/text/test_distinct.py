@@ -10,13 +10,13 @@ some_texts = st.lists(st.sampled_from(["a b", "A b", "A B!", "c", "C?", "", "?",
 
 @given(some_texts, st.data())
 def test_each_row_has_the_number_of_its_key_and_each_key_the_first_row_worth_most(texts, data):
-    worth = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(texts), max_size=len(texts))), np.int64)
-    found = distinct(texts, worth)
+    priority = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(texts), max_size=len(texts))), np.int64)
+    found = distinct(texts, priority)
     assert found.keys == sorted({fold(text) for text in texts} - {""})
     assert [found.keys[k] if k >= 0 else "" for k in found.of_row] == [fold(text) for text in texts]
-    for key, text, row, value in zip(found.keys, found.texts, found.row, found.worth, strict=True):
+    for key, text, row, value in zip(found.keys, found.texts, found.row, found.priority, strict=True):
         rows = [k for k, other in enumerate(texts) if fold(other) == key]
-        assert row == max(rows, key=lambda k: (worth[k], -k)) and value == worth[row]
+        assert row == max(rows, key=lambda k: (priority[k], -k)) and value == priority[row]
         assert text in {texts[k] for k in rows} and fold(text) == key
 
 

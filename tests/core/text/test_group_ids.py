@@ -2,14 +2,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.group_ids import carry_ids, group_id
+from dlcli.core.text.group_ids import carry_group_ids, group_id
 
 IDS = ["a" * 12, "b" * 12, "c" * 12]
 
 
 def carried(before, centre, keys=None):
     keys = keys or [f"key {k}" for k in range(len(before))]
-    names, group, log = carry_ids(IDS, np.array(before, np.int32), np.array(centre), keys)
+    names, group, log = carry_group_ids(IDS, np.array(before, np.int32), np.array(centre), keys)
     return [names[k] for k in group], log
 
 
@@ -30,7 +30,7 @@ def test_most_of_a_group_that_parts_keep_its_id():
 
 
 def test_no_id_is_given_twice_even_if_its_group_is_gone():
-    names, group, _ = carry_ids([group_id("k")], np.array([-1], np.int32), np.array([0]), ["k"])
+    names, group, _ = carry_group_ids([group_id("k")], np.array([-1], np.int32), np.array([0]), ["k"])
     assert names[group[0]] != group_id("k")
 
 

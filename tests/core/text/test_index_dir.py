@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from dlcli.core.text import index_dir
-from dlcli.core.text.index_dir import FILE, Stored, empty, read_index, write_index
+from dlcli.core.text.index_dir import FILE, StoredIndex, empty_index, read_index, write_index
 from dlcli.support import atomic
 from dlcli.support.errors import InputError
 
@@ -27,11 +27,13 @@ def index_of(texts, seed=0):
     group = rng.integers(0, 2, n).astype(np.int32)
     tables, log = [("t.csv", "0" * 64)], [{"event": "merged", "group": "a", "into": "b"}]
     scores = rng.random(n).astype(np.float32), rng.random(n)
-    return Stored(SETTINGS, tables, log, texts, texts[::-1], ["a", "b"], *numbers, group, pairs, *scores, np.ones((n, 3), "f4"))
+    return StoredIndex(
+        SETTINGS, tables, log, texts, texts[::-1], ["a", "b"], *numbers, group, pairs, *scores, np.ones((n, 3), "f4")
+    )
 
 
 def same(left, right):
-    for name in Stored.__dataclass_fields__:
+    for name in StoredIndex.__dataclass_fields__:
         a, b = getattr(left, name), getattr(right, name)
         if isinstance(a, np.ndarray):
             assert a.dtype == b.dtype and np.array_equal(a, b), name
@@ -49,8 +51,8 @@ def test_what_was_written_is_read(tmp_path_factory, texts):
 
 
 def test_a_new_or_empty_folder_is_an_empty_index(tmp_path):
-    assert same(read_index(tmp_path, SETTINGS), empty(SETTINGS)) and same(
-        read_index(tmp_path / "new", SETTINGS), empty(SETTINGS)
+    assert same(read_index(tmp_path, SETTINGS), empty_index(SETTINGS)) and same(
+        read_index(tmp_path / "new", SETTINGS), empty_index(SETTINGS)
     )
 
 
@@ -88,7 +90,7 @@ def test_foreign_and_older_files_and_folders_are_told(tmp_path):
     save_file({"weight": np.ones(2)}, tmp_path / FILE)
     with pytest.raises(InputError, match="no index of dlcli dedupe"):
         read_index(tmp_path, SETTINGS)
-    write_index(tmp_path, empty(SETTINGS))
+    write_index(tmp_path, empty_index(SETTINGS))
     about = {"format": index_dir.FORMAT, "version": "0", "card": "{}", "sha256": ""}
     save_file(load_file(tmp_path / FILE), tmp_path / FILE, metadata=about)
     with pytest.raises(InputError, match="version 0, and this dlcli reads version 1"):
@@ -104,7 +106,7 @@ def test_foreign_and_older_files_and_folders_are_told(tmp_path):
     ],
 )
 def test_other_settings_are_refused_with_what_to_type(tmp_path, other, hint):
-    write_index(tmp_path, empty(SETTINGS))
+    write_index(tmp_path, empty_index(SETTINGS))
     with pytest.raises(InputError, match=f"was made with {next(iter(other))} ") as caught:
         read_index(tmp_path, SETTINGS | other)
     assert caught.value.hint.startswith(hint)
@@ -135,7 +137,7 @@ for k in range(10_000):
 @pytest.mark.slow
 def test_killed_at_any_moment_it_is_whole(tmp_path):
     rng = np.random.default_rng(0)
-    write_index(tmp_path, empty(SETTINGS))
+    write_index(tmp_path, empty_index(SETTINGS))
     for _ in range(12):
         with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, env=os.environ) as writer:
             assert writer.stdout.readline() == b"ready\n"
@@ -144,5 +146,5 @@ def test_killed_at_any_moment_it_is_whole(tmp_path):
         found = read_index(tmp_path, SETTINGS)
         if found.keys:
             assert same(found, index_of([found.keys[0]] * 2000, seed=int(found.keys[0])))
-    write_index(tmp_path, replace(empty(SETTINGS), log=[]))
+    write_index(tmp_path, replace(empty_index(SETTINGS), log=[]))
     assert [path.name for path in tmp_path.iterdir()] == [FILE]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.text.distinct import distinct
-from dlcli.core.text.keep_rule import degrees, order_of, worth_of
+from dlcli.core.text.keep_rule import canonical_order, degrees, row_priorities
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.support.errors import InputError
 
@@ -12,9 +12,9 @@ TEXTS = ["bb", "a", "dddd", "c", "a", "eeee"]
 PAIRS = Pairs(np.array([0, 1, 1], np.int32), np.array([1, 2, 3], np.int32), np.ones(3, np.float32))
 
 
-def ordered(rule, worth=None):
-    found = distinct(TEXTS, worth)
-    return [found.keys[k] for k in order_of(rule, found, PAIRS)]
+def ordered(rule, priority=None):
+    found = distinct(TEXTS, priority)
+    return [found.keys[k] for k in canonical_order(rule, found, PAIRS)]
 
 
 def test_orders_and_their_ties():
@@ -34,20 +34,20 @@ def test_degrees_count_both_ends():
     )
 )
 def test_numbers_are_compared_as_numbers_and_nothing_is_least(cells):
-    worth = worth_of(cells, table="t", column="c")
+    priority = row_priorities(cells, table="t", column="c")
     values = [-np.inf if cell is None else float(cell) for cell in cells]
     for a in range(len(cells)):
         for b in range(len(cells)):
-            assert (worth[a] > worth[b]) == (values[a] > values[b])
+            assert (priority[a] > priority[b]) == (values[a] > values[b])
 
 
 def test_text_is_compared_as_text_and_numbers_as_text_as_numbers():
-    assert worth_of(["2024-05-31", "", "2023-12-01", "2024-05-31"], table="t", column="c").tolist() == [2, 0, 1, 2]
-    assert worth_of(["9", "10", " ", "1e1"], table="t", column="c").tolist() == [1, 2, 0, 2]
+    assert row_priorities(["2024-05-31", "", "2023-12-01", "2024-05-31"], table="t", column="c").tolist() == [2, 0, 1, 2]
+    assert row_priorities(["9", "10", " ", "1e1"], table="t", column="c").tolist() == [1, 2, 0, 2]
 
 
 def test_a_column_without_an_order_is_refused():
     with pytest.raises(InputError, match="t.csv: row 3, column 'c': 'n/a' is no number, as other cells are"):
-        worth_of(["1", "", "n/a"], table="t.csv", column="c")
+        row_priorities(["1", "", "n/a"], table="t.csv", column="c")
     with pytest.raises(InputError, match="t.csv: column 'c' is empty"):
-        worth_of(["", None, float("nan")], table="t.csv", column="c")
+        row_priorities(["", None, float("nan")], table="t.csv", column="c")

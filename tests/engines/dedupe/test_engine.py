@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.scoring.explanation import why
+from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors.encoders import tfidf
@@ -82,7 +82,7 @@ def test_rows_get_their_group_and_keep_their_order(table):
     assert [row["group"] for row in rows if row["text"] in ("", "?", None)] == [None] * 3
     assert rows[0]["group"] == hashlib.sha256(b"how do i exit vim").hexdigest()[:12] == rows[1]["group"] == rows[8]["group"]
     assert (result.rows_read, result.rows_canonical, result.rows_exact, result.rows_near, result.rows_empty) == (10, 4, 2, 1, 3)
-    assert (result.groups, result.giants, result.candidates, result.pairs, result.failed) == (2, 0, 1, 3, "")
+    assert (result.groups, result.oversized_groups, result.candidates, result.pairs, result.failed) == (2, 0, 1, 3, "")
     assert (result.recall.value, result.recall.n) == (1, 1)
 
 
@@ -120,7 +120,7 @@ def test_the_same_words_in_another_order_are_near_and_not_exact(table):
 def test_groups_of_more_rows_than_allowed_are_told(table):
     path, heard = table(["Who is it?"] * 3 + ["What is that?"] * 2), Heard()
     result = run(DedupeConfig(table=path, max_group=2), report=heard)
-    assert result.giants == 1
+    assert result.oversized_groups == 1
     assert heard.warnings == [
         f"{path}: 1 group has more than 2 rows (--max-group); the largest: 3 rows with row 1, 'Who is it?'"
     ]
@@ -241,7 +241,7 @@ def test_what_always_holds(table, texts, threshold, rule):
             assert row["score"] >= threshold - 1e-4
             assert (fold(row["text"]) != fold(centre["text"])) or row["score"] == 1
             assert (row["match"] == "exact") == (row["text"] == centre["text"])
-            assert row["why"] == why(row["text"], centre["text"])
+            assert row["why"] == explain(row["text"], centre["text"])
     assert len({row["group"] for row in rows if row["group"]}) == result.rows_canonical
     keys = [fold(text) for text in texts]
     same = [(a, b) for a, key in enumerate(keys) for b in range(a + 1, len(keys)) if key and key == keys[b]]

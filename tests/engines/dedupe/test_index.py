@@ -120,7 +120,7 @@ def test_table_by_table_gives_the_groups_of_all_at_once(table, tmp_path_factory,
     with pytest.MonkeyPatch.context() as patch:
         for module in (_dedupe_index, stages):
             patch.setattr(module, "make_vectors", hashed)
-        patch.setattr(_dedupe_index, "lasting", lambda spec: how)
+        patch.setattr(_dedupe_index, "vectors_depend_on", lambda spec: how)
         at_once = rows_of(table([text for texts in tables for text in texts]), **options)
         for texts in tables:
             rows_of(table(texts), index=folder, **options)
@@ -184,7 +184,7 @@ def test_options_that_do_not_go_together(options, what):
 
 
 def test_vectors_of_one_run_only_are_refused_and_no_folder_stays(table, tmp_path, monkeypatch):
-    monkeypatch.setattr(_dedupe_index, "lasting", lambda spec: "run")
+    monkeypatch.setattr(_dedupe_index, "vectors_depend_on", lambda spec: "run")
     with pytest.raises(UsageError, match="mean nothing beside those of another run"):
         rows_of(table(OLD), index=tmp_path / "i")
     assert not (tmp_path / "i").exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dlcli.core.pairs.labelled import by_question
 from dlcli.core.pairs.saved import save_scorer
 from dlcli.core.pairs.scorers.lexical import Lexical
-from dlcli.core.text.scoring.explanation import why
+from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.tokens import fold
 from dlcli.engines.dedupe import pair_columns as _dedupe_verdicts
@@ -59,7 +59,7 @@ def test_every_row_is_judged_as_if_it_were_alone_and_keeps_its_cells(tmp_path: P
             assert [row[name] for name in VERDICT_COLUMNS] == [None, None, None]
             continue
         p = alone(built_in(), a, b)
-        assert row["score"] == pytest.approx(p, abs=1e-4) and row["why"] == why(a, b)
+        assert row["score"] == pytest.approx(p, abs=1e-4) and row["why"] == explain(a, b)
         assert row["verdict"] == ("duplicate" if p >= 0.5 else "different") or abs(p - 0.5) < 1e-5
     verdicts = [row["verdict"] for row in rows]
     counts = (result.rows_duplicate, result.rows_different, result.rows_empty)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dlcli.core.pairs.labelled import read_labelled
-from dlcli.core.text.clusters import Stars
+from dlcli.core.text.clusters import Groups
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
 from dlcli.engines.dedupe.review import review_of
@@ -47,8 +47,8 @@ def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
     sheet, texts, judged = stages(config)
     review = review_of(config, sheet, texts, judged)
     again = _groups(review)
-    groups: Stars = stars_of(config, texts, judged.duplicates(0.7))
-    wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.centre)}
+    groups: Groups = stars_of(config, texts, judged.duplicates(0.7))
+    wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.canonical)}
     assert again == wanted
     dedupe.run(config)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -18,7 +18,7 @@ from dlcli.core.pairs.encoders import Encoder, rows_of_words
 from dlcli.core.pairs.labelled import Labelled
 from dlcli.core.pairs.net_training import ByWord, Fitting, NetModel, read_net, words_of
 from dlcli.core.pairs.scorer import PairScorer
-from dlcli.core.text.scoring.features import hash_of
+from dlcli.core.text.scoring.features import word_hash
 from dlcli.core.text.tokens import fold_all, words
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import SILENT, Reporter
@@ -56,7 +56,7 @@ class Recurrent:
         random = np.random.default_rng(derive(seed, "table"))
         if not self.vectors:
             return torch.from_numpy(random.normal(0, 0.1, (len(hashes) + 2, self.dimensions)).astype(np.float32))
-        spelt = {hash_of(word): word for key in keys for piece in key.split() for word in words(piece)}
+        spelt = {word_hash(word): word for key in keys for piece in key.split() for word in words(piece)}
         rows = rows_of_words(self.vectors, keys, [spelt[k] for k in hashes.tolist()])
         drawn = random.normal(0, rows.std() or 0.1, (len(hashes) + 2, rows.shape[1])).astype(np.float32)
         known = rows.any(axis=1)

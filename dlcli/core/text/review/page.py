@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.html_report.page import frame
-from dlcli.core.text.review.doubt import doubtful_parts
-from dlcli.core.text.review.marks import Cutter
+from dlcli.core.text.review.text_diff import DiffTokenizer
+from dlcli.core.text.review.uncertainty import most_uncertain_components
 from dlcli.support.plural import count
 
 MOST = 50_000
@@ -48,7 +48,7 @@ class Review:
 
     def html(self, most: int = MOST) -> str:
         """The page. Of more than `most` pairs those parts of the pairs' graph are on it that are most in doubt."""
-        kept = doubtful_parts(len(self.texts), self.first, self.second, self.probability, self.threshold, most)
+        kept = most_uncertain_components(len(self.texts), self.first, self.second, self.probability, self.threshold, most)
         body = _part("review.html").replace(_LEAD, escape(self._lead(len(self.first) - len(kept))))
         script = "".join(map(_part, ("review_groups.js", "review_memory.js", "review.js")))
         data = f'<script type="application/json" id="data">{_harmless(self._data(kept))}</script>'
@@ -65,7 +65,7 @@ class Review:
         first, second, probability = self.first[kept], self.second[kept], self.probability[kept]
         order = np.lexsort((first, -probability, second))
         used = np.unique(np.concatenate([first, second]))
-        cutter = Cutter()
+        cutter = DiffTokenizer()
         return {
             "source": self.source,
             "threshold": self.threshold,

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.scoring.features import FUNCTION_WORDS, Rows, Texts
+from dlcli.core.text.scoring.features import FUNCTION_WORDS, Rows, TokenizedTexts
 from dlcli.core.text.tokens import words_of_run
 
 KINDS = ("exact", "folded", "lexical", "semantic")
@@ -24,7 +24,7 @@ def match_kinds(same_text: NDArray[np.bool_], same_key: NDArray[np.bool_], trigr
     return np.select([same_text, same_key, alike], KINDS[:3], default=KINDS[3]).tolist()
 
 
-def why(text_a: str, text_b: str) -> str:
+def explain(text_a: str, text_b: str) -> str:
     """The words that only one text has and those that both have, each in its order: `2023 / 2024; same: learn, python`.
 
     At most four of a kind are shown, numbers before other words and little words (the, of, is) last; `+3` counts the rest.
@@ -33,8 +33,8 @@ def why(text_a: str, text_b: str) -> str:
     return _said(dict.fromkeys(a), dict.fromkeys(b))
 
 
-def reasons(texts: Texts, first: Rows, second: Rows) -> list[str]:
-    """`why` for pairs of texts by their numbers, (pairs,); it takes half the time, since they have been read."""
+def explain_pairs(texts: TokenizedTexts, first: Rows, second: Rows) -> list[str]:
+    """`explain` for pairs of texts by their numbers, (pairs,); it takes half the time, since they have been read."""
     flat, ends = texts.words.flat.tolist(), texts.words.ends.tolist()
 
     def words(text: int) -> _Words:

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.ragged import Ragged, neighbours, numbered
+from dlcli.core.text.ragged import Ragged, bigrams, integer_encode
 from dlcli.core.text.tokens import ngrams, words_of_run
 
 Floats = NDArray[np.float64]
@@ -79,19 +79,19 @@ class Rarity:
 
     def of(self, vocabulary: Sequence[str]) -> Floats:
         """The rarity of each word, (words,)."""
-        wanted = np.array([hash_of(word) for word in vocabulary], np.int64)
+        wanted = np.array([word_hash(word) for word in vocabulary], np.int64)
         places = np.searchsorted(self.hashes, wanted)
         known = np.append(self.hashes, -1)[places] == wanted
         return np.where(known, np.append(self.values, self.unseen)[places], self.unseen)
 
 
-def hash_of(word: str) -> int:
+def word_hash(word: str) -> int:
     """The CRC-32 of a word, by which the table knows it: the same in every process, and no text."""
     return crc32(word.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
-class Texts:
+class TokenizedTexts:
     """Texts, read once: their `words` in order, which of these are `named`, and more of them as it is asked for.
 
     `kinds` (vocabulary, 7) has for each word 1, its rarity, rarity squared, and whether it is a number, a negation, a question
@@ -111,18 +111,18 @@ class Texts:
     @cached_property
     def sets(self) -> sp.csr_array:
         """Which words each text has, (texts, vocabulary)."""
-        return self.words.sets(len(self.vocabulary))
+        return self.words.binary_matrix(len(self.vocabulary))
 
     @cached_property
     def names(self) -> sp.csr_array:
         """Which names each text has, (texts, vocabulary)."""
-        return self.words.where(self.named).sets(len(self.vocabulary))
+        return self.words.keep(self.named).binary_matrix(len(self.vocabulary))
 
     @cached_property
     def bigrams(self) -> sp.csr_array:
         """Which words stand side by side in each text, (texts, vocabulary * vocabulary)."""
         width = len(self.vocabulary)
-        return neighbours(self.words, width).sets(width**2)
+        return bigrams(self.words, width).binary_matrix(width**2)
 
     @cached_property
     def trigrams(self) -> sp.csr_array:
@@ -150,18 +150,18 @@ class Texts:
         return _sums(self.names)
 
 
-def read_texts(texts: Sequence[str], rarity: Rarity) -> Texts:
+def tokenize_texts(texts: Sequence[str], rarity: Rarity) -> TokenizedTexts:
     """Fold and cut texts as they stand, with their capitals; each distinct run between blanks and each word once."""
-    runs, distinct = numbered(map(str.split, texts))
-    inner, vocabulary = numbered(map(words_of_run, distinct))
-    in_order = runs.then(inner)
+    runs, distinct = integer_encode(map(str.split, texts))
+    inner, vocabulary = integer_encode(map(words_of_run, distinct))
+    in_order = runs.expand(inner)
     kinds = _kinds(vocabulary, rarity)
-    named = np.array([_capital(run) for run in distinct], bool)[runs.flat] & ~runs.firsts()
+    named = np.array([_capital(run) for run in distinct], bool)[runs.flat] & ~runs.is_first()
     named = np.repeat(named, inner.lengths[runs.flat]) & (kinds[in_order.flat, _FUNCTION] == 0)
-    return Texts(vocabulary, in_order, named, kinds)
+    return TokenizedTexts(vocabulary, in_order, named, kinds)
 
 
-def pair_features(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float32]:
+def pair_features(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float32]:
     """The features of pairs of texts by their numbers, (pairs, 23) float32, columns as in `FEATURES`.
 
     Swapping the texts of a pair changes nothing. It takes some 10 microseconds a pair on one thread, and 20 a text to read it.
@@ -176,7 +176,7 @@ def pair_features(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float32
     return found
 
 
-def trigram_overlap(texts: Texts, first: Rows, second: Rows) -> NDArray[np.float32]:
+def trigram_overlap(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float32]:
     """The feature of that name alone, (pairs,); nothing is read that it does not need."""
     found = np.empty(len(first), np.float32)
     for start in range(0, len(first), _BLOCK):
@@ -203,14 +203,14 @@ def _kinds(vocabulary: list[str], rarity: Rarity) -> Floats:
 
 def _spread(vocabulary: list[str], rarity: Floats) -> sp.csr_array:
     """The rarity of each word in equal parts over its trigrams, (vocabulary, trigrams)."""
-    cut, distinct = numbered(ngrams(word, 3, 3) for word in vocabulary)
-    trigrams = cut.sets(len(distinct))
+    cut, distinct = integer_encode(ngrams(word, 3, 3) for word in vocabulary)
+    trigrams = cut.binary_matrix(len(distinct))
     counts = np.diff(trigrams.indptr)
     trigrams.data = np.repeat(rarity / np.maximum(counts, 1), counts)
     return trigrams
 
 
-def _block(texts: Texts, first: Rows, second: Rows) -> Floats:
+def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> Floats:
     a, b = texts.sets[first], texts.sets[second]
     both = sp.csr_array(a.multiply(b))
     shared = np.asarray(both @ texts.kinds)
@@ -273,7 +273,7 @@ def _sums(matrix: sp.csr_array) -> Floats:
 
 
 def _equal_end(in_order: Ragged, first: Rows, second: Rows, *, last: bool) -> NDArray[np.bool_]:
-    a, b = in_order.end(first, last=last), in_order.end(second, last=last)
+    a, b = in_order.end_of(first, last=last), in_order.end_of(second, last=last)
     return np.asarray((a == b) & (a >= 0))
 
 
@@ -289,7 +289,7 @@ def _order(in_order: Ragged, first: Rows, second: Rows) -> Floats:
     where the row grows (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
     """
     of_a, of_b = (np.minimum(in_order.lengths[rows], _ORDERED) for rows in (first, second))
-    a, b = in_order.window(first, int(of_a.max(initial=0)), -1), in_order.window(second, int(of_b.max(initial=0)), -2)
+    a, b = in_order.padded(first, int(of_a.max(initial=0)), -1), in_order.padded(second, int(of_b.max(initial=0)), -2)
     grows = np.full(len(first), -1, np.int64)
     for word in b.T:
         met = _bits(a == word[:, None])

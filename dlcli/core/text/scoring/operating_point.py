@@ -22,7 +22,7 @@ from dlcli.support.errors import CheckFailedError
 GRID = tuple(k / 20 for k in range(1, 20))
 """The thresholds that may be chosen: 0.05, 0.10, ... 0.95."""
 
-Counts = tuple[float, int, int]
+ThresholdCounts = tuple[float, int, int]
 """A threshold, how many held-out pairs are called duplicates at or above it, and how many of these are."""
 
 
@@ -34,13 +34,13 @@ class OperatingPoint:
     precision: Estimate
 
 
-def operating(probability: NDArray[np.float64], duplicate: NDArray[np.bool_]) -> list[Counts]:
+def count_by_threshold(probability: NDArray[np.float64], duplicate: NDArray[np.bool_]) -> list[ThresholdCounts]:
     """The counts for each threshold from 0.01 to 0.99; both are (pairs,)."""
     thresholds = (np.arange(1, 100) / 100).tolist()
     return [(t, int((probability >= t).sum()), int(duplicate[probability >= t].sum())) for t in thresholds]
 
 
-def least_threshold(counts: Sequence[Counts], wanted: float, by: str) -> OperatingPoint:
+def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) -> OperatingPoint:
     """The smallest threshold at which the lower bound of the precision is `wanted`, in (0, 1], or more.
 
     Raises CheckFailedError, with the largest bound there is, if no threshold reaches it; `by` is what gave the probabilities.

@@ -16,9 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dlcli.core.text.ragged import renumbered
-from dlcli.core.text.scoring.features import FEATURES, NAMES, Floats, Rarity, Rows, Texts, pair_features, read_texts
-from dlcli.core.text.scoring.operating_point import Counts
+from dlcli.core.text.ragged import compact_ids
+from dlcli.core.text.scoring.features import (
+    FEATURES,
+    NAMES,
+    Floats,
+    Rarity,
+    Rows,
+    TokenizedTexts,
+    pair_features,
+    tokenize_texts,
+)
+from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
@@ -69,22 +78,22 @@ class PairScore:
 
         Texts that fold to one key are duplicates by definition and get 1; a text without words is like nothing and gets 0.
         """
-        read = read_texts(texts, self.rarity)
+        read = tokenize_texts(texts, self.rarity)
         some = [slice(start, start + _SCORED) for start in range(0, len(first), _SCORED)]
         return np.concatenate([np.empty(0), *(self._judged(texts, read, first[block], second[block]) for block in some)])
 
-    def _judged(self, texts: Sequence[str], read: Texts, first: Rows, second: Rows) -> Floats:
+    def _judged(self, texts: Sequence[str], read: TokenizedTexts, first: Rows, second: Rows) -> Floats:
         features = pair_features(read, first, second)
         found = self.probability(features)
         # Of other texts than these, which have no words or the same in the same order, the keys need not be made.
         empty = read.words.lengths == 0
         few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))
-        needed, (a, b) = renumbered(len(texts), first[few], second[few])
-        found[few] = by_definition([texts[k] for k in needed], a, b, found[few])
+        needed, (a, b) = compact_ids(len(texts), first[few], second[few])
+        found[few] = with_exact_cases([texts[k] for k in needed], a, b, found[few])
         return found
 
 
-def by_definition(texts: Sequence[str], first: Rows, second: Rows, found: Floats) -> Floats:
+def with_exact_cases(texts: Sequence[str], first: Rows, second: Rows, found: Floats) -> Floats:
     """Probabilities (pairs,) but for what needs no model: 1 for texts that fold to one key, 0 if one has no words."""
     key, empty = _keys(texts)
     return np.where(empty[first] | empty[second], 0.0, np.where(key[first] == key[second], 1.0, found))
@@ -93,10 +102,10 @@ def by_definition(texts: Sequence[str], first: Rows, second: Rows, found: Floats
 @cache
 def built_in() -> PairScore:
     """The model that is shipped; read once."""
-    return from_card(_shipped())
+    return from_dict(_shipped())
 
 
-def built_in_operating() -> list[Counts]:
+def built_in_threshold_counts() -> list[ThresholdCounts]:
     """What each threshold on the shipped model is worth on pairs of questions that took no part in fitting or calibration."""
     return [(threshold, called, right) for threshold, called, right in _shipped()["held_out"]["operating"]]
 
@@ -107,8 +116,8 @@ def _shipped() -> dict[str, Any]:
     return card
 
 
-def from_card(card: dict[str, Any]) -> PairScore:
-    """The model of a card, as `to_card` makes it; raises ValueError if it is for other features than these."""
+def from_dict(card: dict[str, Any]) -> PairScore:
+    """The model of a card, as `to_dict` makes it; raises ValueError if it is for other features than these."""
     if tuple(card["features"]) != tuple(name for name, _ in FEATURES):
         raise ValueError(f"{FILE} is for other features; make it anew with examples/fit_pair_score.py")
     words, numbers = card["words"], card["model"]
@@ -117,7 +126,7 @@ def from_card(card: dict[str, Any]) -> PairScore:
     return PairScore(intercept=float(numbers["intercept"]), rarity=rarity, **arrays)
 
 
-def to_card(model: PairScore, **provenance: Any) -> dict[str, Any]:
+def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
     """The model as plain numbers, to 6 digits, with what is said of where they come from."""
     numbers = {name: _plain(getattr(model, name)) for name in ("low", "high", "mean", "scale", "linear", "products")}
     words = {

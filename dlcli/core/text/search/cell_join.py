@@ -2,7 +2,7 @@
 
 Cells are those of spherical k-means (Dhillon and Modha 2001), about as many as the square root of the number of rows. A pair
 is met if either of its rows looks into the cell of the other, so that what is missing are pairs far apart or at borders;
-`recall_on_sample` measures it. Sums are as in an inverted file (Jegou et al. 2011), but for a threshold and within one set.
+`sampled_recall` measures it. Sums are as in an inverted file (Jegou et al. 2011), but for a threshold and within one set.
 """
 
 from collections.abc import Iterator

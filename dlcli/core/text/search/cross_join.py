@@ -26,7 +26,7 @@ def cross_pairs(
     Every new row is multiplied with all rows, so nothing is lost; where many rows are new, the join of all is taken, which
     costs less then. `advance` is told how many rows are done.
     """
-    if joins_all(vectors, new):
+    if uses_full_join(vectors, new):
         every = similar_pairs(vectors, threshold, advance=advance)
         kept = new[every.first] | new[every.second]
         return Pairs(every.first[kept], every.second[kept], every.score[kept])
@@ -45,7 +45,7 @@ def cross_pairs(
     return _confirmed(vectors, np.concatenate(first), np.concatenate(second), threshold)
 
 
-def joins_all(vectors: Matrix, new: NDArray[np.bool_]) -> bool:
+def uses_full_join(vectors: Matrix, new: NDArray[np.bool_]) -> bool:
     """Whether so many of the rows are new that `cross_pairs` joins all, which may lose pairs as `similar_pairs` does."""
     many = _MANY * len(new)
     return bool(new.sum() > (min(many, _MANY_SPARSE) if sp.issparse(vectors) else many))

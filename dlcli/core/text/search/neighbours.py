@@ -52,7 +52,7 @@ def similar_pairs(
 ) -> Pairs:
     """Every pair of rows whose dot product is at least `threshold` (to 1e-6); rows have length 1 or 0.
 
-    Of more dense rows than `exact_rows` some pairs may be missing: see `_cell_join`, and `recall_on_sample` for how many.
+    Of more dense rows than `exact_rows` some pairs may be missing: see `_cell_join`, and `sampled_recall` for how many.
     `work` bounds the multiplications of a block, and with them its memory (about 50 bytes each); it does not change the
     result. `advance` is told how many rows are done. `threshold` is in (0, 1]; ValueError if not. Raises ResourceError if
     there are more than `max_pairs`.
@@ -85,7 +85,7 @@ def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]
     return np.concatenate([np.empty(0, np.float32), *parts])
 
 
-def recall_on_sample(
+def sampled_recall(
     vectors: Matrix,
     pairs: Pairs,
     threshold: float,

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import sparse_rows
-from dlcli.core.text.vectors.weighting import rarities
+from dlcli.core.text.vectors.weighting import inverse_document_frequency
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
@@ -57,7 +57,7 @@ def _tiles(rows: int) -> list[slice]:
 
 def _scales(vectors: sp.csr_array) -> tuple[Floats, Floats]:
     """The scale of each row, 0 if it is empty, and the weight of each feature."""
-    weights = rarities(vectors).astype(np.float32)
+    weights = inverse_document_frequency(vectors).astype(np.float32)
     scale = np.zeros(vectors.shape[0], np.float32)
     for start in range(0, len(scale), _CHUNK):
         ends = vectors.indptr[start : start + _CHUNK + 1]
@@ -115,16 +115,16 @@ class _Heads:
 
 
 def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers, rest: float) -> _Heads:
-    rare_first = np.argsort(-weights, kind="stable")
+    by_rarity = np.argsort(-weights, kind="stable")
     rank = np.empty(len(weights), np.int32)
-    rank[rare_first] = np.arange(len(weights), dtype=np.int32)
+    rank[by_rarity] = np.arange(len(weights), dtype=np.int32)
     scale = scale[order]
     parts = []
     for start in range(0, max(1, len(order)), _CHUNK):
         rows = vectors[order[start : start + _CHUNK]]
         rows = sp.csr_array((rows.data, rank[rows.indices], rows.indptr), shape=rows.shape)
         rows.sort_indices()
-        parts.append(_entries(rows, weights[rare_first], scale[start : start + _CHUNK], rest))
+        parts.append(_entries(rows, weights[by_rarity], scale[start : start + _CHUNK], rest))
     data, indices, mass, behind, lengths = (np.concatenate(part) for part in zip(*parts, strict=True))
     rows = sparse_rows(data, indices, np.concatenate([[0], np.cumsum(lengths)]), vectors.shape[1])
     return _Heads(rows, scale, mass, behind, rest)

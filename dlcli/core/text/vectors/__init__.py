@@ -2,9 +2,9 @@
 
 An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
 argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.
-`check(argument)` raises what `vectors` would, and `CANDIDATES` is the cosine from which pairs are worth a closer look,
+`check(argument)` raises what `vectors` would, and `CANDIDATE_COSINE` is the cosine from which pairs are worth a closer look,
 where about as many of those called duplicates are right as with `tfidf` (benchmarks/candidates.py).
-`LASTING` says how long a vector stands: "text", it depends on its text alone; "table", on what else is there, a little, as
+`DEPENDS_ON` says how long a vector stands: "text", it depends on its text alone; "table", on what else is there, a little, as
 weights by rarity do; "run", it means nothing beside vectors of another call.
 """
 
@@ -33,13 +33,13 @@ def check_vectors(spec: str) -> None:
     VECTORS.module(name).check(argument)
 
 
-def candidates_from(spec: str) -> float:
+def candidate_cosine(spec: str) -> float:
     """The cosine from which pairs are worth a closer look, in (0, 1]; raises UsageError if there is no such entry."""
-    level: float = VECTORS.module(spec.partition(":")[0]).CANDIDATES
+    level: float = VECTORS.module(spec.partition(":")[0]).CANDIDATE_COSINE
     return level
 
 
-def lasting(spec: str) -> str:
+def vectors_depend_on(spec: str) -> str:
     """How long vectors stand: text, table or run; raises UsageError if there is no such entry."""
-    how: str = VECTORS.module(spec.partition(":")[0]).LASTING
+    how: str = VECTORS.module(spec.partition(":")[0]).DEPENDS_ON
     return how

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.tokens import words
-from dlcli.core.text.vectors.weighting import incidence, pieces_of, tf_idf
+from dlcli.core.text.vectors.weighting import count_features, count_pieces, tf_idf
 
 
 def weighted_means(keys: list[str], look_up: Callable[[list[str]], NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -15,12 +15,12 @@ def weighted_means(keys: list[str], look_up: Callable[[list[str]], NDArray[np.fl
     `look_up` gives a row for each of the distinct words, zeros for one that it does not know. A text of such words only gets
     zeros, and so is like nothing.
     """
-    occurs, pieces = pieces_of(keys)
-    in_piece, vocabulary = incidence(words(piece) for piece in pieces)
-    return unit(tf_idf(occurs @ in_piece) @ look_up(vocabulary))
+    occurs, pieces = count_pieces(keys)
+    in_piece, vocabulary = count_features(words(piece) for piece in pieces)
+    return normalize_rows(tf_idf(occurs @ in_piece) @ look_up(vocabulary))
 
 
-def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def normalize_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each row scaled to length 1, float32; rows of zeros stay as they are."""
     length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     return (rows / np.where(length > 0, length, 1)[:, None]).astype(np.float32, copy=False)

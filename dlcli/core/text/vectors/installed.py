@@ -10,7 +10,7 @@ from pathlib import Path
 from dlcli.support.errors import MissingExtraError
 
 
-def folders_of(argument: str) -> list[Path]:
+def model_folders(argument: str) -> list[Path]:
     """The folder `argument`, or that of the installed package of this name; empty if there is neither.
 
     A package goes by the name under which it is imported, `some_model`, or by that of its distribution, `some-model`.

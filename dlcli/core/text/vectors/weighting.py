@@ -26,7 +26,7 @@ class _Numbers(dict[str, int]):
         return number
 
 
-def incidence(lists: Iterable[list[str]]) -> tuple[sp.csr_array, list[str]]:
+def count_features(lists: Iterable[list[str]]) -> tuple[sp.csr_array, list[str]]:
     """Which things are in which list: a (lists, distinct things) matrix of counts, and the things in column order."""
     numbers = _Numbers()
     columns, ends = array("i"), array("q", [0])
@@ -38,9 +38,9 @@ def incidence(lists: Iterable[list[str]]) -> tuple[sp.csr_array, list[str]]:
     return counts, list(numbers)
 
 
-def pieces_of(keys: list[str]) -> tuple[sp.csr_array, list[str]]:
-    """`incidence` of the pieces of each key: what stands between its spaces."""
-    return incidence(map(str.split, keys))
+def count_pieces(keys: list[str]) -> tuple[sp.csr_array, list[str]]:
+    """`count_features` of the pieces of each key: what stands between its spaces."""
+    return count_features(map(str.split, keys))
 
 
 def tf_idf(counts: sp.csr_array, part: NDArray[np.integer] | None = None, shares: Sequence[float] = (1.0,)) -> sp.csr_array:
@@ -51,7 +51,7 @@ def tf_idf(counts: sp.csr_array, part: NDArray[np.integer] | None = None, shares
     How often something occurs within a row does not count, which on short texts tells duplicates better than counts do.
     The weights stand where the counts stood: a table of a gigabyte is not to be there twice.
     """
-    weights = rarities(counts)
+    weights = inverse_document_frequency(counts)
     part = np.zeros(counts.shape[1], np.int64) if part is None else part
     for start in range(0, counts.shape[0], _BLOCK):
         ends = counts.indptr[start : start + _BLOCK + 1]
@@ -63,7 +63,7 @@ def tf_idf(counts: sp.csr_array, part: NDArray[np.integer] | None = None, shares
     return counts
 
 
-def rarities(counts: sp.csr_array) -> NDArray[np.float64]:
+def inverse_document_frequency(counts: sp.csr_array) -> NDArray[np.float64]:
     """The weight of each feature: `ln((1 + n) / (1 + df)) + 1` if it is in df of n rows (Spärck Jones 1972).
 
     Smoothed as in scikit-learn.
@@ -75,12 +75,12 @@ def rarities(counts: sp.csr_array) -> NDArray[np.float64]:
     return np.asarray(np.log((1 + rows) / (1 + frequency)) + 1)
 
 
-def rare_first(counts: sp.csr_array) -> NDArray[np.int64]:
+def sort_rare_first(counts: sp.csr_array) -> NDArray[np.int64]:
     """Number the features anew, in place, from rare to common, and put each row in that order; gives the old numbers.
 
     Whoever joins rows begins with what is rare; and what is common, side by side, is found faster.
     """
-    order = np.argsort(-rarities(counts), kind="stable")
+    order = np.argsort(-inverse_document_frequency(counts), kind="stable")
     rank = np.empty(len(order), counts.indices.dtype)
     rank[order] = np.arange(len(order))
     for start in range(0, counts.nnz, _ENTRIES):

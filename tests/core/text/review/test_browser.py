@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from dlcli.core.text.clusters import stars
+from dlcli.core.text.clusters import group_texts
 from dlcli.core.text.review.page import Review
 from dlcli.core.text.search.neighbours import Pairs
 from tests.browser import browser, needs_browser
@@ -84,9 +84,9 @@ def test_the_slider_regroups_as_python_does(show):
     for threshold in (0.95, 0.7, 0.9):
         slide(window, threshold)
         above = probability >= threshold
-        groups = stars(40, Pairs(first[above], second[above], probability[above]))
-        members = int((groups.centre != np.arange(40)).sum())
-        centres = len(set(groups.centre[groups.centre != np.arange(40)].tolist()))
+        groups = group_texts(40, Pairs(first[above], second[above], probability[above]))
+        members = int((groups.canonical != np.arange(40)).sum())
+        centres = len(set(groups.canonical[groups.canonical != np.arange(40)].tolist()))
         said = window.run("return document.getElementById('counts').textContent")
         assert said.startswith(f"{members} duplicates in {centres} groups; {int(above.sum())} pairs at or above")
         assert window.run("return document.querySelectorAll('.pair').length") > 0

@@ -12,9 +12,9 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from dlcli.core.text.clusters import stars_in_order
+from dlcli.core.text.clusters import group_in_order
 from dlcli.core.text.distinct import distinct
-from dlcli.core.text.keep_rule import order_of
+from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.review.page import Review
 from dlcli.core.text.search.neighbours import Pairs
 
@@ -164,10 +164,10 @@ def test_the_page_groups_as_python_does_at_every_threshold():
         for threshold in (0.0, 1.0, float(rng.random()), float(rng.choice(page.probability))):
             above = page.probability.astype(np.float64) >= threshold
             pairs = Pairs(page.first[above], page.second[above], page.probability[above])
-            order = order_of("central" if page.central else "first", distinct(page.texts), pairs)
-            groups = stars_in_order(order, pairs)
+            order = canonical_order("central" if page.central else "first", distinct(page.texts), pairs)
+            groups = group_in_order(order, pairs)
             cases.append({"n": len(data["texts"]), "pairs": data, "threshold": threshold})
-            wanted.append([page.rows[groups.centre[row - 1]] for row in data["rows"]])
+            wanted.append([page.rows[groups.canonical[row - 1]] for row in data["rows"]])
     found = in_node("given.map((c) => stars(c.n, c.pairs, c.threshold, c.pairs.central).centre)", cases)
     rows = [[case["pairs"]["rows"][k] for k in centre] for case, centre in zip(cases, found, strict=True)]
     assert rows == wanted

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.scoring.explanation import KINDS, LEXICAL, match_kinds, reasons, why
-from dlcli.core.text.scoring.features import read_texts
+from dlcli.core.text.scoring.explanation import KINDS, LEXICAL, explain, explain_pairs, match_kinds
+from dlcli.core.text.scoring.features import tokenize_texts
 from dlcli.core.text.scoring.pair_score import built_in
 
 
@@ -21,19 +21,19 @@ from dlcli.core.text.scoring.pair_score import built_in
     ],
 )
 def test_why(a, b, expected):
-    assert why(a, b) == expected
+    assert explain(a, b) == expected
 
 
 @given(st.lists(st.text(max_size=20), min_size=1, max_size=5))
 def test_reasons_are_why_of_each_pair(texts):
     first, second = (side.ravel() for side in np.indices((len(texts), len(texts))))
-    expected = [why(a, b) for a in texts for b in texts]
-    assert reasons(read_texts(texts, built_in().rarity), first, second) == expected
+    expected = [explain(a, b) for a in texts for b in texts]
+    assert explain_pairs(tokenize_texts(texts, built_in().rarity), first, second) == expected
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_swapping_the_texts_swaps_what_differs(a, b):
-    differing, other = why(a, b).split("; ")[0], why(b, a).split("; ")[0]
+    differing, other = explain(a, b).split("; ")[0], explain(b, a).split("; ")[0]
     if " / " not in differing:
         assert differing == other
     elif differing.count(" / ") == 1 and "/" not in differing.replace(" / ", ""):

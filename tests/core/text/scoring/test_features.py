@@ -14,15 +14,15 @@ from dlcli.core.text.scoring.features import (
     NEGATIONS,
     QUESTION_WORDS,
     Rarity,
-    hash_of,
     pair_features,
-    read_texts,
+    tokenize_texts,
+    word_hash,
 )
 from dlcli.core.text.tokens import fold, ngrams, words
 
 UNSEEN = 7.0
 KNOWN = {"how": 1.5, "the": 1.0, "is": 0.5, "cat": 5.0, "paris": 6.0}
-HASHES = sorted((hash_of(word), value) for word, value in KNOWN.items())
+HASHES = sorted((word_hash(word), value) for word, value in KNOWN.items())
 RARITY = Rarity(np.array([h for h, _ in HASHES], np.int64), np.array([v for _, v in HASHES]), UNSEEN)
 
 some_words = [
@@ -132,7 +132,7 @@ def twin(text_a, text_b):
 
 
 def row(text_a, text_b):
-    return pair_features(read_texts([text_a, text_b], RARITY), np.array([0]), np.array([1]))[0]
+    return pair_features(tokenize_texts([text_a, text_b], RARITY), np.array([0]), np.array([1]))[0]
 
 
 @settings(max_examples=300)
@@ -155,7 +155,7 @@ def test_only_the_first_48_words_are_looked_at_for_their_order(length):
 def test_swapping_the_texts_and_having_others_beside_them_changes_nothing(many, data):
     places = st.lists(st.integers(0, len(many) - 1), min_size=8, max_size=8)
     first, second = (np.array(data.draw(places)) for _ in range(2))
-    read = read_texts(many, RARITY)
+    read = tokenize_texts(many, RARITY)
     found = pair_features(read, first, second)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, pair_features(read, second, first), atol=1e-6)
@@ -163,7 +163,7 @@ def test_swapping_the_texts_and_having_others_beside_them_changes_nothing(many, 
 
 
 def test_more_pairs_than_a_block_come_out_in_their_order():
-    read = read_texts([" ".join(["cat", "the", "3", "Paris"][:k]) for k in range(5)], RARITY)
+    read = tokenize_texts([" ".join(["cat", "the", "3", "Paris"][:k]) for k in range(5)], RARITY)
     first, second = np.random.default_rng(0).integers(5, size=(2, 20_000))
     every = {(i, j): pair_features(read, np.array([i]), np.array([j]))[0] for i in range(5) for j in range(5)}
     expected = [every[i, j] for i, j in zip(first.tolist(), second.tolist(), strict=True)]
@@ -173,10 +173,10 @@ def test_more_pairs_than_a_block_come_out_in_their_order():
 @pytest.mark.parametrize("many", [[], [""], ["?", " "]])
 def test_nothing_to_compare(many):
     none = np.empty(0, np.int64)
-    assert pair_features(read_texts(many, RARITY), none, none).shape == (0, len(FEATURES))
+    assert pair_features(tokenize_texts(many, RARITY), none, none).shape == (0, len(FEATURES))
     if many:
         both = np.zeros(1, np.int64)
-        found = dict(zip(NAMES, pair_features(read_texts(many, RARITY), both, both)[0], strict=True))
+        found = dict(zip(NAMES, pair_features(tokenize_texts(many, RARITY), both, both)[0], strict=True))
         assert (found["word_cosine"], found["trigram_overlap"], found["length_ratio"]) == (0, 0, 0)
 
 

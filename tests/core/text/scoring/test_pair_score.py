@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from dlcli.core.evaluation import metrics
 from dlcli.core.pairs.labelled import by_question, read_labelled
 from dlcli.core.stats import wilson
-from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features, read_texts
-from dlcli.core.text.scoring.operating_point import least_threshold, operating
-from dlcli.core.text.scoring.pair_score import FILE, built_in, built_in_operating, from_card, to_card
+from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features, tokenize_texts
+from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
+from dlcli.core.text.scoring.pair_score import FILE, built_in, built_in_threshold_counts, from_dict, to_dict
 from dlcli.core.text.tokens import fold_all
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -46,7 +46,7 @@ def test_every_duplicate_scores_above_every_near_miss():
 
 @given(st.lists(st.floats(-50, 50), min_size=len(FEATURES), max_size=len(FEATURES)))
 def test_the_probability_is_the_formula_term_by_term(values):
-    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))["model"]
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))["model"]
     parts = zip(values, card["low"], card["high"], card["mean"], card["scale"], strict=True)
     z = [(min(max(v, low), high) - mean) / scale for v, low, high, mean, scale in parts]
     odds = card["intercept"] + sum(w * v for w, v in zip(card["linear"], z, strict=True))
@@ -100,18 +100,18 @@ def test_features_of_another_width_are_refused():
 
 def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
     model = replace(built_in(), intercept=0.25)
-    card = json.loads(json.dumps(to_card(model, seed=1)))
-    again = from_card(card)
+    card = json.loads(json.dumps(to_dict(model, seed=1)))
+    again = from_dict(card)
     assert again.intercept == 0.25
     for name in ("low", "high", "mean", "scale", "linear", "products"):
         np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
     assert again.rarity.of(["the", "zyxw"]).tolist() == model.rarity.of(["the", "zyxw"]).tolist()
     with pytest.raises(ValueError, match="other features"):
-        from_card({**card, "features": card["features"][1:]})
+        from_dict({**card, "features": card["features"][1:]})
 
 
 def test_the_shipped_card_says_where_it_comes_from_and_holds_no_text():
-    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))
     assert card["features"] == list(NAMES)
     assert {"script", "date", "seed", "fitted_on", "licence", "judged"} <= card["provenance"].keys()
     assert (ROOT / card["provenance"]["script"]).exists()
@@ -121,8 +121,8 @@ def test_the_shipped_card_says_where_it_comes_from_and_holds_no_text():
 
 
 def test_the_shipped_counts_are_such_of_one_set_of_pairs():
-    card = json.loads((ROOT / "dlcli" / "core" / "text" / FILE).read_text(encoding="utf-8"))["held_out"]
-    thresholds, called, right = zip(*built_in_operating(), strict=True)
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))["held_out"]
+    thresholds, called, right = zip(*built_in_threshold_counts(), strict=True)
     assert list(thresholds) == [k / 100 for k in range(1, 100)]
     for counts, most in ((called, card["pairs"]), (right, card["duplicates"])):
         assert list(counts) == sorted(counts, reverse=True) and counts[0] <= most
@@ -137,14 +137,14 @@ def test_held_out_quora_questions_and_mrpc():
     questions = [set(fold_all(part.texts)) for part in (train, validation, test)]
     assert not questions[0] & questions[2] and not questions[1] & questions[2] and not questions[0] & questions[1]
     counts = {
-        name: operating(built_in().score(part.texts, part.first, part.second), part.duplicate)
+        name: count_by_threshold(built_in().score(part.texts, part.first, part.second), part.duplicate)
         for name, part in (("dev", validation), ("test", test))
     }
-    assert counts["test"] == built_in_operating()
+    assert counts["test"] == built_in_threshold_counts()
     for wanted in (0.6, 0.7, 0.8):
-        _, called, right = counts["test"][round(least_threshold(counts["dev"], wanted, "dev").threshold * 100) - 1]
+        _, called, right = counts["test"][round(choose_threshold(counts["dev"], wanted, "dev").threshold * 100) - 1]
         assert wilson(right, called).high >= wanted
     for pairs, least in ((test, 0.80), (read_labelled(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
-        read = read_texts(pairs.texts, built_in().rarity)
+        read = tokenize_texts(pairs.texts, built_in().rarity)
         area = metrics.auc(built_in().probability(pair_features(read, pairs.first, pairs.second)), pairs.duplicate)
         assert area.low > least

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.search.neighbours import recall_on_sample, similar_pairs
+from dlcli.core.text.search.neighbours import sampled_recall, similar_pairs
 from tests.conftest import ROOT
 from tests.core.text.search.test_neighbours import as_set, brute_force, matrices, unit
 
@@ -40,7 +40,7 @@ def test_in_many_cells_nothing_false_is_found_and_little_is_missing():
     wanted = brute_force(vectors, 0.9 + 1e-5)[1]
     assert len(wanted) > 1000
     assert len(wanted & as_set(pairs)) >= 0.985 * len(wanted)
-    found, sampled = recall_on_sample(vectors, pairs, 0.9, sample=len(vectors))
+    found, sampled = sampled_recall(vectors, pairs, 0.9, sample=len(vectors))
     assert found >= 0.985 * sampled
 
 

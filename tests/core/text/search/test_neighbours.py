@@ -4,7 +4,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.search.neighbours import Pairs, cosines, recall_on_sample, similar_pairs
+from dlcli.core.text.search.neighbours import Pairs, cosines, sampled_recall, similar_pairs
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.support.errors import ResourceError
@@ -94,16 +94,16 @@ def test_recall_among_some_rows_is_that_of_the_pairs_that_have_one(matrix, thres
     some = Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept])
     of = {pair for pair in as_set(pairs) if set(pair) & set(among.tolist())}
     vectors = sp.csr_array(matrix) if sparse else matrix
-    assert recall_on_sample(vectors, some, threshold, among=among) == (len(of & as_set(some)), len(of))
+    assert sampled_recall(vectors, some, threshold, among=among) == (len(of & as_set(some)), len(of))
 
 
 def test_recall_counts_what_is_missing():
     vectors = tfidf.vectors(generated_keys(1000))
     pairs = similar_pairs(vectors, 0.6)
-    assert recall_on_sample(vectors, pairs, 0.6, sample=vectors.shape[0]) == (len(pairs), len(pairs))
+    assert sampled_recall(vectors, pairs, 0.6, sample=vectors.shape[0]) == (len(pairs), len(pairs))
     half = Pairs(pairs.first[::2], pairs.second[::2], pairs.score[::2])
-    assert recall_on_sample(vectors, half, 0.6, sample=vectors.shape[0]) == (len(half), len(pairs))
-    found, wanted = recall_on_sample(vectors.toarray(), pairs, 0.6, sample=200)
+    assert sampled_recall(vectors, half, 0.6, sample=vectors.shape[0]) == (len(half), len(pairs))
+    found, wanted = sampled_recall(vectors.toarray(), pairs, 0.6, sample=200)
     assert 0 < found == wanted < len(pairs)
 
 

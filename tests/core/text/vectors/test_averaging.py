@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import check_vectors
-from dlcli.core.text.vectors.averaging import unit, weighted_means
-from dlcli.core.text.vectors.installed import first_match, folders_of, hushed
+from dlcli.core.text.vectors.averaging import normalize_rows, weighted_means
+from dlcli.core.text.vectors.installed import first_match, hushed, model_folders
 from dlcli.support.errors import MissingExtraError
 
 TABLE = {"a": (1, 0), "b": (0, 2), "c": (3, 3), "aa": (-1, 1), "ab": (0.5, 0)}
@@ -39,7 +39,7 @@ def test_means_are_those_of_a_sum_over_the_words_of_each_text(keys):
 
 def test_unit_rows_keep_their_direction_and_zeros():
     rows = np.array([[3, 4], [0, 0], [-1e-3, 0]], np.float16)
-    found = unit(rows.astype(np.float32))
+    found = normalize_rows(rows.astype(np.float32))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [(0.6, 0.8), (0, 0), (-1, 0)], atol=1e-6)
 
@@ -52,10 +52,10 @@ def test_a_package_is_found_by_both_its_names_and_not_imported(tmp_path, monkeyp
     monkeypatch.chdir(tmp_path.parent)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as in a script
     for name in ("some_model", "some-model", "Some-Model", "some.model"):
-        assert folders_of(name) == [package]
-    assert folders_of(str(package)) == [package]
+        assert model_folders(name) == [package]
+    assert model_folders(str(package)) == [package]
     for name in ("no_such_model", "__main__", "os", "owner/some-model", "", "a b"):
-        assert folders_of(name) == []
+        assert model_folders(name) == []
 
 
 def test_the_first_pattern_with_a_match_wins(tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.tokens import fold_all, ngrams, words
-from dlcli.core.text.vectors import VECTORS, candidates_from, check_vectors, make_vectors
+from dlcli.core.text.vectors import VECTORS, candidate_cosine, check_vectors, make_vectors
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.support.errors import InputError, UsageError
 
@@ -161,4 +161,4 @@ def test_a_broken_spacy_folder_is_refused(tmp_path):
 
 def test_every_kind_says_from_which_cosine_pairs_are_looked_at():
     for name in VECTORS.names():
-        assert 0 < candidates_from(f"{name}:anything") < 1
+        assert 0 < candidate_cosine(f"{name}:anything") < 1

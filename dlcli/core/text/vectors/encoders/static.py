@@ -14,13 +14,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.ragged import sparse_rows
-from dlcli.core.text.vectors.averaging import unit
-from dlcli.core.text.vectors.installed import first_match, folders_of, require
-from dlcli.core.text.vectors.weighting import pieces_of
+from dlcli.core.text.vectors.averaging import normalize_rows
+from dlcli.core.text.vectors.installed import first_match, model_folders, require
+from dlcli.core.text.vectors.weighting import count_pieces
 from dlcli.support.errors import InputError, UsageError
 
-CANDIDATES = 0.9
-LASTING = "text"
+CANDIDATE_COSINE = 0.9
+DEPENDS_ON = "text"
 _HINT = "a folder with model.safetensors and tokenizer.json, as model2vec saves it; nothing is fetched here"
 _CUT_AT_SPACES = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
 _LETTER_BY_LETTER = ("BertNormalizer", "Lowercase", "StripAccents", "NFC", "NFD", "NFKC", "NFKD")
@@ -42,7 +42,7 @@ def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
     model = _load(_folder(argument), argument)
     counts = _counts(model, keys)
     used = np.flatnonzero(np.bincount(counts.indices, minlength=counts.shape[1]))
-    return unit(sp.csr_array(counts[:, used]) @ model.rows(used))
+    return normalize_rows(sp.csr_array(counts[:, used]) @ model.rows(used))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Model:
 def _folder(argument: str) -> Path:
     if not argument:
         raise UsageError("--vectors: static needs a folder", hint="--vectors static:FOLDER")
-    roots = folders_of(argument)
+    roots = model_folders(argument)
     if not roots:
         raise InputError(f"--vectors: there is no folder '{argument}'", hint=_HINT)
     # sentence-transformers may keep the table a level deeper, packages keep the whole folder there.
@@ -117,7 +117,7 @@ def _counts(model: _Model, keys: list[str]) -> sp.csr_array:
     """How often each token is in each text (texts, tokens), unknown ones not counted."""
     if not _cuts_at_spaces(model.tokenizer):
         return _tokens(model, keys)
-    occurs, pieces = pieces_of(keys)
+    occurs, pieces = count_pieces(keys)
     counts = sp.csr_array(occurs @ _tokens(model, pieces))
     counts.sort_indices()
     return counts

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.tokens import words
-from dlcli.core.text.vectors.averaging import unit, weighted_means
+from dlcli.core.text.vectors.averaging import normalize_rows, weighted_means
 from dlcli.core.text.vectors.installed import require
 from dlcli.support.errors import UsageError
 
-CANDIDATES = 0.96
-LASTING = "run"
+CANDIDATE_COSINE = 0.96
+DEPENDS_ON = "run"
 DIMENSIONS = 100
 WINDOW = 5
 WORDS_READ = 3_000_000
@@ -80,4 +80,4 @@ def _train(ordered: list[str], dimensions: int) -> Any:
 def _look_up(table: Any, vocabulary: list[str]) -> NDArray[np.float32]:
     """A unit row a word, less what all words have in common (Mu and Viswanath 2018, "All-but-the-top", step 1)."""
     found = table.vectors[[table.key_to_index[word] for word in vocabulary]]
-    return unit(found - found.mean(axis=0))
+    return normalize_rows(found - found.mean(axis=0))

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 Numbers = NDArray[np.integer]
 
 
-def doubtful(probability: NDArray[np.floating], threshold: float, count: int) -> NDArray[np.intp]:
+def most_uncertain(probability: NDArray[np.floating], threshold: float, count: int) -> NDArray[np.intp]:
     """The places of the `count` probabilities nearest `threshold`, nearest first; of equally near ones the earlier first.
 
     Lewis and Gale, A sequential algorithm for training text classifiers (1994).
@@ -16,7 +16,7 @@ def doubtful(probability: NDArray[np.floating], threshold: float, count: int) ->
     return np.argsort(np.abs(probability.astype(np.float64) - threshold), kind="stable")[:count]
 
 
-def doubtful_parts(
+def most_uncertain_components(
     n: int, first: Numbers, second: Numbers, probability: NDArray[np.floating], threshold: float, most: int
 ) -> NDArray[np.intp]:
     """The places of at most `most` pairs, in their order, such that what is left out changes no group of what is kept.
@@ -28,7 +28,7 @@ def doubtful_parts(
         return np.arange(len(first))
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
     part = connected_components(graph, directed=False)[1][first]
-    order = doubtful(probability, threshold, len(probability))
+    order = most_uncertain(probability, threshold, len(probability))
     parts, nearest, size = np.unique(part[order], return_index=True, return_counts=True)
     ranked = np.argsort(nearest)
     kept = ranked[: max(1, int(np.searchsorted(np.cumsum(size[ranked]), most, side="right")))]

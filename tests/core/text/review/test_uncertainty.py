@@ -2,8 +2,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.clusters import stars
-from dlcli.core.text.review.doubt import doubtful, doubtful_parts
+from dlcli.core.text.clusters import group_texts
+from dlcli.core.text.review.uncertainty import most_uncertain, most_uncertain_components
 from dlcli.core.text.search.neighbours import Pairs
 
 
@@ -11,7 +11,7 @@ from dlcli.core.text.search.neighbours import Pairs
 def test_the_nearest_come_first_and_equals_in_their_order(twentieths, threshold, count):
     probability = np.array(twentieths, np.float64) / 20
     wanted = sorted(range(len(twentieths)), key=lambda k: abs(probability[k] - threshold / 20))[:count]
-    assert doubtful(probability, threshold / 20, count).tolist() == wanted
+    assert most_uncertain(probability, threshold / 20, count).tolist() == wanted
 
 
 @st.composite
@@ -37,7 +37,7 @@ def parts(n, first, second):
 @given(graphs(), st.integers(1, 20), st.integers(0, 20))
 def test_whole_parts_are_kept_the_most_doubtful_first(graph, most, threshold):
     n, first, second, probability = graph
-    kept = set(doubtful_parts(n, first, second, probability, threshold / 20, most).tolist())
+    kept = set(most_uncertain_components(n, first, second, probability, threshold / 20, most).tolist())
     ranked = []
     for part in parts(n, first, second):
         inside = {k for k in range(len(first)) if first[k] in part}
@@ -53,10 +53,10 @@ def test_whole_parts_are_kept_the_most_doubtful_first(graph, most, threshold):
 @given(graphs(), st.integers(1, 20), st.floats(0, 1))
 def test_what_is_left_out_changes_no_group_of_what_is_kept(graph, most, threshold):
     n, first, second, probability = graph
-    kept = doubtful_parts(n, first, second, probability, 0.5, most)
+    kept = most_uncertain_components(n, first, second, probability, 0.5, most)
     above = probability >= threshold
-    whole = stars(n, Pairs(first[above], second[above], probability[above]))
+    whole = group_texts(n, Pairs(first[above], second[above], probability[above]))
     kept = kept[above[kept]]
-    part = stars(n, Pairs(first[kept], second[kept], probability[kept]))
+    part = group_texts(n, Pairs(first[kept], second[kept], probability[kept]))
     touched = np.unique(np.concatenate([first[kept], second[kept]]))
-    assert part.centre[touched].tolist() == whole.centre[touched].tolist()
+    assert part.canonical[touched].tolist() == whole.canonical[touched].tolist()

@@ -7,7 +7,7 @@ from dlcli.core.text.tokens import IDEOGRAPH, fold, words
 _CUTS = re.compile(rf"({IDEOGRAPH.pattern}|\s+)")
 
 
-class Cutter:
+class DiffTokenizer:
     """Cuts texts into pieces and numbers their words, each distinct word by the order in which it came up."""
 
     def __init__(self) -> None:
