@@ -111,7 +111,7 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
         from dlcli.cli.reporter import printable
 
         name = next((word for word in arguments[:1] if word in SUBCOMMANDS), "")
-        line = with_flags(" ".join(f"{sentence} ({hint})".split() if hint else sentence.split()))
+        line = with_flags(" ".join(f"{sentence} ({hint})".split() if hint else sentence.split()), name)
         with suppress(OSError):
             sys.stderr.write(printable(f"dlcli {name}".rstrip() + f": {line}") + "\n")
     return status

@@ -10,6 +10,7 @@ import typer
 
 from dlcli.cli import config_file
 from dlcli.cli.command import Command
+from dlcli.cli.flags import with_flags
 from dlcli.specs.option import Option, check, declared, flag, key
 from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
@@ -97,7 +98,8 @@ def _type(details: Option, hint: Any) -> Any:
 
 
 def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
-    extra: dict[str, Any] = {"help": details.help, "show_default": item.default not in (None, False, "", ())}
+    help = with_flags(details.help, command.name)
+    extra: dict[str, Any] = {"help": help, "show_default": item.default not in (None, False, "", ())}
     if item.name not in ("print_config", "dry_run"):
         name = key(item).upper().replace("-", "_")
         extra |= {"envvar": [f"DLCLI_{command.name.upper().replace('-', '_')}_{name}", f"DLCLI_{name}"], "show_envvar": False}

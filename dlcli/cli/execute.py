@@ -25,21 +25,21 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
     """Run the engine of `command` and show its result; returns the exit status."""
     engine = import_module(command.engine)
     if run.dry_run:
-        sys.stdout.writelines(with_flags(line) + "\n" for line in engine.plan(config))
+        sys.stdout.writelines(with_flags(line, command.name) + "\n" for line in engine.plan(config))
         return ExitCode.DONE
     if not run.verbose:
         _hush_libraries()
     keep_freed()
     started = datetime.now(UTC)
-    with _lock(config.output), TerminalReporter(quiet=run.quiet, verbose=run.verbose) as talk:
-        result = engine.run(config, report=talk)
+    with _lock(config.output), TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose) as reporter:
+        result = engine.run(config, report=reporter)
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
-        talk.close()
-        output.show(command, config, result, run.format, talk)
+        reporter.close()
+        output.show(command, config, result, run.format, reporter)
         if config.output is not None and result.KIND == "single":
             _record(command, config, result, started, status)
     if result.failed:
-        sys.stderr.write(with_flags(f"dlcli {command.name}: {result.failed}\n"))
+        sys.stderr.write(with_flags(f"dlcli {command.name}: {result.failed}\n", command.name))
     return status
 
 
@@ -55,7 +55,7 @@ def _lock(target: Path | None) -> AbstractContextManager[None]:
 
 
 def _record(command: Command, config: Any, result: Any, started: datetime, status: int) -> None:
-    values = {item.name: output.plain(getattr(config, item.name)) for item, _ in declared(config)}
+    values = {item.name: output.plain(getattr(config, item.name), command.name) for item, _ in declared(config)}
     read = [getattr(config, item.name) for item, details in declared(config) if details.reads]
     write_record(
         config.output / "run.json",
@@ -64,6 +64,6 @@ def _record(command: Command, config: Any, result: Any, started: datetime, statu
         config=values,
         inputs=[Path(name) for name in read if name],
         started=started,
-        result=output.plain(result),
+        result=output.plain(result, command.name),
         status=status,
     )

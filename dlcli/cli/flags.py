@@ -1,4 +1,4 @@
-"""Messages name fields of a configuration; here those names become the flags that a person types.
+"""Messages name fields of a configuration; here those names become the flags that the user types.
 
 The engines are a Python API as well, so what they raise or note names fields, in backticks: `early_stop` needs `dev=0.1`. At
 the shell the same sentence reads: --early-stop needs --dev 0.1.
@@ -6,37 +6,41 @@ the shell the same sentence reads: --early-stop needs --dev 0.1.
 
 import re
 from functools import cache
-from importlib import import_module
-from typing import Any
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.specs.command_line import config_class
 from dlcli.specs.option import declared, flag, key
 from dlcli.specs.shared import RunOptions
 
 _FIELD = re.compile(r"`(\w+)(?:=([^`]*))?`")
 
 
-def with_flags(text: str) -> str:
-    """Replace every `field` and `field=value` in `text` that names an option by its flag; other text stays as it is."""
-    return _FIELD.sub(_as_flag, text) if "`" in text else text
+def with_flags(text: str, command: str) -> str:
+    """`text` with every `field` and `field=value` that names an option of `command` written as its flag.
+
+    Other text in backticks stays as it is. The same field may be a flag in one command and a positional argument in another:
+    `model` is --model for `attack` and MODEL for `eval`. Without a command ("") only the options that all of them share count.
+    """
+    return _FIELD.sub(lambda found: _as_typed(found, command), text) if "`" in text else text
 
 
-def _as_flag(found: re.Match[str]) -> str:
+def _as_typed(found: re.Match[str], command: str) -> str:
     name, value = found[1], found[2]
-    known = _flags().get(name)
-    if known is None:
+    typed = _typed(command).get(name)
+    if typed is None:
         return found[0]
     if value is None:
-        return known
-    return f"{known} {value}" if known.startswith("-") else value
+        return typed
+    if not typed.startswith("-"):
+        return value
+    return typed if value == "True" else f"{typed} {value}"
 
 
 @cache
-def _flags() -> dict[str, str]:
-    """How each field of each configuration is typed: its flag, or for a positional argument its name in capitals."""
-    configs: list[Any] = [import_module(f"dlcli.cli.commands.{name.replace('-', '_')}").COMMAND.config for name in SUBCOMMANDS]
+def _typed(command: str) -> dict[str, str]:
+    """How each field is typed: its flag, or for a positional argument its name in capitals."""
+    configs = (config_class(command), RunOptions) if command else (RunOptions,)
     return {
         item.name: key(item).upper() if details.argument else flag(item)
-        for config in (*configs, RunOptions)
+        for config in configs
         for item, details in declared(config)
     }

@@ -23,13 +23,21 @@ from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
 
 
-def show(command: Command, config: Any, result: Any, form: str, talk: TerminalReporter) -> None:
-    """Print `result` in the form asked for, or for rows write them to `config.output`; then say the summary."""
+def show(command: Command, config: Any, result: Any, form: str, reporter: TerminalReporter) -> None:
+    """Print a result in the chosen form, or write rows to the output file; then print the summary on standard error.
+
+    Args:
+        command: The subcommand, which draws the table and words the summary.
+        config: Its configuration, of which only `output` matters here.
+        result: What its engine returned.
+        form: Value of `format`; `auto` is a table on a terminal, else CSV for rows and JSON for single results.
+        reporter: Prints the summary.
+    """
     if result.KIND == "rows" and config.output is not None:
         _save_rows(result.table, config.output, form)
     else:
         _print(command, result, _form(result.KIND, form))
-    talk.note(command.summary(result))
+    reporter.note(command.summary(result))
 
 
 def _form(kind: str, form: str) -> str:
@@ -42,26 +50,28 @@ def _form(kind: str, form: str) -> str:
 
 def _print(command: Command, result: Any, form: str) -> None:
     if form == "table":
-        draw(command.table(result), sys.stdout)
+        table = command.table(result)
+        notes = tuple(with_flags(note, command.name) for note in table.notes)
+        draw(replace(table, notes=notes), sys.stdout)
     elif result.KIND == "rows":
-        _write_rows(result, form, sys.stdout)
+        _write_rows(command, result, form, sys.stdout)
     else:
-        _write_single(result, form, sys.stdout)
+        _write_single(command, result, form, sys.stdout)
     sys.stdout.flush()
 
 
-def _write_rows(result: Any, form: str, stream: IO[str]) -> None:
+def _write_rows(command: Command, result: Any, form: str, stream: IO[str]) -> None:
     if form == "csv":
         write_csv(result.table, stream)
     elif form == "jsonl":
         write_jsonl(result.table, stream)
     else:
-        stream.write(_json(plain(result)))
+        stream.write(_json(plain(result, command.name)))
 
 
-def _write_single(result: Any, form: str, stream: IO[str]) -> None:
+def _write_single(command: Command, result: Any, form: str, stream: IO[str]) -> None:
     if form == "json":
-        stream.write(_json(plain(result)))
+        stream.write(_json(plain(result, command.name)))
     elif form == "jsonl":
         stream.writelines(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in result.records())
     else:
@@ -75,17 +85,17 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
-def plain(value: Any) -> Any:
-    """The value in the terms of JSON; a Table becomes its rows, by column."""
+def plain(value: Any, command: str) -> Any:
+    """The value in types that JSON has; a Table becomes a list of its rows, and notes name the flags of `command`."""
     if isinstance(value, Table):
         return list(value.records())
     if is_dataclass(value):
-        values = {item.name: plain(getattr(value, item.name)) for item in fields(value)}
-        return values | {"notes": [with_flags(note) for note in value.notes]} if "notes" in values else values
+        values = {item.name: plain(getattr(value, item.name), command) for item in fields(value)}
+        return values | {"notes": [with_flags(note, command) for note in values["notes"]]} if "notes" in values else values
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [plain(item, command) for item in value]
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item, command) for key, item in value.items()}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -96,7 +106,7 @@ def _save_rows(table: Table, path: Path, form: str) -> None:
     if not form and path.exists() and not path.is_file():
         form = "csv"
     if not form:
-        raise UsageError(f"--output: {path} ends in none of .csv .tsv .jsonl .parquet", hint="or say --format csv or jsonl")
+        raise UsageError(f"--output: {path} ends in none of .csv .tsv .jsonl .parquet", hint="or pass --format csv or jsonl")
     if form == "parquet":
         from dlcli.core.parquet import write_parquet
 
@@ -122,7 +132,7 @@ def _text_file(path: Path) -> Iterator[IO[str]]:
 def draw(table: TerminalTable, stream: IO[str]) -> None:
     """Draw a table with Rich on a terminal; plain columns elsewhere (`--format table` in a pipe)."""
     rows = tuple(tuple(map(printable, row)) for row in table.rows)
-    table = replace(table, title=printable(table.title), rows=rows, notes=tuple(map(with_flags, table.notes)))
+    table = replace(table, title=printable(table.title), rows=rows)
     if not stream.isatty():
         stream.write(_columns(table))
         return

@@ -24,9 +24,10 @@ def printable(text: str) -> str:
 
 
 class TerminalReporter:
-    """The command line's Report."""
+    """The command line's Reporter: prints to standard error, with the fields in messages written as flags of `command`."""
 
-    def __init__(self, *, quiet: bool = False, verbose: bool = False) -> None:
+    def __init__(self, command: str = "", *, quiet: bool = False, verbose: bool = False) -> None:
+        self._command = command
         self._quiet = quiet
         self._verbose = verbose
         self._bars: Any = None
@@ -54,7 +55,7 @@ class TerminalReporter:
             self._line(f"warning: {text}")
 
     def _line(self, text: str) -> None:
-        text = "\n".join(printable(line) for line in with_flags(text).splitlines())
+        text = "\n".join(printable(line) for line in with_flags(text, self._command).splitlines())
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:

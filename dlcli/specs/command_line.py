@@ -9,6 +9,14 @@ from typing import Any
 from dlcli.specs.option import declared, flag
 
 
+def config_class(command: str) -> type[Any]:
+    """The configuration of a subcommand, such as `TrainConfig` for `train`."""
+    module = import_module(f"dlcli.specs.{command.replace('-', '_')}")
+    found = (kind for name, kind in vars(module).items() if name.endswith("Config") and kind.__module__ == module.__name__)
+    config: type[Any] = next(found)
+    return config
+
+
 def command_line(command: str, **values: Any) -> str:
     """The shell command that runs `command` with these fields of its configuration.
 
@@ -17,7 +25,7 @@ def command_line(command: str, **values: Any) -> str:
     Args:
         command: Name of the subcommand, such as `convert-2d-to-3d`.
         **values: Field names of its configuration and what to set them to. True gives the flag alone, a tuple repeats it;
-            fields that are None or False are left out.
+            a field that is None or False is omitted.
 
     Returns:
         The command, its words quoted for a shell, positional arguments first and flags in the order given.
@@ -25,9 +33,7 @@ def command_line(command: str, **values: Any) -> str:
     Raises:
         KeyError: If the configuration has no such field.
     """
-    module = import_module(f"dlcli.specs.{command.replace('-', '_')}")
-    config = next(kind for name, kind in vars(module).items() if name.endswith("Config") and kind.__module__ == module.__name__)
-    fields = {item.name: (item, details) for item, details in declared(config)}
+    fields = {item.name: (item, details) for item, details in declared(config_class(command))}
     chosen = [(*fields[name], value) for name, value in values.items()]
     arguments = [word for item, details, value in chosen if details.argument for word in _words(item, value, positional=True)]
     flags = [word for item, details, value in chosen if not details.argument for word in _words(item, value, positional=False)]

@@ -9,18 +9,25 @@ from dlcli.specs.command_line import command_line
 from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
 from tests.conftest import Run
 
+_OTHER_TEXT = "`Conv2d` is a layer, `a b` is text, and ` alone is left"
+
 
 @pytest.mark.parametrize(
-    ("message", "printed"),
+    ("command", "message", "printed"),
     [
-        ("`early_stop` needs `dev=0.1`", "--early-stop needs --dev 0.1"),
-        ("`vectors`: no folder 'x' (`vectors=static:FOLDER`)", "--vectors: no folder 'x' (--vectors static:FOLDER)"),
-        ("`Conv2d` is a layer, `a b` is text, and ` alone is left", "`Conv2d` is a layer, `a b` is text, and ` alone is left"),
-        ("nothing to replace", "nothing to replace"),
+        ("train", "`early_stop` needs `dev=0.1`", "--early-stop needs --dev 0.1"),
+        ("dedupe", "`vectors`: no folder 'x' (`vectors=static:FOLDER`)", "--vectors: no folder 'x' (--vectors static:FOLDER)"),
+        ("train", _OTHER_TEXT, _OTHER_TEXT),
+        ("attack", "`model` is missing", "--model is missing"),
+        ("eval", "`model` is missing: `model=runs/x`", "MODEL is missing: runs/x"),
+        ("eval", "pass `diagnose=True`", "pass --diagnose"),
+        ("eval", "`vectors` is an option of another command", "`vectors` is an option of another command"),
+        ("", "`debug` is shared, `model` is not", "--debug is shared, `model` is not"),
+        ("train", "nothing to replace", "nothing to replace"),
     ],
 )
-def test_fields_become_flags_and_other_text_stays(message, printed):
-    assert with_flags(message) == printed
+def test_fields_of_the_command_become_flags_and_other_text_stays(command, message, printed):
+    assert with_flags(message, command) == printed
 
 
 def test_an_error_names_the_flag_at_the_shell(dlcli: Run):

@@ -1,8 +1,9 @@
 """`dlcli ensemble` at the shell."""
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
+from dlcli.cli.percent import percent
 from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Estimate
 
 _BY_NUMBER = ("mean of members", "mean rule", "max rule", "oracle")
 """What is shown of fewer members than all."""
@@ -22,12 +23,8 @@ def _table(result: EnsembleResult) -> TerminalTable:
 
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
-    accuracy = f"{100 * row.accuracy.value:.1f} [{100 * row.accuracy.low:.1f}, {100 * row.accuracy.high:.1f}]"
-    return str(row.members), row.classifier, accuracy, _gap(row.gain), _plain(row.ece), _plain(row.nll)
-
-
-def _gap(found: Difference | None) -> str:
-    return f"{100 * found.value:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if found else ""
+    accuracy, gain = percent(row.accuracy), percent(row.gain)
+    return str(row.members), row.classifier, accuracy, gain, _plain(row.ece), _plain(row.nll)
 
 
 def _plain(found: Estimate | None) -> str:

@@ -2,8 +2,9 @@
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
+from dlcli.cli.percent import percent
 from dlcli.specs.diagnosis import Diagnosis
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.summary import Summary
@@ -23,14 +24,14 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
     if result.slices:
         return _sliced(result)
     title = f"{result.model} on {result.data}, {result.split}, n={result.n_images:,}, 95% intervals"
-    rows = [(one.name, "", _figure(one.estimate, percent=one.name in _SHARES), "") for one in result.metrics]
+    rows = [(one.name, "", _figure(one.estimate, share=one.name in _SHARES), "") for one in result.metrics]
     notes = result.notes
     if len(result.per_class) <= _MOST_CLASSES:
         rows += [
             (
                 f"class {one.name}",
                 str(one.accuracy.n) if one.accuracy else "0",
-                _figure(one.accuracy, percent=True) if one.accuracy else "",
+                _figure(one.accuracy, share=True) if one.accuracy else "",
                 one.most_confused_with,
             )
             for one in result.per_class
@@ -42,20 +43,19 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
 
 def _sliced(result: EvalResult) -> TerminalTable:
     title = f"{result.model} on {result.data}, {result.split}: accuracy of each slice in %, 95% intervals"
-    rows = [(f"all {result.unit}s", f"{result.n_images:,}", _share(result.metrics[0].estimate), "", "")]
+    rows = [(f"all {result.unit}s", f"{result.n_images:,}", percent(result.metrics[0].estimate), "", "")]
     for row in result.slices:
-        gap = _signed(row.minus_rest) if row.minus_rest else ""
-        rows.append((f"{row.column}={row.name}", f"{row.accuracy.n:,}", _share(row.accuracy), gap, row.status))
+        rows.append(
+            (f"{row.column}={row.name}", f"{row.accuracy.n:,}", percent(row.accuracy), percent(row.minus_rest), row.status)
+        )
     strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
     notes = (f"The worst slice is {result.worst_slice}.", *result.notes)
     columns = ("slice", f"{result.unit}s", "accuracy", "minus all others", "status")
     return TerminalTable(title, columns, tuple(rows), frozenset(strong), notes)
 
 
-def _figure(found: Estimate, *, percent: bool) -> str:
-    if percent:
-        return f"{100 * found.value:.1f}% [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-    return str(found)
+def _figure(found: Estimate, *, share: bool) -> str:
+    return percent(found, "%") if share else str(found)
 
 
 def _ladder(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
@@ -67,21 +67,11 @@ def _ladder(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
         gap = by_split[split]
         if gap.name in diagnosis.named:
             strong.add(len(rows))
-        rows.append(
-            (split, _share(error), _signed(gap.difference) if gap.difference else "", " or ".join(gap.causes), gap.status)
-        )
+        rows.append((split, percent(error), percent(gap.difference), " or ".join(gap.causes), gap.status))
     missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
     suggestions = [f"{one.gap}: {one.what}: {one.command}" for one in diagnosis.suggestions]
     notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *suggestions) if note)
     return TerminalTable(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
-
-
-def _share(found: Estimate) -> str:
-    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-
-
-def _signed(gap: Difference) -> str:
-    return f"{100 * gap.value:+.1f} [{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]"
 
 
 def _verdict(diagnosis: Diagnosis, unit: str) -> str:

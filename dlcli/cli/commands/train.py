@@ -2,6 +2,7 @@
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
+from dlcli.cli.percent import percent
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.support.plural import count
@@ -21,7 +22,7 @@ def _table(result: TrainResult | PairsTrainResult) -> TerminalTable:
 
 def _cells(row: TrainRow) -> tuple[str, ...]:
     fit, level = ("" if epochs is None else str(epochs) for epochs in (row.epochs_to_fit, row.epochs_to_level))
-    test = f"{100 * row.accuracy.value:.1f} [{100 * row.accuracy.low:.1f}, {100 * row.accuracy.high:.1f}]"
+    test = percent(row.accuracy)
     epochs = str(row.epochs) if row.best_epoch == row.epochs else f"{row.best_epoch} of {row.epochs}"
     training = (f"{100 * row.train_accuracy:.1f}", epochs, fit, level, f"{row.seconds:.1f}")
     return row.variant, str(row.seed), test, *training
