@@ -22,8 +22,8 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
-from dlcli.core.ensembles.combine import RULES, any_right
-from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble, members_in
+from dlcli.core.ensembles.combine import RULES, any_correct
+from dlcli.core.model_io.ensemble_dir import count_members, is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import is_run_dir, load_model
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.engines import ensemble, train
@@ -123,7 +123,7 @@ def trained_baseline(options: argparse.Namespace) -> Path:
 def trained_ensemble(options: argparse.Namespace, draw: str) -> Path:
     """The folder of the ensemble, with as many members as asked for, or more."""
     folder: Path = options.runs / f"{options.model}-{draw.replace(' ', '-').replace('%', '')}"
-    if not is_ensemble(folder) or members_in(folder) < options.members:
+    if not is_ensemble(folder) or count_members(folder) < options.members:
         config = EnsembleConfig(
             data=options.data,
             model=(options.model,),
@@ -175,7 +175,7 @@ def figures(judged: Judged, size: int, y: Tensor, theirs: str) -> list[str]:
         str(paired_difference(rules["max"].numpy(), rules["mean"].numpy())),
         str(paired_difference(rules["mean"].numpy(), each.mean(0).numpy())),
         share(inside),
-        share(any_right(members, y).double()),
+        share(any_correct(members, y).double()),
         f"{flawed(members, y):.3f}",
     ]
 

@@ -11,9 +11,9 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
-from dlcli.core.model_io.cached import fit_member
+from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.run_dir import trained_on
-from dlcli.core.model_io.trained import Trained, labels_for, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
@@ -96,7 +96,7 @@ class Bench:
     """
 
     data: ImageData
-    trained: Trained
+    trained: TrainedNetwork
     device: torch.device
     output_of: Tensor
     outputs: tuple[str, ...]
@@ -131,7 +131,7 @@ def open_bench(config: Chosen, report: Reporter, *, unlabelled: bool = False) ->
     trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
     for note in trained.notes:
         report.note(note)
-    output_of, outputs = labels_for(trained, data)
+    output_of, outputs = map_classes(trained, data)
     return Bench(data, trained, device, output_of, outputs, config.limit)
 
 
@@ -148,19 +148,19 @@ def describe(config: Chosen, *, unlabelled: bool = False) -> list[str]:
         arch = open_model(None, data)
         return [*lines, f"train {arch.name} on {device}, or reuse it if it is found in {cache_dir() / 'models'}"]
     trained = _named(config, config.model, data, device)
-    labels_for(trained, data)
+    map_classes(trained, data)
     return [*lines, f"read {trained.name} from {config.model} (SHA-256 {trained.sha256})"]
 
 
-def _named(config: Chosen, spec: str, data: ImageData, device: torch.device) -> Trained:
+def _named(config: Chosen, spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
     return open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
 
 
-def _default(config: Chosen, data: ImageData, device: torch.device, report: Reporter) -> Trained:
+def _default(config: Chosen, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:
     """The very network that `dlcli attack` calls its baseline."""
     check_trainable(data)
     arch = open_model(None, data)
-    member = fit_member(
+    member = train_or_load(
         arch,
         data,
         recipe=arch.recipe,
@@ -172,4 +172,4 @@ def _default(config: Chosen, data: ImageData, device: torch.device, report: Repo
         cache=cache_dir() / "models",
     )
     notes = () if member.reused else (f"trained {arch.name} on {data.name}; it is kept in the cache",)
-    return Trained(member.model, arch.name, member.sha256, data.classes, notes)
+    return TrainedNetwork(member.model, arch.name, member.sha256, data.classes, notes)

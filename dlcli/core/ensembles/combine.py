@@ -41,12 +41,12 @@ def majority(logits: Tensor) -> Tensor:
     return _mean_probabilities(logits).masked_fill(~leads, -1).argmax(-1)
 
 
-def decided(logits: Tensor, rule: str) -> Tensor:
+def ensemble_logits(logits: Tensor, rule: str) -> Tensor:
     """The logits (n, classes) by which an ensemble answers, from those of its members, as `RuleModel` says for each rule."""
     return _LOGITS[rule](logits)
 
 
-def any_right(logits: Tensor, y: Tensor) -> Tensor:
+def any_correct(logits: Tensor, y: Tensor) -> Tensor:
     """Which examples at least one member gets right, (n,) bool: an oracle that knows the labels `y` (n,), and no rule."""
     return (logits.argmax(-1) == y).any(0)
 
@@ -100,7 +100,7 @@ class RuleModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (n, ...) to logits (n, classes)."""
-        return decided(_stacked(self.members, x), self.rule)
+        return ensemble_logits(_stacked(self.members, x), self.rule)
 
 
 class SmoothMax(nn.Module):
@@ -122,7 +122,7 @@ class SmoothMax(nn.Module):
         return self.temperature * torch.logsumexp(logged / self.temperature, 0)
 
 
-class EveryMember(nn.Module):
+class MeanLogProbability(nn.Module):
     """All members at once: a network whose cross-entropy is the mean of theirs, for any label, and so is the gradient.
 
     Its outputs (n, classes + 1) are the mean log-probabilities, and last the logarithm of what these leave of 1, which is

@@ -17,7 +17,7 @@ from torch.func import functional_call, vmap
 from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import derive, preserved
-from dlcli.core.training.loop import Hooks, Training, memory_named
+from dlcli.core.training.loop import Hooks, Training, memory_error_context
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import UsageError
 
@@ -27,7 +27,7 @@ _ALIKE = 1e-2
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype)
 
 
-class Stack(nn.Module):
+class StackedModel(nn.Module):
     """`models` as one network of (n, members, ...) images, which gives logits (n, members, classes).
 
     Each member sees the images of its own, draws its own dropout and keeps its own statistics. `net` is a copy of the first
@@ -67,7 +67,7 @@ def _slots(net: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _hand_out(stack: Stack, models: Sequence[nn.Module]) -> None:
+def _hand_out(stack: StackedModel, models: Sequence[nn.Module]) -> None:
     """Copy the weights and buffers of each member out of `stack`."""
     stacked = _tensors(stack.net)
     for number, model in enumerate(models):
@@ -90,7 +90,7 @@ class StackedTraining(Training):
 
     `losses` and `largest` are (steps, members). Memory that does not suffice for the step of several members is a
     ResourceError: fewer at a time leave a step whole. `names` are what messages call the members ("member 1" ...).
-    Raises UsageError for adversarial examples, and for models that `stackable` gives a reason against.
+    Raises UsageError for adversarial examples, and for models that `why_not_stackable` gives a reason against.
     """
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format  # weights of convolutions have five axes here
@@ -113,8 +113,8 @@ class StackedTraining(Training):
         self.members, self.draws, self.seeds = tuple(models), tuple(draws), tuple(seeds)
         self.names = tuple(names) or tuple(f"member {number + 1}" for number in range(len(models)))
         _check(self.members, self.draws, self.seeds, x, hooks)
-        with memory_named(*self.too_large):
-            self._stack = Stack(self.members)
+        with memory_error_context(*self.too_large):
+            self._stack = StackedModel(self.members)
             seed = derive(self.seeds[0], "stacked", *self.seeds)  # for dropout alone: the rest goes by the members' seeds
             dtype = dtype or (torch.float32 if device.type == "cpu" else None)
             super().__init__(self._stack, x, y, recipe, seed=seed, device=device, dtype=dtype, hooks=hooks)
@@ -169,12 +169,12 @@ class StackedTraining(Training):
         return f"training of {self.names[first]}", self.largest[:, first]
 
     @contextmanager
-    def as_ended(self) -> Iterator[None]:
+    def final_weights(self) -> Iterator[None]:
         """Inside the block the stack and the models have the weights that training would end with here.
 
         The models are then on the device; afterwards they keep these weights, and training goes on from its own.
         """
-        with super().as_ended():
+        with super().final_weights():
             self._to_models()
             yield
 
@@ -196,11 +196,11 @@ def _check(models: Sequence[nn.Module], draws: Sequence[Tensor], seeds: Sequence
         raise ValueError(f"{len(models)} models, {len(draws)} draws, {len(seeds)} seeds; or draws of different lengths")
     if hooks is not None and hooks.examples is not None:
         raise UsageError("adversarial examples are made for one network at a time", hint=_HINT)
-    if (reason := stackable(models, x[:2])) is not None:
+    if (reason := why_not_stackable(models, x[:2])) is not None:
         raise UsageError(f"these networks cannot be trained as one: {reason}", hint=_HINT)
 
 
-def stackable(models: Sequence[nn.Module], sample: Tensor) -> str | None:
+def why_not_stackable(models: Sequence[nn.Module], sample: Tensor) -> str | None:
     """Why `models` cannot be trained by `StackedTraining`, in a few words; None if they can.
 
     They must be alike but for the values of parameters and buffers, and say of one or more images `sample` (n, c, h, w)
@@ -211,7 +211,7 @@ def stackable(models: Sequence[nn.Module], sample: Tensor) -> str | None:
     if reason is not None:
         return reason
     where = next(chain(models[0].parameters(), models[0].buffers()), sample).device
-    with preserved(), torch.enable_grad(), memory_named(*StackedTraining.too_large):
+    with preserved(), torch.enable_grad(), memory_error_context(*StackedTraining.too_large):
         try:
             return _trial([copy.deepcopy(model) for model in models], torch.cat([to_float(sample[:2])] * 2)[:2].to(where))
         except Exception as error:  # a network may be anybody's code
@@ -246,7 +246,7 @@ def _kind(tensor: Tensor) -> tuple[object, ...]:
 
 def _trial(models: Sequence[nn.Module], x: Tensor) -> str | None:
     """Run `models` on images `x` (2, c, h, w), which changes them."""
-    stack, images = Stack(models), torch.stack([x] * len(models), 1)
+    stack, images = StackedModel(models), torch.stack([x] * len(models), 1)
     with torch.no_grad():
         together, alone = stack.eval()(images), torch.stack([model.eval()(x) for model in models], 1)
     if together.dim() != 3 or not together.is_floating_point():

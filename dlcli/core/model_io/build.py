@@ -27,10 +27,10 @@ def build_model(
     one = example_shape(channels, size, frames)
     nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
-    return operated(lambda: named_model(spec, shape).build(), surgery, one)
+    return build_with_surgery(lambda: named_model(spec, shape).build(), surgery, one)
 
 
-def operated(build: Callable[[], nn.Module], surgery: Sequence[str], shape: Sequence[int]) -> nn.Module:
+def build_with_surgery(build: Callable[[], nn.Module], surgery: Sequence[str], shape: Sequence[int]) -> nn.Module:
     """What `build` makes, after `surgery`, for examples of a shape; torch's generator is left as it was."""
     with preserved():
         model = build()

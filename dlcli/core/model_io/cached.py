@@ -49,7 +49,7 @@ class _Plan:
     device: torch.device
 
 
-def fit_member(
+def train_or_load(
     arch: Architecture,
     data: ImageData,
     *,

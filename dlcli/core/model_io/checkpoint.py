@@ -68,7 +68,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     raise InputError(f"{path}: weights are read from .safetensors, .pt or .pth")
 
 
-def without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def strip_parallel_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors by the names they have in the network itself, if torch's wrapper for several devices was around it."""
     shared = all(key.startswith(_PARALLEL) for key in state)
     return {key.removeprefix(_PARALLEL) if shared else key: tensor for key, tensor in state.items()}
@@ -125,7 +125,7 @@ def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def fill_weights(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:
+def load_state_into(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:
     """Copy the tensors of `state` into `model`, all of them.
 
     A count of batches may be missing: older files have none, and evaluation needs none. Raises InputError naming some of the

@@ -1,4 +1,4 @@
-"""A network for video on disk: FILE.safetensors with its weights, and FILE.json, the card by which it is built again."""
+"""A converted network for video on disk: FILE.safetensors with its weights, FILE.json with what it takes to rebuild it."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import Inflated, Inflation, rebuild
 from dlcli.core.layers.normalise import imagenet_normalised
 from dlcli.core.model_io.build import build_model
-from dlcli.core.model_io.checkpoint import fill_weights, load_weights, read_metadata, save_weights, weights_sha256
+from dlcli.core.model_io.checkpoint import load_state_into, load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.besnet import RECIPE
 from dlcli.support.atomic import write_text
@@ -26,11 +26,17 @@ _TASK = "video"
 
 
 @dataclass(frozen=True)
-class Flat:
-    """What it takes to build a network for images (channels, *size) again, with random weights.
+class ImageNetwork:
+    """What it takes to rebuild a network for images (channels, *size), with random weights.
 
-    `model` is its name, `surgery` what was done to it, `outputs` how many it has, `classes` their names where they are known;
-    `normalised` whether it stands behind the normalisation of ImageNet.
+    Attributes:
+        model: Its name, as `named_model` takes it.
+        surgery: Surgery applied to it, in order.
+        channels: Channels of the images.
+        size: Height and width of the images in pixels.
+        outputs: Number of its outputs.
+        classes: Names of its outputs, None if unknown.
+        normalised: Whether ImageNet's normalisation precedes it.
     """
 
     model: str
@@ -42,23 +48,24 @@ class Flat:
     normalised: bool
 
     def build(self, outputs: int | None = None) -> nn.Module:
-        """The network without normalisation, or such a one with other outputs; raises what `build_model` raises."""
+        """The network without normalisation, with `outputs` outputs instead of its own if given."""
         names = tuple(map(str, range(outputs or self.outputs)))
         return build_model(self.model, self.channels, self.size, names, self.surgery)
 
     def wrapped(self, model: nn.Module) -> nn.Module:
-        """`model`, made of this network, behind the normalisation if there is one."""
+        """`model`, made from this network, behind ImageNet's normalisation if this network has it."""
         return imagenet_normalised(model) if self.normalised else model
 
 
 @dataclass(frozen=True)
-class Card:
-    """A network for video that was saved: the one for images that it comes from, and what became of it.
+class VideoMetadata:
+    """How to rebuild a converted network: the network for images it was made from, and its temporal layers.
 
-    `taps` are the lengths along time of its temporal layers by path, the rest is as `rebuild` takes it.
+    `taps` maps the path of each temporal layer to its kernel length; `rule`, `head`, `ends` and `dilations` are arguments of
+    `rebuild`.
     """
 
-    flat: Flat
+    image_network: ImageNetwork
     rule: str
     taps: Mapping[str, int]
     head: str
@@ -68,126 +75,150 @@ class Card:
 
     @property
     def name(self) -> str:
-        """For people."""
-        return f"{self.flat.model} inflated by {self.rule}"
+        """A name for messages, such as `resnet18 inflated by besnet`."""
+        return f"{self.image_network.model} inflated by {self.rule}"
 
     @classmethod
-    def of(cls, told: Any, source: str) -> "Card":
-        """What `told`, in the terms of JSON, says; raises InputError naming `source` if it says something else."""
+    def from_json(cls, entries: Any, source: str) -> "VideoMetadata":
+        """Read the decoded JSON that `to_json` gives; raises InputError naming `source` if it is anything else."""
         try:
-            flat = told["network"]
-            height, width = map(int, flat["size"])
-            names = flat["classes"] and tuple(map(str, flat["classes"]))
-            own = {"surgery": tuple(map(str, flat["surgery"])), "size": (height, width), "classes": names}
+            network = entries["network"]
+            height, width = map(int, network["size"])
+            names = network["classes"] and tuple(map(str, network["classes"]))
+            own = {"surgery": tuple(map(str, network["surgery"])), "size": (height, width), "classes": names}
             return cls(
-                flat=Flat(**(flat | own)),
-                rule=str(told["rule"]),
-                taps={str(path): int(taps) for path, taps in told["taps"].items()},
-                head=str(told["head"]),
-                ends=str(told["ends"]),
-                dilations=tuple(map(int, told["dilations"])),
-                weights_sha256=str(told["weights_sha256"]),
+                image_network=ImageNetwork(**(network | own)),
+                rule=str(entries["rule"]),
+                taps={str(path): int(taps) for path, taps in entries["taps"].items()},
+                head=str(entries["head"]),
+                ends=str(entries["ends"]),
+                dilations=tuple(map(int, entries["dilations"])),
+                weights_sha256=str(entries["weights_sha256"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"{source}: does not describe a network as dlcli convert-2d-to-3d does ({type(error).__name__}: {error})"
             raise InputError(message, hint="convert again") from None
 
-    def told(self) -> dict[str, Any]:
-        """In the terms of JSON, as `of` takes it."""
-        found = asdict(self) | {"network": asdict(self.flat)}
-        del found["flat"]
-        told: dict[str, Any] = json.loads(json.dumps(found))
-        return told
+    def to_json(self) -> dict[str, Any]:
+        """As JSON types, for `from_json`."""
+        # The keys on disk, whatever the fields are called here: "network" for the network for images.
+        found = {**asdict(self), "network": asdict(self.image_network)}
+        del found["image_network"]
+        entries: dict[str, Any] = json.loads(json.dumps(found))
+        return entries
 
     def build(self, outputs: int | None = None) -> nn.Module:
-        """The network for video, or such a one with other outputs; random weights where it is flat."""
-        video = rebuild(self.flat.build(outputs), self.taps, self.head, ends=self.ends, dilations=self.dilations)
-        video.origin = self.told()
-        return self.flat.wrapped(video)
+        """The network for video, with `outputs` outputs instead of its own if given; weights are to be loaded."""
+        image_network = self.image_network.build(outputs)
+        video = rebuild(image_network, self.taps, self.head, ends=self.ends, dilations=self.dilations)
+        video.origin = self.to_json()
+        return self.image_network.wrapped(video)
 
 
-def card_path(weights: Path) -> Path:
-    """Where the card of a file of weights stands."""
+def metadata_path(weights: Path) -> Path:
+    """The metadata file that belongs to a file of weights."""
     return weights.with_suffix(".json")
 
 
-def save_video(weights: Path, card: Path, found: Inflated, flat: Flat, how: Inflation, more: Mapping[str, Any]) -> str:
-    """Write weights and card to these two paths; returns the SHA-256 of the weights. `more` goes to the card.
+def save_video_network(
+    weights: Path, metadata: Path, found: Inflated, image_network: ImageNetwork, how: Inflation, extra: Mapping[str, Any]
+) -> str:
+    """Write a converted network: its weights, and the metadata from which it is rebuilt.
 
-    Raises OSError, which names the file, if one cannot be written.
+    Args:
+        weights: Safetensors file to write.
+        metadata: JSON file to write, usually `metadata_path(weights)`.
+        found: The converted network with a description of its temporal layers.
+        image_network: The network for images that it was made from.
+        how: Options of the conversion.
+        extra: Further entries of the metadata file, JSON types only.
+
+    Returns:
+        The SHA-256 of the weights.
+
+    Raises:
+        OSError: If a file cannot be written; the error names it.
     """
     digest = weights_sha256(found.model)
-    save_weights(weights, found.model, {"model": flat.model, "task": _TASK, "weights_sha256": digest})
+    save_weights(weights, found.model, {"model": image_network.model, "task": _TASK, "weights_sha256": digest})
     taps = {layer.path: layer.after[2] for layer in found.layers}
-    made = Card(flat, how.rule, taps, found.model.head, how.ends, found.dilations, digest)
-    told = made.told() | {
+    made = VideoMetadata(image_network, how.rule, taps, found.model.head, how.ends, found.dilations, digest)
+    entries = made.to_json() | {
         "task": _TASK,
         "inflation": asdict(how),
         "shapes": {layer.path: {"before": layer.before, "after": layer.after} for layer in found.layers},
         "keys": {key: key for key in found.model.state_dict()},
     }
-    write_text(card, json.dumps(told | dict(more), indent=2, ensure_ascii=False) + "\n")
+    write_text(metadata, json.dumps(entries | dict(extra), indent=2, ensure_ascii=False) + "\n")
     return digest
 
 
-def is_video(path: Path) -> bool:
-    """Whether `path` is a file of weights that `save_video` wrote; raises InputError if it is damaged."""
+def is_video_network(path: Path) -> bool:
+    """Whether `path` is a file of weights that `save_video_network` wrote; raises InputError if it is damaged."""
     return path.suffix == ".safetensors" and path.is_file() and read_metadata(path).get("task") == _TASK
 
 
-def card_of(weights: Path) -> Card:
-    """The card of a file of weights; raises InputError if it is missing or not as `save_video` wrote it."""
-    path = card_path(weights)
+def read_video_metadata(weights: Path) -> VideoMetadata:
+    """The metadata of a converted network; raises InputError if it is missing or not as `save_video_network` writes it."""
+    path = metadata_path(weights)
     if not path.is_file():
         raise InputError(f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together")
-    return Card.of(read_json_metadata(path), str(path))
+    return VideoMetadata.from_json(read_json_metadata(path), str(path))
 
 
-def load_video(weights: Path, device: torch.device) -> tuple[nn.Module, Card]:
-    """The network in evaluation mode on `device`, and its card.
+def load_video_network(weights: Path, device: torch.device) -> tuple[nn.Module, VideoMetadata]:
+    """Load a converted network.
 
-    Raises InputError if a file is missing, damaged or not the one that the card speaks of, and what `named_model` raises.
+    Args:
+        weights: File that `save_video_network` wrote, beside its metadata.
+        device: Where the network goes.
+
+    Returns:
+        The network in evaluation mode on `device`, and its metadata.
+
+    Raises:
+        InputError: If a file is missing or damaged, or the weights are not those that the metadata describes.
     """
-    card = card_of(weights)
-    model = card.build()
-    fill_weights(model, _state(weights, card), source=str(weights), network=card.name)
-    return model.to(device).eval(), card
+    metadata = read_video_metadata(weights)
+    model = metadata.build()
+    load_state_into(model, _state(weights, metadata), source=str(weights), network=metadata.name)
+    return model.to(device).eval(), metadata
 
 
-def as_start(weights: Path, data: ImageData) -> Architecture:
-    """The network as one to be trained on `data` from its weights on; where the classes are others, its last layer starts anew.
+def video_architecture(weights: Path, data: ImageData) -> Architecture:
+    """A converted network as an architecture to train on `data`: `build` starts from its weights.
 
-    Raises InputError as `load_video` does, and if the images have another number of channels.
+    The last layer is reinitialised if the classes differ. Raises InputError as `load_video_network` does, and if the images
+    have another number of channels.
     """
-    card = card_of(weights)
-    if data.channels != card.flat.channels:
-        message = f"{weights}: the network takes {count(card.flat.channels, 'channel')}, and {data.name} has {data.channels}"
-        raise InputError(message, hint="name other --data")
-    named = card.flat.classes is not None and card.flat.classes != data.classes
-    anew = named or card.flat.outputs != len(data.classes)
-    notes = (
-        (f"{weights}: the classes are others than those of {card.flat.model}, so its last layer starts anew",) if anew else ()
-    )
-    return Architecture(
-        str(weights), partial(_started, weights, card, len(data.classes), anew), RECIPE, card.weights_sha256, notes
-    )
+    metadata = read_video_metadata(weights)
+    network = metadata.image_network
+    if data.channels != network.channels:
+        message = f"{weights}: the network takes {count(network.channels, 'channel')}, and {data.name} has {data.channels}"
+        raise InputError(message, hint="choose another `data`")
+    renamed = network.classes is not None and network.classes != data.classes
+    reinitialise = renamed or network.outputs != len(data.classes)
+    note = f"{weights}: the classes differ from those of {network.model}, so its last layer is reinitialised"
+    build = partial(_build_started, weights, metadata, len(data.classes), reinitialise)
+    return Architecture(str(weights), build, RECIPE, metadata.weights_sha256, (note,) if reinitialise else ())
 
 
-def _started(weights: Path, card: Card, classes: int, anew: bool) -> nn.Module:
-    state = _state(weights, card)
-    model = card.build(classes)
+def _build_started(weights: Path, metadata: VideoMetadata, classes: int, reinitialise: bool) -> nn.Module:
+    state = _state(weights, metadata)
+    model = metadata.build(classes)
     own = model.state_dict()
-    if anew:
-        # What has another shape in a network of one class more is the last layer; weights of five axes look along time.
-        other = card.flat.build(classes + 1).state_dict()
+    if reinitialise:
+        # The last layer is whatever has another shape in the network for images with one class more. Inflated weights, with
+        # five axes, have another shape there too, but because of their axis of time.
+        other = metadata.image_network.build(classes + 1).state_dict()
         state |= {key: own[key] for key in other if own[key].dim() < 5 and other[key].shape != own[key].shape}
-    fill_weights(model, state, source=str(weights), network=card.name)
+    load_state_into(model, state, source=str(weights), network=metadata.name)
     return model
 
 
-def _state(weights: Path, card: Card) -> dict[str, Tensor]:
+def _state(weights: Path, metadata: VideoMetadata) -> dict[str, Tensor]:
     state = load_weights(weights)
-    if weights_sha256(state) != card.weights_sha256:
-        message = f"{weights}: the weights are not those that {card_path(weights).name} speaks of (SHA-256 differs)"
+    if weights_sha256(state) != metadata.weights_sha256:
+        message = f"{weights}: the weights are not those that {metadata_path(weights).name} describes (SHA-256 differs)"
         raise InputError(message, hint="copy both files together, or convert again")
     return state

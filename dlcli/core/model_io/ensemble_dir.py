@@ -15,19 +15,19 @@ from typing import Any
 import torch
 
 from dlcli.core.ensembles.combine import RULES
-from dlcli.core.model_io.run_dir import Saved, load_model
+from dlcli.core.model_io.run_dir import SavedNetwork, load_model
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import read_json_metadata
 
-CARD, MEMBERS = "ensemble.json", "members"
+METADATA, MEMBERS = "ensemble.json", "members"
 
 
 @dataclass(frozen=True)
 class SavedEnsemble:
     """Networks read from the folder of an ensemble, in evaluation mode and on their device, and the rule they are to follow."""
 
-    members: tuple[Saved, ...]
+    members: tuple[SavedNetwork, ...]
     rule: str
 
     @property
@@ -39,10 +39,10 @@ class SavedEnsemble:
     @property
     def sha256(self) -> str:
         """That of the members' own, in their order."""
-        return joint_sha256([one.sha256 for one in self.members])
+        return combined_sha256([one.sha256 for one in self.members])
 
 
-def joint_sha256(digests: Sequence[str]) -> str:
+def combined_sha256(digests: Sequence[str]) -> str:
     """One SHA-256 for the weights of several networks: that of theirs, a line each."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
@@ -52,18 +52,18 @@ def member_folder(folder: Path, number: int) -> Path:
     return folder / MEMBERS / f"{number:03}"
 
 
-def save_card(folder: Path, members: int, rule: str) -> None:
+def save_ensemble_metadata(folder: Path, members: int, rule: str) -> None:
     """Write the card of an ensemble whose members are all there."""
     names = [member_folder(Path(), number).as_posix() for number in range(members)]
-    write_text(folder / CARD, json.dumps({"rule": rule, "members": names}, indent=2) + "\n")
+    write_text(folder / METADATA, json.dumps({"rule": rule, "members": names}, indent=2) + "\n")
 
 
 def is_ensemble(folder: Path) -> bool:
     """Whether `folder` holds an ensemble that is complete."""
-    return (folder / CARD).is_file()
+    return (folder / METADATA).is_file()
 
 
-def members_in(folder: Path) -> int:
+def count_members(folder: Path) -> int:
     """How many members the card in `folder` names; raises InputError if it is damaged."""
     return len(_read_card(folder)["members"])
 
@@ -84,7 +84,7 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / CARD
+    path = folder / METADATA
     found = read_json_metadata(path)
     names = found.get("members")
     whole = isinstance(names, list) and names and all(isinstance(name, str) and _inside(name) for name in names)

@@ -17,19 +17,19 @@ from torch import nn
 from dlcli.core.inflate.video_net import origin_of
 from dlcli.core.layers.multi_clip import Clips
 from dlcli.core.layers.normalise import Normalised, imagenet_normalised
-from dlcli.core.model_io.build import build_model, example_shape, operated
-from dlcli.core.model_io.checkpoint import fill_weights, load_weights, save_weights, weights_sha256
-from dlcli.core.model_io.converted import Card
+from dlcli.core.model_io.build import build_model, build_with_surgery, example_shape
+from dlcli.core.model_io.checkpoint import load_state_into, load_weights, save_weights, weights_sha256
+from dlcli.core.model_io.converted import VideoMetadata
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import read_json_metadata
 
-WEIGHTS, CARD = "weights.safetensors", "model.json"
+WEIGHTS, METADATA = "weights.safetensors", "model.json"
 _KEYS: dict[str, type] = {"model": str, "with": list, "channels": int, "size": list, "classes": list, "weights_sha256": str}
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedNetwork:
     """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
 
     `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
@@ -71,7 +71,7 @@ def save_model(
     card |= {} if frames is None else {"frames": frames, "clips": clips}
     card |= {"normalised": True} if is_normalised(model) else {}
     card |= {"converted": origin} if (origin := origin_of(model)) else {}
-    write_text(folder / CARD, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / METADATA, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest
 
 
@@ -82,7 +82,7 @@ def is_normalised(model: nn.Module) -> bool:
 
 def is_run_dir(folder: Path) -> bool:
     """Whether `folder` holds a network that `save_model` wrote."""
-    return (folder / CARD).is_file()
+    return (folder / METADATA).is_file()
 
 
 def trained_on(folder: Path) -> tuple[int | None, int] | None:
@@ -98,7 +98,7 @@ def trained_on(folder: Path) -> tuple[int | None, int] | None:
     return (card.get("frames"), height) if height == width else None
 
 
-def load_model(folder: Path, device: torch.device) -> Saved:
+def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
 
     Raises InputError if a file is missing, damaged, not the one the card speaks of, or does not fit the network, and what
@@ -107,27 +107,27 @@ def load_model(folder: Path, device: torch.device) -> Saved:
     card = _read_card(folder)
     state = load_weights(folder / WEIGHTS)
     if weights_sha256(state) != card["weights_sha256"]:
-        message = f"{folder / WEIGHTS}: the weights are not those that {CARD} speaks of (SHA-256 differs)"
+        message = f"{folder / WEIGHTS}: the weights are not those that {METADATA} speaks of (SHA-256 differs)"
         raise InputError(message, hint="copy both files from the run again, or train again")
     height, width = card["size"]
     classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
     frames = card.get("frames")
     if "converted" in card:  # whose file need not be there any more
-        build = partial(Card.of(card["converted"], CARD).build, len(classes))
-        model = operated(build, surgery, example_shape(card["channels"], (height, width), frames))
+        build = partial(VideoMetadata.from_json(card["converted"], METADATA).build, len(classes))
+        model = build_with_surgery(build, surgery, example_shape(card["channels"], (height, width), frames))
     else:
         model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
-    fill_weights(model, state, source=str(folder / WEIGHTS), network=card["model"])
+    load_state_into(model, state, source=str(folder / WEIGHTS), network=card["model"])
     model = imagenet_normalised(model) if card.get("normalised") and not is_normalised(model) else model
     model.to(device).eval()
     made_for = (card["channels"], (height, width), classes)
-    return Saved(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
+    return SavedNetwork(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
 
 
 def _read_card(folder: Path) -> dict[str, Any]:
-    path = folder / CARD
+    path = folder / METADATA
     if not path.is_file():
-        raise InputError(f"{folder}: no run directory, it has no {CARD}", hint="name a folder that dlcli train wrote")
+        raise InputError(f"{folder}: no run directory, it has no {METADATA}", hint="name a folder that dlcli train wrote")
     found = read_json_metadata(path)
     if found.get("task") == "pairs":
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"

@@ -13,8 +13,8 @@ from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.layers.multi_clip import over_clips
 from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
 from dlcli.core.model_io.build import build_model
-from dlcli.core.model_io.checkpoint import fill_weights, load_weights, weights_sha256, without_prefix
-from dlcli.core.model_io.converted import is_video, load_video
+from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
+from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.support.errors import InputError, UsageError, error_context
@@ -29,7 +29,7 @@ def is_weights(path: Path) -> bool:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedNetwork:
     """A network in evaluation mode on its device, its name for people, and the SHA-256 of its weights.
 
     `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit. Of an
@@ -54,7 +54,7 @@ def open_trained(
     weights: Path | None = None,
     rule: str | None = None,
     device: torch.device,
-) -> Trained:
+) -> TrainedNetwork:
     """The network that `spec` names, once it is seen to give finite logits for images of `data`.
 
     Where the network does not know its classes, those of `data` that are numbers are the numbers of its outputs, and others
@@ -82,7 +82,7 @@ def _in_order(data: ImageData) -> str:
     return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
 
 
-def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
+def map_classes(trained: TrainedNetwork, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
     """For each class of `data` the network's output, (classes,) int64, and the names of all outputs.
 
     By name if the network's classes are known, else in order; outputs without a name are called by their number.
@@ -98,29 +98,29 @@ def labels_for(trained: Trained, data: ImageData) -> tuple[Tensor, tuple[str, ..
     return torch.tensor([trained.classes.index(name) for name in data.classes], dtype=torch.int64), trained.classes
 
 
-def _ensemble(folder: Path, rule: str | None, device: torch.device) -> Trained:
+def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNetwork:
     saved = load_ensemble(folder, device)
     decided, members = rule or saved.rule, tuple(one.model for one in saved.members)
     model = RuleModel(members, decided).eval()
     name = f"{saved.spec} ({decided} rule)"
     first = saved.members[0]
-    return Trained(
+    return TrainedNetwork(
         model, name, saved.sha256, first.classes, members=members, rule=decided, member_spec="" if first.surgery else first.spec
     )
 
 
 def _open(
     spec: str, data: ImageData, arch: str | None, weights: Path | None, rule: str | None, device: torch.device
-) -> Trained:
+) -> TrainedNetwork:
     path = Path(spec)
-    if path.is_dir() or is_video(path):
+    if path.is_dir() or is_video_network(path):
         if arch is not None or weights is not None:
             kind = "a run directory" if path.is_dir() else "a converted network"
             given, has = ("--weights", "brings its weights") if arch is None else ("--arch", "knows its network")
             raise UsageError(f"{given}: {spec} is {kind} and {has}", hint=f"leave {given} out")
-        if is_video(path):
-            video, card = load_video(path, device)
-            return Trained(video, card.name, card.weights_sha256, card.flat.classes)
+        if is_video_network(path):
+            video, card = load_video_network(path, device)
+            return TrainedNetwork(video, card.name, card.weights_sha256, card.image_network.classes)
         return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
     if is_weights(path):
         return _from_file(_needed(arch, path), path, data, device)
@@ -130,7 +130,7 @@ def _open(
         hint = "name a folder that dlcli train wrote, a file of weights with --arch NAME, or FILE.py:CALLABLE"
         raise InputError(f"{spec}: there is no such run directory or file of weights", hint=hint)
     model = build_model(spec, data.channels, data.size, data.classes, frames=data.frames).to(device).eval()
-    return Trained(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
+    return TrainedNetwork(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
 
 
 def _needed(arch: str | None, path: Path) -> str:
@@ -141,28 +141,28 @@ def _needed(arch: str | None, path: Path) -> str:
     return arch
 
 
-def _from_run(folder: Path, data: ImageData, device: torch.device) -> Trained:
+def _from_run(folder: Path, data: ImageData, device: torch.device) -> TrainedNetwork:
     saved = load_model(folder, device)
     if (saved.frames is None) != (data.frames is None):
         made = "images" if saved.frames is None else f"clips of {count(saved.frames, 'frame')}"
         raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.unit}s", hint="name other --data")
-    return Trained(saved.model, saved.spec, saved.sha256, saved.classes)
+    return TrainedNetwork(saved.model, saved.spec, saved.sha256, saved.classes)
 
 
-def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> Trained:
-    state = without_prefix(load_weights(path))
+def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> TrainedNetwork:
+    state = strip_parallel_prefix(load_weights(path))
     classes = list(data.classes)
     model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
     outputs = _outputs(model, state, len(classes))
     if outputs != len(classes):
         classes += [str(k) for k in range(len(classes), outputs)]
         model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
-    fill_weights(model, state, source=str(path), network=arch)
+    load_state_into(model, state, source=str(path), network=arch)
     notes: tuple[str, ...] = ()
     if outputs == IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
         model, notes = imagenet_normalised(model), (f"{arch} has 1,000 outputs: images are normalised as for ImageNet weights",)
     model.to(device).eval()
-    return Trained(model, arch, weights_sha256(model), notes=notes)
+    return TrainedNetwork(model, arch, weights_sha256(model), notes=notes)
 
 
 def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:
@@ -179,7 +179,7 @@ def _numbers(classes: tuple[str, ...]) -> list[int]:
     return numbers if len(numbers) == len(classes) else []
 
 
-def _check(found: Trained, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
+def _check(found: TrainedNetwork, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
     """How many outputs the network has, once it is seen to give finite logits, at least `needed`."""
     with error_context(spec), torch.no_grad():
         return logits_of(found.model, data.sample(2).to(device), classes=needed).shape[1]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dlcli.core.data.base import ImageData
-from dlcli.core.model_io.converted import as_start, is_video
+from dlcli.core.model_io.converted import is_video_network, video_architecture
 from dlcli.core.models import named_model
 from dlcli.core.models.base import Architecture, check_fit
 
@@ -23,8 +23,8 @@ def find_model(spec: str | None, data: ImageData) -> Architecture:
     """The network that `spec` names, fitted to the images of `data` and to its classes.
 
     `spec` is as `named_model` takes it, or a converted file, which is where training then starts. Raises what that and
-    `as_start` raise.
+    `video_architecture` raise.
     """
-    if spec is not None and is_video(Path(spec)):
-        return as_start(Path(spec), data)
+    if spec is not None and is_video_network(Path(spec)):
+        return video_architecture(Path(spec), data)
     return named_model(spec, data)

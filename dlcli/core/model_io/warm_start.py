@@ -11,20 +11,20 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
-from dlcli.core.model_io.checkpoint import fill_weights, load_weights, weights_sha256, without_prefix
+from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.frame_mlp import FrameMlp
 
 
-def started(arch: Architecture, file: Path, classes: int) -> Architecture:
+def warm_started(arch: Architecture, file: Path, classes: int) -> Architecture:
     """`arch` with the weights of `file`: .safetensors, or .pt or .pth that hold tensors and nothing else.
 
     Its last layer starts anew if the weights are for another number of classes. Of a `FrameMlp` they are the backbone's, and
     those of the layer that it has lost do not matter. A network of torchvision's whose weights have 1,000 outputs, or as a
     backbone none, stands behind the normalisation of ImageNet from then on. Raises InputError if the weights do not fit.
     """
-    state = without_prefix(load_weights(file))
+    state = strip_parallel_prefix(load_weights(file))
     with preserved(), torch.no_grad():
         plan = _plan(arch.build(), state, classes)
         build = partial(_built, arch, state, plan, str(file))
@@ -67,7 +67,7 @@ def _built(arch: Architecture, state: Mapping[str, Tensor], plan: _Plan, source:
     target = _target(model)
     own = target.state_dict()
     kept = {key: tensor for key, tensor in state.items() if key not in plan.left_out}
-    fill_weights(target, {**kept, **{key: own[key] for key in plan.anew}}, source=source, network=arch.name)
+    load_state_into(target, {**kept, **{key: own[key] for key in plan.anew}}, source=source, network=arch.name)
     return imagenet_normalised(model) if plan.normalised else model
 
 

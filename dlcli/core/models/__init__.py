@@ -47,13 +47,13 @@ def named_model(spec: str | None, data: "ImageData") -> "Architecture":
 
 
 def _over_frames(spec: str, data: "ImageData") -> "Architecture":
-    from dlcli.core.models.frame_mlp import around
+    from dlcli.core.models.frame_mlp import frame_mlp_architecture
 
     flat = spec.partition(":")[2]
     if not flat:
         message = f"{FRAME_MLP} needs the network for images whose features it takes"
         raise UsageError(message, hint=f"--model {FRAME_MLP}:squeezenet1_1 --weights FILE")
-    return around(named_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
+    return frame_mlp_architecture(named_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
 
 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:

@@ -50,7 +50,7 @@ class FrameMlp(nn.Module):
         return found
 
 
-def around(flat: Architecture, channels: int, size: tuple[int, int], classes: int) -> Architecture:
+def frame_mlp_architecture(flat: Architecture, channels: int, size: tuple[int, int], classes: int) -> Architecture:
     """`frame-mlp:NAME` on the network for images `flat`; `build` raises InputError if its last layer cannot be taken off."""
     digest = hashlib.sha256(f"{flat.source_sha256} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}".encode())
     build = partial(_built, flat, (channels, *size), classes)

@@ -18,8 +18,8 @@ from dlcli.core.pairs.labelled import Labelled
 from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, keyed, lexical_features, under
 from dlcli.core.text.scoring.features import Rows, word_hash
 from dlcli.core.text.tokens import words
-from dlcli.core.training.loop import memory_named
-from dlcli.core.training.recipe import Recipe, optimizer_of, steps_per_epoch
+from dlcli.core.training.loop import memory_error_context
+from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
 from dlcli.support.errors import NumericError
 from dlcli.support.reporter import Reporter, Task
 
@@ -189,7 +189,7 @@ class Fitting:
         inputs, watched = (self._prepared(reader, part) for part in (self.train, self.dev))
         y, best, kept = torch.from_numpy(self.train.duplicate.astype(np.float32)), -1.0, {}
         total = self.recipe.epochs * steps_per_epoch(len(y), self.recipe.batch_size)
-        with preserved(), memory_named(*_TOO_LARGE), self.report.task(f"training {self.name}", total=total) as task:
+        with preserved(), memory_error_context(*_TOO_LARGE), self.report.task(f"training {self.name}", total=total) as task:
             torch.manual_seed(derive(self.seed, "init"))
             net = build(inputs.rows.shape[1])
             for epoch in self._epochs(net, inputs, y, task):
@@ -213,7 +213,7 @@ class Fitting:
         """Train epoch by epoch, and say after each which it was, from 1."""
         recipe, order = self.recipe, generator(derive(self.seed, "order"))
         steps = steps_per_epoch(len(y), recipe.batch_size)
-        optimizer = optimizer_of(recipe, net.parameters(), torch.device("cpu"))
+        optimizer = build_optimizer(recipe, net.parameters(), torch.device("cpu"))
         for epoch in range(recipe.epochs):
             net.train()
             # Even batches, as in `core.training.loop`: a short last one would break BatchNorm.

@@ -13,7 +13,7 @@ from dlcli.core.compute.device import fast_dtype, out_of_memory, release, thread
 from dlcli.core.compute.loader import Feed, channels_last, to_float
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.training.dead_taps import has_dead_taps
-from dlcli.core.training.recipe import Recipe, optimizer_of, steps_per_epoch
+from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
 from dlcli.support.errors import NumericError, ResourceError
 from dlcli.support.reporter import Task
 
@@ -30,11 +30,6 @@ class Hooks:
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
     examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
     class_weights: Tensor | None = None
-
-
-def never() -> bool:
-    """The usual answer to whether to stop."""
-    return False
 
 
 class Training:
@@ -71,7 +66,7 @@ class Training:
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         self.dtype = dtype or self._precision(x[:1], device)
         self.feed, self.y = Feed(x, device), y.to(device)
-        self.optimizer = optimizer_of(recipe, model.parameters(), device)
+        self.optimizer = build_optimizer(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
         self.epoch, self.step, self.parts = 0, 0, 1
         steps = steps_per_epoch(len(x), recipe.batch_size)
@@ -87,14 +82,14 @@ class Training:
         unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, channels_last(to_float(x)))
         return torch.float32 if unsafe else found
 
-    def run_epoch(self, task: Task, stop: Callable[[], bool] = never) -> float | None:
+    def run_epoch(self, task: Task, stop: Callable[[], bool] = lambda: False) -> float | None:
         """Finish the epoch and return its mean loss, or None if `stop()` was true after a step.
 
         `task` counts steps. Raises NumericError, naming the step, the learning rate and the largest gradient, if a loss or a
         weight is not finite, and ResourceError if the memory of the device does not suffice.
         """
         steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_named(*self.too_large):
+        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_error_context(*self.too_large):
             _set_random_state(self.random, self.feed.device)
             self.model.train()
             order = self._batches()[self.step :]
@@ -234,7 +229,7 @@ class Training:
         return "training", self.largest
 
     @contextmanager
-    def as_ended(self) -> Iterator[None]:
+    def final_weights(self) -> Iterator[None]:
         """Inside the block the model has the weights that training would end with here: the averaged ones, if kept."""
         if not self.average:
             yield
@@ -349,7 +344,7 @@ def resolve_threads(recipe: Recipe) -> int:
 
 
 @contextmanager
-def memory_named(message: str, hint: str) -> Iterator[None]:
+def memory_error_context(message: str, hint: str) -> Iterator[None]:
     """Turn a lack of memory into a ResourceError."""
     try:
         yield

@@ -66,7 +66,7 @@ class Recipe:
         return self.lr * SCHEDULES[self.schedule](done)
 
 
-def optimizer_of(recipe: Recipe, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
     """The optimizer of `recipe`, fused where torch can: one pass over the weights, a quarter of the time on a CPU."""
     fused = {"fused": True} if recipe.optimizer in _FUSED and device.type in _FUSES else {}
     return OPTIMIZERS[recipe.optimizer](parameters, lr=recipe.lr, **recipe.options, **fused)

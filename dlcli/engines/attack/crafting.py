@@ -17,7 +17,7 @@ from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.attacks.query_count import Counted
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import predict_logits
-from dlcli.core.ensembles.combine import RULES, EveryMember, RuleModel, SmoothMax, any_right
+from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, SmoothMax, any_correct
 from dlcli.engines.attack.networks import BASELINE, LEAD_RULE
 from dlcli.engines.attack.resume import Part, Parts
 from dlcli.engines.attack.setup import Bench
@@ -214,11 +214,11 @@ class Court:
             return self.baseline
         if through in RULES:
             return RuleModel(self.members, through)
-        return EveryMember(self.members) if through == EVERY else SmoothMax(self.members)
+        return MeanLogProbability(self.members) if through == EVERY else SmoothMax(self.members)
 
     def _rules(self, logits: Tensor) -> dict[str, Bools]:
         found = {name: decide(logits) == self.bench.y for name, decide in RULES.items()}
-        return {name: right.numpy() for name, right in (found | {"oracle": any_right(logits, self.bench.y)}).items()}
+        return {name: right.numpy() for name, right in (found | {"oracle": any_correct(logits, self.bench.y)}).items()}
 
     def _logits(self, model: nn.Module, images: Tensor) -> Tensor:
         return predict_logits(model, images, device=self.bench.device)

@@ -16,7 +16,7 @@ from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.compute.device import describe_device, fast_dtype, threads
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.checkpoint import weights_sha256
-from dlcli.core.model_io.ensemble_dir import joint_sha256
+from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.stats import wilson
 from dlcli.core.training.loop import resolve_threads
 from dlcli.engines.attack.check_runs import seen
@@ -191,7 +191,7 @@ def _determined_by(bench: Bench, networks: Sequence[nn.Module]) -> dict[str, obj
         "data": bench.data.fingerprint,
         "images": [config.limit, len(bench.x)],
         "target": config.target,
-        "networks": joint_sha256([weights_sha256(one) for one in networks]),
+        "networks": combined_sha256([weights_sha256(one) for one in networks]),
         "surrogate": bench.origin,
         "norm": bench.norm,
         "seed": config.seed,

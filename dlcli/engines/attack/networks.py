@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData, check_trainable
-from dlcli.core.model_io.cached import Member, fit_member
+from dlcli.core.model_io.cached import Member, train_or_load
 from dlcli.core.model_io.ensemble_dir import is_ensemble
-from dlcli.core.model_io.trained import Trained, is_weights, labels_for, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, is_weights, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
 from dlcli.core.training.recipe import Recipe
@@ -50,14 +50,14 @@ class Networks:
     that single network, or beside an ensemble the one on which images for transfer are made; None: there is no such network.
     """
 
-    attacked: Source | Trained
-    baseline: Source | Trained | None
+    attacked: Source | TrainedNetwork
+    baseline: Source | TrainedNetwork | None
     members: int = 0
     rule: str = ""
     notes: tuple[str, ...] = ()
 
     @property
-    def team(self) -> Source | Trained | None:
+    def team(self) -> Source | TrainedNetwork | None:
         """The ensemble, None for a single network."""
         return self.attacked if self.members else None
 
@@ -74,7 +74,9 @@ class Networks:
     def outputs(self, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
         """For each class of `data` its output, (classes,), and the names of all outputs."""
         found = self.attacked
-        return labels_for(found, data) if isinstance(found, Trained) else (torch.arange(len(data.classes)), data.classes)
+        return (
+            map_classes(found, data) if isinstance(found, TrainedNetwork) else (torch.arange(len(data.classes)), data.classes)
+        )
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _trained_here(config: AttackConfig, data: ImageData, device: torch.device) -
     return Networks(source, baseline or source, config.members or _MEMBERS, config.ensemble, notes)
 
 
-def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device, found: Trained) -> Networks:
+def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device, found: TrainedNetwork) -> Networks:
     if config.target is not None:
         raise UsageError("--target: goes with a single network", hint=f"{config.model} is an ensemble; name one of its members")
     if "transfer" in config.methods:
@@ -136,7 +138,7 @@ def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device,
     if config.members is not None:
         raise UsageError(f"--members: {config.model} has {count(len(found.members), 'member')}", hint="leave --members out")
     outside, notes = _outside(config, data, device)
-    baseline: Source | Trained | None = outside
+    baseline: Source | TrainedNetwork | None = outside
     if baseline is None and found.member_spec and ":" not in found.member_spec and len(data.y_train):
         baseline = _source(found.member_spec, config, data)
     elif baseline is None:
@@ -147,7 +149,7 @@ def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device,
     return Networks(found, baseline, len(found.members), found.rule, (*found.notes, *notes))
 
 
-def _outside(config: AttackConfig, data: ImageData, device: torch.device) -> tuple[Trained | None, tuple[str, ...]]:
+def _outside(config: AttackConfig, data: ImageData, device: torch.device) -> tuple[TrainedNetwork | None, tuple[str, ...]]:
     """The network of `--surrogate` as the baseline of an ensemble, and what to say of it."""
     if config.surrogate is None:
         return None, ()
@@ -170,7 +172,7 @@ def assemble(
     """Train what is yet to be trained, or take it from the cache; all networks then answer in the order of `outputs`."""
 
     def fit(source: Source, name: str) -> Member:
-        return fit_member(
+        return train_or_load(
             source.arch,
             data,
             recipe=source.recipe,
@@ -186,13 +188,13 @@ def assemble(
     own = [fit(first, BASELINE)] if isinstance(first, Source) else []
     others = [fit(team, f"member-{k}") for k in range(networks.members)] if isinstance(team, Source) else []
     fitted, baseline, sha256 = [*own, *others], None, ""
-    if isinstance(first, Trained):
+    if isinstance(first, TrainedNetwork):
         baseline, sha256 = aligned(first.model, first.classes or data.classes, outputs), first.sha256
     elif own:
         baseline, sha256 = aligned(own[0].model, data.classes, outputs), own[0].sha256
-    if isinstance(team, Trained):
+    if isinstance(team, TrainedNetwork):
         sha256 = team.sha256
-    members = team.members if isinstance(team, Trained) else tuple(one.model for one in others)
+    members = team.members if isinstance(team, TrainedNetwork) else tuple(one.model for one in others)
     reused = sum(one.reused for one in fitted)
     return Team(baseline, members, sha256, len(fitted) - reused, reused)
 

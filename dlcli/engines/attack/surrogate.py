@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlcli.core.compute.forward import shape_of
 from dlcli.core.data.base import ImageData
-from dlcli.core.model_io.trained import Trained, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError
 
 _SAME = "give the --data, --size, --limit and --target that they were saved with"
@@ -18,7 +18,7 @@ _SAME = "give the --data, --size, --limit and --target that they were saved with
 _NEAR = 1e-6
 
 
-def open_surrogate(spec: str, data: ImageData, device: torch.device) -> Trained:
+def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
     """The network of `--surrogate`: a folder, or code; raises InputError if it is neither, and what `open_trained` raises."""
     if ":" not in spec and not Path(spec).is_dir():
         hint = "name a folder that dlcli train or dlcli ensemble wrote, FILE.py:CALLABLE, or a .npz that --save wrote"

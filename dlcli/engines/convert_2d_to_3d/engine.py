@@ -14,7 +14,7 @@ from dlcli.core.inflate.convert import Inflated, Inflation, inflate
 from dlcli.core.inflate.export import export
 from dlcli.core.inflate.proof import OUTPUT, Proof, prove
 from dlcli.core.inflate.recalibrate import norms_of, recalibrate
-from dlcli.core.model_io.converted import card_path, save_video
+from dlcli.core.model_io.converted import metadata_path, save_video_network
 from dlcli.engines.convert_2d_to_3d.source import Source, open_source
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, ProofRow
 from dlcli.support.atomic import atomic_paths
@@ -69,7 +69,7 @@ def plan(config: Convert2DTo3DConfig) -> list[str]:
     if data is not None:
         lines.append(f"take the statistics of batch normalisation from {data.name}")
     if config.output is not None:
-        lines.append(f"write {config.output} and {card_path(config.output)}")
+        lines.append(f"write {config.output} and {metadata_path(config.output)}")
     return [*lines, f"write {config.export}"] if config.export is not None else lines
 
 
@@ -192,13 +192,13 @@ def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, data: ImageData
 
 
 def _write(config: Convert2DTo3DConfig, found: Inflated, source: Source, how: Inflation, proof: Proof) -> str:
-    wanted = [config.output, card_path(config.output)] if config.output is not None else []
+    wanted = [config.output, metadata_path(config.output)] if config.output is not None else []
     wanted += [config.export] if config.export is not None else []
     digest = ""
     with atomic_paths(*wanted) as paths:
         if config.output is not None:
             more = {"source_sha256": source.sha256, "proof": [asdict(row) for row in _rows(proof)]}
-            digest = save_video(paths[0], paths[1], found, source.flat, how, more)
+            digest = save_video_network(paths[0], paths[1], found, source.flat, how, more)
         if config.export is not None:
             export(source.flat.wrapped(found.model), paths[-1], (1, source.flat.channels, config.frames, *source.flat.size))
     return digest

@@ -13,7 +13,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import check_flat
 from dlcli.core.layers.normalise import Normalised
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
-from dlcli.core.model_io.converted import Flat, is_video
+from dlcli.core.model_io.converted import ImageNetwork, is_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.run_dir import is_normalised, load_model
 from dlcli.core.model_io.trained import is_weights, open_trained
@@ -33,7 +33,7 @@ class Source:
     """
 
     model: nn.Module
-    flat: Flat
+    flat: ImageNetwork
     sha256: str
     notes: tuple[str, ...] = ()
 
@@ -52,7 +52,7 @@ def open_source(
     given = {"arch": arch, "weights": weights, "size": size, "classes": classes}
     if path.is_dir():
         return _from_run(path, [name for name, value in given.items() if value is not None])
-    if is_video(path):
+    if is_video_network(path):
         raise InputError(f"{spec}: the network is 3-D already", hint="give a network for images")
     file = path if is_weights(path) else weights
     if arch is not None and file is not path:
@@ -73,7 +73,7 @@ def _from_run(path: Path, given: list[str]) -> Source:
     if is_ensemble(path):
         raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
     saved = load_model(path, CPU)
-    flat = Flat(
+    flat = ImageNetwork(
         saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, is_normalised(saved.model)
     )
     return Source(_bare(saved.model), flat, saved.sha256)
@@ -107,10 +107,10 @@ def _bare(model: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def _flat(spec: str, shape: ImageData, model: nn.Module) -> Flat:
+def _flat(spec: str, shape: ImageData, model: nn.Module) -> ImageNetwork:
     """The description of a network, once it is seen to give finite logits for images of `shape`."""
     outputs = logits_of(model, shape.x_train[:1].to(next(model.parameters()).dtype)).shape[1]
-    return Flat(spec, (), shape.channels, shape.size, outputs, None, is_normalised(model))
+    return ImageNetwork(spec, (), shape.channels, shape.size, outputs, None, is_normalised(model))
 
 
 def _shape(channels: int, side: int, classes: int) -> ImageData:

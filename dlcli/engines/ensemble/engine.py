@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
-from dlcli.core.model_io.ensemble_dir import CARD, MEMBERS, is_ensemble, joint_sha256, members_in, save_card
+from dlcli.core.model_io.ensemble_dir import (
+    MEMBERS,
+    METADATA,
+    combined_sha256,
+    count_members,
+    is_ensemble,
+    save_ensemble_metadata,
+)
 from dlcli.core.stats import wilson
 from dlcli.engines.ensemble.members import Done, Team, added, in_processes, open_team, side_by_side
 from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
@@ -43,7 +50,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
         done = [*done, *added(team, report)]
     result = _judged(team, done, strategy, time.perf_counter() - started)
     if config.output is not None and result.headline is not None:
-        save_card(config.output, len(done), config.rule)
+        save_ensemble_metadata(config.output, len(done), config.rule)
         _draw(config.output, result.rows)
     return result
 
@@ -75,10 +82,10 @@ def _check_folder(config: EnsembleConfig) -> None:
     if config.resume:
         if not (folder / MEMBERS).is_dir():
             raise UsageError(f"--resume: {folder} holds no ensemble that was stopped")
-        if is_ensemble(folder) and members_in(folder) >= config.members + len(config.add):
+        if is_ensemble(folder) and count_members(folder) >= config.members + len(config.add):
             hint = "--members N with a larger N trains more"
-            raise UsageError(f"--resume: {folder} holds a finished ensemble of {members_in(folder)}", hint=hint)
-    elif (folder / CARD).exists() or (folder / MEMBERS).exists():
+            raise UsageError(f"--resume: {folder} holds a finished ensemble of {count_members(folder)}", hint=hint)
+    elif (folder / METADATA).exists() or (folder / MEMBERS).exists():
         more = "with a larger --members trains more" if is_ensemble(folder) else "continues it"
         hint = f"--resume {more}; or name another folder with -o"
         raise UsageError(f"--output: {folder} holds an ensemble already", hint=hint)
@@ -123,7 +130,7 @@ def _judged(team: Team, done: Sequence[Done], strategy: str, seconds: float) -> 
     return EnsembleResult(
         data=data.name,
         model=" + ".join(dict.fromkeys(one.model for one in done)),
-        model_sha256=joint_sha256([one.sha256 for one in done]),
+        model_sha256=combined_sha256([one.sha256 for one in done]),
         n_train=len(data.y_train),
         n_test=len(data.y_test),
         rule=config.rule,

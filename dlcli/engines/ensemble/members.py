@@ -23,7 +23,7 @@ from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
 from dlcli.core.training.loop import resolve_threads
-from dlcli.engines.train.job import Job, begin, describe, open_job, steps
+from dlcli.engines.train.job import Job, describe, open_job, start_training, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
@@ -138,7 +138,7 @@ def _chain(team: Team, numbers: tuple[int, ...], report: Reporter) -> tuple[Done
 
 def _train(team: Team, number: int, last: nn.Module | None, report: Reporter) -> tuple[nn.Module, Done] | None:
     started, job = time.perf_counter(), team.own(team.job(number))
-    training, notes = begin(job)
+    training, notes = start_training(job)
     if last is not None:
         training.model.load_state_dict(last.state_dict())
     with report.stoppable() as stop, report.task(f"training member {number + 1}", steps(job)) as task:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.rng import derive
-from dlcli.core.ensembles.combine import RULES, any_right, decided
+from dlcli.core.ensembles.combine import RULES, any_correct, ensemble_logits
 from dlcli.core.ensembles.diversity import disagreement, error_correlation
 from dlcli.core.evaluation import calibration, metrics
 from dlcli.core.stats import paired_difference, wilson
@@ -56,8 +56,8 @@ def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
     members, mean = each.mean(0), _right(RULES["mean"](logits), y)
     columns: dict[str, Right] = {BEST: each[int(each.sum(1).argmax())], MEAN_OF_MEMBERS: members}
     columns |= {rule_name(rule): _right(decide(logits), y) for rule, decide in RULES.items()}
-    columns[ORACLE] = any_right(logits, y).numpy().astype(np.float64)
-    sure = {rule_name(rule): _calibration(decided(logits, rule), right, y, seed) for rule, right in _rules(columns)}
+    columns[ORACLE] = any_correct(logits, y).numpy().astype(np.float64)
+    sure = {rule_name(rule): _calibration(ensemble_logits(logits, rule), right, y, seed) for rule, right in _rules(columns)}
     for name, right in columns.items():
         ece, nll = sure.get(name, (None, None))
         yield EnsembleRow(

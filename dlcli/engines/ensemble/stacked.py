@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from dlcli.core.ensembles.stacked import StackedTraining, stackable
+from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
 from dlcli.engines.ensemble.members import Done, Team, finished, kept_before
 from dlcli.engines.train.job import Job, build, hooks, steps
 from dlcli.support.errors import ResourceError
@@ -25,7 +25,7 @@ def why_not(team: Team) -> str:
     if config.members < 2:
         return "there is one only"
     networks = [build(team.job(number))[0] for number in range(2)]
-    return stackable(networks, team.data.sample(2)) or ""
+    return why_not_stackable(networks, team.data.sample(2)) or ""
 
 
 def in_stacks(team: Team, report: Reporter) -> list[Done]:

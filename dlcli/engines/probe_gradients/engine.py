@@ -22,8 +22,8 @@ from dlcli.core.gradients.scalar_nets import REACH, grid, on_a_line, settle
 from dlcli.core.graph.skips import find_skips
 from dlcli.core.graph.tape import WEIGHTED, record
 from dlcli.core.model_io.checkpoint import weights_sha256
-from dlcli.core.model_io.converted import is_video
-from dlcli.core.model_io.trained import Trained, labels_for, open_trained
+from dlcli.core.model_io.converted import is_video_network
+from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.core.surgery import operate
@@ -159,11 +159,11 @@ class Bench:
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Bench:
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
     spec = str(config.model)
-    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video(Path(spec)))
+    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video_network(Path(spec)))
     if untrained:
         with preserved():
             torch.manual_seed(derive(config.seed, "init"))
-            trained = Trained(open_model(spec, data).build().to(device), spec, "")
+            trained = TrainedNetwork(open_model(spec, data).build().to(device), spec, "")
     else:
         trained = open_trained(spec, data, weights=config.weights, device=device)
     model, notes = trained.model, trained.notes
@@ -175,7 +175,7 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         model = settle(model, few)
         notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
     trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
-    y = labels_for(trained, data)[0][data.y_test]
+    y = map_classes(trained, data)[0][data.y_test]
     return Bench(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes)
 
 

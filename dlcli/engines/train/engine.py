@@ -12,11 +12,11 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.splits import with_validation
-from dlcli.core.model_io.run_dir import CARD, save_model
+from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.stats import wilson
 from dlcli.core.training.loop import resolve_threads
 from dlcli.engines.train.frozen_features import fit
-from dlcli.engines.train.job import Fitted, Job, open_job, outlook, steps
+from dlcli.engines.train.job import Fitted, Job, open_job, preflight, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.versus import Sides, Trained, compare, levelled, pairs, save_comparison
 from dlcli.specs.pairs import PairsTrainResult
@@ -73,7 +73,7 @@ def plan(config: TrainConfig) -> list[str]:
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         with threads(each):
             lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
-        lines += outlook(job)
+        lines += preflight(job)
     if config.versus:
         lines.append(f"train {count(workers, 'network')} at a time")
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
@@ -108,9 +108,9 @@ def _check_folder(config: TrainConfig) -> None:
         raise UsageError(f"--output: {folder} is not a folder", hint="name a folder, new or old")
     if config.resume:
         if not (folder / STATE).exists():
-            why = "holds a finished run" if (folder / CARD).exists() else "holds no run that was stopped"
+            why = "holds a finished run" if (folder / METADATA).exists() else "holds no run that was stopped"
             raise UsageError(f"--resume: {folder} {why}")
-    elif any((folder / name).exists() for name in (STATE, CARD, RUNS)):
+    elif any((folder / name).exists() for name in (STATE, METADATA, RUNS)):
         stopped = (folder / STATE).exists()
         hint = "--resume continues it; or name another folder with -o" if stopped else "name another folder with -o"
         raise UsageError(f"--output: {folder} holds a run already", hint=hint)

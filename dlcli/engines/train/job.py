@@ -19,7 +19,7 @@ from dlcli.core.data.splits import class_weights
 from dlcli.core.layers.multi_clip import over_clips
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
 from dlcli.core.model_io.untrained import open_model
-from dlcli.core.model_io.warm_start import started
+from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
@@ -89,7 +89,7 @@ class Fitted:
 def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
     """Open the network that `config` names and settle how to train it; raises what `open_model` raises."""
     arch = open_model(config.model, data)
-    arch = arch if config.weights is None else started(arch, config.weights, len(data.classes))
+    arch = arch if config.weights is None else warm_started(arch, config.weights, len(data.classes))
     return Job(config, data, arch, _recipe(config, arch.recipe), device, seed)
 
 
@@ -108,7 +108,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     None if told to stop: the state is then in `keep`. Raises what `Training.run_epoch` raises; the state of the last whole
     epoch is kept then. UsageError if `keep` holds the state of another training.
     """
-    training, surgery = begin(job)
+    training, surgery = start_training(job)
     early = _early(job)
     history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
     started = time.perf_counter()
@@ -149,7 +149,7 @@ def _early(job: Job) -> EarlyStopping:
     return EarlyStopping(*job.config.early_stop)
 
 
-def begin(job: Job) -> tuple[Training, tuple[str, ...]]:
+def start_training(job: Job) -> tuple[Training, tuple[str, ...]]:
     """The training of `job` before its first step, and what surgery said."""
     model, notes = build(job)
     x, y = job.data.x_train, job.data.y_train
@@ -169,7 +169,7 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
     return over_clips(model, job.data.clips), notes
 
 
-def outlook(job: Job) -> tuple[str, ...]:
+def preflight(job: Job) -> tuple[str, ...]:
     """What surgery will say; raises what `fit` would before its first step."""
     _early(job)
     hooks(job)
@@ -204,7 +204,7 @@ def _watch(job: Job, training: Training, early: EarlyStopping, train_loss: float
     """Judge, in float32, the weights as they would be if training ended here."""
     data, first = job.data, slice(_TRAINING_WATCHED)
     sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
-    with training.as_ended():
+    with training.final_weights():
         (train, _), (watched, loss) = (_judged(training.model, split, job.device) for split in sets)
         epoch = Epoch(train_loss, train, watched, loss)
         if job.config.early_stop is not None:

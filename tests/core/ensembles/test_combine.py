@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from dlcli.core.ensembles.combine import RULES, EveryMember, RuleModel, SmoothMax, any_right
+from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, SmoothMax, any_correct
 from dlcli.support.errors import UsageError
 
 every = pytest.mark.parametrize("rule", RULES)
@@ -60,7 +60,7 @@ def test_with_two_classes_mean_answers_as_some_member_does(logits: Tensor) -> No
 @given(logits=stacked_logits(classes=2), labels=st.integers(0, 31))
 def test_no_rule_beats_the_oracle_between_two_classes(rule: str, logits: Tensor, labels: int) -> None:
     y = torch.tensor([labels >> k & 1 for k in range(logits.shape[1])])
-    right, oracle = RULES[rule](logits) == y, any_right(logits, y)
+    right, oracle = RULES[rule](logits) == y, any_correct(logits, y)
     assert bool((oracle | ~right).all())
     assert oracle.tolist() == [any(int(member[k].argmax()) == int(y[k]) for member in logits) for k in range(len(y))]
 
@@ -174,7 +174,7 @@ def test_the_order_of_members_does_not_matter_to_the_networks(rule: str, logits:
 
 def network_of(rule: str, logits: Tensor) -> nn.Module:
     members = members_of(logits)
-    return {"smooth": SmoothMax, "every": EveryMember}[rule](members) if rule not in RULES else RuleModel(members, rule)
+    return {"smooth": SmoothMax, "every": MeanLogProbability}[rule](members) if rule not in RULES else RuleModel(members, rule)
 
 
 @settings(max_examples=100, deadline=None)
@@ -184,7 +184,7 @@ def test_every_member_has_the_mean_cross_entropy_and_its_gradient(seed: int, mem
     logits = 3 * torch.randn(members, 6, 4, generator=generator, dtype=torch.float64)
     y = torch.randint(4, (6,), generator=generator)
     ours, theirs = members_of(logits), members_of(logits)
-    loss = cross_entropy(EveryMember(ours)(nothing_for(logits)), y)
+    loss = cross_entropy(MeanLogProbability(ours)(nothing_for(logits)), y)
     wanted = torch.stack([cross_entropy(one.logits, y) for one in theirs]).mean()
     loss.backward()
     wanted.backward()
@@ -196,7 +196,7 @@ def test_every_member_has_the_mean_cross_entropy_and_its_gradient(seed: int, mem
 def test_every_member_is_finite_where_all_agree_for_sure() -> None:
     logits = torch.tensor([[[200.0, 0.0]], [[200.0, 0.0]]])
     members = members_of(logits)
-    found = EveryMember(members)(nothing_for(logits))
+    found = MeanLogProbability(members)(nothing_for(logits))
     cross_entropy(found, torch.tensor([0])).backward()
     assert bool(found.isfinite().all()) and all(bool(one.logits.grad.isfinite().all()) for one in members)
 

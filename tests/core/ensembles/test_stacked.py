@@ -11,7 +11,7 @@ from torch import nn
 
 from dlcli.core.compute.rng import generator
 from dlcli.core.ensembles import stacked
-from dlcli.core.ensembles.stacked import StackedTraining, stackable
+from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.loop import Hooks, Training
@@ -215,7 +215,7 @@ def test_dropout_keeps_the_share_it_should_in_each_member_and_draws_each_time_an
     models = [nn.Sequential(nn.Flatten(), nn.Dropout(0.25)) for _ in range(3)]
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        stack = stacked.Stack(models).train()
+        stack = stacked.StackedModel(models).train()
         first, second = (stack(torch.ones(100, 3, 4, 5, 5)) for _ in range(2))
     kept = (first != 0).float()
     # 10000 draws a member: a share is off by 0.0043 on average, and by more than 0.02 never.
@@ -269,7 +269,7 @@ def test_a_state_of_another_number_of_members_is_refused():
 def test_an_epoch_never_waits_for_the_device(monkeypatch):
     """The meta device stands for a GPU: it refuses any reading of a value by the host, and tensors of another device."""
     meta = torch.device("meta")
-    monkeypatch.setattr(stacked, "stackable", lambda models, sample: None)  # which may, once
+    monkeypatch.setattr(stacked, "why_not_stackable", lambda models, sample: None)  # which may, once
     x, y = (part.to(meta) for part in _examples())
     recipe = _recipe(optimizer="adam", ema=0.9, clip_norm=1.0)
     models = [model.to(meta) for model in _models(_normed)]
@@ -288,9 +288,9 @@ def test_inside_as_ended_the_models_have_the_averaged_weights_and_training_goes_
     ]
     for one in (training, *alone):
         _epoch(one)
-    with training.as_ended():
+    with training.final_weights():
         for model, one in zip(models, alone, strict=True):
-            with one.as_ended():
+            with one.final_weights():
                 _assert_same(model, one.model)
     for one in (training, *alone):
         _run(one)
@@ -347,7 +347,7 @@ def test_a_lack_of_memory_asks_for_fewer_members_and_one_alone_takes_its_steps_i
     assert training.parts == 2
     _assert_same(model, twin)
     with pytest.raises(ResourceError):
-        stackable(_models(partial(Small, 1)), _examples()[0])
+        why_not_stackable(_models(partial(Small, 1)), _examples()[0])
 
 
 def test_a_stack_that_does_not_fit_is_a_lack_of_memory(monkeypatch):
@@ -355,8 +355,8 @@ def test_a_stack_that_does_not_fit_is_a_lack_of_memory(monkeypatch):
         def __init__(self, models):
             raise torch.OutOfMemoryError("no memory for the weights")
 
-    monkeypatch.setattr(stacked, "stackable", lambda models, sample: None)
-    monkeypatch.setattr(stacked, "Stack", Full)
+    monkeypatch.setattr(stacked, "why_not_stackable", lambda models, sample: None)
+    monkeypatch.setattr(stacked, "StackedModel", Full)
     with pytest.raises(ResourceError, match="at once"):
         _stacked(_models(_mlp), _recipe())
 
@@ -428,8 +428,8 @@ def _masked(x):
 )
 def test_what_cannot_be_stacked_is_refused_by_name(makes, reason):
     models = [make() for make in makes]
-    assert stackable(models[:1] * 2, _examples()[0]) is None or makes[0] is makes[1]
-    found = stackable(models, _examples()[0])
+    assert why_not_stackable(models[:1] * 2, _examples()[0]) is None or makes[0] is makes[1]
+    found = why_not_stackable(models, _examples()[0])
     assert found is not None
     with pytest.raises(UsageError, match=reason) as caught:
         _stacked(models, _recipe(), seeds=(1, 2))
@@ -445,7 +445,7 @@ def test_to_ask_whether_networks_can_be_stacked_changes_nothing(n):
     before = [(copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]) for model in models]
     random = torch.get_rng_state()
     with torch.no_grad():
-        assert stackable(models, _examples()[0][:n]) is None
+        assert why_not_stackable(models, _examples()[0][:n]) is None
     assert torch.equal(torch.get_rng_state(), random)
     for model, (weights, modes) in zip(models, before, strict=True):
         assert [module.training for module in model.modules()] == modes

@@ -13,7 +13,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io import cached as members
-from dlcli.core.model_io.cached import fit_member
+from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
@@ -64,7 +64,7 @@ ARCH = Architecture("tiny", _build, RECIPE, "source")
 
 def _fit(arch=ARCH, data=None, **changes):
     settings = {"recipe": RECIPE, "seed": 0, "name": "member-1", "bootstrap": False, "device": CPU, **changes}
-    return fit_member(arch, data or _data(), **settings)
+    return train_or_load(arch, data or _data(), **settings)
 
 
 def test_the_same_question_gives_the_same_bits_whatever_happened_before():
@@ -246,7 +246,7 @@ def test_a_second_run_waits_for_the_first_and_reuses_its_work(tmp_path):
 def test_digits_net_reaches_its_accuracy_and_takes_the_fast_path_safely(tmp_path):
     data = open_data("digits")
     arch = open_model(None, data)
-    member = fit_member(arch, data, recipe=arch.recipe, seed=0, name="baseline", bootstrap=False, device=CPU, cache=tmp_path)
+    member = train_or_load(arch, data, recipe=arch.recipe, seed=0, name="baseline", bootstrap=False, device=CPU, cache=tmp_path)
     right = (predict_logits(member.model, data.x_test, device=CPU).argmax(1) == data.y_test).float().mean()
     assert right >= 0.97
     assert os.listdir(tmp_path)

@@ -10,7 +10,7 @@ from torch import nn
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.model_io.checkpoint import weights_sha256
-from dlcli.core.model_io.ensemble_dir import CARD, is_ensemble, load_ensemble, member_folder, save_card
+from dlcli.core.model_io.ensemble_dir import METADATA, is_ensemble, load_ensemble, member_folder, save_ensemble_metadata
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.models.zoo import digits_net
@@ -35,7 +35,7 @@ def models(tmp_path: Path) -> list[nn.Module]:
         found.append(digits_net.build(1, (8, 8), 3).eval())
         save(tmp_path, number, found[-1])
     assert not is_ensemble(tmp_path)
-    save_card(tmp_path, 3, "max")
+    save_ensemble_metadata(tmp_path, 3, "max")
     return found
 
 
@@ -74,7 +74,7 @@ def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
     ],
 )
 def test_a_damaged_card_is_named(tmp_path: Path, models: list[nn.Module], card: str, said: str):
-    (tmp_path / CARD).write_text(card)
+    (tmp_path / METADATA).write_text(card)
     with pytest.raises(InputError, match=said):
         load_ensemble(tmp_path, CPU)
 
@@ -93,5 +93,5 @@ def test_a_rule_is_for_ensembles(tmp_path: Path, models: list[nn.Module]):
 
 
 def test_the_card_is_plain_json(tmp_path: Path):
-    save_card(tmp_path, 2, "vote")
-    assert json.loads((tmp_path / CARD).read_text()) == {"rule": "vote", "members": ["members/000", "members/001"]}
+    save_ensemble_metadata(tmp_path, 2, "vote")
+    assert json.loads((tmp_path / METADATA).read_text()) == {"rule": "vote", "members": ["members/000", "members/001"]}

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
-from dlcli.core.model_io.run_dir import CARD, WEIGHTS, is_run_dir, load_model, save_model
+from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, is_run_dir, load_model, save_model
 from dlcli.core.models.zoo import digits_net
 from dlcli.support.errors import InputError, UsageError
 
@@ -36,7 +36,7 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path: Path):
 
 def test_the_card_says_what_the_format_says(tmp_path: Path):
     model = saved(tmp_path)
-    assert json.loads((tmp_path / CARD).read_text()) == {
+    assert json.loads((tmp_path / METADATA).read_text()) == {
         "model": "digits-net",
         "with": [],
         "channels": 1,
@@ -99,8 +99,8 @@ def test_weights_of_another_network_name_some_keys(tmp_path: Path):
 )
 def test_a_damaged_card(tmp_path: Path, change: dict[str, object], said: str):
     saved(tmp_path)
-    card = json.loads((tmp_path / CARD).read_text())
-    (tmp_path / CARD).write_text(json.dumps(card | change))
+    card = json.loads((tmp_path / METADATA).read_text())
+    (tmp_path / METADATA).write_text(json.dumps(card | change))
     with pytest.raises((InputError, UsageError)) as caught:
         load_model(tmp_path, CPU)
     assert said in caught.value.message
@@ -109,9 +109,9 @@ def test_a_damaged_card(tmp_path: Path, change: dict[str, object], said: str):
 @pytest.mark.parametrize(("text", "said"), [("{", "not JSON"), ("[]", "model, with, channels"), (None, "no run directory")])
 def test_no_card_at_all(tmp_path: Path, text: str | None, said: str):
     saved(tmp_path)
-    (tmp_path / CARD).unlink()
+    (tmp_path / METADATA).unlink()
     if text is not None:
-        (tmp_path / CARD).write_text(text)
+        (tmp_path / METADATA).write_text(text)
     with pytest.raises(InputError, match=said):
         load_model(tmp_path, CPU)
 

@@ -11,7 +11,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.layers.normalise import IMAGENET_MEAN, IMAGENET_STD, imagenet_normalised
 from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
 from dlcli.core.model_io.run_dir import save_model
-from dlcli.core.model_io.trained import labels_for, open_trained
+from dlcli.core.model_io.trained import map_classes, open_trained
 from dlcli.core.models.zoo import digits_net
 from dlcli.support.errors import InputError, UsageError
 
@@ -97,13 +97,13 @@ def test_images_of_other_shape_are_refused_by_the_name_typed(tmp_path: Path, mod
 
 def test_labels_follow_the_names_of_the_classes(tmp_path: Path, model: nn.Module):
     found = open_trained(save_run(tmp_path, model, ("cat", "dog", "ant")), replace(DATA, classes=("ant", "cat")), device=CPU)
-    outputs, names = labels_for(found, replace(DATA, classes=("ant", "cat")))
+    outputs, names = map_classes(found, replace(DATA, classes=("ant", "cat")))
     assert outputs.tolist() == [2, 0] and names == ("cat", "dog", "ant")
     with pytest.raises(InputError, match=r"was not trained on class bee"):
-        labels_for(found, DATA)
-    assert labels_for(replace(found, classes=None), DATA)[0].tolist() == [0, 1, 2]
+        map_classes(found, DATA)
+    assert map_classes(replace(found, classes=None), DATA)[0].tolist() == [0, 1, 2]
     cranes = replace(DATA, classes=("crane", "bee", "crane"))
-    assert labels_for(replace(found, classes=cranes.classes), cranes)[0].tolist() == [0, 1, 2]
+    assert map_classes(replace(found, classes=cranes.classes), cranes)[0].tolist() == [0, 1, 2]
 
 
 def test_classes_that_are_numbers_are_those_of_the_outputs(tmp_path: Path):
@@ -112,7 +112,7 @@ def test_classes_that_are_numbers_are_those_of_the_outputs(tmp_path: Path):
     save_weights(tmp_path / "ten.safetensors", ten, {})
     some = replace(DATA, classes=("3", "5", "9"))
     found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
-    assert labels_for(found, some)[0].tolist() == [3, 5, 9] and found.notes == ()
+    assert map_classes(found, some)[0].tolist() == [3, 5, 9] and found.notes == ()
     with pytest.raises(InputError, match=r"has 10 outputs, but labels go up to 12"):
         open_trained(str(tmp_path / "ten.safetensors"), replace(DATA, classes=("3", "12")), arch="digits-net", device=CPU)
 
@@ -122,7 +122,7 @@ def test_names_that_the_network_cannot_know_are_its_first_outputs_and_a_note_say
     save_weights(tmp_path / "ten.safetensors", digits_net.build(1, (8, 8), 10), {})
     some = replace(DATA, classes=classes)
     found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
-    assert labels_for(found, some)[0].tolist() == [0, 1, 2]
+    assert map_classes(found, some)[0].tolist() == [0, 1, 2]
     assert any(f"{classes[0]} is output 0" in note for note in found.notes)
 
 

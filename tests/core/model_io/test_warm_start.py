@@ -10,7 +10,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.layers.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalised
 from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
 from dlcli.core.model_io.untrained import find_model
-from dlcli.core.model_io.warm_start import started
+from dlcli.core.model_io.warm_start import warm_started
 from dlcli.support.errors import InputError
 
 
@@ -33,7 +33,7 @@ def _saved(path, spec, classes=4):
 
 def test_a_network_starts_from_the_very_weights(tmp_path):
     model = _saved(tmp_path / "w.safetensors", "cifar-resnet")
-    arch = started(_arch("cifar-resnet"), tmp_path / "w.safetensors", 4)
+    arch = warm_started(_arch("cifar-resnet"), tmp_path / "w.safetensors", 4)
     assert weights_sha256(arch.build()) == weights_sha256(model)
     assert arch.notes == ()
     assert arch.source_sha256 != _arch("cifar-resnet").source_sha256
@@ -44,7 +44,7 @@ def test_for_other_classes_the_last_layer_starts_anew_and_nothing_else(tmp_path,
     model = _saved(tmp_path / "w.safetensors", "resnet18", classes=9)
     state = {("module." if wrapped else "") + key: value for key, value in model.state_dict().items()}
     torch.save(state, tmp_path / "w.pt")
-    arch = started(_arch("resnet18"), tmp_path / "w.pt", 4)
+    arch = warm_started(_arch("resnet18"), tmp_path / "w.pt", 4)
     built = arch.build()
     torch.manual_seed(0)
     once = arch.build()
@@ -59,7 +59,7 @@ def test_a_backbone_takes_its_weights_with_a_last_layer_or_without(tmp_path, kep
     whole = _saved(tmp_path / "w.safetensors", "mobilenet_v2", classes=1000)
     state = {key: value for key, value in whole.state_dict().items() if kept == "whole" or not key.startswith("classifier")}
     torch.save(state, tmp_path / "w.pth")
-    arch = started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.pth", 4)
+    arch = warm_started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.pth", 4)
     model = arch.build().eval()
     assert isinstance(model, Normalised)
     assert arch.notes == ("frame-mlp:mobilenet_v2: images are normalised as for ImageNet weights",)
@@ -71,19 +71,19 @@ def test_a_backbone_takes_its_weights_with_a_last_layer_or_without(tmp_path, kep
 
 def test_weights_of_other_classes_than_imagenets_are_not_normalised(tmp_path):
     _saved(tmp_path / "w.safetensors", "mobilenet_v2", classes=7)
-    arch = started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.safetensors", 4)
+    arch = warm_started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.safetensors", 4)
     assert not isinstance(arch.build(), Normalised)
     _saved(tmp_path / "own.safetensors", "cifar-resnet", classes=1000)
-    assert not isinstance(started(_arch("cifar-resnet"), tmp_path / "own.safetensors", 4).build(), Normalised)
+    assert not isinstance(warm_started(_arch("cifar-resnet"), tmp_path / "own.safetensors", 4).build(), Normalised)
 
 
 def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
     _saved(tmp_path / "w.safetensors", "resnet18")
     for spec, frames in (("resnet34", None), ("frame-mlp:cifar-resnet", 2), ("besnet18", 2)):
         with pytest.raises(InputError, match=f"w.safetensors: the weights do not fit {spec}: m"):
-            started(_arch(spec, frames=frames), tmp_path / "w.safetensors", 4)
+            warm_started(_arch(spec, frames=frames), tmp_path / "w.safetensors", 4)
     with pytest.raises(InputError, match="no such file"):
-        started(_arch("resnet18"), tmp_path / "none.pt", 4)
+        warm_started(_arch("resnet18"), tmp_path / "none.pt", 4)
 
 
 def test_other_weights_are_another_network(tmp_path):
@@ -92,6 +92,6 @@ def test_other_weights_are_another_network(tmp_path):
         next(model.parameters()).mul_(2)
     save_weights(tmp_path / "b.safetensors", model, {})
     arch = replace(_arch("cifar-resnet"), notes=("said before",))
-    both = [started(arch, tmp_path / f"{name}.safetensors", 4) for name in "ab"]
+    both = [warm_started(arch, tmp_path / f"{name}.safetensors", 4) for name in "ab"]
     assert both[0].source_sha256 != both[1].source_sha256
     assert both[0].notes == ("said before",)

@@ -9,7 +9,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.graph.last_hidden import hidden_features
 from dlcli.core.model_io.checkpoint import save_weights
 from dlcli.core.model_io.untrained import find_model, open_model
-from dlcli.core.model_io.warm_start import started
+from dlcli.core.model_io.warm_start import warm_started
 from dlcli.support.errors import InputError, UsageError
 
 CPU = torch.device("cpu")
@@ -59,7 +59,7 @@ def test_random_features_are_called_so_until_weights_are_given(tmp_path):
     found = open_model("frame-mlp:cifar-resnet-8", _data())
     assert "cifar-resnet-8 has random weights" in "".join(found.notes)
     save_weights(tmp_path / "w.safetensors", find_model("cifar-resnet-8", _data().of_frames()).build(), {})
-    assert started(found, tmp_path / "w.safetensors", 4).notes == ()
+    assert warm_started(found, tmp_path / "w.safetensors", 4).notes == ()
 
 
 def test_it_needs_a_network_that_ends_in_a_layer(tmp_path, monkeypatch):

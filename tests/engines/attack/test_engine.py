@@ -12,7 +12,7 @@ from torch import nn
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
-from dlcli.core.model_io.cached import fit_member
+from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.untrained import open_model
 from dlcli.engines import attack
 from dlcli.engines.attack.images import Images
@@ -85,7 +85,7 @@ def networks(members: int = 3) -> list[nn.Module]:
     data, arch = open_data("digits"), open_model(None, open_data("digits"))
     names = ("baseline", *(f"member-{k}" for k in range(members)))
     found = [
-        fit_member(
+        train_or_load(
             arch,
             data,
             recipe=replace(arch.recipe, epochs=2),

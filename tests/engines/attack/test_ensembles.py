@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from dlcli.core.data import open_data
-from dlcli.core.model_io.cached import fit_member
-from dlcli.core.model_io.ensemble_dir import member_folder, save_card
+from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.ensemble_dir import member_folder, save_ensemble_metadata
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.model_io.untrained import open_model
 from dlcli.engines import attack
@@ -39,7 +39,7 @@ def fitted(name: str) -> nn.Module:
     """The network that a run of SHORT trains under this name."""
     data = open_data("digits")
     arch = open_model(None, data)
-    return fit_member(
+    return train_or_load(
         arch,
         data,
         recipe=replace(arch.recipe, epochs=2),
@@ -59,7 +59,7 @@ def put(folder: Path, model: nn.Module, *, spec: str = "digits-net", classes: Se
 def ensemble(folder: Path, rule: str = "vote", **options: object) -> Path:
     for k, name in enumerate(NAMES):
         put(member_folder(folder, k), turned(fitted(name)) if "classes" in options else fitted(name), **options)
-    save_card(folder, len(NAMES), rule)
+    save_ensemble_metadata(folder, len(NAMES), rule)
     return folder
 
 
@@ -117,7 +117,7 @@ def lone(tmp_path: Path, code: str) -> Path:
 
     for k in range(3):
         put(member_folder(tmp_path / "lone", k), Fixed(10), spec=code)
-    save_card(tmp_path / "lone", 3, "max")
+    save_ensemble_metadata(tmp_path / "lone", 3, "max")
     return tmp_path / "lone"
 
 
@@ -155,7 +155,7 @@ def test_the_checks_look_at_a_lone_ensemble_too(tmp_path: Path) -> None:
     for k in range(2):
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
         put(member_folder(tmp_path / "e", k), model, spec=f"{tmp_path / 'nets.py'}:deaf")
-    save_card(tmp_path / "e", 2, "mean")
+    save_ensemble_metadata(tmp_path / "e", 2, "mean")
     result = attack.run(AttackConfig(model=str(tmp_path / "e"), eps=(0.1,), limit=100, device="cpu"))
     assert "clean accuracy at chance" in [one.check for one in result.findings]
 

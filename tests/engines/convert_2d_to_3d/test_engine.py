@@ -13,7 +13,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.layers.temporal import TemporalConv
 from dlcli.core.model_io.build import build_model
-from dlcli.core.model_io.converted import load_video
+from dlcli.core.model_io.converted import load_video_network
 from dlcli.core.model_io.run_dir import load_model, save_model
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.model_io.untrained import find_model, open_model
@@ -137,7 +137,7 @@ def test_what_is_written_is_read_back_and_judges_as_the_image(tmp_path):
 )
 def test_every_way_is_rebuilt_as_it_was(how, tmp_path):
     _run("nets.py:Net", output=tmp_path / "v.safetensors", export=tmp_path / "v.pt2", frames=4, **how)
-    model, card = load_video(tmp_path / "v.safetensors", CPU)
+    model, card = load_video_network(tmp_path / "v.safetensors", CPU)
     clip = torch.rand(1, 3, 4, 16, 16)
     program = torch.export.load(tmp_path / "v.pt2").module()
     assert torch.allclose(program(clip), model(clip), atol=1e-6)
@@ -175,13 +175,13 @@ def test_a_run_directory_keeps_its_classes_and_surgery(tmp_path):
 def test_training_starts_from_it(tmp_path):
     torch.save(_net().state_dict(), "net.pt")
     _run("net.pt", arch="nets.py:Net", output=tmp_path / "v.safetensors")
-    saved, _ = load_video(tmp_path / "v.safetensors", CPU)
+    saved, _ = load_video_network(tmp_path / "v.safetensors", CPU)
     same = open_model("v.safetensors", _data())
     assert same.notes == () and all(
         torch.equal(a, b) for a, b in zip(same.build().state_dict().values(), saved.state_dict().values(), strict=True)
     )
     other = open_model("v.safetensors", _data(("a", "b")))
-    assert "starts anew" in other.notes[0]
+    assert "is reinitialised" in other.notes[0]
     state = other.build().state_dict()
     own = saved.state_dict()
     changed = [key for key in own if own[key].shape != state[key].shape or not torch.equal(own[key], state[key])]
@@ -218,7 +218,7 @@ def test_names_known_to_be_others_start_anew_though_as_many(tmp_path):
     names = ("left", "right", "up", "down")
     save_model(tmp_path / "runs", model=_net(), spec="nets.py:Net", surgery=(), channels=3, size=(16, 16), classes=names)
     _run("runs", output=tmp_path / "v.safetensors")
-    saved, _ = load_video(tmp_path / "v.safetensors", CPU)
+    saved, _ = load_video_network(tmp_path / "v.safetensors", CPU)
     again, anew = (open_model("v.safetensors", _data(own)).build().state_dict() for own in (names, "abcd"))
     own = saved.state_dict()
     assert [key for key in own if not torch.equal(own[key], again[key])] == []
@@ -231,7 +231,7 @@ def test_statistics_are_taken_anew_from_still_clips(tmp_path):
     torch.save((net := _net()).state_dict(), "net.pt")
     found = _run("net.pt", arch="nets.py:Net", recalibrate_bn="mine.npz", output=tmp_path / "v.safetensors")
     assert "statistics of" in found.notes[-1]
-    state = load_video(tmp_path / "v.safetensors", CPU)[0].state_dict()
+    state = load_video_network(tmp_path / "v.safetensors", CPU)[0].state_dict()
     with torch.no_grad():
         seen = net.body[0](open_data("mine.npz").x_train)
     assert torch.allclose(state["body.1.running_mean"], seen.mean((0, 2, 3)), atol=1e-4)
@@ -241,7 +241,7 @@ def test_statistics_are_taken_anew_from_still_clips(tmp_path):
 def test_code_may_read_another_number_of_channels(tmp_path):
     _run("nets.py:grey", output=tmp_path / "v.safetensors")
     x = torch.rand(2, 1, 16, 16)
-    assert load_video(tmp_path / "v.safetensors", CPU)[0](_still(x)).shape == (2, 4)
+    assert load_video_network(tmp_path / "v.safetensors", CPU)[0](_still(x)).shape == (2, 4)
 
 
 def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
