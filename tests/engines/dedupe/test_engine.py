@@ -122,7 +122,7 @@ def test_groups_of_more_rows_than_allowed_are_told(table):
     result = run(DedupeConfig(table=path, max_group=2), report=heard)
     assert result.oversized_groups == 1
     assert heard.warnings == [
-        f"{path}: 1 group has more than 2 rows (--max-group); the largest: 3 rows with row 1, 'Who is it?'"
+        f"{path}: 1 group has more than 2 rows (`max_group`); the largest: 3 rows with row 1, 'Who is it?'"
     ]
     run(DedupeConfig(table=path, max_group=3), report=(quiet := Heard()))
     assert not quiet.warnings

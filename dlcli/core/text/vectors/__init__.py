@@ -1,11 +1,18 @@
-"""Vectors of texts, one module an entry: `tfidf`, `word2vec`, `spacy:PACKAGE`, `static:FOLDER`, `sentence:PACKAGE`.
+"""Vectors of texts: the registry of `--vectors` and what the kinds share.
 
-An entry has `vectors(keys, argument) -> Matrix`: `keys` are distinct folded texts (see `dlcli.core.text.tokens`), the
-argument is what stands after the colon, and the matrix has a row a key, each of length 1, or 0 if nothing is known of it.
-`check(argument)` raises what `vectors` would, and `CANDIDATE_COSINE` is the cosine from which pairs are worth a closer look,
-where about as many of those called duplicates are right as with `tfidf` (benchmarks/candidates.py).
-`DEPENDS_ON` says how long a vector stands: "text", it depends on its text alone; "table", on what else is there, a little, as
-weights by rarity do; "run", it means nothing beside vectors of another call.
+`encoders/` holds one module per kind: `tfidf`, `word2vec[:DIMENSIONS]`, `spacy:PACKAGE`, `static:FOLDER` and
+`sentence:PACKAGE`. Beside it: `weighting` (counts and TF-IDF), `averaging` (means of word vectors), `installed` (models and
+packages on this machine).
+
+A kind defines:
+
+- `vectors(keys, argument) -> Matrix`: one row per key. Keys are distinct folded texts (see `dlcli.core.text.tokens`), the
+  argument is what follows the colon, and each row has L2 norm 1, or 0 if no part of the text is known.
+- `check(argument)`: raises what `vectors` would raise for that argument, without computing any vector.
+- `CANDIDATE_COSINE`: default cosine from which a pair becomes a candidate. It is set for each kind so that about the same
+  share of the pairs called duplicates is correct as with `tfidf` (benchmarks/candidates.py).
+- `DEPENDS_ON`: what a vector depends on besides its text. "text": nothing; "table": slightly on the other texts, through
+  the IDF weights; "run": vectors of different calls are not comparable.
 """
 
 from typing import TYPE_CHECKING
@@ -15,31 +22,33 @@ from dlcli.support.registry import Registry
 if TYPE_CHECKING:
     from dlcli.core.text.vectors.weighting import Matrix
 
+__all__ = ["VECTORS", "candidate_cosine", "check_vectors", "make_vectors", "vectors_depend_on"]
+
 VECTORS = Registry("kind of vectors", "dlcli.core.text.vectors.encoders")
 
 
 def make_vectors(spec: str, keys: list[str]) -> "Matrix":
-    """The vectors of `keys` by `spec`, NAME or NAME:ARGUMENT.
+    """Compute the vectors of `keys` with the kind `spec`, NAME or NAME:ARGUMENT.
 
-    Raises UsageError if there is no such entry, and what the entry raises for its argument.
+    Raises UsageError if there is no such kind, and what the kind raises for its argument.
     """
     name, _, argument = spec.partition(":")
     return VECTORS.module(name).vectors(keys, argument)
 
 
 def check_vectors(spec: str) -> None:
-    """Raise what `make_vectors` would for a spec that cannot be used, without making any."""
+    """Raise what `make_vectors` would raise for this spec, without computing any vector."""
     name, _, argument = spec.partition(":")
     VECTORS.module(name).check(argument)
 
 
 def candidate_cosine(spec: str) -> float:
-    """The cosine from which pairs are worth a closer look, in (0, 1]; raises UsageError if there is no such entry."""
-    level: float = VECTORS.module(spec.partition(":")[0]).CANDIDATE_COSINE
-    return level
+    """The default cosine, in (0, 1], from which pairs become candidates; raises UsageError if there is no such kind."""
+    cosine: float = VECTORS.module(spec.partition(":")[0]).CANDIDATE_COSINE
+    return cosine
 
 
 def vectors_depend_on(spec: str) -> str:
-    """How long vectors stand: text, table or run; raises UsageError if there is no such entry."""
-    how: str = VECTORS.module(spec.partition(":")[0]).DEPENDS_ON
-    return how
+    """What a vector depends on, "text", "table" or "run"; raises UsageError if there is no such kind."""
+    scope: str = VECTORS.module(spec.partition(":")[0]).DEPENDS_ON
+    return scope

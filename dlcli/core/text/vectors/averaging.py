@@ -1,4 +1,4 @@
-"""Means of word vectors weighted by TF-IDF, for the kinds of vectors that have one vector a word."""
+"""Means of word vectors weighted by TF-IDF, for the kinds of vectors that have one vector per word."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,14 @@ from dlcli.core.text.vectors.weighting import count_features, count_pieces, tf_i
 
 
 def weighted_means(keys: list[str], look_up: Callable[[list[str]], NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Unit vectors (n, dimensions): the mean of a text's word vectors, weighted by TF-IDF, scaled to length 1.
+    """Average the word vectors of each text, weighted by TF-IDF, and scale the mean to length 1.
 
-    `look_up` gives a row for each of the distinct words, zeros for one that it does not know. A text of such words only gets
-    zeros, and so is like nothing.
+    Args:
+        keys: Folded texts.
+        look_up: Returns one row per distinct word, (words, dimensions); zeros for an unknown word.
+
+    Returns:
+        Unit rows (texts, dimensions). A text without known words gets zeros, so that its cosine with every text is 0.
     """
     occurs, pieces = count_pieces(keys)
     in_piece, vocabulary = count_features(words(piece) for piece in pieces)

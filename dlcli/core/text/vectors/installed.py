@@ -1,4 +1,4 @@
-"""What is installed here: folders of models, and optional packages. Nothing is imported, run or fetched to find out."""
+"""Find models and optional packages that are installed on this machine, without importing, running or downloading anything."""
 
 import logging
 import re
@@ -11,9 +11,9 @@ from dlcli.support.errors import MissingExtraError
 
 
 def model_folders(argument: str) -> list[Path]:
-    """The folder `argument`, or that of the installed package of this name; empty if there is neither.
+    """The folder `argument`, or the folders of the installed package of this name; empty if there is neither.
 
-    A package goes by the name under which it is imported, `some_model`, or by that of its distribution, `some-model`.
+    A package is found by its import name, `some_model`, and by its distribution name, `some-model`.
     """
     if argument and Path(argument).is_dir():
         return [Path(argument)]
@@ -33,7 +33,7 @@ def _package(name: str) -> list[Path]:
 
 
 def first_match(roots: list[Path], *patterns: str) -> Path | None:
-    """The last in order of name of what the first pattern with a match finds below `roots`."""
+    """Match the glob patterns below `roots` in order; of the first that matches, the path that sorts last, or None."""
     for pattern in patterns:
         found = [path for root in roots for path in sorted(root.glob(pattern))]
         if found:
@@ -42,14 +42,14 @@ def first_match(roots: list[Path], *patterns: str) -> Path | None:
 
 
 def require(module: str, kind: str, extra: str) -> None:
-    """Raise MissingExtraError if `module`, which comes with `extra`, is not installed."""
+    """Raise MissingExtraError if `module`, which the extra `extra` installs and vectors of this kind need, is missing."""
     if find_spec(module) is None:
-        raise MissingExtraError(f"--vectors {kind}", extra)
+        raise MissingExtraError(f"`vectors={kind}`", extra)
 
 
 @contextmanager
 def hushed(*loggers: str) -> Iterator[None]:
-    """Keep the warnings of other people's packages from standard error inside the block."""
+    """Silence warnings of these third-party loggers inside the block."""
     before = {name: logging.getLogger(name).level for name in loggers}
     for name in loggers:
         logging.getLogger(name).setLevel(logging.ERROR)

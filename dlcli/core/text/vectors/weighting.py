@@ -1,7 +1,8 @@
-"""Counting and weighting that the kinds of vectors share."""
+"""Sparse feature counts and TF-IDF weights, shared by the kinds of vectors."""
 
 from array import array
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,43 +14,60 @@ Matrix = sp.csr_array | NDArray[np.float32]
 """Rows are texts: sparse (n, features) or dense (n, dimensions), float32."""
 
 _BLOCK = 1 << 13
-"""Rows that are weighed at once, so that what they take stays close at hand."""
+"""Rows weighted at a time; their arrays stay in the CPU cache."""
 _ENTRIES = 1 << 18
-"""Entries that are counted or renumbered at once, for the same reason."""
+"""Entries counted or renumbered at a time, for the same reason."""
 
 
-class _Numbers(dict[str, int]):
-    """Numbers things in the order in which they come up."""
+class FeatureCounts(NamedTuple):
+    """How often each feature occurs in each list.
 
-    def __missing__(self, thing: str) -> int:
-        self[thing] = number = len(self)
+    `counts` is (lists, features), float32; `features` names its columns, in order of first occurrence.
+    """
+
+    counts: sp.csr_array
+    features: list[str]
+
+
+class _Vocabulary(dict[str, int]):
+    """Numbers features in order of first occurrence."""
+
+    def __missing__(self, feature: str) -> int:
+        self[feature] = number = len(self)
         return number
 
 
-def count_features(lists: Iterable[list[str]]) -> tuple[sp.csr_array, list[str]]:
-    """Which things are in which list: a (lists, distinct things) matrix of counts, and the things in column order."""
-    numbers = _Numbers()
+def count_features(lists: Iterable[list[str]]) -> FeatureCounts:
+    """Count the features in each list."""
+    numbers = _Vocabulary()
     columns, ends = array("i"), array("q", [0])
-    for things in lists:
-        columns.extend(map(numbers.__getitem__, things))
+    for features in lists:
+        columns.extend(map(numbers.__getitem__, features))
         ends.append(len(columns))
     counts = sparse_rows(np.ones(len(columns), np.float32), np.array(columns), np.array(ends), len(numbers))
     counts.sum_duplicates()
-    return counts, list(numbers)
+    return FeatureCounts(counts, list(numbers))
 
 
-def count_pieces(keys: list[str]) -> tuple[sp.csr_array, list[str]]:
-    """`count_features` of the pieces of each key: what stands between its spaces."""
+def count_pieces(keys: list[str]) -> FeatureCounts:
+    """Count the pieces of each key, the substrings between its spaces."""
     return count_features(map(str.split, keys))
 
 
 def tf_idf(counts: sp.csr_array, part: NDArray[np.integer] | None = None, shares: Sequence[float] = (1.0,)) -> sp.csr_array:
-    """Weigh what occurs in each row by its rarity, and scale each row to length 1, or 0 if it is empty.
+    """Replace counts by IDF weights and scale each row to length 1, or 0 if it is empty.
 
-    With more than one of `shares`, which sum to 1, feature k belongs to `part[k]`, and the square of the length of each part of
-    a row is its share, so that a product of two rows is the mean of the parts' cosines, weighed by share.
-    How often something occurs within a row does not count, which on short texts tells duplicates better than counts do.
-    The weights stand where the counts stood: a table of a gigabyte is not to be there twice.
+    A feature counts once per row however often it occurs there: on short texts this separates duplicates better than term
+    frequencies do.
+
+    Args:
+        counts: (rows, features). Overwritten, since a table of a gigabyte must not be held twice.
+        part: (features,) the part each feature belongs to, such as words or trigrams; one part if None.
+        shares: The weight of each part; they sum to 1. The squared norm of a part of a row is its share, so the dot product
+            of two rows is the mean of the cosines of their parts, weighted by share.
+
+    Returns:
+        `counts`, with the weights in place of the counts.
     """
     weights = inverse_document_frequency(counts)
     part = np.zeros(counts.shape[1], np.int64) if part is None else part
@@ -64,21 +82,21 @@ def tf_idf(counts: sp.csr_array, part: NDArray[np.integer] | None = None, shares
 
 
 def inverse_document_frequency(counts: sp.csr_array) -> NDArray[np.float64]:
-    """The weight of each feature: `ln((1 + n) / (1 + df)) + 1` if it is in df of n rows (Spärck Jones 1972).
+    """IDF of each feature, (features,): `ln((1 + n) / (1 + df)) + 1` if it is in df of n rows (Spärck Jones 1972).
 
     Smoothed as in scikit-learn.
     """
     rows, features = counts.shape
     frequency = np.zeros(features, np.int64)
-    for start in range(0, counts.nnz, _ENTRIES):  # at once, all numbers would be copied to 64 bits
+    for start in range(0, counts.nnz, _ENTRIES):  # in blocks, since bincount copies its input to 64 bits
         frequency += np.bincount(counts.indices[start : start + _ENTRIES], minlength=features)
     return np.asarray(np.log((1 + rows) / (1 + frequency)) + 1)
 
 
 def sort_rare_first(counts: sp.csr_array) -> NDArray[np.int64]:
-    """Number the features anew, in place, from rare to common, and put each row in that order; gives the old numbers.
+    """Renumber the features from rare to common, in place, and sort each row; returns the old number of each feature.
 
-    Whoever joins rows begins with what is rare; and what is common, side by side, is found faster.
+    The join of sparse rows starts at the rare features, and common features in adjacent columns are faster to multiply.
     """
     order = np.argsort(-inverse_document_frequency(counts), kind="stable")
     rank = np.empty(len(order), counts.indices.dtype)

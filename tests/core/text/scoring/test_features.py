@@ -94,7 +94,7 @@ def common_subsequence(a, b):
     return best[-1][-1]
 
 
-def twin(text_a, text_b):
+def by_definition(text_a, text_b):
     """Every feature by its definition, with sets and loops."""
     (order_a, names_a), (order_b, names_b) = parts(text_a), parts(text_b)
     a, b = set(order_a), set(order_b)
@@ -138,7 +138,7 @@ def row(text_a, text_b):
 @settings(max_examples=300)
 @given(texts, texts)
 def test_every_feature_is_what_its_definition_says(a, b):
-    expected = twin(a, b)
+    expected = by_definition(a, b)
     found = dict(zip(NAMES, row(a, b).tolist(), strict=True))
     assert found.keys() == expected.keys()
     for name in NAMES:
@@ -148,7 +148,7 @@ def test_every_feature_is_what_its_definition_says(a, b):
 @pytest.mark.parametrize("length", [46, 47, 48, 49, 60])
 def test_only_the_first_48_words_are_looked_at_for_their_order(length):
     a, b = " ".join(f"w{k}" for k in range(length)), " ".join(f"w{k}" for k in [*range(40), *range(40, length)[::-1]])
-    assert row(a, b)[NAMES.index("word_order")] == pytest.approx(twin(a, b)["word_order"], abs=1e-6)
+    assert row(a, b)[NAMES.index("word_order")] == pytest.approx(by_definition(a, b)["word_order"], abs=1e-6)
 
 
 @given(st.lists(texts, min_size=1, max_size=6), st.data())

@@ -132,7 +132,7 @@ def test_the_shipped_counts_are_such_of_one_set_of_pairs():
 @pytest.mark.slow
 def test_held_out_quora_questions_and_mrpc():
     if not (DATA / "pairs" / "quora_pairs.csv.gz").exists():
-        pytest.skip("the labelled pairs are not in ../shared/data; the pairs above are the twin")
+        pytest.skip("the labelled pairs are not in ../shared/data; the pairs above are tested instead")
     train, validation, test = by_question(read_labelled(str(DATA / "pairs" / "quora_pairs.csv.gz")), 0)
     questions = [set(fold_all(part.texts)) for part in (train, validation, test)]
     assert not questions[0] & questions[2] and not questions[1] & questions[2] and not questions[0] & questions[1]

@@ -91,7 +91,7 @@ def test_a_missing_package_is_named(spec, module, package, tmp_path, monkeypatch
     for name in ("model.safetensors", "tokenizer.json"):
         (tmp_path / name).touch()
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=f"--vectors {spec.rstrip(':')} needs the extra '{spec.rstrip(':')}'") as error:
+    with pytest.raises(MissingExtraError, match=f"`vectors={spec.rstrip(':')}` needs the extra '{spec.rstrip(':')}'") as error:
         check_vectors(spec + (str(tmp_path) if spec.endswith(":") else ""))
     declared = error.value.hint.startswith(f"pip install '{package}")
     assert declared or error.value.hint == f"pip install '.[{spec.rstrip(':')}]'"  # installed before the extra was declared

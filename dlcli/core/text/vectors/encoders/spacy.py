@@ -1,6 +1,6 @@
 """`spacy:PACKAGE_OR_FOLDER`: means of the word vectors of a spaCy package, weighted by TF-IDF.
 
-Only the table of vectors is read from the package's files; none of its code is imported and none of its pipeline is run.
+Only the table of vectors is read from the package; its code is not imported and its pipeline is not run.
 """
 
 from collections.abc import Callable
@@ -20,31 +20,31 @@ _HINT = "python -m spacy download en_core_web_md"
 
 
 def check(argument: str) -> None:
-    """Raise UsageError without a name, InputError if no such package or folder, or one without vectors, is there."""
+    """Raise UsageError without a name, InputError if there is no such package or folder or it has no word vectors."""
     _folder(argument)
 
 
 def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
-    """Unit vectors (n, dimensions): the mean of a text's word vectors, weighted by TF-IDF, scaled to length 1.
+    """Unit rows (texts, dimensions): means of word vectors, weighted by TF-IDF.
 
-    A text none of whose words has a vector gets zeros, and so is like nothing. Raises as `check`.
+    A text without known words gets zeros, so that its cosine with every text is 0. Raises what `check` raises.
     """
     return weighted_means(keys, look_up(argument))
 
 
 def look_up(argument: str) -> Callable[[list[str]], NDArray[np.float32]]:
-    """What gives the vector of each of some words, (words, dimensions), zeros where there is none; raises as `check`."""
+    """A function from words to their vectors, (words, dimensions), zeros for unknown words; raises what `check` raises."""
     table = _load(_folder(argument), argument)
     return lambda vocabulary: _look_up(table, vocabulary)
 
 
 def _folder(argument: str) -> Path:
-    """The folder of the vocabulary: in a folder saved by spaCy, or in an installed package, which keeps it a level deeper."""
+    """The folder of the vocabulary, in a folder saved by spaCy or one level deeper in an installed package."""
     if not argument:
-        raise UsageError("--vectors: spacy needs the name of a package or folder", hint="--vectors spacy:en_core_web_md")
+        raise UsageError("`vectors`: spacy needs the name of a package or folder", hint="such as `vectors=spacy:en_core_web_md`")
     roots = model_folders(argument)
     if not roots:
-        raise InputError(f"--vectors: no spaCy package or folder '{argument}' is installed", hint=_HINT)
+        raise InputError(f"`vectors`: no spaCy package or folder '{argument}' is installed", hint=_HINT)
     found = first_match(roots, "vocab/vectors", "*/vocab/vectors")
     if found is None:
         raise _without(argument)
@@ -52,7 +52,7 @@ def _folder(argument: str) -> Path:
 
 
 def _without(argument: str) -> InputError:
-    return InputError(f"--vectors: '{argument}' has no word vectors", hint=_HINT)
+    return InputError(f"`vectors`: '{argument}' has no word vectors", hint=_HINT)
 
 
 def _load(folder: Path, argument: str) -> Any:
@@ -61,15 +61,15 @@ def _load(folder: Path, argument: str) -> Any:
     try:
         table = Vectors().from_disk(folder)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"--vectors: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT) from None
+        raise InputError(f"`vectors`: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT) from None
     if not table.data.size or table.mode != "default":
         raise _without(argument)
     return table
 
 
 def _look_up(table: Any, vocabulary: list[str]) -> NDArray[np.float32]:
-    """A row a word (words, dimensions); zeros for a word that the table does not have."""
-    from spacy.strings import hash_string
+    """One row per word (words, dimensions); zeros for a word that is not in the table."""
+    from spacy.strings import hash_string  # type: ignore[attr-defined]  # defined in Cython, which mypy cannot read
 
     found = np.zeros((len(vocabulary), table.shape[1]), np.float32)
     for number, word in enumerate(vocabulary):
@@ -81,5 +81,5 @@ def _look_up(table: Any, vocabulary: list[str]) -> NDArray[np.float32]:
 
 
 def _forms(word: str) -> tuple[str, ...]:
-    """Folded words have lost their case, and spaCy cuts at apostrophes."""
+    """The spellings to look up: folding has removed the case, and spaCy splits words at apostrophes."""
     return word, word.capitalize(), word.upper(), word.partition("'")[0]

@@ -1,6 +1,6 @@
-"""`static:FOLDER`: means of the token vectors of a static model, as model2vec and sentence-transformers save it.
+"""`static:FOLDER`: means of the token vectors of a static model in the format of model2vec and sentence-transformers.
 
-Three files are read: `model.safetensors`, `tokenizer.json` and, if there, `config.json`; all are data, no code is among them.
+Only data is read, from `model.safetensors` and `tokenizer.json`; no code is loaded.
 """
 
 import json
@@ -21,22 +21,22 @@ from dlcli.support.errors import InputError, UsageError
 
 CANDIDATE_COSINE = 0.9
 DEPENDS_ON = "text"
-_HINT = "a folder with model.safetensors and tokenizer.json, as model2vec saves it; nothing is fetched here"
+_HINT = "name a folder with model.safetensors and tokenizer.json, as model2vec saves it; nothing is downloaded"
 _CUT_AT_SPACES = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")
 _LETTER_BY_LETTER = ("BertNormalizer", "Lowercase", "StripAccents", "NFC", "NFD", "NFKC", "NFKD")
 
 
 def check(argument: str) -> None:
-    """Raise UsageError without a name, InputError if no such model is there, MissingExtraError without tokenizers."""
+    """Raise UsageError without a name, InputError if there is no such model, MissingExtraError without tokenizers."""
     _folder(argument)
     require("tokenizers", "static", "static")
 
 
 def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
-    """Unit vectors (n, dimensions): the mean of a text's token vectors, each times its weight if the model has weights.
+    """Unit rows (texts, dimensions): means of token vectors, weighted if the model has weights.
 
-    All tokens count, where model2vec stops at the 512th unless told otherwise; unknown ones do not. A text without known
-    tokens gets zeros. Raises as `check`, and InputError if the files are broken or do not fit each other.
+    All tokens count, whereas model2vec truncates at 512 by default; unknown tokens do not. A text without known tokens gets
+    zeros. Raises what `check` raises, and InputError if the files are broken or do not match each other.
     """
     check(argument)
     model = _load(_folder(argument), argument)
@@ -47,7 +47,7 @@ def vectors(keys: list[str], argument: str) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class _Model:
-    """A tokenizer, a table (rows, dimensions), and for each token its row and its weight."""
+    """A tokenizer, its unknown token, a table (rows, dimensions), and for each token its row in the table and its weight."""
 
     tokenizer: Any
     unknown: int
@@ -62,14 +62,14 @@ class _Model:
 
 def _folder(argument: str) -> Path:
     if not argument:
-        raise UsageError("--vectors: static needs a folder", hint="--vectors static:FOLDER")
+        raise UsageError("`vectors`: static needs a folder", hint="`vectors=static:FOLDER`")
     roots = model_folders(argument)
     if not roots:
-        raise InputError(f"--vectors: there is no folder '{argument}'", hint=_HINT)
-    # sentence-transformers may keep the table a level deeper, packages keep the whole folder there.
+        raise InputError(f"`vectors`: no such folder: '{argument}'", hint=_HINT)
+    # sentence-transformers may keep the table one level deeper; a package keeps the whole folder there.
     found = first_match(roots, "model.safetensors", "*/model.safetensors")
     if found is None or not (found.parent / "tokenizer.json").is_file():
-        raise InputError(f"--vectors: '{argument}' holds no static model", hint=_HINT)
+        raise InputError(f"`vectors`: '{argument}' has no static model", hint=_HINT)
     return found.parent
 
 
@@ -77,16 +77,16 @@ def _load(folder: Path, argument: str) -> _Model:
     tensors, tokenizer = _read(folder, argument)
     table = tensors.get("embeddings", tensors.get("embedding.weight"))
     if table is None or table.ndim != 2:
-        hint = f"--vectors sentence:{argument}" if (folder / "modules.json").is_file() else _HINT
-        raise InputError(f"--vectors: '{argument}' holds no table of token vectors", hint=hint)
+        hint = f"use `vectors=sentence:{argument}`" if (folder / "modules.json").is_file() else _HINT
+        raise InputError(f"`vectors`: '{argument}' has no table of token vectors", hint=hint)
     tokens = tokenizer.get_vocab_size()
     row_of = tensors.get("mapping", np.arange(tokens)).astype(np.int64)
     weights = tensors.get("weights", np.ones(tokens)).astype(np.float32)
     if row_of.shape != weights.shape or len(weights) < tokens or row_of.max(initial=-1) >= len(table) or row_of.min() < 0:
         sizes = f"{tokens:,} tokens, {len(table):,} vectors, {len(weights):,} weights"
-        raise InputError(f"--vectors: '{argument}': tokenizer and table do not fit: {sizes}", hint=_HINT)
+        raise InputError(f"`vectors`: '{argument}': tokenizer and table do not match: {sizes}", hint=_HINT)
     if not (np.isfinite(table).all() and np.isfinite(weights).all()):
-        raise InputError(f"--vectors: '{argument}' has vectors that are not finite")
+        raise InputError(f"`vectors`: '{argument}' has vectors that are not finite")
     return _Model(tokenizer, _unknown(tokenizer), table, row_of, weights)
 
 
@@ -98,14 +98,14 @@ def _read(folder: Path, argument: str) -> tuple[dict[str, NDArray[Any]], Any]:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         tensors = load_file(folder / "model.safetensors")
     except Exception as error:  # tokenizers raises nothing narrower
-        raise InputError(f"--vectors: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT) from None
+        raise InputError(f"`vectors`: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tensors, tokenizer
 
 
 def _unknown(tokenizer: Any) -> int:
-    """The token for what the tokenizer does not know; -1 if it knows everything."""
+    """The id of the unknown token, -1 if the tokenizer has none."""
     model = json.loads(tokenizer.to_str())["model"]
     token = model.get("unk_id")
     if token is None and model.get("unk_token") is not None:
@@ -114,7 +114,7 @@ def _unknown(tokenizer: Any) -> int:
 
 
 def _counts(model: _Model, keys: list[str]) -> sp.csr_array:
-    """How often each token is in each text (texts, tokens), unknown ones not counted."""
+    """Token counts of each text, (texts, tokens), without unknown tokens."""
     if not _cuts_at_spaces(model.tokenizer):
         return _tokens(model, keys)
     occurs, pieces = count_pieces(keys)
@@ -124,7 +124,7 @@ def _counts(model: _Model, keys: list[str]) -> sp.csr_array:
 
 
 def _cuts_at_spaces(tokenizer: Any) -> bool:
-    """Whether a text's tokens are those of its pieces, so that each distinct piece need be cut only once."""
+    """Whether the tokens of a text are those of its pieces, so that each distinct piece is tokenized only once."""
     parts = json.loads(tokenizer.to_str())
     normalizer, cutter = parts["normalizer"], parts["pre_tokenizer"]
     spaced = any(any(map(str.isspace, token["content"])) for token in parts["added_tokens"])

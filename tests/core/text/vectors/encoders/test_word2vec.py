@@ -12,7 +12,7 @@ from dlcli.core.text.vectors import check_vectors, make_vectors
 from dlcli.core.text.vectors.encoders import word2vec
 from dlcli.support.errors import UsageError
 
-DOES = {"purrs", "sleeps", "hunts", "meows"}, {"brakes", "honks", "stalls", "rusts"}
+DOES = {"purrs", "sleeps", "growls", "meows"}, {"brakes", "honks", "stalls", "rusts"}
 KINDS = ("cat", "kitten"), ("car", "truck")
 
 
@@ -31,7 +31,7 @@ def test_the_argument_is_a_number_of_dimensions():
     for bad in ("1", "1001", "-5", "ten", "3.5", "²"):
         with pytest.raises(UsageError, match=f"2 to 1000 dimensions, not '{bad}'") as error:
             check_vectors(f"word2vec:{bad}")
-        assert error.value.hint == "--vectors word2vec:100"
+        assert error.value.hint == "such as `vectors=word2vec:100`"
 
 
 def test_words_are_compared_less_what_all_have_in_common():
