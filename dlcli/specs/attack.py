@@ -138,7 +138,7 @@ class AttackConfig:
         return tuple(dict.fromkeys((self.method,) if isinstance(self.method, str) else self.method))
 
     @property
-    def from_file(self) -> bool:
+    def surrogate_is_file(self) -> bool:
         """Whether the surrogate is a file of images."""
         return self.surrogate is not None and self.surrogate.endswith(".npz")
 
@@ -220,7 +220,7 @@ class Finding:
 class AttackResult:
     """The outcome of `dlcli attack`: one row for each eps, classifier and threat.
 
-    `method` are the names, joined by commas; `threat_model` says all that defines the figures in a line; `lead` is the
+    `method` are the names, joined by commas; `threat_model` says all that defines the figures in a line; `reference` is the
     classifier on which the images shown and saved were made: the baseline or, of an ensemble without one, its mean rule.
     """
 
@@ -235,7 +235,7 @@ class AttackResult:
     n_images: int
     members: int
     rule: str
-    lead: str
+    reference: str
     threat_model: str
     headline: AttackRow
     rows: tuple[AttackRow, ...]

@@ -1,4 +1,5 @@
 """The engine of `dlcli attack`."""
 
-from dlcli.engines.attack.engine import plan as plan
-from dlcli.engines.attack.engine import run as run
+from dlcli.engines.attack.engine import FILES, plan, run
+
+__all__ = ["FILES", "plan", "run"]

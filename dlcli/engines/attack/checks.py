@@ -25,8 +25,8 @@ FEW = 20
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the checks look at, of the network in the lead: which images stand under an attack, (n,) each.
+class CheckInputs:
+    """What the checks look at, of the reference network: which images stand under an attack, (n,) each.
 
     An image stands that is right, or with targets one that is not taken for its target; `clean` is who was right.
 
@@ -52,24 +52,24 @@ class Seen:
     through_rules: Mapping[str, Mapping[float, tuple[Bools, Bools]]] | None = None
 
 
-def findings(seen: Seen) -> tuple[Finding, ...]:
+def findings(seen: CheckInputs) -> tuple[Finding, ...]:
     """Every check that fails, by name."""
     said = {name: check(seen) for name, check in CHECKS.items()}
     return tuple(Finding(check=name, seen=text) for name, text in said.items() if text)
 
 
-def weaker_than_one_step(seen: Seen) -> str:
+def weaker_than_one_step(seen: CheckInputs) -> str:
     """Many steps leave more than the one step of FGSM."""
     return next(filter(None, (_beaten(seen, (name,), ("fgsm",)) for name in seen.looks)), "")
 
 
-def weaker_without_gradients(seen: Seen) -> str:
+def weaker_without_gradients(seen: CheckInputs) -> str:
     """The attacks that know the weights leave together more than one that does not, or than noise."""
     looking = tuple(name for name in seen.asked if name not in seen.blind)
     return _beaten(seen, looking, tuple(dict.fromkeys(("noise", *seen.blind)))) if looking else ""
 
 
-def weaker_than_transfer(seen: Seen) -> str:
+def weaker_than_transfer(seen: CheckInputs) -> str:
     """Images made through a rule fool it less than images made on a network outside."""
     for rule, by_eps in (seen.through_rules or {}).items():
         for eps, (own, transferred) in by_eps.items():
@@ -79,7 +79,7 @@ def weaker_than_transfer(seen: Seen) -> str:
     return ""
 
 
-def not_monotone(seen: Seen) -> str:
+def not_monotone(seen: CheckInputs) -> str:
     """A larger eps leaves more."""
     for name in seen.asked:
         ordered = sorted(seen.by_method[name].items())
@@ -90,7 +90,7 @@ def not_monotone(seen: Seen) -> str:
     return ""
 
 
-def survives_any_change(seen: Seen) -> str:
+def survives_any_change(seen: CheckInputs) -> str:
     """Even where any image can become any other, accuracy is above chance."""
     if seen.huge is None or not len(seen.huge):
         return ""
@@ -99,14 +99,14 @@ def survives_any_change(seen: Seen) -> str:
     return f"{what} {left} of {count(left.n, 'image')}" if left.low > 1 / seen.classes else ""
 
 
-def no_gradient(seen: Seen) -> str:
+def no_gradient(seen: CheckInputs) -> str:
     """Images stay because the network gives no direction."""
     if not seen.zero_gradients:
         return ""
     return f"{seen.zero_gradients} of {len(seen.clean)} images have no gradient; that is no robustness"
 
 
-def not_converged(seen: Seen) -> str:
+def not_converged(seen: CheckInputs) -> str:
     """Twice the steps fool a point or more of the images besides."""
     if seen.doubled is None:
         return ""
@@ -116,27 +116,27 @@ def not_converged(seen: Seen) -> str:
     return text if change >= MOST_CHANGE else ""
 
 
-def gives_probabilities(seen: Seen) -> str:
+def gives_probabilities(seen: CheckInputs) -> str:
     """The network's last layer is a softmax, whose gradient vanishes."""
     text = "the network gives probabilities where logits are wanted, whose gradient vanishes; leave its softmax out"
     return text if seen.probabilities else ""
 
 
-def answers_differ(seen: Seen) -> str:
+def answers_differ(seen: CheckInputs) -> str:
     """Two calls on the same images give other logits."""
     if not seen.unsteady:
         return ""
     return f"a second call gives other logits for {count(seen.unsteady, 'image')}: one draw of a random network says little"
 
 
-def at_chance(seen: Seen) -> str:
+def at_chance(seen: CheckInputs) -> str:
     """The network knows nothing even of clean images."""
     clean = wilson(float(seen.clean.sum()), len(seen.clean))
     text = f"clean accuracy is {clean}, not above chance (1 in {seen.classes}): is the network trained, and on such images?"
     return text if clean.n >= FEW and clean.low <= 1 / seen.classes else ""
 
 
-CHECKS: dict[str, Callable[[Seen], str]] = {
+CHECKS: dict[str, Callable[[CheckInputs], str]] = {
     "clean accuracy at chance": at_chance,
     "probabilities for logits": gives_probabilities,
     "two calls differ": answers_differ,
@@ -151,7 +151,7 @@ CHECKS: dict[str, Callable[[Seen], str]] = {
 """The checks by the names that results give them."""
 
 
-def _beaten(seen: Seen, methods: tuple[str, ...], by: tuple[str, ...]) -> str:
+def _beaten(seen: CheckInputs, methods: tuple[str, ...], by: tuple[str, ...]) -> str:
     """The first case in which methods are established to leave together more than another one at the same eps."""
     for other in (name for name in by if name in seen.by_method):
         for eps, left in sorted(seen.by_method[other].items()):

@@ -18,12 +18,12 @@ from dlcli.core.attacks.query_count import Counted
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, SmoothMax, any_correct
-from dlcli.engines.attack.networks import BASELINE, LEAD_RULE
-from dlcli.engines.attack.resume import Part, Parts
-from dlcli.engines.attack.setup import Bench
+from dlcli.engines.attack.networks import BASELINE, REFERENCE_RULE
+from dlcli.engines.attack.resume import PartialResult, PartialResults
+from dlcli.engines.attack.setup import AttackSetup
 from dlcli.support.errors import DlcliError
 
-EVERY, SMOOTH = "every member", "smoothed max"
+EVERY_MEMBER, SMOOTHED_MAX = "every member", "smoothed max"
 """What the adaptive attacker climbs."""
 
 _CLIMB_CROSS_ENTROPY = ("fgsm", "bim", "pgd", "mifgsm", "apgd-ce")
@@ -33,7 +33,7 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Correctness:
     """Who is right on n images: the baseline (n,), each member (members, n), each rule (n,), the oracle (n,).
 
     `inside` are rules and oracle of the ensemble that has the baseline as one member more. Without an ensemble the last
@@ -49,9 +49,9 @@ class Verdict:
         """Who is right of BASELINE or a rule."""
         return self.baseline if network == BASELINE else self.rules[network]
 
-    def __and__(self, other: "Verdict") -> "Verdict":
+    def __and__(self, other: "Correctness") -> "Correctness":
         """Who is right on both of two sets of images."""
-        return Verdict(
+        return Correctness(
             self.baseline & other.baseline,
             self.members & other.members,
             {name: right & other.rules[name] for name, right in self.rules.items()},
@@ -60,114 +60,114 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Made:
+class AdversarialSet:
     """The verdict on images that `method` made at `eps` through a network: BASELINE, a rule, EVERY or SMOOTH.
 
-    `rounded` is that after 8 bits; `predicted` (n,) is what the network in the lead says; `queries` are forward passes an
-    image. The `images` (n, c, h, w) themselves are kept where they were made through the lead, else they are None. `reached`
-    (n,) says which are taken for their target, None without targets.
+    `rounded` is that after 8 bits; `predicted` (n,) is what the reference network predicts; `queries` are forward passes per
+    image. The `images` (n, c, h, w) are kept where they were made on the reference network, else they are None. `reached` (n,)
+    marks the images classified as their target, None without targets.
     """
 
     eps: float
     method: str
-    through: str
+    made_on: str
     images: Tensor | None
-    right: Verdict
-    rounded: Verdict
+    right: Correctness
+    rounded: Correctness
     predicted: NDArray[Any]
     queries: float
     seconds: float
     reached: Bools | None = None
 
     @property
-    def stands(self) -> Bools:
+    def attack_failed(self) -> Bools:
         """On which images the attack failed on the network that they were made through, which is BASELINE or a rule."""
-        return self.right.of(self.through) if self.reached is None else ~self.reached
+        return self.right.of(self.made_on) if self.reached is None else ~self.reached
 
 
 @dataclass(frozen=True)
-class Court:
+class AttackRun:
     """The baseline, if there is one, and the members, who make the images and judge them.
 
     `targets` (n,) are the classes to reach. `parts` keeps what was made for a run that is interrupted.
     """
 
-    bench: Bench
+    setup: AttackSetup
     baseline: nn.Module | None
     members: Sequence[nn.Module]
     targets: Tensor | None = None
-    parts: Parts | None = None
+    parts: PartialResults | None = None
 
     @property
-    def lead(self) -> str:
+    def reference(self) -> str:
         """The network whose images are kept: BASELINE, or a rule where there is none."""
-        return self.bench.networks.lead
+        return self.setup.networks.reference
 
-    def judge(self, images: Tensor) -> tuple[Verdict, NDArray[Any]]:
-        """Who is right on `images` (n, c, h, w), in float32, and what the network in the lead says of them (n,)."""
-        y = self.bench.y
+    def judge(self, images: Tensor) -> tuple[Correctness, NDArray[Any]]:
+        """Who is right on `images` (n, c, h, w), in float32, and what the reference network says of them (n,)."""
+        y = self.setup.y
         own = [] if self.baseline is None else [self._logits(self.baseline, images)]
         baseline = (own[0].argmax(-1) == y).numpy() if own else np.zeros(0, dtype=bool)
         if not self.members:
-            return Verdict(baseline, np.zeros((0, len(y)), dtype=bool), {}, {}), own[0].argmax(-1).numpy()
+            return Correctness(baseline, np.zeros((0, len(y)), dtype=bool), {}, {}), own[0].argmax(-1).numpy()
         members = [self._logits(member, images) for member in self.members]
         several = torch.stack(members)
         # Code may give its members more outputs than another network has.
         inside = self._rules(torch.stack([*members, *own])) if own and own[0].shape == members[0].shape else {}
-        verdict = Verdict(baseline, (several.argmax(-1) == y).numpy(), self._rules(several), inside)
-        return verdict, (own[0].argmax(-1) if own else RULES[LEAD_RULE](several)).numpy()
+        verdict = Correctness(baseline, (several.argmax(-1) == y).numpy(), self._rules(several), inside)
+        return verdict, (own[0].argmax(-1) if own else RULES[REFERENCE_RULE](several)).numpy()
 
-    def make(self, attack: Attack, through: str, eps: float, *, full: bool = False) -> Made:
+    def make(self, attack: Attack, made_on: str, eps: float, *, full: bool = False) -> AdversarialSet:
         """Attack all images at `eps` through the network so called, and judge the result."""
-        images, queries, seconds = self.bench.x, 0.0, 0.0
+        images, queries, seconds = self.setup.x, 0.0, 0.0
         if eps > 0:
-            images, queries, seconds = self._kept_or_made(attack, through, eps, full=full)
+            images, queries, seconds = self._kept_or_made(attack, made_on, eps, full=full)
         right, predicted = self.judge(images)
         rounded, _ = self.judge((images * 255).round() / 255)
-        kept = images if through == self.lead and not full else None
+        kept = images if made_on == self.reference and not full else None
         reached = None if self.targets is None else predicted == self.targets.numpy()
-        return Made(eps, attack.name, through, kept, right, rounded, predicted, queries, seconds, reached)
+        return AdversarialSet(eps, attack.name, made_on, kept, right, rounded, predicted, queries, seconds, reached)
 
     def norms(self, attack: MinimumNorm) -> NDArray[np.float64]:
-        """The lengths of the smallest changes by which `attack` fools the network in the lead, (n,).
+        """The lengths of the smallest changes by which `attack` fools the reference network, (n,).
 
         Infinity where none does, 0 where none is needed.
         """
-        bench = self.bench
+        setup = self.setup
 
-        def find() -> Part:
+        def find() -> PartialResult:
             started = time.perf_counter()
-            model = Counted(self.network(self.lead))
-            with bench.report.task(f"the nearest images by {attack.name}", len(bench.x)) as task:
+            model = Counted(self.network(self.reference))
+            with setup.report.task(f"the nearest images by {attack.name}", len(setup.x)) as task:
                 found = attack.nearest(
-                    model, bench.x, bench.y, norm=bench.norm, targets=self.targets, seed=self._seed(attack), task=task
+                    model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
                 )
-            return Part(found.norms, model.per_image(len(bench.x)).forward, time.perf_counter() - started)
+            return PartialResult(found.norms, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
 
-        part = find() if self.parts is None else self.parts.had(f"nearest {attack.name}", repr(attack), find)
+        part = find() if self.parts is None else self.parts.load_or_make(f"nearest {attack.name}", repr(attack), find)
         return part.tensor.numpy()
 
-    def _kept_or_made(self, attack: Attack, through: str, eps: float, *, full: bool) -> tuple[Tensor, float, float]:
+    def _kept_or_made(self, attack: Attack, made_on: str, eps: float, *, full: bool) -> tuple[Tensor, float, float]:
         """Images, forward passes an image and seconds."""
-        name = f"{attack.name} {eps!r} {through}" + (" full" if full else "")
+        name = f"{attack.name} {eps!r} {made_on}" + (" full" if full else "")
         part = (
-            self._made(attack, through, eps, full)
+            self._made(attack, made_on, eps, full)
             if self.parts is None
-            else self.parts.had(name, repr(attack), lambda: self._made(attack, through, eps, full))
+            else self.parts.load_or_make(name, repr(attack), lambda: self._made(attack, made_on, eps, full))
         )
         return part.tensor, part.queries, part.seconds
 
-    def _made(self, attack: Attack, through: str, eps: float, full: bool) -> Part:
-        started, bench = time.perf_counter(), self.bench
-        model = Counted(self.network(through))
-        label = f"{attack.name} at eps {eps:g}" + (f" through {through}" if through != BASELINE else "")
-        with bench.report.task(label, len(bench.x)) as task:
+    def _made(self, attack: Attack, made_on: str, eps: float, full: bool) -> PartialResult:
+        started, setup = time.perf_counter(), self.setup
+        model = Counted(self.network(made_on))
+        label = f"{attack.name} at eps {eps:g}" + (f" through {made_on}" if made_on != BASELINE else "")
+        with setup.report.task(label, len(setup.x)) as task:
             images = attack(
                 model,
-                bench.x,
-                bench.y,
+                setup.x,
+                setup.y,
                 eps=eps,
-                norm=bench.norm,
+                norm=setup.norm,
                 targets=self.targets,
                 full=full,
                 seed=self._seed(attack),
@@ -175,16 +175,16 @@ class Court:
             )
         # In one layout, as a file has it: the layout decides how a network rounds.
         images = images.clone(memory_format=torch.contiguous_format)
-        return Part(images, model.per_image(len(bench.x)).forward, time.perf_counter() - started)
+        return PartialResult(images, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
 
     def _seed(self, attack: Attack) -> int:
-        return rng.derive(self.bench.config.seed, "attack", attack.name)
+        return rng.derive(self.setup.config.seed, "attack", attack.name)
 
-    def all_of(self, eps: float) -> list[Made]:
+    def make_all(self, eps: float) -> list[AdversarialSet]:
         """All images made at one eps: through the baseline and, if there are members and the method looks, through these."""
-        return [made for attack in self.bench.attacks for made in self._by(attack, eps)] + self._adaptive(eps)
+        return [made for attack in self.setup.attacks for made in self._by(attack, eps)] + self._adaptive(eps)
 
-    def _by(self, attack: Attack, eps: float) -> Iterator[Made]:
+    def _by(self, attack: Attack, eps: float) -> Iterator[AdversarialSet]:
         if self.baseline is not None:
             yield self.make(attack, BASELINE, eps)
         if not self.members:
@@ -192,44 +192,46 @@ class Court:
         if self.baseline is not None and not isinstance(attack, SingleStep):
             yield self.make(attack, BASELINE, eps, full=True)  # early successes transfer less
         if attack.knowledge != "nothing" or self.baseline is None:
-            for rule in RULES if attack.knowledge != "nothing" else (self.lead,):
+            for rule in RULES if attack.knowledge != "nothing" else (self.reference,):
                 yield self.make(attack, rule, eps)
 
-    def _adaptive(self, eps: float) -> list[Made]:
+    def _adaptive(self, eps: float) -> list[AdversarialSet]:
         if not self.members:
             return []
-        looking = [attack for attack in self.bench.attacks if attack.knowledge == "gradients"]
+        looking = [attack for attack in self.setup.attacks if attack.knowledge == "gradients"]
         climbing = {one.name: one for one in map(self._climber, looking)}
-        return [self.make(one, through, eps, full=True) for one in climbing.values() for through in (EVERY, SMOOTH)]
+        return [
+            self.make(one, made_on, eps, full=True) for one in climbing.values() for made_on in (EVERY_MEMBER, SMOOTHED_MAX)
+        ]
 
     def _climber(self, attack: Attack) -> Attack:
-        config = self.bench.config
+        config = self.setup.config
         if attack.name in _CLIMB_CROSS_ENTROPY:
             return attack
         return load_attack("pgd").with_options(steps=config.steps, restarts=config.restarts)
 
-    def network(self, through: str) -> nn.Module:
+    def network(self, made_on: str) -> nn.Module:
         """The network so called: BASELINE, a rule, EVERY or SMOOTH."""
-        if through == BASELINE and self.baseline is not None:
+        if made_on == BASELINE and self.baseline is not None:
             return self.baseline
-        if through in RULES:
-            return RuleModel(self.members, through)
-        return MeanLogProbability(self.members) if through == EVERY else SmoothMax(self.members)
+        if made_on in RULES:
+            return RuleModel(self.members, made_on)
+        return MeanLogProbability(self.members) if made_on == EVERY_MEMBER else SmoothMax(self.members)
 
     def _rules(self, logits: Tensor) -> dict[str, Bools]:
-        found = {name: decide(logits) == self.bench.y for name, decide in RULES.items()}
-        return {name: right.numpy() for name, right in (found | {"oracle": any_correct(logits, self.bench.y)}).items()}
+        found = {name: decide(logits) == self.setup.y for name, decide in RULES.items()}
+        return {name: right.numpy() for name, right in (found | {"oracle": any_correct(logits, self.setup.y)}).items()}
 
     def _logits(self, model: nn.Module, images: Tensor) -> Tensor:
-        return predict_logits(model, images, device=self.bench.device)
+        return predict_logits(model, images, device=self.setup.device)
 
 
-def worst(sets: Sequence[Verdict]) -> Verdict:
+def worst(sets: Sequence[Correctness]) -> Correctness:
     """Who is right on every one of at least one set."""
     return reduce(lambda one, other: one & other, sets)
 
 
-def laid_out(model: nn.Module, x: Tensor, device: torch.device) -> nn.Module:
+def to_channels_last(model: nn.Module, x: Tensor, device: torch.device) -> nn.Module:
     """`model` itself with its weights in channels_last, by which a CPU convolves in half the time, if it works on `x` so.
 
     A network that takes views of its layers fails in that layout, and keeps its own.

@@ -21,13 +21,13 @@ from dlcli.core.stats import wilson
 from dlcli.core.training.loop import resolve_threads
 from dlcli.engines.attack.check_runs import seen
 from dlcli.engines.attack.checks import findings
-from dlcli.engines.attack.crafting import Court, Made, Verdict, laid_out
-from dlcli.engines.attack.images import Images, chosen, save
-from dlcli.engines.attack.networks import BASELINE, Source, Team
+from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, to_channels_last
+from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save
+from dlcli.engines.attack.networks import BASELINE, LoadedNetworks, Untrained
 from dlcli.engines.attack.notes import NORM_NAMES, knowledge, norm_notes, notes
-from dlcli.engines.attack.resume import Parts
+from dlcli.engines.attack.resume import PartialResults
 from dlcli.engines.attack.rows import by_method, right_under, rows, rule_name
-from dlcli.engines.attack.setup import Bench, has, maker, open_bench
+from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, targets
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, ClassRow, Finding, MethodRow
 from dlcli.support.paths import cache_dir
@@ -45,24 +45,24 @@ def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
     Raises the kinds of `dlcli.support.errors`; with `config.output`, leaves the files of `FILES` in that folder. What was
     made is kept beside the output or `config.save` until the end, and an interrupted run goes on from there with `resume`.
     """
-    bench = open_bench(config, report)
-    recipe = bench.networks.recipe
+    setup = open_setup(config, report)
+    recipe = setup.networks.recipe
     # Judging a small network loses time with more threads just as training it does.
     with nullcontext() if recipe is None else threads(resolve_threads(recipe)):
-        return _run(bench)
+        return _run(setup)
 
 
 def plan(config: AttackConfig) -> list[str]:
     """What `run` would do, a line each; opens the data and builds the network once, but trains and writes nothing."""
-    bench = open_bench(config, SILENT)
-    data, names = bench.data, ",".join(config.methods)
+    setup = open_setup(config, SILENT)
+    data, names = setup.data, ",".join(config.methods)
     shape = "x".join(map(str, data.x_test.shape[1:]))
     read = f"{data.name}: {len(data.x_train)} training and {len(data.x_test)} test images of {shape}"
-    values = ", ".join(f"{eps:g}" for eps in bench.eps)
+    values = ", ".join(f"{eps:g}" for eps in setup.eps)
     lines = [
         f"read {read}, {len(data.classes)} classes",
-        *_plan_networks(bench),
-        f"attack {len(bench.x)} test images of {_whom(bench)} by {names} ({bench.norm}) at eps {values}",
+        *_plan_networks(setup),
+        f"attack {len(setup.x)} test images of {_whom(setup)} by {names} ({setup.norm}) at eps {values}",
     ]
     if config.save is not None:
         lines.append(f"write {config.save}")
@@ -71,33 +71,33 @@ def plan(config: AttackConfig) -> list[str]:
     return lines
 
 
-def _whom(bench: Bench) -> str:
-    if not bench.members:
+def _whom(setup: AttackSetup) -> str:
+    if not setup.members:
         return f"the {BASELINE}"
-    team = f"{bench.members} members through every rule"
-    return team if bench.networks.baseline is None else f"the {BASELINE}, and {team}"
+    members = f"{setup.members} members through every rule"
+    return members if setup.networks.baseline is None else f"the {BASELINE}, and {members}"
 
 
-def _plan_networks(bench: Bench) -> list[str]:
+def _plan_networks(setup: AttackSetup) -> list[str]:
     """What is opened and what is trained, a line each."""
-    networks = bench.networks
-    both = [one for one in (networks.team, networks.baseline) if one is not None]
+    networks = setup.networks
+    both = [one for one in (networks.ensemble, networks.baseline) if one is not None]
     opened = [
-        f"open {one.name} as trained (SHA-256 {one.sha256}) on {bench.device}" for one in both if not isinstance(one, Source)
+        f"open {one.name} as trained (SHA-256 {one.sha256}) on {setup.device}" for one in both if not isinstance(one, Untrained)
     ]
-    return [*opened, *_plan_training(bench)]
+    return [*opened, *_plan_training(setup)]
 
 
-def _plan_training(bench: Bench) -> list[str]:
-    networks = bench.networks
-    team = [f"{bench.members} bootstrapped members"] if isinstance(networks.team, Source) else []
-    both = [(networks.baseline, BASELINE)] if isinstance(networks.baseline, Source) else []
-    found = [one for one in (networks.baseline, networks.team) if isinstance(one, Source)]
+def _plan_training(setup: AttackSetup) -> list[str]:
+    networks = setup.networks
+    members = [f"{setup.members} bootstrapped members"] if isinstance(networks.ensemble, Untrained) else []
+    both = [(networks.baseline, BASELINE)] if isinstance(networks.baseline, Untrained) else []
+    found = [one for one in (networks.baseline, networks.ensemble) if isinstance(one, Untrained)]
     if not found:
         return []
-    what = " and ".join([name for _, name in both] + team)
+    what = " and ".join([name for _, name in both] + members)
     return [
-        f"train {found[0].name} for {count(found[0].recipe.epochs, 'epoch')} on {bench.device}: {what}; "
+        f"train {found[0].name} for {count(found[0].recipe.epochs, 'epoch')} on {setup.device}: {what}; "
         f"any of them found in {cache_dir() / 'models'} is reused"
     ]
 
@@ -106,139 +106,139 @@ def _plan_training(bench: Bench) -> list[str]:
 class _Judged:
     """All images made, in the order of eps, the rows about them, and the one asked for."""
 
-    clean: Verdict
+    clean: Correctness
     predicted: np.ndarray
-    made: tuple[Made, ...]
+    made: tuple[AdversarialSet, ...]
     rows: tuple[AttackRow, ...]
     headline: AttackRow
 
-    def at(self, eps: float) -> list[Made]:
+    def at(self, eps: float) -> list[AdversarialSet]:
         return [one for one in self.made if one.eps == eps]
 
 
-def _run(bench: Bench) -> AttackResult:
-    config, knows = bench.config, _knows(bench)
+def _run(setup: AttackSetup) -> AttackResult:
+    config, knows = setup.config, _knows(setup)
     opened = time.perf_counter()
-    team = bench.team()
+    loaded = setup.load_networks()
     started = time.perf_counter()
-    court = _court(bench, team)
-    judged = _judged(bench, court, knows)
-    found = findings(seen(court, judged.clean, judged.predicted, judged.made))
-    methods = _methods(bench, court, judged)
-    if team.reused:
-        bench.report.note(f"reused {count(team.reused, 'network')} from the cache")
+    attack_run = _attack_run(setup, loaded)
+    judged = _judged(setup, attack_run, knows)
+    found = findings(seen(attack_run, judged.clean, judged.predicted, judged.made))
+    methods = _methods(setup, attack_run, judged)
+    if loaded.reused:
+        setup.report.note(f"reused {count(loaded.reused, 'network')} from the cache")
     result = AttackResult(
         method=",".join(config.methods),
-        norm=bench.norm,
-        eps=bench.eps,
-        data=bench.data.name,
-        model=bench.networks.attacked.name,
-        model_sha256=team.sha256,
-        n_images=len(bench.x),
-        members=bench.members,
-        rule=bench.networks.rule,
-        lead=court.lead if court.lead == BASELINE else rule_name(court.lead),
-        threat_model=_threat_model(bench, knows, team.sha256),
+        norm=setup.norm,
+        eps=setup.eps,
+        data=setup.data.name,
+        model=setup.networks.attacked.name,
+        model_sha256=loaded.sha256,
+        n_images=len(setup.x),
+        members=setup.members,
+        rule=setup.networks.rule,
+        reference=attack_run.reference if attack_run.reference == BASELINE else rule_name(attack_run.reference),
+        threat_model=_threat_model(setup, knows, loaded.sha256),
         headline=judged.headline,
         rows=judged.rows,
         by_method=methods,
-        per_class=_per_class(bench, judged),
+        per_class=_per_class(setup, judged),
         findings=found,
-        trained=team.trained,
-        reused=team.reused,
+        trained=loaded.trained,
+        reused=loaded.reused,
         seed=config.seed,
-        device=describe_device(bench.device),
-        seconds_training=started - opened if team.trained + team.reused else 0.0,
+        device=describe_device(setup.device),
+        seconds_training=started - opened if loaded.trained + loaded.reused else 0.0,
         seconds_attack=time.perf_counter() - started,
-        notes=(*_opening_notes(bench), *notes(judged.rows, method=_spoken(config), knows=knows), *norm_notes(methods)),
+        notes=(*_opening_notes(setup), *notes(judged.rows, method=_spoken(config), knows=knows), *norm_notes(methods)),
         failed=_failed(config, judged.headline, found),
     )
-    _leave(court, result, judged)
-    if court.parts is not None:
-        court.parts.remove()
+    _leave(attack_run, result, judged)
+    if attack_run.parts is not None:
+        attack_run.parts.remove()
     return result
 
 
-def _court(bench: Bench, team: Team) -> Court:
+def _attack_run(setup: AttackSetup, loaded: LoadedNetworks) -> AttackRun:
     """The networks on the bench, what they are to be fooled into, and what an earlier run has made."""
-    baseline = None if team.baseline is None else laid_out(team.baseline, bench.x, bench.device)
-    members = [laid_out(one, bench.x, bench.device) for one in team.members]
-    wanted = None if bench.config.target is None or baseline is None else _targets(bench, baseline)
-    return Court(bench, baseline, members, wanted, _parts(bench, [*([baseline] if baseline else []), *members]))
+    baseline = None if loaded.baseline is None else to_channels_last(loaded.baseline, setup.x, setup.device)
+    members = [to_channels_last(one, setup.x, setup.device) for one in loaded.members]
+    wanted = None if setup.config.target is None or baseline is None else _targets(setup, baseline)
+    return AttackRun(setup, baseline, members, wanted, _parts(setup, [*([baseline] if baseline else []), *members]))
 
 
-def _targets(bench: Bench, model: nn.Module) -> Tensor:
-    logits = predict_logits(model, bench.x, device=bench.device)
-    return targets(bench.config.target or "", bench.data, bench.y, bench.output_of, logits, seed=bench.config.seed)
+def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
+    logits = predict_logits(model, setup.x, device=setup.device)
+    return targets(setup.config.target or "", setup.data, setup.y, setup.output_of, logits, seed=setup.config.seed)
 
 
-def _parts(bench: Bench, networks: Sequence[nn.Module]) -> Parts | None:
+def _parts(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:
     """Where what is made is kept until the end, if anything is left at all."""
-    config = bench.config
+    config = setup.config
     if config.output is None and config.save is None:
         return None
     folder = config.output / "parts" if config.output is not None else Path(f"{config.save}.parts")
-    parts = Parts(folder, _determined_by(bench, networks))
+    parts = PartialResults(folder, _determined_by(setup, networks))
     if not config.resume:
         parts.remove()
     return parts
 
 
-def _determined_by(bench: Bench, networks: Sequence[nn.Module]) -> dict[str, object]:
+def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[str, object]:
     """All that attacked images depend on besides the attack itself, in the terms of JSON."""
-    config = bench.config
+    config = setup.config
     return {
-        "data": bench.data.fingerprint,
-        "images": [config.limit, len(bench.x)],
+        "data": setup.data.fingerprint,
+        "images": [config.limit, len(setup.x)],
         "target": config.target,
         "networks": combined_sha256([weights_sha256(one) for one in networks]),
-        "surrogate": bench.origin,
-        "norm": bench.norm,
+        "surrogate": setup.origin,
+        "norm": setup.norm,
         "seed": config.seed,
-        "device": [bench.device.type, str(fast_dtype(bench.device)), torch.get_num_threads()],
+        "device": [setup.device.type, str(fast_dtype(setup.device)), torch.get_num_threads()],
         "torch": torch.__version__,
     }
 
 
-def _judged(bench: Bench, court: Court, knows: str) -> _Judged:
-    clean, predicted = court.judge(bench.x)
-    made = {eps: court.all_of(eps) for eps in bench.eps}
+def _judged(setup: AttackSetup, attack_run: AttackRun, knows: str) -> _Judged:
+    clean, predicted = attack_run.judge(setup.x)
+    made = {eps: attack_run.make_all(eps) for eps in setup.eps}
     found = [row for sets in made.values() for row in rows(clean, sets, knows)]
     return _Judged(
-        clean, predicted, tuple(one for sets in made.values() for one in sets), tuple(found), _headline(bench, found)
+        clean, predicted, tuple(one for sets in made.values() for one in sets), tuple(found), _headline(setup, found)
     )
 
 
-def _methods(bench: Bench, court: Court, judged: _Judged) -> tuple[MethodRow, ...]:
+def _methods(setup: AttackSetup, attack_run: AttackRun, judged: _Judged) -> tuple[MethodRow, ...]:
     """Each method alone; a minimum-norm method also looks for the nearest images, whatever eps is."""
-    norms = {one.name: court.norms(one) for one in bench.attacks if isinstance(one, MinimumNorm)}
-    return tuple(row for eps in bench.eps for row in by_method(judged.at(eps), norms))
+    norms = {one.name: attack_run.norms(one) for one in setup.attacks if isinstance(one, MinimumNorm)}
+    return tuple(row for eps in setup.eps for row in by_method(judged.at(eps), norms))
 
 
-def _knows(bench: Bench) -> str:
+def _knows(setup: AttackSetup) -> str:
     """What the best informed of the attacks knows, as rows call it."""
-    asked = {one.knowledge for one in bench.attacks}
+    asked = {one.knowledge for one in setup.attacks}
     if "gradients" in asked:
         return "white-box"
     if asked - {"nothing"}:
         return "black-box"
-    return "transfer" if any(isinstance(one, Transfer) for one in bench.attacks) else "control"
+    return "transfer" if any(isinstance(one, Transfer) for one in setup.attacks) else "control"
 
 
-def _headline(bench: Bench, found: Sequence[AttackRow]) -> AttackRow:
+def _headline(setup: AttackSetup, found: Sequence[AttackRow]) -> AttackRow:
     """The row of the rule asked for against the strongest attacker, or of the baseline, at the largest eps."""
-    wanted = rule_name(bench.networks.rule) if bench.members else BASELINE
+    wanted = rule_name(setup.networks.rule) if setup.members else BASELINE
     own = [row for row in found if row.classifier == wanted]
     return max(own, key=lambda row: (row.eps, row.threat == "worst-case"))
 
 
-def _threat_model(bench: Bench, knows: str, sha256: str) -> str:
-    values = ", ".join(f"{eps:g}" for eps in bench.eps)
-    by = ", ".join(_settings(one, bench.origin) for one in bench.attacks)
-    known = knowledge(knows, ensemble=bool(bench.members), transfer=bench.networks.baseline is not None)
-    aim = "" if bench.config.target is None else f"; target: {_aim(bench.config.target)}"
-    images = f"n {len(bench.x)}, seed {bench.config.seed}, model {sha256[:12]}"
-    return f"{NORM_NAMES[bench.norm]}, eps {values}, bounds 0 to 1; attacker knows {known}; by {by}{aim}; {images}"
+def _threat_model(setup: AttackSetup, knows: str, sha256: str) -> str:
+    values = ", ".join(f"{eps:g}" for eps in setup.eps)
+    by = ", ".join(_settings(one, setup.origin) for one in setup.attacks)
+    known = knowledge(knows, ensemble=bool(setup.members), transfer=setup.networks.baseline is not None)
+    aim = "" if setup.config.target is None else f"; target: {_aim(setup.config.target)}"
+    images = f"n {len(setup.x)}, seed {setup.config.seed}, model {sha256[:12]}"
+    return f"{NORM_NAMES[setup.norm]}, eps {values}, bounds 0 to 1; attacker knows {known}; by {by}{aim}; {images}"
 
 
 def _aim(target: str) -> str:
@@ -247,19 +247,19 @@ def _aim(target: str) -> str:
 
 def _settings(attack: Attack, origin: str) -> str:
     """`pgd (steps 40, restarts 1)`; of `transfer`, by which attack and on which network too."""
-    made = maker(attack)
-    shown = [f"{name} {getattr(made, name)}" for name in ("steps", "restarts", "queries") if has(made, name)]
+    made = crafting_attack(attack)
+    shown = [f"{name} {getattr(made, name)}" for name in ("steps", "restarts", "queries") if has_setting(made, name)]
     if isinstance(attack, Transfer):
         shown = [origin] if attack.saved is not None else [origin, made.name, *shown]
     return f"{attack.name} ({', '.join(shown)})" if shown else attack.name
 
 
-def _per_class(bench: Bench, judged: _Judged) -> tuple[ClassRow, ...]:
-    top, y = judged.headline, bench.y.numpy()
+def _per_class(setup: AttackSetup, judged: _Judged) -> tuple[ClassRow, ...]:
+    top, y = judged.headline, setup.y.numpy()
     clean, attacked, _ = right_under(judged.clean, judged.at(top.eps), top.classifier, top.threat)
     return tuple(
         ClassRow(
-            name=bench.outputs[label],
+            name=setup.outputs[label],
             clean=wilson(float(clean[y == label].sum()), int((y == label).sum())),
             adversarial=wilson(float(attacked[y == label].sum()), int((y == label).sum())),
         )
@@ -267,9 +267,9 @@ def _per_class(bench: Bench, judged: _Judged) -> tuple[ClassRow, ...]:
     )
 
 
-def _opening_notes(bench: Bench) -> tuple[str, ...]:
+def _opening_notes(setup: AttackSetup) -> tuple[str, ...]:
     """What was done to make trained networks and the images fit."""
-    return tuple(note if note.endswith(".") else f"{note}." for note in bench.notes)
+    return tuple(note if note.endswith(".") else f"{note}." for note in setup.notes)
 
 
 def _spoken(config: AttackConfig) -> str:
@@ -288,31 +288,31 @@ def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding])
     return ""
 
 
-def _leave(court: Court, result: AttackResult, judged: _Judged) -> None:
+def _leave(attack_run: AttackRun, result: AttackResult, judged: _Judged) -> None:
     """The files that were asked for."""
-    config = court.bench.config
+    config = attack_run.setup.config
     if config.save is None and config.output is None:
         return
-    shown = _images(court.bench, judged)
+    shown = _images(attack_run.setup, judged)
     if config.save is not None:
         save(config.save, shown)
     if config.output is not None:
         # Here, since they bring matplotlib.
-        from dlcli.engines.attack.hidden_layer import with_hidden
+        from dlcli.engines.attack.hidden_layer import add_hidden_features
         from dlcli.engines.attack.report import write
 
-        lead = court.network(court.lead)
-        write(config.output, result, with_hidden(shown, judged.headline.eps, lead, court.bench.device))
+        model = attack_run.network(attack_run.reference)
+        write(config.output, result, add_hidden_features(shown, judged.headline.eps, model, attack_run.setup.device))
 
 
-def _images(bench: Bench, judged: _Judged) -> Images:
-    """The images made through the lead; of several methods, for each image one that fools it, if any does."""
-    picked = {eps: chosen(judged.at(eps)) for eps in bench.eps}
-    return Images(
-        clean=bench.x.numpy(),
-        labels=bench.y.numpy(),
+def _images(setup: AttackSetup, judged: _Judged) -> AttackedImages:
+    """The images made through the reference network; of several methods, for each image one that fools it, if any does."""
+    picked = {eps: pick_adversarial(judged.at(eps)) for eps in setup.eps}
+    return AttackedImages(
+        clean=setup.x.numpy(),
+        labels=setup.y.numpy(),
         predicted_clean=judged.predicted,
         adversarial={eps: images for eps, (images, _) in picked.items()},
         predicted={eps: predicted for eps, (_, predicted) in picked.items()},
-        classes=bench.outputs,
+        classes=setup.outputs,
     )

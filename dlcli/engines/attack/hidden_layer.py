@@ -14,7 +14,7 @@ from dlcli.core.html_report.embedding import Cloud, embed, embedding_plot
 from dlcli.core.html_report.figures import png
 from dlcli.core.html_report.page import Cell, PageTable, Picture
 from dlcli.core.stats import wilson
-from dlcli.engines.attack.images import Images
+from dlcli.engines.attack.images import AttackedImages
 from dlcli.specs.attack import AttackResult
 from dlcli.support.errors import InputError
 
@@ -25,7 +25,7 @@ _MOST_COMPARED = 10_000
 
 
 @dataclass(frozen=True)
-class Hidden:
+class HiddenLayerFigures:
     """What the report says of the hidden layer; `notes` say why something is missing."""
 
     picture: Picture | None = None
@@ -33,7 +33,7 @@ class Hidden:
     notes: tuple[str, ...] = ()
 
 
-def with_hidden(images: Images, eps: float, model: nn.Module, device: torch.device) -> Images:
+def add_hidden_features(images: AttackedImages, eps: float, model: nn.Module, device: torch.device) -> AttackedImages:
     """`images` with what the last hidden layer of `model`, which is on `device`, makes of the clean and those at `eps`.
 
     As they were if it has no such layer. Raises what `hidden_features` raises.
@@ -43,20 +43,20 @@ def with_hidden(images: Images, eps: float, model: nn.Module, device: torch.devi
     return images if twins is None else replace(images, hidden_clean=clean, hidden={eps: twins})
 
 
-def hidden_layer(images: Images, result: AttackResult) -> Hidden:
+def hidden_layer(images: AttackedImages, result: AttackResult) -> HiddenLayerFigures:
     """The picture and the table of the headline's eps."""
     eps = result.headline.eps
     clean, twins = images.hidden_clean, images.hidden.get(eps)
     if clean is None or twins is None:
-        return Hidden(notes=("No picture of the last hidden layer: the network does not end in one linear layer.",))
+        return HiddenLayerFigures(notes=("No picture of the last hidden layer: the network does not end in one linear layer.",))
     tables = _tables(images, clean, twins, eps)
     try:
-        return Hidden(_picture(images, clean, twins, result), tables)
+        return HiddenLayerFigures(_picture(images, clean, twins, result), tables)
     except InputError as error:
-        return Hidden(None, tables, (f"No picture of the last hidden layer: {error.message}.",))
+        return HiddenLayerFigures(None, tables, (f"No picture of the last hidden layer: {error.message}.",))
 
 
-def _picture(images: Images, clean: np.ndarray, twins: np.ndarray, result: AttackResult) -> Picture:
+def _picture(images: AttackedImages, clean: np.ndarray, twins: np.ndarray, result: AttackResult) -> Picture:
     """Raises InputError if there is nothing to embed."""
     eps, picked = result.headline.eps, choose(images.labels, MOST_POINTS)
     labels = images.labels[picked]
@@ -75,7 +75,7 @@ def _picture(images: Images, clean: np.ndarray, twins: np.ndarray, result: Attac
     )
 
 
-def _tables(images: Images, clean: np.ndarray, twins: np.ndarray, eps: float) -> tuple[PageTable, ...]:
+def _tables(images: AttackedImages, clean: np.ndarray, twins: np.ndarray, eps: float) -> tuple[PageTable, ...]:
     """How often neighbours and network agree; nothing where there are too few images to have neighbours."""
     picked = choose(images.labels, _MOST_COMPARED)
     finite = np.isfinite(clean).all() and np.isfinite(twins).all()

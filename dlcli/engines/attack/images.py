@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.engines.attack.crafting import Made
+from dlcli.engines.attack.crafting import AdversarialSet
 from dlcli.support.atomic import atomic_path
 
 
 @dataclass(frozen=True)
-class Images:
-    """The attacked images (n, c, h, w) float32, and what the network in the lead says of them: class numbers (n,), by eps.
+class AttackedImages:
+    """The attacked images (n, c, h, w) float32, and what the reference network says of them: class numbers (n,), by eps.
 
     That is the baseline, or the mean rule of an ensemble that has none. `hidden_clean` and `hidden` are what its last hidden
     layer makes of the clean images and, for some eps, of the others, (n, d) float32; None and nothing where it was not looked
@@ -30,21 +30,21 @@ class Images:
     hidden: Mapping[float, np.ndarray] = field(default_factory=dict)
 
 
-def chosen(sets: Sequence[Made]) -> tuple[np.ndarray, np.ndarray]:
-    """Of the images that several methods made through the lead, one each: the first by which the attack succeeds.
+def pick_adversarial(sets: Sequence[AdversarialSet]) -> tuple[np.ndarray, np.ndarray]:
+    """Of the images that several methods made through the reference network, one each: the first by which the attack succeeds.
 
-    `sets` are those of one eps. Returns images (n, c, h, w) and what the network in the lead says of them (n,).
+    `sets` are those of one eps. Returns images (n, c, h, w) and what the reference network says of them (n,).
     """
     (first, images), *others = ((one, one.images.numpy().copy()) for one in sets if one.images is not None)
-    predicted, stands = first.predicted.copy(), first.stands
+    predicted, attack_failed = first.predicted.copy(), first.attack_failed
     for one, found in others:
-        better = stands & ~one.stands
+        better = attack_failed & ~one.attack_failed
         images[better], predicted[better] = found[better], one.predicted[better]
-        stands = stands & one.stands
+        attack_failed = attack_failed & one.attack_failed
     return images, predicted
 
 
-def save(path: Path, images: Images) -> None:
+def save(path: Path, images: AttackedImages) -> None:
     """Write x_clean, y, predicted_clean, and for each eps x_EPS and predicted_EPS; the file is whole or not there."""
     arrays: dict[str, Any] = {"x_clean": images.clean, "y": images.labels, "predicted_clean": images.predicted_clean}
     arrays |= {f"x_{eps:g}": found for eps, found in images.adversarial.items()}

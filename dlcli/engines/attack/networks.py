@@ -21,7 +21,7 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 BASELINE = "baseline"
-LEAD_RULE = "mean"
+REFERENCE_RULE = "mean"
 """The rule that stands in for the baseline where an ensemble has none: through it a gradient reaches every member."""
 
 _MEMBERS = 10
@@ -30,7 +30,7 @@ _NEVER = 1000.0
 
 
 @dataclass(frozen=True)
-class Source:
+class Untrained:
     """A network that is yet to be trained, and how."""
 
     arch: Architecture
@@ -50,26 +50,26 @@ class Networks:
     that single network, or beside an ensemble the one on which images for transfer are made; None: there is no such network.
     """
 
-    attacked: Source | TrainedNetwork
-    baseline: Source | TrainedNetwork | None
+    attacked: Untrained | TrainedNetwork
+    baseline: Untrained | TrainedNetwork | None
     members: int = 0
     rule: str = ""
     notes: tuple[str, ...] = ()
 
     @property
-    def team(self) -> Source | TrainedNetwork | None:
+    def ensemble(self) -> Untrained | TrainedNetwork | None:
         """The ensemble, None for a single network."""
         return self.attacked if self.members else None
 
     @property
-    def lead(self) -> str:
+    def reference(self) -> str:
         """Whose images are kept and looked at by the checks: the baseline, or in its place a rule of the ensemble."""
-        return LEAD_RULE if self.baseline is None else BASELINE
+        return REFERENCE_RULE if self.baseline is None else BASELINE
 
     @property
     def recipe(self) -> Recipe | None:
         """How what is trained here is trained; None if nothing is."""
-        return next((one.recipe for one in (self.attacked, self.baseline) if isinstance(one, Source)), None)
+        return next((one.recipe for one in (self.attacked, self.baseline) if isinstance(one, Untrained)), None)
 
     def outputs(self, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
         """For each class of `data` its output, (classes,), and the names of all outputs."""
@@ -80,7 +80,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Team:
+class LoadedNetworks:
     """The networks in evaluation mode and on their device; all answer in the same order of classes.
 
     `sha256` is that of what is under attack; of an ensemble trained here it is the baseline's. `trained` and `reused` count
@@ -138,7 +138,7 @@ def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device,
     if config.members is not None:
         raise UsageError(f"--members: {config.model} has {count(len(found.members), 'member')}", hint="leave --members out")
     outside, notes = _outside(config, data, device)
-    baseline: Source | TrainedNetwork | None = outside
+    baseline: Untrained | TrainedNetwork | None = outside
     if baseline is None and found.member_spec and ":" not in found.member_spec and len(data.y_train):
         baseline = _source(found.member_spec, config, data)
     elif baseline is None:
@@ -153,7 +153,7 @@ def _outside(config: AttackConfig, data: ImageData, device: torch.device) -> tup
     """The network of `--surrogate` as the baseline of an ensemble, and what to say of it."""
     if config.surrogate is None:
         return None, ()
-    if config.from_file:
+    if config.surrogate_is_file:
         hint = "name the network that the images were made on"
         raise UsageError(f"--surrogate: {config.surrogate} holds images, and an ensemble's baseline is a network", hint=hint)
     found = open_surrogate(config.surrogate, data, device)
@@ -161,17 +161,17 @@ def _outside(config: AttackConfig, data: ImageData, device: torch.device) -> tup
     return found, (said, *found.notes)
 
 
-def _source(spec: str | None, config: AttackConfig, data: ImageData) -> Source:
+def _source(spec: str | None, config: AttackConfig, data: ImageData) -> Untrained:
     arch = open_model(spec, data)
-    return Source(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
+    return Untrained(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
 
 
 def assemble(
     networks: Networks, config: AttackConfig, data: ImageData, outputs: tuple[str, ...], device: torch.device, report: Reporter
-) -> Team:
+) -> LoadedNetworks:
     """Train what is yet to be trained, or take it from the cache; all networks then answer in the order of `outputs`."""
 
-    def fit(source: Source, name: str) -> Member:
+    def fit(source: Untrained, name: str) -> Member:
         return train_or_load(
             source.arch,
             data,
@@ -184,27 +184,27 @@ def assemble(
             cache=cache_dir() / "models",
         )
 
-    first, team = networks.baseline, networks.team
-    own = [fit(first, BASELINE)] if isinstance(first, Source) else []
-    others = [fit(team, f"member-{k}") for k in range(networks.members)] if isinstance(team, Source) else []
+    first, ensemble = networks.baseline, networks.ensemble
+    own = [fit(first, BASELINE)] if isinstance(first, Untrained) else []
+    others = [fit(ensemble, f"member-{k}") for k in range(networks.members)] if isinstance(ensemble, Untrained) else []
     fitted, baseline, sha256 = [*own, *others], None, ""
     if isinstance(first, TrainedNetwork):
         baseline, sha256 = aligned(first.model, first.classes or data.classes, outputs), first.sha256
     elif own:
         baseline, sha256 = aligned(own[0].model, data.classes, outputs), own[0].sha256
-    if isinstance(team, TrainedNetwork):
-        sha256 = team.sha256
-    members = team.members if isinstance(team, TrainedNetwork) else tuple(one.model for one in others)
+    if isinstance(ensemble, TrainedNetwork):
+        sha256 = ensemble.sha256
+    members = ensemble.members if isinstance(ensemble, TrainedNetwork) else tuple(one.model for one in others)
     reused = sum(one.reused for one in fitted)
-    return Team(baseline, members, sha256, len(fitted) - reused, reused)
+    return LoadedNetworks(baseline, members, sha256, len(fitted) - reused, reused)
 
 
 def aligned(model: nn.Module, classes: tuple[str, ...], outputs: tuple[str, ...]) -> nn.Module:
     """`model`, whose outputs are `classes`, answering in the order of `outputs`; itself where that is its own order."""
-    return model if classes == outputs else Aligned(model, classes, outputs)
+    return model if classes == outputs else AlignedOutputs(model, classes, outputs)
 
 
-class Aligned(nn.Module):
+class AlignedOutputs(nn.Module):
     """A network as one whose outputs stand in another order: those it lacks never win, and those not asked for are dropped."""
 
     def __init__(self, model: nn.Module, classes: tuple[str, ...], outputs: tuple[str, ...]) -> None:

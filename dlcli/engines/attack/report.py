@@ -7,22 +7,22 @@ import numpy as np
 
 from dlcli.core.html_report.figures import Example, Series, accuracy_plot, example_grid, png
 from dlcli.core.html_report.page import Cell, Page, PageTable, Picture, figure_cell
-from dlcli.engines.attack.hidden_layer import Hidden, hidden_layer
-from dlcli.engines.attack.images import Images, save
+from dlcli.engines.attack.hidden_layer import HiddenLayerFigures, hidden_layer
+from dlcli.engines.attack.images import AttackedImages, save
 from dlcli.specs.attack import AttackResult, MethodRow
 from dlcli.support.atomic import atomic_path, write_text
 
 _MOST_EXAMPLES = 8
 
 
-def write(folder: Path, result: AttackResult, images: Images) -> None:
+def write(folder: Path, result: AttackResult, images: AttackedImages) -> None:
     """Leave adversarial.npz, examples.png, report.html and, if there is a hidden layer to draw, tsne.png in `folder`.
 
     Each is whole or not there at all. The picture is that of the hidden features in `images` at the headline's eps.
     """
     save(folder / "adversarial.npz", images)
     eps = result.headline.eps
-    title = f"{result.method}, eps {eps:g}: true → predicted by the {result.lead}"
+    title = f"{result.method}, eps {eps:g}: true → predicted by the {result.reference}"
     grid = png(example_grid(examples(images, eps), eps=eps, title=title))
     with atomic_path(folder / "examples.png") as temporary:
         temporary.write_bytes(grid)
@@ -31,7 +31,7 @@ def write(folder: Path, result: AttackResult, images: Images) -> None:
     write_text(folder / "report.html", _page(result, grid, hidden).html())
 
 
-def _leave_hidden(path: Path, hidden: Hidden) -> None:
+def _leave_hidden(path: Path, hidden: HiddenLayerFigures) -> None:
     if hidden.picture is None:
         path.unlink(missing_ok=True)  # of an earlier run
         return
@@ -39,7 +39,7 @@ def _leave_hidden(path: Path, hidden: Hidden) -> None:
         temporary.write_bytes(hidden.picture.png)
 
 
-def examples(images: Images, eps: float) -> list[Example]:
+def examples(images: AttackedImages, eps: float) -> list[Example]:
     """Up to eight images: first those that were right and turned wrong, then the others, in the order of the data."""
     was_right = images.predicted_clean == images.labels
     is_right = images.predicted[eps] == images.labels
@@ -56,17 +56,17 @@ def examples(images: Images, eps: float) -> list[Example]:
     ]
 
 
-def _name(images: Images, label: int) -> str:
+def _name(images: AttackedImages, label: int) -> str:
     """The name of a class; a network may have more outputs than the data has classes."""
     return images.classes[label] if label < len(images.classes) else str(label)
 
 
-def _page(result: AttackResult, grid: bytes, hidden: Hidden) -> Page:
+def _page(result: AttackResult, grid: bytes, hidden: HiddenLayerFigures) -> Page:
     top = result.headline
     shown = Picture(
         grid,
         alt="A grid of images: clean, adversarial and their difference, a column each",
-        caption=f"Images at eps {top.eps:g}, true → predicted by the {result.lead}; first those that turned from right to "
+        caption=f"Images at eps {top.eps:g}, true → predicted by the {result.reference}; first those that turned from right to "
         "wrong. The difference is in input units (a mean over channels if there are several).",
     )
     return Page(
@@ -123,7 +123,7 @@ def _methods(result: AttackResult) -> PageTable:
     rows = [_method(one) for one in result.by_method]
     used = [k for k in range(len(headers)) if any(row[k] for row in rows)]
     cells: list[Sequence[Cell]] = [[row[k] for k in used] for row in rows]
-    return PageTable(f"Each method alone on the {result.lead}", [headers[k] for k in used], cells)
+    return PageTable(f"Each method alone on the {result.reference}", [headers[k] for k in used], cells)
 
 
 def _method(one: MethodRow) -> list[Cell]:

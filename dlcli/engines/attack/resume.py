@@ -16,7 +16,7 @@ _FACTS = "part"
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialResult:
     """One tensor, images or lengths, the forward passes an image that it took, and the seconds."""
 
     tensor: Tensor
@@ -25,13 +25,13 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Parts:
+class PartialResults:
     """The parts in `folder`, a file each; `determined_by` is all they depend on besides what they are and by which attack."""
 
     folder: Path
     determined_by: Mapping[str, object]
 
-    def had(self, name: str, attack: str, make: Callable[[], Part]) -> Part:
+    def load_or_make(self, name: str, attack: str, make: Callable[[], PartialResult]) -> PartialResult:
         """The part called `name` from its file, or made and put there; `attack` is the attack with its settings.
 
         Raises UsageError if the file is of a run with other options, InputError if it is damaged.
@@ -50,7 +50,7 @@ class Parts:
         """Remove all parts, and the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read(self, file: Path, facts: Mapping[str, object]) -> Part:
+    def _read(self, file: Path, facts: Mapping[str, object]) -> PartialResult:
         try:
             found = json.loads(read_metadata(file)[_FACTS])
             before, queries, seconds = dict(found["determined_by"]), float(found["queries"]), float(found["seconds"])
@@ -63,4 +63,4 @@ class Parts:
         if other:
             hint = "give the options it was started with, or leave --resume out to start anew"
             raise UsageError(f"--resume: {self.folder} was begun with other {', '.join(other)}", hint=hint)
-        return Part(tensor, queries, seconds)
+        return PartialResult(tensor, queries, seconds)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.stats import paired_difference, wilson
-from dlcli.engines.attack.crafting import EVERY, SMOOTH, Made, Verdict, worst
+from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, worst
 from dlcli.engines.attack.networks import BASELINE
 from dlcli.specs.attack import AttackRow, MethodRow
 from dlcli.specs.estimates import Estimate
@@ -34,21 +34,21 @@ class Attacker:
     """What an attacker may know: the `kind` under which rows are paired, and whose images count."""
 
     kind: str
-    through: Callable[[str], tuple[str, ...]]
+    made_on: Callable[[str], tuple[str, ...]]
     """The networks that the images against one classifier are made through."""
 
 
-_EVERYONE = (BASELINE, *RULES, EVERY, SMOOTH)
+_EVERYONE = (BASELINE, *RULES, EVERY_MEMBER, SMOOTHED_MAX)
 _ATTACKERS = (
     Attacker("transfer", lambda classifier: (BASELINE,)),
     Attacker("transfer-inside", lambda classifier: (BASELINE,)),
     Attacker("white-box", lambda classifier: (classifier,)),
-    Attacker("adaptive", lambda classifier: (EVERY, SMOOTH)),
+    Attacker("adaptive", lambda classifier: (EVERY_MEMBER, SMOOTHED_MAX)),
     Attacker("worst-case", lambda classifier: _EVERYONE),
 )
 
 
-def rows(clean: Verdict, sets: Sequence[Made], knows: str) -> list[AttackRow]:
+def rows(clean: Correctness, sets: Sequence[AdversarialSet], knows: str) -> list[AttackRow]:
     """The rows at the one eps of `sets`, in the order of classifiers; `knows` is what the attacker of the baseline does."""
     kinds = ("control",) if knows == "control" else tuple(one.kind for one in _ATTACKERS)
     found: list[AttackRow] = [_baseline(clean, sets, knows)] if len(clean.baseline) else []
@@ -57,18 +57,18 @@ def rows(clean: Verdict, sets: Sequence[Made], knows: str) -> list[AttackRow]:
     return found
 
 
-def right_under(clean: Verdict, sets: Sequence[Made], classifier: str, threat: str) -> tuple[Right, Right, Right]:
+def right_under(clean: Correctness, sets: Sequence[AdversarialSet], classifier: str, threat: str) -> tuple[Right, Right, Right]:
     """How right a classifier of the rows is on each image: clean, attacked, and attacked and rounded; (n,) in [0, 1]."""
     if classifier == BASELINE:
-        own = [made for made in sets if made.through == BASELINE]
+        own = [made for made in sets if made.made_on == BASELINE]
         return _three(clean, own, lambda verdict: verdict.baseline)
     kind = "white-box" if threat in ("naive", "black-box") else threat
     judged = _against(sets, classifier, kind)
     return _three(clean, judged, _reader(classifier, kind, judged))
 
 
-def by_method(sets: Sequence[Made], norms: Mapping[str, Right]) -> list[MethodRow]:
-    """What each method left of the network in the lead; the queries and seconds are those of making the images.
+def by_method(sets: Sequence[AdversarialSet], norms: Mapping[str, Right]) -> list[MethodRow]:
+    """What each method left of the reference network; the queries and seconds are those of making the images.
 
     `norms` are, by minimum-norm method, the lengths of the smallest changes, (n,): infinity where there is none, and 0 where
     none was needed.
@@ -76,8 +76,8 @@ def by_method(sets: Sequence[Made], norms: Mapping[str, Right]) -> list[MethodRo
     return [_method(made, norms.get(made.method)) for made in sets if made.images is not None]
 
 
-def _method(made: Made, norms: Right | None) -> MethodRow:
-    right = made.right.of(made.through)
+def _method(made: AdversarialSet, norms: Right | None) -> MethodRow:
+    right = made.right.of(made.made_on)
     tried = None if norms is None else norms[norms > 0]
     return MethodRow(
         eps=made.eps,
@@ -98,7 +98,7 @@ def _quartiles(norms: Right) -> tuple[float, float, float] | None:
     return first, median, third
 
 
-def _share(judged: Sequence[Made]) -> Estimate | None:
+def _share(judged: Sequence[AdversarialSet]) -> Estimate | None:
     """How many images are taken for their target by at least one of these, None without targets."""
     reached = [made.reached for made in judged if made.reached is not None]
     if not reached:
@@ -107,17 +107,17 @@ def _share(judged: Sequence[Made]) -> Estimate | None:
     return wilson(float(found.sum()), len(found))
 
 
-def _classifiers(clean: Verdict) -> list[str]:
+def _classifiers(clean: Correctness) -> list[str]:
     return ["best member", "mean of members", *map(rule_name, clean.rules)]
 
 
-def _baseline(clean: Verdict, sets: Sequence[Made], knows: str) -> AttackRow:
+def _baseline(clean: Correctness, sets: Sequence[AdversarialSet], knows: str) -> AttackRow:
     before, after, rounded = right_under(clean, sets, BASELINE, knows)
     against = _mean_rule(clean, sets, "control" if knows == "control" else "white-box") if len(clean.members) else None
     return _figures(sets, BASELINE, knows, (before, after, rounded), against)
 
 
-def _row(clean: Verdict, sets: Sequence[Made], name: str, kind: str, knows: str) -> list[AttackRow]:
+def _row(clean: Correctness, sets: Sequence[AdversarialSet], name: str, kind: str, knows: str) -> list[AttackRow]:
     """The row of one classifier against one attacker, or none where there is no such attacker."""
     rule = _rule(name)
     if (kind == "white-box" and rule not in RULES) or (kind == "transfer-inside" and not (rule and clean.inside)):
@@ -131,11 +131,13 @@ def _row(clean: Verdict, sets: Sequence[Made], name: str, kind: str, knows: str)
     return [_figures(sets, name, threat, right_under(clean, sets, name, kind), mean)]
 
 
-def _mean_rule(clean: Verdict, sets: Sequence[Made], kind: str) -> Right:
+def _mean_rule(clean: Correctness, sets: Sequence[AdversarialSet], kind: str) -> Right:
     return right_under(clean, sets, _MEAN, kind)[1]
 
 
-def _figures(sets: Sequence[Made], name: str, threat: str, found: tuple[Right, Right, Right], mean: Right | None) -> AttackRow:
+def _figures(
+    sets: Sequence[AdversarialSet], name: str, threat: str, found: tuple[Right, Right, Right], mean: Right | None
+) -> AttackRow:
     before, after, rounded = found
     return AttackRow(
         eps=sets[0].eps,
@@ -145,17 +147,17 @@ def _figures(sets: Sequence[Made], name: str, threat: str, found: tuple[Right, R
         adversarial=wilson(float(after.sum()), len(after)),
         eight_bit=wilson(float(rounded.sum()), len(rounded)),
         minus_mean=None if mean is None else paired_difference(after, mean),
-        reached=_share([made for made in sets if made.through == name]),
+        reached=_share([made for made in sets if made.made_on == name]),
         upper_bound=threat.startswith("transfer"),
     )
 
 
-def _against(sets: Sequence[Made], classifier: str, kind: str) -> list[Made]:
+def _against(sets: Sequence[AdversarialSet], classifier: str, kind: str) -> list[AdversarialSet]:
     """The sets that count: of those made through the networks of this attacker."""
     if kind == "control":
         return list(sets)
-    through = next(one for one in _ATTACKERS if one.kind == kind).through(_rule(classifier))
-    return [made for made in sets if made.through in through]
+    made_on = next(one for one in _ATTACKERS if one.kind == kind).made_on(_rule(classifier))
+    return [made for made in sets if made.made_on in made_on]
 
 
 def _rule(classifier: str) -> str:
@@ -163,16 +165,16 @@ def _rule(classifier: str) -> str:
     return classifier.removesuffix(" rule") if classifier.endswith(" rule") or classifier == ORACLE else ""
 
 
-Read = Callable[[Verdict], NDArray[np.generic]]
+Read = Callable[[Correctness], NDArray[np.generic]]
 
 
-def _three(clean: Verdict, judged: Sequence[Made], read: Read) -> tuple[Right, Right, Right]:
+def _three(clean: Correctness, judged: Sequence[AdversarialSet], read: Read) -> tuple[Right, Right, Right]:
     verdicts = (clean, worst([made.right for made in judged]), worst([made.rounded for made in judged]))
     before, after, rounded = (read(verdict).astype(np.float64) for verdict in verdicts)
     return before, after, rounded
 
 
-def _reader(classifier: str, kind: str, judged: Sequence[Made]) -> Read:
+def _reader(classifier: str, kind: str, judged: Sequence[AdversarialSet]) -> Read:
     """What a verdict says of one classifier."""
     if classifier == "mean of members":
         return lambda verdict: verdict.members.mean(0)
@@ -181,7 +183,7 @@ def _reader(classifier: str, kind: str, judged: Sequence[Made]) -> Read:
         return lambda verdict: verdict.members[best]
     rule = _rule(classifier)
 
-    def read(verdict: Verdict) -> NDArray[np.generic]:
+    def read(verdict: Correctness) -> NDArray[np.generic]:
         found: Mapping[str, NDArray[np.bool_]] = verdict.inside if kind == "transfer-inside" else verdict.rules
         return found[rule]
 

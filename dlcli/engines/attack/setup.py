@@ -14,9 +14,9 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, choose
-from dlcli.engines.attack.networks import Networks, Team, aligned, assemble, open_networks
-from dlcli.engines.attack.surrogate import open_surrogate, saved_images
-from dlcli.engines.attack.targets import check_targeted, one_class
+from dlcli.engines.attack.networks import LoadedNetworks, Networks, aligned, assemble, open_networks
+from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
+from dlcli.engines.attack.targets import check_supports_targets, class_index
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
@@ -28,7 +28,7 @@ _STOPPED = (
 
 
 @dataclass(frozen=True)
-class Bench:
+class AttackSetup:
     """The images (n, c, h, w) and labels (n,) attacked, the attacks in `norm`, and the networks, trained or yet to be.
 
     Labels are numbers of outputs, whose names are `outputs`; `output_of` (classes,) are the outputs of the classes of `data`.
@@ -60,16 +60,16 @@ class Bench:
         return self.networks.members
 
     @property
-    def most_eps(self) -> float:
+    def max_eps(self) -> float:
         """The eps at which any image can become any other."""
         return 1.0 if self.norm == "linf" else sqrt(self.x[0].numel())
 
-    def team(self) -> Team:
+    def load_networks(self) -> LoadedNetworks:
         """The networks themselves, trained now if they were not before."""
         return assemble(self.networks, self.config, self.data, self.outputs, self.device, self.report)
 
 
-def open_bench(config: AttackConfig, report: Reporter) -> Bench:
+def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     """Open everything and refuse what cannot work, before the first network is trained."""
     _check_places(config)
     device = choose_device(config.device)
@@ -80,11 +80,11 @@ def open_bench(config: AttackConfig, report: Reporter) -> Bench:
     output_of, outputs = networks.outputs(data)
     x, labels, notes = _images(config, data)
     y, notes = output_of[labels], networks.notes + notes
-    bench = Bench(config, data, networks, attacks, norm, device, report, x, y, outputs, output_of, notes=notes)
-    if max(config.eps) > bench.most_eps:
-        raise UsageError(f"--eps: {max(config.eps):g} is above {bench.most_eps:g}, the largest change there is for such images")
+    setup = AttackSetup(config, data, networks, attacks, norm, device, report, x, y, outputs, output_of, notes=notes)
+    if max(config.eps) > setup.max_eps:
+        raise UsageError(f"--eps: {max(config.eps):g} is above {setup.max_eps:g}, the largest change there is for such images")
     wanted = config.surrogate is not None and "transfer" in config.methods
-    return _with_transfer(bench, config.surrogate or "") if wanted else bench
+    return _with_transfer(setup, config.surrogate or "") if wanted else setup
 
 
 def _check_places(config: AttackConfig) -> None:
@@ -96,7 +96,7 @@ def _check_places(config: AttackConfig) -> None:
 
 def _check_together(config: AttackConfig, networks: Networks) -> None:
     """Refuse what goes with an ensemble only."""
-    if networks.team is None and config.surrogate is not None and "transfer" not in config.methods:
+    if networks.ensemble is None and config.surrogate is not None and "transfer" not in config.methods:
         raise UsageError("--surrogate: goes with --method transfer, or with an ensemble", hint="add --method transfer")
 
 
@@ -105,7 +105,7 @@ def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tupl
     labels = data.y_test
     notes: tuple[str, ...] = ()
     places = torch.arange(len(labels))
-    number = None if config.target is None else one_class(config.target, data)
+    number = None if config.target is None else class_index(config.target, data)
     if number is not None:
         places = (labels != number).nonzero()[:, 0]
         out = len(labels) - len(places)
@@ -127,43 +127,43 @@ def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
     elif not norms:
         raise UsageError("--method: these attacks share no norm", hint="run one after the other")
     if config.target is not None:
-        check_targeted(attacks)
-    makers = [maker(one) for one in attacks if not (isinstance(one, Transfer) and config.from_file)]
+        check_supports_targets(attacks)
+    makers = [crafting_attack(one) for one in attacks if not (isinstance(one, Transfer) and config.surrogate_is_file)]
     given = {name: value for name, value in (("steps", config.steps), ("restarts", config.restarts)) if value is not None}
     for name in given:
-        if not any(has(one, name) for one in makers):
+        if not any(has_setting(one, name) for one in makers):
             hint = f"leave it out, or take pgd with --{name}"
             raise UsageError(f"--{name}: {' and '.join(config.methods)} has no {name}", hint=hint)
     return tuple(_set(one, given) for one in attacks), config.norm or norms[0]
 
 
-def maker(attack: Attack) -> Attack:
+def crafting_attack(attack: Attack) -> Attack:
     """The attack that makes the images: `attack` itself, or of `transfer` the one run on the surrogate."""
     if not isinstance(attack, Transfer):
         return attack
     return load_attack(attack.method) if isinstance(attack.method, str) else attack.method
 
 
-def has(attack: Attack, setting: str) -> bool:
+def has_setting(attack: Attack, setting: str) -> bool:
     """Whether an attack can be given `setting`, such as steps."""
     return setting in (field.name for field in fields(attack))
 
 
 def _set(attack: Attack, given: dict[str, Any]) -> Attack:
-    made = maker(attack)
-    made = made.with_options(**{name: value for name, value in given.items() if has(made, name)})
+    made = crafting_attack(attack)
+    made = made.with_options(**{name: value for name, value in given.items() if has_setting(made, name)})
     return replace(attack, method=made) if isinstance(attack, Transfer) else made
 
 
-def _with_transfer(bench: Bench, source: str) -> Bench:
+def _with_transfer(setup: AttackSetup, source: str) -> AttackSetup:
     """The bench whose attack `transfer` has its surrogate, or the images that were saved."""
     notes: tuple[str, ...] = (_STOPPED,)
-    if bench.config.from_file:
-        given: dict[str, Any] = {"saved": saved_images(source, bench.x, bench.y, bench.eps)}
+    if setup.config.surrogate_is_file:
+        given: dict[str, Any] = {"saved": load_saved_images(source, setup.x, setup.y, setup.eps)}
         origin = f"saved in {source}"
     else:
-        found = open_surrogate(source, bench.data, bench.device)
-        given = {"surrogate": aligned(found.model, found.classes or bench.data.classes, bench.outputs)}
+        found = open_surrogate(source, setup.data, setup.device)
+        given = {"surrogate": aligned(found.model, found.classes or setup.data.classes, setup.outputs)}
         origin, notes = f"made on {source} ({found.name}, {found.sha256[:12]})", found.notes
-    attacks = tuple(replace(one, **given) if isinstance(one, Transfer) else one for one in bench.attacks)
-    return replace(bench, attacks=attacks, origin=origin, notes=bench.notes + notes)
+    attacks = tuple(replace(one, **given) if isinstance(one, Transfer) else one for one in setup.attacks)
+    return replace(setup, attacks=attacks, origin=origin, notes=setup.notes + notes)

@@ -26,7 +26,7 @@ def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedN
     return open_trained(spec, data, device=device)
 
 
-def saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> dict[float, Tensor]:
+def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> dict[float, Tensor]:
     """For each eps the images (n, c, h, w) that `--save` wrote to the file `spec`, once they are seen to be twins of `x`.
 
     The labels must part the images as `y` (n,) does; the numbers of the classes may be others. Raises InputError if the file

@@ -13,7 +13,7 @@ MODES = (RANDOM, LEAST_LIKELY, NEXT)
 _SHOWN = 5
 
 
-def check_targeted(attacks: tuple[Attack, ...]) -> None:
+def check_supports_targets(attacks: tuple[Attack, ...]) -> None:
     """Raise UsageError naming the attacks that cannot be told what to reach."""
     unable = [one.name for one in attacks if not one.targeted]
     if unable:
@@ -21,7 +21,7 @@ def check_targeted(attacks: tuple[Attack, ...]) -> None:
         raise UsageError(f"--target: {some} cannot be given a target", hint="take pgd or apgd-ce, or leave --target out")
 
 
-def one_class(target: str, data: ImageData) -> int | None:
+def class_index(target: str, data: ImageData) -> int | None:
     """The number of the class of `data` that `target` names, or None if each image has its own target.
 
     Raises InputError if there is no such class.
@@ -43,7 +43,7 @@ def targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, logits: 
     `output_of` (classes,) are the outputs of the classes of `data`, `logits` (n, outputs) what the network says of the clean
     images. Of random targets each other class is as likely.
     """
-    number = one_class(target, data)
+    number = class_index(target, data)
     if number is not None:
         return output_of[number].expand(len(y)).clone()
     place = (y[:, None] == output_of).long().argmax(1)

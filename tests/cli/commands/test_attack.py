@@ -47,7 +47,7 @@ def result(rows: list[AttackRow], members: int, method: str = "fgsm") -> AttackR
     ]
     return AttackResult(
         method=method,
-        lead="baseline",
+        reference="baseline",
         norm="linf",
         eps=tuple(dict.fromkeys(one.eps for one in rows)),
         data="digits",

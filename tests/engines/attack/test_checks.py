@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dlcli.engines.attack.checks import CHECKS, Seen, findings
+from dlcli.engines.attack.checks import CHECKS, CheckInputs, findings
 
 N = 200
 
@@ -16,7 +16,7 @@ def first(share: float) -> np.ndarray:
     return np.arange(N) < round(share * N)
 
 
-SOUND = Seen(
+SOUND = CheckInputs(
     classes=10,
     clean=first(0.95),
     by_method={
@@ -34,11 +34,11 @@ SOUND = Seen(
 )
 
 
-def with_method(name: str, **by_eps: float) -> Seen:
+def with_method(name: str, **by_eps: float) -> CheckInputs:
     return replace(SOUND, by_method={**SOUND.by_method, name: {0.1: first(by_eps["small"]), 0.2: first(by_eps["large"])}})
 
 
-BROKEN: dict[str, tuple[Seen, Seen]] = {
+BROKEN: dict[str, tuple[CheckInputs, CheckInputs]] = {
     "clean accuracy at chance": (replace(SOUND, clean=first(0.1)), replace(SOUND, clean=first(0.2))),
     "probabilities for logits": (replace(SOUND, probabilities=True), SOUND),
     "two calls differ": (replace(SOUND, unsteady=1), SOUND),
@@ -75,7 +75,7 @@ def test_a_check_fires_alone_on_its_own_case_and_not_within_the_noise(name: str)
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_what_was_seen_is_said_in_one_line(name: str) -> None:
-    check: Callable[[Seen], str] = CHECKS[name]
+    check: Callable[[CheckInputs], str] = CHECKS[name]
     said = check(BROKEN[name][0])
     assert said and "\n" not in said and not said.endswith(".") and check.__doc__
 
@@ -100,5 +100,5 @@ def test_a_handful_of_images_says_nothing_of_chance() -> None:
 
 
 def test_without_runs_beside_there_is_nothing_to_find() -> None:
-    alone = Seen(classes=2, clean=first(0.9), by_method={"noise": {0.1: first(0.9)}}, asked=("noise",), blind=("noise",))
+    alone = CheckInputs(classes=2, clean=first(0.9), by_method={"noise": {0.1: first(0.9)}}, asked=("noise",), blind=("noise",))
     assert findings(alone) == ()

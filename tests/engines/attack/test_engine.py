@@ -15,7 +15,7 @@ from dlcli.core.data.base import choose
 from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.untrained import open_model
 from dlcli.engines import attack
-from dlcli.engines.attack.images import Images
+from dlcli.engines.attack.images import AttackedImages
 from dlcli.engines.attack.report import examples
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
 from dlcli.support.errors import InputError, NumericError, UsageError
@@ -399,7 +399,7 @@ def test_the_picture_shows_first_what_turned_from_right_to_wrong() -> None:
     labels, before = np.zeros(12, dtype=np.int64), np.array([0, 1] * 6)
     after = np.array([0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 5])
     pictures = np.arange(12, dtype=np.float32).reshape(12, 1, 1, 1) / 12
-    shown = examples(Images(pictures, labels, before, {0.1: pictures}, {0.1: after}, ("cat", "dog")), 0.1)
+    shown = examples(AttackedImages(pictures, labels, before, {0.1: pictures}, {0.1: after}, ("cat", "dog")), 0.1)
     assert [round(float(one.clean[0, 0, 0] * 12)) for one in shown] == [2, 4, 0, 1, 3, 5, 6, 7]
     assert (shown[0].true, shown[0].predicted_clean, shown[0].predicted_adversarial) == ("cat", "cat", "dog")
 

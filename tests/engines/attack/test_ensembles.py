@@ -15,7 +15,7 @@ from dlcli.core.model_io.ensemble_dir import member_folder, save_ensemble_metada
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.model_io.untrained import open_model
 from dlcli.engines import attack
-from dlcli.engines.attack.networks import Aligned
+from dlcli.engines.attack.networks import AlignedOutputs
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.paths import cache_dir
@@ -152,6 +152,7 @@ def test_the_checks_look_at_a_lone_ensemble_too(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(
         "from torch import nn\ndef deaf(classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))"
     )
+    torch.manual_seed(0)
     for k in range(2):
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
         put(member_folder(tmp_path / "e", k), model, spec=f"{tmp_path / 'nets.py'}:deaf")
@@ -184,7 +185,7 @@ def test_a_surrogate_with_its_outputs_in_another_order_is_the_same_baseline(tmp_
 
 def test_outputs_that_a_network_lacks_never_win_and_others_are_dropped() -> None:
     logits = torch.tensor([[1.0, 5.0, 2.0], [-3.0, -9.0, 0.0]])
-    model = Aligned(nn.Identity(), ("cat", "dog", "eel"), ("eel", "fox", "cat"))
+    model = AlignedOutputs(nn.Identity(), ("cat", "dog", "eel"), ("eel", "fox", "cat"))
     found = model(logits)
     assert torch.equal(found[:, [0, 2]], logits[:, [2, 0]])
     assert found.argmax(1).tolist() == [0, 0] and bool((found.softmax(1)[:, 1] == 0).all())

@@ -14,8 +14,8 @@ from torch import nn
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.engines import attack
 from dlcli.engines.attack import hidden_layer as _attack_hidden
-from dlcli.engines.attack.hidden_layer import hidden_layer, with_hidden
-from dlcli.engines.attack.images import Images
+from dlcli.engines.attack.hidden_layer import add_hidden_features, hidden_layer
+from dlcli.engines.attack.images import AttackedImages
 from dlcli.engines.attack.report import write
 from dlcli.specs.attack import AttackConfig, AttackResult
 
@@ -37,7 +37,7 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 3))
 
 
-def pictured(n: int = N, hidden: bool = True) -> Images:
+def pictured(n: int = N, hidden: bool = True) -> AttackedImages:
     """Four blobs of features, two of class 0; twins of class 1 lie in class 2, those of class 2 far from all."""
     draw = np.random.default_rng(0)
     labels = np.arange(n) % 4 % 3
@@ -46,7 +46,7 @@ def pictured(n: int = N, hidden: bool = True) -> Images:
     said = np.array([0, 2, 0])[labels]
     clean, twins = (x + draw.normal(scale=0.1, size=x.shape) for x in (places, moved))
     images = draw.random((n, 1, 8, 8)).astype(np.float32)
-    return Images(
+    return AttackedImages(
         clean=images,
         labels=labels,
         predicted_clean=labels,
@@ -135,7 +135,7 @@ def test_of_many_images_a_part_is_drawn_and_all_are_counted(result: AttackResult
 
 def test_features_are_those_of_the_network_at_that_eps(result: AttackResult):
     model, bare = network(), pictured(hidden=False)
-    found = with_hidden(bare, EPS, model, CPU)
+    found = add_hidden_features(bare, EPS, model, CPU)
     with torch.no_grad():
         read = [model[:3](torch.from_numpy(x)).numpy() for x in (bare.clean, bare.adversarial[EPS])]
     assert np.allclose(found.hidden_clean, read[0], atol=1e-6) and np.allclose(found.hidden[EPS], read[1], atol=1e-6)
@@ -144,4 +144,4 @@ def test_features_are_those_of_the_network_at_that_eps(result: AttackResult):
 
 def test_an_ensemble_adds_nothing():
     bare = pictured(hidden=False)
-    assert with_hidden(bare, EPS, RuleModel([network(), network()], "mean"), CPU) is bare
+    assert add_hidden_features(bare, EPS, RuleModel([network(), network()], "mean"), CPU) is bare

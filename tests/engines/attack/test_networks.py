@@ -154,10 +154,10 @@ def test_a_linear_network_leaves_what_the_margin_says(code: Path) -> None:
     others = ~nn.functional.one_hot(y, 10).bool()
     for eps in (0.2, 0.4):
         # Without bounds the exact share; with them images may only be more robust.
-        stands = ((margins > eps * norms) | ~others).all(1).float().mean()
+        robust = ((margins > eps * norms) | ~others).all(1).float().mean()
         config = AttackConfig(model=f"{code}:plain", method="pgd", norm="l2", eps=(eps,), limit=200, device="cpu")
         found = attack.run(config).headline.adversarial
-        assert float(stands) <= found.value <= float(stands) + 0.1
+        assert float(robust) <= found.value <= float(robust) + 0.1
 
 
 def test_l2_is_held_and_saved(tmp_path: Path, code: Path) -> None:
@@ -261,7 +261,7 @@ def test_options_that_do_not_go_together_are_refused_before_training(options: di
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"method": ("fgsm", "pdg")}, "--method: 'pdg' is not one of"),
+        ({"method": ("fgsm", "pdg")}, "`method`: 'pdg' is not one of"),
         ({"method": ()}, "--method: at least one"),
         ({"save": Path("x.png")}, "--save: x.png does not end in .npz"),
         ({"eps": (1.5,)}, "--eps: 1.5 is above 1"),

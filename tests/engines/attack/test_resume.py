@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from dlcli.engines import attack
-from dlcli.engines.attack.crafting import Court
-from dlcli.engines.attack.resume import Part
+from dlcli.engines.attack.crafting import AttackRun
+from dlcli.engines.attack.resume import PartialResult
 from dlcli.specs.attack import AttackConfig, AttackResult
 from dlcli.support.errors import InputError, UsageError
 
@@ -39,18 +39,18 @@ def config(tmp_path: Path) -> AttackConfig:
 @pytest.fixture
 def after(monkeypatch: pytest.MonkeyPatch) -> object:
     """Lets so many sets be made and then ends the run; returns how many were made since."""
-    made, real = [], Court._made
+    made, real = [], AttackRun._made
 
     def set_up(most: int) -> list[str]:
         made.clear()
 
-        def limited(self: Court, attack: object, *rest: object) -> Part:
+        def limited(self: AttackRun, attack: object, *rest: object) -> PartialResult:
             if len(made) == most:
                 raise Interrupted
             made.append(attack.name)
             return real(self, attack, *rest)
 
-        monkeypatch.setattr(Court, "_made", limited)
+        monkeypatch.setattr(AttackRun, "_made", limited)
         return made
 
     return set_up
