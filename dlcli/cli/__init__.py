@@ -1,1 +1,1 @@
-"""The shell: the only floor that knows Typer, Rich, exit statuses and signals."""
+"""The command line: the only layer that knows Typer, Rich, exit statuses and signals."""

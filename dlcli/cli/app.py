@@ -1,4 +1,4 @@
-"""The `dlcli` command: subcommands, imported when they are called for, and the way from an error to an exit status."""
+"""The `dlcli` command: imports the subcommand that is called, and turns errors into exit statuses."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from dlcli.cli.exit_codes import ExitCode, Terminated, explain
 
 
 class _LazyGroup(TyperGroup):
-    """Knows its subcommands by name and imports only the one that is called."""
+    """Lists the subcommands by name and imports only the one that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(SUBCOMMANDS)
@@ -49,8 +49,8 @@ def _print_version(asked: bool) -> None:
 
 app = typer.Typer(
     cls=_LazyGroup,
-    help="A deep-learning toolkit for the shell: your models, your data, honest statistics.",
-    epilog="dlcli COMMAND --help says more about each.",
+    help="A deep-learning toolkit for the command line: your models, your data, honest statistics.",
+    epilog="Run dlcli COMMAND --help for the options of a command.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -118,7 +118,7 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
 
 
 def _drop_stdout() -> None:
-    """What is still buffered has nowhere to go; without this Python would try again at exit and fail with status 120."""
+    """Flush standard output, or discard what cannot be written: Python would try again at exit and fail with status 120."""
     try:
         sys.stdout.flush()
     except OSError:

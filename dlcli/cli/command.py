@@ -1,4 +1,4 @@
-"""What each file in this folder says about its subcommand; everything else is the same for all of them."""
+"""The subcommands by name, and what a file in `commands/` declares about one of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Any
 
 SUBCOMMANDS = {
     "train": "Train a network, or two in pairs to see whether a change helps.",
-    "eval": "Judge a trained network: how good it is, where it fails, and what to do next.",
-    "predict": "Write what a trained network says of images or videos, a row each.",
-    "ensemble": "Train several networks and see what combining them buys.",
+    "eval": "Evaluate a trained network: how good it is, where it fails, and what to do next.",
+    "predict": "Predict labels for images or videos, one row per example.",
+    "ensemble": "Train several networks and measure the gain from combining them.",
     "attack": "Measure how easily a classifier is fooled, and whether an ensemble helps.",
-    "probe-gradients": "Say what a network's gradients look like, why it may not train, and what to change.",
-    "convert-2d-to-3d": "Turn a network for images into one for video, and prove that it knows the same.",
-    "dedupe": "Find the rows of a table that ask the same thing.",
+    "probe-gradients": "Diagnose a network's gradients: why it may not train and what to try.",
+    "convert-2d-to-3d": "Inflate an image network to a video network and verify that both compute the same.",
+    "dedupe": "Find duplicate and near-duplicate rows of a table.",
 }
 """Name and summary of each subcommand; `dlcli/cli/commands/NAME.py` holds its COMMAND."""
 
 
 def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
-    """What is trained has a folder; without -o it is the first free one that is named after the data."""
+    """Set the run directory: `output`, or by default the first free one in runs/ that is named after the data."""
     if values["output"] is None:
         name = f"{Path(values['data']).stem}{suffix}"
         places = [Path("runs") / (f"{name}-{k}" if k > 1 else name) for k in range(1, 1000)]
@@ -29,7 +29,15 @@ def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TerminalTable:
-    """A table as a terminal shows it: the cells are text, `strong` are the rows to bring out, `notes` stand below."""
+    """A result drawn for a terminal.
+
+    Attributes:
+        title: The line above the table.
+        columns: Heads of the columns.
+        rows: Cells as text, as many in each row as there are columns.
+        strong: Indices of the rows to print in bold.
+        notes: Lines below the table.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -42,9 +50,14 @@ class TerminalTable:
 class Command:
     """One subcommand.
 
-    `config` is its dataclass in dlcli.specs, `engine` the dotted name of its module in dlcli.engines, `table` draws a
-    result for a terminal and `summary` says it in a line for standard error; `adjust` mends defaults that depend on the
-    shell (is standard input a pipe?), which engines do not know.
+    Attributes:
+        name: Name of the subcommand, as in `SUBCOMMANDS`.
+        config: Its configuration, a dataclass in dlcli.specs.
+        engine: Dotted name of its module in dlcli.engines, which is imported when the command runs.
+        examples: Commands that --help shows.
+        table: Draws a result for a terminal.
+        summary: The result in one line, for standard error.
+        adjust: Sets defaults that depend on the shell (is standard input a pipe?), which engines do not know.
     """
 
     name: str

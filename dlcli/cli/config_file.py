@@ -1,4 +1,4 @@
-"""Options in TOML files: one table a command, unknown keys refused."""
+"""Options in TOML files: one table per command; unknown keys are refused."""
 
 import json
 import sys
@@ -14,9 +14,9 @@ from dlcli.support.suggest import did_you_mean
 
 
 def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str, Any]:
-    """The options for `command` in the file, by the name of their field; tables of other commands are passed over.
+    """The options for `command` in the file, by the name of their field; tables of other commands are ignored.
 
-    Raises InputError if the file cannot be read and UsageError for a key that is no option, naming the nearest.
+    Raises InputError if the file cannot be read and UsageError for an unknown key, naming the closest one.
     """
     tables = _load(path)
     for name, content in tables.items():
@@ -42,13 +42,13 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _as_typed(item: Field[Any], value: Any) -> Any:
-    """A list as one would type it, so that a file and a flag go through the same parser; an option to repeat stays a list."""
+    """A list as it would be typed, so that files and flags share a parser; the list of a repeatable option stays a list."""
     parsed = isinstance(value, list) and item.metadata["option"].parse
     return ",".join(str(part) for part in value) if parsed else value
 
 
 def print_config(command: str, config: Any) -> int:
-    """Print the options in force as a file that --config reads; those that are not set stand as comments."""
+    """Print the options in effect as a file that --config reads; those that are not set are comments."""
     lines = (_line(key(item), details.show, getattr(config, item.name)) for item, details in declared(config))
     sys.stdout.write("\n".join([f"[{command}]", *lines]) + "\n")
     return 0

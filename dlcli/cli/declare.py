@@ -1,4 +1,4 @@
-"""A configuration dataclass becomes a Typer command: flags, environment, TOML and help, once for all commands."""
+"""Builds a Typer command from a configuration dataclass: flags, environment variables, TOML and help."""
 
 import inspect
 from collections.abc import Callable
@@ -61,15 +61,15 @@ def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
 
 
 def _take_arguments(command: Command, context: typer.Context, values: dict[str, Any]) -> None:
-    """Put what was said without a flag where the flag would have put it."""
+    """Store values given as positional arguments under the name of their option."""
     for item, details in declared(command.config):
-        said = values.pop(item.name + _ARGUMENT) if details.also_argument else None
-        if said is None:
+        given = values.pop(item.name + _ARGUMENT) if details.also_argument else None
+        if given is None:
             continue
         source = context.get_parameter_source(item.name)
         if source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{flag(item)}: {key(item)} is given twice", hint=f"leave out {flag(item)}, or '{said}'")
-        values[item.name] = said
+            raise UsageError(f"{flag(item)}: {key(item)} is given twice", hint=f"drop either {flag(item)} or '{given}'")
+        values[item.name] = given
 
 
 def _parameter(command: Command, config: type[Any], item: Field[Any], details: Option, hint: Any) -> inspect.Parameter:
@@ -115,7 +115,7 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
 
 
 def _list_completion(choices: Callable[[], tuple[str, ...]]) -> Callable[[str], list[str]]:
-    """What completes the last name of a list with commas: `fgsm,pg` to `fgsm,pgd`, without the names that are there."""
+    """Completes the last name of a list with commas: `fgsm,pg` to `fgsm,pgd`; names in the list are not offered again."""
 
     def complete(incomplete: str) -> list[str]:
         before, comma, last = incomplete.rpartition(",")

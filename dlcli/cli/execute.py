@@ -1,4 +1,4 @@
-"""What happens around an engine: lock, run, record, result, exit status; the same for every command."""
+"""Runs an engine the same way for every command: lock, run, print the result, write the record, return an exit status."""
 
 import logging
 import sys
@@ -44,7 +44,7 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
 
 
 def _hush_libraries() -> None:
-    """What libraries log and warn of is for developers; -v shows it."""
+    """Suppress the logs and warnings of libraries, which are for developers; -v shows them."""
     warnings.simplefilter("ignore")
     logging.getLogger().addHandler(logging.NullHandler())
 

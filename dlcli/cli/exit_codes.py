@@ -1,4 +1,4 @@
-"""Exit statuses, and what an exception means at the shell."""
+"""Exit statuses, and the status and message for each exception."""
 
 import errno
 from enum import IntEnum
@@ -8,11 +8,11 @@ import typer
 from dlcli.support import errors
 
 TyperError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "TyperException")
-"""The base of Typer's own complaints about the command line."""
+"""Base of the errors that Typer raises for a wrong command line."""
 
 
 class ExitCode(IntEnum):
-    """What the exit status says; the README lists the same."""
+    """Exit statuses; the README explains them."""
 
     DONE = 0
     CHECK_FAILED = 1
@@ -42,7 +42,11 @@ _KINDS: tuple[tuple[type[errors.DlcliError], ExitCode], ...] = (
 
 
 def explain(error: BaseException) -> tuple[ExitCode, str, str]:
-    """The exit status, what is wrong in one sentence, and what to do about it (each may be empty)."""
+    """Translate an exception for the shell.
+
+    Returns:
+        The exit status, one sentence on what is wrong and a hint on what to do; both texts may be empty.
+    """
     if isinstance(error, errors.DlcliError):
         code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
         return code, error.message, error.hint

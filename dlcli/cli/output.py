@@ -1,4 +1,4 @@
-"""Results: on standard output and nowhere else, drawn for a terminal, plain for a pipe.
+"""Prints results on standard output: a table on a terminal, CSV or JSON on a pipe.
 
 Rich draws to a terminal only: on a pipe it would cut tables at 80 columns and eat [brackets].
 """
@@ -130,7 +130,7 @@ def _text_file(path: Path) -> Iterator[IO[str]]:
 
 
 def draw(table: TerminalTable, stream: IO[str]) -> None:
-    """Draw a table with Rich on a terminal; plain columns elsewhere (`--format table` in a pipe)."""
+    """Draw a table with Rich on a terminal, and as plain columns elsewhere (`--format table` on a pipe)."""
     rows = tuple(tuple(map(printable, row)) for row in table.rows)
     table = replace(table, title=printable(table.title), rows=rows)
     if not stream.isatty():

@@ -1,4 +1,4 @@
-"""What a command says while it works, on standard error: notes, warnings and progress.
+"""Notes, warnings and progress on standard error while a command runs.
 
 On a terminal progress is a Rich bar; elsewhere a plain line every few seconds, which is what a log wants.
 """
@@ -19,7 +19,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 def printable(text: str) -> str:
-    """The text without anything a terminal would act on: a cell or a file name must not move the cursor."""
+    """The text with control characters escaped: a cell or a file name must not move the cursor."""
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
@@ -39,7 +39,7 @@ class TerminalReporter:
         self.close()
 
     def close(self) -> None:
-        """Take the bars off the screen."""
+        """Remove the progress bars from the screen."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
@@ -99,7 +99,7 @@ class TerminalReporter:
     def _bar(self, label: str, total: int | None) -> Iterator[Task]:
         if self._bars is None:
             self._bars = _open_bars()
-        number = self._bars.add_task(printable(label), total=total, said="")
+        number = self._bars.add_task(printable(label), total=total, status="")
         try:
             yield _BarTask(self._bars, number)
         finally:
@@ -113,8 +113,8 @@ def _open_bars() -> Any:
 
     console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
     text = TextColumn("{task.description}", markup=False)
-    said = TextColumn("{task.fields[said]}", markup=False)
-    bars = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), said, console=console, transient=True)
+    status = TextColumn("{task.fields[status]}", markup=False)
+    bars = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), status, console=console, transient=True)
     bars.start()
     return bars
 
@@ -128,7 +128,7 @@ class _BarTask:
         self._bars.advance(self._number, steps)
 
     def set_status(self, text: str) -> None:
-        self._bars.update(self._number, said=printable(text))
+        self._bars.update(self._number, status=printable(text))
 
 
 class _PlainTask:
@@ -136,7 +136,7 @@ class _PlainTask:
         self._label = label
         self._total = total
         self._done = 0
-        self._said = ""
+        self._status = ""
         self._due = time.monotonic() + (0 if verbose else _SECONDS_BETWEEN_LINES)
 
     def advance(self, steps: int = 1) -> None:
@@ -144,9 +144,9 @@ class _PlainTask:
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
             whole = f" of {self._total:,}" if self._total else ""
-            said = f", {self._said}" if self._said else ""
-            sys.stderr.write(printable(f"{self._label}: {self._done:,}{whole}{said}") + "\n")
+            status = f", {self._status}" if self._status else ""
+            sys.stderr.write(printable(f"{self._label}: {self._done:,}{whole}{status}") + "\n")
             sys.stderr.flush()
 
     def set_status(self, text: str) -> None:
-        self._said = text
+        self._status = text

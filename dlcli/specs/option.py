@@ -16,8 +16,20 @@ from dlcli.support.registry import Registry
 class Option:
     """What the command line needs to know about one field of a configuration.
 
-    `name` is the option's where it is not the field's: `--with` is no name for a field. What is `also_argument` may stand
-    with its flag or without it.
+    Attributes:
+        help: One or two sentences; fields in backticks are printed as flags.
+        name: Name of the option where it cannot be that of the field: `with` is a keyword of Python.
+        short: One-letter flag, such as `-o`.
+        minimum: Smallest value allowed, inclusive.
+        maximum: Largest value allowed, inclusive.
+        choices: Lists the values allowed; called late, for a registry reads a folder.
+        parse: Makes the value out of what is typed; raises ValueError with one sentence.
+        show: Writes a value as `parse` reads it.
+        metavar: Placeholder for the value in help.
+        argument: Whether the option is positional.
+        also_argument: Whether the value may be given with its flag or as a positional argument.
+        reads: Whether the value names an input file, which the run record lists with its hash.
+        writes: Whether the value names an output file.
     """
 
     help: str
@@ -41,7 +53,7 @@ def option(default: Any, help: str, **details: Any) -> Any:
 
 
 def one_of(*names: str) -> Callable[[], tuple[str, ...]]:
-    """Choices that are written out."""
+    """Choices that are listed here."""
     return lambda: names
 
 

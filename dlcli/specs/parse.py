@@ -1,4 +1,4 @@
-"""From what is typed to what is meant: parsers for option values, each raising ValueError with one sentence."""
+"""Parsers for option values; each raises ValueError with one sentence for text that it cannot read."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ def _part(part: str) -> tuple[float, ...]:
     if len(pieces) == 1:
         return (_number(part),)
     if len(pieces) != 3:
-        raise ValueError(f"'{part}' is no range; a range is START:STOP:STEP")
+        raise ValueError(f"'{part}' is not a range; write START:STOP:STEP")
     start, stop, step = (_number(piece) for piece in pieces)
     if step <= 0 or stop < start:
-        raise ValueError(f"'{part}' is empty; a range is START:STOP:STEP with STEP above 0")
+        raise ValueError(f"'{part}' is an empty range; write START:STOP:STEP with STEP above 0 and STOP not below START")
     # Rounded so that 0:0.3:0.1 ends in 0.3 and not in 0.30000000000000004, which would fall off the end.
     return tuple(round(start + k * step, 12) for k in range(int((stop - start) / step + 1e-9) + 1))
 
@@ -38,12 +38,16 @@ def show_floats(values: tuple[float, ...]) -> str:
 
 
 def condition(value: Any) -> tuple[str, float] | None:
-    """`robust=0.5` to ("robust", 0.5)."""
+    """Parse a condition on a metric.
+
+    Returns:
+        The metric and its bound: `robust=0.5` gives ("robust", 0.5).
+    """
     if value is None or isinstance(value, tuple):
         return value
     name, equals, bound = str(value).partition("=")
     if not equals:
-        raise ValueError(f"'{value}' is no condition; write METRIC=VALUE, e.g. robust=0.5")
+        raise ValueError(f"'{value}' is not a condition; write METRIC=VALUE, e.g. robust=0.5")
     return name.strip(), _number(bound.strip())
 
 
@@ -53,7 +57,11 @@ def show_condition(value: tuple[str, float]) -> str:
 
 
 def adversarial(value: Any) -> tuple[str, float, float] | None:
-    """`fgsm:0.3` or `fgsm:0.3:0.5` to (method, eps, share of each batch)."""
+    """Parse the attack of adversarial training.
+
+    Returns:
+        The method, eps, and the fraction of each batch that is attacked: `fgsm:0.3` gives ("fgsm", 0.3, 1.0).
+    """
     if value is None or isinstance(value, tuple):
         return value
     method, *numbers = str(value).split(":")
@@ -68,7 +76,11 @@ def show_adversarial(value: tuple[str, float, float]) -> str:
 
 
 def early_stop(value: Any) -> tuple[str, int] | None:
-    """`accuracy` or `loss:10` to (metric, epochs of patience); 5 where none is said."""
+    """Parse the condition of early stopping.
+
+    Returns:
+        The metric and the patience in epochs, 5 by default: `loss:10` gives ("loss", 10).
+    """
     if value is None or isinstance(value, tuple):
         return value
     metric, colon, patience = str(value).partition(":")
@@ -93,7 +105,11 @@ def whole_or_auto(value: Any) -> int | None:
 
 
 def whole_numbers(value: Any) -> tuple[int, ...] | None:
-    """`1,2` to (1, 2), in the order given."""
+    """Parse whole numbers.
+
+    Returns:
+        The numbers in the order given: `1,2` gives (1, 2).
+    """
     if value is None or isinstance(value, tuple):
         return value
     if isinstance(value, int):

@@ -1,1 +1,1 @@
-"""Files, locks, records, tables, registries and errors: no torch, numpy or pandas."""
+"""Files, locks, records, tables, registries and errors; imports no torch, numpy or pandas."""

@@ -1,4 +1,4 @@
-"""What the C library does with memory that is no longer used."""
+"""Settings of the C library's memory allocator."""
 
 import ctypes
 import os
@@ -6,17 +6,17 @@ import sys
 from contextlib import suppress
 
 KEPT = 1 << 29
-"""Bytes. Less saves less: at a quarter of this the kernel still does half of what it does without."""
+"""Bytes of freed memory to keep. A quarter of this saves only half of the kernel's work."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
 
 
 def keep_freed() -> None:
-    """Have glibc keep up to `KEPT` bytes of freed memory for what comes next; elsewhere, nothing.
+    """Make glibc keep up to `KEPT` bytes of freed memory for later allocations; does nothing with other C libraries.
 
-    It gives the memory of every large array back to the kernel, which hands it out again page by page, each filled with
-    zeros: a quarter of the CPU time of a ResNet-18's forward pass, and a tenth of that of comparing texts. What a person says
-    to malloc in the environment holds.
+    By default glibc returns the memory of every large array to the kernel, which maps it again page by page, each filled
+    with zeros: a quarter of the CPU time of a ResNet-18's forward pass, and a tenth of that of comparing texts. Settings of
+    malloc in the environment take precedence.
     """
     if not sys.platform.startswith("linux") or any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
         return

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside, synced, then renamed into place."""
+"""Atomic writes: a file is written under a temporary name beside its place, synced, then renamed."""
 
 import os
 import stat
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced and takes its name, on failure it is removed.
+    """Yield a temporary path beside `path`; on success it is synced and renamed to `path`, on failure it is removed.
 
-    The folder is made if it is missing. An existing file keeps its mode, a new one follows the umask (a library may have
-    written it 0600). Something that is no regular file (a pipe, /dev/null) is written directly.
+    A missing folder is created. An existing file keeps its mode, a new one follows the umask (a library may have written it
+    with mode 0600). Anything but a regular file (a pipe, /dev/null) is written directly.
     """
     with atomic_paths(path) as (temporary,):
         yield temporary
@@ -23,7 +23,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
     """`atomic_path` for files that go together: all are synced before the first takes its name.
 
-    On failure folders that were made are gone again, and an OSError about a temporary path names the one that was asked for.
+    On failure, folders that were created are removed, and an OSError about a temporary path names the final one.
     """
     targets = [path.resolve() if path.is_symlink() else path for path in paths]
     regular = [target for target in targets if target.is_file() or not target.exists()]
@@ -47,7 +47,7 @@ def _written(targets: Sequence[Path], regular: Sequence[Path], made: dict[Path, 
         for folder in dict.fromkeys(target.parent for target in regular):
             _sync(folder)
     except OSError as error:
-        error.filename = _asked_for(error, made)
+        error.filename = _final_name(error, made)
         raise
     finally:
         for temporary in made.values():
@@ -55,8 +55,8 @@ def _written(targets: Sequence[Path], regular: Sequence[Path], made: dict[Path, 
                 temporary.unlink()
 
 
-def _asked_for(error: OSError, made: Mapping[Path, Path]) -> str | None:
-    """The file that an error is about, by the name it was to get; writing to an open file does not say which."""
+def _final_name(error: OSError, made: Mapping[Path, Path]) -> str | None:
+    """The final name of the file that an error is about; an error while writing to an open file names none."""
     names = {str(temporary): str(target) for target, temporary in made.items()}
     only = next(iter(names.values())) if len(names) == 1 else None
     return only if error.filename is None else names.get(str(error.filename), error.filename)
@@ -64,19 +64,19 @@ def _asked_for(error: OSError, made: Mapping[Path, Path]) -> str | None:
 
 @contextmanager
 def folder_of(path: Path) -> Iterator[None]:
-    """Make the folder in which `path` is to stand; of those that were made, the ones that stay empty go again."""
+    """Create the parent folders of `path`; afterwards remove those created here that are still empty."""
     made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield
     finally:
         for folder in made:
-            with suppress(OSError):  # it is not empty, or was not made
+            with suppress(OSError):  # it is not empty, or was not created
                 folder.rmdir()
 
 
 def _name_beside(path: Path) -> Path:
-    """A free name in the same folder with the same ending, since writers choose formats by the ending."""
+    """An unused name in the same folder with the same suffix, since writers choose the format by suffix."""
     handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     return Path(name)

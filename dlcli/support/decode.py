@@ -1,4 +1,4 @@
-"""Bytes to text, and if they are none, one sentence that says where, what they are instead, and what to do."""
+"""Decodes the bytes of a table; an error names the place, what the file is instead, and what to do."""
 
 import codecs
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from dlcli.support.errors import InputError, UsageError
 
 Cells = Iterator[tuple[int, str, Any]]
-"""Row (0 is the header), column and cell, as far as a text can be read as a table."""
+"""Row (0 is the header), column and cell, as far as the text can be read as a table."""
 
 NUL = "\0"
 _SHOWN = 40
@@ -27,19 +27,30 @@ _OTHER_FILES = (
 
 
 def decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells]) -> str:
-    """The text in `data` without a byte order mark; `cells` reads it as a table, to tell where a fault is.
+    """Decode the bytes of a table.
 
-    Raises UsageError for an encoding that Python does not know, InputError for bytes that are not in it and for a NUL.
+    Args:
+        name: Name of the file, for messages.
+        data: Its content.
+        encoding: Any encoding that Python knows.
+        cells: Reads a text as a table, to locate a fault by row and column.
+
+    Returns:
+        The text without a byte order mark.
+
+    Raises:
+        UsageError: If Python does not know the encoding.
+        InputError: If bytes are not in the encoding, or there is a NUL.
     """
     try:
         encoding = codecs.lookup(encoding).name
         text = data.decode(encoding)
     except LookupError:
-        raise UsageError(f"--encoding: Python knows no encoding called '{encoding}'") from None
+        raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
     except UnicodeDecodeError as error:
         raise _other(name, data, encoding) or _not_in(name, encoding, error, cells) from None
     except UnicodeError as error:
-        raise InputError(f"{name}: is not {encoding}: {error}", hint="name the right one with --encoding") from None
+        raise InputError(f"{name}: is not {encoding}: {error}", hint="pass another `encoding`") from None
     if NUL in text:
         fault = InputError(f"{name}: {_first(cells(text), NUL)}holds a NUL byte", hint="delete it: tr -d '\\000'")
         raise _other(name, data, encoding) or fault
@@ -47,7 +58,7 @@ def decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells])
 
 
 def place(row: int, column: str = "", line: int = 0) -> str:
-    """`row 3 (line 5), column 'text'`, without what is not known; row 0 is the header."""
+    """`row 3 (line 5), column 'text'`; parts that are not known are omitted, and row 0 is the header."""
     where = f"row {row}" if row else "header"
     where += f" (line {line})" if line else ""
     shown = column.encode("utf-8", "replace").decode()
@@ -56,12 +67,12 @@ def place(row: int, column: str = "", line: int = 0) -> str:
 
 
 def _other(name: str, data: bytes, encoding: str) -> InputError | None:
-    """What the bytes are if neither text in `encoding` nor nearly so."""
+    """The error for bytes that are another kind of file, or text in UTF-16 or UTF-32; None for any others."""
     if not encoding.startswith(("utf-16", "utf-32")) and (wide := _wide(data)):
-        return InputError(f"{name}: is {wide[:6].upper()}", hint=f"pass --encoding {wide}")
+        return InputError(f"{name}: is {wide[:6].upper()}", hint=f"pass `encoding={wide}`")
     for start, what in _OTHER_FILES:
         if re.match(start, data):
-            return InputError(f"{name}: is no table but {what}", hint="give csv, tsv, jsonl or parquet, plain or .gz")
+            return InputError(f"{name}: is not a table but {what}", hint="give csv, tsv, jsonl or parquet, plain or .gz")
     return None
 
 
@@ -84,10 +95,10 @@ def _not_in(name: str, encoding: str, error: UnicodeDecodeError, cells: Callable
     where = _first(cells(before + _MARK + after), _MARK)
     message = f"{name}: {where}byte 0x{error.object[error.start]:02x} is not {encoding.upper()}"
     if encoding != "utf-8":
-        return InputError(message, hint="name the right one with --encoding")
+        return InputError(message, hint="pass another `encoding`")
     if not (before + after.replace("\ufffd", "")).isascii():
-        return InputError(message, hint="the rest is; write that cell anew, or drop such bytes: iconv -c -f utf-8 -t utf-8")
-    return InputError(message, hint="pass --encoding cp1252 if the file comes from Windows or Excel")
+        return InputError(message, hint="the rest is; retype that cell, or drop such bytes: iconv -c -f utf-8 -t utf-8")
+    return InputError(message, hint="pass `encoding=cp1252` if the file comes from Windows or Excel")
 
 
 def _first(cells: Cells, mark: str) -> str:

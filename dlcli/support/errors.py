@@ -1,4 +1,4 @@
-"""What can go wrong, in the kinds that the shell tells apart.
+"""The exceptions of dlcli, one for each exit status of a failure.
 
 An engine raises one of these; the command line turns it into one line on standard error and an exit status.
 """
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 class DlcliError(Exception):
     """Base of all expected failures.
 
-    `message` says in one line what is wrong and where; `hint` says what to do about it, if anything can be done.
+    `message` names in one line what is wrong and where; `hint` tells what to do about it and may be empty.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -21,7 +21,7 @@ class DlcliError(Exception):
 
 
 class UsageError(DlcliError, ValueError):
-    """The options are wrong or do not go together."""
+    """An option is wrong, or options contradict each other."""
 
 
 class InputError(DlcliError, ValueError):
@@ -29,25 +29,25 @@ class InputError(DlcliError, ValueError):
 
 
 class NumericError(DlcliError, ArithmeticError):
-    """The numbers went wrong: NaN or infinity where there should be none."""
+    """A computation gave NaN or infinity."""
 
 
 class ResourceError(DlcliError, OSError):
-    """Memory, disk or a device is not to be had."""
+    """Memory, disk space or a device is not available."""
 
 
 class CheckFailedError(DlcliError):
-    """What was asked for cannot be had, by a check of figures that the person set a bound to."""
+    """A check that the user asked for cannot be met, such as a precision."""
 
 
 class LockedError(DlcliError):
-    """Another run holds the lock."""
+    """Another run writes to the same output."""
 
 
 class MissingExtraError(ResourceError):
     """An optional package is not installed; the hint is the command that installs it.
 
-    It names the package itself, as this distribution declares it: that works wherever dlcli was installed from.
+    The hint names the packages themselves, which works wherever dlcli was installed from.
     """
 
     def __init__(self, what: str, extra: str) -> None:
@@ -56,7 +56,7 @@ class MissingExtraError(ResourceError):
 
 @contextmanager
 def error_context(what: str) -> Iterator[None]:
-    """Inside, errors of these kinds are said to be about `what`."""
+    """Prefix the message of every DlcliError raised inside with `what`."""
     try:
         yield
     except DlcliError as error:
@@ -66,7 +66,7 @@ def error_context(what: str) -> Iterator[None]:
 
 
 def _packages_of(extra: str) -> str:
-    from importlib.metadata import PackageNotFoundError, requires  # here, for it is slow and --help needs none of it
+    from importlib.metadata import PackageNotFoundError, requires  # slow, and --help needs none of it
 
     try:
         declared = requires("dlcli-kit") or []

@@ -1,4 +1,4 @@
-"""What the collector of reference cycles need not do."""
+"""Switches the garbage collector off for a while."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_disabled() -> Iterator[None]:
-    """Look for no reference cycles meanwhile: among the rows of a large table, which has none, that takes a while each time."""
+    """Disable the garbage collector: scanning the rows of a large table for reference cycles is slow, and it has none."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -8,9 +8,9 @@ from dlcli.support.errors import InputError
 
 
 def read_json_metadata(path: Path, hint: str = "") -> dict[str, Any]:
-    """The object that a JSON file holds; empty if that is no object.
+    """The object in a JSON file; empty if the file holds another type.
 
-    Raises InputError if it is no JSON, with `hint`, and FileNotFoundError or NotADirectoryError if there is none.
+    Raises InputError with `hint` if the file is not JSON, and FileNotFoundError or NotADirectoryError if it does not exist.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""One output, one run at a time."""
+"""File locks, so that only one run at a time writes to an output or a file of the cache."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,9 +15,9 @@ from dlcli.support.reporter import Reporter
 def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of `path` (a folder, or a file that need not exist yet).
 
-    The lock is a hidden file in the folder or beside the file, gone afterwards; the system frees it if the process
-    dies. With `wait`, wait for whoever holds it; else raise LockedError at once. Raises OSError, which names `path`, where no
-    file can be made.
+    The lock is a hidden file in the folder or beside the file, removed afterwards; the system releases it if the process
+    dies. With `wait`, block until it is free; otherwise raise LockedError at once. Raises OSError, which names `path`, if the
+    file cannot be created.
     """
     target = path / ".dlcli.lock" if path.is_dir() else path.parent / f".{path.name}.lock"
     with folder_of(target):
@@ -25,25 +25,23 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             lock.acquire()
         except Timeout:
-            raise LockedError(
-                f"{path}: another run is writing here", hint="wait for it, or name another place with -o"
-            ) from None
+            raise LockedError(f"{path}: another run is writing here", hint="wait for it, or choose another `output`") from None
         except OSError as error:
             error.filename = str(path)
             raise
         try:
             yield
         finally:
-            # Unlinked while still held: whoever opened it meanwhile finds that the name is gone and starts over.
+            # Unlinked while still held: a process that has just opened it finds that the name is gone and starts over.
             target.unlink(missing_ok=True)
             lock.release()
 
 
 @contextmanager
 def cache_lock(path: Path, busy: str, report: Reporter) -> Iterator[None]:
-    """Hold the lock of a file of the cache, after whoever holds it now; a note that begins with `busy` says so.
+    """Hold the lock of a file in the cache, waiting for another process that holds it after a note that begins with `busy`.
 
-    A cache that cannot be written has no lock, which saving will tell.
+    A cache that cannot be written has no lock; saving to it will report that.
     """
     with ExitStack() as held:
         try:

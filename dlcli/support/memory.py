@@ -1,4 +1,4 @@
-"""Whether something fits into memory or onto a disk, asked before it is made."""
+"""Checks whether something will fit into memory or onto a disk before it is allocated."""
 
 import os
 import shutil
@@ -13,21 +13,21 @@ _UNITS = ("bytes", "KB", "MB", "GB", "TB", "PB")
 
 
 def available_memory() -> int | None:
-    """Bytes that may still be had without swapping, on the machine and in the container; None where nothing tells."""
+    """Bytes that can be allocated without swapping, on the machine and in the container; None if unknown."""
     return min((found for found in (_machine(), _container()) if found is not None), default=None)
 
 
 def _machine() -> int | None:
     with suppress(OSError, ValueError, IndexError):
         return _value(_MEMINFO, "MemAvailable:") * 1024
-    # Without that line, as on macOS, no more is asked than that it fits into the machine.
+    # Without that line, as on macOS, all of the machine's memory counts as available.
     with suppress(OSError, ValueError, AttributeError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return None
 
 
 def _container() -> int | None:
-    """What the control group (version 2) leaves; files that the kernel would drop count as free."""
+    """What the limit of the control group (version 2) leaves; file caches that the kernel would drop count as free."""
     with suppress(OSError, ValueError, IndexError):
         limit, used = (int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
         return max(0, limit - used + _value(_CGROUP / "memory.stat", "inactive_file"))
@@ -40,7 +40,7 @@ def _value(file: Path, name: str) -> int:
 
 
 def fits(needed: int) -> bool:
-    """Whether `needed` bytes are no more than `available_memory`, or nothing tells how much that is."""
+    """Whether `needed` bytes are available, or it is unknown how many are."""
     there = available_memory()
     return there is None or needed <= there
 
@@ -53,7 +53,17 @@ def check_memory(needed: int, what: str, hint: str = "give fewer or smaller imag
 
 
 def check_disk(folder: Path, needed: int, what: str, hint: str = "free some space") -> None:
-    """Raise ResourceError naming `folder` if `needed` bytes, which are `what`, are more than its disk has free."""
+    """Check that a disk has enough free space.
+
+    Args:
+        folder: A folder on the disk.
+        needed: Bytes to be written.
+        what: What is written, as a plural for the message.
+        hint: What to do if the space does not suffice.
+
+    Raises:
+        ResourceError: If less is free.
+    """
     there = shutil.disk_usage(folder).free
     if needed > there:
         raise ResourceError(f"{folder}: {what} need {size_text(needed)} there, and {size_text(there)} are free", hint=hint)

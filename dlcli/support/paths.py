@@ -1,4 +1,4 @@
-"""Where dlcli may leave files without being told: its cache."""
+"""The cache folder, the only place where dlcli writes files that were not named as an output."""
 
 import os
 from pathlib import Path

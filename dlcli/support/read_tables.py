@@ -1,7 +1,6 @@
-"""Tables as people keep them: csv, tsv and jsonl, plain or gzipped, read without changing a cell.
+"""Reads csv, tsv and jsonl tables, plain or gzipped, without changing a cell.
 
-Cells of a csv are str and nothing else: "NA", "007" and "1e5" stay what they are. Rows are numbered from 1, the header
-not counted, in every message.
+All cells of a csv are str: "NA", "007" and "1e5" stay as they are. Messages number rows from 1, without the header.
 """
 
 import codecs
@@ -31,16 +30,35 @@ _JSON = re.compile(rb"[\xef\xbb\xbf\xfe\xff\0\s]*(\[[\s\0]*)?\{")
 
 
 def read_table(source: str, *, encoding: str = "utf-8", delimiter: str | None = None, max_cell: int = 1_000_000) -> Table:
-    """Read `source`, a path or - for standard input; raises what `read_bytes` and `parse_table` raise."""
+    """Read a table.
+
+    Args:
+        source: A path, or - for standard input.
+        encoding: Encoding of the text.
+        delimiter: Of a csv; found in the first rows if None.
+        max_cell: Characters that a cell may have.
+
+    Raises:
+        InputError: If the file cannot be read, or is not such a table.
+        UsageError: If Python does not know the encoding.
+    """
     name, data = read_bytes(source)
     return parse_table(name, data, encoding=encoding, delimiter=delimiter, max_cell=max_cell)
 
 
 def parse_table(name: str, data: bytes, *, encoding: str, delimiter: str | None, max_cell: int) -> Table:
-    """The table in `data`; the ending of `name` tells csv, tsv and jsonl apart, else the first bytes do.
+    """Parse the content of a table: csv, tsv or jsonl by the suffix of its name, otherwise by its first bytes.
 
-    Raises InputError naming file, row and column for what cannot be read: bytes that are not in `encoding`, ragged
-    rows, a NUL, a cell of more than `max_cell` characters.
+    Args:
+        name: Name of the file.
+        data: Its content.
+        encoding: Encoding of the text.
+        delimiter: Of a csv; found in the first rows if None.
+        max_cell: Characters that a cell may have; more are usually a quote that never closes.
+
+    Raises:
+        InputError: Naming file, row and column, for bytes that are not in the encoding, ragged rows, a NUL or a long cell.
+        UsageError: If Python does not know the encoding.
     """
     if kind_of(name, data) == "jsonl":
         return _read_jsonl(name, decode(name, data, encoding, _jsonl_cells), max_cell)
@@ -52,7 +70,14 @@ def parse_table(name: str, data: bytes, *, encoding: str, delimiter: str | None,
 
 
 def read_bytes(source: str) -> tuple[str, bytes]:
-    """The name to use in messages and the unzipped content of a path or of standard input (-)."""
+    """Read a file, or standard input (-).
+
+    Returns:
+        The name for messages, and the content, unzipped if it is gzip.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
     name = "standard input" if source == "-" else source
     try:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
@@ -99,9 +124,9 @@ def _reader(text: str, delimiter: str, *, strict: bool = True) -> Any:
 
 
 def _find_delimiter(text: str, *, tabs: bool) -> str:
-    """Of the delimiters that the header holds, the one that cuts the first rows evenly and into the most columns.
+    """The delimiter in the header that gives the first rows the same number of columns, and the most of them.
 
-    With `tabs` a tab goes first. A header that none cuts is that of a single column.
+    With `tabs`, a tab takes precedence. A header without any delimiter has a single column.
     """
 
     def rank(delimiter: str) -> tuple[bool, bool, bool, int]:
@@ -136,7 +161,7 @@ def _read_csv(name: str, text: str, delimiter: str, max_cell: int) -> Table:
     except csv.Error:
         raise _bad_quotes(table, _lines(text, line, reader.line_num), line, delimiter) from None
     if not table.columns:
-        raise InputError(f"{name}: is empty", hint="a table starts with a line that names its columns")
+        raise InputError(f"{name}: is empty", hint="a table starts with a line of column names")
     return table
 
 
@@ -156,7 +181,7 @@ def _check_row(table: Table, cells: list[str], line: int, max_cell: int) -> None
         raise InputError(
             f"{table.name}: {place(row, '', line)}: {count(len(cells), 'cell')} where the header has "
             f"{count(width, 'column')}{column}",
-            hint="quote cells that hold the delimiter, or name it with --delimiter",
+            hint="quote cells that hold the delimiter, or pass another `delimiter`",
         )
     if sum(map(len, cells)) > max_cell:
         _check_cells(table, row, cells, max_cell)
@@ -167,12 +192,12 @@ def _check_cells(table: Table, row: int, cells: list[Any], max_cell: int) -> Non
         if isinstance(cell, str) and len(cell) > max_cell:
             raise InputError(
                 f"{table.name}: {place(row, column)}: a cell of {len(cell):,} characters",
-                hint=f"if this is no unclosed quote, pass --max-cell {len(cell)}",
+                hint=f"close the quote if one is open, or pass `max_cell={len(cell)}`",
             )
 
 
 def _bad_quotes(table: Table, broken: str, line: int, delimiter: str) -> InputError:
-    """What is wrong with `broken`, the row that starts after `line` lines and cannot be read to its end."""
+    """The error for `broken`, the row that starts after `line` lines and cannot be read to its end."""
     end = bisect_left(range(len(broken)), True, key=lambda length: _text_after_quote(broken[:length], delimiter))
     cells = next(_reader(broken[:end], delimiter, strict=False), [""])
     column = table.columns[len(cells) - 1] if len(cells) <= len(table.columns) else ""
@@ -211,12 +236,12 @@ def _read_jsonl(name: str, text: str, max_cell: int) -> Table:
         _check_cells(table, row, cells, max_cell)
         table.rows.append(cells)
     if not objects:
-        raise InputError(f"{name}: is empty", hint="a jsonl table holds one JSON object a line")
+        raise InputError(f"{name}: is empty", hint="a jsonl table has one JSON object per line")
     return table
 
 
 def _object(name: str, row: int, line: str) -> dict[str, Any]:
-    hint = "a jsonl table holds one JSON object a line, as jq -c . or jq -c '.[]' makes it"
+    hint = "a jsonl table has one JSON object per line, as jq -c . or jq -c '.[]' makes it"
     try:
         found = json.loads(line)
     except ValueError as error:
@@ -224,5 +249,5 @@ def _object(name: str, row: int, line: str) -> dict[str, Any]:
     except RecursionError:
         raise InputError(f"{name}: row {row}: JSON nested too deeply") from None
     if not isinstance(found, dict):
-        raise InputError(f"{name}: row {row}: JSON, but no object", hint=hint)
+        raise InputError(f"{name}: row {row}: JSON, but not an object", hint=hint)
     return found

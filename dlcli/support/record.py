@@ -1,4 +1,4 @@
-"""The run record: what was run, with what, on what, and what came of it."""
+"""The run record (run.json): command, configuration, inputs, environment and result."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ _NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy", "pa
 
 
 def environment() -> dict[str, Any]:
-    """The versions and the machine that a result may depend on; only packages that were loaded are named."""
+    """Versions and machine that a result may depend on; only packages that were imported are listed."""
     loaded = {"scikit-learn": "sklearn"}
     return {
         "dlcli": __version__,
@@ -52,7 +52,18 @@ def write_record(
     result: dict[str, Any],
     status: int,
 ) -> None:
-    """Write `path` (run.json) atomically. `inputs` are named with their SHA-256, times are UTC."""
+    """Write the record of a run atomically.
+
+    Args:
+        path: The file, `run.json` in the output folder.
+        command: Name of the subcommand.
+        arguments: Words of the command line after `dlcli`.
+        config: The configuration, in types that JSON has.
+        inputs: Files that were read; those that exist are recorded with their SHA-256.
+        started: When the run began, in UTC.
+        result: The result, in types that JSON has.
+        status: The exit status.
+    """
     ended = datetime.now(UTC)
     record = {
         "command": command,

@@ -1,7 +1,7 @@
-"""A registry is a package: each public module in it is one entry, named as on the command line.
+"""A registry is a package in which each public module is one entry, named as on the command line.
 
 `fgsm.py` in `dlcli/core/attacks/methods` is the attack `fgsm`; `digits_net.py` is the model `digits-net`. Listing names reads
-a folder and imports nothing, so `--help` and completions stay light; the entry is imported when it is asked for.
+a folder and imports nothing, so `--help` and completions stay fast; an entry is imported when it is used.
 """
 
 import pkgutil
@@ -18,7 +18,7 @@ _NOT_ENTRIES = frozenset({"base"})
 
 @dataclass(frozen=True)
 class Registry:
-    """The entries of one package: `kind` is the word for one of them, `package` its dotted name."""
+    """The entries of one package: `kind` is the noun for an entry, `package` the dotted name."""
 
     kind: str
     package: str
@@ -31,7 +31,7 @@ class Registry:
         return tuple(sorted(_to_name(m) for m in modules if not m.startswith("_") and m not in _NOT_ENTRIES))
 
     def module(self, name: str) -> ModuleType:
-        """Import the module behind `name`; raises UsageError with the nearest names when there is none."""
+        """Import the module of the entry `name`; raises UsageError with the closest name if there is none."""
         names = self.names()
         if name not in names:
             raise UsageError(f"no {self.kind} is called '{name}'", hint=did_you_mean(name, names))

@@ -1,4 +1,4 @@
-"""How an engine talks while it works: notes, warnings and progress, never the result."""
+"""The interface through which engines report notes, warnings and progress, never the result."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Task(Protocol):
-    """One stretch of work with a known or unknown length."""
+    """Progress on a piece of work of known or unknown length."""
 
     def advance(self, steps: int = 1) -> None:
         """Count `steps` more of the work as done."""
@@ -16,21 +16,21 @@ class Task(Protocol):
 
 
 class Reporter(Protocol):
-    """Where an engine's talk goes; the command line sends it to standard error."""
+    """Receives what an engine reports; the command line prints it on standard error."""
 
     def note(self, text: str) -> None:
-        """Tell something worth knowing that is not the result."""
+        """Report something worth knowing that is not part of the result."""
 
     def warn(self, text: str) -> None:
-        """Tell something that may make the result other than expected."""
+        """Report something that may make the result other than expected."""
 
     def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
-        """Open a stretch of work of `total` steps (None: unknown)."""
+        """Start a piece of work of `total` steps (None: unknown)."""
 
     def stoppable(self) -> AbstractContextManager[Callable[[], bool]]:
-        """Inside the block, being told to stop is only noted, and what is yielded says whether it was.
+        """Postpone SIGINT and SIGTERM to the end of the block; yields a function that returns whether one has arrived.
 
-        So the work can finish its step and save; at the end of the block the stop takes effect.
+        So the work can finish its step and save.
         """
 
 
@@ -59,4 +59,4 @@ class _Silent:
 
 
 SILENT: Reporter = _Silent()
-"""The default of every engine: says nothing."""
+"""The default of every engine: reports nothing."""

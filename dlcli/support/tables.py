@@ -1,4 +1,4 @@
-"""A table in memory, and how it is written: cells as they came, quoted only where needed."""
+"""A table in memory and its writers, which leave cells unchanged and quote only where needed."""
 
 import csv
 import json
@@ -13,17 +13,26 @@ from dlcli.support.errors import InputError
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _PLAIN = frozenset({str, int, type(None)})
-"""Types that the csv module writes as `cell_text` does; they are nearly all cells, and calls are dear."""
+"""Types that the csv module writes as `cell_text` does: nearly all cells have them, and a call per cell is expensive."""
 
 
 @dataclass
 class Table:
     """Rows under named columns.
 
-    `kind` is csv, jsonl or parquet; `mark` says that a csv begins with a byte order mark, which Excel needs, `excel_safe`
-    that formulas are to be made text there. What a format knows beyond its cells (the text of each JSON object, the types of
-    a parquet file) stays in `origin`, so that it is written back unchanged: row k here was row `origin_rows[k]` there, and
-    the first `origin_columns` columns are its own.
+    Attributes:
+        columns: Names of the columns.
+        rows: Cells, as many in each row as there are columns; of a csv all are str.
+        name: Name of the file, for messages.
+        kind: csv, jsonl or parquet.
+        delimiter: Of a csv.
+        newline: Line end of a csv.
+        mark: Whether a csv begins with a byte order mark, which Excel needs.
+        excel_safe: Whether cells that a spreadsheet would run as formulas are written as text.
+        origin: What a format has beyond its cells (the text of each JSON object, the types of a parquet file), so that it
+            can be written back unchanged.
+        origin_columns: How many of the first columns come from `origin`.
+        origin_rows: Row k of this table is row `origin_rows[k]` of `origin`.
     """
 
     columns: list[str]
@@ -39,7 +48,7 @@ class Table:
     origin_rows: Sequence[int] = field(default=(), repr=False)
 
     def extend(self, columns: list[str], cells: Iterable[Iterable[Any]]) -> "Table":
-        """A table with more columns; `cells` has those of each row."""
+        """A table with more columns; `cells` has the new cells of each row."""
         rows = [[*row, *more] for row, more in zip(self.rows, cells, strict=True)]
         return replace(self, columns=self.columns + columns, rows=rows)
 
@@ -54,20 +63,20 @@ class Table:
         return replace(self, rows=rows, origin_rows=[self.origin_rows[k] for k in indices] if self.origin else ())
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """The rows as objects for JSON; raises what `check_names` raises."""
+        """The rows as dicts for JSON; raises what `check_names` raises."""
         self.check_names()
         for row in self.rows:
             yield dict(zip(self.columns, map(_json_value, row), strict=True))
 
     def check_names(self) -> None:
-        """Raise InputError if columns share a name, for a format where only one of them would be left."""
+        """Raise InputError if columns share a name, for formats that allow each name once."""
         (name, count), *_ = [*Counter(self.columns).most_common(1), ("", 0)]
         if count > 1:
             raise InputError(f"{self.name}: {count} columns are called '{name}'", hint="rename one, or write csv")
 
 
 def cell_text(value: Any) -> str:
-    """A cell as csv shows it: text as it is, nothing for None, the rest as JSON writes it, dates and the like as text."""
+    """A cell as csv text: str unchanged, empty for None, other types as in JSON, dates and the like as text."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -81,12 +90,12 @@ def cell_text(value: Any) -> str:
 
 
 def to_json(value: Any) -> str:
-    """JSON on one line; what JSON has no word for, such as a date, is text."""
+    """JSON on one line; types that JSON lacks, such as dates, become text."""
     return _ENCODER.encode(value)
 
 
 def _json_value(value: Any) -> Any:
-    """The value with null for NaN and infinity, which are no JSON."""
+    """The value with None for NaN and infinity, which JSON lacks."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, list):
@@ -95,12 +104,12 @@ def _json_value(value: Any) -> Any:
 
 
 def _no_formula(cell: Any) -> Any:
-    """Text that a spreadsheet would run as a formula with an apostrophe before it (OWASP, CSV injection)."""
+    """The cell with an apostrophe before text that a spreadsheet would run as a formula (OWASP, CSV injection)."""
     return "'" + cell if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> None:
-    """Write a header and the rows, quoted only where needed, with the table's own delimiter and line ends."""
+    """Write a header and the rows, quoted only where needed, with the delimiter and line ends of the table."""
     stream.write("\ufeff" * table.mark)
     writer = csv.writer(_Lines(stream, table.newline), delimiter=delimiter or table.delimiter, lineterminator="\r\n")
     lines: Iterable[list[Any]] = chain([table.columns], table.rows)
@@ -110,7 +119,7 @@ def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> No
 
 
 class _Lines:
-    """Where the csv module writes: it quotes every cell that holds a CR or LF only where its own lines end in both."""
+    """The stream of the csv module, which quotes all cells with a CR or LF only if its own lines end in both."""
 
     def __init__(self, stream: IO[str], newline: str) -> None:
         self._stream, self._newline = stream, newline
@@ -120,7 +129,7 @@ class _Lines:
 
 
 def write_jsonl(table: Table, stream: IO[str]) -> None:
-    """Write one object a row; rows that came from jsonl keep their text, with added columns at the end."""
+    """Write one object per row; rows read from jsonl keep their text, with added columns at the end."""
     stream.writelines(line + "\n" for line in _json_lines(table))
 
 

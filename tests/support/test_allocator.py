@@ -19,7 +19,7 @@ def fill():
 print(fill(), fill())
 """
 
-glibc = pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="only glibc is told")
+glibc = pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="only glibc has these settings")
 
 
 def faults(how, size=KEPT // 4, **environment):

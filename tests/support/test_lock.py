@@ -77,7 +77,7 @@ class Listener:
         self.heard.set()
 
 
-def test_a_turn_waits_for_its_holder_and_says_so(tmp_path: Path):
+def test_a_cache_lock_waits_for_its_holder_with_a_note(tmp_path: Path):
     report, held = Listener(), threading.Event()
     file = tmp_path / "kept"
 
@@ -85,7 +85,7 @@ def test_a_turn_waits_for_its_holder_and_says_so(tmp_path: Path):
         with cache_lock(file, "another run is at it", report):
             held.set()
 
-    with cache_lock(file, "nobody", report):
+    with cache_lock(file, "unused", report):
         waiting = threading.Thread(target=second)
         waiting.start()
         assert report.heard.wait(20) and not held.is_set()
@@ -93,7 +93,7 @@ def test_a_turn_waits_for_its_holder_and_says_so(tmp_path: Path):
     assert held.is_set()
 
 
-def test_a_turn_goes_on_where_no_lock_can_be_made(tmp_path: Path):
+def test_a_cache_that_cannot_be_written_needs_no_lock(tmp_path: Path):
     (tmp_path / "file").touch()
-    with cache_lock(tmp_path / "file" / "kept", "nobody", Listener()):
+    with cache_lock(tmp_path / "file" / "kept", "unused", Listener()):
         pass

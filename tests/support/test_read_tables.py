@@ -35,7 +35,7 @@ def refusal(content: str | bytes, name: str = "in.csv", encoding: str = "utf-8")
 @pytest.mark.parametrize(("name", "text"), [("in.csv", ROWS), ("in.jsonl", '{"id": 1, "question": "What?"}\n')])
 def test_wide_encodings_are_named_and_read_by_the_name_given(form: str, name: str, text: str):
     error = refusal(text.encode(form), name)
-    assert error.hint == f"pass --encoding {form}"
+    assert error.hint == f"pass `encoding={form}`"
     found = parse(text.encode(form), name, encoding=form)
     assert (found.columns, found.rows) == (parse(text, name).columns, parse(text, name).rows)
 

@@ -1,4 +1,4 @@
-"""Reading and writing tables: every cell comes back as it was, every fault is told with its place."""
+"""Reading and writing tables: every cell comes back as it was, every error names its place."""
 
 import csv
 import gzip
@@ -100,11 +100,11 @@ def test_other_encodings(tmp_path: Path):
 
 def test_not_utf8_names_row_column_and_flag(tmp_path: Path):
     error = refusal(tmp_path / "in.csv", b"id,text\n1,fine\n2,caf\xe9\n")
-    assert "row 2, column 'text'" in error.message and "0xe9" in error.message and "--encoding cp1252" in error.hint
+    assert "row 2, column 'text'" in error.message and "0xe9" in error.message and "encoding=cp1252" in error.hint
 
 
 def test_utf16_is_recognised(tmp_path: Path):
-    assert "--encoding utf-16" in refusal(tmp_path / "in.csv", "id,text\n1,x\n".encode("utf-16")).hint
+    assert "encoding=utf-16" in refusal(tmp_path / "in.csv", "id,text\n1,x\n".encode("utf-16")).hint
 
 
 def test_nul_names_row_and_column(tmp_path: Path):
@@ -121,7 +121,7 @@ def test_ragged_rows(tmp_path: Path, line: str, said: str):
 
 def test_long_cell_names_row_and_column(tmp_path: Path):
     error = refusal(tmp_path / "in.csv", "id,text\n1,a\n2," + "x" * 10_000_000 + "\n")
-    assert "row 2, column 'text'" in error.message and "10,000,000" in error.message and "--max-cell 10000000" in error.hint
+    assert "row 2, column 'text'" in error.message and "10,000,000" in error.message and "max_cell=10000000" in error.hint
     assert len(read_table(str(tmp_path / "in.csv"), max_cell=10_000_000).rows[1][1]) == 10_000_000
 
 
@@ -135,7 +135,7 @@ def test_broken_csv(tmp_path: Path, content: str, said: str):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [('{"a": 1}\n{"a": \n', "row 2: not JSON"), ('{"a": 1}\n[1]\n', "row 2: JSON, but no object"), ("\n", "is empty")],
+    [('{"a": 1}\n{"a": \n', "row 2: not JSON"), ('{"a": 1}\n[1]\n', "row 2: JSON, but not an object"), ("\n", "is empty")],
 )
 def test_broken_jsonl(tmp_path: Path, content: str, said: str):
     assert said in refusal(tmp_path / "in.jsonl", content).message

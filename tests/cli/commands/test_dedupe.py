@@ -59,12 +59,12 @@ BAD = {
     "long.csv": (b"id,question\n1,a,b\n", "row 1 (line 2): 3 cells where the header has 2 columns"),
     "twice.csv": (b"question,question\na,b\n", "2 columns are called 'question'"),
     "numbers.csv": (b"id,year\n1,2023\n2,2024\n", "no column reads like text; the columns are 'id', 'year' (name one with"),
-    "empty.csv": (b"", "is empty (a table starts with a line that names its columns)"),
+    "empty.csv": (b"", "is empty (a table starts with a line of column names)"),
     "cell.csv": (b"id,question\n1," + b"x" * 10_000_000 + b"\n", "row 1, column 'question': a cell of 10,000,000 characters"),
     "cut.csv.gz": (gzip.compress(b"id,question\n" + os.urandom(999))[:-9], "broken gzip file"),
-    "image.csv": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\xff", "is no table but an image"),
-    "pickle.csv": (pickle.dumps(["question"]), "is no table but a Python pickle"),
-    "array.json": (b'[{"question": "a"}]\n', "row 1: JSON, but no object"),
+    "image.csv": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\xff", "is not a table but an image"),
+    "pickle.csv": (pickle.dumps(["question"]), "is not a table but a Python pickle"),
+    "array.json": (b'[{"question": "a"}]\n', "row 1: JSON, but not an object"),
     "added.csv": (b"group,question\n1,a\n", "has a column 'group', which dedupe adds (pass --prefix"),
 }
 
