@@ -1,4 +1,4 @@
-"""CPU seconds and memory of `dlcli --help` and of each subcommand's --help: best of five runs, beside a bare Python."""
+"""CPU seconds and memory of `dlcli --help` and of each subcommand's --help: best of five runs, compared with a bare Python."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Write the completion scripts of bash, zsh and fish anew, as `dlcli` itself prints them."""
+"""Write the completion scripts for bash, zsh and fish, as `dlcli` itself prints them."""
 
 import os
 import subprocess

@@ -1,8 +1,10 @@
-"""Write docs/cli.md from --help, the facts in docs/attacks.md, and the transcripts in README.md by running their commands.
+"""Regenerate docs/cli.md from --help, the facts in docs/attacks.md, and the transcripts in README.md.
 
-In docs/attacks.md, what stands between `<!-- generated: NAME -->` and `<!-- end -->` is of that attack; `all` is a table.
-A transcript is a fenced `console` block; each line that starts with `$ ` is run by sh, in an empty folder, and what it
-prints on a terminal of 100 columns takes the place of the lines below it. `python docs/generate.py --check` only compares.
+In docs/attacks.md, the text between `<!-- generated: NAME -->` and `<!-- end -->` describes that attack; `all` is a table of
+all of them. A transcript is a fenced `console` block: each line that starts with `$ ` is run by sh in an empty folder, and its
+output on a terminal of 100 columns replaces the lines below it.
+
+`--reference` skips the transcripts, which take minutes; `--check` only compares docs/cli.md and docs/attacks.md.
 """
 
 import os
@@ -30,7 +32,7 @@ _GENERATED = re.compile(r"(<!-- generated: (\S+) -->\n).*?(?=<!-- end -->)", fla
 
 
 def on_terminal(line: str, folder: Path) -> tuple[int, str]:
-    """Exit status and output of a line of sh whose standard output is a terminal; its talk comes first, as plain lines."""
+    """Exit status and output of a line of sh whose standard output is a terminal; standard error follows it, as plain lines."""
     parent, child = pty.openpty()
     command = ["sh", "-c", line]
     process = subprocess.Popen(
@@ -45,13 +47,13 @@ def on_terminal(line: str, folder: Path) -> tuple[int, str]:
             break
         seen += more
     os.close(parent)
-    talk = process.communicate()[1]
-    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + talk.decode()
+    errors = process.communicate()[1]
+    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + errors.decode()
     return process.returncode, "\n".join(part.rstrip() for part in text.strip("\n").splitlines())
 
 
 def transcript(block: str, folder: Path) -> str:
-    """The block with every command's output anew; an exit status other than 0 is an error."""
+    """The block with the current output of every command; an exit status other than 0 is an error."""
     lines = []
     for command in re.findall(r"^\$ (.*)$", block, flags=re.MULTILINE):
         status, text = on_terminal(command, folder)
@@ -62,7 +64,7 @@ def transcript(block: str, folder: Path) -> str:
 
 
 def readme(text: str) -> str:
-    """The README with every transcript anew."""
+    """The README with every transcript regenerated."""
     with tempfile.TemporaryDirectory() as name:
         return re.sub(
             r"(?<=^```console\n)(.*?)(?=^```$)",
@@ -74,7 +76,7 @@ def readme(text: str) -> str:
 
 def reference() -> str:
     """docs/cli.md: the help of every command."""
-    parts = ["# The command line\n\nGenerated from `--help`; `make docs` writes it anew.\n"]
+    parts = ["# The command line\n\nGenerated from `--help`; `make docs` regenerates it.\n"]
     for name in ["", *SUBCOMMANDS]:
         command = f"dlcli {name}".strip()
         shown = subprocess.run(["sh", "-c", f"{command} --help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
@@ -83,7 +85,7 @@ def reference() -> str:
 
 
 def attacks(text: str) -> str:
-    """docs/attacks.md with its facts anew."""
+    """docs/attacks.md with its facts regenerated."""
     return _GENERATED.sub(lambda found: found[1] + (_table() if found[2] == "all" else _facts(found[2])), text)
 
 
@@ -95,8 +97,8 @@ def _table() -> str:
 def _facts(name: str) -> str:
     attack = load_attack(name)
     settings = [f"`{field.name}={getattr(attack, field.name)}`" for field in fields(attack)]
-    said = {**_abilities(name), "settings": ", ".join(settings) or "none"}
-    return " ".join(f"**{key.capitalize()}** {value}." for key, value in said.items()) + "\n"
+    found = {**_abilities(name), "settings": ", ".join(settings) or "none"}
+    return " ".join(f"**{key.capitalize()}** {value}." for key, value in found.items()) + "\n"
 
 
 def _abilities(name: str) -> dict[str, str]:
@@ -110,14 +112,15 @@ def _abilities(name: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write all of them, or with --check say whether those in docs are current."""
+    """Write the documents, or with --check fail if those in docs are not current."""
     made = {ROOT / "docs" / "cli.md": reference(), (path := ROOT / "docs" / "attacks.md"): attacks(path.read_text())}
     if sys.argv[1:] == ["--check"]:
         old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]
         sys.exit(f"docs: {' and '.join(old)} not current: run make docs" if old else 0)
     for path, text in made.items():
         path.write_text(text)
-    (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))
+    if sys.argv[1:] != ["--reference"]:
+        (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/bin/sh
-# dlcli between other tools: mark duplicates, keep one of each, count what is left.
-# Reads a table with a text column on standard input, prints the share of rows that are worth an answer.
+# dlcli between other tools: mark duplicates, keep one of each, count the rest.
+# Reads a table with a text column on standard input, prints how many rows remain.
 set -eu
 
 marked=$(mktemp)
@@ -12,7 +12,7 @@ rows=$(dlcli dedupe --quiet --format jsonl - < "$marked" | wc -l)
 kept=$(dlcli dedupe --quiet --keep --format jsonl - < "$marked" | wc -l)
 echo "$kept of $rows questions need an answer"
 
-# The exit status of a check decides what happens next: 1 means that there are duplicates.
+# The exit status of the check decides what happens next: 1 means that there are duplicates.
 if dlcli dedupe --quiet --fail-on-duplicates - < "$marked" > /dev/null 2>&1; then
   echo "no duplicates"
 else

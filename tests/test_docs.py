@@ -105,6 +105,15 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     assert {path.name for path in work.iterdir()} >= {"seen", "marked.csv", "review.html", "label.csv"}
 
 
+def test_python_of_the_readme(environment: dict[str, str], tmp_path: Path):
+    blocks = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        command = [sys.executable, "-c", block]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and done.stdout.strip(), done.stderr
+
+
 def test_cron_line_of_the_readme(shell, tmp_path: Path):
     line = re.search(r"^    15 3 \* \* \*  (dlcli .*)$", README, flags=re.MULTILINE)[1]
     (tmp_path / "today.csv").write_text("question\nWhat is SELU?\nwhat is selu\n")
