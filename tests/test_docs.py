@@ -277,6 +277,18 @@ def test_links_in_the_documents_lead_somewhere():
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
+def test_names_that_link_to_a_module_stand_in_it():
+    """`[`run`](../dlcli/engines/attack/engine.py)`: the file has that name, or is called so."""
+    found = re.findall(r"\[`([^`]+)`\]\(([^)#]+)\)", (ROOT / "docs" / "ARCHITECTURE.md").read_text())
+    assert len(found) > 40
+    for name, target in found:
+        path = ROOT / "docs" / target
+        last = name.rpartition("/")[2]
+        assert last == path.name or re.search(rf"\b{re.escape(last.rpartition('.')[2])}\b", path.read_text()), (
+            f"{name}: {target}"
+        )
+
+
 def test_changelog_form():
     text = (ROOT / "CHANGELOG.md").read_text()
     assert "## [Unreleased]" in text and "### Added" in text
