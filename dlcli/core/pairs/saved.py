@@ -94,7 +94,7 @@ def read_operating(folder: Path) -> list[ThresholdCounts]:
     if not isinstance(counts, list) or not all(map(_is_counts, counts)):
         message = f"{folder / CARD}: does not say what thresholds are worth on held-out pairs"
         raise InputError(message, hint="train again, or pass --threshold PROBABILITY")
-    return [(threshold, called, right) for threshold, called, right in counts]
+    return [ThresholdCounts(*row) for row in counts]
 
 
 def _is_counts(found: Any) -> bool:

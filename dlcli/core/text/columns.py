@@ -1,9 +1,9 @@
-"""Which column of a table holds the texts."""
+"""Find the column of a table that holds the texts."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcli.support.errors import InputError
-from dlcli.support.suggest import closest
+from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table, cell_text
 
 NAMES = (
@@ -13,15 +13,22 @@ NAMES = (
 _LOOKED_AT = 1000
 
 
-def find_column(table: Table, name: str | None, *, option: str = "--column NAME") -> int:
-    """The place of the column called `name`, or if None of the one that holds texts.
+class ColumnTexts(NamedTuple):
+    """The `texts` of a column, "" for null and NaN, and the indices of the rows that are null or NaN, `nulls`."""
 
-    Without a name: the only column; else one called as in `NAMES`; else one whose name starts so and that reads like text;
-    else, of all that read like text, the one with the longest cells. Raises InputError with the columns there are; `option` is
-    how a column is named at the shell.
+    texts: list[str]
+    nulls: list[int]
+
+
+def find_column(table: Table, name: str | None, *, field: str = "column") -> int:
+    """The index of the column called `name`, or, if that is None, of the column that holds texts.
+
+    Without a name: the only column; else a column called as in `NAMES`; else one whose name starts like that and that reads
+    like text; else, of all that read like text, the one with the longest cells. `field` is the field of the configuration that
+    names the column, for messages. Raises InputError, with the names of the columns, if there is no such column.
     """
     if name is not None:
-        return _named(table, name, option)
+        return _named(table, name, field)
     folded = [column.strip().casefold() for column in table.columns]
     if len(folded) == 1:
         return 0
@@ -31,17 +38,16 @@ def find_column(table: Table, name: str | None, *, option: str = "--column NAME"
     begun = [place for place in begun if place in like_text or not table.rows]
     longest = sorted(like_text, key=lambda place: -like_text[place])
     for place in (*exact, *begun, *longest):
-        return _named(table, table.columns[place], option)
-    raise InputError(f"{table.name}: no column reads like text; {_listed(table)}", hint="name one with --column")
+        return _named(table, table.columns[place], field)
+    raise InputError(f"{table.name}: no column reads like text; {_listed(table)}", hint=f"name one with `{field}`")
 
 
-def _named(table: Table, name: str, option: str) -> int:
+def _named(table: Table, name: str, field: str) -> int:
     if table.columns.count(name) > 1:
         raise InputError(f"{table.name}: {table.columns.count(name)} columns are called '{name}'", hint="rename one of them")
     if name in table.columns:
         return table.columns.index(name)
-    near = closest(name, table.columns)
-    hint = option.replace("NAME", f"'{near}'") if near else f"name one of them: {option}"
+    hint = did_you_mean(name, table.columns, f"name one of them with `{field}`")
     raise InputError(f"{table.name}: has no column '{name}'; {_listed(table)}", hint=hint)
 
 
@@ -51,7 +57,7 @@ def _listed(table: Table) -> str:
 
 
 def _text_length(table: Table, place: int) -> float:
-    """The mean length of the cells of a column that reads like text: mostly letters, mostly distinct; 0 of any other."""
+    """The mean length of the cells if the column reads like text, mostly letters and mostly distinct; else 0."""
     cells = [text for row in table.rows[:_LOOKED_AT] if (text := _text(row[place]).strip())]
     letters = sum(sum(map(str.isalpha, cell)) + sum(map(str.isspace, cell)) for cell in cells)
     length = sum(map(len, cells))
@@ -64,10 +70,10 @@ def _text(cell: Any) -> str:
     return cell if isinstance(cell, str) else ""
 
 
-def texts_of(table: Table, place: int) -> tuple[list[str], list[int]]:
-    """The texts of a column, "" for null and NaN, and the places of the rows that are null or NaN."""
+def texts_of(table: Table, place: int) -> ColumnTexts:
+    """The texts of the column at index `place`."""
     nulls = [k for k, row in enumerate(table.rows) if row[place] is None or row[place] != row[place]]
     texts = [cell_text(row[place]) for row in table.rows]
     for k in nulls:
         texts[k] = ""
-    return texts, nulls
+    return ColumnTexts(texts, nulls)

@@ -1,4 +1,4 @@
-"""The distinct texts of a table, numbered in the order of their keys: nothing that follows knows the order of the rows."""
+"""The distinct texts of a table, numbered in the order of their keys, so that no result depends on the order of the rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,14 @@ from dlcli.core.text.tokens import fold_all
 
 @dataclass(frozen=True)
 class Distinct:
-    """The texts of a table, one for each distinct key.
+    """The texts of a table, one per distinct key.
 
-    `keys` (k) are sorted, and `texts` (k) is how each is written; `of_row` (rows,) has for each row the number of its text, -1
-    if it has none; `row` (k,) is the row that stands for a text, counted from 0, and `priority` (k,) what it is worth.
+    Attributes:
+        keys: The k distinct keys, sorted.
+        texts: The spelling chosen for each key, (k).
+        of_row: For each row the number of its text, (rows,); -1 for a row without text.
+        row: For each text the row that represents it, counted from 0, (k,).
+        priority: For each text the priority of that row, (k,).
     """
 
     keys: list[str]
@@ -28,11 +32,17 @@ class Distinct:
 
 
 def distinct(texts: Sequence[str], priority: NDArray[np.int64] | None = None) -> Distinct:
-    """The distinct texts of rows; rows whose text folds to nothing have none.
+    """Find the distinct texts of rows. Rows whose text folds to "" have none.
 
-    Of several ways to write a key the first in the order of characters is taken, capitals throughout only if there is no other.
-    Of the rows with a key the first of those that are worth most stands for all; without `priority`, the first that is written
-    in that way, so that a table of such rows alone has the same texts again.
+    Of several spellings of a key, the first by `spelling_rank` is kept, so all capitals only if there is no other.
+
+    Args:
+        texts: The text of each row.
+        priority: (rows,) the row of highest priority represents its text, the first one among equals. None prefers rows
+            written in the chosen spelling, so that a table of only the representing rows has the same texts again.
+
+    Returns:
+        The distinct texts.
     """
     row_keys = fold_all(texts)
     written: dict[str, str] = {}
@@ -53,5 +63,9 @@ def distinct(texts: Sequence[str], priority: NDArray[np.int64] | None = None) ->
 
 
 def spelling_rank(text: str) -> tuple[bool, str]:
-    """What ways to write one key are ordered by: the lowest is taken."""
+    """Sort key of the spellings of one key, of which the lowest is kept.
+
+    Returns:
+        Whether the text is all capitals, and the text.
+    """
     return text.isupper(), text

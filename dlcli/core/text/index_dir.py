@@ -1,8 +1,12 @@
-"""An index of texts on disk: what a table needs to know of the tables before it, in one file that is whole or the old one.
+"""An index of texts on disk: all that a table needs to know of the tables before it.
 
-The folder holds `index.safetensors`: arrays, memory-mapped when read, and a card with the version of the format, what the
-index was made with and the SHA-256 of everything. It is replaced by one rename, so whatever kills a writer leaves either
-the index as it was or the new one. Nothing in it is code.
+The folder holds one file, `index.safetensors`: arrays, which are memory-mapped when read, and in its metadata the version of
+the format, the settings and the SHA-256 of everything else. No code is stored.
+
+One file, replaced by one rename, because a run may be killed at any moment (an outage, a full disk, a time limit): a reader
+then finds either the old index or the new one, never half of each, and needs no journal to tell which. The price is that each
+run writes the whole file. The rename does not protect against two runs at once, of which the second would overwrite what the
+first added; therefore the engine holds a lock on the folder from reading to writing.
 """
 
 import hashlib
@@ -10,7 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +24,29 @@ from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
 
 FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 1
-_FRESH = "make a new index: name another folder"
+_FRESH = "name another folder to start a new index"
 _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32, "F64": np.float64}
 
 
 @dataclass(frozen=True)
 class StoredIndex:
-    """The texts of all tables so far; n texts in the order of their keys, p pairs, g groups.
+    """All tables so far: n texts in the order of their keys, p candidate pairs, g groups.
 
-    `settings` is what scores and groups depend on. `tables` has name and SHA-256 of each table, in their order, and `log` what
-    became of groups. `texts` is how each key is written, `source` and `row` (n) the table and the row, from 0, where it was
-    first, `rows` (n) how many rows have it, `group` (n) the place of its group's id in `ids`, the oldest first. `pairs`
-    (p, 2) holds all candidates with their `cosine` and `probability` (p). `vectors` (n, d) is empty, (0, 0), where vectors
-    depend on the other texts and are made anew.
+    Attributes:
+        settings: What scores and groups depend on; a table with other settings is refused.
+        tables: Name and SHA-256 of each table, in the order they were added.
+        log: Merges and splits of groups, oldest first.
+        keys: Key of each text, sorted, (n).
+        texts: Spelling of each key, (n).
+        ids: Ids of groups, the oldest first, (g).
+        source: Index in `tables` of the table in which a text occurred first, (n).
+        row: Its row there, from 0, (n).
+        rows: In how many rows of all tables it occurs, (n).
+        group: Index in `ids` of its group's id, (n).
+        pairs: All candidates, (p, 2).
+        cosine: Cosine of each candidate, (p).
+        probability: Score of each candidate, (p).
+        vectors: (n, d), or empty, (0, 0), where vectors depend on the other texts and are computed again.
     """
 
     settings: Mapping[str, Any]
@@ -56,14 +70,17 @@ _LISTS = ("keys", "texts", "ids")
 
 
 def empty_index(settings: Mapping[str, Any]) -> StoredIndex:
-    """An index of nothing."""
+    """An index without tables."""
     none32, none64 = np.empty(0, np.int32), np.empty(0, np.int64)
     nothing = np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0), np.empty((0, 0), np.float32)
     return StoredIndex(settings, [], [], [], [], [], none32, none64, none64, none32, *nothing)
 
 
 def write_index(folder: Path, index: StoredIndex) -> None:
-    """Replace the index in `folder`; on failure, and whenever the process dies, the old one stands."""
+    """Replace the index in `folder`; if that fails or the process dies, the old index remains.
+
+    Only the holder of the folder's lock may call it.
+    """
     arrays = {name: np.ascontiguousarray(getattr(index, name)) for name in _ARRAYS}
     for name in _LISTS:
         arrays[f"{name}.bytes"], arrays[f"{name}.ends"] = _packed(getattr(index, name))
@@ -76,33 +93,39 @@ def write_index(folder: Path, index: StoredIndex) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed writers left; only the holder of the folder's lock may do so."""
+    """Remove temporary files of killed writers; safe only while the folder's lock is held, as one may be in use otherwise."""
     for left in folder.glob(f".{Path(FILE).stem}.*{Path(FILE).suffix}"):
         left.unlink(missing_ok=True)
 
 
 def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:
-    """The index in `folder`, which must have been made with `settings`; an empty one if the folder is new or empty.
+    """Read the index in `folder`; returns an empty one if the folder is new or empty.
 
-    Raises InputError, in a line, for what is no index, a damaged one, one of another version or of other settings.
+    Raises InputError if the folder is not an index, or the index is damaged, of another version or made with other `settings`.
     """
     path = folder / FILE
     if not path.exists():
         strange = [item.name for item in folder.iterdir() if not item.name.startswith(".")] if folder.is_dir() else []
         if folder.exists() and (strange or not folder.is_dir()):
-            what = f"holds '{sorted(strange)[0]}' and no {FILE}" if strange else "is no folder"
-            raise InputError(f"--index {folder}: {what}", hint="name a new folder, or one that --index made")
+            what = f"has '{sorted(strange)[0]}' but no {FILE}" if strange else "not a folder"
+            raise InputError(f"`index={folder}`: {what}", hint="name a new folder, or one that `index` made")
         return empty_index(settings)
     about, arrays = _opened(path)
     card = _checked(path, about, arrays)
     _same_settings(folder, card["settings"], settings)
-    lists = {name: _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in _LISTS}
+    parts: dict[str, Any] = {name: _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in _LISTS}
+    parts |= {name: arrays[name] for name in _ARRAYS}
     tables = [(str(name), str(digest)) for name, digest in card["tables"]]
-    return StoredIndex(card["settings"], tables, card["log"], **lists, **{name: arrays[name] for name in _ARRAYS})
+    return StoredIndex(settings=card["settings"], tables=tables, log=card["log"], **parts)
 
 
-def _opened(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
-    """The metadata, and the arrays as views of the mapped file."""
+class _Opened(NamedTuple):
+    metadata: dict[str, str]
+    arrays: dict[str, NDArray[Any]]
+
+
+def _opened(path: Path) -> _Opened:
+    """Open the file; arrays are views of the mapped file, so that only what is used is read."""
     try:
         data = np.memmap(path, np.uint8, mode="r")
         size = int(data[:8].view("<u8")[0])
@@ -113,15 +136,15 @@ def _opened(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
             part = np.frombuffer(data, np.uint8, end - start, start) if end > start else np.empty(0, np.uint8)
             arrays[name] = part.view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise InputError(f"{path}: damaged, or no index ({str(error).splitlines()[0][:80]})", hint=_FRESH) from None
-    return about, arrays
+        raise InputError(f"{path}: damaged, or not an index ({str(error).splitlines()[0][:80]})", hint=_FRESH) from None
+    return _Opened(about, arrays)
 
 
 def _checked(path: Path, about: dict[str, str], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     if about.get("format") != FORMAT:
-        raise InputError(f"{path}: no index of dlcli dedupe", hint=_FRESH)
+        raise InputError(f"{path}: not an index of dlcli dedupe", hint=_FRESH)
     if about.get("version") != str(VERSION):
-        found = f"an index of version {about.get('version')}, and this dlcli reads version {VERSION}"
+        found = f"an index of version {about.get('version')}, but this dlcli reads version {VERSION}"
         raise InputError(f"{path}: {found}", hint=_FRESH)
     text = about.get("card", "")
     if about.get("sha256") != _digest(text, arrays):
@@ -134,9 +157,9 @@ def _same_settings(folder: Path, made: Mapping[str, Any], asked: Mapping[str, An
     for name, value in asked.items():
         if made.get(name) != value:
             was = made.get(name)
-            known = f"--{name} {was}" if name != "model" else "--model with the folder of that scorer"
-            hint = known if was else f"leave --{name} out"
-            message = f"--index {folder}: was made with {name} {was or 'built in'}, not {value or 'built in'}"
+            known = f"use `{name}={was}`" if name != "model" else "use `model` with the folder of that scorer"
+            hint = known if was else f"omit `{name}`"
+            message = f"`index={folder}` was made with {name} {was or 'built in'}, not {value or 'built in'}"
             raise InputError(message, hint=f"{hint}, or {_FRESH}")
 
 
@@ -144,7 +167,7 @@ def _digest(card: str, arrays: Mapping[str, NDArray[Any]]) -> str:
     found = hashlib.sha256(card.encode("utf-8", "surrogatepass"))
     for name in sorted(arrays):
         found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
-        found.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8))
+        found.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)
     return found.hexdigest()
 
 

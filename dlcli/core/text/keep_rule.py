@@ -1,6 +1,6 @@
-"""Which text of a group is kept: the order in which texts become canonical, and the row that stands for a text.
+"""`--keep-rule`: the order in which texts become canonical, and which row represents a text.
 
-Texts are numbered in the order of their keys (see `distinct`), so a tie between texts goes by the key and never by the row.
+Texts are numbered in the order of their keys (see `distinct`), so ties between texts are broken by key, never by row.
 """
 
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ Numbers = NDArray[np.int64]
 
 
 def degrees(n: int, pairs: Pairs) -> Numbers:
-    """In how many of the pairs each of n texts is, (n,)."""
+    """The number of pairs that each of n texts is in, (n,)."""
     return np.bincount(np.concatenate([pairs.first, pairs.second]), minlength=n)
 
 
 def canonical_order(rule: str, distinct: Distinct, pairs: Pairs) -> Numbers:
-    """The numbers of all texts, those that become canonical first in front, (texts,).
+    """The numbers of all texts, (texts,), in the order in which they become canonical.
 
-    By `rule`: first, the order of the rows; longest, the most characters of the key; central, the most duplicates in `pairs`,
-    which are those at or above the threshold; max, the highest value of a row with that text.
+    The rules: "first", in row order; "longest", the longest key first; "central", the text with the most `pairs` first, which
+    are those at or above the threshold; "max", the text of the row of highest priority first (see `row_priorities`).
     """
     if rule == "first":
         return np.argsort(distinct.row, kind="stable")
@@ -39,20 +39,20 @@ def canonical_order(rule: str, distinct: Distinct, pairs: Pairs) -> Numbers:
 
 
 def row_priorities(cells: Sequence[Any], *, table: str, column: str) -> Numbers:
-    """The places of the cells of a column in ascending order, equal cells alike, (rows,); 0 of cells that are empty.
+    """Rank the cells of a column in ascending order from 1, equal cells alike, (rows,); empty cells get 0.
 
-    Cells are compared as numbers if all of them are numbers, as text if none is: dates written 2024-05-31 are then in order.
-    Raises InputError, with the row, if only some are numbers, or if no cell holds anything.
+    Cells are compared as numbers if all are numbers, and as text if none is, which orders dates such as 2024-05-31.
+    Raises InputError, with the row, if only some cells are numbers, and if all are empty.
     """
     held = {row: cell for row, cell in enumerate(cells) if not _is_empty(cell)}
     numbers = {row: number for row, cell in held.items() if (number := _number(cell)) is not None}
     if not held:
-        raise InputError(f"{table}: column '{column}' is empty, so no row of it is the highest", hint="another --keep-rule")
+        raise InputError(f"{table}: column '{column}' is empty, so it has no highest row", hint="use another `keep_rule`")
     if numbers and len(numbers) < len(held):
         row = next(row for row in held if row not in numbers)
         raise InputError(
-            f"{table}: row {row + 1}, column '{column}': '{str(held[row])[:40]}' is no number, as other cells are",
-            hint="empty the cell, or name another column in --keep-rule max:COLUMN",
+            f"{table}: row {row + 1}, column '{column}': '{str(held[row])[:40]}' is not a number, but other cells are",
+            hint="empty the cell, or name another column in `keep_rule=max:COLUMN`",
         )
     values: Any = list(numbers.values()) if numbers else [str(cell) for cell in held.values()]
     found = np.zeros(len(cells), np.int64)

@@ -1,9 +1,14 @@
-"""Lists of numbers of different lengths in two arrays: the words of each text, the trigrams of each word."""
+"""Lists of different lengths in two flat arrays: the words of each text, the trigrams of each word.
+
+Two arrays instead of Python lists because every step over them is then one numpy call for all texts, and because they are
+already the `indices` and `indptr` of a sparse matrix.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,9 +18,18 @@ from numpy.typing import NDArray
 def sparse_rows(
     entries: NDArray[np.float32], columns: NDArray[np.integer], ends: NDArray[np.integer], width: int
 ) -> sp.csr_array:
-    """The matrix (rows, width) of which row k has these entries in these columns from `ends[k]` to `ends[k + 1]`; copies both.
+    """Build a sparse matrix from the arrays of the CSR format.
 
-    Its numbers have 32 bits where that is enough, and then those of all that is made of it: half as much to move about.
+    Indices get 32 bits where that is enough; scipy keeps that width in every product, which halves the memory traffic.
+
+    Args:
+        entries: Values, (entries,).
+        columns: Column of each value, (entries,); copied.
+        ends: Row k has the values from `ends[k]` to `ends[k + 1]`, (rows + 1,); copied.
+        width: Number of columns.
+
+    Returns:
+        The matrix (rows, width).
     """
     bits = np.int32 if max(width, len(columns)) <= np.iinfo(np.int32).max else np.int64
     return sp.csr_array((entries, columns.astype(bits), ends.astype(bits)), shape=(len(ends) - 1, width))
@@ -30,28 +44,30 @@ class Ragged:
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """How many numbers each list has, (lists,)."""
+        """The length of each list, (lists,)."""
         return np.diff(self.ends)
 
     def expand(self, inner: "Ragged") -> "Ragged":
-        """Each number replaced by the list of that number in `inner`: texts of runs, runs of words -> texts of words."""
+        """Replace each number by the list that it indexes in `inner`: texts of runs, runs of words -> texts of words."""
+        # Entry j of the result that belongs to number i of `flat` is entry (j - start of i in the result) of its inner list:
+        # one arange over the whole result, shifted by the difference of both starts.
         lengths = inner.lengths[self.flat]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         places = np.arange(ends[-1]) + np.repeat(inner.ends[:-1][self.flat] - ends[:-1], lengths)
         return Ragged(inner.flat[places], ends[self.ends])
 
     def keep(self, kept: NDArray[np.bool_]) -> "Ragged":
-        """Only the numbers at the places of `flat` that are `kept`."""
+        """Drop the numbers of `flat` where `kept`, (len(flat),), is False; empty lists stay."""
         return Ragged(self.flat[kept], np.concatenate([[0], np.cumsum(kept)])[self.ends])
 
     def is_first(self) -> NDArray[np.bool_]:
-        """Which places of `flat` begin a list."""
+        """Mask over `flat` of the numbers that are first in their list."""
         found = np.zeros(len(self.flat), bool)
         found[self.ends[:-1][self.lengths > 0]] = True
         return found
 
     def end_of(self, rows: NDArray[np.integer], *, last: bool) -> NDArray[np.int64]:
-        """The first or the last number of some lists; -1 for an empty list."""
+        """The first, or with `last` the last, number of the lists `rows`, (rows,); -1 for an empty list."""
         found = np.full(len(rows), -1, np.int64)
         filled = self.lengths[rows] > 0
         kept = rows[filled]
@@ -59,44 +75,58 @@ class Ragged:
         return found
 
     def binary_matrix(self, width: int) -> sp.csr_array:
-        """Which numbers below `width` are in which list: (lists, width), ones, indices sorted."""
+        """The lists as sets: a matrix (lists, width) with 1 where a number is in a list, indices sorted."""
         found = sparse_rows(np.ones(len(self.flat), np.float32), self.flat, self.ends, width)
         found.sum_duplicates()
         found.data[:] = 1
         return found
 
     def padded(self, rows: NDArray[np.integer], width: int, fill: int) -> NDArray[np.int64]:
-        """The first `width` numbers of some lists, (rows, width); shorter lists end in `fill`."""
+        """The first `width` numbers of the lists `rows`, (rows, width); shorter lists are padded with `fill`."""
         inside = np.arange(width) < self.lengths[rows][:, None]
         found = np.full((len(rows), width), fill, np.int64)
         found[inside] = self.flat[(self.ends[:-1][rows][:, None] + np.arange(width))[inside]]
         return found
 
 
-def integer_encode(lists: Iterable[Sequence[str]]) -> tuple[Ragged, list[str]]:
-    """Number things in the order in which they come up: the lists in numbers, and the things by number."""
+class EncodedLists(NamedTuple):
+    """Lists of strings as `lists` of numbers, and the `vocabulary` that these index."""
+
+    lists: Ragged
+    vocabulary: list[str]
+
+
+class CompactIds(NamedTuple):
+    """The distinct ids that are in use, in order, and each array of ids with their positions in `ids` instead."""
+
+    ids: NDArray[np.int64]
+    positions: list[NDArray[np.int64]]
+
+
+def integer_encode(lists: Iterable[Sequence[str]]) -> EncodedLists:
+    """Number strings in order of first occurrence, as `pandas.factorize` does for one list."""
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     flat: list[int] = []
     ends = [0]
-    for things in lists:
-        flat.extend(map(numbers.__getitem__, things))
+    for strings in lists:
+        flat.extend(map(numbers.__getitem__, strings))
         ends.append(len(flat))
-    return Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers)
+    return EncodedLists(Ragged(np.array(flat, np.int64), np.array(ends, np.int64)), list(numbers))
 
 
-def compact_ids(width: int, *numbers: NDArray[np.integer]) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
-    """The numbers (below `width`) that are in any of these arrays, in order, and each array with their places there instead."""
-    there = np.zeros(width, bool)
-    for each in numbers:
-        there[each] = True
-    place = np.cumsum(there) - 1
-    return np.flatnonzero(there), [place.take(each) for each in numbers]
+def compact_ids(width: int, *arrays: NDArray[np.integer]) -> CompactIds:
+    """Renumber the ids (below `width`) in these arrays without gaps, keeping their order."""
+    used = np.zeros(width, bool)
+    for ids in arrays:
+        used[ids] = True
+    position = np.cumsum(used) - 1
+    return CompactIds(np.flatnonzero(used), [position.take(ids) for ids in arrays])
 
 
 def bigrams(lists: Ragged, width: int) -> Ragged:
-    """The pairs of numbers (below `width`) that stand side by side in a list: (a, b) is the number a * width + b."""
-    # A list of n numbers has n - 1 pairs: each of its numbers but the first ends one.
+    """The pairs of adjacent numbers (below `width`) of each list; the pair (a, b) is the number a * width + b."""
+    # A list of n numbers has n - 1 pairs: each number but the first is the second of one.
     later = ~lists.is_first()
     ends = np.flatnonzero(later)
     return Ragged(lists.flat[ends - 1] * width + lists.flat[ends], lists.keep(later).ends)

@@ -1,4 +1,4 @@
-"""Open a table of any kind that dedupe takes."""
+"""Read a table in any format that `dlcli dedupe` accepts."""
 
 from importlib.resources import as_file, files
 
@@ -10,9 +10,20 @@ SAMPLE = "questions"
 
 
 def open_table(source: str, *, encoding: str = "utf-8", delimiter: str | None = None, max_cell: int = 1_000_000) -> Table:
-    """Read csv, tsv, jsonl or parquet, plain or .gz, - for standard input, or the embedded sample `questions`.
+    """Read csv, tsv, jsonl or parquet, plain or .gz, or the embedded sample.
 
-    Raises InputError naming file, row and column for what cannot be read, MissingExtraError for parquet without pyarrow.
+    Args:
+        source: Path of the file; - is standard input, and `questions` the embedded sample.
+        encoding: Text encoding of the file.
+        delimiter: Character between cells; None detects it.
+        max_cell: Longest cell accepted, in characters.
+
+    Returns:
+        The table, named after its source.
+
+    Raises:
+        InputError: If the table cannot be read; names file, row and column.
+        MissingExtraError: For parquet without pyarrow.
     """
     if source == SAMPLE:
         with as_file(files("dlcli.samples") / "questions.csv") as path:

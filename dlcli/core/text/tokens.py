@@ -1,8 +1,7 @@
-"""Fold texts to keys and cut them into words, each distinct piece of text once.
+"""Normalise texts to keys ("folding") and tokenize them, each distinct piece of text once.
 
-A key is the text without what makes no difference between two questions: case, Unicode form, spacing and sentence
-punctuation. What does make a difference stays: `C++` and `C#` are not `C`, `3.5` is not `35`, `$5` and `50%` are not
-`5` and `50`, `.net` is not `net`, `5²` is not `52`.
+A key drops what makes no difference between two questions: case, Unicode form, spacing and sentence punctuation. It keeps what
+does: `C++` and `C#` are not `C`, `3.5` is not `35`, `$5` and `50%` are not `5` and `50`, `.net` is not `net`, `5²` is not `52`.
 """
 
 import re
@@ -10,12 +9,12 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-# NFKC would make 5² into 52; the caret keeps the power apart. U+200B separates words; minus and apostrophes have one form.
+# NFKC would turn 5² into 52; the caret keeps the exponent. U+200B separates words; minus and apostrophes get one form.
 _BEFORE = str.maketrans(
     {digit: f"^{value}" for value, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
     | {"\u200b": " ", "−": "-", "’": "'", "‘": "'", "ʼ": "'", "`": "'", "´": "'"}
 )
-_MEANINGFUL = frozenset("#%&@*/\\_")  # Unicode calls these punctuation, yet they tell texts apart
+_MEANINGFUL = frozenset("#%&@*/\\_")  # punctuation in Unicode, but they distinguish texts
 _BY_CONTEXT = frozenset(".,:'-")
 _KEPT_OR_LOOSE = re.compile(
     r"(?P<kept>(?<=\d)[.,:](?=\d)"  # 3.5  1,000  10:30
@@ -30,7 +29,7 @@ IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\U
 
 
 class _Letters(dict[int, str | None]):
-    """A table for str.translate, filled as characters come up: punctuation to a space, invisible marks to nothing."""
+    """A table for str.translate, filled on demand: punctuation becomes a space, invisible marks are deleted."""
 
     def __missing__(self, code: int) -> str | None:
         self[code] = _letter(chr(code))
@@ -50,7 +49,7 @@ _LETTERS = _Letters()
 
 
 def fold(text: str) -> str:
-    """The key of `text`; two texts are exact duplicates if their keys are equal. Empty if nothing but punctuation is there.
+    """The key of `text`, "" if it has only punctuation. Two texts are exact duplicates if their keys are equal.
 
     Folding is idempotent: `fold(fold(text)) == fold(text)`.
     """
@@ -64,7 +63,7 @@ def _keep(match: re.Match[str]) -> str:
 
 
 class _Folded(dict[str, str]):
-    """What stands between two blanks, folded; in a table most of these come up again and again."""
+    """Cache of folded runs, the substrings between blanks; most runs of a table occur many times."""
 
     def __missing__(self, run: str) -> str:
         if len(self) >= _RUNS:
@@ -74,31 +73,31 @@ class _Folded(dict[str, str]):
 
 
 _RUNS = 1 << 18
-_FOLDED = _Folded()  # with lru_cache in its place, folding a table takes a quarter longer
+_FOLDED = _Folded()  # an lru_cache instead makes folding a table 25% slower
 
 
 def fold_all(texts: Iterable[str]) -> list[str]:
-    """The keys of many texts: as `fold`, but each distinct run between blanks is folded once."""
+    """Fold many texts, each distinct run between blanks once; equal to `fold` of each text."""
     folded = _FOLDED.__getitem__
     return [" ".join(filter(None, map(folded, text.split()))) for text in texts]
 
 
 def words(piece: str) -> list[str]:
-    """The words in one piece of a key (what stands between two spaces); a piece without any is its own word."""
+    """The words of one piece of a key (a substring between spaces); a piece without words is itself a word."""
     spaced = IDEOGRAPH.sub(r" \g<0> ", _BETWEEN_WORDS.sub(" ", piece))
     return spaced.split() or [piece]
 
 
 @lru_cache(maxsize=_RUNS)
 def words_of_run(run: str) -> tuple[str, ...]:
-    """The words between two blanks of a text as it stands; in a table most of these come up again and again."""
+    """The words of one run between blanks of a text before folding; cached, since most runs occur many times."""
     return tuple(word for piece in _FOLDED[run].split() for word in words(piece))
 
 
 def ngrams(piece: str, shortest: int, longest: int) -> list[str]:
-    """Character n-grams of one piece with a space on both sides; a piece shorter than n gives itself, once.
+    """Character n-grams of one piece, padded with one space on each side; a padded piece shorter than n is one n-gram.
 
-    The definition of scikit-learn's analyzer `char_wb`.
+    The same as scikit-learn's analyzer `char_wb`.
     """
     padded = f" {piece} "
     found = []

@@ -173,7 +173,7 @@ def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
         return distinct(sheet.texts, np.zeros(len(sheet.texts), np.int64))
     if rule != "max":
         return distinct(sheet.texts)
-    place = find_column(sheet.table, column, option="--keep-rule max:NAME")
+    place = find_column(sheet.table, column, field="keep_rule=max:COLUMN")
     cells = [row[place] for row in sheet.table.rows]
     return distinct(sheet.texts, row_priorities(cells, table=sheet.table.name, column=column))
 

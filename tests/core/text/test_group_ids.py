@@ -7,9 +7,9 @@ from dlcli.core.text.group_ids import carry_group_ids, group_id
 IDS = ["a" * 12, "b" * 12, "c" * 12]
 
 
-def carried(before, centre, keys=None):
+def carried(before, canonical, keys=None):
     keys = keys or [f"key {k}" for k in range(len(before))]
-    names, group, log = carry_group_ids(IDS, np.array(before, np.int32), np.array(centre), keys)
+    names, group, log = carry_group_ids(IDS, np.array(before, np.int32), np.array(canonical), keys)
     return [names[k] for k in group], log
 
 
@@ -38,10 +38,10 @@ def test_no_id_is_given_twice_even_if_its_group_is_gone():
 def test_groups_and_ids_go_together_one_to_one(data):
     n = data.draw(st.integers(1, 12))
     before = data.draw(st.lists(st.integers(-1, 2), min_size=n, max_size=n))
-    centre = data.draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))
-    named, _ = carried(before, centre)
-    assert len(set(named)) == len(set(centre)) == len(set(zip(named, centre, strict=True)))
+    canonical = data.draw(st.lists(st.integers(0, n - 1), min_size=n, max_size=n))
+    named, _ = carried(before, canonical)
+    assert len(set(named)) == len(set(canonical)) == len(set(zip(named, canonical, strict=True)))
     for old in set(before) - {-1}:  # a group that stays exactly as it was keeps its id
         members = {k for k in range(n) if before[k] == old}
-        if any(members == {k for k in range(n) if centre[k] == c} for c in set(centre)):
+        if any(members == {k for k in range(n) if canonical[k] == c} for c in set(canonical)):
             assert {named[k] for k in members} == {IDS[old]}

@@ -79,30 +79,30 @@ def test_a_file_that_was_cut_is_noticed(tmp_path):
     path, whole = tmp_path / FILE, (tmp_path / FILE).read_bytes()
     for size in range(0, len(whole), 7):
         path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match="damaged|no index"):
+        with pytest.raises(InputError, match="damaged|not an index"):
             read_index(tmp_path, SETTINGS)
 
 
 def test_foreign_and_older_files_and_folders_are_told(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"holds 'notes.txt' and no index\.safetensors"):
+    with pytest.raises(InputError, match=r"has 'notes.txt' but no index\.safetensors"):
         read_index(tmp_path, SETTINGS)
     save_file({"weight": np.ones(2)}, tmp_path / FILE)
-    with pytest.raises(InputError, match="no index of dlcli dedupe"):
+    with pytest.raises(InputError, match="not an index of dlcli dedupe"):
         read_index(tmp_path, SETTINGS)
     write_index(tmp_path, empty_index(SETTINGS))
     about = {"format": index_dir.FORMAT, "version": "0", "card": "{}", "sha256": ""}
     save_file(load_file(tmp_path / FILE), tmp_path / FILE, metadata=about)
-    with pytest.raises(InputError, match="version 0, and this dlcli reads version 1"):
+    with pytest.raises(InputError, match="version 0, but this dlcli reads version 1"):
         read_index(tmp_path, SETTINGS)
 
 
 @pytest.mark.parametrize(
     ("other", "hint"),
     [
-        ({"vectors": "spacy:x"}, "--vectors tfidf"),
-        ({"threshold": 0.8}, "--threshold 0.7"),
-        ({"model": "ab"}, "leave --model out"),
+        ({"vectors": "spacy:x"}, "use `vectors=tfidf`"),
+        ({"threshold": 0.8}, "use `threshold=0.7`"),
+        ({"model": "ab"}, "omit `model`"),
     ],
 )
 def test_other_settings_are_refused_with_what_to_type(tmp_path, other, hint):

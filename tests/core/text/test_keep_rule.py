@@ -47,7 +47,7 @@ def test_text_is_compared_as_text_and_numbers_as_text_as_numbers():
 
 
 def test_a_column_without_an_order_is_refused():
-    with pytest.raises(InputError, match="t.csv: row 3, column 'c': 'n/a' is no number, as other cells are"):
+    with pytest.raises(InputError, match="t.csv: row 3, column 'c': 'n/a' is not a number, but other cells are"):
         row_priorities(["1", "", "n/a"], table="t.csv", column="c")
     with pytest.raises(InputError, match="t.csv: column 'c' is empty"):
         row_priorities(["", None, float("nan")], table="t.csv", column="c")

@@ -68,7 +68,7 @@ def test_the_threshold_is_chosen_by_what_the_folder_says_of_held_out_pairs(run: 
     assert chosen.table.rows == told.table.rows and told.precision is None
     assert any("from a probability of 0.3 on" in line for line in dedupe.plan(DedupeConfig(model=folder, precision=0.8)))
     for call in (dedupe.plan, dedupe.run):
-        with pytest.raises(CheckFailedError, match=r"the lower bound for \S+ is 0.90\d at most, from a probability of 0.4 on"):
+        with pytest.raises(CheckFailedError, match=r"the lower bound for \S+ is at most 0.90\d, at a threshold of 0.4$"):
             call(DedupeConfig(table=table, model=folder, precision=0.95))
         with pytest.raises(InputError, match="does not say what thresholds are worth"):
             call(DedupeConfig(table=table, model=run, precision=0.8))

@@ -1,8 +1,8 @@
-"""How likely two texts ask or say the same: a probability from lexical features, ready without any training by the user.
+"""The built-in score: the probability that two texts ask or say the same, from lexical features, without any training.
 
 Logistic regression (Cox 1958) on the features of `dlcli.core.text.scoring.features`, their squares and their products, with
-log-odds calibrated on other pairs (Platt 1999). `pair_score.json` holds its numbers and says where they come from;
-`examples/fit_pair_score.py` makes that file anew. No text of the data is in it: words are known by their CRC-32.
+log-odds calibrated on other pairs (Platt 1999). `pair_score.json` holds the fitted numbers and their provenance;
+`examples/fit_pair_score.py` fits them again. It contains no text of the training data: words are identified by CRC-32.
 """
 
 import json
@@ -32,18 +32,25 @@ from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
 _BLOCK = 1 << 8
-"""Pairs that are judged at once: few enough for BLAS to keep to one thread; others would spin on for a tenth of a second."""
+"""Pairs per matrix product: few enough for BLAS to use one thread; more threads would busy-wait for 0.1 s afterwards."""
 _SCORED = 1 << 17
-"""Pairs whose features are there at once, 12 MB."""
-"""Pairs that are scored at once, so that what they take stays close at hand."""
+"""Pairs whose features are in memory at a time, 12 MB."""
 _WORD_ORDER = NAMES.index("word_order")
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """The fitted model; k features, held to [low, high] (k,), where training saw them, and scaled to (x - mean) / scale.
+    """The fitted model on k features: log-odds = intercept + z linear + z products z, with z the scaled features.
 
-    The log-odds are intercept + z linear + z products z, with linear (k,) and products (k, k), calibrated.
+    Attributes:
+        low: Smallest value of each feature in training, (k); smaller values are clipped.
+        high: Largest value of each feature in training, (k).
+        mean: Subtracted from each feature, (k).
+        scale: Divides each feature afterwards, (k).
+        intercept: Constant of the log-odds.
+        linear: Weights of the features, (k).
+        products: Weights of their squares and products, (k, k).
+        rarity: How rare words are in English.
     """
 
     low: Floats
@@ -56,14 +63,14 @@ class PairScore:
     rarity: Rarity
 
     def scaled(self, features: NDArray[np.floating]) -> Floats:
-        """Features (pairs, k) as the model sees them: held to where it was trained, which bounds the log-odds, and scaled."""
+        """Clip features (pairs, k) to the range seen in training, which bounds the log-odds, and standardise them."""
         return (np.clip(np.asarray(features, dtype=np.float64), self.low, self.high) - self.mean) / self.scale
 
     def probability(self, features: NDArray[np.floating]) -> Floats:
-        """The probability in (0, 1) that each pair of texts is a duplicate, (pairs,), from its features (pairs, k).
+        """The probability that each pair is a duplicate, (pairs,) in (0, 1), from its features (pairs, k).
 
-        It is calibrated where 37 of 100 pairs are duplicates, and the rest are near misses, as among the labelled Quora
-        pairs: among candidates of which fewer are duplicates it is too high. Raises ValueError for another k.
+        It is calibrated for a duplicate rate of 37%, with near misses as the rest, as in the labelled Quora pairs; among
+        candidates with a lower rate it is too high. Raises ValueError if k is wrong.
         """
         if features.ndim != 2 or features.shape[1] != len(FEATURES):
             raise ValueError(f"features of shape {features.shape}, not (pairs, {len(FEATURES)})")
@@ -74,18 +81,18 @@ class PairScore:
         return np.asarray(expit(found))
 
     def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
-        """The probability for pairs of `texts`, as they stand, by their numbers, (pairs,) in [0, 1].
+        """The probability that `texts[first]` and `texts[second]` are duplicates, (pairs,) in [0, 1].
 
-        Texts that fold to one key are duplicates by definition and get 1; a text without words is like nothing and gets 0.
+        Texts with the same key are duplicates by definition and get 1; pairs with a text without words get 0.
         """
         read = tokenize_texts(texts, self.rarity)
         some = [slice(start, start + _SCORED) for start in range(0, len(first), _SCORED)]
-        return np.concatenate([np.empty(0), *(self._judged(texts, read, first[block], second[block]) for block in some)])
+        return np.concatenate([np.empty(0), *(self._score_block(texts, read, first[block], second[block]) for block in some)])
 
-    def _judged(self, texts: Sequence[str], read: TokenizedTexts, first: Rows, second: Rows) -> Floats:
+    def _score_block(self, texts: Sequence[str], read: TokenizedTexts, first: Rows, second: Rows) -> Floats:
         features = pair_features(read, first, second)
         found = self.probability(features)
-        # Of other texts than these, which have no words or the same in the same order, the keys need not be made.
+        # Only texts without words, or with the same words in the same order, can have equal or empty keys; fold only these.
         empty = read.words.lengths == 0
         few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))
         needed, (a, b) = compact_ids(len(texts), first[few], second[few])
@@ -94,20 +101,30 @@ class PairScore:
 
 
 def with_exact_cases(texts: Sequence[str], first: Rows, second: Rows, found: Floats) -> Floats:
-    """Probabilities (pairs,) but for what needs no model: 1 for texts that fold to one key, 0 if one has no words."""
+    """Replace the probabilities of pairs that need no model.
+
+    Args:
+        texts: The texts.
+        first: Number of the first text of each pair, (pairs,).
+        second: Number of the second text.
+        found: The probabilities of the model, (pairs,).
+
+    Returns:
+        The probabilities (pairs,): 1 for two texts with the same key, 0 if a text has no words, else as given.
+    """
     key, empty = _keys(texts)
     return np.where(empty[first] | empty[second], 0.0, np.where(key[first] == key[second], 1.0, found))
 
 
 @cache
 def built_in() -> PairScore:
-    """The model that is shipped; read once."""
+    """The model shipped with dlcli; read once."""
     return from_dict(_shipped())
 
 
 def built_in_threshold_counts() -> list[ThresholdCounts]:
-    """What each threshold on the shipped model is worth on pairs of questions that took no part in fitting or calibration."""
-    return [(threshold, called, right) for threshold, called, right in _shipped()["held_out"]["operating"]]
+    """Called and correct pairs at each threshold of the built-in model, on questions not used in fitting or calibration."""
+    return [ThresholdCounts(*row) for row in _shipped()["held_out"]["operating"]]
 
 
 @cache
@@ -117,9 +134,9 @@ def _shipped() -> dict[str, Any]:
 
 
 def from_dict(card: dict[str, Any]) -> PairScore:
-    """The model of a card, as `to_dict` makes it; raises ValueError if it is for other features than these."""
+    """The model from the numbers that `to_dict` returns; raises ValueError if it was fitted on other features."""
     if tuple(card["features"]) != tuple(name for name, _ in FEATURES):
-        raise ValueError(f"{FILE} is for other features; make it anew with examples/fit_pair_score.py")
+        raise ValueError(f"{FILE} was fitted on other features; fit it again with examples/fit_pair_score.py")
     words, numbers = card["words"], card["model"]
     rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
     arrays = {name: np.array(numbers[name], np.float64) for name in ("low", "high", "mean", "scale", "linear", "products")}
@@ -127,7 +144,7 @@ def from_dict(card: dict[str, Any]) -> PairScore:
 
 
 def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
-    """The model as plain numbers, to 6 digits, with what is said of where they come from."""
+    """The model as plain numbers, rounded to 6 digits, with its `provenance`."""
     numbers = {name: _plain(getattr(model, name)) for name in ("low", "high", "mean", "scale", "linear", "products")}
     words = {
         "unseen": _plain(model.rarity.unseen),
@@ -143,7 +160,7 @@ def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
 
 
 def _keys(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """For each text the number of its key, and whether that is empty."""
+    """For each text the number of its key, and whether the key is empty."""
     keys = fold_all(texts)
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
     return np.array([numbers[key] for key in keys], np.int64), np.array([not key for key in keys], bool)

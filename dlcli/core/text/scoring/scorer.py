@@ -1,4 +1,4 @@
-"""What gives a pair of texts the probability that they ask or say the same: `pair_score.PairScore`, or what was trained."""
+"""The interface of scorers: `pair_score.PairScore`, or one that `dlcli train --task pairs` trained."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,10 +7,10 @@ from dlcli.core.text.scoring.features import Floats, Rows
 
 
 class Scorer(Protocol):
-    """Judges pairs of texts by the two texts alone, so that a pair gets the same in whatever table it is met."""
+    """Scores a pair by its two texts alone, so that it gets the same score in every table."""
 
     def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
-        """The probability for pairs of `texts`, as they stand, by their numbers, (pairs,) in [0, 1].
+        """The probability that `texts[first]` and `texts[second]` are duplicates, (pairs,) in [0, 1].
 
-        It is symmetric in the two texts; those that fold to one key get 1.
+        It is symmetric; two texts with the same key get 1.
         """

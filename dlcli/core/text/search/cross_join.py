@@ -1,4 +1,9 @@
-"""The pairs of vectors that new rows add to those already joined: new with old and new with new, exact, in blocks."""
+"""The pairs that new rows add to those already found: new with old and new with new, exact, in blocks.
+
+A few new rows are multiplied with all rows, which costs new x all and cannot miss a pair. The cost of the full join grows more
+slowly than that product once many rows are new, since it skips most of the matrix; from `uses_full_join` on it is used, and
+the pairs between old rows are dropped.
+"""
 
 from collections.abc import Callable
 
@@ -6,25 +11,31 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
+from dlcli.core.text.search.neighbours import SLACK, Pairs, confirm_pairs, in_row_order, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
 
-_ROUNDING = 1e-6
-_SLACK = 1e-5
 _MANY = 0.05
+"""Share of new rows above which dense rows are joined in full."""
 _MANY_SPARSE = 300
-"""Among 10,000 to 500,000 rows of questions the join of all costs as much as 225 to 1,100 rows against all."""
+"""Number of new sparse rows above which all are joined: among 10,000 to 500,000 questions, the full join costs as much as
+multiplying 225 to 1,100 rows with all."""
 _CELLS = 1 << 23
-"""Of a block of the product: 32 MB where it is dense."""
+"""Entries per block of the product: 32 MB where it is dense."""
 
 
 def cross_pairs(
     vectors: Matrix, new: NDArray[np.bool_], threshold: float, *, advance: Callable[[int], None] = lambda rows: None
 ) -> Pairs:
-    """The pairs of `similar_pairs(vectors, threshold)` of which a row is `new`, (n,); rows have length 1 or 0.
+    """Find the pairs of `similar_pairs(vectors, threshold)` of which at least one row is new.
 
-    Every new row is multiplied with all rows, so nothing is lost; where many rows are new, the join of all is taken, which
-    costs less then. `advance` is told how many rows are done.
+    Args:
+        vectors: Rows with L2 norm 1 or 0, (n, d).
+        new: Which rows are new, (n,).
+        threshold: Smallest cosine, in (0, 1].
+        advance: Called with the number of new rows done since the last call.
+
+    Returns:
+        The pairs.
     """
     if uses_full_join(vectors, new):
         every = similar_pairs(vectors, threshold, advance=advance)
@@ -36,17 +47,18 @@ def cross_pairs(
     first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
     for start in range(0, len(rows), side):
         block = rows[start : start + side]
-        left, right = _at_least(vectors[block] @ across, threshold - _SLACK)
+        left, right = _at_least(vectors[block] @ across, threshold - SLACK)
         left = block[left]
+        # A pair of two new rows occurs twice in the product, once from each side; of new and old only once.
         once = np.where(new[right], left < right, True)
         first.append(np.minimum(left, right)[once])
         second.append(np.maximum(left, right)[once])
         advance(len(block))
-    return _confirmed(vectors, np.concatenate(first), np.concatenate(second), threshold)
+    return in_row_order([confirm_pairs(vectors, np.concatenate(first), np.concatenate(second), threshold)])
 
 
 def uses_full_join(vectors: Matrix, new: NDArray[np.bool_]) -> bool:
-    """Whether so many of the rows are new that `cross_pairs` joins all, which may lose pairs as `similar_pairs` does."""
+    """Whether enough rows are new for `cross_pairs` to join all, which may miss pairs as `similar_pairs` does."""
     many = _MANY * len(new)
     return bool(new.sum() > (min(many, _MANY_SPARSE) if sp.issparse(vectors) else many))
 
@@ -58,11 +70,3 @@ def _at_least(product: Matrix, bound: float) -> tuple[NDArray[np.int32], NDArray
     kept = np.flatnonzero(product.data >= bound)
     left = np.searchsorted(product.indptr, kept, side="right") - 1
     return left.astype(np.int32), product.indices[kept].astype(np.int32)
-
-
-def _confirmed(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32], threshold: float) -> Pairs:
-    """Those at or above the threshold to 1e-6, as `similar_pairs` counts them, in the order of the rows."""
-    score = cosines(vectors, first, second)
-    kept = np.flatnonzero(score >= threshold - _ROUNDING)
-    kept = kept[np.lexsort((second[kept], first[kept]))]
-    return Pairs(first[kept], second[kept], np.clip(score[kept], -1, 1))

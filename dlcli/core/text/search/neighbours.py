@@ -1,10 +1,12 @@
 """All pairs of vectors with a cosine at or above a threshold, in blocks, with bounded memory.
 
-Sparse rows are joined exactly, however many they are, and dense ones up to `EXACT_ROWS`; more dense rows are joined by cells.
+Sparse rows are joined exactly, however many there are, and dense rows up to `EXACT_ROWS`; more dense rows are joined by cells,
+which is approximate.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,22 +18,23 @@ from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.support.errors import ResourceError
 
 MAX_PAIRS = 20_000_000
-"""More pairs than this are refused: they would be about 500 MB, and nobody means them."""
+"""More pairs than this are refused: they would take about 500 MB, and mean that the threshold is too low."""
 
 EXACT_ROWS = 50_000
-"""Up to here all dense rows are multiplied with all; beyond, the square of their number costs more than cells do."""
+"""Up to this many dense rows all are multiplied with all; for more, that costs more than the search by cells."""
 
-_SLACK = 1e-5
-"""What rounding in float32 may take from a bound; far above it for unit vectors of any length met here."""
+SLACK = 1e-5
+"""Subtracted from the threshold in the search for candidates: far more than float32 rounding of a product of unit vectors."""
 _ROUNDING = 1e-6
+"""A pair is kept from the threshold minus this on, so that two equal rows have a cosine of 1 despite rounding."""
 _CHUNK = 1 << 16
 _COMPARED = 50_000_000
-"""Products of a row with a row that the measuring of recall may take; 500 rows with 500,000 took 3 CPU seconds."""
+"""Most dot products for measuring recall; 500 rows with 500,000 took 3 CPU seconds."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Rows `first[k] < second[k]` with their cosine `score[k]`, in the order of the rows."""
+    """Pairs of rows `first[k] < second[k]` with their cosine `score[k]`, sorted by `first`, then `second`."""
 
     first: NDArray[np.int32]
     second: NDArray[np.int32]
@@ -39,6 +42,13 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.first)
+
+
+class RecallCounts(NamedTuple):
+    """How many of the pairs in a brute-force sample were found, and how many there are."""
+
+    found: int
+    total: int
 
 
 def similar_pairs(
@@ -50,27 +60,39 @@ def similar_pairs(
     max_pairs: int = MAX_PAIRS,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Pairs:
-    """Every pair of rows whose dot product is at least `threshold` (to 1e-6); rows have length 1 or 0.
+    """Find every pair of rows whose dot product is at least `threshold`, to 1e-6.
 
-    Of more dense rows than `exact_rows` some pairs may be missing: see `_cell_join`, and `sampled_recall` for how many.
-    `work` bounds the multiplications of a block, and with them its memory (about 50 bytes each); it does not change the
-    result. `advance` is told how many rows are done. `threshold` is in (0, 1]; ValueError if not. Raises ResourceError if
-    there are more than `max_pairs`.
+    Among more than `exact_rows` dense rows some pairs may be missing: see `cell_join`, and `sampled_recall` to measure it.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0, sparse or dense, (n, d).
+        threshold: Smallest cosine, in (0, 1].
+        work: Multiplications per block, which bounds the memory to about 50 bytes each; it does not change the result.
+        exact_rows: Most dense rows to join exactly.
+        max_pairs: Most pairs to return.
+        advance: Called with the number of rows done since the last call.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        ValueError: If `threshold` is not in (0, 1].
+        ResourceError: If there are more than `max_pairs`.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold} is not in (0, 1]")
     candidates = _method(vectors, exact_rows)
     found: list[Pairs] = []
     count = 0
-    for first, second, rows in candidates(vectors, threshold - _SLACK, work):
-        found.append(_confirmed(vectors, first, second, threshold))
+    for first, second, rows in candidates(vectors, threshold - SLACK, work):
+        found.append(confirm_pairs(vectors, first, second, threshold))
         count += len(found[-1])
         if count > max_pairs:
             raise ResourceError(
-                f"more than {max_pairs:,} pairs have a cosine of {threshold:g} or more", hint="raise --candidates"
+                f"more than {max_pairs:,} pairs have a cosine of {threshold:g} or more", hint="raise `candidates`"
             )
         advance(rows)
-    return _in_row_order(found)
+    return in_row_order(found)
 
 
 def _method(vectors: Matrix, exact_rows: int) -> Callable[[Matrix, float, int], "_Candidates"]:
@@ -93,11 +115,19 @@ def sampled_recall(
     among: NDArray[np.int64] | None = None,
     sample: int | None = None,
     seed: int = 0,
-) -> tuple[int, int]:
-    """How many of the pairs that brute force finds for a random sample of rows are among `pairs`, and how many it finds.
+) -> RecallCounts:
+    """Count how many of the pairs of a random sample of rows, found by brute force, are in `pairs`.
 
-    The sample is of all rows, or of those `among` which it is to be drawn: 500, or as many as are `_COMPARED` products with all
-    rows, but not fewer than 100, if `sample` does not say.
+    Args:
+        vectors: Rows with L2 norm 1 or 0.
+        pairs: The pairs that a search found.
+        threshold: Smallest cosine of a pair.
+        among: Rows to draw the sample from; None draws from all.
+        sample: Size of the sample. None takes 500, reduced to at most `_COMPARED` products with all rows but at least 100.
+        seed: Seed of the sample.
+
+    Returns:
+        The counts, from which `wilson` makes an estimate of the recall.
     """
     n = vectors.shape[0]
     sample = min(500, max(100, _COMPARED // max(1, n))) if sample is None else sample
@@ -106,30 +136,45 @@ def sampled_recall(
     against = against.toarray(order="C") if sp.issparse(against) else against
     truth: list[NDArray[np.int64]] = []
     for start in range(0, n, _CHUNK // 4):
-        # Pairs at the threshold itself, to the last digit, are not evidence for either side.
+        # Pairs exactly at the threshold are skipped: rounding decides on which side they are.
         left, right = np.nonzero(vectors[start : start + _CHUNK // 4] @ against >= threshold + _ROUNDING)
         left, right = left + start, rows[right]
         left, right = np.minimum(left, right)[left != right], np.maximum(left, right)[left != right]
         truth.append(left.astype(np.int64) * n + right)
     wanted = np.unique(np.concatenate(truth)) if truth else np.empty(0, np.int64)
     found = pairs.first.astype(np.int64) * n + pairs.second  # in order
-    return int((np.append(found, -1)[np.searchsorted(found, wanted)] == wanted).sum()), len(wanted)
+    return RecallCounts(int((np.append(found, -1)[np.searchsorted(found, wanted)] == wanted).sum()), len(wanted))
 
 
 def _dots(left: Matrix, right: Matrix) -> NDArray[np.float32]:
     if sp.issparse(left):
         return np.asarray(left.multiply(right).sum(axis=1), dtype=np.float32).ravel()
-    return np.einsum("ij,ij->i", left, right)
+    products: NDArray[np.float32] = np.einsum("ij,ij->i", left, right)
+    return products
 
 
-def _confirmed(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32], threshold: float) -> Pairs:
+def confirm_pairs(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32], threshold: float) -> Pairs:
+    """Keep the candidates whose cosine, computed again for each pair alone, is at or above the threshold.
+
+    A product of blocks may round differently with the size of the block; a score must not depend on it.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0.
+        first: One row of each candidate, in any order with the other.
+        second: The other row.
+        threshold: Smallest cosine, to 1e-6.
+
+    Returns:
+        The pairs, in the order of the candidates.
+    """
     score = cosines(vectors, first, second)
     kept = np.flatnonzero(score >= threshold - _ROUNDING)
     first, second = first.take(kept), second.take(kept)
     return Pairs(np.minimum(first, second), np.maximum(first, second), np.clip(score.take(kept), -1, 1))
 
 
-def _in_row_order(parts: list[Pairs]) -> Pairs:
+def in_row_order(parts: list[Pairs]) -> Pairs:
+    """Join parts into one, sorted by row."""
     first = np.concatenate([np.empty(0, np.int32), *(part.first for part in parts)])
     second = np.concatenate([np.empty(0, np.int32), *(part.second for part in parts)])
     score = np.concatenate([np.empty(0, np.float32), *(part.score for part in parts)])
@@ -141,7 +186,7 @@ _Candidates = Iterator[tuple[NDArray[np.int32], NDArray[np.int32], int]]
 
 
 def _dense_candidates(vectors: NDArray[np.float32], bound: float, work: int) -> _Candidates:
-    """Tiles of the upper triangle of the product of all rows with all rows."""
+    """Candidates by brute force, tile by tile of the upper triangle of the product of all rows with all rows."""
     n = len(vectors)
     side = max(1, int(work**0.5))
     for start in range(0, n, side):

@@ -52,10 +52,10 @@ def test_what_is_told_to_be_in_reach_is(pairs):
     counts = count_by_threshold(probability, duplicate)
     with pytest.raises(CheckFailedError) as caught:
         choose_threshold(counts, 1.0, "the score")
-    assert "\n" not in caught.value.message and "dlcli train PAIRS.csv --task pairs" in caught.value.hint
-    said = re.search(r"for the score is (\S+) at most, from a probability of (\S+) on", caught.value.message)
+    assert "\n" not in caught.value.message and "dlcli train --data PAIRS.csv --task pairs" in caught.value.hint
+    said = re.search(r"for the score is at most (\S+), at a threshold of (\S+)$", caught.value.message)
     assume(said is not None and float(said[1]) > 0)
-    assert f"--precision {said[1]} or less" in caught.value.hint
+    assert f"`precision={said[1]}` or less" in caught.value.hint
     assert choose_threshold(counts, float(said[1]), "the score").threshold <= float(said[2])
 
 

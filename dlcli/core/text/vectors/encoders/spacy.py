@@ -41,7 +41,7 @@ def look_up(argument: str) -> Callable[[list[str]], NDArray[np.float32]]:
 def _folder(argument: str) -> Path:
     """The folder of the vocabulary, in a folder saved by spaCy or one level deeper in an installed package."""
     if not argument:
-        raise UsageError("`vectors`: spacy needs the name of a package or folder", hint="such as `vectors=spacy:en_core_web_md`")
+        raise UsageError("`vectors`: spacy needs the name of a package or folder", hint="try `vectors=spacy:en_core_web_md`")
     roots = model_folders(argument)
     if not roots:
         raise InputError(f"`vectors`: no spaCy package or folder '{argument}' is installed", hint=_HINT)
