@@ -8,7 +8,7 @@ import numpy as np
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.keep_rule import canonical_order
-from dlcli.core.text.review.page import MOST, Review
+from dlcli.core.text.review.page import MAX_PAIRS, ReviewPage
 from dlcli.core.text.review.uncertainty import most_uncertain
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.engines.dedupe.stages import Scored, Sheet, threshold_of
@@ -21,7 +21,7 @@ from dlcli.support.tables import Table
 _DIGITS = 4
 
 
-def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored) -> Review:
+def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored) -> ReviewPage:
     """What is to be judged of scored pairs: those from half the threshold on, texts in the order of --keep-rule."""
     threshold = threshold_of(config)
     lowest = math.floor(threshold * 50) / 100
@@ -30,7 +30,7 @@ def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored
     order = np.arange(len(texts)) if rule == "central" else canonical_order(rule, texts, pairs.by_probability())
     rank = np.argsort(order)
     ends = np.sort([rank[pairs.pairs.first], rank[pairs.pairs.second]], axis=0)
-    return Review(
+    return ReviewPage(
         source=sheet.table.name,
         column=sheet.table.columns[sheet.place],
         texts=[texts.texts[k] for k in order],
@@ -45,7 +45,7 @@ def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored
     )
 
 
-def label_table(table: Table, review: Review, wanted: int) -> Table:
+def label_table(table: Table, review: ReviewPage, wanted: int) -> Table:
     """The `wanted` pairs nearest the threshold, nearest first, in the columns that `dlcli train --task pairs` reads.
 
     The labels are empty, for a person to fill in; the score says how probable it is that the two ask the same.
@@ -54,13 +54,13 @@ def label_table(table: Table, review: Review, wanted: int) -> Table:
     return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
 
 
-def _line(review: Review, pair: int) -> list[str | float | None]:
+def _line(review: ReviewPage, pair: int) -> list[str | float | None]:
     a, b = review.texts[review.first[pair]], review.texts[review.second[pair]]
     return [a, b, None, round(float(review.probability[pair]), _DIGITS), explain(a, b)]
 
 
-def write_review(path: Path, review: Review, report: Reporter) -> None:
+def write_review(path: Path, review: ReviewPage, report: Reporter) -> None:
     """Write the page to `path`, whole or not at all."""
     write_text(path, review.html())
-    if len(review.first) > MOST:
+    if len(review.first) > MAX_PAIRS:
         report.note(f"{path}: {count(len(review.first), 'pair')} are too many for a page; those most in doubt are on it")

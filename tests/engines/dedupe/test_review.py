@@ -81,7 +81,7 @@ def test_a_table_without_pairs_has_a_page_too(tmp_path):
 
 
 def test_too_many_pairs_are_said(tmp_path, monkeypatch):
-    monkeypatch.setattr(_dedupe_review, "MOST", 3)
+    monkeypatch.setattr(_dedupe_review, "MAX_PAIRS", 3)
     notes = []
     report = type("Heard", (), {"note": notes.append, "warn": notes.append, "task": SILENT.task})()
     dedupe.run(DedupeConfig(table="questions", review=tmp_path / "page.html"), report=report)

@@ -1,8 +1,8 @@
-"""The page on which a person judges pairs of texts: `dlcli dedupe --review`.
+"""The page for labelling pairs of texts: `dlcli dedupe --review`.
 
-It groups the texts anew, in the browser, wherever its threshold is put: `review_groups.js` does what `clusters.stars` does,
-`review.js` draws it, and `review_memory.js` keeps what was judged. The page carries the texts, the pairs and those scripts,
-fetches nothing and runs nothing else.
+The browser groups the texts again whenever the threshold is moved: `review_groups.js` implements `clusters.group_texts`,
+`review.js` draws the groups, and `review_memory.js` stores the labels. The page contains texts, pairs and scripts;
+it loads nothing and runs nothing else.
 """
 
 import json
@@ -20,18 +20,27 @@ from dlcli.core.text.review.text_diff import DiffTokenizer
 from dlcli.core.text.review.uncertainty import most_uncertain_components
 from dlcli.support.plural import count
 
-MOST = 50_000
-"""More pairs than this make a page slow, and nobody judges as many."""
+MAX_PAIRS = 50_000
+"""More pairs make a page slow, and are more than anyone labels."""
 
 
 @dataclass(frozen=True)
-class Review:
-    """What is to be judged. `texts`, `rows` and `copies` are parallel, in the order in which texts may become canonical.
+class ReviewPage:
+    """Texts, and pairs of them to label.
 
-    `rows` are row numbers as people count, `copies` says how many rows have that text. Pairs are parallel arrays (pairs,) with
-    first < second, numbers of texts; `probability` is in [0, 1], and every pair at or above `lowest` is among them.
-    `threshold` is where the page begins, in [lowest, 1]. With `central` the texts with the most pairs at or above the threshold
-    become canonical first, which is another order at another threshold; `texts` then only decides between equals.
+    Attributes:
+        source: Name of the table.
+        column: Name of the text column.
+        texts: The texts, in the order in which they become canonical.
+        rows: Row number of each text, from 1.
+        copies: Number of rows with each text.
+        first: Number of one text of each pair, (pairs,); less than `second`.
+        second: Number of the other text, (pairs,).
+        probability: Of each pair, in [0, 1]; all pairs at or above `lowest` are included.
+        threshold: Initial threshold, in [lowest, 1].
+        lowest: Lowest threshold that can be chosen.
+        central: Whether the texts with the most pairs at or above the threshold become canonical first. That order depends on
+            the threshold, so the browser computes it; the order of `texts` then only breaks ties.
     """
 
     source: str
@@ -46,32 +55,33 @@ class Review:
     lowest: float
     central: bool = False
 
-    def html(self, most: int = MOST) -> str:
-        """The page. Of more than `most` pairs those parts of the pairs' graph are on it that are most in doubt."""
+    def html(self, most: int = MAX_PAIRS) -> str:
+        """The page as HTML; with more than `most` pairs, only the least certain connected components of their graph."""
         kept = most_uncertain_components(len(self.texts), self.first, self.second, self.probability, self.threshold, most)
         body = _part("review.html").replace(_LEAD, escape(self._lead(len(self.first) - len(kept))))
         script = "".join(map(_part, ("review_groups.js", "review_memory.js", "review.js")))
-        data = f'<script type="application/json" id="data">{_harmless(self._data(kept))}</script>'
+        data = f'<script type="application/json" id="data">{_embeddable(self._data(kept))}</script>'
         return frame(f"Duplicates in {self.source}", body + data, style=_part("review.css"), script=script)
 
-    def _lead(self, left_out: int) -> str:
+    def _lead(self, dropped: int) -> str:
         lead = f"Pairs from column '{self.column}' of {self.source}, those nearest the threshold first."
-        if not left_out:
+        if not dropped:
             return lead
-        return f"{lead} {count(left_out, 'pair')} less in doubt {'is' if left_out == 1 else 'are'} not on this page."
+        verb = "is" if dropped == 1 else "are"
+        return f"{lead} {count(dropped, 'pair')} further from the threshold {verb} not on this page."
 
     def _data(self, kept: NDArray[np.intp]) -> dict[str, Any]:
-        """Texts that are in a pair, in their order, and the pairs as `stars` takes them: by second, then the likest first."""
+        """The texts that are in a pair, and the pairs sorted as the grouping needs them: by second text, best pair first."""
         first, second, probability = self.first[kept], self.second[kept], self.probability[kept]
         order = np.lexsort((first, -probability, second))
         used = np.unique(np.concatenate([first, second]))
-        cutter = DiffTokenizer()
+        tokenizer = DiffTokenizer()
         return {
             "source": self.source,
             "threshold": self.threshold,
             "lowest": self.lowest,
             "central": self.central,
-            "texts": [cutter.cut(self.texts[k]) for k in used],
+            "texts": [tokenizer.tokenize(self.texts[k]) for k in used],
             "rows": [int(self.rows[k]) for k in used],
             "copies": [int(self.copies[k]) for k in used],
             "first": np.searchsorted(used, first[order]).tolist(),
@@ -87,7 +97,7 @@ def _part(name: str) -> str:
     return (files("dlcli.core.text.review") / name).read_text(encoding="utf-8")
 
 
-def _harmless(data: Any) -> str:
-    """JSON that can stand in a page: ASCII, so that no character ends a line, and without what begins a tag or an entity."""
+def _embeddable(data: Any) -> str:
+    """JSON that is safe inside a script element: ASCII, and without the characters that start tags and entities."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

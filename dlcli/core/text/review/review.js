@@ -1,4 +1,4 @@
-// Draws the page. Every text goes in as text, never as HTML.
+// Draws the page. Texts are inserted as text nodes, never as HTML.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const { texts } = data;
@@ -6,11 +6,11 @@ const PORTION = 40;
 const PIECES = 1200;
 const BINS = 40;
 const NAME = `dlcli review ${data.source} ${texts.length} ${data.first.length} ${data.probability.reduce((a, b) => a + b, 0)}`;
-const VALUES = { 1: "They ask the same (a)", 0: "They differ (r)" };
+const VALUES = { 1: "Same meaning (a)", 0: "Different meaning (r)" };
 
-const at = (id) => document.getElementById(id);
-const judged = new Map();
-const state = { threshold: data.threshold, waiting: [], section: null, every: [], centre: [], changes: 0, dirty: false, recalled: null };
+const byId = (id) => document.getElementById(id);
+const labels = new Map();
+const state = { threshold: data.threshold, waiting: [], section: null, every: [], canonicalOf: [], changes: 0, dirty: false, loaded: null };
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -19,50 +19,50 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-const many = (n, one, more = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
-const shown = (p) => (p === 1 ? "1" : p.toFixed(3));
+const plural = (n, one, more = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : more}`;
+const formatted = (p) => (p === 1 ? "1" : p.toFixed(3));
 
 function regroup() {
-  const { every, centre } = cards(texts.length, data, state.threshold, data.central);
-  Object.assign(state, { every, centre });
+  const { every, canonicalOf } = groupCards(texts.length, data, state.threshold, data.central);
+  Object.assign(state, { every, canonicalOf });
   const { groups, duplicates, above } = totals(every, data, state.threshold);
-  at("at").value = shown(state.threshold);
-  at("counts").textContent =
-    `${many(duplicates, "duplicate")} in ${many(groups, "group")}; ` +
-    `${many(above, "pair")} at or above the threshold, ${(data.first.length - above).toLocaleString("en")} below`;
-  for (const bar of at("bars").children) bar.classList.toggle("above", Number(bar.dataset.end) > state.threshold);
-  begin();
+  byId("at").value = formatted(state.threshold);
+  byId("counts").textContent =
+    `${plural(duplicates, "duplicate")} in ${plural(groups, "group")}; ` +
+    `${plural(above, "pair")} at or above the threshold, ${(data.first.length - above).toLocaleString("en")} below`;
+  for (const bar of byId("bars").children) bar.classList.toggle("above", Number(bar.dataset.end) > state.threshold);
+  showPairs();
 }
 
-function begin() {
-  const wanted = (k) => !(at("open").checked && judged.has(k));
+function showPairs() {
+  const wanted = (k) => !(byId("open").checked && labels.has(k));
   state.waiting = state.every.flatMap((card) =>
-    [...card.members, ...(at("below").checked ? card.near : [])].filter(wanted).map((pair) => ({ card, pair })),
+    [...card.members, ...(byId("below").checked ? card.near : [])].filter(wanted).map((pair) => ({ card, pair })),
   );
   state.waiting.reverse();
   state.section = null;
-  at("groups").replaceChildren();
-  if (!state.waiting.length) at("groups").append(element("p", { class: "none" }, "No pair to show."));
-  more();
+  byId("groups").replaceChildren();
+  if (!state.waiting.length) byId("groups").append(element("p", { class: "none" }, "No pairs to show."));
+  showMore();
 }
 
-function more() {
+function showMore() {
   for (let k = 0; k < PORTION && state.waiting.length; k++) {
     const { card, pair } = state.waiting.pop();
-    if (state.section?.card !== card) open(card);
+    if (state.section?.card !== card) openSection(card);
     state.section.list.append(article(card, pair));
   }
-  at("more").hidden = !state.waiting.length;
-  at("more").textContent = `Show more of ${many(state.waiting.length, "pair")}`;
+  byId("more").hidden = !state.waiting.length;
+  byId("more").textContent = `Show more (${plural(state.waiting.length, "pair")} left)`;
 }
 
-/** A section for the card; neighbouring cards of which each has but pairs below the threshold share one. */
-function open(card) {
+/** Start a section for the card; adjacent cards that have only pairs below the threshold share one. */
+function openSection(card) {
   const size = card.members.length + 1;
   if (size > 1 || state.section?.size !== 1) {
-    const heading = element("h2", {}, size > 1 ? `Group of ${many(size, "text")}` : "Below the threshold");
+    const heading = element("h2", {}, size > 1 ? `Group of ${plural(size, "text")}` : "Below the threshold");
     state.section = { list: element("section", { class: "group" }, heading) };
-    at("groups").append(state.section.list);
+    byId("groups").append(state.section.list);
   }
   Object.assign(state.section, { card, size });
 }
@@ -73,17 +73,17 @@ function article(card, pair) {
   const p = data.probability[pair];
   const near = p < state.threshold;
   const made = element("article", { class: near ? "pair near" : "pair", tabindex: "-1", "data-pair": pair });
-  const label = `${shown(p)}, ${near ? "below the threshold" : "in the group"}: row ${data.rows[a]} and row ${data.rows[b]}`;
+  const label = `${formatted(p)}, ${near ? "below the threshold" : "in the group"}: row ${data.rows[a]} and row ${data.rows[b]}`;
   made.setAttribute("aria-label", label);
-  const score = element("p", { class: "score" }, element("strong", {}, shown(p)), near ? " below" : "");
-  const buttons = element("div", { class: "row", role: "group", "aria-label": "Judgement" });
+  const score = element("p", { class: "score" }, element("strong", {}, formatted(p)), near ? " below" : "");
+  const buttons = element("div", { class: "row", role: "group", "aria-label": "Label" });
   for (const [value, name] of [[1, "Accept"], [0, "Reject"]]) {
     const button = element("button", { type: "button", "data-value": value, title: VALUES[value] }, name);
-    button.addEventListener("click", () => judge(made, value));
+    button.addEventListener("click", () => setLabel(made, value));
     buttons.append(button);
   }
   made.append(score, element("div", { class: "both" }, text(a, b), text(b, a)), buttons);
-  press(made);
+  showLabel(made);
   return made;
 }
 
@@ -92,57 +92,57 @@ function text(own, other) {
   const marked = differing(texts[own], texts[other]);
   const words = element("p", { dir: "auto", class: "text" });
   pieces.slice(0, PIECES).forEach((piece, k) => words.append(marked[k] ? element("mark", {}, piece) : piece));
-  if (pieces.length > PIECES) words.append(element("em", {}, ` … and ${many(pieces.length - PIECES, "more piece")}`));
-  const copies = data.copies[own] > 1 ? `, in ${many(data.copies[own], "row")}` : "";
+  if (pieces.length > PIECES) words.append(element("em", {}, ` … and ${plural(pieces.length - PIECES, "more piece")}`));
+  const copies = data.copies[own] > 1 ? `, in ${plural(data.copies[own], "row")}` : "";
   return element("div", {}, element("small", {}, `row ${data.rows[own].toLocaleString("en")}${copies}`), words);
 }
 
-function press(made) {
-  const value = judged.get(Number(made.dataset.pair));
+function showLabel(made) {
+  const value = labels.get(Number(made.dataset.pair));
   for (const button of made.querySelectorAll("button"))
     button.setAttribute("aria-pressed", String(Number(button.dataset.value) === value));
   made.classList.toggle("accepted", value === 1);
   made.classList.toggle("rejected", value === 0);
 }
 
-function judge(made, value) {
+function setLabel(made, value) {
   const pair = Number(made.dataset.pair);
-  if (value === undefined || judged.get(pair) === value) judged.delete(pair);
-  else judged.set(pair, value);
-  press(made);
+  if (value === undefined || labels.get(pair) === value) labels.delete(pair);
+  else labels.set(pair, value);
+  showLabel(made);
   count();
-  keep();
+  saveLabels();
 }
 
-/** The browser asks before it leaves a judgement that is neither kept nor exported. */
-async function keep() {
+/** Store the labels. While some are neither stored nor exported, the browser asks before it closes the page. */
+async function saveLabels() {
   state.changes += 1;
   const { changes } = state;
-  state.dirty = judged.size > 0;
-  await state.recalled; // or what was kept before would be overwritten
-  if ((await remember(NAME, [...judged])) && state.changes === changes) state.dirty = false;
+  state.dirty = labels.size > 0;
+  await state.loaded; // otherwise stored labels would be overwritten
+  if ((await saveEntries(NAME, [...labels])) && state.changes === changes) state.dirty = false;
 }
 
-/** Show what was judged before; a person who judges already stays where they are. */
-async function recall() {
-  const before = judged.size;
-  for (const [pair, value] of await remembered(NAME)) if (!judged.has(pair)) judged.set(pair, value);
-  if (judged.size === before) return;
-  if (at("open").checked) begin();
-  else document.querySelectorAll(".pair").forEach((made) => press(made));
+/** Show stored labels. A label set in the meantime wins, and the focus does not move. */
+async function loadLabels() {
+  const before = labels.size;
+  for (const [pair, value] of await loadEntries(NAME)) if (!labels.has(pair)) labels.set(pair, value);
+  if (labels.size === before) return;
+  if (byId("open").checked) showPairs();
+  else document.querySelectorAll(".pair").forEach((made) => showLabel(made));
   count();
 }
 
 function count() {
-  const accepted = [...judged.values()].filter((value) => value === 1).length;
-  at("judged").textContent = `${judged.size} judged: ${accepted} accepted, ${judged.size - accepted} rejected`;
-  at("export").disabled = !judged.size;
+  const accepted = [...labels.values()].filter((value) => value === 1).length;
+  byId("progress").textContent = `${plural(labels.size, "pair")} labelled: ${accepted} accepted, ${labels.size - accepted} rejected`;
+  byId("export").disabled = !labels.size;
 }
 
-function exported() {
-  if (!judged.size) return;
-  const url = URL.createObjectURL(new Blob([csv(texts, data, judged)], { type: "text/csv;charset=utf-8" }));
-  const link = element("a", { href: url, download: "judged_pairs.csv" });
+function exportCsv() {
+  if (!labels.size) return;
+  const url = URL.createObjectURL(new Blob([csv(texts, data, labels)], { type: "text/csv;charset=utf-8" }));
+  const link = element("a", { href: url, download: "labelled_pairs.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
   state.dirty = false;
@@ -152,7 +152,7 @@ function move(step) {
   const every = [...document.querySelectorAll(".pair")];
   const here = every.indexOf(document.activeElement?.closest(".pair"));
   if (step > 0 && here === every.length - 1 && state.waiting.length) {
-    more();
+    showMore();
     return move(step);
   }
   every[Math.max(0, Math.min(every.length - 1, here + step))]?.focus();
@@ -162,11 +162,11 @@ function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const made = document.activeElement?.closest(".pair");
   const done = (value) => {
-    judge(made, value);
-    if (judged.has(Number(made.dataset.pair))) move(1);
+    setLabel(made, value);
+    if (labels.has(Number(made.dataset.pair))) move(1);
   };
-  const actions = { j: () => move(1), k: () => move(-1), e: exported };
-  if (made) Object.assign(actions, { a: () => done(1), r: () => done(0), u: () => judge(made) });
+  const actions = { j: () => move(1), k: () => move(-1), e: exportCsv };
+  if (made) Object.assign(actions, { a: () => done(1), r: () => done(0), u: () => setLabel(made) });
   const action = actions[event.key];
   if (!action) return;
   event.preventDefault();
@@ -178,40 +178,40 @@ function drawBars() {
   const most = Math.max(1, ...counts);
   counts.forEach((n, k) => {
     const [start, end] = [k, k + 1].map((edge) => data.lowest + (edge * (1 - data.lowest)) / BINS);
-    const bar = element("span", { "data-end": end, title: `${shown(start)} to ${shown(end)}: ${many(n, "pair")}` });
+    const bar = element("span", { "data-end": end, title: `${formatted(start)} to ${formatted(end)}: ${plural(n, "pair")}` });
     bar.style.height = n ? `max(2px, ${(100 * n) / most}%)` : "0";
-    at("bars").append(bar);
+    byId("bars").append(bar);
   });
-  const label = `${many(data.first.length, "pair")} by probability, from ${shown(data.lowest)} to 1; the fullest bar has ${most}`;
-  at("bars").setAttribute("aria-label", label);
+  const label = `${plural(data.first.length, "pair")} by probability, from ${formatted(data.lowest)} to 1; the highest bar has ${most}`;
+  byId("bars").setAttribute("aria-label", label);
 }
 
 function start() {
-  at("threshold").min = data.lowest;
-  at("threshold").value = data.threshold;
-  at("reset").textContent = `Back to ${shown(data.threshold)}`;
-  let asked = 0;
-  at("threshold").addEventListener("input", () => {
-    state.threshold = Number(at("threshold").value);
-    cancelAnimationFrame(asked);
-    asked = requestAnimationFrame(regroup);
+  byId("threshold").min = data.lowest;
+  byId("threshold").value = data.threshold;
+  byId("reset").textContent = `Back to ${formatted(data.threshold)}`;
+  let frame = 0;
+  byId("threshold").addEventListener("input", () => {
+    state.threshold = Number(byId("threshold").value);
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(regroup);
   });
-  at("reset").addEventListener("click", () => {
-    at("threshold").value = state.threshold = data.threshold;
+  byId("reset").addEventListener("click", () => {
+    byId("threshold").value = state.threshold = data.threshold;
     regroup();
   });
-  for (const id of ["below", "open"]) at(id).addEventListener("change", begin);
-  at("more").addEventListener("click", more);
-  at("export").addEventListener("click", exported);
+  for (const id of ["below", "open"]) byId(id).addEventListener("change", showPairs);
+  byId("more").addEventListener("click", showMore);
+  byId("export").addEventListener("click", exportCsv);
   document.addEventListener("keydown", key);
   window.addEventListener("beforeunload", (event) => state.dirty && event.preventDefault());
-  new IntersectionObserver((seen) => seen[0].isIntersecting && state.waiting.length && more(), { rootMargin: "600px" }).observe(
-    at("more"),
+  new IntersectionObserver((seen) => seen[0].isIntersecting && state.waiting.length && showMore(), { rootMargin: "600px" }).observe(
+    byId("more"),
   );
   drawBars();
   regroup();
   count();
-  state.recalled = recall();
+  state.loaded = loadLabels();
 }
 
 start();

@@ -1,7 +1,7 @@
 "use strict";
-// What of the page needs no page: groups, their doubt, marks, bars, CSV. The groups are those of clusters.py, to the pair.
+// What needs no document: groups, their order, words to mark, bars, CSV. The groups equal those of clusters.py, pair by pair.
 
-/** The place of each text among those that become canonical first: as numbered, or by the most pairs above (`central`). */
+/** The order in which texts become canonical, and each text's rank in it: as numbered, or most pairs first (`central`). */
 function ranks(count, pairs, threshold, central) {
   const degree = new Array(count).fill(0);
   if (central)
@@ -13,11 +13,11 @@ function ranks(count, pairs, threshold, central) {
   return { order, rank };
 }
 
-/** For each of `count` texts its canonical text, and the pair that joins them (-1: canonical itself). */
-function stars(count, pairs, threshold, central) {
+/** Star clustering: for each of `count` texts its canonical text, and the pair between them (-1 for a canonical text). */
+function groupTexts(count, pairs, threshold, central) {
   const { order, rank } = ranks(count, pairs, threshold, central);
-  const centre = Array.from({ length: count }, (_, k) => k);
-  const spoke = new Array(count).fill(-1);
+  const canonicalOf = Array.from({ length: count }, (_, k) => k);
+  const joinedBy = new Array(count).fill(-1);
   const earlier = Array.from({ length: count }, () => []);
   for (let k = 0; k < pairs.first.length; k++) {
     if (pairs.probability[k] < threshold) continue;
@@ -29,41 +29,41 @@ function stars(count, pairs, threshold, central) {
   for (const text of order) {
     let best = null;
     for (const [other, k] of earlier[text])
-      if (spoke[other] < 0 && (!best || p[k] > p[best[1]] || (p[k] === p[best[1]] && rank[other] < rank[best[0]])))
+      if (joinedBy[other] < 0 && (!best || p[k] > p[best[1]] || (p[k] === p[best[1]] && rank[other] < rank[best[0]])))
         best = [other, k];
-    if (best) [centre[text], spoke[text]] = best;
+    if (best) [canonicalOf[text], joinedBy[text]] = best;
   }
-  return { centre, spoke, rank };
+  return { canonicalOf, joinedBy, rank };
 }
 
 /**
- * A card for each canonical text: the pairs that join others to it, and those below the threshold with another canonical
- * text, nearest the threshold first, as are the cards themselves.
+ * One card per canonical text: its pairs with the members of its group, and its pairs below the threshold with other canonical
+ * texts. Pairs and cards are sorted by distance from the threshold, the nearest first.
  */
-function cards(count, pairs, threshold, central) {
-  const { centre, spoke, rank } = stars(count, pairs, threshold, central);
+function groupCards(count, pairs, threshold, central) {
+  const { canonicalOf, joinedBy, rank } = groupTexts(count, pairs, threshold, central);
   const found = new Map();
   const add = (canonical, kind, k) => {
     if (!found.has(canonical)) found.set(canonical, { canonical, members: [], near: [] });
     found.get(canonical)[kind].push(k);
   };
-  for (let text = 0; text < count; text++) if (spoke[text] >= 0) add(centre[text], "members", spoke[text]);
+  for (let text = 0; text < count; text++) if (joinedBy[text] >= 0) add(canonicalOf[text], "members", joinedBy[text]);
   for (let k = 0; k < pairs.first.length; k++) {
     const [a, b] = [pairs.first[k], pairs.second[k]];
-    if (pairs.probability[k] < threshold && spoke[a] < 0 && spoke[b] < 0) add(rank[a] < rank[b] ? a : b, "near", k);
+    if (pairs.probability[k] < threshold && joinedBy[a] < 0 && joinedBy[b] < 0) add(rank[a] < rank[b] ? a : b, "near", k);
   }
-  const doubt = (k) => Math.abs(pairs.probability[k] - threshold);
+  const distance = (k) => Math.abs(pairs.probability[k] - threshold);
   const every = [...found.values()];
   for (const card of every) {
-    card.members.sort((x, y) => doubt(x) - doubt(y) || x - y);
-    card.near.sort((x, y) => doubt(x) - doubt(y) || x - y);
-    card.doubt = Math.min(...[...card.members.slice(0, 1), ...card.near.slice(0, 1)].map(doubt));
+    card.members.sort((x, y) => distance(x) - distance(y) || x - y);
+    card.near.sort((x, y) => distance(x) - distance(y) || x - y);
+    card.distance = Math.min(...[...card.members.slice(0, 1), ...card.near.slice(0, 1)].map(distance));
   }
-  every.sort((x, y) => x.doubt - y.doubt || x.canonical - y.canonical);
-  return { every, centre };
+  every.sort((x, y) => x.distance - y.distance || x.canonical - y.canonical);
+  return { every, canonicalOf };
 }
 
-/** What the cards amount to at this threshold. */
+/** How many groups, duplicates and pairs at or above the threshold there are. */
 function totals(every, pairs, threshold) {
   return {
     groups: every.filter((card) => card.members.length).length,
@@ -72,13 +72,13 @@ function totals(every, pairs, threshold) {
   };
 }
 
-/** For each piece of text `a` whether it has a word that text `b` has not. */
+/** For each piece of the first text, whether it has a word that the second text lacks. */
 function differing([, words], [, others]) {
   const known = new Set(others.flat());
   return words.map((numbers) => numbers.some((number) => !known.has(number)));
 }
 
-/** How many probabilities lie in each of `bins` equal parts of [lowest, 1]. */
+/** Counts of the probabilities in `bins` equal intervals of [lowest, 1]. */
 function histogram(probability, lowest, bins) {
   const counts = new Array(bins).fill(0);
   const width = (1 - lowest) / bins || 1;
@@ -86,9 +86,9 @@ function histogram(probability, lowest, bins) {
   return counts;
 }
 
-/** The judged pairs, in the order of `judged`, a Map from pair to 1 (the same) or 0, as `dlcli train` reads them. */
-function csv(texts, pairs, judged) {
+/** CSV of the labelled pairs, in the order of `labels`, a Map from pair to 1 (same) or 0, as `dlcli train` reads it. */
+function csv(texts, pairs, labels) {
   const quoted = (text) => `"${text[0].join("").replaceAll('"', '""')}"`;
   const line = ([k, label]) => `${quoted(texts[pairs.first[k]])},${quoted(texts[pairs.second[k]])},${label}\n`;
-  return "question1,question2,is_duplicate\n" + [...judged].map(line).join("");
+  return "question1,question2,is_duplicate\n" + [...labels].map(line).join("");
 }

@@ -1,47 +1,46 @@
-// Judgements outlive the page in IndexedDB, under the name of the review; the texts are not stored. Not in localStorage:
-// Chromium may lose what a page opened as a file writes there.
+// Labels are stored in IndexedDB, under the name of the review, so that they survive closing the page; texts are not stored.
+// Not in localStorage: Chromium may lose what a page that was opened as a file writes there.
 
-const STORE = "judged";
-
-function answered(request) {
+function resultOf(request) {
   return new Promise((resolve, reject) => {
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });
 }
 
-/** What work makes of the store, once the transaction has ended. */
-async function opened(work, mode) {
-  const asked = indexedDB.open("dlcli review", 1);
-  asked.onupgradeneeded = () => asked.result.createObjectStore(STORE);
-  const database = await answered(asked);
+/** Run an action on the store in a transaction; resolves to its result once the transaction has ended. */
+async function withStore(action, mode) {
+  const request = indexedDB.open("dlcli review", 1);
+  request.onupgradeneeded = () => request.result.createObjectStore("labels");
+  const database = await resultOf(request);
   try {
-    const transaction = database.transaction(STORE, mode);
+    const [name] = database.objectStoreNames; // the only one, whatever an earlier release called it
+    const transaction = database.transaction(name, mode);
     const ended = new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);
     });
-    const made = await work(transaction.objectStore(STORE));
+    const result = await action(transaction.objectStore(name));
     await ended;
-    return made;
+    return result;
   } finally {
     database.close();
   }
 }
 
-/** The [pair, value] entries kept under the name; none where the browser keeps nothing. */
-async function remembered(name) {
+/** The [pair, label] entries stored under the name; none if the browser does not store data. */
+async function loadEntries(name) {
   try {
-    return (await opened((judged) => answered(judged.get(name)), "readonly")) ?? [];
+    return (await withStore((store) => resultOf(store.get(name)), "readonly")) ?? [];
   } catch {
     return [];
   }
 }
 
-/** Keep the entries under the name. Resolves to true once they are kept, to false where the browser keeps nothing. */
-async function remember(name, entries) {
+/** Store the entries under the name. Resolves to true once they are stored, to false if the browser does not store data. */
+async function saveEntries(name, entries) {
   try {
-    await opened((judged) => answered(judged.put(entries, name)), "readwrite");
+    await withStore((store) => resultOf(store.put(entries, name)), "readwrite");
     return true;
   } catch {
     return false;

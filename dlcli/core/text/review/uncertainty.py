@@ -1,4 +1,4 @@
-"""Which pairs are worth a person's time: those whose probability lies nearest the threshold (uncertainty sampling)."""
+"""Uncertainty sampling: the pairs whose label tells most, those with a probability nearest the threshold."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Numbers = NDArray[np.integer]
 
 
 def most_uncertain(probability: NDArray[np.floating], threshold: float, count: int) -> NDArray[np.intp]:
-    """The places of the `count` probabilities nearest `threshold`, nearest first; of equally near ones the earlier first.
+    """Indices of the `count` probabilities nearest `threshold`, nearest first, ties in order.
 
     Lewis and Gale, A sequential algorithm for training text classifiers (1994).
     """
@@ -19,10 +19,21 @@ def most_uncertain(probability: NDArray[np.floating], threshold: float, count: i
 def most_uncertain_components(
     n: int, first: Numbers, second: Numbers, probability: NDArray[np.floating], threshold: float, most: int
 ) -> NDArray[np.intp]:
-    """The places of at most `most` pairs, in their order, such that what is left out changes no group of what is kept.
+    """Choose at most `most` pairs such that the groups of the chosen ones do not depend on the others.
 
-    Texts 0..n-1 that pairs join, directly or by others, are kept or left out together; those with the most doubtful pair
-    come first. One part is kept even if it alone has more than `most` pairs.
+    Whole connected components of the graph of pairs are chosen, those with the least certain pair first. One is chosen even if
+    it alone has more than `most` pairs.
+
+    Args:
+        n: Number of texts.
+        first: One text of each pair, (pairs,).
+        second: The other text, (pairs,).
+        probability: Probability of each pair, (pairs,).
+        threshold: The probability from which pairs are duplicates.
+        most: How many pairs to choose.
+
+    Returns:
+        Indices of the chosen pairs, ascending.
     """
     if len(first) <= most:
         return np.arange(len(first))

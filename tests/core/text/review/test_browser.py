@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dlcli.core.text.clusters import group_texts
-from dlcli.core.text.review.page import Review
+from dlcli.core.text.review.page import ReviewPage
 from dlcli.core.text.search.neighbours import Pairs
 from tests.browser import browser, needs_browser
 
@@ -28,7 +28,7 @@ EDGES = [(0, 1, 0.62), (2, 3, 0.51), (4, 5, 0.45), (0, 6, 0.9), (1, 6, 0.7)]
 def page(texts=TEXTS, edges=EDGES, threshold=0.5, lowest=0.3):
     first, second, probability = (np.array(values) for values in zip(*edges, strict=True))
     rows = list(range(1, len(texts) + 1))
-    return Review("questions.csv", "question", texts, rows, [1] * len(rows), first, second, probability, threshold, lowest)
+    return ReviewPage("questions.csv", "question", texts, rows, [1] * len(rows), first, second, probability, threshold, lowest)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def show(window, tmp_path):
         return window
 
     yield open_page
-    window.run("return opened((judged) => answered(judged.clear()), 'readwrite')")
+    window.run("return withStore((store) => resultOf(store.clear()), 'readwrite')")
     assert window.log() == []
 
 
@@ -58,7 +58,7 @@ SEEN = """return [...document.querySelectorAll('.pair')].map((pair) => [
   pair.querySelector('strong').textContent, ...[...pair.querySelectorAll('.text')].map((text) => text.textContent)])"""
 
 
-def test_pairs_stand_in_order_of_doubt_and_as_written(show):
+def test_pairs_are_sorted_by_distance_from_the_threshold_and_shown_as_written(show):
     window = show(page())
     seen = window.run(SEEN)
     assert [score for score, *_ in seen] == ["0.510", "0.450", "0.620", "0.900"]
@@ -94,14 +94,14 @@ def test_the_slider_regroups_as_python_does(show):
     assert window.run("return document.getElementById('at').value") == "0.500"
 
 
-def test_keys_judge_and_the_export_holds_it(show):
+def test_keys_set_labels_and_the_export_contains_them(show):
     window = show(page())
     window.press("jarju")  # first: the same, on to the second: different, on to the third, and on; nothing to take back
-    window.press("kka")  # back to the second, and judge it again
-    assert window.run("return document.getElementById('judged').textContent") == "2 judged: 2 accepted, 0 rejected"
+    window.press("kka")  # back to the second, and label it again
+    assert window.run("return document.getElementById('progress').textContent") == "2 pairs labelled: 2 accepted, 0 rejected"
     window.run("document.querySelectorAll('.pair')[3].querySelectorAll('button')[1].click()")
     window.press("e")
-    saved = window.folder / "judged_pairs.csv"
+    saved = window.folder / "labelled_pairs.csv"
     for _ in range(200):
         if saved.exists():
             break
@@ -112,21 +112,21 @@ def test_keys_judge_and_the_export_holds_it(show):
     assert sorted(rows[1:]) == sorted([[*TEXTS[2:4], "1"], [*TEXTS[4:6], "1"], [TEXTS[0], TEXTS[6], "0"]])
 
 
-def test_a_judgement_before_those_kept_are_back_moves_nothing_and_loses_none(show):
+def test_a_label_set_before_stored_ones_load_moves_nothing_and_loses_none(show):
     window = show(page())
     window.run("document.querySelectorAll('.pair button')[0].click()")
     window.wait("document.querySelector('.accepted') && !state.dirty")
-    window.run("judged.clear(); state.recalled = new Promise((go) => { window.go = go; }).then(recall)")
+    window.run("labels.clear(); state.loaded = new Promise((go) => { window.go = go; }).then(loadLabels)")
     window.press("jjr")
     window.run("window.go()")
     window.wait("!state.dirty")
-    assert window.run("return document.getElementById('judged').textContent") == "2 judged: 1 accepted, 1 rejected"
+    assert window.run("return document.getElementById('progress').textContent") == "2 pairs labelled: 1 accepted, 1 rejected"
     assert window.run("return [...document.querySelectorAll('.pair')].indexOf(document.activeElement)") == 2
     window.run("window.old = true; location.reload()")
     window.wait("!window.old && document.querySelector('.accepted') && document.querySelector('.rejected')")
 
 
-def test_judgements_outlive_a_reload_and_can_be_hidden(show):
+def test_labels_survive_a_reload_and_labelled_pairs_can_be_hidden(show):
     window = show(page())
     window.wait("document.readyState === 'complete'")
     window.run("document.querySelector('.pair button').click()")
@@ -139,7 +139,7 @@ def test_judgements_outlive_a_reload_and_can_be_hidden(show):
     assert [score for score, *_ in window.run(SEEN)] == ["0.620", "0.900"]
 
 
-def test_judgements_outlive_the_browser(tmp_path):
+def test_labels_survive_closing_the_browser(tmp_path):
     path = tmp_path / "review.html"
     path.write_text(page().html(), encoding="utf-8")
     with browser(tmp_path) as window:
@@ -180,7 +180,7 @@ def test_controls_have_names_that_are_read_aloud(show):
         (".pair button", "Accept"),
         (".pair", "0.510, in the group: row 3 and row 4"),
         ("#export", "Export CSV"),
-        ("#below", "Pairs below the threshold too"),
+        ("#below", "Show pairs below the threshold"),
     ]:
         found = window.ask("POST", "/element", using="css selector", value=selector)
         assert window.ask("GET", f"/element/{next(iter(found.values()))}/computedlabel") == name

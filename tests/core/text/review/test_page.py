@@ -15,7 +15,7 @@ import pytest
 from dlcli.core.text.clusters import group_in_order
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.keep_rule import canonical_order
-from dlcli.core.text.review.page import Review
+from dlcli.core.text.review.page import ReviewPage
 from dlcli.core.text.search.neighbours import Pairs
 
 NASTY = [
@@ -37,7 +37,7 @@ def review(texts, edges, **options):
     first, second, probability = (np.array(values) for values in zip(*edges, strict=True))
     settings = {"source": "a <b> & c.csv", "column": "<i>q", "threshold": 0.5, "lowest": 0.3, **options}
     rows = list(range(1, len(texts) + 1))
-    return Review(
+    return ReviewPage(
         texts=texts, rows=rows, copies=[1] * len(rows), first=first, second=second, probability=probability, **settings
     )
 
@@ -119,15 +119,15 @@ def test_only_texts_of_pairs_are_on_the_page_and_pairs_stand_as_the_grouping_tak
     assert found == [(0, 1, 0.4), (1, 2, 0.9), (0, 2, 0.6)]
 
 
-def test_too_many_pairs_are_cut_to_the_doubtful_ones_and_the_page_says_so():
+def test_too_many_pairs_are_cut_to_the_least_certain_and_the_page_says_so():
     page = review(["a", "b", "c", "d"], [(0, 1, 0.99), (2, 3, 0.51)]).html(most=1)
     assert embedded(page)["probability"] == [0.51]
-    assert "1 pair less in doubt is not on this page" in page
+    assert "1 pair further from the threshold is not on this page" in page
 
 
 def test_no_pair_is_a_page_too():
-    nobody = np.empty(0, np.int32)
-    page = Review("t", "q", ["a"], [1], [1], nobody, nobody, np.empty(0), 0.5, 0.3).html()
+    none = np.empty(0, np.int32)
+    page = ReviewPage("t", "q", ["a"], [1], [1], none, none, np.empty(0), 0.5, 0.3).html()
     assert embedded(page)["texts"] == []
 
 
@@ -168,18 +168,19 @@ def test_the_page_groups_as_python_does_at_every_threshold():
             groups = group_in_order(order, pairs)
             cases.append({"n": len(data["texts"]), "pairs": data, "threshold": threshold})
             wanted.append([page.rows[groups.canonical[row - 1]] for row in data["rows"]])
-    found = in_node("given.map((c) => stars(c.n, c.pairs, c.threshold, c.pairs.central).centre)", cases)
-    rows = [[case["pairs"]["rows"][k] for k in centre] for case, centre in zip(cases, found, strict=True)]
+    found = in_node("given.map((c) => groupTexts(c.n, c.pairs, c.threshold, c.pairs.central).canonicalOf)", cases)
+    rows = [[case["pairs"]["rows"][k] for k in canonical] for case, canonical in zip(cases, found, strict=True)]
     assert rows == wanted
 
 
 @needs_node
-def test_cards_hold_each_member_once_and_go_by_doubt():
+def test_cards_hold_each_member_once_and_go_by_distance_from_the_threshold():
     rng = np.random.default_rng(6)
     for case in [draw(rng) for _ in range(10)]:
         data = embedded(case.html())
         found = in_node(
-            "cards(given.texts.length, given, 0.5, given.central).every.map((c) => [c.canonical, c.members, c.near, c.doubt])",
+            "groupCards(given.texts.length, given, 0.5, given.central)"
+            ".every.map((c) => [c.canonical, c.members, c.near, c.distance])",
             data,
         )
         members = [k for _, pairs, _, _ in found for k in pairs]
@@ -190,18 +191,18 @@ def test_cards_hold_each_member_once_and_go_by_doubt():
         near = [k for _, _, pairs, _ in found for k in pairs]
         assert all(data["probability"][k] < 0.5 for k in near)
         assert not {data[end][k] for k in near for end in ("first", "second")} & set(joined)
-        doubts = [min(abs(data["probability"][k] - 0.5) for k in [*inside, *near]) for _, inside, near, _ in found]
-        assert doubts == sorted(doubts) == [doubt for *_, doubt in found]
+        distances = [min(abs(data["probability"][k] - 0.5) for k in [*inside, *near]) for _, inside, near, _ in found]
+        assert distances == sorted(distances) == [distance for *_, distance in found]
 
 
 @needs_node
 def test_the_export_is_read_back_as_it_was():
     data = embedded(nasty().html())
-    judged = [[k, k % 2] for k in range(len(NASTY) - 1) if "\ud800" not in NASTY[k] + NASTY[k + 1]]
-    text = in_node("csv(given.data.texts, given.data, new Map(given.judged))", {"data": data, "judged": judged})
+    labels = [[k, k % 2] for k in range(len(NASTY) - 1) if "\ud800" not in NASTY[k] + NASTY[k + 1]]
+    text = in_node("csv(given.data.texts, given.data, new Map(given.labels))", {"data": data, "labels": labels})
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows[0] == ["question1", "question2", "is_duplicate"]
-    assert rows[1:] == [[NASTY[k], NASTY[k + 1], str(label)] for k, label in judged]
+    assert rows[1:] == [[NASTY[k], NASTY[k + 1], str(label)] for k, label in labels]
 
 
 @needs_node

@@ -35,7 +35,7 @@ def parts(n, first, second):
 
 
 @given(graphs(), st.integers(1, 20), st.integers(0, 20))
-def test_whole_parts_are_kept_the_most_doubtful_first(graph, most, threshold):
+def test_whole_components_are_kept_the_least_certain_first(graph, most, threshold):
     n, first, second, probability = graph
     kept = set(most_uncertain_components(n, first, second, probability, threshold / 20, most).tolist())
     ranked = []
@@ -46,12 +46,12 @@ def test_whole_parts_are_kept_the_most_doubtful_first(graph, most, threshold):
     assert len(kept) <= most or any(kept == inside for _, inside in ranked)
     assert all(inside <= kept or not inside & kept for _, inside in ranked)
     assert kept
-    nearest_left_out = min((doubt for doubt, inside in ranked if not inside & kept), default=np.inf)
-    assert all(doubt <= nearest_left_out for doubt, inside in ranked if inside <= kept)
+    nearest_dropped = min((distance for distance, inside in ranked if not inside & kept), default=np.inf)
+    assert all(distance <= nearest_dropped for distance, inside in ranked if inside <= kept)
 
 
 @given(graphs(), st.integers(1, 20), st.floats(0, 1))
-def test_what_is_left_out_changes_no_group_of_what_is_kept(graph, most, threshold):
+def test_dropped_pairs_change_no_group_of_the_kept_ones(graph, most, threshold):
     n, first, second, probability = graph
     kept = most_uncertain_components(n, first, second, probability, 0.5, most)
     above = probability >= threshold
