@@ -1,8 +1,16 @@
-"""What can be counted on a pair of texts: 23 lexical features, symmetric, each a function of the two texts alone.
+"""23 lexical features of a pair of texts, symmetric, each a function of the two texts alone.
 
-Rarity does not come from the other rows of a table but from a table of how common words are in English (`Rarity`). So a
-pair has the same features in whatever table, order or index it is met, and a table of two rows has features at all: the
-document frequencies of a few rows say nothing. In a language that the table does not know all words are equally rare.
+How rare a word is comes from a table of word frequencies in English (`Rarity`), not from the other rows of the table. So a
+pair has the same features in every table, order and index, and even a table of two rows has features: document frequencies of
+a few rows would mean nothing. In a language that the table does not cover, all words are equally rare.
+
+The features are in five groups, as listed in `FEATURES`:
+
+- overlap of words, trigrams and bigrams: how much of the two texts is the same;
+- order and ends: whether shared words come in the same order, since "a eats b" and "b eats a" have the same words;
+- what is left over: how rare the words are that only one text has, since one rare word changes a question more than "the";
+- numbers and names that are shared, added or swapped: "in 2023" for "in 2024" is a small change and a different question;
+- negation, question words, function words and length: the form of the sentence rather than its subject.
 """
 
 from collections.abc import Sequence
@@ -21,31 +29,36 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.integer]
 
 FEATURES = (
-    ("word_cosine", "cosine of the two sets of words, a word weighing its rarity"),
-    ("word_containment", "share of the words of the text with fewer that the other has too"),
-    ("trigram_overlap", "rarity of words, spread over their character trigrams: the shared part of the whole"),
-    ("trigram_containment", "the same as a part of the text with less"),
-    ("bigram_jaccard", "pairs of adjacent words: the shared part of all; 1 if neither text has any"),
+    # Overlap
+    ("word_cosine", "cosine of the two sets of words, weighted by rarity"),
+    ("word_containment", "share of the words of the text with fewer words that are in the other"),
+    ("trigram_overlap", "Jaccard index of character trigrams, each weighted by its part of the rarity of its words"),
+    ("trigram_containment", "the shared weight of trigrams over that of the text with less"),
+    ("bigram_jaccard", "Jaccard index of pairs of adjacent words; 1 if neither text has any"),
+    # Order and ends
     ("word_order", "twice the longest common subsequence of words over the number of words"),
     ("first_equal", "1 if the first words are equal"),
     ("last_equal", "1 if the last words are equal"),
+    # Words left over
     ("rarest_shared", "rarity of the rarest shared word, 0 if none is shared"),
     ("rarest_left_high", "rarity of the rarest word that only one text has, 0 if there is none"),
     ("rarest_left_low", "the same in the text where that is lower"),
     ("left_high", "ln(1 + sum of the rarities of words only one text has), in the text where that is higher"),
+    # Numbers and names
     ("numbers_shared", "ln(1 + words with a digit that both have)"),
     ("numbers_differing", "ln(1 + words with a digit that only one has)"),
     ("numbers_swapped", "ln(1 + words with a digit that only one text has, in the text where those are fewer)"),
     ("names_shared", "ln(1 + words capitalised within one text that the other has)"),
     ("names_differing", "ln(1 + words capitalised within one text that the other has not)"),
     ("names_swapped", "the same as numbers_swapped, for words capitalised within one text"),
-    ("negation_differs", "1 if one says not, never, without or such and the other does not say the same"),
-    ("question_words_jaccard", "what, how, can and such: the shared part of all; 1 if neither text has any"),
+    # Form of the sentence
+    ("negation_differs", "1 if a negation (not, never, without ...) is in only one text"),
+    ("question_words_jaccard", "Jaccard index of question words (what, how, can ...); 1 if neither text has any"),
     ("question_words_differing", "ln(1 + question words that only one text has)"),
-    ("function_words_jaccard", "the, of, is and such: the shared part of all; 1 if neither text has any"),
+    ("function_words_jaccard", "Jaccard index of function words (the, of, is ...); 1 if neither text has any"),
     ("length_ratio", "words of the shorter text over those of the longer"),
 )
-"""Name and meaning of each column of `pair_features`. Ratios are in [0, 1], and 0 for a text without words if not said."""
+"""Name and meaning of each column of `pair_features`. Ratios are in [0, 1], and 0 for a text without words unless stated."""
 
 NAMES = tuple(name for name, _ in FEATURES)
 
@@ -62,15 +75,18 @@ FUNCTION_WORDS = QUESTION_WORDS | frozenset(
     "too about into over after before between out up down off more most other such own same get got one ones".split()
 )
 _ORDERED = 48
-"""How many words of a text, from its beginning, are looked at for their order."""
+"""Only the first 48 words are compared for order: they fit in the bits of one 64-bit integer, see `_order`."""
 _BLOCK = 1 << 13
 
 
 @dataclass(frozen=True)
 class Rarity:
-    """How rare words are: -ln of the share of texts that have a word, above 0, for words known by CRC-32, sorted.
+    """How rare words are in English: -ln of the share of texts that contain a word.
 
-    Every other word has `unseen`.
+    Attributes:
+        hashes: CRC-32 of the known words, sorted.
+        values: Their rarity, above 0.
+        unseen: The rarity of every other word.
     """
 
     hashes: NDArray[np.int64]
@@ -86,16 +102,20 @@ class Rarity:
 
 
 def word_hash(word: str) -> int:
-    """The CRC-32 of a word, by which the table knows it: the same in every process, and no text."""
+    """The CRC-32 of a word: the same in every process, and the table of words stores no text."""
     return crc32(word.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True)
 class TokenizedTexts:
-    """Texts, read once: their `words` in order, which of these are `named`, and more of them as it is asked for.
+    """Tokenized texts, with matrices over them that are computed on first use.
 
-    `kinds` (vocabulary, 7) has for each word 1, its rarity, rarity squared, and whether it is a number, a negation, a question
-    word and a function word; `named` (words in all,) whether it is a name where it stands.
+    Attributes:
+        vocabulary: The distinct words.
+        words: The words of each text in order, as indices into `vocabulary`.
+        named: Whether each word occurrence is a name, capitalised within the text, (occurrences,).
+        kinds: For each word of the vocabulary 1, its rarity, its squared rarity, and whether it is a number, a negation, a
+            question word and a function word, (vocabulary, 7). One product of a set of words with it gives all seven sums.
     """
 
     vocabulary: list[str]
@@ -120,13 +140,13 @@ class TokenizedTexts:
 
     @cached_property
     def bigrams(self) -> sp.csr_array:
-        """Which words stand side by side in each text, (texts, vocabulary * vocabulary)."""
+        """Which pairs of adjacent words each text has, (texts, vocabulary * vocabulary)."""
         width = len(self.vocabulary)
         return bigrams(self.words, width).binary_matrix(width**2)
 
     @cached_property
     def trigrams(self) -> sp.csr_array:
-        """The rarity of the words of each text, spread over their trigrams, (texts, trigrams)."""
+        """The weight of each trigram in each text, (texts, trigrams): the rarity of its words, split among their trigrams."""
         return sp.csr_array(self.sets @ _spread(self.vocabulary, self.rarity))
 
     @cached_property
@@ -151,7 +171,7 @@ class TokenizedTexts:
 
 
 def tokenize_texts(texts: Sequence[str], rarity: Rarity) -> TokenizedTexts:
-    """Fold and cut texts as they stand, with their capitals; each distinct run between blanks and each word once."""
+    """Tokenize texts before folding, since capitals show names; each distinct run between blanks and each word only once."""
     runs, distinct = integer_encode(map(str.split, texts))
     inner, vocabulary = integer_encode(map(words_of_run, distinct))
     in_order = runs.expand(inner)
@@ -162,12 +182,13 @@ def tokenize_texts(texts: Sequence[str], rarity: Rarity) -> TokenizedTexts:
 
 
 def pair_features(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float32]:
-    """The features of pairs of texts by their numbers, (pairs, 23) float32, columns as in `FEATURES`.
+    """The features of the pairs `first[k]`, `second[k]` of texts, (pairs, 23) float32, columns as in `FEATURES`.
 
-    Swapping the texts of a pair changes nothing. It takes some 10 microseconds a pair on one thread, and 20 a text to read it.
+    Swapping the texts of a pair changes nothing. On one thread it takes about 10 microseconds per pair, and tokenizing 20 per
+    text.
     """
     found = np.empty((len(first), len(FEATURES)), np.float32)
-    # Pairs of about the same length go together, so that windows over their words are not padded in vain.
+    # Pairs of similar length go in one block, since `padded` fills all texts of a block up to its longest.
     longest = np.maximum(texts.words.lengths[first], texts.words.lengths[second])
     order = np.argsort(longest, kind="stable")
     for start in range(0, len(order), _BLOCK):
@@ -177,7 +198,7 @@ def pair_features(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[n
 
 
 def trigram_overlap(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float32]:
-    """The feature of that name alone, (pairs,); nothing is read that it does not need."""
+    """Only the feature `trigram_overlap`, (pairs,), which the column `match` needs."""
     found = np.empty(len(first), np.float32)
     for start in range(0, len(first), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -202,7 +223,7 @@ def _kinds(vocabulary: list[str], rarity: Rarity) -> Floats:
 
 
 def _spread(vocabulary: list[str], rarity: Floats) -> sp.csr_array:
-    """The rarity of each word in equal parts over its trigrams, (vocabulary, trigrams)."""
+    """The rarity of each word, split equally among its trigrams, (vocabulary, trigrams)."""
     cut, distinct = integer_encode(ngrams(word, 3, 3) for word in vocabulary)
     trigrams = cut.binary_matrix(len(distinct))
     counts = np.diff(trigrams.indptr)
@@ -211,6 +232,8 @@ def _spread(vocabulary: list[str], rarity: Floats) -> sp.csr_array:
 
 
 def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> Floats:
+    # Almost all follows from what a pair shares in words, trigrams, bigrams and names, one sparse product each: sums of what
+    # only one text has are its own sums, computed once per text, less the shared ones.
     a, b = texts.sets[first], texts.sets[second]
     both = sp.csr_array(a.multiply(b))
     shared = np.asarray(both @ texts.kinds)
@@ -227,7 +250,7 @@ def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> Floats:
         "word_containment": _ratio(shared[:, _ONE], less[:, _ONE]),
         "trigram_overlap": _ratio(grams, gram_union),
         "trigram_containment": _ratio(grams, gram_less),
-        "bigram_jaccard": _ratio(pairs, pair_union, of_nothing=1.0),
+        "bigram_jaccard": _ratio(pairs, pair_union, if_empty=1.0),
         "word_order": _order(texts.words, first, second),
         "first_equal": _equal_end(texts.words, first, second, last=False),
         "last_equal": _equal_end(texts.words, first, second, last=True),
@@ -242,27 +265,27 @@ def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> Floats:
         "names_differing": np.log1p(names_left_a + names_left_b),
         "names_swapped": np.log1p(np.minimum(names_left_a, names_left_b)),
         "negation_differs": left[:, _NEGATION] > 0,
-        "question_words_jaccard": _ratio(shared[:, _QUESTION], union[:, _QUESTION], of_nothing=1.0),
+        "question_words_jaccard": _ratio(shared[:, _QUESTION], union[:, _QUESTION], if_empty=1.0),
         "question_words_differing": np.log1p(left[:, _QUESTION]),
-        "function_words_jaccard": _ratio(shared[:, _FUNCTION], union[:, _FUNCTION], of_nothing=1.0),
+        "function_words_jaccard": _ratio(shared[:, _FUNCTION], union[:, _FUNCTION], if_empty=1.0),
         "length_ratio": _length_ratio(texts.words.lengths, first, second),
     }
     return np.stack([columns[name] for name in NAMES], axis=1)
 
 
-def _ratio(part: Floats, whole: Floats, *, of_nothing: float = 0.0) -> Floats:
-    found: Floats = np.divide(part, whole, out=np.full(len(part), of_nothing), where=whole > 0)
+def _ratio(part: Floats, whole: Floats, *, if_empty: float = 0.0) -> Floats:
+    found: Floats = np.divide(part, whole, out=np.full(len(part), if_empty), where=whole > 0)
     return found
 
 
 def _rarest(sets: sp.csr_array, rarity: Floats) -> Floats:
     """The highest rarity in each row of a matrix of zeros and ones, 0 for an empty row."""
-    weighed = sp.csr_array((sets.data * rarity[sets.indices], sets.indices, sets.indptr), shape=sets.shape)
-    return np.asarray(weighed.max(axis=1).toarray(), dtype=np.float64).ravel() if sets.shape[1] else np.zeros(sets.shape[0])
+    weighted = sp.csr_array((sets.data * rarity[sets.indices], sets.indices, sets.indptr), shape=sets.shape)
+    return np.asarray(weighted.max(axis=1).toarray(), dtype=np.float64).ravel() if sets.shape[1] else np.zeros(sets.shape[0])
 
 
 def _common(matrix: sp.csr_array, sums: Floats, first: Rows, second: Rows) -> tuple[Floats, Floats, Floats]:
-    """Sums over columns of what two rows share, of the row with less, and of both together (Ruzicka 1958)."""
+    """Of each pair of rows the sums of their minimum, of the smaller row, and of their maximum (Ruzicka 1958)."""
     shared = _sums(matrix[first].minimum(matrix[second]))
     of_a, of_b = sums.take(first), sums.take(second)
     return shared, np.minimum(of_a, of_b), of_a + of_b - shared
@@ -285,8 +308,9 @@ def _length_ratio(lengths: NDArray[np.int64], first: Rows, second: Rows) -> Floa
 def _order(in_order: Ragged, first: Rows, second: Rows) -> Floats:
     """2 L / (words of both), with L the longest common subsequence of the first 48 words.
 
-    All pairs go word by word through one row of the table of Wagner and Fischer (1974), held as the bits of a number: one is 0
-    where the row grows (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+    The table of Wagner and Fischer (1974) has one row per word of `b`. Along a row the length grows by 0 or 1 per word of `a`,
+    so a row is one bit per word, here 0 where it grows (Hyyrö 2004, "Bit-parallel LCS-length computation revisited"). The carry
+    of one integer addition moves each growth as far as the dynamic programme would, and numpy does it for all pairs at once.
     """
     of_a, of_b = (np.minimum(in_order.lengths[rows], _ORDERED) for rows in (first, second))
     a, b = in_order.padded(first, int(of_a.max(initial=0)), -1), in_order.padded(second, int(of_b.max(initial=0)), -2)
@@ -298,7 +322,7 @@ def _order(in_order: Ragged, first: Rows, second: Rows) -> Floats:
 
 
 def _bits(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Each row of up to 64 flags as a number, the first flag its lowest bit."""
+    """Pack each row of up to 64 flags into an integer, the first flag into its lowest bit."""
     found = np.zeros((len(flags), 8), np.uint8)
     packed = np.packbits(flags, axis=1, bitorder="little")
     found[:, : packed.shape[1]] = packed

@@ -1,8 +1,9 @@
 """Pairs of many dense rows by cells: each row is multiplied only with the rows of the cells nearest to it.
 
-Cells are those of spherical k-means (Dhillon and Modha 2001), about as many as the square root of the number of rows. A pair
-is met if either of its rows looks into the cell of the other, so that what is missing are pairs far apart or at borders;
-`sampled_recall` measures it. Sums are as in an inverted file (Jegou et al. 2011), but for a threshold and within one set.
+Cells come from spherical k-means (Dhillon and Modha 2001), about as many as the square root of the number of rows, so that
+assigning rows to cells and comparing rows within cells cost about the same. A pair is found if either row probes the cell of
+the other; the missing ones are pairs across cells that are far apart, which `sampled_recall` measures. This is an inverted file
+(Jegou et al. 2011), but with a threshold instead of k neighbours and within one set of rows.
 """
 
 from collections.abc import Iterator
@@ -11,40 +12,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 PROBES = 8
-"""Into how many cells a row looks, its own among them."""
+"""How many cells are searched for each row, including its own."""
 
 _ROUNDS = 6
 _TRAINED_ON = 32
-"""Rows a cell in the sample from which the centres come."""
+"""Rows per cell in the sample for k-means."""
 _BLOCK = 4096
-"""Fixed, so that rows fall into the same cells however large the blocks of the join are."""
+"""Rows assigned at a time. Fixed, because a product of another block size may round differently and change a cell."""
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
 
 
 def cell_candidates(vectors: Floats, bound: float, work: int) -> Iterator[tuple[Numbers, Numbers, int]]:
-    """Pairs `first < second`, each once, whose product is at least `bound`, and the number of rows done with each block.
+    """Find pairs `first < second`, each once, whose product is at least `bound`.
 
-    `vectors` (n, dimensions) have length 1 or 0; a block has about `work` products. The cells are the same in each run.
+    Yields the two rows of each pair of a block, and how many rows are finished with it. `vectors` (n, dimensions) have L2
+    norm 1 or 0; a block takes about `work` products. The cells are the same in every run.
     """
     centres = _centres(vectors)
     probes = _nearest(vectors, centres, min(PROBES, len(centres)))
     cell = probes[:, 0]
-    members, lookers = _lists(cell[:, None], len(centres)), _lists(probes, len(centres))
-    for inside, looking in zip(members, lookers, strict=True):
+    members, probing = _lists(cell[:, None], len(centres)), _lists(probes, len(centres))
+    for inside, searchers in zip(members, probing, strict=True):
         others = vectors[inside]
         size = max(1, work // max(1, len(inside)))
-        for start in range(0, len(looking) if len(inside) else 0, size):
-            rows = looking[start : start + size]
+        for start in range(0, len(searchers) if len(inside) else 0, size):
+            rows = searchers[start : start + size]
             left, right = np.nonzero(vectors[rows] @ others.T >= bound)
             first, second = rows[left], inside[right]
-            # Of a pair that is met from both sides, the side of its first row counts.
+            # A pair whose rows probe each other's cells is found from both sides; only the side of its lower row is kept.
             once = (first < second) | ((first > second) & ~(probes[second] == cell[first][:, None]).any(axis=1))
             first, second = first[once], second[once]
             yield np.minimum(first, second), np.maximum(first, second), 0
-        nobody = np.empty(0, np.int32)
-        yield nobody, nobody, len(inside)
+        none = np.empty(0, np.int32)
+        yield none, none, len(inside)
 
 
 def _centres(vectors: Floats) -> Floats:
@@ -64,7 +66,7 @@ def _centres(vectors: Floats) -> Floats:
 
 
 def _nearest(vectors: Floats, centres: Floats, count: int) -> Numbers:
-    """The numbers of the `count` centres nearest to each row, (n, count); the nearest comes first."""
+    """The `count` centres nearest to each row, (n, count), the nearest first, the others in no order."""
     found = np.empty((len(vectors), count), np.int32)
     for start in range(0, len(vectors), _BLOCK):
         product = vectors[start : start + _BLOCK] @ centres.T
@@ -77,7 +79,7 @@ def _nearest(vectors: Floats, centres: Floats, count: int) -> Numbers:
 
 
 def _lists(cells: Numbers, count: int) -> list[Numbers]:
-    """For each of `count` cells the rows of `cells` (n, any) that name it, in order."""
+    """For each of `count` cells the rows of `cells` (n, any) that contain it, in order."""
     flat = cells.ravel()
     rows = (np.argsort(flat, kind="stable") // cells.shape[1]).astype(np.int32)
     return np.split(rows, np.cumsum(np.bincount(flat, minlength=count))[:-1])

@@ -1,9 +1,19 @@
-"""All pairs of many sparse rows whose product is at least a bound, exactly, from what two rows can have in common at most.
+"""All pairs of sparse rows whose dot product is at least a bound, exactly, by bounding what two rows can share.
 
-Every feature has a weight; the scale of a row is the most that an entry is of its feature's weight, and its mass in some
-features is the sum of its entries there times their weights. Two rows' product in these features is at most the mass of one
-times the scale of the other (Bayardo et al. 2007, "Scaling up all pairs similarity search"). The weights are rarities: with
-TF-IDF that is about what the product would be if the row with more had there all that the other has.
+Most pairs of texts share only common words. The join finds the others without computing the full product, in three steps, each
+cheaper per pair and looser than the next: heads of rows, heads plus what may follow, groups of features. A pair is dropped only
+where an upper bound of its product is below the bound, so no pair is lost.
+
+The bound. Every feature f has a weight w(f), here its IDF. The scale of a row is the largest ratio of its entries to their
+weights, so each entry is at most scale x w(f). The mass of a row in some features is the sum of entry x w(f) there. The product
+of rows x and y in these features is a sum of x(f) y(f) <= x(f) scale(y) w(f), which is at most mass(x) x scale(y), and
+likewise mass(y) x scale(x) (Bayardo et al. 2007, "Scaling up all pairs similarity search"). With TF-IDF rows it is about the
+product that would result if the heavier row had all features of the other, which is why IDF is the choice of weights.
+
+The order. Features go from rare to common, so that the short head of a row has the features few others have, and the long tail
+those that everything shares but that contribute little. Rows go by descending scale, in tiles: the tail of a row can be
+bounded more tightly against rows of small scale, so one tile needs shorter and shorter heads the further on it is joined, and
+as soon as it needs none, all later tiles can be skipped.
 """
 
 from collections.abc import Iterator
@@ -20,34 +30,36 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.int32]
 
 _DEPTH = 0.93
-"""A head ends where less than this share of the bound can follow: with more, more pairs pass; with less, heads are longer."""
+"""A head ends where less than this share of the bound can follow. A larger share passes more pairs, a smaller one makes heads
+longer."""
 _TILES = 10
 _TILE = (1 << 8, 1 << 14)
 _GROUPS = 32
-"""On 100,000 questions 9 of 10 pairs whose heads are alike stop at this bound; its masses take 128 bytes a row."""
+"""Feature groups of the last bound. On 100,000 questions it drops 9 of 10 pairs that pass the heads; 128 bytes per row."""
 _CHUNK = 1 << 12
 
 
 def sparse_candidates(vectors: sp.csr_array, bound: float, work: int) -> Iterator[tuple[Numbers, Numbers, int]]:
-    """Pairs, each once, among them all whose product is at least `bound`, and the number of rows done with each block.
+    """Find candidates: each pair at most once, among them all pairs whose product is at least `bound`.
 
-    Rows have length 1 or 0; a block has about `work` multiplications. Features go from rare to common. The head of a row
-    ends where what follows cannot reach the bound, so that rows that share nothing in their heads have a smaller product
-    (prefix filter: Chaudhuri et al. 2006). It is the shorter the more the scales of two rows differ: rows go by scale, in
-    tiles, and the heads of each tile are multiplied with those of each other. Pairs for which that product and the most
-    that can follow reach the bound are held to it again, group by group of features.
+    The head of a row ends where what follows cannot reach the bound, so rows that share no feature in their heads cannot be a
+    pair (prefix filter: Chaudhuri et al. 2006). Pairs for which the product of heads plus the most that can follow reaches the
+    bound are checked once more, group by group of features.
+
+    Yields the two rows of each candidate of a block, and how many rows are finished with it. Rows have L2 norm 1 or 0; a block
+    takes about `work` multiplications.
     """
     scale, weights = _scales(vectors)
     order = np.argsort(-scale, kind="stable").astype(np.int32)
     masses = _mass_by_group(vectors, weights, scale)[order]
     heads = _heads(vectors, weights, scale, order, bound * _DEPTH)
-    nobody = np.empty(0, np.int32)
+    none = np.empty(0, np.int32)
     tiles = _tiles(len(order))
     for number, tile in enumerate(tiles):
-        for first, second in _met(heads, tile, tiles[number:], bound, work):
-            near = np.flatnonzero(_in_common(masses, heads.scale, first, second) >= bound)
+        for first, second in _head_pairs(heads, tile, tiles[number:], bound, work):
+            near = np.flatnonzero(_most_in_common(masses, heads.scale, first, second) >= bound)
             yield order.take(first.take(near)), order.take(second.take(near)), 0
-        yield nobody, nobody, tile.stop - tile.start
+        yield none, none, tile.stop - tile.start
 
 
 def _tiles(rows: int) -> list[slice]:
@@ -78,8 +90,12 @@ def _mass_by_group(vectors: sp.csr_array, weights: Floats, scale: Floats) -> Flo
     return masses
 
 
-def _in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbers) -> Floats:
-    """The most that the product of each pair of rows can be."""
+def _most_in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbers) -> Floats:
+    """An upper bound of the product of each pair of rows.
+
+    Within one group of features the product is at most the smaller of both masses times the other's scale; masses are stored
+    over their own scale, so one minimum serves both directions, and the bounds of the groups add up.
+    """
     ones = np.ones(_GROUPS, np.float32)
     parts = [np.empty(0, np.float32)]
     for start in range(0, len(first), _CHUNK):
@@ -90,9 +106,9 @@ def _in_common(masses: Floats, scale: Floats, first: Numbers, second: Numbers) -
 
 @dataclass(frozen=True)
 class _Heads:
-    """Rows in descending order of `scale` (n,), features from rare to common, each row as far as any head of it goes.
+    """Rows in descending order of `scale` (n,), features from rare to common, each row cut after its longest head.
 
-    `mass` and `behind` (entries,) are the mass of a row from an entry on, and behind it. After a head less than `rest` can
+    `mass` and `behind` (entries,) are the mass of a row from an entry on and after it. After a head, less than `rest` can
     follow in any product.
     """
 
@@ -103,9 +119,9 @@ class _Heads:
     rest: float
 
     def of(self, tile: slice, scale: float) -> tuple[sp.csr_array, Floats]:
-        """The heads of a tile for where it meets rows of at most this scale, and the mass of each row behind its head.
+        """The heads of a tile against rows of at most this scale, and the mass of each row behind its head.
 
-        A row without a head, which is in no product, has the mass of another.
+        A row without a head is in no product, so its mass is not used; it is that of another row.
         """
         start, stop = self.rows.indptr[tile.start], self.rows.indptr[tile.stop]
         kept = np.flatnonzero(self.mass[start:stop] * scale >= self.rest) + start
@@ -133,12 +149,12 @@ def _heads(vectors: sp.csr_array, weights: Floats, scale: Floats, order: Numbers
 def _entries(
     rows: sp.csr_array, weights: Floats, scale: Floats, rest: float
 ) -> tuple[Floats, Numbers, Floats, Floats, Numbers]:
-    """Of the entries of any head: number, feature, mass from there on and mass behind; and how many each row has."""
+    """Value, feature, mass from there on and mass after it of each entry of any head; and the number of entries per row."""
     per_row = np.diff(rows.indptr)
     own = np.abs(rows.data) * weights.take(rows.indices)
     sums = np.concatenate([[0.0], np.cumsum(own, dtype=np.float64)])
     mass = np.repeat(sums[rows.indptr[1:]], per_row) - sums[:-1]
-    # What follows in any product is at most the length of the row there, whose square is at most mass times scale.
+    # Against any unit row, what follows is at most the norm of the tail (Cauchy-Schwarz), whose square is at most mass x scale.
     kept = np.flatnonzero(mass * np.repeat(scale, per_row) >= rest * rest)
     lengths = np.diff(np.searchsorted(kept, rows.indptr))
     mass = mass.take(kept)
@@ -146,11 +162,11 @@ def _entries(
     return rows.data.take(kept), rows.indices.take(kept), mass.astype(np.float32), behind.astype(np.float32), lengths
 
 
-def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:
-    """The pairs of a row of the tile and one of the others whose product of heads, and what can follow, reach the bound."""
+def _head_pairs(heads: _Heads, tile: slice, others: list[slice], bound: float, work: int) -> Iterator[tuple[Numbers, Numbers]]:
+    """Pairs of a row of the tile and one of the others whose product of heads plus what can follow reaches the bound."""
     for other in others:
         left, behind_left = heads.of(tile, heads.scale[other.start])
-        if not left.nnz:  # nor for any other behind, where scales are lower still
+        if not left.nnz:  # nor against any later tile, where scales are lower still
             return
         right, behind_right = heads.of(other, heads.scale[tile.start])
         across = sp.csr_array(right.T)
@@ -160,7 +176,8 @@ def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: in
             in_row = np.diff(np.searchsorted(found, product.indptr))
             first, second = np.repeat(np.arange(start, stop, dtype=np.int32), in_row), product.indices.take(found)
             a, b = first + tile.start, second + other.start
-            # The shorter of two heads ends the product; what follows is at most the mass behind it times the other's scale.
+            # The product of heads lacks the features after the shorter head. They add at most the mass behind that head times
+            # the other row's scale; which head is shorter is not known here, so the larger of both bounds is safe.
             follows = np.maximum(behind_left.take(first) * heads.scale.take(b), behind_right.take(second) * heads.scale.take(a))
             reach = product.data.take(found) + np.minimum(follows, heads.rest) >= bound
             kept = np.flatnonzero(reach & (a < b))
@@ -168,7 +185,7 @@ def _met(heads: _Heads, tile: slice, others: list[slice], bound: float, work: in
 
 
 def _blocks(left: sp.csr_array, across: sp.csr_array, work: int) -> Iterator[tuple[int, int]]:
-    """Cut the rows into ranges whose products take about `work` multiplications each, at least a row a range."""
+    """Split the rows into ranges whose products take about `work` multiplications each, at least one row per range."""
     cost = np.concatenate([[0], np.cumsum(np.diff(across.indptr)[left.indices], dtype=np.int64)])[left.indptr]
     start = 0
     while start < left.shape[0]:
