@@ -1,9 +1,9 @@
-"""Tables of questions of any length for benchmarks/dedupe.py: real ones, and seeded changes of them.
+"""Tables of questions of any length for benchmarks/dedupe.py: real ones, then seeded variations of them.
 
-The distinct questions of the Quora pairs come first, in the order of the file; where the file is absent, the embedded sample.
-When they run out, each further row is one of them, drawn at random, with one or two changes, drawn in equal parts: two
-neighbouring words swapped, a word dropped, two letters of a word swapped, a word put in the place of another of the list
-`SYNONYMS` (or, where none is there, a polite word in front), a word repeated from elsewhere in the questions at the end.
+The distinct questions of the Quora pairs come first, in the order of the file, or those of the embedded sample if there is no
+file. Each further row is one of them, drawn at random, with one or two of these changes: two adjacent words swapped, a word
+dropped, two letters of a word swapped, a word replaced by a synonym of `SYNONYMS` (or, if it has none, "Please" put in front),
+a random word of the questions appended.
 """
 
 import csv
@@ -32,7 +32,7 @@ SYNONYMS = {
 
 
 def questions(count: int, path: Path, seed: int) -> list[str]:
-    """`count` texts; the first of a longer list are those of a shorter one."""
+    """`count` texts; a shorter list is a prefix of a longer one."""
     base = originals(path)
     found = base[:count]
     rng = random.Random(seed)
@@ -55,7 +55,7 @@ def originals(path: Path) -> list[str]:
 
 
 def changed(words: list[str], base: list[str], rng: random.Random) -> list[str]:
-    """The words with one change of those that the module lists."""
+    """Apply one of the changes that the module describes."""
     kind, words = rng.randrange(5), list(words)
     if kind == 3:
         return reworded(words, rng)
@@ -73,7 +73,7 @@ def changed(words: list[str], base: list[str], rng: random.Random) -> list[str]:
 
 
 def reworded(words: list[str], rng: random.Random) -> list[str]:
-    """One word replaced by another of its group, or a word put in front."""
+    """Replace one word by a synonym, or put "Please" in front."""
     known = [place for place, word in enumerate(words) if word.lower() in SYNONYMS]
     if not known:
         return ["Please", *words]

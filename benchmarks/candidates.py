@@ -1,12 +1,11 @@
-"""From which cosine on is a pair worth a look? What each level costs, finds and lets in, on the Quora pairs.
+"""Choose the default `--candidates` of each kind of vectors: what each cosine costs, finds and lets in, on the Quora pairs.
 
     python benchmarks/candidates.py ../shared/data/pairs/quora_pairs.csv.gz --vectors tfidf word2vec
 
-Texts are the questions of whole chains of labelled pairs, drawn at random until there are --texts: a table as a person has it,
-of which only a few pairs are labelled. All pairs are multiplied, with no index. Of each level: the pairs a text from it on; the
-share of the labelled duplicates among them; the pairs a thousand texts that the built-in score then calls duplicates at its
-default threshold; and how many of these are known to be, labelled so or joined by a chain of such labels. The true share is
-higher, for most pairs are not labelled. Wilson intervals, 95%. Levels with more pairs than --scored are not scored.
+Texts are the questions of whole connected components of labelled pairs, drawn at random until there are --texts: like a user's
+table, of which only a few pairs are labelled. All pairs are compared by brute force. For each cosine: pairs per text from it on; the share of the labelled duplicates among them; the pairs per thousand texts that the built-in score then calls duplicates
+at its default threshold; and how many of these are known duplicates, labelled so or connected by such labels. The true share is
+higher, since most pairs are not labelled. Wilson intervals, 95%. Cosines with more pairs than --scored are not scored.
 """
 
 import argparse
@@ -42,20 +41,20 @@ def main() -> None:
     parser.add_argument("pairs", nargs="?", default=str(PAIRS), help=f"default: {PAIRS}")
     parser.add_argument("--vectors", nargs="+", default=["tfidf"])
     parser.add_argument("--texts", type=int, default=30_000)
-    parser.add_argument("--scored", type=int, default=3_000_000, help="most pairs that are scored")
+    parser.add_argument("--scored", type=int, default=3_000_000, help="most pairs to score")
     options = parser.parse_args()
-    pairs = some_chains(read_labelled(options.pairs), options.texts)
+    pairs = sample_components(read_labelled(options.pairs), options.texts)
     texts = distinct(pairs.texts)
     ends = np.stack([texts.of_row[pairs.first], texts.of_row[pairs.second]])
     ends = ends[:, pairs.duplicate & (ends[0] != ends[1])]
     print(f"{date.today()}, seed {SEED}, {len(texts):,} texts, {ends.shape[1]:,} labelled duplicates")
     for kind in options.vectors:
-        print(f"\n{kind}, by default from {candidate_cosine(kind):g} on")
+        print(f"\n{kind}, default {candidate_cosine(kind):g}")
         levels(make_vectors(kind, texts.keys), texts.texts, ends, options.scored)
 
 
-def some_chains(pairs: Labelled, texts: int) -> Labelled:
-    """The pairs of chains drawn at random, until they have so many texts."""
+def sample_components(pairs: Labelled, texts: int) -> Labelled:
+    """Draw connected components at random until they have at least that number of texts."""
     order = np.random.default_rng(SEED).permutation(pairs.component.max() + 1)
     of_text = np.full(len(pairs.texts), -1)
     of_text[pairs.first] = of_text[pairs.second] = pairs.component
@@ -65,12 +64,19 @@ def some_chains(pairs: Labelled, texts: int) -> Labelled:
 
 
 def levels(vectors: Matrix, texts: list[str], ends: Numbers, most: int) -> None:
-    """A row a level, the highest first."""
+    """Print one row per cosine of `LEVELS`, the highest first.
+
+    Args:
+        vectors: Vectors of the texts.
+        texts: The texts.
+        ends: Numbers of the two texts of each labelled duplicate, (2, pairs).
+        most: Cosines with more pairs than this are not scored.
+    """
     counts = sum(np.array([(block >= level).sum() for level in LEVELS]) for block in all_products(vectors))
     labelled = cosines(vectors, *ends.astype(np.int32))
     scored = [level for level, count in zip(LEVELS, counts, strict=True) if count <= most]
-    cosine, known = called_from(vectors, texts, ends, min(scored, default=1.0))
-    print("  cosine | pairs a text | labelled duplicates found | called of 1,000 texts | known duplicates of these")
+    cosine, known = called_pairs(vectors, texts, ends, min(scored, default=1.0))
+    print("  cosine | pairs per text | labelled duplicates found | called per 1,000 texts | known duplicates of these")
     for level, count in reversed(list(zip(LEVELS, counts.tolist(), strict=True))):
         cells = [f"{level:.2f}", f"{count / len(texts):.2f}", str(wilson(int((labelled >= level).sum()), len(labelled)))]
         if level in scored:
@@ -80,7 +86,7 @@ def levels(vectors: Matrix, texts: list[str], ends: Numbers, most: int) -> None:
 
 
 def all_products(vectors: Matrix) -> Iterator[NDArray[np.float32]]:
-    """Blocks of the products of rows with those behind each; others are -1."""
+    """Blocks of rows of the upper triangle of all products; the other entries are -1."""
     for start in range(0, vectors.shape[0], _BLOCK):
         found = vectors[start : start + _BLOCK] @ vectors[start:].T
         found = found if isinstance(found, np.ndarray) else found.toarray()
@@ -88,10 +94,20 @@ def all_products(vectors: Matrix) -> Iterator[NDArray[np.float32]]:
         yield found
 
 
-def called_from(
+def called_pairs(
     vectors: Matrix, texts: list[str], duplicates: Numbers, level: float
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Of the pairs from a level on that the built-in score calls duplicates, the cosine and whether they are known to be."""
+    """Find the pairs at or above a cosine that the built-in score calls duplicates.
+
+    Args:
+        vectors: Vectors of the texts.
+        texts: The texts.
+        duplicates: Numbers of the two texts of each labelled duplicate, (2, pairs).
+        level: Smallest cosine.
+
+    Returns:
+        The cosine of each such pair, and whether it is a known duplicate.
+    """
     found, start = [np.empty((3, 0))], 0
     for block in all_products(vectors):
         left, right = np.nonzero(block >= level)
@@ -100,9 +116,9 @@ def called_from(
     first, second, cosine = np.concatenate(found, axis=1)
     first, second = first.astype(np.int64), second.astype(np.int64)
     called = built_in().score(texts, first, second) >= THRESHOLD
-    chains = sp.coo_array((np.ones(duplicates.shape[1]), duplicates), shape=(len(texts), len(texts)))
-    chain = connected_components(chains, directed=False)[1]
-    return cosine[called].astype(np.float32), chain[first[called]] == chain[second[called]]
+    graph = sp.coo_array((np.ones(duplicates.shape[1]), duplicates), shape=(len(texts), len(texts)))
+    component = connected_components(graph, directed=False)[1]
+    return cosine[called].astype(np.float32), component[first[called]] == component[second[called]]
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""dedupe beside its peers: CPU seconds, peak memory and recall over the number of rows, one thread.
+"""Compare dedupe with its peers: CPU seconds, peak memory and recall by number of rows, on one thread.
 
     OMP_NUM_THREADS=1 python benchmarks/dedupe.py --rows 10000 100000 500000 -o growth.png
 
-Two tables a number of rows. The first is `dlcli dedupe` as a command, file to file, everything counted. The second joins the
-same dense vectors at one cosine: Gaussian projections, seeded, of the tfidf vectors (Johnson and Lindenstrauss 1984). There
-each contestant has a process of its own, whose peak includes imports and vectors and whose seconds do not. Recall is of the
-pairs that brute force finds for a sample of rows. Exact peers, whose cost is the square of the rows, stop at --square. semhash
-names rows to drop and not all pairs, so it has no recall here; faiss HNSW looks at the 10 nearest rows. Texts are those of
-`_dedupe_corpus.py`. A peer that is not installed is named with what installs it.
+For each number of rows two tables are printed. The first is `dlcli dedupe` as a command, file to file, everything included. The
+second compares joins of the same dense vectors at one cosine: Gaussian projections, seeded, of the tfidf vectors (Johnson and
+Lindenstrauss 1984). There each contestant runs in its own process, whose peak includes imports and vectors and whose seconds do
+not. Recall is measured on the pairs that brute force finds for a sample of rows. Exact peers, whose cost is quadratic, stop at
+--square. semhash returns rows to drop and not all pairs, so it has no recall; faiss HNSW searches the 10 nearest rows. Texts
+come from `_dedupe_corpus.py`. For a peer that is not installed, the command that installs it is printed.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def ours(vectors: Vectors, threshold: float) -> Found:
 
 
 def semhash(vectors: Vectors, threshold: float) -> Found:
-    """semhash, whose rows to drop stand for pairs with whatever row it gives first."""
+    """semhash; each row to drop counts as one pair with the row that it returns first."""
     from semhash import SemHash
 
     names = [str(row) for row in range(len(vectors))]
@@ -59,7 +59,7 @@ def semhash(vectors: Vectors, threshold: float) -> Found:
 
 
 def paraphrase_mining(vectors: Vectors, threshold: float) -> Found:
-    """sentence-transformers: all products, the 100 best a row."""
+    """sentence-transformers: all products, the 100 best per row."""
     import torch
     from sentence_transformers.util import paraphrase_mining_embeddings
 
@@ -69,7 +69,7 @@ def paraphrase_mining(vectors: Vectors, threshold: float) -> Found:
 
 
 def faiss_flat(vectors: Vectors, threshold: float) -> Found:
-    """faiss, exact: a range search of all in all."""
+    """faiss, exact: a range search with every row."""
     import faiss
 
     index = faiss.IndexFlatIP(vectors.shape[1])
@@ -79,7 +79,7 @@ def faiss_flat(vectors: Vectors, threshold: float) -> Found:
 
 
 def faiss_hnsw(vectors: Vectors, threshold: float) -> Found:
-    """faiss, HNSW with its own settings: the nearest rows of each, those from the threshold on."""
+    """faiss, HNSW with default settings: the nearest rows of each row, at or above the threshold."""
     import faiss
 
     index = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
@@ -96,7 +96,7 @@ CONTESTANTS: dict[str, tuple[Callable[[Vectors, float], Found], str, str, bool]]
     "faiss flat": (faiss_flat, "faiss", "faiss-cpu", True),
     "faiss HNSW": (faiss_hnsw, "faiss", "faiss-cpu", False),
 }
-"""By name: the join, the module it needs, the package that has it, whether its cost is the square of the rows."""
+"""By name: the join, the module it needs, the package to install, and whether its cost is quadratic."""
 
 
 def main() -> None:
@@ -120,7 +120,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked at the shell."""
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, default=PAIRS, help=f"the Quora pairs; default: {PAIRS}")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 500_000])
@@ -165,14 +165,14 @@ def file_to_file(texts: list[str], folder: Path) -> float:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"dlcli dedupe left with {process.returncode}: {talk.decode()}")
+        sys.exit(f"dlcli dedupe exited with {process.returncode}: {talk.decode()}")
     seconds = usage.ru_utime + usage.ru_stime
     print(f"{len(texts):,} rows\n  dlcli dedupe, file to file: {seconds:.2f} CPU s, {usage.ru_maxrss / 1024:,.0f} MiB")
     return seconds
 
 
 def projected(texts: list[str]) -> Vectors:
-    """Unit vectors (n, 128) of the distinct texts; zero rows are left out."""
+    """Unit vectors (n, 128) of the distinct texts; zero rows are dropped."""
     sparse = tfidf.vectors(list(dict.fromkeys(filter(None, fold_all(texts)))))
     matrix = np.random.default_rng(SEED).standard_normal((sparse.shape[1], DIMENSIONS), np.float32)
     dense = np.asarray(sparse @ matrix, dtype=np.float32)

@@ -30,8 +30,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", nargs="?", type=Path, default=PAIRS)
-    parser.add_argument("--new", type=int, default=1000, help="how many rows come second")
-    parser.add_argument("--rows", type=int, help="how many in all; left out, every question")
+    parser.add_argument("--new", type=int, default=1000, help="rows that are added in the second run")
+    parser.add_argument("--rows", type=int, help="rows in all; default: every question")
     parser.add_argument("--vectors", default="tfidf")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -44,7 +44,14 @@ def main() -> None:
 
 
 def measure(folder: Path, texts: list[str], new: int, vectors: str) -> None:
-    """The three runs, and the difference."""
+    """Time the three runs and print how many rows are grouped differently.
+
+    Args:
+        folder: Where to write tables and the index.
+        texts: All texts.
+        new: How many of them are added in the second run.
+        vectors: Kind of vectors.
+    """
     index = folder / "index"
     timed("into a new index", folder, texts[:-new], vectors=vectors, index=index)
     print(f"the index: {sum(path.stat().st_size for path in index.iterdir()) / 1e6:.1f} MB")
@@ -56,7 +63,7 @@ def measure(folder: Path, texts: list[str], new: int, vectors: str) -> None:
     group_of = dict(zip(stored.keys, stored.group.tolist(), strict=True))
     by_turns = sets([group_of.get(key) for key in fold_all(texts)])
     otherwise = [k for k, (left, right) in enumerate(zip(at_once, by_turns, strict=True)) if left != right]
-    print(f"grouped otherwise: {len(otherwise):,} of {len(texts):,} rows, {wilson(len(otherwise), len(texts))}")
+    print(f"grouped differently: {len(otherwise):,} of {len(texts):,} rows, {wilson(len(otherwise), len(texts))}")
     for k in otherwise:
         came = "second" if k >= len(texts) - new else "first"
         others = f"with {len(by_turns[k]) - 1} others, at once with {len(at_once[k]) - 1}"

@@ -1,12 +1,12 @@
-"""dedupe on the labelled Quora pairs: cost and recall of a whole run, and what the default score is worth beside plain TF-IDF.
+"""dedupe on the labelled Quora pairs: cost and recall of a whole run, and the default score compared with plain TF-IDF.
 
     OMP_NUM_THREADS=1 python benchmarks/dedupe_quora.py ../shared/data/pairs/quora_pairs.csv.gz
 
-The first part puts all distinct questions, and then all pairs, through `dlcli.engines.dedupe.run` and measures this process.
-The second scores the labelled pairs by their cosine. Questions are split at random into two halves; the weights of the cosine
-were chosen on pairs within the first, so the figures for pairs within the second are those to believe. The third says what a
-threshold on the built-in probability is worth, and what --precision chooses. Intervals are 95%: bootstrap over pairs for areas
-and their difference, Wilson for shares.
+The first part runs `dlcli.engines.dedupe` on all distinct questions and on all pairs, and measures this process. The second
+scores the labelled pairs by their cosine. Questions are split at random into two halves; the weights of the cosine were chosen
+on pairs within the first, so the figures for pairs within the second are unbiased. The third gives precision and recall of
+thresholds on the built-in probability, and of those that --precision chooses. Intervals are 95%: bootstrap over pairs for
+areas and their difference, Wilson for shares.
 """
 
 import argparse
@@ -73,9 +73,9 @@ def main() -> None:
 
 
 def probabilities(path: str) -> None:
-    """What a threshold on the built-in probability buys, on the questions that it was neither fitted nor calibrated on.
+    """Precision and recall of thresholds on the built-in probability, on questions not used in fitting or calibration.
 
-    A pair counts as called only if it is looked at: if the default vectors have a cosine from which on it is a candidate.
+    A pair is called a duplicate only if it is a candidate, by the default cosine of the default vectors.
     """
     _, _, pairs = by_question(read_labelled(path), SEED)
     scores = built_in().score(pairs.texts, pairs.first, pairs.second)
@@ -85,12 +85,12 @@ def probabilities(path: str) -> None:
 
 
 def precisions(path: str) -> None:
-    """What --precision promises, held to other questions than those that the threshold is chosen on.
+    """Check the thresholds that --precision chooses on other questions than those they are chosen on.
 
-    First chosen on the part that calibrated the score, and checked on the held-out part. Then the held-out part is halved by
-    component again and again, chosen on one half and checked on the other: of the halvings that give a point, how often the
-    precision of the other half is below what was wanted, and how often its whole interval; and once more without the largest
-    component, whose pairs are all in one half.
+    First they are chosen on the part that calibrated the score and checked on the held-out part. Then the held-out part is
+    split into halves by component many times, and thresholds are chosen on one half and checked on the other: of the splits
+    that have a point, how often the precision of the other half is below the wanted one, and how often its whole interval is;
+    and again without the largest component, all of whose pairs are in one half.
     """
     _, dev, test = by_question(read_labelled(path), SEED)
     scores = [built_in().score(part.texts, part.first, part.second) for part in (dev, test)]
@@ -116,7 +116,7 @@ def at_least(threshold: float, scores: Floats, labels: NDArray[np.bool_]) -> Est
 
 
 def halvings(wanted: float, scores: Floats, pairs: Labelled) -> str:
-    """Points chosen on one half of the components and checked on the other."""
+    """Choose thresholds on one half of the components and check them on the other, `HALVINGS` times."""
     random = np.random.default_rng(SEED)
     checked = []
     for _ in range(HALVINGS):
@@ -133,7 +133,7 @@ def halvings(wanted: float, scores: Floats, pairs: Labelled) -> str:
 
 
 def whole_run(questions: dict[str, str]) -> None:
-    """Every distinct question through the engine; must come first, for the peak of memory is that of the process."""
+    """Run the engine on every distinct question; must come first, since the peak of memory is that of the process."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "questions.csv"
         with path.open("w", encoding="utf-8", newline="") as stream:
@@ -149,7 +149,7 @@ def whole_run(questions: dict[str, str]) -> None:
 
 
 def pairs_run(path: str) -> None:
-    """Every labelled pair through --pair-columns, the reading of the table included."""
+    """Run --pair-columns on every labelled pair, including reading the table."""
     before = cpu_seconds()
     result = run(DedupeConfig(table=path, pair_columns=("question1", "question2")))
     said = f"{result.rows_duplicate:,} duplicate, {result.rows_different:,} different, {result.rows_empty:,} without text"
@@ -157,13 +157,13 @@ def pairs_run(path: str) -> None:
 
 
 def cpu_seconds() -> float:
-    """What this process has used."""
+    """CPU seconds of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def default_scores(texts: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> Floats:
-    """The score of `--vectors tfidf`; a text that folds to nothing is like nothing."""
+    """The score of `--vectors tfidf`; 0 for a text with an empty key."""
     folded = fold_all(texts)
     keys = list(dict.fromkeys(filter(None, folded)))
     numbers = {key: number for number, key in enumerate(keys)}
@@ -173,7 +173,7 @@ def default_scores(texts: list[str], first: NDArray[np.int64], second: NDArray[n
 
 
 def plain_scores(texts: list[str], first: NDArray[np.int64], second: NDArray[np.int64]) -> Floats:
-    """The cosine of scikit-learn's TfidfVectorizer as it comes: words of two letters or more."""
+    """The cosine of scikit-learn's TfidfVectorizer with default settings: words of two letters or more."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     matrix = TfidfVectorizer().fit_transform(texts)
@@ -195,7 +195,7 @@ def areas(labels: NDArray[np.bool_], ours: Floats, plain: Floats) -> None:
 
 
 def thresholds(labels: NDArray[np.bool_], scores: Floats, levels: Sequence[float] = THRESHOLDS) -> None:
-    """What a threshold buys: precision against the share of the labelled duplicates found."""
+    """Print precision and recall at each threshold."""
     for threshold in levels:
         called = scores >= threshold
         right = int((labels & called).sum())

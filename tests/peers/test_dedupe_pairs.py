@@ -1,4 +1,4 @@
-"""The pairs of the threshold join beside those of other libraries, on the same vectors, where the definitions agree."""
+"""The threshold join finds the same pairs as other libraries on the same vectors, where the definitions agree."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ THRESHOLD = 0.9
 
 
 def vectors(n=600, dimensions=16):
-    """Unit rows, many of them a little beside another; no cosine so near the threshold that rounding would decide."""
+    """Unit rows, many of them close to another; no cosine is so near the threshold that rounding would decide."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(n // 3, dimensions))[rng.integers(n // 3, size=n)]
     rows = rows + 0.2 * rng.normal(size=rows.shape)
@@ -55,7 +55,7 @@ def test_faiss_finds_the_same_pairs():
 
 
 def test_semhash_drops_rows_that_have_a_pair_and_keeps_none_that_make_one():
-    """It goes through the rows and drops each that is like one it has kept; which one stays is its own choice."""
+    """It drops each row that is similar to one it has kept; which one it keeps is not specified."""
     semhash = pytest.importorskip("semhash", reason="needs semhash")
     rows = vectors()
     names = [str(row) for row in range(len(rows))]
