@@ -5,8 +5,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests import program
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -29,14 +32,26 @@ def environment(cache_home: Path) -> dict[str, str]:
     return {**kept, "XDG_CACHE_HOME": str(cache_home), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
 
 
-@pytest.fixture
-def dlcli(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run `dlcli ARGUMENTS` in a process of its own, in an empty folder; stdin is empty unless given."""
+@pytest.fixture(scope="session")
+def preloaded(environment: dict[str, str]) -> None:
+    """A process with the heavy packages imported, from which runs of `dlcli` are forked."""
+    program.start(environment)
 
-    def run(*arguments: str | Path, stdin: bytes = b"", **options: object) -> subprocess.CompletedProcess[bytes]:
+
+@pytest.fixture
+def dlcli(environment: dict[str, str], preloaded: None, tmp_path: Path) -> Run:
+    """Run `dlcli ARGUMENTS` in a process of its own, in an empty folder; stdin is empty unless given.
+
+    Options of `subprocess.run`, or environment variables that a package reads when it is imported, take a fresh interpreter.
+    """
+
+    def run(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
+        settings = {"cwd": tmp_path, "env": environment, "timeout": 300, **options}
+        changed = {name for name, value in settings["env"].items() if environment.get(name) != value}
+        if set(settings) == {"cwd", "env", "timeout"} and all(name.startswith(("DLCLI_", "_DLCLI")) for name in changed):
+            return program.run(list(map(str, arguments)), stdin=stdin, **settings)
         command = [*DLCLI, *map(str, arguments)]
-        settings = {"cwd": tmp_path, "env": environment, "timeout": 300, "capture_output": True, **options}
-        return subprocess.run(command, input=stdin, check=False, **settings)
+        return subprocess.run(command, input=stdin, check=False, **{"capture_output": True, **settings})
 
     return run
 
