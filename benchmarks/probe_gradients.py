@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
-from dlcli.core.gradients.scalar_nets import grid, on_a_line
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
+from dlcli.core.gradients.scalar_nets import grid, scalar_network
 from dlcli.core.models.zoo import lenet
 
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 
 def summed(model: nn.Module, x: Tensor) -> Tensor:
     """As dlcli does."""
-    return input_gradients(model, x, Aim("logit", 0), device=CPU)
+    return input_gradients(model, x, Derivative("logit", 0), device=CPU)
 
 
 def loop_grad(model: nn.Module, x: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     networks = {
-        "resnet-24 on a line": (on_a_line("resnet", 24, grid(options.points)), grid(options.points)),
+        "resnet-24 on a line": (scalar_network("resnet", 24, grid(options.points)), grid(options.points)),
         "lenet, 28x28": (lenet.build(1, (28, 28), 10).eval(), torch.rand(options.points, 1, 28, 28)),
         "resnet18, 64x64": (torchvision.models.resnet18(num_classes=10).eval(), torch.rand(options.points, 3, 64, 64)),
     }

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
-from dlcli.core.gradients.scalar_nets import settle
+from dlcli.core.gradients.scalar_nets import set_batchnorm_statistics
 from dlcli.core.inflate.convert import Inflation, inflate
-from dlcli.core.inflate.proof import OUTPUT, Proof, prove
+from dlcli.core.inflate.verification import OUTPUT, Verification, verify
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.model_io.untrained import find_model
 
@@ -73,9 +73,9 @@ def proved(options: argparse.Namespace) -> str:
     for name in options.networks:
         model, x = network(name, torch.rand(options.images, 3, options.image, options.image))
         found = inflate(model, x[:1], Inflation())
-        exact, other, zeros = proofs(model, x)
+        exact, other, zeros = verifications(model, x)
         cells = [name, str(len(found.layers)), f"{parameters(model):,}", f"{parameters(found.model):,}"]
-        cells += [f"{proof.worst(torch.float64)[2]:.0e}" for proof in (exact, other)]
+        cells += [f"{verification.worst(torch.float64)[2]:.0e}" for verification in (exact, other)]
         cells += [f"{zeros.errors[torch.float64, OUTPUT, 8]:.0%}", f"{exact.worst(torch.float32)[2]:.0e}"]
         rows.append(cells)
     return table([*head, "replicate", "renorm", "zeros, 8 frames", "float32, replicate"], rows)
@@ -93,9 +93,16 @@ def learned(options: argparse.Namespace) -> str:
     head = [f"squeezenet1_1 of ImageNet, {len(x)} images", "worst stage", "output, 1 frame", "2", "8", "same answer"]
     rows = []
     for how in ways():
-        proof = prove(model, x, how, LENGTHS, dtypes=(torch.float64,))
-        errors = [f"{proof.errors[torch.float64, OUTPUT, frames]:.1e}" for frames in LENGTHS]
-        rows.append([how.ends, f"{proof.worst(torch.float64)[2]:.1e}", *errors, f"{proof.agree} of {proof.judged}"])
+        verification = verify(model, x, how, LENGTHS, dtypes=(torch.float64,))
+        errors = [f"{verification.errors[torch.float64, OUTPUT, frames]:.1e}" for frames in LENGTHS]
+        rows.append(
+            [
+                how.ends,
+                f"{verification.worst(torch.float64)[2]:.1e}",
+                *errors,
+                f"{verification.agree} of {verification.compared}",
+            ]
+        )
     return table(head, rows)
 
 
@@ -103,7 +110,7 @@ def network(name: str, x: Tensor) -> tuple[nn.Module, Tensor]:
     """A network with random weights, its batch normalisation as it is on the images `x`, and these."""
     labels = torch.zeros(len(x), dtype=torch.int64)
     shape = ImageData(x, labels, x[:0], labels[:0], tuple(map(str, range(1000))), "noise")
-    return settle(find_model(name, shape).build(), x), x
+    return set_batchnorm_statistics(find_model(name, shape).build(), x), x
 
 
 def ways() -> Iterator[Inflation]:
@@ -112,9 +119,9 @@ def ways() -> Iterator[Inflation]:
         yield replace(Inflation(), ends=ends)
 
 
-def proofs(model: nn.Module, x: Tensor) -> list[Proof]:
+def verifications(model: nn.Module, x: Tensor) -> list[Verification]:
     """What each kind of ends does to still clips."""
-    return [prove(model, x, how, LENGTHS) for how in ways()]
+    return [verify(model, x, how, LENGTHS) for how in ways()]
 
 
 def parameters(model: nn.Module) -> int:

@@ -14,7 +14,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.receptive_field import FieldTracker
 from dlcli.core.evaluation.summary import summarise
 from dlcli.core.model_io.untrained import find_model
-from dlcli.core.surgery import operate
+from dlcli.core.surgery import apply_surgery
 
 PUBLISHED = {"vgg16": "212", "resnet50": "483, strides at the ends of stages"}
 """Araujo et al. 2019, Computing Receptive Fields, Distill. The ResNet-50 there strides in the last block of a stage; that of
@@ -82,7 +82,7 @@ def networks(options: argparse.Namespace, x: Tensor) -> str:
     rows = []
     for name in options.networks:
         model = built(name, options)
-        changed, _ = operate(model, [f"dilate={options.output_stride}"], x[:1])
+        changed, _ = apply_surgery(model, [f"dilate={options.output_stride}"], x[:1])
         for network, done in ((name, model), (f"{name}, dilate={options.output_stride}", changed)):
             found = summarise(done, x)
             effective = "" if found.effective_field is None else f"{found.effective_field:.0f}"
@@ -105,7 +105,7 @@ def dilated(options: argparse.Namespace, x: Tensor) -> str:
     rows = []
     for name in options.networks:
         maps = features(built(name, options)).double().eval()
-        changed, (note,) = operate(maps, [f"dilate={options.output_stride}"], x.double())
+        changed, (note,) = apply_surgery(maps, [f"dilate={options.output_stride}"], x.double())
         (coarse, before), (dense, after) = followed(maps, x.double()), followed(changed, x.double())
         height, width = coarse.shape[2:]
         step = before // after

@@ -103,7 +103,7 @@ class InflatedLayer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProofRow:
+class VerificationRow:
     """A still clip of `frames` frames beside its image at `stage`: the relative errors max|a - b| / max|b|."""
 
     stage: str
@@ -116,9 +116,9 @@ class ProofRow:
 class Convert2DTo3DResult:
     """The outcome of `dlcli convert-2d-to-3d`.
 
-    `head` is the module before which time ends, "" for the end of the network. The proof was done on `proof_images` random
-    images of `proof_size` pixels; `agree` of `judged` answers, over images, lengths and both precisions, name the same class.
-    `worst` is the largest error in float64.
+    Temporal pooling happens before the module `head`, "" for the end of the network. The equivalence check used
+    `verification_images` random images of `verification_size` pixels; `agree` of `compared` predictions, over images, clip
+    lengths and both precisions, name the same class. `worst` is the largest relative error in float64.
     """
 
     KIND: ClassVar[str] = "file"
@@ -129,11 +129,11 @@ class Convert2DTo3DResult:
     head: str
     parameters_before: int
     parameters_after: int
-    proof: tuple[ProofRow, ...]
-    proof_images: int
-    proof_size: tuple[int, int]
+    verification: tuple[VerificationRow, ...]
+    verification_images: int
+    verification_size: tuple[int, int]
     agree: int
-    judged: int
+    compared: int
     worst: float
     file: str
     weights_sha256: str
@@ -147,5 +147,5 @@ class Convert2DTo3DResult:
         """A flat record a stage and length, for CSV."""
         return [
             {"stage": row.stage, "frames": row.frames, "error_float64": row.error_float64, "error_float32": row.error_float32}
-            for row in self.proof
+            for row in self.verification
         ]

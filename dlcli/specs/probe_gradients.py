@@ -173,7 +173,7 @@ class Cause:
 
     name: str
     evidence: str
-    moves: tuple[str, ...]
+    suggestions: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

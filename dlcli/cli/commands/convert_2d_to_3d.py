@@ -8,9 +8,9 @@ _SHOWN = 6
 
 
 def _table(result: Convert2DTo3DResult) -> TerminalTable:
-    lengths = list(dict.fromkeys(row.frames for row in result.proof))
-    errors = {(row.stage, row.frames): row for row in result.proof}
-    stages = list(dict.fromkeys(row.stage for row in result.proof))
+    lengths = list(dict.fromkeys(row.frames for row in result.verification))
+    errors = {(row.stage, row.frames): row for row in result.verification}
+    stages = list(dict.fromkeys(row.stage for row in result.verification))
     columns = ("stage", *(count(k, "frame") for k in lengths), "float32")
     rows = []
     for stage in stages:
@@ -25,13 +25,13 @@ def _table(result: Convert2DTo3DResult) -> TerminalTable:
 def _facts(result: Convert2DTo3DResult) -> tuple[str, ...]:
     layers = [f"{one.path} {_shape(one.before)} to {_shape(one.after)}" for one in result.layers[:_SHOWN]]
     more = f" and {len(result.layers) - _SHOWN} more" if len(result.layers) > _SHOWN else ""
-    height, width = result.proof_size
+    height, width = result.verification_size
     return (
         f"{count(len(result.layers), 'layer')} inflated: {', '.join(layers)}{more}.",
         f"Parameters: {result.parameters_before:,} before, {result.parameters_after:,} after. "
         f"Time ends before {result.head or 'the answer'}.",
-        f"The proof: {count(result.proof_images, 'random image')} of {height}x{width}; "
-        f"{result.agree} of {result.judged} answers name the same class.",
+        f"The proof: {count(result.verification_images, 'random image')} of {height}x{width}; "
+        f"{result.agree} of {result.compared} answers name the same class.",
     )
 
 

@@ -32,8 +32,8 @@ def _figure(found: Estimate | None) -> str:
 
 
 def _cause(cause: Cause) -> str:
-    moves = f" Try: {'; or: '.join(cause.moves)}" if cause.moves else ""
-    return f"{cause.name}: {cause.evidence}.{moves}"
+    suggestions = f" Try: {'; or: '.join(cause.suggestions)}" if cause.suggestions else ""
+    return f"{cause.name}: {cause.evidence}.{suggestions}"
 
 
 def _lesioned(rows: tuple[LesionRow, ...]) -> tuple[str, ...]:

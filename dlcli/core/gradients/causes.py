@@ -2,7 +2,7 @@
 
 Each rule is a published finding: shattering and its cures (Balduzzi et al. 2017, arXiv 1702.08591), vanishing and exploding
 gradients (Glorot and Bengio 2010), dead units (Maas et al. 2013), self-normalisation (Klambauer et al. 2017, arXiv 1706.02515).
-The bounds are conventions of this tool and stand in `Bounds`.
+The bounds are conventions of this tool and stand in `Thresholds`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from dlcli.specs.probe_gradients import Cause, LayerRow
 
 
 @dataclass(frozen=True)
-class Bounds:
+class Thresholds:
     """From where on something counts as a cause."""
 
     dead: float = 0.5
@@ -24,11 +24,11 @@ class Bounds:
     selu_mean: float = 0.5
 
 
-BOUNDS = Bounds()
+THRESHOLDS = Thresholds()
 
 
 @dataclass(frozen=True)
-class Facts:
+class Observations:
     """What the rules look at: the verdict, the signals of all activations in order, and how many inputs, skips and layers."""
 
     verdict: str
@@ -39,41 +39,41 @@ class Facts:
     layers: int
 
 
-def causes(facts: Facts, command: Callable[[str], str | None]) -> tuple[Cause, ...]:
+def causes(facts: Observations, command: Callable[[str], str | None]) -> tuple[Cause, ...]:
     """The causes found, the likeliest first; `command` makes a move of a surgery's name, such as selu, or None."""
     rules = (_dead, _norms, _no_skips, _strong_branches, _collapse, _off_selu)
     found = [rule(facts) for rule in rules]
     return tuple(
-        Cause(name=name, evidence=evidence, moves=tuple(filter(None, map(command, moves))))
-        for name, evidence, moves in filter(None, found)
+        Cause(name=name, evidence=evidence, suggestions=tuple(filter(None, map(command, suggestions))))
+        for name, evidence, suggestions in filter(None, found)
     )
 
 
 _Found = tuple[str, str, tuple[str, ...]] | None
 
 
-def _dead(facts: Facts) -> _Found:
+def _dead(facts: Observations) -> _Found:
     worst = max(facts.signals, key=lambda one: one.dead, default=None)
     # Of few inputs many units are below zero for all that live.
-    if worst is None or worst.dead <= BOUNDS.dead or facts.inputs < BOUNDS.dead_inputs:
+    if worst is None or worst.dead <= THRESHOLDS.dead or facts.inputs < THRESHOLDS.dead_inputs:
         return None
     evidence = f"{worst.layer}: {worst.dead:.0%} of its units are above zero for none of {facts.inputs} inputs"
     return "dead units", evidence, ("selu", "elu")
 
 
-def _norms(facts: Facts) -> _Found:
+def _norms(facts: Observations) -> _Found:
     back = [(one.layer, one.gradient) for one in facts.signals if one.gradient]
     if len(back) < 2:
         return None
     (first, early), (last, late) = back[0], back[-1]
     ratio = float(early) / float(late)
-    if 1 / BOUNDS.norm_ratio <= ratio <= BOUNDS.norm_ratio:
+    if 1 / THRESHOLDS.norm_ratio <= ratio <= THRESHOLDS.norm_ratio:
         return None
     name = "exploding gradients" if ratio > 1 else "vanishing gradients"
     return name, f"the gradient at {first} is {ratio:.1e} times that at {last}", ("selu", "looks-linear")
 
 
-def _no_skips(facts: Facts) -> _Found:
+def _no_skips(facts: Observations) -> _Found:
     if facts.skips or facts.verdict not in ("white", "shattered"):
         return None
     evidence = f"{facts.layers} layers without a skip, autocorrelation {facts.acf1:.2f} from one point to the next"
@@ -89,28 +89,28 @@ def _lost_with_depth(signals: Sequence[LayerRow]) -> str:
     return f"; the gradients of two inputs have a mean cosine of {late:.2f} at {last} and {early:.2f} at {first}"
 
 
-def _strong_branches(facts: Facts) -> _Found:
+def _strong_branches(facts: Observations) -> _Found:
     if not facts.skips or facts.verdict not in ("white", "shattered", "partial"):
         return None
     evidence = f"{facts.skips} residual blocks, autocorrelation {facts.acf1:.2f} from one point to the next"
     return "residual branches as strong as their skips", evidence, ("residual-scale=0.1",)
 
 
-def _collapse(facts: Facts) -> _Found:
+def _collapse(facts: Observations) -> _Found:
     shares = [(one.layer, one.coactive / one.active) for one in _rectified(facts.signals) if one.active > 0]
     if len(shares) < 2:
         return None
     (first, early), (last, late) = shares[0], shares[-1]
-    if late < BOUNDS.alike or late - early < BOUNDS.alike_growth:
+    if late < THRESHOLDS.alike or late - early < THRESHOLDS.alike_growth:
         return None
     evidence = f"of the units that one input activates, another activates {early:.0%} at {first} and {late:.0%} at {last}"
     return "inputs collapse together", evidence, ("selu", "looks-linear")
 
 
-def _off_selu(facts: Facts) -> _Found:
+def _off_selu(facts: Observations) -> _Found:
     selus = [one for one in facts.signals if one.kind == "selu"]
-    low, high = BOUNDS.selu_variance
-    off = next((one for one in selus if not (low <= one.variance <= high and abs(one.mean) <= BOUNDS.selu_mean)), None)
+    low, high = THRESHOLDS.selu_variance
+    off = next((one for one in selus if not (low <= one.variance <= high and abs(one.mean) <= THRESHOLDS.selu_mean)), None)
     if off is None:
         return None
     evidence = f"{off.layer}: mean {off.mean:.2f}, variance {off.variance:.2f}, where the fixed point has 0 and 1"

@@ -22,7 +22,7 @@ _BATCH = 256
 
 
 @dataclass(frozen=True)
-class Aim:
+class Derivative:
     """What is derived by what.
 
     `target` is `logit`, that of output `output`, or `loss`, the cross-entropy with `output` for its label. `layer` is the path
@@ -36,25 +36,25 @@ class Aim:
     norm: str = "frozen"
 
 
-def input_gradients(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> Tensor:
+def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> Tensor:
     """The gradients at the inputs `x` (n, ...), flattened: (n, d) on the CPU, in the network's floating type.
 
     `model` is on `device`; its weights, statistics, modes, requires_grad, gradients and random states are left as they were.
     Raises UsageError for a layer that is not there, is not used or gives no tensor, InputError if the network has no gradient,
     NumericError if that is NaN or infinite, and what `logits_of` raises.
     """
-    size = len(x) if aim.norm == "batch" else at_a_time(_BATCH, x, device)
+    size = len(x) if derivative.norm == "batch" else at_a_time(_BATCH, x, device)
     parts = []
     with (
         preserved(),
         in_mode(model),
-        batch_statistics(model, aim.norm),
-        _watched(model, aim.layer) as seen,
+        batch_statistics(model, derivative.norm),
+        _watched(model, derivative.layer) as seen,
         torch.enable_grad(),
     ):
         for batch in torch.split(x, size):
             seen.clear()
-            parts.append(_gradient(model, batch.to(device), aim, seen))
+            parts.append(_gradient(model, batch.to(device), derivative, seen))
     found = torch.cat(parts)
     bad = int((~torch.isfinite(found)).any(1).sum())
     if bad:
@@ -64,30 +64,30 @@ def input_gradients(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.devi
     return found
 
 
-def _gradient(model: nn.Module, batch: Tensor, aim: Aim, seen: list[Tensor]) -> Tensor:
+def _gradient(model: nn.Module, batch: Tensor, derivative: Derivative, seen: list[Tensor]) -> Tensor:
     given = batch.detach().clone().requires_grad_()
     logits = logits_of(model, given)
-    if aim.layer and not seen:
-        raise UsageError(f"--wrt: the network does not use its layer '{aim.layer}'", hint="name another layer")
-    by = seen[0] if aim.layer else given
-    total = total_of(logits, aim)
+    if derivative.layer and not seen:
+        raise UsageError(f"--wrt: the network does not use its layer '{derivative.layer}'", hint="name another layer")
+    by = seen[0] if derivative.layer else given
+    total = target_sum(logits, derivative)
     grads = torch.autograd.grad(total, by, allow_unused=True) if total.requires_grad else (None,)
     if grads[0] is None:
-        what = f"layer {aim.layer}" if aim.layer else "its input"
-        further = "a layer nearer to the output" if aim.layer else "a layer behind such a place"
+        what = f"layer {derivative.layer}" if derivative.layer else "its input"
+        further = "a layer nearer to the output" if derivative.layer else "a layer behind such a place"
         hint = f"it may detach, round or run without gradients inside; --wrt layer:NAME takes {further}"
         raise InputError(f"the network has no gradient by {what}", hint=hint)
     return grads[0].detach().flatten(1).cpu()
 
 
-def total_of(logits: Tensor, aim: Aim) -> Tensor:
-    """The sum over examples of what `aim` derives, of logits (n, outputs); raises UsageError if there is no such output."""
-    if aim.output >= logits.shape[1]:
-        raise UsageError(f"output {aim.output}: the network has {logits.shape[1]}")
-    if aim.target == "loss":
-        labels = torch.full((len(logits),), aim.output, device=logits.device)
+def target_sum(logits: Tensor, derivative: Derivative) -> Tensor:
+    """Sum the differentiated quantity over examples, from logits (n, outputs); raises UsageError if there is no such output."""
+    if derivative.output >= logits.shape[1]:
+        raise UsageError(f"output {derivative.output}: the network has {logits.shape[1]}")
+    if derivative.target == "loss":
+        labels = torch.full((len(logits),), derivative.output, device=logits.device)
         return cross_entropy(logits, labels, reduction="sum")
-    return logits[:, aim.output].sum()
+    return logits[:, derivative.output].sum()
 
 
 @contextmanager

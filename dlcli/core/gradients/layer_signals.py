@@ -20,22 +20,22 @@ from torch.overrides import TorchFunctionMode
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.rng import preserved
-from dlcli.core.gradients.input_gradients import Aim, batch_statistics, total_of
-from dlcli.core.graph.tape import ACTIVATIONS, is_transparent
-from dlcli.core.layers.selu import ScaledELU, solve
+from dlcli.core.gradients.input_gradients import Derivative, batch_statistics, target_sum
+from dlcli.core.graph.trace import ACTIVATIONS, is_transparent
+from dlcli.core.layers.selu import ScaledELU, solve_fixed_point
 from dlcli.specs.probe_gradients import LayerRow
 
 
-def layer_signals(model: nn.Module, x: Tensor, aim: Aim, *, device: torch.device) -> list[LayerRow]:
-    """The signals of all activations for the inputs `x` (n at least 2, ...), with gradients by `aim`'s target.
+def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> list[LayerRow]:
+    """The signals of all activations for the inputs `x` (n at least 2, ...), with gradients by `derivative`'s target.
 
     `model` is on `device` and is left as it was. Raises what `logits_of` raises.
     """
-    size = len(x) if aim.norm == "batch" else at_a_time(len(x), x, device)
+    size = len(x) if derivative.norm == "batch" else at_a_time(len(x), x, device)
     tallies: dict[str, _Tally] = {}
-    with preserved(), in_mode(model), batch_statistics(model, aim.norm), torch.enable_grad():
+    with preserved(), in_mode(model), batch_statistics(model, derivative.norm), torch.enable_grad():
         for batch in torch.split(x, size):
-            for one, gradient in _passed(model, batch.detach().to(device), aim):
+            for one, gradient in _passed(model, batch.detach().to(device), derivative):
                 tallies.setdefault(one.name, _Tally(one.kind)).add(one, gradient)
     return [tally.row(name) for name, tally in tallies.items()]
 
@@ -106,12 +106,12 @@ class _Tally:
         )
 
 
-def _passed(model: nn.Module, given: Tensor, aim: Aim) -> list[tuple[_Seen, Tensor | None]]:
+def _passed(model: nn.Module, given: Tensor, derivative: Derivative) -> list[tuple[_Seen, Tensor | None]]:
     """Each activation of a batch (n, ...) with its gradient."""
     watcher = _Watcher(model)
     with watcher.following(), watcher:
         logits = logits_of(model, given.clone().requires_grad_())
-    total = total_of(logits, aim)
+    total = target_sum(logits, derivative)
     outputs = [one.output for one in watcher.seen]
     known = [k for k, output in enumerate(outputs) if output.requires_grad]
     by = [outputs[k] for k in known]
@@ -152,7 +152,7 @@ class _Watcher(TorchFunctionMode):
         module = self._inside[-1]
         if not isinstance(module, ScaledELU):
             return 1.0, operation
-        return module.lam, "selu" if math.isclose(module.alpha, solve(0, 1).alpha) else operation
+        return module.lam, "selu" if math.isclose(module.alpha, solve_fixed_point(0, 1).alpha) else operation
 
     def _named(self, operation: str) -> str:
         module = self._inside[-1]

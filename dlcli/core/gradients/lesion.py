@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.graph.rewire import address_of, rewire
 from dlcli.core.graph.skips import find_skips
-from dlcli.core.graph.tape import record
-from dlcli.core.surgery.base import WEIGHT_LAYERS, copied
+from dlcli.core.graph.trace import record_trace
+from dlcli.core.surgery.base import WEIGHT_LAYERS, deep_copy
 from dlcli.core.surgery.operations.residual_scale import Scaled
 from dlcli.support.errors import InputError
 
@@ -26,7 +26,7 @@ class Lesion:
 
     block: str
     kind: str
-    right: Tensor
+    correct: Tensor
 
 
 def lesions(
@@ -36,25 +36,25 @@ def lesions(
 
     `advance` is told of each. `model` is left as it was. Raises InputError if no block or layer can be left out.
     """
-    skips = find_skips(record(model, x[:1].to(device)))
-    found = [Lesion("", "", _right(model, x, y, device))]
+    skips = find_skips(record_trace(model, x[:1].to(device)))
+    found = [Lesion("", "", _correct(model, x, y, device))]
     if skips:
         for skip in skips:
-            cut = copied(model)
+            cut = deep_copy(model)
             rewire(cut, {address_of(skip.add): Scaled(skip.operand, 0.0)})
-            found.append(Lesion(skip.owner or f"sum {skip.add.position}", "block", _right(cut, x, y, device)))
+            found.append(Lesion(skip.owner or f"sum {skip.add.position}", "block", _correct(cut, x, y, device)))
             advance(1)
         return found
     for name in _passable(model, x[:1].to(device)):
         with _passing(model.get_submodule(name)):
-            found.append(Lesion(name, "layer", _right(model, x, y, device)))
+            found.append(Lesion(name, "layer", _correct(model, x, y, device)))
         advance(1)
     if len(found) == 1:
         raise InputError("the network has no block to leave out: no skip, and no layer whose output has its input's shape")
     return found
 
 
-def _right(model: nn.Module, x: Tensor, y: Tensor, device: torch.device) -> Tensor:
+def _correct(model: nn.Module, x: Tensor, y: Tensor, device: torch.device) -> Tensor:
     return predict_logits(model, x, device=device).argmax(1) == y
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,15 +17,22 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import generator
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.graph.rewire import Call, address_of, rewire
 from dlcli.core.graph.skips import Skip
-from dlcli.core.graph.tape import record
-from dlcli.core.surgery.base import copied
+from dlcli.core.graph.trace import record_trace
+from dlcli.core.surgery.base import deep_copy
 from dlcli.core.surgery.operations.residual_scale import skips_of
 
-MOST = 0.95
+EFFECTIVE_SHARE = 0.95
 """The share of the gradient that the effective range of lengths brings."""
+
+
+class LengthRange(NamedTuple):
+    """Path lengths from `low` to `high`, both included, in residual blocks."""
+
+    low: int
+    high: int
 
 
 @dataclass(frozen=True)
@@ -50,23 +57,36 @@ class PathLengths:
         return float(self.gradient @ np.arange(len(self.gradient)))
 
     @property
-    def effective(self) -> tuple[int, int]:
-        """The shortest range of lengths that brings at least `MOST` of the gradient, of which there must be some."""
+    def effective(self) -> LengthRange:
+        """The shortest range of lengths that brings at least `EFFECTIVE_SHARE` of the gradient, of which there must be some."""
         sums = np.concatenate([[0.0], np.cumsum(self.gradient)])
         n = len(self.gradient)
-        ranges = [(high - low, low, high) for low in range(n) for high in range(low, n) if sums[high + 1] - sums[low] >= MOST]
-        _, low, high = min(ranges)
-        return low, high
+        ranges = (LengthRange(low, high) for low in range(n) for high in range(low, n))
+        enough = [one for one in ranges if sums[one.high + 1] - sums[one.low] >= EFFECTIVE_SHARE]
+        return min(enough, key=lambda one: (one.high - one.low, one.low))
 
 
-def path_lengths(model: nn.Module, x: Tensor, aim: Aim, *, draws: int, seed: int, device: torch.device) -> PathLengths:
-    """What paths of each length bring to the gradient at the inputs `x` (m, ...), by at most `draws` of them, drawn by `seed`.
+def path_lengths(
+    model: nn.Module, x: Tensor, derivative: Derivative, *, draws: int, seed: int, device: torch.device
+) -> PathLengths:
+    """Measure how much of the gradient flows through paths of each length.
 
-    The norm of a path's gradient is the mean over inputs of the Euclidean norms. `model` is left as it was.
-    Raises InputError if it has no residual block, and what `input_gradients` raises.
+    Args:
+        model: The network; it is not changed.
+        x: Inputs (m, ...).
+        derivative: What to differentiate, and with respect to what.
+        draws: The most paths to measure per length; they are sampled where there are more.
+        seed: Seed of that sample.
+        device: Where to run.
+
+    Returns:
+        The shares of paths and of gradient by length. The norm of a path's gradient is the mean L2 norm over inputs.
+
+    Raises:
+        InputError: If the network has no residual block. Also raises what `input_gradients` raises.
     """
-    done = copied(model)
-    skips = skips_of(record(done, x[:1].to(device)))
+    done = deep_copy(model)
+    skips = skips_of(record_trace(done, x[:1].to(device)))
     gate = _Gate()
     rewire(done, {address_of(skip.add): _OneWay(gate, number, skip) for number, skip in enumerate(skips)})
     random, n = generator(seed), len(skips)
@@ -74,7 +94,7 @@ def path_lengths(model: nn.Module, x: Tensor, aim: Aim, *, draws: int, seed: int
     for length in range(n + 1):
         found = []
         for gate.through in _blocks(n, length, draws, random):
-            found.append(float(input_gradients(done, x, aim, device=device).norm(dim=1).mean()))
+            found.append(float(input_gradients(done, x, derivative, device=device).norm(dim=1).mean()))
         one[length] = np.mean(found)
     return _shares(one)
 
@@ -111,9 +131,9 @@ class _OneWay:
     def __init__(self, gate: _Gate, number: int, skip: Skip) -> None:
         self._gate, self._number, self._operand = gate, number, skip.operand
 
-    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         closed = 1 - self._operand if self._number in self._gate.through else self._operand
-        return go_on(operation, _detached(args, closed), kwargs)
+        return call_next(operation, _detached(args, closed), kwargs)
 
 
 def _detached(args: Sequence[Any], place: int) -> tuple[Any, ...]:

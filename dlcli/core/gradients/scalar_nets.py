@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dlcli.core.layers.stacks import KINDS, stack
+from dlcli.core.layers.mlp_stack import KINDS, mlp_stack
 
-REACH = 2.0
+GRID_LIMIT = 2.0
 WIDTH = 200
 
 
@@ -32,23 +32,23 @@ class Centred(nn.BatchNorm1d):
 
 def grid(points: int) -> Tensor:
     """`points` evenly spaced numbers in [-2, 2], (points, 1) float64."""
-    return torch.linspace(-REACH, REACH, points, dtype=torch.float64)[:, None]
+    return torch.linspace(-GRID_LIMIT, GRID_LIMIT, points, dtype=torch.float64)[:, None]
 
 
-def on_a_line(kind: str, depth: int, x: Tensor, *, beta: float = 1.0) -> nn.Module:
-    """A network (n, 1) to (n, 1) of `stack`'s `kind`, in evaluation mode and float64, drawn from torch's global generator.
+def scalar_network(kind: str, depth: int, x: Tensor, *, beta: float = 1.0) -> nn.Module:
+    """A network (n, 1) to (n, 1) of `mlp_stack`'s `kind`, in evaluation mode and float64, drawn from torch's global generator.
 
     `plain` is centred. The statistics of centring and of batch normalisation are those of the inputs `x` (n, 1).
     """
     if kind not in KINDS:
         raise ValueError(f"'{kind}' is not one of {', '.join(KINDS)}")
-    net: nn.Module = stack(kind, 1, 1, depth, width=WIDTH, beta=beta).double()
+    net: nn.Module = mlp_stack(kind, 1, 1, depth, width=WIDTH, beta=beta).double()
     if kind == "plain":
         net = _centred(net).double()
-    return settle(net, x)
+    return set_batchnorm_statistics(net, x)
 
 
-def settle(net: nn.Module, x: Tensor) -> nn.Module:
+def set_batchnorm_statistics(net: nn.Module, x: Tensor) -> nn.Module:
     """`net` itself, in evaluation mode, with the statistics of the inputs `x` (n, ...) for its running ones."""
     for module in net.modules():
         if isinstance(module, _BatchNorm):

@@ -1,6 +1,6 @@
 """The last hidden layer of any network: what its last linear layer reads, and which images lie close together in it.
 
-The layer is found by one forward pass written down (`core/graph/tape.py`), so it is the one that is called last, in whatever
+The layer is found by one forward pass written down (`core/graph/trace.py`), so it is the one that is called last, in whatever
 order the modules are declared; a head whose output does not reach the logits is passed over.
 """
 
@@ -18,7 +18,7 @@ from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
-from dlcli.core.graph.tape import WEIGHTED, record
+from dlcli.core.graph.trace import WEIGHTED, record_trace
 
 NEIGHBOURS = 5
 """How many neighbours are asked for their class."""
@@ -35,7 +35,7 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
     one each, a network with another way around it, a scripted one, or one that ends in something else.
 
     `model` is on `device` and runs in evaluation mode; modes, hooks, gradients and random states are left as found.
-    Raises what `logits_of` and `record` raise.
+    Raises what `logits_of` and `record_trace` raise.
     """
     door = _door(model, to_float(x[:1]).to(device))
     if door is None:
@@ -57,7 +57,7 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
 def last_layer(model: nn.Module, sample: Tensor) -> str | None:
     """The path of the layer whose inputs are `hidden_features`, by a pass on `sample` (1, c, h, w).
 
-    None where there is none, or it is called more than once. Raises what `record` raises.
+    None where there is none, or it is called more than once. Raises what `record_trace` raises.
     """
     door = _door(model, sample)
     if door is None or door.call:
@@ -68,15 +68,15 @@ def last_layer(model: nn.Module, sample: Tensor) -> str | None:
 def neighbours_agree(
     clean: NDArray[np.floating],
     labels: NDArray[np.integer],
-    twins: NDArray[np.floating],
-    said: NDArray[np.integer],
+    changed: NDArray[np.floating],
+    predicted: NDArray[np.integer],
     *,
     neighbours: int = NEIGHBOURS,
 ) -> NDArray[np.bool_]:
     """For which images most of the nearest clean images are of the class that the network says, (n,).
 
-    `clean` and `twins` (n, d) are hidden features of the same images in the same order: as they are, and changed or not;
-    `labels` (n,) are the true classes, `said` (n,) the network's answers on the twins. Distances are Euclidean, and an
+    `clean` and `changed` (n, d) are hidden features of the same images in the same order: as they are, and changed or not;
+    `labels` (n,) are the true classes, `predicted` (n,) the network's answers on the twins. Distances are Euclidean, and an
     image's own clean twin is none of its neighbours. After the k-nearest-neighbour test of Papernot and McDaniel 2018 (arXiv
     1803.04765, section IV), here of one layer. Raises ValueError unless there are more images than neighbours.
     """
@@ -84,11 +84,11 @@ def neighbours_agree(
 
     if len(clean) <= neighbours:
         raise ValueError(f"{len(clean)} images have no {neighbours} neighbours each")
-    near = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(clean).kneighbors(twins, return_distance=False)
+    near = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(clean).kneighbors(changed, return_distance=False)
     own = near == np.arange(len(clean))[:, None]
     own[~own.any(1), -1] = True  # the twin is further away than all of these, of which one is too many
     others = labels[near[~own].reshape(len(clean), neighbours)]
-    agree: NDArray[np.bool_] = 2 * (others == said[:, None]).sum(1) > neighbours
+    agree: NDArray[np.bool_] = 2 * (others == predicted[:, None]).sum(1) > neighbours
     return agree
 
 
@@ -121,7 +121,7 @@ class _Door:
 
 
 class _Ended(nn.Module):
-    """A network with an operation at its end by which the tape knows what became of the logits."""
+    """A network with an operation at its end by which the trace knows what became of the logits."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -137,18 +137,18 @@ def _door(model: nn.Module, sample: Tensor) -> _Door | None:
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         return None  # compiled: it takes no hooks
     ended = _Ended(model)
-    tape = record(ended, sample)
-    end = tape.ops[-1] if tape.ops else None
+    trace = record_trace(ended, sample)
+    end = trace.ops[-1] if trace.ops else None
     if end is None or (end.name, end.owner) != (_END, ""):
         return None  # the logits do not come of the image
-    weighted = [op for op in tape.named(WEIGHTED) if end.descends_from(op.node)]
+    weighted = [op for op in trace.ops_named(WEIGHTED) if end.descends_from(op.node)]
     if not weighted or not all(weighted[-1].descends_from(op.node) for op in weighted):
         return None
     path, number = weighted[-1].calls[-1]
     layer = ended.get_submodule(path)
     if not _is_linear(layer):
         return None
-    calls = {other for op in tape.ops for name, other in op.calls if name == path and other < number}
+    calls = {other for op in trace.ops for name, other in op.calls if name == path and other < number}
     return _Door(layer, len(calls))
 
 

@@ -1,7 +1,7 @@
 """Change single operations inside a network's forward pass, call by call, without touching its code or its keys.
 
 An edit is addressed by a module's path, a kind of operation and its position among those in one call of that module, as
-a `Tape` counts them. Hooks set the scene when the module is called, so that one activation module that serves two calls
+a `Trace` counts them. Hooks set the scene when the module is called, so that one activation module that serves two calls
 can do its work in one of them, and functional calls are reached as well. Copies of the network carry their own hooks.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from dlcli.core.graph.tape import Op, is_transparent, kind_of
+from dlcli.core.graph.trace import Op, counted_kind, is_transparent
 
 Call = Callable[..., Any]
 Edit = Callable[[Call, Call, tuple[Any, ...], dict[str, Any]], Any]
-"""edit(go_on, operation, args, kwargs) gives the result; `go_on(operation, args, kwargs)` runs an operation."""
+"""edit(go_on, operation, args, kwargs) gives the result; `call_next(operation, args, kwargs)` runs an operation."""
 
-EVERYWHERE = -1
+ALL_POSITIONS = -1
 """The position that stands for all operations of the kind, in the module and in all below it."""
 
 
@@ -36,7 +36,7 @@ class Address:
 
 def address_of(op: Op) -> Address:
     """Where `op` is done; `op` must be of a kind that is counted."""
-    kind = kind_of(op.name)
+    kind = counted_kind(op.name)
     assert kind is not None, op.name  # noqa: S101 - a slip of ours, not of the user's
     return Address(op.owner, kind, op.position)
 
@@ -44,7 +44,7 @@ def address_of(op: Op) -> Address:
 def rewire(model: nn.Module, edits: Mapping[Address, Edit]) -> None:
     """Have `model`, from now on and in place, do `edits` instead of the operations at these addresses.
 
-    Positions count what earlier edits left, as a tape of the model now shows them.
+    Positions count what earlier edits left, as a trace of the model now shows them.
     """
     for owner in dict.fromkeys(address.owner for address in edits):
         chosen = {(a.kind, a.position): edit for a, edit in edits.items() if a.owner == owner}
@@ -114,20 +114,20 @@ class _Frame(TorchFunctionMode):
         self._counts = [Counter[str]() for _ in scope.passes]
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self._go_on(0, _FRAMES.stack[-1] is self, func, args, kwargs or {})
+        return self._call_next(0, _FRAMES.stack[-1] is self, func, args, kwargs or {})
 
-    def _go_on(self, first: int, own: bool, func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        kind = kind_of(getattr(func, "__name__", ""))
+    def _call_next(self, first: int, own: bool, func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        kind = counted_kind(getattr(func, "__name__", ""))
         for number in range(first, len(self._passes)) if kind else ():
             edit = self._edit(number, str(kind), own)
             if edit is not None:
-                return edit(partial(self._go_on, number + 1, own), func, args, kwargs)
+                return edit(partial(self._call_next, number + 1, own), func, args, kwargs)
         return func(*args, **kwargs)
 
     def _edit(self, number: int, kind: str, own: bool) -> Edit | None:
-        position = EVERYWHERE
+        position = ALL_POSITIONS
         if own:
             position = self._counts[number][kind]
             self._counts[number][kind] += 1
         chosen = self._passes[number]
-        return chosen.get((kind, position)) or chosen.get((kind, EVERYWHERE))
+        return chosen.get((kind, position)) or chosen.get((kind, ALL_POSITIONS))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dlcli.core.graph.tape import ADDITIONS, SAMPLE, WEIGHTED, Op, Tape
+from dlcli.core.graph.trace import ADDITIONS, SAMPLE, WEIGHTED, Op, Trace
 
 
 @dataclass(frozen=True)
@@ -29,29 +29,29 @@ class Skip:
         return self.add.owner
 
 
-def find_skips(tape: Tape) -> tuple[Skip, ...]:
+def find_skips(trace: Trace) -> tuple[Skip, ...]:
     """All residual blocks, in order (He et al. 2016, arXiv 1512.03385, equations 1 and 2).
 
     Of two ways that are added, the one with more layers (convolutions, full connections, attention) is the branch; a sum of
     ways with equally many is no skip. Of several branches summed onto one shortcut, each is a block of its own.
     """
     found: dict[int, Skip] = {}
-    for op in tape.named(ADDITIONS):
-        skip = _skip(tape, op, found)
+    for op in trace.ops_named(ADDITIONS):
+        skip = _skip(trace, op, found)
         if skip is not None:
             found[op.node] = skip
     return tuple(found.values())
 
 
-def _skip(tape: Tape, op: Op, found: dict[int, Skip]) -> Skip | None:
+def _skip(trace: Trace, op: Op, found: dict[int, Skip]) -> Skip | None:
     nodes = op.operands
     if len(nodes) != 2 or nodes[0] is None or nodes[1] is None or nodes[0] == nodes[1]:
         return None
-    common = tape.ancestors(nodes[0]) & tape.ancestors(nodes[1])
+    common = trace.ancestors(nodes[0]) & trace.ancestors(nodes[1])
     fork = common.bit_length() - 1
     if fork < SAMPLE:
         return None
-    ways = tuple(_way(tape, node, common) for node in (nodes[0], nodes[1]))
+    ways = tuple(_way(trace, node, common) for node in (nodes[0], nodes[1]))
     depths = [_weighted(_without(way, node, found, fork)) for way, node in zip(ways, nodes, strict=True)]
     if depths[0] == depths[1]:
         return None
@@ -59,9 +59,9 @@ def _skip(tape: Tape, op: Op, found: dict[int, Skip]) -> Skip | None:
     return Skip(op, operand, fork, ways[operand], ways[1 - operand])
 
 
-def _way(tape: Tape, node: int, common: int) -> tuple[Op, ...]:
-    own = tape.ancestors(node) & ~common
-    return tuple(op for op in tape.ops[:node] if own >> op.node & 1)
+def _way(trace: Trace, node: int, common: int) -> tuple[Op, ...]:
+    own = trace.ancestors(node) & ~common
+    return tuple(op for op in trace.ops[:node] if own >> op.node & 1)
 
 
 def _without(way: tuple[Op, ...], node: int | None, found: dict[int, Skip], fork: int) -> tuple[Op, ...]:

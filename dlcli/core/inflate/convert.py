@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.graph.tape import CONVOLUTIONS, POOLINGS, SAMPLE, Op, Tape, record
+from dlcli.core.graph.trace import CONVOLUTIONS, POOLINGS, SAMPLE, Op, Trace, record_trace
 from dlcli.core.inflate import RULES
-from dlcli.core.inflate.rule import Seen
+from dlcli.core.inflate.rule import TracedNetwork
 from dlcli.core.inflate.video_net import VideoNet
-from dlcli.core.layers.temporal import Clock, TemporalConv
-from dlcli.core.surgery.base import copied, named, replace_modules
+from dlcli.core.layers.temporal import FrameCount, TemporalConv
+from dlcli.core.surgery.base import deep_copy, display_name, replace_modules
 from dlcli.support.errors import InputError
 
 _BEFORE_HEAD = frozenset({"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"})
@@ -45,7 +45,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Inflated:
+class InflatedNetwork:
     """The network for video, its temporal layers in the order in which they run, and the dilations that these have."""
 
     model: VideoNet
@@ -54,27 +54,29 @@ class Inflated:
 
 
 @torch.no_grad()
-def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> Inflated:
+def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork:
     """A network for video made of `model`, which is left as it is; `sample` (1, c, h, w) is an image that it takes.
 
     Type, device and mode are those of `model`. Raises InputError for a network that is not one of 2-D convolutions, or has
-    none that the rule inflates, naming the layer that is in the way, and what `record` raises.
+    none that the rule inflates, naming the layer that is in the way, and what `record_trace` raises.
     """
-    check_flat(model)
-    rule, inner = RULES.module(how.rule), copied(model)
-    tape = record(inner, sample)
-    chosen = rule.choose(Seen(inner, tape), how.which)
+    check_2d(model)
+    rule, inner = RULES.module(how.rule), deep_copy(model)
+    trace = record_trace(inner, sample)
+    chosen = rule.choose_layers(TracedNetwork(inner, trace), how.which)
     if not chosen:
         raise InputError(f"the network has no convolution that {how.rule} inflates", hint="another --rule may fit it")
-    clock, made, dilations = Clock(), {}, how.dilations or rule.DILATIONS
+    frame_count, made, dilations = FrameCount(), {}, how.dilations or rule.DILATIONS
     for path in chosen:
         old = _plain(path, inner.get_submodule(path))
-        weight = rule.spread(old.weight.detach(), how.taps or rule.TAPS or max(old.kernel_size))
-        new = TemporalConv(old, weight, clock, ends=how.ends, dilations=dilations)
+        weight = rule.inflate_weight(old.weight.detach(), how.taps or rule.TAPS or max(old.kernel_size))
+        new = TemporalConv(old, weight, frame_count, ends=how.ends, dilations=dilations)
         made[old] = new.fuse() if how.fused else new
     layers = [Layer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)]
     replace_modules(inner, (nn.Conv2d,), lambda layer: made.get(layer, layer))
-    return Inflated(VideoNet(inner, clock, head_of(inner, tape)), tuple(layers), (1,) if how.fused else dilations)
+    return InflatedNetwork(
+        VideoNet(inner, frame_count, find_head(inner, trace)), tuple(layers), (1,) if how.fused else dilations
+    )
 
 
 def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, dilations: tuple[int, ...]) -> VideoNet:
@@ -82,51 +84,51 @@ def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, 
 
     Raises InputError if it has no such layers.
     """
-    clock, made = Clock(), {}
+    frame_count, made = FrameCount(), {}
     for path, count in taps.items():
         try:
             old = _plain(path, model.get_submodule(path))
         except AttributeError:
             raise InputError(f"the network has no layer {path}") from None
         wide = old.weight.new_zeros(*old.weight.shape[:2], count, *old.weight.shape[2:])
-        made[old] = TemporalConv(old, wide, clock, ends=ends, dilations=dilations)
+        made[old] = TemporalConv(old, wide, frame_count, ends=ends, dilations=dilations)
     replace_modules(model, (nn.Conv2d,), lambda layer: made.get(layer, layer))
-    return VideoNet(model, clock, head)
+    return VideoNet(model, frame_count, head)
 
 
-def head_of(model: nn.Module, tape: Tape) -> str:
+def find_head(model: nn.Module, trace: Trace) -> str:
     """The path of the module before which time ends, "" for the end of the network.
 
     It is the first full connection, a module called once, after which there is no convolution and no pooling and which nothing
     goes around; or the dropout that stands before it.
     """
-    spatial = tape.named(CONVOLUTIONS | POOLINGS)
-    for op in tape.named(frozenset({"linear"})):
-        alone = not any(other.descends_from(op.node) for other in spatial) and _is_passed_by_all(tape, op)
-        if alone and isinstance(model.get_submodule(op.layer), nn.Linear) and _is_called_once(tape, op):
-            return _before_dropout(model, tape, op).layer
+    spatial = trace.ops_named(CONVOLUTIONS | POOLINGS)
+    for op in trace.ops_named(frozenset({"linear"})):
+        alone = not any(other.descends_from(op.node) for other in spatial) and _is_passed_by_all(trace, op)
+        if alone and isinstance(model.get_submodule(op.layer), nn.Linear) and _is_called_once(trace, op):
+            return _before_dropout(model, trace, op).layer
     return ""
 
 
-def _is_passed_by_all(tape: Tape, op: Op) -> bool:
-    return all(parent >= op.node for other in tape.ops[op.node :] for parent in other.parents)
+def _is_passed_by_all(trace: Trace, op: Op) -> bool:
+    return all(parent >= op.node for other in trace.ops[op.node :] for parent in other.parents)
 
 
-def _is_called_once(tape: Tape, op: Op) -> bool:
-    return sum(other.layer == op.layer for other in tape.ops) == 1
+def _is_called_once(trace: Trace, op: Op) -> bool:
+    return sum(other.layer == op.layer for other in trace.ops) == 1
 
 
-def _before_dropout(model: nn.Module, tape: Tape, op: Op) -> Op:
+def _before_dropout(model: nn.Module, trace: Trace, op: Op) -> Op:
     while len(op.parents) == 1 and op.parents[0] != SAMPLE:
-        before = tape.ops[op.parents[0] - 1]
+        before = trace.ops[op.parents[0] - 1]
         is_module = before.name in _BEFORE_HEAD and isinstance(model.get_submodule(before.layer), nn.modules.dropout._DropoutNd)
-        if not (is_module and _is_called_once(tape, before) and len(tape.consumers(before.node)) == 1):
+        if not (is_module and _is_called_once(trace, before) and len(trace.consumers(before.node)) == 1):
             break
         op = before
     return op
 
 
-def check_flat(model: nn.Module) -> None:
+def check_2d(model: nn.Module) -> None:
     """Raise InputError, saying what it is instead, unless `model` has 2-D convolutions and can be changed."""
     kinds = list(model.modules())
     if isinstance(model, nn.Conv2d):
@@ -149,8 +151,8 @@ def _plain(path: str, layer: nn.Module) -> nn.Conv2d:
     """`layer`, once it is seen to be a Conv2d and nothing more."""
     if type(layer) is not nn.Conv2d:
         hint = "make it a plain Conv2d, or take another --rule"
-        raise InputError(f"{named(path)} is a {type(layer).__name__}, which nobody knows how to inflate", hint=hint)
+        raise InputError(f"{display_name(path)} is a {type(layer).__name__}, which nobody knows how to inflate", hint=hint)
     if more := {name for name, _ in layer.named_parameters()} - {"weight", "bias"}:
         hint = "take the reparametrization (a weight norm?) off first"
-        raise InputError(f"{named(path)} makes its weight of others ({', '.join(sorted(more))})", hint=hint)
+        raise InputError(f"{display_name(path)} makes its weight of others ({', '.join(sorted(more))})", hint=hint)
     return layer

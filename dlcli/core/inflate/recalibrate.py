@@ -20,7 +20,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
     else is as in evaluation. Returns how many examples were seen. Raises InputError if there is nothing to normalise, and what
     `logits_of` raises.
     """
-    norms = norms_of(model)
+    norms = batchnorms_of(model)
     momenta = [norm.momentum for norm in norms]
     examples = data.x_train if len(data.x_train) else data.x_test
     like = next(model.parameters())
@@ -36,7 +36,7 @@ def recalibrate(model: nn.Module, data: ImageData, *, frames: int) -> int:
     return len(examples)
 
 
-def norms_of(model: nn.Module) -> list[_BatchNorm]:
+def batchnorms_of(model: nn.Module) -> list[_BatchNorm]:
     """The batch normalisations of `model` that keep statistics; raises InputError if there is none."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:

@@ -7,25 +7,25 @@ from functools import cached_property
 from torch import Tensor, nn
 
 from dlcli.core.graph.skips import Skip, find_skips
-from dlcli.core.graph.tape import CONVOLUTIONS, Op, Tape
+from dlcli.core.graph.trace import CONVOLUTIONS, Op, Trace
 
 
 @dataclass(frozen=True)
-class Seen:
+class TracedNetwork:
     """A network for images and one forward pass of it."""
 
     model: nn.Module
-    tape: Tape
+    trace: Trace
 
     @cached_property
     def convolutions(self) -> tuple[Op, ...]:
         """The calls of Conv2d modules, in order."""
-        return tuple(op for op in self.tape.named(frozenset({"conv2d"})) if isinstance(self._layer(op), nn.Conv2d))
+        return tuple(op for op in self.trace.ops_named(frozenset({"conv2d"})) if isinstance(self._layer(op), nn.Conv2d))
 
     @cached_property
     def skips(self) -> tuple[Skip, ...]:
         """Its residual blocks, in order."""
-        return find_skips(self.tape)
+        return find_skips(self.trace)
 
     def is_pointwise(self, op: Op) -> bool:
         """Whether a convolution is one of 1x1."""
@@ -38,18 +38,18 @@ class Seen:
 
     def is_last(self, op: Op) -> bool:
         """Whether what a convolution gives reaches no other convolution and no full connection: it is the head."""
-        after = self.tape.named(CONVOLUTIONS | {"linear"})
+        after = self.trace.ops_named(CONVOLUTIONS | {"linear"})
         return not any(other.node != op.node and other.descends_from(op.node) for other in after)
 
     def _layer(self, op: Op) -> nn.Module:
         return self.model.get_submodule(op.layer)
 
 
-def paths(ops: list[Op], where: Callable[[Op], bool] = lambda op: True) -> list[str]:
+def layer_paths(ops: list[Op], where: Callable[[Op], bool] = lambda op: True) -> list[str]:
     """The layers of the operations `where` holds, each once."""
     return list(dict.fromkeys(op.layer for op in ops if where(op)))
 
 
-def evenly(weight: Tensor, taps: int) -> Tensor:
+def spread_evenly(weight: Tensor, taps: int) -> Tensor:
     """(out, in, kh, kw) to (out, in, taps, kh, kw): a part of the weight at each tap, so that a still clip gives the same."""
     return (weight / taps).unsqueeze(2).repeat(1, 1, taps, 1, 1)

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dlcli.core.layers.temporal import Clock
-from dlcli.core.layers.wrapped import hide
+from dlcli.core.layers.temporal import FrameCount
+from dlcli.core.layers.wrapped import hide_from_state_dict
 
 
 class VideoNet(nn.Module):
-    """`inner`, a network for images whose `TemporalConv`s share `clock`, run on all frames of a clip.
+    """`inner`, a network for images whose `TemporalConv`s share `frame_count`, run on all frames of a clip.
 
     Time ends by a maximum, just before the module at the path `head`; "" : after the network. So the answer on a clip of one
     frame repeated is that on the frame, however long the clip. The keys of the state dict are those of `inner`.
@@ -20,19 +20,19 @@ class VideoNet(nn.Module):
 
     origin: Mapping[str, Any] | None = None
 
-    def __init__(self, inner: nn.Module, clock: Clock, head: str) -> None:
+    def __init__(self, inner: nn.Module, frame_count: FrameCount, head: str) -> None:
         super().__init__()
-        self.inner, self.clock, self.head = inner, clock, head
-        hide(self)
+        self.inner, self.frame_count, self.head = inner, frame_count, head
+        hide_from_state_dict(self)
         if head:
-            inner.get_submodule(head).register_forward_pre_hook(_PoolTime(clock))
+            inner.get_submodule(head).register_forward_pre_hook(_PoolTime(frame_count))
 
     def forward(self, x: Tensor) -> Any:
         """Clips (n, c, t, h, w), or images (n, c, h, w) as clips of one frame; logits (n, classes)."""
         clips = x if x.dim() == 5 else x.unsqueeze(2)
-        self.clock.frames = clips.shape[2]
+        self.frame_count.frames = clips.shape[2]
         found = self.inner(clips.transpose(1, 2).flatten(0, 1))
-        return found if self.head else _pooled(found, self.clock)
+        return found if self.head else _pooled(found, self.frame_count)
 
 
 def origin_of(model: nn.Module) -> Mapping[str, Any] | None:
@@ -43,13 +43,13 @@ def origin_of(model: nn.Module) -> Mapping[str, Any] | None:
 class _PoolTime:
     """A hook before the head; a class and no closure, so that copies of the network have their own clock."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+    def __init__(self, frame_count: FrameCount) -> None:
+        self.frame_count = frame_count
 
     def __call__(self, module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (_pooled(args[0], self.clock), *args[1:])
+        return (_pooled(args[0], self.frame_count), *args[1:])
 
 
-def _pooled(x: Tensor, clock: Clock) -> Tensor:
-    most: Tensor = x.unflatten(0, (-1, clock.frames)).amax(1)
+def _pooled(x: Tensor, frame_count: FrameCount) -> Tensor:
+    most: Tensor = x.unflatten(0, (-1, frame_count.frames)).amax(1)
     return most

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.layers.wrapped import hide
+from dlcli.core.layers.wrapped import hide_from_state_dict
 
 
-class Clips(nn.Module):
+class MultiClip(nn.Module):
     """`inner` for videos (n, c, clips * t, h, w): in training on one clip of each, drawn at random, else its mean logits.
 
     The draw is of torch's generator on the CPU. The keys of its state dict are those of `inner`.
@@ -15,7 +15,7 @@ class Clips(nn.Module):
     def __init__(self, inner: nn.Module, clips: int) -> None:
         super().__init__()
         self.inner, self.clips = inner, clips
-        hide(self)
+        hide_from_state_dict(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Takes (n, c, clips * t, h, w), gives logits (n, classes)."""
@@ -28,6 +28,6 @@ class Clips(nn.Module):
         return found.unflatten(0, (len(x), self.clips)).mean(1)
 
 
-def over_clips(model: nn.Module, clips: int) -> nn.Module:
+def for_clips(model: nn.Module, clips: int) -> nn.Module:
     """`model` for examples of so many clips."""
-    return model if clips == 1 else Clips(model, clips)
+    return model if clips == 1 else MultiClip(model, clips)

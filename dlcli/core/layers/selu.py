@@ -38,7 +38,7 @@ class FixedPoint:
         return -self.lam * self.alpha
 
 
-def solve(mean: float, variance: float, *, omega: float = 0.0, tau: float = 1.0) -> FixedPoint:
+def solve_fixed_point(mean: float, variance: float, *, omega: float = 0.0, tau: float = 1.0) -> FixedPoint:
     """The scaled ELU with fixed point (mean, variance); of two, the one that attracts more.
 
     Raises UsageError if the variance is not above 0 or no alpha above 0 and lam above 0 solve the equations.
@@ -51,16 +51,16 @@ def solve(mean: float, variance: float, *, omega: float = 0.0, tau: float = 1.0)
     return min(found, key=lambda point: point.radius)
 
 
-def transfer(
+def next_moments(
     mean: float, variance: float, alpha: float, lam: float, *, omega: float = 0.0, tau: float = 1.0
 ) -> tuple[float, float]:
     """The mean and variance after one layer (Klambauer et al., equations 4 and 5)."""
-    p = _Parts(mean * omega, variance * tau)
+    p = _HalfLineMoments(mean * omega, variance * tau)
     first = lam * (p.linear + alpha * p.negative)
     return first, lam**2 * (p.linear2 + alpha**2 * p.negative2) - first**2
 
 
-class _Parts:
+class _HalfLineMoments:
     """Moments of z ~ N(m, v) over the half-lines: `linear` E[z; z > 0], `negative` E[e^z - 1; z < 0], squares with a 2."""
 
     def __init__(self, m: float, v: float) -> None:
@@ -79,7 +79,7 @@ class _Parts:
 
 def _solutions(mean: float, variance: float, omega: float, tau: float) -> list[tuple[float, float]]:
     """E f = mean gives lam = mean / (A + alpha B); put into E f^2 = variance + mean^2 it leaves a quadratic in alpha."""
-    p = _Parts(mean * omega, variance * tau)
+    p = _HalfLineMoments(mean * omega, variance * tau)
     second = variance + mean**2
     quadratic = (
         mean**2 * p.negative2 - second * p.negative**2,
@@ -96,7 +96,7 @@ def _solutions(mean: float, variance: float, omega: float, tau: float) -> list[t
 
 def _at(mean: float, variance: float, omega: float, tau: float, alpha: float, lam: float) -> FixedPoint:
     """With the Jacobian, by dE[g]/dm = E[g'] and dE[g]/dv = E[g'']/2 for z ~ N(m, v) (Price 1958)."""
-    p = _Parts(mean * omega, variance * tau)
+    p = _HalfLineMoments(mean * omega, variance * tau)
     value = lam * (p.linear + alpha * p.negative)
     f1 = lam * (p.above + alpha * p.e1)
     f2 = lam * ((1 - alpha) * p.at_zero + alpha * p.e1)

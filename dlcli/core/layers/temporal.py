@@ -19,7 +19,7 @@ _HOOKS = (
 )
 
 
-class Clock:
+class FrameCount:
     """How many frames a clip has, for all layers of a network: set before each pass, and left so, for what is recomputed."""
 
     def __init__(self) -> None:
@@ -36,7 +36,13 @@ class TemporalConv(nn.Conv2d):
     """
 
     def __init__(
-        self, conv: nn.Conv2d, weight: Tensor, clock: Clock, *, ends: str = "replicate", dilations: Sequence[int] = (1,)
+        self,
+        conv: nn.Conv2d,
+        weight: Tensor,
+        frame_count: FrameCount,
+        *,
+        ends: str = "replicate",
+        dilations: Sequence[int] = (1,),
     ) -> None:
         super().__init__(
             conv.in_channels,
@@ -53,7 +59,7 @@ class TemporalConv(nn.Conv2d):
         self.weight = nn.Parameter(weight, requires_grad=conv.weight.requires_grad)
         if conv.bias is not None:
             self.bias = nn.Parameter(conv.bias.detach().clone(), requires_grad=conv.bias.requires_grad)
-        self.clock, self.ends, self.dilations = clock, ends, tuple(dilations)
+        self.frame_count, self.ends, self.dilations = frame_count, ends, tuple(dilations)
         for name in _HOOKS:
             getattr(self, name).update(getattr(conv, name))
         self.train(conv.training)
@@ -88,7 +94,7 @@ class TemporalConv(nn.Conv2d):
         for tap, offset in enumerate(self._offsets()):
             for d in self.dilations:
                 wide[:, :, most + offset * d] += old[:, :, tap] / len(self.dilations)
-        return TemporalConv(self, wide, self.clock, ends=self.ends)
+        return TemporalConv(self, wide, self.frame_count, ends=self.ends)
 
     def extra_repr(self) -> str:
         """For print(model)."""
@@ -113,7 +119,7 @@ class TemporalConv(nn.Conv2d):
 
     def _shifted(self, x: Tensor, offset: int, dilation: int) -> Tensor:
         """A new tensor, the frames that are `offset` times `dilation` away."""
-        frames = self.clock.frames
+        frames = self.frame_count.frames
         times = torch.arange(frames, device=x.device)
         firsts = torch.arange(0, len(x), frames, device=x.device)
         wanted = times + offset * dilation

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 
-def hide(module: nn.Module, child: str = "inner") -> None:
+def hide_from_state_dict(module: nn.Module, child: str = "inner") -> None:
     """Take `child` out of the keys of `module`'s state dict, alone or inside other modules."""
     module.register_state_dict_post_hook(_Rename(child, shown=True))
     module.register_load_state_dict_pre_hook(_Rename(child, shown=False))

@@ -8,7 +8,7 @@ from torch import nn
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.models import named_model
-from dlcli.core.surgery import operate
+from dlcli.core.surgery import apply_surgery
 
 
 def build_model(
@@ -22,7 +22,7 @@ def build_model(
 ) -> nn.Module:
     """The untrained network `spec` for images (channels, *size), or clips of `frames` such, and `classes`, after `surgery`.
 
-    Torch's generator is left as it was. Raises what `named_model` and `operate` raise.
+    Torch's generator is left as it was. Raises what `named_model` and `apply_surgery` raise.
     """
     one = example_shape(channels, size, frames)
     nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
@@ -34,7 +34,7 @@ def build_with_surgery(build: Callable[[], nn.Module], surgery: Sequence[str], s
     """What `build` makes, after `surgery`, for examples of a shape; torch's generator is left as it was."""
     with preserved():
         model = build()
-        return operate(model, surgery, torch.zeros(1, *shape))[0] if surgery else model
+        return apply_surgery(model, surgery, torch.zeros(1, *shape))[0] if surgery else model
 
 
 def example_shape(channels: int, size: tuple[int, int], frames: int | None) -> tuple[int, ...]:

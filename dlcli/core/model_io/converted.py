@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
-from dlcli.core.inflate.convert import Inflated, Inflation, rebuild
+from dlcli.core.inflate.convert import InflatedNetwork, Inflation, rebuild
 from dlcli.core.layers.normalise import imagenet_normalised
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, read_metadata, save_weights, weights_sha256
@@ -121,7 +121,7 @@ def metadata_path(weights: Path) -> Path:
 
 
 def save_video_network(
-    weights: Path, metadata: Path, found: Inflated, image_network: ImageNetwork, how: Inflation, extra: Mapping[str, Any]
+    weights: Path, metadata: Path, found: InflatedNetwork, image_network: ImageNetwork, how: Inflation, extra: Mapping[str, Any]
 ) -> str:
     """Write a converted network: its weights, and the metadata from which it is rebuilt.
 

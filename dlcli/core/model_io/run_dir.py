@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from dlcli.core.inflate.video_net import origin_of
-from dlcli.core.layers.multi_clip import Clips
+from dlcli.core.layers.multi_clip import MultiClip
 from dlcli.core.layers.normalise import Normalised, imagenet_normalised
 from dlcli.core.model_io.build import build_model, build_with_surgery, example_shape
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, save_weights, weights_sha256
@@ -77,7 +77,7 @@ def save_model(
 
 def is_normalised(model: nn.Module) -> bool:
     """Whether the network, for one clip or several, stands behind the normalisation of ImageNet."""
-    return isinstance(model.inner if isinstance(model, Clips) else model, Normalised)
+    return isinstance(model.inner if isinstance(model, MultiClip) else model, Normalised)
 
 
 def is_run_dir(folder: Path) -> bool:

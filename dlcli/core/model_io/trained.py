@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.forward import logits_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensembles.combine import RuleModel
-from dlcli.core.layers.multi_clip import over_clips
+from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
@@ -71,7 +71,7 @@ def open_trained(
     found = _open(spec, data, arch, weights, rule, device)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
-    found = replace(found, model=over_clips(found.model, data.clips))
+    found = replace(found, model=for_clips(found.model, data.clips))
     if numbers:
         return replace(found, classes=tuple(map(str, range(outputs))))
     return found if found.classes or outputs == len(data.classes) else replace(found, notes=(*found.notes, _in_order(data)))

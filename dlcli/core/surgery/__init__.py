@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SURGERY = Registry("surgery", "dlcli.core.surgery.operations")
 
 
-def operate(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple["nn.Module", tuple[str, ...]]:
+def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple["nn.Module", tuple[str, ...]]:
     """A copy of `model` changed by each of `specs` in turn, and a note on each for people.
 
     Raises UsageError for an unknown name or a wrong argument, InputError for a network that cannot be changed so.

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlcli.core.graph import rewire
-from dlcli.core.graph.rewire import EVERYWHERE, Address, Call, Edit
-from dlcli.core.graph.tape import RELUS, Tape, record
+from dlcli.core.graph.rewire import ALL_POSITIONS, Address, Call, Edit
+from dlcli.core.graph.trace import RELUS, Trace, record_trace
 from dlcli.support.errors import DlcliError, InputError, UsageError
 
 WEIGHT_LAYERS = (
@@ -29,14 +29,14 @@ _RELU_MODULES = (nn.ReLU, nn.ReLU6)
 
 
 @dataclass(frozen=True)
-class Operated:
+class SurgeryResult:
     """A changed copy, and one line on what was changed."""
 
     model: nn.Module
     note: str
 
 
-def copied(model: nn.Module) -> nn.Module:
+def deep_copy(model: nn.Module) -> nn.Module:
     """A deep copy; raises InputError if the network cannot be copied."""
     try:
         return copy.deepcopy(model)
@@ -44,7 +44,7 @@ def copied(model: nn.Module) -> nn.Module:
         raise InputError(f"the network cannot be copied: {str(error).partition(chr(10))[0]}") from error
 
 
-def number(argument: str, *, low: float, high: float, default: float | None = None) -> float:
+def parse_number(argument: str, *, low: float, high: float, default: float | None = None) -> float:
     """The number in `argument`, within (low, high]; raises UsageError otherwise, or if there is none and no default."""
     if not argument and default is not None:
         return default
@@ -57,7 +57,7 @@ def number(argument: str, *, low: float, high: float, default: float | None = No
     return value
 
 
-def whole(argument: str, *, low: int, default: int | None = None) -> int:
+def parse_whole(argument: str, *, low: int, default: int | None = None) -> int:
     """The whole number in `argument`, `low` or more; raises UsageError otherwise, or if there is none and no default."""
     if not argument and default is not None:
         return default
@@ -66,11 +66,11 @@ def whole(argument: str, *, low: int, default: int | None = None) -> int:
     return int(argument)
 
 
-def tapes(model: nn.Module, sample: Tensor) -> tuple[Tape, ...]:
+def traces(model: nn.Module, sample: Tensor) -> tuple[Trace, ...]:
     """How `model` runs in evaluation and, if it can with two images, in training: auxiliary heads may run there only."""
-    evaluated = record(model, sample)
+    evaluated = record_trace(model, sample)
     try:
-        return evaluated, record(copied(model), sample.repeat(2, *[1] * (sample.dim() - 1)), training=True)
+        return evaluated, record_trace(deep_copy(model), sample.repeat(2, *[1] * (sample.dim() - 1)), training=True)
     except DlcliError:
         return (evaluated,)
 
@@ -99,46 +99,48 @@ def replace_relus(model: nn.Module, sample: Tensor, make: Callable[[Any], nn.Mod
     """
     if isinstance(model, _RELU_MODULES):
         raise InputError("the network is a ReLU and nothing else")
-    runs = tapes(model, sample)
-    calls = len(runs[0].named(RELUS))
-    functional = [op for tape in runs for op in tape.named(RELUS) if not issubclass(tape.classes[op.layer], _RELU_MODULES)]
+    runs = traces(model, sample)
+    calls = len(runs[0].ops_named(RELUS))
+    functional = [
+        op for trace in runs for op in trace.ops_named(RELUS) if not issubclass(trace.classes[op.layer], _RELU_MODULES)
+    ]
     paths = replace_modules(model, _RELU_MODULES, make)
     if functional:
-        rewire.rewire(model, {Address("", "activation", EVERYWHERE): edit})
+        rewire.rewire(model, {Address("", "activation", ALL_POSITIONS): edit})
     if not functional and not paths:
         raise InputError("the network has no ReLU", hint="surgery on activations comes first if several are asked for")
     return calls
 
 
-class ReluTo:
+class ReplaceRelu:
     """An edit: `function(x)` for relu(x), and what it is handed that is no ReLU stays as it is."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self._function = function
 
-    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run `function` for a ReLU, in place if that was."""
         name = getattr(operation, "__name__", "")
         if name not in RELUS:
-            return go_on(operation, args, kwargs)
+            return call_next(operation, args, kwargs)
         x = args[0] if args else kwargs["input"]
         result = self._function(x)
         in_place = name.endswith("_") or kwargs.get("inplace", len(args) > 1 and args[1])
         return x.copy_(result) if in_place else result
 
 
-def drop_norms(model: nn.Module, sample: Tensor) -> list[str]:
+def remove_batchnorms(model: nn.Module, sample: Tensor) -> list[str]:
     """Take each batch normalisation out of `model`, in place; returns their paths.
 
     Raises InputError for one that is called as a function.
     """
     if isinstance(model, _BatchNorm):
         raise InputError("the network is a batch normalisation and nothing else")
-    tape = record(model, sample)
-    for op in tape.ops:
-        if op.name == "batch_norm" and not issubclass(tape.classes[op.layer], _BatchNorm):
+    trace = record_trace(model, sample)
+    for op in trace.ops:
+        if op.name == "batch_norm" and not issubclass(trace.classes[op.layer], _BatchNorm):
             raise InputError(
-                f"{named(op.layer)} normalises by a function call, which cannot be taken out", hint="use nn.BatchNorm2d"
+                f"{display_name(op.layer)} normalises by a function call, which cannot be taken out", hint="use nn.BatchNorm2d"
             )
     return replace_modules(model, (_BatchNorm,), lambda module: nn.Identity())
 
@@ -153,7 +155,7 @@ def fan_in(layer: nn.Module) -> int:
     return int(weight[0].numel())
 
 
-def draw_weights(model: nn.Module, draw: Callable[[nn.Module, Tensor], Any]) -> int:
+def redraw_weights(model: nn.Module, draw: Callable[[nn.Module, Tensor], Any]) -> int:
     """Call `draw(layer, weight)` on each layer of `WEIGHT_LAYERS` of `model` to fill it, and set biases to 0.
 
     Returns how many there were. Raises InputError if there is none, or for weights that stand in other kinds of layers.
@@ -178,7 +180,7 @@ def lecun_normal(layer: nn.Module, weight: Tensor) -> None:
     weight.normal_(0.0, fan_in(layer) ** -0.5)
 
 
-def named(path: str) -> str:
+def display_name(path: str) -> str:
     """What a module is called in messages."""
     return path or "the network itself"
 

@@ -9,14 +9,14 @@ from torch import Tensor, nn
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling
-from dlcli.core.graph.tape import record
-from dlcli.core.inflate.convert import Inflated, Inflation, inflate
+from dlcli.core.graph.trace import record_trace
+from dlcli.core.inflate.convert import InflatedNetwork, Inflation, inflate
 from dlcli.core.inflate.export import export
-from dlcli.core.inflate.proof import OUTPUT, Proof, prove
-from dlcli.core.inflate.recalibrate import norms_of, recalibrate
+from dlcli.core.inflate.recalibrate import batchnorms_of, recalibrate
+from dlcli.core.inflate.verification import OUTPUT, Verification, verify
 from dlcli.core.model_io.converted import metadata_path, save_video_network
-from dlcli.engines.convert_2d_to_3d.source import Source, open_source
-from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, ProofRow
+from dlcli.engines.convert_2d_to_3d.source import SourceNetwork, open_source
+from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, VerificationRow
 from dlcli.support.atomic import atomic_paths
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
@@ -44,15 +44,15 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
     images, lengths = _images(source, config.seed), _lengths(config)
     with error_context(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
         found = inflate(source.model, images[:1], how)
-        proof = prove(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
-    failed, notes, sha256 = _failure(proof), source.notes, ""
+        verification = verify(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
+    failed, notes, sha256 = _failure(verification), source.notes, ""
     if config.allow_inexact and failed:
         notes, failed = (*notes, f"Inexact: {failed}."), ""
     if not failed:
         if data is not None:
             notes = (*notes, _recalibrated(config, source.flat.wrapped(found.model), data))
-        sha256 = _write(config, found, source, how, proof)
-    result = _result(config, source, found, proof, sha256)
+        sha256 = _write(config, found, source, how, verification)
+    result = _result(config, source, found, verification, sha256)
     failed = failed and f"{failed} ({_way_out(config)})"
     return replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
 
@@ -73,7 +73,7 @@ def plan(config: Convert2DTo3DConfig) -> list[str]:
     return [*lines, f"write {config.export}"] if config.export is not None else lines
 
 
-def _open(config: Convert2DTo3DConfig) -> Source:
+def _open(config: Convert2DTo3DConfig) -> SourceNetwork:
     if config.model is None:
         raise UsageError("MODEL: which network?", hint="dlcli convert-2d-to-3d resnet50 -o besnet50.safetensors")
     for name, path, ending in (("output", config.output, ".safetensors"), ("export", config.export, ".pt2")):
@@ -104,7 +104,7 @@ def _lengths(config: Convert2DTo3DConfig) -> tuple[int, ...]:
     return tuple(sorted({1, 2, config.frames}))
 
 
-def _images(source: Source, seed: int) -> Tensor:
+def _images(source: SourceNetwork, seed: int) -> Tensor:
     """Random images for the proof, of the network's size or, if it takes them, a half or a quarter of it."""
     (height, width), draw = source.flat.size, generator(derive(seed, "proof"))
     for part in (4, 2):
@@ -116,25 +116,27 @@ def _images(source: Source, seed: int) -> Tensor:
 
 def _takes(model: nn.Module, image: Tensor) -> bool:
     try:
-        record(model, image)
+        record_trace(model, image)
     except InputError:
         return False
     return True
 
 
-def _failure(proof: Proof) -> str:
-    stage, frames, error = proof.worst(torch.float64)
+def _failure(verification: Verification) -> str:
+    stage, frames, error = verification.worst(torch.float64)
     if error <= TOLERANCE:
         return ""
-    first = next((key for key, found in proof.errors.items() if key[0] == torch.float64 and found > TOLERANCE))
-    outcome = max(found for (dtype, name, _), found in proof.errors.items() if dtype == torch.float64 and name == OUTPUT)
+    first = next((key for key, found in verification.errors.items() if key[0] == torch.float64 and found > TOLERANCE))
+    outcome = max(found for (dtype, name, _), found in verification.errors.items() if dtype == torch.float64 and name == OUTPUT)
     return (
         f"a still clip is not judged as its image: the relative error is {error:.2g} at {stage} with {count(frames, 'frame')}, "
         f"{outcome:.2g} at the output, and above {TOLERANCE:g} from {first[1]} on"
     )
 
 
-def _result(config: Convert2DTo3DConfig, source: Source, found: Inflated, proof: Proof, sha256: str) -> Convert2DTo3DResult:
+def _result(
+    config: Convert2DTo3DConfig, source: SourceNetwork, found: InflatedNetwork, verification: Verification, sha256: str
+) -> Convert2DTo3DResult:
     """What was found, and with a `sha256` of the weights what was written."""
     return Convert2DTo3DResult(
         model=source.flat.model,
@@ -143,12 +145,12 @@ def _result(config: Convert2DTo3DConfig, source: Source, found: Inflated, proof:
         head=found.model.head,
         parameters_before=_parameters(source.model),
         parameters_after=_parameters(found.model),
-        proof=_rows(proof),
-        proof_images=proof.images,
-        proof_size=proof.size,
-        agree=proof.agree,
-        judged=proof.judged,
-        worst=proof.worst(torch.float64)[2],
+        verification=_rows(verification),
+        verification_images=verification.images,
+        verification_size=verification.size,
+        agree=verification.agree,
+        compared=verification.compared,
+        worst=verification.worst(torch.float64)[2],
         file=str(config.output or "") if sha256 else "",
         weights_sha256=sha256,
         export=str(config.export or "") if sha256 else "",
@@ -162,21 +164,23 @@ def _way_out(config: Convert2DTo3DConfig) -> str:
     return f"{other}--allow-inexact writes it all the same"
 
 
-def _rows(proof: Proof) -> tuple[ProofRow, ...]:
+def _rows(verification: Verification) -> tuple[VerificationRow, ...]:
     double, single = _TYPES
     return tuple(
-        ProofRow(stage=stage, frames=frames, error_float64=error, error_float32=proof.errors[single, stage, frames])
-        for (dtype, stage, frames), error in proof.errors.items()
+        VerificationRow(
+            stage=stage, frames=frames, error_float64=error, error_float32=verification.errors[single, stage, frames]
+        )
+        for (dtype, stage, frames), error in verification.errors.items()
         if dtype == double
     )
 
 
-def _data(config: Convert2DTo3DConfig, source: Source, report: Reporter) -> ImageData | None:
+def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) -> ImageData | None:
     """What batch normalisation is to see, if it is to see anything, in the size of the network."""
     if config.recalibrate_bn is None:
         return None
     option, flat = "--recalibrate-bn", source.flat
-    norms_of(source.model)
+    batchnorms_of(source.model)
     side = flat.size[0] if flat.size[0] == flat.size[1] else None
     sampling = Sampling(usual_frames=config.frames)
     data = open_data(config.recalibrate_bn, report=report, size=side, limit=_EXAMPLES, sampling=sampling, option=option)
@@ -191,13 +195,15 @@ def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, data: ImageData
     return f"Batch normalisation has the statistics of {count(seen, data.unit)} of {data.name}; the proof was done before."
 
 
-def _write(config: Convert2DTo3DConfig, found: Inflated, source: Source, how: Inflation, proof: Proof) -> str:
+def _write(
+    config: Convert2DTo3DConfig, found: InflatedNetwork, source: SourceNetwork, how: Inflation, verification: Verification
+) -> str:
     wanted = [config.output, metadata_path(config.output)] if config.output is not None else []
     wanted += [config.export] if config.export is not None else []
     digest = ""
     with atomic_paths(*wanted) as paths:
         if config.output is not None:
-            more = {"source_sha256": source.sha256, "proof": [asdict(row) for row in _rows(proof)]}
+            more = {"source_sha256": source.sha256, "proof": [asdict(row) for row in _rows(verification)]}
             digest = save_video_network(paths[0], paths[1], found, source.flat, how, more)
         if config.export is not None:
             export(source.flat.wrapped(found.model), paths[-1], (1, source.flat.channels, config.frames, *source.flat.size))

@@ -10,7 +10,7 @@ from torch import nn
 from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
-from dlcli.core.inflate.convert import check_flat
+from dlcli.core.inflate.convert import check_2d
 from dlcli.core.layers.normalise import Normalised
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.converted import ImageNetwork, is_video_network
@@ -26,7 +26,7 @@ _CHANNELS, _SIZE, _CLASSES = 3, 224, 1000
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceNetwork:
     """A network for images in evaluation mode on the CPU, how to build it again, and the SHA-256 of its weights.
 
     If it is `flat.normalised`, `model` is what stands behind the normalisation.
@@ -40,7 +40,7 @@ class Source:
 
 def open_source(
     spec: str, *, arch: str | None, weights: Path | None, size: int | None, classes: int | None, seed: int
-) -> Source:
+) -> SourceNetwork:
     """The network that `spec` names: a run directory; a file of weights, of `arch`; or a network.
 
     A network has the `weights` of a file; or else, if it is code, those with which it is returned; or random ones, by `seed`.
@@ -64,10 +64,10 @@ def open_source(
     shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
     found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
-    return Source(_bare(found.model), flat, found.sha256, found.notes)
+    return SourceNetwork(_bare(found.model), flat, found.sha256, found.notes)
 
 
-def _from_run(path: Path, given: list[str]) -> Source:
+def _from_run(path: Path, given: list[str]) -> SourceNetwork:
     if given:
         raise UsageError(f"--{given[0]}: {path} is a run directory and knows its network", hint=f"leave --{given[0]} out")
     if is_ensemble(path):
@@ -76,21 +76,21 @@ def _from_run(path: Path, given: list[str]) -> Source:
     flat = ImageNetwork(
         saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, is_normalised(saved.model)
     )
-    return Source(_bare(saved.model), flat, saved.sha256)
+    return SourceNetwork(_bare(saved.model), flat, saved.sha256)
 
 
-def _built(spec: str, shape: ImageData, seed: int) -> Source:
+def _built(spec: str, shape: ImageData, seed: int) -> SourceNetwork:
     with preserved():
         torch.manual_seed(seed)
         model = named_model(spec, shape).build().eval()
     with error_context(spec):
-        check_flat(model)
+        check_2d(model)
         flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
         sha256 = weights_sha256(model)
     note = f"{spec} is taken as trained, as the code returns it"
     if ":" not in spec:
         note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"
-    return Source(model, flat, sha256, (note,))
+    return SourceNetwork(model, flat, sha256, (note,))
 
 
 def _channels_read(model: nn.Module, shape: ImageData) -> int:

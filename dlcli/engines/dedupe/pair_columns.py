@@ -76,9 +76,7 @@ def _added(config: DedupeConfig) -> list[str]:
 def _open(config: DedupeConfig) -> tuple[Table, list[str], list[str], list[str]]:
     """The table, what there is to say of it, and the texts of both columns, "" where there is none."""
     table, notes = open_fresh(config, _added(config))
-    left, right = (
-        texts_of(table, find_column(table, name, field="pair_columns"))[0] for name in config.pair_columns
-    )
+    left, right = (texts_of(table, find_column(table, name, field="pair_columns"))[0] for name in config.pair_columns)
     return table, notes, left, right
 
 

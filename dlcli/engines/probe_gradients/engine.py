@@ -13,22 +13,22 @@ from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
-from dlcli.core.gradients.causes import Facts, causes
+from dlcli.core.gradients.causes import Observations, causes
+from dlcli.core.gradients.input_paths import InputPath, check_kind, input_paths, median_distance
 from dlcli.core.gradients.layer_signals import layer_signals
 from dlcli.core.gradients.lesion import lesions
-from dlcli.core.gradients.lines import Walk, check_kind, median_distance, walks
 from dlcli.core.gradients.path_lengths import path_lengths
-from dlcli.core.gradients.scalar_nets import REACH, grid, on_a_line, settle
+from dlcli.core.gradients.scalar_nets import GRID_LIMIT, grid, scalar_network, set_batchnorm_statistics
 from dlcli.core.graph.skips import find_skips
-from dlcli.core.graph.tape import WEIGHTED, record
+from dlcli.core.graph.trace import WEIGHTED, record_trace
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.converted import is_video_network
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.stats import paired_difference, wilson
-from dlcli.core.surgery import operate
-from dlcli.engines.probe_gradients.along_lines import Line, aim_at, along, row_of
-from dlcli.engines.probe_gradients.suggestions import move
+from dlcli.core.surgery import apply_surgery
+from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
+from dlcli.engines.probe_gradients.suggestions import suggested_command
 from dlcli.specs.probe_gradients import (
     KINDS,
     Cause,
@@ -77,11 +77,11 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
     if config.model is None:
         kinds = ", ".join(_kinds(config))
         lines = [f"draw {config.seeds or SEEDS} networks of {config.depth} layers of each kind: {kinds}"]
-        lines.append(f"walk {config.points} points in [-{REACH:g}, {REACH:g}]")
+        lines.append(f"walk {config.points} points in [-{GRID_LIMIT:g}, {GRID_LIMIT:g}]")
     else:
-        bench = _open(config, device, SILENT)
+        setup = _open(config, device, SILENT)
         check_kind(config.path)
-        lines = [f"open {bench.name} and {len(bench.x):,} images of {bench.data.name}"]
+        lines = [f"open {setup.name} and {len(setup.x):,} images of {setup.data.name}"]
         lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
         lines += ["judge the network with each block left out in turn"] if config.lesion else []
         lines += ["measure the gradient by paths of each length through the residual blocks"] if config.paths else []
@@ -91,11 +91,11 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Found:
+class ProbeOutcome:
     """The result, and the lines of each network for the pictures."""
 
     result: ProbeGradientsResult
-    lines: Mapping[str, Sequence[Line]]
+    lines: Mapping[str, Sequence[PathGradients]]
 
 
 def _check_folder(config: ProbeGradientsConfig) -> None:
@@ -107,16 +107,16 @@ def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
     return (config.synthetic,) if config.synthetic else KINDS
 
 
-def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Found:
+def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:
     with threads(1):  # layers this narrow gain nothing from more, and threads that wait for a busy core cost many times as much
         return _drawn_networks(config, device, report)
 
 
-def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Found:
+def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:
     x = grid(config.points)
-    walk = Walk(0, x[0], x[-1], config.points)
+    path = InputPath(0, x[0], x[-1], config.points)
     seeds = config.seeds or SEEDS
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[PathGradients]] = {}
     layers: list[LayerRow] = []
     with report.task("probing", total=seeds * len(_kinds(config))) as task:
         for kind in _kinds(config):
@@ -124,24 +124,26 @@ def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: 
             lines[name] = []
             for number in range(seeds):
                 model = _drawn(kind, config, x, number).to(device)
-                lines[name].append(along(model, walk, config, device))
+                lines[name].append(gradients_along(model, path, config, device))
                 if number == 0:
-                    layers += _named(name, layer_signals(model, x, aim_at(model, x, config, device), device=device))
+                    layers += _named(name, layer_signals(model, x, derivative_at(model, x, config, device), device=device))
                 task.advance(1)
-    drawn = f"{seeds} networks of each kind from a number to a number, {config.points} points in [-{REACH:g}, {REACH:g}]"
+    drawn = (
+        f"{seeds} networks of each kind from a number to a number, {config.points} points in [-{GRID_LIMIT:g}, {GRID_LIMIT:g}]"
+    )
     notes = (f"{drawn}; plain is centred.", _norm_note(config))
-    rows = tuple(row_of(name, found, points=config.points, neighbour=None) for name, found in lines.items())
-    return Found(replace(_asked(config, device), rows=rows, layers=tuple(layers), notes=notes), lines)
+    rows = tuple(gradient_row(name, found, points=config.points, neighbour=None) for name, found in lines.items())
+    return ProbeOutcome(replace(_empty_result(config, device), rows=rows, layers=tuple(layers), notes=notes), lines)
 
 
 def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> nn.Module:
     with preserved():
         torch.manual_seed(derive(config.seed, "line", number))
-        return on_a_line(kind, config.depth, x, beta=config.beta)
+        return scalar_network(kind, config.depth, x, beta=config.beta)
 
 
 @dataclass(frozen=True)
-class Bench:
+class ProbeSetup:
     """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right.
 
     `name` is for people; `spec` is what `dlcli train --model` takes for one of its kind.
@@ -156,7 +158,7 @@ class Bench:
     notes: tuple[str, ...]
 
 
-def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Bench:
+def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
     spec = str(config.model)
     untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video_network(Path(spec)))
@@ -168,81 +170,85 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         trained = open_trained(spec, data, weights=config.weights, device=device)
     model, notes = trained.model, trained.notes
     if config.surgery:
-        model, done = operate(model, config.surgery, data.sample(2).to(device))
+        model, done = apply_surgery(model, config.surgery, data.sample(2).to(device))
         notes = (*notes, *done)
     if untrained:
         few = to_float(data.x_train[:_SETTLED]).to(device)
-        model = settle(model, few)
+        model = set_batchnorm_statistics(model, few)
         notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
     trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
     y = map_classes(trained, data)[0][data.y_test]
-    return Bench(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes)
+    return ProbeSetup(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes)
 
 
-def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> Found:
+def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:
     check_kind(config.path)
-    bench = _open(config, device, report)
-    lines = _walked(config, bench, device, report)
-    row = row_of(bench.name, lines, points=config.points, neighbour=median_distance(bench.x))
-    few = bench.x[:_SIGNALLED]
-    layers = layer_signals(bench.model, few, aim_at(bench.model, few, config, device), device=device)
+    setup = _open(config, device, report)
+    lines = _gradients_along_paths(config, setup, device, report)
+    row = gradient_row(setup.name, lines, points=config.points, neighbour=median_distance(setup.x))
+    few = setup.x[:_SIGNALLED]
+    layers = layer_signals(setup.model, few, derivative_at(setup.model, few, config, device), device=device)
     result = replace(
-        _asked(config, device),
-        model=bench.name,
-        model_sha256=weights_sha256(bench.model),
-        data=bench.data.name,
+        _empty_result(config, device),
+        model=setup.name,
+        model_sha256=weights_sha256(setup.model),
+        data=setup.data.name,
         rows=(row,),
-        layers=tuple(_named(bench.name, layers)),
-        causes=_causes(config, bench, row, layers, device),
-        lesions=_lesions(bench, device, report) if config.lesion else (),
-        notes=(*bench.notes, *_zero_note(row), _norm_note(config)),
+        layers=tuple(_named(setup.name, layers)),
+        causes=_causes(config, setup, row, layers, device),
+        lesions=_lesions(setup, device, report) if config.lesion else (),
+        notes=(*setup.notes, *_zero_note(row), _norm_note(config)),
     )
     if config.paths:
-        result = _with_paths(result, config, bench, device)
-    return Found(result, {bench.name: lines})
+        result = _with_paths(result, config, setup, device)
+    return ProbeOutcome(result, {setup.name: lines})
 
 
-def _walked(config: ProbeGradientsConfig, bench: Bench, device: torch.device, report: Reporter) -> list[Line]:
-    found = walks(config.path, bench.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31)
+def _gradients_along_paths(
+    config: ProbeGradientsConfig, setup: ProbeSetup, device: torch.device, report: Reporter
+) -> list[PathGradients]:
+    found = input_paths(
+        config.path, setup.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31
+    )
     lines = []
     with report.task("probing", total=len(found)) as task:
-        for walk in found:
-            lines.append(along(bench.model, walk, config, device))
+        for path in found:
+            lines.append(gradients_along(setup.model, path, config, device))
             task.advance(1)
     return lines
 
 
 def _causes(
-    config: ProbeGradientsConfig, bench: Bench, row: GradientRow, layers: list[LayerRow], device: torch.device
+    config: ProbeGradientsConfig, setup: ProbeSetup, row: GradientRow, layers: list[LayerRow], device: torch.device
 ) -> tuple[Cause, ...]:
-    tape = record(bench.model, bench.x[:1].to(device))
-    facts = Facts(
+    trace = record_trace(setup.model, setup.x[:1].to(device))
+    facts = Observations(
         verdict=row.verdict,
         acf1=row.acf1.value if row.acf1 else None,
         signals=layers,
-        inputs=min(len(bench.x), _SIGNALLED),
-        skips=len(find_skips(tape)),
-        layers=len(tape.named(WEIGHTED)),
+        inputs=min(len(setup.x), _SIGNALLED),
+        skips=len(find_skips(trace)),
+        layers=len(trace.ops_named(WEIGHTED)),
     )
-    sample = bench.data.sample(2).to(device)
-    return causes(facts, lambda surgery: move(config, surgery, bench.model, sample, spec=bench.spec))
+    sample = setup.data.sample(2).to(device)
+    return causes(facts, lambda surgery: suggested_command(config, surgery, setup.model, sample, spec=setup.spec))
 
 
 def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
     return [replace(one, network=network) for one in signals]
 
 
-def _lesions(bench: Bench, device: torch.device, report: Reporter) -> tuple[LesionRow, ...]:
+def _lesions(setup: ProbeSetup, device: torch.device, report: Reporter) -> tuple[LesionRow, ...]:
     with report.task("leaving out blocks") as task:
-        whole, *others = lesions(bench.model, bench.x, bench.y, device=device, advance=task.advance)
-    n = len(bench.y)
-    first = LesionRow(block="", kind="", accuracy=wilson(int(whole.right.sum()), n), change=None)
+        whole, *others = lesions(setup.model, setup.x, setup.y, device=device, advance=task.advance)
+    n = len(setup.y)
+    first = LesionRow(block="", kind="", accuracy=wilson(int(whole.correct.sum()), n), change=None)
     rows = [
         LesionRow(
             block=one.block,
             kind=one.kind,
-            accuracy=wilson(int(one.right.sum()), n),
-            change=paired_difference(one.right.double().numpy(), whole.right.double().numpy()),
+            accuracy=wilson(int(one.correct.sum()), n),
+            change=paired_difference(one.correct.double().numpy(), whole.correct.double().numpy()),
         )
         for one in others
     ]
@@ -250,11 +256,11 @@ def _lesions(bench: Bench, device: torch.device, report: Reporter) -> tuple[Lesi
 
 
 def _with_paths(
-    result: ProbeGradientsResult, config: ProbeGradientsConfig, bench: Bench, device: torch.device
+    result: ProbeGradientsResult, config: ProbeGradientsConfig, setup: ProbeSetup, device: torch.device
 ) -> ProbeGradientsResult:
-    few = bench.x[:_PATH_INPUTS]
-    aim = aim_at(bench.model, few, config, device)
-    found = path_lengths(bench.model, few, aim, draws=_DRAWS, seed=derive(config.seed, "paths") % 2**31, device=device)
+    few = setup.x[:_PATH_INPUTS]
+    derivative = derivative_at(setup.model, few, config, device)
+    found = path_lengths(setup.model, few, derivative, draws=_DRAWS, seed=derive(config.seed, "paths") % 2**31, device=device)
     rows = tuple(
         PathRow(blocks=k, share_of_paths=float(a), share_of_gradient=float(b), norm_of_one=float(c))
         for k, (a, b, c) in enumerate(zip(found.paths, found.gradient, found.one, strict=True))
@@ -279,7 +285,7 @@ def _norm_note(config: ProbeGradientsConfig) -> str:
     return f"Batch normalisation, where there is any, is {way} (--bn {config.bn}): the two differ."
 
 
-def _asked(config: ProbeGradientsConfig, device: torch.device) -> ProbeGradientsResult:
+def _empty_result(config: ProbeGradientsConfig, device: torch.device) -> ProbeGradientsResult:
     """The result as far as the options say it."""
     return ProbeGradientsResult(
         path=config.path if config.model else "grid",

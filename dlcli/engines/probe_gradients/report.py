@@ -6,7 +6,7 @@ from pathlib import Path
 from dlcli.core.gradients.plots import acf_plot, layer_strip, lesion_bars, path_curve
 from dlcli.core.html_report.figures import png
 from dlcli.core.html_report.page import Cell, Page, PageTable, Picture, figure_cell
-from dlcli.engines.probe_gradients.along_lines import Line, mean_curve
+from dlcli.engines.probe_gradients.path_gradients import PathGradients, mean_curve
 from dlcli.specs.probe_gradients import KINDS, LayerRow, ProbeGradientsResult
 from dlcli.support.atomic import atomic_path, write_text
 
@@ -14,7 +14,7 @@ _STRIPS = {"": "layers.png"} | {kind: f"layers-{kind}.png" for kind in KINDS}
 PICTURES = ("autocorrelation.png", *_STRIPS.values(), "lesion.png", "paths.png")
 
 
-def write(folder: Path, result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]]) -> None:
+def write(folder: Path, result: ProbeGradientsResult, lines: Mapping[str, Sequence[PathGradients]]) -> None:
     """Leave the pictures and report.html in `folder`, each whole or not at all; pictures of an earlier run go."""
     pictures = _pictures(result, lines)
     for name, picture in pictures.items():
@@ -25,7 +25,7 @@ def write(folder: Path, result: ProbeGradientsResult, lines: Mapping[str, Sequen
     write_text(folder / "report.html", _page(result, list(pictures.values())).html())
 
 
-def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[Line]]) -> dict[str, Picture]:
+def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[PathGradients]]) -> dict[str, Picture]:
     curves = {name: curve for name, found in lines.items() if (curve := mean_curve(found)) is not None}
     found = {
         "autocorrelation.png": Picture(
@@ -103,7 +103,7 @@ def _gradients(result: ProbeGradientsResult) -> PageTable:
 
 
 def _causes(result: ProbeGradientsResult) -> list[PageTable]:
-    rows: list[list[Cell]] = [[one.name, one.evidence, move] for one in result.causes for move in one.moves or ("–",)]
+    rows: list[list[Cell]] = [[one.name, one.evidence, move] for one in result.causes for move in one.suggestions or ("–",)]
     return [PageTable("Likely causes, and what to try", ["cause", "evidence", "command"], rows, words=3)] if rows else []
 
 

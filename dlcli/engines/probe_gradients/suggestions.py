@@ -5,12 +5,12 @@ import shlex
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.surgery import operate
+from dlcli.core.surgery import apply_surgery
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.support.errors import DlcliError
 
 
-def move(config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: Tensor, *, spec: str) -> str | None:
+def suggested_command(config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: Tensor, *, spec: str) -> str | None:
     """The command for a surgery as it is to be typed, None if the surgery refuses `model` on the images `sample` (n, ...).
 
     `spec` is what `dlcli train --model` takes for a network of this kind.
@@ -25,7 +25,7 @@ def move(config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: T
 def _fits(model: nn.Module, surgery: str, sample: Tensor) -> bool:
     try:
         with preserved():
-            operate(model, [surgery], sample)
+            apply_surgery(model, [surgery], sample)
     except DlcliError:
         return False
     return True

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData, Split
-from dlcli.core.layers.multi_clip import Clips, over_clips
+from dlcli.core.layers.multi_clip import MultiClip, for_clips
 from dlcli.core.model_io.checkpoint import load_weights, save_tensors, weights_sha256
 from dlcli.core.model_io.run_dir import is_normalised
 from dlcli.core.models import FRAME_MLP
@@ -32,7 +32,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
         return _train_one.fit(job, report=report, label=label, keep=keep)
     _check(job)
     built, notes = _train_one.build(job)
-    model = (built.inner if isinstance(built, Clips) else built).to(job.device).eval()
+    model = (built.inner if isinstance(built, MultiClip) else built).to(job.device).eval()
     frame = next(module for module in model.modules() if isinstance(module, FrameMlp))
     features = _kept(job, model, frame, report)
     arch = replace(job.arch, build=lambda: frame.mlp)
@@ -40,7 +40,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     fitted = _train_one.fit(inner, report=report, label=label, keep=keep)
     if fitted is None:
         return None
-    return replace(fitted, model=over_clips(model.eval(), job.data.clips), surgery=notes, sha256=weights_sha256(model))
+    return replace(fitted, model=for_clips(model.eval(), job.data.clips), surgery=notes, sha256=weights_sha256(model))
 
 
 def _check(job: Job) -> None:

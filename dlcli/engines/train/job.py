@@ -16,7 +16,7 @@ from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.splits import class_weights
-from dlcli.core.layers.multi_clip import over_clips
+from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
@@ -162,11 +162,11 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
         torch.manual_seed(derive(job.seed, "init"))
         model, notes = job.arch.build(), ()
         if job.config.surgery:
-            from dlcli.core.surgery import operate
+            from dlcli.core.surgery import apply_surgery
 
             torch.manual_seed(derive(job.seed, "surgery"))
-            model, notes = operate(model, job.config.surgery, job.data.sample(1))
-    return over_clips(model, job.data.clips), notes
+            model, notes = apply_surgery(model, job.config.surgery, job.data.sample(1))
+    return for_clips(model, job.data.clips), notes
 
 
 def preflight(job: Job) -> tuple[str, ...]:

@@ -22,5 +22,5 @@ def test_no_block_is_blamed_where_none_is():
 
 
 def test_a_cause_brings_its_moves_where_there_are_any() -> None:
-    assert _cause(Cause(name="a", evidence="b", moves=("c", "d"))) == "a: b. Try: c; or: d"
-    assert _cause(Cause(name="a", evidence="b", moves=())) == "a: b."
+    assert _cause(Cause(name="a", evidence="b", suggestions=("c", "d"))) == "a: b. Try: c; or: d"
+    assert _cause(Cause(name="a", evidence="b", suggestions=())) == "a: b."

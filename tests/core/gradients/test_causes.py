@@ -1,6 +1,6 @@
 import pytest
 
-from dlcli.core.gradients.causes import Facts, causes
+from dlcli.core.gradients.causes import Observations, causes
 from dlcli.specs.probe_gradients import LayerRow
 
 
@@ -18,11 +18,11 @@ def signal(name="relu 1", **changes):
     return LayerRow(layer=name, kind=name.split()[0], **{**facts, **changes})
 
 
-WELL = Facts("healthy", 0.97, (signal(), signal("relu 2")), inputs=64, skips=4, layers=9)
+WELL = Observations("healthy", 0.97, (signal(), signal("relu 2")), inputs=64, skips=4, layers=9)
 
 
 def found(**changes):
-    return causes(Facts(**{**vars(WELL), **changes}), lambda surgery: f"try {surgery}")
+    return causes(Observations(**{**vars(WELL), **changes}), lambda surgery: f"try {surgery}")
 
 
 def test_a_network_that_is_well_has_no_cause():
@@ -49,12 +49,12 @@ def test_a_network_that_is_well_has_no_cause():
 )
 def test_each_cause_is_found_by_its_evidence(changes, name, said, move):
     (cause,) = found(**changes)
-    assert name in cause.name and said in cause.evidence and any(move in one for one in cause.moves)
+    assert name in cause.name and said in cause.evidence and any(move in one for one in cause.suggestions)
 
 
 def test_a_network_with_a_residual_block_is_not_told_to_add_one():
     (cause,) = found(verdict="white", acf1=0.0)
-    assert cause.moves == ("try residual-scale=0.1",)
+    assert cause.suggestions == ("try residual-scale=0.1",)
 
 
 def test_few_inputs_say_nothing_of_dead_units():
@@ -68,9 +68,9 @@ def test_shattering_shows_how_alike_gradients_stay_from_layer_to_layer():
 
 
 def test_moves_that_are_none_are_left_out():
-    facts = Facts(**{**vars(WELL), "verdict": "white", "acf1": 0.0, "skips": 0})
+    facts = Observations(**{**vars(WELL), "verdict": "white", "acf1": 0.0, "skips": 0})
     (cause,) = causes(facts, lambda surgery: None if surgery == "looks-linear" else surgery)
-    assert cause.moves == ("selu",)
+    assert cause.suggestions == ("selu",)
 
 
 def test_several_causes_are_all_named():

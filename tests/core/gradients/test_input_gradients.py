@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.support.errors import InputError, NumericError, UsageError
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ X = torch.rand(70, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=to
 @pytest.mark.parametrize("target", ["logit", "loss"])
 def test_it_is_what_a_loop_over_examples_gives(target):
     net = network()
-    found = input_gradients(net, X, Aim(target, 1), device=CPU)
+    found = input_gradients(net, X, Derivative(target, 1), device=CPU)
     net.eval()
     for k in range(len(X)):
         x = X[k : k + 1].clone().requires_grad_()
@@ -39,7 +39,7 @@ def test_it_is_what_a_loop_over_examples_gives(target):
 
 def test_by_a_layer_it_is_the_chain_from_there():
     net = network()
-    found = input_gradients(net, X, Aim("logit", 2, layer="6"), device=CPU)
+    found = input_gradients(net, X, Derivative("logit", 2, layer="6"), device=CPU)
     torch.testing.assert_close(found, net[7].weight[2].detach().expand(len(X), -1))
 
 
@@ -47,7 +47,7 @@ def test_by_a_layer_it_is_the_chain_from_there():
 def test_by_a_layer_whose_output_is_written_over(in_place):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(inplace=in_place), nn.Linear(8, 3)).double()
-    found = input_gradients(net, X, Aim("logit", 2, layer="1"), device=CPU)
+    found = input_gradients(net, X, Derivative("logit", 2, layer="1"), device=CPU)
     above = (net[1](X.flatten(1)) > 0).double()
     torch.testing.assert_close(found, above * net[3].weight[2].detach())
 
@@ -63,26 +63,26 @@ def test_by_a_layer_that_serves_twice_it_is_by_its_first_output():
 
     torch.manual_seed(0)
     net = Twice().double()
-    found = input_gradients(net, X, Aim("logit", 2, layer="layer"), device=CPU)
+    found = input_gradients(net, X, Derivative("logit", 2, layer="layer"), device=CPU)
     torch.testing.assert_close(found, (net.head.weight[2] @ net.layer.weight).detach().expand(len(X), -1))
 
 
 def test_behind_a_place_without_gradient_even_frozen_weights_have_one():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), Broken("detached"), nn.Linear(3, 3), nn.Linear(3, 3)).double().requires_grad_(False)
-    found = input_gradients(net, X, Aim("logit", 1, layer="2"), device=CPU)
+    found = input_gradients(net, X, Derivative("logit", 1, layer="2"), device=CPU)
     torch.testing.assert_close(found, net[3].weight[1].expand(len(X), -1))
 
 
 def test_by_the_statistics_of_the_batch_it_is_that_of_the_sum():
     net = network()
-    found = input_gradients(net, X, Aim("logit", 0, norm="batch"), device=CPU)
+    found = input_gradients(net, X, Derivative("logit", 0, norm="batch"), device=CPU)
     twin = copy.deepcopy(net).eval()
     twin[1].train()
     x = X.clone().requires_grad_()
     (grad,) = torch.autograd.grad(twin(x)[:, 0].sum(), x)
     torch.testing.assert_close(found, grad.flatten(1), rtol=0, atol=1e-12)
-    assert not torch.allclose(found, input_gradients(net, X, Aim("logit", 0), device=CPU))
+    assert not torch.allclose(found, input_gradients(net, X, Derivative("logit", 0), device=CPU))
 
 
 @pytest.mark.parametrize("norm", ["frozen", "batch"])
@@ -91,7 +91,7 @@ def test_nothing_is_left_behind(norm):
     net[5].weight.requires_grad_(False)
     before, modes = copy.deepcopy(net.state_dict()), [module.training for module in net.modules()]
     random = torch.get_rng_state()
-    input_gradients(net, X, Aim("logit", 0, layer="6", norm=norm), device=CPU)
+    input_gradients(net, X, Derivative("logit", 0, layer="6", norm=norm), device=CPU)
     assert all(torch.equal(a, b) for a, b in zip(before.values(), net.state_dict().values(), strict=True))
     assert modes == [module.training for module in net.modules()]
     assert torch.equal(random, torch.get_rng_state())
@@ -116,27 +116,27 @@ class Broken(nn.Module):
 )
 def test_a_network_without_a_gradient_is_named(how, kind, said):
     with pytest.raises(kind, match=said):
-        input_gradients(Broken(how), X, Aim("logit", 0), device=CPU)
+        input_gradients(Broken(how), X, Derivative("logit", 0), device=CPU)
 
 
 @pytest.mark.parametrize(("layer", "helps"), [("", "behind such a place"), ("0", "nearer to the output")])
 def test_without_a_gradient_another_layer_is_proposed(layer, helps):
     net = nn.Sequential(nn.Identity(), Broken("detached"))
     with pytest.raises(InputError) as caught:
-        input_gradients(net, X, Aim("logit", 0, layer=layer), device=CPU)
+        input_gradients(net, X, Derivative("logit", 0, layer=layer), device=CPU)
     assert helps in caught.value.hint
 
 
 def test_what_is_not_there_is_named():
     with pytest.raises(UsageError, match="no layer 'head'"):
-        input_gradients(network(), X, Aim("logit", 0, layer="head"), device=CPU)
+        input_gradients(network(), X, Derivative("logit", 0, layer="head"), device=CPU)
     net = network()
     net.spare = nn.Linear(2, 2)
     net.forward = lambda x: nn.Sequential(*list(net)[:8])(x)
     with pytest.raises(UsageError, match="does not use its layer 'spare'"):
-        input_gradients(net, X, Aim("logit", 0, layer="spare"), device=CPU)
+        input_gradients(net, X, Derivative("logit", 0, layer="spare"), device=CPU)
     pair = nn.Sequential(Broken("tuple"), Broken("tuple"))
     with pytest.raises(UsageError, match="layer '0' gives a tuple"):
-        input_gradients(pair, X, Aim("logit", 0, layer="0"), device=CPU)
+        input_gradients(pair, X, Derivative("logit", 0, layer="0"), device=CPU)
     with pytest.raises(UsageError, match="output 9"):
-        input_gradients(network(), X, Aim("logit", 9), device=CPU)
+        input_gradients(network(), X, Derivative("logit", 9), device=CPU)

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 from torch.nn.functional import relu
 
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.layer_signals import layer_signals
-from dlcli.core.gradients.scalar_nets import settle
-from dlcli.core.layers.stacks import stack
+from dlcli.core.gradients.scalar_nets import set_batchnorm_statistics
+from dlcli.core.layers.mlp_stack import mlp_stack
 
 CPU = torch.device("cpu")
 X = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
@@ -32,7 +32,7 @@ def network():
 
 def test_figures_are_those_of_the_activations():
     net = network()
-    found = layer_signals(net, X, Aim("logit", 2), device=CPU)
+    found = layer_signals(net, X, Derivative("logit", 2), device=CPU)
     assert [one.layer for one in found] == ["act", "relu"]
     with torch.no_grad():
         first = net.first(X).relu()
@@ -53,12 +53,12 @@ def test_figures_are_those_of_the_activations():
 def test_the_cosine_is_that_of_all_pairs_and_halves_a_layer_with_batch_normalisation():
     """Balduzzi et al. 2017, theorem 1: among inputs without correlation a quarter of all units, half of one's, is shared."""
     torch.manual_seed(0)
-    net, aim = stack("bn", 50, 2, 3, width=400), Aim("logit", 0)
+    net, derivative = mlp_stack("bn", 50, 2, 3, width=400), Derivative("logit", 0)
     x = torch.randn(40, 50)
-    settle(net, x)
-    rows = layer_signals(net, x, aim, device=CPU)
+    set_batchnorm_statistics(net, x)
+    rows = layer_signals(net, x, derivative, device=CPU)
     for row in rows:
-        gradients = input_gradients(net, x, Aim("logit", 0, layer=row.layer), device=CPU).double()
+        gradients = input_gradients(net, x, Derivative("logit", 0, layer=row.layer), device=CPU).double()
         units = gradients / gradients.norm(dim=1, keepdim=True)
         by_hand = torch.stack([units[a] @ units[b] for a, b in combinations(range(len(x)), 2)]).mean()
         assert row.cosine == pytest.approx(float(by_hand), abs=1e-6)
@@ -70,10 +70,10 @@ def figures(row):
 
 
 def test_figures_do_not_depend_on_how_many_inputs_are_looked_at_together(monkeypatch):
-    net, aim = network(), Aim("loss", 1)
-    whole = layer_signals(net, X, aim, device=CPU)
+    net, derivative = network(), Derivative("loss", 1)
+    whole = layer_signals(net, X, derivative, device=CPU)
     monkeypatch.setattr("dlcli.core.gradients.layer_signals.at_a_time", lambda most, x, device: 4)
-    for one, other in zip(whole, layer_signals(net, X, aim, device=CPU), strict=True):
+    for one, other in zip(whole, layer_signals(net, X, derivative, device=CPU), strict=True):
         assert one.layer == other.layer
         assert figures(one) == pytest.approx(figures(other), rel=1e-5)
 
@@ -83,7 +83,7 @@ def test_a_constant_far_from_zero_has_no_variance():
     with torch.no_grad():
         net[0].weight.zero_()
         net[0].bias.fill_(1000.3)
-    assert layer_signals(net, X, Aim("logit", 0), device=CPU)[0].variance == pytest.approx(0, abs=1e-6)
+    assert layer_signals(net, X, Derivative("logit", 0), device=CPU)[0].variance == pytest.approx(0, abs=1e-6)
 
 
 def test_names_are_paths_that_can_be_typed_even_where_a_module_serves_twice():
@@ -91,41 +91,41 @@ def test_names_are_paths_that_can_be_typed_even_where_a_module_serves_twice():
 
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), BasicBlock(4, 4), nn.Flatten(), nn.LazyLinear(2))
     net(torch.rand(2, 1, 6, 6))
-    found = layer_signals(net, torch.rand(2, 1, 6, 6), Aim("logit", 0), device=CPU)
+    found = layer_signals(net, torch.rand(2, 1, 6, 6), Derivative("logit", 0), device=CPU)
     assert [one.layer for one in found] == ["1", "2.relu", "2.relu 2"]
     assert {one.layer.split()[0] for one in found} <= {path for path, _ in net.named_modules()}
 
 
 def test_selu_by_surgery_is_known_as_selu_and_near_its_fixed_point():
     from dlcli.core.models.zoo.plain import build
-    from dlcli.core.surgery import operate
+    from dlcli.core.surgery import apply_surgery
 
     torch.manual_seed(0)
     x = torch.randn(64, 1, 8, 8)
-    net, _ = operate(build(1, (8, 8), 10, depth=6), ["selu"], x[:1])
-    found = layer_signals(net, x, Aim("logit", 0), device=CPU)
+    net, _ = apply_surgery(build(1, (8, 8), 10, depth=6), ["selu"], x[:1])
+    found = layer_signals(net, x, Derivative("logit", 0), device=CPU)
     assert {one.kind for one in found} == {"selu"}
     # Klambauer et al. 2017: mean 0 and variance 1 stay, here within what 200 units and 64 inputs leave to chance.
     assert all(abs(one.mean) < 0.3 and 0.6 < one.variance < 1.6 for one in found)
-    other, _ = operate(build(1, (8, 8), 10, depth=6), ["selu:0,4"], x[:1])
-    assert {one.kind for one in layer_signals(other, x, Aim("logit", 0), device=CPU)} == {"elu"}
+    other, _ = apply_surgery(build(1, (8, 8), 10, depth=6), ["selu:0,4"], x[:1])
+    assert {one.kind for one in layer_signals(other, x, Derivative("logit", 0), device=CPU)} == {"elu"}
 
 
 def test_a_network_without_activations_has_no_rows():
-    assert layer_signals(nn.Linear(6, 3), X, Aim("logit", 0), device=CPU) == []
+    assert layer_signals(nn.Linear(6, 3), X, Derivative("logit", 0), device=CPU) == []
 
 
 def test_dead_units_are_counted():
     net = network()
     with torch.no_grad():
         net.first.bias[:3] = -100
-    assert layer_signals(net, X, Aim("logit", 0), device=CPU)[0].dead >= 3 / 8
+    assert layer_signals(net, X, Derivative("logit", 0), device=CPU)[0].dead >= 3 / 8
 
 
 def test_batch_normalisation_has_a_quarter_of_pairs_in_common():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(50, 400), nn.BatchNorm1d(400), nn.ReLU(), nn.Linear(400, 2))
-    (found,) = layer_signals(net, torch.randn(256, 50), Aim("logit", 0, norm="batch"), device=CPU)
+    (found,) = layer_signals(net, torch.randn(256, 50), Derivative("logit", 0, norm="batch"), device=CPU)
     assert found.active == pytest.approx(0.5, abs=0.01)
     assert found.coactive == pytest.approx(0.25, abs=0.01)
 
@@ -133,6 +133,6 @@ def test_batch_normalisation_has_a_quarter_of_pairs_in_common():
 def test_nothing_is_left_behind():
     net = network().train()
     before = copy.deepcopy(net.state_dict())
-    layer_signals(net, X, Aim("loss", 0), device=CPU)
+    layer_signals(net, X, Derivative("loss", 0), device=CPU)
     assert all(torch.equal(a, b) for a, b in zip(before.values(), net.state_dict().values(), strict=True))
     assert net.training and all(p.grad is None for p in net.parameters())

@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.path_lengths import path_lengths
-from dlcli.core.layers.stacks import stack
+from dlcli.core.layers.mlp_stack import mlp_stack
 from dlcli.support.errors import InputError
 
 CPU = torch.device("cpu")
-AIM = Aim("logit", 1)
+AIM = Derivative("logit", 1)
 
 
 class Linear(nn.Module):
@@ -71,7 +71,7 @@ def test_the_effective_range_is_the_shortest_that_suffices():
 
 def test_the_network_is_left_as_it_was_and_draws_go_by_the_seed():
     torch.manual_seed(0)
-    net = stack("resnet", 5, 3, 6, width=16)
+    net = mlp_stack("resnet", 5, 3, 6, width=16)
     x = X.float()
     before = input_gradients(net, x, AIM, device=CPU)
     one, again, other = (path_lengths(net, x, AIM, draws=3, seed=seed, device=CPU) for seed in (0, 0, 1))

@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from dlcli.core.gradients.autocorrelation import correlate, mean_cosine, verdict
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.layer_signals import layer_signals
-from dlcli.core.gradients.scalar_nets import grid, on_a_line, settle
-from dlcli.core.layers.stacks import stack
+from dlcli.core.gradients.scalar_nets import grid, scalar_network, set_batchnorm_statistics
+from dlcli.core.layers.mlp_stack import mlp_stack
 
 CPU = torch.device("cpu")
 X = grid(256)
@@ -14,7 +14,7 @@ X = grid(256)
 
 def gradients(kind, depth, seed, **options):
     torch.manual_seed(seed)
-    return input_gradients(on_a_line(kind, depth, X, **options), X, Aim("logit", 0), device=CPU).numpy()
+    return input_gradients(scalar_network(kind, depth, X, **options), X, Derivative("logit", 0), device=CPU).numpy()
 
 
 def first(kind, depth, seeds=6, **options):
@@ -28,11 +28,11 @@ def test_the_grid():
 
 def test_the_gradient_is_the_slope_of_the_function():
     torch.manual_seed(0)
-    net = on_a_line("resnet", 4, X)
+    net = scalar_network("resnet", 4, X)
     with torch.no_grad():
         y, ahead = net(X), net(X + 1e-7)
     slopes = ((ahead - y) / 1e-7).numpy()
-    found = input_gradients(net, X, Aim("logit", 0), device=CPU).numpy()
+    found = input_gradients(net, X, Derivative("logit", 0), device=CPU).numpy()
     assert np.mean(np.abs(found - slopes) < 1e-4 * np.abs(slopes).max()) > 0.98  # but for a bend within the step
 
 
@@ -56,14 +56,14 @@ def test_batch_normalisation_halves_the_correlation_of_random_inputs_a_layer(dep
     found, coactive = [], []
     for seed in range(6):
         torch.manual_seed(seed)
-        net, x, aim = stack("bn", 200, 1, depth, width=400), torch.randn(256, 200), Aim("logit", 0)
-        settle(net, x)
-        found.append(mean_cosine(input_gradients(net, x, aim, device=CPU).numpy()))
-        coactive.append(layer_signals(net, x, aim, device=CPU)[0].coactive)
+        net, x, derivative = mlp_stack("bn", 200, 1, depth, width=400), torch.randn(256, 200), Derivative("logit", 0)
+        set_batchnorm_statistics(net, x)
+        found.append(mean_cosine(input_gradients(net, x, derivative, device=CPU).numpy()))
+        coactive.append(layer_signals(net, x, derivative, device=CPU)[0].coactive)
     assert np.mean(found) == pytest.approx(2.0**-depth, rel=0.3)
     assert np.mean(coactive) == pytest.approx(0.25, abs=0.01)
 
 
 def test_other_kinds_are_a_slip():
     with pytest.raises(ValueError, match="not one of"):
-        on_a_line("rnn", 3, X)
+        scalar_network("rnn", 3, X)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from dlcli.core.compute.rng import generator
-from dlcli.core.layers.multi_clip import Clips, over_clips
+from dlcli.core.layers.multi_clip import MultiClip, for_clips
 
 
 class _Seen(nn.Module):
@@ -26,13 +26,13 @@ def _videos(n=6, clips=3):
 def test_evaluation_is_the_mean_over_the_clips():
     x, inner = _videos(), _Seen()
     parts = [inner(part) for part in x.split(4, dim=2)]
-    assert torch.allclose(Clips(inner, 3).eval()(x), sum(parts) / 3)
+    assert torch.allclose(MultiClip(inner, 3).eval()(x), sum(parts) / 3)
 
 
 def test_training_draws_one_clip_of_each_video_and_every_one_in_turn():
     x, inner = _videos(600), _Seen()
     parts = torch.stack([inner(part) for part in x.split(4, dim=2)])
-    model = Clips(inner, 3).train()
+    model = MultiClip(inner, 3).train()
     torch.manual_seed(1)
     found = model(x)
     drawn = (parts - found).abs().sum(2).argmin(0)
@@ -44,7 +44,7 @@ def test_training_draws_one_clip_of_each_video_and_every_one_in_turn():
 
 
 def test_the_keys_are_those_of_the_network_inside():
-    model = Clips(_Seen(), 2)
+    model = MultiClip(_Seen(), 2)
     assert list(model.state_dict()) == ["weight"]
     model.load_state_dict({"weight": torch.tensor(5.0)})
     assert model.inner.weight.item() == 5
@@ -52,5 +52,5 @@ def test_the_keys_are_those_of_the_network_inside():
 
 def test_one_clip_needs_no_wrapper():
     inner = _Seen()
-    assert over_clips(inner, 1) is inner
-    assert isinstance(over_clips(inner, 2), Clips)
+    assert for_clips(inner, 1) is inner
+    assert isinstance(for_clips(inner, 2), MultiClip)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from dlcli.core.layers.temporal import Clock, TemporalConv
+from dlcli.core.layers.temporal import FrameCount, TemporalConv
 
 
 def _layer(conv, taps, frames, **settings):
-    clock = Clock()
-    clock.frames = frames
+    frame_count = FrameCount()
+    frame_count.frames = frames
     weight = torch.randn(*conv.weight.shape[:2], taps, *conv.weight.shape[2:], dtype=conv.weight.dtype)
-    return TemporalConv(conv, weight, clock, **settings)
+    return TemporalConv(conv, weight, frame_count, **settings)
 
 
 def _twin(layer, clips, dilation):
@@ -74,7 +74,7 @@ def test_renormalised_ends_are_not_fused():
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 def test_padding_of_space_is_that_of_the_layer(mode):
     conv = nn.Conv2d(3, 4, 3, padding=1, padding_mode=mode, dtype=torch.float64)
-    layer = TemporalConv(conv, conv.weight.detach().unsqueeze(2), Clock())
+    layer = TemporalConv(conv, conv.weight.detach().unsqueeze(2), FrameCount())
     x = torch.randn(2, 3, 5, 5, dtype=torch.float64)
     assert torch.equal(layer(x), conv(x))
 

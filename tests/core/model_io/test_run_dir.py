@@ -47,9 +47,9 @@ def test_the_card_says_what_the_format_says(tmp_path: Path):
 
 
 def test_surgery_is_done_again(tmp_path: Path):
-    from dlcli.core.surgery import operate
+    from dlcli.core.surgery import apply_surgery
 
-    model, _ = operate(digits_net.build(1, (8, 8), 10), ["elu"], torch.zeros(1, 1, 8, 8))
+    model, _ = apply_surgery(digits_net.build(1, (8, 8), 10), ["elu"], torch.zeros(1, 1, 8, 8))
     saved(tmp_path, model, surgery=("elu",))
     found = load_model(tmp_path, CPU)
     x = torch.rand(4, 1, 8, 8)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from dlcli.core.graph.rewire import _FRAMES
-from dlcli.core.surgery import SURGERY, check_surgery, operate
+from dlcli.core.surgery import SURGERY, apply_surgery, check_surgery
 from dlcli.support.errors import InputError, UsageError
 from tests.core.surgery.networks import NETWORKS, residual
 
@@ -45,7 +45,7 @@ def test_the_copy_is_changed_and_the_users_network_untouched(spec, name, sample)
     text, random = str(model), torch.get_rng_state()
     images = torch.rand(4, 1, 8, 8)
     said = model.eval()(images)
-    done, notes = operate(model.train(), [spec], sample)
+    done, notes = apply_surgery(model.train(), [spec], sample)
     assert len(notes) == 1 and notes[0].startswith(f"{spec}: ") and "\n" not in notes[0]
     assert done is not model and not {id(p) for p in model.parameters()} & {id(p) for p in done.parameters()}
     assert str(model) == text and [len(m._forward_pre_hooks) for m in model.modules()] == hooks
@@ -68,7 +68,7 @@ def test_keys_types_and_modes_stay(spec, name, sample):
     model = NETWORKS[name]().double()
     model.eval()
     next(m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))).train()
-    done, _ = operate(model, [spec], sample)
+    done, _ = apply_surgery(model, [spec], sample)
     kept = [k for k in model.state_dict() if not (spec.startswith(DROPS_NORMS) and ".bn" in k)]
     assert [key for key in done.state_dict() if "residuals" not in key] == kept
     assert all(p.dtype == torch.float64 for p in done.parameters())
@@ -79,7 +79,7 @@ def test_keys_types_and_modes_stay(spec, name, sample):
 @pytest.mark.parametrize(("spec", "name"), CASES)
 def test_the_copy_trains_is_copied_and_takes_its_own_state(spec, name, sample):
     model = NETWORKS[name]()
-    done, _ = operate(model, [spec], sample)
+    done, _ = apply_surgery(model, [spec], sample)
     images = torch.rand(6, 1, 8, 8)
     loss = done.train()(images).square().sum()
     loss.backward()
@@ -96,7 +96,7 @@ def test_the_copy_trains_is_copied_and_takes_its_own_state(spec, name, sample):
 
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec not in ("looks-linear", "fixed-dilation=2")])
 def test_dropout_stays_active_in_training_and_still_in_evaluation(spec, sample):
-    done, _ = operate(residual(), [spec], sample)
+    done, _ = apply_surgery(residual(), [spec], sample)
     images = torch.rand(4, 1, 8, 8)
     assert not torch.equal(done.train()(images), done(images))
     assert torch.equal(done.eval()(images), done(images))
@@ -104,7 +104,7 @@ def test_dropout_stays_active_in_training_and_still_in_evaluation(spec, sample):
 
 @pytest.mark.parametrize("spec", ["erase-relu", "elu", "residual-scale=0.1", "multi-residual=2", "effective-paths=3-6"])
 def test_a_failure_inside_leaves_nothing_behind(spec, sample):
-    done, _ = operate(residual(), [spec], sample)
+    done, _ = apply_surgery(residual(), [spec], sample)
     good = torch.rand(2, 1, 8, 8)
     done.eval()
     before = done(good)
@@ -118,7 +118,7 @@ def test_a_failure_inside_leaves_nothing_behind(spec, sample):
 def test_surgeries_follow_each_other(sample):
     """Erased stays erased when what is left becomes ELUs: by hand, from the same weights."""
     model = residual().eval()
-    done, notes = operate(model, ["erase-relu", "elu", "residual-scale=0.5"], sample)
+    done, notes = apply_surgery(model, ["erase-relu", "elu", "residual-scale=0.5"], sample)
     assert notes[0].startswith("erase-relu: 2 of 7") and notes[1].startswith("elu: 5 ReLUs")
     x = torch.rand(3, 1, 8, 8)
     elu = nn.functional.elu
@@ -157,7 +157,7 @@ def test_wrong_specs_are_usage_errors(spec, message, sample):
         check_surgery(spec)
     assert "\n" not in caught.value.message
     with pytest.raises(UsageError, match=message):
-        operate(residual(), ["elu", spec], sample)
+        apply_surgery(residual(), ["elu", spec], sample)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_wrong_specs_are_usage_errors(spec, message, sample):
 )
 def test_what_cannot_be_done_is_refused_by_name(spec, model, message, sample):
     with pytest.raises(InputError, match=message) as caught:
-        operate(model, [spec], sample)
+        apply_surgery(model, [spec], sample)
     assert caught.value.message.startswith(f"--with {spec}: ") and "\n" not in caught.value.message
 
 

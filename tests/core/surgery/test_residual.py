@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcli.core.layers.stacks import stack
-from dlcli.core.surgery import operate
+from dlcli.core.layers.mlp_stack import mlp_stack
+from dlcli.core.surgery import apply_surgery
 from dlcli.support.errors import InputError
 from tests.core.surgery.networks import Flat, Functional, Shared, residual
 
@@ -29,7 +29,7 @@ def _head(model, h):
 @pytest.mark.parametrize("factor", [0.1, 1.0, 2.5])
 def test_branches_are_scaled(block, factor, sample):
     model = residual(block).eval()
-    done, (note,) = operate(model, [f"residual-scale={factor}"], sample)
+    done, (note,) = apply_surgery(model, [f"residual-scale={factor}"], sample)
     assert note == f"residual-scale={factor}: 2 residual branches scaled by {factor:g}"
     x = torch.rand(3, 1, 8, 8)
     h = F.relu(model[0](x))
@@ -40,7 +40,7 @@ def test_branches_are_scaled(block, factor, sample):
 
 def test_both_orders_of_the_sum_in_the_networks_own_code(sample):
     model = Flat()
-    done, _ = operate(model, ["residual-scale=0.3"], sample)
+    done, _ = apply_surgery(model, ["residual-scale=0.3"], sample)
     x = torch.rand(3, 1, 8, 8)
     h = x.flatten(1)
     h = F.relu(h + 0.3 * model.a(h))
@@ -50,17 +50,17 @@ def test_both_orders_of_the_sum_in_the_networks_own_code(sample):
 
 def test_the_stack_of_that_beta_is_the_same(sample):
     with torch.random.fork_rng():
-        scaled = stack("resnet", 64, 5, 6, width=20, beta=0.1)
-    whole = stack("resnet", 64, 5, 6, width=20)
+        scaled = mlp_stack("resnet", 64, 5, 6, width=20, beta=0.1)
+    whole = mlp_stack("resnet", 64, 5, 6, width=20)
     whole.load_state_dict(scaled.state_dict())
-    done, _ = operate(whole.eval(), ["residual-scale=0.1"], sample)
+    done, _ = apply_surgery(whole.eval(), ["residual-scale=0.1"], sample)
     x = torch.rand(3, 1, 8, 8)
     assert torch.allclose(done(x), scaled.eval()(x), atol=1e-6)
 
 
 def test_k_branches_are_summed(sample):
     model = residual().eval()
-    done, _ = operate(model, ["multi-residual=3"], sample)
+    done, _ = apply_surgery(model, ["multi-residual=3"], sample)
     x = torch.rand(3, 1, 8, 8)
     h = F.relu(model[0](x))
     for part in (done[2], done[3]):
@@ -72,7 +72,7 @@ def test_k_branches_are_summed(sample):
 
 def test_the_twins_have_no_shortcut_and_weights_of_the_same_spread():
     model = nn.Sequential(nn.Conv2d(1, 64, 1), Shared(64, 32, 2))
-    done, _ = operate(model, ["multi-residual=2"], torch.rand(1, 1, 8, 8))
+    done, _ = apply_surgery(model, ["multi-residual=2"], torch.rand(1, 1, 8, 8))
     twin = done[1].residuals[0]
     own = sum(p.numel() for path, p in model[1].named_parameters() if not path.startswith("down"))
     assert sum(p.numel() for p in twin.parameters()) == own
@@ -84,14 +84,14 @@ def test_the_twins_have_no_shortcut_and_weights_of_the_same_spread():
 def test_a_block_that_is_called_twice_is_refused(sample):
     block = Shared()
     with pytest.raises(InputError, match="1 does several residual sums, or is called several times"):
-        operate(nn.Sequential(nn.Conv2d(1, 4, 1), block, nn.ReLU(), block), ["multi-residual=2"], sample)
+        apply_surgery(nn.Sequential(nn.Conv2d(1, 4, 1), block, nn.ReLU(), block), ["multi-residual=2"], sample)
 
 
 def test_paths_are_drawn_anew_each_batch_and_rescaled():
     """A branch that gives 1 shows by the sum which blocks worked and by what each was multiplied."""
     blocks = 6
     model = nn.Sequential(*(_One() for _ in range(blocks)))
-    done, (note,) = operate(model, ["effective-paths=2-3"], torch.rand(1, 1, 1, 1))
+    done, (note,) = apply_surgery(model, ["effective-paths=2-3"], torch.rand(1, 1, 1, 1))
     assert note == "effective-paths=2-3: 2 to 3 of 6 residual blocks work in each mini-batch"
     done.train()
     x = torch.zeros(1, 1, 1, 1)
@@ -124,7 +124,7 @@ class _One(nn.Module):
 
 
 def test_dropped_branches_get_no_gradient(sample):
-    done, _ = operate(residual(), ["effective-paths=3-3"], sample)
+    done, _ = apply_surgery(residual(), ["effective-paths=3-3"], sample)
     done.train()
     seen = set()
     for _ in range(20):
@@ -135,7 +135,7 @@ def test_dropped_branches_get_no_gradient(sample):
 
 
 def test_both_sums_of_multi_residual_blocks_can_be_drawn(sample):
-    done, notes = operate(residual().eval(), ["multi-residual=2", "residual-scale=0.0001"], sample)
+    done, notes = apply_surgery(residual().eval(), ["multi-residual=2", "residual-scale=0.0001"], sample)
     assert notes[1].startswith("residual-scale=0.0001: 4 residual branches")
     x = torch.rand(3, 1, 8, 8)
     h = F.relu(done[0](x))

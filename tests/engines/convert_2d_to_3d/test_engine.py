@@ -113,10 +113,10 @@ def test_what_is_written_is_read_back_and_judges_as_the_image(tmp_path):
     net = _net()
     torch.save(net.state_dict(), "net.pt")
     found = _run("net.pt", arch="nets.py:Net", output=tmp_path / "v.safetensors")
-    assert not found.failed and found.worst < 1e-10 and found.agree == found.judged == 4 * 3 * 2
+    assert not found.failed and found.worst < 1e-10 and found.agree == found.compared == 4 * 3 * 2
     assert found.parameters_after - found.parameters_before == 2 * 6 * 5
     assert [(one.path, one.before, one.after) for one in found.layers] == [("body.3", (5, 6, 1, 1), (5, 6, 3, 1, 1))]
-    assert {row.stage for row in found.proof} == {*(f"body.{k}" for k in range(5)), "head", "output"}
+    assert {row.stage for row in found.verification} == {*(f"body.{k}" for k in range(5)), "head", "output"}
     trained = open_trained("v.safetensors", _data(), device=CPU)
     x = torch.rand(2, 3, 16, 16)
     assert torch.allclose(trained.model(_still(x)), net(x), atol=1e-6) and torch.allclose(trained.model(x), net(x), atol=1e-6)
@@ -149,7 +149,7 @@ def test_a_failed_proof_says_where_and_writes_nothing(tmp_path):
     found = _run("nets.py:Net", **options)
     assert "above 1e-10 from body.3 on" in found.failed and not found.file and not found.weights_sha256
     assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"nets.py"}
-    assert {row.stage for row in found.proof if row.error_float64 > 1e-10} == {"body.3", "body.4", "head", "output"}
+    assert {row.stage for row in found.verification if row.error_float64 > 1e-10} == {"body.3", "body.4", "head", "output"}
     found = _run("nets.py:Net", allow_inexact=True, **options)
     assert not found.failed and "Inexact: " in found.notes[-1] and (tmp_path / "v.json").exists()
 
@@ -323,7 +323,7 @@ def test_the_plan_says_what_a_run_would_do_and_writes_nothing(tmp_path):
 @pytest.mark.parametrize("name", ["cifar-resnet-8", "nets.py:dense224"])
 def test_the_proof_is_on_smaller_images_where_the_network_takes_them(name):
     found = engine.run(Convert2DTo3DConfig(model=name, size=224, classes=4))
-    assert found.proof_size == ((56, 56) if name == "cifar-resnet-8" else (224, 224))
+    assert found.verification_size == ((56, 56) if name == "cifar-resnet-8" else (224, 224))
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,9 @@ def test_moves_are_commands_that_run(nets, tmp_path, environment):
         result = run(
             ProbeGradientsConfig(model=model, data=str(data), size=size, points=16, walks=2, path="random", device="cpu")
         )
-        moves = [move for cause in result.causes for move in cause.moves]
-        assert moves
-        for move in moves:
+        suggestions = [move for cause in result.causes for move in cause.suggestions]
+        assert suggestions
+        for move in suggestions:
             program, *arguments = shlex.split(move)
             assert (
                 program == "dlcli"
@@ -189,10 +189,12 @@ def test_moves_are_commands_that_run(nets, tmp_path, environment):
 
 
 def test_moves_that_would_be_refused_are_left_out(nets):
-    moves = {name: [move for one in probed(model=f"{nets}:{name}").causes for move in one.moves] for name in ("deep", "maxed")}
-    assert any("looks-linear" in move for move in moves["deep"])
+    suggestions = {
+        name: [move for one in probed(model=f"{nets}:{name}").causes for move in one.suggestions] for name in ("deep", "maxed")
+    }
+    assert any("looks-linear" in move for move in suggestions["deep"])
     # Max pooling does not fit mirrored weights.
-    assert moves["maxed"] and not any("looks-linear" in move for move in moves["maxed"])
+    assert suggestions["maxed"] and not any("looks-linear" in move for move in suggestions["maxed"])
 
 
 def test_a_trained_network_takes_no_other_weights(tmp_path):

@@ -1,1 +1,5 @@
-"""The rules of inflation: `TAPS` (None: as many as the kernel is wide), `DILATIONS`, `choose` and `spread` in each module."""
+"""The rules of inflation, one module per rule.
+
+Each has `TAPS`, the kernel size along time (None: that of the spatial kernel), `DILATIONS` along time, `choose_layers`, which
+layers become temporal, and `inflate_weight`, how a weight is laid out along time.
+"""

@@ -9,40 +9,42 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from dlcli.core.graph.tape import Op
-from dlcli.core.inflate.rule import Seen, evenly, paths
+from dlcli.core.graph.trace import Op
+from dlcli.core.inflate.rule import TracedNetwork, layer_paths, spread_evenly
 
 TAPS = 3
 
 DILATIONS = (1, 2)
 
 
-def choose(seen: Seen, which: str) -> list[str]:
+def choose_layers(network: TracedNetwork, which: str) -> list[str]:
     """The paths of the layers that become temporal; `which` is conv1, both or all."""
-    shortcuts = {op.node for skip in seen.skips for op in skip.shortcut}
-    branches = {op.node for skip in seen.skips for op in skip.branch}
-    body = [op for op in seen.convolutions if op.node in branches or (op.node not in shortcuts and not seen.is_last(op))]
-    pointwise = [op for op in body if seen.is_pointwise(op)]
+    shortcuts = {op.node for skip in network.skips for op in skip.shortcut}
+    branches = {op.node for skip in network.skips for op in skip.branch}
+    body = [op for op in network.convolutions if op.node in branches or (op.node not in shortcuts and not network.is_last(op))]
+    pointwise = [op for op in body if network.is_pointwise(op)]
     if pointwise:
-        chosen = _of_branches(seen, which, seen.is_pointwise) | {op.node for op in pointwise if op.node not in branches}
-    elif seen.skips:
-        chosen = _of_branches(seen, which, lambda op: True)
+        chosen = _of_branches(network, which, network.is_pointwise) | {op.node for op in pointwise if op.node not in branches}
+    elif network.skips:
+        chosen = _of_branches(network, which, lambda op: True)
     else:
-        chosen = {op.node for op in body if op is not seen.convolutions[0]}
+        chosen = {op.node for op in body if op is not network.convolutions[0]}
     if which == "all":
-        chosen |= {op.node for op in seen.convolutions if op.node in shortcuts and (not pointwise or seen.is_pointwise(op))}
-    return paths([op for op in seen.convolutions if op.node in chosen])
+        chosen |= {
+            op.node for op in network.convolutions if op.node in shortcuts and (not pointwise or network.is_pointwise(op))
+        }
+    return layer_paths([op for op in network.convolutions if op.node in chosen])
 
 
-def spread(weight: Tensor, taps: int) -> Tensor:
+def inflate_weight(weight: Tensor, taps: int) -> Tensor:
     """The weight of a layer along time."""
-    return evenly(weight, taps)
+    return spread_evenly(weight, taps)
 
 
-def _of_branches(seen: Seen, which: str, wanted: Callable[[Op], bool]) -> set[int]:
+def _of_branches(network: TracedNetwork, which: str, wanted: Callable[[Op], bool]) -> set[int]:
     chosen = set()
-    for skip in seen.skips:
+    for skip in network.skips:
         nodes = {op.node for op in skip.branch}
-        own = [op.node for op in seen.convolutions if op.node in nodes and wanted(op)]
+        own = [op.node for op in network.convolutions if op.node in nodes and wanted(op)]
         chosen.update(own[:1] if which == "conv1" else own[:1] + own[-1:])
     return chosen

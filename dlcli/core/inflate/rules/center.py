@@ -8,10 +8,10 @@ TAPS = i3d.TAPS
 
 DILATIONS = i3d.DILATIONS
 
-choose = i3d.choose
+choose_layers = i3d.choose_layers
 
 
-def spread(weight: Tensor, taps: int) -> Tensor:
+def inflate_weight(weight: Tensor, taps: int) -> Tensor:
     """The weight of a layer along time."""
     wide = weight.new_zeros(*weight.shape[:2], taps, *weight.shape[2:])
     wide[:, :, taps // 2] = weight

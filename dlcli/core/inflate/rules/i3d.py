@@ -5,18 +5,18 @@ All keep stride 1 along time. A kernel that is not square gets its longer side.
 
 from torch import Tensor
 
-from dlcli.core.inflate.rule import Seen, evenly, paths
+from dlcli.core.inflate.rule import TracedNetwork, layer_paths, spread_evenly
 
 TAPS = None
 
 DILATIONS = (1,)
 
 
-def choose(seen: Seen, which: str) -> list[str]:
+def choose_layers(network: TracedNetwork, which: str) -> list[str]:
     """The paths of all layers with a kernel above 1x1; `which` is of no account."""
-    return paths([op for op in seen.convolutions if not seen.is_pointwise(op)])
+    return layer_paths([op for op in network.convolutions if not network.is_pointwise(op)])
 
 
-def spread(weight: Tensor, taps: int) -> Tensor:
+def inflate_weight(weight: Tensor, taps: int) -> Tensor:
     """The weight of a layer along time."""
-    return evenly(weight, taps)
+    return spread_evenly(weight, taps)

@@ -4,7 +4,7 @@ from math import prod
 
 from torch import nn
 
-from dlcli.core.layers.stacks import stack
+from dlcli.core.layers.mlp_stack import mlp_stack
 from dlcli.core.training.recipe import Recipe
 
 SMALLEST = 1
@@ -21,4 +21,4 @@ def check_depth(depth: int) -> str:
 
 def build(channels: int, size: tuple[int, int], classes: int, *, depth: int = DEPTH) -> nn.Module:
     """Takes (n, channels, *size) in [0, 1], gives logits (n, classes)."""
-    return stack("bn", channels * prod(size), classes, depth)
+    return mlp_stack("bn", channels * prod(size), classes, depth)

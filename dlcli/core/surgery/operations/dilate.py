@@ -12,8 +12,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 
-from dlcli.core.graph.tape import POOLINGS, SAMPLE, Op, Tape, record
-from dlcli.core.surgery.base import Operated, copied, named, whole
+from dlcli.core.graph.trace import POOLINGS, SAMPLE, Op, Trace, record_trace
+from dlcli.core.surgery.base import SurgeryResult, deep_copy, display_name, parse_whole
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -29,17 +29,17 @@ _GLOBAL = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax
 
 def check(argument: str) -> None:
     """Raise UsageError unless `argument` is a whole number from 1 up, or empty."""
-    whole(argument, low=1, default=8)
+    parse_whole(argument, low=1, default=8)
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy whose maps are at most the output stride smaller than the image.
 
     Raises InputError, naming it, for a layer whose stride cannot be made a dilation, and if there is nothing to change.
     """
-    most = whole(argument, low=1, default=8)
-    done = copied(model)
-    plans = _plans(done, record(done, sample), most)
+    most = parse_whole(argument, low=1, default=8)
+    done = deep_copy(model)
+    plans = _plans(done, record_trace(done, sample), most)
     dense = [path for path, plan in plans.items() if plan.is_dense]
     if not dense:
         raise InputError(f"no stride exceeds an output stride of {most}, so there is nothing to dilate")
@@ -47,7 +47,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
         _carry_out(done, path, plan)
     _check_runs(done, sample, most)
     dilated = sum(plan.rate != (1, 1) and plan.kernel != (1, 1) for plan in plans.values())
-    return Operated(done, f"{count(len(dense), 'stride')} taken out, {count(dilated, 'layer')} dilated")
+    return SurgeryResult(done, f"{count(len(dense), 'stride')} taken out, {count(dilated, 'layer')} dilated")
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ class _Plan:
         return self.is_dense or self.rate != (1, 1)
 
 
-def _plans(model: nn.Module, tape: Tape, most: int) -> dict[str, _Plan]:
+def _plans(model: nn.Module, trace: Trace, most: int) -> dict[str, _Plan]:
     flows = {SAMPLE: _Flow()}
     plans: dict[str, _Plan] = {}
-    for op in tape.ops:
+    for op in trace.ops:
         flow = _joined(flows, op)
         if op.name in _STRIDING:
             plan, flow = _planned(model, op, flow, most)
             if plans.setdefault(op.layer, plan) != plan:
-                raise InputError(f"{named(op.layer)} is used at two resolutions, which need two dilations")
+                raise InputError(f"{display_name(op.layer)} is used at two resolutions, which need two dilations")
         elif flow.rate != (1, 1):
             _check_dense(op)
         flows[op.node] = _Flow() if op.name in _GLOBAL or len(op.shape) != 4 else flow
@@ -96,7 +96,7 @@ def _planned(model: nn.Module, op: Op, flow: _Flow, most: int) -> tuple[_Plan, _
     layer = model.get_submodule(op.layer)
     if not isinstance(layer, _LAYERS):
         raise InputError(
-            f"{named(op.layer)} calls {op.name} as a function, whose stride is out of reach", hint="use the module"
+            f"{display_name(op.layer)} calls {op.name} as a function, whose stride is out of reach", hint="use the module"
         )
     steps = _pair(layer.stride if layer.stride is not None else layer.kernel_size)
     stride = _times(flow.stride, steps)
@@ -114,21 +114,23 @@ def _check_layer(path: str, layer: Any) -> None:
     if isinstance(layer, nn.Conv2d):
         uneven = layer.padding == "same" and any(size % 2 == 0 for size in layer.kernel_size)
         if uneven or (layer.padding_mode != "zeros" and layer.padding not in (0, (0, 0), "valid")):
-            raise InputError(f"{named(path)} pads by '{'same' if uneven else layer.padding_mode}', which cannot be dilated")
+            raise InputError(
+                f"{display_name(path)} pads by '{'same' if uneven else layer.padding_mode}', which cannot be dilated"
+            )
     elif layer.ceil_mode:
-        raise InputError(f"{named(path)} pools with ceil_mode, which cannot be dilated")
+        raise InputError(f"{display_name(path)} pools with ceil_mode, which cannot be dilated")
     elif isinstance(layer, nn.AvgPool2d) and _pair(layer.padding) != (0, 0):
-        raise InputError(f"{named(path)} averages over padding, which cannot be dilated")
+        raise InputError(f"{display_name(path)} averages over padding, which cannot be dilated")
     elif isinstance(layer, nn.MaxPool2d) and layer.return_indices:
-        raise InputError(f"{named(path)} returns indices, which dilation would change")
+        raise InputError(f"{display_name(path)} returns indices, which dilation would change")
 
 
 def _check_dense(op: Op) -> None:
     if op.name in _RESIZING or (op.name in POOLINGS and op.name not in _GLOBAL):
-        raise InputError(f"{named(op.layer)} calls {op.name} on a map that would be dense, which is not the same there")
+        raise InputError(f"{display_name(op.layer)} calls {op.name} on a map that would be dense, which is not the same there")
     if op.name == "__getitem__" and len(op.shape) == 4:
         raise InputError(
-            f"{named(op.layer)} picks positions out of a map that would be dense", hint="use nn.MaxPool2d(1, stride)"
+            f"{display_name(op.layer)} picks positions out of a map that would be dense", hint="use nn.MaxPool2d(1, stride)"
         )
 
 
@@ -188,7 +190,7 @@ class DilatedMean(nn.Module):
 
 def _check_runs(model: nn.Module, sample: Tensor, most: int) -> None:
     try:
-        record(model, sample)
+        record_trace(model, sample)
     except InputError as error:
         hint = "dilate fits networks that end in a global pooling or in a map"
         raise InputError(f"at output stride {most} {error.message}", hint=hint) from error

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from dlcli.core.graph.rewire import Call, address_of, rewire
 from dlcli.core.graph.skips import Skip
-from dlcli.core.graph.tape import record
-from dlcli.core.surgery.base import Operated, copied
+from dlcli.core.graph.trace import record_trace
+from dlcli.core.surgery.base import SurgeryResult, deep_copy
 from dlcli.core.surgery.operations.residual_scale import scaled, skips_of
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
@@ -28,21 +28,21 @@ def check(argument: str) -> None:
     _range(argument)
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy that drops residual branches while it trains.
 
     Raises InputError if there is no residual block, or no choice of whole blocks has so many layers.
     """
     low, high = _range(argument)
-    done = copied(model)
-    skips = skips_of(record(done, sample))
+    done = deep_copy(model)
+    skips = skips_of(record_trace(done, sample))
     plan = _Plan([skip.depth for skip in skips], low, high)
     _check_range(skips, plan)
-    rewire(done, {address_of(skip.add): _Drawn(plan, number, skip.operand) for number, skip in enumerate(skips)})
+    rewire(done, {address_of(skip.add): _Drawn(plan, parse_number, skip.operand) for parse_number, skip in enumerate(skips)})
     done.register_forward_pre_hook(plan.draw, prepend=True)
     blocks = plan.lengths()
     shown = f"{blocks[0]} to {blocks[-1]}" if len(blocks) > 1 else f"{blocks[0]}"
-    return Operated(done, f"{shown} of {count(len(skips), 'residual block')} work in each mini-batch")
+    return SurgeryResult(done, f"{shown} of {count(len(skips), 'residual block')} work in each mini-batch")
 
 
 def _range(argument: str) -> tuple[int, int]:
@@ -80,19 +80,19 @@ class _Plan:
         m = lengths[int(torch.randint(len(lengths), ()))]
         self.working = frozenset(torch.randperm(len(self.depths))[:m].tolist())
 
-    def factor(self, number: int) -> float:
+    def factor(self, parse_number: int) -> float:
         """By what the branch is multiplied."""
         if self.working is None:
             return 1.0
-        return math.sqrt(len(self.depths) / len(self.working)) if number in self.working else 0.0
+        return math.sqrt(len(self.depths) / len(self.working)) if parse_number in self.working else 0.0
 
 
 class _Drawn:
     """An edit of a residual sum, by what the plan says."""
 
-    def __init__(self, plan: _Plan, number: int, operand: int) -> None:
-        self._plan, self._number, self._operand = plan, number, operand
+    def __init__(self, plan: _Plan, parse_number: int, operand: int) -> None:
+        self._plan, self._number, self._operand = plan, parse_number, operand
 
-    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         factor = self._plan.factor(self._number)
-        return go_on(operation, args if factor == 1.0 else scaled(args, self._operand, factor, operation), kwargs)
+        return call_next(operation, args if factor == 1.0 else scaled(args, self._operand, factor, operation), kwargs)

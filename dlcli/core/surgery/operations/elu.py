@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
-from dlcli.core.surgery.base import Operated, ReluTo, copied, replace_relus
+from dlcli.core.surgery.base import ReplaceRelu, SurgeryResult, deep_copy, replace_relus
 from dlcli.support.plural import count
 
 ARGUMENT = ""
@@ -13,8 +13,8 @@ def check(argument: str) -> None:
     """There is nothing to check."""
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy with an ELU for each ReLU, functional calls included."""
-    done = copied(model)
-    calls = replace_relus(done, sample, lambda module: nn.ELU(inplace=module.inplace), ReluTo(elu))
-    return Operated(done, f"{count(calls, 'ReLU')} replaced by ELUs")
+    done = deep_copy(model)
+    calls = replace_relus(done, sample, lambda module: nn.ELU(inplace=module.inplace), ReplaceRelu(elu))
+    return SurgeryResult(done, f"{count(calls, 'ReLU')} replaced by ELUs")

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from dlcli.core.graph.rewire import Address, Call, address_of, rewire
 from dlcli.core.graph.skips import Skip, find_skips
-from dlcli.core.graph.tape import CONCATENATIONS, POOLINGS, RELUS, Op, Tape, record
-from dlcli.core.surgery.base import Operated, copied, number
+from dlcli.core.graph.trace import CONCATENATIONS, POOLINGS, RELUS, Op, Trace, record_trace
+from dlcli.core.surgery.base import SurgeryResult, deep_copy, parse_number
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -27,30 +27,30 @@ def check(argument: str) -> None:
     _proportion(argument)
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy without the last ReLU of each block, or of an evenly spaced share of the blocks."""
     share = _proportion(argument)
-    done = copied(model)
-    tape = record(done, sample)
-    addresses = {address_of(op): None for op in last_relus(tape)}
+    done = deep_copy(model)
+    trace = record_trace(done, sample)
+    addresses = {address_of(op): None for op in last_relus(trace)}
     chosen = _spread(list(addresses), share)
     rewire(done, dict.fromkeys(chosen, erase))
-    relus = tape.named(RELUS)
+    relus = trace.ops_named(RELUS)
     erased = sum(address_of(op) in chosen for op in relus)
-    return Operated(done, f"{erased} of {count(len(relus), 'ReLU')} erased")
+    return SurgeryResult(done, f"{erased} of {count(len(relus), 'ReLU')} erased")
 
 
-def erase(go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def erase(call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """An edit: x for relu(x)."""
     return args[0] if args else kwargs["input"]
 
 
-def last_relus(tape: Tape) -> list[Op]:
+def last_relus(trace: Trace) -> list[Op]:
     """The last ReLU of every block, in order; raises InputError if the network has no ReLU or no blocks."""
-    if not tape.named(RELUS):
+    if not trace.ops_named(RELUS):
         raise InputError("the network has no ReLU", hint="give erase-relu before surgery that replaces ReLUs")
-    found = {op.node: op for op in chain(_of_residuals(tape), _of_branches(tape))}
-    found = found or {op.node: op for op in _of_stages(tape)}
+    found = {op.node: op for op in chain(_of_residuals(trace), _of_branches(trace))}
+    found = found or {op.node: op for op in _of_stages(trace)}
     if not found:
         hint = "erase-relu fits networks of residual blocks, concatenated branches, or layers between poolings"
         raise InputError("no block ends in a ReLU: no residual sum, no concatenation and no pooling marks one", hint=hint)
@@ -58,7 +58,7 @@ def last_relus(tape: Tape) -> list[Op]:
 
 
 def _proportion(argument: str) -> float:
-    return number(argument, low=0.0, high=1.0, default=1.0)
+    return parse_number(argument, low=0.0, high=1.0, default=1.0)
 
 
 def _spread(addresses: list[Address], share: float) -> list[Address]:
@@ -67,50 +67,52 @@ def _spread(addresses: list[Address], share: float) -> list[Address]:
     return [addresses[-(-(k + 1) * n // kept) - 1] for k in range(kept)]
 
 
-def _of_residuals(tape: Tape) -> Iterator[Op]:
+def _of_residuals(trace: Trace) -> Iterator[Op]:
     """Where a module's code does one residual sum, all modules of that class are blocks, as those that only widen or shrink.
 
     A module that does several sums, such as a whole network in one forward(), has a block a sum.
     """
     sums: dict[tuple[str, int], list[Skip]] = {}
-    for skip in find_skips(tape):
+    for skip in find_skips(trace):
         sums.setdefault(skip.add.calls[-1], []).append(skip)
-    classes = {tape.classes[owner] for (owner, _), skips in sums.items() if owner and len(skips) == 1}
+    classes = {trace.classes[owner] for (owner, _), skips in sums.items() if owner and len(skips) == 1}
     last: dict[tuple[str, int], Op] = {}
-    for op in tape.named(RELUS):
-        block = next((call for call in reversed(op.calls) if tape.classes[call[0]] in classes), None)
-        if block is not None and not _is_gate(tape, op, block):
+    for op in trace.ops_named(RELUS):
+        block = next((call for call in reversed(op.calls) if trace.classes[call[0]] in classes), None)
+        if block is not None and not _is_gate(trace, op, block):
             last[block] = op
     yield from last.values()
     for (owner, _), skips in sums.items():
-        if tape.classes[owner] not in classes:
-            yield from (op for op in (_after_or_in(tape, skip) for skip in skips) if op is not None)
+        if trace.classes[owner] not in classes:
+            yield from (op for op in (_after_or_in(trace, skip) for skip in skips) if op is not None)
 
 
-def _is_gate(tape: Tape, op: Op, block: tuple[str, int]) -> bool:
+def _is_gate(trace: Trace, op: Op, block: tuple[str, int]) -> bool:
     """Whether a ReLU works on what its block pooled to one value a channel, as in squeeze and excitation."""
-    return any(other.name in _GLOBAL and block in other.calls and op.descends_from(other.node) for other in tape.ops[: op.node])
+    return any(
+        other.name in _GLOBAL and block in other.calls and op.descends_from(other.node) for other in trace.ops[: op.node]
+    )
 
 
-def _after_or_in(tape: Tape, skip: Skip) -> Op | None:
-    after = next((op for op in tape.consumers(skip.add.node) if op.name in RELUS), None)
+def _after_or_in(trace: Trace, skip: Skip) -> Op | None:
+    after = next((op for op in trace.consumers(skip.add.node) if op.name in RELUS), None)
     return after or next((op for op in reversed(skip.branch) if op.name in RELUS), None)
 
 
-def _of_branches(tape: Tape) -> Iterator[Op]:
+def _of_branches(trace: Trace) -> Iterator[Op]:
     """ReLUs that are concatenated, and the last on the way from one part of a concatenation to a later part (DenseNet)."""
-    for cat in tape.named(CONCATENATIONS):
+    for cat in trace.ops_named(CONCATENATIONS):
         for node in cat.parents:
-            op = tape.op(node)
+            op = trace.op(node)
             if op is not None and op.name in RELUS:
                 yield op
-            elif before := [other for other in cat.parents if other != node and tape.ancestors(node) >> other & 1]:
-                way = tape.ancestors(node) & ~tape.ancestors(max(before))
-                last = next((op for op in reversed(tape.ops[:node]) if way >> op.node & 1 and op.name in RELUS), None)
+            elif before := [other for other in cat.parents if other != node and trace.ancestors(node) >> other & 1]:
+                way = trace.ancestors(node) & ~trace.ancestors(max(before))
+                last = next((op for op in reversed(trace.ops[:node]) if way >> op.node & 1 and op.name in RELUS), None)
                 yield from [last] if last else []
 
 
-def _of_stages(tape: Tape) -> Iterator[Op]:
+def _of_stages(trace: Trace) -> Iterator[Op]:
     """ReLUs that are pooled."""
-    pooled = {node for pool in tape.named(POOLINGS) for node in pool.parents}
-    return (op for op in tape.named(RELUS) if op.node in pooled)
+    pooled = {node for pool in trace.ops_named(POOLINGS) for node in pool.parents}
+    return (op for op in trace.ops_named(RELUS) if op.node in pooled)

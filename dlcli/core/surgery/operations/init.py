@@ -8,7 +8,7 @@ from math import sqrt
 
 from torch import Tensor, nn
 
-from dlcli.core.surgery.base import Operated, copied, draw_weights, fan_in, lecun_normal
+from dlcli.core.surgery.base import SurgeryResult, deep_copy, fan_in, lecun_normal, redraw_weights
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
 
@@ -34,9 +34,9 @@ def check(argument: str) -> None:
         raise UsageError(f"'{argument}' is no way to draw weights", hint=f"there are: {', '.join(_DRAWS)}")
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy with fresh weights; raises InputError for weights in other kinds of layers."""
     check(argument)
-    done = copied(model)
-    layers = draw_weights(done, _DRAWS[argument])
-    return Operated(done, f"{count(layers, 'layer')} drawn anew")
+    done = deep_copy(model)
+    layers = redraw_weights(done, _DRAWS[argument])
+    return SurgeryResult(done, f"{count(layers, 'layer')} drawn anew")

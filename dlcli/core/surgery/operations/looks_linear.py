@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import in_mode
 from dlcli.core.compute.rng import preserved
-from dlcli.core.graph.tape import RELUS, WEIGHTED, Op, Tape, record
+from dlcli.core.graph.trace import RELUS, WEIGHTED, Op, Trace, record_trace
 from dlcli.core.layers.mirrored import mirrored
-from dlcli.core.surgery.base import Operated, copied, named
+from dlcli.core.surgery.base import SurgeryResult, deep_copy, display_name
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -28,46 +28,48 @@ def check(argument: str) -> None:
     """There is nothing to check."""
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy with mirrored weights; raises InputError if no weights can make the network look linear."""
-    done = copied(model)
-    tape = record(done, sample)
-    layers = [op for op in tape.ops if op.name in WEIGHTED]
-    if not tape.named(RELUS) or not layers:
+    done = deep_copy(model)
+    trace = record_trace(done, sample)
+    layers = [op for op in trace.ops if op.name in WEIGHTED]
+    if not trace.ops_named(RELUS) or not layers:
         raise InputError("the network has no ReLU between layers, so there is nothing to mirror")
     for op in layers:
         layer = _checked(done, op)
-        _mirror(op, layer, left=_relu_before(tape, op), right=_relu_after(tape, op))
+        _mirror(op, layer, left=_relu_before(trace, op), right=_relu_after(trace, op))
     _check_linear(done, sample)
-    return Operated(done, f"{count(len(layers), 'layer')} mirrored")
+    return SurgeryResult(done, f"{count(len(layers), 'layer')} mirrored")
 
 
 def _checked(model: nn.Module, op: Op) -> Any:
     layer = model.get_submodule(op.layer)
     if not isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) or getattr(layer, "groups", 1) != 1:
-        raise InputError(f"{named(op.layer)} ({op.name}) is no plain convolution or full connection, so it cannot be mirrored")
+        raise InputError(
+            f"{display_name(op.layer)} ({op.name}) is no plain convolution or full connection, so it cannot be mirrored"
+        )
     return layer
 
 
-def _relu_before(tape: Tape, op: Op) -> bool:
+def _relu_before(trace: Trace, op: Op) -> bool:
     """Whether what reaches a layer since the layer before passed a ReLU."""
     (node,) = op.parents[:1]
-    while (before := tape.op(node)) is not None and before.name not in WEIGHTED:
+    while (before := trace.op(node)) is not None and before.name not in WEIGHTED:
         if before.name in RELUS:
             return True
         node = before.parents[0]
     return False
 
 
-def _relu_after(tape: Tape, op: Op) -> bool:
-    return any(later.name in WEIGHTED and _feeds(tape, op.node, later) and _relu_before(tape, later) for later in tape.ops)
+def _relu_after(trace: Trace, op: Op) -> bool:
+    return any(later.name in WEIGHTED and _feeds(trace, op.node, later) and _relu_before(trace, later) for later in trace.ops)
 
 
-def _feeds(tape: Tape, node: int, later: Op) -> bool:
+def _feeds(trace: Trace, node: int, later: Op) -> bool:
     """Whether `later` is a next layer after `node`."""
     at: Op | None = later
     while at is not None:
-        at = tape.op(at.parents[0])
+        at = trace.op(at.parents[0])
         if at is not None and at.name in WEIGHTED:
             return at.node == node
     return False
@@ -78,7 +80,9 @@ def _mirror(op: Op, layer: Any, *, left: bool, right: bool) -> None:
     out, into = layer.weight.shape[:2]
     for what, units, halved in (("inputs", into, left), ("outputs", out, right)):
         if halved and units % 2:
-            raise InputError(f"{named(op.layer)} has {units} {what}, which cannot be mirrored", hint="an even number can")
+            raise InputError(
+                f"{display_name(op.layer)} has {units} {what}, which cannot be mirrored", hint="an even number can"
+            )
     with torch.no_grad():
         layer.weight.copy_(mirrored(layer.weight.shape, inputs=left, outputs=right))
         if layer.bias is not None:

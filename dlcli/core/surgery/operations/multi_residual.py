@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from dlcli.core.graph.rewire import Address, Call, address_of, rewire
 from dlcli.core.graph.skips import Skip
-from dlcli.core.graph.tape import record
-from dlcli.core.surgery.base import WEIGHT_LAYERS, Operated, copied, named, whole
+from dlcli.core.graph.trace import record_trace
+from dlcli.core.surgery.base import WEIGHT_LAYERS, SurgeryResult, deep_copy, display_name, parse_whole
 from dlcli.core.surgery.operations.residual_scale import skips_of
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -23,29 +23,29 @@ ARGUMENT = "K, the number of residual functions a block, 2 or more"
 
 def check(argument: str) -> None:
     """Raise UsageError unless `argument` is a whole number from 2 up."""
-    whole(argument, low=2)
+    parse_whole(argument, low=2)
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy with k branches in each residual block.
 
     Raises InputError if there is none, or if a block is not a module of its own, called once, that does one residual sum.
     """
-    k = whole(argument, low=2)
-    done = copied(model)
-    skips = skips_of(record(done, sample))
+    k = parse_whole(argument, low=2)
+    done = deep_copy(model)
+    skips = skips_of(record_trace(done, sample))
     _check_blocks(skips)
     for skip in skips:
         _multiply(done, skip, k)
-    record(done, sample)
-    return Operated(done, f"{count(len(skips), 'residual block')} with {k} branches each")
+    record_trace(done, sample)
+    return SurgeryResult(done, f"{count(len(skips), 'residual block')} with {k} branches each")
 
 
 def _check_blocks(skips: tuple[Skip, ...]) -> None:
     owners = [skip.owner for skip in skips]
     for owner in owners:
         if not owner or owners.count(owner) > 1:
-            message = f"{named(owner)} does several residual sums, or is called several times"
+            message = f"{display_name(owner)} does several residual sums, or is called several times"
             raise InputError(message if owner else "the residual sums are done by the network itself, not by blocks in it")
         if any(other != owner and other.startswith(f"{owner}.") for other in owners):
             raise InputError(f"{owner} is a residual block that holds others")
@@ -54,7 +54,7 @@ def _check_blocks(skips: tuple[Skip, ...]) -> None:
 def _multiply(model: nn.Module, skip: Skip, k: int) -> None:
     block = model.get_submodule(skip.owner)
     if hasattr(block, "residuals"):
-        raise InputError(f"{named(skip.owner)} has several residual functions already")
+        raise InputError(f"{display_name(skip.owner)} has several residual functions already")
     address = address_of(skip.add)
     twins = nn.ModuleList(_twin(block, skip, Address("", address.kind, address.position)) for _ in range(k - 1))
     given = _Given()
@@ -65,7 +65,7 @@ def _multiply(model: nn.Module, skip: Skip, k: int) -> None:
 
 
 def _twin(block: nn.Module, skip: Skip, address: Address) -> nn.Module:
-    twin = copied(block)
+    twin = deep_copy(block)
     inside = len(skip.owner) + 1
     needed = {op.layer for op in skip.branch}
     for path in {op.layer for op in skip.shortcut} - needed:
@@ -112,7 +112,7 @@ class _Caught:
     def __init__(self, operand: int) -> None:
         self._operand = operand
 
-    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise _BranchError(args[self._operand])
 
 
@@ -122,11 +122,11 @@ class _Joined:
     def __init__(self, operand: int, twins: nn.ModuleList, given: _Given) -> None:
         self._operand, self._twins, self._given = operand, twins, given
 
-    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given, by_name = self._given.calls[-1]
-        result = go_on(operation, args, kwargs)
+        result = call_next(operation, args, kwargs)
         for twin in self._twins:
-            result = go_on(torch.add, (result, _branch(twin, given, by_name)), {})
+            result = call_next(torch.add, (result, _branch(twin, given, by_name)), {})
         return result
 
 

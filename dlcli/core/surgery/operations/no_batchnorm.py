@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from dlcli.core.surgery.base import Operated, copied, drop_norms
+from dlcli.core.surgery.base import SurgeryResult, deep_copy, remove_batchnorms
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -13,10 +13,10 @@ def check(argument: str) -> None:
     """There is nothing to check."""
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy in which each batch normalisation is the identity; raises InputError if there is none."""
-    done = copied(model)
-    paths = drop_norms(done, sample)
+    done = deep_copy(model)
+    paths = remove_batchnorms(done, sample)
     if not paths:
         raise InputError("the network has no batch normalisation")
-    return Operated(done, f"{count(len(paths), 'batch normalisation')} taken out")
+    return SurgeryResult(done, f"{count(len(paths), 'batch normalisation')} taken out")

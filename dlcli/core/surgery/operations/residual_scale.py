@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from dlcli.core.graph.rewire import Call, address_of, rewire
 from dlcli.core.graph.skips import Skip, find_skips
-from dlcli.core.graph.tape import Tape, record
-from dlcli.core.surgery.base import Operated, copied, number
+from dlcli.core.graph.trace import Trace, record_trace
+from dlcli.core.surgery.base import SurgeryResult, deep_copy, parse_number
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -20,21 +20,21 @@ ARGUMENT = "FACTOR above 0, such as 0.1"
 
 def check(argument: str) -> None:
     """Raise UsageError unless `argument` is a number above 0."""
-    number(argument, low=0.0, high=inf)
+    parse_number(argument, low=0.0, high=inf)
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy that scales what each residual branch adds; raises InputError if there is no residual block."""
-    factor = number(argument, low=0.0, high=inf)
-    done = copied(model)
-    skips = skips_of(record(done, sample))
+    factor = parse_number(argument, low=0.0, high=inf)
+    done = deep_copy(model)
+    skips = skips_of(record_trace(done, sample))
     rewire(done, {address_of(skip.add): Scaled(skip.operand, factor) for skip in skips})
-    return Operated(done, f"{count(len(skips), 'residual branch', 'residual branches')} scaled by {factor:g}")
+    return SurgeryResult(done, f"{count(len(skips), 'residual branch', 'residual branches')} scaled by {factor:g}")
 
 
-def skips_of(tape: Tape) -> tuple[Skip, ...]:
+def skips_of(trace: Trace) -> tuple[Skip, ...]:
     """The residual blocks of a network; raises InputError if there is none."""
-    skips = find_skips(tape)
+    skips = find_skips(trace)
     if not skips:
         raise InputError("the network has no residual block: nothing is added to what it was made from")
     return skips
@@ -46,9 +46,9 @@ class Scaled:
     def __init__(self, operand: int, factor: float) -> None:
         self._operand, self._factor = operand, factor
 
-    def __call__(self, go_on: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Scale and add; what was added in place still is."""
-        return go_on(operation, scaled(args, self._operand, self._factor, operation), kwargs)
+        return call_next(operation, scaled(args, self._operand, self._factor, operation), kwargs)
 
 
 def scaled(args: tuple[Any, ...], operand: int, factor: float, operation: Call) -> tuple[Any, ...]:

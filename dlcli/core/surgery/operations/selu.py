@@ -6,18 +6,18 @@ anew from N(0, 1/fan_in), so the surgery belongs before training.
 
 from torch import Tensor, nn
 
-from dlcli.core.layers.selu import AlphaDropout, FixedPoint, ScaledELU, solve
+from dlcli.core.layers.selu import AlphaDropout, FixedPoint, ScaledELU, solve_fixed_point
 from dlcli.core.surgery.base import (
-    Operated,
-    ReluTo,
-    copied,
-    draw_weights,
-    drop_norms,
+    ReplaceRelu,
+    SurgeryResult,
+    deep_copy,
+    display_name,
     lecun_normal,
-    named,
+    redraw_weights,
+    remove_batchnorms,
     replace_modules,
     replace_relus,
-    tapes,
+    traces,
 )
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
@@ -34,26 +34,26 @@ def check(argument: str) -> None:
     _point(argument)
 
 
-def apply(model: nn.Module, argument: str, sample: Tensor) -> Operated:
+def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy with SELUs for ReLUs, and all that belongs to them."""
     point = _point(argument)
-    done = copied(model)
+    done = deep_copy(model)
     _refuse_functional_dropout(done, sample)
     activation = ScaledELU(point.alpha, point.lam)
-    calls = replace_relus(done, sample, lambda module: ScaledELU(point.alpha, point.lam), ReluTo(activation))
-    norms = drop_norms(done, sample)
+    calls = replace_relus(done, sample, lambda module: ScaledELU(point.alpha, point.lam), ReplaceRelu(activation))
+    norms = remove_batchnorms(done, sample)
     dropouts = [
         *replace_modules(done, _BY_VALUE, lambda module: AlphaDropout(module.p, point)),
         *replace_modules(done, _BY_MAP, lambda module: AlphaDropout(module.p, point, whole_maps=True)),
     ]
-    layers = draw_weights(done, lecun_normal)
+    layers = redraw_weights(done, lecun_normal)
     parts = (
         f"{count(calls, 'ReLU')} replaced by SELUs for mean {point.mean:g} and variance {point.variance:g}",
         f"{count(len(norms), 'batch normalisation')} taken out",
         f"{count(len(dropouts), 'dropout')} fitted",
         f"{count(layers, 'layer')} drawn anew",
     )
-    return Operated(done, ", ".join(parts))
+    return SurgeryResult(done, ", ".join(parts))
 
 
 def _point(argument: str) -> FixedPoint:
@@ -62,11 +62,13 @@ def _point(argument: str) -> FixedPoint:
         mean, variance = (float(part) for part in parts)
     except ValueError:
         raise UsageError(f"'{argument}' is no MEAN,VARIANCE", hint="--with selu:0,1") from None
-    return solve(mean, variance)
+    return solve_fixed_point(mean, variance)
 
 
 def _refuse_functional_dropout(model: nn.Module, sample: Tensor) -> None:
-    for tape in tapes(model, sample):
-        for op in tape.named(_FUNCTIONS):
-            if not issubclass(tape.classes[op.layer], (*_BY_VALUE, *_BY_MAP)):
-                raise InputError(f"{named(op.layer)} drops by a function call, which cannot be replaced", hint="use nn.Dropout")
+    for trace in traces(model, sample):
+        for op in trace.ops_named(_FUNCTIONS):
+            if not issubclass(trace.classes[op.layer], (*_BY_VALUE, *_BY_MAP)):
+                raise InputError(
+                    f"{display_name(op.layer)} drops by a function call, which cannot be replaced", hint="use nn.Dropout"
+                )

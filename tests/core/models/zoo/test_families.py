@@ -7,7 +7,7 @@ from torch import nn
 
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData
-from dlcli.core.layers.stacks import KINDS, stack
+from dlcli.core.layers.mlp_stack import KINDS, mlp_stack
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.support.errors import InputError, UsageError
 
@@ -33,14 +33,14 @@ def test_a_family_has_as_many_layers_as_its_name_says(kind, depth):
 
 
 def test_a_looks_linear_stack_is_linear():
-    model = stack("looks-linear", 6, 3, 24, width=20).double()
+    model = mlp_stack("looks-linear", 6, 3, 24, width=20).double()
     x, y = torch.randn(2, 5, 6, dtype=torch.float64)
     assert torch.allclose(model(2 * x - 3 * y), 2 * model(x) - 3 * model(y), atol=1e-12)
 
 
 def test_he_normal_weights_keep_the_square():
     """Half the square is lost in a ReLU, and weights of variance 2/n make up for it (He et al. 2015, equation 10)."""
-    model = stack("plain", 400, 400, 10, width=400)
+    model = mlp_stack("plain", 400, 400, 10, width=400)
     x = torch.randn(200, 400)
     hidden = model[:-1](x).detach()
     assert hidden.square().mean().item() == pytest.approx(1.0, rel=0.5)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dlcli.core.models.zoo.cifar_resnet import build
-from dlcli.core.surgery import operate
+from dlcli.core.surgery import apply_surgery
 from dlcli.support.errors import InputError
 from tests.core.surgery.networks import Shared
 
@@ -37,9 +37,9 @@ def test_at_the_positions_kept_the_values_are_the_same(name, size, most):
     stride = {"resnet18": 32, "cifar": 4, "pools": 16}[name]
     if most >= stride:
         with pytest.raises(InputError, match="nothing to dilate"):
-            operate(features, [f"dilate={most}"], x[:1])
+            apply_surgery(features, [f"dilate={most}"], x[:1])
         return
-    done, _ = operate(features, [f"dilate={most}"], x[:1])
+    done, _ = apply_surgery(features, [f"dilate={most}"], x[:1])
     dense, step = done(x), stride // most
     h, w = coarse.shape[2:]
     kept = dense[:, :, ::step, ::step][:, :, :h, :w]
@@ -54,7 +54,7 @@ def test_it_is_torchvisions_own_dilation():
     import torchvision
 
     net = torchvision.models.resnet50(weights=None)
-    done, (note,) = operate(net, ["dilate"], torch.rand(1, 3, 64, 64))
+    done, (note,) = apply_surgery(net, ["dilate"], torch.rand(1, 3, 64, 64))
     theirs = torchvision.models.resnet50(weights=None, replace_stride_with_dilation=[False, True, True])
     mine = {path: m.stride for path, m in done.named_modules() if isinstance(m, nn.Conv2d)}
     assert mine == {path: m.stride for path, m in theirs.named_modules() if isinstance(m, nn.Conv2d)}
@@ -74,7 +74,7 @@ def test_it_is_torchvisions_own_dilation():
 )
 def test_what_cannot_be_dilated_is_named(layer, message, sample):
     with pytest.raises(InputError, match=message):
-        operate(nn.Sequential(layer), ["dilate=1"], sample)
+        apply_surgery(nn.Sequential(layer), ["dilate=1"], sample)
 
 
 def test_functional_pooling_and_picking_are_named(sample):
@@ -87,6 +87,6 @@ def test_functional_pooling_and_picking_are_named(sample):
             return self.conv1(x)[:, :, ::2, ::2]
 
     with pytest.raises(InputError, match="0 calls max_pool2d as a function"):
-        operate(nn.Sequential(Pooling()), ["dilate=1"], sample)
+        apply_surgery(nn.Sequential(Pooling()), ["dilate=1"], sample)
     with pytest.raises(InputError, match="1 picks positions"):
-        operate(nn.Sequential(nn.Conv2d(1, 4, 2, 2), Picking()), ["dilate=1"], sample)
+        apply_surgery(nn.Sequential(nn.Conv2d(1, 4, 2, 2), Picking()), ["dilate=1"], sample)

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcli.core.graph.tape import RELUS, record
-from dlcli.core.surgery import operate
+from dlcli.core.graph.trace import RELUS, record_trace
+from dlcli.core.surgery import apply_surgery
 from tests.core.surgery.networks import Functional, Shared, residual
 
 # (side, blocks, ReLUs): residual blocks; dense layers; 4 branches of 9 modules; 12 + 2 + 16 + 2 + 12 branch ends; 5 stages;
@@ -32,10 +32,10 @@ def test_counts_on_torchvision(name):
     options = {"init_weights": False} if name in ("googlenet", "inception_v3", "vgg16_bn") else {}
     model = getattr(torchvision.models, name)(weights=None, **options)
     sample = torch.rand(1, 3, size, size)
-    done, (note,) = operate(model, ["erase-relu"], sample)
+    done, (note,) = apply_surgery(model, ["erase-relu"], sample)
     assert note == f"erase-relu: {erased} of {relus} ReLUs erased"
-    assert len(record(model, sample).named(RELUS)) == relus
-    assert len(record(done, sample).named(RELUS)) == relus - erased
+    assert len(record_trace(model, sample).ops_named(RELUS)) == relus
+    assert len(record_trace(done, sample).ops_named(RELUS)) == relus - erased
     assert list(done.state_dict()) == list(model.state_dict())
 
 
@@ -44,7 +44,7 @@ def test_auxiliary_heads_are_kept():
     import torchvision
 
     model = torchvision.models.googlenet(weights=None, init_weights=False)
-    done, _ = operate(model, ["erase-relu"], torch.rand(1, 3, 64, 64))
+    done, _ = apply_surgery(model, ["erase-relu"], torch.rand(1, 3, 64, 64))
     given = done.train()(torch.rand(2, 3, 64, 64))
     assert given.aux_logits1.shape == given.aux_logits2.shape == given.logits.shape == (2, 1000)
 
@@ -53,7 +53,7 @@ def test_auxiliary_heads_are_kept():
 def test_a_block_by_hand(block, sample):
     """One in-place ReLU serves two calls; only the one after the sum may go, in both blocks, with and without a shortcut."""
     model = residual(block).eval()
-    done, (note,) = operate(model, ["erase-relu"], sample)
+    done, (note,) = apply_surgery(model, ["erase-relu"], sample)
     assert note == "erase-relu: 2 of 7 ReLUs erased"
     x = torch.rand(3, 1, 8, 8)
     h = F.relu(model[0](x))
@@ -66,7 +66,7 @@ def test_a_block_by_hand(block, sample):
 
 def test_gradients_are_those_of_the_block_by_hand(sample):
     model = residual().double().eval()
-    done, _ = operate(model, ["erase-relu"], sample)
+    done, _ = apply_surgery(model, ["erase-relu"], sample)
     x = torch.rand(3, 1, 8, 8, dtype=torch.float64)
     done(x).square().sum().backward()
     h = F.relu(model[0](x))
@@ -82,9 +82,9 @@ def test_gradients_are_those_of_the_block_by_hand(sample):
 def test_a_share_of_the_blocks_is_spread_and_ends_with_the_last(share, blocks):
     model = nn.Sequential(nn.Conv2d(1, 4, 1), *(Shared() for _ in range(4)))
     sample = torch.rand(1, 1, 8, 8)
-    done, (note,) = operate(model, [f"erase-relu={share}"], sample)
+    done, (note,) = apply_surgery(model, [f"erase-relu={share}"], sample)
     assert note.endswith(f": {blocks} of 12 ReLUs erased")
-    left = [sum(op.owner == str(k) for op in record(done, sample).named(RELUS)) for k in range(1, 5)]
+    left = [sum(op.owner == str(k) for op in record_trace(done, sample).ops_named(RELUS)) for k in range(1, 5)]
     assert left.count(2) == blocks and left[-1] == 2
     if share == "0.5":
         assert left == [3, 2, 3, 2]
@@ -103,5 +103,5 @@ def test_the_relu_of_squeeze_and_excitation_is_not_the_blocks_last():
 
     model = nn.Sequential(nn.Conv2d(1, 4, 1), Squeezed())
     sample = torch.rand(1, 1, 8, 8)
-    done, _ = operate(model, ["erase-relu"], sample)
-    assert [op.shape[2:] for op in record(done, sample).named(RELUS)] == [(1, 1)]
+    done, _ = apply_surgery(model, ["erase-relu"], sample)
+    assert [op.shape[2:] for op in record_trace(done, sample).ops_named(RELUS)] == [(1, 1)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlcli.core.inflate.convert import Inflation, inflate
-from dlcli.core.surgery import operate
+from dlcli.core.surgery import apply_surgery
 from tests.core.surgery.networks import residual
 
 
@@ -15,7 +15,7 @@ def _video(flat, dilations):
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 def test_it_is_the_network_inflated_with_that_dilation(dilation):
     flat, clips = residual(), torch.rand(3, 1, 6, 8, 8)
-    done, notes = operate(_video(flat, (1, 2)), [f"fixed-dilation={dilation}"], clips[:1])
+    done, notes = apply_surgery(_video(flat, (1, 2)), [f"fixed-dilation={dilation}"], clips[:1])
     assert torch.equal(done.eval()(clips), _video(flat, (dilation,)).eval()(clips))
     assert notes[0].endswith(f"along time with dilation {dilation}")
 
@@ -23,7 +23,7 @@ def test_it_is_the_network_inflated_with_that_dilation(dilation):
 def test_the_network_it_came_from_still_draws_and_the_copy_does_not():
     clips = torch.rand(3, 1, 6, 8, 8)
     model = _video(residual(), (1, 2))
-    done, _ = operate(model, ["fixed-dilation=2"], clips[:1])
+    done, _ = apply_surgery(model, ["fixed-dilation=2"], clips[:1])
     for network, answers in ((model, 2), (done, 1)):
         network.train()
         for module in network.modules():

@@ -26,7 +26,7 @@ class ResidualLayer(nn.Module):
         return x + (branch if self.beta == 1.0 else self.beta * branch)
 
 
-def stack(kind: str, inputs: int, outputs: int, depth: int, *, width: int = 200, beta: float = 1.0) -> nn.Sequential:
+def mlp_stack(kind: str, inputs: int, outputs: int, depth: int, *, width: int = 200, beta: float = 1.0) -> nn.Sequential:
     """A network (n, ...) of `inputs` values an example to (n, outputs), with `depth` layers of ReLUs, `width` each.
 
     `kind` is one of `KINDS`: linear and ReLU; linear, BatchNorm and ReLU; residual layers scaled by `beta`; linear and ReLU

@@ -10,8 +10,8 @@ from torch import nn
 
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.gradients.autocorrelation import Correlation, correlate, mean_cosine, verdict
-from dlcli.core.gradients.input_gradients import Aim, input_gradients
-from dlcli.core.gradients.lines import Walk
+from dlcli.core.gradients.input_gradients import Derivative, input_gradients
+from dlcli.core.gradients.input_paths import InputPath
 from dlcli.core.stats import mean_difference
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.probe_gradients import GradientRow, ProbeGradientsConfig
@@ -20,7 +20,7 @@ LAGS = (1, 5, 15)
 
 
 @dataclass(frozen=True)
-class Line:
+class PathGradients:
     """What was found along one line: None for the correlation where the function is linear; `step` in input units."""
 
     found: Correlation | None
@@ -28,22 +28,22 @@ class Line:
     step: float
 
 
-def along(model: nn.Module, walk: Walk, config: ProbeGradientsConfig, device: torch.device) -> Line:
+def gradients_along(model: nn.Module, path: InputPath, config: ProbeGradientsConfig, device: torch.device) -> PathGradients:
     """The gradients of `model` along a walk, of the output that is largest where it begins."""
-    like = next((p for p in model.parameters() if p.is_floating_point()), walk.x)
-    x = walk.x.to(like.dtype)
-    gradients = input_gradients(model, x, aim_at(model, x, config, device), device=device).double().numpy()
-    return Line(correlate(gradients), mean_cosine(gradients), walk.step)
+    like = next((p for p in model.parameters() if p.is_floating_point()), path.x)
+    x = path.x.to(like.dtype)
+    gradients = input_gradients(model, x, derivative_at(model, x, config, device), device=device).double().numpy()
+    return PathGradients(correlate(gradients), mean_cosine(gradients), path.step)
 
 
-def aim_at(model: nn.Module, x: torch.Tensor, config: ProbeGradientsConfig, device: torch.device) -> Aim:
+def derivative_at(model: nn.Module, x: torch.Tensor, config: ProbeGradientsConfig, device: torch.device) -> Derivative:
     """What to derive: the output that is largest for the first of the inputs `x` (n, ...)."""
     with torch.no_grad(), in_mode(model):
         output = int(logits_of(model, x[:1].to(device))[0].argmax())
-    return Aim(config.target, output, config.layer, config.bn)
+    return Derivative(config.target, output, config.layer, config.bn)
 
 
-def row_of(network: str, lines: Sequence[Line], *, points: int, neighbour: float | None) -> GradientRow:
+def gradient_row(network: str, lines: Sequence[PathGradients], *, points: int, neighbour: float | None) -> GradientRow:
     """The means over lines; `neighbour` is the median distance to the nearest neighbour, None without data."""
     bent = [line for line in lines if line.found is not None]
     curves = [line.found.curve for line in bent if line.found is not None]
@@ -67,7 +67,7 @@ def row_of(network: str, lines: Sequence[Line], *, points: int, neighbour: float
     )
 
 
-def mean_curve(lines: Sequence[Line]) -> NDArray[np.float64] | None:
+def mean_curve(lines: Sequence[PathGradients]) -> NDArray[np.float64] | None:
     """The mean autocorrelation by lag over the lines that are not linear."""
     curves = [line.found.curve for line in lines if line.found is not None]
     return np.mean(curves, axis=0) if curves else None

@@ -17,7 +17,7 @@ _COMPARED = 2000
 
 
 @dataclass(frozen=True)
-class Walk:
+class InputPath:
     """Evenly spaced points on the line from the input `a` (...) to `b` (...), which begins near image `start`."""
 
     start: int
@@ -43,12 +43,12 @@ class Walk:
 
 
 def check_kind(kind: str) -> None:
-    """Raise UsageError unless `walks` knows the kind."""
+    """Raise UsageError unless `input_paths` knows the kind."""
     if kind not in KINDS and _pair(kind) is None:
         raise UsageError(f"--path: '{kind}' is not one of {', '.join(KINDS)} or pair:I,J", hint="--path pair:0,1")
 
 
-def walks(kind: str, x: Tensor, *, points: int, count: int, seed: int) -> list[Walk]:
+def input_paths(kind: str, x: Tensor, *, points: int, count: int, seed: int) -> list[InputPath]:
     """At most `count` walks through the images `x` (n, ...) of floats, of `points` points each.
 
     `nearest` goes from an image to the one nearest to it; `random` as far, in a random direction; `grid` (one walk) through the
@@ -110,19 +110,19 @@ def _distance(x: Tensor, a: int, b: int) -> float:
     return float((x[a] - x[b]).norm())
 
 
-def _between(x: Tensor, a: int, b: int, points: int) -> Walk:
+def _between(x: Tensor, a: int, b: int, points: int) -> InputPath:
     return _line(a, x[a], x[b], points)
 
 
-def _line(start: int, a: Tensor, b: Tensor, points: int) -> Walk:
-    walk = Walk(start, a, b, points)
-    if walk.length == 0:
+def _line(start: int, a: Tensor, b: Tensor, points: int) -> InputPath:
+    path = InputPath(start, a, b, points)
+    if path.length == 0:
         hint = "give images that differ, or other ones with --path pair:I,J"
         raise InputError("there is no line to walk: the images at its two ends are the same", hint=hint)
-    return walk
+    return path
 
 
-def _grid(x: Tensor, points: int) -> Walk:
+def _grid(x: Tensor, points: int) -> InputPath:
     flat = x.flatten(1).double()
     mean = flat.mean(0)
     _, spread, axes = torch.linalg.svd(flat - mean, full_matrices=False)

@@ -5,7 +5,7 @@ from torch import nn
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.inflate.convert import Inflation
-from dlcli.core.inflate.proof import OUTPUT, prove, stages
+from dlcli.core.inflate.verification import OUTPUT, stages, verify
 
 
 class _PlacesFirst(nn.Module):
@@ -31,20 +31,20 @@ def _images():
 
 
 def test_a_stage_that_does_not_begin_with_the_frames_is_not_compared():
-    proof = prove(_net(_PlacesFirst(), _Mean()), _images(), Inflation(), (1, 2, 4))
-    assert {stage for _, stage, _ in proof.errors} == {"0", "1", "3", "4", OUTPUT}
-    assert proof.worst(torch.float64)[2] < 1e-10 and proof.agree == proof.judged == 2 * 3 * 2
-    assert (proof.images, proof.size) == (2, (8, 8))
+    verification = verify(_net(_PlacesFirst(), _Mean()), _images(), Inflation(), (1, 2, 4))
+    assert {stage for _, stage, _ in verification.errors} == {"0", "1", "3", "4", OUTPUT}
+    assert verification.worst(torch.float64)[2] < 1e-10 and verification.agree == verification.compared == 2 * 3 * 2
+    assert (verification.images, verification.size) == (2, (8, 8))
 
 
 def test_errors_are_relative_to_the_largest_value():
     """Zeros at the ends of a clip of one frame leave a third of a 3x1x1 layer's answer: the bias apart, an error of 2/3."""
     net = _net(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     nn.init.zeros_(net[1].bias)
-    proof = prove(net, _images(), Inflation(ends="zeros", dilations=(1,)), (1,))
-    assert abs(proof.errors[torch.float64, "1", 1] - 2 / 3) < 1e-12
-    assert proof.errors[torch.float64, "0", 1] == 0.0
-    assert abs(proof.errors[torch.float32, "1", 1] - 2 / 3) < 1e-6
+    verification = verify(net, _images(), Inflation(ends="zeros", dilations=(1,)), (1,))
+    assert abs(verification.errors[torch.float64, "1", 1] - 2 / 3) < 1e-12
+    assert verification.errors[torch.float64, "0", 1] == 0.0
+    assert abs(verification.errors[torch.float32, "1", 1] - 2 / 3) < 1e-6
 
 
 def test_the_stages_of_a_mere_shell_are_those_inside():

@@ -55,7 +55,7 @@ SAMPLE = 0
 """The node that stands for the input of the network."""
 
 
-def kind_of(name: str) -> str | None:
+def counted_kind(name: str) -> str | None:
     """What an operation is counted as: `activation`, `addition` or nothing."""
     if name in ACTIVATIONS:
         return "activation"
@@ -95,7 +95,7 @@ class Op:
 
 
 @dataclass(frozen=True)
-class Tape:
+class Trace:
     """All operations of one forward pass on `shape`, in order; `classes` has the class of each module's path."""
 
     ops: tuple[Op, ...]
@@ -110,7 +110,7 @@ class Tape:
         """Bit set of the nodes that `node` descends from, itself and the sample included."""
         return 1 if node == SAMPLE else self.ops[node - 1].ancestors
 
-    def named(self, names: frozenset[str]) -> list[Op]:
+    def ops_named(self, names: frozenset[str]) -> list[Op]:
         """The operations with one of these names, in order."""
         return [op for op in self.ops if op.name in names]
 
@@ -119,7 +119,7 @@ class Tape:
         return [op for op in self.ops[node:] if node in op.parents]
 
 
-def record(model: nn.Module, sample: Tensor, *, training: bool = False) -> Tape:
+def record_trace(model: nn.Module, sample: Tensor, *, training: bool = False) -> Trace:
     """Run `model` on `sample` (n, c, h, w) and write down what happens; it may be on any device, of any floating type.
 
     In evaluation mode the model is left as it was; `training` runs it as in training, which changes running statistics.
@@ -136,7 +136,7 @@ def record(model: nn.Module, sample: Tensor, *, training: bool = False) -> Tape:
         with recorder:
             _run(model, given)
     classes = {path: type(module) for path, module in model.named_modules()}
-    return Tape(tuple(recorder.ops), tuple(sample.shape), classes)
+    return Trace(tuple(recorder.ops), tuple(sample.shape), classes)
 
 
 def _run(model: nn.Module, sample: Tensor) -> None:
@@ -213,7 +213,7 @@ class _Recorder(TorchFunctionMode):
     def _write(self, name: str, operands: tuple[int | None, ...], parents: tuple[int, ...], outputs: list[Tensor]) -> None:
         calls = tuple((call.path, call.number) for call in self._stack if not call.transparent)
         owner = next(call for call in reversed(self._stack) if not call.transparent)
-        kind = kind_of(name)
+        kind = counted_kind(name)
         position = owner.counts[kind] if kind else 0
         if kind:
             owner.counts[kind] += 1

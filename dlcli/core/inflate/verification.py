@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.video_net import VideoNet
-from dlcli.core.surgery.base import copied
+from dlcli.core.surgery.base import deep_copy
 from dlcli.support.errors import InputError
 
 OUTPUT = "output"
@@ -19,15 +19,15 @@ OUTPUT = "output"
 
 
 @dataclass(frozen=True)
-class Proof:
-    """Relative errors max|a - b| / max|b| by (type, stage, frames), and how many of the `judged` answers `agree`.
+class Verification:
+    """Relative errors max|a - b| / max|b| by (type, stage, frames), and how many of the `compared` answers `agree`.
 
     It was done on so many `images` of height and width `size`.
     """
 
     errors: Mapping[tuple[torch.dtype, str, int], float]
     agree: int
-    judged: int
+    compared: int
     images: int
     size: tuple[int, int]
 
@@ -38,7 +38,7 @@ class Proof:
 
 
 @torch.no_grad()
-def prove(
+def verify(
     model: nn.Module,
     images: Tensor,
     how: Inflation,
@@ -46,7 +46,7 @@ def prove(
     *,
     dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32),
     done: Callable[[], Any] = lambda: None,
-) -> Proof:
+) -> Verification:
     """Inflate a copy of `model` in each type and run it on still clips of each length of the `images` (n, c, h, w).
 
     A stage that gives something else than a row an image, or a frame, is not compared. `done` is called after each length.
@@ -55,7 +55,7 @@ def prove(
     errors: dict[tuple[torch.dtype, str, int], float] = {}
     agree = 0
     for dtype in dtypes:
-        image = copied(model).to(dtype)
+        image = deep_copy(model).to(dtype)
         x = images.to(next(image.parameters()))
         for frames, found, same in _compared(image, _inflated(image, x[:1], how), x, lengths):
             errors |= {(dtype, stage, frames): error for stage, error in found.items()}
@@ -64,7 +64,7 @@ def prove(
     always = {stage for _, stage, _ in errors if all((d, stage, k) in errors for d in dtypes for k in lengths)}
     errors = {key: error for key, error in errors.items() if key[1] in always}
     size = images.shape[2], images.shape[3]
-    return Proof(errors, agree, len(images) * len(lengths) * len(dtypes), len(images), size)
+    return Verification(errors, agree, len(images) * len(lengths) * len(dtypes), len(images), size)
 
 
 def _inflated(image: nn.Module, sample: Tensor, how: Inflation) -> VideoNet:
