@@ -17,64 +17,64 @@ STRATEGIES = ("auto", "processes", "stacked")
 
 @dataclass(frozen=True, kw_only=True)
 class EnsembleConfig:
-    """Options of `dlcli ensemble`; a setting of training that is left out is the one made for the network."""
+    """Options of `dlcli ensemble`; settings that are None take the value of the network's own recipe."""
 
     data: str = data_option("digits")
     model: tuple[str, ...] = option(
         (),
-        "A network: a name of ours, or package.module:callable or file.py:callable, which imports and runs that code; repeat "
-        "for more, which members take in turn. Left out, the one made for the data.",
+        "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code "
+        "(repeatable; members take them in turn). Default: the built-in model for the dataset.",
         metavar="SPEC",
     )
     surgery: tuple[str, ...] = option(
-        (), "Change every network before training; repeat for more, in order.", name="with", metavar="NAME[=ARG]"
+        (), "Change every network before training (repeatable; applied in order).", name="with", metavar="NAME[=ARG]"
     )
-    members: int = option(5, "How many networks are trained, each from a seed of its own.", minimum=0, maximum=1000)
+    members: int = option(5, "Number of networks to train, each from its own seed.", minimum=0, maximum=1000)
     add: tuple[str, ...] = option(
-        (), "Take in a network that dlcli train wrote, behind those trained here; repeat for more.", metavar="RUN"
+        (), "Add a network that dlcli train wrote, after those trained here (repeatable).", metavar="RUN"
     )
     bootstrap: float | None = option(
         None,
-        "Train each member on its own draw of this share of the images, with replacement: 1 is Breiman's bootstrap.",
+        "Train each member on its own sample of this fraction of the images, drawn with replacement (bagging).",
         minimum=0,
         maximum=1,
         metavar="SHARE",
     )
     chunk: float | None = option(
-        None, "The same without replacement: each member on its own random part.", minimum=0, maximum=1, metavar="SHARE"
+        None, "Like `bootstrap`, but drawn without replacement.", minimum=0, maximum=1, metavar="SHARE"
     )
-    snapshots: bool = option(
-        False, "Train one network on and on, the learning rate falling and starting again; each low is a member."
+    snapshots: bool = option(False, "Snapshot ensemble: cyclic learning rate, one member per cycle (Huang et al. 2017).")
+    rule: str = option(
+        "mean", "Rule that combines the members, here and when the directory is used as a model.", choices=one_of(*RULES)
     )
-    rule: str = option("mean", "The rule that decides, here and when the folder is used as a model.", choices=one_of(*RULES))
-    epochs: int | None = option(None, "Passes of a member over its images.", minimum=1)
-    batch_size: int | None = option(None, "Images a step; left out, what suits the network.", minimum=1)
-    optimizer: str | None = option(None, "The optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
-    lr: float | None = option(None, "The learning rate.", minimum=0)
+    epochs: int | None = option(None, "Passes of each member over its images.", minimum=1)
+    batch_size: int | None = option(None, "Batch size (images per step). Default: the network's own.", minimum=1)
+    optimizer: str | None = option(None, "Optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
+    lr: float | None = option(None, "Learning rate.", minimum=0)
     augment: tuple[str, ...] = option(
-        (), "Change training images at random: horizontal-flip, crop, rotate ...; repeat for more.", metavar="NAME"
+        (), "Augment training images: horizontal-flip, crop, rotate ... (repeatable).", metavar="NAME"
     )
     adversarial: tuple[str, float, float] | None = option(
         None,
-        "Train every member on adversarial examples of its current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of each "
-        "batch.",
+        "Train every member on adversarial examples made from its current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of "
+        "each batch.",
         parse=parse.adversarial,
         show=parse.show_adversarial,
         metavar="METHOD:EPS[:SHARE]",
     )
     strategy: str = option(
         "auto",
-        "How members are trained: side by side in processes, or stacked into one network. auto: processes on a CPU, stacked on "
-        "a GPU where the network allows it.",
+        "Train members in parallel processes, or stacked into one network. auto: processes on a CPU, stacked on a GPU if the "
+        "network supports it.",
         choices=one_of(*STRATEGIES),
     )
-    workers: int | None = option(None, "Processes side by side.  [default: as many as there are cores]", minimum=1)
-    limit: int | None = option(None, "Use at most N images of each set, every class among them.", minimum=1)
+    workers: int | None = option(None, "Number of parallel processes.  [default: number of CPU cores]", minimum=1)
+    limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,
-        "Exit with status 1 if the accuracy of the rule is below a bound: accuracy=0.98.",
+        "Exit with status 1 if the accuracy of the rule is below a threshold: accuracy=0.98.",
         parse=parse.condition,
         show=parse.show_condition,
         metavar="METRIC=V",
@@ -82,29 +82,29 @@ class EnsembleConfig:
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(
-        "The ensemble's folder.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
+        "Ensemble directory.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
     )
-    resume: bool = option(False, "Keep the members that the folder has, and train those that are missing up to --members.")
+    resume: bool = option(False, "Keep the members already in the directory and train those that are missing up to `members`.")
 
     def __post_init__(self) -> None:
         check(self)
-        ways = {"--bootstrap": self.bootstrap is not None, "--chunk": self.chunk is not None, "--snapshots": self.snapshots}
+        ways = {"`bootstrap`": self.bootstrap is not None, "`chunk`": self.chunk is not None, "`snapshots`": self.snapshots}
         chosen = [name for name, given in ways.items() if given]
         if len(chosen) > 1:
-            raise UsageError(f"{' and '.join(chosen)} do not go together", hint="take one of them")
-        for name, share in (("--bootstrap", self.bootstrap), ("--chunk", self.chunk)):
+            raise UsageError(f"{' and '.join(chosen)} cannot be combined", hint="choose one of them")
+        for name, share in (("`bootstrap`", self.bootstrap), ("`chunk`", self.chunk)):
             if share == 0:
                 raise UsageError(f"{name}: the share must be above 0")
         if self.members + len(self.add) < 2:
             raise UsageError(
-                "--members: an ensemble has at least 2", hint="train more with --members, or take in more with --add"
+                "`members`: an ensemble needs at least 2", hint="raise `members`, or add trained networks with `add`"
             )
         if self.snapshots and len(self.model) > 1:
-            raise UsageError("--snapshots: they are of one network, and --model names several")
+            raise UsageError("`snapshots` come from one network, but `model` names several")
         if self.snapshots and self.strategy == "stacked":
-            raise UsageError("--strategy: snapshots come one after the other and cannot be stacked")
+            raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
         if self.fail_under and self.fail_under[0] not in METRICS:
-            raise UsageError(f"--fail-under: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+            raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
 
     @property
     def share(self) -> float:
@@ -112,7 +112,7 @@ class EnsembleConfig:
         return self.bootstrap or self.chunk or 1.0
 
     def training(self, number: int) -> TrainConfig:
-        """How the member so numbered, from 0, is trained, but for its seed and its draw of the images."""
+        """The training options of member `number`, counted from 0; its seed and its sample of the images come on top."""
         return TrainConfig(
             data=self.data,
             model=self.model[number % len(self.model)] if self.model else None,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
+from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_means, columns_option
@@ -23,102 +24,103 @@ from dlcli.specs.shared import (
 from dlcli.support.errors import UsageError
 
 TASKS = ("images", "pairs")
-"""What --task may be."""
+"""What `task` may be."""
 _OF_PAIRS = ("data", "task", "model", "vectors", "columns", "seed", "device", "output")
 WATCHED = ("accuracy", "loss")
-"""What --early-stop may watch."""
+"""What early stopping may watch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """Options of `dlcli train`; a setting of training that is left out is the one made for the network."""
+    """Options of `dlcli train`; settings that are None take the value of the network's own recipe."""
 
     data: str = data_option("digits", also_argument=True)
     task: str = option(
         "images",
-        "What is learned. pairs: from a table with two text columns and a label of 0 or 1, whether two texts ask the same; "
-        "--model is then auto, lexical, words, siamese, fc or birnn, and dlcli dedupe --model uses the run.",
+        "images: classify images or videos. pairs: from a table with two text columns and a label of 0 or 1, learn whether "
+        "two texts are duplicates; `model` is then auto, lexical, words, siamese, fc or birnn. dlcli dedupe can use the run.",
         choices=one_of(*TASKS),
     )
     model: str | None = model_option(None)
     vectors: str | None = option(
         None,
-        "Of --task pairs: the vectors of texts that the model sees, as for dlcli dedupe.",
+        "Pairs: text vectors that the model sees, as for dlcli dedupe.",
         metavar="NAME",
     )
     columns: tuple[str, ...] = columns_option()
     weights: Path | None = option(
         None,
-        "Start from the weights in this file, .safetensors, or .pt or .pth that hold tensors only; a last layer for another "
-        "number of classes starts anew. Of --model frame-mlp:NAME, a perceptron on the features that the network NAME has of "
-        "the frames of clips, the weights of NAME.",
+        "Start from the weights in this file: .safetensors, or .pt or .pth that hold tensors only. A last layer for another "
+        "number of classes is reinitialised. With `model=frame-mlp:NAME`, a perceptron on features of single frames computed "
+        "by the network NAME, these are the weights of NAME.",
         metavar="FILE",
         reads=True,
     )
     surgery: tuple[str, ...] = option(
         (),
-        "Change the network before training; repeat for more, in order.",
+        "Change the network before training (repeatable; applied in order).",
         name="with",
         metavar="NAME[=ARG]",
     )
     versus: str | None = option(
         None,
-        "Train a second time with these options changed and compare in pairs, seed by seed: baseline (no --with), or "
-        "options in quotes, e.g. '--with selu' or '--lr 0.01'.",
+        "Also train with these options changed and compare in pairs, seed by seed: baseline (no `surgery`), or options in "
+        "quotes, e.g. '`surgery=selu`' or '`lr=0.01`'.",
         metavar="SPEC",
     )
-    seeds: int | None = option(None, "How many seeds are compared by --versus, from --seed on.  [default: 5]", minimum=2)
+    seeds: int | None = option(None, "Number of seeds for `versus`, counted from `seed`.  [default: 5]", minimum=2)
     workers: int | None = option(
         None,
-        "Networks trained side by side by --versus.  [default: as many as there are cores]",
+        "Networks to train in parallel with `versus`.  [default: number of CPU cores]",
         minimum=1,
     )
-    epochs: int | None = option(None, "Passes over the training examples.", minimum=1)
+    epochs: int | None = option(None, "Passes over the training set.", minimum=1)
     batch_size: int | None = option(
         None,
-        "Images a step; auto, the default, is what suits the network. A step that does not fit in memory is taken in parts.",
+        "Batch size (images per step); auto, the default, is the network's own. Batches that do not fit in memory are split "
+        "(gradient accumulation).",
         minimum=1,
         parse=parse.whole_or_auto,
         show=str,
         metavar="N|auto",
     )
-    optimizer: str | None = option(None, "The optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
-    lr: float | None = option(None, "The learning rate.", minimum=0)
-    schedule: str | None = option(None, "How the learning rate falls.", choices=one_of("constant", "cosine"))
-    label_smoothing: float | None = option(None, "Label smoothing, in [0, 1).", minimum=0, maximum=1)
-    clip_norm: float | None = option(None, "The largest norm that a step's gradient may have.", minimum=0)
-    ema: float | None = option(None, "The decay of an average of the weights, kept in their place.", minimum=0, maximum=1)
+    optimizer: str | None = option(None, "Optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
+    lr: float | None = option(None, "Learning rate.", minimum=0)
+    schedule: str | None = option(None, "Learning rate schedule.", choices=one_of("constant", "cosine"))
+    label_smoothing: float | None = option(None, "Label smoothing in [0, 1).", minimum=0, maximum=1)
+    clip_norm: float | None = option(None, "Clip the gradient norm to this value.", minimum=0)
+    ema: float | None = option(None, "Decay of the exponential moving average of the weights.", minimum=0, maximum=1)
     early_stop: tuple[str, int] | None = option(
         None,
-        "Stop when the accuracy or the loss on the dev set was no better for so many epochs (5), and keep the best epoch's "
-        "weights, e.g. loss:10. Needs a dev set.",
+        "Stop when the accuracy or the loss on the dev set has not improved for EPOCHS epochs (default 5), and restore the "
+        "weights of the best epoch, e.g. loss:10. Needs `dev`.",
         parse=parse.early_stop,
         show=parse.show_early_stop,
         metavar="METRIC[:EPOCHS]",
     )
     precision: str = option(
         "auto",
-        "auto: bfloat16 where the device is fast in it. Judging is always in float32.",
+        "auto: bfloat16 where the device supports it natively. Evaluation is always in float32.",
         choices=one_of("auto", "float32"),
     )
     augment: tuple[str, ...] = option(
         (),
-        "Change training images at random: horizontal-flip, crop, rotate ...; repeat for more.",
+        "Augment training images: horizontal-flip, crop, rotate ... (repeatable).",
         metavar="NAME",
     )
-    class_weights: bool = option(False, "Weigh the loss so that every class counts the same.")
+    class_weights: bool = option(False, "Weight the loss by inverse class frequency.")
     corrupt: str | None = option(
         None,
-        "Take the sense out of the training data: labels=P, shuffled-pixels, random-pixels or gaussian.",
+        "Corrupt the training data: labels=P, shuffled-pixels, random-pixels or gaussian.",
         metavar="SPEC",
     )
     dev: float | None = option(
         None,
-        "Keep this share of the training examples apart to watch training on.",
+        "Fraction of the training set to hold out for validation.",
         minimum=0,
         maximum=0.9,
     )
-    limit: int | None = option(None, "Use at most N examples of each set, every class among them.", minimum=1)
+    limit: int | None = option(None, "Use at most N examples per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
@@ -126,46 +128,49 @@ class TrainConfig:
     strict: bool = strict_option()
     adversarial: tuple[str, float, float] | None = option(
         None,
-        "Train on adversarial examples of the current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of each batch.",
+        "Train on adversarial examples made from the current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of each batch.",
         parse=parse.adversarial,
         show=parse.show_adversarial,
         metavar="METHOD:EPS[:SHARE]",
     )
     seed: int = seed_option()
     device: str = device_option()
-    output: Path | None = output_option("The run's folder.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
-    resume: bool = option(False, "Continue the run in the folder after it was stopped.")
+    output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
+    resume: bool = option(False, "Resume the stopped run in the run directory.")
 
     def __post_init__(self) -> None:
         check(self)
         self._check_task()
         if self.seeds and not self.versus:
-            raise UsageError("--seeds: goes with --versus")
+            raise UsageError("`seeds` needs `versus`")
         if self.workers and not self.versus:
-            raise UsageError("--workers: goes with --versus")
+            raise UsageError("`workers` needs `versus`")
         if self.resume and self.versus:
-            raise UsageError("--resume: a comparison by --versus is not continued", hint="run it again")
+            raise UsageError("`resume`: a comparison by `versus` cannot be resumed", hint="run it again")
         if self.early_stop and (self.early_stop[0] not in WATCHED or self.early_stop[1] < 1):
             raise UsageError(
-                f"--early-stop: needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="--early-stop loss:10"
+                f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
-            raise UsageError("--adversarial: the share must be above 0 and at most 1")
+            raise UsageError("`adversarial`: the share must be above 0 and at most 1")
 
     def _check_task(self) -> None:
         if self.task == "pairs":
-            check_means(self, _OF_PAIRS, "--task pairs")
+            check_means(self, _OF_PAIRS, "`task=pairs`")
             if self.data == "digits":
-                raise UsageError("--task pairs: learns from labelled pairs", hint="dlcli train PAIRS.csv --task pairs")
+                raise UsageError(
+                    "`task=pairs` learns from a table of labelled pairs",
+                    hint=command_line("train", data="PAIRS.csv", task="pairs"),
+                )
             if self.device not in ("auto", "cpu"):
-                raise UsageError("--device: pairs are learned from on the CPU", hint="leave it out")
+                raise UsageError("`device`: `task=pairs` trains on the CPU", hint="omit `device`")
         elif self.vectors is not None or self.columns:
-            raise UsageError(f"--{'columns' if self.columns else 'vectors'}: goes with --task pairs")
+            raise UsageError(f"`{'columns' if self.columns else 'vectors'}` needs `task=pairs`")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRow:
-    """One network: `variant` says of which side of a comparison it is, `accuracy` is on test examples it never saw.
+    """One trained network: `variant` is its side of the comparison, `accuracy` is on the test set.
 
     `epochs` were trained, and the weights are those of `best_epoch`, the last but for early stopping. `train_accuracy` and
     `train_loss` are of that epoch, the accuracy on the first 2,000 training examples. `epochs_to_fit` is the first epoch after

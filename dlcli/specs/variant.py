@@ -1,4 +1,4 @@
-"""A second configuration, given as what differs from a first: `baseline`, options as one would type them, or both."""
+"""A second configuration, given as its differences from a first: `baseline`, options as typed at the shell, or both."""
 
 import shlex
 from dataclasses import Field, replace
@@ -12,9 +12,20 @@ BASELINE = "baseline"
 
 
 def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozenset[str]) -> Any:
-    """`config` with the options in `spec` changed: `baseline` (what that means is given), `--NAME VALUE ...`, or both so.
+    """Change the options of a configuration that `spec` names.
 
-    An option to repeat replaces the whole list. `fixed` fields may not differ. Raises UsageError for anything else.
+    Args:
+        config: Configuration to change; it stays as it is.
+        spec: `baseline`, or `--NAME VALUE ...`, or the first followed by the second. A repeatable option replaces the whole
+            list.
+        baseline: Fields and values that the word `baseline` stands for.
+        fixed: Names of fields that may not differ.
+
+    Returns:
+        A configuration of the same class.
+
+    Raises:
+        UsageError: If `spec` is anything else.
     """
     words = shlex.split(spec)
     if words and words[0] == BASELINE:
@@ -24,10 +35,12 @@ def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozense
     known = {flag(item): item for item, _ in declared(config) if item.name not in fixed}
     changed: dict[str, Any] = {}
     if not words or len(words) % 2:
-        raise UsageError(f"--versus: '{spec}' is not {BASELINE}, nor options with a value each", hint="--versus '--with selu'")
+        raise UsageError(
+            f"`versus`: '{spec}' must be {BASELINE}, or options with one value per option", hint="for example '`surgery=selu`'"
+        )
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name not in known:
-            raise UsageError(f"--versus: {name} is no option that can differ", hint=f"there are: {', '.join(known)}")
+            raise UsageError(f"`versus`: unknown option {name}", hint=f"choose from {', '.join(known)}")
         found = _converted(config, known[name], value)
         item = known[name].name
         changed[item] = (*changed.get(item, ()), *found) if isinstance(found, tuple) and _repeats(known[name]) else found
@@ -47,4 +60,4 @@ def _converted(config: Any, item: Field[Any], value: str) -> Any:
             return details.parse(value)
         return (value,) if _repeats(item) else kind(value)
     except ValueError as error:
-        raise UsageError(f"--versus: {flag(item)}: {error}") from None
+        raise UsageError(f"`versus`: {flag(item)}: {error}") from None

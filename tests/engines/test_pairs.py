@@ -122,11 +122,11 @@ def test_options_that_mean_nothing_are_refused_by_name(name: str):
 
 
 def test_the_other_way_round():
-    with pytest.raises(UsageError, match="--vectors: goes with --task pairs"):
+    with pytest.raises(UsageError, match="`vectors` needs `task=pairs`"):
         TrainConfig(vectors="tfidf")
-    with pytest.raises(UsageError, match="--columns: goes with --task pairs"):
+    with pytest.raises(UsageError, match="`columns` needs `task=pairs`"):
         TrainConfig(columns=("a", "b", "c"))
-    with pytest.raises(UsageError, match="learns from labelled pairs"):
+    with pytest.raises(UsageError, match="learns from a table of labelled pairs"):
         TrainConfig(task="pairs")
     with pytest.raises(UsageError, match="--device"):
         TrainConfig(task="pairs", data="x.csv", device="cuda")

@@ -199,7 +199,7 @@ def data_of(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) ->
     """The data of these sets: train, test and those of MORE."""
     train, test = splits["train"], splits["test"]
     more = {key: split for key, split in splits.items() if key in EXTRA_SPLITS}
-    facts, content_id = ({key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("facts", "known_as"))
+    facts, content_id = ({key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("facts", "content_id"))
     return ImageData(train.x, train.y, test.x, test.y, classes, name, more, facts, content_id)
 
 
