@@ -3,10 +3,11 @@ PYTHON ?= python3
 PIP_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
-# One thread a test process: two processes with two threads each are slower on two cores than with one.
+# One thread per test process: on two cores, two processes with two threads each are slower.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+QUICK := tests/support tests/specs tests/cli/test_flags.py tests/test_words.py tests/test_house.py
 
-.PHONY: help demo test lint bench completions docs clean
+.PHONY: help demo check test lint bench completions docs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -18,6 +19,9 @@ demo: .venv/.installed ## install, then attack an ensemble and find duplicate qu
 test: .venv/.installed-dev ## install with dev, then run all tests
 	$(PYTEST)
 
+check: lint ## lint, and the quick tests: under two CPU minutes
+	$(PYTEST) -m "not slow" $(QUICK)
+
 lint: .venv/.installed-dev ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,10 +31,10 @@ lint: .venv/.installed-dev ## ruff, mypy, import-linter
 bench: .venv/.installed-dev ## run the benchmarks one by one; nothing else should run on the machine
 	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-completions: .venv/.installed-dev ## write completions/ anew
+completions: .venv/.installed-dev ## regenerate completions/
 	$(BIN)/python completions/generate.py
 
-docs: .venv/.installed-dev ## write docs/cli.md and README transcripts anew
+docs: .venv/.installed-dev ## regenerate docs/cli.md and the transcripts of the README
 	$(BIN)/python docs/generate.py
 
 clean: ## remove the virtual environment and all caches
