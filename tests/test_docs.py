@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dlcli import __version__
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -291,4 +292,6 @@ def test_names_that_link_to_a_module_stand_in_it():
 
 def test_changelog_form():
     text = (ROOT / "CHANGELOG.md").read_text()
-    assert "## [Unreleased]" in text and "### Added" in text
+    sections = re.findall(r"^## \[(.+)\]$", text, flags=re.MULTILINE)
+    assert sections[:2] == ["Unreleased", __version__]
+    assert "### Added" in text and "### Changed" in text
