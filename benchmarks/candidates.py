@@ -2,10 +2,12 @@
 
     python benchmarks/candidates.py ../shared/data/pairs/quora_pairs.csv.gz --vectors tfidf word2vec
 
-Texts are the questions of whole connected components of labelled pairs, drawn at random until there are --texts: like a user's
-table, of which only a few pairs are labelled. All pairs are compared by brute force. For each cosine: pairs per text from it on; the share of the labelled duplicates among them; the pairs per thousand texts that the built-in score then calls duplicates
-at its default threshold; and how many of these are known duplicates, labelled so or connected by such labels. The true share is
-higher, since most pairs are not labelled. Wilson intervals, 95%. Cosines with more pairs than --scored are not scored.
+Texts are the questions of whole connected components of labelled pairs, drawn at random until there are --texts: like a
+user's table, of which only a few pairs are labelled. All pairs are compared by brute force. For each cosine: pairs per text
+from it on; the share of the labelled duplicates among them; the pairs per thousand texts that the built-in score then calls
+duplicates at its default threshold; and how many of these are known duplicates, labelled so or connected by such labels. The
+true share is higher, since most pairs are not labelled. Wilson intervals, 95%. Cosines with more pairs than --scored are not
+scored.
 """
 
 import argparse

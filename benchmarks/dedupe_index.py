@@ -1,10 +1,10 @@
-"""Rows through `dlcli dedupe --index` beside all rows at once: what it costs, and which rows are grouped otherwise.
+"""`dlcli dedupe --index` compared with one run on all rows: what it costs, and which rows are grouped differently.
 
     OMP_NUM_THREADS=1 python benchmarks/dedupe_index.py ../shared/data/pairs/quora_pairs.csv.gz
 
-The distinct Quora questions, shuffled by a seed: all but the last N go into a new index, then the last N; then all at once
-without an index. With tfidf the weights by rarity depend on all texts: pairs of two stored texts keep the cosine they had when
-the later of them came. Rows are counted as grouped otherwise if the sets of rows they are with differ.
+The distinct Quora questions are shuffled by a seed: all but the last N go into a new index, then the last N; then all at once
+without an index. With tfidf the IDF weights depend on all texts, and a pair of stored texts keeps the cosine of the run that
+added the later one. A row is grouped differently if the set of rows in its group differs.
 """
 
 import argparse
