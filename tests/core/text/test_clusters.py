@@ -24,31 +24,31 @@ def graphs(draw):
 
 
 @given(graphs())
-def test_stars_follow_their_definition(graph):
+def test_groups_follow_the_definition_of_star_clustering(graph):
     n, scores = graph
     found = group_texts(n, pairs_of(scores))
     canonical = []
     for text in range(n):
         options = [(scores[c, text], -c) for c in canonical if (c, text) in scores]
         if options:
-            score, centre = max(options)
-            assert (found.canonical[text], found.score[text]) == (-centre, score)
+            score, best = max(options)
+            assert (found.canonical[text], found.score[text]) == (-best, score)
         else:
             assert (found.canonical[text], found.score[text]) == (text, 1)
             canonical.append(text)
 
 
 @given(graphs())
-def test_members_are_paired_with_their_centre_and_centres_with_no_earlier_one(graph):
+def test_members_are_paired_with_their_canonical_text_and_canonical_texts_with_none(graph):
     n, scores = graph
-    centre = group_texts(n, pairs_of(scores)).canonical
-    centres = {text for text in range(n) if centre[text] == text}
-    assert all(int(c) in centres for c in centre)
-    assert all((int(centre[text]), text) in scores for text in range(n) if text not in centres)
-    assert not any(i in centres and j in centres for i, j in scores)
+    canonical = group_texts(n, pairs_of(scores)).canonical
+    canonicals = {text for text in range(n) if canonical[text] == text}
+    assert all(int(c) in canonicals for c in canonical)
+    assert all((int(canonical[text]), text) in scores for text in range(n) if text not in canonicals)
+    assert not any(i in canonicals and j in canonicals for i, j in scores)
 
 
-def test_likeness_does_not_chain():
+def test_similarity_does_not_chain():
     found = group_texts(3, pairs_of({(0, 1): 0.9, (1, 2): 0.9}))
     assert found.canonical.tolist() == [0, 0, 2]
 

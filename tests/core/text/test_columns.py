@@ -15,7 +15,7 @@ def test_a_named_column_is_taken():
     assert find_column(table(a=["1"], b=["2"]), "b") == 1
 
 
-def test_a_column_that_is_not_there_is_answered_with_those_that_are():
+def test_a_missing_column_is_refused_with_a_list_of_columns():
     with pytest.raises(InputError, match=r"t.csv: has no column 'Questions'; the columns are 'id', 'questions'") as error:
         find_column(table(id=["1"], questions=["2"]), "Questions")
     assert error.value.hint == "did you mean questions?"

@@ -9,7 +9,7 @@ some_texts = st.lists(st.sampled_from(["a b", "A b", "A B!", "c", "C?", "", "?",
 
 
 @given(some_texts, st.data())
-def test_each_row_has_the_number_of_its_key_and_each_key_the_first_row_worth_most(texts, data):
+def test_each_row_has_the_number_of_its_key_and_each_key_the_first_row_of_highest_priority(texts, data):
     priority = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(texts), max_size=len(texts))), np.int64)
     found = distinct(texts, priority)
     assert found.keys == sorted({fold(text) for text in texts} - {""})
@@ -31,7 +31,7 @@ def test_capitals_throughout_are_taken_only_if_there_is_nothing_else():
     assert distinct(["IS IT SO?", "IS IT SO"]).texts == ["IS IT SO"]
 
 
-def test_equal_worth_leaves_the_first_row_and_none_the_first_that_is_written_as_the_text():
+def test_equal_priority_keeps_the_first_row_and_none_the_first_spelled_as_the_text():
     texts = ["B", "a", "b", "", "a"]
     assert distinct(texts, np.zeros(5, np.int64)).row.tolist() == [1, 0]
     assert distinct(texts).row.tolist() == [1, 2]

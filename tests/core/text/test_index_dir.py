@@ -83,7 +83,7 @@ def test_a_file_that_was_cut_is_noticed(tmp_path):
             read_index(tmp_path, SETTINGS)
 
 
-def test_foreign_and_older_files_and_folders_are_told(tmp_path):
+def test_foreign_and_older_files_and_folders_are_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match=r"has 'notes.txt' but no index\.safetensors"):
         read_index(tmp_path, SETTINGS)

@@ -48,7 +48,7 @@ def require(module: str, kind: str, extra: str) -> None:
 
 
 @contextmanager
-def hushed(*loggers: str) -> Iterator[None]:
+def quiet_loggers(*loggers: str) -> Iterator[None]:
     """Silence warnings of these third-party loggers inside the block."""
     before = {name: logging.getLogger(name).level for name in loggers}
     for name in loggers:

@@ -47,7 +47,7 @@ def test_the_counts_at_each_threshold():
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=200))
-def test_what_is_told_to_be_in_reach_is(pairs):
+def test_the_suggested_precision_is_reached(pairs):
     probability, duplicate = (np.array(column) for column in zip(*pairs, strict=True))
     counts = count_by_threshold(probability, duplicate)
     with pytest.raises(CheckFailedError) as caught:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import check_vectors
 from dlcli.core.text.vectors.averaging import normalize_rows, weighted_means
-from dlcli.core.text.vectors.installed import first_match, hushed, model_folders
+from dlcli.core.text.vectors.installed import first_match, model_folders, quiet_loggers
 from dlcli.support.errors import MissingExtraError
 
 TABLE = {"a": (1, 0), "b": (0, 2), "c": (3, 3), "aa": (-1, 1), "ab": (0.5, 0)}
@@ -68,10 +68,10 @@ def test_the_first_pattern_with_a_match_wins(tmp_path):
     assert first_match([tmp_path], "other", "*/other") is None
 
 
-def test_a_logger_is_hushed_inside_the_block_only():
-    logger = logging.getLogger("dlcli.test.hushed")
+def test_a_logger_is_silent_inside_the_block_only():
+    logger = logging.getLogger("dlcli.test.quiet")
     logger.setLevel(logging.INFO)
-    with pytest.raises(KeyError), hushed("dlcli.test.hushed"):
+    with pytest.raises(KeyError), quiet_loggers("dlcli.test.quiet"):
         assert not logger.isEnabledFor(logging.WARNING)
         assert logger.isEnabledFor(logging.ERROR)
         raise KeyError

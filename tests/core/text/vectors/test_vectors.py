@@ -139,7 +139,7 @@ def test_an_installed_package_is_read_and_its_code_is_not_run(spacy_folder, tmp_
     np.testing.assert_allclose(found, [(0, 0, 1), (0.5**0.5, 0.5**0.5, 0)], atol=1e-6)
 
 
-def test_spacy_without_vectors_or_package_says_what_to_type(tmp_path):
+def test_spacy_without_vectors_or_package_suggests_a_download(tmp_path):
     import spacy
 
     spacy.blank("en").to_disk(tmp_path / "blank")
@@ -159,6 +159,6 @@ def test_a_broken_spacy_folder_is_refused(tmp_path):
         make_vectors(f"spacy:{tmp_path}", ["a"])
 
 
-def test_every_kind_says_from_which_cosine_pairs_are_looked_at():
+def test_every_kind_has_a_default_candidate_cosine():
     for name in VECTORS.names():
         assert 0 < candidate_cosine(f"{name}:anything") < 1

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.vectors.averaging import normalize_rows
-from dlcli.core.text.vectors.installed import first_match, hushed, model_folders, require
+from dlcli.core.text.vectors.installed import first_match, model_folders, quiet_loggers, require
 from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
 
 CANDIDATE_COSINE = 0.85
@@ -139,7 +139,7 @@ def _silence() -> Iterator[None]:
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        with hushed("transformers", "sentence_transformers"):
+        with quiet_loggers("transformers", "sentence_transformers"):
             yield
     finally:
         if shown:

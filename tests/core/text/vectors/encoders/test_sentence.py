@@ -220,7 +220,7 @@ def test_layers_from_elsewhere_are_refused_before_anything_is_imported(layer, tm
         check_vectors(f"sentence:{tmp_path}")
 
 
-def test_a_static_model_is_sent_to_static(tmp_path):
+def test_a_static_model_is_refused_with_a_hint(tmp_path):
     (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.StaticEmbedding"}]')
     with pytest.raises(InputError, match="is a static model") as error:
         check_vectors(f"sentence:{tmp_path}")
