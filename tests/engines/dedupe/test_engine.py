@@ -152,8 +152,8 @@ def test_the_row_that_is_worth_most_is_kept(tmp_path):
 def test_a_column_to_rank_by_must_be_there_and_have_an_order(tmp_path):
     with pytest.raises(InputError, match="has no column 'vote'") as error:
         ranked(tmp_path, [("a b", 1)], keep_rule="max:vote")
-    assert error.value.hint == "--keep-rule max:'votes'"
-    with pytest.raises(InputError, match="row 2, column 'votes': 'many' is no number"):
+    assert error.value.hint == "did you mean votes?"
+    with pytest.raises(InputError, match="row 2, column 'votes': 'many' is not a number"):
         ranked(tmp_path, [("a b", 1), ("c d", "many")], keep_rule="max:votes")
 
 

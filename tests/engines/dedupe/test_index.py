@@ -154,7 +154,7 @@ def test_an_index_of_other_settings_and_a_foreign_folder_change_nothing(table, t
     assert (folder / FILE).read_bytes() == whole and [item.name for item in folder.iterdir()] == [FILE]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
-    with pytest.raises(InputError, match=r"holds 'notes\.txt'"):
+    with pytest.raises(InputError, match=r"has 'notes\.txt'"):
         rows_of(path, index=tmp_path / "mine")
     with pytest.raises(InputError, match="is no folder"):
         rows_of(path, index=Path(path))
