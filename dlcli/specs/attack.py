@@ -1,8 +1,9 @@
-"""What `dlcli attack` takes and gives."""
+"""The options and the result of `dlcli attack`."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
@@ -16,7 +17,7 @@ METHODS = entries("attack", "dlcli.core.attacks.methods")
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    """`fgsm` or `fgsm,pgd` to names."""
+    """The names in `fgsm` or `fgsm,pgd`."""
     return tuple(value) if isinstance(value, (list, tuple)) else tuple(name.strip() for name in str(value).split(","))
 
 
@@ -26,8 +27,8 @@ class AttackConfig:
 
     method: str | tuple[str, ...] = option(
         ("fgsm",),
-        "The attack, or several such as fgsm,pgd: an image is robust if none of them succeeds. There are: "
-        f"{', '.join(METHODS())}.",
+        "Attack, or several such as fgsm,pgd: an image counts as robust if every attack on it fails. "
+        f"Choose from {', '.join(METHODS())}.",
         choices=METHODS,
         parse=_names,
         show=",".join,
@@ -36,101 +37,107 @@ class AttackConfig:
     data: str = data_option("digits")
     model: str | None = option(
         None,
-        "The network: a folder that dlcli train or dlcli ensemble wrote, a file of weights with --arch, or FILE.py:CALLABLE, "
-        "which runs that code, are taken as trained. A name of ours is trained, once; so is code with --epochs or --ensemble. "
-        "Left out, the one made for the data.",
+        "Network to attack. Used as trained: a directory that dlcli train or dlcli ensemble wrote, a file of weights with "
+        "`arch`, or FILE.py:CALLABLE, which runs that code. Trained first, once: the name of a built-in model; also code, with "
+        "`epochs` or `ensemble`. Default: the built-in model for the dataset.",
         metavar="SPEC",
         reads=True,
     )
     arch: str | None = option(
-        None, "The network that a file of weights belongs to, named as for --model of the others.", metavar="SPEC"
+        None, "Architecture that a file of weights belongs to, written as for `model` of dlcli train.", metavar="SPEC"
     )
     surrogate: str | None = option(
         None,
-        "A trained network (a folder, or FILE.py:CALLABLE) on which the images of --method transfer, or of an ensemble's "
-        "transfer rows, are made in full; for --method transfer also a FILE.npz of such images that --save wrote.",
+        "Trained network (a directory, or FILE.py:CALLABLE) on which to make the images for `method=transfer`, or for the "
+        "transfer rows of an ensemble. With `method=transfer` also a FILE.npz of such images, written by `save`.",
         metavar="SPEC",
         reads=True,
     )
     target: str | None = option(
         None,
-        "The class that images are to be taken for: a name or number, or for each image a random class, the least-likely or "
-        "the next. Images of that class are left out.",
+        "Class that adversarial images should be classified as: a name or number, or a different class per image: random, "
+        "least-likely or next. Images of the target class itself are skipped.",
         metavar="CLASS",
     )
     norm: str | None = option(
         None,
-        "How a change is measured: by its largest value (linf) or its Euclidean length (l2). Left out, the usual one of the "
-        "method.",
+        "Norm that limits the perturbation: its largest absolute value (linf) or its L2 norm (l2). Default: the first norm "
+        "that all methods support.",
         choices=one_of(*NORMS),
     )
     eps: tuple[float, ...] = option(
         (0.2,),
-        "The largest change, in input units where 0 is black and 1 is white; a list 0.1,0.2 or a "
-        "range 0:0.3:0.1 gives a row each.",
+        "Largest perturbation, in input units where 0 is black and 1 is white. A list 0.1,0.2 or a range 0:0.3:0.1 gives one "
+        "row per value.",
         parse=parse.floats,
         show=parse.show_floats,
         metavar="EPS",
         minimum=0,
     )
-    steps: int | None = option(None, "How many steps an attack takes; left out, as many as is usual for it.", minimum=1)
-    restarts: int | None = option(None, "From how many random starts an attack tries each image.", minimum=1)
+    steps: int | None = option(None, "Steps of an iterative attack. Default: the attack's own number.", minimum=1)
+    restarts: int | None = option(None, "Random restarts per image. Default: the attack's own number.", minimum=1)
     ensemble: str | None = option(
         None,
-        "Train an ensemble too, unless --model is one, and combine its members by this rule: the most confident member decides "
-        "(max), mean probability (mean) or majority (vote), or by logits. All rules are shown; this one is the headline.",
+        "Train an ensemble as well, unless `model` is one, and combine its members by this rule: the most confident member "
+        "decides (max), mean probability (mean), majority (vote), or mean or highest logit. All rules are listed; this one is "
+        "the headline.",
         choices=one_of(*RULES),
     )
     members: int | None = option(
-        None, "How many bootstrapped networks an ensemble that is trained here has; left out, 10.", minimum=2, maximum=1000
+        None, "Number of bootstrapped members of an ensemble trained here. Default: 10.", minimum=2, maximum=1000
     )
-    epochs: int | None = option(None, "Training epochs; left out, the number made for the network.", minimum=1)
-    limit: int | None = option(None, "Attack only N of the test images, every class among them.", minimum=1)
+    epochs: int | None = option(None, "Training epochs. Default: the number that suits the model.", minimum=1)
+    limit: int | None = option(None, "Attack only N of the test images, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,
-        "Exit with status 1 if the headline's clean or robust accuracy is below a bound, e.g. robust=0.5; for robust also if "
-        "a check says that the figure cannot be trusted.",
+        "Exit with status 1 if the headline's clean or robust accuracy is below a bound, e.g. robust=0.5; with robust also if "
+        "a sanity check fails.",
         parse=parse.condition,
         show=parse.show_condition,
         metavar="METRIC=V",
     )
     save: Path | None = option(
-        None, "Write the attacked images and what the network says of them to this file.", metavar="FILE.npz", writes=True
+        None,
+        "Write the clean and the adversarial images, their labels and the predictions to this file.",
+        metavar="FILE.npz",
+        writes=True,
     )
     resume: bool = option(
-        False, "Go on from the images that an interrupted run with -o or --save left beside its output; they go at its end."
+        False,
+        "Continue an interrupted run from the images it stored beside `output` or `save`; they are deleted when the run ends.",
     )
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(
-        "Leave run.json, adversarial examples (.npz), pictures and report.html in this folder.", "DIR"
+        "Write run.json, adversarial examples (.npz), figures and report.html to this directory.", "DIR"
     )
 
     def __post_init__(self) -> None:
         check(self)
         self._check_values()
         if self.resume and self.output is None and self.save is None:
-            raise UsageError("--resume: goes with -o DIR or --save FILE.npz", hint="name the one of the interrupted run")
+            hint = "give the one that the interrupted run was started with"
+            raise UsageError("`resume` needs `output=DIR` or `save=FILE.npz`", hint=hint)
         if "transfer" in self.methods:
             self._check_transfer()
         if self.target is not None and self.ensemble is not None:
-            raise UsageError("--target: goes with a single network", hint="leave --ensemble out")
+            raise UsageError("`target` needs a single network", hint="drop `ensemble`")
         if self.arch is not None and self.model is None:
-            raise UsageError("--arch: goes with a file of weights", hint="--model WEIGHTS --arch NAME")
+            raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
 
     def _check_values(self) -> None:
         if not self.methods:
-            raise UsageError("--method: at least one is needed")
+            raise UsageError("`method`: at least one is needed")
         if not self.eps:
-            raise UsageError("--eps: at least one value is needed")
+            raise UsageError("`eps`: at least one value is needed")
         if self.norm != "l2" and max(self.eps) > 1:
-            raise UsageError(f"--eps: {max(self.eps):g} is above 1", hint="no input value can change by more; --norm l2 can")
+            raise UsageError(f"`eps`: {max(self.eps):g} is above 1", hint="inputs lie in [0, 1]; only `norm=l2` can exceed 1")
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
         if self.save is not None and self.save.suffix != ".npz":
-            raise UsageError(f"--save: {self.save} does not end in .npz")
+            raise UsageError(f"`save`: {self.save} does not end in .npz")
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -139,39 +146,89 @@ class AttackConfig:
 
     @property
     def surrogate_is_file(self) -> bool:
-        """Whether the surrogate is a file of images."""
+        """Whether `surrogate` is a file of images, not a network."""
         return self.surrogate is not None and self.surrogate.endswith(".npz")
 
     def _check_transfer(self) -> None:
         if self.ensemble is not None:
-            hint = "name other methods; --surrogate names the network to make such images on"
-            raise UsageError("--method: transfer is among the rows of every ensemble", hint=hint)
+            hint = "choose other methods; `surrogate` names the network on which the transfer images are made"
+            raise UsageError("`method`: every ensemble has transfer rows already", hint=hint)
         if self.surrogate is None:
-            hint = "--surrogate SPEC names the network to make them on, or a .npz that --save wrote"
-            raise UsageError("--method: transfer has no images to transfer", hint=hint)
+            hint = "name the network to make them on with `surrogate`, or a .npz that `save` wrote"
+            raise UsageError("`method`: transfer has no images to transfer", hint=hint)
+
+
+class ThreatKind(StrEnum):
+    """What an attacker may use, as the rows of a result call it.
+
+    A single network is under WHITE_BOX (its gradients), BLACK_BOX (only its outputs), TRANSFER (only the surrogate) or CONTROL
+    (nothing at all, such as noise). A classifier made of members is attacked by:
+
+    - TRANSFER: images made on the baseline alone; TRANSFER_INSIDE: the same images, with the baseline as one more member.
+    - WHITE_BOX: the gradient of the classifier's own rule. NAIVE is the same where that gradient reaches a single member or
+      none, which makes the classifier look more robust than it is. BLACK_BOX: only the outputs of the rule.
+    - ADAPTIVE: the gradients of all members at once, and of a smoothed max.
+    - WORST_CASE: an image counts as robust only if no set of images above fools the classifier.
+    """
+
+    TRANSFER = "transfer"
+    TRANSFER_INSIDE = "transfer-inside"
+    WHITE_BOX = "white-box"
+    NAIVE = "naive"
+    BLACK_BOX = "black-box"
+    ADAPTIVE = "adaptive"
+    WORST_CASE = "worst-case"
+    CONTROL = "control"
+
+
+class Classifier(StrEnum):
+    """What a row of a result is about; `rule` is the combination rule by which it decides, "" if there is none.
+
+    BEST_MEMBER is the member with the highest adversarial accuracy, MEAN_OF_MEMBERS the mean accuracy of single members. ORACLE
+    is right where any member is: an upper bound for every rule, not a classifier that could be deployed.
+    """
+
+    rule: str
+
+    def __new__(cls, value: str, rule: str = "") -> Self:
+        """A string, as JSON and CSV show it, that knows its rule."""
+        item = str.__new__(cls, value)
+        item._value_ = value
+        item.rule = rule
+        return item
+
+    BASELINE = "baseline"
+    BEST_MEMBER = "best member"
+    MEAN_OF_MEMBERS = "mean of members"
+    MEAN = "mean rule", "mean"
+    MAX = "max rule", "max"
+    VOTE = "vote rule", "vote"
+    MEAN_LOGIT = "mean-logit rule", "mean-logit"
+    MAX_LOGIT = "max-logit rule", "max-logit"
+    ORACLE = "oracle"
+
+    @classmethod
+    def of_rule(cls, rule: str) -> Self:
+        """The ensemble that decides by `rule`, one of `RULES`."""
+        return next(one for one in cls if one.rule == rule)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackRow:
-    """How one classifier did at one eps against one attacker.
+    """The accuracy of one classifier at one eps against one attacker.
 
-    `threat` says what the attacker knew. Of the baseline: `white-box` (its gradients), `black-box` (its answers only) or
-    `transfer` (the surrogate alone). Of a classifier made of members: `transfer` (the baseline only; `transfer-inside`, where
-    the baseline is a member too), `white-box` (the members and the rule, with gradients through it; `naive` where these reach
-    one member or none, which flatters; `black-box` where a method asks for answers only), `adaptive` (the members: all climbed
-    at once, and a smoothed max), `worst-case` (all images made by any of these). `control` knows nothing. With several methods
-    an example counts as right if all of them fail on it.
+    With several methods an example counts as right if all of them fail on it.
 
-    `eight_bit` is the adversarial accuracy once more after the images were rounded to 8 bits a value. `minus_mean` is the
-    paired difference of adversarial accuracy, this classifier minus the mean-probability ensemble under the threat of the same
-    name, or for `naive` under `white-box`. `reached` is the share of images taken for their target, before any rounding, by at
-    least one method; None without targets. `upper_bound` stamps a figure for which the images were made on another network:
-    whoever knows this one leaves less.
+    `eight_bit` is the adversarial accuracy after the images were rounded to 8 bits per value. `minus_mean` is the paired
+    difference of adversarial accuracy, this classifier minus the mean-probability ensemble under the same threat (for `naive`:
+    under `white-box`). `reached` is the share of images that at least one method turned into their target class, before
+    rounding; None without targets. `upper_bound` marks figures from images made on another network: an attack on this network
+    itself would leave less accuracy.
     """
 
     eps: float
-    classifier: str
-    threat: str
+    classifier: Classifier
+    threat: ThreatKind
     clean: Estimate
     adversarial: Estimate
     eight_bit: Estimate
@@ -182,11 +239,12 @@ class AttackRow:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodRow:
-    """What one method alone left of the baseline at one eps; `queries` are forward passes an image, a mean over images.
+    """The accuracy that one method alone left the reference network at one eps.
 
-    Where an ensemble has no baseline it is what was left of the mean rule. Of a minimum-norm method, `norm_quartiles` are
-    those of the smallest changes found, in input units and whatever eps is, over the images that are right when clean and
-    were fooled (None: none was), and `failed_images` are those that were right and not fooled. `reached` is as in rows.
+    The reference network is the baseline or, for an ensemble without one, its mean rule. `queries` are mean forward passes
+    per image. For a minimum-norm method, `norm_quartiles` are the quartiles of the smallest perturbations found, in
+    input units and independent of eps, over images that were right when clean and were fooled (None if there are none), and
+    `failed_images` counts those that were right and could not be fooled. `reached` is as in `AttackRow`.
     """
 
     eps: float
@@ -200,7 +258,7 @@ class MethodRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassRow:
+class AttackClassRow:
     """The headline's figures for the images of one class."""
 
     name: str
@@ -210,18 +268,18 @@ class ClassRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A check that failed, by its name, and what was seen: the robust accuracy is not to be trusted as it stands."""
+    """A sanity check that failed, by name, and what it observed: the robust accuracy is probably too high."""
 
     check: str
-    seen: str
+    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttackResult:
     """The outcome of `dlcli attack`: one row for each eps, classifier and threat.
 
-    `method` are the names, joined by commas; `threat_model` says all that defines the figures in a line; `reference` is the
-    classifier on which the images shown and saved were made: the baseline or, of an ensemble without one, its mean rule.
+    `method` are the names, joined by commas; `threat_model` is a line with everything that defines the figures; `reference` is
+    the classifier on which the images shown and saved were made: the baseline or, for an ensemble without one, its mean rule.
     """
 
     KIND: ClassVar[str] = "single"
@@ -240,7 +298,7 @@ class AttackResult:
     headline: AttackRow
     rows: tuple[AttackRow, ...]
     by_method: tuple[MethodRow, ...]
-    per_class: tuple[ClassRow, ...]
+    per_class: tuple[AttackClassRow, ...]
     findings: tuple[Finding, ...]
     trained: int
     reused: int

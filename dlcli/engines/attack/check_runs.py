@@ -1,8 +1,8 @@
-"""What is done beside the attacks asked for, so that the checks have something to look at."""
+"""Runs beside the attacks that were asked for, to give the sanity checks something to compare with."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,140 +15,155 @@ from dlcli.core.attacks.iterated import Iterated
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.ensembles.combine import RULES
-from dlcli.engines.attack.checks import CheckInputs
-from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, worst
+from dlcli.engines.attack.checks import CheckInputs, DoubledSteps, RuleImages
+from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
-from dlcli.engines.attack.rows import rule_name
 from dlcli.engines.attack.setup import AttackSetup, has_setting
+from dlcli.specs.attack import Classifier
 
 Bools = NDArray[np.bool_]
 
 _FEW = 50
-_SAME = 1e-4
+_TOLERANCE = 1e-4
+
+
+class Attempt(NamedTuple):
+    """Which images an attack fails on, (n,), and the images that it made, (n, c, h, w)."""
+
+    robust: Bools
+    images: Tensor
+
+
+class LogitCheck(NamedTuple):
+    """Whether logits look like probabilities, and how many images get other ones when the network is called again."""
+
+    probabilities: bool
+    nondeterministic: int
 
 
 @dataclass(frozen=True)
-class Probe:
-    """The network in the reference network, beside the bench it stands on, and the classes to reach, if there are any."""
+class ReferenceChecks:
+    """Runs attacks on the reference network; `targets` (n,) are the classes to reach, None without targets."""
 
     setup: AttackSetup
     model: nn.Module
     targets: Tensor | None
 
-    def attack_failed(self, attack: Attack, eps: float, picked: NDArray[np.intp] | None = None) -> tuple[Bools, Tensor]:
-        """On which images, all or those `picked`, an attack fails, (n,), and the attacked images."""
+    def attempt(self, attack: Attack, eps: float, picked: NDArray[np.intp] | None = None) -> Attempt:
+        """Attack all images, or those at the indices `picked`."""
         setup = self.setup
-        place = np.arange(len(setup.x)) if picked is None else picked
-        x, y, aims = setup.x[place], setup.y[place], None if self.targets is None else self.targets[place]
+        index = np.arange(len(setup.x)) if picked is None else picked
+        x, y, targets = setup.x[index], setup.y[index], None if self.targets is None else self.targets[index]
         seed = rng.derive(setup.config.seed, "attack", attack.name)
         with setup.report.task(f"checking with {attack.name} at eps {eps:g}", len(x)) as task:
-            found = attack(self.model, x, y, eps=eps, norm=setup.norm, targets=aims, seed=seed, task=task)
-        said = predict_logits(self.model, found, device=setup.device).argmax(-1)
-        return (said == y if aims is None else said != aims).numpy(), found
+            images = attack(self.model, x, y, eps=eps, norm=setup.norm, targets=targets, seed=seed, task=task)
+        predicted = predict_logits(self.model, images, device=setup.device).argmax(-1)
+        return Attempt((predicted == y if targets is None else predicted != targets).numpy(), images)
 
-    def beside(self, names: Sequence[str]) -> dict[str, dict[float, Bools]]:
-        """The references by name and eps; those that know no targets are none where there are any."""
+    def references(self, names: Sequence[str]) -> dict[str, dict[float, Bools]]:
+        """Robust images by method and eps, for the methods that can be run (with targets only targeted ones)."""
         attacks = [one for one in map(load_attack, names) if one.targeted or self.targets is None]
-        return {one.name: {eps: self.attack_failed(one, eps)[0] for eps in self.setup.eps} for one in attacks}
+        return {one.name: {eps: self.attempt(one, eps).robust for eps in self.setup.eps} for one in attacks}
 
-    def zero_gradients(self, attack_failed: Bools) -> int:
-        """How many of the images that stand as they are have a gradient of exactly 0: the one step of FGSM leaves them."""
+    def zero_gradients(self, robust: Bools) -> int:
+        """How many of the images that are robust as they are have a gradient of exactly 0."""
         eps = max(self.setup.eps)
-        picked = np.flatnonzero(attack_failed)
+        picked = np.flatnonzero(robust)
         if eps == 0 or not len(picked):
             return 0
-        _, found = self.attack_failed(load_attack("fgsm"), eps, picked)
-        return int((found == self.setup.x[picked]).flatten(1).all(1).sum())
+        # FGSM steps by eps times the sign of the gradient: it leaves an image as it is only where all of the gradient is 0.
+        images = self.attempt(load_attack("fgsm"), eps, picked).images
+        return int((images == self.setup.x[picked]).flatten(1).all(1).sum())
 
-    def huge(self) -> Bools:
-        """Which of a few images stand under PGD at the largest eps there is."""
+    def at_max_eps(self) -> Bools:
+        """Which of a few images are robust against PGD at the largest eps there is."""
         some = np.arange(min(_FEW, len(self.setup.x)))
-        return self.attack_failed(load_attack("pgd"), self.setup.max_eps, some)[0]
+        return self.attempt(load_attack("pgd"), self.setup.max_eps, some).robust
 
-    def doubled(self, by_eps: Mapping[float, Bools], attack: Attack) -> tuple[float, Bools, Bools]:
-        """Where nearest to a half of the images stand: which do as asked, and after twice the steps too."""
+    def doubled_steps(self, by_eps: Mapping[float, Bools], attack: Attack) -> DoubledSteps:
+        """Attack the images that are robust once more with twice the steps, at the eps where half of the images are.
+
+        There the most images are close to being fooled. Where nearly all or none are robust, more steps would change little
+        whether the attack has converged or not.
+        """
         eps = min(by_eps, key=lambda one: (abs(float(by_eps[one].mean()) - 0.5), one))
         once = by_eps[eps]
         still, twice = np.flatnonzero(once), once.copy()
         if eps > 0 and len(still):
             steps: int = 2 * getattr(attack, "steps")  # noqa: B009 - not every attack has steps
-            twice[still] = self.attack_failed(attack.with_options(steps=steps), eps, still)[0]
-        return eps, once, twice
+            twice[still] = self.attempt(attack.with_options(steps=steps), eps, still).robust
+        return DoubledSteps(eps, once, twice)
 
-    def answers(self) -> tuple[bool, int]:
-        """Whether the network gives probabilities, and how many of a few images get other logits at a second call."""
+    def logits(self) -> LogitCheck:
+        """Look at the logits of a few images, twice."""
         some = self.setup.x[: 2 * _FEW]
         with in_mode(self.model):
             first, second = (predict_logits(self.model, some, device=self.setup.device) for _ in range(2))
-        sums_to_1 = bool(((first.sum(1) - 1).abs() < _SAME).all()) and bool((first >= 0).all())
-        near = torch.isclose(first, second, rtol=_SAME, atol=_SAME).all(1)
-        return sums_to_1, int((~near).sum())
+        sums_to_1 = bool(((first.sum(1) - 1).abs() < _TOLERANCE).all()) and bool((first >= 0).all())
+        same = torch.isclose(first, second, rtol=_TOLERANCE, atol=_TOLERANCE).all(1)
+        return LogitCheck(sums_to_1, int((~same).sum()))
 
 
-def seen(attack_run: AttackRun, clean: Correctness, predicted: NDArray[Any], made: Sequence[AdversarialSet]) -> CheckInputs:
-    """Everything the checks look at; what they need besides is run here.
-
-    `clean` is the verdict on the clean images, and `predicted` (n,) what the reference network says of them.
-    """
-    setup, probe = attack_run.setup, Probe(attack_run.setup, attack_run.network(attack_run.reference), attack_run.targets)
-    right = clean.of(attack_run.reference)
-    probabilities, unsteady = probe.answers()
-    asked = setup.config.methods
-    by_method = _by_method(made)
-    looking = [one for one in setup.attacks if one.knowledge == "gradients"]
-    looks: tuple[str, ...] = ()
-    huge, doubled, zero = None, None, 0
-    if looking:
-        looks = tuple(one.name for one in looking if isinstance(one, Iterated))
-        by_method |= probe.beside([name for name in ("noise", *_reference(looks)) if name not in by_method])
-        zero = probe.zero_gradients(right if attack_run.targets is None else predicted != attack_run.targets.numpy())
-        huge = probe.huge()
-        longest = [one for one in looking if has_setting(one, "steps")]
-        doubled = probe.doubled(_all(by_method, asked), longest[0]) if longest else None
+def check_inputs(attack_run: AttackRun, clean: Evaluation, sets: Sequence[AdversarialSet]) -> CheckInputs:
+    """Collect what the checks compare, and run what is missing; `sets` are all adversarial images of the run."""
+    setup, targets = attack_run.setup, attack_run.targets
+    checks = ReferenceChecks(setup, attack_run.network(attack_run.reference), targets)
+    correct = clean.correctness.of(attack_run.reference)
+    probabilities, nondeterministic = checks.logits()
+    methods = setup.config.methods
+    robust = _robust(sets)
+    white_box = [one for one in setup.attacks if one.knowledge == "gradients"]
+    iterative: tuple[str, ...] = ()
+    at_max_eps, doubled, zero = None, None, 0
+    if white_box:
+        iterative = tuple(one.name for one in white_box if isinstance(one, Iterated))
+        references = ("noise", "fgsm") if iterative else ("noise",)
+        robust |= checks.references([name for name in references if name not in robust])
+        zero = checks.zero_gradients(correct if targets is None else clean.predicted != targets.numpy())
+        at_max_eps = checks.at_max_eps()
+        stepped = [one for one in white_box if has_setting(one, "steps")]
+        doubled = checks.doubled_steps(_robust_to_all(robust, methods), stepped[0]) if stepped else None
     return CheckInputs(
         classes=len(setup.data.classes),
-        clean=right,
-        by_method=by_method,
-        asked=asked,
-        looks=looks,
-        blind=tuple(one.name for one in setup.attacks if one.knowledge != "gradients"),
+        clean=correct,
+        robust=robust,
+        methods=methods,
+        iterative=iterative,
+        gradient_free=tuple(one.name for one in setup.attacks if one.knowledge != "gradients"),
         zero_gradients=zero,
-        huge=huge,
+        at_max_eps=at_max_eps,
         doubled=doubled,
         probabilities=probabilities,
-        unsteady=unsteady,
-        through_rules=_through_rules(made) if looking else None,
+        nondeterministic=nondeterministic,
+        rules=_rules(sets) if white_box else None,
     )
 
 
-def _reference(looks: tuple[str, ...]) -> tuple[str, ...]:
-    return ("fgsm",) if looks else ()
-
-
-def _by_method(made: Sequence[AdversarialSet]) -> dict[str, dict[float, Bools]]:
+def _robust(sets: Sequence[AdversarialSet]) -> dict[str, dict[float, Bools]]:
     found: dict[str, dict[float, Bools]] = {}
-    for one in made:
+    for one in sets:
         if one.images is not None:
             found.setdefault(one.method, {})[one.eps] = one.attack_failed
     return found
 
 
-def _all(by_method: Mapping[str, Mapping[float, Bools]], asked: tuple[str, ...]) -> dict[float, Bools]:
-    """Who stands up to all methods asked for, by eps."""
-    return {eps: np.logical_and.reduce([by_method[name][eps] for name in asked]) for eps in by_method[asked[0]]}
+def _robust_to_all(robust: Mapping[str, Mapping[float, Bools]], methods: tuple[str, ...]) -> dict[float, Bools]:
+    """Which images are robust against all methods, by eps."""
+    return {eps: np.logical_and.reduce([robust[name][eps] for name in methods]) for eps in robust[methods[0]]}
 
 
-def _through_rules(made: Sequence[AdversarialSet]) -> dict[str, dict[float, tuple[Bools, Bools]]]:
-    """By rule and eps: who is right on the images made through the rule, and on those made on the baseline, if there is one."""
-    found: dict[str, dict[float, tuple[Bools, Bools]]] = {}
-    for eps in dict.fromkeys(one.eps for one in made):
+def _rules(sets: Sequence[AdversarialSet]) -> dict[Classifier, dict[float, RuleImages]]:
+    """By rule and eps, where there are both images made on the rule and images made on the baseline."""
+    found: dict[Classifier, dict[float, RuleImages]] = {}
+    for eps in dict.fromkeys(one.eps for one in sets):
         for rule in RULES:
-            own, transferred = (_under(made, eps, made_on) for made_on in (rule, BASELINE))
+            own, transferred = (_correct(sets, eps, network) for network in (rule, BASELINE))
             if own is not None and transferred is not None:
-                found.setdefault(rule_name(rule), {})[eps] = own.rules[rule], transferred.rules[rule]
+                images = RuleImages(own.rules[rule], transferred.rules[rule])
+                found.setdefault(Classifier.of_rule(rule), {})[eps] = images
     return found
 
 
-def _under(made: Sequence[AdversarialSet], eps: float, made_on: str) -> Correctness | None:
-    verdicts = [one.right for one in made if (one.eps, one.made_on) == (eps, made_on)]
-    return worst(verdicts) if verdicts else None
+def _correct(sets: Sequence[AdversarialSet], eps: float, network: str) -> Correctness | None:
+    made = [one.correctness for one in sets if (one.eps, one.made_on) == (eps, network)]
+    return correct_on_all(made) if made else None

@@ -1,139 +1,171 @@
-"""Signs that a robust accuracy is not what it seems: an attack that failed, or a network that hides its gradients.
+"""Sanity checks on a robust accuracy: signs that an attack failed or that a network masks its gradients.
 
-After Carlini et al. 2019 (On Evaluating Adversarial Robustness, arXiv 1902.06705, section 3.1 and 5) and Athalye et al. 2018
+After Carlini et al. 2019 (On Evaluating Adversarial Robustness, arXiv 1902.06705, sections 3.1 and 5) and Athalye et al. 2018
 (Obfuscated Gradients, arXiv 1802.00420, section 3.1).
+
+Accuracy under attack is an upper bound on robustness, and a broken attack makes it too high. Each check compares two figures
+whose order is known for an attack that works: an attack with more knowledge, more steps or a larger eps leaves at most as many
+images. Both are measured on the same images, and a check fails only if the paired 95% interval excludes chance, so that random
+starts alone do not raise it.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.stats import paired_difference, wilson
-from dlcli.specs.attack import Finding
+from dlcli.specs.attack import Classifier, Finding
 from dlcli.support.plural import count
 
 Bools = NDArray[np.bool_]
 
-MOST_CHANGE = 0.01
-"""The largest share of images that twice the steps may still fool."""
+MAX_CHANGE = 0.01
+"""The share of images that doubling the steps may fool in addition before the attack counts as not converged."""
 
 
-FEW = 20
-"""Below as many images nothing is said of chance, which a handful cannot exclude."""
+MIN_IMAGES = 20
+"""With fewer images, clean accuracy is not compared with chance: the interval is too wide to exclude it."""
+
+
+class DoubledSteps(NamedTuple):
+    """Which images are robust at one eps, (n,), with the steps that were asked for and with twice as many."""
+
+    eps: float
+    once: Bools
+    twice: Bools
+
+
+class RuleImages(NamedTuple):
+    """Which images a rule gets right, (n,): of those made on the rule itself, and of those transferred from the baseline."""
+
+    own: Bools
+    transferred: Bools
 
 
 @dataclass(frozen=True)
 class CheckInputs:
-    """What the checks look at, of the reference network: which images stand under an attack, (n,) each.
+    """What the checks compare, mostly for the reference network.
 
-    An image stands that is right, or with targets one that is not taken for its target; `clean` is who was right.
+    An image is robust against an attack if the attack fails on it: it is classified correctly, or, with targets, not as its
+    target.
 
-    `by_method` is that by method and eps, with `fgsm` and `noise` run beside the methods asked for; `looks` are the methods
-    that climb a gradient in many steps, `blind` those asked for that know no
-    gradients. `zero_gradients` of the right images have a
-    gradient of 0. `huge` is who was right under PGD at an eps at which any image can become any other. `doubled` are, at one
-    eps, who was right after the steps asked for and after twice as many. `unsteady` images got other logits at a second
-    call. `through_rules` is, by rule and eps, who was right on images made through the rule, and on transferred ones.
+    Attributes:
+        classes: Number of classes.
+        clean: Which clean images are classified correctly, (n,).
+        robust: Which images are robust, (n,), by method and eps; fgsm and noise are included even if not asked for.
+        methods: The methods that were asked for.
+        iterative: Those of them that follow a gradient in many steps.
+        gradient_free: Those of them that use no gradients.
+        zero_gradients: How many correctly classified images have a gradient of exactly 0.
+        at_max_eps: Which of a few images are robust against PGD at an eps where any image can become any other.
+        doubled: The effect of twice the steps, at one eps.
+        probabilities: Whether the network seems to return probabilities.
+        nondeterministic: How many of a few images get other logits when the network is called again.
+        rules: For ensembles: which images each rule gets right, by rule and eps.
     """
 
     classes: int
     clean: Bools
-    by_method: Mapping[str, Mapping[float, Bools]]
-    asked: tuple[str, ...]
-    looks: tuple[str, ...] = ()
-    blind: tuple[str, ...] = ()
+    robust: Mapping[str, Mapping[float, Bools]]
+    methods: tuple[str, ...]
+    iterative: tuple[str, ...] = ()
+    gradient_free: tuple[str, ...] = ()
     zero_gradients: int = 0
-    huge: Bools | None = None
-    doubled: tuple[float, Bools, Bools] | None = None
+    at_max_eps: Bools | None = None
+    doubled: DoubledSteps | None = None
     probabilities: bool = False
-    unsteady: int = 0
-    through_rules: Mapping[str, Mapping[float, tuple[Bools, Bools]]] | None = None
+    nondeterministic: int = 0
+    rules: Mapping[Classifier, Mapping[float, RuleImages]] | None = None
 
 
-def findings(seen: CheckInputs) -> tuple[Finding, ...]:
-    """Every check that fails, by name."""
-    said = {name: check(seen) for name, check in CHECKS.items()}
-    return tuple(Finding(check=name, seen=text) for name, text in said.items() if text)
+def failed_checks(inputs: CheckInputs) -> tuple[Finding, ...]:
+    """The checks that fail, in the order of `CHECKS`."""
+    details = {name: check(inputs) for name, check in CHECKS.items()}
+    return tuple(Finding(check=name, detail=detail) for name, detail in details.items() if detail)
 
 
-def weaker_than_one_step(seen: CheckInputs) -> str:
-    """Many steps leave more than the one step of FGSM."""
-    return next(filter(None, (_beaten(seen, (name,), ("fgsm",)) for name in seen.looks)), "")
+def weaker_than_one_step(inputs: CheckInputs) -> str:
+    """Many steps leave more images robust than the single step of FGSM."""
+    return next(filter(None, (_weaker(inputs, (name,), ("fgsm",)) for name in inputs.iterative)), "")
 
 
-def weaker_without_gradients(seen: CheckInputs) -> str:
-    """The attacks that know the weights leave together more than one that does not, or than noise."""
-    looking = tuple(name for name in seen.asked if name not in seen.blind)
-    return _beaten(seen, looking, tuple(dict.fromkeys(("noise", *seen.blind)))) if looking else ""
+def weaker_without_gradients(inputs: CheckInputs) -> str:
+    """The gradient attacks together leave more images robust than a gradient-free one, or than noise."""
+    white_box = tuple(name for name in inputs.methods if name not in inputs.gradient_free)
+    return _weaker(inputs, white_box, tuple(dict.fromkeys(("noise", *inputs.gradient_free)))) if white_box else ""
 
 
-def weaker_than_transfer(seen: CheckInputs) -> str:
-    """Images made through a rule fool it less than images made on a network outside."""
-    for rule, by_eps in (seen.through_rules or {}).items():
+def weaker_than_transfer(inputs: CheckInputs) -> str:
+    """Images made on a rule fool it less often than images made on the baseline, which is outside the ensemble."""
+    for rule, by_eps in (inputs.rules or {}).items():
         for eps, (own, transferred) in by_eps.items():
             gap = paired_difference(own, transferred)
             if gap.low > 0:
-                return f"at eps {eps:g} the attack through the {rule} leaves {gap} more than the one on the baseline"
+                return f"at eps {eps:g} the attack on the {rule} leaves {gap} more accuracy than the attack on the baseline"
     return ""
 
 
-def not_monotone(seen: CheckInputs) -> str:
-    """A larger eps leaves more."""
-    for name in seen.asked:
-        ordered = sorted(seen.by_method[name].items())
-        for (eps, right), (larger, more) in zip(ordered, ordered[1:], strict=False):
-            gap = paired_difference(more, right)
+def not_monotone(inputs: CheckInputs) -> str:
+    """A larger eps leaves more images robust."""
+    for name in inputs.methods:
+        ordered = sorted(inputs.robust[name].items())
+        for (eps, robust), (larger, more) in zip(ordered, ordered[1:], strict=False):
+            gap = paired_difference(more, robust)
             if gap.low > 0:
-                return f"{name} leaves {gap} more at eps {larger:g} than at eps {eps:g}"
+                return f"{name} leaves {gap} more accuracy at eps {larger:g} than at eps {eps:g}"
     return ""
 
 
-def survives_any_change(seen: CheckInputs) -> str:
-    """Even where any image can become any other, accuracy is above chance."""
-    if seen.huge is None or not len(seen.huge):
+def survives_any_change(inputs: CheckInputs) -> str:
+    """Accuracy is above chance even where any image can become any other."""
+    if inputs.at_max_eps is None or not len(inputs.at_max_eps):
         return ""
-    left = wilson(float(seen.huge.sum()), len(seen.huge))
-    what = "where any image can become any other, pgd leaves"
-    return f"{what} {left} of {count(left.n, 'image')}" if left.low > 1 / seen.classes else ""
+    left = wilson(float(inputs.at_max_eps.sum()), len(inputs.at_max_eps))
+    detail = f"at an eps where any image can become any other, pgd leaves accuracy {left} on {count(left.n, 'image')}"
+    return detail if left.low > 1 / inputs.classes else ""
 
 
-def no_gradient(seen: CheckInputs) -> str:
-    """Images stay because the network gives no direction."""
-    if not seen.zero_gradients:
+def no_gradient(inputs: CheckInputs) -> str:
+    """Images have a gradient of exactly 0, so that a gradient attack cannot move them."""
+    if not inputs.zero_gradients:
         return ""
-    return f"{seen.zero_gradients} of {len(seen.clean)} images have no gradient; that is no robustness"
+    total = len(inputs.clean)
+    return f"{inputs.zero_gradients} of {total} images have no gradient, so the attack failing on them is not robustness"
 
 
-def not_converged(seen: CheckInputs) -> str:
-    """Twice the steps fool a point or more of the images besides."""
-    if seen.doubled is None:
+def not_converged(inputs: CheckInputs) -> str:
+    """Twice the steps fool at least one percent more of the images."""
+    if inputs.doubled is None:
         return ""
-    eps, once, twice = seen.doubled
+    eps, once, twice = inputs.doubled
     change = float((once & ~twice).mean())
-    text = f"twice the steps fool {100 * change:.1f}% of the images more at eps {eps:g}; give more --steps"
-    return text if change >= MOST_CHANGE else ""
+    detail = f"twice the steps fool {100 * change:.1f}% more of the images at eps {eps:g}; use more steps"
+    return detail if change >= MAX_CHANGE else ""
 
 
-def gives_probabilities(seen: CheckInputs) -> str:
-    """The network's last layer is a softmax, whose gradient vanishes."""
-    text = "the network gives probabilities where logits are wanted, whose gradient vanishes; leave its softmax out"
-    return text if seen.probabilities else ""
+def gives_probabilities(inputs: CheckInputs) -> str:
+    """The network's last layer is a softmax, whose gradient vanishes where it saturates."""
+    detail = "the network returns probabilities instead of logits, so gradients vanish; remove its softmax"
+    return detail if inputs.probabilities else ""
 
 
-def answers_differ(seen: CheckInputs) -> str:
-    """Two calls on the same images give other logits."""
-    if not seen.unsteady:
+def answers_differ(inputs: CheckInputs) -> str:
+    """Two calls on the same images give different logits."""
+    if not inputs.nondeterministic:
         return ""
-    return f"a second call gives other logits for {count(seen.unsteady, 'image')}: one draw of a random network says little"
+    images = count(inputs.nondeterministic, "image")
+    return f"a second call gives other logits for {images}; for a random network, figures from one draw are unreliable"
 
 
-def at_chance(seen: CheckInputs) -> str:
-    """The network knows nothing even of clean images."""
-    clean = wilson(float(seen.clean.sum()), len(seen.clean))
-    text = f"clean accuracy is {clean}, not above chance (1 in {seen.classes}): is the network trained, and on such images?"
-    return text if clean.n >= FEW and clean.low <= 1 / seen.classes else ""
+def at_chance(inputs: CheckInputs) -> str:
+    """The network does not classify clean images better than chance."""
+    clean = wilson(float(inputs.clean.sum()), len(inputs.clean))
+    chance = f"not above chance (1 in {inputs.classes})"
+    detail = f"clean accuracy is {clean}, {chance}; is the network trained, and on images like these?"
+    return detail if clean.n >= MIN_IMAGES and clean.low <= 1 / inputs.classes else ""
 
 
 CHECKS: dict[str, Callable[[CheckInputs], str]] = {
@@ -148,15 +180,15 @@ CHECKS: dict[str, Callable[[CheckInputs], str]] = {
     "large eps leaves accuracy": survives_any_change,
     "not converged": not_converged,
 }
-"""The checks by the names that results give them."""
+"""The checks by their names in results."""
 
 
-def _beaten(seen: CheckInputs, methods: tuple[str, ...], by: tuple[str, ...]) -> str:
-    """The first case in which methods are established to leave together more than another one at the same eps."""
-    for other in (name for name in by if name in seen.by_method):
-        for eps, left in sorted(seen.by_method[other].items()):
-            together = np.logical_and.reduce([seen.by_method[name][eps] for name in methods])
-            gap = paired_difference(together, left)
+def _weaker(inputs: CheckInputs, methods: tuple[str, ...], references: tuple[str, ...]) -> str:
+    """The first case in which `methods` together leave significantly more than a reference method at the same eps."""
+    for reference in (name for name in references if name in inputs.robust):
+        for eps, robust in sorted(inputs.robust[reference].items()):
+            together = np.logical_and.reduce([inputs.robust[name][eps] for name in methods])
+            gap = paired_difference(together, robust)
             if gap.low > 0:
-                return f"at eps {eps:g} {' and '.join(methods)} leaves {gap} more than {other}"
+                return f"at eps {eps:g} {' and '.join(methods)} leaves {gap} more accuracy than {reference}"
     return ""

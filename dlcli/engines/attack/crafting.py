@@ -1,10 +1,10 @@
-"""The attacked images of `dlcli attack`: made through one network after another, and judged by all classifiers."""
+"""The adversarial images of `dlcli attack`: made on one network after another, and evaluated on all classifiers."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,20 +24,20 @@ from dlcli.engines.attack.setup import AttackSetup
 from dlcli.support.errors import DlcliError
 
 EVERY_MEMBER, SMOOTHED_MAX = "every member", "smoothed max"
-"""What the adaptive attacker climbs."""
+"""The networks that the adaptive attacker uses: the mean of the members' losses, and a smooth version of the max rule."""
 
-_CLIMB_CROSS_ENTROPY = ("fgsm", "bim", "pgd", "mifgsm", "apgd-ce")
-"""The methods that climb the cross-entropy, which is what EVERY makes a mean of; for the others pgd does it."""
+_CROSS_ENTROPY_ATTACKS = ("fgsm", "bim", "pgd", "mifgsm", "apgd-ce")
+"""Attacks that maximise the cross-entropy, the only loss that EVERY_MEMBER averages; pgd stands in for all others."""
 
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Correctness:
-    """Who is right on n images: the baseline (n,), each member (members, n), each rule (n,), the oracle (n,).
+    """Whether each classifier is right on n images: baseline (n,), each member (members, n), each rule and the oracle (n,).
 
-    `inside` are rules and oracle of the ensemble that has the baseline as one member more. Without an ensemble the last
-    three are empty, without a baseline it and `inside` are.
+    `inside` has the rules and the oracle of the ensemble with the baseline as one more member. Without an ensemble, `members`,
+    `rules` and `inside` are empty; without a baseline, `baseline` and `inside` are.
     """
 
     baseline: Bools
@@ -46,33 +46,48 @@ class Correctness:
     inside: Mapping[str, Bools]
 
     def of(self, network: str) -> Bools:
-        """Who is right of BASELINE or a rule."""
+        """The values of BASELINE or of a rule, (n,)."""
         return self.baseline if network == BASELINE else self.rules[network]
 
     def __and__(self, other: "Correctness") -> "Correctness":
-        """Who is right on both of two sets of images."""
+        """Whether each classifier is right on both of two sets of images."""
         return Correctness(
             self.baseline & other.baseline,
             self.members & other.members,
-            {name: right & other.rules[name] for name, right in self.rules.items()},
-            {name: right & other.inside[name] for name, right in self.inside.items()},
+            {name: correct & other.rules[name] for name, correct in self.rules.items()},
+            {name: correct & other.inside[name] for name, correct in self.inside.items()},
         )
+
+
+class Evaluation(NamedTuple):
+    """How all classifiers do on a set of images, and which classes the reference network predicts, (n,)."""
+
+    correctness: Correctness
+    predicted: NDArray[Any]
 
 
 @dataclass(frozen=True)
 class AdversarialSet:
-    """The verdict on images that `method` made at `eps` through a network: BASELINE, a rule, EVERY or SMOOTH.
+    """The images that `method` made at `eps` on one network: BASELINE, a rule, EVERY_MEMBER or SMOOTHED_MAX.
 
-    `rounded` is that after 8 bits; `predicted` (n,) is what the reference network predicts; `queries` are forward passes per
-    image. The `images` (n, c, h, w) are kept where they were made on the reference network, else they are None. `reached` (n,)
-    marks the images classified as their target, None without targets.
+    Attributes:
+        eps: The largest perturbation.
+        method: Name of the attack.
+        made_on: The network whose outputs or gradients the attack used.
+        images: The images (n, c, h, w), kept only if they were made on the reference network.
+        correctness: Who is right on them.
+        rounded: Who is right on them once they are rounded to 8 bits per value.
+        predicted: The classes that the reference network predicts, (n,).
+        queries: Forward passes per image.
+        seconds: Time spent making the images.
+        reached: Which images are classified as their target, (n,); None without targets.
     """
 
     eps: float
     method: str
     made_on: str
     images: Tensor | None
-    right: Correctness
+    correctness: Correctness
     rounded: Correctness
     predicted: NDArray[Any]
     queries: float
@@ -81,86 +96,102 @@ class AdversarialSet:
 
     @property
     def attack_failed(self) -> Bools:
-        """On which images the attack failed on the network that they were made through, which is BASELINE or a rule."""
-        return self.right.of(self.made_on) if self.reached is None else ~self.reached
+        """On which images the attack failed on the network they were made on, BASELINE or a rule: (n,)."""
+        return self.correctness.of(self.made_on) if self.reached is None else ~self.reached
 
 
 @dataclass(frozen=True)
 class AttackRun:
-    """The baseline, if there is one, and the members, who make the images and judge them.
+    """The networks of one run, on which images are made and evaluated.
 
-    `targets` (n,) are the classes to reach. `parts` keeps what was made for a run that is interrupted.
+    `baseline` is None if an ensemble has none. `targets` (n,) are the classes to reach. `partial` stores the images made so
+    far, for an interrupted run to continue from.
     """
 
     setup: AttackSetup
     baseline: nn.Module | None
     members: Sequence[nn.Module]
     targets: Tensor | None = None
-    parts: PartialResults | None = None
+    partial: PartialResults | None = None
 
     @property
     def reference(self) -> str:
         """The network whose images are kept: BASELINE, or a rule where there is none."""
         return self.setup.networks.reference
 
-    def judge(self, images: Tensor) -> tuple[Correctness, NDArray[Any]]:
-        """Who is right on `images` (n, c, h, w), in float32, and what the reference network says of them (n,)."""
+    def evaluate(self, images: Tensor) -> Evaluation:
+        """Who is right on `images` (n, c, h, w).
+
+        Returns:
+            The correctness of all classifiers, and the predictions of the reference network.
+        """
+        # Always in float32, even where an attack took its steps in bfloat16: an image that sits just across a decision boundary
+        # may fall back when the logits are computed more precisely, and it must not count as fooled then.
         y = self.setup.y
         own = [] if self.baseline is None else [self._logits(self.baseline, images)]
         baseline = (own[0].argmax(-1) == y).numpy() if own else np.zeros(0, dtype=bool)
         if not self.members:
-            return Correctness(baseline, np.zeros((0, len(y)), dtype=bool), {}, {}), own[0].argmax(-1).numpy()
+            alone = Correctness(baseline, np.zeros((0, len(y)), dtype=bool), {}, {})
+            return Evaluation(alone, own[0].argmax(-1).numpy())
         members = [self._logits(member, images) for member in self.members]
-        several = torch.stack(members)
-        # Code may give its members more outputs than another network has.
+        stacked = torch.stack(members)
+        # Members given as code may have more outputs than the baseline; then it cannot join them.
         inside = self._rules(torch.stack([*members, *own])) if own and own[0].shape == members[0].shape else {}
-        verdict = Correctness(baseline, (several.argmax(-1) == y).numpy(), self._rules(several), inside)
-        return verdict, (own[0].argmax(-1) if own else RULES[REFERENCE_RULE](several)).numpy()
+        correctness = Correctness(baseline, (stacked.argmax(-1) == y).numpy(), self._rules(stacked), inside)
+        return Evaluation(correctness, (own[0].argmax(-1) if own else RULES[REFERENCE_RULE](stacked)).numpy())
 
     def make(self, attack: Attack, made_on: str, eps: float, *, full: bool = False) -> AdversarialSet:
-        """Attack all images at `eps` through the network so called, and judge the result."""
-        images, queries, seconds = self.setup.x, 0.0, 0.0
+        """Attack all images and evaluate the result on all classifiers.
+
+        Args:
+            attack: The attack with its settings.
+            made_on: The network to attack: BASELINE, a rule, EVERY_MEMBER or SMOOTHED_MAX.
+            eps: The largest perturbation; at 0 the images stay as they are and no pass is spent.
+            full: Take all steps instead of stopping at an image's first success.
+        """
+        made = PartialResult(self.setup.x, 0.0, 0.0)
         if eps > 0:
-            images, queries, seconds = self._kept_or_made(attack, made_on, eps, full=full)
-        right, predicted = self.judge(images)
-        rounded, _ = self.judge((images * 255).round() / 255)
+            made = self._load_or_make(attack, made_on, eps, full=full)
+        images = made.tensor
+        correctness, predicted = self.evaluate(images)
+        rounded = self.evaluate((images * 255).round() / 255).correctness
         kept = images if made_on == self.reference and not full else None
         reached = None if self.targets is None else predicted == self.targets.numpy()
-        return AdversarialSet(eps, attack.name, made_on, kept, right, rounded, predicted, queries, seconds, reached)
+        return AdversarialSet(
+            eps, attack.name, made_on, kept, correctness, rounded, predicted, made.queries, made.seconds, reached
+        )
 
-    def norms(self, attack: MinimumNorm) -> NDArray[np.float64]:
-        """The lengths of the smallest changes by which `attack` fools the reference network, (n,).
+    def minimum_norms(self, attack: MinimumNorm) -> NDArray[np.float64]:
+        """The sizes of the smallest perturbations by which `attack` fools the reference network, (n,).
 
-        Infinity where none does, 0 where none is needed.
+        Infinity where it fails, 0 where none is needed.
         """
         setup = self.setup
 
         def find() -> PartialResult:
             started = time.perf_counter()
             model = Counted(self.network(self.reference))
-            with setup.report.task(f"the nearest images by {attack.name}", len(setup.x)) as task:
+            with setup.report.task(f"finding minimum norms by {attack.name}", len(setup.x)) as task:
                 found = attack.nearest(
                     model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
                 )
             return PartialResult(found.norms, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
 
-        part = find() if self.parts is None else self.parts.load_or_make(f"nearest {attack.name}", repr(attack), find)
-        return part.tensor.numpy()
+        found = find() if self.partial is None else self.partial.load_or_make(f"nearest {attack.name}", repr(attack), find)
+        return found.tensor.numpy()
 
-    def _kept_or_made(self, attack: Attack, made_on: str, eps: float, *, full: bool) -> tuple[Tensor, float, float]:
-        """Images, forward passes an image and seconds."""
+    def _load_or_make(self, attack: Attack, made_on: str, eps: float, *, full: bool) -> PartialResult:
+        def make() -> PartialResult:
+            return self._make_images(attack, made_on, eps, full)
+
+        # This name becomes a file's, by which --resume finds the images again: its wording must not change.
         name = f"{attack.name} {eps!r} {made_on}" + (" full" if full else "")
-        part = (
-            self._made(attack, made_on, eps, full)
-            if self.parts is None
-            else self.parts.load_or_make(name, repr(attack), lambda: self._made(attack, made_on, eps, full))
-        )
-        return part.tensor, part.queries, part.seconds
+        return make() if self.partial is None else self.partial.load_or_make(name, repr(attack), make)
 
-    def _made(self, attack: Attack, made_on: str, eps: float, full: bool) -> PartialResult:
+    def _make_images(self, attack: Attack, made_on: str, eps: float, full: bool) -> PartialResult:
         started, setup = time.perf_counter(), self.setup
         model = Counted(self.network(made_on))
-        label = f"{attack.name} at eps {eps:g}" + (f" through {made_on}" if made_on != BASELINE else "")
+        label = f"{attack.name} at eps {eps:g}" + (f" on {made_on}" if made_on != BASELINE else "")
         with setup.report.task(label, len(setup.x)) as task:
             images = attack(
                 model,
@@ -173,7 +204,7 @@ class AttackRun:
                 seed=self._seed(attack),
                 task=task,
             )
-        # In one layout, as a file has it: the layout decides how a network rounds.
+        # In the layout that a file would give them: convolutions round differently by layout, and a resumed run must not.
         images = images.clone(memory_format=torch.contiguous_format)
         return PartialResult(images, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
 
@@ -181,7 +212,7 @@ class AttackRun:
         return rng.derive(self.setup.config.seed, "attack", attack.name)
 
     def make_all(self, eps: float) -> list[AdversarialSet]:
-        """All images made at one eps: through the baseline and, if there are members and the method looks, through these."""
+        """All images made at one eps: on the baseline and, with an ensemble, on every rule and on the adaptive networks."""
         return [made for attack in self.setup.attacks for made in self._by(attack, eps)] + self._adaptive(eps)
 
     def _by(self, attack: Attack, eps: float) -> Iterator[AdversarialSet]:
@@ -190,7 +221,9 @@ class AttackRun:
         if not self.members:
             return
         if self.baseline is not None and not isinstance(attack, SingleStep):
-            yield self.make(attack, BASELINE, eps, full=True)  # early successes transfer less
+            # An image that stopped at its first success is barely across the baseline's boundary and rarely fools another
+            # network; the transfer rows take the worse of both sets.
+            yield self.make(attack, BASELINE, eps, full=True)
         if attack.knowledge != "nothing" or self.baseline is None:
             for rule in RULES if attack.knowledge != "nothing" else (self.reference,):
                 yield self.make(attack, rule, eps)
@@ -198,43 +231,43 @@ class AttackRun:
     def _adaptive(self, eps: float) -> list[AdversarialSet]:
         if not self.members:
             return []
-        looking = [attack for attack in self.setup.attacks if attack.knowledge == "gradients"]
-        climbing = {one.name: one for one in map(self._climber, looking)}
-        return [
-            self.make(one, made_on, eps, full=True) for one in climbing.values() for made_on in (EVERY_MEMBER, SMOOTHED_MAX)
-        ]
+        white_box = [attack for attack in self.setup.attacks if attack.knowledge == "gradients"]
+        attacks = {one.name: one for one in map(self._adaptive_attack, white_box)}
+        networks = (EVERY_MEMBER, SMOOTHED_MAX)
+        return [self.make(attack, network, eps, full=True) for attack in attacks.values() for network in networks]
 
-    def _climber(self, attack: Attack) -> Attack:
+    def _adaptive_attack(self, attack: Attack) -> Attack:
         config = self.setup.config
-        if attack.name in _CLIMB_CROSS_ENTROPY:
+        if attack.name in _CROSS_ENTROPY_ATTACKS:
             return attack
         return load_attack("pgd").with_options(steps=config.steps, restarts=config.restarts)
 
-    def network(self, made_on: str) -> nn.Module:
-        """The network so called: BASELINE, a rule, EVERY or SMOOTH."""
-        if made_on == BASELINE and self.baseline is not None:
+    def network(self, name: str) -> nn.Module:
+        """The network of a name that `made_on` may have: BASELINE, a rule, EVERY_MEMBER or SMOOTHED_MAX."""
+        if name == BASELINE and self.baseline is not None:
             return self.baseline
-        if made_on in RULES:
-            return RuleModel(self.members, made_on)
-        return MeanLogProbability(self.members) if made_on == EVERY_MEMBER else SmoothMax(self.members)
+        if name in RULES:
+            return RuleModel(self.members, name)
+        return MeanLogProbability(self.members) if name == EVERY_MEMBER else SmoothMax(self.members)
 
     def _rules(self, logits: Tensor) -> dict[str, Bools]:
         found = {name: decide(logits) == self.setup.y for name, decide in RULES.items()}
-        return {name: right.numpy() for name, right in (found | {"oracle": any_correct(logits, self.setup.y)}).items()}
+        return {name: correct.numpy() for name, correct in (found | {"oracle": any_correct(logits, self.setup.y)}).items()}
 
     def _logits(self, model: nn.Module, images: Tensor) -> Tensor:
         return predict_logits(model, images, device=self.setup.device)
 
 
-def worst(sets: Sequence[Correctness]) -> Correctness:
-    """Who is right on every one of at least one set."""
+def correct_on_all(sets: Sequence[Correctness]) -> Correctness:
+    """Whether each classifier is right on every one of at least one set: an image that any set fools counts as fooled."""
     return reduce(lambda one, other: one & other, sets)
 
 
 def to_channels_last(model: nn.Module, x: Tensor, device: torch.device) -> nn.Module:
-    """`model` itself with its weights in channels_last, by which a CPU convolves in half the time, if it works on `x` so.
+    """`model` itself with its weights in channels_last, if it still works on `x` then.
 
-    A network that takes views of its layers fails in that layout, and keeps its own.
+    Convolutions on a CPU take half the time in that layout. A network that takes views of its activations fails in it and keeps
+    its own.
     """
     model.to(memory_format=torch.channels_last)
     try:

@@ -1,4 +1,4 @@
-"""How easily a network is fooled, and whether an ensemble helps: the engine of `dlcli attack`."""
+"""The engine of `dlcli attack`: measures adversarial robustness, and whether an ensemble improves it."""
 
 import time
 from collections.abc import Sequence
@@ -19,41 +19,47 @@ from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.stats import wilson
 from dlcli.core.training.loop import resolve_threads
-from dlcli.engines.attack.check_runs import seen
-from dlcli.engines.attack.checks import findings
-from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, to_channels_last
-from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save
+from dlcli.engines.attack.check_runs import check_inputs
+from dlcli.engines.attack.checks import failed_checks
+from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Evaluation, to_channels_last
+from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, LoadedNetworks, Untrained
-from dlcli.engines.attack.notes import NORM_NAMES, knowledge, norm_notes, notes
+from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
 from dlcli.engines.attack.resume import PartialResults
-from dlcli.engines.attack.rows import by_method, right_under, rows, rule_name
+from dlcli.engines.attack.rows import by_method, per_image, rows
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
-from dlcli.engines.attack.targets import MODES, targets
-from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, ClassRow, Finding, MethodRow
+from dlcli.engines.attack.targets import MODES, choose_targets
+from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 FILES = ("adversarial.npz", "examples.png", "tsne.png", "report.html")
-"""What is left in the output folder, tsne.png where the network has a last hidden layer; the command line adds run.json."""
+"""The files of the output directory, tsne.png only for networks with a last hidden layer; the command line adds run.json."""
 
 
 def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
-    """Train or open the networks, attack the test images, judge every network and rule on them, and doubt the result.
+    """Train or open the networks, attack the test images, evaluate every classifier, and run sanity checks on the result.
 
-    Images are made on the baseline, a network of its own that is in no ensemble, and through the ensemble if there is one.
-    Raises the kinds of `dlcli.support.errors`; with `config.output`, leaves the files of `FILES` in that folder. What was
-    made is kept beside the output or `config.save` until the end, and an interrupted run goes on from there with `resume`.
+    Images are made on the baseline, a network that is not a member of any ensemble, and on the ensemble if there is one. They
+    are stored beside `config.output` or `config.save` until the run ends, so that `config.resume` can continue from them.
+
+    Args:
+        config: The options; with `output`, the files of `FILES` are written to that directory.
+        report: Receives notes and progress.
+
+    Raises:
+        DlcliError: One of the kinds in `dlcli.support.errors`.
     """
     setup = open_setup(config, report)
     recipe = setup.networks.recipe
-    # Judging a small network loses time with more threads just as training it does.
+    # Small networks run slower with more threads, in evaluation as in training.
     with nullcontext() if recipe is None else threads(resolve_threads(recipe)):
         return _run(setup)
 
 
 def plan(config: AttackConfig) -> list[str]:
-    """What `run` would do, a line each; opens the data and builds the network once, but trains and writes nothing."""
+    """What `run` would do, one line per step; opens the data and builds the network once, but trains and writes nothing."""
     setup = open_setup(config, SILENT)
     data, names = setup.data, ",".join(config.methods)
     shape = "x".join(map(str, data.x_test.shape[1:]))
@@ -62,7 +68,7 @@ def plan(config: AttackConfig) -> list[str]:
     lines = [
         f"read {read}, {len(data.classes)} classes",
         *_plan_networks(setup),
-        f"attack {len(setup.x)} test images of {_whom(setup)} by {names} ({setup.norm}) at eps {values}",
+        f"attack {len(setup.x)} test images of {_attacked(setup)} by {names} ({setup.norm}) at eps {values}",
     ]
     if config.save is not None:
         lines.append(f"write {config.save}")
@@ -71,15 +77,15 @@ def plan(config: AttackConfig) -> list[str]:
     return lines
 
 
-def _whom(setup: AttackSetup) -> str:
+def _attacked(setup: AttackSetup) -> str:
     if not setup.members:
         return f"the {BASELINE}"
-    members = f"{setup.members} members through every rule"
+    members = f"{setup.members} members under every rule"
     return members if setup.networks.baseline is None else f"the {BASELINE}, and {members}"
 
 
 def _plan_networks(setup: AttackSetup) -> list[str]:
-    """What is opened and what is trained, a line each."""
+    """The networks that are opened and those that are trained, one line for each."""
     networks = setup.networks
     both = [one for one in (networks.ensemble, networks.baseline) if one is not None]
     opened = [
@@ -103,28 +109,27 @@ def _plan_training(setup: AttackSetup) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """All images made, in the order of eps, the rows about them, and the one asked for."""
+class _Outcome:
+    """All adversarial images in the order of eps, the rows about them, and the row of the headline."""
 
-    clean: Correctness
-    predicted: np.ndarray
-    made: tuple[AdversarialSet, ...]
+    clean: Evaluation
+    sets: tuple[AdversarialSet, ...]
     rows: tuple[AttackRow, ...]
     headline: AttackRow
 
     def at(self, eps: float) -> list[AdversarialSet]:
-        return [one for one in self.made if one.eps == eps]
+        return [one for one in self.sets if one.eps == eps]
 
 
 def _run(setup: AttackSetup) -> AttackResult:
-    config, knows = setup.config, _knows(setup)
+    config, threat = setup.config, _baseline_threat(setup)
     opened = time.perf_counter()
     loaded = setup.load_networks()
     started = time.perf_counter()
     attack_run = _attack_run(setup, loaded)
-    judged = _judged(setup, attack_run, knows)
-    found = findings(seen(attack_run, judged.clean, judged.predicted, judged.made))
-    methods = _methods(setup, attack_run, judged)
+    outcome = _attack(setup, attack_run, threat)
+    found = failed_checks(check_inputs(attack_run, outcome.clean, outcome.sets))
+    methods = _methods(setup, attack_run, outcome)
     if loaded.reused:
         setup.report.note(f"reused {count(loaded.reused, 'network')} from the cache")
     result = AttackResult(
@@ -137,12 +142,12 @@ def _run(setup: AttackSetup) -> AttackResult:
         n_images=len(setup.x),
         members=setup.members,
         rule=setup.networks.rule,
-        reference=attack_run.reference if attack_run.reference == BASELINE else rule_name(attack_run.reference),
-        threat_model=_threat_model(setup, knows, loaded.sha256),
-        headline=judged.headline,
-        rows=judged.rows,
+        reference=Classifier.BASELINE if attack_run.reference == BASELINE else Classifier.of_rule(attack_run.reference),
+        threat_model=_threat_model(setup, threat, loaded.sha256),
+        headline=outcome.headline,
+        rows=outcome.rows,
         by_method=methods,
-        per_class=_per_class(setup, judged),
+        per_class=_per_class(setup, outcome),
         findings=found,
         trained=loaded.trained,
         reused=loaded.reused,
@@ -150,42 +155,49 @@ def _run(setup: AttackSetup) -> AttackResult:
         device=describe_device(setup.device),
         seconds_training=started - opened if loaded.trained + loaded.reused else 0.0,
         seconds_attack=time.perf_counter() - started,
-        notes=(*_opening_notes(setup), *notes(judged.rows, method=_spoken(config), knows=knows), *norm_notes(methods)),
-        failed=_failed(config, judged.headline, found),
+        notes=(
+            *_opening_notes(setup),
+            *notes(outcome.rows, method=" and ".join(config.methods), threat=threat),
+            *norm_notes(methods),
+        ),
+        failed=_failed(config, outcome.headline, found),
     )
-    _leave(attack_run, result, judged)
-    if attack_run.parts is not None:
-        attack_run.parts.remove()
+    _write_files(attack_run, result, outcome)
+    if attack_run.partial is not None:
+        attack_run.partial.remove()
     return result
 
 
 def _attack_run(setup: AttackSetup, loaded: LoadedNetworks) -> AttackRun:
-    """The networks on the bench, what they are to be fooled into, and what an earlier run has made."""
+    """The networks of the run, the targets, and the images that an interrupted run has made."""
     baseline = None if loaded.baseline is None else to_channels_last(loaded.baseline, setup.x, setup.device)
     members = [to_channels_last(one, setup.x, setup.device) for one in loaded.members]
-    wanted = None if setup.config.target is None or baseline is None else _targets(setup, baseline)
-    return AttackRun(setup, baseline, members, wanted, _parts(setup, [*([baseline] if baseline else []), *members]))
+    targets = None if setup.config.target is None or baseline is None else _targets(setup, baseline)
+    return AttackRun(setup, baseline, members, targets, _partial_results(setup, [*([baseline] if baseline else []), *members]))
 
 
 def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
     logits = predict_logits(model, setup.x, device=setup.device)
-    return targets(setup.config.target or "", setup.data, setup.y, setup.output_of, logits, seed=setup.config.seed)
+    return choose_targets(setup.config.target or "", setup.data, setup.y, setup.output_of, logits, seed=setup.config.seed)
 
 
-def _parts(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:
-    """Where what is made is kept until the end, if anything is left at all."""
+def _partial_results(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:
+    """Where images are stored until the run ends, None if it writes no files."""
     config = setup.config
     if config.output is None and config.save is None:
         return None
     folder = config.output / "parts" if config.output is not None else Path(f"{config.save}.parts")
-    parts = PartialResults(folder, _determined_by(setup, networks))
+    partial = PartialResults(folder, _determined_by(setup, networks))
     if not config.resume:
-        parts.remove()
-    return parts
+        partial.remove()
+    return partial
 
 
 def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[str, object]:
-    """All that attacked images depend on besides the attack itself, in the terms of JSON."""
+    """Everything besides the attack that adversarial images depend on bit for bit, in the terms of JSON.
+
+    Threads, device and the version of torch are among it, since sums in another order round differently.
+    """
     config = setup.config
     return {
         "data": setup.data.fingerprint,
@@ -200,53 +212,52 @@ def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[st
     }
 
 
-def _judged(setup: AttackSetup, attack_run: AttackRun, knows: str) -> _Judged:
-    clean, predicted = attack_run.judge(setup.x)
-    made = {eps: attack_run.make_all(eps) for eps in setup.eps}
-    found = [row for sets in made.values() for row in rows(clean, sets, knows)]
-    return _Judged(
-        clean, predicted, tuple(one for sets in made.values() for one in sets), tuple(found), _headline(setup, found)
-    )
+def _attack(setup: AttackSetup, attack_run: AttackRun, threat: ThreatKind) -> _Outcome:
+    clean = attack_run.evaluate(setup.x)
+    by_eps = {eps: attack_run.make_all(eps) for eps in setup.eps}
+    found = [row for sets in by_eps.values() for row in rows(clean.correctness, sets, threat)]
+    return _Outcome(clean, tuple(one for sets in by_eps.values() for one in sets), tuple(found), _headline(setup, found))
 
 
-def _methods(setup: AttackSetup, attack_run: AttackRun, judged: _Judged) -> tuple[MethodRow, ...]:
-    """Each method alone; a minimum-norm method also looks for the nearest images, whatever eps is."""
-    norms = {one.name: attack_run.norms(one) for one in setup.attacks if isinstance(one, MinimumNorm)}
-    return tuple(row for eps in setup.eps for row in by_method(judged.at(eps), norms))
+def _methods(setup: AttackSetup, attack_run: AttackRun, outcome: _Outcome) -> tuple[MethodRow, ...]:
+    """The rows of single methods; minimum-norm methods are also run without a limit on the perturbation."""
+    norms = {one.name: attack_run.minimum_norms(one) for one in setup.attacks if isinstance(one, MinimumNorm)}
+    return tuple(row for eps in setup.eps for row in by_method(outcome.at(eps), norms))
 
 
-def _knows(setup: AttackSetup) -> str:
-    """What the best informed of the attacks knows, as rows call it."""
-    asked = {one.knowledge for one in setup.attacks}
-    if "gradients" in asked:
-        return "white-box"
-    if asked - {"nothing"}:
-        return "black-box"
-    return "transfer" if any(isinstance(one, Transfer) for one in setup.attacks) else "control"
+def _baseline_threat(setup: AttackSetup) -> ThreatKind:
+    """What the best informed of the attacks uses of a single network."""
+    used = {one.knowledge for one in setup.attacks}
+    if "gradients" in used:
+        return ThreatKind.WHITE_BOX
+    if used - {"nothing"}:
+        return ThreatKind.BLACK_BOX
+    transfer = any(isinstance(one, Transfer) for one in setup.attacks)
+    return ThreatKind.TRANSFER if transfer else ThreatKind.CONTROL
 
 
 def _headline(setup: AttackSetup, found: Sequence[AttackRow]) -> AttackRow:
-    """The row of the rule asked for against the strongest attacker, or of the baseline, at the largest eps."""
-    wanted = rule_name(setup.networks.rule) if setup.members else BASELINE
-    own = [row for row in found if row.classifier == wanted]
-    return max(own, key=lambda row: (row.eps, row.threat == "worst-case"))
+    """The row of the chosen rule against the strongest attacker, or of the baseline, at the largest eps."""
+    wanted = Classifier.of_rule(setup.networks.rule) if setup.members else Classifier.BASELINE
+    own = [row for row in found if row.classifier is wanted]
+    return max(own, key=lambda row: (row.eps, row.threat is ThreatKind.WORST_CASE))
 
 
-def _threat_model(setup: AttackSetup, knows: str, sha256: str) -> str:
+def _threat_model(setup: AttackSetup, threat: ThreatKind, sha256: str) -> str:
     values = ", ".join(f"{eps:g}" for eps in setup.eps)
-    by = ", ".join(_settings(one, setup.origin) for one in setup.attacks)
-    known = knowledge(knows, ensemble=bool(setup.members), transfer=setup.networks.baseline is not None)
-    aim = "" if setup.config.target is None else f"; target: {_aim(setup.config.target)}"
+    by = ", ".join(_describe_attack(one, setup.origin) for one in setup.attacks)
+    known = attacker_knowledge(threat, ensemble=bool(setup.members), transfer=setup.networks.baseline is not None)
+    target = "" if setup.config.target is None else f"; target: {_describe_target(setup.config.target)}"
     images = f"n {len(setup.x)}, seed {setup.config.seed}, model {sha256[:12]}"
-    return f"{NORM_NAMES[setup.norm]}, eps {values}, bounds 0 to 1; attacker knows {known}; by {by}{aim}; {images}"
+    return f"{NORM_NAMES[setup.norm]}, eps {values}, bounds 0 to 1; attacker knows {known}; by {by}{target}; {images}"
 
 
-def _aim(target: str) -> str:
+def _describe_target(target: str) -> str:
     return f"{target} class" if target in MODES else f"class {target}"
 
 
-def _settings(attack: Attack, origin: str) -> str:
-    """`pgd (steps 40, restarts 1)`; of `transfer`, by which attack and on which network too."""
+def _describe_attack(attack: Attack, origin: str) -> str:
+    """`pgd (steps 40, restarts 1)`; for `transfer` also the attack and the network that it ran on."""
     made = crafting_attack(attack)
     shown = [f"{name} {getattr(made, name)}" for name in ("steps", "restarts", "queries") if has_setting(made, name)]
     if isinstance(attack, Transfer):
@@ -254,26 +265,22 @@ def _settings(attack: Attack, origin: str) -> str:
     return f"{attack.name} ({', '.join(shown)})" if shown else attack.name
 
 
-def _per_class(setup: AttackSetup, judged: _Judged) -> tuple[ClassRow, ...]:
-    top, y = judged.headline, setup.y.numpy()
-    clean, attacked, _ = right_under(judged.clean, judged.at(top.eps), top.classifier, top.threat)
+def _per_class(setup: AttackSetup, outcome: _Outcome) -> tuple[AttackClassRow, ...]:
+    top, y = outcome.headline, setup.y.numpy()
+    clean, adversarial, _ = per_image(outcome.clean.correctness, outcome.at(top.eps), top.classifier, top.threat)
     return tuple(
-        ClassRow(
+        AttackClassRow(
             name=setup.outputs[label],
             clean=wilson(float(clean[y == label].sum()), int((y == label).sum())),
-            adversarial=wilson(float(attacked[y == label].sum()), int((y == label).sum())),
+            adversarial=wilson(float(adversarial[y == label].sum()), int((y == label).sum())),
         )
         for label in np.unique(y).tolist()
     )
 
 
 def _opening_notes(setup: AttackSetup) -> tuple[str, ...]:
-    """What was done to make trained networks and the images fit."""
+    """Notes about how networks and images were made to fit each other, as sentences."""
     return tuple(note if note.endswith(".") else f"{note}." for note in setup.notes)
-
-
-def _spoken(config: AttackConfig) -> str:
-    return " and ".join(config.methods)
 
 
 def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding]) -> str:
@@ -284,35 +291,35 @@ def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding])
     if figure.value < bound:
         return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {figure}, below {bound:g}"
     if metric == "robust" and found:
-        return f"robust accuracy {figure} cannot be trusted: {found[0].check}: {found[0].seen}"
+        return f"robust accuracy {figure} cannot be trusted: {found[0].check}: {found[0].detail}"
     return ""
 
 
-def _leave(attack_run: AttackRun, result: AttackResult, judged: _Judged) -> None:
-    """The files that were asked for."""
+def _write_files(attack_run: AttackRun, result: AttackResult, outcome: _Outcome) -> None:
+    """Write the files of `save` and `output`."""
     config = attack_run.setup.config
     if config.save is None and config.output is None:
         return
-    shown = _images(attack_run.setup, judged)
+    images = _images(attack_run.setup, outcome)
     if config.save is not None:
-        save(config.save, shown)
+        save_images(config.save, images)
     if config.output is not None:
-        # Here, since they bring matplotlib.
+        # Imported here, since they import matplotlib.
         from dlcli.engines.attack.hidden_layer import add_hidden_features
-        from dlcli.engines.attack.report import write
+        from dlcli.engines.attack.report import write_report
 
         model = attack_run.network(attack_run.reference)
-        write(config.output, result, add_hidden_features(shown, judged.headline.eps, model, attack_run.setup.device))
+        write_report(config.output, result, add_hidden_features(images, outcome.headline.eps, model, attack_run.setup.device))
 
 
-def _images(setup: AttackSetup, judged: _Judged) -> AttackedImages:
-    """The images made through the reference network; of several methods, for each image one that fools it, if any does."""
-    picked = {eps: pick_adversarial(judged.at(eps)) for eps in setup.eps}
+def _images(setup: AttackSetup, outcome: _Outcome) -> AttackedImages:
+    """The images made on the reference network; with several methods, for each image one that fools it, if any does."""
+    picked = {eps: pick_adversarial(outcome.at(eps)) for eps in setup.eps}
     return AttackedImages(
         clean=setup.x.numpy(),
         labels=setup.y.numpy(),
-        predicted_clean=judged.predicted,
-        adversarial={eps: images for eps, (images, _) in picked.items()},
-        predicted={eps: predicted for eps, (_, predicted) in picked.items()},
+        predicted_clean=outcome.clean.predicted,
+        adversarial={eps: one.images for eps, one in picked.items()},
+        predicted={eps: one.predicted for eps, one in picked.items()},
         classes=setup.outputs,
     )

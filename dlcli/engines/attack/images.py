@@ -1,9 +1,9 @@
-"""The attacked images as a file: what `--save` writes, and adversarial.npz in the output folder."""
+"""The adversarial images as a file: what `--save` writes, and adversarial.npz in the output directory."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,11 +13,17 @@ from dlcli.support.atomic import atomic_path
 
 @dataclass(frozen=True)
 class AttackedImages:
-    """The attacked images (n, c, h, w) float32, and what the reference network says of them: class numbers (n,), by eps.
+    """Clean and adversarial images with the predictions of the reference network.
 
-    That is the baseline, or the mean rule of an ensemble that has none. `hidden_clean` and `hidden` are what its last hidden
-    layer makes of the clean images and, for some eps, of the others, (n, d) float32; None and nothing where it was not looked
-    at or has none.
+    Attributes:
+        clean: The clean images, (n, c, h, w) float32.
+        labels: Their labels as indices of outputs, (n,).
+        predicted_clean: The predictions on the clean images, (n,).
+        adversarial: The adversarial images by eps.
+        predicted: The predictions on them by eps.
+        classes: The names of the outputs.
+        hidden_clean: Activations of the last hidden layer on the clean images, (n, d) float32; None without such a layer.
+        hidden: The same on adversarial images, for some eps.
     """
 
     clean: np.ndarray
@@ -30,22 +36,26 @@ class AttackedImages:
     hidden: Mapping[float, np.ndarray] = field(default_factory=dict)
 
 
-def pick_adversarial(sets: Sequence[AdversarialSet]) -> tuple[np.ndarray, np.ndarray]:
-    """Of the images that several methods made through the reference network, one each: the first by which the attack succeeds.
+class PickedImages(NamedTuple):
+    """One adversarial image per clean image, (n, c, h, w), and the predictions of the reference network, (n,)."""
 
-    `sets` are those of one eps. Returns images (n, c, h, w) and what the reference network says of them (n,).
-    """
+    images: np.ndarray
+    predicted: np.ndarray
+
+
+def pick_adversarial(sets: Sequence[AdversarialSet]) -> PickedImages:
+    """Of the images that several methods made on the reference network at one eps, the first that succeeds for each image."""
     (first, images), *others = ((one, one.images.numpy().copy()) for one in sets if one.images is not None)
-    predicted, attack_failed = first.predicted.copy(), first.attack_failed
+    predicted, failed = first.predicted.copy(), first.attack_failed
     for one, found in others:
-        better = attack_failed & ~one.attack_failed
+        better = failed & ~one.attack_failed
         images[better], predicted[better] = found[better], one.predicted[better]
-        attack_failed = attack_failed & one.attack_failed
-    return images, predicted
+        failed = failed & one.attack_failed
+    return PickedImages(images, predicted)
 
 
-def save(path: Path, images: AttackedImages) -> None:
-    """Write x_clean, y, predicted_clean, and for each eps x_EPS and predicted_EPS; the file is whole or not there."""
+def save_images(path: Path, images: AttackedImages) -> None:
+    """Write x_clean, y, predicted_clean, and for each eps x_EPS and predicted_EPS, atomically."""
     arrays: dict[str, Any] = {"x_clean": images.clean, "y": images.labels, "predicted_clean": images.predicted_clean}
     arrays |= {f"x_{eps:g}": found for eps, found in images.adversarial.items()}
     arrays |= {f"predicted_{eps:g}": found for eps, found in images.predicted.items()}

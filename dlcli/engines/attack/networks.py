@@ -1,4 +1,4 @@
-"""The networks that `dlcli attack` looks at, and how each comes to be: trained before, or here."""
+"""The networks of `dlcli attack`: opened as trained, or trained here."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,32 +22,37 @@ from dlcli.support.reporter import Reporter
 
 BASELINE = "baseline"
 REFERENCE_RULE = "mean"
-"""The rule that stands in for the baseline where an ensemble has none: through it a gradient reaches every member."""
+"""The reference network of an ensemble without a baseline: a gradient of this rule reaches every member."""
 
 _MEMBERS = 10
-# A logit so far below the others is no answer, and its softmax is 0.
+# A logit this far below the lowest one never wins, and its softmax is exactly 0.
 _NEVER = 1000.0
 
 
 @dataclass(frozen=True)
 class Untrained:
-    """A network that is yet to be trained, and how."""
+    """A network to be trained, and its training recipe."""
 
     arch: Architecture
     recipe: Recipe
 
     @property
     def name(self) -> str:
-        """What the network is called."""
+        """The name of the architecture."""
         return self.arch.name
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Who is under attack, trained or yet to be.
+    """The networks of a run, trained or yet to be.
 
-    `attacked` is a single network, or where the `members` of an ensemble come from, which is to follow `rule`. `baseline` is
-    that single network, or beside an ensemble the one on which images for transfer are made; None: there is no such network.
+    Attributes:
+        attacked: A single network, or what the members of an ensemble are.
+        baseline: The single network again; with an ensemble a network outside it, on which the images of the transfer rows are
+            made, or None if there is none.
+        members: How many members the ensemble has, 0 for a single network.
+        rule: The rule of the ensemble's headline.
+        notes: What to report about opening them.
     """
 
     attacked: Untrained | TrainedNetwork
@@ -63,16 +68,20 @@ class Networks:
 
     @property
     def reference(self) -> str:
-        """Whose images are kept and looked at by the checks: the baseline, or in its place a rule of the ensemble."""
+        """The network whose images are saved and sanity-checked: the baseline, or a rule of an ensemble without one."""
         return REFERENCE_RULE if self.baseline is None else BASELINE
 
     @property
     def recipe(self) -> Recipe | None:
-        """How what is trained here is trained; None if nothing is."""
+        """The recipe of the networks that are trained here, None if there are none."""
         return next((one.recipe for one in (self.attacked, self.baseline) if isinstance(one, Untrained)), None)
 
     def outputs(self, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
-        """For each class of `data` its output, (classes,), and the names of all outputs."""
+        """The outputs of the network under attack.
+
+        Returns:
+            For each class of `data` the index of its output, (classes,), and the names of all outputs.
+        """
         found = self.attacked
         return (
             map_classes(found, data) if isinstance(found, TrainedNetwork) else (torch.arange(len(data.classes)), data.classes)
@@ -81,10 +90,10 @@ class Networks:
 
 @dataclass(frozen=True)
 class LoadedNetworks:
-    """The networks in evaluation mode and on their device; all answer in the same order of classes.
+    """The networks in evaluation mode on their device, all with the same order of outputs.
 
-    `sha256` is that of what is under attack; of an ensemble trained here it is the baseline's. `trained` and `reused` count
-    what was trained here, now or before.
+    `sha256` is that of the network under attack, for an ensemble trained here that of the baseline. `trained` and `reused`
+    count networks trained in this run and taken from the cache.
     """
 
     baseline: nn.Module | None
@@ -95,19 +104,22 @@ class LoadedNetworks:
 
 
 def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:
-    """Open what is trained already, and settle how the rest is to be; trains nothing."""
+    """Open the networks that are trained already and choose how to train the others; trains nothing.
+
+    Raises UsageError if options do not go with the network, and what `open_trained` raises.
+    """
     spec = config.model
     if spec is None or not _comes_trained(spec, config):
         return _trained_here(config, data, device)
     saved = is_ensemble(Path(spec))
     if config.ensemble is not None and not saved:
-        hint = "name a folder that dlcli ensemble wrote, or with --model a network of ours, or code"
-        raise UsageError(f"--ensemble: {spec} is trained already, and members are trained anew", hint=hint)
+        hint = "give `model` a directory that dlcli ensemble wrote, the name of a built-in model, or code"
+        raise UsageError(f"`ensemble`: {spec} is trained already, but members must be trained here", hint=hint)
     found = open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
     networks = _saved_ensemble(config, data, device, found) if saved else Networks(found, found, notes=found.notes)
     if config.epochs is not None and networks.recipe is None:
-        hint = "leave --epochs out, or name a network of ours, or code, with --model"
-        raise UsageError(f"--epochs: {spec} is trained already", hint=hint)
+        hint = "drop `epochs`, or give `model` the name of a built-in model, or code"
+        raise UsageError(f"`epochs`: {spec} is trained already", hint=hint)
     return networks
 
 
@@ -120,62 +132,71 @@ def _comes_trained(spec: str, config: AttackConfig) -> bool:
 
 def _trained_here(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:
     if config.arch is not None:
-        raise UsageError("--arch: goes with a file of weights", hint="--model WEIGHTS --arch NAME")
+        raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
     check_trainable(data)
-    source = _source(config.model, config, data)
+    network = _untrained(config.model, config, data)
     if config.ensemble is None:
-        return Networks(source, source)
-    baseline, notes = _outside(config, data, device)
-    return Networks(source, baseline or source, config.members or _MEMBERS, config.ensemble, notes)
+        return Networks(network, network)
+    baseline, notes = _surrogate(config, data, device)
+    return Networks(network, baseline or network, config.members or _MEMBERS, config.ensemble, notes)
 
 
 def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device, found: TrainedNetwork) -> Networks:
     if config.target is not None:
-        raise UsageError("--target: goes with a single network", hint=f"{config.model} is an ensemble; name one of its members")
+        raise UsageError("`target` needs a single network", hint=f"{config.model} is an ensemble; name one of its members")
     if "transfer" in config.methods:
-        hint = "name other methods; --surrogate names the network to make such images on"
-        raise UsageError("--method: transfer is among the rows of every ensemble", hint=hint)
+        hint = "choose other methods; `surrogate` names the network on which the transfer images are made"
+        raise UsageError("`method`: every ensemble has transfer rows already", hint=hint)
     if config.members is not None:
-        raise UsageError(f"--members: {config.model} has {count(len(found.members), 'member')}", hint="leave --members out")
-    outside, notes = _outside(config, data, device)
+        raise UsageError(f"`members`: {config.model} has {count(len(found.members), 'member')}", hint="drop `members`")
+    outside, notes = _surrogate(config, data, device)
     baseline: Untrained | TrainedNetwork | None = outside
     if baseline is None and found.member_spec and ":" not in found.member_spec and len(data.y_train):
-        baseline = _source(found.member_spec, config, data)
+        baseline = _untrained(found.member_spec, config, data)
     elif baseline is None:
         notes = (
-            f"There are no transfer rows: no network like the members of {config.model} can be trained here; "
-            "--surrogate SPEC names one to make such images on.",
+            f"There are no transfer rows: no network like the members of {config.model} can be trained here. "
+            "Name one with `surrogate` to make such images on it.",
         )
     return Networks(found, baseline, len(found.members), found.rule, (*found.notes, *notes))
 
 
-def _outside(config: AttackConfig, data: ImageData, device: torch.device) -> tuple[TrainedNetwork | None, tuple[str, ...]]:
-    """The network of `--surrogate` as the baseline of an ensemble, and what to say of it."""
+def _surrogate(config: AttackConfig, data: ImageData, device: torch.device) -> tuple[TrainedNetwork | None, tuple[str, ...]]:
+    """The network of `surrogate` as the baseline of an ensemble, and notes about it."""
     if config.surrogate is None:
         return None, ()
     if config.surrogate_is_file:
         hint = "name the network that the images were made on"
-        raise UsageError(f"--surrogate: {config.surrogate} holds images, and an ensemble's baseline is a network", hint=hint)
+        raise UsageError(f"`surrogate`: {config.surrogate} holds images, but the baseline must be a network", hint=hint)
     found = open_surrogate(config.surrogate, data, device)
-    said = f"The baseline is {config.surrogate} ({found.name}, SHA-256 {found.sha256[:12]})."
-    return found, (said, *found.notes)
+    note = f"The baseline is {config.surrogate} ({found.name}, SHA-256 {found.sha256[:12]})."
+    return found, (note, *found.notes)
 
 
-def _source(spec: str | None, config: AttackConfig, data: ImageData) -> Untrained:
+def _untrained(spec: str | None, config: AttackConfig, data: ImageData) -> Untrained:
     arch = open_model(spec, data)
     return Untrained(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
 
 
-def assemble(
+def load_networks(
     networks: Networks, config: AttackConfig, data: ImageData, outputs: tuple[str, ...], device: torch.device, report: Reporter
 ) -> LoadedNetworks:
-    """Train what is yet to be trained, or take it from the cache; all networks then answer in the order of `outputs`."""
+    """Train the networks that are not trained yet, or load them from the cache.
 
-    def fit(source: Untrained, name: str) -> Member:
+    Args:
+        networks: What `open_networks` returned.
+        config: For the seed.
+        data: The data to train on.
+        outputs: The order of classes that every network's outputs are put in.
+        device: Where they are trained.
+        report: Receives the progress of training.
+    """
+
+    def fit(network: Untrained, name: str) -> Member:
         return train_or_load(
-            source.arch,
+            network.arch,
             data,
-            recipe=source.recipe,
+            recipe=network.recipe,
             seed=config.seed,
             name=name,
             bootstrap=name != BASELINE,
@@ -189,9 +210,9 @@ def assemble(
     others = [fit(ensemble, f"member-{k}") for k in range(networks.members)] if isinstance(ensemble, Untrained) else []
     fitted, baseline, sha256 = [*own, *others], None, ""
     if isinstance(first, TrainedNetwork):
-        baseline, sha256 = aligned(first.model, first.classes or data.classes, outputs), first.sha256
+        baseline, sha256 = align_outputs(first.model, first.classes or data.classes, outputs), first.sha256
     elif own:
-        baseline, sha256 = aligned(own[0].model, data.classes, outputs), own[0].sha256
+        baseline, sha256 = align_outputs(own[0].model, data.classes, outputs), own[0].sha256
     if isinstance(ensemble, TrainedNetwork):
         sha256 = ensemble.sha256
     members = ensemble.members if isinstance(ensemble, TrainedNetwork) else tuple(one.model for one in others)
@@ -199,13 +220,13 @@ def assemble(
     return LoadedNetworks(baseline, members, sha256, len(fitted) - reused, reused)
 
 
-def aligned(model: nn.Module, classes: tuple[str, ...], outputs: tuple[str, ...]) -> nn.Module:
-    """`model`, whose outputs are `classes`, answering in the order of `outputs`; itself where that is its own order."""
+def align_outputs(model: nn.Module, classes: tuple[str, ...], outputs: tuple[str, ...]) -> nn.Module:
+    """`model`, whose outputs are `classes`, with its outputs in the order of `outputs`; unchanged if that is its own order."""
     return model if classes == outputs else AlignedOutputs(model, classes, outputs)
 
 
 class AlignedOutputs(nn.Module):
-    """A network as one whose outputs stand in another order: those it lacks never win, and those not asked for are dropped."""
+    """A network with its outputs in another order: classes that it lacks never win, classes not in `outputs` are dropped."""
 
     def __init__(self, model: nn.Module, classes: tuple[str, ...], outputs: tuple[str, ...]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The files that `dlcli attack -o DIR` leaves: the images, pictures of some and of the hidden layer, and a page."""
+"""The files of `dlcli attack -o DIR`: the images, figures of some of them and of the hidden layer, and a report page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,40 +7,37 @@ import numpy as np
 
 from dlcli.core.html_report.figures import Example, Series, accuracy_plot, example_grid, png
 from dlcli.core.html_report.page import Cell, Page, PageTable, Picture, figure_cell
-from dlcli.engines.attack.hidden_layer import HiddenLayerFigures, hidden_layer
-from dlcli.engines.attack.images import AttackedImages, save
-from dlcli.specs.attack import AttackResult, MethodRow
+from dlcli.engines.attack.hidden_layer import HiddenLayerFigures, hidden_layer_figures
+from dlcli.engines.attack.images import AttackedImages, save_images
+from dlcli.specs.attack import AttackResult, MethodRow, ThreatKind
 from dlcli.support.atomic import atomic_path, write_text
 
 _MOST_EXAMPLES = 8
 
 
-def write(folder: Path, result: AttackResult, images: AttackedImages) -> None:
-    """Leave adversarial.npz, examples.png, report.html and, if there is a hidden layer to draw, tsne.png in `folder`.
-
-    Each is whole or not there at all. The picture is that of the hidden features in `images` at the headline's eps.
-    """
-    save(folder / "adversarial.npz", images)
+def write_report(folder: Path, result: AttackResult, images: AttackedImages) -> None:
+    """Write adversarial.npz, examples.png, report.html and, with a hidden layer to draw, tsne.png to `folder`, atomically."""
+    save_images(folder / "adversarial.npz", images)
     eps = result.headline.eps
     title = f"{result.method}, eps {eps:g}: true → predicted by the {result.reference}"
     grid = png(example_grid(examples(images, eps), eps=eps, title=title))
     with atomic_path(folder / "examples.png") as temporary:
         temporary.write_bytes(grid)
-    hidden = hidden_layer(images, result)
-    _leave_hidden(folder / "tsne.png", hidden)
+    hidden = hidden_layer_figures(images, result)
+    _write_hidden(folder / "tsne.png", hidden)
     write_text(folder / "report.html", _page(result, grid, hidden).html())
 
 
-def _leave_hidden(path: Path, hidden: HiddenLayerFigures) -> None:
+def _write_hidden(path: Path, hidden: HiddenLayerFigures) -> None:
     if hidden.picture is None:
-        path.unlink(missing_ok=True)  # of an earlier run
+        path.unlink(missing_ok=True)  # from an earlier run
         return
     with atomic_path(path) as temporary:
         temporary.write_bytes(hidden.picture.png)
 
 
 def examples(images: AttackedImages, eps: float) -> list[Example]:
-    """Up to eight images: first those that were right and turned wrong, then the others, in the order of the data."""
+    """Up to eight images in the order of the data: first those that changed from right to wrong, then the others."""
     was_right = images.predicted_clean == images.labels
     is_right = images.predicted[eps] == images.labels
     order = np.argsort(~(was_right & ~is_right), kind="stable")[:_MOST_EXAMPLES]
@@ -65,9 +62,9 @@ def _page(result: AttackResult, grid: bytes, hidden: HiddenLayerFigures) -> Page
     top = result.headline
     shown = Picture(
         grid,
-        alt="A grid of images: clean, adversarial and their difference, a column each",
-        caption=f"Images at eps {top.eps:g}, true → predicted by the {result.reference}; first those that turned from right to "
-        "wrong. The difference is in input units (a mean over channels if there are several).",
+        alt="A grid of images with columns for clean, adversarial and their difference",
+        caption=f"Images at eps {top.eps:g}, true → predicted by the {result.reference}; first those that changed from right "
+        "to wrong. The difference is in input units (averaged over channels if there are several).",
     )
     return Page(
         title=f"{result.model} on {result.data} under {result.method}",
@@ -76,7 +73,7 @@ def _page(result: AttackResult, grid: bytes, hidden: HiddenLayerFigures) -> Page
         facts=_facts(result),
         tables=[*(_table(result, eps) for eps in result.eps), _methods(result), _classes(result), *hidden.tables],
         pictures=[*_over_eps(result), shown, *([hidden.picture] if hidden.picture else [])],
-        notes=[*(f"Check failed: {one.check}: {one.seen}." for one in result.findings), *result.notes, *hidden.notes],
+        notes=[*(f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings), *result.notes, *hidden.notes],
     )
 
 
@@ -89,12 +86,12 @@ def _facts(result: AttackResult) -> list[tuple[str, str]]:
         ("Ensemble", ensemble),
         ("Networks", f"{made}; seed {result.seed}, {result.device}"),
         ("Model SHA-256", result.model_sha256),
-        ("Checks", f"{len(result.findings)} failed, see the notes" if result.findings else "none failed"),
+        ("Sanity checks", f"{len(result.findings)} failed, see the notes" if result.findings else "none failed"),
     ]
 
 
 def _table(result: AttackResult, eps: float) -> PageTable:
-    """A row a classifier, a column a threat."""
+    """One row per classifier, one column per threat."""
     rows = [row for row in result.rows if row.eps == eps]
     names, threats = (list(dict.fromkeys(getattr(row, name) for row in rows)) for name in ("classifier", "threat"))
     if not result.members:
@@ -112,14 +109,15 @@ def _table(result: AttackResult, eps: float) -> PageTable:
         found = [figure_cell(own[threat].adversarial) if threat in own else "" for threat in threats]
         rounded = figure_cell(compared.eight_bit)
         cells.append([name, figure_cell(compared.clean), *found, rounded, figure_cell(compared.minus_mean)])
-    stamped = [f"{threat} (upper bound)" if threat.startswith("transfer") else threat for threat in threats]
+    bounds = (ThreatKind.TRANSFER, ThreatKind.TRANSFER_INSIDE)
+    stamped = [f"{threat} (upper bound)" if threat in bounds else threat for threat in threats]
     headers = ["classifier", "clean", *stamped, f"{last}, after 8-bit rounding", f"{last}, minus mean rule"]
     return PageTable(f"Accuracy at eps {eps:g}, with 95% intervals", headers, cells, names.index(result.headline.classifier))
 
 
 def _methods(result: AttackResult) -> PageTable:
-    """What each method left alone; the columns that no method of this run has are left out."""
-    headers = ["method", "eps", "accuracy left", "target reached", "norm quartiles", "not fooled", "queries", "seconds"]
+    """The figures of single methods, without columns that are empty in this run."""
+    headers = ["method", "eps", "accuracy", "target reached", "norm quartiles", "not fooled", "queries", "seconds"]
     rows = [_method(one) for one in result.by_method]
     used = [k for k in range(len(headers)) if any(row[k] for row in rows)]
     cells: list[Sequence[Cell]] = [[row[k] for k in used] for row in rows]
@@ -142,7 +140,7 @@ def _classes(result: AttackResult) -> PageTable:
 
 
 def _over_eps(result: AttackResult) -> list[Picture]:
-    """Each classifier against the strongest attacker it met, over eps."""
+    """Each classifier against its strongest attacker, over eps."""
     if len(result.eps) < 2:
         return []
     names = dict.fromkeys(row.classifier for row in result.rows)

@@ -1,4 +1,4 @@
-"""What a run of `dlcli attack` has made so far, in files, so that an interrupted one can go on from there."""
+"""Images that a run of `dlcli attack` has made so far, stored so that an interrupted run can continue from them."""
 
 import json
 import re
@@ -12,12 +12,13 @@ from torch import Tensor
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors
 from dlcli.support.errors import DlcliError, InputError, UsageError
 
-_FACTS = "part"
+_KEY = "part"
+"""The tensor and the metadata of a file; it must stay, or interrupted runs of earlier versions cannot be resumed."""
 
 
 @dataclass(frozen=True)
 class PartialResult:
-    """One tensor, images or lengths, the forward passes an image that it took, and the seconds."""
+    """One tensor, images or norms, with the forward passes per image and the seconds that it took."""
 
     tensor: Tensor
     queries: float
@@ -26,41 +27,55 @@ class PartialResult:
 
 @dataclass(frozen=True)
 class PartialResults:
-    """The parts in `folder`, a file each; `determined_by` is all they depend on besides what they are and by which attack."""
+    """Partial results of a run in `folder`, one file per result.
+
+    `determined_by` is everything that all of them depend on (data, weights, norm, seed, device, ...) in the terms of JSON. Each
+    file stores it with the settings of its attack, and is used again only if both are the same: images of other weights or of
+    another seed would give figures that no single run could have given.
+    """
 
     folder: Path
     determined_by: Mapping[str, object]
 
     def load_or_make(self, name: str, attack: str, make: Callable[[], PartialResult]) -> PartialResult:
-        """The part called `name` from its file, or made and put there; `attack` is the attack with its settings.
+        """The result called `name`, read from its file or else made and stored.
 
-        Raises UsageError if the file is of a run with other options, InputError if it is damaged.
+        Args:
+            name: What the result is: method, eps and network. The file is named after it.
+            attack: The attack with its settings.
+            make: Called if there is no such file.
+
+        Raises:
+            UsageError: If the file is of a run with other options.
+            InputError: If the file is damaged.
         """
         file = self.folder / (re.sub(r"[^a-z0-9.]+", "-", name) + ".safetensors")
-        facts = json.loads(json.dumps({**self.determined_by, "settings": attack}))
+        # Once through JSON, so that values compare equal to those read from a file (tuples become lists).
+        wanted = json.loads(json.dumps({**self.determined_by, "settings": attack}))
         if file.exists():
-            return self._read(file, facts)
-        part = make()
+            return self._read(file, wanted)
+        made = make()
         self.folder.mkdir(parents=True, exist_ok=True)
-        found = {"determined_by": facts, "queries": part.queries, "seconds": part.seconds}
-        save_tensors(file, {_FACTS: part.tensor}, {_FACTS: json.dumps(found)})
-        return part
+        metadata = {"determined_by": wanted, "queries": made.queries, "seconds": made.seconds}
+        save_tensors(file, {_KEY: made.tensor}, {_KEY: json.dumps(metadata)})
+        return made
 
     def remove(self) -> None:
-        """Remove all parts, and the folder."""
+        """Remove the folder with all results."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _read(self, file: Path, facts: Mapping[str, object]) -> PartialResult:
+    def _read(self, file: Path, wanted: Mapping[str, object]) -> PartialResult:
         try:
-            found = json.loads(read_metadata(file)[_FACTS])
+            found = json.loads(read_metadata(file)[_KEY])
             before, queries, seconds = dict(found["determined_by"]), float(found["queries"]), float(found["seconds"])
-            tensor = load_weights(file)[_FACTS]
+            tensor = load_weights(file)[_KEY]
         except DlcliError:
             raise
         except (KeyError, TypeError, ValueError):
-            raise InputError(f"{file}: no part of an attack", hint=f"remove {self.folder}, or leave --resume out") from None
-        other = [name for name in facts if before.get(name) != facts[name]]
+            hint = f"remove {self.folder}, or drop `resume`"
+            raise InputError(f"{file}: not a partial result of dlcli attack", hint=hint) from None
+        other = [name for name in wanted if before.get(name) != wanted[name]]
         if other:
-            hint = "give the options it was started with, or leave --resume out to start anew"
-            raise UsageError(f"--resume: {self.folder} was begun with other {', '.join(other)}", hint=hint)
+            hint = "give the options of the interrupted run, or drop `resume` to start again"
+            raise UsageError(f"`resume`: {self.folder} is from a run with other {', '.join(other)}", hint=hint)
         return PartialResult(tensor, queries, seconds)

@@ -1,190 +1,234 @@
-"""From verdicts to the rows of `dlcli attack`: every classifier against every attacker, at one eps."""
+"""The rows of a result of `dlcli attack`: the accuracy of every classifier against every attacker, at one eps."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.stats import paired_difference, wilson
-from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, worst
+from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
-from dlcli.specs.attack import AttackRow, MethodRow
+from dlcli.specs.attack import AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Estimate
 
 SMOOTH_RULES = ("mean", "mean-logit")
 """The rules through which a gradient reaches every member."""
 
 ORACLE = "oracle"
+"""The key of `Correctness.rules` that is not a rule: whether any member is right."""
 
-Right = NDArray[np.float64]
-
-
-def rule_name(rule: str) -> str:
-    """How the classifier that decides by `rule` is called in the rows."""
-    return rule if rule == ORACLE else f"{rule} rule"
+Share = NDArray[np.float64]
 
 
-_MEAN = rule_name("mean")
+class PerImage(NamedTuple):
+    """How right a classifier is on each image, (n,) in [0, 1]: 0 or 1, or the share of members for the mean of members."""
+
+    clean: Share
+    adversarial: Share
+    eight_bit: Share
+    """The same as `adversarial`, after the images were rounded to 8 bits per value."""
 
 
-@dataclass(frozen=True)
-class Attacker:
-    """What an attacker may know: the `kind` under which rows are paired, and whose images count."""
-
-    kind: str
-    made_on: Callable[[str], tuple[str, ...]]
-    """The networks that the images against one classifier are made through."""
-
-
-_EVERYONE = (BASELINE, *RULES, EVERY_MEMBER, SMOOTHED_MAX)
-_ATTACKERS = (
-    Attacker("transfer", lambda classifier: (BASELINE,)),
-    Attacker("transfer-inside", lambda classifier: (BASELINE,)),
-    Attacker("white-box", lambda classifier: (classifier,)),
-    Attacker("adaptive", lambda classifier: (EVERY_MEMBER, SMOOTHED_MAX)),
-    Attacker("worst-case", lambda classifier: _EVERYONE),
+# The attackers of an ensemble, in the order of its rows.
+_ENSEMBLE_THREATS = (
+    ThreatKind.TRANSFER,
+    ThreatKind.TRANSFER_INSIDE,
+    ThreatKind.WHITE_BOX,
+    ThreatKind.ADAPTIVE,
+    ThreatKind.WORST_CASE,
 )
 
 
-def rows(clean: Correctness, sets: Sequence[AdversarialSet], knows: str) -> list[AttackRow]:
-    """The rows at the one eps of `sets`, in the order of classifiers; `knows` is what the attacker of the baseline does."""
-    kinds = ("control",) if knows == "control" else tuple(one.kind for one in _ATTACKERS)
-    found: list[AttackRow] = [_baseline(clean, sets, knows)] if len(clean.baseline) else []
+def rows(clean: Correctness, sets: Sequence[AdversarialSet], baseline_threat: ThreatKind) -> list[AttackRow]:
+    """The rows at the one eps of `sets`, in the order of classifiers.
+
+    Args:
+        clean: Who is right on the clean images.
+        sets: All adversarial images made at this eps.
+        baseline_threat: What the best informed method uses of the network under attack.
+    """
+    threats = (ThreatKind.CONTROL,) if baseline_threat is ThreatKind.CONTROL else _ENSEMBLE_THREATS
+    found: list[AttackRow] = [_baseline(clean, sets, baseline_threat)] if len(clean.baseline) else []
     if len(clean.members):
-        found += [row for name in _classifiers(clean) for kind in kinds for row in _row(clean, sets, name, kind, knows)]
+        found += [
+            row
+            for classifier in _classifiers(clean)
+            for threat in threats
+            for row in _row(clean, sets, classifier, threat, baseline_threat)
+        ]
     return found
 
 
-def right_under(clean: Correctness, sets: Sequence[AdversarialSet], classifier: str, threat: str) -> tuple[Right, Right, Right]:
-    """How right a classifier of the rows is on each image: clean, attacked, and attacked and rounded; (n,) in [0, 1]."""
-    if classifier == BASELINE:
-        own = [made for made in sets if made.made_on == BASELINE]
-        return _three(clean, own, lambda verdict: verdict.baseline)
-    kind = "white-box" if threat in ("naive", "black-box") else threat
-    judged = _against(sets, classifier, kind)
-    return _three(clean, judged, _reader(classifier, kind, judged))
+def per_image(clean: Correctness, sets: Sequence[AdversarialSet], classifier: Classifier, threat: ThreatKind) -> PerImage:
+    """How right a classifier is on each image under a threat.
 
+    Args:
+        clean: Who is right on the clean images.
+        sets: All adversarial images made at one eps.
+        classifier: The classifier of a row.
+        threat: The threat of that row.
 
-def by_method(sets: Sequence[AdversarialSet], norms: Mapping[str, Right]) -> list[MethodRow]:
-    """What each method left of the reference network; the queries and seconds are those of making the images.
-
-    `norms` are, by minimum-norm method, the lengths of the smallest changes, (n,): infinity where there is none, and 0 where
-    none was needed.
+    Returns:
+        One value per image for clean, adversarial and rounded images.
     """
-    return [_method(made, norms.get(made.method)) for made in sets if made.images is not None]
+    if classifier is Classifier.BASELINE:
+        own = [one for one in sets if one.made_on == BASELINE]
+        return _read_all(clean, own, lambda correctness: correctness.baseline)
+    counted = _counted(sets, classifier, threat)
+    return _read_all(clean, counted, _reader(classifier, threat, counted))
 
 
-def _method(made: AdversarialSet, norms: Right | None) -> MethodRow:
-    right = made.right.of(made.made_on)
+def by_method(sets: Sequence[AdversarialSet], norms: Mapping[str, Share]) -> list[MethodRow]:
+    """The accuracy that each method left the reference network, with the cost of making the images.
+
+    `norms` are, by minimum-norm method, the sizes of the smallest perturbations, (n,): infinity where none was found, and 0
+    where none was needed.
+    """
+    return [_method(one, norms.get(one.method)) for one in sets if one.images is not None]
+
+
+def _method(made: AdversarialSet, norms: Share | None) -> MethodRow:
+    correct = made.correctness.of(made.made_on)
     tried = None if norms is None else norms[norms > 0]
     return MethodRow(
         eps=made.eps,
         method=made.method,
-        adversarial=wilson(float(right.sum()), len(right)),
+        adversarial=wilson(float(correct.sum()), len(correct)),
         queries=made.queries,
         seconds=made.seconds,
-        reached=_share([made]),
+        reached=_share_reached([made]),
         norm_quartiles=None if tried is None else _quartiles(tried[np.isfinite(tried)]),
         failed_images=None if tried is None else int(np.isinf(tried).sum()),
     )
 
 
-def _quartiles(norms: Right) -> tuple[float, float, float] | None:
+def _quartiles(norms: Share) -> tuple[float, float, float] | None:
     if not len(norms):
         return None
     first, median, third = np.quantile(norms, (0.25, 0.5, 0.75)).tolist()
     return first, median, third
 
 
-def _share(judged: Sequence[AdversarialSet]) -> Estimate | None:
-    """How many images are taken for their target by at least one of these, None without targets."""
-    reached = [made.reached for made in judged if made.reached is not None]
+def _share_reached(sets: Sequence[AdversarialSet]) -> Estimate | None:
+    """The share of images that at least one set turned into their target class, None without targets."""
+    reached = [one.reached for one in sets if one.reached is not None]
     if not reached:
         return None
     found = np.logical_or.reduce(reached)
     return wilson(float(found.sum()), len(found))
 
 
-def _classifiers(clean: Correctness) -> list[str]:
-    return ["best member", "mean of members", *map(rule_name, clean.rules)]
+def _classifiers(clean: Correctness) -> list[Classifier]:
+    ensembles = [Classifier.ORACLE if rule == ORACLE else Classifier.of_rule(rule) for rule in clean.rules]
+    return [Classifier.BEST_MEMBER, Classifier.MEAN_OF_MEMBERS, *ensembles]
 
 
-def _baseline(clean: Correctness, sets: Sequence[AdversarialSet], knows: str) -> AttackRow:
-    before, after, rounded = right_under(clean, sets, BASELINE, knows)
-    against = _mean_rule(clean, sets, "control" if knows == "control" else "white-box") if len(clean.members) else None
-    return _figures(sets, BASELINE, knows, (before, after, rounded), against)
+def _baseline(clean: Correctness, sets: Sequence[AdversarialSet], threat: ThreatKind) -> AttackRow:
+    compared = None
+    if len(clean.members):
+        # Each is attacked through its own gradients (or by the same control), so that the difference is between equals.
+        against = ThreatKind.CONTROL if threat is ThreatKind.CONTROL else ThreatKind.WHITE_BOX
+        compared = per_image(clean, sets, Classifier.MEAN, against).adversarial
+    return _estimates(sets, Classifier.BASELINE, threat, per_image(clean, sets, Classifier.BASELINE, threat), compared)
 
 
-def _row(clean: Correctness, sets: Sequence[AdversarialSet], name: str, kind: str, knows: str) -> list[AttackRow]:
+def _row(
+    clean: Correctness,
+    sets: Sequence[AdversarialSet],
+    classifier: Classifier,
+    threat: ThreatKind,
+    baseline_threat: ThreatKind,
+) -> list[AttackRow]:
     """The row of one classifier against one attacker, or none where there is no such attacker."""
-    rule = _rule(name)
-    if (kind == "white-box" and rule not in RULES) or (kind == "transfer-inside" and not (rule and clean.inside)):
+    if threat is ThreatKind.WHITE_BOX and not classifier.rule:
         return []
-    if not _against(sets, name, kind):
+    # Best and mean member are single networks, which a baseline inside the ensemble does not change.
+    if threat is ThreatKind.TRANSFER_INSIDE and not (_key(classifier) and clean.inside):
         return []
-    threat = kind
-    if kind == "white-box":
-        threat = "naive" if knows == "white-box" and rule not in SMOOTH_RULES else knows
-    mean = None if name == _MEAN else _mean_rule(clean, sets, kind)
-    return [_figures(sets, name, threat, right_under(clean, sets, name, kind), mean)]
+    if not _counted(sets, classifier, threat):
+        return []
+    compared = None if classifier is Classifier.MEAN else per_image(clean, sets, Classifier.MEAN, threat).adversarial
+    shown = _shown(threat, classifier, baseline_threat)
+    return [_estimates(sets, classifier, shown, per_image(clean, sets, classifier, threat), compared)]
 
 
-def _mean_rule(clean: Correctness, sets: Sequence[AdversarialSet], kind: str) -> Right:
-    return right_under(clean, sets, _MEAN, kind)[1]
+def _shown(threat: ThreatKind, classifier: Classifier, baseline_threat: ThreatKind) -> ThreatKind:
+    """The threat that a row shows: attacks through a rule use its gradient, a naive one, or its outputs only."""
+    if threat is not ThreatKind.WHITE_BOX:
+        return threat
+    if baseline_threat is ThreatKind.WHITE_BOX and classifier.rule not in SMOOTH_RULES:
+        return ThreatKind.NAIVE
+    return baseline_threat
 
 
-def _figures(
-    sets: Sequence[AdversarialSet], name: str, threat: str, found: tuple[Right, Right, Right], mean: Right | None
+def _estimates(
+    sets: Sequence[AdversarialSet], classifier: Classifier, threat: ThreatKind, images: PerImage, compared: Share | None
 ) -> AttackRow:
-    before, after, rounded = found
     return AttackRow(
         eps=sets[0].eps,
-        classifier=name,
+        classifier=classifier,
         threat=threat,
-        clean=wilson(float(before.sum()), len(before)),
-        adversarial=wilson(float(after.sum()), len(after)),
-        eight_bit=wilson(float(rounded.sum()), len(rounded)),
-        minus_mean=None if mean is None else paired_difference(after, mean),
-        reached=_share([made for made in sets if made.made_on == name]),
-        upper_bound=threat.startswith("transfer"),
+        clean=_estimate(images.clean),
+        adversarial=_estimate(images.adversarial),
+        eight_bit=_estimate(images.eight_bit),
+        minus_mean=None if compared is None else paired_difference(images.adversarial, compared),
+        reached=_share_reached([one for one in sets if one.made_on == classifier]),
+        upper_bound=threat in (ThreatKind.TRANSFER, ThreatKind.TRANSFER_INSIDE),
     )
 
 
-def _against(sets: Sequence[AdversarialSet], classifier: str, kind: str) -> list[AdversarialSet]:
-    """The sets that count: of those made through the networks of this attacker."""
-    if kind == "control":
+def _estimate(share: Share) -> Estimate:
+    return wilson(float(share.sum()), len(share))
+
+
+def _counted(sets: Sequence[AdversarialSet], classifier: Classifier, threat: ThreatKind) -> list[AdversarialSet]:
+    """The sets of images that this attacker can show to this classifier."""
+    if threat is ThreatKind.CONTROL:
         return list(sets)
-    made_on = next(one for one in _ATTACKERS if one.kind == kind).made_on(_rule(classifier))
-    return [made for made in sets if made.made_on in made_on]
+    networks = _networks_of(threat, _key(classifier))
+    return [one for one in sets if one.made_on in networks]
 
 
-def _rule(classifier: str) -> str:
-    """The rule (or the oracle) by which a classifier of the rows decides; "" for those that are no rule."""
-    return classifier.removesuffix(" rule") if classifier.endswith(" rule") or classifier == ORACLE else ""
+def _networks_of(threat: ThreatKind, rule: str) -> tuple[str, ...]:
+    """The networks on which an attacker makes images against the classifier that decides by `rule`."""
+    if threat in (ThreatKind.TRANSFER, ThreatKind.TRANSFER_INSIDE):
+        return (BASELINE,)
+    if threat is ThreatKind.ADAPTIVE:
+        return (EVERY_MEMBER, SMOOTHED_MAX)
+    if threat is ThreatKind.WORST_CASE:
+        return (BASELINE, *RULES, EVERY_MEMBER, SMOOTHED_MAX)
+    return (rule,)
+
+
+def _key(classifier: Classifier) -> str:
+    """The key of a classifier in `Correctness.rules`, "" if it is none."""
+    return ORACLE if classifier is Classifier.ORACLE else classifier.rule
 
 
 Read = Callable[[Correctness], NDArray[np.generic]]
 
 
-def _three(clean: Correctness, judged: Sequence[AdversarialSet], read: Read) -> tuple[Right, Right, Right]:
-    verdicts = (clean, worst([made.right for made in judged]), worst([made.rounded for made in judged]))
-    before, after, rounded = (read(verdict).astype(np.float64) for verdict in verdicts)
-    return before, after, rounded
+def _read_all(clean: Correctness, sets: Sequence[AdversarialSet], read: Read) -> PerImage:
+    adversarial = correct_on_all([one.correctness for one in sets])
+    rounded = correct_on_all([one.rounded for one in sets])
+    return PerImage(*(read(one).astype(np.float64) for one in (clean, adversarial, rounded)))
 
 
-def _reader(classifier: str, kind: str, judged: Sequence[AdversarialSet]) -> Read:
-    """What a verdict says of one classifier."""
-    if classifier == "mean of members":
-        return lambda verdict: verdict.members.mean(0)
-    if classifier == "best member":
-        best = int(worst([made.right for made in judged]).members.sum(1).argmax())
-        return lambda verdict: verdict.members[best]
-    rule = _rule(classifier)
+def _reader(classifier: Classifier, threat: ThreatKind, sets: Sequence[AdversarialSet]) -> Read:
+    """How to read one classifier's values off a `Correctness`."""
+    if classifier is Classifier.MEAN_OF_MEMBERS:
+        return lambda correctness: correctness.members.mean(0)
+    if classifier is Classifier.BEST_MEMBER:
+        best = int(correct_on_all([one.correctness for one in sets]).members.sum(1).argmax())
+        return lambda correctness: correctness.members[best]
+    key = _key(classifier)
 
-    def read(verdict: Correctness) -> NDArray[np.generic]:
-        found: Mapping[str, NDArray[np.bool_]] = verdict.inside if kind == "transfer-inside" else verdict.rules
-        return found[rule]
+    def read(correctness: Correctness) -> NDArray[np.generic]:
+        found: Mapping[str, NDArray[np.bool_]] = (
+            correctness.inside if threat is ThreatKind.TRANSFER_INSIDE else correctness.rules
+        )
+        return found[key]
 
     return read

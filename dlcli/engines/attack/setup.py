@@ -1,4 +1,4 @@
-"""What all steps of `dlcli attack` share: data, networks and attacks, opened and seen to fit each other."""
+"""Data, networks and attacks of a run of `dlcli attack`, opened and checked to fit each other before anything is trained."""
 
 from dataclasses import dataclass, fields, replace
 from math import sqrt
@@ -14,7 +14,7 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, choose
-from dlcli.engines.attack.networks import LoadedNetworks, Networks, aligned, assemble, open_networks
+from dlcli.engines.attack.networks import LoadedNetworks, Networks, align_outputs, load_networks, open_networks
 from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
 from dlcli.specs.attack import AttackConfig
@@ -23,16 +23,29 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 _STOPPED = (
-    "Images that --save wrote ended at their first success, which transfers less than all steps do; a network takes all steps."
+    "The attack stopped at the first success for each image that `save` wrote, which transfers less than taking all steps. "
+    "Give `surrogate` the network itself to take all steps."
 )
 
 
 @dataclass(frozen=True)
 class AttackSetup:
-    """The images (n, c, h, w) and labels (n,) attacked, the attacks in `norm`, and the networks, trained or yet to be.
+    """Everything an attack run needs; the networks may be yet to be trained.
 
-    Labels are numbers of outputs, whose names are `outputs`; `output_of` (classes,) are the outputs of the classes of `data`.
-    `origin` says where images for the attack `transfer` come from.
+    Attributes:
+        config: The options.
+        data: The dataset.
+        networks: The networks, trained or yet to be.
+        attacks: The attacks with their settings.
+        norm: The norm that all attacks are held to.
+        device: Where the networks run.
+        report: Receives progress.
+        x: The images to attack, (n, c, h, w).
+        y: Their labels as indices of outputs, (n,).
+        outputs: The names of the network's outputs.
+        output_of: For each class of `data` the index of its output, (classes,).
+        origin: Where the images of the attack `transfer` come from, for the threat model.
+        notes: What to report about opening all this.
     """
 
     config: AttackConfig
@@ -51,26 +64,26 @@ class AttackSetup:
 
     @property
     def eps(self) -> tuple[float, ...]:
-        """The values asked for, each once."""
+        """The values of eps, without repeats."""
         return tuple(dict.fromkeys(self.config.eps))
 
     @property
     def members(self) -> int:
-        """How many members the ensemble has, 0 without one."""
+        """Number of members of the ensemble, 0 without one."""
         return self.networks.members
 
     @property
     def max_eps(self) -> float:
-        """The eps at which any image can become any other."""
+        """The eps at which any image can become any other image."""
         return 1.0 if self.norm == "linf" else sqrt(self.x[0].numel())
 
     def load_networks(self) -> LoadedNetworks:
-        """The networks themselves, trained now if they were not before."""
-        return assemble(self.networks, self.config, self.data, self.outputs, self.device, self.report)
+        """Train or load the networks."""
+        return load_networks(self.networks, self.config, self.data, self.outputs, self.device, self.report)
 
 
 def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
-    """Open everything and refuse what cannot work, before the first network is trained."""
+    """Open everything that a run needs, and raise for what cannot work before the first network is trained."""
     _check_places(config)
     device = choose_device(config.device)
     attacks, norm = _attacks(config)
@@ -82,70 +95,72 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     y, notes = output_of[labels], networks.notes + notes
     setup = AttackSetup(config, data, networks, attacks, norm, device, report, x, y, outputs, output_of, notes=notes)
     if max(config.eps) > setup.max_eps:
-        raise UsageError(f"--eps: {max(config.eps):g} is above {setup.max_eps:g}, the largest change there is for such images")
+        raise UsageError(f"`eps`: {max(config.eps):g} is above {setup.max_eps:g}, the largest perturbation of such images")
     wanted = config.surrogate is not None and "transfer" in config.methods
     return _with_transfer(setup, config.surrogate or "") if wanted else setup
 
 
 def _check_places(config: AttackConfig) -> None:
     if config.output is not None and config.output.exists() and not config.output.is_dir():
-        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+        raise UsageError(f"`output`: {config.output} is not a directory", hint="name a directory, new or existing")
     if config.save is not None and config.save.is_dir():
-        raise UsageError(f"--save: {config.save} is a folder", hint="name a file that ends in .npz")
+        raise UsageError(f"`save`: {config.save} is a directory", hint="name a file that ends in .npz")
 
 
 def _check_together(config: AttackConfig, networks: Networks) -> None:
-    """Refuse what goes with an ensemble only."""
+    """Raise UsageError for options that need an ensemble."""
     if networks.ensemble is None and config.surrogate is not None and "transfer" not in config.methods:
-        raise UsageError("--surrogate: goes with --method transfer, or with an ensemble", hint="add --method transfer")
+        raise UsageError("`surrogate` needs `method=transfer` or an ensemble", hint="add `method=transfer`")
 
 
 def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """The images under attack, their labels as classes of `data`, and what to say of those left out."""
+    """The images to attack, their labels as classes of `data`, and a note about skipped images."""
     labels = data.y_test
     notes: tuple[str, ...] = ()
     places = torch.arange(len(labels))
     number = None if config.target is None else class_index(config.target, data)
     if number is not None:
         places = (labels != number).nonzero()[:, 0]
-        out = len(labels) - len(places)
-        notes = (f"{count(out, 'test image')} of the target class {data.classes[number]} left out, of {len(labels):,}.",)
+        skipped = len(labels) - len(places)
+        notes = (f"Skipped {count(skipped, 'test image')} of the target class {data.classes[number]}, of {len(labels):,}.",)
         if not len(places):
-            raise InputError(f"--target: all test images are of class {data.classes[number]}", hint="name another class")
+            raise InputError(f"`target`: all test images are of class {data.classes[number]}", hint="name another class")
     picked = places[torch.from_numpy(choose(labels[places].numpy(), config.limit))]
     return to_float(data.x_test[picked.numpy()]), labels[picked], notes
 
 
 def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
-    """The attacks with their settings, and the norm they share."""
+    """The attacks with their settings, and the norm for all of them."""
     attacks = tuple(load_attack(name) for name in config.methods)
     norms = [name for name in attacks[0].norms if all(name in one.norms for one in attacks)]
     if config.norm is not None:
         for one in attacks:
             if config.norm not in one.norms:
-                raise UsageError(f"--norm: {one.name} has no {config.norm}", hint=f"it has {', '.join(one.norms)}")
+                raise UsageError(
+                    f"`norm`: {one.name} does not support {config.norm}", hint=f"it supports {', '.join(one.norms)}"
+                )
     elif not norms:
-        raise UsageError("--method: these attacks share no norm", hint="run one after the other")
+        raise UsageError("`method`: these attacks have no norm in common", hint="run them one at a time")
     if config.target is not None:
         check_supports_targets(attacks)
     makers = [crafting_attack(one) for one in attacks if not (isinstance(one, Transfer) and config.surrogate_is_file)]
     given = {name: value for name, value in (("steps", config.steps), ("restarts", config.restarts)) if value is not None}
     for name in given:
         if not any(has_setting(one, name) for one in makers):
-            hint = f"leave it out, or take pgd with --{name}"
-            raise UsageError(f"--{name}: {' and '.join(config.methods)} has no {name}", hint=hint)
+            hint = f"drop `{name}`, or add pgd to `method`"
+            raise UsageError(f"`{name}`: {' and '.join(config.methods)} has no {name}", hint=hint)
     return tuple(_set(one, given) for one in attacks), config.norm or norms[0]
 
 
 def crafting_attack(attack: Attack) -> Attack:
-    """The attack that makes the images: `attack` itself, or of `transfer` the one run on the surrogate."""
+    """The attack that makes the images: `attack` itself, or for `transfer` the attack that is run on the surrogate."""
     if not isinstance(attack, Transfer):
         return attack
     return load_attack(attack.method) if isinstance(attack.method, str) else attack.method
 
 
 def has_setting(attack: Attack, setting: str) -> bool:
-    """Whether an attack can be given `setting`, such as steps."""
+    """Whether an attack has `setting`, such as steps."""
     return setting in (field.name for field in fields(attack))
 
 
@@ -156,14 +171,14 @@ def _set(attack: Attack, given: dict[str, Any]) -> Attack:
 
 
 def _with_transfer(setup: AttackSetup, source: str) -> AttackSetup:
-    """The bench whose attack `transfer` has its surrogate, or the images that were saved."""
+    """`setup` with a surrogate, or the saved images, given to its attack `transfer`."""
     notes: tuple[str, ...] = (_STOPPED,)
     if setup.config.surrogate_is_file:
         given: dict[str, Any] = {"saved": load_saved_images(source, setup.x, setup.y, setup.eps)}
         origin = f"saved in {source}"
     else:
         found = open_surrogate(source, setup.data, setup.device)
-        given = {"surrogate": aligned(found.model, found.classes or setup.data.classes, setup.outputs)}
+        given = {"surrogate": align_outputs(found.model, found.classes or setup.data.classes, setup.outputs)}
         origin, notes = f"made on {source} ({found.name}, {found.sha256[:12]})", found.notes
     attacks = tuple(replace(one, **given) if isinstance(one, Transfer) else one for one in setup.attacks)
     return replace(setup, attacks=attacks, origin=origin, notes=setup.notes + notes)

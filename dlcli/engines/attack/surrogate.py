@@ -1,4 +1,8 @@
-"""What the attack `transfer` hands over: images made on a surrogate, or saved ones."""
+"""The surrogate of `dlcli attack`: a trained network on which images are made for another one, or images saved earlier.
+
+A transfer attack never queries the network under attack. It makes adversarial images on a substitute and relies on networks
+trained on similar data making similar mistakes (Papernot et al. 2016, arXiv 1605.07277), so its accuracy is an upper bound.
+"""
 
 import zipfile
 from collections.abc import Sequence
@@ -13,56 +17,70 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError
 
-_SAME = "give the --data, --size, --limit and --target that they were saved with"
-# How far clean images may be from those that were saved: their rounding.
+_SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
+# Largest difference between clean images and their saved copies, from rounding.
 _NEAR = 1e-6
 
 
 def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
-    """The network of `--surrogate`: a folder, or code; raises InputError if it is neither, and what `open_trained` raises."""
+    """The network of `surrogate`, a directory or code.
+
+    Raises InputError if `spec` is neither, and what `open_trained` raises.
+    """
     if ":" not in spec and not Path(spec).is_dir():
-        hint = "name a folder that dlcli train or dlcli ensemble wrote, FILE.py:CALLABLE, or a .npz that --save wrote"
-        raise InputError(f"--surrogate: {spec} is no trained network", hint=hint)
+        hint = "name a directory that dlcli train or dlcli ensemble wrote, FILE.py:CALLABLE, or a .npz that `save` wrote"
+        raise InputError(f"`surrogate`: {spec} is not a trained network", hint=hint)
     return open_trained(spec, data, device=device)
 
 
 def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> dict[float, Tensor]:
-    """For each eps the images (n, c, h, w) that `--save` wrote to the file `spec`, once they are seen to be twins of `x`.
+    """Read the adversarial images that `save` wrote, once they are seen to belong to these clean images.
 
-    The labels must part the images as `y` (n,) does; the numbers of the classes may be others. Raises InputError if the file
-    is of another kind, or of other images, or has none at an eps.
+    Args:
+        spec: The .npz file.
+        x: The clean images under attack, (n, c, h, w).
+        y: Their labels, (n,). Saved labels must group the images in the same way, but may number the classes differently.
+        eps: The values for which images are needed; 0 needs none.
+
+    Returns:
+        The images (n, c, h, w) by eps.
+
+    Raises:
+        InputError: If the file is of another kind, belongs to other images, or lacks an eps.
     """
     arrays = _read(spec, [f"x_{one:g}" for one in eps if one])
     clean, labels = torch.from_numpy(arrays["x_clean"]), arrays["y"]
     if clean.shape != x.shape:
-        raise InputError(f"--surrogate: {spec} holds {shape_of(clean)} images, {shape_of(x)} are attacked", hint=_SAME)
+        raise InputError(f"`surrogate`: {spec} holds {shape_of(clean)} images, but {shape_of(x)} are under attack", hint=_SAME)
     other = ((clean - x).abs().flatten(1) > _NEAR).any(1)
     if bool(other.any()):
-        raise InputError(f"--surrogate: {int(other.sum())} of {len(x)} clean images in {spec} are others", hint=_SAME)
+        differ = f"{int(other.sum())} of {len(x)} clean images in {spec} differ from the images under attack"
+        raise InputError(f"`surrogate`: {differ}", hint=_SAME)
+    # Equal up to a renaming of classes: every saved label goes with exactly one label here, and the other way round.
     pairs = set(zip(labels.tolist(), y.tolist(), strict=True)) if labels.shape == y.shape else set()
     if not len(pairs) == len({one for one, _ in pairs}) == len({one for _, one in pairs}) > 0:
-        raise InputError(f"--surrogate: the labels in {spec} are not those of the images", hint=_SAME)
+        raise InputError(f"`surrogate`: the labels in {spec} are not those of the images under attack", hint=_SAME)
     return {one: torch.from_numpy(arrays[f"x_{one:g}"]) for one in eps if one}
 
 
 def _read(spec: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     path = Path(spec)
     if not path.is_file():
-        raise InputError(f"--surrogate: {spec}: no such file")
+        raise InputError(f"`surrogate`: {spec}: no such file")
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
-            there = list(getattr(archive, "files", ()))  # of a single array none
+            there = list(getattr(archive, "files", ()))  # a .npy file gives an array, which has none
             if not {"x_clean", "y"} <= set(there):
-                raise InputError(f"--surrogate: {spec} has no x_clean and y", hint="dlcli attack --save writes such a file")
+                raise InputError(f"`surrogate`: {spec} has no x_clean and y", hint="dlcli attack writes such a file to `save`")
             missing = [name for name in wanted if name not in there]
             if missing:
                 found = ", ".join(name.removeprefix("x_") for name in there if name.startswith("x_") and name != "x_clean")
                 lacks = ", ".join(name.removeprefix("x_") for name in missing)
-                raise InputError(f"--surrogate: {spec} has no images at eps {lacks}", hint=f"it has some at --eps {found}")
+                raise InputError(f"`surrogate`: {spec} has no images at eps {lacks}", hint=f"it has images at eps {found}")
             return {name: archive[name] for name in ("x_clean", "y", *wanted)}
     except DlcliError:
         raise
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         first = str(error).partition("\n")[0]
-        raise InputError(f"--surrogate: {spec}: not a whole .npz archive ({first})") from None
+        raise InputError(f"`surrogate`: {spec}: not a complete .npz archive ({first})") from None

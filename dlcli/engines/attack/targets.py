@@ -1,4 +1,4 @@
-"""The classes that images are to be taken for: what `--target` means."""
+"""The target classes of a targeted attack: the values of `target`."""
 
 import torch
 from torch import Tensor
@@ -14,15 +14,15 @@ _SHOWN = 5
 
 
 def check_supports_targets(attacks: tuple[Attack, ...]) -> None:
-    """Raise UsageError naming the attacks that cannot be told what to reach."""
+    """Raise UsageError naming the attacks that have no targeted version."""
     unable = [one.name for one in attacks if not one.targeted]
     if unable:
-        some = " and ".join(unable)
-        raise UsageError(f"--target: {some} cannot be given a target", hint="take pgd or apgd-ce, or leave --target out")
+        names = " and ".join(unable)
+        raise UsageError(f"`target`: {names} cannot be targeted", hint="use pgd or apgd-ce, or drop `target`")
 
 
 def class_index(target: str, data: ImageData) -> int | None:
-    """The number of the class of `data` that `target` names, or None if each image has its own target.
+    """The index of the class of `data` that `target` names, or None if each image has its own target.
 
     Raises InputError if there is no such class.
     """
@@ -34,14 +34,19 @@ def class_index(target: str, data: ImageData) -> int | None:
         return int(target)
     names = ", ".join(data.classes[:_SHOWN]) + (" ..." if len(data.classes) > _SHOWN else "")
     hint = f"classes are {names}, or numbers up to {len(data.classes) - 1}; or {', '.join(MODES)}"
-    raise InputError(f"--target: {data.name} has no class '{target}'", hint=hint)
+    raise InputError(f"`target`: {data.name} has no class '{target}'", hint=hint)
 
 
-def targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, logits: Tensor, *, seed: int) -> Tensor:
-    """For images of labels `y` (n,) the outputs to reach, (n,) int64, never the label itself.
+def choose_targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, logits: Tensor, *, seed: int) -> Tensor:
+    """The outputs that the images are to reach, (n,) int64, never the label itself.
 
-    `output_of` (classes,) are the outputs of the classes of `data`, `logits` (n, outputs) what the network says of the clean
-    images. Of random targets each other class is as likely.
+    Args:
+        target: The option: a class, `random` (every other class equally likely), `least-likely` or `next`.
+        data: The dataset, for its classes.
+        y: Labels as indices of outputs, (n,).
+        output_of: For each class of `data` the index of its output, (classes,).
+        logits: The network's logits of the clean images, (n, outputs).
+        seed: For random targets.
     """
     number = class_index(target, data)
     if number is not None:

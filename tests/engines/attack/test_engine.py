@@ -27,8 +27,8 @@ ENSEMBLE = ("best member", "mean of members", *RULE_ROWS, "oracle")
 SHORT = AttackConfig(epochs=2, members=3, limit=150, device="cpu")
 
 
-class Ear:
-    """Keeps what an engine says."""
+class Recorder:
+    """Keeps notes and warnings."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -121,10 +121,10 @@ def test_there_is_a_row_for_each_eps_classifier_and_threat_in_order(whole: tuple
     assert result.headline == row(result, 0.2, "max rule", "worst-case")
 
 
-def test_the_result_says_what_was_done(whole: tuple[AttackResult, Path]) -> None:
+def test_the_result_describes_the_run(whole: tuple[AttackResult, Path]) -> None:
     result = whole[0]
-    told = (result.method, result.norm, result.eps, result.data, result.model, result.n_images, result.members, result.rule)
-    assert told == ("fgsm", "linf", (0.2, 0.0, 0.1), "digits", "digits-net", 150, 3, "max")
+    found = (result.method, result.norm, result.eps, result.data, result.model, result.n_images, result.members, result.rule)
+    assert found == ("fgsm", "linf", (0.2, 0.0, 0.1), "digits", "digits-net", 150, 3, "max")
     assert (result.trained, result.reused, result.seed, result.failed) == (4, 0, 0, "")
     assert result.device.startswith("cpu") and len(result.model_sha256) == 64
     assert result.seconds_training > 0 and result.seconds_attack > 0
@@ -151,7 +151,7 @@ def test_an_oracle_has_at_least_the_accuracy_of_any_member(whole: tuple[AttackRe
             assert oracle >= best
 
 
-def test_the_figures_are_those_of_networks_judged_by_hand(whole: tuple[AttackResult, Path]) -> None:
+def test_the_figures_are_those_of_networks_evaluated_by_hand(whole: tuple[AttackResult, Path]) -> None:
     """Everything again from the saved images and the cached networks, by loops over probabilities in numpy."""
     result, folder = whole
     with np.load(folder / "adversarial.npz") as saved:
@@ -262,15 +262,15 @@ def test_the_notes_say_what_the_figures_do_not(whole: tuple[AttackResult, Path])
     minus = row(whole[0], 0.2, "max rule", "worst-case").minus_mean
     assert minus is not None
     word = "established" if minus.low > 0 or minus.high < 0 else "not established"
-    assert f"max minus mean, adversarial accuracy at eps 0.2 (worst-case): {minus}: {word}." in notes
+    assert f"Max minus mean, adversarial accuracy at eps 0.2 (worst-case): {minus}, {word}." in notes
 
 
-def test_a_second_run_reuses_the_networks_and_says_the_same(whole: tuple[AttackResult, Path]) -> None:
-    ear = Ear()
-    again = attack.run(replace(SHORT, ensemble="vote", eps=(0.2, 0.0, 0.1)), report=ear)
+def test_a_second_run_reuses_the_networks_and_has_the_same_figures(whole: tuple[AttackResult, Path]) -> None:
+    recorder = Recorder()
+    again = attack.run(replace(SHORT, ensemble="vote", eps=(0.2, 0.0, 0.1)), report=recorder)
     assert (again.rows, again.model_sha256) == (whole[0].rows, whole[0].model_sha256)
     assert (again.trained, again.reused) == (0, 4)
-    assert ear.notes == ["reused 4 networks from the cache"] and not ear.warnings
+    assert recorder.notes == ["reused 4 networks from the cache"] and not recorder.warnings
     assert again.headline.classifier == "vote rule"
 
 
@@ -315,23 +315,23 @@ def test_a_limit_above_the_number_of_images_takes_all() -> None:
 
 def test_one_image_gives_a_picture_too(tmp_path: Path) -> None:
     attack.run(replace(SHORT, limit=1, eps=(0.0,), output=tmp_path))
-    # One image and its twin have no neighbours to be drawn among.
+    # Two points are too few for t-SNE.
     assert {one.name for one in tmp_path.iterdir()} == set(attack.FILES) - {"tsne.png"}
 
 
-def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_describes_the_run_and_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     lines = attack.plan(replace(SHORT, ensemble="max", eps=(0.1, 0.2), output=tmp_path / "out"))
     assert lines[0] == "read digits: 1198 training and 599 test images of 1x8x8, 10 classes"
     assert lines[1].startswith("train digits-net for 2 epochs on cpu") and "baseline and 3 bootstrapped members" in lines[1]
-    assert lines[2] == "attack 150 test images of the baseline, and 3 members through every rule by fgsm (linf) at eps 0.1, 0.2"
+    assert lines[2] == "attack 150 test images of the baseline, and 3 members under every rule by fgsm (linf) at eps 0.1, 0.2"
     assert lines[3] == f"write adversarial.npz, examples.png, tsne.png, report.html in {tmp_path / 'out'}"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_output_that_is_a_file_is_refused_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(UsageError, match="is not a folder"):
+    with pytest.raises(UsageError, match="is not a directory"):
         attack.plan(replace(SHORT, output=tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -385,17 +385,17 @@ def test_logits_of_nan_are_refused_before_training(models: Path) -> None:
         attack.plan(replace(SHORT, model=f"{models}:gives_nan"))
 
 
-def test_images_without_gradient_are_told_from_robust_ones(models: Path) -> None:
+def test_images_without_gradient_are_distinguished_from_robust_ones(models: Path) -> None:
     # A softmax so sharp that it rounds to 0 and 1: right answers have a loss and a gradient of exactly 0.
     result = attack.run(replace(SHORT, model=f"{models}:sure", epochs=5))
     right = round(result.headline.clean.value * 150)
     assert right > 30
     assert result.headline.adversarial.value == result.headline.clean.value
-    (found,) = (one.seen for one in result.findings if one.check == "zero gradients")
+    (found,) = (one.detail for one in result.findings if one.check == "zero gradients")
     assert found.startswith(f"{right} of 150 images have no gradient")
 
 
-def test_the_picture_shows_first_what_turned_from_right_to_wrong() -> None:
+def test_the_figure_shows_first_what_changed_from_right_to_wrong() -> None:
     labels, before = np.zeros(12, dtype=np.int64), np.array([0, 1] * 6)
     after = np.array([0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 5])
     pictures = np.arange(12, dtype=np.float32).reshape(12, 1, 1, 1) / 12

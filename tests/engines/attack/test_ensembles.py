@@ -58,12 +58,12 @@ def put(folder: Path, model: nn.Module, *, spec: str = "digits-net", classes: Se
 
 def ensemble(folder: Path, rule: str = "vote", **options: object) -> Path:
     for k, name in enumerate(NAMES):
-        put(member_folder(folder, k), turned(fitted(name)) if "classes" in options else fitted(name), **options)
+        put(member_folder(folder, k), reversed_outputs(fitted(name)) if "classes" in options else fitted(name), **options)
     save_ensemble_metadata(folder, len(NAMES), rule)
     return folder
 
 
-def turned(model: nn.Module) -> nn.Module:
+def reversed_outputs(model: nn.Module) -> nn.Module:
     """The same network with its outputs in the opposite order."""
     last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
     last.weight.data, last.bias.data = last.weight.data.flip(0), last.bias.data.flip(0)
@@ -83,13 +83,13 @@ def test_a_saved_ensemble_has_the_rows_of_the_same_members_trained_here(tmp_path
 
 def test_outputs_in_another_order_change_no_figure(tmp_path: Path) -> None:
     plain = attack.run(replace(SHORT, model=str(ensemble(tmp_path / "a"))))
-    turned_ = attack.run(replace(SHORT, model=str(ensemble(tmp_path / "b", classes=tuple("9876543210")))))
-    for one, other in zip(plain.rows, turned_.rows, strict=True):
+    reversed_ = attack.run(replace(SHORT, model=str(ensemble(tmp_path / "b", classes=tuple("9876543210")))))
+    for one, other in zip(plain.rows, reversed_.rows, strict=True):
         assert (one.classifier, one.threat) == (other.classifier, other.threat)
-        # Sums in another order may turn an image that stands on the edge.
+        # Sums in another order may change the class of an image on a decision boundary.
         assert one.adversarial.value == pytest.approx(other.adversarial.value, abs=1.5 / 80), one.classifier
         assert one.clean.value == pytest.approx(other.clean.value, abs=1.5 / 80)
-    assert {one.name: one.clean.n for one in plain.per_class} == {one.name: one.clean.n for one in turned_.per_class}
+    assert {one.name: one.clean.n for one in plain.per_class} == {one.name: one.clean.n for one in reversed_.per_class}
 
 
 def test_the_headline_is_the_rule_it_was_saved_with_unless_another_is_asked_for(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def lone(tmp_path: Path, code: str) -> Path:
 def test_without_a_network_outside_there_are_no_transfer_rows_and_a_note(tmp_path: Path, lone: Path, method: str) -> None:
     config = AttackConfig(model=str(lone), eps=(0.1,), limit=40, method=method, output=tmp_path / "out", device="cpu")
     result = attack.run(config)
-    assert "no transfer rows" in result.notes[0] and "--surrogate" in result.notes[0]
+    assert "no transfer rows" in result.notes[0] and "`surrogate`" in result.notes[0]
     assert not any(one.upper_bound or one.classifier == "baseline" for one in result.rows)
     assert (result.trained, result.reused, result.headline.classifier) == (0, 0, "max rule")
     assert "baseline" not in result.threat_model and "baseline" not in " ".join(attack.plan(config))
@@ -134,7 +134,7 @@ def test_without_a_network_outside_there_are_no_transfer_rows_and_a_note(tmp_pat
     assert result.by_method[0].adversarial.value == pytest.approx(right)
 
 
-def test_a_lone_ensemble_of_one_network_stands_as_that_network_does(lone: Path, code: str) -> None:
+def test_an_ensemble_of_one_network_is_as_robust_as_that_network(lone: Path, code: str) -> None:
     """The mean rule of three times the same network is that network, and so is the gradient through it."""
     options = {"eps": (0.05, 0.1), "limit": 60, "method": ("fgsm", "pgd"), "steps": 5, "device": "cpu"}
     several = attack.run(AttackConfig(model=str(lone), **options))
@@ -176,7 +176,7 @@ def test_a_surrogate_is_the_baseline_of_a_saved_ensemble_and_of_one_trained_here
 
 def test_a_surrogate_with_its_outputs_in_another_order_is_the_same_baseline(tmp_path: Path) -> None:
     put(tmp_path / "a", fitted("baseline"))
-    put(tmp_path / "b", turned(fitted("baseline")), classes=tuple("9876543210"))
+    put(tmp_path / "b", reversed_outputs(fitted("baseline")), classes=tuple("9876543210"))
     config = replace(SHORT, ensemble="mean", members=3)
     one, other = (attack.run(replace(config, surrogate=str(tmp_path / name))) for name in "ab")
     for a, b in zip(one.rows, other.rows, strict=True):
@@ -194,12 +194,12 @@ def test_outputs_that_a_network_lacks_never_win_and_others_are_dropped() -> None
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"members": 3}, "--members: .* has 3 members"),
-        ({"target": "next"}, "--target: goes with a single network"),
-        ({"method": "transfer", "surrogate": "x.npz"}, "transfer is among the rows"),
-        ({"surrogate": "x.npz"}, "holds images, and an ensemble's baseline is a network"),
-        ({"surrogate": "runs/none"}, "--surrogate: runs/none is no trained network"),
-        ({"epochs": 3}, "--epochs: .* is trained already"),
+        ({"members": 3}, "`members`: .* has 3 members"),
+        ({"target": "next"}, "`target` needs a single network"),
+        ({"method": "transfer", "surrogate": "x.npz"}, "every ensemble has transfer rows"),
+        ({"surrogate": "x.npz"}, "holds images, but the baseline must be a network"),
+        ({"surrogate": "runs/none"}, "`surrogate`: runs/none is not a trained network"),
+        ({"epochs": 3}, "`epochs`: .* is trained already"),
     ],
 )
 def test_what_does_not_go_with_a_saved_ensemble_is_refused(lone: Path, options: dict[str, object], said: str) -> None:
@@ -207,8 +207,8 @@ def test_what_does_not_go_with_a_saved_ensemble_is_refused(lone: Path, options: 
         attack.plan(AttackConfig(model=str(lone), device="cpu", **options))
 
 
-def test_a_plan_says_what_is_opened_and_what_is_trained(tmp_path: Path) -> None:
+def test_a_plan_lists_what_is_opened_and_what_is_trained(tmp_path: Path) -> None:
     lines = attack.plan(replace(SHORT, model=str(ensemble(tmp_path))))
     assert lines[1].startswith("open 3 x digits-net (vote rule) as trained")
     assert lines[2].startswith("train digits-net for 2 epochs on cpu: baseline; any")
-    assert "the baseline, and 3 members through every rule" in lines[3]
+    assert "the baseline, and 3 members under every rule" in lines[3]

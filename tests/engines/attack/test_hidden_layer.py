@@ -13,10 +13,10 @@ from torch import nn
 
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.engines import attack
-from dlcli.engines.attack import hidden_layer as _attack_hidden
-from dlcli.engines.attack.hidden_layer import add_hidden_features, hidden_layer
+from dlcli.engines.attack import hidden_layer as module
+from dlcli.engines.attack.hidden_layer import add_hidden_features
 from dlcli.engines.attack.images import AttackedImages
-from dlcli.engines.attack.report import write
+from dlcli.engines.attack.report import write_report
 from dlcli.specs.attack import AttackConfig, AttackResult
 
 CPU = torch.device("cpu")
@@ -38,23 +38,23 @@ def network() -> nn.Sequential:
 
 
 def pictured(n: int = N, hidden: bool = True) -> AttackedImages:
-    """Four blobs of features, two of class 0; twins of class 1 lie in class 2, those of class 2 far from all."""
+    """Four blobs of features, two of class 0; adversarial images of class 1 lie in class 2, those of class 2 far from all."""
     draw = np.random.default_rng(0)
     labels = np.arange(n) % 4 % 3
     places = 10.0 * np.eye(4, 6)[np.arange(n) % 4]
     moved = np.where(labels[:, None] == 1, 10.0 * np.eye(4, 6)[2], places) + 100.0 * (labels[:, None] == 2) * np.eye(6)[5]
-    said = np.array([0, 2, 0])[labels]
-    clean, twins = (x + draw.normal(scale=0.1, size=x.shape) for x in (places, moved))
+    predicted = np.array([0, 2, 0])[labels]
+    clean, adversarial = (x + draw.normal(scale=0.1, size=x.shape) for x in (places, moved))
     images = draw.random((n, 1, 8, 8)).astype(np.float32)
     return AttackedImages(
         clean=images,
         labels=labels,
         predicted_clean=labels,
         adversarial={EPS: np.clip(images + 0.1, 0, 1)},
-        predicted={EPS: said},
+        predicted={EPS: predicted},
         classes=("ant", "bee", "cat"),
         hidden_clean=clean.astype(np.float32) if hidden else None,
-        hidden={EPS: twins.astype(np.float32)} if hidden else {},
+        hidden={EPS: adversarial.astype(np.float32)} if hidden else {},
     )
 
 
@@ -65,22 +65,22 @@ def cells(page: str, name: str) -> list[str]:
 
 
 def test_the_picture_and_the_figures_it_cannot_give(result: AttackResult, tmp_path: Path):
-    write(tmp_path, result, pictured())
+    write_report(tmp_path, result, pictured())
     picture = np.asarray(Image.open(tmp_path / "tsne.png").convert("L"))
     assert picture.shape[1] > 1000 and picture.std() > 10
     page = unescape((tmp_path / "report.html").read_text())
-    assert "t-SNE distorts distances" in page and "No figure on this page is drawn from it" in page
+    assert "t-SNE distorts distances" in page and "No number on this page is computed from it" in page
     assert "Two clouds of points" in page and "No picture of the last hidden layer" not in page
-    # Clean, all agree. Twins of class 0 stay and of class 1 lie among class 2, as the network says. Those of class 2, of
-    # which it says 0, lie away from all, and nearest to the blob of class 2 that they left.
+    # Clean, all agree. Adversarial images of class 0 stay, and those of class 1 lie among class 2, as predicted. Those of
+    # class 2, predicted as 0, lie away from all, and nearest to the blob of class 2 that they left.
     assert cells(page, "clean images")[:2] == ["40", "1.000 [0.912, 1.000]"]
     assert cells(page, "adversarial images")[:2] == ["40", "0.750 [0.598, 0.858]"]
     assert cells(page, "of these, turned from right to wrong")[:2] == ["20", "0.500 [0.299, 0.701]"]
 
 
-def test_without_features_the_page_says_so_and_no_old_picture_stays(result: AttackResult, tmp_path: Path):
-    write(tmp_path, result, pictured())
-    write(tmp_path, result, pictured(hidden=False))
+def test_without_features_the_page_has_a_note_and_an_old_picture_is_removed(result: AttackResult, tmp_path: Path):
+    write_report(tmp_path, result, pictured())
+    write_report(tmp_path, result, pictured(hidden=False))
     assert sorted(one.name for one in tmp_path.iterdir()) == ["adversarial.npz", "examples.png", "report.html"]
     page = (tmp_path / "report.html").read_text()
     assert "No picture of the last hidden layer: the network does not end in one linear layer." in page
@@ -89,7 +89,7 @@ def test_without_features_the_page_says_so_and_no_old_picture_stays(result: Atta
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
 def test_a_few_images_have_no_picture_and_a_reason(result: AttackResult, tmp_path: Path, n: int):
-    write(tmp_path, result, pictured(n))
+    write_report(tmp_path, result, pictured(n))
     assert not (tmp_path / "tsne.png").exists()
     page = (tmp_path / "report.html").read_text()
     assert f"No picture of the last hidden layer: {n} images are too few" in page and "neighbours agree" not in page
@@ -98,36 +98,36 @@ def test_a_few_images_have_no_picture_and_a_reason(result: AttackResult, tmp_pat
 def test_values_that_are_not_finite_are_a_reason_too(result: AttackResult):
     images = pictured()
     broken = np.full_like(images.hidden[EPS], np.inf)
-    found = hidden_layer(replace(images, hidden={EPS: broken}), result)
+    found = hidden_layer_figures(replace(images, hidden={EPS: broken}), result)
     assert found.picture is None and not found.tables and "not finite" in found.notes[0]
 
 
-def test_nothing_is_said_of_those_that_turned_where_none_did(result: AttackResult):
+def test_images_that_changed_are_listed_only_where_some_did(result: AttackResult):
     images = pictured()
     withstood = replace(images, predicted={EPS: images.labels})
     wrong_before = replace(images, predicted_clean=images.predicted[EPS])
     for one in (withstood, wrong_before):
-        (table,) = hidden_layer(one, result).tables
+        (table,) = hidden_layer_figures(one, result).tables
         assert [row[0] for row in table.rows] == ["clean images", "adversarial images"]
 
 
 def test_the_picture_is_the_same_each_time(result: AttackResult):
-    first, second = (hidden_layer(pictured(), result).picture for _ in range(2))
+    first, second = (hidden_layer_figures(pictured(), result).picture for _ in range(2))
     assert first.png == second.png
 
 
 def test_of_many_images_a_part_is_drawn_and_all_are_counted(result: AttackResult, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_attack_hidden, "MOST_POINTS", 12)
-    told = []
-    draw = _attack_hidden.embedding_plot
+    monkeypatch.setattr(module, "MOST_POINTS", 12)
+    calls = []
+    draw = module.embedding_plot
 
-    def listening(clouds, labels, names, *, title):
-        told.append((len(labels), clouds, title))
+    def recorded(clouds, labels, names, *, title):
+        calls.append((len(labels), clouds, title))
         return draw(clouds, labels, names, title=title)
 
-    monkeypatch.setattr(_attack_hidden, "embedding_plot", listening)
-    (table,) = hidden_layer(pictured(), result).tables
-    ((n, clouds, title),) = told
+    monkeypatch.setattr(module, "embedding_plot", recorded)
+    (table,) = hidden_layer_figures(pictured(), result).tables
+    ((n, clouds, title),) = calls
     assert n == 12 and all(len(cloud.points) == 12 for cloud in clouds)
     assert "eps 0.1" in title and "n = 12 of 40 images" in title and result.method in title
     assert [row[1] for row in table.rows] == ["40", "40", "20"]

@@ -105,8 +105,8 @@ def test_a_run_directory_is_attacked_as_it_is_with_its_own_order_of_classes(tmp_
     assert [one.classifier for one in result.rows] == ["baseline"]
 
 
-def test_rounding_to_8_bits_is_judged_apart(code: Path) -> None:
-    """A network that errs wherever a value is no multiple of 1/255, as sixteenths are not."""
+def test_rounding_to_8_bits_is_evaluated_separately(code: Path) -> None:
+    """A network that errs wherever a value is not a multiple of 1/255, as sixteenths are not."""
     result = attack.run(AttackConfig(model=f"{code}:gridded", method="noise", eps=(0.01,), limit=100, device="cpu"))
     assert result.headline.adversarial.value < 0.1 and result.headline.eight_bit.value > 0.7
 
@@ -142,7 +142,7 @@ def test_code_is_taken_as_trained_unless_training_is_asked_for(code: Path) -> No
 
 
 def test_a_linear_network_leaves_what_the_margin_says(code: Path) -> None:
-    """In linf, FGSM on two classes is the best attack on a linear network: an image stands if its margin > eps * ||w||_1."""
+    """In linf, FGSM on two classes is the best attack on a linear network: an image is robust if its margin > eps * ||w||_1."""
     data = open_data("digits")
     picked = choose(data.y_test.numpy(), 200)
     x, y = data.x_test[picked], data.y_test[picked]
@@ -227,11 +227,11 @@ def test_an_honest_network_passes_every_check(code: Path) -> None:
         ("stepped", "zero gradients"),
     ],
 )
-def test_a_network_that_hides_something_is_told(code: Path, name: str, check: str) -> None:
+def test_a_network_that_hides_something_is_reported(code: Path, name: str, check: str) -> None:
     assert check in checks(code, name)
 
 
-def test_too_few_steps_are_told(code: Path) -> None:
+def test_too_few_steps_are_reported(code: Path) -> None:
     assert "not converged" in checks(code, "plain", method="cw", steps=1)
 
 
@@ -245,12 +245,12 @@ def test_a_figure_that_cannot_be_trusted_fails_the_bound(code: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"method": "fgsm", "steps": 5}, "--steps: fgsm has no steps"),
-        ({"method": "bim", "restarts": 5}, "--restarts: bim has no restarts"),
-        ({"method": "cw", "norm": "linf"}, "--norm: cw has no linf"),
-        ({"method": "pgd", "norm": "l2", "eps": (8.5,)}, "--eps: 8.5 is above 8"),
+        ({"method": "fgsm", "steps": 5}, "`steps`: fgsm has no steps"),
+        ({"method": "bim", "restarts": 5}, "`restarts`: bim has no restarts"),
+        ({"method": "cw", "norm": "linf"}, "`norm`: cw does not support linf"),
+        ({"method": "pgd", "norm": "l2", "eps": (8.5,)}, "`eps`: 8.5 is above 8"),
         ({"method": "transfer"}, "no images to transfer"),
-        ({"arch": "digits-net", "model": "digits-net"}, "--arch: goes with a file of weights"),
+        ({"arch": "digits-net", "model": "digits-net"}, "`arch` needs a file of weights"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_training(options: dict[str, object], said: str) -> None:
@@ -262,10 +262,10 @@ def test_options_that_do_not_go_together_are_refused_before_training(options: di
     ("options", "said"),
     [
         ({"method": ("fgsm", "pdg")}, "`method`: 'pdg' is not one of"),
-        ({"method": ()}, "--method: at least one"),
-        ({"save": Path("x.png")}, "--save: x.png does not end in .npz"),
-        ({"eps": (1.5,)}, "--eps: 1.5 is above 1"),
-        ({"arch": "lenet"}, "--arch: goes with"),
+        ({"method": ()}, "`method`: at least one"),
+        ({"save": Path("x.png")}, "`save`: x.png does not end in .npz"),
+        ({"eps": (1.5,)}, "`eps`: 1.5 is above 1"),
+        ({"arch": "lenet"}, "`arch` needs"),
     ],
 )
 def test_options_that_cannot_be_are_refused_at_once(options: dict[str, object], said: str) -> None:

@@ -1,4 +1,4 @@
-"""An interrupted `dlcli attack` goes on from what it had made, to the same bits."""
+"""An interrupted `dlcli attack` continues from the images it had made, with bit for bit the same result."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -38,8 +38,8 @@ def config(tmp_path: Path) -> AttackConfig:
 
 @pytest.fixture
 def after(monkeypatch: pytest.MonkeyPatch) -> object:
-    """Lets so many sets be made and then ends the run; returns how many were made since."""
-    made, real = [], AttackRun._made
+    """Lets a number of sets be made and then interrupts the run; returns the names of the attacks that ran since."""
+    made, real = [], AttackRun._make_images
 
     def set_up(most: int) -> list[str]:
         made.clear()
@@ -50,14 +50,14 @@ def after(monkeypatch: pytest.MonkeyPatch) -> object:
             made.append(attack.name)
             return real(self, attack, *rest)
 
-        monkeypatch.setattr(AttackRun, "_made", limited)
+        monkeypatch.setattr(AttackRun, "_make_images", limited)
         return made
 
     return set_up
 
 
 def same(one: AttackResult, other: AttackResult) -> bool:
-    """But for seconds."""
+    """Whether two results are equal but for seconds."""
     still = {"seconds_training": 0.0, "seconds_attack": 0.0}
     one, other = (
         replace(found, **still, by_method=tuple(replace(row, seconds=0.0) for row in found.by_method)) for found in (one, other)
@@ -90,7 +90,7 @@ def test_a_run_that_goes_on_gives_what_one_in_one_piece_gives(config: AttackConf
     assert not (config.output / "parts").exists() and not (config.output.parent / "whole" / "parts").exists()
 
 
-def test_the_seconds_and_passes_are_those_of_the_making(config: AttackConfig, after: object) -> None:
+def test_seconds_and_queries_are_those_of_the_first_run(config: AttackConfig, after: object) -> None:
     interrupt(config, after, 3)
     before = attack.run(replace(config, resume=True)) if after(100) is not None else None
     whole = attack.run(config)
@@ -98,7 +98,7 @@ def test_the_seconds_and_passes_are_those_of_the_making(config: AttackConfig, af
     assert all(one.seconds > 0 for one in before.by_method)
 
 
-def test_beside_a_file_the_parts_are_beside_it(config: AttackConfig, after: object, tmp_path: Path) -> None:
+def test_with_save_the_partial_results_are_beside_the_file(config: AttackConfig, after: object, tmp_path: Path) -> None:
     config = replace(config, output=None, save=tmp_path / "a.npz")
     interrupt(config, after, 2)
     assert len(list((tmp_path / "a.npz.parts").iterdir())) == 2
@@ -107,7 +107,7 @@ def test_beside_a_file_the_parts_are_beside_it(config: AttackConfig, after: obje
     assert len(made) == 2 and (tmp_path / "a.npz").exists() and not (tmp_path / "a.npz.parts").exists()
 
 
-def test_without_resume_all_is_made_anew(config: AttackConfig, after: object) -> None:
+def test_without_resume_everything_is_made_again(config: AttackConfig, after: object) -> None:
     interrupt(config, after, 2)
     made = after(100)
     attack.run(config)
@@ -124,17 +124,17 @@ def test_without_resume_all_is_made_anew(config: AttackConfig, after: object) ->
         ({"method": "pgd", "target": "next"}, "target"),
     ],
 )
-def test_parts_of_another_run_are_refused_in_a_line(
+def test_partial_results_of_another_run_are_refused_in_one_line(
     config: AttackConfig, after: object, options: dict[str, object], other: str
 ) -> None:
     interrupt(config, after, 1)
     after(100)
-    with pytest.raises(UsageError, match=rf"--resume: .*parts was begun with other .*{other}") as caught:
+    with pytest.raises(UsageError, match=rf"`resume`: .*parts is from a run with other .*{other}") as caught:
         attack.run(replace(config, resume=True, **options))
     assert "\n" not in caught.value.message
 
 
-def test_another_network_is_seen(config: AttackConfig, after: object, tmp_path: Path) -> None:
+def test_another_network_is_refused(config: AttackConfig, after: object, tmp_path: Path) -> None:
     interrupt(config, after, 1)
     after(100)
     (tmp_path / "nets.py").write_text(
@@ -145,7 +145,7 @@ def test_another_network_is_seen(config: AttackConfig, after: object, tmp_path: 
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x10\x00\x00\x00\x00\x00\x00\x00{}", None])
-def test_a_damaged_part_is_named(config: AttackConfig, after: object, damage: bytes | None) -> None:
+def test_a_damaged_file_is_named(config: AttackConfig, after: object, damage: bytes | None) -> None:
     interrupt(config, after, 1)
     after(100)
     (part,) = (config.output / "parts").iterdir()
@@ -155,5 +155,5 @@ def test_a_damaged_part_is_named(config: AttackConfig, after: object, damage: by
 
 
 def test_resume_needs_a_place() -> None:
-    with pytest.raises(UsageError, match="--resume: goes with -o DIR or --save"):
+    with pytest.raises(UsageError, match="`resume` needs `output=DIR` or `save"):
         AttackConfig(resume=True)

@@ -10,7 +10,7 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.engines import attack
-from dlcli.engines.attack.targets import targets
+from dlcli.engines.attack.targets import choose_targets
 from dlcli.specs.attack import METHODS, AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from tests.engines.attack.test_networks import Fixed
@@ -34,7 +34,7 @@ def images(n: int, without: int | None = None) -> tuple[torch.Tensor, torch.Tens
     return data.x_test[picked], data.y_test[picked]
 
 
-def test_images_of_the_class_are_left_out_and_the_others_are_to_reach_it(tmp_path: Path, code: str) -> None:
+def test_images_of_the_target_class_are_skipped_and_the_others_are_to_reach_it(tmp_path: Path, code: str) -> None:
     config = AttackConfig(model=code, target="3", eps=(0.0, 0.15), limit=90, save=tmp_path / "a.npz", device="cpu")
     result = attack.run(config)
     x, y = images(90, without=3)
@@ -45,7 +45,7 @@ def test_images_of_the_class_are_left_out_and_the_others_are_to_reach_it(tmp_pat
             assert row.reached is not None and row.reached.value == pytest.approx(float((said == 3).float().mean()))
             assert row.adversarial.value == pytest.approx(float((said == y).float().mean()))
     out = int((open_data("digits").y_test == 3).sum())
-    assert f"{out} test images of the target class 3 left out" in result.notes[1]
+    assert f"Skipped {out} test images of the target class 3" in result.notes[1]
     assert result.rows[1].reached.value > result.rows[0].reached.value
     assert "; target: class 3;" in result.threat_model
     assert [one.reached for one in result.by_method] == [one.reached for one in result.rows]
@@ -79,12 +79,12 @@ def test_without_a_target_nothing_is_reached(code: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["random", "least-likely", "next", "7"])
-def test_targets_are_never_the_label_and_are_what_they_are_called(mode: str) -> None:
+def test_targets_are_never_the_label_and_follow_their_mode(mode: str) -> None:
     data = open_data("digits")
     output_of = torch.tensor([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
     label = data.y_test[data.y_test != 7] if mode == "7" else data.y_test
     logits = torch.randn(len(label), 12, generator=torch.Generator().manual_seed(0))  # two outputs are no class of the data
-    found = targets(mode, data, output_of[label], output_of, logits, seed=1)
+    found = choose_targets(mode, data, output_of[label], output_of, logits, seed=1)
     assert bool((found != output_of[label]).all()) and bool((found < 10).all())
     for k in range(len(label)):
         others = [int(output_of[c]) for c in range(10) if c != int(label[k])]
@@ -96,35 +96,35 @@ def test_targets_are_never_the_label_and_are_what_they_are_called(mode: str) -> 
             assert int(found[k]) == min(others, key=lambda one, row=k: float(logits[row, one]))
         else:
             assert int(found[k]) in others
-    again = targets(mode, data, output_of[label], output_of, logits, seed=2)
+    again = choose_targets(mode, data, output_of[label], output_of, logits, seed=2)
     assert torch.equal(found, again) == (mode != "random")
 
 
 def test_random_targets_are_each_other_class_as_often() -> None:
     data = open_data("digits")
     y = torch.zeros(9000, dtype=torch.int64)
-    counts = targets("random", data, y, torch.arange(10), torch.zeros(9000, 10), seed=0).bincount(minlength=10)
+    counts = choose_targets("random", data, y, torch.arange(10), torch.zeros(9000, 10), seed=0).bincount(minlength=10)
     assert counts[0] == 0
     # Chi-squared of 8 degrees of freedom: above 26.1 once in a thousand.
     assert float(((counts[1:] - 1000) ** 2 / 1000).sum()) < 26.1
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS() if name != "transfer" and not load_attack(name).targeted])
-def test_a_method_that_knows_no_targets_is_refused_by_name(method: str, code: str) -> None:
-    with pytest.raises(UsageError, match=f"--target: {method} cannot be given a target"):
+def test_a_method_without_targets_is_refused_by_name(method: str, code: str) -> None:
+    with pytest.raises(UsageError, match=f"`target`: {method} cannot be targeted"):
         attack.plan(
             AttackConfig(model=code, target="3", method=("pgd", method), norm=load_attack(method).norms[0], device="cpu")
         )
 
 
 @pytest.mark.parametrize("target", ["10", "cat", "-1", "3.0"])
-def test_a_class_that_is_none_is_refused(target: str, code: str) -> None:
-    with pytest.raises(InputError, match="--target: digits has no class"):
+def test_an_unknown_class_is_refused(target: str, code: str) -> None:
+    with pytest.raises(InputError, match="`target`: digits has no class"):
         attack.plan(AttackConfig(model=code, target=target, device="cpu"))
 
 
 def test_a_target_goes_with_no_ensemble() -> None:
-    with pytest.raises(UsageError, match="--target: goes with a single network"):
+    with pytest.raises(UsageError, match="`target` needs a single network"):
         AttackConfig(target="3", ensemble="max")
 
 
@@ -146,7 +146,7 @@ def test_quartiles_are_those_of_the_distances_to_the_nearest_boundary(method: st
         assert one.failed_images == 0
         # The bounds can only make a change longer; the attacks go a little past the boundary.
         assert np.all(np.array(one.norm_quartiles) >= wanted * 0.999) and np.all(np.array(one.norm_quartiles) <= wanted * 1.15)
-    assert sum(note.startswith(f"Smallest changes by {method}: median") for note in result.notes) == 1
+    assert sum(note.startswith(f"Smallest perturbations by {method}: median") for note in result.notes) == 1
 
 
 def test_a_method_with_a_budget_has_no_quartiles(code: str) -> None:

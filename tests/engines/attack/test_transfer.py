@@ -107,7 +107,7 @@ def saved(tmp_path: Path, surrogate: Path) -> Path:
     return file
 
 
-def test_saved_images_are_judged_as_they_are(code: str, saved: Path) -> None:
+def test_saved_images_are_evaluated_as_they_are(code: str, saved: Path) -> None:
     config = AttackConfig(model=code, method="transfer", surrogate=str(saved), eps=(0.2, 0, 0.1), limit=50, device="cpu")
     result = attack.run(config)
     with np.load(saved) as file, torch.no_grad():
@@ -131,10 +131,10 @@ def test_saved_images_of_another_order_of_classes_fit(tmp_path: Path, saved: Pat
 @pytest.mark.parametrize(
     ("change", "options", "said"),
     [
-        ({}, {"limit": 40}, "holds 50x1x8x8 images, 40x1x8x8 are attacked"),
+        ({}, {"limit": 40}, "holds 50x1x8x8 images, but 40x1x8x8 are under attack"),
         ({}, {"eps": (0.15,)}, "no images at eps 0.15"),
-        ({}, {"steps": 3}, "--steps: transfer has no steps"),
-        ({"x_clean": lambda x: x[::-1]}, {}, "of 50 clean images in .* are others"),
+        ({}, {"steps": 3}, "`steps`: transfer has no steps"),
+        ({"x_clean": lambda x: x[::-1]}, {}, "of 50 clean images in .* differ from the images under attack"),
         ({"y": lambda y: y[::-1]}, {}, "the labels in .* are not those"),
         ({"y": lambda y: 0 * y}, {}, "the labels in .* are not those"),
         ({"y": lambda y: y + 10 * (np.arange(len(y)) % 2)}, {}, "the labels in .* are not those"),
@@ -144,7 +144,7 @@ def test_saved_images_of_another_order_of_classes_fit(tmp_path: Path, saved: Pat
         ({"x_0.1": lambda x: (x * 255).astype(np.uint8)}, {}, "of uint8"),
     ],
 )
-def test_saved_images_that_do_not_fit_are_refused_in_a_line(
+def test_saved_images_that_do_not_fit_are_refused_in_one_line(
     tmp_path: Path, code: str, saved: Path, change: dict, options: dict, said: str
 ) -> None:
     with np.load(saved) as file:
@@ -158,7 +158,7 @@ def test_saved_images_that_do_not_fit_are_refused_in_a_line(
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half", b"\x93NUMPY nothing"])
-def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, code: str, content: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, code: str, content: bytes) -> None:
     (tmp_path / "x.npz").write_bytes(content)
     with pytest.raises(InputError, match="x.npz"):
         attack.plan(AttackConfig(model=code, method="transfer", surrogate=str(tmp_path / "x.npz"), device="cpu"))
@@ -174,8 +174,8 @@ def test_a_single_array_is_refused(tmp_path: Path, code: str) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"method": "pgd", "surrogate": "runs/none"}, "--surrogate: goes with --method transfer"),
-        ({"method": "transfer", "surrogate": "runs/none"}, "runs/none is no trained network"),
+        ({"method": "pgd", "surrogate": "runs/none"}, "`surrogate` needs `method=transfer`"),
+        ({"method": "transfer", "surrogate": "runs/none"}, "runs/none is not a trained network"),
         ({"method": "transfer", "surrogate": "none.npz"}, "none.npz: no such file"),
     ],
 )
@@ -184,8 +184,8 @@ def test_a_surrogate_that_cannot_be_used_is_refused(code: str, options: dict[str
         attack.plan(AttackConfig(model=code, device="cpu", **options))
 
 
-def test_transfer_goes_with_no_ensemble_of_ours() -> None:
-    with pytest.raises(UsageError, match="transfer is among the rows of every ensemble"):
+def test_transfer_is_refused_with_an_ensemble() -> None:
+    with pytest.raises(UsageError, match="every ensemble has transfer rows"):
         AttackConfig(method="transfer", surrogate="x.npz", ensemble="max")
 
 
