@@ -16,9 +16,9 @@ from dlcli.support.errors import UsageError
 @pytest.mark.parametrize(
     ("config", "values", "said"),
     [
-        (AttackConfig, {"eps": (0.1, 1.5)}, "--eps: 1.5 is above 1"),
+        (AttackConfig, {"eps": (0.1, 1.5)}, "`eps`: 1.5 is above 1"),
         (AttackConfig, {"eps": (float("nan"),)}, "`eps`: nan is below 0"),
-        (AttackConfig, {"eps": ()}, "--eps: at least one value"),
+        (AttackConfig, {"eps": ()}, "`eps`: at least one value"),
         (AttackConfig, {"method": "fgsn"}, "`method`: 'fgsn' is not one of"),
         (AttackConfig, {"ensemble": "median"}, "`ensemble`: 'median' is not one of max, mean, vote"),
         (AttackConfig, {"members": 1}, "`members`: 1 is below 2"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dlcli.cli.commands.attack import COMMAND
 from dlcli.cli.output import draw
-from dlcli.specs.attack import METHODS, AttackResult, AttackRow, MethodRow
+from dlcli.specs.attack import METHODS, AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Difference, Estimate
 from tests.conftest import DLCLI, Run
 
@@ -36,7 +36,8 @@ def estimate(value: float, reach: float = 0.034) -> Estimate:
 def row(classifier: str, threat: str, value: float, eps: float = 0.25) -> AttackRow:
     gap = None if classifier in ("mean rule", "baseline") else Difference(-0.213, -0.262, -0.158, 600)
     figures = {name: estimate(value) for name in ("clean", "adversarial", "eight_bit")}
-    return AttackRow(eps=eps, classifier=classifier, threat=threat, minus_mean=gap, upper_bound=threat == "transfer", **figures)
+    names = {"classifier": Classifier(classifier), "threat": ThreatKind(threat)}
+    return AttackRow(eps=eps, minus_mean=gap, upper_bound=threat == "transfer", **names, **figures)
 
 
 def result(rows: list[AttackRow], members: int, method: str = "fgsm") -> AttackResult:
@@ -146,7 +147,7 @@ def test_a_cell_is_as_precise_as_its_interval(value: float, reach: float, cell: 
     assert COMMAND.table(result([found], 0)).rows[0][2] == cell
 
 
-def test_a_gap_of_nothing_is_no_minus_nothing() -> None:
+def test_a_difference_of_zero_has_no_minus_sign() -> None:
     found = replace(row("max rule", "worst-case", 0.5), minus_mean=Difference(-0.0001, -0.0004, 0.0002, 10_000))
     assert COMMAND.table(result([found], 2)).rows[0][-1] == "+0.0 -1,+1"
 

@@ -14,7 +14,7 @@ from torch import nn
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.engines import attack
 from dlcli.engines.attack import hidden_layer as module
-from dlcli.engines.attack.hidden_layer import add_hidden_features
+from dlcli.engines.attack.hidden_layer import add_hidden_features, hidden_layer_figures
 from dlcli.engines.attack.images import AttackedImages
 from dlcli.engines.attack.report import write_report
 from dlcli.specs.attack import AttackConfig, AttackResult
