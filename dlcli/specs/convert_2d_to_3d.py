@@ -11,7 +11,7 @@ from dlcli.specs.shared import output_option, seed_option
 from dlcli.support.errors import UsageError
 
 TOLERANCE = 1e-10
-"""The largest relative error in float64 by which a still clip may be judged otherwise than its image."""
+"""The largest relative error in float64 between a still clip and its image that passes the check."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +20,14 @@ class Convert2DTo3DConfig:
 
     model: str | None = option(
         None,
-        "A network for images: a name of ours or of torchvision's, with random weights; a file of weights with --arch; a "
-        "folder that dlcli train wrote; or package.module:callable or file.py:callable, which imports and runs that code.",
+        "An image network: the name of a built-in or torchvision network, with random weights; a weights file with `arch`; a "
+        "run directory; or package.module:callable or file.py:callable, which imports and runs that code.",
         argument=True,
         metavar="MODEL",
         reads=True,
     )
     arch: str | None = arch_option()
-    weights: Path | None = option(None, "A file of weights for the network that MODEL names.", metavar="FILE", reads=True)
+    weights: Path | None = option(None, "Load these weights into MODEL.", metavar="FILE", reads=True)
     rule: str = option(
         "besnet",
         "besnet: 1x1 becomes 3x1x1. i3d: k x k becomes k x k x k. center: as i3d, with the weights in the middle and zeros "
@@ -36,61 +36,58 @@ class Convert2DTo3DConfig:
     )
     inflate: str | None = option(
         None,
-        "Of besnet: the first 1x1 of each residual block, the first and last, or all, with those on shortcuts; left out, both.",
+        "Of besnet: the first 1x1 of each residual block, the first and last, or all, with those on shortcuts. Default: both.",
         choices=one_of("conv1", "both", "all"),
     )
     temporal_kernel: int | None = option(
         None,
-        "How many frames an inflated layer reads, odd; left out, 3, or for i3d and center the width of its kernel.",
+        "Kernel size along time of inflated layers, odd. Default: 3, or for i3d and center the width of the kernel.",
         minimum=1,
     )
     temporal_padding: str = option(
         "replicate",
-        "What is read before the first frame and after the last: replicate, that frame; renorm, nothing, while what is there "
-        "counts for more; zeros.",
+        "Padding along time: replicate the first and last frame; renorm, no padding, with the weights inside the clip "
+        "rescaled; or zeros.",
         choices=one_of("replicate", "renorm", "zeros"),
     )
     dilations: tuple[int, ...] | None = option(
         None,
-        "How many frames apart those read are: in training one of these, drawn for each batch and layer; else their mean. "
-        "Left out, 1,2 for besnet and else 1.",
+        "Dilations along time: in training one of them, drawn per batch and layer; in evaluation their mean. "
+        "Default: 1,2 for besnet, else 1.",
         parse=parse.whole_numbers,
         show=parse.show_whole_numbers,
         metavar="N,...",
     )
-    fuse_dilations: bool = option(False, "Make of each layer one wider kernel that is the mean over dilations.")
-    frames: int = option(8, "The longest clip of the proof, and the length of clips for --export.", minimum=1)
-    allow_inexact: bool = option(False, "Write the network even if it judges a still clip otherwise than its image.")
+    fuse_dilations: bool = option(False, "Merge the dilations of each layer into one wider kernel, their mean.")
+    frames: int = option(8, "Longest clip of the equivalence check, and clip length for `export`.", minimum=1)
+    allow_inexact: bool = option(False, "Write the network even if the equivalence check fails.")
     recalibrate_bn: str | None = option(
         None,
-        "Take the statistics of batch normalisation anew from these data, named as for --data of the others; images are shown "
-        "as still clips.",
+        "Recompute the statistics of batch normalisation on this dataset; images are repeated to still clips.",
         metavar="SPEC",
         reads=True,
     )
     export: Path | None = option(
-        None, "Write the network as a program of torch.export for one clip of --frames.", metavar="FILE.pt2", writes=True
+        None, "Export the network by torch.export for one clip of `frames` frames.", metavar="FILE.pt2", writes=True
     )
     size: int | None = option(
-        None, "Height and width of the images, in pixels; left out, those of the run, else 224.", minimum=1, metavar="N"
+        None, "Height and width of the images, in pixels. Default: those of the run, else 224.", minimum=1, metavar="N"
     )
-    classes: int | None = option(
-        None, "How many classes a network without weights tells apart; left out, 1000.", minimum=1, metavar="N"
-    )
+    classes: int | None = option(None, "Number of classes of a network without weights. Default: 1000.", minimum=1, metavar="N")
     seed: int = seed_option()
     output: Path | None = output_option("Write the network to this file, and beside it FILE.json.", "FILE.safetensors")
 
     def __post_init__(self) -> None:
         check(self)
         if self.rule != "besnet" and self.inflate is not None:
-            raise UsageError(f"--inflate: {self.rule} inflates every layer above 1x1", hint="leave --inflate out")
+            raise UsageError(f"`inflate`: {self.rule} inflates every layer above 1x1", hint="omit `inflate`")
         if self.temporal_kernel is not None and self.temporal_kernel % 2 == 0:
-            raise UsageError(f"--temporal-kernel: {self.temporal_kernel} is even", hint="an odd one has a middle")
+            raise UsageError(f"`temporal_kernel`: {self.temporal_kernel} is even", hint="it must be odd")
         if self.dilations is not None and (min(self.dilations) < 1 or len(set(self.dilations)) < len(self.dilations)):
-            raise UsageError("--dilations: must be different numbers from 1 up", hint="--dilations 1,2")
+            raise UsageError("`dilations`: must be different numbers from 1 up", hint="`dilations=1,2`")
         if self.fuse_dilations and self.temporal_padding == "renorm":
-            hint = "--temporal-padding replicate, or leave --fuse-dilations out"
-            raise UsageError("--fuse-dilations: ends that are renormalised have no one kernel", hint=hint)
+            hint = "use `temporal_padding=replicate`, or omit `fuse_dilations`"
+            raise UsageError("`fuse_dilations`: renormalised padding cannot be merged into one kernel", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Difference, Estimate, flat_all
-from dlcli.specs.option import check, flag, one_of, option
+from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
 from dlcli.support.errors import UsageError
 
 KINDS = ("plain", "bn", "resnet", "looks-linear")
-"""The networks from a number to a number, put side by side where no other is named."""
+"""The scalar-to-scalar networks that are compared by default."""
 
 _OF_A_NETWORK = ("weights", "surgery", "data", "path", "walks", "wrt", "lesion", "paths", "limit", "size")
 _OF_A_LINE = ("synthetic", "depth", "beta", "seeds")
@@ -22,63 +22,63 @@ class ProbeGradientsConfig:
 
     model: str | None = option(
         None,
-        "The network: a folder that dlcli train wrote, a name of ours or of torchvision's, untrained without --weights, or "
-        "package.module:callable or file.py:callable, which imports and runs that code and takes what it returns as it is. "
-        "Left out, networks from a number to a number are probed.",
+        "The network: a run directory; the name of a built-in or torchvision network, untrained without `weights`; or "
+        "package.module:callable or file.py:callable, which imports and runs that code and uses what it returns. "
+        "Default: scalar-to-scalar networks (1-D toy models).",
         metavar="SPEC",
         reads=True,
     )
-    weights: Path | None = option(None, "A file of weights for --model.", metavar="FILE", reads=True)
+    weights: Path | None = option(None, "Load these weights into the network.", metavar="FILE", reads=True)
     surgery: tuple[str, ...] = option(
-        (), "Change the network before it is probed; repeat for more, in order.", name="with", metavar="NAME[=ARG]"
+        (), "Apply this surgery to the network first; repeat for more, in order.", name="with", metavar="NAME[=ARG]"
     )
     data: str = data_option("digits")
-    synthetic: str | None = option(None, "Probe only this kind of network from a number to a number.", choices=one_of(*KINDS))
-    depth: int = option(24, "How many layers those networks have.", minimum=1, maximum=1000)
-    beta: float = option(1.0, "By what their residual branches are multiplied.", minimum=0.001, maximum=10)
-    seeds: int | None = option(None, "How many networks of each kind are drawn.  [default: 20]", minimum=1)
+    synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))
+    depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
+    beta: float = option(1.0, "Scale of their residual branches.", minimum=0.001, maximum=10)
+    seeds: int | None = option(None, "Number of networks of each kind.  [default: 20]", minimum=1)
     path: str = option(
         "nearest",
-        "The line that is walked: from an image to its nearest neighbour, as far in a random direction, along the grid of the "
+        "Path of inputs: from an image to its nearest neighbour, the same distance in a random direction, a grid along the "
         "first principal component, or pair:I,J from one image to another.",
         metavar="nearest|random|grid|pair:I,J",
     )
-    walks: int = option(8, "How many images begin a line.", minimum=1)
-    points: int = option(256, "Points on a line.", minimum=8)
-    wrt: str = option("input", "By what is derived: input, or layer:NAME.", metavar="input|layer:NAME")
+    walks: int = option(8, "Number of paths.", minimum=1)
+    points: int = option(256, "Points per path.", minimum=8)
+    wrt: str = option("input", "Differentiate with respect to the input, or layer:NAME.", metavar="input|layer:NAME")
     target: str = option(
         "logit",
-        "What is derived: the logit that is largest where the line begins, or its loss.",
+        "Quantity to differentiate: the logit that is largest at the start of the path, or its loss.",
         choices=one_of("logit", "loss"),
     )
     bn: str = option(
         "frozen",
-        "Batch normalisation by its frozen statistics, or by those of the points of a line.",
+        "Use the running statistics of batch normalisation (frozen), or those of the points of a path (batch).",
         choices=one_of("frozen", "batch"),
     )
-    lesion: bool = option(False, "Judge the network with each block left out in turn.")
-    paths: bool = option(False, "Say how much gradient comes by paths of each length through the residual blocks.")
+    lesion: bool = option(False, "Evaluate the network without each block in turn.")
+    paths: bool = option(False, "Report how much of the gradient flows through paths of each length in residual blocks.")
     limit: int | None = option(None, "Use at most N images.", minimum=2)
     size: int | None = size_option()
     strict: bool = strict_option()
     seed: int = seed_option()
     device: str = device_option()
-    output: Path | None = output_option("Leave run.json, pictures and a page in this folder.", "DIR")
+    output: Path | None = output_option("Write run.json, pictures and a report to this folder.", "DIR")
 
     def __post_init__(self) -> None:
         check(self)
         if self.model is None:
-            self._refuse(_OF_A_NETWORK, "needs a network", "add --model SPEC")
+            self._refuse(_OF_A_NETWORK, "needs a network", "add `model=SPEC`")
         else:
-            self._refuse(_OF_A_LINE, "goes with the networks from a number to a number", "leave --model out")
+            self._refuse(_OF_A_LINE, "applies to scalar-to-scalar networks only", "omit `model`")
         if self.wrt != "input" and not (self.wrt.startswith("layer:") and self.layer):
-            raise UsageError(f"--wrt: '{self.wrt}' is neither input nor layer:NAME", hint="--wrt layer:features.3")
+            raise UsageError(f"`wrt`: '{self.wrt}' is neither input nor layer:NAME", hint="`wrt=layer:features.3`")
 
     def _refuse(self, names: tuple[str, ...], why: str, hint: str) -> None:
         """Raise UsageError if one of these fields was given."""
         for item in fields(self):
             if item.name in names and getattr(self, item.name) != item.default:
-                raise UsageError(f"{flag(item)}: {why}", hint=hint)
+                raise UsageError(f"`{item.name}`: {why}", hint=hint)
 
     @property
     def layer(self) -> str:
@@ -139,7 +139,7 @@ class LayerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LesionRow:
-    """Accuracy with `block` left out, and what that changes, in pairs; "" is the whole network."""
+    """Accuracy without `block`, and the paired change; "" is the whole network."""
 
     block: str
     kind: str

@@ -29,9 +29,9 @@ def _facts(result: Convert2DTo3DResult) -> tuple[str, ...]:
     return (
         f"{count(len(result.layers), 'layer')} inflated: {', '.join(layers)}{more}.",
         f"Parameters: {result.parameters_before:,} before, {result.parameters_after:,} after. "
-        f"Time ends before {result.head or 'the answer'}.",
-        f"The proof: {count(result.verification_images, 'random image')} of {height}x{width}; "
-        f"{result.agree} of {result.compared} answers name the same class.",
+        f"Temporal pooling happens {f'before {result.head}' if result.head else 'after the network'}.",
+        f"Equivalence check: {count(result.verification_images, 'random image')} of {height}x{width}; "
+        f"{result.agree} of {result.compared} predictions name the same class.",
     )
 
 

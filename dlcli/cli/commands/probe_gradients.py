@@ -9,9 +9,9 @@ _WORST = 3
 
 
 def _table(result: ProbeGradientsResult) -> TerminalTable:
-    what = f"{result.model} on {result.data}" if result.model else "Networks from a number to a number"
+    what = f"{result.model} on {result.data}" if result.model else "Scalar-to-scalar networks (1-D toy models)"
     by = "its input" if result.wrt == "input" else result.wrt
-    title = f"{what}: gradients of the {result.target} by {by}, bn {result.bn}"
+    title = f"{what}: gradient of the {result.target} w.r.t. {by}, bn {result.bn}"
     columns = ("network", "n", "lag 1", "lag 5", "lag 15", "slope", "length", "verdict")
     strong = frozenset(k for k, row in enumerate(result.rows) if row.verdict in ("white", "shattered"))
     notes = (*map(_cause, result.causes), *_lesioned(result.lesions), *_paths(result), *result.notes)
@@ -42,9 +42,11 @@ def _lesioned(rows: tuple[LesionRow, ...]) -> tuple[str, ...]:
     whole, *others = rows
     worst = ", ".join(f"{row.block} ({row.change})" for row in others[:_WORST] if row.change and row.change.high < 0)
     if not worst:
-        loss = f"No loss is established from leaving out any one of {count(len(others), 'block')}"
+        loss = f"No loss of accuracy is established from removing any one of {count(len(others), 'block')}"
         return (f"Whole network: accuracy {whole.accuracy}. {loss}.",)
-    return (f"Whole network: accuracy {whole.accuracy}. Of {count(len(others), 'block')} most is lost without {worst}.",)
+    return (
+        f"Whole network: accuracy {whole.accuracy}. The largest losses, of {count(len(others), 'block')}: without {worst}.",
+    )
 
 
 def _paths(result: ProbeGradientsResult) -> tuple[str, ...]:

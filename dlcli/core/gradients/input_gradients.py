@@ -1,4 +1,4 @@
-"""The gradient of what a network says by its input, or by one of its layers, at many inputs in one backward pass a batch.
+"""Gradients of a network's output with respect to its input or a layer, at many inputs in one backward pass per batch.
 
 With normalisation by frozen statistics examples do not touch each other, so the gradient of the sum over a batch holds that of
 each example: no loop over examples, and no vmap, is needed.
@@ -23,7 +23,7 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Derivative:
-    """What is derived by what.
+    """Which derivative to compute.
 
     `target` is `logit`, that of output `output`, or `loss`, the cross-entropy with `output` for its label. `layer` is the path
     of a module whose output is derived by, at its first call, "" for the network's input. `norm` says whether batch
@@ -37,11 +37,21 @@ class Derivative:
 
 
 def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> Tensor:
-    """The gradients at the inputs `x` (n, ...), flattened: (n, d) on the CPU, in the network's floating type.
+    """Compute the gradient at each input.
 
-    `model` is on `device`; its weights, statistics, modes, requires_grad, gradients and random states are left as they were.
-    Raises UsageError for a layer that is not there, is not used or gives no tensor, InputError if the network has no gradient,
-    NumericError if that is NaN or infinite, and what `logits_of` raises.
+    Args:
+        model: The network, on `device`. Its weights, statistics, modes, gradients and random states are not changed.
+        x: Inputs (n, ...).
+        derivative: What to differentiate, and with respect to what.
+        device: Where to run.
+
+    Returns:
+        The gradients, flattened: (n, d) on the CPU, in the network's floating type.
+
+    Raises:
+        UsageError: If there is no such layer, or it is not used or returns no tensor.
+        InputError: If the network has no gradient. Also raises what `logits_of` raises.
+        NumericError: If the gradient is NaN or infinite.
     """
     size = len(x) if derivative.norm == "batch" else at_a_time(_BATCH, x, device)
     parts = []
@@ -68,14 +78,14 @@ def _gradient(model: nn.Module, batch: Tensor, derivative: Derivative, seen: lis
     given = batch.detach().clone().requires_grad_()
     logits = logits_of(model, given)
     if derivative.layer and not seen:
-        raise UsageError(f"--wrt: the network does not use its layer '{derivative.layer}'", hint="name another layer")
+        raise UsageError(f"`wrt`: the network does not use its layer '{derivative.layer}'", hint="name another layer")
     by = seen[0] if derivative.layer else given
     total = target_sum(logits, derivative)
     grads = torch.autograd.grad(total, by, allow_unused=True) if total.requires_grad else (None,)
     if grads[0] is None:
         what = f"layer {derivative.layer}" if derivative.layer else "its input"
         further = "a layer nearer to the output" if derivative.layer else "a layer behind such a place"
-        hint = f"it may detach, round or run without gradients inside; --wrt layer:NAME takes {further}"
+        hint = f"it may detach, round or run without gradients inside; `wrt=layer:NAME` takes {further}"
         raise InputError(f"the network has no gradient by {what}", hint=hint)
     return grads[0].detach().flatten(1).cpu()
 
@@ -97,14 +107,14 @@ def _watched(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
     modules = dict(model.named_modules())
     if layer and layer not in modules:
         some = ", ".join([path for path in modules if path][:8])
-        raise UsageError(f"--wrt: the network has no layer '{layer}'", hint=f"there are {some} ...")
+        raise UsageError(f"`wrt`: the network has no layer '{layer}'", hint=f"there are {some} ...")
 
     def keep(module: nn.Module, args: object, output: object) -> Tensor | None:
         if seen:
             return None
         if not isinstance(output, Tensor):
             kind = type(output).__name__
-            raise UsageError(f"--wrt: layer '{layer}' gives a {kind}, not a tensor", hint="name a layer inside it or after it")
+            raise UsageError(f"`wrt`: layer '{layer}' gives a {kind}, not a tensor", hint="name a layer inside it or after it")
         seen.append(output.detach().requires_grad_(output.is_floating_point()))
         return seen[0].clone()  # for what comes next may write over it
 

@@ -45,7 +45,7 @@ class InputPath:
 def check_kind(kind: str) -> None:
     """Raise UsageError unless `input_paths` knows the kind."""
     if kind not in KINDS and _pair(kind) is None:
-        raise UsageError(f"--path: '{kind}' is not one of {', '.join(KINDS)} or pair:I,J", hint="--path pair:0,1")
+        raise UsageError(f"`path`: '{kind}' is not one of {', '.join(KINDS)} or pair:I,J", hint="`path=pair:0,1`")
 
 
 def input_paths(kind: str, x: Tensor, *, points: int, count: int, seed: int) -> list[InputPath]:
@@ -58,7 +58,7 @@ def input_paths(kind: str, x: Tensor, *, points: int, count: int, seed: int) -> 
     """
     check_kind(kind)
     if len(x) < 2:
-        raise UsageError("a walk needs at least two images", hint="give more data or a larger --limit")
+        raise UsageError("a walk needs at least two images", hint="give more data or a larger `limit`")
     pair = _pair(kind)
     if pair is not None:
         return [_between(x, *_held(pair, len(x)), points)]
@@ -102,7 +102,7 @@ def _pair(kind: str) -> tuple[int, int] | None:
 
 def _held(pair: tuple[int, int], n: int) -> tuple[int, int]:
     if max(pair) >= n or pair[0] == pair[1]:
-        raise UsageError(f"--path: pair:{pair[0]},{pair[1]} needs two different images from 0 to {n - 1}")
+        raise UsageError(f"`path`: pair:{pair[0]},{pair[1]} needs two different images from 0 to {n - 1}")
     return pair
 
 
@@ -117,7 +117,7 @@ def _between(x: Tensor, a: int, b: int, points: int) -> InputPath:
 def _line(start: int, a: Tensor, b: Tensor, points: int) -> InputPath:
     path = InputPath(start, a, b, points)
     if path.length == 0:
-        hint = "give images that differ, or other ones with --path pair:I,J"
+        hint = "give images that differ, or choose others with `path=pair:I,J`"
         raise InputError("there is no line to walk: the images at its two ends are the same", hint=hint)
     return path
 

@@ -1,6 +1,6 @@
-"""What a network loses with a block (Veit et al. 2016, arXiv 1605.06431, section 4.1): each one left out in turn at test time.
+"""Lesion study: the accuracy without each block, one at a time, at test time (Veit et al. 2016, arXiv 1605.06431, section 4.1).
 
-A residual block that is left out is its shortcut. In a network without skips, a layer whose output has the shape of its input
+A removed residual block is its shortcut. In a network without skips, a layer whose output has the shape of its input
 passes that input on.
 """
 
@@ -22,7 +22,7 @@ from dlcli.support.errors import InputError
 
 @dataclass(frozen=True)
 class Lesion:
-    """Which images are right, (n,) bool, when `block` (a module's path, "" for none) is left out; `kind` is block or layer."""
+    """Which images are right, (n,) bool, without `block` (a module's path, "" for none); `kind` is block or layer."""
 
     block: str
     kind: str
@@ -32,9 +32,20 @@ class Lesion:
 def lesions(
     model: nn.Module, x: Tensor, y: Tensor, *, device: torch.device, advance: Callable[[int], None] = lambda done: None
 ) -> list[Lesion]:
-    """First the whole network, then each block left out, in order, judged on images `x` (n, ...) with outputs `y` (n,).
+    """Evaluate the whole network, and then the network without each block.
 
-    `advance` is told of each. `model` is left as it was. Raises InputError if no block or layer can be left out.
+    Args:
+        model: The network; it is not changed.
+        x: Images (n, ...).
+        y: Labels (n,).
+        device: Where to run.
+        advance: Called with 1 after each block.
+
+    Returns:
+        First the whole network, then one entry per block, in the order of the forward pass.
+
+    Raises:
+        InputError: If no block or layer can be removed.
     """
     skips = find_skips(record_trace(model, x[:1].to(device)))
     found = [Lesion("", "", _correct(model, x, y, device))]
@@ -50,7 +61,7 @@ def lesions(
             found.append(Lesion(name, "layer", _correct(model, x, y, device)))
         advance(1)
     if len(found) == 1:
-        raise InputError("the network has no block to leave out: no skip, and no layer whose output has its input's shape")
+        raise InputError("the network has no block to remove: no skip, and no layer whose output has its input's shape")
     return found
 
 

@@ -100,7 +100,7 @@ def path_lengths(
 
 
 def _blocks(n: int, length: int, draws: int, random: torch.Generator) -> Iterator[frozenset[int]]:
-    """All choices of `length` of n blocks if there are no more than `draws`, else so many at random."""
+    """All choices of `length` of n blocks if there are no more than `draws`, else `draws` of them at random."""
     if comb(n, length) <= draws:
         yield from map(frozenset, combinations(range(n), length))
         return

@@ -1,4 +1,4 @@
-"""The pictures of `dlcli probe-gradients`: autocorrelation, layers, blocks left out, and path lengths."""
+"""The pictures of `dlcli probe-gradients`: autocorrelation, layers, removed blocks, and path lengths."""
 
 from collections.abc import Mapping, Sequence
 
@@ -71,7 +71,7 @@ def lesion_bars(rows: Sequence[LesionRow]) -> Figure:
     axes.barh(places, values, xerr=ends, color=COLOURS[1], alpha=0.85, error_kw={"linewidth": 1})
     axes.axvline(whole.accuracy.value, color="black", linewidth=1, label="whole network")
     axes.set_yticks(places, [row.block for row in others], fontsize=8, parse_math=False)
-    axes.set(xlabel="accuracy without the block, 95% interval", ylabel="block left out", xlim=(0, 1))
+    axes.set(xlabel="accuracy without the block, 95% interval", ylabel="removed block", xlim=(0, 1))
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper center", fontsize=9, frameon=False)
     return figure

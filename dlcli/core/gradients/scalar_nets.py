@@ -1,4 +1,4 @@
-"""Networks from a number to a number, 200 wide, on which gradients are looked at without any data.
+"""Scalar-to-scalar networks (1-D toy models), 200 units wide, to study gradients without data.
 
 Balduzzi et al. 2017 (arXiv 1702.08591, section 2) take a grid of 256 points in [-2, 2]. Their plain network has its activations
 centred: with biases of 0, and nothing else that shifts them, a network of one input bends at 0 only.

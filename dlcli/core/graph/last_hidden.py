@@ -73,12 +73,23 @@ def neighbours_agree(
     *,
     neighbours: int = NEIGHBOURS,
 ) -> NDArray[np.bool_]:
-    """For which images most of the nearest clean images are of the class that the network says, (n,).
+    """For which images most of the nearest clean images have the class that the network predicts, (n,).
 
-    `clean` and `changed` (n, d) are hidden features of the same images in the same order: as they are, and changed or not;
-    `labels` (n,) are the true classes, `predicted` (n,) the network's answers on the twins. Distances are Euclidean, and an
-    image's own clean twin is none of its neighbours. After the k-nearest-neighbour test of Papernot and McDaniel 2018 (arXiv
-    1803.04765, section IV), here of one layer. Raises ValueError unless there are more images than neighbours.
+    After the k-nearest-neighbour test of Papernot and McDaniel 2018 (arXiv 1803.04765, section IV), here of one layer.
+    Distances are Euclidean, and an image's own clean version is not among its neighbours.
+
+    Args:
+        clean: Hidden features (n, d) of the unchanged images.
+        labels: Their true classes (n,).
+        changed: Hidden features (n, d) of the same images in the same order, changed or not.
+        predicted: The network's predictions (n,) on the changed images.
+        neighbours: How many of the nearest clean images vote.
+
+    Returns:
+        One bool per image (n,).
+
+    Raises:
+        ValueError: Unless there are more images than neighbours.
     """
     from sklearn.neighbors import NearestNeighbors  # here, for it takes a second to import
 
@@ -86,7 +97,7 @@ def neighbours_agree(
         raise ValueError(f"{len(clean)} images have no {neighbours} neighbours each")
     near = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(clean).kneighbors(changed, return_distance=False)
     own = near == np.arange(len(clean))[:, None]
-    own[~own.any(1), -1] = True  # the twin is further away than all of these, of which one is too many
+    own[~own.any(1), -1] = True  # the clean version is further away than all of these, of which one is too many
     others = labels[near[~own].reshape(len(clean), neighbours)]
     agree: NDArray[np.bool_] = 2 * (others == predicted[:, None]).sum(1) > neighbours
     return agree

@@ -37,7 +37,7 @@ class Address:
 def address_of(op: Op) -> Address:
     """Where `op` is done; `op` must be of a kind that is counted."""
     kind = counted_kind(op.name)
-    assert kind is not None, op.name  # noqa: S101 - a slip of ours, not of the user's
+    assert kind is not None, op.name  # noqa: S101 - a bug here, not an error of the user
     return Address(op.owner, kind, op.position)
 
 

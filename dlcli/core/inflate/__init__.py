@@ -8,4 +8,4 @@ that a rule chose look along time as well.
 from dlcli.support.registry import Registry
 
 RULES = Registry("rule", "dlcli.core.inflate.rules")
-"""How the weights of a layer are laid out along time, and which layers get that: an entry each."""
+"""Rules of inflation: which layers become temporal, and how their weights are laid out along time."""

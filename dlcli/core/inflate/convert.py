@@ -65,7 +65,7 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork
     trace = record_trace(inner, sample)
     chosen = rule.choose_layers(TracedNetwork(inner, trace), how.which)
     if not chosen:
-        raise InputError(f"the network has no convolution that {how.rule} inflates", hint="another --rule may fit it")
+        raise InputError(f"the network has no convolution that {how.rule} inflates", hint="try another `rule`")
     frame_count, made, dilations = FrameCount(), {}, how.dilations or rule.DILATIONS
     for path in chosen:
         old = _plain(path, inner.get_submodule(path))
@@ -150,8 +150,8 @@ def check_2d(model: nn.Module) -> None:
 def _plain(path: str, layer: nn.Module) -> nn.Conv2d:
     """`layer`, once it is seen to be a Conv2d and nothing more."""
     if type(layer) is not nn.Conv2d:
-        hint = "make it a plain Conv2d, or take another --rule"
-        raise InputError(f"{display_name(path)} is a {type(layer).__name__}, which nobody knows how to inflate", hint=hint)
+        hint = "make it a plain Conv2d, or use another `rule`"
+        raise InputError(f"{display_name(path)} is a {type(layer).__name__}, which cannot be inflated", hint=hint)
     if more := {name for name, _ in layer.named_parameters()} - {"weight", "bias"}:
         hint = "take the reparametrization (a weight norm?) off first"
         raise InputError(f"{display_name(path)} makes its weight of others ({', '.join(sorted(more))})", hint=hint)

@@ -23,7 +23,7 @@ def export(model: nn.Module, path: Path, shape: Sequence[int]) -> None:
             program = torch.export.export(model, (torch.zeros(*shape, dtype=like.dtype, device=like.device),))
         except Exception as error:  # torch raises many kinds for what it cannot trace
             first = (str(error).strip() or type(error).__name__).partition("\n")[0]
-            raise InputError(f"torch cannot export the network: {first}", hint="leave --export out") from error
+            raise InputError(f"torch cannot export the network: {first}", hint="omit `export`") from error
         whole = BytesIO()  # where the disk is full, torch's own writer of files ends the process
         torch.export.save(program, whole)
         with atomic_path(path) as temporary:

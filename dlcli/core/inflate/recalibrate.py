@@ -1,4 +1,4 @@
-"""Statistics of batch normalisation taken anew from data, after a network has changed."""
+"""Statistics of batch normalisation recomputed from data, after a network has changed."""
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ def batchnorms_of(model: nn.Module) -> list[_BatchNorm]:
     """The batch normalisations of `model` that keep statistics; raises InputError if there is none."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
-        raise InputError("--recalibrate-bn: the network has no batch normalisation", hint="leave --recalibrate-bn out")
+        raise InputError("`recalibrate_bn`: the network has no batch normalisation", hint="omit `recalibrate_bn`")
     return norms
 
 

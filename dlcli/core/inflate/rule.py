@@ -37,7 +37,7 @@ class TracedNetwork:
         return tuple(layer.kernel_size) if isinstance(layer, nn.Conv2d) else ()
 
     def is_last(self, op: Op) -> bool:
-        """Whether what a convolution gives reaches no other convolution and no full connection: it is the head."""
+        """Whether what a convolution gives reaches no other convolution and no fully connected layer: it is the head."""
         after = self.trace.ops_named(CONVOLUTIONS | {"linear"})
         return not any(other.node != op.node and other.descends_from(op.node) for other in after)
 

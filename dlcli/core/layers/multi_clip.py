@@ -25,9 +25,10 @@ class MultiClip(nn.Module):
             found: Tensor = self.inner(each[torch.arange(len(x), device=x.device), drawn])
             return found
         found = self.inner(each.flatten(0, 1))
-        return found.unflatten(0, (len(x), self.clips)).mean(1)
+        mean: Tensor = found.unflatten(0, (len(x), self.clips)).mean(1)
+        return mean
 
 
 def for_clips(model: nn.Module, clips: int) -> nn.Module:
-    """`model` for examples of so many clips."""
+    """Wrap `model` for examples of several clips; with one clip it is `model` itself."""
     return model if clips == 1 else MultiClip(model, clips)

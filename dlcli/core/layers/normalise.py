@@ -16,6 +16,9 @@ IMAGENET_CLASSES = 1000
 class Normalised(nn.Module):
     """`inner` behind (x - mean) / std, an entry a channel; the keys of its state dict are those of `inner`."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, inner: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.inner = inner

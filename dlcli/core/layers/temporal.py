@@ -80,7 +80,8 @@ class TemporalConv(nn.Conv2d):
             return found if self.bias is None else found + self.bias[:, None, None].to(found.dtype)
         read = [self._mean(x, offset, dilations) for offset in self._offsets()]
         weight = self.weight.transpose(1, 2).flatten(1, 2)
-        return self._conv_forward(_side_by_side(read, self.groups), weight, self.bias)
+        convolved: Tensor = self._conv_forward(_side_by_side(read, self.groups), weight, self.bias)
+        return convolved
 
     def fuse(self) -> "TemporalConv":
         """What the layer is in evaluation, as one wider kernel; no dilation is left to draw.
@@ -98,7 +99,8 @@ class TemporalConv(nn.Conv2d):
 
     def extra_repr(self) -> str:
         """For print(model)."""
-        return f"{super().extra_repr()}, taps={self.taps}, dilations={self.dilations}, ends={self.ends}"
+        shown = super().extra_repr()  # type: ignore[no-untyped-call]
+        return f"{shown}, taps={self.taps}, dilations={self.dilations}, ends={self.ends}"
 
     def _offsets(self) -> range:
         return range(-(self.taps // 2), self.taps - self.taps // 2)
@@ -133,7 +135,11 @@ class TemporalConv(nn.Conv2d):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         """As always, but memory formats of images are for weights of four axes."""
-        return super()._apply(lambda t: fn(t.flatten(1, 2)).unflatten(1, t.shape[1:3]) if t.dim() == 5 else fn(t), recurse)
+
+        def flattened(t: Tensor) -> Any:
+            return fn(t.flatten(1, 2)).unflatten(1, t.shape[1:3]) if t.dim() == 5 else fn(t)
+
+        return super()._apply(flattened, recurse)  # type: ignore[no-untyped-call]
 
 
 def _picked(x: Tensor, rows: Tensor) -> Tensor:

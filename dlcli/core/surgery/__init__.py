@@ -19,7 +19,7 @@ SURGERY = Registry("surgery", "dlcli.core.surgery.operations")
 
 
 def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple["nn.Module", tuple[str, ...]]:
-    """A copy of `model` changed by each of `specs` in turn, and a note on each for people.
+    """A copy of `model` changed by each of `specs` in turn, and a note on each.
 
     Raises UsageError for an unknown name or a wrong argument, InputError for a network that cannot be changed so.
     """
@@ -28,7 +28,7 @@ def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") ->
     notes = []
     for spec in specs:
         name, argument = _parsed(spec)
-        with error_context(f"--with {spec}"):
+        with error_context(f"`surgery={spec}`"):
             done = SURGERY.module(name).apply(model, argument, sample)
         model = done.model
         notes.append(f"{spec}: {done.note}")
@@ -39,9 +39,9 @@ def check_surgery(spec: str) -> None:
     """Raise UsageError if `spec`, NAME or NAME=ARGUMENT or NAME:ARGUMENT, names no surgery or gives it a wrong argument."""
     name, argument = _parsed(spec)
     entry = SURGERY.module(name)
-    with error_context(f"--with {spec}"):
+    with error_context(f"`surgery={spec}`"):
         if argument and not entry.ARGUMENT:
-            raise UsageError(f"{name} takes no argument", hint=f"--with {name}")
+            raise UsageError(f"{name} takes no argument", hint=f"`surgery={name}`")
         entry.check(argument)
 
 

@@ -53,7 +53,7 @@ def parse_number(argument: str, *, low: float, high: float, default: float | Non
     except ValueError:
         value = math.nan
     if not (low < value <= high and math.isfinite(value)):
-        raise UsageError(f"'{argument}' is no number above {low:g}{'' if math.isinf(high) else f' and up to {high:g}'}")
+        raise UsageError(f"'{argument}' is not a number above {low:g}{'' if math.isinf(high) else f' and up to {high:g}'}")
     return value
 
 
@@ -62,7 +62,7 @@ def parse_whole(argument: str, *, low: int, default: int | None = None) -> int:
     if not argument and default is not None:
         return default
     if not (argument.isascii() and argument.isdigit() and int(argument) >= low):
-        raise UsageError(f"'{argument}' is no whole number from {low} up")
+        raise UsageError(f"'{argument}' is not a whole number from {low} up")
     return int(argument)
 
 
@@ -164,9 +164,11 @@ def redraw_weights(model: nn.Module, draw: Callable[[nn.Module, Tensor], Any]) -
     known = {id(parameter) for layer in layers.values() for parameter in layer.parameters(recurse=False)}
     for path, parameter in model.named_parameters():
         if id(parameter) not in known and parameter.dim() > 1:
-            raise InputError(f"{path} is the weight of no convolution or full connection, so it is not clear how to draw it")
+            raise InputError(
+                f"{path} is the weight of no convolution or fully connected layer, so it is not clear how to draw it"
+            )
     if not layers:
-        raise InputError("the network has no convolution and no full connection")
+        raise InputError("the network has no convolution and no fully connected layer")
     with torch.no_grad():
         for layer in layers.values():
             draw(layer, _weight(layer))
@@ -187,4 +189,5 @@ def display_name(path: str) -> str:
 
 def _weight(layer: nn.Module) -> Tensor:
     weight: Any = layer.weight
-    return weight.data
+    data: Tensor = weight.data
+    return data

@@ -27,7 +27,7 @@ _IMAGES = 4
 _SMALL = 56
 """The least height and width to which images are made smaller for it: convolutions do at every place the same."""
 _EXAMPLES = 256
-"""How many examples, of all classes, batch normalisation is given anew from."""
+"""How many examples, of all classes, batch normalisation is recomputed from."""
 _TYPES = (torch.float64, torch.float32)
 
 
@@ -42,7 +42,7 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
     source, how = _open(config), _inflation(config)
     data = _data(config, source, report)  # before the proof, which may take long
     images, lengths = _images(source, config.seed), _lengths(config)
-    with error_context(str(config.model)), report.task("proving", total=len(_TYPES) * len(lengths)) as task:
+    with error_context(str(config.model)), report.task("verifying", total=len(_TYPES) * len(lengths)) as task:
         found = inflate(source.model, images[:1], how)
         verification = verify(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
     failed, notes, sha256 = _failure(verification), source.notes, ""
@@ -58,14 +58,14 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
 
 
 def plan(config: Convert2DTo3DConfig) -> list[str]:
-    """What `run` would do, a line each; opens the network and converts it, but proves and writes nothing."""
+    """What `run` would do, as lines of text; opens the network and converts it, but proves and writes nothing."""
     source = _open(config)
     data, images = _data(config, source, SILENT), _images(source, config.seed)
     with error_context(str(config.model)):
         found = inflate(source.model, images[:1], _inflation(config))
     height, width = images.shape[2:]
     lines = [f"inflate {count(len(found.layers), 'layer')} of {source.flat.model} by {config.rule}"]
-    lines.append(f"prove it on still clips of {', '.join(map(str, _lengths(config)))} frames of {height}x{width} pixels")
+    lines.append(f"verify it on still clips of {', '.join(map(str, _lengths(config)))} frames of {height}x{width} pixels")
     if data is not None:
         lines.append(f"take the statistics of batch normalisation from {data.name}")
     if config.output is not None:
@@ -129,7 +129,8 @@ def _failure(verification: Verification) -> str:
     first = next((key for key, found in verification.errors.items() if key[0] == torch.float64 and found > TOLERANCE))
     outcome = max(found for (dtype, name, _), found in verification.errors.items() if dtype == torch.float64 and name == OUTPUT)
     return (
-        f"a still clip is not judged as its image: the relative error is {error:.2g} at {stage} with {count(frames, 'frame')}, "
+        f"a still clip and its image give different results: the relative error is {error:.2g} at {stage} "
+        f"with {count(frames, 'frame')}, "
         f"{outcome:.2g} at the output, and above {TOLERANCE:g} from {first[1]} on"
     )
 
@@ -160,8 +161,8 @@ def _result(
 
 
 def _way_out(config: Convert2DTo3DConfig) -> str:
-    other = "--temporal-padding replicate, or " if config.temporal_padding == "zeros" else ""
-    return f"{other}--allow-inexact writes it all the same"
+    other = "`temporal_padding=replicate`, or " if config.temporal_padding == "zeros" else ""
+    return f"{other}`allow_inexact` writes it anyway"
 
 
 def _rows(verification: Verification) -> tuple[VerificationRow, ...]:
@@ -192,7 +193,9 @@ def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) 
 
 def _recalibrated(config: Convert2DTo3DConfig, model: nn.Module, data: ImageData) -> str:
     seen = recalibrate(model, data, frames=config.frames)
-    return f"Batch normalisation has the statistics of {count(seen, data.unit)} of {data.name}; the proof was done before."
+    return (
+        f"Batch normalisation has the statistics of {count(seen, data.unit)} of {data.name}; the equivalence check came before."
+    )
 
 
 def _write(

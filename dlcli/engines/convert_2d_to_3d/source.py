@@ -56,11 +56,11 @@ def open_source(
         raise InputError(f"{spec}: the network is 3-D already", hint="give a network for images")
     file = path if is_weights(path) else weights
     if arch is not None and file is not path:
-        raise UsageError("--arch: goes with a file of weights", hint="name the file first, or leave --arch out")
+        raise UsageError("`arch`: goes with a file of weights", hint="name the file first, or omit `arch`")
     if file is None:
         return _built(spec, _shape(_CHANNELS, size or _SIZE, classes or _CLASSES), seed)
     if classes is not None:
-        raise UsageError("--classes: the weights say how many there are", hint="leave --classes out")
+        raise UsageError("`classes`: the weights determine how many there are", hint="omit `classes`")
     shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
     found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
@@ -69,7 +69,7 @@ def open_source(
 
 def _from_run(path: Path, given: list[str]) -> SourceNetwork:
     if given:
-        raise UsageError(f"--{given[0]}: {path} is a run directory and knows its network", hint=f"leave --{given[0]} out")
+        raise UsageError(f"`{given[0]}`: {path} is a run directory, which names its network", hint=f"omit `{given[0]}`")
     if is_ensemble(path):
         raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
     saved = load_model(path, CPU)
@@ -89,7 +89,7 @@ def _built(spec: str, shape: ImageData, seed: int) -> SourceNetwork:
         sha256 = weights_sha256(model)
     note = f"{spec} is taken as trained, as the code returns it"
     if ":" not in spec:
-        note = f"{spec} has random weights and knows nothing; for what it learned: FILE --arch {spec}"
+        note = f"{spec} has random weights; pass a checkpoint with `arch={spec}` to convert a trained network"
     return SourceNetwork(model, flat, sha256, (note,))
 
 

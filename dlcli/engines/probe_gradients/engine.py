@@ -71,7 +71,7 @@ def run(config: ProbeGradientsConfig, *, report: Reporter = SILENT) -> ProbeGrad
 
 
 def plan(config: ProbeGradientsConfig) -> list[str]:
-    """What `run` would do, a line each; opens data and network, but derives and writes nothing."""
+    """What `run` would do, as lines of text; opens data and network, but derives and writes nothing."""
     device = choose_device(config.device)
     _check_folder(config)
     if config.model is None:
@@ -83,7 +83,7 @@ def plan(config: ProbeGradientsConfig) -> list[str]:
         check_kind(config.path)
         lines = [f"open {setup.name} and {len(setup.x):,} images of {setup.data.name}"]
         lines.append(f"walk {config.points} points along each line ({config.path}), of at most {config.walks}")
-        lines += ["judge the network with each block left out in turn"] if config.lesion else []
+        lines += ["evaluate the network without each block in turn"] if config.lesion else []
         lines += ["measure the gradient by paths of each length through the residual blocks"] if config.paths else []
     if config.output is not None:
         lines.append(f"write run.json, report.html and pictures in {config.output}")
@@ -100,7 +100,7 @@ class ProbeOutcome:
 
 def _check_folder(config: ProbeGradientsConfig) -> None:
     if config.output is not None and config.output.exists() and not config.output.is_dir():
-        raise UsageError(f"--output: {config.output} is not a folder", hint="name a folder, new or old")
+        raise UsageError(f"`output`: {config.output} is not a folder", hint="name a folder, new or old")
 
 
 def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> n
 class ProbeSetup:
     """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right.
 
-    `name` is for people; `spec` is what `dlcli train --model` takes for one of its kind.
+    `name` is for display; `spec` is what `dlcli train --model` takes for one of its kind.
     """
 
     model: nn.Module
@@ -239,7 +239,7 @@ def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
 
 
 def _lesions(setup: ProbeSetup, device: torch.device, report: Reporter) -> tuple[LesionRow, ...]:
-    with report.task("leaving out blocks") as task:
+    with report.task("removing blocks") as task:
         whole, *others = lesions(setup.model, setup.x, setup.y, device=device, advance=task.advance)
     n = len(setup.y)
     first = LesionRow(block="", kind="", accuracy=wilson(int(whole.correct.sum()), n), change=None)
@@ -282,7 +282,7 @@ def _zero_note(row: GradientRow) -> tuple[str, ...]:
 
 def _norm_note(config: ProbeGradientsConfig) -> str:
     way = "by its frozen statistics" if config.bn == "frozen" else "by the statistics of the points of a line"
-    return f"Batch normalisation, where there is any, is {way} (--bn {config.bn}): the two differ."
+    return f"Batch normalisation, where there is any, is {way} (`bn={config.bn}`): the two differ."
 
 
 def _empty_result(config: ProbeGradientsConfig, device: torch.device) -> ProbeGradientsResult:

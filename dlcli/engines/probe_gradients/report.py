@@ -46,7 +46,7 @@ def _pictures(result: ProbeGradientsResult, lines: Mapping[str, Sequence[PathGra
         found["lesion.png"] = Picture(
             png(lesion_bars(result.lesions)),
             alt="Accuracy without each block",
-            caption="Accuracy with each block left out, those that cost most first; the line is the whole network.",
+            caption="Accuracy without each block, the largest loss first; the line is the whole network.",
         )
     if result.path_lengths:
         found["paths.png"] = Picture(
@@ -124,7 +124,7 @@ def _lesions(result: ProbeGradientsResult) -> list[PageTable]:
     rows: list[list[Cell]] = [
         [row.block or "whole network", figure_cell(row.accuracy), figure_cell(row.change)] for row in result.lesions
     ]
-    return [PageTable("Accuracy with a block left out", ["block", "accuracy", "change"], rows, 0)] if rows else []
+    return [PageTable("Accuracy without each block", ["block", "accuracy", "change"], rows, 0)] if rows else []
 
 
 def _paths(result: ProbeGradientsResult) -> list[PageTable]:

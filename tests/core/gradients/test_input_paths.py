@@ -48,7 +48,7 @@ def test_a_pair_is_walked_as_named():
 
 @pytest.mark.parametrize("kind", ["", "line", "pair", "pair:1", "pair:1,1", "pair:0,30", "pair:-1,2", "nearest:2"])
 def test_other_kinds_are_refused(kind):
-    with pytest.raises(UsageError, match="--path"):
+    with pytest.raises(UsageError, match="`path`"):
         input_paths(kind, X, points=8, count=1, seed=0)
 
 

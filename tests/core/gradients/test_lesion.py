@@ -41,7 +41,7 @@ def test_a_layer_of_a_plain_network_passes_its_input_on():
 
 
 def test_a_network_of_which_nothing_can_be_left_out_is_refused():
-    with pytest.raises(InputError, match="no block to leave out"):
+    with pytest.raises(InputError, match="no block to remove"):
         lesions(nn.Sequential(nn.Flatten(), nn.Linear(9, 3)), X, Y, device=CPU)
 
 

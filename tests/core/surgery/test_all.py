@@ -133,22 +133,22 @@ def test_surgeries_follow_each_other(sample):
     ("spec", "message"),
     [
         ("erase-rely", "no surgery is called 'erase-rely'"),
-        ("erase-relu=0", "'0' is no number above 0 and up to 1"),
-        ("erase-relu=1.1", "'1.1' is no number"),
-        ("erase-relu=nan", "'nan' is no number"),
+        ("erase-relu=0", "'0' is not a number above 0 and up to 1"),
+        ("erase-relu=1.1", "'1.1' is not a number"),
+        ("erase-relu=nan", "'nan' is not a number"),
         ("elu=1", "elu takes no argument"),
-        ("selu:0", "'0' is no MEAN,VARIANCE"),
+        ("selu:0", "'0' is not MEAN,VARIANCE"),
         ("selu:0,0", "the variance must be above 0"),
         ("selu:3,1", "no scaled ELU has mean 3 and variance 1"),
-        ("residual-scale", "'' is no number above 0"),
-        ("residual-scale=inf", "'inf' is no number above 0"),
-        ("dilate=0", "'0' is no whole number from 1 up"),
-        ("multi-residual=1", "'1' is no whole number from 2 up"),
-        ("effective-paths=4", "'4' is no range LO-HI"),
-        ("effective-paths=4-2", "'4-2' is no range LO-HI"),
-        ("fixed-dilation", "'' is no whole number from 1 up"),
-        ("fixed-dilation=0", "'0' is no whole number from 1 up"),
-        ("init=xavier", "'xavier' is no way to draw weights"),
+        ("residual-scale", "'' is not a number above 0"),
+        ("residual-scale=inf", "'inf' is not a number above 0"),
+        ("dilate=0", "'0' is not a whole number from 1 up"),
+        ("multi-residual=1", "'1' is not a whole number from 2 up"),
+        ("effective-paths=4", "'4' is not a range LO-HI"),
+        ("effective-paths=4-2", "'4-2' is not a range LO-HI"),
+        ("fixed-dilation", "'' is not a whole number from 1 up"),
+        ("fixed-dilation=0", "'0' is not a whole number from 1 up"),
+        ("init=xavier", "'xavier' is not an initialisation"),
         ("", "no surgery is called ''"),
     ],
 )
@@ -182,7 +182,7 @@ def test_wrong_specs_are_usage_errors(spec, message, sample):
 def test_what_cannot_be_done_is_refused_by_name(spec, model, message, sample):
     with pytest.raises(InputError, match=message) as caught:
         apply_surgery(model, [spec], sample)
-    assert caught.value.message.startswith(f"--with {spec}: ") and "\n" not in caught.value.message
+    assert caught.value.message.startswith(f"`surgery={spec}`: ") and "\n" not in caught.value.message
 
 
 def test_checking_a_name_imports_no_torch():

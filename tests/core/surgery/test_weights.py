@@ -14,7 +14,7 @@ def test_variances(how, gain):
     layers.append(nn.Linear(8 * 7 * 7, 300))
     sample = torch.rand(1, 2, 8, 8)
     done, (note,) = apply_surgery(layers, [f"init={how}"], sample)
-    assert note == f"init={how}: 4 layers drawn anew"
+    assert note == f"init={how}: 4 layers redrawn"
     for layer, inputs in ((done[0], 18), (done[1], 90), (done[2], 80 * 16), (done[4], 392)):
         n = layer.weight.numel()
         assert layer.weight.square().mean().item() * inputs / gain == pytest.approx(1.0, abs=5 * (2 / n) ** 0.5)
@@ -53,7 +53,7 @@ def test_looks_linear_through_average_pooling_and_flattening(sample):
     ("layers", "message"),
     [
         ([nn.Linear(6, 7), nn.ReLU(), nn.Linear(7, 2)], "0 has 7 outputs, which cannot be mirrored"),
-        ([nn.Linear(6, 8), nn.ReLU(), nn.Unflatten(1, (8, 1)), nn.Conv1d(8, 4, 1, groups=2)], "no plain convolution"),
+        ([nn.Linear(6, 8), nn.ReLU(), nn.Unflatten(1, (8, 1)), nn.Conv1d(8, 4, 1, groups=2)], "not a plain convolution"),
         ([nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)], "do not make this network linear"),
     ],
 )

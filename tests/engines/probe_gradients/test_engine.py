@@ -141,8 +141,8 @@ def test_a_module_from_outside_is_probed_and_a_layer_of_it(nets):
         ({"model": "{nets}:net", "size": 9}, InputError, "fails on images of shape 1x9x9"),
         ({"model": "{nets}:double"}, InputError, "images of shape 1x8x8 (float32)"),
         ({"model": "{nets}:net", "wrt": "layer:head"}, UsageError, "no layer 'head'"),
-        ({"model": "{nets}:net", "path": "straight"}, UsageError, "--path: 'straight'"),
-        ({"model": "{nets}:net", "lesion": True}, InputError, "no block to leave out"),
+        ({"model": "{nets}:net", "path": "straight"}, UsageError, "`path`: 'straight'"),
+        ({"model": "{nets}:net", "lesion": True}, InputError, "no block to remove"),
         ({"model": "{nets}:net", "paths": True}, InputError, "no residual block"),
         ({"model": "no-such-net"}, UsageError, "no-such-net"),
     ],
@@ -198,7 +198,7 @@ def test_moves_that_would_be_refused_are_left_out(nets):
 
 
 def test_a_trained_network_takes_no_other_weights(tmp_path):
-    with pytest.raises(UsageError, match="--weights: .* is a run directory and brings its weights"):
+    with pytest.raises(UsageError, match="`weights`: .* is a run directory and brings its weights"):
         probed(model=str(tmp_path), weights=tmp_path / "w.safetensors")
 
 
@@ -214,21 +214,21 @@ def test_weights_that_do_not_fit_name_their_keys(nets, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"weights": "w.pth"}, "--weights: needs a network"),
-        ({"lesion": True}, "--lesion: needs a network"),
-        ({"surgery": ("selu",)}, "--with: needs a network"),
-        ({"wrt": "layer:3"}, "--wrt: needs a network"),
-        ({"data": "images"}, "--data: needs a network"),
-        ({"path": "random"}, "--path: needs a network"),
-        ({"walks": 3}, "--walks: needs a network"),
-        ({"limit": 3}, "--limit: needs a network"),
-        ({"size": 3}, "--size: needs a network"),
-        ({"model": "mlp", "synthetic": "bn"}, "--synthetic: goes with"),
-        ({"model": "mlp", "depth": 3}, "--depth: goes with"),
-        ({"model": "mlp", "beta": 0.1}, "--beta: goes with"),
-        ({"model": "mlp", "seeds": 3}, "--seeds: goes with"),
-        ({"model": "mlp", "wrt": "3"}, "--wrt: '3' is neither"),
-        ({"points": 7}, "--points: 7 is below 8"),
+        ({"weights": "w.pth"}, "`weights`: needs a network"),
+        ({"lesion": True}, "`lesion`: needs a network"),
+        ({"surgery": ("selu",)}, "`surgery`: needs a network"),
+        ({"wrt": "layer:3"}, "`wrt`: needs a network"),
+        ({"data": "images"}, "`data`: needs a network"),
+        ({"path": "random"}, "`path`: needs a network"),
+        ({"walks": 3}, "`walks`: needs a network"),
+        ({"limit": 3}, "`limit`: needs a network"),
+        ({"size": 3}, "`size`: needs a network"),
+        ({"model": "mlp", "synthetic": "bn"}, "`synthetic`: goes with"),
+        ({"model": "mlp", "depth": 3}, "`depth`: goes with"),
+        ({"model": "mlp", "beta": 0.1}, "`beta`: goes with"),
+        ({"model": "mlp", "seeds": 3}, "`seeds`: goes with"),
+        ({"model": "mlp", "wrt": "3"}, "`wrt`: '3' is neither"),
+        ({"points": 7}, "`points`: 7 is below 8"),
     ],
 )
 def test_options_that_do_not_go_together(options, said):

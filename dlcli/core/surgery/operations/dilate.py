@@ -1,7 +1,8 @@
 """Strides into dilations, so that the feature maps keep their resolution and no weight changes.
 
 Where the product of strides would exceed the output stride, a layer moves by 1 instead, and all layers after it are dilated
-by what it left out (Yu & Koltun 2016, arXiv 1511.07122; Chen et al. 2014, arXiv 1412.7062, "atrous"). At the positions
+by the stride that was removed (Yu & Koltun 2016, arXiv 1511.07122;
+Chen et al. 2014, arXiv 1412.7062, "atrous"). At the positions
 that the network had before, its maps have the values that they had.
 """
 

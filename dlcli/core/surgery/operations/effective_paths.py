@@ -31,7 +31,7 @@ def check(argument: str) -> None:
 def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy that drops residual branches while it trains.
 
-    Raises InputError if there is no residual block, or no choice of whole blocks has so many layers.
+    Raises InputError if there is no residual block, or no choice of whole blocks has that many layers.
     """
     low, high = _range(argument)
     done = deep_copy(model)
@@ -48,7 +48,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
 def _range(argument: str) -> tuple[int, int]:
     low, _, high = argument.partition("-")
     if not (low.isascii() and high.isascii() and low.isdigit() and high.isdigit() and 1 <= int(low) <= int(high)):
-        raise UsageError(f"'{argument}' is no range LO-HI of layers", hint="--with effective-paths=10-34")
+        raise UsageError(f"'{argument}' is not a range LO-HI of layers", hint="`surgery=effective-paths=10-34`")
     return int(low), int(high)
 
 
@@ -72,7 +72,7 @@ class _Plan:
         return [m for m in range(1, len(self.depths) + 1) if self.low <= m * mean <= self.high]
 
     def draw(self, module: nn.Module, args: object) -> None:
-        """Choose anew; from torch's global generator, so that a seed gives the same choices."""
+        """Draw the blocks of the next mini-batch from torch's global generator, so that a seed gives the same choices."""
         if not module.training:
             self.working = None
             return

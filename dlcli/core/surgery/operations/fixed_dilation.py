@@ -21,7 +21,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     layers = [module for module in done.modules() if isinstance(module, TemporalConv)]
     if not layers:
         message = "the network has no layers along time that draw a dilation"
-        raise InputError(message, hint="--model besnet18, or a file that dlcli convert-2d-to-3d wrote")
+        raise InputError(message, hint="use besnet18, or a file that dlcli convert-2d-to-3d wrote")
     for layer in layers:
         layer.dilations = (dilation,)
     return SurgeryResult(done, f"{count(len(layers), 'layer')} along time with dilation {dilation}")

@@ -1,4 +1,4 @@
-"""Draw the weights of all convolutions and full connections anew; biases become 0, all else stays.
+"""Redraw the weights of all convolutions and fully connected layers; biases become 0, all else stays.
 
 lecun: N(0, 1/fan_in) (LeCun et al. 1998). he: N(0, 2/fan_in) (He et al. 2015, arXiv 1502.01852, equation 10).
 orthogonal: rows or columns orthonormal, times sqrt 2 for the ReLU (Saxe et al. 2014, arXiv 1312.6120).
@@ -31,7 +31,7 @@ ARGUMENT = "|".join(_DRAWS)
 def check(argument: str) -> None:
     """Raise UsageError unless `argument` is one of the three."""
     if argument not in _DRAWS:
-        raise UsageError(f"'{argument}' is no way to draw weights", hint=f"there are: {', '.join(_DRAWS)}")
+        raise UsageError(f"'{argument}' is not an initialisation", hint=f"there are: {', '.join(_DRAWS)}")
 
 
 def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
@@ -39,4 +39,4 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     check(argument)
     done = deep_copy(model)
     layers = redraw_weights(done, _DRAWS[argument])
-    return SurgeryResult(done, f"{count(layers, 'layer')} drawn anew")
+    return SurgeryResult(done, f"{count(layers, 'layer')} redrawn")

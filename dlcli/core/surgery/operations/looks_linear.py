@@ -45,9 +45,8 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
 def _checked(model: nn.Module, op: Op) -> Any:
     layer = model.get_submodule(op.layer)
     if not isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)) or getattr(layer, "groups", 1) != 1:
-        raise InputError(
-            f"{display_name(op.layer)} ({op.name}) is no plain convolution or full connection, so it cannot be mirrored"
-        )
+        what = f"{display_name(op.layer)} ({op.name}) is not a plain convolution or fully connected layer"
+        raise InputError(f"{what}, so it cannot be mirrored")
     return layer
 
 
@@ -98,5 +97,5 @@ def _check_linear(model: nn.Module, sample: Tensor) -> None:
         zero, one, other, both = (model(part) for part in (x * 0, x, y, x + y))
     off = float((both - one - other + zero).abs().max())
     if not off <= _TOLERANCE * float((both - zero).abs().max()):
-        hint = "looks-linear fits chains of convolutions, full connections, ReLUs and average pooling"
+        hint = "looks-linear fits chains of convolutions, fully connected layers, ReLUs and average pooling"
         raise InputError("mirrored weights do not make this network linear: something in it is not", hint=hint)

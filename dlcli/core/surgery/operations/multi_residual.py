@@ -1,7 +1,7 @@
 """Several residual functions a block, x + f1(x) + ... + fk(x), not more blocks (Abdi & Nahavandi 2016, arXiv 1609.05672).
 
-The added ones are twins of the block's own branch, with weights drawn anew from a normal distribution of the spread that
-the block's own weights have. They stand in the state dict under the block, as `residuals.0...`; all other keys stay.
+The added ones are copies of the block's own branch, with weights redrawn from a normal distribution with the standard
+deviation of the block's own weights. They stand in the state dict under the block, as `residuals.0...`; all other keys stay.
 """
 
 import math
@@ -56,29 +56,29 @@ def _multiply(model: nn.Module, skip: Skip, k: int) -> None:
     if hasattr(block, "residuals"):
         raise InputError(f"{display_name(skip.owner)} has several residual functions already")
     address = address_of(skip.add)
-    twins = nn.ModuleList(_twin(block, skip, Address("", address.kind, address.position)) for _ in range(k - 1))
+    copies = nn.ModuleList(_duplicate_branch(block, skip, Address("", address.kind, address.position)) for _ in range(k - 1))
     given = _Given()
-    block.register_module("residuals", twins)
+    block.register_module("residuals", copies)
     block.register_forward_pre_hook(given.push, with_kwargs=True)
     block.register_forward_hook(given.pop, always_call=True)
-    rewire(model, {address: _Joined(skip.operand, twins, given)})
+    rewire(model, {address: _Joined(skip.operand, copies, given)})
 
 
-def _twin(block: nn.Module, skip: Skip, address: Address) -> nn.Module:
-    twin = deep_copy(block)
+def _duplicate_branch(block: nn.Module, skip: Skip, address: Address) -> nn.Module:
+    duplicate = deep_copy(block)
     inside = len(skip.owner) + 1
     needed = {op.layer for op in skip.branch}
     for path in {op.layer for op in skip.shortcut} - needed:
         parent, _, name = path[inside:].rpartition(".")
         if name and path.startswith(f"{skip.owner}."):
-            setattr(twin.get_submodule(parent), name, nn.Identity())
-    _redraw(twin)
-    rewire(twin, {address: _Caught(skip.operand)})
-    return twin
+            setattr(duplicate.get_submodule(parent), name, nn.Identity())
+    _redraw(duplicate)
+    rewire(duplicate, {address: _Caught(skip.operand)})
+    return duplicate
 
 
-def _redraw(twin: nn.Module) -> None:
-    for module in twin.modules():
+def _redraw(duplicate: nn.Module) -> None:
+    for module in duplicate.modules():
         if isinstance(module, WEIGHT_LAYERS):
             weight: Any = module.weight
             with torch.no_grad():
@@ -99,7 +99,7 @@ class _Given:
 
 
 class _BranchError(Exception):
-    """Carries the branch's value out of a twin, whose sum and all after it are not wanted."""
+    """Carries the branch's value out of a duplicate, whose sum and all after it are not wanted."""
 
     def __init__(self, branch: Tensor) -> None:
         super().__init__("the sum of a residual block was reached outside of it")
@@ -107,7 +107,7 @@ class _BranchError(Exception):
 
 
 class _Caught:
-    """An edit of the sum in a twin."""
+    """An edit of the sum in a duplicate."""
 
     def __init__(self, operand: int) -> None:
         self._operand = operand
@@ -117,22 +117,22 @@ class _Caught:
 
 
 class _Joined:
-    """An edit of the sum in a block: the branches of its twins are added to its own."""
+    """An edit of the sum in a block: the branches of its copies are added to its own."""
 
-    def __init__(self, operand: int, twins: nn.ModuleList, given: _Given) -> None:
-        self._operand, self._twins, self._given = operand, twins, given
+    def __init__(self, operand: int, copies: nn.ModuleList, given: _Given) -> None:
+        self._operand, self._copies, self._given = operand, copies, given
 
     def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given, by_name = self._given.calls[-1]
         result = call_next(operation, args, kwargs)
-        for twin in self._twins:
-            result = call_next(torch.add, (result, _branch(twin, given, by_name)), {})
+        for duplicate in self._copies:
+            result = call_next(torch.add, (result, _branch(duplicate, given, by_name)), {})
         return result
 
 
-def _branch(twin: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def _branch(duplicate: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     try:
-        twin(*args, **kwargs)
+        duplicate(*args, **kwargs)
     except _BranchError as caught:
         return caught.branch
     raise InputError("a residual block reached no sum, as it did on the sample")

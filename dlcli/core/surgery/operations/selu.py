@@ -1,7 +1,7 @@
 """A self-normalising network (Klambauer et al. 2017, arXiv 1706.02515): SELUs, LeCun-normal weights, alpha dropout.
 
-Batch normalisations are taken out, for the activation does their work; their keys leave the state dict. Weights are drawn
-anew from N(0, 1/fan_in), so the surgery belongs before training.
+Batch normalisations are taken out, for the activation does their work; their keys leave the state dict. Weights are redrawn
+from N(0, 1/fan_in), so the surgery belongs before training.
 """
 
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
         f"{count(calls, 'ReLU')} replaced by SELUs for mean {point.mean:g} and variance {point.variance:g}",
         f"{count(len(norms), 'batch normalisation')} taken out",
         f"{count(len(dropouts), 'dropout')} fitted",
-        f"{count(layers, 'layer')} drawn anew",
+        f"{count(layers, 'layer')} redrawn",
     )
     return SurgeryResult(done, ", ".join(parts))
 
@@ -61,7 +61,7 @@ def _point(argument: str) -> FixedPoint:
     try:
         mean, variance = (float(part) for part in parts)
     except ValueError:
-        raise UsageError(f"'{argument}' is no MEAN,VARIANCE", hint="--with selu:0,1") from None
+        raise UsageError(f"'{argument}' is not MEAN,VARIANCE", hint="`surgery=selu:0,1`") from None
     return solve_fixed_point(mean, variance)
 
 

@@ -31,7 +31,7 @@ def test_norms_go_dropout_is_fitted_and_weights_are_lecun_normal(sample):
     model = nn.Sequential(nn.Conv2d(1, 64, 3, groups=1), nn.BatchNorm2d(64), nn.ReLU(), nn.Dropout2d(0.3))
     model.extend([nn.Conv2d(64, 64, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(1024, 200)])
     done, (note,) = apply_surgery(model, ["selu"], sample)
-    assert note.endswith("1 batch normalisation taken out, 2 dropouts fitted, 3 layers drawn anew")
+    assert note.endswith("1 batch normalisation taken out, 2 dropouts fitted, 3 layers redrawn")
     assert isinstance(done[1], nn.Identity)
     assert [(m.p, m.whole_maps) for m in (done[3], done[7]) if isinstance(m, AlphaDropout)] == [(0.3, True), (0.1, False)]
     for layer, inputs in ((done[0], 9), (done[4], 16 * 9), (done[8], 1024)):
