@@ -32,8 +32,8 @@ class Skip:
 def find_skips(trace: Trace) -> tuple[Skip, ...]:
     """All residual blocks, in order (He et al. 2016, arXiv 1512.03385, equations 1 and 2).
 
-    Of two ways that are added, the one with more layers (convolutions, fully connected layers, attention) is the branch; a sum of
-    ways with equally many is not a skip. Of several branches summed onto one shortcut, each is a block of its own.
+    Where two branches are added, the one with more layers (convolutions, fully connected layers, attention) is the residual
+    branch; a sum of branches with equally many is not a skip. Of several branches summed onto one shortcut, each is a block.
     """
     found: dict[int, Skip] = {}
     for op in trace.ops_named(ADDITIONS):

@@ -223,10 +223,10 @@ def test_weights_that_do_not_fit_name_their_keys(nets, tmp_path):
         ({"walks": 3}, "`walks`: needs a network"),
         ({"limit": 3}, "`limit`: needs a network"),
         ({"size": 3}, "`size`: needs a network"),
-        ({"model": "mlp", "synthetic": "bn"}, "`synthetic`: goes with"),
-        ({"model": "mlp", "depth": 3}, "`depth`: goes with"),
-        ({"model": "mlp", "beta": 0.1}, "`beta`: goes with"),
-        ({"model": "mlp", "seeds": 3}, "`seeds`: goes with"),
+        ({"model": "mlp", "synthetic": "bn"}, "`synthetic`: applies to scalar"),
+        ({"model": "mlp", "depth": 3}, "`depth`: applies to scalar"),
+        ({"model": "mlp", "beta": 0.1}, "`beta`: applies to scalar"),
+        ({"model": "mlp", "seeds": 3}, "`seeds`: applies to scalar"),
         ({"model": "mlp", "wrt": "3"}, "`wrt`: '3' is neither"),
         ({"points": 7}, "`points`: 7 is below 8"),
     ],
@@ -247,7 +247,7 @@ def test_the_plan_says_what_is_walked():
     lines = plan(ProbeGradientsConfig(model="mlp", **QUICK))
     assert len(lines) == 2 and "60 images of digits" in lines[0] and "32 points" in lines[1]
     lines = plan(ProbeGradientsConfig(model="resnet-4", lesion=True, paths=True, **QUICK))
-    assert "block left out" in lines[2] and "paths of each length" in lines[3]
+    assert "without each block" in lines[2] and "paths of each length" in lines[3]
 
 
 def test_json_has_null_and_never_nan(environment, tmp_path):
