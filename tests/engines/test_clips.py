@@ -126,7 +126,7 @@ def test_a_network_for_images_says_what_is_amiss(folder):
 
 
 def test_a_network_for_videos_must_be_named_and_be_there(folder):
-    with pytest.raises(UsageError, match="no network is made for videos") as caught:
+    with pytest.raises(UsageError, match="no default network for videos") as caught:
         train.run(_config(folder, model=None))
     assert "--model besnet18" in caught.value.hint
     with pytest.raises(InputError, match="absent.safetensors: no such file"):

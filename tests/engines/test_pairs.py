@@ -52,7 +52,7 @@ def test_one_seed_gives_the_same_files(table: str, folder: Path, tmp_path: Path)
     train.run(TrainConfig(data=table, task="pairs", model="lexical", output=tmp_path / "run"))
     for path in folder.iterdir():
         assert (tmp_path / "run" / path.name).read_bytes() == path.read_bytes()
-    with pytest.raises(UsageError, match="holds a run already"):
+    with pytest.raises(UsageError, match="already holds a run"):
         train.run(TrainConfig(data=table, task="pairs", output=tmp_path / "run"))
 
 

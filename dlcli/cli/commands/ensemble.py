@@ -39,7 +39,7 @@ def _diverse(found: Diversity) -> str:
 def _summary(result: EnsembleResult) -> str:
     row = result.headline
     if row is None:
-        return f"stopped with {len(result.members)} members trained; --resume continues"
+        return f"stopped with {len(result.members)} members trained; continue with --resume"
     reused = sum(one.reused for one in result.members)
     place = f"; the ensemble is in {result.folder}" if result.folder else ""
     kept = f", {reused} of them trained before" if reused else ""

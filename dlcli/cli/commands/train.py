@@ -43,8 +43,8 @@ def _summary(result: TrainResult | PairsTrainResult) -> str:
         return "stopped before the end"
     row = result.rows[-1]
     place = f"; the run is in {result.folder}" if result.folder else ""
-    judged = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
-    return f"{judged}, {count(row.epochs, 'epoch')} in {row.seconds:.1f} s{place}"
+    tested = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
+    return f"{tested}, {count(row.epochs, 'epoch')} in {row.seconds:.1f} s{place}"
 
 
 COMMAND = Command(

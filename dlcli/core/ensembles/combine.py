@@ -1,7 +1,7 @@
 """How the members of an ensemble decide together: from stacked logits (members, n, classes) to labels (n,).
 
 Every rule gives the same labels in whatever order the members stand; what is still tied goes to the lowest label. The
-modules at the end are what an attacker who knows the members climbs: the rules themselves and two that serve him better.
+modules at the end are objectives for an attacker who knows the members: the rules themselves and two that attack better.
 """
 
 from collections.abc import Callable, Sequence
@@ -89,7 +89,8 @@ class RuleModel(nn.Module):
     Of members (n, classes) it gives logits (n, classes): for `mean` the logarithm of the mean probability, for `mean-logit`
     the mean logit, for `max` the logits of the member that decides, for `max-logit` each class's highest, for `vote` the
     logarithm of the share of votes, with ties split by the mean probability. The first two are smooth. Through `max` and
-    `max-logit` a gradient reaches one member alone, through `vote` that of softened votes: attacks through them flatter.
+    `max-logit` a gradient reaches one member alone, through `vote` that of softened votes: attacks through them
+    overestimate robustness.
     """
 
     def __init__(self, members: Sequence[nn.Module], rule: str) -> None:
@@ -126,7 +127,8 @@ class MeanLogProbability(nn.Module):
     """All members at once: a network whose cross-entropy is the mean of theirs, for any label, and so is the gradient.
 
     Its outputs (n, classes + 1) are the mean log-probabilities, and last the logarithm of what these leave of 1, which is
-    the more the members disagree. That class is no answer: this is to be climbed, with all steps, and not to be judged.
+    the more the members disagree. That class is not a prediction: use this network for
+    the gradient of an attack, with all its steps, and not for evaluation.
     """
 
     def __init__(self, members: Sequence[nn.Module]) -> None:

@@ -21,7 +21,7 @@ from dlcli.core.training.loop import Hooks, Training, memory_error_context
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import UsageError
 
-_HINT = "--strategy processes"
+_HINT = "use `strategy=processes`"
 _ALIKE = 1e-2
 """How far logits may be off, as a share of the largest: TF32 keeps 10 bits. Those of another network are off by more."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype)
@@ -39,7 +39,7 @@ class StackedModel(nn.Module):
         self.net = copy.deepcopy(models[0])
         each = [_tensors(model) for model in models]
         for name, tensor in _tensors(self.net).items():
-            # The tensor stays the one it was, so that what is shared between modules still is.
+            # Replace the data and keep the tensor object, so that weights shared between modules stay shared.
             tensor.data = torch.stack([tensors[name].detach() for tensors in each])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class StackedModel(nn.Module):
         return logits
 
     def _member(self, tensors: dict[str, Tensor], x: Tensor) -> Tensor:
-        # The slots are all there are: torch's own tying would leave a module with two names in pieces.
+        # `_slots` names every tensor already; torch's own tying of weights would miss modules that have two names.
         logits: Tensor = functional_call(self.net, tensors, (x,), tie_weights=False)
         return logits
 
@@ -94,7 +94,7 @@ class StackedTraining(Training):
     """
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format  # weights of convolutions have five axes here
-    too_large: ClassVar[tuple[str, str]] = ("the memory does not suffice to train these networks at once", _HINT)
+    too_large: ClassVar[tuple[str, str]] = ("out of memory training these networks at once", _HINT)
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class StackedTraining(Training):
         super()._one_step(x.view(-1, members, *x.shape[1:]), y.view(-1, members))
 
     def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
-        # In parts, batch normalisation would let a member's weights depend on how many others there are.
+        # Accumulating over parts would make BatchNorm, and so a member's weights, depend on how many members are stacked.
         return super()._with_room(attempt, n if len(self.members) == 1 else 1)
 
     def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,8 +203,8 @@ def _check(models: Sequence[nn.Module], draws: Sequence[Tensor], seeds: Sequence
 def why_not_stackable(models: Sequence[nn.Module], sample: Tensor) -> str | None:
     """Why `models` cannot be trained by `StackedTraining`, in a few words; None if they can.
 
-    They must be alike but for the values of parameters and buffers, and say of one or more images `sample` (n, c, h, w)
-    the same stacked as alone, without decisions by what is in a tensor. Copies are tried: models and random state stay.
+    They must be alike but for the values of parameters and buffers, and compute the same stacked as alone on one or more
+    images `sample` (n, c, h, w), without decisions by what is in a tensor. Copies are tried: models and random state stay.
     Raises ResourceError if the memory does not hold them at once.
     """
     reason = next((found for model in models[1:] if (found := _difference(models[0], model))), None)

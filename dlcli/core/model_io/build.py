@@ -1,4 +1,4 @@
-"""An untrained network built again from what a card says of it: its name, what it was made for, and its surgery."""
+"""Rebuild an untrained network from its metadata: its name, the shape of its examples, its classes and its surgery."""
 
 from collections.abc import Callable, Sequence
 

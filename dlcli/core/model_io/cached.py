@@ -65,8 +65,8 @@ def train_or_load(
 
     With `bootstrap` it trains on n draws with replacement from the n training examples (Breiman 1996), else on all.
     `cache` is a folder of weights, usually `cache_dir() / "models"`: what is there under a key of everything that
-    determines the weights is reused, and a second process that wants the same waits for the first. A damaged file is
-    warned of and trained anew. None: no cache. Raises what `loop.train` raises.
+    determines the weights is reused, and a second process that needs the same waits for the first. A damaged file gives
+    a warning and the network is trained again. None: no cache. Raises what `loop.train` raises.
     """
     plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
     if cache is None:
@@ -83,7 +83,7 @@ def _from_cache(plan: _Plan, file: Path, report: Reporter) -> Member | None:
     try:
         return _cached(plan, file)
     except InputError as error:
-        report.warn(f"{error.message}; {plan.name} is trained anew")
+        report.warn(f"{error.message}; {plan.name} is trained again")
         return None
 
 
@@ -92,7 +92,7 @@ def _into_cache(plan: _Plan, file: Path, description: str, report: Reporter) -> 
     try:
         save_weights(file, member.model, {"sha256": member.sha256, "determined_by": description})
     except OSError as error:
-        report.warn(f"{file}: not kept for the next run ({error.strerror or error})")
+        report.warn(f"{file}: not cached for the next run ({error.strerror or error})")
     return member
 
 

@@ -40,7 +40,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
 @contextmanager
 def _system_errors(path: Path) -> Iterator[None]:
-    """A full disk is an OSError here as everywhere; safetensors has only words for it."""
+    """Raise system errors such as a full disk as OSError; safetensors only mentions them in its message."""
     try:
         yield
     except SafetensorError as error:
@@ -92,7 +92,9 @@ def _unpickled(path: Path) -> Any:
         raise InputError(message, hint="save it again with torch.save(model.state_dict(), path)") from None
     except Exception as error:  # torch raises many kinds for damaged files
         why = "is empty" if not path.stat().st_size else "not a whole torch file"
-        raise InputError(f"{path}: {why}", hint="copy it anew, or save it with torch.save(model.state_dict(), path)") from error
+        raise InputError(
+            f"{path}: {why}", hint="copy it again, or save it with torch.save(model.state_dict(), path)"
+        ) from error
 
 
 def _tensors(path: Path, found: Any) -> dict[str, Tensor]:
@@ -138,7 +140,7 @@ def load_state_into(model: nn.Module, state: Mapping[str, Tensor], *, source: st
     problems = [_some(f"{word} {{}}", keys) for word, keys in (("missing", missing), ("unknown", foreign)) if keys]
     problems += [_some("misshapen {}", [_shapes(key, state[key], own[key]) for key in shapes])] if shapes else []
     if problems:
-        hint = "name the network that the weights were trained in"
+        hint = "choose the network that the weights were trained with"
         raise InputError(f"{source}: the weights do not fit {network}: {'; '.join(problems)}", hint=hint)
     model.load_state_dict(dict(state), strict=False)
 

@@ -1,4 +1,4 @@
-"""An ensemble on disk: a folder of run directories, and a card that names them and the rule by which they decide.
+"""An ensemble on disk: a folder of run directories, and a metadata file with their names and the combination rule.
 
 `members/000`, `members/001` ... are run directories, each a trained network of its own; `ensemble.json` is written when all
 of them are there.
@@ -43,7 +43,7 @@ class SavedEnsemble:
 
 
 def combined_sha256(digests: Sequence[str]) -> str:
-    """One SHA-256 for the weights of several networks: that of theirs, a line each."""
+    """One SHA-256 for several networks: the hash of their own hashes, one per line."""
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
@@ -53,7 +53,7 @@ def member_folder(folder: Path, number: int) -> Path:
 
 
 def save_ensemble_metadata(folder: Path, members: int, rule: str) -> None:
-    """Write the card of an ensemble whose members are all there."""
+    """Write `ensemble.json` once all members are there."""
     names = [member_folder(Path(), number).as_posix() for number in range(members)]
     write_text(folder / METADATA, json.dumps({"rule": rule, "members": names}, indent=2) + "\n")
 
@@ -64,37 +64,37 @@ def is_ensemble(folder: Path) -> bool:
 
 
 def count_members(folder: Path) -> int:
-    """How many members the card in `folder` names; raises InputError if it is damaged."""
-    return len(_read_card(folder)["members"])
+    """How many members `ensemble.json` in `folder` lists; raises InputError if it is damaged."""
+    return len(_read_metadata(folder)["members"])
 
 
 def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
     """The ensemble in `folder`, on `device`; a network of the user's own code is imported and so run.
 
-    Raises InputError if the card is damaged or the members' images or classes differ, and what `load_model` raises.
+    Raises InputError if `ensemble.json` is damaged or the members' images or classes differ, and what `load_model` raises.
     """
-    card = _read_card(folder)
+    card = _read_metadata(folder)
     members = tuple(load_model(folder / name, device) for name in card["members"])
     first = members[0]
     for name, one in zip(card["members"], members, strict=True):
         if (one.channels, one.size, one.classes) != (first.channels, first.size, first.classes):
-            what = "classes" if one.classes != first.classes else "images of another form"
+            what = "classes" if one.classes != first.classes else "images of another shape"
             raise InputError(f"{folder / name}: was made for other {what} than {card['members'][0]}", hint="train it again")
     return SavedEnsemble(members, card["rule"])
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     found = read_json_metadata(path)
     names = found.get("members")
     whole = isinstance(names, list) and names and all(isinstance(name, str) and _inside(name) for name in names)
     if not whole or found.get("rule") not in RULES:
         wrong = "rule" if whole else "members"
-        raise InputError(f"{path}: {wrong} is missing or of another kind", hint="dlcli ensemble writes this file")
+        raise InputError(f"{path}: {wrong} is missing or has the wrong type", hint="dlcli ensemble writes this file")
     return found
 
 
 def _inside(name: str) -> bool:
-    """Whether a card's path stays in its folder."""
+    """Whether a path from the metadata stays in its folder."""
     path = Path(name)
     return not path.is_absolute() and ".." not in path.parts

@@ -20,6 +20,7 @@ from dlcli.core.layers.normalise import Normalised, imagenet_normalised
 from dlcli.core.model_io.build import build_model, build_with_surgery, example_shape
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, save_weights, weights_sha256
 from dlcli.core.model_io.converted import VideoMetadata
+from dlcli.specs.command_line import command_line
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import read_json_metadata
@@ -60,7 +61,7 @@ def save_model(
     frames: int | None = None,
     clips: int = 1,
 ) -> str:
-    """Write the network and its card to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
+    """Write the network and its metadata to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
 
     `spec` is what `find_model` takes, `surgery` what was done to it since; `more` goes to the metadata of the weights.
     `frames` and `clips` are those of videos.
@@ -91,7 +92,7 @@ def trained_on(folder: Path) -> tuple[int | None, int] | None:
     None if they are not square, or nothing tells.
     """
     try:
-        card = _read_card(folder)
+        card = _read_metadata(folder)
     except InputError:
         return None
     height, width = card["size"]
@@ -101,13 +102,13 @@ def trained_on(folder: Path) -> tuple[int | None, int] | None:
 def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
 
-    Raises InputError if a file is missing, damaged, not the one the card speaks of, or does not fit the network, and what
-    `named_model` raises.
+    Raises InputError if a file is missing, damaged, not the one that the metadata describes, or does not fit the network, and
+    what `named_model` raises.
     """
-    card = _read_card(folder)
+    card = _read_metadata(folder)
     state = load_weights(folder / WEIGHTS)
     if weights_sha256(state) != card["weights_sha256"]:
-        message = f"{folder / WEIGHTS}: the weights are not those that {METADATA} speaks of (SHA-256 differs)"
+        message = f"{folder / WEIGHTS}: the weights are not those that {METADATA} describes (SHA-256 differs)"
         raise InputError(message, hint="copy both files from the run again, or train again")
     height, width = card["size"]
     classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
@@ -124,18 +125,21 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     return SavedNetwork(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
 
 
-def _read_card(folder: Path) -> dict[str, Any]:
+def _read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     if not path.is_file():
-        raise InputError(f"{folder}: no run directory, it has no {METADATA}", hint="name a folder that dlcli train wrote")
+        raise InputError(
+            f"{folder}: not a run directory, it has no {METADATA}", hint="choose a directory that dlcli train wrote"
+        )
     found = read_json_metadata(path)
     if found.get("task") == "pairs":
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
-        raise InputError(message, hint=f"dlcli eval {folder} PAIRS.csv, or dlcli dedupe --model {folder}")
+        scored, deduped = command_line("eval", model=folder, data="PAIRS.csv"), command_line("dedupe", model=folder)
+        raise InputError(message, hint=f"{scored}, or {deduped}")
     wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
     if not wrong and (len(found["size"]) != 2 or not all(isinstance(side, int) for side in found["size"])):
         wrong = ["size"]
     wrong += [key for key in ("frames", "clips") if key in found and not (isinstance(found[key], int) and found[key] > 0)]
     if wrong:
-        raise InputError(f"{path}: {', '.join(wrong)} is missing or of another kind", hint="dlcli train writes this file")
+        raise InputError(f"{path}: {', '.join(wrong)} is missing or has the wrong type", hint="dlcli train writes this file")
     return found

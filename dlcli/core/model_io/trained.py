@@ -1,4 +1,4 @@
-"""A trained network by what is typed: a run directory, a file of weights, or code that brings its own."""
+"""Open a trained network: a run directory, a file of weights, or the user's code that loads its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ def is_weights(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network in evaluation mode on its device, its name for people, and the SHA-256 of its weights.
+    """A network in evaluation mode on its device, its name for messages, and the SHA-256 of its weights.
 
     `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit. Of an
     ensemble, `model` decides by `rule`, `members` are its networks, and `member_spec` names the first one's architecture.
@@ -66,7 +66,7 @@ def open_trained(
     Raises UsageError if these do not go together, InputError if files or images do not fit, and what `named_model` raises.
     """
     if rule is not None and not is_ensemble(Path(spec)):
-        raise UsageError(f"--ensemble: {spec} is no ensemble", hint="name a folder that dlcli ensemble wrote")
+        raise UsageError(f"`ensemble`: {spec} is not an ensemble", hint="choose a directory that dlcli ensemble wrote")
     data = data if data.classes else replace(data, classes=("0",))  # without labels: one, for the weights know better
     found = _open(spec, data, arch, weights, rule, device)
     numbers = _numbers(data.classes) if found.classes is None else []
@@ -116,8 +116,8 @@ def _open(
     if path.is_dir() or is_video_network(path):
         if arch is not None or weights is not None:
             kind = "a run directory" if path.is_dir() else "a converted network"
-            given, has = ("--weights", "brings its weights") if arch is None else ("--arch", "knows its network")
-            raise UsageError(f"{given}: {spec} is {kind} and {has}", hint=f"leave {given} out")
+            given, has = ("weights", "has its own weights") if arch is None else ("arch", "names its own network")
+            raise UsageError(f"`{given}`: {spec} is {kind} and {has}", hint=f"omit `{given}`")
         if is_video_network(path):
             video, card = load_video_network(path, device)
             return TrainedNetwork(video, card.name, card.weights_sha256, card.image_network.classes)
@@ -127,8 +127,8 @@ def _open(
     if weights is not None:
         return _from_file(spec, weights, data, device)
     if ":" not in spec:
-        hint = "name a folder that dlcli train wrote, a file of weights with --arch NAME, or FILE.py:CALLABLE"
-        raise InputError(f"{spec}: there is no such run directory or file of weights", hint=hint)
+        hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
+        raise InputError(f"{spec}: no such run directory or checkpoint", hint=hint)
     model = build_model(spec, data.channels, data.size, data.classes, frames=data.frames).to(device).eval()
     return TrainedNetwork(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
 
@@ -137,7 +137,7 @@ def _needed(arch: str | None, path: Path) -> str:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if arch is None:
-        raise UsageError(f"--arch: which network do the weights in {path} belong to?", hint="add --arch NAME")
+        raise UsageError(f"`arch`: which network do the weights in {path} belong to?", hint="add `arch=NAME`")
     return arch
 
 
@@ -145,7 +145,7 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> TrainedNet
     saved = load_model(folder, device)
     if (saved.frames is None) != (data.frames is None):
         made = "images" if saved.frames is None else f"clips of {count(saved.frames, 'frame')}"
-        raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.unit}s", hint="name other --data")
+        raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.unit}s", hint="choose another `data`")
     return TrainedNetwork(saved.model, saved.spec, saved.sha256, saved.classes)
 
 
@@ -174,7 +174,7 @@ def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int
 
 
 def _numbers(classes: tuple[str, ...]) -> list[int]:
-    """The classes as numbers, in order; none if one of them is no whole number as it is usually written."""
+    """The classes as numbers, in order; empty if one of them is not a whole number in its usual notation."""
     numbers = [int(name) for name in classes if name.isascii() and name.isdigit() and str(int(name)) == name]
     return numbers if len(numbers) == len(classes) else []
 

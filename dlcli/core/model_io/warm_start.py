@@ -20,9 +20,9 @@ from dlcli.core.models.frame_mlp import FrameMlp
 def warm_started(arch: Architecture, file: Path, classes: int) -> Architecture:
     """`arch` with the weights of `file`: .safetensors, or .pt or .pth that hold tensors and nothing else.
 
-    Its last layer starts anew if the weights are for another number of classes. Of a `FrameMlp` they are the backbone's, and
-    those of the layer that it has lost do not matter. A network of torchvision's whose weights have 1,000 outputs, or as a
-    backbone none, stands behind the normalisation of ImageNet from then on. Raises InputError if the weights do not fit.
+    The last layer is reinitialised if the weights are for another number of classes. For a `FrameMlp` the weights are those of
+    the backbone; those of its removed last layer are ignored. A network of torchvision whose weights have 1,000 outputs, or
+    none as a backbone, gets ImageNet's normalisation in front of it. Raises InputError if the weights do not fit.
     """
     state = strip_parallel_prefix(load_weights(file))
     with preserved(), torch.no_grad():
@@ -30,16 +30,16 @@ def warm_started(arch: Architecture, file: Path, classes: int) -> Architecture:
         build = partial(_built, arch, state, plan, str(file))
         build()
     digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}".encode()).hexdigest()
-    before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # those of a frame-mlp tell of random features
+    before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # the note of a frame-mlp is about random features
     return replace(arch, build=build, source_sha256=digest, notes=(*before, *_notes(arch, file, plan)))
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which weights of a network start anew and which of the file are left out, and whether images are normalised."""
+    """Which weights of the network are reinitialised, which of the file are ignored, and whether images are normalised."""
 
-    anew: tuple[str, ...]
-    left_out: tuple[str, ...]
+    reinitialised: tuple[str, ...]
+    ignored: tuple[str, ...]
     normalised: bool
 
 
@@ -66,15 +66,15 @@ def _built(arch: Architecture, state: Mapping[str, Tensor], plan: _Plan, source:
     model = arch.build()
     target = _target(model)
     own = target.state_dict()
-    kept = {key: tensor for key, tensor in state.items() if key not in plan.left_out}
-    load_state_into(target, {**kept, **{key: own[key] for key in plan.anew}}, source=source, network=arch.name)
+    kept = {key: tensor for key, tensor in state.items() if key not in plan.ignored}
+    load_state_into(target, {**kept, **{key: own[key] for key in plan.reinitialised}}, source=source, network=arch.name)
     return imagenet_normalised(model) if plan.normalised else model
 
 
 def _notes(arch: Architecture, file: Path, plan: _Plan) -> list[str]:
     notes = []
-    if plan.anew:
-        notes.append(f"{file}: is for another number of classes, so the last layer of {arch.name} starts anew")
+    if plan.reinitialised:
+        notes.append(f"{file}: is for another number of classes, so the last layer of {arch.name} is reinitialised")
     if plan.normalised:
         notes.append(f"{arch.name}: images are normalised as for ImageNet weights")
     return notes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MODELS = Registry("model", "dlcli.core.models.zoo")
 
 FRAME_MLP = "frame-mlp"
-"""`frame-mlp:NAME` is a perceptron on features that the network NAME, for images, has of the frames of a clip."""
+"""`frame-mlp:NAME` is a perceptron on features that the image network NAME computes from the frames of a clip."""
 
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
@@ -52,7 +52,7 @@ def _over_frames(spec: str, data: "ImageData") -> "Architecture":
     flat = spec.partition(":")[2]
     if not flat:
         message = f"{FRAME_MLP} needs the network for images whose features it takes"
-        raise UsageError(message, hint=f"--model {FRAME_MLP}:squeezenet1_1 --weights FILE")
+        raise UsageError(message, hint=f"`model={FRAME_MLP}:squeezenet1_1` `weights=FILE`")
     return frame_mlp_architecture(named_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
 
 
@@ -66,19 +66,19 @@ def _name_and_depth(spec: str) -> tuple[str, int | None]:
 def _made_for(data: "ImageData") -> str:
     size = data.size
     if data.frames is not None:
-        hint = f"--model besnet18, {FRAME_MLP}:NAME or a file that dlcli convert-2d-to-3d wrote"
-        raise UsageError("--model: no network is made for videos, so one must be named", hint=hint)
+        hint = f"choose `model=besnet18`, {FRAME_MLP}:NAME or a file that dlcli convert-2d-to-3d wrote"
+        raise UsageError("`model`: there is no default network for videos", hint=hint)
     if size not in _MADE_FOR:
-        message = f"--model: no network is made for images of {size[0]}x{size[1]}, so one must be named"
-        raise UsageError(message, hint=f"--model {' or '.join(MODELS.names())} or FILE.py:CALLABLE")
+        message = f"`model`: there is no default network for images of {size[0]}x{size[1]}"
+        raise UsageError(message, hint=f"choose from {', '.join(MODELS.names())}, or FILE.py:CALLABLE")
     return _MADE_FOR[size]
 
 
 def _only_weights(spec: str) -> DlcliError:
     if not Path(spec).is_file():
         return InputError(f"{spec}: no such file")
-    message = f"--model: {spec} holds weights, but does not say of which network"
-    return UsageError(message, hint=f"--model NAME --weights {spec}")
+    message = f"`model`: {spec} holds weights, but not the name of their network"
+    return UsageError(message, hint=f"`model=NAME` `weights={spec}`")
 
 
 def _checked(name: str) -> str:

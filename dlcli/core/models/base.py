@@ -1,4 +1,4 @@
-"""What a network of the zoo, or of the user's own code, looks like to the engines."""
+"""`Architecture`: an untrained network with its recipe, from the zoo or from the user's own code."""
 
 import hashlib
 import importlib
@@ -23,7 +23,7 @@ from dlcli.core.training.recipe import Recipe
 from dlcli.support.errors import InputError, UsageError, error_context
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
-"""For networks that bring no recipe."""
+"""The recipe of networks that define none."""
 
 _INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 
@@ -34,7 +34,7 @@ class Architecture:
 
     `build()` makes one with fresh random weights, drawn from torch's global generator; it takes (n, c, h, w), or clips
     (n, c, t, h, w), in [0, 1] and returns logits (n, classes). `source_sha256` changes when the code behind it does; `notes`
-    say what a person should know.
+    say what the user should know.
     """
 
     name: str
@@ -53,12 +53,12 @@ def from_zoo(
     """
     if min(size) < module.SMALLEST:
         message = f"{name} needs images of at least {module.SMALLEST}x{module.SMALLEST}; these are {size[0]}x{size[1]}"
-        raise InputError(message, hint="name another network with --model")
+        raise InputError(message, hint="choose another `model`")
     build = partial(module.build, channels, size, classes)
     if depth is not None:
         wrong = module.check_depth(depth) if hasattr(module, "check_depth") else "comes in one depth only"
         if wrong:
-            raise UsageError(f"{name} {wrong}", hint=f"--model {name.rpartition('-')[0]}")
+            raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)
     return Architecture(name, build, module.RECIPE, _source_sha256(module))
 
@@ -143,7 +143,7 @@ def _line(error: Exception) -> str:
 
 
 def _source_sha256(module: ModuleType) -> str:
-    """SHA-256 over the module's file and the files of what its names come from, leaving out installed packages."""
+    """SHA-256 over the module's file and of all modules it imports from, except installed packages."""
     files = sorted(set(_own_files(module, set())))
     return hashlib.sha256(b"\0".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)).hexdigest()
 

@@ -54,9 +54,9 @@ def frame_mlp_architecture(flat: Architecture, channels: int, size: tuple[int, i
     """`frame-mlp:NAME` on the network for images `flat`; `build` raises InputError if its last layer cannot be taken off."""
     digest = hashlib.sha256(f"{flat.source_sha256} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}".encode())
     build = partial(_built, flat, (channels, *size), classes)
-    # Code of somebody's own may bring weights along.
-    said = f"{flat.name} has random weights, so its features know nothing; for what it learned: --weights FILE"
-    return Architecture(f"{NAME}:{flat.name}", build, RECIPE, digest.hexdigest(), () if ":" in flat.name else (said,))
+    # The user's own code may load weights itself.
+    note = f"{flat.name} has random weights, so its features are random; load trained ones with `weights`"
+    return Architecture(f"{NAME}:{flat.name}", build, RECIPE, digest.hexdigest(), () if ":" in flat.name else (note,))
 
 
 @torch.no_grad()
@@ -64,8 +64,8 @@ def _built(flat: Architecture, shape: tuple[int, int, int], classes: int) -> Fra
     backbone, sample = flat.build().eval(), torch.zeros(1, *shape)
     head = last_layer(backbone, sample)
     if head is None:
-        message = f"{NAME}:{flat.name}: {flat.name} has no last layer that could be taken off"
-        raise InputError(message, hint="name a network that ends in one full connection")
+        message = f"{NAME}:{flat.name}: {flat.name} has no last layer that can be removed"
+        raise InputError(message, hint="choose a network that ends in a fully connected layer")
     layer = backbone.get_submodule(head)
     replace_modules(backbone, (type(layer),), lambda module: nn.Identity() if module is layer else module)
     return FrameMlp(backbone, head, _flat(backbone(sample)).shape[1], classes)

@@ -29,7 +29,7 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
         raise UsageError(f"no model is called '{name}'", hint=hint)
     if channels != 3:
         message = f"{name} takes images of 3 channels; these have {channels}"
-        raise InputError(message, hint="name a network of dlcli with --model, such as cifar-resnet-20")
+        raise InputError(message, hint="choose a built-in `model` such as cifar-resnet-20")
     digest = hashlib.sha256(f"{name} of torchvision {torchvision.__version__}".encode()).hexdigest()
     return Architecture(name, partial(_built, name, classes), GENERAL_RECIPE, digest)
 

@@ -1,4 +1,4 @@
-"""Changes of the training images that keep their meaning, by name, drawn anew for every image, or once for a clip."""
+"""Data augmentation by name: random changes of training images, drawn per image, or once per clip."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
@@ -53,7 +53,7 @@ def _chained(steps: Sequence[Augmentation]) -> Augmentation:
 
 
 def _still(step: Augmentation) -> Augmentation:
-    """A step on places for clips too, whose frames are so many more channels."""
+    """Extend an augmentation of positions to clips, by treating their frames as further channels."""
     return lambda x, source: step(x.flatten(1, -3), source).reshape(x.shape)
 
 

@@ -35,20 +35,20 @@ class Hooks:
 class Training:
     """Training of `model`, in place, on images or clips `x`, as `Feed` takes them, and labels `y` (n,), an epoch at a time.
 
-    A step for which the memory does not suffice is done again in twice as many `parts`, whose gradients are added up before
-    the weights move: the same step but for rounding, the draws of dropout, and batch normalisation, which sees one part.
+    A step that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated before the weights are
+    updated: the same step up to rounding, except for dropout masks and for batch normalisation, which sees one part.
     Weights stay float32; with `dtype` bfloat16 (None: as the recipe says) only the forward and backward pass run in it, by
-    autocast. The same seed, device and thread count give the same weights to the bit, and so does a training that was
-    stopped after any step, put away as `state()` and continued elsewhere by `load(state)`.
+    autocast. The same seed, device and thread count give bit for bit the same weights, and so does a training that was
+    stopped after any step, saved as `state()` and resumed elsewhere by `load(state)`.
     """
 
     layout: ClassVar[torch.memory_format] = torch.channels_last
     """How the weights lie in memory while they are trained."""
     too_large: ClassVar[tuple[str, str]] = (
-        "the memory does not suffice to train this network, not even one example at a time",
-        "--size N makes them smaller; or take a smaller network",
+        "out of memory training this network, even on one example at a time",
+        "lower `size`, or choose a smaller network",
     )
-    """Message and hint for when the memory does not suffice."""
+    """Message and hint of the error when memory runs out."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class Training:
         """Which of `n` examples each step takes: the same generator draws the order of every epoch before this one."""
         order = generator(derive(seed, "order"))
         drawn = [torch.randperm(n, generator=order) for _ in range(self.epoch + 1)]
-        # Even batches rather than a short last one, which would weigh its examples more, and of one example breaks BatchNorm.
+        # Even batches rather than a short last one: its examples would count for more, and BatchNorm fails on a single one.
         return drawn[-1].tensor_split(len(self.losses))
 
     def _one_step(self, x: Tensor, y: Tensor) -> None:
@@ -173,7 +173,7 @@ class Training:
         return F.cross_entropy(logits, y, weight=self.hooks.class_weights, label_smoothing=smoothing)
 
     def _weight(self, y: Tensor) -> Tensor | int:
-        """By what the mean over `y` divides."""
+        """Denominator of the mean loss over `y`."""
         return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum(0)
 
     def _largest(self, gradients: Sequence[Tensor]) -> Tensor:
@@ -244,7 +244,7 @@ class Training:
     def finish(self) -> None:
         """Put the averaged weights in place, and the model in evaluation mode and in the usual memory layout.
 
-        In that layout a network just trained and one read from a file compute the same to the bit.
+        In that layout a network just trained and one read from a file compute bit for bit the same.
         """
         if self.average:
             self.model.load_state_dict(self.average)

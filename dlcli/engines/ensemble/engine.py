@@ -33,7 +33,7 @@ PLOT = "gain.png"
 
 
 def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
-    """Train the members, judge every one and every rule on the test images, by the number of members.
+    """Train the members, and evaluate each of them and every rule on the test images, by number of members.
 
     With `config.output`, a folder, leaves each member there as soon as it is trained, and the card of the ensemble when all
     are there: the folder is then a model to `eval`, `predict` and `attack`. Raises the kinds of `dlcli.support.errors`.
@@ -48,7 +48,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     done = train(team, report) if config.members else []
     if len(done) == config.members:
         done = [*done, *added(team, report)]
-    result = _judged(team, done, strategy, time.perf_counter() - started)
+    result = _result(team, done, strategy, time.perf_counter() - started)
     if config.output is not None and result.headline is not None:
         save_ensemble_metadata(config.output, len(done), config.rule)
         _draw(config.output, result.rows)
@@ -56,7 +56,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
 
 
 def plan(config: EnsembleConfig) -> list[str]:
-    """What `run` would do, a line each; opens the data and builds the networks, but trains and writes nothing."""
+    """What `run` would do, one line per step; opens the data and builds the networks, but trains and writes nothing."""
     _check_folder(config)
     team = open_team(config, SILENT)
     data = team.data
@@ -75,20 +75,20 @@ def _check_folder(config: EnsembleConfig) -> None:
     folder = config.output
     if folder is None:
         if config.resume:
-            raise UsageError("--resume: the ensemble's folder must be named", hint="-o runs/NAME")
+            raise UsageError("`resume` needs the ensemble directory", hint="`output=runs/NAME`")
         return
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--output: {folder} is not a folder", hint="name a folder, new or old")
+        raise UsageError(f"`output`: {folder} is not a directory", hint="choose a new or existing directory")
     if config.resume:
         if not (folder / MEMBERS).is_dir():
-            raise UsageError(f"--resume: {folder} holds no ensemble that was stopped")
+            raise UsageError(f"`resume`: {folder} holds no ensemble that was stopped")
         if is_ensemble(folder) and count_members(folder) >= config.members + len(config.add):
-            hint = "--members N with a larger N trains more"
-            raise UsageError(f"--resume: {folder} holds a finished ensemble of {count_members(folder)}", hint=hint)
+            hint = "raise `members` to train more"
+            raise UsageError(f"`resume`: {folder} holds a finished ensemble of {count_members(folder)}", hint=hint)
     elif (folder / METADATA).exists() or (folder / MEMBERS).exists():
-        more = "with a larger --members trains more" if is_ensemble(folder) else "continues it"
-        hint = f"--resume {more}; or name another folder with -o"
-        raise UsageError(f"--output: {folder} holds an ensemble already", hint=hint)
+        more = "train more with `resume` and larger `members`" if is_ensemble(folder) else "continue it with `resume`"
+        hint = f"{more}, or choose another `output`"
+        raise UsageError(f"`output`: {folder} already holds an ensemble", hint=hint)
 
 
 def _strategy(team: Team) -> str:
@@ -96,7 +96,7 @@ def _strategy(team: Team) -> str:
     wanted = team.config.strategy
     reason = why_not(team) if wanted == "stacked" or (wanted == "auto" and team.device.type != "cpu") else "a CPU"
     if wanted == "stacked" and reason:
-        raise UsageError(f"--strategy: these members cannot be stacked: {reason}", hint="--strategy processes")
+        raise UsageError(f"`strategy`: these members cannot be stacked: {reason}", hint="use `strategy=processes`")
     return "processes" if reason else "stacked"
 
 
@@ -121,7 +121,7 @@ def _draw_said(config: EnsembleConfig, n: int) -> str:
     return f"{count(n, 'image')}{how}{', one after the other' if config.snapshots else ''}"
 
 
-def _judged(team: Team, done: Sequence[Done], strategy: str, seconds: float) -> EnsembleResult:
+def _result(team: Team, done: Sequence[Done], strategy: str, seconds: float) -> EnsembleResult:
     config, data = team.config, team.data
     whole = len(done) == config.members + len(config.add)
     logits = torch.stack([one.logits for one in done]) if whole else torch.zeros(0)
@@ -169,7 +169,8 @@ def _notes(done: Sequence[Done], headline: EnsembleRow | None, found: Sequence[E
     if gap is not None:
         lines.append(_verdict("max minus mean", str(gap), gap.established))
     lines.append(
-        "The best member is chosen on these very images, which flatters it. The oracle knows the labels: it is no rule."
+        "The best member is chosen on these very images, so its accuracy is biased upwards. The oracle uses the labels; it is "
+        "not a rule."
     )
     return (*said, *lines)
 

@@ -152,7 +152,7 @@ def _train(team: Team, number: int, last: nn.Module | None, report: Reporter) ->
 
 
 def finished(team: Team, number: int, job: Job, model: nn.Module, seconds: float, notes: tuple[str, ...]) -> Done:
-    """Put a trained member away, if there is a folder, and judge it."""
+    """Save a trained member if there is an output directory, and evaluate it."""
     config, data = team.config, team.data
     if config.output is not None:
         save_model(
@@ -178,8 +178,8 @@ def _kept(team: Team, number: int) -> tuple[nn.Module, Done] | None:
     if not is_run_dir(folder):
         return None
     if read_metadata(folder / WEIGHTS).get(_KEY) != team.key(number):
-        hint = "give the options it was started with, or name another folder with -o"
-        raise UsageError(f"--resume: {folder} was trained with other options", hint=hint)
+        hint = "use the options it was started with, or choose another `output`"
+        raise UsageError(f"`resume`: {folder} was trained with other options", hint=hint)
     saved = load_model(folder, team.device)
     logits = predict_logits(saved.model, team.data.x_test, device=team.device)
     n_train = round(config.share * len(team.data.y_train))
@@ -187,13 +187,13 @@ def _kept(team: Team, number: int) -> tuple[nn.Module, Done] | None:
 
 
 def kept_before(team: Team, number: int) -> Done | None:
-    """What `Done` says of a member that an earlier run left in the folder, None if there is none."""
+    """The member that an earlier run left in the output directory, None if there is none."""
     found = _kept(team, number)
     return found[1] if found else None
 
 
 def added(team: Team, report: Reporter) -> Iterator[Done]:
-    """The networks of --add, behind the members trained here; copied into the folder."""
+    """The networks of `add`, after the members trained here; copied into the folder."""
     for place, spec in enumerate(team.config.add):
         number, saved = team.config.members + place, load_model(Path(spec), team.device)
         _check_fits(spec, saved.channels, saved.size, saved.classes, team.data)
@@ -215,6 +215,6 @@ def added(team: Team, report: Reporter) -> Iterator[Done]:
 def _check_fits(spec: str, channels: int, size: tuple[int, int], classes: Sequence[str], data: ImageData) -> None:
     if (channels, size) != (data.channels, data.size):
         seen, there = (f"{c}x{h}x{w}" for c, (h, w) in ((channels, size), (data.channels, data.size)))
-        raise InputError(f"--add: {spec} was trained on images of {seen}, and {data.name} has {there}")
+        raise InputError(f"`add`: {spec} was trained on images of {seen}, and {data.name} has {there}")
     if tuple(classes) != data.classes:
-        raise InputError(f"--add: {spec} was trained on other classes than those of {data.name}")
+        raise InputError(f"`add`: {spec} was trained on other classes than those of {data.name}")

@@ -15,7 +15,7 @@ from dlcli.specs.ensemble import Diversity, EnsembleRow
 from dlcli.specs.estimates import Estimate
 
 SIZES = (1, 5, 10, 25, 50)
-"""The numbers of members at which an ensemble is judged, besides all of them."""
+"""The numbers of members at which an ensemble is evaluated, besides all of them."""
 
 BEST, MEAN_OF_MEMBERS, ORACLE = "best member", "mean of members", "oracle"
 
@@ -23,7 +23,7 @@ Right = NDArray[np.float64]
 
 
 def sizes(members: int) -> list[int]:
-    """At which numbers of members an ensemble of so many is judged."""
+    """At which numbers of members an ensemble of `members` is evaluated."""
     return [*(size for size in SIZES if size < members), members]
 
 

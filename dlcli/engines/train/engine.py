@@ -38,7 +38,7 @@ _SAME = frozenset(_HELD | {"versus", "seeds", "workers", "seed", "device", "outp
 
 
 def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | PairsTrainResult:
-    """Train on the training set and judge on the test set; with `versus`, once a side and seed; or learn from pairs of texts.
+    """Train on the training set and evaluate on the test set; with `versus`, once per side and seed; or learn from pairs.
 
     With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
     `resume` continues. Raises the kinds of `dlcli.support.errors`.
@@ -56,7 +56,7 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Pair
 
 
 def plan(config: TrainConfig) -> list[str]:
-    """What `run` would do, a line each; opens the data and builds the network, but trains and writes nothing."""
+    """What `run` would do, one line per step; opens the data and builds the network, but trains and writes nothing."""
     if config.task == "pairs":
         _check_folder(config)
         return plan_pairs(config)
@@ -102,18 +102,18 @@ def _check_folder(config: TrainConfig) -> None:
     folder = config.output
     if folder is None:
         if config.resume:
-            raise UsageError("--resume: the run's folder must be named", hint="-o runs/NAME")
+            raise UsageError("`resume` needs the run directory", hint="`output=runs/NAME`")
         return
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--output: {folder} is not a folder", hint="name a folder, new or old")
+        raise UsageError(f"`output`: {folder} is not a directory", hint="choose a new or existing directory")
     if config.resume:
         if not (folder / STATE).exists():
             why = "holds a finished run" if (folder / METADATA).exists() else "holds no run that was stopped"
-            raise UsageError(f"--resume: {folder} {why}")
+            raise UsageError(f"`resume`: {folder} {why}")
     elif any((folder / name).exists() for name in (STATE, METADATA, RUNS)):
         stopped = (folder / STATE).exists()
-        hint = "--resume continues it; or name another folder with -o" if stopped else "name another folder with -o"
-        raise UsageError(f"--output: {folder} holds a run already", hint=hint)
+        hint = "continue it with `resume`, or choose another `output`" if stopped else "choose another `output`"
+        raise UsageError(f"`output`: {folder} already holds a run", hint=hint)
 
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
@@ -156,7 +156,7 @@ def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> S
 
 
 def _reopened(config: TrainConfig) -> dict[str, Job]:
-    """The jobs of a comparison in another process, where nobody needs to hear again what was left out of the data."""
+    """The jobs of a comparison in another process, without repeating the warnings about skipped files."""
     return dict(_open_sides(config, _data(config, SILENT), choose_device(config.device)).jobs)
 
 

@@ -44,10 +44,10 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
 
 
 def _check(job: Job) -> None:
-    for option, given in (("--augment", job.config.augment), ("--adversarial", job.config.adversarial)):
+    for option, given in (("augment", job.config.augment), ("adversarial", job.config.adversarial)):
         if given:
-            message = f"{option}: {FRAME_MLP} takes the features of its frames once, so that no frame can change later"
-            raise UsageError(message, hint=f"leave {option} out")
+            message = f"`{option}`: {FRAME_MLP} computes the features of its frames once, so they cannot change later"
+            raise UsageError(message, hint=f"omit `{option}`")
 
 
 def _kept(job: Job, model: nn.Module, frame: FrameMlp, report: Reporter) -> ImageData:
@@ -70,7 +70,7 @@ def _read(data: ImageData, file: Path) -> ImageData | None:
         return None
     try:
         return _with(data, load_weights(file))
-    except (InputError, KeyError):  # damaged: worked out anew
+    except (InputError, KeyError):  # damaged: computed again
         return None
 
 
@@ -78,7 +78,7 @@ def _write(job: Job, file: Path, features: dict[str, Tensor], report: Reporter) 
     try:
         save_tensors(file, features, {})
     except OSError as error:
-        report.warn(f"{file}: not kept for the next run ({error.strerror or error})")
+        report.warn(f"{file}: not cached for the next run ({error.strerror or error})")
     return _with(job.data, features)
 
 

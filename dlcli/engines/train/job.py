@@ -30,7 +30,7 @@ from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.reporter import Reporter
 
 _TRAINING_WATCHED = 2000
-"""How many training examples are judged after each epoch: all of a small set, and little time on a large one."""
+"""How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
 
 _STEPS = 7
 """Steps of an attack that takes several, when it makes examples to train on (Madry et al. 2018, section 4, on CIFAR-10)."""
@@ -120,14 +120,14 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
             mean = training.run_epoch(task, stop)
             if training.parts > parts:
                 most = f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.parts} parts"
-                report.note(f"the memory does not hold {most}")
+                report.note(f"out of memory on {most}")
             if mean is not None:
                 history.append(_watch(job, training, early, mean))
             if keep is not None:
                 _save(job, training, early, keep, history, before + time.perf_counter() - started)
             if stop() and not (training.done or early.due):
                 where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {len(training.losses)}"
-                report.note(f"stopped in {where}" + ("; --resume continues" if keep is not None else ""))
+                report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
                 return None
     training.finish()
     if early.weights:
@@ -144,8 +144,8 @@ def _early(job: Job) -> EarlyStopping:
     if job.config.early_stop is None:
         return EarlyStopping("accuracy", job.recipe.epochs)
     if "dev" not in job.data.splits:
-        hint = f"--dev 0.1 keeps a tenth of the training {job.data.unit}s apart"
-        raise UsageError("--early-stop: there is no dev set to watch, and the test set must not choose", hint=hint)
+        hint = f"`dev=0.1` holds out a tenth of the training {job.data.unit}s"
+        raise UsageError("`early_stop` needs a dev set, for the test set must not choose the epoch", hint=hint)
     return EarlyStopping(*job.config.early_stop)
 
 
@@ -160,7 +160,8 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
     """The network with its initial weights, after surgery, and what that said."""
     with preserved():
         torch.manual_seed(derive(job.seed, "init"))
-        model, notes = job.arch.build(), ()
+        model = job.arch.build()
+        notes: tuple[str, ...] = ()
         if job.config.surgery:
             from dlcli.core.surgery import apply_surgery
 
@@ -181,10 +182,10 @@ def hooks(job: Job) -> Hooks:
     config, data = job.config, job.data
     weights = class_weights(data.y_train, len(data.classes)).to(job.device) if config.class_weights else None
     augment = augmentation(config.augment, data.size)
-    return Hooks(augment=augment, examples=_hostile(config), class_weights=weights)
+    return Hooks(augment=augment, examples=_adversarial_examples(config), class_weights=weights)
 
 
-def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None:
+def _adversarial_examples(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None:
     if config.adversarial is None:
         return None
     method, eps, share = config.adversarial
@@ -194,25 +195,25 @@ def _hostile(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, i
 
     def examples(model: nn.Module, x: Tensor, y: Tensor, seed: int, most: int) -> Tensor:
         changed = round(share * len(x))
-        hostile = attack(model, x[:changed], y[:changed], eps=eps, full=True, batch_size=most, seed=seed)
-        return channels_last(torch.cat([hostile, x[changed:]]))
+        adversarial = attack(model, x[:changed], y[:changed], eps=eps, full=True, batch_size=most, seed=seed)
+        return channels_last(torch.cat([adversarial, x[changed:]]))
 
     return examples
 
 
 def _watch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
-    """Judge, in float32, the weights as they would be if training ended here."""
+    """Evaluate, in float32, the weights that training would return if it ended here."""
     data, first = job.data, slice(_TRAINING_WATCHED)
     sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
     with training.final_weights():
-        (train, _), (watched, loss) = (_judged(training.model, split, job.device) for split in sets)
+        (train, _), (watched, loss) = (_accuracy_and_loss(training.model, split, job.device) for split in sets)
         epoch = Epoch(train_loss, train, watched, loss)
         if job.config.early_stop is not None:
             early.see(training.epoch, getattr(epoch, early.metric), training.model.state_dict())
     return epoch
 
 
-def _judged(model: nn.Module, split: Split, device: torch.device) -> tuple[float, float]:
+def _accuracy_and_loss(model: nn.Module, split: Split, device: torch.device) -> tuple[float, float]:
     """Accuracy and mean cross-entropy."""
     logits = predict_logits(model, split.x, device=device)
     return float((logits.argmax(1) == split.y).float().mean()), float(cross_entropy(logits, split.y))
@@ -235,17 +236,17 @@ def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tup
     except DlcliError:
         raise
     except (KeyError, ValueError):
-        raise InputError(f"{keep}: not the state of a training", hint="name another folder with -o") from None
+        raise InputError(f"{keep}: not the state of a training", hint="choose another `output`") from None
     now = describe(job)
     other = [name for name in now if facts["determined_by"].get(name) != now[name]]
     if other:
-        hint = "give the options it was started with, or name another folder with -o"
-        raise UsageError(f"--resume: {keep.parent} was started with other {', '.join(other)}", hint=hint)
+        hint = "use the options it was started with, or choose another `output`"
+        raise UsageError(f"`resume`: {keep.parent} was started with other {', '.join(other)}", hint=hint)
     state = load_weights(keep)
     try:
         training.load(state)
     except (KeyError, RuntimeError):
-        raise InputError(f"{keep}: the state is not of this network", hint="name another folder with -o") from None
+        raise InputError(f"{keep}: the state is not of this network", hint="choose another `output`") from None
     early.weights = {name.removeprefix("best."): weight for name, weight in state.items() if name.startswith("best.")}
     if early.weights:
         early.epoch, early.value, early.waited = facts["early"]

@@ -30,7 +30,7 @@ def test_stopped_it_loses_the_members_in_flight_only(number: int, environment: d
     kept = hashes(tmp_path / "e")
     assert 1 <= len(kept) < 4 and not (tmp_path / "e" / "ensemble.json").exists()
     refused = dlcli("ensemble", *OPTIONS)
-    assert refused.returncode == 2 and b"--resume continues it" in refused.stderr
+    assert refused.returncode == 2 and b"continue it with --resume" in refused.stderr
     done = dlcli("ensemble", *OPTIONS, "--resume")
     assert done.returncode == 0, done.stderr
     assert [one["reused"] for one in json.loads(done.stdout)["members"]] == [True] * len(kept) + [False] * (4 - len(kept))
@@ -48,4 +48,4 @@ def test_the_folder_is_a_model_to_the_other_commands(tmp_path: Path, dlcli: Run)
     labelled = dlcli("predict", "e", "--device", "cpu", "--ensemble", "vote", "--limit", "5")
     assert labelled.returncode == 0 and len(labelled.stdout.splitlines()) == 6
     refused = dlcli("eval", "e/members/000", "--ensemble", "max")
-    assert refused.returncode == 2 and b"is no ensemble" in refused.stderr
+    assert refused.returncode == 2 and b"is not an ensemble" in refused.stderr

@@ -183,7 +183,7 @@ def _flip_a_weight(content):
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:100], lambda c: c[:-4], lambda c: b"", _flip_a_weight])
-def test_a_damaged_file_is_warned_of_and_trained_anew(tmp_path, damage):
+def test_a_damaged_file_is_warned_of_and_trained_again(tmp_path, damage):
     first = _fit(cache=tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(damage(file.read_bytes()))
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_warned_of_and_trained_anew(tmp_path, damage):
     assert (second.reused, second.sha256) == (False, first.sha256)
     assert len(listener.warnings) == 1
     assert str(file) in listener.warnings[0]
-    assert "member-1 is trained anew" in listener.warnings[0]
+    assert "member-1 is trained again" in listener.warnings[0]
     assert _fit(cache=tmp_path, report=listener).reused
     assert len(listener.warnings) == 1
 
@@ -220,7 +220,7 @@ def test_a_cache_that_cannot_be_made_costs_only_the_cache(tmp_path):
     (tmp_path / "file").write_text("")
     listener = Listener()
     assert _fit(cache=tmp_path / "file" / "models", report=listener).sha256 == _fit().sha256
-    assert [text.partition(": ")[2] for text in listener.warnings] == ["not kept for the next run (Not a directory)"]
+    assert [text.partition(": ")[2] for text in listener.warnings] == ["not cached for the next run (Not a directory)"]
 
 
 def test_a_second_run_waits_for_the_first_and_reuses_its_work(tmp_path):

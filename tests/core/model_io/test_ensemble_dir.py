@@ -67,13 +67,13 @@ def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
         ("{", "not JSON"),
         ("[]", "members is missing"),
         ('{"members": [], "rule": "max"}', "members is missing"),
-        ('{"members": ["../elsewhere"], "rule": "max"}', "members is missing or of another kind"),
-        ('{"members": ["/etc"], "rule": "max"}', "members is missing or of another kind"),
-        ('{"members": ["members/000"], "rule": "median"}', "rule is missing or of another kind"),
-        ('{"members": ["members/009"], "rule": "max"}', "no run directory"),
+        ('{"members": ["../elsewhere"], "rule": "max"}', "members is missing or has the wrong type"),
+        ('{"members": ["/etc"], "rule": "max"}', "members is missing or has the wrong type"),
+        ('{"members": ["members/000"], "rule": "median"}', "rule is missing or has the wrong type"),
+        ('{"members": ["members/009"], "rule": "max"}', "not a run directory"),
     ],
 )
-def test_a_damaged_card_is_named(tmp_path: Path, models: list[nn.Module], card: str, said: str):
+def test_a_damaged_metadata_is_named(tmp_path: Path, models: list[nn.Module], card: str, said: str):
     (tmp_path / METADATA).write_text(card)
     with pytest.raises(InputError, match=said):
         load_ensemble(tmp_path, CPU)
@@ -86,7 +86,7 @@ def test_members_of_other_classes_are_refused(tmp_path: Path, models: list[nn.Mo
 
 
 def test_a_rule_is_for_ensembles(tmp_path: Path, models: list[nn.Module]):
-    with pytest.raises(UsageError, match="is no ensemble"):
+    with pytest.raises(UsageError, match="is not an ensemble"):
         open_trained(str(member_folder(tmp_path, 0)), DATA, rule="max", device=CPU)
     with pytest.raises(UsageError, match="--arch"):
         open_trained(str(tmp_path), DATA, arch="lenet", device=CPU)

@@ -90,14 +90,14 @@ def test_weights_of_another_network_name_some_keys(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"size": [8]}, "size is missing or of another kind"),
+        ({"size": [8]}, "size is missing or has the wrong type"),
         ({"size": ["8", "8"]}, "size is missing"),
         ({"channels": None, "classes": "abc"}, "channels, classes is missing"),
         ({"model": "digits-nett"}, "no model is called 'digits-nett'"),
         ({"with": ["no-such-surgery"]}, "no-such-surgery"),
     ],
 )
-def test_a_damaged_card(tmp_path: Path, change: dict[str, object], said: str):
+def test_a_damaged_metadata(tmp_path: Path, change: dict[str, object], said: str):
     saved(tmp_path)
     card = json.loads((tmp_path / METADATA).read_text())
     (tmp_path / METADATA).write_text(json.dumps(card | change))
@@ -106,8 +106,8 @@ def test_a_damaged_card(tmp_path: Path, change: dict[str, object], said: str):
     assert said in caught.value.message
 
 
-@pytest.mark.parametrize(("text", "said"), [("{", "not JSON"), ("[]", "model, with, channels"), (None, "no run directory")])
-def test_no_card_at_all(tmp_path: Path, text: str | None, said: str):
+@pytest.mark.parametrize(("text", "said"), [("{", "not JSON"), ("[]", "model, with, channels"), (None, "not a run directory")])
+def test_no_metadata_at_all(tmp_path: Path, text: str | None, said: str):
     saved(tmp_path)
     (tmp_path / METADATA).unlink()
     if text is not None:

@@ -71,7 +71,7 @@ def test_weights_with_more_outputs_than_the_data_has_classes(tmp_path: Path):
 @pytest.mark.parametrize(
     ("spec", "options", "kind", "said"),
     [
-        ("run", {"arch": "digits-net"}, UsageError, "knows its network"),
+        ("run", {"arch": "digits-net"}, UsageError, "names its own network"),
         ("w.safetensors", {}, UsageError, "which network"),
         ("absent.pt", {"arch": "digits-net"}, InputError, "absent.pt: no such file"),
         ("absent", {}, InputError, "no such run directory"),

@@ -40,7 +40,7 @@ def test_a_network_starts_from_the_very_weights(tmp_path):
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_for_other_classes_the_last_layer_starts_anew_and_nothing_else(tmp_path, wrapped):
+def test_for_other_classes_the_last_layer_is_reinitialised_and_nothing_else(tmp_path, wrapped):
     model = _saved(tmp_path / "w.safetensors", "resnet18", classes=9)
     state = {("module." if wrapped else "") + key: value for key, value in model.state_dict().items()}
     torch.save(state, tmp_path / "w.pt")
@@ -51,7 +51,7 @@ def test_for_other_classes_the_last_layer_starts_anew_and_nothing_else(tmp_path,
     assert once.fc.weight.shape == (4, 512) and not torch.equal(once.fc.weight, built.fc.weight)
     kept = {key for key, value in built.state_dict().items() if torch.equal(value, model.state_dict()[key])}
     assert set(model.state_dict()) - kept == {"fc.weight", "fc.bias"}
-    assert "so the last layer of resnet18 starts anew" in arch.notes[0]
+    assert "so the last layer of resnet18 is reinitialised" in arch.notes[0]
 
 
 @pytest.mark.parametrize("kept", ["whole", "headless"])

@@ -72,5 +72,5 @@ def test_it_needs_a_network_that_ends_in_a_layer(tmp_path, monkeypatch):
     (tmp_path / "nets.py").write_text(
         "from torch import nn\nclass Ends(nn.Module):\n    def forward(self, x):\n        return x.mean((2, 3))\n"
     )
-    with pytest.raises(InputError, match="has no last layer that could be taken off"):
+    with pytest.raises(InputError, match="has no last layer that can be removed"):
         find_model("frame-mlp:nets.py:Ends", _data()).build()

@@ -204,11 +204,11 @@ def test_a_bound_that_is_not_met_fails():
         ({"bootstrap": 0.5, "chunk": 0.5}, "`bootstrap` and `chunk` cannot be combined"),
         ({"bootstrap": 0.0}, "share must be above 0"),
         ({"chunk": 1.5}, "above 1"),
-        ({"snapshots": True, "model": ("mlp", "digits-net")}, "of one network"),
+        ({"snapshots": True, "model": ("mlp", "digits-net")}, "come from one network"),
         ({"snapshots": True, "strategy": "stacked"}, "cannot be stacked"),
         ({"strategy": "stacked", "model": ("mlp", "digits-net")}, "different architectures"),
         ({"strategy": "stacked", "adversarial": ("fgsm", 0.1, 1.0)}, "one network at a time"),
-        ({"resume": True}, "folder must be named"),
+        ({"resume": True}, "`resume` needs the ensemble directory"),
         ({"rule": "median"}, "not one of"),
         ({"fail_under": ("robust", 0.5)}, "not one of accuracy"),
     ],
@@ -219,7 +219,7 @@ def test_what_cannot_be_is_refused_before_training(changes: dict[str, object], s
 
 
 def test_a_finished_folder_is_not_written_over(folder: Path, result: EnsembleResult):
-    with pytest.raises(UsageError, match="holds an ensemble already"):
+    with pytest.raises(UsageError, match="already holds an ensemble"):
         ensemble.run(config(output=folder))
     with pytest.raises(UsageError, match="holds a finished ensemble"):
         ensemble.run(config(output=folder, resume=True))

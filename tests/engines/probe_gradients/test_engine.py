@@ -198,7 +198,7 @@ def test_moves_that_would_be_refused_are_left_out(nets):
 
 
 def test_a_trained_network_takes_no_other_weights(tmp_path):
-    with pytest.raises(UsageError, match="--weights: .* is a run directory and brings its weights"):
+    with pytest.raises(UsageError, match="`weights`: .* is a run directory and has its own weights"):
         probed(model=str(tmp_path), weights=tmp_path / "w.safetensors")
 
 

@@ -17,6 +17,7 @@ from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.engines import train
+from dlcli.engines.train import engine
 from dlcli.engines.train.job import open_job
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, NumericError, UsageError
@@ -57,16 +58,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"resume": True}, "folder must be named"),
+        ({"resume": True}, "`resume` needs the run directory"),
         ({"resume": True, "output": Path("nowhere")}, "holds no run that was stopped"),
         ({"versus": "--batch 3"}, "unknown option --batch"),
         ({"versus": "--seed 3"}, "unknown option --seed"),
         ({"versus": "--workers 3"}, "unknown option --workers"),
         ({"workers": 2}, "`workers` needs `versus`"),
-        ({"versus": "--lr 0.1", "workers": 0}, "--workers: 0 is below 1"),
-        ({"versus": "selu"}, "is not baseline, nor options"),
+        ({"versus": "--lr 0.1", "workers": 0}, "`workers`: 0 is below 1"),
+        ({"versus": "selu"}, "must be baseline, or options"),
         ({"versus": "--lr fast"}, "--lr: could not convert"),
-        ({"versus": "--lr -1"}, "--lr: -1.0 is below 0"),
+        ({"versus": "--lr -1"}, "`lr`: -1.0 is below 0"),
     ],
 )
 def test_options_that_cannot_be(changes: dict[str, object], said: str):
@@ -77,7 +78,7 @@ def test_options_that_cannot_be(changes: dict[str, object], said: str):
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path):
     train.run(config(epochs=1, output=tmp_path))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for options, said in (({}, "holds a run already"), ({"resume": True}, "holds a finished run")):
+    for options, said in (({}, "already holds a run"), ({"resume": True}, "holds a finished run")):
         with pytest.raises(UsageError, match=said):
             train.run(config(epochs=1, output=tmp_path, **options))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -161,7 +162,7 @@ def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):
     arrays = {"x_train": data.x_train.numpy(), "y_train": data.y_train.numpy()}
     np.savez(file, **arrays, x_test=data.x_test.numpy(), y_test=data.y_test.numpy())
     options = config(data=str(file), versus="--lr 0.1", seeds=2, workers=2, epochs=1)
-    sides = train._open_sides(options, train._data(options, SILENT), CPU)
+    sides = engine._open_sides(options, engine._data(options, SILENT), CPU)
     kept = pickle.dumps(sides)
     assert len(kept) < 10_000 and pickle.loads(kept).jobs["this"].data.fingerprint == sides.jobs["this"].data.fingerprint
     arrays["y_train"] = 9 - arrays["y_train"]
@@ -185,17 +186,17 @@ def test_adversarial_training_resists_what_it_was_trained_on():
         from dlcli.support.reporter import SILENT
 
         model = fit(job, report=SILENT, label="").model
-        hostile = load_attack("fgsm")(model, data.x_test, data.y_test, eps=0.2)
-        robust[name] = float((predict_logits(model, hostile, device=CPU).argmax(1) == data.y_test).float().mean())
+        adversarial = load_attack("fgsm")(model, data.x_test, data.y_test, eps=0.2)
+        robust[name] = float((predict_logits(model, adversarial, device=CPU).argmax(1) == data.y_test).float().mean())
     assert robust["hardened"] > robust["plain"] + 0.1
 
 
-def test_a_share_of_each_batch_is_made_hostile():
-    from dlcli.engines.train.job import _hostile
+def test_a_share_of_each_batch_is_made_adversarial():
+    from dlcli.engines.train.job import _adversarial_examples
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     x, y = torch.rand(10, 1, 8, 8), torch.arange(10)
-    changed = _hostile(config(adversarial=("noise", 0.1, 0.3)))(model, x, y, 0, 4)
+    changed = _adversarial_examples(config(adversarial=("noise", 0.1, 0.3)))(model, x, y, 0, 4)
     assert ((changed != x).flatten(1).any(1)).tolist() == [True] * 3 + [False] * 7
 
 
@@ -311,4 +312,4 @@ def test_memory_that_runs_out_is_told_and_the_step_is_taken_in_parts(tmp_path: P
     whole = train.run(config(model=f"{tmp_path / 'net.py'}:Net", batch_size=16, epochs=1), report=Listening(10**9))
     assert not said and whole.rows
     train.run(config(model=f"{tmp_path / 'net.py'}:Net", batch_size=64, epochs=1), report=Listening(10**9))
-    assert said == ["the memory does not hold a batch of 64 images; steps are taken in 4 parts"]
+    assert said == ["out of memory on a batch of 64 images; steps are taken in 4 parts"]

@@ -86,7 +86,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_bits(weights, tmp_path):
 
 @pytest.mark.parametrize("more", [{"augment": ("crop",)}, {"adversarial": ("fgsm", 0.1, 1.0)}])
 def test_images_that_change_are_refused(weights, more):
-    with pytest.raises(UsageError, match=f"--{next(iter(more))}: frame-mlp takes the features of its frames once"):
+    with pytest.raises(UsageError, match=f"`{next(iter(more))}`: frame-mlp computes the features of its frames once"):
         train.run(_config(weights, **more))
 
 

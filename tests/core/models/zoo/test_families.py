@@ -108,7 +108,7 @@ def test_without_auxiliary_heads_so_that_training_gives_logits(name):
         ("zzzz", 3, UsageError, "no model is called 'zzzz'", "lenet"),
         ("cifar-resnet-21", 3, UsageError, "cifar-resnet-21 has 6n \\+ 2 layers: 20", "cifar-resnet"),
         ("plain-0", 3, UsageError, "plain-0 needs at least 1 layer", "plain"),
-        ("lenet-5", 3, UsageError, "lenet-5 comes in one depth only", "--model lenet"),
+        ("lenet-5", 3, UsageError, "lenet-5 comes in one depth only", "`model=lenet`"),
         ("plain-", 3, UsageError, "no model is called 'plain-'", "plain"),
         ("fcn_resnet50", 3, UsageError, "no model is called 'fcn_resnet50'", ""),
     ],
