@@ -88,7 +88,7 @@ def test_members_of_other_classes_are_refused(tmp_path: Path, models: list[nn.Mo
 def test_a_rule_is_for_ensembles(tmp_path: Path, models: list[nn.Module]):
     with pytest.raises(UsageError, match="is not an ensemble"):
         open_trained(str(member_folder(tmp_path, 0)), DATA, rule="max", device=CPU)
-    with pytest.raises(UsageError, match="--arch"):
+    with pytest.raises(UsageError, match="`arch`"):
         open_trained(str(tmp_path), DATA, arch="lenet", device=CPU)
 
 

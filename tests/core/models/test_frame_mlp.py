@@ -65,7 +65,7 @@ def test_random_features_are_called_so_until_weights_are_given(tmp_path):
 def test_it_needs_a_network_that_ends_in_a_layer(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="frame-mlp needs the network for images") as caught:
         find_model("frame-mlp", _data())
-    assert "--model frame-mlp:squeezenet1_1" in caught.value.hint
+    assert "model=frame-mlp:squeezenet1_1" in caught.value.hint
     with pytest.raises(UsageError, match="no model is called 'squeezenet9'"):
         find_model("frame-mlp:squeezenet9", _data())
     monkeypatch.chdir(tmp_path)
