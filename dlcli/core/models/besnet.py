@@ -21,7 +21,8 @@ def besnet(name: str, channels: int, classes: int) -> nn.Module:
     import torchvision
 
     flat: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
-    if channels != flat.conv1.in_channels:
+    first = flat.get_submodule("conv1")
+    if isinstance(first, nn.Conv2d) and channels != first.in_channels:
         flat.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(flat.conv1.weight, mode="fan_out", nonlinearity="relu")
     return inflate(flat, torch.zeros(1, channels, 32, 32), Inflation()).model

@@ -42,7 +42,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) to (n, out, h / stride, w / stride)."""
         branch = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-        return self.relu2(branch + self._shortcut(x))
+        out: Tensor = self.relu2(branch + self._shortcut(x))
+        return out
 
     def _shortcut(self, x: Tensor) -> Tensor:
         picked: Tensor = self.pick(x)
