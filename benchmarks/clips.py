@@ -17,8 +17,8 @@ import av
 import numpy as np
 
 from dlcli.core.data.base import Sampling
-from dlcli.core.data.frame_times import uniform
-from dlcli.core.data.resize import corner, fitted
+from dlcli.core.data.frame_times import uniform_frames
+from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.core.data.videos import Videos
 
 ASKED = 0.9
@@ -34,8 +34,8 @@ def alone(path: Path, wanted: list[int]) -> np.ndarray:
         stream.thread_type = "NONE"
         for number, frame in enumerate(container.decode(stream)):
             if number in wanted:
-                height, width = fitted((frame.height, frame.width), SIZE)
-                top, left = corner((height, width), SIZE)
+                height, width = resized_shape((frame.height, frame.width), SIZE)
+                top, left = crop_origin((height, width), SIZE)
                 whole = frame.reformat(width, height, "rgb24").to_ndarray()
                 pixels += wanted.count(number) * [whole[top : top + SIZE, left : left + SIZE].transpose(2, 0, 1)]
             if number == wanted[-1]:
@@ -92,7 +92,7 @@ def compare(paths: list[Path], lengths: dict[Path, int], frames: int, rounds: in
     """One row, once both are seen to give the same frames."""
     decoder = Videos(Sampling(frames), SIZE)
     shape = (3, frames, SIZE, SIZE)
-    wanted = {path: uniform(length, frames, 1) for path, length in lengths.items()}
+    wanted = {path: uniform_frames(length, frames, 1) for path, length in lengths.items()}
     for path in paths[:5]:
         ours = decoder.decode(path, shape)
         if isinstance(ours, str) or np.abs(ours.astype(int) - alone(path, wanted[path])).max() > 2:

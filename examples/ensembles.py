@@ -151,12 +151,12 @@ def markdown(options: argparse.Namespace, found: dict[tuple[str, float], Judged]
                 [str(size), draw, f"{eps:g}", *figures(judged, size, y, THEIRS.get((draw, size), "") if eps == 0.2 else "")]
             )
     epochs = str(options.epochs or "as usual for it")
-    facts = (
+    metadata = (
         f"Measured on {today()} by `python examples/ensembles.py {' '.join(sys.argv[1:])}`: {options.model}, "
         f"epochs: {epochs}, n = {len(y)} test images, {describe_device(CPU)}, torch {torch.__version__}. "
         "Intervals are 95%; differences are paired."
     )
-    return "\n".join([table(head, rows), "", facts, ""])
+    return "\n".join([table(head, rows), "", metadata, ""])
 
 
 def figures(judged: Judged, size: int, y: Tensor, theirs: str) -> list[str]:

@@ -39,8 +39,8 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     options = parser.parse_args()
     rows = lines(options) if options.table == "lines" else blocks(options)
-    facts = f"{today()}, seed 0, CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
-    give("\n".join([*rows, "", facts, ""]), options.output)
+    metadata = f"{today()}, seed 0, CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
+    give("\n".join([*rows, "", metadata, ""]), options.output)
 
 
 def lines(options: argparse.Namespace) -> Iterator[str]:

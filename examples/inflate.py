@@ -36,11 +36,11 @@ def main() -> None:
     parts = [counts(), proved(options)]
     if options.weights is not None:
         parts.append(learned(options))
-    facts = (
+    metadata = (
         f"Measured on {today()}: seed {options.seed}, clips of {', '.join(map(str, LENGTHS))} frames, CPU "
         f"({torch.get_num_threads()} thread), torch {torch.__version__}."
     )
-    text = "\n\n".join([*parts, facts]) + "\n"
+    text = "\n\n".join([*parts, metadata]) + "\n"
     give(text, options.output)
 
 

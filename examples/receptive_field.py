@@ -29,12 +29,12 @@ def main() -> None:
     torch.manual_seed(options.seed)
     x = torch.rand(options.images, 3, options.image, options.image)
     parts = [stacks(), causal(), networks(options, x), dilated(options, x[:1, :, : options.image // 2 + 1])]
-    facts = (
+    metadata = (
         f"Measured on {today()}: {options.images} images of noise, {options.image} pixels across, networks "
         f"with random weights, seed {options.seed}, CPU ({torch.get_num_threads()} thread), fields in float32, differences "
         f"in float64, torch {torch.__version__}."
     )
-    text = "\n\n".join([*parts, facts]) + "\n"
+    text = "\n\n".join([*parts, metadata]) + "\n"
     give(text, options.output)
 
 

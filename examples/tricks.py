@@ -98,8 +98,8 @@ def markdown(config: TrainConfig, result: TrainResult) -> str:
     """The comparison and its seeds as two tables."""
     first = f"--with {config.surgery[0]}" if config.surgery else f"--corrupt {config.corrupt}" if config.corrupt else "as it is"
     images = f"{result.n_train:,} training and {result.n_test:,} test images"
-    facts = f"{images}, seeds {config.seed} to {config.seed + (config.seeds or 0) - 1}, {result.device}"
-    head = f"**{result.model} on {Path(config.data).name}: {first} against {config.versus}**, {facts}\n"
+    metadata = f"{images}, seeds {config.seed} to {config.seed + (config.seeds or 0) - 1}, {result.device}"
+    head = f"**{result.model} on {Path(config.data).name}: {first} against {config.versus}**, {metadata}\n"
     lines = [head, table((f"level {result.level:.3f}", "first", "second", "paired difference, 95%", ""), comparisons(result))]
     return "\n".join([*lines, "", table(("seed", "first", "second", "epochs to fit"), seeds(result)), ""])
 

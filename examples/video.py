@@ -103,8 +103,8 @@ def title(settings: dict[str, Any], result: TrainResult, seeds: int) -> str:
     model = result.model
     if model.endswith(".safetensors"):
         model = f"{'cifar-resnet-8' if against else 'squeezenet1_1'} inflated by besnet"
-    facts = f"{result.n_train:,} training and {result.n_test:,} test clips, seeds 0 to {seeds - 1}, {result.device}"
-    return f"**{model} on {Path(settings['data']).name}{against}**, {facts}\n"
+    metadata = f"{result.n_train:,} training and {result.n_test:,} test clips, seeds 0 to {seeds - 1}, {result.device}"
+    return f"**{model} on {Path(settings['data']).name}{against}**, {metadata}\n"
 
 
 def seeds(results: Iterable[TrainResult]) -> Iterator[tuple[str, ...]]:

@@ -82,7 +82,7 @@ def read(config: Chosen, report: Reporter = SILENT, *, unlabelled: bool = False)
     sampling, size = Sampling(config.frames, config.clips, config.fps), config.size
     frames, side = (None if config.model is None else trained_on(Path(config.model))) or (None, None)
     if frames is not None and side is not None:
-        sampling = replace(sampling, usual_frames=frames, usual_size=side)
+        sampling = replace(sampling, default_frames=frames, default_size=side)
     elif unlabelled:
         size = size or side
     return open_data(config.data, strict=config.strict, report=report, size=size, sampling=sampling, unlabelled=unlabelled)
@@ -111,9 +111,9 @@ class Bench:
         if found is None or not len(found.y):
             there = [key for key, split in self.data.splits.items() if len(split.y)]
             raise InputError(f"{self.data.name}: has no set '{name}'", hint=f"it has {', '.join(there)}")
-        facts = {name: column[: self.limit] for name, column in found.facts.items()}
+        metadata = {name: column[: self.limit] for name, column in found.metadata.items()}
         y = found.y[: self.limit]
-        return Split(found.x[: self.limit], self.output_of[y] if len(self.output_of) else y, facts)
+        return Split(found.x[: self.limit], self.output_of[y] if len(self.output_of) else y, metadata)
 
     def logits(self, x: Tensor) -> Tensor:
         """What the network says of examples `x`, (n, outputs), float32 on the CPU."""

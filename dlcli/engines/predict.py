@@ -31,7 +31,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
         n_images=len(log_p),
         device=describe_device(bench.device),
         seconds=time.perf_counter() - started,
-        table=_table(best, np.exp(log_p), names, examples.facts.get(FILE)),
+        table=_table(best, np.exp(log_p), names, examples.metadata.get(FILE)),
         notes=bench.trained.notes,
     )
 

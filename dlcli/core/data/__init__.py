@@ -42,10 +42,10 @@ def open_data(
     # A name stands for what it names even where a folder is called the same; ./NAME is the folder.
     for module in sorted(modules, key=lambda module: getattr(module, "ASKED_LAST", False)):
         if module.claims(spec):
-            how = base.LoadOptions(
+            options = base.LoadOptions(
                 strict=strict, report=report, size=size, limit=limit, sampling=sampling, unlabelled=unlabelled, option=option
             )
-            data = resize.resized(resize.limited(module.load(spec, how), limit), size)
+            data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size)
             _check_sampling(data, sampling)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.core.data.base import Array, Facts, ImageData, Split, hold_out
+from dlcli.core.data.base import Array, ImageData, Metadata, Split, hold_out
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
@@ -15,17 +15,19 @@ _COLOURS = (1, 3)
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledArrays:
     """Images, labels and facts as a source found them; `x` and `y` are what the source calls them, for messages."""
 
     images: Array
     labels: Array
     x: str = "x"
     y: str = "y"
-    facts: Facts = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
 
 
-def split_given(name: str, train: Labelled, test: Labelled, more: Mapping[str, Labelled] | None = None) -> ImageData:
+def from_train_and_test(
+    name: str, train: LabelledArrays, test: LabelledArrays, more: Mapping[str, LabelledArrays] | None = None
+) -> ImageData:
     """Check all sets and bring them to the form of ImageData; raises InputError naming `name` and the array at fault.
 
     Images are uint8 in 0 to 255 or floats in [0, 1], as (n, h, w), (n, h, w, c) with c 1 or 3, or (n, c, h, w).
@@ -33,16 +35,18 @@ def split_given(name: str, train: Labelled, test: Labelled, more: Mapping[str, L
     """
     x, labels = _checked(name, train)
     whole = _Whole(name, train, x, labels, _classes(name, labels, train))
-    return _assembled(whole, Split(x, whole.indices(labels), train.facts), whole.split(test), more)
+    return _assembled(whole, Split(x, whole.indices(labels), train.metadata), whole.split(test), more)
 
 
-def split_off(name: str, found: Labelled, share: float, more: Mapping[str, Labelled] | None = None) -> ImageData:
-    """As `split_given`, with a fixed `share` of each class kept off as the test set."""
+def with_held_out_test(
+    name: str, found: LabelledArrays, share: float, more: Mapping[str, LabelledArrays] | None = None
+) -> ImageData:
+    """As `from_train_and_test`, with a fixed `share` of each class kept off as the test set."""
     x, labels = _checked(name, found)
     whole, held = _Whole(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
     if not held.any():
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be kept for testing")
-    both = Split(x, whole.indices(labels), found.facts)
+    both = Split(x, whole.indices(labels), found.metadata)
     return _assembled(whole, both.take(~held), both.take(held), more)
 
 
@@ -51,7 +55,7 @@ class _Whole:
     """The set that says what images and classes are: as found, images (n, c, h, w), labels (n,) and distinct labels."""
 
     name: str
-    found: Labelled
+    found: LabelledArrays
     x: Tensor
     labels: Array
     classes: Array
@@ -59,7 +63,7 @@ class _Whole:
     def indices(self, labels: Array) -> Tensor:
         return torch.from_numpy(np.searchsorted(self.classes, labels).astype(np.int64))
 
-    def split(self, other: Labelled) -> Split:
+    def split(self, other: LabelledArrays) -> Split:
         """Another set, seen to have the same shape of images and no other labels."""
         x, labels = _checked(self.name, other)
         if self.x.shape[1:] != x.shape[1:]:
@@ -71,27 +75,27 @@ class _Whole:
         if len(unseen):
             which = f"{labels[unseen[0]]!s} at '{other.y}'[{unseen[0]}]"
             raise InputError(f"{self.name}: label {which} is not among the labels of '{self.found.y}'")
-        return Split(x, self.indices(labels), other.facts)
+        return Split(x, self.indices(labels), other.metadata)
 
 
-def _assembled(whole: _Whole, train: Split, test: Split, more: Mapping[str, Labelled] | None) -> ImageData:
+def _assembled(whole: _Whole, train: Split, test: Split, more: Mapping[str, LabelledArrays] | None) -> ImageData:
     others = {key: whole.split(found) for key, found in (more or {}).items()}
-    classes, facts = tuple(str(label) for label in whole.classes), {"train": train.facts, "test": test.facts}
-    return ImageData(train.x, train.y, test.x, test.y, classes, whole.name, others, facts)
+    classes, metadata = tuple(str(label) for label in whole.classes), {"train": train.metadata, "test": test.metadata}
+    return ImageData(train.x, train.y, test.x, test.y, classes, whole.name, others, metadata)
 
 
-def _checked(name: str, found: Labelled) -> tuple[Tensor, Array]:
+def _checked(name: str, found: LabelledArrays) -> tuple[Tensor, Array]:
     return _images(name, found), _labels(name, found)
 
 
-def _classes(name: str, labels: Array, found: Labelled) -> Array:
+def _classes(name: str, labels: Array, found: LabelledArrays) -> Array:
     classes: Array = np.unique(labels)
     if len(classes) < 2:
         raise InputError(f"{name}: all labels in '{found.y}' are {classes[0]}; at least two classes are needed")
     return classes
 
 
-def _images(name: str, found: Labelled) -> Tensor:
+def _images(name: str, found: LabelledArrays) -> Tensor:
     """(n, c, h, w) float32 in [0, 1]."""
     where = f"{name}: '{found.x}'"
     images = _channels_first(where, found.images)
@@ -135,7 +139,7 @@ def _check_floats(where: str, images: Array) -> None:
         raise InputError(f"{where} has values from {low:g} to {high:g}, outside [0, 1]", hint=hint)
 
 
-def _labels(name: str, found: Labelled) -> Array:
+def _labels(name: str, found: LabelledArrays) -> Array:
     """(n,) integers or strings, one for each image."""
     labels, where = found.labels, f"{name}: '{found.y}'"
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
-from dlcli.core.data.memmap import rows_of
+from dlcli.core.data.memmap import select_rows
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
 Array = NDArray[Any]
 """An array of any type."""
 
-Facts = Mapping[str, Array]
+Metadata = Mapping[str, Array]
 """What is known of each example besides its label, by the name of the fact: (n,) text, numbers or objects."""
 
 FILE = "file"
@@ -33,19 +33,19 @@ EXTRA_SPLITS = ("dev", "train-dev")
 class Sampling:
     """Which frames of a video are taken: `clips` clips of `frames` each, `fps` a second or spread over the whole video.
 
-    Where a number is not asked for it is 1 clip of `usual_frames`, of `usual_size` pixels in height and width.
+    Where a number is not asked for it is 1 clip of `default_frames`, of `default_size` pixels in height and width.
     """
 
     frames: int | None = None
     clips: int | None = None
     fps: float | None = None
-    usual_frames: int = 8
-    usual_size: int = 112
+    default_frames: int = 8
+    default_size: int = 112
 
     @property
     def shape(self) -> tuple[int, int]:
         """How many clips, and how many frames each."""
-        return self.clips or 1, self.frames or self.usual_frames
+        return self.clips or 1, self.frames or self.default_frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class LoadOptions:
     unlabelled: bool = False
     option: str = "--data"
 
-    def taken(self, spec: str) -> Sampling:
+    def require_sampling(self, spec: str) -> Sampling:
         """What to take of the videos that `spec` names; raises UsageError where clips are not wanted."""
         if self.sampling is None:
             hint = "dlcli train, dlcli eval and dlcli predict take clips"
@@ -88,7 +88,7 @@ class Split:
 
     x: Tensor
     y: Tensor
-    facts: Facts = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
     content_id: str = ""
 
     def take(self, which: NDArray[Any]) -> "Split":
@@ -96,13 +96,13 @@ class Split:
 
         Raises ResourceError if the images are streamed and the disk does not hold a part of them.
         """
-        picked, facts = torch.from_numpy(which), {name: column[which] for name, column in self.facts.items()}
+        picked, metadata = torch.from_numpy(which), {name: column[which] for name, column in self.metadata.items()}
         if self.x.is_floating_point():
-            return Split(self.x[picked], self.y[picked], facts)
+            return Split(self.x[picked], self.y[picked], metadata)
         rows = np.flatnonzero(which) if which.dtype == bool else which
         chosen = hashlib.sha256(rows.astype(np.int64).tobytes()).hexdigest()
         content_id = f"{self.content_id} {chosen}" if self.content_id else ""
-        return Split(rows_of(self.x, rows), self.y[picked], facts, content_id)
+        return Split(select_rows(self.x, rows), self.y[picked], metadata, content_id)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class ImageData:
 
     x_train, x_test: (n, c, h, w) float32 in [0, 1], or streamed as `Split` says; y_train, y_test: (n,) int64, indices into
     `classes`. Data to test on only has a training set of no examples; without labels it has no classes, and y is 0. `name` is
-    for people. `facts` and `content_id` are those of train and test, by these names.
+    for people. `metadata` and `content_id` are those of train and test, by these names.
 
     Of videos x is (n, c, t, h, w): `clips` clips of an equal number of frames, one after the other in time, for each example.
     """
@@ -123,20 +123,20 @@ class ImageData:
     classes: tuple[str, ...]
     name: str
     more: Mapping[str, Split] = field(default_factory=dict)
-    facts: Mapping[str, Facts] = field(default_factory=dict)
+    metadata: Mapping[str, Metadata] = field(default_factory=dict)
     content_id: Mapping[str, str] = field(default_factory=dict)
     clips: int = 1
 
     @property
     def splits(self) -> dict[str, Split]:
         """Every set by name: train, test and those of `more`."""
-        train = Split(self.x_train, self.y_train, self.facts.get("train", {}), self.content_id.get("train", ""))
-        test = Split(self.x_test, self.y_test, self.facts.get("test", {}), self.content_id.get("test", ""))
+        train = Split(self.x_train, self.y_train, self.metadata.get("train", {}), self.content_id.get("train", ""))
+        test = Split(self.x_test, self.y_test, self.metadata.get("test", {}), self.content_id.get("test", ""))
         return {"train": train, "test": test, **self.more}
 
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
         """The same classes with other sets: train, test and those of MORE."""
-        return replace(data_of(splits, self.classes, self.name if name is None else name), clips=self.clips)
+        return replace(data_from_splits(splits, self.classes, self.name if name is None else name), clips=self.clips)
 
     @property
     def channels(self) -> int:
@@ -159,7 +159,7 @@ class ImageData:
         return "image" if self.frames is None else "video"
 
     @property
-    def in_memory(self) -> int:
+    def memory_bytes(self) -> int:
         """How many bytes the images take in memory; streamed ones take none."""
         return sum(split.x.nbytes for split in self.splits.values() if split.x.is_floating_point())
 
@@ -180,7 +180,7 @@ class ImageData:
             _digest(digest, split)
         return digest.hexdigest()
 
-    def of_frames(self) -> "ImageData":
+    def frame_template(self) -> "ImageData":
         """What a network for the single frames of these clips is made for: their shape and classes, and no examples."""
         nothing, labels = self.x_train[:0], self.y_train[:0]
         nothing = nothing if self.frames is None else nothing[:, :, 0]
@@ -195,12 +195,14 @@ class ImageData:
         return found if self.frames is None else found[:, :, : self.frames]
 
 
-def data_of(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) -> ImageData:
+def data_from_splits(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) -> ImageData:
     """The data of these sets: train, test and those of MORE."""
     train, test = splits["train"], splits["test"]
     more = {key: split for key, split in splits.items() if key in EXTRA_SPLITS}
-    facts, content_id = ({key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("facts", "content_id"))
-    return ImageData(train.x, train.y, test.x, test.y, classes, name, more, facts, content_id)
+    metadata, content_id = (
+        {key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("metadata", "content_id")
+    )
+    return ImageData(train.x, train.y, test.x, test.y, classes, name, more, metadata, content_id)
 
 
 def _digest(digest: "hashlib._Hash", split: Split) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlcli.core.data.memmap import append, mapped, on_disk
+from dlcli.core.data.memmap import open_memmap, reserve_disk, write_images
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.memory import fits
 from dlcli.support.reporter import Reporter
@@ -33,7 +33,7 @@ class Decoded:
 
 
 @dataclass(frozen=True)
-class Place:
+class PixelCache:
     """Where images are kept, `file` and two beside it, and the `key` that says which these must be.
 
     Of the two beside, the bytes are written first and what they are last, so that whatever is found is whole.
@@ -50,10 +50,10 @@ class Place:
     def save(self, pixels: Tensor, problems: dict[int, str]) -> Decoded:
         """Keep pixels that are in memory; only warns if that cannot be."""
         decoded = Decoded(pixels, _sha256(pixels), problems)
-        facts = {"key": self.key, "problems": json.dumps(problems), "sha256": decoded.sha256}
+        metadata = {"key": self.key, "problems": json.dumps(problems), "sha256": decoded.sha256}
         try:
             with atomic_path(self.file) as temporary:
-                save_file({"pixels": pixels}, temporary, metadata=facts)
+                save_file({"pixels": pixels}, temporary, metadata=metadata)
             self._forget(".json", ".bytes")
         except (SafetensorError, OSError) as error:
             self.report.warn(f"{self.file}: not kept for the next run ({getattr(error, 'strerror', None) or error})")
@@ -66,43 +66,43 @@ class Place:
         """
         with suppress(OSError):  # what is kept is of no use any more, and its room is needed
             self._forget(".json", ".bytes")
-        with on_disk(prod(most)):
+        with reserve_disk(prod(most)):
             with atomic_path(self._beside(".bytes")) as temporary, temporary.open("wb") as file:
-                number, sha256 = append(file, images)
+                number, sha256 = write_images(file, images)
             shape = (number, *most[1:])
-            facts = {"key": self.key, "shape": shape, "problems": problems, "sha256": sha256}
-            write_text(self._beside(".json"), json.dumps(facts))
+            metadata = {"key": self.key, "shape": shape, "problems": problems, "sha256": sha256}
+            write_text(self._beside(".json"), json.dumps(metadata))
             self._forget(self.file.suffix)
-            return Decoded(mapped(self._beside(".bytes"), shape), sha256, problems)
+            return Decoded(open_memmap(self._beside(".bytes"), shape), sha256, problems)
 
     def _tensors(self) -> Decoded | None:
         if not self.file.exists() or not fits(self.file.stat().st_size):
             return None
         try:
             with safe_open(self.file, framework="pt") as kept:
-                facts: dict[str, str] = kept.metadata() or {}
-                if facts.get("key") != self.key:
+                metadata: dict[str, str] = kept.metadata() or {}
+                if metadata.get("key") != self.key:
                     return None
                 pixels = kept.get_tensor("pixels")
         except (SafetensorError, OSError) as error:
             self._refuse(self.file, f"not a whole safetensors file ({str(error).partition(chr(10))[0]})")
             return None
-        if _sha256(pixels) != facts.get("sha256"):
+        if _sha256(pixels) != metadata.get("sha256"):
             self._refuse(self.file, "the pixels are not those that were kept")
             return None
-        return Decoded(pixels, facts["sha256"], _by_position(facts["problems"]))
+        return Decoded(pixels, metadata["sha256"], _by_position(metadata["problems"]))
 
     def _bytes(self) -> Decoded | None:
         file = self._beside(".bytes")
         try:
-            facts = json.loads(self._beside(".json").read_text(encoding="utf-8"))
-            if facts["key"] != self.key:
+            metadata = json.loads(self._beside(".json").read_text(encoding="utf-8"))
+            if metadata["key"] != self.key:
                 return None
-            shape, sha256 = tuple(facts["shape"]), facts["sha256"]
+            shape, sha256 = tuple(metadata["shape"]), metadata["sha256"]
             if file.stat().st_size != prod(shape):
                 self._refuse(file, "not as long as it was")
                 return None
-            pixels = mapped(file, shape)
+            pixels = open_memmap(file, shape)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError):
@@ -112,7 +112,7 @@ class Place:
         if fits(4 * pixels.numel()) and _sha256(pixels) != sha256:
             self._refuse(file, "the pixels are not those that were kept")
             return None
-        return Decoded(pixels, sha256, {int(k): reason for k, reason in facts["problems"].items()})
+        return Decoded(pixels, sha256, {int(k): reason for k, reason in metadata["problems"].items()})
 
     def _beside(self, ending: str) -> Path:
         return self.file.with_suffix(ending)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.data.base import ImageData, Split
-from dlcli.core.data.memmap import PART, gathered
-from dlcli.core.data.resize import SMALLER
+from dlcli.core.data.memmap import CHUNK, concatenate
+from dlcli.core.data.resize import MEMORY_HINT
 from dlcli.support.errors import UsageError
 
 FORMS = ("labels=P", "shuffled-pixels", "random-pixels", "gaussian")
@@ -44,7 +44,7 @@ def _changed(split: Split, change: "Change", what: str) -> Split:
     """The set with its images changed; streamed ones a part at a time."""
     if split.x.is_floating_point():
         return replace(split, x=change(split.x))
-    x = gathered((change(part) for part in split.x.split(PART)), tuple(split.x.shape))
+    x = concatenate((change(part) for part in split.x.split(CHUNK)), tuple(split.x.shape))
     return replace(split, x=x, content_id=split.content_id and f"{split.content_id} {what}")
 
 
@@ -99,7 +99,7 @@ def _gaussian(data: ImageData, seed: int) -> Noise:
         raise UsageError(f"--corrupt: gaussian takes its moments from training {data.unit}s, and there are none")
     if not data.x_train.is_floating_point():
         message = f"--corrupt: gaussian makes floats of all {data.unit}s, and those of {data.name} do not fit into memory"
-        raise UsageError(message, hint=SMALLER)
+        raise UsageError(message, hint=MEMORY_HINT)
     channels = data.x_train.transpose(0, 1).flatten(1)
     std, mean = torch.std_mean(channels, dim=1, correction=0)
     shape = (-1, *[1] * (data.x_train.dim() - 2))

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dlcli.core.compute.loader import prefetch
 from dlcli.core.data.base import LoadOptions
-from dlcli.core.data.cache import Decoded, Place
+from dlcli.core.data.cache import Decoded, PixelCache
 from dlcli.core.data.memmap import folder
 from dlcli.support.errors import InputError
 from dlcli.support.lock import cache_lock
@@ -67,7 +67,7 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Pixels:
+class DecodedFiles:
     """Pixels (k, c, h, w) or (k, c, t, h, w) uint8 of those of n files that could be read, and their SHA-256.
 
     `kept` (n,) bool says which files these are.
@@ -80,27 +80,27 @@ class Pixels:
     sha256: str
 
 
-def read_pixels(root: Path, files: Sequence[Path], how: LoadOptions, decoder: Decoder) -> Pixels:
+def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> DecodedFiles:
     """The pixels of the files that can be read, in order; in the cache's file if they do not fit into memory as floats.
 
-    A file that cannot be read is named to `how.report`, or with `how.strict` in an InputError. Raises InputError if none
-    can be read, and ResourceError if neither memory nor disk suffices.
+    A file that cannot be read is named to `options.report`, or with `options.strict` in an InputError. Raises InputError
+    if none can be read, and ResourceError if neither memory nor disk suffices.
     """
-    place = hashlib.sha256(json.dumps([str(root.resolve()), how.limit, *decoder.place]).encode()).hexdigest()
-    cache = Place(folder() / f"{place}.safetensors", _key(root, files, how, decoder), how.report)
-    with cache_lock(cache.file, f"another run is reading {root}", how.report):
-        decoded = cache.find() or _decode(root, files, how, decoder, cache)
-    _tell(root, files, decoded.problems, how, decoder.word)
+    place = hashlib.sha256(json.dumps([str(root.resolve()), options.limit, *decoder.place]).encode()).hexdigest()
+    cache = PixelCache(folder() / f"{place}.safetensors", _key(root, files, options, decoder), options.report)
+    with cache_lock(cache.file, f"another run is reading {root}", options.report):
+        decoded = cache.find() or _decode(root, files, options, decoder, cache)
+    _tell(root, files, decoded.problems, options, decoder.word)
     kept = np.ones(len(files), dtype=bool)
     kept[list(decoded.problems)] = False
-    return Pixels(decoded.pixels, kept, decoded.sha256)
+    return DecodedFiles(decoded.pixels, kept, decoded.sha256)
 
 
-def _key(root: Path, files: Sequence[Path], how: LoadOptions, decoder: Decoder) -> str:
+def _key(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> str:
     """What determines the pixels: names, sizes and times of the files, the settings, and what decodes them."""
-    facts = [[os.path.relpath(path, root), *_stat(path)] for path in files]
+    metadata = [[os.path.relpath(path, root), *_stat(path)] for path in files]
     code = hashlib.sha256(Path(str(sys.modules[type(decoder).__module__].__file__)).read_bytes()).hexdigest()
-    return hashlib.sha256(json.dumps([facts, decoder.place, decoder.version, code]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([metadata, decoder.place, decoder.version, code]).encode()).hexdigest()
 
 
 def _stat(path: Path) -> tuple[int, int]:
@@ -111,8 +111,8 @@ def _stat(path: Path) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _decode(root: Path, files: Sequence[Path], how: LoadOptions, decoder: Decoder, cache: Place) -> Decoded:
-    with _pool(how.report, f"reading {root}", decoder.passes * len(files)) as each:
+def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
+    with _pool(options.report, f"reading {root}", decoder.passes * len(files)) as each:
         problems: Problems = {}
         one = decoder.shape(root, files, each, problems)
         sound = [k for k in range(len(files)) if k not in problems]
@@ -162,7 +162,7 @@ def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
         yield result
 
 
-def reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) -> str:
+def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) -> str:
     """Why `error` came of decoding the file; `unknown` is the name of the error for files of no known kind, and its words."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
@@ -176,13 +176,13 @@ def reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) ->
     return f"cannot be decoded ({' '.join(words) or type(error).__name__})"
 
 
-def _tell(root: Path, files: Sequence[Path], problems: Problems, how: LoadOptions, word: str) -> None:
+def _tell(root: Path, files: Sequence[Path], problems: Problems, options: LoadOptions, word: str) -> None:
     told = [f"{files[k]}: {why}" for k, why in sorted(problems.items())]
-    if told and how.strict:
+    if told and options.strict:
         raise InputError(told[0], hint="mend or remove it, or leave out --strict to go on without it")
     if len(told) == len(files):
         raise InputError(f"{root}: none of its {count(len(files), word)} can be read, e.g. {told[0]}")
     for line in told[:_TOLD]:
-        how.report.warn(f"{line}; left out")
+        options.report.warn(f"{line}; left out")
     if len(told) > _TOLD:
-        how.report.warn(f"{root}: {count(len(told) - _TOLD, f'more {word}')} that cannot be read left out")
+        options.report.warn(f"{root}: {count(len(told) - _TOLD, f'more {word}')} that cannot be read left out")

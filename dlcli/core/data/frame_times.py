@@ -7,7 +7,7 @@ from fractions import Fraction
 _LATE = Fraction(1, 2000)
 
 
-def uniform(n: int, frames: int, clips: int) -> list[int]:
+def uniform_frames(n: int, frames: int, clips: int) -> list[int]:
     """The numbers, of `n` frames, of those that make `clips` clips of `frames` each, clip after clip.
 
     The video is cut into clips * frames equal parts, and the middle frame of each is taken; clip j has every clips-th of
@@ -19,7 +19,7 @@ def uniform(n: int, frames: int, clips: int) -> list[int]:
     return [middle[part] for clip in range(clips) for part in range(clip, parts, clips)]
 
 
-def at_rate(times: Sequence[Fraction], tick: Fraction, fps: float, frames: int, clips: int) -> list[int]:
+def frames_at_rate(times: Sequence[Fraction], tick: Fraction, fps: float, frames: int, clips: int) -> list[int]:
     """The numbers of the frames that are on show at `fps` moments a second in `clips` runs of `frames` moments each.
 
     `times` are those, in seconds and rising, from which on each frame is on show, in steps of `tick`. The runs lie in the

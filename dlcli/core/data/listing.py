@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import FILE, Facts, hold_out
+from dlcli.core.data.base import FILE, Metadata, hold_out
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.read_tables import read_table
@@ -23,7 +23,7 @@ _MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
-class Kind:
+class FileKind:
     """Files that are of use: what one is called, without and with its article, their endings, and one such for a hint."""
 
     word: str
@@ -40,13 +40,13 @@ class Kind:
         return f"make a folder a class, e.g. {folder}/{self.example}, or the same under {folder}/train and {folder}/test"
 
 
-PICTURES = Kind(
+PICTURES = FileKind(
     "image",
     "a picture",
     frozenset(".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()),
     "cat/1.jpg",
 )
-VIDEOS = Kind("video", "a video", frozenset(".avi .mkv .mov .mp4 .webm".split()), "run/1.mp4")
+VIDEOS = FileKind("video", "a video", frozenset(".avi .mkv .mov .mp4 .webm".split()), "run/1.mp4")
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Files:
 
     paths: list[Path]
     y: NDArray[np.int64]
-    facts: Facts = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
 
     def take(self, which: NDArray[Any]) -> "Files":
         """The files at the indices `which`, or where the mask `which` is true."""
         indices = np.flatnonzero(which) if which.dtype == bool else which
-        facts = {name: column[indices] for name, column in self.facts.items()}
-        return Files([self.paths[k] for k in indices], self.y[indices], facts)
+        metadata = {name: column[indices] for name, column in self.metadata.items()}
+        return Files([self.paths[k] for k in indices], self.y[indices], metadata)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class _Way:
     """What is looked for and where, and who hears of the rest."""
 
     root: Path
-    kind: Kind
+    kind: FileKind
     report: Reporter
 
     def files(self, paths: list[Path], y: list[int]) -> Files:
@@ -86,7 +86,7 @@ class _Way:
         return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
 
 
-def list_files(root: Path, kind: Kind, report: Reporter, *, unlabelled: bool = False) -> Listing:
+def list_files(root: Path, kind: FileKind, report: Reporter, *, unlabelled: bool = False) -> Listing:
     """The files of `kind` below `root`, sorted; hidden ones do not count, others are told to `report`.
 
     With `unlabelled`, `root` may be a file, or a flat folder of them without labels: a test set of no classes.
@@ -104,12 +104,12 @@ def list_files(root: Path, kind: Kind, report: Reporter, *, unlabelled: bool = F
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from None
 
 
-def is_one(kind: Kind, path: Path) -> bool:
+def is_one(kind: FileKind, path: Path) -> bool:
     """Whether `path` is a file of `kind`."""
     return kind.holds(path) and path.is_file()
 
 
-def _alone(file: Path, kind: Kind, *, unlabelled: bool) -> Listing:
+def _alone(file: Path, kind: FileKind, *, unlabelled: bool) -> Listing:
     if not unlabelled:
         raise InputError(f"{file}: is {kind.name} and has no label", hint=kind.hint(Path("FOLDER")))
     return Listing({"test": _Way(file.parent, kind, SILENT).files([file], [0])}, ())
@@ -202,7 +202,7 @@ def _files_by_class(folder: Path, way: _Way) -> dict[str, list[Path]]:
     return found
 
 
-def _refuse_mixed(folder: Path, others: Iterable[Path], kind: Kind) -> None:
+def _refuse_mixed(folder: Path, others: Iterable[Path], kind: FileKind) -> None:
     for path in others:
         for other in (PICTURES, VIDEOS):
             if other is not kind and other.holds(path):
@@ -211,7 +211,7 @@ def _refuse_mixed(folder: Path, others: Iterable[Path], kind: Kind) -> None:
                 )
 
 
-def first_kind(root: Path) -> Kind | None:
+def first_kind(root: Path) -> FileKind | None:
     """Of which kind the first file below `root` is that is of one."""
     kinds = (next((kind for kind in (PICTURES, VIDEOS) if kind.holds(path)), None) for path in _walk(root))
     return next((kind for kind in kinds if kind is not None), None)
@@ -231,7 +231,7 @@ def _tell_unused(folder: Path, paths: list[Path], way: _Way, where: str = " of a
         way.report.warn(f"{folder}: left out as no {way.kind.word}s{where}: {shown} ({len(names)} in all)")
 
 
-def _split_off(root: Path, files: Files, kind: Kind) -> dict[str, Files]:
+def _split_off(root: Path, files: Files, kind: FileKind) -> dict[str, Files]:
     held = hold_out(files.y, _TEST_SHARE)
     if not held.any():
         message = f"{root}: no class has two {kind.word}s, so none can be kept for testing"
@@ -262,8 +262,8 @@ def _by_table(root: Path, way: _Way) -> Listing:
     unnamed = len([path for path in root.iterdir() if way.kind.holds(path) and path.name not in set(files)])
     if unnamed:
         way.report.warn(f"{root}: {count(unnamed, way.kind.word)} not in {TABLE} left out")
-    facts = {name: np.array(_column(table, name), dtype=object) for name in table.columns}
-    return Listing({"test": Files([root / name for name in files], np.array(y, dtype=np.int64), facts)}, classes)
+    metadata = {name: np.array(_column(table, name), dtype=object) for name in table.columns}
+    return Listing({"test": Files([root / name for name in files], np.array(y, dtype=np.int64), metadata)}, classes)
 
 
 def _column(table: Table, name: str) -> list[str] | None:

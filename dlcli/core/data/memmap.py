@@ -18,7 +18,7 @@ from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.memory import check_disk, fits
 from dlcli.support.paths import cache_dir
 
-PART = 64
+CHUNK = 64
 """How many images are in memory at a time where all are gone through."""
 
 _NOT_HERE = "free some space, or name another place for the cache with XDG_CACHE_HOME; --size N or --limit N need less"
@@ -29,7 +29,7 @@ def folder() -> Path:
     return cache_dir() / "images"
 
 
-def mapped(file: Path | IO[bytes], shape: tuple[int, ...]) -> Tensor:
+def open_memmap(file: Path | IO[bytes], shape: tuple[int, ...]) -> Tensor:
     """The bytes of `file` as uint8 images of `shape` (n, c, h, w); to be read only: writing to them ends the process."""
     if not prod(shape):
         return torch.empty(shape, dtype=torch.uint8)
@@ -38,7 +38,7 @@ def mapped(file: Path | IO[bytes], shape: tuple[int, ...]) -> Tensor:
         return torch.from_numpy(np.memmap(file, np.uint8, "r", shape=shape))
 
 
-def append(file: IO[bytes], images: Iterable[NDArray[np.uint8]]) -> tuple[int, str]:
+def write_images(file: IO[bytes], images: Iterable[NDArray[np.uint8]]) -> tuple[int, str]:
     """Write images one after the other; how many they were, and the SHA-256 of them all."""
     number, digest = 0, hashlib.sha256()
     for image in images:
@@ -49,7 +49,7 @@ def append(file: IO[bytes], images: Iterable[NDArray[np.uint8]]) -> tuple[int, s
     return number, digest.hexdigest()
 
 
-def gathered(parts: Iterable[Tensor], shape: tuple[int, ...]) -> Tensor:
+def concatenate(parts: Iterable[Tensor], shape: tuple[int, ...]) -> Tensor:
     """The uint8 images of all `parts`, of `shape` (n, c, h, w) together.
 
     They are in memory if they would fit there as floats too, else in a file of the cache that has no name and is gone when
@@ -57,20 +57,20 @@ def gathered(parts: Iterable[Tensor], shape: tuple[int, ...]) -> Tensor:
     """
     if fits(4 * prod(shape)):
         return torch.cat([torch.empty(0, *shape[1:], dtype=torch.uint8), *parts])
-    with on_disk(prod(shape)), tempfile.TemporaryFile(dir=folder()) as file:
-        append(file, (part.contiguous().numpy() for part in parts))
-        return mapped(file, shape)
+    with reserve_disk(prod(shape)), tempfile.TemporaryFile(dir=folder()) as file:
+        write_images(file, (part.contiguous().numpy() for part in parts))
+        return open_memmap(file, shape)
 
 
-def rows_of(x: Tensor, rows: NDArray[np.intp]) -> Tensor:
-    """The uint8 images `x[rows]`: a view where the rows follow each other, else `gathered`."""
+def select_rows(x: Tensor, rows: NDArray[np.intp]) -> Tensor:
+    """The uint8 images `x[rows]`: a view where the rows follow each other, else `concatenate`."""
     if len(rows) and rows[0] >= 0 and (np.diff(rows) == 1).all():
         return x[rows[0] : rows[-1] + 1]
-    return gathered((x[part] for part in torch.from_numpy(rows).split(PART)), (len(rows), *x.shape[1:]))
+    return concatenate((x[part] for part in torch.from_numpy(rows).split(CHUNK)), (len(rows), *x.shape[1:]))
 
 
 @contextmanager
-def on_disk(needed: int) -> Iterator[None]:
+def reserve_disk(needed: int) -> Iterator[None]:
     """See that the folder of the cache is there and has room for `needed` bytes; raise ResourceError naming it if not.
 
     So does an OSError in the block, which is left to those writes.

@@ -30,7 +30,7 @@ def _header(archive: "np.lib.npyio.NpzFile", key: str) -> tuple[tuple[int, ...],
     return shape, kind.kind
 
 
-def facts_of(arrays: Mapping[str, Array], y: str) -> dict[str, Array]:
+def metadata_of(arrays: Mapping[str, Array], y: str) -> dict[str, Array]:
     """The columns beside the labels `y`, by their names without the name of the set; one of another length is none of them."""
     return {name: arrays[key] for name, key in _names(arrays, y) if len(arrays[key]) == len(arrays[y])}
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import LoadOptions
-from dlcli.core.data.decoding import Each, Problems, reason
-from dlcli.core.data.resize import corner, fitted
+from dlcli.core.data.decoding import Each, Problems, failure_reason
+from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -40,17 +40,17 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 class Pictures:
     """How `read_pixels` decodes pictures: to (c, h, w), c 1 if all are grey, else 3.
 
-    If they differ in size, or `how` names one, the shorter side is resized (bilinear, antialiased) and the centre cropped.
+    If they differ in size, or `options` names one, the shorter side is resized (bilinear, antialiased) and the centre cropped.
     """
 
-    how: LoadOptions
+    options: LoadOptions
     word: str = "image"
     passes: int = 2
 
     @property
     def place(self) -> list[Any]:
         """The size."""
-        return [self.how.size]
+        return [self.options.size]
 
     @property
     def version(self) -> str:
@@ -67,7 +67,7 @@ class Pictures:
         if not sound:
             example = f", e.g. {files[0].name}: {looks[0]}" if files else ""
             raise InputError(f"{root}: none of its {count(len(files), 'image')} can be read{example}")
-        return (1 if all(look.grey for look in sound) else 3, *_shape(root, sound, self.how))
+        return (1 if all(look.grey for look in sound) else 3, *_shape(root, sound, self.options))
 
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """A file's pixels, or why it cannot be decoded."""
@@ -83,14 +83,14 @@ class _Look:
     grey: bool
 
 
-def _shape(root: Path, looks: Sequence[_Look], how: LoadOptions) -> tuple[int, int]:
+def _shape(root: Path, looks: Sequence[_Look], options: LoadOptions) -> tuple[int, int]:
     """Height and width of all images: what was asked for, their own if it is the same for all, else the usual one."""
     shapes = Counter(look.shape for look in looks)
-    if how.size is None and len(shapes) == 1:
+    if options.size is None and len(shapes) == 1:
         return looks[0].shape
-    size = how.size or _DEFAULT_SIZE
-    if how.size is None:
-        how.report.note(f"{root}: images of {len(shapes)} sizes become {size}x{size}; --size N makes them NxN")
+    size = options.size or _DEFAULT_SIZE
+    if options.size is None:
+        options.report.note(f"{root}: images of {len(shapes)} sizes become {size}x{size}; --size N makes them NxN")
     return size, size
 
 
@@ -103,7 +103,7 @@ def _look(path: Path) -> _Look | str:
             sides = image.height, image.width
             return _Look(sides[::-1] if _orientation(image) >= 5 else sides, image.mode in _GREY)
     except Exception as error:  # Pillow raises many kinds for damaged files
-        return reason(path, error, _UNKNOWN)
+        return failure_reason(path, error, _UNKNOWN)
 
 
 def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
@@ -115,7 +115,7 @@ def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
             image = _in_mode(_turned(opened), "L" if len(pixels) == 1 else "RGB")
         pixels[:] = np.atleast_3d(np.asarray(_fit(image, pixels.shape[1:]))).transpose(2, 0, 1)
     except Exception as error:  # as above
-        return reason(path, error, _UNKNOWN)
+        return failure_reason(path, error, _UNKNOWN)
     return ""
 
 
@@ -152,9 +152,9 @@ def _fit(image: Any, shape: tuple[int, ...]) -> Any:
 
     if (image.height, image.width) == shape:
         return image
-    height, width = fitted((image.height, image.width), shape[0])
+    height, width = resized_shape((image.height, image.width), shape[0])
     if height * width > (Image.MAX_IMAGE_PIXELS or float("inf")):
         raise ValueError(f"{image.width}x{image.height} pixels is too long for its breadth")
-    top, left = corner((height, width), shape[0])
+    top, left = crop_origin((height, width), shape[0])
     box = (left, top, left + shape[1], top + shape[0])
     return image.resize((width, height), Image.Resampling.BILINEAR).crop(box)

@@ -20,7 +20,7 @@ _SLACK = 8
 _UNKNOWN = -1
 
 
-def cut_off(path: Path) -> str:
+def describe_truncation(path: Path) -> str:
     """In words, that a file ends before its container says so; "" if it does not, or if nothing tells.
 
     Matroska and WebM (RFC 9559), MP4 and QuickTime (ISO/IEC 14496-12, section 4.2) and AVI (RIFF, Microsoft and IBM 1991) say

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Sampling
-from dlcli.core.data.decoding import Each, Problems, reason
-from dlcli.core.data.frame_times import at_rate, uniform
-from dlcli.core.data.resize import corner, fitted
-from dlcli.core.data.truncation import cut_off
+from dlcli.core.data.decoding import Each, Problems, failure_reason
+from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
+from dlcli.core.data.resize import crop_origin, resized_shape
+from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import MissingExtraError
 
 _UNKNOWN = ("InvalidDataError", "is no video of a kind that can be read")
@@ -64,17 +64,17 @@ class Videos:
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """The frames of a video, or why it has none; one that is cut off has none, for it would pass as a shorter one."""
         try:
-            if cut := cut_off(path):
+            if cut := describe_truncation(path):
                 return cut
             # As an absolute path, for a name with a colon would be taken for an address.
             container = _av().open(os.path.abspath(path), options=_SAFE)
         except Exception as error:  # ffmpeg finds many things wrong with damaged files
-            return reason(path, error, _UNKNOWN)
+            return failure_reason(path, error, _UNKNOWN)
         try:
             with container:
                 return self._clips(container, shape)
         except Exception as error:  # as above
-            return reason(path, error)
+            return failure_reason(path, error)
 
     def _clips(self, container: Any, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         if not container.streams.video:
@@ -97,8 +97,8 @@ class Videos:
     def _wanted(self, index: "_Index") -> list[int]:
         (clips, frames), fps = self.sampling.shape, self.sampling.fps
         if fps is None:
-            return uniform(len(index.times), frames, clips)
-        return at_rate([time * index.tick for time in index.times], index.tick, fps, frames, clips)
+            return uniform_frames(len(index.times), frames, clips)
+        return frames_at_rate([time * index.tick for time in index.times], index.tick, fps, frames, clips)
 
 
 def _av() -> Any:
@@ -184,10 +184,10 @@ def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, los
 
 def _square(frame: Any, size: int, scaler: Any) -> NDArray[np.uint8]:
     """The frame as it is to be shown, (3, size, size): its shorter side resized, and then the centre cropped."""
-    height, width = fitted((frame.height, frame.width), size)
+    height, width = resized_shape((frame.height, frame.width), size)
     if height * width > _MOST_PIXELS:
         raise ValueError(f"{frame.width}x{frame.height} pixels is too long for its breadth")
-    top, left = corner((height, width), size)
+    top, left = crop_origin((height, width), size)
     pixels = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
     upright = np.rot90(pixels[top : top + size, left : left + size], round(frame.rotation / 90))
     return upright.transpose(2, 0, 1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import Array, Facts
+from dlcli.core.data.base import Array, Metadata
 from dlcli.core.stats import independent_difference, wilson
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import SliceRow
@@ -38,11 +38,11 @@ class Slice:
     inside: NDArray[np.bool_]
 
 
-def find_column(name: str, facts: Facts, *, data: str) -> Array:
+def find_column(name: str, metadata: Metadata, *, data: str) -> Array:
     """The values (n,) of the fact `name`; raises InputError naming `data`, with the facts that there are, if it is none."""
-    if name in facts:
-        return facts[name]
-    hint = f"there are: {', '.join({**facts, CLASS: 0})}; more come from columns of labels.csv in the folder, or of the .npz"
+    if name in metadata:
+        return metadata[name]
+    hint = f"there are: {', '.join({**metadata, CLASS: 0})}; more come from columns of labels.csv in the folder, or of the .npz"
     raise InputError(f"--slices: {data} has no column '{name}'", hint=hint)
 
 

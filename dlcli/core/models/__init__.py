@@ -53,7 +53,7 @@ def _over_frames(spec: str, data: "ImageData") -> "Architecture":
     if not flat:
         message = f"{FRAME_MLP} needs the network for images whose features it takes"
         raise UsageError(message, hint=f"`model={FRAME_MLP}:squeezenet1_1` `weights=FILE`")
-    return frame_mlp_architecture(named_model(flat, data.of_frames()), data.channels, data.size, len(data.classes))
+    return frame_mlp_architecture(named_model(flat, data.frame_template()), data.channels, data.size, len(data.classes))
 
 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:

@@ -183,7 +183,7 @@ def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) 
     option, flat = "--recalibrate-bn", source.flat
     batchnorms_of(source.model)
     side = flat.size[0] if flat.size[0] == flat.size[1] else None
-    sampling = Sampling(usual_frames=config.frames)
+    sampling = Sampling(default_frames=config.frames)
     data = open_data(config.recalibrate_bn, report=report, size=side, limit=_EXAMPLES, sampling=sampling, option=option)
     if data.channels != flat.channels:
         given = f"{data.unit}s of {count(data.channels, 'channel')}"

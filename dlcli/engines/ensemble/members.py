@@ -110,7 +110,7 @@ def _reopened(config: EnsembleConfig, fingerprint: str) -> Team:
 def side_by_side(team: Team) -> tuple[int, int]:
     """How many processes train, with how many threads each; snapshots follow each other in one."""
     chains = 1 if team.config.snapshots else team.config.members
-    return plan_workers(chains, team.device, wanted=team.config.workers, held=_COPIES * team.data.in_memory)
+    return plan_workers(chains, team.device, wanted=team.config.workers, held=_COPIES * team.data.memory_bytes)
 
 
 def in_processes(team: Team, report: Reporter) -> list[Done]:

@@ -160,9 +160,9 @@ def _columns(config: EvalConfig, data: ImageData) -> dict[str, Array]:
     """The facts by which to slice, without the class, which is known once the network's outputs are."""
     if config.split not in data.splits:
         return {}
-    facts = data.splits[config.split].facts
-    wanted = [name for name in config.slices if name in facts or name != slices.CLASS]
-    return {name: slices.find_column(name, facts, data=data.name) for name in wanted}
+    metadata = data.splits[config.split].metadata
+    wanted = [name for name in config.slices if name in metadata or name != slices.CLASS]
+    return {name: slices.find_column(name, metadata, data=data.name) for name in wanted}
 
 
 def _named(row: SliceRow) -> str:

@@ -71,7 +71,7 @@ class Sides:
     @property
     def held(self) -> int:
         """About how many bytes of memory the data take in each process; streamed images take none."""
-        return _COPIES * sum({id(job.data): job.data.in_memory for job in self.jobs.values()}.values())
+        return _COPIES * sum({id(job.data): job.data.memory_bytes for job in self.jobs.values()}.values())
 
 
 def _reopened(reopen: Callable[[], Mapping[str, Job]], train: Callable[..., Trained | None], prints: dict[str, str]) -> Sides:

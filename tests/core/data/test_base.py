@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.data.arrays import Labelled, split_given, split_off
+from dlcli.core.data.arrays import LabelledArrays, from_train_and_test, with_held_out_test
 from dlcli.core.data.base import ImageData, Split, check_trainable, choose, hold_out
 from dlcli.support.errors import InputError
 
@@ -18,8 +18,8 @@ def _images(shape=(6, 5, 4), dtype=np.float32):
 
 
 def _given(images, labels=_LABELS, **others):
-    test = Labelled(others.get("x_test", images), others.get("y_test", labels), "x_test", "y_test")
-    return split_given("f", Labelled(images, labels, "x_train", "y_train"), test)
+    test = LabelledArrays(others.get("x_test", images), others.get("y_test", labels), "x_test", "y_test")
+    return from_train_and_test("f", LabelledArrays(images, labels, "x_train", "y_train"), test)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_index_of_a_bad_value_is_that_of_the_users_array():
     images = _images((9, 2, 3, 4))
     images[7, 1, 0, 2] = np.nan
     with pytest.raises(InputError, match=r"'x' has nan at \[7, 1, 0, 2\]"):
-        split_off("f", Labelled(images, np.arange(9) % 3), 0.2)
+        with_held_out_test("f", LabelledArrays(images, np.arange(9) % 3), 0.2)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_test_set_that_does_not_go_with_the_training_set(others, message):
 
 def test_a_class_for_each_example_leaves_nothing_to_test_on():
     with pytest.raises(InputError, match="no class in 'y' has two examples"):
-        split_off("f", Labelled(_images(), np.arange(6)), 0.2)
+        with_held_out_test("f", LabelledArrays(_images(), np.arange(6)), 0.2)
 
 
 @given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=80).map(np.array), share=st.floats(0.05, 0.5))
@@ -168,7 +168,7 @@ def test_the_hold_out_is_not_periodic():
 
 def test_splitting_keeps_each_image_with_its_label():
     images = np.arange(60, dtype=np.float32).reshape(60, 1, 1).repeat(2, 1) / 60
-    data = split_off("f", Labelled(images, np.arange(60) % 3), 0.2)
+    data = with_held_out_test("f", LabelledArrays(images, np.arange(60) % 3), 0.2)
     for x, y in ((data.x_train, data.y_train), (data.x_test, data.y_test)):
         assert torch.equal((x[:, 0, 0, 0] * 60).round().long() % 3, y)
     together = torch.cat([data.x_train, data.x_test])[:, 0, 0, 0]

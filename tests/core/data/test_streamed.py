@@ -56,8 +56,8 @@ def _assert_same(streamed, within):
     for name, split in within.splits.items():
         assert torch.equal(to_float(streamed.splits[name].x), split.x)
         assert torch.equal(streamed.splits[name].y, split.y)
-        assert {key: list(column) for key, column in streamed.splits[name].facts.items()} == {
-            key: list(column) for key, column in split.facts.items()
+        assert {key: list(column) for key, column in streamed.splits[name].metadata.items()} == {
+            key: list(column) for key, column in split.metadata.items()
         }
 
 
@@ -209,7 +209,7 @@ def test_bytes_that_nothing_is_known_of_are_hashed():
 
     def fingerprint(x, content_id=""):
         split = Split(x, y, content_id=content_id)
-        return base.data_of({"train": split, "test": split}, ("a", "b"), "made up").fingerprint
+        return base.data_from_splits({"train": split, "test": split}, ("a", "b"), "made up").fingerprint
 
     prints = [fingerprint(x), fingerprint(x + 1), fingerprint(x, "k"), fingerprint(x, "l"), fingerprint(x[:, :1], "k")]
     assert len(set(prints)) == 5
@@ -226,7 +226,7 @@ def test_a_part_is_what_indexing_gives(data):
     part = split.take(which)
     assert torch.equal(part.x, split.x[torch.from_numpy(which)])
     assert torch.equal(part.y, split.y[torch.from_numpy(which)])
-    assert part.facts["k"].tolist() == part.y.tolist()
+    assert part.metadata["k"].tolist() == part.y.tolist()
     rows = np.arange(n)[which]
     turned = np.roll(rows, 1)
     assert (split.take(turned).content_id == split.take(rows).content_id) == bool((turned == rows).all())
@@ -332,32 +332,32 @@ def test_a_cache_that_cannot_be_written_is_an_error_where_nothing_else_will_do(t
         open_data(str(tmp_path))
 
 
-def _cut(file, facts):
+def _cut(file, metadata):
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def _lengthen(file, facts):
+def _lengthen(file, metadata):
     file.write_bytes(file.read_bytes() + b"0")
 
 
-def _no_json(file, facts):
-    facts.write_text(facts.read_text()[:-9])
+def _no_json(file, metadata):
+    metadata.write_text(metadata.read_text()[:-9])
 
 
-def _no_shape(file, facts):
-    facts.write_text(json.dumps({**json.loads(facts.read_text()), "shape": None}))
+def _no_shape(file, metadata):
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "shape": None}))
 
 
-def _not_said(file, facts):
-    facts.unlink()
+def _not_said(file, metadata):
+    metadata.unlink()
 
 
-def _gone(file, facts):
+def _gone(file, metadata):
     file.unlink()
 
 
-def _other_key(file, facts):
-    facts.write_text(json.dumps({**json.loads(facts.read_text()), "key": "of other files"}))
+def _other_key(file, metadata):
+    metadata.write_text(json.dumps({**json.loads(metadata.read_text()), "key": "of other files"}))
 
 
 @pytest.mark.parametrize(
@@ -368,9 +368,9 @@ def test_what_is_kept_is_whole_or_made_anew(tmp_path, memory, cache, listener, s
     fill(tmp_path)
     memory(1000)
     first = open_data(str(tmp_path))
-    (file,), (facts,) = ((cache / "images").glob(f"*.{ending}") for ending in ("bytes", "json"))
+    (file,), (metadata,) = ((cache / "images").glob(f"*.{ending}") for ending in ("bytes", "json"))
     before = file.read_bytes()
-    spoil(_copied(file), facts)
+    spoil(_copied(file), metadata)
     again = open_data(str(tmp_path), report=listener)
     assert len(listener.warnings) == warnings
     assert all("anew" in line for line in listener.warnings)
@@ -456,17 +456,17 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
         alive[0] += 1
         return plain(pixels, path)
 
-    def append(file, images):
+    def write_images(file, images):
         def counted():
             for image in images:
                 most[0] = max(most[0], alive[0])
                 yield image
                 alive[0] -= 1
 
-        return memmap.append(file, counted())
+        return memmap.write_images(file, counted())
 
     monkeypatch.setattr(_pictures, "_decode_into", decode)
-    monkeypatch.setattr(_kept, "append", append)
+    monkeypatch.setattr(_kept, "write_images", write_images)
     open_data(str(tmp_path))
     assert alive[0] == 0
     assert 0 < most[0] <= (decoding._AHEAD + 1) * decoding._MOST_THREADS

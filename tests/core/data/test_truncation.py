@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.data import open_data, truncation
 from dlcli.core.data.base import Sampling
-from dlcli.core.data.truncation import cut_off
+from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import InputError
 from tests.core.data.videos import film, films, numbers
 
@@ -37,7 +37,7 @@ def whole(request, tmp_path_factory):
 
 
 def test_a_whole_video_is_not_cut_off(whole):
-    assert cut_off(whole) == ""
+    assert describe_truncation(whole) == ""
 
 
 def test_wherever_it_is_cut_off_it_is_said(whole, tmp_path):
@@ -47,7 +47,7 @@ def test_wherever_it_is_cut_off_it_is_said(whole, tmp_path):
     for end in {int(k) for k in np.linspace(40, len(content) - 9, 197)}:
         if not any(0 <= end - head < 8 for head in heads):
             part.write_bytes(content[:end])
-            assert cut_off(part).startswith(f"is cut off: it has {end:,} bytes of at least "), end
+            assert describe_truncation(part).startswith(f"is cut off: it has {end:,} bytes of at least "), end
 
 
 @pytest.mark.parametrize("ending", ["mkv", "mov", "mp4", "avi"])
@@ -56,7 +56,7 @@ def test_what_stands_behind_the_end_does_not_count(tmp_path, ending):
     for more in (b"\0" * 100, b"a trailer of some program", bytes(range(255, 0, -1))):
         part = tmp_path / f"b.{ending}"
         part.write_bytes(path.read_bytes() + more)
-        assert cut_off(part) == ""
+        assert describe_truncation(part) == ""
 
 
 class _Pipe(io.RawIOBase):
@@ -89,16 +89,16 @@ def test_a_stream_without_a_length_is_whole_and_its_last_part_tells(tmp_path):
     content, path = _streamed("matroska"), tmp_path / "a.mkv"
     for more in (b"", b"a trailer of some program"):  # whose first letter is no part of Matroska
         path.write_bytes(content + more)
-        assert cut_off(path) == ""
+        assert describe_truncation(path) == ""
     path.write_bytes(content[: len(content) // 2])
-    assert cut_off(path).startswith("is cut off")
+    assert describe_truncation(path).startswith("is cut off")
 
 
 def test_an_avi_that_was_never_finished_tells_nothing(tmp_path):
     content, path = film(tmp_path / "a.avi").read_bytes(), tmp_path / "b.avi"
     for length in (0, 2**32 - 1):
         path.write_bytes(content[:4] + length.to_bytes(4, "little") + content[8:-100])
-        assert cut_off(path) == ""
+        assert describe_truncation(path) == ""
 
 
 @given(content=st.binary(max_size=64))
@@ -106,7 +106,7 @@ def test_what_is_no_video_is_not_called_cut_off(tmp_path_factory, content):
     assume(content[:4] not in truncation._BOXES)
     path = tmp_path_factory.mktemp("any") / "a.mp4"
     path.write_bytes(b"text" + content)
-    assert cut_off(path) == ""
+    assert describe_truncation(path) == ""
 
 
 @pytest.mark.parametrize("ending", ["mkv", "avi", "mp4", "mov", "webm"])

@@ -152,11 +152,11 @@ def test_chance_is_seldom_called_a_difference():
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are():
-    facts = {"hour": np.arange(2)}
+    metadata = {"hour": np.arange(2)}
     with pytest.raises(InputError, match="x has no column 'our'") as caught:
-        find_column("our", facts, data="x")
+        find_column("our", metadata, data="x")
     assert caught.value.hint.startswith("there are: hour, class;")
-    assert find_column("hour", facts, data="x").tolist() == [0, 1]
+    assert find_column("hour", metadata, data="x").tolist() == [0, 1]
 
 
 def test_rows_of_labels_csv_stay_with_their_images(tmp_path: Path):
@@ -169,33 +169,33 @@ def test_rows_of_labels_csv_stay_with_their_images(tmp_path: Path):
     rows = [f"{name},{'ab'[k % 2]},{10 * k},{'' if k == 5 else 'north'}" for k, name in enumerate(names)]
     (tmp_path / "labels.csv").write_text("file,name,level,site\n" + "\n".join(rows) + "\n")
     split = open_data(str(tmp_path)).splits["test"]
-    assert (split.x[:, 0, 0, 0] * 255).round().int().tolist() == [int(level) for level in split.facts["level"]]
-    assert len(split.y) == 9 and split.facts["site"].tolist().count("") == 1
-    assert split.facts["name"].tolist() == ["ab"[k] for k in split.y]
+    assert (split.x[:, 0, 0, 0] * 255).round().int().tolist() == [int(level) for level in split.metadata["level"]]
+    assert len(split.y) == 9 and split.metadata["site"].tolist().count("") == 1
+    assert split.metadata["name"].tolist() == ["ab"[k] for k in split.y]
     few = open_data(str(tmp_path), limit=4, size=4).splits["test"]
-    assert (few.x[:, 0, 0, 0] * 255).round().int().tolist() == [int(level) for level in few.facts["level"]]
+    assert (few.x[:, 0, 0, 0] * 255).round().int().tolist() == [int(level) for level in few.metadata["level"]]
     assert 0 < len(few.y) <= 4
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_arrays_beside_the_labels_stay_with_their_images(tmp_path: Path, whole: bool):
     """The first pixel of each image is its fact."""
-    facts = {name: np.arange(n) * 3 for name, n in (("", 50), ("_train", 50), ("_test", 30), ("_dev", 20))}
+    metadata = {name: np.arange(n) * 3 for name, n in (("", 50), ("_train", 50), ("_test", 30), ("_dev", 20))}
     arrays = {}
     for ending in ("", "_dev") if whole else ("_train", "_test", "_dev"):
-        x = np.zeros((len(facts[ending]), 5, 5), np.uint8)
-        x[:, 0, 0] = facts[ending]
-        arrays |= {f"x{ending}": x, f"y{ending}": np.arange(len(x)) % 2, f"mark{ending}": facts[ending]}
+        x = np.zeros((len(metadata[ending]), 5, 5), np.uint8)
+        x[:, 0, 0] = metadata[ending]
+        arrays |= {f"x{ending}": x, f"y{ending}": np.arange(len(x)) % 2, f"mark{ending}": metadata[ending]}
     arrays["matrix"], arrays["short"] = np.zeros((30, 2)), np.zeros(7)
     np.savez(tmp_path / "facts.npz", **arrays, objects=np.array([{}] * 30))
     data = open_data(str(tmp_path / "facts.npz"))
     for found in (data, open_data(str(tmp_path / "facts.npz"), limit=11)):
         for name, split in found.splits.items():
-            assert (split.x[:, 0, 0, 0] * 255).round().int().tolist() == split.facts["mark"].tolist(), name
-            assert set(split.facts) <= {"mark", "mark_test"}
+            assert (split.x[:, 0, 0, 0] * 255).round().int().tolist() == split.metadata["mark"].tolist(), name
+            assert set(split.metadata) <= {"mark", "mark_test"}
     assert sum(len(split.y) for split in data.splits.values()) == (70 if whole else 100)
     small = open_data(str(tmp_path / "facts.npz"), size=3).splits["test"]
-    assert small.facts["mark"].tolist() == data.splits["test"].facts["mark"].tolist()
+    assert small.metadata["mark"].tolist() == data.splits["test"].metadata["mark"].tolist()
 
 
 def test_a_name_without_an_ending_is_of_the_test_set(tmp_path: Path):
@@ -203,5 +203,5 @@ def test_a_name_without_an_ending_is_of_the_test_set(tmp_path: Path):
     arrays = {"x_train": x, "y_train": y, "x_test": x[:6], "y_test": y[:6]}
     np.savez(tmp_path / "a.npz", **arrays, hour=np.arange(6), both=np.arange(6), both_test=np.arange(6) + 10)
     splits = open_data(str(tmp_path / "a.npz")).splits
-    assert splits["test"].facts["hour"].tolist() == list(range(6)) and splits["test"].facts["both"][0] == 10
-    assert not splits["train"].facts
+    assert splits["test"].metadata["hour"].tolist() == list(range(6)) and splits["test"].metadata["both"][0] == 10
+    assert not splits["train"].metadata

@@ -28,7 +28,7 @@ def test_features_are_the_last_hidden_layer_of_each_frame(flat):
     torch.manual_seed(0)
     model = open_model(f"frame-mlp:{flat}", data).build().eval()
     torch.manual_seed(0)
-    whole = find_model(flat, data.of_frames()).build().eval()
+    whole = find_model(flat, data.frame_template()).build().eval()
     frames = [hidden_features(whole, frame, device=CPU) for frame in data.x_test.unbind(2)]
     model.mlp = nn.Identity()
     found = model(data.x_test)
@@ -58,7 +58,7 @@ def test_training_leaves_the_backbone_alone():
 def test_random_features_are_called_so_until_weights_are_given(tmp_path):
     found = open_model("frame-mlp:cifar-resnet-8", _data())
     assert "cifar-resnet-8 has random weights" in "".join(found.notes)
-    save_weights(tmp_path / "w.safetensors", find_model("cifar-resnet-8", _data().of_frames()).build(), {})
+    save_weights(tmp_path / "w.safetensors", find_model("cifar-resnet-8", _data().frame_template()).build(), {})
     assert warm_started(found, tmp_path / "w.safetensors", 4).notes == ()
 
 

@@ -32,7 +32,7 @@ def weights(tmp_path):
     """What a small network for images is taken to have learned."""
     data = open_data("moving-digits", sampling=Sampling(), limit=4)
     torch.manual_seed(5)
-    save_weights(tmp_path / "flat.safetensors", find_model("cifar-resnet-8", data.of_frames()).build(), {})
+    save_weights(tmp_path / "flat.safetensors", find_model("cifar-resnet-8", data.frame_template()).build(), {})
     return tmp_path / "flat.safetensors"
 
 

@@ -18,14 +18,14 @@ def claims(spec: str) -> bool:
     return bool(spec) and (is_one(VIDEOS, path) or (path.is_dir() and first_kind(path) is VIDEOS))
 
 
-def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
+def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The sets as `read_folder` finds them: RGB clips (n, 3, clips * frames, size, size).
 
-    The shorter side is resized to `how.size`, if it is given, and the centre cropped; videos are turned as their metadata says.
-    Which frames are taken, `core/data/_moments.py` says. A video with no second frame, one that is cut off and one
-    that cannot be decoded are left out, or refused if `how.strict`. Raises what `read_folder` raises, UsageError where clips
+    The shorter side is resized to `options.size`, if given, and the centre is cropped; videos are rotated as their metadata
+    says. `core/data/frame_times.py` chooses the frames. A video with fewer than two frames, a truncated one and one that
+    cannot be decoded are skipped, or refused if `options.strict`. Raises what `read_folder` raises, UsageError where clips
     are not wanted, and MissingExtraError without PyAV.
     """
-    sampling = how.taken(spec)
-    decoder = Videos(sampling, how.size or sampling.usual_size)
-    return replace(read_folder(spec, how, VIDEOS, decoder), clips=sampling.shape[0])
+    sampling = options.require_sampling(spec)
+    decoder = Videos(sampling, options.size or sampling.default_size)
+    return replace(read_folder(spec, options, VIDEOS, decoder), clips=sampling.shape[0])

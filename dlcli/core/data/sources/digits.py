@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.arrays import Labelled, split_off
+from dlcli.core.data.arrays import LabelledArrays, with_held_out_test
 from dlcli.core.data.base import LOAD_DEFAULTS, Array, ImageData, LoadOptions
 
 DESCRIPTION = "digits"
@@ -22,11 +22,11 @@ def claims(spec: str) -> bool:
     return spec == "digits"
 
 
-def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
+def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """Images (n, 1, 8, 8); a fixed third of each class is the test set."""
     table = _table()
     images, labels = table[:, :-1].reshape(-1, 8, 8) / _INK, table[:, -1].astype(np.int64)
-    return split_off(spec, Labelled(images, labels), _TEST_SHARE)
+    return with_held_out_test(spec, LabelledArrays(images, labels), _TEST_SHARE)
 
 
 def _table() -> Array:

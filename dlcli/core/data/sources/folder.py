@@ -16,10 +16,10 @@ def claims(spec: str) -> bool:
     return bool(spec) and (Path(spec).is_dir() or is_one(PICTURES, Path(spec)))
 
 
-def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
+def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The sets as `read_folder` finds them.
 
-    Images are grey if all files are, else RGB; turned as EXIF says. If they differ in size, or `how` names one, the shorter
+    Images are grey if all files are, else RGB; turned as EXIF says. If they differ in size, or `options` names one, the shorter
     side is resized (bilinear, antialiased) to 224 or that size and the centre cropped. Raises what `read_folder` raises.
     """
-    return read_folder(spec, how, PICTURES, Pictures(how))
+    return read_folder(spec, options, PICTURES, Pictures(options))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.rng import derive, generator
-from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions, Split, choose, data_of
+from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions, Split, choose, data_from_splits
 from dlcli.core.data.sources import digits
 from dlcli.support.errors import UsageError
 
@@ -27,22 +27,22 @@ def claims(spec: str) -> bool:
     return spec == NAME or (spec == f"{NAME}-{speed}" and speed.isascii() and speed.isdecimal())
 
 
-def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
+def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """Clips (n, 3, clips * frames, 32, 32), grey, of the classes left and right, by default 2 pixels a frame; always the same.
 
     Each of the 1,797 digits gives one clip a class; those that `digits` trains on, its training set, and the others the test
     set. Raises UsageError for a speed at which left and right are one, or if frames a second are asked for.
     """
-    sampling = how.taken(spec)
+    sampling = options.require_sampling(spec)
     if sampling.fps is not None:
         raise UsageError(f"--fps: {spec} are made frame by frame and have no seconds", hint=f"{NAME}-4 is faster")
     speed = int(spec.removeprefix(NAME).removeprefix("-") or _SPEED)
     if 2 * speed % SIDE == 0:
-        raise UsageError(f"{how.option}: {spec}: at {speed} pixels a frame left and right are the same", hint=f"{NAME}-4")
+        raise UsageError(f"{options.option}: {spec}: at {speed} pixels a frame left and right are the same", hint=f"{NAME}-4")
     clips, frames = sampling.shape
     still = digits.load("digits")
-    sets = {name: _moved(split.x, name, speed, clips * frames, how.limit) for name, split in still.splits.items()}
-    data = data_of(sets, ("left", "right"), spec)
+    sets = {name: _moved(split.x, name, speed, clips * frames, options.limit) for name, split in still.splits.items()}
+    data = data_from_splits(sets, ("left", "right"), spec)
     return ImageData(**{**vars(data), "clips": clips})
 
 

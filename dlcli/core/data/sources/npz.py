@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.arrays import Labelled, split_given, split_off
+from dlcli.core.data.arrays import LabelledArrays, from_train_and_test, with_held_out_test
 from dlcli.core.data.base import EXTRA_SPLITS, LOAD_DEFAULTS, Array, ImageData, LoadOptions
-from dlcli.core.data.metadata import columns, facts_of
+from dlcli.core.data.metadata import columns, metadata_of
 from dlcli.support.errors import DlcliError, InputError
 from dlcli.support.memory import check_memory
 
@@ -25,21 +25,21 @@ def claims(spec: str) -> bool:
     return spec.lower().endswith(".npz")
 
 
-def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
+def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The file's own split, or of x and y a fixed fifth of each class as the test set; the sets of MORE where it has them.
 
-    See `split_given` for what the arrays may be. A column beside the labels is a fact of the images: NAME_test (or NAME)
-    beside y_test, NAME beside y. Raises InputError, and never unpickles.
+    See `from_train_and_test` for what the arrays may be. A column beside the labels is metadata of the images: NAME_test
+    (or NAME) beside y_test, NAME beside y. Raises InputError, and never unpickles.
     """
     arrays = _read(Path(spec))
     more = {name: _labelled(arrays, *keys) for name, keys in _MORE.items() if keys[0] in arrays}
     if "x" in arrays:
-        return split_off(spec, _labelled(arrays, *_WHOLE), _TEST_SHARE, more)
-    return split_given(spec, _labelled(arrays, *_SPLIT[:2]), _labelled(arrays, *_SPLIT[2:]), more)
+        return with_held_out_test(spec, _labelled(arrays, *_WHOLE), _TEST_SHARE, more)
+    return from_train_and_test(spec, _labelled(arrays, *_SPLIT[:2]), _labelled(arrays, *_SPLIT[2:]), more)
 
 
-def _labelled(arrays: dict[str, Array], x: str, y: str) -> Labelled:
-    return Labelled(arrays[x], arrays[y], x, y, facts_of(arrays, y))
+def _labelled(arrays: dict[str, Array], x: str, y: str) -> LabelledArrays:
+    return LabelledArrays(arrays[x], arrays[y], x, y, metadata_of(arrays, y))
 
 
 def _read(path: Path) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from urllib.error import URLError
 
 import numpy as np
 
-from dlcli.core.data.arrays import Labelled, split_given
+from dlcli.core.data.arrays import LabelledArrays, from_train_and_test
 from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
 from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.lock import locked
@@ -39,7 +39,7 @@ def claims(spec: str) -> bool:
     return spec in _CLASSES
 
 
-def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
+def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """The data set's own training and test set; its files lie in the cache, in `datasets`, and are fetched if they do not.
 
     Raises ResourceError if they can be neither found nor fetched. Some are pickles, which torchvision opens only once their
@@ -48,12 +48,12 @@ def load(spec: str, how: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     root = cache_dir() / "datasets"
     try:
         with locked(root / spec, wait=True), _patient():
-            train, test = _found(spec, root) or _fetched(spec, root, how)
+            train, test = _found(spec, root) or _fetched(spec, root, options)
     except DlcliError:
         raise
     except OSError as error:
         raise ResourceError(f"--data {spec}: {root} cannot be used ({error.strerror or error})") from None
-    data = split_given(spec, _labelled(train, "train"), _labelled(test, "test"))
+    data = from_train_and_test(spec, _labelled(train, "train"), _labelled(test, "test"))
     names = tuple(str(name) for name in getattr(train, "classes", ()))
     return replace(data, classes=names) if len(names) == len(data.classes) else data
 
@@ -65,8 +65,8 @@ def _found(spec: str, root: Path) -> tuple[Any, Any] | None:
         return None
 
 
-def _fetched(spec: str, root: Path, how: LoadOptions) -> tuple[Any, Any]:
-    how.report.note(f"fetching {spec} into {root}")
+def _fetched(spec: str, root: Path, options: LoadOptions) -> tuple[Any, Any]:
+    options.report.note(f"fetching {spec} into {root}")
     try:
         return _both(spec, root, download=True)
     except _FAILURES as error:
@@ -97,7 +97,7 @@ def _patient() -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _labelled(found: Any, which: str) -> Labelled:
+def _labelled(found: Any, which: str) -> LabelledArrays:
     """A data set's arrays; torchvision calls the labels by two names."""
     labels = found.targets if hasattr(found, "targets") else found.labels
-    return Labelled(np.asarray(found.data), np.asarray(labels), f"{which} images", f"{which} labels")
+    return LabelledArrays(np.asarray(found.data), np.asarray(labels), f"{which} images", f"{which} labels")

@@ -10,7 +10,7 @@ import torch
 from dlcli.core.data import decoding, open_data
 from dlcli.core.data import videos as _videos
 from dlcli.core.data.base import Sampling
-from dlcli.core.data.frame_times import uniform
+from dlcli.core.data.frame_times import uniform_frames
 from dlcli.support.errors import InputError, MissingExtraError, UsageError
 from tests.core.data.pictures import fill
 from tests.core.data.videos import STEP, film, films, numbers, sound
@@ -30,7 +30,7 @@ def test_the_frames_are_those_of_the_closed_form(tmp_path, ending, frames, clips
     assert (data.frames, data.clips, data.size, data.channels) == (frames, clips, (8, 8), 3)
     assert data.classes == ("left", "right")
     for clip in torch.cat([data.x_train, data.x_test]):
-        assert numbers(clip) == uniform(20, frames, clips)
+        assert numbers(clip) == uniform_frames(20, frames, clips)
 
 
 @pytest.mark.parametrize("ending", [".mkv", ".avi", ".mp4", ".webm"])
@@ -59,7 +59,7 @@ def test_frames_that_are_stored_out_of_order_are_found(tmp_path, codec):
     )
     for sampling in ({"frames": 24}, {"frames": 4}, {"frames": 3, "fps": 1.5}):
         levels = _open(tmp_path, **sampling).x_test[0].mul(255).mean((0, 2, 3)) / STEP
-        expected = {24: range(24), 4: uniform(24, 4, 1)}.get(sampling["frames"], [4, 11, 18])
+        expected = {24: range(24), 4: uniform_frames(24, 4, 1)}.get(sampling["frames"], [4, 11, 18])
         assert (levels - torch.tensor(list(expected), dtype=torch.float32)).abs().max() < 0.9
 
 
@@ -223,7 +223,7 @@ def test_clips_that_do_not_fit_into_memory_are_streamed_and_the_same(tmp_path, m
     monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: 1000)
     streamed = _open(tmp_path, listener)
     assert streamed.x_train.dtype == torch.uint8
-    assert streamed.in_memory == 0
+    assert streamed.memory_bytes == 0
     assert torch.equal(streamed.x_train.float().div_(255), whole.x_train)
     assert (streamed.frames, streamed.sample(2).shape) == (8, (2, 3, 8, 8, 8))
     assert any("videos need" in note for note in listener.notes)

@@ -341,7 +341,7 @@ def test_each_image_is_known_by_its_file(tmp_path):
     written = {str(path.relative_to(tmp_path)): pixels for path, pixels in fill(tmp_path, n=6).items()}
     data = open_data(str(tmp_path), limit=4)
     for split in data.splits.values():
-        for name, image in zip(split.facts["file"], split.x, strict=True):
+        for name, image in zip(split.metadata["file"], split.x, strict=True):
             np.testing.assert_array_equal(image.mul(255).round().byte().numpy(), written[name].transpose(2, 0, 1))
 
 
@@ -351,7 +351,7 @@ def test_without_labels_a_flat_folder_or_one_image_is_a_test_set_of_no_classes(t
     for name, image in pixels.items():
         picture(tmp_path / name, image)
     data = open_data(str(tmp_path), unlabelled=True, report=listener)
-    assert (data.classes, len(data.y_train), data.splits["test"].facts["file"].tolist()) == ((), 0, sorted(pixels))
+    assert (data.classes, len(data.y_train), data.splits["test"].metadata["file"].tolist()) == ((), 0, sorted(pixels))
     assert listener.warnings == [f"{tmp_path}: left out as no images: b.txt (1 in all)"]
     (one,) = open_data(str(tmp_path / "c.png"), unlabelled=True).x_test
     for found in (one, data.x_test[2]):
