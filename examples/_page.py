@@ -1,4 +1,4 @@
-"""What the scripts that measure have in common: options, tables in Markdown, where the page goes, and how they end."""
+"""Shared by the scripts that measure: options, tables in Markdown, writing the page, and reporting errors."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from dlcli.support.errors import DlcliError
 
 
 def page_options(doc: str | None, *, seed: bool = True) -> argparse.ArgumentParser:
-    """A parser that says of the script what its docstring does, with --output, and --seed if it has one."""
+    """A parser with the script's docstring as description, --output and, if wanted, --seed."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     if seed:
         parser.add_argument("--seed", type=int, default=0)
@@ -25,20 +25,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def today() -> str:
-    """The date at Greenwich."""
+    """The date in UTC."""
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
-def give(text: str, output: Path | None) -> None:
-    """Write the page, or print it."""
+def write_page(text: str, output: Path | None) -> None:
+    """Write the page to `output`, or print it."""
     if output:
         write_text(output, text)
     else:
         print(text, end="")
 
 
-def leave(main: Callable[[], None]) -> None:
-    """Run the script; what a person can mend is one line on standard error, and exit status 1."""
+def run_script(main: Callable[[], None]) -> None:
+    """Run a script; an error that the user can fix is one line on standard error and exit status 1."""
     try:
         main()
     except DlcliError as error:

@@ -1,4 +1,4 @@
-"""Train on FGSM examples of MNIST, judge by FGSM and PGD, and print a Markdown table beside the 2017 study's figures.
+"""Train on FGSM examples of MNIST, evaluate with FGSM and PGD, and print a Markdown table with the 2017 study's figures.
 
 python examples/adversarial_training.py --data ../shared/data/mnist.npz -o table.md
 python examples/adversarial_training.py --data mnist.npz --epochs 1 --limit 200 --steps 5
@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
@@ -26,7 +26,7 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.train import TrainConfig
 
 TRAINED = {"as they are": None, "fgsm:0.3": ("fgsm", 0.3, 1.0), "fgsm:0.3:0.5": ("fgsm", 0.3, 0.5)}
-"""What the networks are trained on: --adversarial, in the terms of a configuration."""
+"""What the networks are trained on: values of the field `adversarial`."""
 
 SAVED = 0.2
 """The eps of the examples that are made once, on the first network."""
@@ -56,9 +56,9 @@ def main() -> None:
         model = trained(options, name)
         if saved is None:
             saved = load_attack("fgsm")(model, x, y, eps=SAVED, seed=options.seed)
-        rows[name] = dict(judged(options, model, x, y, saved, device))
+        rows[name] = dict(evaluated(options, model, x, y, saved, device))
     text = markdown(options, rows, len(y), describe_device(device))
-    give(text, options.output)
+    write_page(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
@@ -72,7 +72,7 @@ def parsed() -> argparse.Namespace:
 
 
 def trained(options: argparse.Namespace, name: str) -> nn.Module:
-    """A network trained on what `name` says."""
+    """A network trained on what `TRAINED` has under `name`."""
     print(f"training on {name}", file=sys.stderr)
     with TemporaryDirectory() as passing:
         folder = Path(passing) / "run"
@@ -88,10 +88,22 @@ def trained(options: argparse.Namespace, name: str) -> nn.Module:
         return load_model(folder, choose_device("auto")).model
 
 
-def judged(
+def evaluated(
     options: argparse.Namespace, model: nn.Module, x: Tensor, y: Tensor, saved: Tensor, device: torch.device
 ) -> Iterator[tuple[str, Estimate]]:
-    """Accuracies by name: clean, on the examples saved from the first network, on its own by FGSM and by PGD."""
+    """Evaluate one network.
+
+    Args:
+        options: The options as typed.
+        model: The network.
+        x: Test images, (n, c, h, w).
+        y: Their labels, (n,).
+        saved: The FGSM examples made on the first network.
+        device: Where the network runs.
+
+    Yields:
+        Names and accuracies: clean, on the saved examples, and on examples made on this network by FGSM and by PGD.
+    """
 
     def accuracy(images: Tensor) -> Estimate:
         return wilson(int((predict_logits(model, images, device=device).argmax(1) == y).sum()), len(y))
@@ -105,20 +117,27 @@ def judged(
 
 
 def markdown(options: argparse.Namespace, rows: dict[str, Row], n: int, device: str) -> str:
-    """The table, and what it was measured with."""
-    judges = list(next(iter(rows.values())))
-    cells = [[judge, *(cell(row[judge], THEIRS.get((name, judge))) for name, row in rows.items())] for judge in judges]
+    """The table, and how it was measured.
+
+    Args:
+        options: The options as typed.
+        rows: By network, its accuracies by name.
+        n: Number of test images.
+        device: A description of the device.
+    """
+    tests = list(next(iter(rows.values())))
+    cells = [[test, *(cell(row[test], THEIRS.get((name, test))) for name, row in rows.items())] for test in tests]
     measured = (
         f"Measured on {today()}: n = {n} test images of {Path(options.data).name}, mnist-net, "
         f"{options.epochs} epochs, seed {options.seed}, {device}, torch {torch.__version__}. Intervals are 95%."
     )
-    return "\n".join([table(["judged by", *(f"trained on {name}" for name in rows)], cells), "", measured, ""])
+    return "\n".join([table(["evaluated on", *(f"trained on {name}" for name in rows)], cells), "", measured, ""])
 
 
 def cell(found: Estimate, theirs: str | None) -> str:
-    """The figure, and the study's behind it."""
+    """The figure, followed by the study's."""
     return f"{found}; theirs {theirs}" if theirs else str(found)
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

@@ -1,4 +1,4 @@
-"""How easily is a classifier fooled, and does an ensemble help? The same as `dlcli attack`, from Python."""
+"""Measure adversarial robustness, and whether an ensemble improves it: `dlcli attack` from Python."""
 
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig

@@ -1,4 +1,4 @@
-"""Measure an ensemble against FGSM on MNIST, and print the table beside the figures of the 2017 study.
+"""Measure an ensemble against FGSM on MNIST, and print a table with the figures of the 2017 study.
 
 python examples/attack_mnist.py --data mnist.npz -o table.md
 python examples/attack_mnist.py --data mnist.npz --members 5 --eps 0.2 --epochs 1 --limit 1000
@@ -11,20 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 
 from dlcli.core.models.zoo.mnist_net import RECIPE
 from dlcli.engines import attack
-from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow
+from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, Classifier, ThreatKind
 from dlcli.support.reporter import SILENT, Task
 
 THEIRS = {
-    ("baseline", "white-box"): ("0.98", "0.09"),
-    ("best member", "transfer"): ("", "0.22"),
-    ("mean rule", "transfer"): ("", "0.24 (mean of log-probabilities)"),
-    ("max rule", "transfer"): ("", "N = 5 / 25 / 50: 0.27 / 0.30 / 0.35 on all data, 0.32 / 0.45 / 0.57 bootstrapped"),
+    (Classifier.BASELINE, ThreatKind.WHITE_BOX): ("0.98", "0.09"),
+    (Classifier.BEST_MEMBER, ThreatKind.TRANSFER): ("", "0.22"),
+    (Classifier.MEAN, ThreatKind.TRANSFER): ("", "0.24 (mean of log-probabilities)"),
+    (Classifier.MAX, ThreatKind.TRANSFER): (
+        "",
+        "N = 5 / 25 / 50: 0.27 / 0.30 / 0.35 on all data, 0.32 / 0.45 / 0.57 bootstrapped",
+    ),
 }
-"""The study's accuracies, clean and under FGSM at eps 0.2 made on its baseline; a rule it did not report is not here."""
+"""The study's accuracies, clean and under FGSM at eps 0.2 made on its baseline, for the rules that it reported."""
 
 DIFFERENCES = (
     f"Training here: {RECIPE.optimizer}, learning rate {RECIPE.lr:g}, {RECIPE.schedule} schedule; theirs: Adadelta, "
@@ -32,7 +35,7 @@ DIFFERENCES = (
     "The images here stay within [0, 1]; theirs were not clipped.",
     "In the study's public code the count of correct answers is not reset between the mean and the max rule, and the "
     "winning class is never updated: what it prints for max is the mean rule's count plus the first member's. Here each "
-    "rule is measured apart.",
+    "rule is measured separately.",
 )
 
 
@@ -67,7 +70,7 @@ def main() -> None:
         seed=options.seed,
     )
     text = markdown(attack.run(config, report=TerminalReporter()), options.epochs or RECIPE.epochs)
-    give(text, options.output)
+    write_page(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
@@ -82,7 +85,7 @@ def parsed() -> argparse.Namespace:
 
 
 def markdown(result: AttackResult, epochs: int) -> str:
-    """The table, what it was measured with, and what it does not say."""
+    """The table, how it was measured, and notes on its limits."""
     head = [
         "classifier",
         "attacker",
@@ -109,4 +112,4 @@ def cells(row: AttackRow) -> list[str]:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

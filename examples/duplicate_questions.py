@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _page import leave
+from _page import run_script
 from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
@@ -294,4 +294,4 @@ def slug(name: str) -> str:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 from torch import Tensor
 
 from dlcli.core.attacks import load_attack
@@ -91,7 +91,7 @@ def main() -> None:
             logits = torch.stack([predict_logits(model, images, device=CPU) for model in models])
             found[draw, eps] = Judged(logits, own[eps])
     text = markdown(options, found, y)
-    give(text, options.output)
+    write_page(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
@@ -197,4 +197,4 @@ def flawed(members: Tensor, y: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

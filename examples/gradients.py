@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from _page import give, leave, page_options, today
+from _page import page_options, run_script, today, write_page
 
 from dlcli.core.model_io.run_dir import is_run_dir
 from dlcli.engines import probe_gradients, train
@@ -40,7 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = lines(options) if options.table == "lines" else blocks(options)
     metadata = f"{today()}, seed 0, CPU, {torch.get_num_threads()} thread(s), torch {torch.__version__}"
-    give("\n".join([*rows, "", metadata, ""]), options.output)
+    write_page("\n".join([*rows, "", metadata, ""]), options.output)
 
 
 def lines(options: argparse.Namespace) -> Iterator[str]:
@@ -101,4 +101,4 @@ def _blocks_row(name: str, found: ProbeGradientsResult) -> str:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

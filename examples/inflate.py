@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 from torch import Tensor, nn
 
 from dlcli.core.data import open_data
@@ -41,7 +41,7 @@ def main() -> None:
         f"({torch.get_num_threads()} thread), torch {torch.__version__}."
     )
     text = "\n\n".join([*parts, metadata]) + "\n"
-    give(text, options.output)
+    write_page(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
@@ -130,4 +130,4 @@ def parameters(model: nn.Module) -> int:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

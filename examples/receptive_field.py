@@ -7,7 +7,7 @@ python examples/receptive_field.py --networks cifar-resnet-20 --image 32 --outpu
 import argparse
 
 import torch
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
@@ -35,7 +35,7 @@ def main() -> None:
         f"in float64, torch {torch.__version__}."
     )
     text = "\n\n".join([*parts, metadata]) + "\n"
-    give(text, options.output)
+    write_page(text, options.output)
 
 
 def parsed() -> argparse.Namespace:
@@ -144,4 +144,4 @@ def features(model: nn.Module) -> nn.Module:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 from numpy.typing import NDArray
 
 from dlcli.core.compute.rng import derive
@@ -43,7 +43,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with chdir(folder):  # so that the commands in the table name files as they lie there
             text = measured(options, data)
-    give(text, output)
+    write_page(text, output)
 
 
 def parsed() -> argparse.Namespace:
@@ -128,4 +128,4 @@ def cells(split: str, error: Estimate, gap: Gap) -> list[str]:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 
 from dlcli.engines import train
 from dlcli.specs.train import TrainConfig, TrainResult
@@ -67,7 +67,7 @@ def main() -> None:
             config = configured(trick, options)
             print(f"{config.model} on {config.data} against {config.versus}", file=sys.stderr)
             parts.append(markdown(config, train.run(config)))
-    give("\n".join(parts), options.output)
+    write_page("\n".join(parts), options.output)
 
 
 def parsed() -> argparse.Namespace:
@@ -118,4 +118,4 @@ def seeds(result: TrainResult) -> Iterable[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from _page import give, leave, page_options, table, today
+from _page import page_options, run_script, table, today, write_page
 from tricks import comparisons
 
 from dlcli.engines import convert_2d_to_3d, train
@@ -67,9 +67,9 @@ def main() -> None:
         print(f"{settings['model']} on {settings['data']}", file=sys.stderr)
         parts.append(measured(settings, options))
         if options.output:
-            give("\n".join(parts), options.output)
+            write_page("\n".join(parts), options.output)
     if not options.output:
-        give("\n".join(parts), None)
+        write_page("\n".join(parts), None)
 
 
 def parsed() -> argparse.Namespace:
@@ -114,4 +114,4 @@ def seeds(results: Iterable[TrainResult]) -> Iterator[tuple[str, ...]]:
 
 
 if __name__ == "__main__":
-    leave(main)
+    run_script(main)
