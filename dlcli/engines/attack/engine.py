@@ -155,11 +155,7 @@ def _run(setup: AttackSetup) -> AttackResult:
         device=describe_device(setup.device),
         seconds_training=started - opened if loaded.trained + loaded.reused else 0.0,
         seconds_attack=time.perf_counter() - started,
-        notes=(
-            *_opening_notes(setup),
-            *notes(outcome.rows, method=" and ".join(config.methods), threat=threat),
-            *norm_notes(methods),
-        ),
+        notes=_notes(setup, outcome.rows, methods, threat),
         failed=_failed(config, outcome.headline, found),
     )
     _write_files(attack_run, result, outcome)
@@ -278,9 +274,10 @@ def _per_class(setup: AttackSetup, outcome: _Outcome) -> tuple[AttackClassRow, .
     )
 
 
-def _opening_notes(setup: AttackSetup) -> tuple[str, ...]:
-    """Notes about how networks and images were made to fit each other, as sentences."""
-    return tuple(note if note.endswith(".") else f"{note}." for note in setup.notes)
+def _notes(setup: AttackSetup, found: Sequence[AttackRow], methods: Sequence[MethodRow], threat: ThreatKind) -> tuple[str, ...]:
+    opening = [note if note.endswith(".") else f"{note}." for note in setup.notes]
+    names = " and ".join(setup.config.methods)
+    return (*opening, *notes(found, method=names, threat=threat), *norm_notes(methods))
 
 
 def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding]) -> str:
