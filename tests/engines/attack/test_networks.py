@@ -116,7 +116,7 @@ def test_a_file_of_weights_needs_its_network(tmp_path: Path) -> None:
     save_weights(tmp_path / "w.safetensors", model, {})
     config = AttackConfig(model=str(tmp_path / "w.safetensors"), limit=20, device="cpu")
     assert attack.run(replace(config, arch="digits-net")).trained == 0
-    with pytest.raises(UsageError, match="--arch: which network"):
+    with pytest.raises(UsageError, match="`arch`: which network"):
         attack.plan(config)
 
 
