@@ -30,7 +30,8 @@ def notes(rows: Sequence[AttackRow], *, method: str, threat: ThreatKind) -> tupl
     found = [_bound(method, threat, ensemble=ensemble, transfer=transfer), *_reached(rows)]
     if ensemble:
         found.append("The best member is chosen on these same adversarial images, so its accuracy is optimistically biased.")
-        found.append("The oracle counts an image as right if any member is right; it needs the labels, so it is not a rule to use.")
+        oracle = "The oracle counts an image as right if any member is right; it needs the labels, so it is not a rule to use."
+        found.append(oracle)
         found.append(_max_minus_mean(rows))
     return tuple(found)
 
