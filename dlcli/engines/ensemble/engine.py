@@ -1,7 +1,8 @@
-"""What combining networks buys: the engine of `dlcli ensemble`."""
+"""Trains the members of an ensemble and measures what combining them gains: the engine of `dlcli ensemble`."""
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -18,9 +19,17 @@ from dlcli.core.model_io.ensemble_dir import (
     save_ensemble_metadata,
 )
 from dlcli.core.stats import wilson
-from dlcli.engines.ensemble.members import Done, Team, added, in_processes, open_team, side_by_side
+from dlcli.engines.ensemble.members import (
+    EnsembleSetup,
+    TrainedMember,
+    load_added,
+    open_setup,
+    plan_processes,
+    train_in_processes,
+)
 from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
-from dlcli.engines.ensemble.stacked import in_stacks, why_not
+from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
+from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.job import steps
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.shared import RULES
@@ -29,26 +38,33 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 PLOT = "gain.png"
-"""Left in the folder besides the members and the card; the command line adds run.json."""
+"""Written beside the members and the metadata; the command line adds run.json."""
 
 
 def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     """Train the members, and evaluate each of them and every rule on the test images, by number of members.
 
-    With `config.output`, a folder, leaves each member there as soon as it is trained, and the card of the ensemble when all
-    are there: the folder is then a model to `eval`, `predict` and `attack`. Raises the kinds of `dlcli.support.errors`.
+    With `config.output`, each member is saved as soon as it is trained, and the metadata of the ensemble when all are there:
+    the directory is then a model for `eval`, `predict` and `attack`.
+
+    Args:
+        config: The options.
+        report: Receives the progress and notes.
+
+    Raises:
+        DlcliError: See `dlcli.support.errors` for its kinds.
     """
     started = time.perf_counter()
     _check_folder(config)
-    team = open_team(config, report)
-    strategy = _strategy(team)
+    setup = open_setup(config, report)
+    strategy = _strategy(setup)
     if config.members:
-        report.note(_how(team, strategy))
-    train = in_stacks if strategy == "stacked" else in_processes
-    done = train(team, report) if config.members else []
+        report.note(_describe_strategy(setup, strategy))
+    train = train_stacked if strategy == "stacked" else train_in_processes
+    done = train(setup, report) if config.members else []
     if len(done) == config.members:
-        done = [*done, *added(team, report)]
-    result = _result(team, done, strategy, time.perf_counter() - started)
+        done = [*done, *load_added(setup, report)]
+    result = _result(setup, done, strategy, time.perf_counter() - started)
     if config.output is not None and result.headline is not None:
         save_ensemble_metadata(config.output, len(done), config.rule)
         _draw(config.output, result.rows)
@@ -58,71 +74,69 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
 def plan(config: EnsembleConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the networks, but trains and writes nothing."""
     _check_folder(config)
-    team = open_team(config, SILENT)
-    data = team.data
+    setup = open_setup(config, SILENT)
+    data = setup.data
     lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
-    for name, numbers in _by_model(team).items():
-        job = team.own(team.job(numbers[0]))
-        share = _draw_said(config, len(job.data.y_train))
+    for name, numbers in _by_model(setup).items():
+        job = setup.with_own_images(setup.job(numbers[0]))
+        share = _describe_draw(config, len(job.data.y_train))
         lines.append(f"train {count(len(numbers), 'member')}: {name}, {share}, {steps(job)} steps each")
     if config.members:
-        lines.append(_how(team, _strategy(team)))
+        lines.append(_describe_strategy(setup, _strategy(setup)))
     lines += [f"take in {spec}" for spec in config.add]
     return [*lines, f"write the ensemble to {config.output}"] if config.output is not None else lines
 
 
 def _check_folder(config: EnsembleConfig) -> None:
-    folder = config.output
-    if folder is None:
-        if config.resume:
-            raise UsageError("`resume` needs the ensemble directory", hint="`output=runs/NAME`")
-        return
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"`output`: {folder} is not a directory", hint="choose a new or existing directory")
-    if config.resume:
-        if not (folder / MEMBERS).is_dir():
-            raise UsageError(f"`resume`: {folder} holds no ensemble that was stopped")
-        if is_ensemble(folder) and count_members(folder) >= config.members + len(config.add):
-            hint = "raise `members` to train more"
-            raise UsageError(f"`resume`: {folder} holds a finished ensemble of {count_members(folder)}", hint=hint)
-    elif (folder / METADATA).exists() or (folder / MEMBERS).exists():
-        more = "train more with `resume` and larger `members`" if is_ensemble(folder) else "continue it with `resume`"
-        hint = f"{more}, or choose another `output`"
-        raise UsageError(f"`output`: {folder} already holds an ensemble", hint=hint)
+    check_output_folder(config.output, resume=config.resume, kind="ensemble", inspect=partial(_inspect, config))
 
 
-def _strategy(team: Team) -> str:
-    """Processes or stacked, with how many at a time."""
-    wanted = team.config.strategy
-    reason = why_not(team) if wanted == "stacked" or (wanted == "auto" and team.device.type != "cpu") else "a CPU"
+def _inspect(config: EnsembleConfig, folder: Path) -> FolderState:
+    finished = is_ensemble(folder)
+    occupied = "already holds an ensemble" if (folder / METADATA).exists() or (folder / MEMBERS).exists() else ""
+    more = "train more with `resume` and larger `members`" if finished else "continue it with `resume`"
+    hint = f"{more}, or choose another `output`"
+    if not (folder / MEMBERS).is_dir():
+        return FolderState(occupied, hint, "holds no ensemble that was stopped")
+    if finished and count_members(folder) >= config.members + len(config.add):
+        return FolderState(
+            occupied, hint, f"holds a finished ensemble of {count_members(folder)}", "raise `members` to train more"
+        )
+    return FolderState(occupied, hint, "")
+
+
+def _strategy(setup: EnsembleSetup) -> str:
+    """How members are trained: "processes" or "stacked"."""
+    wanted = setup.config.strategy
+    reason = reason_not_stacked(setup) if wanted == "stacked" or (wanted == "auto" and setup.device.type != "cpu") else "a CPU"
     if wanted == "stacked" and reason:
         raise UsageError(f"`strategy`: these members cannot be stacked: {reason}", hint="use `strategy=processes`")
     return "processes" if reason else "stacked"
 
 
-def _how(team: Team, strategy: str) -> str:
-    """The strategy in words."""
+def _describe_strategy(setup: EnsembleSetup, strategy: str) -> str:
+    """A sentence on how members are trained."""
     if strategy == "stacked":
-        return f"members are trained stacked into one network on {describe_device(team.device)}"
-    workers, threads = side_by_side(team)
+        return f"members are trained stacked into one network on {describe_device(setup.device)}"
+    workers, threads = plan_processes(setup)
     return f"members are trained in {count(workers, 'process', 'processes')}, {count(threads, 'thread')} each"
 
 
-def _by_model(team: Team) -> dict[str, list[int]]:
-    """The numbers of the members to be trained by the name of their network."""
+def _by_model(setup: EnsembleSetup) -> dict[str, list[int]]:
+    """The members to train, by the name of their network."""
     found: dict[str, list[int]] = {}
-    for number in range(team.config.members):
-        found.setdefault(team.config.training(number).model or "", []).append(number)
-    return {team.job(numbers[0]).arch.name: numbers for numbers in found.values()}
+    for number in range(setup.config.members):
+        found.setdefault(setup.config.training(number).model or "", []).append(number)
+    return {setup.job(numbers[0]).arch.name: numbers for numbers in found.values()}
 
 
-def _draw_said(config: EnsembleConfig, n: int) -> str:
+def _describe_draw(config: EnsembleConfig, n: int) -> str:
     how = ", drawn with replacement" if config.bootstrap else ", a random part" if config.chunk else ""
     return f"{count(n, 'image')}{how}{', one after the other' if config.snapshots else ''}"
 
 
-def _result(team: Team, done: Sequence[Done], strategy: str, seconds: float) -> EnsembleResult:
-    config, data = team.config, team.data
+def _result(setup: EnsembleSetup, done: Sequence[TrainedMember], strategy: str, seconds: float) -> EnsembleResult:
+    config, data = setup.config, setup.data
     whole = len(done) == config.members + len(config.add)
     logits = torch.stack([one.logits for one in done]) if whole else torch.zeros(0)
     found = rows(logits, data.y_test, seed=config.seed) if whole else []
@@ -141,14 +155,14 @@ def _result(team: Team, done: Sequence[Done], strategy: str, seconds: float) -> 
         strategy=strategy,
         seed=config.seed,
         folder=str(config.output or ""),
-        device=describe_device(team.device),
+        device=describe_device(setup.device),
         seconds=seconds,
         notes=_notes(done, headline, found, whole),
         failed=_failed(config, headline),
     )
 
 
-def _member(one: Done, y: Tensor) -> MemberRow:
+def _member(one: TrainedMember, y: Tensor) -> MemberRow:
     return MemberRow(
         member=one.number + 1,
         model=one.model,
@@ -160,10 +174,12 @@ def _member(one: Done, y: Tensor) -> MemberRow:
     )
 
 
-def _notes(done: Sequence[Done], headline: EnsembleRow | None, found: Sequence[EnsembleRow], whole: bool) -> tuple[str, ...]:
-    said = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in done)))
+def _notes(
+    done: Sequence[TrainedMember], headline: EnsembleRow | None, found: Sequence[EnsembleRow], whole: bool
+) -> tuple[str, ...]:
+    notes = tuple(dict.fromkeys(chain.from_iterable(one.notes for one in done)))
     if not whole or headline is None or headline.gain is None:
-        return (*said, f"Stopped after {count(len(done), 'member')}.")
+        return (*notes, f"Stopped after {count(len(done), 'member')}.")
     lines = [_verdict(f"{headline.classifier} minus the mean of its members", str(headline.gain), headline.gain.established)]
     gap = best_of(found, "max").minus_mean
     if gap is not None:
@@ -172,7 +188,7 @@ def _notes(done: Sequence[Done], headline: EnsembleRow | None, found: Sequence[E
         "The best member is chosen on these very images, so its accuracy is biased upwards. The oracle uses the labels; it is "
         "not a rule."
     )
-    return (*said, *lines)
+    return (*notes, *lines)
 
 
 def _verdict(what: str, difference: str, established: bool) -> str:
@@ -186,16 +202,19 @@ def _failed(config: EnsembleConfig, headline: EnsembleRow | None) -> str:
 
 
 def _draw(folder: Path, found: Sequence[EnsembleRow]) -> None:
-    """What combining buys, over the number of members: in pairs, for intervals of accuracies on the same images overlap."""
+    """Plot the gain over the mean member by the number of members, from paired differences.
+
+    Intervals of accuracies on the same images overlap even where the paired difference is established.
+    """
     from dlcli.core.html_report.figures import Series, difference_plot, png
     from dlcli.support.atomic import atomic_path
 
     lines = []
     for name in map(rule_name, RULES):
-        own = [row for row in found if row.classifier == name and row.members > 1]
-        gaps = [row.gain for row in own if row.gain is not None]
+        with_own_images = [row for row in found if row.classifier == name and row.members > 1]
+        gaps = [row.gain for row in with_own_images if row.gain is not None]
         values = ([100 * gap.value for gap in gaps], [100 * gap.low for gap in gaps], [100 * gap.high for gap in gaps])
-        lines.append(Series(name, [row.members for row in own], *values))
+        lines.append(Series(name, [row.members for row in with_own_images], *values))
     label = "gain over the mean member, points, 95%"
     with atomic_path(folder / PLOT) as temporary:
         temporary.write_bytes(png(difference_plot(lines, x_label="members", y_label=label)))

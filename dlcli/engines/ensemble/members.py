@@ -1,4 +1,4 @@
-"""The members of an ensemble: trained side by side, stacked, or one from where the last one ended; or read again."""
+"""The members of an ensemble: trained in several processes or as snapshots of one training, or loaded from earlier runs."""
 
 import hashlib
 import json
@@ -34,8 +34,19 @@ _COPIES = 3
 
 
 @dataclass(frozen=True)
-class Done:
-    """A member without its weights: its logits (n, classes) for the test images, float32; `n_train` is None if unknown."""
+class TrainedMember:
+    """A member without its weights.
+
+    Attributes:
+        number: Counted from 0.
+        model: Name of the network.
+        logits: Of the test images, (n, classes), float32.
+        n_train: Number of images it was trained on, None if unknown.
+        reused: Whether it was loaded, not trained.
+        seconds: Wall-clock time of training.
+        sha256: Digest of the weights.
+        notes: Those of surgery.
+    """
 
     number: int
     model: str
@@ -48,10 +59,10 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Team:
-    """What members are trained on; each from a seed and a draw of its own.
+class EnsembleSetup:
+    """What all members share; each has its own seed and its own sample of the images.
 
-    On its way to another process it leaves the data behind and reads them again there, for they may be large.
+    When it is pickled for another process the data are dropped and read again there, for they may be large.
     """
 
     config: EnsembleConfig
@@ -62,21 +73,21 @@ class Team:
         return _reopened, (self.config, self.data.fingerprint)
 
     def job(self, number: int) -> Job:
-        """How the member so numbered is trained, on all the images still."""
+        """How member `number` is trained, before it samples its images."""
         config = self.config.training(number)
         seed = derive(self.config.seed, f"member-{number}")
         return open_job(config, self.data, self.device, seed)
 
-    def own(self, job: Job) -> Job:
-        """The same with the images that this member draws."""
-        drawn = self.drawn(job)
-        if drawn is None:
+    def with_own_images(self, job: Job) -> Job:
+        """The same job on the images that this member samples."""
+        image_indices = self.image_indices(job)
+        if image_indices is None:
             return job
-        sets = {**job.data.splits, "train": job.data.splits["train"].take(drawn.numpy())}
+        sets = {**job.data.splits, "train": job.data.splits["train"].take(image_indices.numpy())}
         return replace(job, data=job.data.with_splits(sets))
 
-    def drawn(self, job: Job) -> Tensor | None:
-        """The numbers of the images that a member draws; None if it has them all."""
+    def image_indices(self, job: Job) -> Tensor | None:
+        """Indices of the images that a member samples, (n,); None if it is trained on all."""
         config, n = self.config, len(self.data.y_train)
         if config.bootstrap is None and config.chunk is None:
             return None
@@ -84,51 +95,51 @@ class Team:
         return draw(n, config.share, replacement=replacement, seed=derive(job.seed, "bootstrap"))
 
     def key(self, number: int) -> str:
-        """SHA-256 of everything that determines the weights of the member so numbered."""
+        """SHA-256 of everything that determines the weights of member `number`."""
         config = self.config
         facts = describe(self.job(number)) | {"draw": [config.bootstrap, config.chunk], "snapshot": config.snapshots and number}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def open_team(config: EnsembleConfig, report: Reporter) -> Team:
-    """The data, seen to be fit to train on, and the device."""
+def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
+    """Open the data, check that they can be trained on, and choose the device."""
     device = choose_device(config.device)
     data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
     check_trainable(data)
-    return Team(config, data, device)
+    return EnsembleSetup(config, data, device)
 
 
-def _reopened(config: EnsembleConfig, fingerprint: str) -> Team:
-    team = open_team(config, SILENT)
-    if team.data.fingerprint != fingerprint:
+def _reopened(config: EnsembleConfig, fingerprint: str) -> EnsembleSetup:
+    setup = open_setup(config, SILENT)
+    if setup.data.fingerprint != fingerprint:
         raise InputError(
-            f"{team.data.name}: the data changed while they were read", hint="start again when nothing writes to them"
+            f"{setup.data.name}: the data changed while they were read", hint="start again when nothing writes to them"
         )
-    return team
+    return setup
 
 
-def side_by_side(team: Team) -> tuple[int, int]:
-    """How many processes train, with how many threads each; snapshots follow each other in one."""
-    chains = 1 if team.config.snapshots else team.config.members
-    return plan_workers(chains, team.device, wanted=team.config.workers, held=_COPIES * team.data.memory_bytes)
+def plan_processes(setup: EnsembleSetup) -> tuple[int, int]:
+    """How many processes train and how many threads each has; snapshots are trained one after the other in one process."""
+    chains = 1 if setup.config.snapshots else setup.config.members
+    return plan_workers(chains, setup.device, wanted=setup.config.workers, held=_COPIES * setup.data.memory_bytes)
 
 
-def in_processes(team: Team, report: Reporter) -> list[Done]:
-    """The members in order, each trained in a process with few threads; if told to stop, those that are done."""
-    numbers = range(team.config.members)
-    chains = [tuple(numbers)] if team.config.snapshots else [(number,) for number in numbers]
-    workers, threads = side_by_side(team)
-    found = in_parallel(partial(_chain, team), chains, workers=workers, threads=threads, report=report)
+def train_in_processes(setup: EnsembleSetup, report: Reporter) -> list[TrainedMember]:
+    """Train the members in processes with few threads; returns them in order, after an interruption those that are finished."""
+    numbers = range(setup.config.members)
+    chains = [tuple(numbers)] if setup.config.snapshots else [(number,) for number in numbers]
+    workers, threads = plan_processes(setup)
+    found = in_parallel(partial(_train_chain, setup), chains, workers=workers, threads=threads, report=report)
     return [one for chain in found if chain is not None for one in chain]
 
 
-def _chain(team: Team, numbers: tuple[int, ...], report: Reporter) -> tuple[Done, ...] | None:
-    """Members one after the other, each from the weights that the last one ended with; None if told to stop."""
+def _train_chain(setup: EnsembleSetup, numbers: tuple[int, ...], report: Reporter) -> tuple[TrainedMember, ...] | None:
+    """Train members one after the other, each from the final weights of the one before; None if interrupted."""
     done, model = [], None
     for number in numbers:
-        job = team.job(number)
+        job = setup.job(number)
         with torch_threads(resolve_threads(job.recipe)):
-            one = _kept(team, number) or _train(team, number, model, report)
+            one = _load_saved(setup, number) or _train(setup, number, model, report)
             if one is None:
                 return None
             model, found = one
@@ -136,8 +147,10 @@ def _chain(team: Team, numbers: tuple[int, ...], report: Reporter) -> tuple[Done
     return tuple(done)
 
 
-def _train(team: Team, number: int, last: nn.Module | None, report: Reporter) -> tuple[nn.Module, Done] | None:
-    started, job = time.perf_counter(), team.own(team.job(number))
+def _train(
+    setup: EnsembleSetup, number: int, last: nn.Module | None, report: Reporter
+) -> tuple[nn.Module, TrainedMember] | None:
+    started, job = time.perf_counter(), setup.with_own_images(setup.job(number))
     training, notes = start_training(job)
     if last is not None:
         training.model.load_state_dict(last.state_dict())
@@ -148,12 +161,26 @@ def _train(team: Team, number: int, last: nn.Module | None, report: Reporter) ->
                 return None
     training.finish()
     seconds = time.perf_counter() - started
-    return training.model, finished(team, number, job, training.model, seconds, notes)
+    return training.model, finish_member(setup, number, job, training.model, seconds, notes)
 
 
-def finished(team: Team, number: int, job: Job, model: nn.Module, seconds: float, notes: tuple[str, ...]) -> Done:
-    """Save a trained member if there is an output directory, and evaluate it."""
-    config, data = team.config, team.data
+def finish_member(
+    setup: EnsembleSetup, number: int, job: Job, model: nn.Module, seconds: float, notes: tuple[str, ...]
+) -> TrainedMember:
+    """Save a trained member if there is an output directory, and evaluate it.
+
+    Args:
+        setup: The ensemble.
+        number: Of the member, from 0.
+        job: How it was trained.
+        model: The trained network.
+        seconds: Wall-clock time of training.
+        notes: Those of surgery.
+
+    Returns:
+        The member with its logits on the test images.
+    """
+    config, data = setup.config, setup.data
     if config.output is not None:
         save_model(
             member_folder(config.output, number),
@@ -163,43 +190,43 @@ def finished(team: Team, number: int, job: Job, model: nn.Module, seconds: float
             channels=data.channels,
             size=data.size,
             classes=data.classes,
-            more={_KEY: team.key(number)},
+            more={_KEY: setup.key(number)},
         )
-    logits = predict_logits(model, data.x_test, device=team.device)
-    return Done(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), notes)
+    logits = predict_logits(model, data.x_test, device=setup.device)
+    return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), notes)
 
 
-def _kept(team: Team, number: int) -> tuple[nn.Module, Done] | None:
-    """The member that an earlier run left in the folder; raises UsageError if that had other options."""
-    config = team.config
+def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMember] | None:
+    """Load the member that an earlier run saved; raises UsageError if that run had other options."""
+    config = setup.config
     if not config.resume or config.output is None:
         return None
     folder = member_folder(config.output, number)
     if not is_run_dir(folder):
         return None
-    if read_metadata(folder / WEIGHTS).get(_KEY) != team.key(number):
+    if read_metadata(folder / WEIGHTS).get(_KEY) != setup.key(number):
         hint = "use the options it was started with, or choose another `output`"
         raise UsageError(f"`resume`: {folder} was trained with other options", hint=hint)
-    saved = load_model(folder, team.device)
-    logits = predict_logits(saved.model, team.data.x_test, device=team.device)
-    n_train = round(config.share * len(team.data.y_train))
-    return saved.model, Done(number, saved.spec, logits, n_train, True, 0.0, saved.sha256)
+    saved = load_model(folder, setup.device)
+    logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)
+    n_train = round(config.share * len(setup.data.y_train))
+    return saved.model, TrainedMember(number, saved.spec, logits, n_train, True, 0.0, saved.sha256)
 
 
-def kept_before(team: Team, number: int) -> Done | None:
-    """The member that an earlier run left in the output directory, None if there is none."""
-    found = _kept(team, number)
+def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
+    """Load the member that an earlier run saved in the output directory; None if there is none."""
+    found = _load_saved(setup, number)
     return found[1] if found else None
 
 
-def added(team: Team, report: Reporter) -> Iterator[Done]:
-    """The networks of `add`, after the members trained here; copied into the folder."""
-    for place, spec in enumerate(team.config.add):
-        number, saved = team.config.members + place, load_model(Path(spec), team.device)
-        _check_fits(spec, saved.channels, saved.size, saved.classes, team.data)
-        if team.config.output is not None:
+def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember]:
+    """Load the networks of `add`, which follow the members trained here, and copy them into the output directory."""
+    for place, spec in enumerate(setup.config.add):
+        number, saved = setup.config.members + place, load_model(Path(spec), setup.device)
+        _check_fits(spec, saved.channels, saved.size, saved.classes, setup.data)
+        if setup.config.output is not None:
             save_model(
-                member_folder(team.config.output, number),
+                member_folder(setup.config.output, number),
                 model=saved.model,
                 spec=saved.spec,
                 surgery=saved.surgery,
@@ -208,8 +235,8 @@ def added(team: Team, report: Reporter) -> Iterator[Done]:
                 classes=saved.classes,
             )
         report.note(f"{spec}: member {number + 1}")
-        logits = predict_logits(saved.model, team.data.x_test, device=team.device)
-        yield Done(number, saved.spec, logits, None, True, 0.0, saved.sha256)
+        logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)
+        yield TrainedMember(number, saved.spec, logits, None, True, 0.0, saved.sha256)
 
 
 def _check_fits(spec: str, channels: int, size: tuple[int, int], classes: Sequence[str], data: ImageData) -> None:

@@ -19,16 +19,16 @@ SIZES = (1, 5, 10, 25, 50)
 
 BEST, MEAN_OF_MEMBERS, ORACLE = "best member", "mean of members", "oracle"
 
-Right = NDArray[np.float64]
+Correct = NDArray[np.float64]
 
 
 def sizes(members: int) -> list[int]:
-    """At which numbers of members an ensemble of `members` is evaluated."""
+    """The numbers of members at which an ensemble of `members` is evaluated."""
     return [*(size for size in SIZES if size < members), members]
 
 
 def rule_name(rule: str) -> str:
-    """How the classifier that decides by `rule` is called in the rows."""
+    """Name, in the rows, of the ensemble that is combined by `rule`."""
     return f"{rule} rule"
 
 
@@ -53,9 +53,9 @@ def diversity(logits: Tensor, y: Tensor) -> list[Diversity]:
 
 def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
     each = (logits.argmax(-1) == y).numpy().astype(np.float64)
-    members, mean = each.mean(0), _right(RULES["mean"](logits), y)
-    columns: dict[str, Right] = {BEST: each[int(each.sum(1).argmax())], MEAN_OF_MEMBERS: members}
-    columns |= {rule_name(rule): _right(decide(logits), y) for rule, decide in RULES.items()}
+    members, mean = each.mean(0), _correct(RULES["mean"](logits), y)
+    columns: dict[str, Correct] = {BEST: each[int(each.sum(1).argmax())], MEAN_OF_MEMBERS: members}
+    columns |= {rule_name(rule): _correct(decide(logits), y) for rule, decide in RULES.items()}
     columns[ORACLE] = any_correct(logits, y).numpy().astype(np.float64)
     sure = {rule_name(rule): _calibration(ensemble_logits(logits, rule), right, y, seed) for rule, right in _rules(columns)}
     for name, right in columns.items():
@@ -71,15 +71,15 @@ def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
         )
 
 
-def _rules(columns: dict[str, Right]) -> Iterator[tuple[str, Right]]:
+def _rules(columns: dict[str, Correct]) -> Iterator[tuple[str, Correct]]:
     return ((rule, columns[rule_name(rule)]) for rule in RULES)
 
 
-def _right(labels: Tensor, y: Tensor) -> Right:
+def _correct(labels: Tensor, y: Tensor) -> Correct:
     return (labels == y).numpy().astype(np.float64)
 
 
-def _calibration(logits: Tensor, right: Right, y: Tensor, seed: int) -> tuple[Estimate, Estimate | None]:
+def _calibration(logits: Tensor, right: Correct, y: Tensor, seed: int) -> tuple[Estimate, Estimate | None]:
     log_p = metrics.log_probabilities(logits.numpy())
     ece = calibration.expected_error(np.exp(log_p.max(1)), right.astype(bool), seed=derive(seed, "calibration"))
     return ece, metrics.negative_log_likelihood(log_p, y.numpy())

@@ -1,4 +1,4 @@
-"""The members of an ensemble trained at once, stacked into one network: what a GPU is fast at."""
+"""Trains the members of an ensemble stacked into one network, which is fast on a GPU."""
 
 import time
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 import torch
 
 from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
-from dlcli.engines.ensemble.members import Done, Team, finished, kept_before
+from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, finish_member, load_member
 from dlcli.engines.train.job import Job, build, hooks, steps
 from dlcli.support.errors import ResourceError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 
-def why_not(team: Team) -> str:
-    """Why the members to be trained cannot be stacked, "" if they can."""
-    config = team.config
+def reason_not_stacked(setup: EnsembleSetup) -> str:
+    """Why the members cannot be trained stacked; "" if they can."""
+    config = setup.config
     if config.snapshots:
         return "snapshots come one after the other"
     if config.adversarial is not None:
@@ -24,35 +24,35 @@ def why_not(team: Team) -> str:
         return "they are of different architectures"
     if config.members < 2:
         return "there is one only"
-    networks = [build(team.job(number))[0] for number in range(2)]
-    return why_not_stackable(networks, team.data.sample(2)) or ""
+    networks = [build(setup.job(number))[0] for number in range(2)]
+    return why_not_stackable(networks, setup.data.sample(2)) or ""
 
 
-def in_stacks(team: Team, report: Reporter) -> list[Done]:
-    """The members in order, trained at once; in halves if memory does not hold all. If told to stop, those that are done."""
-    found = [kept_before(team, number) for number in range(team.config.members)]
+def train_stacked(setup: EnsembleSetup, report: Reporter) -> list[TrainedMember]:
+    """Train the members at once, in halves where they do not fit in memory; returns them in order, or those that are done."""
+    found = [load_member(setup, number) for number in range(setup.config.members)]
     missing = [number for number, one in enumerate(found) if one is None]
-    done = [one for one in found if one is not None] + (_together(team, missing, report) if missing else [])
+    done = [one for one in found if one is not None] + (_train_at_once(setup, missing, report) if missing else [])
     return sorted(done, key=lambda one: one.number)
 
 
-def _together(team: Team, numbers: Sequence[int], report: Reporter) -> list[Done]:
+def _train_at_once(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> list[TrainedMember]:
     try:
-        return _stack(team, numbers, report)
+        return _stack(setup, numbers, report)
     except ResourceError:
         if len(numbers) < 2:
             raise
     half = len(numbers) // 2
-    report.note(f"the memory does not hold {count(len(numbers), 'member')} at once; half of them at a time")
-    first = _together(team, numbers[:half], report)
-    return first + (_together(team, numbers[half:], report) if len(first) == half else [])
+    report.note(f"{count(len(numbers), 'member')} do not fit in memory at once; training half of them at a time")
+    first = _train_at_once(setup, numbers[:half], report)
+    return first + (_train_at_once(setup, numbers[half:], report) if len(first) == half else [])
 
 
-def _stack(team: Team, numbers: Sequence[int], report: Reporter) -> list[Done]:
-    started, data = time.perf_counter(), team.data
-    jobs = [team.job(number) for number in numbers]
+def _stack(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> list[TrainedMember]:
+    started, data = time.perf_counter(), setup.data
+    jobs = [setup.job(number) for number in numbers]
     built = [build(job) for job in jobs]
-    draws = [_drawn(team, job) for job in jobs]
+    draws = [_drawn(setup, job) for job in jobs]
     recipe = jobs[0].recipe
     training = StackedTraining(
         [model for model, _ in built],
@@ -61,11 +61,11 @@ def _stack(team: Team, numbers: Sequence[int], report: Reporter) -> list[Done]:
         recipe,
         draws=draws,
         seeds=[job.seed for job in jobs],
-        device=team.device,
+        device=setup.device,
         hooks=hooks(jobs[0]),
         names=[f"member {number + 1}" for number in numbers],
     )
-    owned = [team.own(job) for job in jobs]
+    owned = [setup.with_own_images(job) for job in jobs]
     with report.stoppable() as stop, report.task(f"training {count(len(numbers), 'member')} at once", steps(owned[0])) as task:
         while not training.done:
             training.run_epoch(task, stop)
@@ -74,9 +74,9 @@ def _stack(team: Team, numbers: Sequence[int], report: Reporter) -> list[Done]:
     training.finish()
     seconds = (time.perf_counter() - started) / len(numbers)
     trained = zip(numbers, owned, built, strict=True)
-    return [finished(team, number, job, model, seconds, notes) for number, job, (model, notes) in trained]
+    return [finish_member(setup, number, job, model, seconds, notes) for number, job, (model, notes) in trained]
 
 
-def _drawn(team: Team, job: Job) -> torch.Tensor:
-    drawn = team.drawn(job)
-    return torch.arange(len(team.data.y_train)) if drawn is None else drawn
+def _drawn(setup: EnsembleSetup, job: Job) -> torch.Tensor:
+    image_indices = setup.image_indices(job)
+    return torch.arange(len(setup.data.y_train)) if image_indices is None else image_indices

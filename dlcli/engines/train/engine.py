@@ -15,15 +15,22 @@ from dlcli.core.data.splits import with_validation
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.stats import wilson
 from dlcli.core.training.loop import resolve_threads
+from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.job import Fitted, Job, open_job, preflight, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
-from dlcli.engines.train.versus import Sides, Trained, compare, levelled, pairs, save_comparison
+from dlcli.engines.train.versus import (
+    PairedTraining,
+    TrainedVariant,
+    add_epochs_to_level,
+    compare,
+    save_comparison,
+    train_paired,
+)
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
 from dlcli.support.atomic import write_text
-from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -32,8 +39,10 @@ SEEDS = 5
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
-_HELD = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
-_SAME = frozenset(_HELD | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns"})
+_DATA_OPTIONS = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
+_SHARED_OPTIONS = frozenset(
+    _DATA_OPTIONS | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns"}
+)
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
@@ -67,7 +76,7 @@ def plan(config: TrainConfig) -> list[str]:
     found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {len(data.classes)} classes"
     lines = [f"read {data.name}: {found}"]
     opened = _open_sides(config, data, device)
-    workers, each = _shared_out(config, opened) if config.versus else (1, None)
+    workers, each = _plan_workers(config, opened) if config.versus else (1, None)
     for name, side in sides.items():
         job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
@@ -92,38 +101,32 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
     return data
 
 
-def _prepared(data: ImageData, config: TrainConfig) -> ImageData:
+def _prepare_data(data: ImageData, config: TrainConfig) -> ImageData:
     """What one side of a comparison trains on."""
     data = with_validation(data, config.dev, config.seed) if config.dev else data
     return corrupt(data, config.corrupt, config.seed) if config.corrupt else data
 
 
 def _check_folder(config: TrainConfig) -> None:
-    folder = config.output
-    if folder is None:
-        if config.resume:
-            raise UsageError("`resume` needs the run directory", hint="`output=runs/NAME`")
-        return
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"`output`: {folder} is not a directory", hint="choose a new or existing directory")
-    if config.resume:
-        if not (folder / STATE).exists():
-            why = "holds a finished run" if (folder / METADATA).exists() else "holds no run that was stopped"
-            raise UsageError(f"`resume`: {folder} {why}")
-    elif any((folder / name).exists() for name in (STATE, METADATA, RUNS)):
-        stopped = (folder / STATE).exists()
-        hint = "continue it with `resume`, or choose another `output`" if stopped else "choose another `output`"
-        raise UsageError(f"`output`: {folder} already holds a run", hint=hint)
+    check_output_folder(config.output, resume=config.resume, kind="run", inspect=_inspect)
+
+
+def _inspect(folder: Path) -> FolderState:
+    interrupted, finished = (folder / STATE).exists(), (folder / METADATA).exists()
+    occupied = "already holds a run" if interrupted or finished or (folder / RUNS).exists() else ""
+    hint = "continue it with `resume`, or choose another `output`" if interrupted else "choose another `output`"
+    nothing = "holds a finished run" if finished else "holds no run that was stopped"
+    return FolderState(occupied, hint, "" if interrupted else nothing)
 
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
         return {"this": config}
-    return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SAME)}
+    return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
 
 
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
-    job = open_job(config, _prepared(data, config), device, config.seed)
+    job = open_job(config, _prepare_data(data, config), device, config.seed)
     keep = config.output / STATE if config.output is not None else None
     fitted = fit(job, report=report, label=f"training {job.arch.name}", keep=keep)
     if fitted is None:
@@ -135,12 +138,12 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     sides = _open_sides(config, data, device)
-    workers, each = _shared_out(config, sides)
-    found = pairs(sides, _seeds(config), workers=workers, threads=each, report=report)
-    rows, level = levelled(found)
+    workers, each = _plan_workers(config, sides)
+    found = train_paired(sides, _seeds(config), workers=workers, threads=each, report=report)
+    rows, level = add_epochs_to_level(found)
     first = sides.jobs["this"]
     if config.output is not None and rows:
-        save_comparison(config.output, found, names=(CURVES, RUNS), watched=_watched_set(first.data))
+        save_comparison(config.output, found, names=(CURVES, RUNS), watched=_monitored_set(first.data))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     with threads(each), threads(resolve_threads(first.recipe)):
         return _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
@@ -150,9 +153,9 @@ def _seeds(config: TrainConfig) -> range:
     return range(config.seed, config.seed + ((config.seeds or SEEDS) if config.versus else 1))
 
 
-def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> Sides:
-    jobs = {name: open_job(side, _prepared(data, side), device, config.seed) for name, side in _sides(config).items()}
-    return Sides(jobs, partial(_reopened, config), _trained)
+def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> PairedTraining:
+    jobs = {name: open_job(side, _prepare_data(data, side), device, config.seed) for name, side in _sides(config).items()}
+    return PairedTraining(jobs, partial(_reopened, config), _trained)
 
 
 def _reopened(config: TrainConfig) -> dict[str, Job]:
@@ -160,18 +163,20 @@ def _reopened(config: TrainConfig) -> dict[str, Job]:
     return dict(_open_sides(config, _data(config, SILENT), choose_device(config.device)).jobs)
 
 
-def _shared_out(config: TrainConfig, sides: Sides) -> tuple[int, int]:
+def _plan_workers(config: TrainConfig, sides: PairedTraining) -> tuple[int, int]:
     """How many networks are trained at a time, and on how many threads each."""
     first = sides.jobs["this"]
     return plan_workers(len(_seeds(config)) * len(sides.jobs), first.device, wanted=config.workers, held=sides.held)
 
 
-def _trained(name: str, job: Job, report: Reporter) -> Trained | None:
+def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     fitted = fit(job, report=report, label=f"{name}, seed {job.seed}")
-    return None if fitted is None else Trained(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
+    return (
+        None if fitted is None else TrainedVariant(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
+    )
 
 
-def _watched_set(data: ImageData) -> str:
+def _monitored_set(data: ImageData) -> str:
     return "dev" if "dev" in data.more else "test"
 
 
@@ -180,11 +185,11 @@ def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
     return TrainRow(
         variant=name,
         seed=job.seed,
-        accuracy=wilson(fitted.right, len(job.data.y_test)),
-        train_accuracy=fitted.history[fitted.best - 1].train_accuracy,
-        train_loss=fitted.history[fitted.best - 1].train_loss,
+        accuracy=wilson(fitted.n_correct, len(job.data.y_test)),
+        train_accuracy=fitted.history[fitted.best_epoch - 1].train_accuracy,
+        train_loss=fitted.history[fitted.best_epoch - 1].train_loss,
         epochs=len(fitted.history),
-        best_epoch=fitted.best,
+        best_epoch=fitted.best_epoch,
         epochs_to_fit=fit_after,
         steps_to_fit=fit_after and fit_after * steps(job) // job.recipe.epochs,
         epochs_to_level=None,
@@ -206,7 +211,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         frames=data.frames,
         clips=data.clips,
     )
-    watched = _watched_set(data)
+    watched = _monitored_set(data)
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +30,13 @@ from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.reporter import Reporter
 
-_TRAINING_WATCHED = 2000
+_TRAINING_EXAMPLES = 2000
 """How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
 
 _STEPS = 7
 """Steps of an attack that takes several, when it makes examples to train on (Madry et al. 2018, section 4, on CIFAR-10)."""
 
-_USUAL: dict[str, tuple[float, dict[str, float]]] = {
+_OPTIMIZER_DEFAULTS: dict[str, tuple[float, dict[str, float]]] = {
     "sgd": (0.1, {"momentum": 0.9}),
     "adam": (1e-3, {}),
     "adamw": (1e-3, {}),
@@ -60,7 +61,7 @@ class Job:
 class Epoch:
     """After an epoch: the mean loss of its steps, and accuracies and a mean cross-entropy in evaluation mode.
 
-    `train_accuracy` is on the first of the training examples (`_TRAINING_WATCHED`), `accuracy` and `loss` are on the dev set,
+    `train_accuracy` is on the first of the training examples (`_TRAINING_EXAMPLES`), `accuracy` and `loss` are on the dev set,
     or on the test set if there is none.
     """
 
@@ -72,22 +73,40 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network in evaluation mode, with what surgery said and how training went; `seconds` are of the wall clock.
+    """A trained network in evaluation mode, the notes of surgery, and how training went.
 
-    The weights are those of the epoch `best`, counted from 1: the last one, but for early stopping. `right` test examples are.
+    Attributes:
+        model: Has the weights of `best_epoch`.
+        surgery: The notes of surgery, empty without it.
+        history: One entry per epoch.
+        best_epoch: Counted from 1; the last one unless early stopping chose another.
+        seconds: Wall-clock time of training, without that of interruptions.
+        sha256: Digest of the weights.
+        n_correct: Number of test examples that are classified correctly.
     """
 
     model: nn.Module
     surgery: tuple[str, ...]
     history: tuple[Epoch, ...]
-    best: int
+    best_epoch: int
     seconds: float
     sha256: str
-    right: int
+    n_correct: int
 
 
 def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
-    """Open the network that `config` names and settle how to train it; raises what `open_model` raises."""
+    """Open the network that `config` names and resolve how to train it.
+
+    Args:
+        config: Its model, weights and the settings that replace those of the network's own recipe.
+        data: What is trained and tested on, already split.
+        device: Where to train.
+        seed: That of the initial weights, the order of examples and everything random.
+
+    Raises:
+        UsageError: If there is no such network.
+        InputError: If the network or its weights do not fit the data.
+    """
     arch = open_model(config.model, data)
     arch = arch if config.weights is None else warm_started(arch, config.weights, len(data.classes))
     return Job(config, data, arch, _recipe(config, arch.recipe), device, seed)
@@ -95,7 +114,7 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
 
 def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
     if config.optimizer is not None and config.optimizer != recipe.optimizer:
-        lr, options = _USUAL[config.optimizer]
+        lr, options = _OPTIMIZER_DEFAULTS[config.optimizer]
         recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
     names = ("epochs", "batch_size", "lr", "schedule", "label_smoothing", "clip_norm", "ema")
     given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
@@ -103,10 +122,21 @@ def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
 
 
 def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> Fitted | None:
-    """Train; with `keep`, a file, save the state there after each epoch and go on from what it holds.
+    """Train a network to the end.
 
-    None if told to stop: the state is then in `keep`. Raises what `Training.run_epoch` raises; the state of the last whole
-    epoch is kept then. UsageError if `keep` holds the state of another training.
+    Args:
+        job: What to train.
+        report: Receives the progress, and decides whether to stop.
+        label: Name of the task in the progress display.
+        keep: A file for the state, written after each epoch; if it exists, training continues from it, bit for bit.
+
+    Returns:
+        The trained network, or None if it was interrupted: the state is then in `keep`.
+
+    Raises:
+        UsageError: If `keep` holds the state of another training.
+        NumericError: If the loss is not finite; `keep` has the state after the last whole epoch.
+        ResourceError: If not even one example fits in memory.
     """
     training, surgery = start_training(job)
     early = _early(job)
@@ -122,7 +152,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
                 most = f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.parts} parts"
                 report.note(f"out of memory on {most}")
             if mean is not None:
-                history.append(_watch(job, training, early, mean))
+                history.append(_evaluate_epoch(job, training, early, mean))
             if keep is not None:
                 _save(job, training, early, keep, history, before + time.perf_counter() - started)
             if stop() and not (training.done or early.due):
@@ -133,14 +163,14 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     if early.weights:
         training.model.load_state_dict(early.weights)
     seconds = before + time.perf_counter() - started
-    best = early.epoch or len(history)
+    best_epoch = early.epoch or len(history)
     model = training.model
-    right = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
-    return Fitted(model, surgery, tuple(history), best, seconds, weights_sha256(model), right)
+    n_correct = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
+    return Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), n_correct)
 
 
 def _early(job: Job) -> EarlyStopping:
-    """As asked for; one that is never due and keeps no weights if nothing was."""
+    """The early stopping of `early_stop`; without that option, one that never stops and keeps no weights."""
     if job.config.early_stop is None:
         return EarlyStopping("accuracy", job.recipe.epochs)
     if "dev" not in job.data.splits:
@@ -149,15 +179,29 @@ def _early(job: Job) -> EarlyStopping:
     return EarlyStopping(*job.config.early_stop)
 
 
-def start_training(job: Job) -> tuple[Training, tuple[str, ...]]:
-    """The training of `job` before its first step, and what surgery said."""
+class Started(NamedTuple):
+    """A training before its first step, and the notes of surgery."""
+
+    training: Training
+    notes: tuple[str, ...]
+
+
+def start_training(job: Job) -> Started:
+    """Build the network of `job` and everything that its first step needs."""
     model, notes = build(job)
     x, y = job.data.x_train, job.data.y_train
-    return Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks(job)), notes
+    return Started(Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks(job)), notes)
 
 
-def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
-    """The network with its initial weights, after surgery, and what that said."""
+class BuiltNetwork(NamedTuple):
+    """A network with its initial weights, after surgery, and the notes of surgery."""
+
+    model: nn.Module
+    notes: tuple[str, ...]
+
+
+def build(job: Job) -> BuiltNetwork:
+    """Build the network of `job`; initial weights depend on the seed only, not on what was drawn before."""
     with preserved():
         torch.manual_seed(derive(job.seed, "init"))
         model = job.arch.build()
@@ -167,14 +211,14 @@ def build(job: Job) -> tuple[nn.Module, tuple[str, ...]]:
 
             torch.manual_seed(derive(job.seed, "surgery"))
             model, notes = apply_surgery(model, job.config.surgery, job.data.sample(1))
-    return for_clips(model, job.data.clips), notes
+    return BuiltNetwork(for_clips(model, job.data.clips), notes)
 
 
 def preflight(job: Job) -> tuple[str, ...]:
-    """What surgery will say; raises what `fit` would before its first step."""
+    """The notes of surgery; raises what `fit` would before its first step."""
     _early(job)
     hooks(job)
-    return build(job)[1]
+    return build(job).notes
 
 
 def hooks(job: Job) -> Hooks:
@@ -201,9 +245,9 @@ def _adversarial_examples(config: TrainConfig) -> Callable[[nn.Module, Tensor, T
     return examples
 
 
-def _watch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
+def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
     """Evaluate, in float32, the weights that training would return if it ended here."""
-    data, first = job.data, slice(_TRAINING_WATCHED)
+    data, first = job.data, slice(_TRAINING_EXAMPLES)
     sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
     with training.final_weights():
         (train, _), (watched, loss) = (_accuracy_and_loss(training.model, split, job.device) for split in sets)

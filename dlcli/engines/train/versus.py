@@ -1,4 +1,4 @@
-"""Two ways to train, seed by seed: does the change help, or was it a lucky seed?"""
+"""Trains two variants from the same seeds and compares them in pairs, so that a lucky seed does not decide."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.workers import in_parallel
@@ -37,8 +37,8 @@ METRICS: dict[str, tuple[Callable[[TrainRow], float | None], Callable[[TrainRow]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """A network of a comparison without its weights: its figures, its learning curve and what surgery said."""
+class TrainedVariant:
+    """A network of a comparison without its weights: its figures, its learning curve and the notes of surgery."""
 
     row: TrainRow
     history: tuple[Epoch, ...]
@@ -46,26 +46,32 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Sides:
-    """What is compared: `jobs` by the names of the sides, and `train(name, job, report)`, None if told to stop.
+class PairedTraining:
+    """Two ways to train, run from the same seeds; a call trains one of them from one seed.
 
-    On its way to another process it leaves the data behind and does `reopen` there, for data may be large and are quickly read.
+    When it is pickled for another process the data are dropped, and `reopen` reads them there: they may be large, and reading
+    is fast.
+
+    Attributes:
+        jobs: What to train, by the name of the variant.
+        reopen: Reads the data and opens the jobs again.
+        train: Trains one job, `train(name, job, report)`; returns None if interrupted.
     """
 
     jobs: Mapping[str, Job]
     reopen: Callable[[], Mapping[str, Job]]
-    train: Callable[[str, Job, Reporter], Trained | None]
+    train: Callable[[str, Job, Reporter], TrainedVariant | None]
 
-    def __call__(self, which: tuple[str, int], report: Reporter) -> Trained | None:
+    def __call__(self, which: tuple[str, int], report: Reporter) -> TrainedVariant | None:
         """Train one side from one seed."""
         name, seed = which
         with torch_threads(resolve_threads(self.jobs[name].recipe)):
             return self.train(name, replace(self.jobs[name], seed=seed), report)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (self.reopen, self.train, self._prints())
+        return _reopened, (self.reopen, self.train, self._fingerprints())
 
-    def _prints(self) -> dict[str, str]:
+    def _fingerprints(self) -> dict[str, str]:
         return {name: job.data.fingerprint for name, job in self.jobs.items()}
 
     @property
@@ -74,31 +80,53 @@ class Sides:
         return _COPIES * sum({id(job.data): job.data.memory_bytes for job in self.jobs.values()}.values())
 
 
-def _reopened(reopen: Callable[[], Mapping[str, Job]], train: Callable[..., Trained | None], prints: dict[str, str]) -> Sides:
-    sides = Sides(reopen(), reopen, train)
-    if sides._prints() != prints:
+def _reopened(
+    reopen: Callable[[], Mapping[str, Job]], train: Callable[..., TrainedVariant | None], prints: dict[str, str]
+) -> PairedTraining:
+    sides = PairedTraining(reopen(), reopen, train)
+    if sides._fingerprints() != prints:
         name = next(iter(sides.jobs.values())).data.name
         raise InputError(f"{name}: the data changed while they were read", hint="start again when nothing writes to them")
     return sides
 
 
-def pairs(sides: Sides, seeds: Iterable[int], *, workers: int, threads: int, report: Reporter) -> list[Trained]:
-    """Train every side from every seed: the same initial weights where shapes allow, the same order of examples.
+def train_paired(
+    sides: PairedTraining, seeds: Iterable[int], *, workers: int, threads: int, report: Reporter
+) -> list[TrainedVariant]:
+    """Train each variant from each seed: the same initial weights where shapes allow, the same order of examples.
 
-    `workers` networks at a time, with `threads` each or as few as the recipe wants. The sides take turns within a seed, so
-    that those of a pair run at about the same time: a machine that slows down slows both, and `seconds`, which are of the
-    wall clock, stay comparable though the networks share the machine. What comes of a network does not depend on
-    `workers`. If told to stop, those before the first that was not finished.
+    The variants alternate within a seed, so that the two of a pair run at about the same time: a machine that slows down
+    slows both, and their wall-clock times stay comparable. Weights do not depend on `workers`.
+
+    Args:
+        sides: The variants.
+        seeds: From which each is trained.
+        workers: Number of networks that are trained at the same time.
+        threads: Threads per network; fewer if its recipe asks for fewer.
+        report: Receives the progress.
+
+    Returns:
+        The networks in the order of seeds and variants; after an interruption, those before the first unfinished one.
+
+    Raises:
+        DlcliError: What `train` raises.
     """
     which = [(name, seed) for seed in seeds for name in sides.jobs]
     found = in_parallel(sides, which, workers=workers, threads=threads, report=report)
     return [one for one in takewhile(lambda one: one is not None, found) if one is not None]
 
 
-def levelled(found: Sequence[Trained]) -> tuple[tuple[TrainRow, ...], float]:
-    """The rows with the epochs that they took to reach the level, and the level: what all had reached in the end."""
+class LevelRows(NamedTuple):
+    """Rows with `epochs_to_level`, and the level: the lowest of the final accuracies, which all networks reached."""
+
+    rows: tuple[TrainRow, ...]
+    level: float
+
+
+def add_epochs_to_level(found: Sequence[TrainedVariant]) -> LevelRows:
+    """Fill in after how many epochs each network first reached the accuracy that all of them reached."""
     level = min((one.history[one.row.best_epoch - 1].accuracy for one in found), default=0.0)
-    return tuple(replace(one.row, epochs_to_level=_first(one.history, level)) for one in found), level
+    return LevelRows(tuple(replace(one.row, epochs_to_level=_first(one.history, level)) for one in found), level)
 
 
 def _first(history: Iterable[Epoch], level: float) -> int | None:
@@ -126,8 +154,15 @@ def _comparison(rows: Sequence[TrainRow], names: Sequence[str], metric: str) -> 
     )
 
 
-def save_comparison(folder: Path, found: Sequence[Trained], *, names: tuple[str, str], watched: str) -> None:
-    """Leave the learning curves as a picture and the runs as a table in `folder`."""
+def save_comparison(folder: Path, found: Sequence[TrainedVariant], *, names: tuple[str, str], watched: str) -> None:
+    """Write the learning curves as a picture and the epochs of all runs as a table.
+
+    Args:
+        folder: Where to write.
+        found: The trained networks.
+        names: File names of the picture and of the table.
+        watched: The set on which accuracy is followed, "dev" or "test".
+    """
     from dlcli.core.html_report.figures import accuracy_plot, png
 
     curves, table = names
@@ -145,7 +180,7 @@ def save_comparison(folder: Path, found: Sequence[Trained], *, names: tuple[str,
     write_text(folder / table, stream.getvalue())
 
 
-def _series(name: str, found: Sequence[Trained]) -> "Series":
+def _series(name: str, found: Sequence[TrainedVariant]) -> "Series":
     from dlcli.core.html_report.figures import Series
 
     curves = [[epoch.accuracy for epoch in one.history] for one in found if one.row.variant == name]

@@ -14,7 +14,7 @@ from dlcli.core.data import open_data
 from dlcli.core.model_io.ensemble_dir import load_ensemble, member_folder
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.engines import ensemble, eval, train
-from dlcli.engines.ensemble.members import open_team
+from dlcli.engines.ensemble.members import open_setup
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.train import TrainConfig
@@ -107,8 +107,8 @@ def test_another_seed_gives_other_members(result: EnsembleResult):
 
 
 def draws(**changes: object) -> Sequence[Tensor]:
-    team = open_team(config(**changes), SILENT)
-    return [found for number in range(3) if (found := team.drawn(team.job(number))) is not None]
+    setup = open_setup(config(**changes), SILENT)
+    return [found for number in range(3) if (found := setup.image_indices(setup.job(number))) is not None]
 
 
 def test_each_member_has_a_draw_of_its_own():
@@ -123,9 +123,9 @@ def test_each_member_has_a_draw_of_its_own():
 
 
 def test_a_member_is_trained_on_its_draw():
-    team = open_team(config(chunk=0.05), SILENT)
-    job = team.own(team.job(1))
-    assert torch.equal(job.data.x_train, team.data.x_train[team.drawn(job)])
+    setup = open_setup(config(chunk=0.05), SILENT)
+    job = setup.with_own_images(setup.job(1))
+    assert torch.equal(job.data.x_train, setup.data.x_train[setup.image_indices(job)])
     assert [one.n_train for one in ensemble.run(config(chunk=0.05, epochs=1)).members] == [60] * 3
 
 
@@ -232,6 +232,6 @@ def test_a_plan_says_what_would_be_done(tmp_path: Path):
 
 
 def test_a_team_travels_without_its_images():
-    team = open_team(config(), SILENT)
-    packed = pickle.dumps(team)
-    assert len(packed) < 10_000 and pickle.loads(packed).key(2) == team.key(2)  # noqa: S301 - our own
+    setup = open_setup(config(), SILENT)
+    packed = pickle.dumps(setup)
+    assert len(packed) < 10_000 and pickle.loads(packed).key(2) == setup.key(2)  # noqa: S301 - our own
