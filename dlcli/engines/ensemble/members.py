@@ -119,7 +119,11 @@ def _reopened(config: EnsembleConfig, fingerprint: str) -> EnsembleSetup:
 
 
 def plan_processes(setup: EnsembleSetup) -> tuple[int, int]:
-    """How many processes train and how many threads each has; snapshots are trained one after the other in one process."""
+    """Divide the cores among processes; snapshots are trained one after the other in one process.
+
+    Returns:
+        The number of processes and the number of threads of each.
+    """
     chains = 1 if setup.config.snapshots else setup.config.members
     return plan_workers(chains, setup.device, wanted=setup.config.workers, held=_COPIES * setup.data.memory_bytes)
 

@@ -56,9 +56,9 @@ def test_the_run_holds_all_that_it_takes_and_says_what_training_said(weights, tm
     assert row.accuracy.value == (logits.argmax(1) == data.y_test).float().mean().item()
 
 
-def test_features_are_worked_out_once(weights, monkeypatch):
+def test_features_are_computed_once(weights, monkeypatch):
     first = train.run(_config(weights))
-    monkeypatch.setattr(frozen_features, "_worked_out", lambda *rest: pytest.fail("worked out again"))
+    monkeypatch.setattr(frozen_features, "_compute_features", lambda *rest: pytest.fail("computed again"))
     again = train.run(_config(weights))
     assert again.rows[0].weights_sha256 == first.rows[0].weights_sha256
     assert train.run(_config(weights, seed=3)).rows[0].weights_sha256 != first.rows[0].weights_sha256
@@ -66,7 +66,7 @@ def test_features_are_worked_out_once(weights, monkeypatch):
         train.run(_config(weights, frames=4))
 
 
-def test_damaged_features_are_worked_out_anew(weights, tmp_path):
+def test_damaged_features_are_computed_again(weights, tmp_path):
     import os
     from pathlib import Path
 
