@@ -1,10 +1,10 @@
-"""The 2017 study's whole table on MNIST: members, rules and draws under transferred FGSM, and its flawed count beside it.
+"""The full table of the 2017 study on MNIST: members, rules and samples under transferred FGSM, and its flawed count beside it.
 
 python examples/ensembles.py --data mnist.npz --model lenet -o lenet.md
 python examples/ensembles.py --data mnist.npz --model mnist-net --members 25 --epochs 1 --runs runs/study
 
-For each draw of the training images an ensemble is trained in the folder --runs, where a second call with more members goes
-on. FGSM examples are made on a baseline of the same architecture that is in no ensemble.
+For each way to sample the training images an ensemble is trained in the folder --runs, which a second call with more members
+continues. FGSM examples are made on a baseline of the same architecture that is in no ensemble.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class TerminalReporter:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Logits:
     """Logits of an ensemble (members, n, classes) and of the baseline (n, classes), for the same images."""
 
     members: Tensor
@@ -75,7 +75,7 @@ class Judged:
 
 
 def main() -> None:
-    """Train what is missing, judge, and print or write the Markdown."""
+    """Train what is missing, evaluate, and print or write the Markdown."""
     options = parsed()
     data = open_data(options.data)
     x, y = data.x_test[: options.images], data.y_test[: options.images]
@@ -89,7 +89,7 @@ def main() -> None:
         models = [one.model for one in load_ensemble(trained_ensemble(options, draw), CPU).members]
         for eps, images in attacked.items():
             logits = torch.stack([predict_logits(model, images, device=CPU) for model in models])
-            found[draw, eps] = Judged(logits, own[eps])
+            found[draw, eps] = Logits(logits, own[eps])
     text = markdown(options, found, y)
     write_page(text, options.output)
 
@@ -139,16 +139,16 @@ def trained_ensemble(options: argparse.Namespace, draw: str) -> Path:
     return folder
 
 
-def markdown(options: argparse.Namespace, found: dict[tuple[str, float], Judged], y: Tensor) -> str:
+def markdown(options: argparse.Namespace, found: dict[tuple[str, float], Logits], y: Tensor) -> str:
     """A row for each draw, number of members and eps."""
     head = ["members", "trained on", "eps", "baseline", "best member", "mean of members", "mean rule", "max rule"]
     head += ["theirs, max", "max minus mean", "mean rule minus members", "max, baseline inside", "oracle", "flawed count"]
     rows = []
-    for (draw, eps), judged in found.items():
-        most = min(options.members, len(judged.members))
+    for (draw, eps), logits in found.items():
+        most = min(options.members, len(logits.members))
         for size in [one for one in SIZES if one <= most] or [most]:
             rows.append(
-                [str(size), draw, f"{eps:g}", *figures(judged, size, y, THEIRS.get((draw, size), "") if eps == 0.2 else "")]
+                [str(size), draw, f"{eps:g}", *figures(logits, size, y, THEIRS.get((draw, size), "") if eps == 0.2 else "")]
             )
     epochs = str(options.epochs or "as usual for it")
     metadata = (
@@ -159,14 +159,14 @@ def markdown(options: argparse.Namespace, found: dict[tuple[str, float], Judged]
     return "\n".join([table(head, rows), "", metadata, ""])
 
 
-def figures(judged: Judged, size: int, y: Tensor, theirs: str) -> list[str]:
+def figures(logits: Logits, size: int, y: Tensor, theirs: str) -> list[str]:
     """The cells of a row."""
-    members = judged.members[:size]
+    members = logits.members[:size]
     each = (members.argmax(-1) == y).double()
     rules = {name: (decide(members) == y).double() for name, decide in RULES.items()}
-    inside = (RULES["max"](torch.cat([members, judged.baseline[None]])) == y).double()
+    inside = (RULES["max"](torch.cat([members, logits.baseline[None]])) == y).double()
     return [
-        share((judged.baseline.argmax(-1) == y).double()),
+        share((logits.baseline.argmax(-1) == y).double()),
         share(each[int(each.sum(1).argmax())]),
         share(each.mean(0)),
         share(rules["mean"]),

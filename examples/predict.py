@@ -1,4 +1,4 @@
-"""What does a network say of each image? The same as `dlcli predict`, from Python."""
+"""Predict the label of each image, as `dlcli predict` does, from Python."""
 
 from dlcli.engines import predict
 from dlcli.specs.predict import PredictConfig

@@ -1,4 +1,4 @@
-"""Train on MNIST, judge on MNIST moved by a few pixels, and print where the error comes from, as a Markdown table.
+"""Train on MNIST, evaluate on MNIST shifted by a few pixels, and print where the error comes from, as a Markdown table.
 
 python examples/shifted_mnist.py --data mnist.npz -o ladder.md
 python examples/shifted_mnist.py --data mnist.npz --augment shift

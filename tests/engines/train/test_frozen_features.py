@@ -62,7 +62,7 @@ def test_features_are_computed_once(weights, monkeypatch):
     again = train.run(_config(weights))
     assert again.rows[0].weights_sha256 == first.rows[0].weights_sha256
     assert train.run(_config(weights, seed=3)).rows[0].weights_sha256 != first.rows[0].weights_sha256
-    with pytest.raises(BaseException, match="worked out again"):
+    with pytest.raises(BaseException, match="computed again"):
         train.run(_config(weights, frames=4))
 
 
