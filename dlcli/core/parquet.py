@@ -1,4 +1,4 @@
-"""Parquet tables by pyarrow, which comes with the extra `parquet`."""
+"""Read and write parquet tables with pyarrow, which the extra `parquet` installs."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,15 @@ from dlcli.support.tables import Table
 
 
 def read_parquet(name: str, data: bytes) -> Table:
-    """The table in the bytes of a parquet file; raises InputError if they are none."""
+    """Parse the bytes of a parquet file; raises InputError if they are not one."""
     arrow, parquet = _pyarrow("reading parquet")
-    # A copy that Arrow owns: its threads may let go of a Python object only after the interpreter has ended, and abort.
+    # A copy that Arrow owns: its threads may release a Python object only after the interpreter has ended, which aborts.
     copy = arrow.BufferOutputStream()
     copy.write(data)
     try:
         origin = parquet.read_table(arrow.BufferReader(copy.getvalue()))
     except (arrow.ArrowException, OSError) as error:
-        raise InputError(f"{name}: is no parquet file: {' '.join(str(error).split())}") from None
+        raise InputError(f"{name}: not a parquet file: {' '.join(str(error).split())}") from None
     columns = [column.to_pylist() for column in origin.columns]
     rows = [list(row) for row in zip(*columns, strict=True)]
     table = Table(list(origin.column_names), rows, name=name, kind="parquet", origin=origin)
@@ -26,9 +26,9 @@ def read_parquet(name: str, data: bytes) -> Table:
 
 
 def write_parquet(table: Table, path: Path) -> None:
-    """Write atomically; columns that came from parquet keep their types.
+    """Write a table atomically; columns that came from parquet keep their types.
 
-    Raises InputError naming a column whose cells are of several types, or of none that parquet has.
+    Raises InputError naming a column whose cells are of several types, or of a type that parquet lacks.
     """
     arrow, parquet = _pyarrow("writing parquet")
     old = table.origin_columns if table.kind == "parquet" and table.origin is not None else 0
@@ -50,7 +50,7 @@ def _array(arrow: Any, table: str, column: str, cells: list[Any]) -> Any:
         return arrow.array(cells)
     except (arrow.ArrowException, ValueError, OverflowError) as error:
         why = " ".join(str(error).split())
-        raise InputError(f"{table}: column '{column}' is no column for parquet: {why}", hint="write csv or jsonl") from None
+        raise InputError(f"{table}: column '{column}' cannot be written as parquet: {why}", hint="write csv or jsonl") from None
 
 
 def _transposed(table: Table, first: int) -> list[list[Any]]:

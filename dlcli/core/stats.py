@@ -1,4 +1,4 @@
-"""Intervals for accuracies and for differences of accuracies, paired or not, all at 95%."""
+"""95% confidence intervals for accuracies and for differences of accuracies, paired or independent."""
 
 from math import sqrt
 
@@ -13,10 +13,10 @@ _Z = 1.959963984540054
 
 
 def wilson(successes: float, n: int) -> Estimate:
-    """The share `successes / n` with the score interval (Wilson 1927, JASA 22; Brown et al. 2001, eq. 4).
+    """The proportion `successes / n` with its score interval (Wilson 1927, JASA 22; Brown et al. 2001, eq. 4).
 
-    `successes` is in [0, n] and may be fractional: a mean over several classifiers judged on the same n examples. That is
-    conservative, for the variance of a mean in [0, 1] is at most that of a 0/1 outcome with the same mean.
+    `successes` is in [0, n] and may be fractional: a mean over several classifiers evaluated on the same n examples. That is
+    conservative, since the variance of a mean in [0, 1] is at most that of a 0/1 outcome with the same mean.
     Raises ValueError if n is not positive or `successes` is outside [0, n].
     """
     if n < 1 or not 0 <= successes <= n:
@@ -24,16 +24,16 @@ def wilson(successes: float, n: int) -> Estimate:
     share, z2 = successes / n, _Z * _Z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    # Rounding must not push a bound past the share, which the interval holds by its definition.
+    # Rounding must not push a bound past the proportion itself, which the interval contains by definition.
     return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
     """The mean of `a - b` over examples, with its interval; `a` and `b` are (n,), in the same order of examples.
 
-    Each value is 0 or 1 (wrong, right) or in [0, 1] (a mean over several classifiers). Two columns of 0 and 1 get the
-    adjusted Wald interval of Bonett and Price (2012, J. Educ. Behav. Stat. 37(4)), which keeps its coverage when
-    few pairs disagree; fractions get Student's interval of the differences. Bounds are held to [-1, 1].
+    Each value is 0 or 1 (wrong, right) or in [0, 1] (a mean over several classifiers). Two binary arrays get the adjusted
+    Wald interval of Bonett and Price (2012, J. Educ. Behav. Stat. 37(4)), which keeps its coverage when few pairs disagree;
+    fractions get the Student t interval of the differences. Bounds are clipped to [-1, 1].
     Raises ValueError if the lengths differ or are 0, or a value is outside [0, 1].
     """
     left, right = _column(a), _column(b)
@@ -47,10 +47,10 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> Difference:
 
 
 def independent_difference(a: Estimate, b: Estimate) -> Difference:
-    """The share `a` minus the share `b`, of two independent samples, with its interval.
+    """The proportion `a` minus the proportion `b` of two independent samples, with its interval.
 
     Newcombe (1998, Stat. Med. 17, 873-890), method 10: the square-and-add of the two score intervals. `a` and `b` come from
-    `wilson`; one that is known exactly (low = value = high) adds nothing. The n of the result is that of both together.
+    `wilson`; one that is known exactly (low = value = high) adds no width. The n of the result is the sum of both.
     """
     gap = a.value - b.value
     low = gap - sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
@@ -59,10 +59,10 @@ def independent_difference(a: Estimate, b: Estimate) -> Difference:
 
 
 def mean_difference(differences: ArrayLike, *, step: float = 0.0) -> Difference:
-    """The mean of paired differences (n,) of any quantity, with Student's interval (n - 1 degrees of freedom).
+    """The mean of paired differences (n,) of any quantity, with its Student t interval (n - 1 degrees of freedom).
 
-    Quantities that are only known in multiples of `step` spread at least as much as rounding does, step / sqrt(6) for the
-    difference of two, however equal a few differences look. Raises ValueError for fewer than two, whose spread is not known.
+    Quantities that are known only in multiples of `step` have at least the standard deviation of rounding, step / sqrt(6) for
+    the difference of two, even if a few differences are equal. Raises ValueError for fewer than two differences.
     """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
@@ -74,18 +74,19 @@ def mean_difference(differences: ArrayLike, *, step: float = 0.0) -> Difference:
 def _column(values: ArrayLike) -> NDArray[np.float64]:
     column = np.asarray(values, dtype=np.float64)
     if column.ndim != 1 or not column.size or not ((column >= 0) & (column <= 1)).all():
-        raise ValueError("a column of at least one value in [0, 1] is needed")
+        raise ValueError("a one-dimensional array of at least one value in [0, 1] is needed")
     return column
 
 
 def _bonett_price(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Add one pair of each kind of disagreement, then Wald: shares p12 and p21 of n + 2 pairs."""
+    """Centre and half-width: one pair of each kind of disagreement is added, then Wald with p12 and p21 of n + 2 pairs."""
     n = len(differences) + 2
     p12, p21 = ((differences > 0).sum() + 1) / n, ((differences < 0).sum() + 1) / n
     return float(p12 - p21), _Z * sqrt((p12 + p21 - (p12 - p21) ** 2) / n)
 
 
 def _student(differences: NDArray[np.float64], least: float = 0.0) -> tuple[float, float]:
+    """Centre and half-width, with a standard deviation of at least `least`; one difference alone gives the widest interval."""
     n = len(differences)
     if n == 1:
         return 0.0, 1.0

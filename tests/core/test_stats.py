@@ -12,7 +12,7 @@ from dlcli.core.stats import independent_difference, mean_difference, paired_dif
 
 
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_is_scipys(case):
+def test_wilson_agrees_with_scipy(case):
     successes, n = case
     expected = peer.binomtest(successes, n).proportion_ci(method="wilson")
     found = wilson(successes, n)
@@ -56,7 +56,7 @@ def test_two_binary_columns_follow_bonett_and_price(columns):
 
 
 @given(_COLUMNS)
-def test_swapping_the_columns_turns_the_interval_round(columns):
+def test_swapping_the_columns_negates_the_interval(columns):
     one, other = paired_difference(*columns), paired_difference(*columns[::-1])
     assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))
     assert one.low <= one.value <= one.high
@@ -69,7 +69,7 @@ def test_fractions_get_students_interval():
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
-def test_one_pair_of_fractions_says_nothing():
+def test_one_pair_of_fractions_gives_the_widest_interval():
     found = paired_difference([0.9], [0.5])
     assert (found.low, found.high) == (-1, 1)
     assert not found.established
@@ -93,8 +93,8 @@ def test_the_interval_of_fractions_covers_the_truth():
 
 
 @pytest.mark.parametrize(("a", "b"), [([], []), ([1, 0], [1]), ([2], [0]), ([float("nan")], [0]), ([[1]], [[0]])])
-def test_columns_that_are_no_pairs_are_refused(a, b):
-    with pytest.raises(ValueError, match="pairs|column"):
+def test_columns_that_are_not_pairs_are_refused(a, b):
+    with pytest.raises(ValueError, match="pairs|array"):
         paired_difference(a, b)
 
 
@@ -111,7 +111,7 @@ def test_columns_that_are_no_pairs_are_refused(a, b):
         (10, 10, 0, 10, 0.6075, 1.0),
     ],
 )
-def test_newcombes_own_examples(a, m, b, n, low, high):
+def test_examples_of_newcombe(a, m, b, n, low, high):
     """Newcombe (1998, Stat. Med. 17, 873-890), table II, method 10."""
     found = independent_difference(wilson(a, m), wilson(b, n))
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
@@ -119,7 +119,7 @@ def test_newcombes_own_examples(a, m, b, n, low, high):
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0, 1))
-def test_against_a_known_share_the_interval_is_wilsons_moved(case, known):
+def test_against_a_known_share_the_interval_is_wilson_shifted(case, known):
     from dlcli.specs.estimates import Estimate
 
     share = wilson(*case)

@@ -1,4 +1,4 @@
-"""Which device computes, in which precision, on how many threads."""
+"""Devices, their precision, threads and memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,24 +9,24 @@ from dlcli.support.errors import ResourceError, UsageError
 from dlcli.support.plural import count
 
 _KINDS = ("cpu", "cuda", "mps")
-_AT_A_TIME = 4 << 20
+_MAX_BATCH_BYTES = 4 << 20
 
 
 def choose_device(spec: str) -> torch.device:
-    """The device that `spec` names: auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one.
+    """The device that `spec` names: auto, cpu, cuda, cuda:N or mps; auto chooses a GPU if there is one.
 
-    Raises UsageError if `spec` is none of these and ResourceError if the device is not there.
+    Raises UsageError if `spec` is none of these, and ResourceError if the device does not exist.
     """
     if spec == "auto":
         return torch.device(next((kind for kind in ("cuda", "mps") if _count(kind)), "cpu"))
     kind, colon, index = spec.partition(":")
     if kind not in _KINDS or (colon and (kind != "cuda" or not index.isdecimal())):
-        raise UsageError(f"--device: '{spec}' is not a device", hint="auto, cpu, cuda, cuda:N or mps")
-    there = _count(kind)
-    if not there:
-        raise ResourceError(f"--device: torch finds no {kind} device here", hint="use --device auto or cpu")
-    if colon and int(index) >= there:
-        raise ResourceError(f"--device: there is no {spec}", hint=f"torch finds {there}: cuda:0 to cuda:{there - 1}")
+        raise UsageError(f"`device`: '{spec}' is not a device", hint="choose from auto, cpu, cuda, cuda:N and mps")
+    available = _count(kind)
+    if not available:
+        raise ResourceError(f"`device`: torch finds no {kind} device", hint="use `device=auto` or `device=cpu`")
+    if colon and int(index) >= available:
+        raise ResourceError(f"`device`: there is no {spec}", hint=f"torch finds {available}: cuda:0 to cuda:{available - 1}")
     return torch.device(spec)
 
 
@@ -37,7 +37,7 @@ def _count(kind: str) -> int:
 
 
 def describe_device(device: torch.device) -> str:
-    """For people: `cpu (2 threads)`, `cuda:0 NVIDIA A100`, `mps`."""
+    """Name and size of a device for display: `cpu (2 threads)`, `cuda:0 NVIDIA A100`, `mps`."""
     if device.type == "cpu":
         return f"cpu ({count(torch.get_num_threads(), 'thread')})"
     if device.type == "cuda":
@@ -49,7 +49,7 @@ def describe_device(device: torch.device) -> str:
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where `device` computes in it natively, else float32: an emulated bfloat16 is slower than float32."""
     if device.type == "cpu":
-        # Older torch has no such list; float32 is right everywhere, only slower on some.
+        # Older versions of torch do not list the capabilities; float32 is correct everywhere, only slower on some CPUs.
         found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         native = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     else:
@@ -59,7 +59,7 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[int]:
-    """Let torch use `count` CPU threads (None: as many as it uses now) inside the block; yields the number in force."""
+    """Let torch use `count` CPU threads (None: as many as now) inside the block; yields the number in use."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -69,23 +69,22 @@ def threads(count: int | None) -> Iterator[int]:
 
 
 def at_a_time(most: int, x: torch.Tensor, device: torch.device) -> int:
-    """How many of the images `x` (n, ...) a network on `device` is given at a time: `most`, and on a CPU less of large ones.
-
-    What the first layers make of more than some 4 MiB of images is larger than what the C library keeps for the next call: it
-    goes back to the system, which hands out and clears every page anew, and that takes about as long as the network does.
-    """
+    """Batch size for a forward pass over images `x` (n, ...): `most`, or less for large images on a CPU."""
+    # The first layers turn more than about 4 MiB of images into activations larger than what the C library keeps for the next
+    # call. That memory goes back to the system, which maps and clears every page again in the next call, and clearing takes
+    # about as long as the network itself.
     if device.type != "cpu" or not len(x):
         return most
-    return max(1, min(most, _AT_A_TIME // max(1, 4 * x[0].numel())))
+    return max(1, min(most, _MAX_BATCH_BYTES // max(1, 4 * x[0].numel())))
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory ran out: a GPU's allocator has a class for it, the CPU's has only words."""
+    """Whether `error` means that memory ran out: the GPU's allocator has a class for it, the CPU's only a message."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def release(device: torch.device) -> None:
-    """Give memory that torch keeps for later back to `device`, so that larger pieces can be had."""
+    """Free the memory that torch caches on `device`, so that larger blocks can be allocated."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":

@@ -1,4 +1,4 @@
-"""What a network says of images or clips: called with care, since it may be anybody's code."""
+"""Forward passes of networks that may be the user's own code: their outputs are checked and their failures explained."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from dlcli.core.compute.loader import to_float
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
 
-# What the code of somebody else's network may raise on images it was not made for.
+# What the code of a network may raise on images of a shape or type that it was not written for.
 _MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
 
 
 def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
-    """What `model` says of the images or clips `x` (n, ...): finite logits (n, at least `classes`).
+    """Call `model` on the images or clips `x` (n, ...) and check its logits: finite, of shape (n, at least `classes`).
 
-    Raises InputError if it fails on such images or gives anything else, NumericError if a logit is not finite.
+    Raises InputError if it fails on such images or returns anything else, NumericError if a logit is not finite.
     """
     logits = _call(model, x)
     if not isinstance(logits, Tensor):
@@ -66,21 +66,21 @@ def _call(model: nn.Module, x: Tensor) -> object:
         raise
     except _MODEL_FAILURES as error:
         if out_of_memory(error):
-            raise ResourceError(f"the memory does not hold the network and {_examples(x, len(x))}") from error
+            raise ResourceError(f"out of memory running the network on {_examples(x, len(x))}") from error
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         kind = "clips" if _are_clips(x) else "images"
         message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}"
-        raise InputError(message, hint=_what_to_give(model, x)) from error
+        raise InputError(message, hint=_failure_hint(model, x)) from error
 
 
-def _what_to_give(model: nn.Module, x: Tensor) -> str:
-    """What helps a network that fails on `x`, by what is most likely wrong."""
+def _failure_hint(model: nn.Module, x: Tensor) -> str:
+    """What to do about a network that fails on `x`, by the most likely cause."""
     other = next((p for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
     if other is not None:
         return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"
     if _are_clips(x):
-        return "if it is one for images, dlcli convert-2d-to-3d makes one for clips of it; --model besnet18 takes clips"
-    return "bring images to the size it was made for with --size N, or name another --model"
+        return "dlcli convert-2d-to-3d turns a network for images into one for clips; `model=besnet18` takes clips"
+    return "resize the images to the size it was built for with `size=N`, or choose another `model`"
 
 
 def _are_clips(x: Tensor) -> bool:
@@ -88,13 +88,13 @@ def _are_clips(x: Tensor) -> bool:
 
 
 def _examples(x: Tensor, n: int) -> str:
-    """`2 clips`, `1 image`."""
+    """A count in words, such as `2 clips` or `1 image`."""
     return count(n, "clip" if _are_clips(x) else "image")
 
 
 @contextmanager
 def in_mode(model: nn.Module, *, training: bool = False) -> Iterator[None]:
-    """Evaluation (or training) mode inside the block; afterwards each submodule has the mode it had."""
+    """Set evaluation (or training) mode inside the block; afterwards each submodule has the mode it had."""
     modes = [(module, module.training) for module in model.modules()]
     model.train(training)
     try:
@@ -105,10 +105,10 @@ def in_mode(model: nn.Module, *, training: bool = False) -> Iterator[None]:
 
 
 def shape_of(tensor: Tensor) -> str:
-    """`3x32x32`."""
+    """The shape for messages, such as `3x32x32`."""
     return "x".join(map(str, tensor.shape)) or "a single number"
 
 
 def type_of(tensor: Tensor) -> str:
-    """`float32`."""
+    """The dtype for messages, such as `float32`."""
     return str(tensor.dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""The worker's side of `workers`: does the jobs that the parent sends over a socket, and tells it what there is to tell."""
+"""The worker's side of `workers`: run the jobs that the parent sends over a socket, and send back results and messages."""
 
 import logging
 import os
@@ -20,44 +20,47 @@ from dlcli.support.allocator import keep_freed
 from dlcli.support.errors import DlcliError
 from dlcli.support.reporter import Task
 
-_BETWEEN = 0.1
-"""The least seconds between two messages about the same progress."""
+_PROGRESS_S = 0.1
+"""Least number of seconds between two messages about the same progress."""
 
 
 def serve(link: "Connection[Any, Any]") -> None:
-    """Be a worker, for the parent at the other end of `link`, until that end closes."""
-    work, threads, hushed = pickle.loads(link.recv_bytes())  # noqa: S301 - from the parent
-    if hushed:
+    """Run the jobs of the parent at the other end of `link` until that end closes."""
+    packed, threads, ignore_warnings = pickle.loads(link.recv_bytes())  # noqa: S301 - from the parent
+    if ignore_warnings:
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
     keep_freed()
     torch.set_num_threads(threads)
-    _Desk(link, work).work()
+    _WorkerLoop(link, packed).run()
 
 
-class _Desk:
-    """The worker's side: one thread works, another listens, so that a stop and the parent's end are heard at once."""
+class _WorkerLoop:
+    """Runs jobs in the main thread; a second thread reads the socket, so that a stop or the parent's end is noticed at once."""
 
-    def __init__(self, link: "Connection[Any, Any]", work: bytes) -> None:
-        self.link, self.packed = link, work
+    def __init__(self, link: "Connection[Any, Any]", packed: bytes) -> None:
+        self.link, self.packed = link, packed
         self.jobs: SimpleQueue[bytes] = SimpleQueue()
         self.stop = threading.Event()
-        self.working = False
-        self.turn = threading.Lock()
+        self.running = False
+        self.sending = threading.Lock()
 
-    def work(self) -> None:
+    def run(self) -> None:
+        """Run jobs one after the other; never returns, since `_listen` ends the process."""
         threading.Thread(target=self._listen, daemon=True).start()
-        report, function = _Told(self), None
+        report, function = _PipeReporter(self), None
         while True:
             job = self.jobs.get()
             try:
+                # Unpickled with the first job rather than at the start: an error of unpickling then reaches the parent
+                # like any other error of the job.
                 function = function or pickle.loads(self.packed)  # noqa: S301 - from the parent
-                self.working = True
+                self.running = True
                 answer = pickle.dumps(("result", function(pickle.loads(job), report)))  # noqa: S301
             except BaseException as error:
-                answer = _packed(error)
+                answer = _pickled_error(error)
             self.send(answer)
-            self.working = False
+            self.running = False
 
     def _listen(self) -> None:
         with suppress(EOFError, OSError):
@@ -67,78 +70,78 @@ class _Desk:
                     self.jobs.put(rest[0])
                 else:
                     self.stop.set()
-                    if not self.working:
+                    if not self.running:
                         break
-        os._exit(0)  # whatever the other thread is at: nobody waits for it
+        os._exit(0)  # without waiting for the main thread: its result is not needed any more
 
     def send(self, message: bytes) -> None:
-        """Send to the parent, whole even if several threads do; without a parent there is nothing left to do."""
+        """Send a message to the parent, one thread at a time; exit if the parent has ended."""
         try:
-            with self.turn:
+            with self.sending:
                 self.link.send_bytes(message)
         except OSError:
             os._exit(0)
 
-    def tell(self, *message: object) -> None:
+    def send_message(self, *message: object) -> None:
         self.send(pickle.dumps(message))
 
 
-class _Told:
-    """The Report of a worker: tells the parent."""
+class _PipeReporter:
+    """The reporter of a worker: sends everything to the parent."""
 
-    def __init__(self, desk: _Desk) -> None:
-        self._desk, self._numbers = desk, count()
+    def __init__(self, loop: _WorkerLoop) -> None:
+        self._loop, self._numbers = loop, count()
 
     def note(self, text: str) -> None:
-        self._desk.tell("note", text)
+        self._loop.send_message("note", text)
 
     def warn(self, text: str) -> None:
-        self._desk.tell("warn", text)
+        self._loop.send_message("warn", text)
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[Task]:
         number = next(self._numbers)
-        self._desk.tell("begin", number, label, total)
-        task = _ToldTask(self._desk, number)
+        self._loop.send_message("begin", number, label, total)
+        task = _PipeTask(self._loop, number)
         try:
             yield task
         finally:
-            task.tell()
-            self._desk.tell("end", number)
+            task.flush()
+            self._loop.send_message("end", number)
 
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
-        yield self._desk.stop.is_set
+        yield self._loop.stop.is_set
 
 
-class _ToldTask:
-    def __init__(self, desk: _Desk, number: int) -> None:
-        self._desk, self._number = desk, number
+class _PipeTask:
+    def __init__(self, loop: _WorkerLoop, number: int) -> None:
+        self._loop, self._number = loop, number
         self._steps, self._text, self._due = 0, "", 0.0
 
     def advance(self, steps: int = 1) -> None:
         self._steps += steps
         if time.monotonic() >= self._due:
-            self.tell()
+            self.flush()
 
     def set_status(self, text: str) -> None:
         self._text = text
 
-    def tell(self) -> None:
-        self._desk.tell("progress", self._number, self._steps, self._text)
-        self._steps, self._due = 0, time.monotonic() + _BETWEEN
+    def flush(self) -> None:
+        self._loop.send_message("progress", self._number, self._steps, self._text)
+        self._steps, self._due = 0, time.monotonic() + _PROGRESS_S
 
 
-def _packed(error: BaseException) -> bytes:
-    """An error to send; one of a kind that cannot be sent becomes a RuntimeError of the same words."""
+def _pickled_error(error: BaseException) -> bytes:
+    """The message for an error; an error that cannot be pickled becomes a RuntimeError with the same text."""
     if isinstance(error, DlcliError):
-        return pickle.dumps(("refused", type(error), error.message, error.hint))
+        return pickle.dumps(("dlcli error", type(error), error.message, error.hint))
     trace = f"in a worker process:\n{traceback.format_exc()}"
     plain = RuntimeError(f"{type(error).__name__}: {error}")
     for one in (error, plain):
         one.add_note(trace)
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-        return pickle.dumps(("failed", error))
-    except Exception:  # an error of anybody's making may not survive the way; its type, words and trace do
-        return pickle.dumps(("failed", plain))
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - pickled in this line
+        return pickle.dumps(("exception", error))
+    except Exception:  # a class of the user may fail in any way when it is pickled or unpickled
+        return pickle.dumps(("exception", plain))

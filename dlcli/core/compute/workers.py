@@ -1,9 +1,9 @@
-"""Jobs side by side, each in a process with a few threads: small networks gain from a second process, not a second thread.
+"""Run jobs in parallel worker processes; the worker's side is in `worker_process`.
 
-A worker is a fresh Python that is told over a socket what to do. multiprocessing's `spawn` would import the main module
-again in it, which runs a person's script a second time if it lacks the `__main__` guard; a fork of a process that has
-used torch may hang. The socket is also what ties a worker to its parent: it closes when the parent is gone, however it
-went, and then the worker ends.
+Small networks gain from a second process but hardly from a second thread. A worker is a new Python interpreter that receives
+its jobs over a socket, because the start methods of multiprocessing do not fit: `spawn` imports the main module again, which
+runs a user's script a second time if it lacks the `__main__` guard, and a `fork` of a process that has used torch may hang.
+The socket also ties a worker to its parent: it closes when the parent ends, in whatever way, and then the worker exits.
 """
 
 import math
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from multiprocessing.connection import Pipe, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -30,80 +30,104 @@ from dlcli.support.reporter import Reporter, Task
 J = TypeVar("J")
 R = TypeVar("R")
 
-_LISTEN = 0.1
-"""Seconds between two looks at whether to stop."""
-_PATIENCE = 5.0
-"""Seconds that the other workers have to stop in when one has failed."""
+_POLL_S = 0.1
+"""Seconds between two checks of whether to stop."""
+_GRACE_S = 5.0
+"""Seconds that the other workers have to stop after one has failed."""
 _WORKER_BYTES = 500_000_000
 """Memory of a worker without data: Python, torch and a small network."""
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 _START = (
     "import sys, multiprocessing.connection as c; link = c.Connection(int(sys.argv[1])); sys.path[:] = link.recv(); "
     "from dlcli.core.compute.worker_process import serve; serve(link)"
 )
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_TERMINATION = (signal.SIGINT, signal.SIGTERM)
 _IGNORE_ALL = ("ignore", None, Warning)
 
 
-def plan_workers(jobs: int, device: torch.device, *, wanted: int | None = None, held: int = 0) -> tuple[int, int]:
-    """How many workers, `wanted` or as many as make sense, and how many threads each.
+class WorkerPlan(NamedTuple):
+    """How many worker processes to start and how many threads each of them uses."""
 
-    A GPU is for one worker. On a CPU there are as many as cores, which they share evenly if there are fewer `jobs`, and no
-    more than memory suffices for if each holds `held` bytes of data. The threads depend on `jobs` and the cores only, for
-    with another number of threads sums are rounded otherwise, and trained weights are others.
+    workers: int
+    threads: int
+
+
+def plan_workers(jobs: int, device: torch.device, *, wanted: int | None = None, held: int = 0) -> WorkerPlan:
+    """Choose the number of workers and of threads per worker.
+
+    Args:
+        jobs: Number of jobs to run.
+        device: Device that the jobs use. By default a GPU gets one worker, and a CPU one per core.
+        wanted: Number of workers to use instead of the default.
+        held: Bytes of data that each worker holds; the default never exceeds what memory suffices for.
+
+    Returns:
+        Workers, at most one per job, and threads per worker: the cores divided among the jobs that can run at the same time.
     """
     if device.type != "cpu":
-        return min(jobs, wanted or 1), torch.get_num_threads()
+        return WorkerPlan(min(jobs, wanted or 1), torch.get_num_threads())
     cores = _cores()
-    side_by_side = min(jobs, cores)
-    return min(jobs, wanted or _fitting(side_by_side, held + _WORKER_BYTES)), cores // side_by_side
+    concurrent = min(jobs, cores)
+    # The threads depend on jobs and cores only, never on `wanted` or memory: with another number of threads torch adds in
+    # another order, sums are rounded differently, and the trained weights are no longer the same bit for bit.
+    return WorkerPlan(min(jobs, wanted or _memory_bound(concurrent, held + _WORKER_BYTES)), cores // concurrent)
 
 
 def _cores() -> int:
-    """The cores that this process may use: torch's number of threads (OMP_NUM_THREADS), its affinity, its container."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(torch.get_num_threads(), there, _quota()))
+    """The cores that this process may use: the least of torch's threads (OMP_NUM_THREADS), its affinity and its container's."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(torch.get_num_threads(), available, _cgroup_cores()))
 
 
-def _quota() -> int:
-    """The cores that the control group (version 2) grants, as many as torch takes if it sets no limit."""
+def _cgroup_cores() -> int:
+    """The cores that the control group (version 2) grants; torch's number of threads if it sets no limit."""
     with suppress(OSError, ValueError):
-        granted, period = map(int, _QUOTA.read_text().split())
-        return math.ceil(granted / period)
+        quota, period = map(int, _CGROUP_LIMIT.read_text().split())
+        return math.ceil(quota / period)
     return torch.get_num_threads()
 
 
-def _fitting(workers: int, needed: int) -> int:
-    there = available_memory()
-    return workers if there is None else max(1, min(workers, there // needed))
+def _memory_bound(workers: int, bytes_each: int) -> int:
+    available = available_memory()
+    return workers if available is None else max(1, min(workers, available // bytes_each))
 
 
 def in_parallel(
     function: Callable[[J, Reporter], R | None], jobs: Sequence[J], *, workers: int, threads: int, report: Reporter
 ) -> list[R | None]:
-    """What `function(job, report)` returns for each job, in their order; up to `workers` at a time, with `threads` each.
+    """Map `function` over `jobs` in worker processes.
 
-    Jobs are begun in order. `function` asks `report.stoppable()` whether to stop, and returns None if it did; then no more
-    jobs are begun, and those that were not have None. With one worker all happens in this process; else `function`, jobs
-    and results are pickled (`function` once a worker), so it must be importable by name. Its notes, warnings and progress
-    reach `report`, a warning once; what it prints goes to standard error.
+    With one worker everything happens in this process.
 
-    Raises what `function` raises, kind, message and hint, once the others have stopped, and ResourceError if a worker is
-    killed. At KeyboardInterrupt and the like all workers are killed. SIGINT and SIGTERM do nothing to a worker itself:
-    terminals and service managers send them to all processes, and it is the parent who says what is to be done.
+    Args:
+        function: Called as `function(job, report)`. It asks `report.stoppable()` whether to stop, and returns None if it did.
+            With several workers it is pickled once per worker, so it must be importable by name; jobs and results are
+            pickled too. What it prints goes to standard error.
+        jobs: Started in this order. After a stop no more are started.
+        workers: Number of jobs that run at the same time.
+        threads: CPU threads of torch per job.
+        report: Receives notes, warnings and progress of all jobs; the same note or warning only once.
+
+    Returns:
+        The results in the order of `jobs`; None for jobs that were stopped or not started.
+
+    Raises:
+        ResourceError: If a worker process is killed.
+        Exception: What `function` raises, with its type, message and hint, once the other workers have stopped.
     """
-    report = _Once(report)
+    report = _DeduplicatedReporter(report)
     if min(workers, len(jobs)) <= 1:
         with torch_threads(threads):
             return _one_by_one(function, jobs, report)
-    with report.stoppable() as stop, ExitStack() as ends:
-        work = pickle.dumps(function)
-        crew = []
+    # The stack kills every worker on the way out, also on KeyboardInterrupt.
+    with report.stoppable() as stop, ExitStack() as stack:
+        packed = pickle.dumps(function)
+        started = []
         for _ in range(min(workers, len(jobs))):
-            crew.append(_Worker(work, threads))
-            ends.callback(crew[-1].end)
-        return _Foreman(crew, jobs, report, stop).run()
+            started.append(_Worker(packed, threads))
+            stack.callback(started[-1].end)
+        return _Scheduler(started, jobs, report, stop).run()
 
 
 def _one_by_one(function: Callable[[J, Reporter], R | None], jobs: Sequence[J], report: Reporter) -> list[R | None]:
@@ -115,29 +139,29 @@ def _one_by_one(function: Callable[[J, Reporter], R | None], jobs: Sequence[J], 
     return results
 
 
-class _Once:
-    """A report that says the same note or warning once."""
+class _DeduplicatedReporter:
+    """A reporter that passes the same note or warning on only once."""
 
     def __init__(self, report: Reporter) -> None:
-        self._report, self._said = report, set[str]()
+        self._report, self._seen = report, set[str]()
         self.task, self.stoppable = report.task, report.stoppable
 
     def note(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._seen:
+            self._seen.add(text)
             self._report.note(text)
 
     def warn(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self._seen:
+            self._seen.add(text)
             self._report.warn(text)
 
 
-class _Foreman:
-    """Hands jobs to workers, passes on what they say, and sees that all have ended."""
+class _Scheduler:
+    """Gives each idle worker the next job, forwards its messages and collects the results."""
 
-    def __init__(self, crew: Sequence["_Worker"], jobs: Sequence[Any], report: Reporter, stop: Callable[[], bool]) -> None:
-        self.crew, self.report, self.stop = {worker.link: worker for worker in crew}, report, stop
+    def __init__(self, workers: Sequence["_Worker"], jobs: Sequence[Any], report: Reporter, stop: Callable[[], bool]) -> None:
+        self.workers, self.report, self.stop = {worker.link: worker for worker in workers}, report, stop
         self.waiting = iter(enumerate(jobs))
         self.results: list[Any] = [None] * len(jobs)
         self.stopping = False
@@ -145,13 +169,16 @@ class _Foreman:
         self.deadline = math.inf
 
     def run(self) -> list[Any]:
-        for worker in self.crew.values():
-            self._next(worker)
-        while (busy := [link for link, worker in self.crew.items() if worker.job is not None]) and not self._overdue():
+        """Run all jobs; raises the first failure once the other workers have stopped or the grace period is over."""
+        # A job is assigned only when a worker is free, not in fixed shares: jobs take different times, and a worker with
+        # short ones would sit idle. `wait` returns after _POLL_S even without a message, so that a stop is noticed.
+        for worker in self.workers.values():
+            self._assign_next(worker)
+        while (busy := [link for link, worker in self.workers.items() if worker.job is not None]) and not self._overdue():
             if self.stop():
-                self._stop()
-            for link in wait(busy, _LISTEN):
-                self._hear(self.crew[link])  # type: ignore[index]
+                self._stop_all()
+            for link in wait(busy, _POLL_S):
+                self._receive(self.workers[link])  # type: ignore[index]
         if self.failure is not None:
             raise self.failure
         return self.results
@@ -159,89 +186,96 @@ class _Foreman:
     def _overdue(self) -> bool:
         return time.monotonic() > self.deadline
 
-    def _next(self, worker: "_Worker") -> None:
+    def _assign_next(self, worker: "_Worker") -> None:
         worker.job = None
         if not self.stopping and (job := next(self.waiting, None)) is not None:
             worker.job = job[0]
             worker.send(("job", pickle.dumps(job[1])))
 
-    def _stop(self) -> None:
+    def _stop_all(self) -> None:
         if not self.stopping:
             self.stopping = True
-            for worker in self.crew.values():
+            for worker in self.workers.values():
                 worker.send(("stop",))
 
     def _fail(self, error: BaseException) -> None:
+        # Only the first failure is raised: later ones are often its consequences. A job that never asks whether to stop
+        # must not block the error for ever, so the deadline ends the loop and `in_parallel` kills what still runs.
         if self.failure is None:
-            self.failure, self.deadline = error, time.monotonic() + _PATIENCE
-        self._stop()
+            self.failure, self.deadline = error, time.monotonic() + _GRACE_S
+        self._stop_all()
 
-    def _hear(self, worker: "_Worker") -> None:
+    def _receive(self, worker: "_Worker") -> None:
+        """Handle one message of a worker."""
         try:
-            kind, *said = worker.receive()
+            kind, *content = worker.receive()
         except (EOFError, OSError):
-            if not self.stopping:  # a worker that is stopped before it has begun just ends
-                self._fail(_died(worker.process))
+            # The socket closed: the worker crashed or was killed, for example by the kernel when memory ran out. A crashed
+            # job is not retried, because it would most likely crash again. During a stop, idle workers exit by themselves.
+            if not self.stopping:
+                self._fail(_exit_error(worker.process))
             worker.job = None
             return
         if kind == "result":
-            self._take(worker, said[0])
-        elif kind in ("refused", "failed"):
+            self._store(worker, content[0])
+        elif kind in ("dlcli error", "exception"):
             worker.job = None
-            self._fail(_refusal(*said) if kind == "refused" else said[0])
+            self._fail(_rebuilt(*content) if kind == "dlcli error" else content[0])
         else:
-            worker.retell(kind, said, self.report)
+            worker.forward(kind, content, self.report)
 
-    def _take(self, worker: "_Worker", result: object) -> None:
-        assert worker.job is not None  # noqa: S101 - for the type checker: it was just answered
+    def _store(self, worker: "_Worker", result: object) -> None:
+        assert worker.job is not None  # noqa: S101 - for the type checker: it just sent a result
         self.results[worker.job] = result
         if result is None:
-            self._stop()
-        self._next(worker)
+            self._stop_all()
+        self._assign_next(worker)
 
 
 class _Worker:
-    """The parent's side of a worker: its process, the way to it, the number of its job and its open tasks."""
+    """The parent's side of a worker: its process, the connection to it, the number of its job and its open tasks."""
 
-    def __init__(self, work: bytes, threads: int) -> None:
+    def __init__(self, packed: bytes, threads: int) -> None:
         self.link, theirs = Pipe()
         self.job: int | None = None
         self.tasks: dict[int, tuple[AbstractContextManager[Task], Task]] = {}
         limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
         command = [sys.executable, "-P", "-c", _START, str(theirs.fileno()), "dlcli worker"]
-        with theirs, _blocked(_STOPPING):
-            # Standard output is the result's alone, so theirs is the parent's standard error.
+        # Terminals and service managers send SIGINT and SIGTERM to all processes of a group. The worker is started with
+        # both blocked, so only the parent reacts, and it decides what the workers do.
+        with theirs, _blocked(_TERMINATION):
+            # Standard output is for the command's result only, so the worker's goes to the parent's standard error.
             self.process = subprocess.Popen(  # noqa: S603 - this very Python
                 command, stdin=subprocess.DEVNULL, stdout=2, pass_fds=[theirs.fileno()], env={**os.environ, **limits}
             )
         self.send([path or os.getcwd() for path in sys.path])
-        hushed = any(found[:3] == _IGNORE_ALL for found in warnings.filters[:1])
-        self.send((work, threads, hushed))
+        ignore_warnings = any(found[:3] == _IGNORE_ALL for found in warnings.filters[:1])
+        self.send((packed, threads, ignore_warnings))
 
     def send(self, message: object) -> None:
-        with suppress(OSError):  # that a worker is gone is noticed where it is listened to
+        with suppress(OSError):  # `_receive` notices when a worker has ended
             self.link.send_bytes(pickle.dumps(message))
 
     def receive(self) -> Any:
-        return pickle.loads(self.link.recv_bytes())  # noqa: S301 - from a process of our own
+        return pickle.loads(self.link.recv_bytes())  # noqa: S301 - from a process that this one started
 
-    def retell(self, kind: str, said: list[Any], report: Reporter) -> None:
-        """Say to `report` what the worker said."""
+    def forward(self, kind: str, content: list[Any], report: Reporter) -> None:
+        """Pass a note, a warning or progress of the worker on to `report`."""
         if kind == "note":
-            report.note(said[0])
+            report.note(content[0])
         elif kind == "warn":
-            report.warn(said[0])
+            report.warn(content[0])
         elif kind == "begin":
-            opened = report.task(*said[1:])
-            self.tasks[said[0]] = opened, opened.__enter__()
+            opened = report.task(*content[1:])
+            self.tasks[content[0]] = opened, opened.__enter__()
         elif kind == "progress":
-            self.tasks[said[0]][1].set_status(said[2])
-            self.tasks[said[0]][1].advance(said[1])
+            self.tasks[content[0]][1].set_status(content[2])
+            self.tasks[content[0]][1].advance(content[1])
         elif kind == "end":
-            self.tasks.pop(said[0])[0].__exit__(None, None, None)
+            self.tasks.pop(content[0])[0].__exit__(None, None, None)
 
     def end(self) -> None:
-        """Leave nothing of it; a worker without a job has nothing to lose."""
+        """Kill the process and close its open tasks; every result has been received by now."""
         self.link.close()
         self.process.kill()
         self.process.wait()
@@ -251,7 +285,7 @@ class _Worker:
 
 @contextmanager
 def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
-    """Keep signals waiting in the block; a process started in it never gets them, for it inherits that."""
+    """Block signals inside the block; a process started in it inherits that and never receives them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
@@ -259,18 +293,19 @@ def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _died(process: "subprocess.Popen[bytes]") -> ResourceError:
+def _exit_error(process: "subprocess.Popen[bytes]") -> ResourceError:
+    """The error for a worker process that ended while it had a job."""
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_PATIENCE)
+        process.wait(_GRACE_S)
     status = process.returncode
     if status is not None and status < 0:
-        hint = "most often memory is short: --workers 1 needs the least"
-        return ResourceError(f"a worker process was ended by {signal.Signals(-status).name}", hint=hint)
-    return ResourceError(f"a worker process ended with status {status} before its work was done", hint="try --workers 1")
+        message = f"a worker process was killed by {signal.Signals(-status).name}"
+        return ResourceError(message, hint="it probably ran out of memory; `workers=1` needs the least")
+    return ResourceError(f"a worker process exited with status {status} before its job was done", hint="try `workers=1`")
 
 
-def _refusal(kind: type[DlcliError], message: str, hint: str) -> DlcliError:
-    """The error that the worker raised; a kind's own __init__ may want other arguments, so it is not called."""
+def _rebuilt(kind: type[DlcliError], message: str, hint: str) -> DlcliError:
+    """The error that the worker raised; without calling `kind.__init__`, which may take other arguments."""
     error = kind.__new__(kind)
     DlcliError.__init__(error, message, hint=hint)
     return error

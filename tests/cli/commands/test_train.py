@@ -139,5 +139,5 @@ def test_a_comparison_whose_worker_is_killed_says_so(comparison: tuple[subproces
     os.kill(next(iter(workers)), signal.SIGKILL)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 5 and out == b""
-    assert err.splitlines()[-1].startswith(b"dlcli train: a worker process was ended by SIGKILL (")
+    assert err.splitlines()[-1].startswith(b"dlcli train: a worker process was killed by SIGKILL (")
     assert not any(alive(pid) for pid in workers)

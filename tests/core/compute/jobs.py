@@ -1,4 +1,4 @@
-"""What the workers of test_workers.py do; apart from it, for a worker need not import what only tests need."""
+"""The jobs of test_workers.py, in a module of their own so that a worker does not import what only tests need."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ class Odd(Exception):
 
 
 class Asked:
-    """A function that is opened anew where it is unpickled, and fails there."""
+    """A function whose unpickling fails."""
 
     def __reduce__(self):
         return refuse, ()
@@ -38,7 +38,7 @@ def where(job, report):
 
 def talk(job, report):
     sys.stdout.write("this belongs on standard error\n")
-    report.warn("said by every job")
+    report.warn("warning of every job")
     report.note(f"note {job}")
     with report.task(f"job {job}", 1000) as task:
         for step in range(1000):
@@ -61,7 +61,7 @@ def end(job, report):
 
 
 def until_stopped(job, report):
-    """Fail once another job runs, or be that one: patient works until it is told to stop, deaf never listens."""
+    """Job `fail` fails once another runs: `patient` runs until the parent asks it to stop, `deaf` never stops."""
     folder, kind = job
     (folder / kind).write_text(str(os.getpid()))
     if kind == "fail":

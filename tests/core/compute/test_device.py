@@ -36,24 +36,24 @@ def test_auto_takes_mps_where_there_is_no_cuda(no_gpu, monkeypatch):
 
 
 @pytest.mark.parametrize("spec", ["cpu", "cuda", "cuda:0", "cuda:1"])
-def test_what_is_there_is_given(two_gpus, spec):
+def test_an_available_device_is_returned(two_gpus, spec):
     assert choose_device(spec) == torch.device(spec)
 
 
 @pytest.mark.parametrize("spec", ["cuda", "cuda:0", "mps"])
-def test_what_is_absent_is_a_resource_error(no_gpu, spec):
+def test_an_absent_device_is_a_resource_error(no_gpu, spec):
     with pytest.raises(ResourceError, match="finds no"):
         choose_device(spec)
 
 
-def test_a_gpu_number_too_high_names_those_there_are(two_gpus):
+def test_a_gpu_number_too_high_lists_the_available_ones(two_gpus):
     with pytest.raises(ResourceError, match="no cuda:2") as caught:
         choose_device("cuda:2")
     assert "cuda:0 to cuda:1" in caught.value.hint
 
 
 @pytest.mark.parametrize("spec", ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0", "mps:1", "meta", "AUTO"])
-def test_what_is_no_device_is_a_usage_error(two_gpus, spec):
+def test_an_unknown_device_is_a_usage_error(two_gpus, spec):
     with pytest.raises(UsageError, match="is not a device"):
         choose_device(spec)
 
@@ -98,7 +98,7 @@ def test_mps_computes_in_float32():
     assert fast_dtype(torch.device("mps")) == torch.float32
 
 
-def test_threads_are_put_back_after_an_error():
+def test_threads_are_restored_after_an_error():
     before = torch.get_num_threads()
     with pytest.raises(KeyError), threads(before + 1) as inside:
         assert inside == torch.get_num_threads() == before + 1
@@ -111,7 +111,7 @@ def test_no_thread_count_changes_nothing():
         assert inside == 3
 
 
-def test_large_images_go_a_few_at_a_time_on_a_cpu_and_small_ones_all_at_once():
+def test_batches_of_large_images_are_smaller_on_a_cpu():
     small, large = torch.zeros(300, 1, 28, 28), torch.zeros(300, 3, 1, 1).expand(300, 3, 224, 224)
     assert at_a_time(256, small, torch.device("cpu")) == 256
     few = at_a_time(256, large, torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Calling somebody else's network: what is no logits is told in one line, of the right kind."""
+"""Forward passes of user-defined networks: outputs that are not logits raise the right error in one line."""
 
 import re
 from math import inf
@@ -29,13 +29,13 @@ def fail(error):
     return make
 
 
-def test_logits_come_through_untouched():
+def test_logits_are_returned_unchanged():
     found = logits_of(Gives(lambda x: x.flatten(1)), IMAGES, classes=36)
     assert torch.equal(found, IMAGES.flatten(1))
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda x: x, "returns 5x1x6x6 of float32 for 5 images"),
         (lambda x: (x, x), "returns a tuple, not a tensor"),
@@ -45,8 +45,8 @@ def test_logits_come_through_untouched():
         (fail(KeyError("missing")), "fails on images of shape 1x6x6"),
     ],
 )
-def test_what_is_no_logits_is_an_input_error(make, said):
-    with pytest.raises(InputError, match=re.escape(said)) as caught:
+def test_other_outputs_are_an_input_error(make, message):
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
         logits_of(Gives(make), IMAGES)
     assert "\n" not in caught.value.message
 
@@ -56,7 +56,7 @@ def test_too_few_outputs():
         logits_of(Gives(lambda x: x.flatten(1)), IMAGES, classes=37)
 
 
-def test_what_is_not_finite_is_a_numeric_error():
+def test_logits_that_are_not_finite_are_a_numeric_error():
     x = IMAGES.clone()
     x[3, 0, 0, 1] = inf
     with pytest.raises(NumericError, match="NaN or infinite for 1 of 5 images"):
@@ -64,18 +64,18 @@ def test_what_is_not_finite_is_a_numeric_error():
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA"), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
-def test_lack_of_memory_is_a_resource_error(error):
+def test_out_of_memory_is_a_resource_error(error):
     with pytest.raises(ResourceError, match="5 images"):
         logits_of(Gives(fail(error)), IMAGES)
 
 
-def test_a_bug_in_the_network_that_is_none_of_these_passes_through():
+def test_other_exceptions_of_the_network_pass_through():
     with pytest.raises(ZeroDivisionError):
         logits_of(Gives(fail(ZeroDivisionError())), IMAGES)
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_modes_are_put_back_one_by_one_even_after_an_error(training):
+def test_modes_are_restored_even_after_an_error(training):
     model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2), nn.Linear(2, 2)).train()
     model[1].eval()
     with pytest.raises(KeyError), in_mode(model, training=training):

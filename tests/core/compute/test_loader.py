@@ -23,10 +23,10 @@ _PATIENCE_S = 20
 
 
 def _threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("dlcli-ahead")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("dlcli-prefetch")]
 
 
-def _comes_true(claim):
+def _becomes_true(claim):
     end = time.monotonic() + _PATIENCE_S
     while not claim() and time.monotonic() < end:
         time.sleep(0.005)
@@ -35,14 +35,14 @@ def _comes_true(claim):
 
 @pytest.fixture(autouse=True)
 def no_threads_of_others():
-    assert _comes_true(lambda: not _threads())
+    assert _becomes_true(lambda: not _threads())
 
 
 def _images(shape, seed=0):
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
 
 
-def test_bytes_become_the_nearest_shares_of_white():
+def test_bytes_are_divided_by_255():
     x = torch.arange(256, dtype=torch.uint8)
     np.testing.assert_array_equal(to_float(x).numpy(), np.arange(256, dtype=np.float32) / np.float32(255))
     assert x.dtype == torch.uint8
@@ -51,24 +51,24 @@ def test_bytes_become_the_nearest_shares_of_white():
 
 
 @given(items=st.lists(st.integers(), max_size=30), depth=st.integers(0, 5), workers=st.integers(1, 4))
-def test_what_is_worked_out_ahead_is_what_map_gives(items, depth, workers):
+def test_prefetch_gives_what_map_gives(items, depth, workers):
     assert list(prefetch(lambda k: 2 * k, items, depth=depth, workers=workers)) == [2 * k for k in items]
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 5])
-def test_so_many_are_worked_out_ahead_and_no_more(depth):
+def test_prefetch_runs_depth_items_ahead_and_no_more(depth):
     begun = []
     iterator = prefetch(begun.append, range(20), depth=depth)
     assert begun == []
     assert _threads() == []  # the threads start with the first item
     for k in range(3):
         next(iterator)
-        assert _comes_true(lambda expected=k + 1 + depth: len(begun) == expected)
-        assert not _comes_false(lambda expected=k + 1 + depth: len(begun) == expected)
+        assert _becomes_true(lambda expected=k + 1 + depth: len(begun) == expected)
+        assert not _becomes_false(lambda expected=k + 1 + depth: len(begun) == expected)
     iterator.close()
 
 
-def _comes_false(claim):
+def _becomes_false(claim):
     """Whether `claim` fails within a moment in which idle threads would have gone on."""
     return any(time.sleep(0.005) or not claim() for _ in range(10))
 
@@ -79,7 +79,7 @@ def _break(k):
     return k
 
 
-def test_an_error_comes_up_in_its_turn():
+def test_an_error_is_raised_at_its_item():
     seen = []
     with pytest.raises(ValueError, match="the fourth"):
         seen.extend(k for k in prefetch(_break, range(9)))
@@ -87,10 +87,10 @@ def test_an_error_comes_up_in_its_turn():
     assert [next(iterator) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="the fourth"):
         next(iterator)
-    assert _comes_true(lambda: not _threads())
+    assert _becomes_true(lambda: not _threads())
 
 
-def test_what_waits_when_the_iterator_ends_is_not_begun():
+def test_waiting_items_do_not_start_when_the_iterator_ends():
     begun, gate = [], threading.Event()
 
     def work(k):
@@ -100,10 +100,10 @@ def test_what_waits_when_the_iterator_ends_is_not_begun():
 
     iterator = prefetch(work, range(20), depth=5)
     next(iterator)
-    assert _comes_true(lambda: begun == [0, 1])
+    assert _becomes_true(lambda: begun == [0, 1])
     iterator.close()
     gate.set()
-    assert _comes_true(lambda: not _threads())
+    assert _becomes_true(lambda: not _threads())
     assert begun == [0, 1]
 
 
@@ -134,13 +134,13 @@ def test_the_thread_ends_with_the_iterator(form, stop):
             iterator.close()
         del iterator
         gc.collect()
-    assert _comes_true(lambda: not _threads())
+    assert _becomes_true(lambda: not _threads())
     assert len(done) < 10
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (1, 4, 5), (3, 1, 1), (2, 5, 1), (1, 1, 1), (3, 8, 8)])
 @pytest.mark.parametrize("room", [10**12, 0])
-def test_floats_and_bytes_give_the_same_batches_to_the_bit(shape, room, monkeypatch):
+def test_floats_and_bytes_give_bitwise_equal_batches(shape, room, monkeypatch):
     monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: room)
     x = _images((23, *shape))
     order = torch.randperm(23, generator=torch.Generator().manual_seed(1)).tensor_split(4) + (torch.tensor([7, 7, 0]),)
@@ -156,14 +156,14 @@ def test_floats_and_bytes_give_the_same_batches_to_the_bit(shape, room, monkeypa
             assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_batches_of_a_second_epoch_are_read_anew():
+def test_a_second_epoch_reads_its_batches_again():
     given = Feed(_images((6, 1, 2, 2)), CPU)
     order = torch.arange(6).split(2)
     first, second = (list(given.batches(order)) for _ in range(2))
     assert torch.equal(torch.cat(first), torch.cat(second))
 
 
-def test_an_index_that_is_not_there_is_an_error_in_its_turn():
+def test_an_invalid_index_is_an_error_at_its_batch():
     batches = Feed(_images((6, 1, 2, 2)), CPU).batches((torch.tensor([5]), torch.tensor([6])))
     next(batches)
     with pytest.raises(IndexError):
@@ -171,25 +171,25 @@ def test_an_index_that_is_not_there_is_an_error_in_its_turn():
 
 
 @pytest.mark.parametrize(("room", "copied"), [(4 * 10 * 12, True), (4 * 10 * 12 - 1, False)])
-def test_floats_that_fit_once_only_are_not_copied(room, copied, monkeypatch):
+def test_floats_are_copied_only_if_memory_holds_both_layouts(room, copied, monkeypatch):
     monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: room)
     x = torch.rand(10, 3, 2, 2)
     assert (Feed(x, CPU)._x.data_ptr() != x.data_ptr()) == copied
 
 
 @pytest.mark.parametrize(("free", "room"), [(960, True), (959, False)])
-def test_a_graphics_card_keeps_half_of_its_memory_for_the_network(free, room, monkeypatch):
+def test_half_of_gpu_memory_is_left_for_the_network(free, room, monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**12))
     assert loader._has_room(torch.rand(10, 3, 2, 2), torch.device("cuda")) == room
 
 
-def test_the_batches_of_bytes_are_made_in_one_other_thread(monkeypatch):
+def test_batches_of_bytes_are_made_in_one_background_thread(monkeypatch):
     makers = set()
     plain = loader.to_float
-    monkeypatch.setattr(loader, "floats", lambda x: makers.add(threading.current_thread().name) or plain(x))
+    monkeypatch.setattr(loader, "to_float", lambda x: makers.add(threading.current_thread().name) or plain(x))
     list(Feed(_images((50, 1, 2, 2)), CPU).batches(torch.arange(50).split(5)))
     assert len(makers) == 1
-    assert makers.pop().startswith("dlcli-ahead")
+    assert makers.pop().startswith("dlcli-prefetch")
     list(Feed(torch.rand(50, 1, 2, 2), CPU).batches(torch.arange(50).split(5)))
     assert makers <= {threading.current_thread().name}
 
@@ -205,4 +205,4 @@ def test_training_on_bytes_gives_the_weights_of_training_on_floats(monkeypatch):
             train(model, images, y, recipe, seed=1, device=CPU, task=task)
         found.append(weights_sha256(model))
     assert found[0] == found[1]
-    assert _comes_true(lambda: not _threads())
+    assert _becomes_true(lambda: not _threads())

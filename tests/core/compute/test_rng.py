@@ -29,7 +29,7 @@ def test_different_uses_have_different_seeds(one, other):
     assert (derive(one[0], *one[1]) == derive(other[0], *other[1])) == same
 
 
-def test_paths_are_not_run_together():
+def test_paths_are_not_concatenated():
     assert len({derive(0, "ab"), derive(0, "a", "b"), derive(0, "a", "b", ""), derive(0, "1"), derive(0, 1), derive(1)}) == 6
 
 
@@ -43,7 +43,7 @@ def _draw():
     return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()  # noqa: NPY002
 
 
-def test_global_states_are_put_back():
+def test_global_states_are_restored():
     with preserved():
         random.seed(5)
         np.random.seed(5)  # noqa: NPY002
@@ -58,7 +58,7 @@ def test_global_states_are_put_back():
         assert _draw() == expected
 
 
-def test_global_states_are_put_back_after_an_error():
+def test_global_states_are_restored_after_an_error():
     with preserved():
         torch.manual_seed(7)
         expected = torch.rand(2)
@@ -69,7 +69,7 @@ def test_global_states_are_put_back_after_an_error():
         assert torch.equal(torch.rand(2), expected)
 
 
-def test_states_of_gpus_are_put_back(monkeypatch):
+def test_states_of_gpus_are_restored(monkeypatch):
     kept = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["state 0", "state 1"])

@@ -1,4 +1,4 @@
-"""Jobs side by side: the same results as one after the other, and no process left behind whatever happens."""
+"""Jobs in parallel processes: the same results as one after the other, and no process is left behind."""
 
 import os
 import pickle
@@ -25,10 +25,10 @@ CPU = torch.device("cpu")
 
 
 class Listener:
-    """A report that remembers, and says stop once it has heard of all tasks of the labels `until`."""
+    """A reporter that records everything, and asks to stop once all tasks with the labels `until` have started."""
 
     def __init__(self, until=("never",)):
-        self.notes, self.warnings, self.steps, self.said, self.open = [], [], {}, {}, set()
+        self.notes, self.warnings, self.steps, self.status, self.open = [], [], {}, {}, set()
         self.note, self.warn, self.until = self.notes.append, self.warnings.append, set(until)
 
     @contextmanager
@@ -37,7 +37,7 @@ class Listener:
         self.steps[label, total] = 0
         with SILENT.task(label, total) as silent:
             silent.advance = lambda steps=1: self.steps.update({(label, total): self.steps[label, total] + steps})
-            silent.set_status = lambda text: self.said.update({label: text})
+            silent.set_status = lambda text: self.status.update({label: text})
             yield silent
         self.open.remove(label)
 
@@ -50,7 +50,7 @@ def alive(pid):
     status = Path(f"/proc/{pid}/status")
     try:
         os.kill(int(pid), 0)
-        return not (status.exists() and "\nState:\tZ" in status.read_text())  # one that nobody waited for is dead too
+        return not (status.exists() and "\nState:\tZ" in status.read_text())  # a zombie has ended too
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -71,7 +71,7 @@ def test_no_jobs_no_results():
     assert in_parallel(square, [], workers=4, threads=1, report=SILENT) == []
 
 
-def test_each_worker_is_a_process_of_its_own_with_its_own_threads():
+def test_each_worker_is_a_separate_process_with_its_own_threads():
     before = torch.get_num_threads()
     here = in_parallel(where, range(2), workers=1, threads=3, report=SILENT)
     assert [found[:2] for found in here] == [(os.getpid(), 3)] * 2
@@ -81,20 +81,20 @@ def test_each_worker_is_a_process_of_its_own_with_its_own_threads():
     assert not any(alive(pid) for pid, _, _ in there) and torch.get_num_threads() == before
 
 
-def test_what_a_worker_says_reaches_the_parent_and_nothing_reaches_standard_output(capfd: pytest.CaptureFixture[str]):
+def test_messages_of_workers_reach_the_parent_and_nothing_reaches_standard_output(capfd: pytest.CaptureFixture[str]):
     report = Listener()
     in_parallel(talk, range(3), workers=2, threads=1, report=report)
-    assert report.warnings == ["said by every job"] and sorted(report.notes) == ["note 0", "note 1", "note 2"]
+    assert report.warnings == ["warning of every job"] and sorted(report.notes) == ["note 0", "note 1", "note 2"]
     assert report.steps == {(f"job {job}", 1000): 1000 for job in range(3)}
-    assert set(report.said.values()) == {"step 999"} and not report.open
+    assert set(report.status.values()) == {"step 999"} and not report.open
     printed = capfd.readouterr()
     assert printed.out == "" and printed.err.count("this belongs on standard error") == 3
 
 
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("job", ["extra", "bug"])
-def test_errors_are_raised_as_what_they_are(number: int, job: str):
-    with pytest.raises(Exception) as original:  # noqa: B017, PT011 - whichever it is, the other is compared with it
+def test_errors_keep_their_type_message_and_hint(number: int, job: str):
+    with pytest.raises(Exception) as original:  # noqa: B017, PT011 - any type: the other one is compared with it
         fail(job, SILENT)
     with pytest.raises(original.type) as caught:
         in_parallel(fail, [job, job], workers=number, threads=1, report=SILENT)
@@ -109,32 +109,32 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_error_survives_the_way(kind: type[DlcliError]):
+def test_every_dlcli_error_is_rebuilt_in_the_parent(kind: type[DlcliError]):
     sent = kind("reading", "parquet") if kind is MissingExtraError else kind("what [x]", hint="do that")
-    how, *said = pickle.loads(worker_process._packed(sent))
-    found = workers._refusal(*said)
-    assert how == "refused" and type(found) is kind
+    how, *content = pickle.loads(worker_process._pickled_error(sent))
+    found = workers._rebuilt(*content)
+    assert how == "dlcli error" and type(found) is kind
     assert (found.message, found.hint, str(found)) == (sent.message, sent.hint, str(sent))
 
 
 @pytest.mark.parametrize(("job", "kind", "words"), [("odd", RuntimeError, "Odd: 1"), ("exit", SystemExit, "7")])
-def test_errors_of_others_keep_their_words(job: str, kind: type[BaseException], words: str):
-    """One that cannot be sent, too."""
+def test_other_errors_keep_their_text(job: str, kind: type[BaseException], words: str):
+    """An error that cannot be pickled, too."""
     with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
         fail(job, SILENT)
-    how, found = pickle.loads(worker_process._packed(caught.value))
-    assert (how, type(found), str(found)) == ("failed", kind, words)
+    how, found = pickle.loads(worker_process._pickled_error(caught.value))
+    assert (how, type(found), str(found)) == ("exception", kind, words)
 
 
-def test_what_cannot_be_opened_in_a_worker_is_an_error_here():
+def test_a_function_that_cannot_be_unpickled_in_a_worker_is_an_error():
     with pytest.raises(InputError, match="cannot be opened here") as caught:
         in_parallel(Asked(), [1, 2], workers=2, threads=1, report=SILENT)
     assert caught.value.hint == "open it elsewhere"
 
 
-@pytest.mark.parametrize(("job", "said"), [("kill", "ended by SIGKILL"), ("exit", "ended with status 3")])
-def test_a_worker_that_dies_is_a_lack_of_resources(job: str, said: str):
-    with pytest.raises(ResourceError, match=said):
+@pytest.mark.parametrize(("job", "message"), [("kill", "killed by SIGKILL"), ("exit", "exited with status 3")])
+def test_a_worker_that_dies_is_a_resource_error(job: str, message: str):
+    with pytest.raises(ResourceError, match=message):
         in_parallel(end, [job, job], workers=2, threads=1, report=SILENT)
 
 
@@ -145,21 +145,21 @@ def test_after_a_failure_the_others_may_finish_their_step(tmp_path: Path):
     assert not any(alive((tmp_path / name).read_text()) for name in ("patient", "fail"))
 
 
-def test_after_a_failure_those_that_do_not_listen_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(workers, "_PATIENCE", 0.2)
+def test_after_a_failure_jobs_that_do_not_stop_are_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workers, "_GRACE_S", 0.2)
     with pytest.raises(NumericError, match="diverged"):
         in_parallel(until_stopped, [(tmp_path, "deaf"), (tmp_path, "fail")], workers=2, threads=1, report=SILENT)
     assert not any(alive((tmp_path / name).read_text()) for name in ("deaf", "fail"))
 
 
-def test_told_to_stop_running_jobs_stop_and_others_do_not_begin():
+def test_on_a_stop_running_jobs_stop_and_no_others_start():
     report = Listener(until={"job 1", "job 2"})
     found = in_parallel(step_by_step, range(5), workers=2, threads=1, report=report)
     assert found == [0, None, None, None, None]
     assert {label for label, _ in report.steps} == {"job 0", "job 1", "job 2"} and not report.open
 
 
-def test_in_this_process_too_a_job_that_stopped_is_the_last():
+def test_in_one_process_a_job_that_stopped_is_the_last_too():
     report = Listener(until={"job 1"})
     assert in_parallel(step_by_step, range(3), workers=1, threads=1, report=report) == [0, None, None]
     assert {label for label, _ in report.steps} == {"job 0", "job 1"}
@@ -180,7 +180,7 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path):
     assert (done.stdout, done.returncode) == ("once\n[1, 4, 9]\n", 0), done.stderr
 
 
-def test_workers_that_say_nothing_end_with_a_parent_that_is_killed(tmp_path: Path):
+def test_workers_exit_when_the_parent_is_killed(tmp_path: Path):
     script = (
         "from pathlib import Path\n"
         "from dlcli.core.compute.workers import in_parallel\n"
@@ -212,27 +212,27 @@ def test_workers_that_say_nothing_end_with_a_parent_that_is_killed(tmp_path: Pat
         (2, 3, 5, (3, 1)),
     ],
 )
-def test_cores_are_shared_out(monkeypatch: pytest.MonkeyPatch, cores: int, jobs: int, wanted: int | None, expected: tuple):
+def test_cores_are_divided_among_the_jobs(monkeypatch, cores: int, jobs: int, wanted: int | None, expected: tuple):
     monkeypatch.setattr(workers, "_cores", lambda: cores)
     monkeypatch.setattr(workers, "available_memory", lambda: None)
     assert plan_workers(jobs, CPU, wanted=wanted) == expected
 
 
-@given(cores=st.integers(1, 64), jobs=st.integers(1, 50), held=st.integers(0, 10**10), there=st.integers(0, 10**11))
-def test_a_plan_asks_for_no_more_than_there_is(cores: int, jobs: int, held: int, there: int):
+@given(cores=st.integers(1, 64), jobs=st.integers(1, 50), held=st.integers(0, 10**10), available=st.integers(0, 10**11))
+def test_a_plan_never_exceeds_cores_or_memory(cores: int, jobs: int, held: int, available: int):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "_cores", lambda: cores)
-        patch.setattr(workers, "available_memory", lambda: there)
+        patch.setattr(workers, "available_memory", lambda: available)
         number, threads = plan_workers(jobs, CPU, held=held)
         assert 1 <= number <= jobs and threads >= 1 and number * threads <= cores
-        assert number == 1 or number * held <= there
+        assert number == 1 or number * held <= available
         patch.setattr(workers, "available_memory", lambda: None)
         assert {plan_workers(jobs, CPU, wanted=wanted)[1] for wanted in (None, 1, 7)} == {threads}
 
 
-def test_the_cores_are_the_least_of_what_anybody_grants(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_cores_are_the_least_of_threads_affinity_and_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(workers, "_QUOTA", quota)
+    monkeypatch.setattr(workers, "_CGROUP_LIMIT", quota)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     assert workers._cores() == 6
@@ -244,6 +244,6 @@ def test_the_cores_are_the_least_of_what_anybody_grants(monkeypatch: pytest.Monk
     assert workers._cores() == 4
 
 
-def test_a_gpu_is_for_one_worker_unless_more_are_wanted():
+def test_a_gpu_gets_one_worker_unless_more_are_wanted():
     gpu = torch.device("cuda")
     assert plan_workers(10, gpu)[0] == 1 and plan_workers(10, gpu, wanted=3)[0] == 3
