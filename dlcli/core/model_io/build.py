@@ -20,9 +20,19 @@ def build_model(
     *,
     frames: int | None = None,
 ) -> nn.Module:
-    """The untrained network `spec` for images (channels, *size), or clips of `frames` such, and `classes`, after `surgery`.
+    """Build an untrained network and apply surgery to it; torch's global generator keeps its state.
 
-    Torch's generator is left as it was. Raises what `named_model` and `apply_surgery` raise.
+    Args:
+        spec: Name of the network, as `named_model` takes it.
+        channels: Channels of the images or frames.
+        size: Height and width in pixels.
+        classes: Names of the outputs, in order.
+        surgery: Operations as `apply_surgery` takes them, in order.
+        frames: Frames per clip; None for images.
+
+    Raises:
+        UsageError: If there is no such network or operation.
+        InputError: If the network does not accept such images, or an operation cannot be applied to it.
     """
     one = example_shape(channels, size, frames)
     nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)

@@ -61,12 +61,26 @@ def train_or_load(
     report: Reporter = SILENT,
     cache: Path | None = None,
 ) -> Member:
-    """The network `name` ("baseline", "member-3") of the run with `seed`: initial weights, order and dropout are its own.
+    """Train a network, or load it from the cache if an earlier run has trained the same one.
 
-    With `bootstrap` it trains on n draws with replacement from the n training examples (Breiman 1996), else on all.
-    `cache` is a folder of weights, usually `cache_dir() / "models"`: what is there under a key of everything that
-    determines the weights is reused, and a second process that needs the same waits for the first. A damaged file gives
-    a warning and the network is trained again. None: no cache. Raises what `loop.train` raises.
+    A second process that needs the same network waits for the first. If a cached file is damaged, a warning is reported and
+    the network is trained again.
+
+    Args:
+        arch: The untrained network.
+        data: Its training split is used.
+        recipe: How to train.
+        seed: Seed of the run.
+        name: Name of the network in the run ("baseline", "member-3"). Initial weights, order of the examples and dropout
+            depend on the seed and on this name.
+        bootstrap: Whether to train on n draws with replacement from the n training examples (Breiman 1996), not on all.
+        device: Where to train, and where the network is returned.
+        report: Receives progress and warnings.
+        cache: Folder of weights, usually `cache_dir() / "models"`; None to train without a cache.
+
+    Raises:
+        NumericError: If training diverges.
+        ResourceError: If the memory of the device does not suffice.
     """
     plan = _Plan(arch, data, recipe, seed, name, bootstrap, device)
     if cache is None:

@@ -128,10 +128,18 @@ def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
 
 
 def load_state_into(model: nn.Module, state: Mapping[str, Tensor], *, source: str, network: str) -> None:
-    """Copy the tensors of `state` into `model`, all of them.
+    """Copy all tensors of `state` into `model`.
 
-    A count of batches may be missing: older files have none, and evaluation needs none. Raises InputError naming some of the
-    keys that are missing, unknown or misshapen.
+    BatchNorm's `num_batches_tracked` may be missing: older files have none, and evaluation needs none.
+
+    Args:
+        model: Receives the weights, in place.
+        state: Tensors by their names in `model.state_dict()`.
+        source: The file that `state` is from, for the message of the error.
+        network: The name of `model`, for the message of the error.
+
+    Raises:
+        InputError: If keys are missing or unknown, or tensors have another shape; names the first of them.
     """
     own = model.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -166,15 +166,19 @@ def read_video_metadata(weights: Path) -> VideoMetadata:
     return VideoMetadata.from_json(read_json_metadata(path), str(path))
 
 
-def load_video_network(weights: Path, device: torch.device) -> tuple[nn.Module, VideoMetadata]:
+class VideoNetwork(NamedTuple):
+    """A converted network, in evaluation mode on its device, and its metadata."""
+
+    model: nn.Module
+    metadata: VideoMetadata
+
+
+def load_video_network(weights: Path, device: torch.device) -> VideoNetwork:
     """Load a converted network.
 
     Args:
         weights: File that `save_video_network` wrote, beside its metadata.
         device: Where the network goes.
-
-    Returns:
-        The network in evaluation mode on `device`, and its metadata.
 
     Raises:
         InputError: If a file is missing or damaged, or the weights are not those that the metadata describes.
@@ -182,7 +186,7 @@ def load_video_network(weights: Path, device: torch.device) -> tuple[nn.Module, 
     metadata = read_video_metadata(weights)
     model = metadata.build()
     load_state_into(model, _state(weights, metadata), source=str(weights), network=metadata.name)
-    return model.to(device).eval(), metadata
+    return VideoNetwork(model.to(device).eval(), metadata)
 
 
 def video_architecture(weights: Path, data: ImageData) -> Architecture:

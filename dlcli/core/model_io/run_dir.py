@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -61,10 +61,22 @@ def save_model(
     frames: int | None = None,
     clips: int = 1,
 ) -> str:
-    """Write the network and its metadata to `folder`, each file whole or not at all; returns the SHA-256 of the weights.
+    """Write a network and its metadata; each file is written atomically.
 
-    `spec` is what `find_model` takes, `surgery` what was done to it since; `more` goes to the metadata of the weights.
-    `frames` and `clips` are those of videos.
+    Args:
+        folder: The run directory.
+        model: The trained network.
+        spec: Name of the network, as `find_model` takes it.
+        surgery: Operations applied to it, in order.
+        channels: Channels of the images or frames.
+        size: Height and width in pixels.
+        classes: Names of the outputs, in order.
+        more: Further entries for the header of the weights file.
+        frames: Frames per clip; None for images.
+        clips: Clips per video.
+
+    Returns:
+        The SHA-256 of the weights.
     """
     digest = weights_sha256(model)
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
@@ -86,17 +98,26 @@ def is_run_dir(folder: Path) -> bool:
     return (folder / METADATA).is_file()
 
 
-def trained_on(folder: Path) -> tuple[int | None, int] | None:
-    """How many frames the clips have that the network in `folder` was trained on, None of images, and the pixels of a side.
+class InputShape(NamedTuple):
+    """The square images or clips that a network was trained on.
 
-    None if they are not square, or nothing tells.
+    Attributes:
+        frames: Frames per clip; None for images.
+        side: Height and width in pixels.
     """
+
+    frames: int | None
+    side: int
+
+
+def trained_on(folder: Path) -> InputShape | None:
+    """The shape of what the network in `folder` was trained on; None if it is not square, or unknown."""
     try:
         card = _read_metadata(folder)
     except InputError:
         return None
     height, width = card["size"]
-    return (card.get("frames"), height) if height == width else None
+    return InputShape(card.get("frames"), height) if height == width else None
 
 
 def load_model(folder: Path, device: torch.device) -> SavedNetwork:

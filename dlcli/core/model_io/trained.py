@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,15 +56,25 @@ def open_trained(
     rule: str | None = None,
     device: torch.device,
 ) -> TrainedNetwork:
-    """The network that `spec` names, once it is seen to give finite logits for images of `data`.
+    """Open a trained network and check that it returns finite logits for images of `data`.
 
-    Where the network does not know its classes, those of `data` that are numbers are the numbers of its outputs, and others
-    its first outputs in order; a note says so if it has more. Data without labels take its classes as they are, or by number.
+    A file of weights does not name the classes. Then classes of `data` that are numbers are the indices of the outputs, and
+    other classes are the first outputs in order; a note reports it if the network has more outputs. Data without labels use
+    the classes of the network, or the indices of its outputs.
 
-    `spec` is a run directory; or that of an ensemble, which decides by `rule` (None: the one it was saved with); or a file that
-    `dlcli convert-2d-to-3d` wrote; or another file of weights, with `arch` the network they belong to; or a network, with
-    `weights` a file (only a `file.py:callable` may do without: what it returns is taken as trained).
-    Raises UsageError if these do not go together, InputError if files or images do not fit, and what `named_model` raises.
+    Args:
+        spec: A run directory, the directory of an ensemble, a file that `dlcli convert-2d-to-3d` wrote, another file of weights
+            (with `arch`), or a name as `named_model` takes it (with `weights`). Only a `file.py:callable` needs no `weights`:
+            what it returns is used as trained.
+        data: The images and classes that the network is used on.
+        arch: Name of the network that the weights in the file `spec` belong to.
+        weights: File of weights for the network `spec`.
+        rule: Combination rule of an ensemble; None for the rule it was saved with.
+        device: Where the network goes.
+
+    Raises:
+        UsageError: If the arguments contradict each other, or no network has that name.
+        InputError: If a file is missing or damaged, or does not fit the network or the images.
     """
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"`ensemble`: {spec} is not an ensemble", hint="choose a directory that dlcli ensemble wrote")
@@ -82,20 +93,31 @@ def _in_order(data: ImageData) -> str:
     return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
 
 
-def map_classes(trained: TrainedNetwork, data: ImageData) -> tuple[Tensor, tuple[str, ...]]:
-    """For each class of `data` the network's output, (classes,) int64, and the names of all outputs.
+class ClassMap(NamedTuple):
+    """Which output of a network stands for which class of a dataset.
 
-    By name if the network's classes are known, else in order; outputs without a name are called by their number.
+    Attributes:
+        output_of: For each class of the dataset the index of its output, (classes,) int64.
+        outputs: Names of the outputs, in order.
+    """
+
+    output_of: Tensor
+    outputs: tuple[str, ...]
+
+
+def map_classes(trained: TrainedNetwork, data: ImageData) -> ClassMap:
+    """Find the output of each class of `data`: by name if the network's classes are known, else in order.
+
     Raises InputError naming the classes of `data` that the network does not know.
     """
     if trained.classes is None or trained.classes == data.classes:  # names need not differ: ImageNet has two cranes
-        return torch.arange(len(data.classes)), data.classes
+        return ClassMap(torch.arange(len(data.classes)), data.classes)
     unknown = [name for name in data.classes if name not in trained.classes]
     if unknown:
         some = ", ".join(unknown[:3])
         hint = f"it knows {', '.join(trained.classes[:5])}" + (" ..." if len(trained.classes) > 5 else "")
         raise InputError(f"{data.name}: {trained.name} was not trained on class {some}", hint=hint)
-    return torch.tensor([trained.classes.index(name) for name in data.classes], dtype=torch.int64), trained.classes
+    return ClassMap(torch.tensor([trained.classes.index(name) for name in data.classes], dtype=torch.int64), trained.classes)
 
 
 def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNetwork:
@@ -119,8 +141,8 @@ def _open(
             given, has = ("weights", "has its own weights") if arch is None else ("arch", "names its own network")
             raise UsageError(f"`{given}`: {spec} is {kind} and {has}", hint=f"omit `{given}`")
         if is_video_network(path):
-            video, card = load_video_network(path, device)
-            return TrainedNetwork(video, card.name, card.weights_sha256, card.image_network.classes)
+            video, metadata = load_video_network(path, device)
+            return TrainedNetwork(video, metadata.name, metadata.weights_sha256, metadata.image_network.classes)
         return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
     if is_weights(path):
         return _from_file(_needed(arch, path), path, data, device)

@@ -47,9 +47,19 @@ class Architecture:
 def from_zoo(
     name: str, module: ModuleType, channels: int, size: tuple[int, int], classes: int, *, depth: int | None = None
 ) -> Architecture:
-    """The architecture of a module of this package, which has `build`, `RECIPE` and `SMALLEST`, in a family of depth `depth`.
+    """The architecture that a module of the zoo builds.
 
-    Raises InputError if images of `size` (height, width) are too small for it, UsageError if it comes in no such depth.
+    Args:
+        name: Name of the network in messages and results, with its depth if it has one.
+        module: A module with `build`, `RECIPE` and `SMALLEST`; a family also has `check_depth`.
+        channels: Channels of the images.
+        size: Height and width of the images in pixels.
+        classes: Number of outputs.
+        depth: Number of layers of a network of a family; None for its default depth, or for a single network.
+
+    Raises:
+        InputError: If the images are too small for the network.
+        UsageError: If the network does not exist in this depth.
     """
     if min(size) < module.SMALLEST:
         message = f"{name} needs images of at least {module.SMALLEST}x{module.SMALLEST}; these are {size[0]}x{size[1]}"
@@ -72,10 +82,20 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
 
 
 def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int, *, frames: int | None = None) -> Architecture:
-    """The architecture behind `package.module:callable` or `file.py:callable`; imports and so runs that code.
+    """The architecture that a callable of the user builds; imports, and so runs, the user's code.
 
-    The callable gets those of `channels`, `size` (height, width), `classes` and, for clips, `frames` that its signature names.
-    Raises UsageError if there is no such module or callable, and InputError if the code fails or gives no nn.Module.
+    The callable receives those of `channels`, `size`, `classes` and, for clips, `frames` that its signature names.
+
+    Args:
+        spec: `package.module:callable` or `file.py:callable`.
+        channels: Channels of the images or frames.
+        size: Height and width in pixels.
+        classes: Number of outputs.
+        frames: Frames per clip; None for images.
+
+    Raises:
+        UsageError: If there is no such module or callable.
+        InputError: If the code fails, or the callable does not return an nn.Module.
     """
     source, _, name = spec.rpartition(":")
     module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)

@@ -51,7 +51,16 @@ class FrameMlp(nn.Module):
 
 
 def frame_mlp_architecture(flat: Architecture, channels: int, size: tuple[int, int], classes: int) -> Architecture:
-    """`frame-mlp:NAME` on the network for images `flat`; `build` raises InputError if its last layer cannot be taken off."""
+    """The architecture `frame-mlp:NAME` on an image network.
+
+    Its `build` raises InputError if the last layer of the image network cannot be removed.
+
+    Args:
+        flat: The image network, whose last layer is removed.
+        channels: Channels of the frames.
+        size: Height and width of the frames in pixels.
+        classes: Number of outputs.
+    """
     digest = hashlib.sha256(f"{flat.source_sha256} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}".encode())
     build = partial(_built, flat, (channels, *size), classes)
     # The user's own code may load weights itself.

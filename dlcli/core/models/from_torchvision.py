@@ -16,10 +16,17 @@ _PLAIN = {"weights": None, "aux_logits": False, "init_weights": True}
 
 
 def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: int) -> Architecture:
-    """The classification network of torchvision called `name`, for `classes` classes, with random weights.
+    """The architecture of a classification network of torchvision, with random weights.
 
-    `own` are the names of the zoo, for the hint. Raises UsageError if there is none of that name, InputError unless
-    images have three channels.
+    Args:
+        name: Name of the network in `torchvision.models`.
+        own: Names of the zoo, which the error for an unknown name suggests too.
+        channels: Channels of the images.
+        classes: Number of outputs.
+
+    Raises:
+        UsageError: If torchvision has no network of that name.
+        InputError: If the images do not have three channels.
     """
     import torchvision
 

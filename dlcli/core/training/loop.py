@@ -321,9 +321,24 @@ def train(
     dtype: torch.dtype | None = None,
     task: Task,
 ) -> float:
-    """Train `model` in place from start to end, as `Training` does, and return the mean loss of the last epoch.
+    """Train a network in place, from the first epoch to the last, as `Training` does.
 
-    The model ends on `device`, in evaluation mode. Raises what `Training.run_epoch` raises.
+    Args:
+        model: The network; it ends on `device`, in evaluation mode.
+        x: Images or clips, as `Feed` takes them.
+        y: Labels (n,).
+        recipe: How to train.
+        seed: Determines the order of the examples and dropout.
+        device: Where to train.
+        dtype: Precision of the forward and backward pass; None for that of the recipe.
+        task: Counts the steps.
+
+    Returns:
+        The mean loss of the last epoch.
+
+    Raises:
+        NumericError: If training diverges.
+        ResourceError: If the memory of the device does not suffice.
     """
     training = Training(model, x, y, recipe, seed=seed, device=device, dtype=dtype)
     mean = 0.0

@@ -84,7 +84,14 @@ def check_depth(depth: int) -> str:
 
 
 def build(channels: int, size: tuple[int, int], classes: int, *, depth: int = DEPTH) -> nn.Module:
-    """Takes (n, channels, *size) in [0, 1], gives logits (n, classes)."""
+    """A network of (n, channels, *size) in [0, 1] that returns logits (n, classes).
+
+    Args:
+        channels: Channels of the images.
+        size: Height and width of the images in pixels; any from `SMALLEST` on, as the last layer averages over positions.
+        classes: Number of outputs.
+        depth: Number of convolutions and fully connected layers, 6n + 2.
+    """
     net = CifarResNet(channels, classes, depth)
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
