@@ -1,24 +1,9 @@
-"""Full connections, batch normalisations and ReLUs, 200 wide: `bn-24` has 24 layers of them, `bn` 4."""
+"""Fully connected layers with batch normalisation and ReLU, 200 units wide: `bn-24` has 24 of them, `bn` has 4."""
 
-from math import prod
+from dlcli.core.models.stack_family import StackFamily
 
-from torch import nn
+_FAMILY = StackFamily("bn", depth=4, lr=1e-3)
 
-from dlcli.core.layers.mlp_stack import mlp_stack
-from dlcli.core.training.recipe import Recipe
+SMALLEST, DEPTH, RECIPE = 1, _FAMILY.depth, _FAMILY.recipe
 
-SMALLEST = 1
-
-DEPTH = 4
-
-RECIPE = Recipe(epochs=15, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine", dtype="float32", threads=1)
-
-
-def check_depth(depth: int) -> str:
-    """What is wrong with a depth; "" if nothing is."""
-    return "" if depth >= 1 else "needs at least 1 layer"
-
-
-def build(channels: int, size: tuple[int, int], classes: int, *, depth: int = DEPTH) -> nn.Module:
-    """Takes (n, channels, *size) in [0, 1], gives logits (n, classes)."""
-    return mlp_stack("bn", channels * prod(size), classes, depth)
+build, check_depth = _FAMILY.build, _FAMILY.check_depth
