@@ -89,7 +89,7 @@ def read(config: Chosen, report: Reporter = SILENT, *, unlabelled: bool = False)
 
 
 @dataclass(frozen=True)
-class Bench:
+class LoadedModel:
     """The data, the network, and how the classes of the one are the outputs of the other.
 
     `output_of` (classes,) is the number of the output of each class of the data, `outputs` are the names of the outputs.
@@ -124,7 +124,7 @@ class Bench:
         return (*self.outputs[:count], *(str(k) for k in range(len(self.outputs), count)))
 
 
-def open_bench(config: Chosen, report: Reporter, *, unlabelled: bool = False) -> Bench:
+def open_model_and_data(config: Chosen, report: Reporter, *, unlabelled: bool = False) -> LoadedModel:
     """Open data and network, training the one made for the data if none is named; notes of the way go to `report`."""
     device = choose_device(config.device)
     data = read(config, report, unlabelled=unlabelled)
@@ -132,11 +132,11 @@ def open_bench(config: Chosen, report: Reporter, *, unlabelled: bool = False) ->
     for note in trained.notes:
         report.note(note)
     output_of, outputs = map_classes(trained, data)
-    return Bench(data, trained, device, output_of, outputs, config.limit)
+    return LoadedModel(data, trained, device, output_of, outputs, config.limit)
 
 
 def describe(config: Chosen, *, unlabelled: bool = False) -> list[str]:
-    """What `open_bench` would do, a line each; opens the data and a network that is named, but trains nothing."""
+    """What `open_model_and_data` would do, a line each; opens the data and a network that is named, but trains nothing."""
     device = choose_device(config.device)
     data = read(config, unlabelled=unlabelled)
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())

@@ -8,7 +8,7 @@ import numpy as np
 from dlcli.core.compute.device import describe_device
 from dlcli.core.data.base import FILE
 from dlcli.core.evaluation import metrics
-from dlcli.engines.model_and_data import describe, open_bench
+from dlcli.engines.model_and_data import describe, open_model_and_data
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
@@ -17,22 +17,22 @@ from dlcli.support.tables import Table
 def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """For each example of a set the most probable classes, and how probable; raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
-    bench = open_bench(config, report, unlabelled=True)
-    examples = bench.split(config.split)
-    log_p = metrics.log_probabilities(bench.logits(examples.x).numpy())
-    names = bench.names(log_p.shape[1])
+    loaded = open_model_and_data(config, report, unlabelled=True)
+    examples = loaded.split(config.split)
+    log_p = metrics.log_probabilities(loaded.logits(examples.x).numpy())
+    names = loaded.names(log_p.shape[1])
     best = metrics.ranking(log_p, min(config.top, len(names)))
     return PredictResult(
-        data=bench.data.name,
+        data=loaded.data.name,
         split=config.split,
-        unit=bench.data.unit,
-        model=bench.trained.name,
-        model_sha256=bench.trained.sha256,
+        unit=loaded.data.unit,
+        model=loaded.trained.name,
+        model_sha256=loaded.trained.sha256,
         n_images=len(log_p),
-        device=describe_device(bench.device),
+        device=describe_device(loaded.device),
         seconds=time.perf_counter() - started,
         table=_table(best, np.exp(log_p), names, examples.metadata.get(FILE)),
-        notes=bench.trained.notes,
+        notes=loaded.trained.notes,
     )
 
 

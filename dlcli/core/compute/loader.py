@@ -58,7 +58,7 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x.contiguous()
 
 
-class Feed:
+class BatchLoader:
     """Moves images (n, c, h, w) or clips (n, c, t, h, w), floats in [0, 1] or bytes, to a device batch by batch.
 
     Floats move to the device once if they fit there. Bytes stay where they are, which may be a file, and a thread reads and

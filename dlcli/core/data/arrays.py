@@ -26,7 +26,7 @@ class LabelledArrays:
 
 
 def from_train_and_test(
-    name: str, train: LabelledArrays, test: LabelledArrays, more: Mapping[str, LabelledArrays] | None = None
+    name: str, train: LabelledArrays, test: LabelledArrays, extra_splits: Mapping[str, LabelledArrays] | None = None
 ) -> ImageData:
     """Check all sets and bring them to the form of ImageData; raises InputError naming `name` and the array at fault.
 
@@ -35,11 +35,11 @@ def from_train_and_test(
     """
     x, labels = _checked(name, train)
     whole = _Whole(name, train, x, labels, _classes(name, labels, train))
-    return _assembled(whole, Split(x, whole.indices(labels), train.metadata), whole.split(test), more)
+    return _assembled(whole, Split(x, whole.indices(labels), train.metadata), whole.split(test), extra_splits)
 
 
 def with_held_out_test(
-    name: str, found: LabelledArrays, share: float, more: Mapping[str, LabelledArrays] | None = None
+    name: str, found: LabelledArrays, share: float, extra_splits: Mapping[str, LabelledArrays] | None = None
 ) -> ImageData:
     """As `from_train_and_test`, with a fixed `share` of each class kept off as the test set."""
     x, labels = _checked(name, found)
@@ -47,7 +47,7 @@ def with_held_out_test(
     if not held.any():
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be kept for testing")
     both = Split(x, whole.indices(labels), found.metadata)
-    return _assembled(whole, both.take(~held), both.take(held), more)
+    return _assembled(whole, both.take(~held), both.take(held), extra_splits)
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ class _Whole:
         return Split(x, self.indices(labels), other.metadata)
 
 
-def _assembled(whole: _Whole, train: Split, test: Split, more: Mapping[str, LabelledArrays] | None) -> ImageData:
-    others = {key: whole.split(found) for key, found in (more or {}).items()}
+def _assembled(whole: _Whole, train: Split, test: Split, extra_splits: Mapping[str, LabelledArrays] | None) -> ImageData:
+    others = {key: whole.split(found) for key, found in (extra_splits or {}).items()}
     classes, metadata = tuple(str(label) for label in whole.classes), {"train": train.metadata, "test": test.metadata}
     return ImageData(train.x, train.y, test.x, test.y, classes, whole.name, others, metadata)
 

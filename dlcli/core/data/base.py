@@ -107,7 +107,7 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images or clips and their labels, split into training set, test set and maybe `more`: sets by the names of MORE.
+    """Images or clips and their labels, split into training set, test set and maybe `extra_splits`: sets by the names of MORE.
 
     x_train, x_test: (n, c, h, w) float32 in [0, 1], or streamed as `Split` says; y_train, y_test: (n,) int64, indices into
     `classes`. Data to test on only has a training set of no examples; without labels it has no classes, and y is 0. `name` is
@@ -122,17 +122,17 @@ class ImageData:
     y_test: Tensor
     classes: tuple[str, ...]
     name: str
-    more: Mapping[str, Split] = field(default_factory=dict)
+    extra_splits: Mapping[str, Split] = field(default_factory=dict)
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
     content_id: Mapping[str, str] = field(default_factory=dict)
     clips: int = 1
 
     @property
     def splits(self) -> dict[str, Split]:
-        """Every set by name: train, test and those of `more`."""
+        """Every set by name: train, test and those of `extra_splits`."""
         train = Split(self.x_train, self.y_train, self.metadata.get("train", {}), self.content_id.get("train", ""))
         test = Split(self.x_test, self.y_test, self.metadata.get("test", {}), self.content_id.get("test", ""))
-        return {"train": train, "test": test, **self.more}
+        return {"train": train, "test": test, **self.extra_splits}
 
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
         """The same classes with other sets: train, test and those of MORE."""
@@ -173,9 +173,9 @@ class ImageData:
         if self.clips > 1:  # the same frames may be more clips of fewer
             digest.update(f"{self.clips} clips\n".encode())
         for name, split in self.splits.items():
-            if name not in self.more:
+            if name not in self.extra_splits:
                 _digest(digest, split)
-        for name, split in sorted(self.more.items()):
+        for name, split in sorted(self.extra_splits.items()):
             digest.update(f"{name}\n".encode())
             _digest(digest, split)
         return digest.hexdigest()
@@ -198,11 +198,10 @@ class ImageData:
 def data_from_splits(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) -> ImageData:
     """The data of these sets: train, test and those of MORE."""
     train, test = splits["train"], splits["test"]
-    more = {key: split for key, split in splits.items() if key in EXTRA_SPLITS}
-    metadata, content_id = (
-        {key: getattr(splits[key], kind) for key in ("train", "test")} for kind in ("metadata", "content_id")
-    )
-    return ImageData(train.x, train.y, test.x, test.y, classes, name, more, metadata, content_id)
+    extra_splits = {key: split for key, split in splits.items() if key in EXTRA_SPLITS}
+    metadata = {"train": train.metadata, "test": test.metadata}
+    content_id = {"train": train.content_id, "test": test.content_id}
+    return ImageData(train.x, train.y, test.x, test.y, classes, name, extra_splits, metadata, content_id)
 
 
 def _digest(digest: "hashlib._Hash", split: Split) -> None:

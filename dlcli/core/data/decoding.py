@@ -28,7 +28,7 @@ from dlcli.support.memory import fits
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter, Task
 
-_TOLD = 5
+_MAX_WARNINGS = 5
 _MOST_THREADS = 8
 _AHEAD = 8
 """How many decoded images, for each thread, may wait to be taken."""
@@ -182,7 +182,7 @@ def _tell(root: Path, files: Sequence[Path], problems: Problems, options: LoadOp
         raise InputError(told[0], hint="mend or remove it, or leave out --strict to go on without it")
     if len(told) == len(files):
         raise InputError(f"{root}: none of its {count(len(files), word)} can be read, e.g. {told[0]}")
-    for line in told[:_TOLD]:
+    for line in told[:_MAX_WARNINGS]:
         options.report.warn(f"{line}; left out")
-    if len(told) > _TOLD:
-        options.report.warn(f"{root}: {count(len(told) - _TOLD, f'more {word}')} that cannot be read left out")
+    if len(told) > _MAX_WARNINGS:
+        options.report.warn(f"{root}: {count(len(told) - _MAX_WARNINGS, f'more {word}')} that cannot be read left out")

@@ -16,7 +16,7 @@ def with_validation(data: ImageData, share: float, seed: int) -> ImageData:
     """
     if not 0 < share < 1:
         raise UsageError(f"the share kept for validation is above 0 and below 1, not {share:g}")
-    if "dev" in data.more:
+    if "dev" in data.extra_splits:
         return data
     train = Split(data.x_train, data.y_train)
     held = hold_out(data.y_train.numpy(), share, derive(seed, "validation"))

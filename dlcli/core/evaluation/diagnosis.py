@@ -71,7 +71,7 @@ _BIGGER = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting:
+class CommandContext:
     """What the suggested commands refer to: `--data`, the network's name, its run directory, and its recipe.
 
     `channels` is that of the images: those of 3 are taken for photographs, which may be mirrored. With
@@ -87,7 +87,7 @@ class Setting:
     clips: bool = False
 
 
-def diagnose(human: float, errors: Mapping[str, Estimate], setting: Setting | None = None) -> Diagnosis:
+def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandContext | None = None) -> Diagnosis:
     """The ladder of `errors` (shares in [0, 1], by split, any subset of `SPLITS`) under the error `human`, taken as exact.
 
     Splits are independent samples, so gaps get Newcombe's interval. Where a split is missing, the gap across it belongs to
@@ -99,7 +99,7 @@ def diagnose(human: float, errors: Mapping[str, Estimate], setting: Setting | No
     known = {split: errors[split] for split in SPLITS if split in errors}
     gaps = tuple(_gaps(human, known))
     largest, named = _named(gaps)
-    places = _places(setting or Setting())
+    places = _places(setting or CommandContext())
     return Diagnosis(
         human=human,
         errors=known,
@@ -123,7 +123,7 @@ def bigger(model: str) -> str:
     return next((larger for smaller, larger in steps if smaller == model), _GENERAL)
 
 
-def _places(setting: Setting) -> dict[str, str]:
+def _places(setting: CommandContext) -> dict[str, str]:
     coloured = setting.channels == _COLOUR
     # The colour jitter and the blur know images of one or three channels only.
     painted = "--augment blur --augment color-jitter " if setting.channels in (_GREY, _COLOUR) else ""

@@ -20,7 +20,7 @@ _COLUMNS = 6
 
 
 @dataclass(frozen=True)
-class Wrong:
+class MisclassifiedImage:
     """One image (c, h, w) in [0, 1], the names of its true and predicted classes, and the probability of the latter."""
 
     image: NDArray[np.floating]
@@ -92,7 +92,7 @@ def _bars(found: Reliability) -> NDArray[np.float64]:
     return np.array([[one.value - one.low for one in intervals], [one.high - one.value for one in intervals]])
 
 
-def mistakes_grid(wrong: Sequence[Wrong], *, title: str = "") -> Figure:
+def mistakes_grid(wrong: Sequence[MisclassifiedImage], *, title: str = "") -> Figure:
     """At least one image that was wrong, each with its true and predicted class and how sure the network was."""
     columns = min(len(wrong), _COLUMNS)
     rows = -(-len(wrong) // columns)

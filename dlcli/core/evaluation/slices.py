@@ -30,7 +30,7 @@ _LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class Slice:
+class ExampleSlice:
     """The images whose fact `column` has a value: `inside` (n,) bool."""
 
     column: str
@@ -46,7 +46,7 @@ def find_column(name: str, metadata: Metadata, *, data: str) -> Array:
     raise InputError(f"--slices: {data} has no column '{name}'", hint=hint)
 
 
-def cut(column: str, values: Array) -> tuple[Slice, ...]:
+def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
     """A slice for each value of `values` (n,); together they hold every image once.
 
     Of more than MOST_VALUES values the largest are slices and OTHER the rest or, if all are numbers, there is one for each
@@ -69,10 +69,10 @@ def cut(column: str, values: Array) -> tuple[Slice, ...]:
         masks = {name: code == codes[name] for name in largest}
         found = {**masks, OTHER: (code >= 0) & ~np.logical_or.reduce(list(masks.values()))}
     found = {**found, NONE: code < 0} if without else found
-    return tuple(Slice(column, name, inside) for name, inside in found.items())
+    return tuple(ExampleSlice(column, name, inside) for name, inside in found.items())
 
 
-def judge(slices: Sequence[Slice], correct: NDArray[np.bool_]) -> tuple[SliceRow, ...]:
+def judge(slices: Sequence[ExampleSlice], correct: NDArray[np.bool_]) -> tuple[SliceRow, ...]:
     """The accuracy of each slice by `correct` (n,), and what it is more or less than that of all other images.
 
     `p` is Fisher's, by Holm for all of `slices`. A slice is `worse` or `better` if p is at most 0.05 and its interval
@@ -134,7 +134,7 @@ def _fisher(inside: NDArray[np.bool_], correct: NDArray[np.bool_]) -> float:
     return float(fisher_exact(table).pvalue)
 
 
-def _row(one: Slice, correct: NDArray[np.bool_], p: float | None) -> SliceRow:
+def _row(one: ExampleSlice, correct: NDArray[np.bool_], p: float | None) -> SliceRow:
     accuracy = _accuracy(correct[one.inside])
     if p is None:
         return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=None, p=None, status="no others")

@@ -25,7 +25,7 @@ _EDGE = "#40404a"
 
 
 @dataclass(frozen=True)
-class Cloud:
+class EmbeddedImages:
     """Images as points (n, 2) of an embedding, and for which of them the network is right, (n,)."""
 
     points: NDArray[np.floating]
@@ -69,7 +69,9 @@ def _scaled(features: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     return scaled
 
 
-def embedding_plot(clouds: tuple[Cloud, Cloud], labels: NDArray[np.integer], names: Sequence[str], *, title: str) -> Figure:
+def embedding_plot(
+    clouds: tuple[EmbeddedImages, EmbeddedImages], labels: NDArray[np.integer], names: Sequence[str], *, title: str
+) -> Figure:
     """Images and their adversarial twins, a panel each, coloured by true class `labels` (n,), crossed where it was missed.
 
     `names` are those of the classes; of more than ten, the nine with most images have a colour each and the others share
@@ -120,7 +122,7 @@ def _named(names: Sequence[str], group: int) -> str:
     return short_label(names[group]) if group < len(names) else str(group)
 
 
-def _scatter(axes: Axes, cloud: Cloud, labels: NDArray[np.integer], groups: Sequence[int]) -> None:
+def _scatter(axes: Axes, cloud: EmbeddedImages, labels: NDArray[np.integer], groups: Sequence[int]) -> None:
     """All points, crosses above the others, and those with a class of their own above the rest."""
     own = np.where(np.isin(labels, groups), labels, _OTHERS)
     size = float(np.clip(9000 / len(labels), 14, 60))

@@ -19,7 +19,7 @@ _LONGEST_LABEL = 13
 
 
 @dataclass(frozen=True)
-class Example:
+class AdversarialExample:
     """One image before and after an attack, (c, h, w) in [0, 1], and the names of its true and predicted classes."""
 
     clean: np.ndarray
@@ -30,7 +30,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Series:
+class PlotSeries:
     """One line of a plot: at each `x` a figure `y` with its interval from `low` to `high`."""
 
     name: str
@@ -40,7 +40,7 @@ class Series:
     high: Sequence[float]
 
 
-def example_grid(examples: Sequence[Example], *, eps: float, title: str = "") -> Figure:
+def example_grid(examples: Sequence[AdversarialExample], *, eps: float, title: str = "") -> Figure:
     """A column for each of at least one example: clean, adversarial, and their signed difference on a scale to `eps`."""
     figure = Figure(figsize=(max(1.2 + 1.25 * len(examples), 4.8), 5.3), layout="constrained")
     axes = figure.subplots(3, len(examples), squeeze=False)
@@ -58,7 +58,7 @@ def example_grid(examples: Sequence[Example], *, eps: float, title: str = "") ->
     return figure
 
 
-def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "accuracy, 95% interval") -> Figure:
+def accuracy_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str = "accuracy, 95% interval") -> Figure:
     """Lines with bands over `x_label`; the y axis is an accuracy from 0 to 1."""
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
@@ -76,7 +76,7 @@ def accuracy_plot(series: Sequence[Series], *, x_label: str, y_label: str = "acc
     return figure
 
 
-def difference_plot(series: Sequence[Series], *, x_label: str, y_label: str) -> Figure:
+def difference_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str) -> Figure:
     """Differences with their intervals side by side at each `x`, which stand at equal distances, around a line at 0."""
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.subplots()
@@ -112,7 +112,7 @@ def draw_image(axes: Axes, image: np.ndarray, title: str) -> None:
     axes.set_title(title, fontsize=8 if "\n" in title else 10, pad=3, parse_math=False)
 
 
-def _difference(axes: Axes, example: Example, eps: float) -> AxesImage:
+def _difference(axes: Axes, example: AdversarialExample, eps: float) -> AxesImage:
     change = (example.adversarial - example.clean).mean(0)
     low, high = _ends(eps)
     _bare(axes)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import fast_dtype, out_of_memory, release, threads
-from dlcli.core.compute.loader import Feed, channels_last, to_float
+from dlcli.core.compute.loader import BatchLoader, channels_last, to_float
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
@@ -33,7 +33,7 @@ class Hooks:
 
 
 class Training:
-    """Training of `model`, in place, on images or clips `x`, as `Feed` takes them, and labels `y` (n,), an epoch at a time.
+    """Training of `model`, in place, on images or clips `x` (see `BatchLoader`) and labels `y` (n,), an epoch at a time.
 
     A step that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated before the weights are
     updated: the same step up to rounding, except for dropout masks and for batch normalisation, which sees one part.
@@ -65,7 +65,7 @@ class Training:
         self.model = _in_layout(model.to(device), self.layout)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         self.dtype = dtype or self._precision(x[:1], device)
-        self.feed, self.y = Feed(x, device), y.to(device)
+        self.feed, self.y = BatchLoader(x, device), y.to(device)
         self.optimizer = build_optimizer(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
         self.epoch, self.step, self.parts = 0, 0, 1
@@ -325,7 +325,7 @@ def train(
 
     Args:
         model: The network; it ends on `device`, in evaluation mode.
-        x: Images or clips, as `Feed` takes them.
+        x: Images or clips, as `BatchLoader` takes them.
         y: Labels (n,).
         recipe: How to train.
         seed: Determines the order of the examples and dropout.

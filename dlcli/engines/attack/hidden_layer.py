@@ -10,7 +10,7 @@ from torch import nn
 
 from dlcli.core.data.base import choose
 from dlcli.core.graph.last_hidden import NEIGHBOURS, hidden_features, neighbours_agree
-from dlcli.core.html_report.embedding import Cloud, embed, embedding_plot
+from dlcli.core.html_report.embedding import EmbeddedImages, embed, embedding_plot
 from dlcli.core.html_report.figures import png
 from dlcli.core.html_report.page import Cell, PageTable, Picture
 from dlcli.core.stats import wilson
@@ -67,7 +67,10 @@ def _picture(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray,
     eps, picked = result.headline.eps, choose(images.labels, MOST_POINTS)
     labels = images.labels[picked]
     left, right = embed(clean[picked], adversarial[picked])
-    clouds = Cloud(left, images.predicted_clean[picked] == labels), Cloud(right, images.predicted[eps][picked] == labels)
+    clouds = (
+        EmbeddedImages(left, images.predicted_clean[picked] == labels),
+        EmbeddedImages(right, images.predicted[eps][picked] == labels),
+    )
     of = f"{len(picked):,} of {len(images.labels):,}" if len(picked) < len(images.labels) else f"{len(picked):,}"
     title = f"Last hidden layer of the baseline by t-SNE: {result.method}, eps {eps:g} ({result.norm}), n = {of} images"
     return Picture(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.html_report.figures import Example, Series, accuracy_plot, example_grid, png
+from dlcli.core.html_report.figures import AdversarialExample, PlotSeries, accuracy_plot, example_grid, png
 from dlcli.core.html_report.page import Cell, Page, PageTable, Picture, figure_cell
 from dlcli.engines.attack.hidden_layer import HiddenLayerFigures, hidden_layer_figures
 from dlcli.engines.attack.images import AttackedImages, save_images
@@ -36,13 +36,13 @@ def _write_hidden(path: Path, hidden: HiddenLayerFigures) -> None:
         temporary.write_bytes(hidden.picture.png)
 
 
-def examples(images: AttackedImages, eps: float) -> list[Example]:
+def examples(images: AttackedImages, eps: float) -> list[AdversarialExample]:
     """Up to eight images in the order of the data: first those that changed from right to wrong, then the others."""
     was_right = images.predicted_clean == images.labels
     is_right = images.predicted[eps] == images.labels
     order = np.argsort(~(was_right & ~is_right), kind="stable")[:_MOST_EXAMPLES]
     return [
-        Example(
+        AdversarialExample(
             clean=images.clean[k],
             adversarial=images.adversarial[eps][k],
             true=_name(images, images.labels[k]),
@@ -149,11 +149,11 @@ def _over_eps(result: AttackResult) -> list[Picture]:
     return [Picture(png(plot), alt="Adversarial accuracy of each classifier over eps", caption=caption)]
 
 
-def _series(result: AttackResult, name: str) -> Series:
+def _series(result: AttackResult, name: str) -> PlotSeries:
     own = [row for row in result.rows if row.classifier == name]
     rows = sorted((row for row in own if row.threat == own[-1].threat), key=lambda row: row.eps)
     found = [row.adversarial for row in rows]
-    return Series(
+    return PlotSeries(
         name,
         x=[row.eps for row in rows],
         y=[one.value for one in found],

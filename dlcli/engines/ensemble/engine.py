@@ -206,7 +206,7 @@ def _draw(folder: Path, found: Sequence[EnsembleRow]) -> None:
 
     Intervals of accuracies on the same images overlap even where the paired difference is established.
     """
-    from dlcli.core.html_report.figures import Series, difference_plot, png
+    from dlcli.core.html_report.figures import PlotSeries, difference_plot, png
     from dlcli.support.atomic import atomic_path
 
     lines = []
@@ -214,7 +214,7 @@ def _draw(folder: Path, found: Sequence[EnsembleRow]) -> None:
         with_own_images = [row for row in found if row.classifier == name and row.members > 1]
         gaps = [row.gain for row in with_own_images if row.gain is not None]
         values = ([100 * gap.value for gap in gaps], [100 * gap.low for gap in gaps], [100 * gap.high for gap in gaps])
-        lines.append(Series(name, [row.members for row in with_own_images], *values))
+        lines.append(PlotSeries(name, [row.members for row in with_own_images], *values))
     label = "gain over the mean member, points, 95%"
     with atomic_path(folder / PLOT) as temporary:
         temporary.write_bytes(png(difference_plot(lines, x_label="members", y_label=label)))

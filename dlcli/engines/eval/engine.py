@@ -12,7 +12,7 @@ from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
 from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.calibration import Reliability
-from dlcli.core.evaluation.diagnosis import Setting, diagnose
+from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
@@ -20,7 +20,7 @@ from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import wilson
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.summary import summed_up
-from dlcli.engines.model_and_data import Bench, describe, open_bench, read
+from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import METRICS, Bin, ClassRow, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
@@ -106,53 +106,53 @@ class _Answers:
         return np.exp(self.log_p.max(1))
 
 
-def _ask(bench: Bench, split: str) -> _Answers:
-    found = bench.split(split)
-    logits = bench.logits(found.x).numpy()
+def _ask(loaded: LoadedModel, split: str) -> _Answers:
+    found = loaded.split(split)
+    logits = loaded.logits(found.x).numpy()
     return _Answers(metrics.log_probabilities(logits), found.y.numpy(), metrics.ranking(logits, 1)[:, 0])
 
 
 def _judged(config: EvalConfig, report: Reporter) -> EvalResult:
-    bench = open_bench(config, report)
-    columns = _columns(config, bench.data)  # before the network runs, which may take long
-    answers = _ask(bench, config.split)
-    outputs = bench.names(answers.log_p.shape[1])
+    loaded = open_model_and_data(config, report)
+    columns = _columns(config, loaded.data)  # before the network runs, which may take long
+    answers = _ask(loaded, config.split)
+    outputs = loaded.names(answers.log_p.shape[1])
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[answers.y])
-    parts = [slices.cut(name, columns[name][: bench.limit]) for name in config.slices]
+    parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
     sliced = slices.judge([one for column in parts for one in column], answers.correct)
     matrix = metrics.confusion(answers.predicted, answers.y, len(outputs), len(outputs))
-    rows = _class_rows(matrix, outputs, bench.output_of.numpy())
+    rows = _class_rows(matrix, outputs, loaded.output_of.numpy())
     bins = calibration.reliability(answers.confidence, answers.correct)
-    found = _metrics(config, bench, answers, rows, sliced)
+    found = _metrics(config, loaded, answers, rows, sliced)
     result = EvalResult(
-        data=bench.data.name,
+        data=loaded.data.name,
         split=config.split,
-        unit=bench.data.unit,
-        model=bench.trained.name,
-        model_sha256=bench.trained.sha256,
+        unit=loaded.data.unit,
+        model=loaded.trained.name,
+        model_sha256=loaded.trained.sha256,
         n_images=len(answers.y),
         metrics=found,
         per_class=rows,
         confusion=_cells(matrix, outputs),
         bins=_bins(bins),
         mistakes=_mistakes(answers, outputs),
-        diagnosis=_diagnosis(config, bench, answers) if config.diagnose else None,
+        diagnosis=_diagnosis(config, loaded, answers) if config.diagnose else None,
         summary=None,
         slices=sliced,
         worst_slice=_named(slices.worst(sliced)) if sliced else "",
         seed=config.seed,
-        device=describe_device(bench.device),
+        device=describe_device(loaded.device),
         seconds=0.0,
-        notes=_notes(bench, found, sliced),
+        notes=_notes(loaded, found, sliced),
         failed=_failed(config, found),
     )
     if config.output is not None:
         from dlcli.engines.eval.report import Shown, write  # here, since it brings matplotlib
 
-        wrong = bench.split(config.split).x[[one.index for one in result.mistakes]]
-        if bench.data.frames is not None:
+        wrong = loaded.split(config.split).x[[one.index for one in result.mistakes]]
+        if loaded.data.frames is not None:
             wrong = wrong[:, :, wrong.shape[2] // 2]  # a picture has room for one frame
-        write(config.output, result, Shown(to_float(wrong).numpy(), bins, matrix[bench.output_of.numpy()], outputs))
+        write(config.output, result, Shown(to_float(wrong).numpy(), bins, matrix[loaded.output_of.numpy()], outputs))
     return result
 
 
@@ -170,7 +170,7 @@ def _named(row: SliceRow) -> str:
 
 
 def _metrics(
-    config: EvalConfig, bench: Bench, answers: _Answers, rows: tuple[ClassRow, ...], sliced: tuple[SliceRow, ...]
+    config: EvalConfig, loaded: LoadedModel, answers: _Answers, rows: tuple[ClassRow, ...], sliced: tuple[SliceRow, ...]
 ) -> tuple[Metric, ...]:
     log_p, y = answers.log_p, answers.y
     found: dict[str, Estimate | None] = {"top-1": wilson(int(answers.correct.sum()), len(y))}
@@ -178,8 +178,8 @@ def _metrics(
         found["top-5"] = metrics.top_k(log_p, y, 5)
     found["worst-class"] = min((row.accuracy for row in rows if row.accuracy is not None), key=lambda one: one.value)
     found["worst-slice"] = slices.worst(sliced).accuracy if sliced else None
-    if len(bench.output_of) == 2:
-        negative, positive = bench.output_of.tolist()
+    if len(loaded.output_of) == 2:
+        negative, positive = loaded.output_of.tolist()
         found["auc"] = metrics.auc(log_p[:, positive] - log_p[:, negative], y == positive)
     found["nll"] = metrics.negative_log_likelihood(log_p, y)
     found["brier"] = metrics.brier(log_p, y)
@@ -235,33 +235,33 @@ def _mistakes(answers: _Answers, outputs: tuple[str, ...]) -> tuple[Mistake, ...
     )
 
 
-def _diagnosis(config: EvalConfig, bench: Bench, answers: _Answers) -> Diagnosis:
-    there = bench.data.splits
-    asked = {split: _ask(bench, split) for split in SPLITS if split in there and len(there[split].y) and split != config.split}
+def _diagnosis(config: EvalConfig, loaded: LoadedModel, answers: _Answers) -> Diagnosis:
+    there = loaded.data.splits
+    asked = {split: _ask(loaded, split) for split in SPLITS if split in there and len(there[split].y) and split != config.split}
     asked[config.split] = answers
     errors = {split: wilson(int((~one.correct).sum()), len(one.y)) for split, one in asked.items()}
-    return diagnose(config.human_error or 0.0, errors, _setting(config, bench))
+    return diagnose(config.human_error or 0.0, errors, _setting(config, loaded))
 
 
-def _setting(config: EvalConfig, bench: Bench) -> Setting:
-    name = bench.trained.name
+def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
+    name = loaded.trained.name
     # A network of the user's own code brings no recipe, and is not imported a second time to hear so.
-    recipe = GENERAL_RECIPE if ":" in name else find_model(name, bench.data).recipe
-    return Setting(
+    recipe = GENERAL_RECIPE if ":" in name else find_model(name, loaded.data).recipe
+    return CommandContext(
         data=config.data,
         model=name,
         run=config.model or "RUN",
         epochs=recipe.epochs,
         optimizer=recipe.optimizer,
-        channels=bench.data.channels,
-        clips=bench.data.frames is not None,
+        channels=loaded.data.channels,
+        clips=loaded.data.frames is not None,
     )
 
 
-def _notes(bench: Bench, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]) -> tuple[str, ...]:
-    unit = bench.data.unit
+def _notes(loaded: LoadedModel, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]) -> tuple[str, ...]:
+    unit = loaded.data.unit
     notes = [f"The worst class is chosen by its accuracy on these very {unit}s, which makes it look worse than it is."]
-    if len(bench.output_of) == 2 and not any(one.name == "auc" for one in found):
+    if len(loaded.output_of) == 2 and not any(one.name == "auc" for one in found):
         notes.append(f"There is no AUC: all {unit}s are of one class.")
     if sliced:
         notes.append(
@@ -269,7 +269,7 @@ def _notes(bench: Bench, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]
             f"correction for {count(len(sliced), 'slice')}; the intervals are 95% each. The worst is the one whose interval "
             "ends lowest."
         )
-    return (*bench.trained.notes, *notes)
+    return (*loaded.trained.notes, *notes)
 
 
 def _failed(config: EvalConfig, found: tuple[Metric, ...]) -> str:

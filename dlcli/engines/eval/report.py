@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.evaluation.calibration import Reliability
-from dlcli.core.evaluation.plots import Wrong, confusion_plot, mistakes_grid, reliability_plot
+from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.html_report.figures import png
 from dlcli.core.html_report.page import Cell, Page, PageTable, Picture, figure_cell
 from dlcli.specs.diagnosis import Diagnosis
@@ -52,7 +52,7 @@ def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
     }
     if result.mistakes:
         pairs = zip(shown.mistakes, result.mistakes, strict=True)
-        wrong = [Wrong(image, one.true, one.predicted, one.probability) for image, one in pairs]
+        wrong = [MisclassifiedImage(image, one.true, one.predicted, one.probability) for image, one in pairs]
         found["mistakes.png"] = Picture(
             png(mistakes_grid(wrong, title="most confident mistakes: true → predicted")),
             alt=f"A grid of {result.unit}s that were wrong",

@@ -9,7 +9,7 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.summary import summarise
 from dlcli.core.model_io.untrained import open_model
-from dlcli.engines.model_and_data import open_bench, read
+from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
 from dlcli.support.reporter import Reporter
@@ -51,10 +51,10 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
             model = arch.build().to(device)
         sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
         return summarise(model, data.sample(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (_counted(data), untrained)
-    bench = open_bench(config, report)
-    images = to_float(bench.split(config.split).x[:_SUMMARY_IMAGES]).to(bench.device)
-    trained = bench.trained
-    return summarise(trained.model, images), bench.data, trained.name, trained.sha256, (_counted(bench.data), *trained.notes)
+    loaded = open_model_and_data(config, report)
+    images = to_float(loaded.split(config.split).x[:_SUMMARY_IMAGES]).to(loaded.device)
+    trained = loaded.trained
+    return summarise(trained.model, images), loaded.data, trained.name, trained.sha256, (_counted(loaded.data), *trained.notes)
 
 
 def _counted(data: ImageData) -> str:

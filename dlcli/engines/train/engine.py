@@ -177,7 +177,7 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
 
 
 def _monitored_set(data: ImageData) -> str:
-    return "dev" if "dev" in data.more else "test"
+    return "dev" if "dev" in data.extra_splits else "test"
 
 
 def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:

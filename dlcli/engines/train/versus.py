@@ -20,7 +20,7 @@ from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
 
 if TYPE_CHECKING:
-    from dlcli.core.html_report.figures import Series
+    from dlcli.core.html_report.figures import PlotSeries
 
 _COPIES = 3
 """Of the data in a worker, at most: as read, as split, and in the order in which the device takes them."""
@@ -180,10 +180,10 @@ def save_comparison(folder: Path, found: Sequence[TrainedVariant], *, names: tup
     write_text(folder / table, stream.getvalue())
 
 
-def _series(name: str, found: Sequence[TrainedVariant]) -> "Series":
-    from dlcli.core.html_report.figures import Series
+def _series(name: str, found: Sequence[TrainedVariant]) -> "PlotSeries":
+    from dlcli.core.html_report.figures import PlotSeries
 
     curves = [[epoch.accuracy for epoch in one.history] for one in found if one.row.variant == name]
     epochs = list(zip(*curves, strict=False))
     x = list(range(1, len(epochs) + 1))
-    return Series(name, x, [fmean(e) for e in epochs], [min(e) for e in epochs], [max(e) for e in epochs])
+    return PlotSeries(name, x, [fmean(e) for e in epochs], [min(e) for e in epochs], [max(e) for e in epochs])

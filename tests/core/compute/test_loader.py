@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dlcli.core.compute import loader
-from dlcli.core.compute.loader import Feed, prefetch, to_float
+from dlcli.core.compute.loader import BatchLoader, prefetch, to_float
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training.loop import train
 from dlcli.core.training.recipe import Recipe
@@ -115,7 +115,7 @@ def test_the_thread_ends_with_the_iterator(form, stop):
     def begun():
         if form == "ahead":
             return prefetch(done.append, range(1000))
-        return Feed(_images((1000, 1, 2, 2)), CPU).batches(torch.arange(1000).split(1))
+        return BatchLoader(_images((1000, 1, 2, 2)), CPU).batches(torch.arange(1000).split(1))
 
     if stop == "error":
 
@@ -145,7 +145,7 @@ def test_floats_and_bytes_give_bitwise_equal_batches(shape, room, monkeypatch):
     x = _images((23, *shape))
     order = torch.randperm(23, generator=torch.Generator().manual_seed(1)).tensor_split(4) + (torch.tensor([7, 7, 0]),)
     whole = (x.float() / 255).contiguous(memory_format=torch.channels_last)
-    one, other = (Feed(images, CPU) for images in (x, x.float() / 255))
+    one, other = (BatchLoader(images, CPU) for images in (x, x.float() / 255))
     assert len(one) == len(other) == 23
     batches = [whole[picked] for picked in order]
     for feeding in (one, other):
@@ -157,14 +157,14 @@ def test_floats_and_bytes_give_bitwise_equal_batches(shape, room, monkeypatch):
 
 
 def test_a_second_epoch_reads_its_batches_again():
-    given = Feed(_images((6, 1, 2, 2)), CPU)
+    given = BatchLoader(_images((6, 1, 2, 2)), CPU)
     order = torch.arange(6).split(2)
     first, second = (list(given.batches(order)) for _ in range(2))
     assert torch.equal(torch.cat(first), torch.cat(second))
 
 
 def test_an_invalid_index_is_an_error_at_its_batch():
-    batches = Feed(_images((6, 1, 2, 2)), CPU).batches((torch.tensor([5]), torch.tensor([6])))
+    batches = BatchLoader(_images((6, 1, 2, 2)), CPU).batches((torch.tensor([5]), torch.tensor([6])))
     next(batches)
     with pytest.raises(IndexError):
         next(batches)
@@ -174,7 +174,7 @@ def test_an_invalid_index_is_an_error_at_its_batch():
 def test_floats_are_copied_only_if_memory_holds_both_layouts(room, copied, monkeypatch):
     monkeypatch.setattr("dlcli.support.memory.available_memory", lambda: room)
     x = torch.rand(10, 3, 2, 2)
-    assert (Feed(x, CPU)._x.data_ptr() != x.data_ptr()) == copied
+    assert (BatchLoader(x, CPU)._x.data_ptr() != x.data_ptr()) == copied
 
 
 @pytest.mark.parametrize(("free", "room"), [(960, True), (959, False)])
@@ -187,10 +187,10 @@ def test_batches_of_bytes_are_made_in_one_background_thread(monkeypatch):
     makers = set()
     plain = loader.to_float
     monkeypatch.setattr(loader, "to_float", lambda x: makers.add(threading.current_thread().name) or plain(x))
-    list(Feed(_images((50, 1, 2, 2)), CPU).batches(torch.arange(50).split(5)))
+    list(BatchLoader(_images((50, 1, 2, 2)), CPU).batches(torch.arange(50).split(5)))
     assert len(makers) == 1
     assert makers.pop().startswith("dlcli-prefetch")
-    list(Feed(torch.rand(50, 1, 2, 2), CPU).batches(torch.arange(50).split(5)))
+    list(BatchLoader(torch.rand(50, 1, 2, 2), CPU).batches(torch.arange(50).split(5)))
     assert makers <= {threading.current_thread().name}
 
 

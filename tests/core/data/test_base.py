@@ -202,8 +202,8 @@ def test_the_fingerprint_counts_everything_but_the_name():
         {"dev": dev, "train-dev": other},
         {"dev": other, "train-dev": dev},
     ]
-    assert len({base.fingerprint, *(changed(more=sets) for sets in more)}) == 6
-    assert changed(more=dict(reversed(more[3].items()))) == changed(more=more[3])
+    assert len({base.fingerprint, *(changed(extra_splits=sets) for sets in more)}) == 6
+    assert changed(extra_splits=dict(reversed(more[3].items()))) == changed(extra_splits=more[3])
 
 
 def test_data_to_test_on_only():

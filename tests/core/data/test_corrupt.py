@@ -31,7 +31,7 @@ def test_labels_agree_as_often_as_the_formula_says(probability, classes):
     assert binomtest(agree, len(data.y_train), expected).pvalue > 1e-4
     assert found.x_train is data.x_train
     assert torch.equal(found.y_test, data.y_test)
-    assert torch.equal(found.more["dev"].y, data.more["dev"].y)
+    assert torch.equal(found.extra_splits["dev"].y, data.extra_splits["dev"].y)
 
 
 def test_wrong_labels_are_uniform_over_the_other_classes():
@@ -83,7 +83,7 @@ def test_gaussian_has_the_moments_of_each_channel_and_the_shape_of_a_normal():
         assert kstest(noise.flatten()[:2000].numpy(), "norm", (float(true.mean()), float(std))).pvalue > 1e-4
         odd, even = noise[0::2].flatten(), noise[1::2].flatten()
         assert torch.corrcoef(torch.stack([odd, even]))[0, 1].abs() < 5 / len(odd) ** 0.5
-    assert not torch.equal(found.x_train[:7], found.more["dev"].x)
+    assert not torch.equal(found.x_train[:7], found.extra_splits["dev"].x)
 
 
 @pytest.mark.parametrize("spec", ["labels=0.5", "shuffled-pixels", "random-pixels", "gaussian"])

@@ -91,9 +91,9 @@ def test_dev_and_train_dev_come_along(tmp_path, arrays, whole):
     sets = {"x_dev": x[:8], "y_dev": y[:8], "x_train_dev": x[8:12], "y_train_dev": y[8:12]}
     sets |= {"x": x, "y": y} if whole else {"x_train": x, "y_train": y, "x_test": x, "y_test": y}
     data = open_data(_save(tmp_path / "a.npz", **sets))
-    assert set(data.more) == {"dev", "train-dev"}
-    np.testing.assert_allclose(data.more["dev"].x[:, 0], x[:8] / 255, rtol=1e-6)
-    assert data.more["train-dev"].y.tolist() == y[8:12].tolist()
+    assert set(data.extra_splits) == {"dev", "train-dev"}
+    np.testing.assert_allclose(data.extra_splits["dev"].x[:, 0], x[:8] / 255, rtol=1e-6)
+    assert data.extra_splits["train-dev"].y.tolist() == y[8:12].tolist()
     without = {key: value for key, value in sets.items() if "dev" not in key}
     plain = open_data(_save(tmp_path / "b.npz", **without))
     assert torch.equal(plain.x_test, data.x_test)

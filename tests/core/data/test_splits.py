@@ -15,7 +15,7 @@ from dlcli.support.errors import InputError, UsageError
 def test_a_dev_set_is_a_share_of_each_class_and_nothing_is_lost():
     data = open_data("digits")
     found = with_validation(data, 0.25, seed=3)
-    whole, left, held = (torch.bincount(y) for y in (data.y_train, found.y_train, found.more["dev"].y))
+    whole, left, held = (torch.bincount(y) for y in (data.y_train, found.y_train, found.extra_splits["dev"].y))
     assert torch.equal(left + held, whole)
     assert ((held / whole - 0.25).abs() <= 0.5 / whole + 1e-6).all()
     rows = [{(image.numpy().tobytes(), int(k)) for image, k in zip(x, y, strict=True)} for x, y in _pairs(data, found)]
@@ -25,7 +25,11 @@ def test_a_dev_set_is_a_share_of_each_class_and_nothing_is_lost():
 
 
 def _pairs(data, found):
-    return (data.x_train, data.y_train), (found.x_train, found.y_train), (found.more["dev"].x, found.more["dev"].y)
+    return (
+        (data.x_train, data.y_train),
+        (found.x_train, found.y_train),
+        (found.extra_splits["dev"].x, found.extra_splits["dev"].y),
+    )
 
 
 def test_the_seed_decides_and_a_set_that_is_there_stays():
@@ -43,7 +47,7 @@ def _small(labels):
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_of_two_one_is_taken_and_one_left(share):
     found = with_validation(_small([0, 0, 1, 1]), share, seed=0)
-    assert sorted(found.y_train.tolist()) == sorted(found.more["dev"].y.tolist()) == [0, 1]
+    assert sorted(found.y_train.tolist()) == sorted(found.extra_splits["dev"].y.tolist()) == [0, 1]
 
 
 def test_what_cannot_be_divided():
@@ -58,8 +62,8 @@ def test_other_sets_stay():
     data = _small([0, 0, 1, 1])
     extra = Split(data.x_train[:1], data.y_train[:1])
     found = with_validation(data.with_splits({**data.splits, "train-dev": extra}), 0.5, seed=0)
-    assert found.more["train-dev"] is not None
-    assert torch.equal(found.more["train-dev"].x, extra.x)
+    assert found.extra_splits["train-dev"] is not None
+    assert torch.equal(found.extra_splits["train-dev"].x, extra.x)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(5, 7))

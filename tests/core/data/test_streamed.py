@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.compute.loader import to_float
-from dlcli.core.data import base, decoding, memmap, open_data
-from dlcli.core.data import cache as _kept
+from dlcli.core.data import base, cache, decoding, memmap, open_data
 from dlcli.core.data import pictures as _pictures
 from dlcli.core.data.base import Split
 from dlcli.core.data.corrupt import corrupt
@@ -149,7 +148,7 @@ def test_a_second_opening_decodes_nothing_and_hashes_no_pixels(tmp_path, memory,
     memory(1000)
     first = open_data(str(tmp_path))
     monkeypatch.setattr(decoding, "_decode", lambda *rest: pytest.fail("decoded"))
-    for module in (_kept, base):
+    for module in (cache, base):
         hashed = _Hashed(limit=30 * _PICTURE)
         monkeypatch.setattr(module, "hashlib", hashed)
     second = open_data(str(tmp_path))
@@ -466,7 +465,7 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
         return memmap.write_images(file, counted())
 
     monkeypatch.setattr(_pictures, "_decode_into", decode)
-    monkeypatch.setattr(_kept, "write_images", write_images)
+    monkeypatch.setattr(cache, "write_images", write_images)
     open_data(str(tmp_path))
     assert alive[0] == 0
     assert 0 < most[0] <= (decoding._AHEAD + 1) * decoding._MOST_THREADS

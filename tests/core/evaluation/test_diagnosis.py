@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dlcli.cli.app import _invoke
 from dlcli.core.data.base import ImageData
-from dlcli.core.evaluation.diagnosis import _BIGGER, Setting, bigger, diagnose
+from dlcli.core.evaluation.diagnosis import _BIGGER, CommandContext, bigger, diagnose
 from dlcli.core.model_io.untrained import find_model
 from dlcli.core.models import MODELS
 from dlcli.core.stats import wilson
@@ -102,7 +102,7 @@ def test_impossible_input_is_refused(human, errors):
         diagnose(human, errors)
 
 
-def commands(setting: Setting) -> set[str]:
+def commands(setting: CommandContext) -> set[str]:
     """Every command that any ladder leads to, with each gap in turn and splits missing."""
     found = set()
     for there in product([True, False], repeat=3):
@@ -116,14 +116,14 @@ def commands(setting: Setting) -> set[str]:
 @pytest.mark.parametrize(
     "setting",
     [
-        Setting(),
-        Setting(data="my pictures.npz", model="lenet", run="runs/a b", epochs=5, optimizer="adamw", channels=1),
-        Setting(data="$HOME/x", model="nets.py:Net", run="runs/a", channels=4),
-        Setting(model="cifar-resnet-20", epochs=30, optimizer="sgd"),
-        Setting(data="films", model="besnet18", run="runs/films", clips=True),
+        CommandContext(),
+        CommandContext(data="my pictures.npz", model="lenet", run="runs/a b", epochs=5, optimizer="adamw", channels=1),
+        CommandContext(data="$HOME/x", model="nets.py:Net", run="runs/a", channels=4),
+        CommandContext(model="cifar-resnet-20", epochs=30, optimizer="sgd"),
+        CommandContext(data="films", model="besnet18", run="runs/films", clips=True),
     ],
 )
-def test_every_move_is_a_command_that_runs(setting: Setting, capsys: pytest.CaptureFixture[str]):
+def test_every_move_is_a_command_that_runs(setting: CommandContext, capsys: pytest.CaptureFixture[str]):
     """Each is read by the command line's own declarations, and the names in it are of what there is."""
     found = commands(setting)
     assert len(found) > 15
@@ -147,13 +147,15 @@ def test_every_move_is_a_command_that_runs(setting: Setting, capsys: pytest.Capt
 
 def test_moves_follow_the_setting():
     """Photographs may be mirrored and figures may not; longer is twice the recipe; the optimiser is another one."""
-    photographs = " ".join(commands(Setting(model="cifar-resnet-20", epochs=30, optimizer="adamw", channels=3)))
+    photographs = " ".join(commands(CommandContext(model="cifar-resnet-20", epochs=30, optimizer="adamw", channels=3)))
     assert "--augment crop --augment horizontal-flip" in photographs and "--epochs 60" in photographs
     assert "--optimizer sgd" in photographs and "--model cifar-resnet-44" in photographs
-    grey = " ".join(commands(Setting(channels=1)))
+    grey = " ".join(commands(CommandContext(channels=1)))
     assert "flip" not in grey and "--augment shift" in grey and "--augment color-jitter" in grey and "--optimizer adamw" in grey
-    assert "color-jitter" not in " ".join(commands(Setting(channels=4)))
-    assert not any("--model" in line and "besnet50" not in line for line in commands(Setting(model="besnet50", clips=True)))
+    assert "color-jitter" not in " ".join(commands(CommandContext(channels=4)))
+    assert not any(
+        "--model" in line and "besnet50" not in line for line in commands(CommandContext(model="besnet50", clips=True))
+    )
 
 
 @pytest.mark.parametrize("name", MODELS.names())

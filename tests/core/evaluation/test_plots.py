@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dlcli.core.evaluation.calibration import reliability
-from dlcli.core.evaluation.plots import Wrong, confusion_plot, mistakes_grid, reliability_plot
+from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.html_report.figures import png
 from dlcli.core.stats import wilson
 
@@ -38,7 +38,7 @@ def test_reliability_shows_each_bin_that_has_images():
 
 @pytest.mark.parametrize("count", [1, 6, 7, 24])
 def test_the_grid_shows_every_mistake(count: int):
-    one = Wrong(np.random.default_rng(0).random((3, 8, 8)), "true $x$", "other [b]", 0.987)
+    one = MisclassifiedImage(np.random.default_rng(0).random((3, 8, 8)), "true $x$", "other [b]", 0.987)
     figure = mistakes_grid([one] * count, title="a title")
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert len(shown) == count

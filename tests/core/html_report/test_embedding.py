@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
-from dlcli.core.html_report.embedding import _CLASS_COLOURS, FEWEST, Cloud, embed, embedding_plot
+from dlcli.core.html_report.embedding import _CLASS_COLOURS, FEWEST, EmbeddedImages, embed, embedding_plot
 from dlcli.core.html_report.figures import png
 from dlcli.support.errors import InputError
 
@@ -59,8 +59,8 @@ def test_what_cannot_be_embedded_says_why(features: np.ndarray, said: str):
 
 def drawn(labels: np.ndarray, right: np.ndarray, names: tuple[str, ...], title: str = "title"):
     points = np.stack([np.arange(len(labels)), labels], 1).astype(float)
-    everywhere = Cloud(points, np.ones(len(labels), bool))
-    return embedding_plot((everywhere, Cloud(-points, right)), labels, names, title=title)
+    everywhere = EmbeddedImages(points, np.ones(len(labels), bool))
+    return embedding_plot((everywhere, EmbeddedImages(-points, right)), labels, names, title=title)
 
 
 def test_every_image_is_there_once_in_the_colour_of_its_class_with_the_mark_of_its_verdict():

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.core.html_report.figures import Example, Series, accuracy_plot, difference_plot, example_grid, png
+from dlcli.core.html_report.figures import AdversarialExample, PlotSeries, accuracy_plot, difference_plot, example_grid, png
 
 
-def example(channels: int = 1, eps: float = 0.25, **names: str) -> Example:
+def example(channels: int = 1, eps: float = 0.25, **names: str) -> AdversarialExample:
     clean = np.full((channels, 4, 4), 0.5, dtype=np.float32)
     change = np.full_like(clean, eps)
     change[:, :, :2] *= -1
     told = {"true": "7", "predicted_clean": "7", "predicted_adversarial": "3"} | names
-    return Example(clean=clean, adversarial=clean + change, **told)
+    return AdversarialExample(clean=clean, adversarial=clean + change, **told)
 
 
 def test_the_grid_shows_each_image_with_its_verdict_and_the_signed_difference() -> None:
@@ -59,7 +59,7 @@ def test_no_label_overlaps_another() -> None:
 
 
 def test_the_plot_has_a_line_and_a_band_for_each_series() -> None:
-    lines = [Series(name, [0, 0.1], [0.9, 0.5], [0.8, 0.4], [1.0, 0.6]) for name in ("baseline", "max rule")]
+    lines = [PlotSeries(name, [0, 0.1], [0.9, 0.5], [0.8, 0.4], [1.0, 0.6]) for name in ("baseline", "max rule")]
     axes = accuracy_plot(lines, x_label="eps").axes[0]
     assert [line.get_label() for line in axes.lines] == ["baseline", "max rule"]
     assert np.allclose(axes.lines[1].get_xydata(), [[0, 0.9], [0.1, 0.5]])
@@ -70,7 +70,7 @@ def test_the_plot_has_a_line_and_a_band_for_each_series() -> None:
 
 
 def test_differences_stand_beside_each_other_with_their_own_intervals():
-    lines = [Series("a", [1, 50], [0.5, 1.0], [0.0, 0.4], [0.9, 2.0]), Series("b", [50], [1.0], [0.5], [1.5])]
+    lines = [PlotSeries("a", [1, 50], [0.5, 1.0], [0.0, 0.4], [0.9, 2.0]), PlotSeries("b", [50], [1.0], [0.5], [1.5])]
     axes = difference_plot(lines, x_label="members", y_label="gain").axes[0]
     bars = [segment for container in axes.containers for segment in container[2][0].get_segments()]
     assert [tuple(bar[:, 1]) for bar in bars] == [(0.0, 0.9), (pytest.approx(0.4), 2.0), (0.5, 1.5)]

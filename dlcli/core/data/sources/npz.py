@@ -32,10 +32,10 @@ def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     (or NAME) beside y_test, NAME beside y. Raises InputError, and never unpickles.
     """
     arrays = _read(Path(spec))
-    more = {name: _labelled(arrays, *keys) for name, keys in _MORE.items() if keys[0] in arrays}
+    extra_splits = {name: _labelled(arrays, *keys) for name, keys in _MORE.items() if keys[0] in arrays}
     if "x" in arrays:
-        return with_held_out_test(spec, _labelled(arrays, *_WHOLE), _TEST_SHARE, more)
-    return from_train_and_test(spec, _labelled(arrays, *_SPLIT[:2]), _labelled(arrays, *_SPLIT[2:]), more)
+        return with_held_out_test(spec, _labelled(arrays, *_WHOLE), _TEST_SHARE, extra_splits)
+    return from_train_and_test(spec, _labelled(arrays, *_SPLIT[:2]), _labelled(arrays, *_SPLIT[2:]), extra_splits)
 
 
 def _labelled(arrays: dict[str, Array], x: str, y: str) -> LabelledArrays:
@@ -61,10 +61,10 @@ def _read(path: Path) -> dict[str, Array]:
 
 
 def _wanted(path: Path, there: list[str]) -> list[str]:
-    more = [key for keys in _MORE.values() if _has_both(path, there, *keys) for key in keys]
+    extra_splits = [key for keys in _MORE.values() if _has_both(path, there, *keys) for key in keys]
     for keys in (_SPLIT, _WHOLE):
         if set(keys) <= set(there):
-            return [*keys, *more]
+            return [*keys, *extra_splits]
     has = ", ".join(there) or "no arrays"
     raise InputError(f"{path}: has {has}; needs {' and '.join(_WHOLE)}, or {', '.join(_SPLIT)}", hint=_HINT)
 

@@ -147,7 +147,7 @@ _WHY = {
 
 def test_what_is_no_sound_video_is_named_and_left_out(tmp_path, listener, monkeypatch):
     _spoiled(tmp_path)
-    monkeypatch.setattr(decoding, "_TOLD", 99)
+    monkeypatch.setattr(decoding, "_MAX_WARNINGS", 99)
     data = _open(tmp_path, listener)
     assert sum(len(split.y) for split in data.splits.values()) == 8
     told = {line.split(": ")[0].rpartition("/")[2]: line for line in listener.warnings}

@@ -46,7 +46,7 @@ def test_val_is_the_test_set_where_there_is_no_other(tmp_path):
     written = fill(tmp_path / "val", ("bee",), n=2, seed=1)
     data = open_data(str(tmp_path))
     assert contents(data.splits["test"], data.classes) == contents_of(written, tmp_path / "val")
-    assert not data.more
+    assert not data.extra_splits
 
 
 def test_train_alone_gives_a_fifth_for_testing_and_test_alone_nothing_to_train_on(tmp_path):
