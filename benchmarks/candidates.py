@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from dlcli.core.pairs.labelled import Labelled, read_labelled
+from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs
 from dlcli.core.stats import wilson
 from dlcli.core.text.distinct import distinct
 from dlcli.core.text.scoring.pair_score import built_in
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=30_000)
     parser.add_argument("--scored", type=int, default=3_000_000, help="most pairs to score")
     options = parser.parse_args()
-    pairs = sample_components(read_labelled(options.pairs), options.texts)
+    pairs = sample_components(read_labelled_pairs(options.pairs), options.texts)
     texts = distinct(pairs.texts)
     ends = np.stack([texts.of_row[pairs.first], texts.of_row[pairs.second]])
     ends = ends[:, pairs.duplicate & (ends[0] != ends[1])]
@@ -55,7 +55,7 @@ def main() -> None:
         levels(make_vectors(kind, texts.keys), texts.texts, ends, options.scored)
 
 
-def sample_components(pairs: Labelled, texts: int) -> Labelled:
+def sample_components(pairs: LabelledPairs, texts: int) -> LabelledPairs:
     """Draw connected components at random until they have at least that number of texts."""
     order = np.random.default_rng(SEED).permutation(pairs.component.max() + 1)
     of_text = np.full(len(pairs.texts), -1)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.pairs.labelled import Labelled, by_question, read_labelled
+from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
 from dlcli.core.stats import wilson
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.core.text.scoring.pair_score import built_in
@@ -77,7 +77,7 @@ def probabilities(path: str) -> None:
 
     A pair is called a duplicate only if it is a candidate, by the default cosine of the default vectors.
     """
-    _, _, pairs = by_question(read_labelled(path), SEED)
+    _, _, pairs = split_by_question(read_labelled_pairs(path), SEED)
     scores = built_in().score(pairs.texts, pairs.first, pairs.second)
     seen = default_scores(pairs.texts, pairs.first, pairs.second) >= candidate_cosine("tfidf")
     print(f"\nprobability, held-out questions, n={len(pairs):,}, {seen.sum():,} of them candidates")
@@ -92,7 +92,7 @@ def precisions(path: str) -> None:
     that have a point, how often the precision of the other half is below the wanted one, and how often its whole interval is;
     and again without the largest component, all of whose pairs are in one half.
     """
-    _, dev, test = by_question(read_labelled(path), SEED)
+    _, dev, test = split_by_question(read_labelled_pairs(path), SEED)
     scores = [built_in().score(part.texts, part.first, part.second) for part in (dev, test)]
     print("\n--precision: chosen on dev, checked on held-out questions; then chosen and checked on halves of the latter")
     for wanted in WANTED:
@@ -115,7 +115,7 @@ def at_least(threshold: float, scores: Floats, labels: NDArray[np.bool_]) -> Est
     return wilson(int((called & labels).sum()), int(called.sum()))
 
 
-def halvings(wanted: float, scores: Floats, pairs: Labelled) -> str:
+def halvings(wanted: float, scores: Floats, pairs: LabelledPairs) -> str:
     """Choose thresholds on one half of the components and check them on the other, `HALVINGS` times."""
     random = np.random.default_rng(SEED)
     checked = []

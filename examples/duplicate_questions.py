@@ -29,9 +29,9 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.encoders import Encoder, fit_encoder
-from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
-from dlcli.core.pairs.measures import judge
-from dlcli.core.pairs.scorer import keyed
+from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
+from dlcli.core.pairs.measures import evaluate_pairs
+from dlcli.core.pairs.scorer import fold_pairs
 from dlcli.core.pairs.scorers.birnn import Recurrent
 from dlcli.core.pairs.scorers.fc import FullyConnected
 from dlcli.core.pairs.scorers.lexical import Lexical
@@ -58,9 +58,9 @@ Scores = tuple[Floats, Floats]  # for the dev and for the test pairs
 class Data:
     """The three parts, the vectors computed so far, and where rungs are kept."""
 
-    train: Labelled
-    dev: Labelled
-    test: Labelled
+    train: LabelledPairs
+    dev: LabelledPairs
+    test: LabelledPairs
     folder: Path
 
     def encoder(self, spec: str, *, weighted: bool = True, unit_length: bool = True) -> Encoder:
@@ -74,7 +74,7 @@ class Data:
                 np.save(temporary, encoder.encode(every))
         return Kept(spec, {key: row for row, key in enumerate(every)}, np.load(path, mmap_mode="r"))
 
-    def both(self, score: Callable[[Labelled], Floats]) -> Scores:
+    def both(self, score: Callable[[LabelledPairs], Floats]) -> Scores:
         """A score of the dev and the test pairs."""
         return score(self.dev), score(self.test)
 
@@ -133,8 +133,8 @@ def shipped(data: Data) -> Scores:
 def cosine(spec: str) -> Callable[[Data], Scores]:
     """The cosine of vectors, scaled on dev; those of tfidf are made of the questions of each part, without hashing."""
 
-    def score(data: Data, part: Labelled) -> Floats:
-        keys, first, second = keyed(part.texts, part.first, part.second)
+    def score(data: Data, part: LabelledPairs) -> Floats:
+        keys, first, second = fold_pairs(part.texts, part.first, part.second)
         vectors = make_vectors(spec, keys) if spec == "tfidf" else data.encoder(spec).encode(keys)
         return cosines(vectors, first, second).astype(np.float64)
 
@@ -161,8 +161,8 @@ def mixed(*names: str) -> Callable[[Data], Scores]:
 
 LEARNED = ("lexical: trees, spaCy cosine", "words: table, head, lexical", "BiRNN + Conv1d: spaCy, lexical")
 SENTENCES = ("lexical: trees, MiniLM cosine", "the same, MiniLM", "head: MiniLM, lexical")
-ESSAY = Siamese(vectors=SPACY)
-PLAIN = replace(ESSAY, residual="none", concatenate=False)
+ESSAY_PRECISION = Siamese(vectors=SPACY)
+PLAIN = replace(ESSAY_PRECISION, residual="none", concatenate=False)
 TABLES: Mapping[str, tuple[Rung, ...]] = {
     "Without learning from the pairs": (
         Rung("no pair is a duplicate", nothing, ".63"),
@@ -173,9 +173,9 @@ TABLES: Mapping[str, tuple[Rung, ...]] = {
         Rung("built-in score", shipped),
     ),
     "The essay's rungs": (
-        Rung("Siamese: word2vec, mean", learned(replace(ESSAY, vectors="word2vec:300", weighted=False)), ".69"),
-        Rung("Siamese: spaCy, mean", learned(replace(ESSAY, weighted=False)), ".72"),
-        Rung("Siamese: spaCy, TF-IDF", learned(ESSAY), ".79"),
+        Rung("Siamese: word2vec, mean", learned(replace(ESSAY_PRECISION, vectors="word2vec:300", weighted=False)), ".69"),
+        Rung("Siamese: spaCy, mean", learned(replace(ESSAY_PRECISION, weighted=False)), ".72"),
+        Rung("Siamese: spaCy, TF-IDF", learned(ESSAY_PRECISION), ".79"),
         Rung("head on the pair: spaCy", learned(FullyConnected(SPACY, lexical=False)), ".84"),
         Rung("BiRNN + Conv1d: table from random", learned(Recurrent()), ".91"),
         Rung("BiRNN + Conv1d: table from spaCy", learned(Recurrent(vectors=SPACY)), ".91"),
@@ -186,12 +186,12 @@ TABLES: Mapping[str, tuple[Rung, ...]] = {
         Rung("+ residual, BatchNorm after ReLU", learned(replace(PLAIN, residual="after")), ".77"),
         Rung("+ residual, BatchNorm before ReLU", learned(replace(PLAIN, residual="before")), ".78"),
         Rung("+ dropout 0.2", learned(replace(PLAIN, residual="before", dropout=0.2)), ".75"),
-        Rung("+ layers side by side, no dropout", learned(ESSAY), ".79"),
-        Rung("the same, cosine for distance", learned(replace(ESSAY, cosine=True)), "fails"),
-        Rung("the same, vectors not scaled", learned(replace(ESSAY, unit_length=False))),
-        Rung("the same, word2vec", learned(replace(ESSAY, vectors="word2vec:300"))),
-        Rung("the same, hashed TF-IDF", learned(replace(ESSAY, vectors="tfidf"))),
-        Rung("the same, MiniLM", learned(replace(ESSAY, vectors=SENTENCE))),
+        Rung("+ layers side by side, no dropout", learned(ESSAY_PRECISION), ".79"),
+        Rung("the same, cosine for distance", learned(replace(ESSAY_PRECISION, cosine=True)), "fails"),
+        Rung("the same, vectors not scaled", learned(replace(ESSAY_PRECISION, unit_length=False))),
+        Rung("the same, word2vec", learned(replace(ESSAY_PRECISION, vectors="word2vec:300"))),
+        Rung("the same, hashed TF-IDF", learned(replace(ESSAY_PRECISION, vectors="tfidf"))),
+        Rung("the same, MiniLM", learned(replace(ESSAY_PRECISION, vectors=SENTENCE))),
     ),
     "Further, without a sentence model": (
         Rung("lexical: logistic", learned(Lexical(learner="logistic"))),
@@ -228,14 +228,14 @@ def main() -> None:
     print("\n".join(report(data, given.only or list(RUNGS), source)))
 
 
-def split(pairs: str, test: str | None, limit: int | None) -> tuple[Labelled, ...]:
+def split(pairs: str, test: str | None, limit: int | None) -> tuple[LabelledPairs, ...]:
     """The training, dev and test part; with a table for the test, no text of it is in the others."""
-    whole = read_labelled(pairs)
+    whole = read_labelled_pairs(pairs)
     whole = whole.take(np.arange(min(len(whole), limit or len(whole))))
     if test is None:
-        return by_question(whole, SEED)
-    other = read_labelled(test)
-    return *by_question(whole.take(apart(whole, other)), SEED, (0.82, 0.18)), other
+        return split_by_question(whole, SEED)
+    other = read_labelled_pairs(test)
+    return *split_by_question(whole.take(shares_no_text(whole, other)), SEED, (0.82, 0.18)), other
 
 
 def checked(folder: Path, what: str) -> Path:
@@ -268,7 +268,7 @@ def row(rung: Rung, data: Data) -> str:
     scores, seconds = scores_of(rung, data)
     path = data.folder / f"{slug(rung.name)}.json"
     if not path.exists():
-        found = judge(data.test, scores[1], seed=SEED)
+        found = evaluate_pairs(data.test, scores[1], seed=SEED)
         write_text(path, json.dumps({name: [one.value, one.low, one.high, one.n] for name, one in found.items()}))
     kept = json.loads(path.read_text())
     cells = [str(Estimate(*kept[name])) if name in kept else "" for name in SHOWN]

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 
-from dlcli.core.pairs.labelled import Labelled, apart, by_question, read_labelled
-from dlcli.core.pairs.measures import judge
+from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
+from dlcli.core.pairs.measures import evaluate_pairs
 from dlcli.core.text.scoring.features import NAMES, Rarity, pair_features, tokenize_texts, word_hash
 from dlcli.core.text.scoring.operating_point import count_by_threshold
 from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
@@ -64,12 +64,12 @@ def main() -> int:
         if not path.exists():
             print(f"{path}: there is no such file; name the folder with --data", file=sys.stderr)
             return 3
-    quora, mrpc, mrpc_test = (read_labelled(str(path)) for path in paths)
-    train, validation, test = by_question(quora, SEED)
+    quora, mrpc, mrpc_test = (read_labelled_pairs(str(path)) for path in paths)
+    train, validation, test = split_by_question(quora, SEED)
     if given.measure:
         keep(given.output, json.loads(given.output.read_text(encoding="utf-8")), test)
         return 0
-    mrpc = mrpc.take(apart(mrpc, mrpc_test))
+    mrpc = mrpc.take(shares_no_text(mrpc, mrpc_test))
     rarity = rarity_of([*train.texts, *mrpc.texts])
     alone = scale_odds(fit([(train, 1.0)], rarity), validation)
     model = scale_odds(fit([(train, 1.0), (mrpc, MRPC_WEIGHT)], rarity), validation)
@@ -88,28 +88,28 @@ def rarity_of(texts: list[str]) -> Rarity:
     return Rarity(hashes, np.array([values[k] for k in hashes]), float(-np.log(KNOWN_FROM / 2 / len(texts))))
 
 
-def features_of(pairs: Labelled, rarity: Rarity) -> Floats:
+def features_of(pairs: LabelledPairs, rarity: Rarity) -> Floats:
     """The features of labelled pairs, (pairs, k)."""
     return pair_features(tokenize_texts(pairs.texts, rarity), pairs.first, pairs.second).astype(np.float64)
 
 
-def with_easy(pairs: Labelled) -> Labelled:
+def with_easy(pairs: LabelledPairs) -> LabelledPairs:
     """The pairs, random ones that are no duplicates, and texts with themselves that are."""
     random = np.random.default_rng(SEED)
-    apart_, same = (round(share * len(pairs.duplicate)) for share in (RANDOM_PAIRS, EQUAL_PAIRS))
-    more = random.integers(len(pairs.texts), size=(2, apart_ + same))
-    more[1, apart_:] = more[0, apart_:]
+    n_random, same = (round(share * len(pairs.duplicate)) for share in (RANDOM_PAIRS, EQUAL_PAIRS))
+    more = random.integers(len(pairs.texts), size=(2, n_random + same))
+    more[1, n_random:] = more[0, n_random:]
     added = more[0] == more[1]
     return replace(
         pairs,
         first=np.append(pairs.first, more[0]),
         second=np.append(pairs.second, more[1]),
         duplicate=np.append(pairs.duplicate, added),
-        component=np.append(pairs.component, np.full(apart_ + same, -1)),
+        component=np.append(pairs.component, np.full(n_random + same, -1)),
     )
 
 
-def fit(sources: list[tuple[Labelled, float]], rarity: Rarity) -> PairScore:
+def fit(sources: list[tuple[LabelledPairs, float]], rarity: Rarity) -> PairScore:
     """Logistic regression on features, squares and products, each source with its weight a pair."""
     full = [(with_easy(pairs), weight) for pairs, weight in sources]
     x = np.concatenate([features_of(pairs, rarity) for pairs, _ in full])
@@ -137,7 +137,7 @@ def fit(sources: list[tuple[Labelled, float]], rarity: Rarity) -> PairScore:
     return replace(start, intercept=float(found.intercept_[0]), linear=found.coef_[0][:k], products=products)
 
 
-def scale_odds(model: PairScore, pairs: Labelled) -> PairScore:
+def scale_odds(model: PairScore, pairs: LabelledPairs) -> PairScore:
     """The model with its log-odds times a plus b, fitted on other pairs (Platt 1999)."""
     odds = logit(model.probability(features_of(pairs, model.rarity)))
     found = LogisticRegression(C=np.inf).fit(odds[:, None], pairs.duplicate)
@@ -145,7 +145,7 @@ def scale_odds(model: PairScore, pairs: Labelled) -> PairScore:
     return replace(model, intercept=a * model.intercept + b, linear=a * model.linear, products=a * model.products)
 
 
-def table(sets: dict[str, Labelled], models: dict[str, PairScore]) -> Iterable[str]:
+def table(sets: dict[str, LabelledPairs], models: dict[str, PairScore]) -> Iterable[str]:
     """Markdown: each score on each set, with 95% intervals; accuracy and calibration of probabilities only."""
     yield "| pairs | n | duplicates | score | accuracy | AUC | AP | ECE |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -154,19 +154,19 @@ def table(sets: dict[str, Labelled], models: dict[str, PairScore]) -> Iterable[s
         scores["TF-IDF cosine"] = tf_idf_cosine(pairs)
         for what, score in scores.items():
             y = pairs.duplicate
-            found = judge(pairs, score, seed=SEED)
+            found = evaluate_pairs(pairs, score, seed=SEED)
             shown = ("accuracy", "auc", "ap", "ece") if what in models else ("auc", "ap")
             cells = [str(found[one]) if one in shown else "" for one in ("accuracy", "auc", "ap", "ece")]
             yield f"| {name} | {len(y):,} | {y.mean():.1%} | {what} | {' | '.join(cells)} |"
 
 
-def tf_idf_cosine(pairs: Labelled) -> Floats:
+def tf_idf_cosine(pairs: LabelledPairs) -> Floats:
     """The score of `--vectors tfidf` over the texts of these pairs, beside which the model is put."""
     keys, numbers = np.unique(fold_all(pairs.texts), return_inverse=True)
     return cosines(make_vectors("tfidf", keys.tolist()), numbers[pairs.first], numbers[pairs.second]).astype(np.float64)
 
 
-def card_of(model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str]) -> dict[str, Any]:
+def card_of(model: PairScore, train: LabelledPairs, mrpc: LabelledPairs, lines: list[str]) -> dict[str, Any]:
     """The model as plain numbers, with what it was fitted on."""
     return to_dict(
         model,
@@ -180,7 +180,7 @@ def card_of(model: PairScore, train: Labelled, mrpc: Labelled, lines: list[str])
     )
 
 
-def keep(path: Path, card: dict[str, Any], test: Labelled) -> None:
+def keep(path: Path, card: dict[str, Any], test: LabelledPairs) -> None:
     """Write the card, a line a part, with what thresholds on its numbers, as they are kept, are worth on the test pairs."""
     model = from_dict(card)
     score = model.score(test.texts, test.first, test.second)

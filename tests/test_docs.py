@@ -91,10 +91,10 @@ def test_readme_commands_on_own_videos(shell, tmp_path: Path):
 
 @pytest.mark.slow
 def test_readme_commands_on_own_tables(shell, tmp_path: Path):
-    from tests.core.pairs.made import made, write
+    from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 
     work = tmp_path / "work"
-    write(made(300), work / "pairs.csv")
+    write(synthetic_pairs(300), work / "pairs.csv")
     (work / "today.csv").write_text("question\nHow do I learn chess?\nhow do i learn chess\nHow can I learn to play chess?\n")
     (work / "faq.csv").write_text("question\nHow do I learn chess?\nWhat is SELU?\n")
     lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
@@ -229,9 +229,9 @@ def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
 
 @pytest.mark.slow
 def test_duplicate_questions_example(environment: dict[str, str], tmp_path: Path):
-    from tests.core.pairs.made import made, write
+    from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 
-    write(made(300), tmp_path / "pairs.csv")
+    write(synthetic_pairs(300), tmp_path / "pairs.csv")
     rungs = ("lexical: logistic", "the same, hashed TF-IDF", "built-in score")
     settings = ["--pairs", "pairs.csv", "--runs", "kept", *(word for rung in rungs for word in ("--only", rung))]
     command = [sys.executable, ROOT / "examples" / "duplicate_questions.py", *settings]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, option
-from dlcli.specs.pairs import check_means, pair_columns_option
+from dlcli.specs.pairs import check_applicable, pair_columns_option
 from dlcli.specs.shared import output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -15,7 +15,7 @@ ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "m
 EARLIER_COLUMN = "duplicate_in"
 """With --index or --against, behind these: the table in which `duplicate_of` is a row."""
 PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
-VERDICT_COLUMNS = ("score", "verdict", "why")
+PAIR_VERDICT_COLUMNS = ("score", "verdict", "why")
 VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 _OF_PAIRS = (
@@ -128,7 +128,7 @@ class DedupeConfig:
         if len(asked) > 1:
             raise UsageError(f"{' and '.join(asked)} do not go together", hint="ask for one of them")
         if self.pair_columns:
-            check_means(self, _OF_PAIRS, "--pair-columns")
+            check_applicable(self, _OF_PAIRS, "`pair_columns`")
         if self.precision is not None and self.threshold is not None:
             raise UsageError("--precision and --threshold do not go together", hint="ask for one of them")
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
@@ -142,20 +142,20 @@ class DedupeConfig:
         if self.index and self.against:
             raise UsageError("--index and --against do not go together", hint="ask for one of them")
         for other, wanted in (("--pairs", self.pairs), ("--label", self.label), ("--review", self.review)):
-            if self.meets_earlier and wanted:
+            if self.has_earlier and wanted:
                 raise UsageError(f"{option} and {other} do not go together", hint=f"leave {other} out")
         if self.index and self.keep_rule.startswith("max:"):
             hint = "--keep-rule central, first or longest"
             raise UsageError("--keep-rule max:COLUMN does not go with --index, which keeps no other columns", hint=hint)
 
     @property
-    def meets_earlier(self) -> bool:
+    def has_earlier(self) -> bool:
         """Whether rows of earlier tables take part."""
         return self.index is not None or self.against is not None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class DuplicateGroup:
     """One group of duplicates, for people to look at."""
 
     size: int
@@ -197,7 +197,7 @@ class DedupeResult:
     candidates: int
     pairs: int
     recall: Estimate | None
-    largest: tuple[Group, ...]
+    largest: tuple[DuplicateGroup, ...]
     seconds: float
     table: Table = field(repr=False)
     notes: tuple[str, ...] = ()
@@ -209,7 +209,7 @@ class DedupeResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class DuplicatePair:
     """Two texts of a row, counted from 1, that are called duplicates, for people to look at."""
 
     row: int
@@ -219,7 +219,7 @@ class Pair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictsResult:
+class PairColumnsResult:
     """The outcome of `dlcli dedupe --pair-columns`; the names are as in `DedupeResult`.
 
     Counts of pairs add up: duplicate + different + empty, of which a text is missing, = read. `surest` are the most probable
@@ -237,7 +237,7 @@ class VerdictsResult:
     rows_empty: int
     rows_duplicate: int
     rows_different: int
-    surest: tuple[Pair, ...]
+    surest: tuple[DuplicatePair, ...]
     seconds: float
     table: Table = field(repr=False)
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What `dlcli train` and `dlcli eval` take and give when they learn from labelled pairs of texts."""
+"""Options and results of `dlcli train` and `dlcli eval` for labelled pairs of texts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from functools import partial
 from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Estimate
-from dlcli.specs.option import declared, flag, option
+from dlcli.specs.option import declared, option
 from dlcli.support.errors import UsageError
 
 PAIR_METRICS = ("accuracy", "precision", "recall", "f1", "auc", "ap")
-"""What --fail-under may hold to a bound for a scorer of pairs."""
-ESSAY = "accuracy as the essay has it: precision"
+"""Metrics that `fail_under` may name for a scorer of pairs."""
+ESSAY_PRECISION = "accuracy as the essay has it: precision"
+"""Second name of the precision in results: the essay that docs/systems/duplicate-questions.md repeats calls it accuracy."""
 
 
 def columns_option() -> Any:
-    """--columns: which columns of a table of labelled pairs."""
+    """`columns`: the columns of a table of labelled pairs."""
     return option(
         (),
-        "Of labelled pairs: the two text columns and the label, 0 or 1; left out, they are found by name.",
+        "Pairs: the two text columns and the label column (0 or 1). Default: found by name.",
         parse=partial(parse_names, example="question1,question2,is_duplicate"),
         show=",".join,
         metavar="A,B,LABEL",
@@ -26,11 +27,11 @@ def columns_option() -> Any:
 
 
 def pair_columns_option() -> Any:
-    """--pair-columns: which columns of a table of pairs, whether they are labelled or not."""
+    """`pair_columns`: the columns of a table of pairs, labelled or not."""
     return option(
         (),
-        "Judge the two texts in each row of a table of pairs, instead of rows by rows: three columns are added, score, verdict "
-        "(duplicate or different, by the threshold) and why.",
+        "Compare the two texts within each row, instead of rows with each other. Adds three columns: score, verdict (duplicate "
+        "or different, by the threshold) and why.",
         parse=partial(parse_names, example="question1,question2"),
         show=",".join,
         metavar="A,B",
@@ -38,7 +39,7 @@ def pair_columns_option() -> Any:
 
 
 def parse_names(value: Any, *, example: str) -> tuple[str, ...]:
-    """`left,right,same` to names, as many as in the example; raises ValueError for another number of them."""
+    """Parse comma-separated names, as many as in `example`; raises ValueError for another number."""
     names = tuple(value) if isinstance(value, (list, tuple)) else tuple(str(value).split(",")) if value else ()
     wanted = example.count(",") + 1
     if names and (len(names) != wanted or not all(names) or len(set(names)) < wanted):
@@ -46,24 +47,24 @@ def parse_names(value: Any, *, example: str) -> tuple[str, ...]:
     return names
 
 
-def check_means(config: Any, allowed: Iterable[str], what: str) -> None:
-    """Raise UsageError naming the first option that is set, though it means nothing for `what`."""
+def check_applicable(config: Any, allowed: Iterable[str], what: str) -> None:
+    """Raise UsageError, naming the first field that is set but not `allowed`; `what` completes "does not apply to ..."."""
     for item, _ in declared(config):
         if item.name not in allowed and getattr(config, item.name) != item.default:
-            raise UsageError(f"{flag(item)}: means nothing for {what}", hint="leave it out")
+            raise UsageError(f"`{item.name}` does not apply to {what}", hint=f"omit `{item.name}`")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairMetric:
-    """One figure over pairs, in [0, 1], by the names of `PAIR_METRICS`, ece, or `ESSAY`."""
+    """A metric in [0, 1]; its name is one of `PAIR_METRICS`, ece, or `ESSAY_PRECISION`."""
 
     name: str
     estimate: Estimate
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operating:
-    """At or above `threshold`, `called` pairs are called duplicates, and `right` of these are."""
+class ThresholdRow:
+    """`called` pairs have at least the probability `threshold`, and `right` of these are duplicates."""
 
     threshold: float
     called: int
@@ -77,7 +78,25 @@ def _records(metrics: tuple[PairMetric, ...]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class PairsTrainResult:
-    """The outcome of `dlcli train --task pairs`; the metrics are on the test part, whose questions are in no other part."""
+    """Result of `dlcli train --task pairs`.
+
+    Attributes:
+        data: The table of labelled pairs.
+        model: Name of the scorer, after `auto` has chosen one.
+        settings: Hyperparameters of the fitted model.
+        n_train: Number of pairs to learn from.
+        n_dev: Number of pairs for model selection and calibration.
+        n_test: Number of pairs that the metrics are computed on; they share no question with the others.
+        duplicates: Fraction of duplicates among the test pairs.
+        metrics: Metrics on the test part.
+        operating: Counts on the test part for thresholds from 0.01 to 0.99.
+        folder: The run directory, "" if none was written.
+        seed: Seed of the split and of the training.
+        seconds: Wall-clock time.
+        weights_sha256: SHA-256 of the weights, "" if none were written.
+        notes: Remarks on the result.
+        failed: Why a requested check failed, "" if none did.
+    """
 
     KIND: ClassVar[str] = "single"
 
@@ -89,7 +108,7 @@ class PairsTrainResult:
     n_test: int
     duplicates: float
     metrics: tuple[PairMetric, ...]
-    operating: tuple[Operating, ...]
+    operating: tuple[ThresholdRow, ...]
     folder: str
     seed: int
     seconds: float
@@ -98,13 +117,20 @@ class PairsTrainResult:
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The metrics as flat records."""
+        """The metrics as flat rows."""
         return _records(self.metrics)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairsEvalResult:
-    """The outcome of `dlcli eval` for a scorer of pairs; `duplicates` is their share among the labels."""
+    """Result of `dlcli eval` for a scorer of pairs; names are as in `PairsTrainResult`.
+
+    Attributes:
+        model: The run directory, and the name of the scorer in parentheses.
+        model_sha256: SHA-256 of the weights.
+        n_pairs: Number of labelled pairs.
+        duplicates: Fraction of duplicates among them.
+    """
 
     KIND: ClassVar[str] = "single"
 
@@ -114,12 +140,12 @@ class PairsEvalResult:
     n_pairs: int
     duplicates: float
     metrics: tuple[PairMetric, ...]
-    operating: tuple[Operating, ...]
+    operating: tuple[ThresholdRow, ...]
     seed: int
     seconds: float
     notes: tuple[str, ...] = ()
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The metrics as flat records."""
+        """The metrics as flat rows."""
         return _records(self.metrics)

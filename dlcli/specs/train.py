@@ -8,7 +8,7 @@ from dlcli.specs import parse
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
-from dlcli.specs.pairs import check_means, columns_option
+from dlcli.specs.pairs import check_applicable, columns_option
 from dlcli.specs.shared import (
     clips_option,
     data_option,
@@ -156,7 +156,7 @@ class TrainConfig:
 
     def _check_task(self) -> None:
         if self.task == "pairs":
-            check_means(self, _OF_PAIRS, "`task=pairs`")
+            check_applicable(self, _OF_PAIRS, "`task=pairs`")
             if self.data == "digits":
                 raise UsageError(
                     "`task=pairs` learns from a table of labelled pairs",

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 from sklearn import metrics as peer
 
-from dlcli.core.pairs.labelled import by_question, read_labelled
+from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
 from dlcli.core.pairs.saved import load_scorer
 from dlcli.engines import eval as eval_engine
 from dlcli.engines import train
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.pairs import ESSAY, check_means, parse_names
+from dlcli.specs.pairs import ESSAY_PRECISION, check_applicable, parse_names
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
-from tests.core.pairs.made import made, write
+from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(made(500), tmp_path_factory.mktemp("pairs") / "pairs.csv")
+    return write(synthetic_pairs(500), tmp_path_factory.mktemp("pairs") / "pairs.csv")
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,16 @@ def folder(table: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-def test_what_train_says_is_what_the_saved_scorer_does_on_the_test_part(table: str, tmp_path: Path):
+def test_train_reports_the_metrics_of_the_saved_scorer_on_the_test_part(table: str, tmp_path: Path):
     result = train.run(TrainConfig(data=table, task="pairs", model="lexical", output=tmp_path / "run", seed=3))
     saved = load_scorer(tmp_path / "run")
-    parts = by_question(read_labelled(table), 3)
+    parts = split_by_question(read_labelled_pairs(table), 3)
     assert (result.n_train, result.n_dev, result.n_test) == tuple(map(len, parts))
     test = parts[2]
     p = saved.scorer.score(test.texts, test.first, test.second)
     found = {one.name: one.estimate.value for one in result.metrics}
     assert found["auc"] == pytest.approx(peer.roc_auc_score(test.duplicate, p))
-    assert found[ESSAY] == found["precision"] == pytest.approx(peer.precision_score(test.duplicate, p >= 0.5))
+    assert found[ESSAY_PRECISION] == found["precision"] == pytest.approx(peer.precision_score(test.duplicate, p >= 0.5))
     assert result.weights_sha256 == saved.sha256 and result.model == "lexical"
     row = next(one for one in result.operating if one.threshold == 0.5)
     assert (row.called, row.right) == (int((p >= 0.5).sum()), int(test.duplicate[p >= 0.5].sum()))
@@ -56,7 +56,7 @@ def test_one_seed_gives_the_same_files(table: str, folder: Path, tmp_path: Path)
         train.run(TrainConfig(data=table, task="pairs", output=tmp_path / "run"))
 
 
-def test_nothing_is_left_without_an_output(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_is_written_without_an_output(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     result = train.run(TrainConfig(data=table, task="pairs", model="lexical"))
     assert result.weights_sha256 == "" and not list(tmp_path.iterdir())
@@ -64,7 +64,7 @@ def test_nothing_is_left_without_an_output(table: str, tmp_path: Path, monkeypat
 
 def test_eval_is_scikit_learns_and_lists_the_mistakes(table: str, folder: Path, tmp_path: Path):
     result = eval_engine.run(EvalConfig(model=str(folder), data=table, output=tmp_path))
-    pairs = read_labelled(table)
+    pairs = read_labelled_pairs(table)
     p = load_scorer(folder).scorer.score(pairs.texts, pairs.first, pairs.second)
     found = {one.name: one.estimate.value for one in result.metrics}
     assert found["ap"] == pytest.approx(peer.average_precision_score(pairs.duplicate, p))
@@ -97,15 +97,15 @@ def test_plans_write_nothing(table: str, folder: Path, tmp_path: Path):
 
 
 def test_columns_by_name(tmp_path: Path):
-    data = write(made(200), tmp_path / "p.csv", ("left", "right", "same"))
-    with pytest.raises(InputError, match="no two text columns are known"):
+    data = write(synthetic_pairs(200), tmp_path / "p.csv", ("left", "right", "same"))
+    with pytest.raises(InputError, match="cannot find two text columns"):
         train.run(TrainConfig(data=data, task="pairs"))
     result = train.run(TrainConfig(data=data, task="pairs", model="lexical", columns=("left", "right", "same")))
     assert result.n_train + result.n_dev + result.n_test == 200
 
 
 @pytest.mark.parametrize("name", [item.name for item in fields(TrainConfig)])
-def test_options_that_mean_nothing_are_refused_by_name(name: str):
+def test_options_that_do_not_apply_are_refused_by_name(name: str):
     others = {
         **{"surgery": ("elu",), "augment": ("crop",), "epochs": 3, "batch_size": 3, "limit": 3, "size": 3, "optimizer": "adam"},
         **{"lr": 0.1, "schedule": "cosine", "label_smoothing": 0.1, "clip_norm": 1.0, "ema": 0.9, "dev": 0.1, "strict": True},
@@ -113,11 +113,10 @@ def test_options_that_mean_nothing_are_refused_by_name(name: str):
         **{"adversarial": ("fgsm", 0.1, 1.0), "versus": "baseline", "weights": Path("w.pth")},
         **{"frames": 3, "clips": 2, "fps": 5.0},
     }
-    meant = {"data", "task", "model", "vectors", "columns", "seed", "device", "output"}
-    if name in meant | {"seeds", "workers"}:
+    applicable = {"data", "task", "model", "vectors", "columns", "seed", "device", "output"}
+    if name in applicable | {"seeds", "workers"}:
         return
-    shown = {"surgery": "with"}.get(name, name.replace("_", "-"))
-    with pytest.raises(UsageError, match=f"--{shown}: means nothing for --task pairs"):
+    with pytest.raises(UsageError, match=f"`{name}` does not apply to `task=pairs`"):
         TrainConfig(data="x.csv", task="pairs", **{name: others[name]})
 
 
@@ -141,9 +140,9 @@ def test_models_and_vectors_that_are_not_there(table: str, folder: Path):
         train.run(TrainConfig(data=table, task="pairs", model="words", vectors="tfidf"))
     with pytest.raises(InputError, match="no spaCy package"):
         train.run(TrainConfig(data=table, task="pairs", vectors="spacy:no_such_package"))
-    with pytest.raises(UsageError, match="judged on labelled pairs"):
+    with pytest.raises(UsageError, match="needs labelled pairs"):
         eval_engine.run(EvalConfig(model=str(folder)))
-    with pytest.raises(UsageError, match="--split: means nothing for a scorer of pairs"):
+    with pytest.raises(UsageError, match="`split` does not apply to a scorer of pairs"):
         eval_engine.run(EvalConfig(model=str(folder), data=table, split="dev"))
     with pytest.raises(InputError, match="no such file"):
         eval_engine.run(EvalConfig(model=str(folder), data="no-such.csv"))
@@ -164,5 +163,5 @@ def test_columns_are_three(value: str):
         parse_names("a,b,c", example="x,y")
 
 
-def test_check_means_lets_defaults_pass():
-    check_means(EvalConfig(), (), "nothing")
+def test_check_applicable_lets_defaults_pass():
+    check_applicable(EvalConfig(), (), "nothing")

@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
-from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
+from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.support.plural import count
 
 
@@ -15,8 +15,8 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _table(result: DedupeResult | VerdictsResult) -> TerminalTable:
-    if isinstance(result, VerdictsResult):
+def _table(result: DedupeResult | PairColumnsResult) -> TerminalTable:
+    if isinstance(result, PairColumnsResult):
         return _verdicts(result)
     title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
     rows = tuple(
@@ -27,13 +27,13 @@ def _table(result: DedupeResult | VerdictsResult) -> TerminalTable:
     return TerminalTable(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
 
 
-def _verdicts(result: VerdictsResult) -> TerminalTable:
+def _verdicts(result: PairColumnsResult) -> TerminalTable:
     title = f"The surest of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_named(result)}"
     rows = tuple((str(pair.row), _short(pair.text_a), _short(pair.text_b), f"{pair.score:.2f}") for pair in result.surest)
     return TerminalTable(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
 
 
-def _named(result: VerdictsResult) -> str:
+def _named(result: PairColumnsResult) -> str:
     return " and ".join(f"'{name}'" for name in result.columns)
 
 
@@ -42,9 +42,9 @@ def _short(text: str) -> str:
     return folded if len(folded) <= 60 else folded[:59] + "\u2026"
 
 
-def _summary(result: DedupeResult | VerdictsResult) -> str:
+def _summary(result: DedupeResult | PairColumnsResult) -> str:
     worth = f", precision {result.precision} on held-out pairs" if result.precision else ""
-    if isinstance(result, VerdictsResult):
+    if isinstance(result, PairColumnsResult):
         return (
             f"{count(result.rows_read, 'pair')}, columns {_named(result)}: {result.rows_duplicate:,} duplicate, "
             f"{result.rows_different:,} different, {result.rows_empty:,} without text (threshold {result.threshold:g}{worth})"

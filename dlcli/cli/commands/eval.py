@@ -1,7 +1,7 @@
 """`dlcli eval` at the shell."""
 
 from dlcli.cli.command import Command, TerminalTable
-from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
+from dlcli.cli.commands.pairs_table import pairs_summary, pairs_table
 from dlcli.cli.percent import percent
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.estimates import Estimate
@@ -16,7 +16,7 @@ _MOST_CLASSES = 20
 def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
     if isinstance(result, PairsEvalResult):
         share = f"{100 * result.duplicates:.1f}% duplicates"
-        return pairs_sheet(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
+        return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
     if result.summary is not None:
         return _layers(result, result.summary)
     if result.diagnosis is not None:

@@ -1,7 +1,7 @@
 """`dlcli train` at the shell."""
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
-from dlcli.cli.commands.pairs_table import pairs_sheet, pairs_summary
+from dlcli.cli.commands.pairs_table import pairs_summary, pairs_table
 from dlcli.cli.percent import percent
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
@@ -11,7 +11,7 @@ from dlcli.support.plural import count
 def _table(result: TrainResult | PairsTrainResult) -> TerminalTable:
     if isinstance(result, PairsTrainResult):
         n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
-        return pairs_sheet(f"{result.model} on {result.data}: {n}, 95% intervals", result)
+        return pairs_table(f"{result.model} on {result.data}: {n}, 95% intervals", result)
     n = f"{result.n_train:,} training and {result.n_test:,} test {result.unit}s"
     title = f"{result.model} on {result.data}, {n}, accuracies in %"
     # Short heads, so that a row is a line on a terminal of 80 columns.

@@ -1,1 +1,1 @@
-"""Labelled pairs of texts: read, split by question, learned from, judged."""
+"""Labelled pairs of texts: reading and splitting them, training scorers on them, evaluating and saving those."""

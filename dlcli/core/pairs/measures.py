@@ -1,4 +1,8 @@
-"""How good a score of labelled pairs is, with 95% intervals; areas by bootstrap over components, for these are alike within."""
+"""Metrics of a score of labelled pairs, with 95% intervals.
+
+Areas and F1 are bootstrapped over components: pairs that share questions resemble each other, so drawing single pairs would
+make the intervals too narrow.
+"""
 
 from collections.abc import Callable
 
@@ -7,42 +11,57 @@ from numpy.typing import NDArray
 
 from dlcli.core.evaluation.calibration import expected_error
 from dlcli.core.evaluation.metrics import auc
-from dlcli.core.pairs.labelled import Labelled
+from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.stats import wilson
 from dlcli.specs.estimates import Estimate
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-CALLED = 0.5
-"""The probability from which a pair is called a duplicate."""
+DECISION_THRESHOLD = 0.5
+"""Pairs with at least this probability count as predicted duplicates."""
 RESAMPLES = 300
 
 
-def judge(pairs: Labelled, probability: Floats, *, seed: int = 0) -> dict[str, Estimate]:
-    """Measures by name, of probabilities (pairs,): those at `CALLED`, those of the ranking, and that of calibration.
+def evaluate_pairs(pairs: LabelledPairs, probability: Floats, *, seed: int = 0) -> dict[str, Estimate]:
+    """Accuracy, precision, recall and F1 at `DECISION_THRESHOLD`, AUC, average precision (AP) and ECE, by name.
 
-    A measure that has no value (precision when nothing is called) is left out. Accuracy, precision and recall have Wilson's
-    interval, AUC, AP and F1 the percentiles of a bootstrap over components, and ECE that of `expected_error`, for the
-    probability of a duplicate.
+    Accuracy, precision and recall have Wilson's interval, AUC, AP and F1 percentiles of a bootstrap over components, and ECE,
+    for the probability of a duplicate, the interval of `expected_error`. A metric without a value is omitted, such as
+    precision where no pair is predicted to be a duplicate.
+
+    Args:
+        pairs: Labelled pairs.
+        probability: Predicted probability of a duplicate, (pairs,).
+        seed: Seed of the bootstrap.
+
+    Returns:
+        The estimate of each metric that has a value.
     """
-    y, called = pairs.duplicate, probability >= CALLED
-    found = {"accuracy": wilson(int((called == y).sum()), len(y))}
-    if called.any():
-        found["precision"] = wilson(int((called & y).sum()), int(called.sum()))
+    y, predicted = pairs.duplicate, probability >= DECISION_THRESHOLD
+    found = {"accuracy": wilson(int((predicted == y).sum()), len(y))}
+    if predicted.any():
+        found["precision"] = wilson(int((predicted & y).sum()), int(predicted.sum()))
     if y.any():
-        found["recall"] = wilson(int((called & y).sum()), int(y.sum()))
-    found |= bootstrap({"f1": f1, "auc": _area, "ap": average_precision}, pairs, probability, seed=seed)
+        found["recall"] = wilson(int((predicted & y).sum()), int(y.sum()))
+    found |= bootstrap({"f1": f1, "auc": _auc, "ap": average_precision}, pairs, probability, seed=seed)
     found["ece"] = expected_error(probability, y, seed=seed)
     return found
 
 
 def bootstrap(
-    measures: dict[str, Callable[[Bools, Floats], float]], pairs: Labelled, score: Floats, *, seed: int
+    metrics: dict[str, Callable[[Bools, Floats], float]], pairs: LabelledPairs, score: Floats, *, seed: int
 ) -> dict[str, Estimate]:
-    """Each measure with the percentiles of `RESAMPLES` resamples, in which whole components are drawn; {} for one label only.
+    """Each metric with percentiles of `RESAMPLES` resamples of whole components; resamples that lack a label are discarded.
 
-    Resamples that lack a label count for nothing.
+    Args:
+        metrics: Functions of labels and scores, (pairs,) each, by name.
+        pairs: Labelled pairs.
+        score: Score of each pair, (pairs,).
+        seed: Seed of the draws.
+
+    Returns:
+        The estimate of each metric; none if all pairs have the same label.
     """
     if not 0 < pairs.duplicate.sum() < len(pairs):
         return {}
@@ -54,29 +73,29 @@ def bootstrap(
     for _ in range(RESAMPLES):
         rows = np.concatenate([groups[k] for k in random.integers(len(groups), size=len(groups))])
         if 0 < pairs.duplicate[rows].sum() < len(rows):
-            values.append([measure(pairs.duplicate[rows], score[rows]) for measure in measures.values()])
-    bounds = np.quantile(values, (0.025, 0.975), axis=0) if values else np.tile([[0.0], [1.0]], len(measures))
+            values.append([metric(pairs.duplicate[rows], score[rows]) for metric in metrics.values()])
+    bounds = np.quantile(values, (0.025, 0.975), axis=0) if values else np.tile([[0.0], [1.0]], len(metrics))
     found = {}
-    for (name, measure), low, high in zip(measures.items(), *bounds, strict=True):
-        value = measure(pairs.duplicate, score)
+    for (name, metric), low, high in zip(metrics.items(), *bounds, strict=True):
+        value = metric(pairs.duplicate, score)
         found[name] = Estimate(value, min(value, float(low)), max(value, float(high)), len(score))
     return found
 
 
 def f1(y: Bools, probability: Floats) -> float:
-    """Twice the pairs rightly called over those called and those to be called, together."""
-    called = probability >= CALLED
-    return float(2 * (called & y).sum() / max(1, called.sum() + y.sum()))
+    """The harmonic mean of precision and recall at `DECISION_THRESHOLD`."""
+    predicted = probability >= DECISION_THRESHOLD
+    return float(2 * (predicted & y).sum() / max(1, predicted.sum() + y.sum()))
 
 
 def average_precision(y: Bools, score: Floats) -> float:
-    """The mean, over the duplicates, of the precision at the score of each; of equal scores all or none is called."""
+    """The mean over all duplicates of the precision at the score of each; pairs of equal score count as one threshold."""
     order = np.argsort(-score, kind="stable")
-    right, last = np.cumsum(y[order]), np.append(np.diff(score[order]) != 0, True)
-    hits, called = right[last], np.flatnonzero(last) + 1
-    return float((np.diff(hits, prepend=0) * hits / called).sum() / max(1, y.sum()))
+    true_positives, last = np.cumsum(y[order]), np.append(np.diff(score[order]) != 0, True)
+    hits, predicted = true_positives[last], np.flatnonzero(last) + 1
+    return float((np.diff(hits, prepend=0) * hits / predicted).sum() / max(1, y.sum()))
 
 
-def _area(y: Bools, score: Floats) -> float:
+def _auc(y: Bools, score: Floats) -> float:
     found = auc(score, y)
     return 0.5 if found is None else found.value

@@ -1,15 +1,15 @@
-"""What scorers of pairs have in common: a model gives log-odds, calibration makes probabilities of them."""
+"""What all scorers of text pairs share: a model gives an uncalibrated score, and Platt scaling turns it into a probability."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from dlcli.core.pairs.encoders import Encoder
-from dlcli.core.pairs.labelled import Labelled
+from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.text.scoring.features import Rows, pair_features, tokenize_texts
 from dlcli.core.text.scoring.pair_score import built_in, with_exact_cases
 from dlcli.core.text.tokens import fold_all
@@ -18,70 +18,100 @@ from dlcli.support.reporter import SILENT, Reporter
 Floats = NDArray[np.float64]
 
 
-class Model(Protocol):
-    """A fitted model of pairs."""
+class PairModel(Protocol):
+    """A fitted model of pairs of texts."""
 
-    def odds(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
-        """What grows with the probability of a duplicate, (pairs,), for pairs of `texts` by number; no scale is promised."""
+    def decision_function(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
+        """Uncalibrated scores (pairs,) that increase with the probability of a duplicate; they are on no particular scale.
 
-    def card(self) -> dict[str, Any]:
-        """What JSON holds of it."""
+        `first` and `second` are indices into `texts`.
+        """
+
+    def metadata(self) -> dict[str, Any]:
+        """The part of the model that is stored as JSON: its settings."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The rest of it."""
+        """The part of the model that is stored as arrays: everything learned."""
 
 
-class Trainable(Protocol):
-    """An entry of the registry: settings."""
+class PairEstimator(Protocol):
+    """The hyperparameters of one kind of scorer, an entry of the registry; `fit` trains it."""
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
+        self,
+        train: LabelledPairs,
+        dev: LabelledPairs,
+        seed: int,
+        *,
+        encoder: Encoder | None = None,
+        report: Reporter = SILENT,
     ) -> "PairScorer":
-        """Learn from `train`, choose and calibrate on `dev`; the same for the same seed.
+        """Train a scorer; the same seed gives the same scorer.
 
-        `encoder` is used for the vectors that the settings name, if it is there already. Raises what encoders raise.
+        Args:
+            train: Pairs to learn from.
+            dev: Pairs for model selection and calibration.
+            seed: Seed of everything random.
+            encoder: An encoder that is already fitted for the vectors of this estimator; default: fit one on `train`.
+            report: Receives notes and progress.
+
+        Returns:
+            The calibrated scorer.
+
+        Raises:
+            DlcliError: Whatever fitting the encoder raises, such as a missing package.
         """
 
 
 @dataclass(frozen=True)
 class PairScorer:
-    """A fitted scorer: entry `name` of the registry, its model, and slope and intercept of its log-odds (Platt 1999)."""
+    """A fitted scorer: the registry's `name` for it, its model, and slope and intercept of the calibration (Platt 1999)."""
 
     name: str
-    model: Model
+    model: PairModel
     slope: float
     intercept: float
 
     def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
-        """The probability in [0, 1] that each pair of `texts`, as they stand, by number, is a duplicate, (pairs,).
+        """The probability that each pair of texts is a duplicate, (pairs,) in [0, 1].
 
-        Calibrated for pairs like those it learned from. Texts that fold to one key get 1, a text without words gets 0.
+        It is calibrated for pairs like those that the scorer was trained on. Texts that are equal after folding get 1, a text
+        without words gets 0. `first` and `second` are indices into `texts`, which are raw, not folded.
         """
-        odds = self.slope * self.model.odds(texts, first, second) + self.intercept
-        return with_exact_cases(texts, first, second, expit(odds))
+        log_odds = self.slope * self.model.decision_function(texts, first, second) + self.intercept
+        return with_exact_cases(texts, first, second, expit(log_odds))
 
 
-def calibrated(name: str, model: Model, dev: Labelled) -> PairScorer:
-    """The scorer of a model, with log-odds scaled on other pairs than it learned from (Platt 1999)."""
+def calibrated(name: str, model: PairModel, dev: LabelledPairs) -> PairScorer:
+    """The scorer of a model, calibrated on pairs that the model was not trained on (Platt 1999)."""
     from sklearn.linear_model import LogisticRegression
 
-    odds = model.odds(dev.texts, dev.first, dev.second)
-    spread = float(odds.std()) or 1.0
-    found = LogisticRegression(C=np.inf, tol=1e-8).fit(odds[:, None] / spread, dev.duplicate)
-    return PairScorer(name, model, float(found.coef_[0, 0]) / spread, float(found.intercept_[0]))
+    scores = model.decision_function(dev.texts, dev.first, dev.second)
+    # Divided by their spread, so that the solver converges alike for log-odds and for distances.
+    spread = float(scores.std()) or 1.0
+    fitted = LogisticRegression(C=np.inf, tol=1e-8).fit(scores[:, None] / spread, dev.duplicate)
+    return PairScorer(name, model, float(fitted.coef_[0, 0]) / spread, float(fitted.intercept_[0]))
 
 
 def lexical_features(texts: Sequence[str], first: Rows, second: Rows) -> Floats:
-    """The features of `dlcli.core.text.scoring.features` for pairs of texts, (pairs, 23); rarity as in the built-in score."""
+    """The features of `dlcli.core.text.scoring.features`, (pairs, 23), with the word rarities of the built-in score."""
     return pair_features(tokenize_texts(texts, built_in().rarity), first, second).astype(np.float64)
 
 
-def keyed(texts: Sequence[str], first: Rows, second: Rows) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct keys of texts, in order, and the pairs by number of key."""
+class FoldedPairs(NamedTuple):
+    """Pairs as indices `first` and `second`, (pairs,), into `keys`: the distinct folded texts, sorted."""
+
+    keys: list[str]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
+def fold_pairs(texts: Sequence[str], first: Rows, second: Rows) -> FoldedPairs:
+    """Fold texts, and point the pairs at the distinct keys, so that each key is encoded once."""
     keys, numbers = np.unique(np.array(fold_all(texts), dtype=object), return_inverse=True)
-    return keys.tolist(), numbers[first], numbers[second]
+    return FoldedPairs(keys.tolist(), numbers[first], numbers[second])
 
 
-def under(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
-    """Those whose name begins with `prefix`, without it."""
+def strip_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The arrays whose name begins with `prefix`, by the rest of their name."""
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

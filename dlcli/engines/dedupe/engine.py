@@ -7,29 +7,29 @@ import numpy as np
 
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
-from dlcli.engines.dedupe.against import meet_table
-from dlcli.engines.dedupe.index import meet_index
-from dlcli.engines.dedupe.pair_columns import judge_pairs, plan_pairs
-from dlcli.engines.dedupe.review import label_table, review_of, write_review
+from dlcli.engines.dedupe.against import dedupe_against
+from dlcli.engines.dedupe.index import dedupe_with_index
+from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
+from dlcli.engines.dedupe.review import label_table, make_review, write_review
 from dlcli.engines.dedupe.stages import (
-    Met,
-    Sheet,
-    added_names,
-    call_of,
-    candidates_of,
-    distinct_of,
+    DedupeState,
+    TextColumn,
+    added_columns,
+    assign_rows,
+    choose_scorer,
+    describe_threshold,
+    distinct_texts,
+    effective_threshold,
+    find_candidates,
     group_sizes,
-    level_of,
-    open_sheet,
-    scored,
-    scorer_of,
-    settled,
-    stars_of,
-    threshold_of,
-    verdicts_of,
+    group_texts,
+    min_cosine,
+    read_text_column,
+    resolve_threshold,
+    score_pairs,
 )
 from dlcli.engines.dedupe.tables import grouped_table, largest_groups, pairs_table
-from dlcli.specs.dedupe import DedupeConfig, DedupeResult, VerdictsResult
+from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.estimates import Estimate
 from dlcli.support.garbage import gc_disabled
 from dlcli.support.reporter import SILENT, Reporter
@@ -37,7 +37,7 @@ from dlcli.support.tables import Table
 
 
 @gc_disabled()
-def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | VerdictsResult:
+def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | PairColumnsResult:
     """Group the rows of a table whose texts are equal after folding, or are duplicates with a probability from --threshold on.
 
     Pairs whose vectors have a cosine from --candidates on are scored. Groups are stars: every member is at or above the
@@ -46,20 +46,20 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Ve
     Raises the kinds of `dlcli.support.errors`.
     """
     if config.pair_columns:
-        return judge_pairs(config, report)
+        return classify_pair_columns(config, report)
     started = time.perf_counter()
     check_vectors(config.vectors)
-    scorer = scorer_of(config)
-    config, precision = settled(config)
-    sheet = open_sheet(config, report)
+    scorer = choose_scorer(config)
+    config, precision = resolve_threshold(config)
+    sheet = read_text_column(config, report)
     if config.index is not None:
-        met = meet_index(config, config.index, sheet, scorer, report)
+        met = dedupe_with_index(config, config.index, sheet, scorer, report)
     elif config.against is not None:
-        met = meet_table(config, config.against, sheet, scorer, report)
+        met = dedupe_against(config, config.against, sheet, scorer, report)
     else:
         met = _alone(config, sheet, scorer, report)
     if config.review is not None:
-        write_review(config.review, review_of(config, sheet, met.texts, met.judged), report)
+        write_review(config.review, make_review(config, sheet, met.texts, met.judged), report)
     result = _result(config, met, _table(config, met), precision, started)
     if result.oversized_groups:
         report.warn(_oversized(config, result))
@@ -71,10 +71,10 @@ def plan(config: DedupeConfig) -> list[str]:
     if config.pair_columns:
         return plan_pairs(config)
     check_vectors(config.vectors)
-    scorer_of(config)
-    config, precision = settled(config)
-    sheet = open_sheet(config, SILENT)
-    columns = added_names(config.prefix, earlier=config.meets_earlier)
+    choose_scorer(config)
+    config, precision = resolve_threshold(config)
+    sheet = read_text_column(config, SILENT)
+    columns = added_columns(config.prefix, earlier=config.has_earlier)
     if config.label is not None:
         what = f"the {config.label:,} pairs nearest that"
     elif config.pairs:
@@ -83,33 +83,33 @@ def plan(config: DedupeConfig) -> list[str]:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
     return [
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
-        f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {level_of(config):g} on",
-        f"{call_of(config, precision)}, and group by the rule {config.keep_rule}",
-        *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.meets_earlier else []),
+        f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {min_cosine(config):g} on",
+        f"{describe_threshold(config, precision)}, and group by the rule {config.keep_rule}",
+        *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.has_earlier else []),
         f"write {what} to {config.output or 'standard output'}",
         *([f"write a page to judge pairs on to {config.review}"] if config.review else []),
     ]
 
 
-def _alone(config: DedupeConfig, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
-    texts = distinct_of(config, sheet)
-    candidates = candidates_of(config, texts, report)
-    judged = scored(scorer, texts, candidates.pairs)
-    stars = stars_of(config, texts, judged.duplicates(threshold_of(config)))
-    return Met(sheet, texts, candidates, judged, verdicts_of(texts, stars))
+def _alone(config: DedupeConfig, sheet: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
+    texts = distinct_texts(config, sheet)
+    candidates = find_candidates(config, texts, report)
+    judged = score_pairs(scorer, texts, candidates.pairs)
+    stars = group_texts(config, texts, judged.duplicates(effective_threshold(config)))
+    return DedupeState(sheet, texts, candidates, judged, assign_rows(texts, stars))
 
 
-def _table(config: DedupeConfig, met: Met) -> Table:
+def _table(config: DedupeConfig, met: DedupeState) -> Table:
     if config.label is not None:
-        table = label_table(met.sheet.table, review_of(config, met.sheet, met.texts, met.judged), config.label)
+        table = label_table(met.sheet.table, make_review(config, met.sheet, met.texts, met.judged), config.label)
     elif config.pairs:
-        table = pairs_table(met.sheet, met.texts, met.judged.duplicates(threshold_of(config)))
+        table = pairs_table(met.sheet, met.texts, met.judged.duplicates(effective_threshold(config)))
     else:
         table = grouped_table(met.sheet, met.texts, met.verdicts, prefix=config.prefix, keep=config.keep, earlier=met.earlier)
     return replace(table, excel_safe=config.excel_safe)
 
 
-def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
+def _result(config: DedupeConfig, met: DedupeState, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
     sheet, verdicts, candidates = met.sheet, met.verdicts, met.candidates
     twice, near = ~verdicts.canonical, verdicts.text != verdicts.centre
     sizes = group_sizes(verdicts, met.earlier)[np.unique(verdicts.centre[twice])]
@@ -119,7 +119,7 @@ def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | 
         vectors=config.vectors,
         model=str(config.model or ""),
         candidates_from=candidates.level,
-        threshold=threshold_of(config),
+        threshold=effective_threshold(config),
         precision=precision,
         keep_rule=config.keep_rule,
         rows_read=len(sheet.table.rows),
@@ -130,7 +130,9 @@ def _result(config: DedupeConfig, met: Met, table: Table, precision: Estimate | 
         groups=len(sizes),
         oversized_groups=int((sizes > config.max_group).sum()),
         candidates=len(candidates.pairs),
-        pairs=int((met.judged.probability >= threshold_of(config)).sum()) + len(verdicts.rows) - len(np.unique(verdicts.text)),
+        pairs=int((met.judged.probability >= effective_threshold(config)).sum())
+        + len(verdicts.rows)
+        - len(np.unique(verdicts.text)),
         recall=candidates.recall,
         largest=largest_groups(sheet, verdicts, met.earlier),
         seconds=time.perf_counter() - started,

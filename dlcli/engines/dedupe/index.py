@@ -20,19 +20,19 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors import make_vectors, vectors_depend_on
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.against import Numbers, Union, new_candidates, union_of
+from dlcli.engines.dedupe.against import MergedTexts, Numbers, find_new_candidates, merge_texts
 from dlcli.engines.dedupe.stages import (
     Candidates,
-    Earlier,
-    Met,
-    Scored,
-    Sheet,
-    Verdicts,
-    distinct_of,
-    level_of,
-    scored,
-    threshold_of,
-    verdicts_of,
+    DedupeState,
+    EarlierTexts,
+    RowAssignments,
+    ScoredPairs,
+    TextColumn,
+    assign_rows,
+    distinct_texts,
+    effective_threshold,
+    min_cosine,
+    score_pairs,
 )
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
@@ -40,7 +40,7 @@ from dlcli.support.lock import locked
 from dlcli.support.reporter import Reporter
 
 
-def meet_index(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
+def dedupe_with_index(config: DedupeConfig, folder: Path, sheet: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
     """Group the rows of a table with those of the index in `folder`, and add them to it.
 
     A row in a group with earlier rows is a duplicate of one of these, so that what stays is new. Raises the kinds of
@@ -64,20 +64,20 @@ def _held(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, report: Reporter) -> Met:
+def _through(config: DedupeConfig, folder: Path, sheet: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
     """Meet what is in the index, and add the table to it, unless it is there already."""
     if vectors_depend_on(config.vectors) == "run":
         message = f"--index: vectors of {config.vectors} mean nothing beside those of another run"
         raise UsageError(message, hint="--vectors tfidf, or any other kind")
     stored = read_index(folder, _settings(config))
     tables, this = _tables(stored, sheet)
-    union = union_of(stored.keys, stored.texts, distinct_of(config, sheet), len(sheet.texts))
+    union = merge_texts(stored.keys, stored.texts, distinct_texts(config, sheet), len(sheet.texts))
     own = stored.source == this
     union.texts.row[union.old[own]] = stored.row[own]
     vectors = _vectors(config, stored, union)
-    new = new_candidates(config, union, vectors, report)
+    new = find_new_candidates(config, union, vectors, report)
     found = _all_scored(scorer, stored, union, new.pairs)
-    duplicates = found.duplicates(threshold_of(config))
+    duplicates = found.duplicates(effective_threshold(config))
     stars = group_in_order(_order(config.keep_rule, stored, union, duplicates.by_probability()), duplicates.by_probability())
     origin, log = _origin(stored, tables, this, union, stars)
     if not origin.known:
@@ -85,9 +85,11 @@ def _through(config: DedupeConfig, folder: Path, sheet: Sheet, scorer: Scorer, r
         write_index(folder, _grown(config, union, vectors, found, origin, said))
     sheet = _with_notes(replace(sheet, texts=sheet.texts + stored.texts), folder, origin, log, report)
     shown = _represented(union, stars, origin, scorer)
-    verdicts = verdicts_of(union.texts, shown)
+    verdicts = assign_rows(union.texts, shown)
     candidates = Candidates(found.pairs, new.level, new.recall)
-    return Met(sheet, union.texts, candidates, found, verdicts, _earlier(len(sheet.table.rows), shown, verdicts, origin))
+    return DedupeState(
+        sheet, union.texts, candidates, found, verdicts, _earlier(len(sheet.table.rows), shown, verdicts, origin)
+    )
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class _Origin:
         return len(self.tables) == len(self.stored.tables)
 
 
-def _tables(stored: StoredIndex, sheet: Sheet) -> tuple[list[tuple[str, str]], int]:
+def _tables(stored: StoredIndex, sheet: TextColumn) -> tuple[list[tuple[str, str]], int]:
     """The tables with this one among them, and its place: a table of the same texts is the same table."""
     digest = hashlib.sha256(json.dumps(sheet.texts).encode()).hexdigest()
     places = [place for place, table in enumerate(stored.tables) if table[1] == digest]
@@ -117,7 +119,7 @@ def _tables(stored: StoredIndex, sheet: Sheet) -> tuple[list[tuple[str, str]], i
 
 
 def _origin(
-    stored: StoredIndex, tables: list[tuple[str, str]], this: int, union: Union, stars: Groups
+    stored: StoredIndex, tables: list[tuple[str, str]], this: int, union: MergedTexts, stars: Groups
 ) -> tuple[_Origin, list[dict[str, str]]]:
     """Where each text is from and how its group is called, and what became of groups."""
     ids, group, log = carry_group_ids(stored.ids, _spread(union, stored.group, -1), stars.canonical, union.texts.keys)
@@ -129,7 +131,7 @@ def _origin(
 
 
 def _grown(
-    config: DedupeConfig, union: Union, vectors: Matrix, found: Scored, origin: _Origin, log: list[dict[str, str]]
+    config: DedupeConfig, union: MergedTexts, vectors: Matrix, found: ScoredPairs, origin: _Origin, log: list[dict[str, str]]
 ) -> StoredIndex:
     """The index with the table in it."""
     return StoredIndex(
@@ -150,9 +152,9 @@ def _grown(
     )
 
 
-def _earlier(start: int, shown: Groups, verdicts: Verdicts, origin: _Origin) -> Earlier:
+def _earlier(start: int, shown: Groups, verdicts: RowAssignments, origin: _Origin) -> EarlierTexts:
     rows = origin.rows - np.bincount(verdicts.text, minlength=len(origin.rows))
-    return Earlier(
+    return EarlierTexts(
         start=start,
         row=origin.stored.row,
         table=[origin.tables[k][0] for k in origin.stored.source.tolist()],
@@ -161,7 +163,7 @@ def _earlier(start: int, shown: Groups, verdicts: Verdicts, origin: _Origin) -> 
     )
 
 
-def _represented(union: Union, stars: Groups, origin: _Origin, scorer: Scorer) -> Groups:
+def _represented(union: MergedTexts, stars: Groups, origin: _Origin, scorer: Scorer) -> Groups:
     """A group with texts of tables before this one is shown by its canonical text if that is such, else by the oldest."""
     centre, score = stars.canonical.copy(), stars.score.copy()
     before = origin.source < origin.this
@@ -173,7 +175,7 @@ def _represented(union: Union, stars: Groups, origin: _Origin, scorer: Scorer) -
     moved = np.flatnonzero(~before[stars.canonical] & (stands[stars.canonical] >= 0))
     centre[moved] = stands[stars.canonical[moved]]
     nobody = Pairs(moved.astype(np.int32), centre[moved], np.zeros(len(moved), np.float32))
-    score[moved] = scored(scorer, union.texts, nobody).probability
+    score[moved] = score_pairs(scorer, union.texts, nobody).probability
     return Groups(centre, score)
 
 
@@ -185,13 +187,13 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
         model = load_scorer(config.model).sha256[:12]
     return {
         "vectors": config.vectors,
-        "candidates": level_of(config),
-        "threshold": threshold_of(config),
+        "candidates": min_cosine(config),
+        "threshold": effective_threshold(config),
         "model": model,
     }
 
 
-def _vectors(config: DedupeConfig, stored: StoredIndex, union: Union) -> Matrix:
+def _vectors(config: DedupeConfig, stored: StoredIndex, union: MergedTexts) -> Matrix:
     """Of all texts: the stored ones where they last, all anew where they depend on what else is there."""
     keys = union.texts.keys
     if vectors_depend_on(config.vectors) != "text" or not stored.keys:
@@ -205,7 +207,7 @@ def _vectors(config: DedupeConfig, stored: StoredIndex, union: Union) -> Matrix:
     return every
 
 
-def _all_scored(scorer: Scorer, stored: StoredIndex, union: Union, pairs: Pairs) -> Scored:
+def _all_scored(scorer: Scorer, stored: StoredIndex, union: MergedTexts, pairs: Pairs) -> ScoredPairs:
     """New pairs are scored, stored ones are as they were, but for those of a text that is now written in another way."""
     ends = union.old[stored.pairs]
     written = np.zeros(len(union.texts), bool)
@@ -214,15 +216,15 @@ def _all_scored(scorer: Scorer, stored: StoredIndex, union: Union, pairs: Pairs)
     probability: Floats = stored.probability.copy()
     again = np.flatnonzero(written[before.first] | written[before.second])
     changed = Pairs(before.first[again], before.second[again], before.score[again])
-    probability[again] = scored(scorer, union.texts, changed).probability
+    probability[again] = score_pairs(scorer, union.texts, changed).probability
     first, second = np.append(before.first, pairs.first), np.append(before.second, pairs.second)
     order = np.lexsort((second, first))
     score = np.append(before.score, pairs.score)[order]
-    probability = np.append(probability, scored(scorer, union.texts, pairs).probability)[order]
-    return Scored(Pairs(first[order], second[order], score), probability)
+    probability = np.append(probability, score_pairs(scorer, union.texts, pairs).probability)[order]
+    return ScoredPairs(Pairs(first[order], second[order], score), probability)
 
 
-def _order(rule: str, stored: StoredIndex, union: Union, pairs: Pairs) -> Numbers:
+def _order(rule: str, stored: StoredIndex, union: MergedTexts, pairs: Pairs) -> Numbers:
     if rule != "first":
         return canonical_order(rule, union.texts, pairs)
     row, source = union.texts.row.copy(), np.full(len(union.texts), len(stored.tables), np.int64)
@@ -230,14 +232,14 @@ def _order(rule: str, stored: StoredIndex, union: Union, pairs: Pairs) -> Number
     return np.lexsort((row, source))
 
 
-def _spread(union: Union, values: NDArray[Any], others: int) -> NDArray[Any]:
+def _spread(union: MergedTexts, values: NDArray[Any], others: int) -> NDArray[Any]:
     """Values of the earlier texts for all texts, `others` for the rest."""
     found = np.full(len(union.texts), others, values.dtype)
     found[union.old] = values
     return found
 
 
-def _with_notes(sheet: Sheet, folder: Path, origin: _Origin, log: list[dict[str, str]], report: Reporter) -> Sheet:
+def _with_notes(sheet: TextColumn, folder: Path, origin: _Origin, log: list[dict[str, str]], report: Reporter) -> TextColumn:
     notes = [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
     if origin.known:
         notes = [f"{folder}: has this table already, so nothing is added"]

@@ -11,8 +11,15 @@ from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
-from dlcli.engines.dedupe.stages import call_of, open_fresh, probability_of, scorer_of, settled, threshold_of
-from dlcli.specs.dedupe import VERDICT_COLUMNS, VERDICTS, DedupeConfig, Pair, VerdictsResult
+from dlcli.engines.dedupe.stages import (
+    choose_scorer,
+    describe_threshold,
+    effective_threshold,
+    read_input_table,
+    resolve_threshold,
+    rounded_probability,
+)
+from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
@@ -23,26 +30,26 @@ _BLOCK = 1 << 13
 """Rows that are scored at once, so that what is held beside the table does not grow with it."""
 
 
-def judge_pairs(config: DedupeConfig, report: Reporter) -> VerdictsResult:
+def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumnsResult:
     """Say of the two texts in each row whether they are duplicates; a row without one of them gets no score and no verdict.
 
     Raises the kinds of `dlcli.support.errors`.
     """
     started = time.perf_counter()
-    scorer = scorer_of(config)
-    config, precision = settled(config)
+    scorer = choose_scorer(config)
+    config, precision = resolve_threshold(config)
     table, notes, left, right = _open(config)
     for note in notes:
         report.note(note)
     probability = _probabilities(scorer, left, right, report)
-    called = probability >= threshold_of(config)
+    called = probability >= effective_threshold(config)
     judged = table.extend(_added(config), list(_cells(probability, called, left, right)))
     duplicates, empty = int(called.sum()), int(np.isnan(probability).sum())
-    return VerdictsResult(
+    return PairColumnsResult(
         source=table.name,
         columns=config.pair_columns,
         model=str(config.model or ""),
-        threshold=threshold_of(config),
+        threshold=effective_threshold(config),
         precision=precision,
         rows_read=len(left),
         rows_empty=empty,
@@ -57,25 +64,25 @@ def judge_pairs(config: DedupeConfig, report: Reporter) -> VerdictsResult:
 
 
 def plan_pairs(config: DedupeConfig) -> list[str]:
-    """What `judge_pairs` would do, a line each; reads the table, but scores nothing."""
-    scorer_of(config)
-    config, precision = settled(config)
+    """What `classify_pair_columns` would do, a line each; reads the table, but scores nothing."""
+    choose_scorer(config)
+    config, precision = resolve_threshold(config)
     table = _open(config)[0]
     return [
         f"read {len(table.rows):,} rows from {table.name}",
         f"score the texts of {' and '.join(config.pair_columns)} in each",
-        call_of(config, precision),
+        describe_threshold(config, precision),
         f"write all rows with the columns {', '.join(_added(config))} to {config.output or 'standard output'}",
     ]
 
 
 def _added(config: DedupeConfig) -> list[str]:
-    return [config.prefix + name for name in VERDICT_COLUMNS]
+    return [config.prefix + name for name in PAIR_VERDICT_COLUMNS]
 
 
 def _open(config: DedupeConfig) -> tuple[Table, list[str], list[str], list[str]]:
     """The table, what there is to say of it, and the texts of both columns, "" where there is none."""
-    table, notes = open_fresh(config, _added(config))
+    table, notes = read_input_table(config, _added(config))
     left, right = (texts_of(table, find_column(table, name, field="pair_columns"))[0] for name in config.pair_columns)
     return table, notes, left, right
 
@@ -86,7 +93,7 @@ def _probabilities(scorer: Scorer, left: list[str], right: list[str], report: Re
         parts = [np.empty(0)]
         for start in range(0, len(left), _BLOCK):
             a, b = left[start : start + _BLOCK], right[start : start + _BLOCK]
-            found = probability_of(scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)))
+            found = rounded_probability(scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)))
             parts.append(np.where(_empty(a) | _empty(b), np.nan, found))
             task.advance(len(a))
     return np.concatenate(parts)
@@ -97,14 +104,16 @@ def _empty(texts: list[str]) -> NDArray[np.bool_]:
 
 
 def _cells(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:
-    """The cells of `VERDICT_COLUMNS`, a list a row."""
+    """The cells of `PAIR_VERDICT_COLUMNS`, a list a row."""
     shown = probability.round(_DIGITS).tolist()
     for score, verdict, a, b in zip(shown, called.tolist(), left, right, strict=True):
         yield [None, None, None] if score != score else [score, VERDICTS[verdict], explain(a, b)]
 
 
-def _surest(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> tuple[Pair, ...]:
+def _surest(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> tuple[DuplicatePair, ...]:
     """The duplicates of the highest probability below 1, which only texts that fold to one key have."""
     rows = np.flatnonzero(called & (probability < 1))
     rows = rows[np.argsort(-probability[rows], kind="stable")][:_SHOWN].tolist()
-    return tuple(Pair(row=k + 1, score=round(float(probability[k]), _DIGITS), text_a=left[k], text_b=right[k]) for k in rows)
+    return tuple(
+        DuplicatePair(row=k + 1, score=round(float(probability[k]), _DIGITS), text_a=left[k], text_b=right[k]) for k in rows
+    )

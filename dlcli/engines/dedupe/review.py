@@ -11,7 +11,7 @@ from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.review.page import MAX_PAIRS, ReviewPage
 from dlcli.core.text.review.uncertainty import most_uncertain
 from dlcli.core.text.scoring.explanation import explain
-from dlcli.engines.dedupe.stages import Scored, Sheet, threshold_of
+from dlcli.engines.dedupe.stages import ScoredPairs, TextColumn, effective_threshold
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.support.atomic import write_text
 from dlcli.support.plural import count
@@ -21,9 +21,9 @@ from dlcli.support.tables import Table
 _DIGITS = 4
 
 
-def review_of(config: DedupeConfig, sheet: Sheet, texts: Distinct, pairs: Scored) -> ReviewPage:
+def make_review(config: DedupeConfig, sheet: TextColumn, texts: Distinct, pairs: ScoredPairs) -> ReviewPage:
     """What is to be judged of scored pairs: those from half the threshold on, texts in the order of --keep-rule."""
-    threshold = threshold_of(config)
+    threshold = effective_threshold(config)
     lowest = math.floor(threshold * 50) / 100
     pairs = pairs.duplicates(lowest)
     rule = config.keep_rule.partition(":")[0]

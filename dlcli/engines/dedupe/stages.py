@@ -30,7 +30,7 @@ _DIGITS = 6
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TextColumn:
     """A table, the place of its text column, and its texts, "" where there is none."""
 
     table: Table
@@ -49,17 +49,17 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredPairs:
     """Candidates with the `probability` of each, (pairs,), that its texts are duplicates."""
 
     pairs: Pairs
     probability: Floats
 
-    def duplicates(self, threshold: float) -> "Scored":
+    def duplicates(self, threshold: float) -> "ScoredPairs":
         """Those at or above the threshold."""
         kept = self.probability >= threshold
         pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
-        return Scored(pairs, self.probability[kept])
+        return ScoredPairs(pairs, self.probability[kept])
 
     def by_probability(self) -> Pairs:
         """The pairs with their probability as the score."""
@@ -67,7 +67,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Verdicts:
+class RowAssignments:
     """What was found of each row with text; arrays are parallel to `rows`, row numbers count from 0.
 
     `text` and `centre` are the numbers of the row's text and of the canonical text of its group, `centre_row` is the row that
@@ -88,7 +88,7 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierTexts:
     """Texts of earlier tables, which take part as if they stood behind the table, as its rows from `start` on.
 
     `row` (texts of earlier tables) is where each stands in its own table, from 0, and `table` the name of that; `rows` (all
@@ -111,30 +111,30 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Met:
+class DedupeState:
     """All that was found of a table; `sheet` has the texts of `earlier` tables behind its own."""
 
-    sheet: Sheet
+    sheet: TextColumn
     texts: Distinct
     candidates: Candidates
-    judged: Scored
-    verdicts: Verdicts
-    earlier: Earlier | None = None
+    judged: ScoredPairs
+    verdicts: RowAssignments
+    earlier: EarlierTexts | None = None
 
 
-def group_sizes(verdicts: Verdicts, earlier: Earlier | None) -> NDArray[np.int64]:
+def group_sizes(verdicts: RowAssignments, earlier: EarlierTexts | None) -> NDArray[np.int64]:
     """How many rows the group has of which a text is canonical, by the number of the text."""
     if earlier is None:
         return np.bincount(verdicts.centre)
     return np.bincount(verdicts.centre, minlength=len(earlier.rows)) + earlier.rows
 
 
-def added_names(prefix: str, *, earlier: bool = False) -> list[str]:
+def added_columns(prefix: str, *, earlier: bool = False) -> list[str]:
     """The columns that are added to a table; with `earlier` ones also which table `duplicate_of` counts in."""
     return [prefix + name for name in (*ADDED_COLUMNS, *([EARLIER_COLUMN] if earlier else []))]
 
 
-def open_fresh(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]]:
+def read_input_table(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]]:
     """The table without the columns `added` by an earlier run, and what there is to say of that.
 
     They count as such if the table ends in exactly these; any other column of such a name raises InputError.
@@ -150,10 +150,10 @@ def open_fresh(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]
     return table, [f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added)}"] if again else []
 
 
-def open_sheet(config: DedupeConfig, report: Reporter) -> Sheet:
+def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
     grouped = not (config.pairs or config.label)
-    table, notes = open_fresh(config, added_names(config.prefix, earlier=config.meets_earlier) if grouped else [])
+    table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
     place = find_column(table, config.column)
     if config.column is None:
         notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: --column NAME")
@@ -163,10 +163,10 @@ def open_sheet(config: DedupeConfig, report: Reporter) -> Sheet:
     if nulls:
         where = f"{table.name}: row {nulls[0] + 1}, column '{table.columns[place]}'"
         report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
-    return Sheet(table, place, texts, tuple(notes))
+    return TextColumn(table, place, texts, tuple(notes))
 
 
-def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
+def distinct_texts(config: DedupeConfig, sheet: TextColumn) -> Distinct:
     """The distinct texts; raises InputError if --keep-rule names a column that is not there or cannot be ordered."""
     rule, _, column = config.keep_rule.partition(":")
     if rule == "first":
@@ -178,12 +178,12 @@ def distinct_of(config: DedupeConfig, sheet: Sheet) -> Distinct:
     return distinct(sheet.texts, row_priorities(cells, table=sheet.table.name, column=column))
 
 
-def level_of(config: DedupeConfig) -> float:
+def min_cosine(config: DedupeConfig) -> float:
     """The cosine from which pairs are looked at."""
     return candidate_cosine(config.vectors) if config.candidates is None else config.candidates
 
 
-def settled(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
+def resolve_threshold(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
     """The configuration with the threshold that --precision chooses, if it is asked for, and the precision held-out pairs have.
 
     Raises CheckFailedError if that is out of reach, and InputError if the folder of --model does not say.
@@ -199,37 +199,37 @@ def settled(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
     return replace(config, precision=None, threshold=point.threshold), point.precision
 
 
-def threshold_of(config: DedupeConfig) -> float:
+def effective_threshold(config: DedupeConfig) -> float:
     """The probability from which a pair is called duplicate."""
     return THRESHOLD if config.threshold is None else config.threshold
 
 
-def call_of(config: DedupeConfig, precision: Estimate | None) -> str:
+def describe_threshold(config: DedupeConfig, precision: Estimate | None) -> str:
     """In words, when a pair is called duplicate, once the threshold is settled."""
     worth = f" (precision {precision} on held-out pairs)" if precision else ""
     by = config.model or "the built-in score"
-    return f"call a pair duplicate from a probability of {threshold_of(config):g} on{worth}, by {by}"
+    return f"call a pair duplicate from a probability of {effective_threshold(config):g} on{worth}, by {by}"
 
 
-def candidates_of(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
+def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
     """The pairs whose vectors have a cosine at or above --candidates."""
-    level = level_of(config)
+    level = min_cosine(config)
     if len(texts) < 2:
         nobody = np.empty(0, np.int32)
         return Candidates(Pairs(nobody, nobody, np.empty(0, np.float32)), level, None)
     vectors = make_vectors(config.vectors, texts.keys)
     with report.task("comparing", total=len(texts)) as task:
         pairs = similar_pairs(vectors, level, advance=task.advance)
-    return Candidates(pairs, level, recall_of(vectors, pairs, level, np.arange(len(texts))))
+    return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.arange(len(texts))))
 
 
-def recall_of(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
+def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
     """The share of the pairs of some texts that were found, by a sample of these texts; None if they have none."""
     found, wanted = sampled_recall(vectors, pairs, level, among=among)
     return wilson(found, wanted) if wanted else None
 
 
-def scorer_of(config: DedupeConfig) -> Scorer:
+def choose_scorer(config: DedupeConfig) -> Scorer:
     """What judges the candidates: the one place where it is chosen. Raises what `load_scorer` raises."""
     if config.model is None:
         return built_in()
@@ -238,27 +238,27 @@ def scorer_of(config: DedupeConfig) -> Scorer:
     return load_scorer(config.model).scorer
 
 
-def scored(scorer: Scorer, texts: Distinct, pairs: Pairs) -> Scored:
+def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs) -> ScoredPairs:
     """The probability of each pair; only texts that are in a pair are read."""
     needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
-    return Scored(pairs, probability_of(scorer, [texts.texts[k] for k in needed], first, second))
+    return ScoredPairs(pairs, rounded_probability(scorer, [texts.texts[k] for k in needed], first, second))
 
 
-def probability_of(scorer: Scorer, texts: list[str], first: Rows, second: Rows) -> Floats:
+def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows) -> Floats:
     """The probability of pairs of texts by number, (pairs,), to the digits that are the same everywhere."""
     return np.round(scorer.score(texts, first, second), _DIGITS)
 
 
-def stars_of(config: DedupeConfig, texts: Distinct, duplicates: Scored) -> Groups:
+def group_texts(config: DedupeConfig, texts: Distinct, duplicates: ScoredPairs) -> Groups:
     """The groups of texts, in the order of --keep-rule."""
     pairs = duplicates.by_probability()
     return group_in_order(canonical_order(config.keep_rule.partition(":")[0], texts, pairs), pairs)
 
 
-def verdicts_of(texts: Distinct, groups: Groups) -> Verdicts:
+def assign_rows(texts: Distinct, groups: Groups) -> RowAssignments:
     """What the groups of texts mean for each row."""
     rows = np.flatnonzero(texts.of_row >= 0)
     text = texts.of_row[rows]
     centre = groups.canonical[text].astype(np.int64)
     centre_row = texts.row[centre]
-    return Verdicts(rows, text, centre, centre_row, groups.score[text].astype(np.float64), centre_row == rows)
+    return RowAssignments(rows, text, centre, centre_row, groups.score[text].astype(np.float64), centre_row == rows)

@@ -11,8 +11,8 @@ from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
 from dlcli.core.text.scoring.features import Rows, tokenize_texts, trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
-from dlcli.engines.dedupe.stages import Earlier, Scored, Sheet, Verdicts, added_names, group_sizes
-from dlcli.specs.dedupe import PAIR_COLUMNS, Group
+from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, ScoredPairs, TextColumn, added_columns, group_sizes
+from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup
 from dlcli.support.tables import Table
 
 _DIGITS = 4
@@ -20,16 +20,22 @@ _SHOWN = 10
 
 
 def grouped_table(
-    sheet: Sheet, texts: Distinct, verdicts: Verdicts, *, prefix: str, keep: bool, earlier: Earlier | None = None
+    sheet: TextColumn,
+    texts: Distinct,
+    verdicts: RowAssignments,
+    *,
+    prefix: str,
+    keep: bool,
+    earlier: EarlierTexts | None = None,
 ) -> Table:
     """The rows in their order, each with its group; with `keep` only rows that are no duplicate of another."""
-    columns = added_names(prefix, earlier=earlier is not None)
+    columns = added_columns(prefix, earlier=earlier is not None)
     ids = earlier.ids if earlier else {}
     centres, place = compact_ids(len(texts), verdicts.centre)
     names = [ids.get(centre) or group_id(texts.keys[centre]) for centre in centres.tolist()]
     twice = np.flatnonzero(~verdicts.canonical)
     row, of = verdicts.rows[twice], verdicts.centre_row[twice]
-    said = _told(sheet.texts, texts, (row, verdicts.text[twice]), (of, verdicts.centre[twice]))
+    said = _explained(sheet.texts, texts, (row, verdicts.text[twice]), (of, verdicts.centre[twice]))
     numbers, *tables = earlier.places(of, sheet.table.name) if earlier else (of + 1,)
     canonical = np.ones(len(sheet.table.rows), bool)
     canonical[row] = False
@@ -50,7 +56,7 @@ def _cells(count: int, rows: Rows, values: Any) -> list[Any]:
     return found.tolist()
 
 
-def pairs_table(sheet: Sheet, texts: Distinct, duplicates: Scored) -> Table:
+def pairs_table(sheet: TextColumn, texts: Distinct, duplicates: ScoredPairs) -> Table:
     """Every pair of distinct texts that are duplicates, and each further row of a text with the row that stands for it.
 
     The most probable come first, then by row; the lower row number is `row_a`.
@@ -70,7 +76,7 @@ def pairs_table(sheet: Sheet, texts: Distinct, duplicates: Scored) -> Table:
     a, b, a_text, b_text = *np.where(turned, (b, a), (a, b)), *np.where(turned, (b_text, a_text), (a_text, b_text))
     order = np.lexsort((b, a, -score))
     a, b = a[order], b[order]
-    said = _told(sheet.texts, texts, (a, a_text[order]), (b, b_text[order]))
+    said = _explained(sheet.texts, texts, (a, a_text[order]), (b, b_text[order]))
     columns = (a, b, score[order], cosine[order])
     cells = [
         [i + 1, j + 1, *figures, sheet.table.rows[i][sheet.place], sheet.table.rows[j][sheet.place]]
@@ -83,7 +89,7 @@ _Ends = tuple[Rows, Rows]
 """Row numbers, and the numbers of the texts that stand there."""
 
 
-def _told(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> tuple[list[str], list[str]]:
+def _explained(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> tuple[list[str], list[str]]:
     """For each pair of rows the kind of match, and the words that differ."""
     (rows_a, a), (rows_b, b) = left, right
     same_text = np.array([row_texts[i] == row_texts[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
@@ -95,7 +101,9 @@ def _told(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> t
     return match_kinds(same_text, a == b, trigram_overlap(read, first, second)[place]), [said[k] for k in place.tolist()]
 
 
-def largest_groups(sheet: Sheet, verdicts: Verdicts, earlier: Earlier | None = None) -> tuple[Group, ...]:
+def largest_groups(
+    sheet: TextColumn, verdicts: RowAssignments, earlier: EarlierTexts | None = None
+) -> tuple[DuplicateGroup, ...]:
     """The largest groups with a duplicate, each with the member that is least like its canonical row."""
     sizes = group_sizes(verdicts, earlier)
     twice = ~verdicts.canonical
@@ -105,11 +113,11 @@ def largest_groups(sheet: Sheet, verdicts: Verdicts, earlier: Earlier | None = N
     return tuple(_group(sheet, verdicts, int(centres[k]), int(sizes[k]), earlier) for k in order)
 
 
-def _group(sheet: Sheet, verdicts: Verdicts, centre: int, size: int, earlier: Earlier | None) -> Group:
+def _group(sheet: TextColumn, verdicts: RowAssignments, centre: int, size: int, earlier: EarlierTexts | None) -> DuplicateGroup:
     row_texts = sheet.texts
     members = np.flatnonzero((verdicts.centre_row == centre) & ~verdicts.canonical)
     example = members[np.argmin(verdicts.score[members])]
-    return Group(
+    return DuplicateGroup(
         size=size,
         canonical_row=earlier.places(np.array([centre]), sheet.table.name)[0][0] if earlier else centre + 1,
         canonical_text=row_texts[centre],

@@ -1,4 +1,4 @@
-"""`dlcli eval RUN PAIRS.csv`: what a learned score of pairs is worth on labelled pairs."""
+"""The engine of `dlcli eval RUN PAIRS.csv`: evaluates a trained scorer on labelled pairs."""
 
 import io
 import time
@@ -7,24 +7,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.pairs.labelled import Labelled, read_labelled
-from dlcli.core.pairs.measures import CALLED, judge
-from dlcli.core.pairs.saved import Saved, load_scorer
+from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs
+from dlcli.core.pairs.measures import DECISION_THRESHOLD, evaluate_pairs
+from dlcli.core.pairs.saved import SavedScorer, load_scorer
 from dlcli.core.text.scoring.operating_point import count_by_threshold
 from dlcli.engines.train.pairs import as_metrics, as_operating
+from dlcli.specs.command_line import command_line
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_means
+from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_applicable
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table, write_csv
 
 MISTAKES = "mistakes.csv"
-_MEANT = ("model", "data", "columns", "fail_under", "seed", "device", "output")
+_APPLICABLE = ("model", "data", "columns", "fail_under", "seed", "device", "output")
 
 
 def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
-    """Judge the scorer in the folder `config.model` on all pairs of a table; with `config.output`, leave its mistakes there.
+    """Evaluate the scorer in the folder `config.model` on all pairs of a table; write its mistakes to `config.output`.
 
     Raises the kinds of `dlcli.support.errors`.
     """
@@ -32,10 +33,10 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
     saved, pairs = _open(config)
     with report.task("scoring", total=1):
         probability = saved.scorer.score(pairs.texts, pairs.first, pairs.second)
-    metrics = as_metrics(judge(pairs, probability, seed=config.seed))
+    metrics = as_metrics(evaluate_pairs(pairs, probability, seed=config.seed))
     if config.output is not None:
         write_text(config.output / MISTAKES, _mistakes(pairs, probability))
-    seen = "The figures hold for questions that it did not learn from, if these are such: eval does not know."
+    note = "If the scorer was trained on some of these questions, the metrics are too high: eval cannot tell."
     return PairsEvalResult(
         data=config.data,
         model=f"{config.model} ({saved.scorer.name})",
@@ -46,34 +47,36 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         operating=as_operating(count_by_threshold(probability, pairs.duplicate)),
         seed=config.seed,
         seconds=time.perf_counter() - started,
-        notes=(seen,),
+        notes=(note,),
         failed=_failed(config, metrics),
     )
 
 
 def plan_pairs(config: EvalConfig) -> list[str]:
-    """What `eval_pairs` would do, a line each; opens the scorer and the pairs, but scores and writes nothing."""
+    """What `eval_pairs` would do, one line per step; loads the scorer and the pairs, but scores and writes nothing."""
     saved, pairs = _open(config)
     lines = [
         f"read {saved.scorer.name} from {config.model} (SHA-256 {saved.sha256})",
-        f"judge it on {len(pairs):,} labelled pairs of {config.data}",
+        f"evaluate it on {len(pairs):,} labelled pairs of {config.data}",
     ]
     return [*lines, f"write {MISTAKES} in {config.output}"] if config.output is not None else lines
 
 
-def _open(config: EvalConfig) -> tuple[Saved, Labelled]:
-    check_means(config, _MEANT, "a scorer of pairs")
+def _open(config: EvalConfig) -> tuple[SavedScorer, LabelledPairs]:
+    check_applicable(config, _APPLICABLE, "a scorer of pairs")
     if config.fail_under is not None and config.fail_under[0] not in PAIR_METRICS:
-        raise UsageError(f"--fail-under: '{config.fail_under[0]}' is not one of {', '.join(PAIR_METRICS)}")
+        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(PAIR_METRICS)}")
     if config.data == EvalConfig().data:
-        raise UsageError("a scorer of pairs is judged on labelled pairs", hint=f"dlcli eval {config.model} PAIRS.csv")
-    return load_scorer(Path(config.model or "")), read_labelled(config.data, config.columns)
+        raise UsageError(
+            "a scorer of pairs needs labelled pairs", hint=command_line("eval", model=config.model, data="PAIRS.csv")
+        )
+    return load_scorer(Path(config.model or "")), read_labelled_pairs(config.data, config.columns)
 
 
-def _mistakes(pairs: Labelled, probability: NDArray[np.float64]) -> str:
-    """The pairs on the wrong side, the surest first: mistakes, and wrong labels. Rows of the table count from 1."""
-    wrong = np.flatnonzero((probability >= CALLED) != pairs.duplicate)
-    order = wrong[np.argsort(-np.abs(probability[wrong] - CALLED), kind="stable")].tolist()
+def _mistakes(pairs: LabelledPairs, probability: NDArray[np.float64]) -> str:
+    """The misclassified pairs as CSV, the most confident first, where wrong labels show; rows of the table count from 1."""
+    wrong = np.flatnonzero((probability >= DECISION_THRESHOLD) != pairs.duplicate)
+    order = wrong[np.argsort(-np.abs(probability[wrong] - DECISION_THRESHOLD), kind="stable")].tolist()
     texts = [(pairs.texts[pairs.first[k]], pairs.texts[pairs.second[k]]) for k in order]
     rows = [[k + 1, f"{probability[k]:.4f}", int(pairs.duplicate[k]), *both] for k, both in zip(order, texts, strict=True)]
     stream = io.StringIO()
@@ -87,5 +90,5 @@ def _failed(config: EvalConfig, metrics: tuple[PairMetric, ...]) -> str:
     name, bound = config.fail_under
     estimate = next((one.estimate for one in metrics if one.name == name), None)
     if estimate is None:
-        raise InputError(f"--fail-under: there is no {name} here: no pair is called a duplicate")
+        raise InputError(f"`fail_under`: {name} has no value, because no pair is predicted to be a duplicate")
     return f"{name} on {config.data} is {estimate}, below {bound:g}" if estimate.value < bound else ""

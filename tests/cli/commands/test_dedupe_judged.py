@@ -30,7 +30,7 @@ def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_p
     for arguments, status, said in (
         (("--pair-columns", "a,c"), 3, b"has no column 'c'"),
         (("--pair-columns", "a"), 2, b"'a' is not two names, e.g. question1,question2"),
-        (("--pair-columns", "a,b", "--keep"), 2, b"--keep: means nothing for --pair-columns"),
+        (("--pair-columns", "a,b", "--keep"), 2, b"--keep does not apply to --pair-columns"),
     ):
         done = dlcli("dedupe", "pairs.csv", *arguments)
         assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (status, b"", 1) and said in done.stderr

@@ -5,12 +5,12 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from dlcli.core.pairs.encoders import fit_encoder, rarity_of, read_encoder, rows_of_words
+from dlcli.core.pairs.encoders import fit_encoder, fit_rarity, load_encoder, word_vectors
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.errors import UsageError
-from tests.core.pairs.made import made
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
-KEYS = sorted({text.lower().rstrip("?") for text in made(150).texts})
+KEYS = sorted({text.lower().rstrip("?") for text in synthetic_pairs(150).texts})
 WORD2VEC = pytest.mark.skipif(find_spec("gensim") is None, reason="gensim (extra word2vec) is not installed; tfidf is the twin")
 SPECS = ["tfidf", pytest.param("word2vec:16", marks=WORD2VEC)]
 
@@ -19,7 +19,7 @@ SPECS = ["tfidf", pytest.param("word2vec:16", marks=WORD2VEC)]
 @pytest.mark.parametrize("unit_length", [True, False])
 def test_kept_and_read_it_is_the_same(spec: str, unit_length: bool):
     encoder = fit_encoder(spec, KEYS, unit_length=unit_length)
-    again = read_encoder(spec, encoder.arrays(), unit_length=unit_length)
+    again = load_encoder(spec, encoder.arrays(), unit_length=unit_length)
     others = ["how do i learn chess", "zyxwv never seen", "", KEYS[0]]
     rows = encoder.encode(others)
     np.testing.assert_array_equal(again.encode(others), rows)
@@ -46,7 +46,7 @@ def test_hashing_keeps_cosines_about_where_they_were():
 
 
 def test_rarity_is_the_smoothed_formula():
-    rarity = rarity_of(["a b", "a c", "a a"])
+    rarity = fit_rarity(["a b", "a c", "a a"])
     assert rarity.of(["a", "b", "zz"]).tolist() == pytest.approx([np.log(4 / 4) + 1, np.log(4 / 2) + 1, np.log(4) + 1])
 
 
@@ -60,4 +60,4 @@ def test_no_such_vectors():
     with pytest.raises(UsageError, match="no kind of vectors"):
         fit_encoder("tfidff", KEYS)
     with pytest.raises(UsageError, match="no vectors of words"):
-        rows_of_words("tfidf", KEYS, ["a"])
+        word_vectors("tfidf", KEYS, ["a"])

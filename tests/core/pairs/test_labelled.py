@@ -9,11 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.pairs.labelled import LEAST, Labelled, apart, by_question, find_columns, make_labelled, read_labelled
+from dlcli.core.pairs.labelled import (
+    MIN_PAIRS,
+    LabelledPairs,
+    find_pair_columns,
+    make_labelled_pairs,
+    read_labelled_pairs,
+    shares_no_text,
+    split_by_question,
+)
 from dlcli.core.text.tokens import fold, fold_all
 from dlcli.support.errors import InputError
 from dlcli.support.tables import Table
-from tests.core.pairs.made import made
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 
 def write(path: Path, rows: list[str], head: str = "question1,question2,is_duplicate") -> str:
@@ -21,50 +29,50 @@ def write(path: Path, rows: list[str], head: str = "question1,question2,is_dupli
     return str(path)
 
 
-GOOD = [f"what is {k}?,who is {k}?,{k % 2}" for k in range(LEAST)]
+GOOD = [f"what is {k}?,who is {k}?,{k % 2}" for k in range(MIN_PAIRS)]
 
 
 def test_a_table_is_read_as_it_stands(tmp_path: Path):
-    pairs = read_labelled(write(tmp_path / "p.csv", GOOD))
-    assert [pairs.texts[k] for k in pairs.first] == [f"what is {k}?" for k in range(LEAST)]
-    assert [pairs.texts[k] for k in pairs.second] == [f"who is {k}?" for k in range(LEAST)]
-    assert pairs.duplicate.tolist() == [bool(k % 2) for k in range(LEAST)]
+    pairs = read_labelled_pairs(write(tmp_path / "p.csv", GOOD))
+    assert [pairs.texts[k] for k in pairs.first] == [f"what is {k}?" for k in range(MIN_PAIRS)]
+    assert [pairs.texts[k] for k in pairs.second] == [f"who is {k}?" for k in range(MIN_PAIRS)]
+    assert pairs.duplicate.tolist() == [bool(k % 2) for k in range(MIN_PAIRS)]
 
 
 @pytest.mark.parametrize("label", ["1.0", "TRUE", " 1 "])
 def test_labels_as_spreadsheets_write_them(tmp_path: Path, label: str):
-    pairs = read_labelled(write(tmp_path / "p.csv", [*GOOD[1:], f"a,b,{label}"]))
+    pairs = read_labelled_pairs(write(tmp_path / "p.csv", [*GOOD[1:], f"a,b,{label}"]))
     assert pairs.duplicate[-1]
 
 
 def test_gzip_and_jsonl(tmp_path: Path):
-    plain = read_labelled(write(tmp_path / "p.csv", GOOD))
+    plain = read_labelled_pairs(write(tmp_path / "p.csv", GOOD))
     (tmp_path / "p.csv.gz").write_bytes(gzip.compress((tmp_path / "p.csv").read_bytes()))
-    lines = [f'{{"text_a": "what is {k}?", "text_b": "who is {k}?", "label": {k % 2}}}' for k in range(LEAST)]
+    lines = [f'{{"text_a": "what is {k}?", "text_b": "who is {k}?", "label": {k % 2}}}' for k in range(MIN_PAIRS)]
     (tmp_path / "p.jsonl").write_text("\n".join(lines))
     for name in ("p.csv.gz", "p.jsonl"):
-        again = read_labelled(str(tmp_path / name))
+        again = read_labelled_pairs(str(tmp_path / name))
         assert again.texts == plain.texts
         np.testing.assert_array_equal(again.duplicate, plain.duplicate)
 
 
 @pytest.mark.parametrize(
-    ("rows", "says"),
+    ("rows", "message"),
     [
-        ([*GOOD, "a,b,2"], f"row {LEAST + 1}, column 'is_duplicate': '2' is no label"),
-        ([*GOOD, "a,b,"], f"row {LEAST + 1}, column 'is_duplicate': '' is no label"),
-        (["a,,1", *GOOD], "row 1, column 'question2': no text"),
-        (["   ,b,1", *GOOD], "row 1, column 'question1': no text"),
+        ([*GOOD, "a,b,2"], f"row {MIN_PAIRS + 1}, column 'is_duplicate': '2' is not a label"),
+        ([*GOOD, "a,b,"], f"row {MIN_PAIRS + 1}, column 'is_duplicate': '' is not a label"),
+        (["a,,1", *GOOD], "row 1, column 'question2': the text is empty"),
+        (["   ,b,1", *GOOD], "row 1, column 'question1': the text is empty"),
         (GOOD[:5], "5 labelled pairs are too few"),
         ([], "0 labelled pairs are too few"),
-        ([row[:-1] + "0" for row in GOOD], "column 'is_duplicate': all pairs are no duplicates"),
+        ([row[:-1] + "0" for row in GOOD], "column 'is_duplicate': none of the pairs is a duplicate"),
         ([row[:-1] + "1" for row in GOOD], "column 'is_duplicate': all pairs are duplicates"),
     ],
 )
-def test_what_cannot_be_learned_from_is_refused_in_a_line(tmp_path: Path, rows: list[str], says: str):
+def test_unusable_pairs_give_a_one_line_error(tmp_path: Path, rows: list[str], message: str):
     with pytest.raises(InputError) as error:
-        read_labelled(write(tmp_path / "p.csv", rows))
-    assert says in error.value.message and "p.csv" in error.value.message and error.value.hint
+        read_labelled_pairs(write(tmp_path / "p.csv", rows))
+    assert message in error.value.message and "p.csv" in error.value.message and error.value.hint
     assert "\n" not in error.value.message
 
 
@@ -73,27 +81,27 @@ def test_what_cannot_be_learned_from_is_refused_in_a_line(tmp_path: Path, rows: 
     ["question1,question2,is_duplicate", "Text_A , text_b,LABEL", "sentence1,sentence2,label", "a,b,duplicate"],
 )
 def test_columns_are_found_by_name(head: str):
-    assert find_columns(Table(head.split(","), [])) == (0, 1, 2)
+    assert find_pair_columns(Table(head.split(","), [])) == (0, 1, 2)
 
 
 def test_columns_may_be_named():
     table = Table(["id", "left", "right", "same"], [])
-    assert find_columns(table, ("right", "left", "same")) == (2, 1, 3)
-    with pytest.raises(InputError, match="no two text columns are known among 'id', 'left', 'right', 'same'"):
-        find_columns(table)
-    with pytest.raises(InputError, match="no column 'rigth'"):
-        find_columns(table, ("rigth", "left", "same"))
-    with pytest.raises(InputError, match="several columns called 'a'"):
-        find_columns(Table(["a", "a", "label"], []), ("a", "a", "label"))
-    with pytest.raises(InputError, match="no label column"):
-        find_columns(Table(["a", "b"], []))
+    assert find_pair_columns(table, ("right", "left", "same")) == (2, 1, 3)
+    with pytest.raises(InputError, match="cannot find two text columns among 'id', 'left', 'right', 'same'"):
+        find_pair_columns(table)
+    with pytest.raises(InputError, match="there is no column 'rigth'"):
+        find_pair_columns(table, ("rigth", "left", "same"))
+    with pytest.raises(InputError, match="several columns are called 'a'"):
+        find_pair_columns(Table(["a", "a", "label"], []), ("a", "a", "label"))
+    with pytest.raises(InputError, match="cannot find a label column"):
+        find_pair_columns(Table(["a", "b"], []))
 
 
-def test_a_table_in_another_encoding_is_not_told_to_take_an_option_that_is_not_there(tmp_path: Path):
+def test_the_hint_for_another_encoding_names_no_option(tmp_path: Path):
     (tmp_path / "p.csv").write_text("question1,question2,is_duplicate\na,b,1\n", encoding="utf-16")
     with pytest.raises(InputError) as error:
-        read_labelled(str(tmp_path / "p.csv"))
-    assert "UTF-8" in error.value.hint and "--" not in error.value.hint
+        read_labelled_pairs(str(tmp_path / "p.csv"))
+    assert "UTF-8" in error.value.hint and "--" not in error.value.hint and "`" not in error.value.hint
 
 
 QUESTIONS = st.sampled_from([f"q{k}" for k in range(12)] + [f"Q{k}?" for k in range(12)])
@@ -101,35 +109,35 @@ QUESTIONS = st.sampled_from([f"q{k}" for k in range(12)] + [f"Q{k}?" for k in ra
 
 @given(st.lists(st.tuples(QUESTIONS, QUESTIONS), min_size=1, max_size=30))
 def test_components_are_those_of_the_graph_of_folded_texts(pairs: list[tuple[str, str]]):
-    found = make_labelled(pairs, [True] * len(pairs))
+    found = make_labelled_pairs(pairs, [True] * len(pairs))
     graph = nx.Graph([(fold(a), fold(b)) for a, b in pairs])
     number = {key: k for k, keys in enumerate(nx.connected_components(graph)) for key in keys}
     theirs, ours = [number[fold(a)] for a, _ in pairs], found.component.tolist()
     assert len(set(zip(theirs, ours, strict=True))) == len(set(theirs)) == len(set(ours))
 
 
-def rows_of(pairs: Labelled) -> list[tuple[str, str, bool]]:
+def rows_of(pairs: LabelledPairs) -> list[tuple[str, str, bool]]:
     rows = zip(pairs.first, pairs.second, pairs.duplicate, strict=True)
     return [(pairs.texts[a], pairs.texts[b], bool(y)) for a, b, y in rows]
 
 
 @given(st.integers(0, 50))
 def test_parts_share_no_question_and_lose_no_pair(seed: int):
-    pairs = made(300)
-    parts = by_question(pairs, seed)
+    pairs = synthetic_pairs(300)
+    parts = split_by_question(pairs, seed)
     keys = [set(fold_all(part.texts)) for part in parts]
     assert not keys[0] & keys[1] and not keys[0] & keys[2] and not keys[1] & keys[2]
     assert sorted(row for part in parts for row in rows_of(part)) == sorted(rows_of(pairs))
-    assert all(np.array_equal(a.duplicate, b.duplicate) for a, b in zip(parts, by_question(pairs, seed), strict=True))
+    assert all(np.array_equal(a.duplicate, b.duplicate) for a, b in zip(parts, split_by_question(pairs, seed), strict=True))
 
 
-def test_one_chain_of_questions_cannot_be_split():
-    chain = make_labelled([(f"q {k}", f"q {k + 1}") for k in range(100)], [k % 2 == 0 for k in range(100)])
-    with pytest.raises(InputError, match="1 groups of pairs"):
-        by_question(chain, 0)
+def test_one_chain_of_questions_is_not_split():
+    chain = make_labelled_pairs([(f"q {k}", f"q {k + 1}") for k in range(100)], [k % 2 == 0 for k in range(100)])
+    with pytest.raises(InputError, match="to 1 group,"):
+        split_by_question(chain, 0)
 
 
 def test_apart_is_by_folded_text():
-    pairs = make_labelled([("a b", "c"), ("d", "e")], [True, False])
-    others = make_labelled([("A, b!", "x")], [True])
-    assert apart(pairs, others).tolist() == [False, True]
+    pairs = make_labelled_pairs([("a b", "c"), ("d", "e")], [True, False])
+    others = make_labelled_pairs([("A, b!", "x")], [True])
+    assert shares_no_text(pairs, others).tolist() == [False, True]

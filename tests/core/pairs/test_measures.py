@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as peer
 
-from dlcli.core.pairs.labelled import make_labelled
-from dlcli.core.pairs.measures import average_precision, f1, judge
-from tests.core.pairs.made import made
+from dlcli.core.pairs.labelled import make_labelled_pairs
+from dlcli.core.pairs.measures import average_precision, evaluate_pairs, f1
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 SCORES = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=60).filter(
     lambda rows: len({y for y, _ in rows}) == 2
@@ -23,9 +23,9 @@ def test_average_precision_and_f1_are_scikit_learns(rows: list[tuple[bool, int]]
 
 
 def test_all_measures_are_scikit_learns():
-    pairs = made(300)
+    pairs = synthetic_pairs(300)
     p = np.clip(pairs.duplicate * 0.4 + np.random.default_rng(0).random(len(pairs)) * 0.6, 0, 1)
-    found, y, called = judge(pairs, p), pairs.duplicate, p >= 0.5
+    found, y, called = evaluate_pairs(pairs, p), pairs.duplicate, p >= 0.5
     truth = {
         "accuracy": peer.accuracy_score(y, called),
         "precision": peer.precision_score(y, called),
@@ -37,23 +37,23 @@ def test_all_measures_are_scikit_learns():
     assert {name: found[name].value for name in truth} == pytest.approx(truth)
     assert list(found) == [*truth, "ece"]
     assert all(one.low <= one.value <= one.high for one in found.values())
-    assert found["auc"] == judge(pairs, p)["auc"]
+    assert found["auc"] == evaluate_pairs(pairs, p)["auc"]
 
 
 def test_pairs_of_one_component_count_as_one():
     """Twenty copies of each pair are no more evidence than one: the interval by component stays as wide."""
-    once = made(60)
+    once = synthetic_pairs(60)
     score = np.random.default_rng(1).random(60) * 0.5 + once.duplicate * 0.3
     both = [(once.texts[a], once.texts[b]) for a, b in zip(once.first, once.second, strict=True)]
-    often = make_labelled(both * 20, once.duplicate.tolist() * 20)
-    narrow, wide = (judge(pairs, p)["auc"] for pairs, p in ((once, score), (often, np.tile(score, 20))))
+    often = make_labelled_pairs(both * 20, once.duplicate.tolist() * 20)
+    narrow, wide = (evaluate_pairs(pairs, p)["auc"] for pairs, p in ((once, score), (often, np.tile(score, 20))))
     assert wide.value == pytest.approx(narrow.value)
     assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, rel=0.2)
 
 
 def test_what_has_no_value_is_left_out():
-    pairs = made(60)
-    none = judge(pairs, np.zeros(60))
+    pairs = synthetic_pairs(60)
+    none = evaluate_pairs(pairs, np.zeros(60))
     assert "precision" not in none and none["recall"].value == 0
     only = pairs.take(pairs.duplicate)
-    assert "auc" not in judge(only, np.full(len(only), 0.7))
+    assert "auc" not in evaluate_pairs(only, np.full(len(only), 0.7))

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.core.pairs.labelled import by_question
-from dlcli.core.pairs.saved import CARD, WEIGHTS, is_scorer_dir, load_scorer, read_operating, save_scorer
+from dlcli.core.pairs.labelled import split_by_question
+from dlcli.core.pairs.saved import METADATA, WEIGHTS, is_scorer_dir, load_scorer, read_threshold_counts, save_scorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.pairs.scorers.words import Words
 from dlcli.support.errors import DlcliError, InputError
-from tests.core.pairs.made import made
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
-TRAIN, DEV, TEST = by_question(made(400), 0)
+TRAIN, DEV, TEST = split_by_question(synthetic_pairs(400), 0)
 HELD_OUT = {"pairs": len(TEST), "operating": [[0.5, 3, 2]]}
 
 
@@ -33,9 +33,9 @@ def test_it_scores_the_same_to_the_bit(settings: Lexical | Words, tmp_path: Path
     assert found.sha256 == digest and found.held_out == HELD_OUT and is_scorer_dir(tmp_path)
     expected = scorer.score(TEST.texts, TEST.first, TEST.second)
     np.testing.assert_array_equal(found.scorer.score(TEST.texts, TEST.first, TEST.second), expected)
-    before = [(tmp_path / name).read_bytes() for name in (CARD, WEIGHTS)]
+    before = [(tmp_path / name).read_bytes() for name in (METADATA, WEIGHTS)]
     save_scorer(tmp_path, settings.fit(TRAIN, DEV, 0), HELD_OUT)
-    assert [(tmp_path / name).read_bytes() for name in (CARD, WEIGHTS)] == before
+    assert [(tmp_path / name).read_bytes() for name in (METADATA, WEIGHTS)] == before
 
 
 def test_no_torch_is_needed_to_use_one_that_is_no_network(folder: Path):
@@ -57,9 +57,9 @@ def flip(path: Path) -> None:
 
 def edit(name: str, value: object):
     def do(folder: Path) -> None:
-        card = json.loads((folder / CARD).read_text())
+        card = json.loads((folder / METADATA).read_text())
         card[name] = value
-        (folder / CARD).write_text(json.dumps(card))
+        (folder / METADATA).write_text(json.dumps(card))
 
     return do
 
@@ -78,11 +78,11 @@ def rename_tensor(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "says"),
     [
-        (lambda f: (f / CARD).unlink(), "no run directory"),
-        (lambda f: (f / CARD).write_text("{"), "not JSON"),
-        (lambda f: (f / CARD).write_text("[]"), "holds no scorer of pairs"),
+        (lambda f: (f / METADATA).unlink(), "not a run directory"),
+        (lambda f: (f / METADATA).write_text("{"), "not JSON"),
+        (lambda f: (f / METADATA).write_text("[]"), "holds no scorer of pairs"),
         (edit("task", "images"), "holds no scorer of pairs"),
-        (edit("slope", "steep"), "slope is missing or of another kind"),
+        (edit("slope", "steep"), "slope is missing or of the wrong type"),
         (edit("scorer", "zzz"), "no scorer is called 'zzz'"),
         (edit("scorer", "auto"), "does not fit"),
         (edit("scorer", "words"), "does not fit"),
@@ -113,7 +113,7 @@ def test_a_network_for_images_is_told_apart(folder: Path):
 
 def test_what_thresholds_are_worth_is_read_without_the_weights(folder: Path):
     (folder / WEIGHTS).unlink()
-    assert read_operating(folder) == [(0.5, 3, 2)]
+    assert read_threshold_counts(folder) == [(0.5, 3, 2)]
 
 
 @pytest.mark.parametrize(
@@ -122,6 +122,6 @@ def test_what_thresholds_are_worth_is_read_without_the_weights(folder: Path):
 )
 def test_a_card_that_does_not_say_what_thresholds_are_worth(folder: Path, held_out: dict[str, object]):
     edit("held_out", held_out)(folder)
-    with pytest.raises(InputError, match="does not say what thresholds are worth") as error:
-        read_operating(folder)
+    with pytest.raises(InputError, match="has no counts of held-out pairs by threshold") as error:
+        read_threshold_counts(folder)
     assert str(folder) in error.value.message

@@ -90,12 +90,12 @@ def test_the_same_table_again_gives_the_same_rows_and_leaves_the_index(table, tm
 
 def hashed(spec, keys):
     """Vectors that do not depend on other texts: counts of trigrams by hash."""
-    made = np.zeros((len(keys), 64), np.float32)
-    for row, key in zip(made, keys, strict=True):
+    synthetic_pairs = np.zeros((len(keys), 64), np.float32)
+    for row, key in zip(synthetic_pairs, keys, strict=True):
         for gram in ngrams(key, 3, 3):
             row[zlib.crc32(gram.encode()) % 64] += 1
         row /= np.linalg.norm(row)
-    return made
+    return synthetic_pairs
 
 
 WORDS = st.sampled_from("how do i exit vim Vim the cache folder on my this machine 3 4 not".split())

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.core.pairs.labelled import by_question
+from dlcli.core.pairs.labelled import split_by_question
 from dlcli.core.pairs.saved import load_scorer, save_scorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.pairs.scorers.words import Words
 from dlcli.engines import dedupe
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import CheckFailedError, InputError
-from tests.core.pairs.made import made
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
-TRAIN, DEV, TEST = by_question(made(400), 0)
+TRAIN, DEV, TEST = split_by_question(synthetic_pairs(400), 0)
 
 
 @pytest.fixture(scope="module", params=[Lexical(learner="trees", trees=30), Words()], ids=["lexical", "words"])
@@ -54,7 +54,7 @@ def test_another_scorer_judges_otherwise(run: Path, table: str):
 def test_the_plan_opens_the_scorer_and_a_wrong_folder_is_refused(run: Path, table: str, tmp_path: Path):
     assert any(str(run) in line for line in dedupe.plan(DedupeConfig(table=table, model=run)))
     for call in (dedupe.plan, dedupe.run):
-        with pytest.raises(InputError, match="no run directory"):
+        with pytest.raises(InputError, match="not a run directory"):
             call(DedupeConfig(table=table, model=tmp_path))
 
 
@@ -70,7 +70,7 @@ def test_the_threshold_is_chosen_by_what_the_folder_says_of_held_out_pairs(run: 
     for call in (dedupe.plan, dedupe.run):
         with pytest.raises(CheckFailedError, match=r"the lower bound for \S+ is at most 0.90\d, at a threshold of 0.4$"):
             call(DedupeConfig(table=table, model=folder, precision=0.95))
-        with pytest.raises(InputError, match="does not say what thresholds are worth"):
+        with pytest.raises(InputError, match="has no counts of held-out pairs by threshold"):
             call(DedupeConfig(table=table, model=run, precision=0.8))
 
 

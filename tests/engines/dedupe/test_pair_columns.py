@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.pairs.labelled import by_question
+from dlcli.core.pairs.labelled import split_by_question
 from dlcli.core.pairs.saved import save_scorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.text.scoring.explanation import explain
@@ -16,9 +16,9 @@ from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.tokens import fold
 from dlcli.engines.dedupe import pair_columns as _dedupe_verdicts
 from dlcli.engines.dedupe.engine import plan, run
-from dlcli.specs.dedupe import VERDICT_COLUMNS, DedupeConfig
+from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, DedupeConfig
 from dlcli.support.errors import InputError, UsageError
-from tests.core.pairs.made import made
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 PAIRS = [
     ("How do I learn chess?", "how can i learn chess"),
@@ -52,11 +52,11 @@ def alone(scorer, a: str, b: str) -> float:
 )
 def test_every_row_is_judged_as_if_it_were_alone_and_keeps_its_cells(tmp_path: Path, pairs):
     result, rows = judged(write(tmp_path / "t.jsonl", pairs), threshold=0.5)
-    assert result.table.columns == ["id", "left", "right", "note", *VERDICT_COLUMNS]
+    assert result.table.columns == ["id", "left", "right", "note", *PAIR_VERDICT_COLUMNS]
     for k, ((a, b), row) in enumerate(zip(pairs, rows, strict=True)):
         assert (row["id"], row["left"], row["right"], row["note"]) == (k, a, b, [k])
         if not fold(a or "") or not fold(b or ""):
-            assert [row[name] for name in VERDICT_COLUMNS] == [None, None, None]
+            assert [row[name] for name in PAIR_VERDICT_COLUMNS] == [None, None, None]
             continue
         p = alone(built_in(), a, b)
         assert row["score"] == pytest.approx(p, abs=1e-4) and row["why"] == explain(a, b)
@@ -89,7 +89,7 @@ def test_a_pair_gets_the_score_that_it_has_between_two_rows(tmp_path: Path):
 
 
 def test_a_learned_scorer_judges_by_its_own_threshold(tmp_path: Path):
-    train, dev, test = by_question(made(400), 0)
+    train, dev, test = split_by_question(synthetic_pairs(400), 0)
     scorer = Lexical(learner="trees", trees=20).fit(train, dev, 0)
     save_scorer(tmp_path / "run", scorer, {"operating": [[0.3, 900, 800], [0.4, 800, 790]]})
     pairs = [(test.texts[a], test.texts[b]) for a, b in zip(test.first, test.second, strict=True)]
@@ -126,15 +126,15 @@ def test_columns_of_an_earlier_run_are_made_anew_and_others_of_their_names_refus
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"pairs": True}, "--pairs"),
-        ({"column": "left"}, "--column"),
-        ({"index": Path("kept")}, "--index"),
-        ({"keep_rule": "first"}, "--keep-rule"),
-        ({"review": Path("page.html")}, "--review"),
+        ({"pairs": True}, "pairs"),
+        ({"column": "left"}, "column"),
+        ({"index": Path("kept")}, "index"),
+        ({"keep_rule": "first"}, "keep_rule"),
+        ({"review": Path("page.html")}, "review"),
     ],
 )
-def test_what_is_for_rows_means_nothing_for_pairs(options, said: str):
-    with pytest.raises(UsageError, match=f"{said}: means nothing for --pair-columns"):
+def test_options_for_rows_do_not_apply_to_pairs(options, said: str):
+    with pytest.raises(UsageError, match=f"`{said}` does not apply to `pair_columns`"):
         DedupeConfig(pair_columns=("a", "b"), **options)
 
 

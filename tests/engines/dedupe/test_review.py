@@ -7,12 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlcli.core.pairs.labelled import read_labelled
+from dlcli.core.pairs.labelled import read_labelled_pairs
 from dlcli.core.text.clusters import Groups
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
-from dlcli.engines.dedupe.review import review_of
-from dlcli.engines.dedupe.stages import candidates_of, distinct_of, open_sheet, scored, scorer_of, stars_of
+from dlcli.engines.dedupe.review import make_review
+from dlcli.engines.dedupe.stages import (
+    choose_scorer,
+    distinct_texts,
+    find_candidates,
+    group_texts,
+    read_text_column,
+    score_pairs,
+)
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
@@ -20,9 +27,9 @@ from dlcli.support.tables import write_csv
 
 
 def stages(config):
-    sheet = open_sheet(config, SILENT)
-    texts = distinct_of(config, sheet)
-    return sheet, texts, scored(scorer_of(config), texts, candidates_of(config, texts, SILENT).pairs)
+    sheet = read_text_column(config, SILENT)
+    texts = distinct_texts(config, sheet)
+    return sheet, texts, score_pairs(choose_scorer(config), texts, find_candidates(config, texts, SILENT).pairs)
 
 
 def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
@@ -38,16 +45,16 @@ def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
     path = tmp_path / "labels.csv"
     with path.open("w", encoding="utf-8", newline="") as stream:
         write_csv(table, stream)
-    assert read_labelled(str(path)).duplicate.tolist() == [k % 2 for k in range(20)]
+    assert read_labelled_pairs(str(path)).duplicate.tolist() == [k % 2 for k in range(20)]
 
 
 @pytest.mark.parametrize("rule", ["central", "first", "longest", "max:id"])
 def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
     config = DedupeConfig(table="questions", column="question", keep_rule=rule, review=tmp_path / "page.html")
     sheet, texts, judged = stages(config)
-    review = review_of(config, sheet, texts, judged)
+    review = make_review(config, sheet, texts, judged)
     again = _groups(review)
-    groups: Groups = stars_of(config, texts, judged.duplicates(0.7))
+    groups: Groups = group_texts(config, texts, judged.duplicates(0.7))
     wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.canonical)}
     assert again == wanted
     dedupe.run(config)

@@ -1,4 +1,4 @@
-"""`auto`: `lexical` for few labels; above that the better on the dev pairs of `lexical` and `words`."""
+"""`auto`: `lexical` if there are few labels, else the better of `lexical` and `words` on the dev pairs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,40 +8,40 @@ from numpy.typing import NDArray
 
 from dlcli.core.evaluation.metrics import auc
 from dlcli.core.pairs.encoders import Encoder
-from dlcli.core.pairs.labelled import Labelled
+from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.support.reporter import SILENT, Reporter
 
 FEW = 2000
-"""Below so many labels, training and dev together, a table of words has seen too little of each word."""
+"""With fewer labels than this, training and dev together, most words are too rare for `words` to learn a vector."""
 
 
 @dataclass(frozen=True)
-class Auto:
-    """`vectors` are those of `lexical`."""
+class AutoScorer:
+    """Hyperparameters of `auto`: the `vectors` of `lexical`."""
 
     vectors: str = ""
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
+        self, train: LabelledPairs, dev: LabelledPairs, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
-        """The scorer with the higher AUC on `dev`; it goes by its own name. See `base.Trainable`."""
+        """The scorer with the higher AUC on `dev`, under its own name; see `PairEstimator`."""
         lexical = Lexical(vectors=self.vectors).fit(train, dev, seed, encoder=encoder, report=report)
         if len(train) + len(dev) < FEW:
             return lexical
-        from dlcli.core.pairs.scorers.words import Words  # here, since it brings torch
+        from dlcli.core.pairs.scorers.words import Words  # here, because it imports torch
 
-        both = (lexical, Words().fit(train, dev, seed, report=report))
-        areas = [auc(one.score(dev.texts, dev.first, dev.second), dev.duplicate) for one in both]
+        candidates = (lexical, Words().fit(train, dev, seed, report=report))
+        areas = [auc(scorer.score(dev.texts, dev.first, dev.second), dev.duplicate) for scorer in candidates]
         values = [0.0 if area is None else area.value for area in areas]
         report.note(f"auto: dev AUC {values[0]:.3f} for lexical, {values[1]:.3f} for words")
-        return both[values[1] > values[0]]
+        return candidates[values[1] > values[0]]
 
 
-SCORER = Auto()
+SCORER = AutoScorer()
 
 
-def read(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NoReturn:
-    """There is no such model: what was chosen goes by its own name."""
+def load(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NoReturn:
+    """Raise KeyError: no model is stored under this name, because the chosen scorer keeps its own."""
     raise KeyError("auto")

@@ -1,6 +1,6 @@
-"""`birnn`: words through a table, a bidirectional GRU and 1-D convolutions; a fully connected head on both texts.
+"""`birnn`: word vectors, a bidirectional GRU, 1-D convolutions, and a fully connected head on both texts.
 
-The table begins with the vectors of `vectors`, word2vec or spacy, or at random; it is trained with the rest.
+The word vectors start from word2vec or spaCy (`vectors`), or at random, and are trained with the rest.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from dlcli.core.compute.rng import derive
 from dlcli.core.pairs.architectures import RecurrentNet
-from dlcli.core.pairs.encoders import Encoder, rows_of_words
-from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.net_training import ByWord, Fitting, NetModel, read_net, words_of
+from dlcli.core.pairs.encoders import Encoder, word_vectors
+from dlcli.core.pairs.labelled import LabelledPairs
+from dlcli.core.pairs.net_training import NetModel, PairTrainer, WordIdEncoder, build_vocabulary, load_network
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.text.scoring.features import word_hash
 from dlcli.core.text.tokens import fold_all, words
@@ -28,11 +28,22 @@ RECIPE = Recipe(epochs=8, batch_size=256, optimizer="adam", lr=2e-3, schedule="c
 
 @dataclass(frozen=True)
 class Recurrent:
-    """`vectors` "" for a table from random numbers; `lexical` shows the head the lexical features too."""
+    """Hyperparameters of `birnn`.
+
+    Attributes:
+        vectors: Initial word vectors: word2vec or spacy:PACKAGE; "" for random ones.
+        dimensions: Width of random word vectors.
+        min_count: Number of training texts a word must be in to get a vector of its own; all other words share one.
+        hidden: Hidden units of the GRU in each direction.
+        channels: Output channels of each convolution.
+        dropout: Probability of dropping a unit.
+        lexical: Whether the head takes the lexical features as well.
+        recipe: How to train.
+    """
 
     vectors: str = ""
     dimensions: int = 100
-    least: int = 2
+    min_count: int = 2
     hidden: int = 96
     channels: int = 96
     dropout: float = 0.3
@@ -40,24 +51,25 @@ class Recurrent:
     recipe: Recipe = RECIPE
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
+        self, train: LabelledPairs, dev: LabelledPairs, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
-        """Learn from `train`, choose the epoch and calibrate on `dev`; see `base.Trainable`. There is no use for an encoder."""
+        """Train on `train`, choose the epoch and calibrate on `dev`; see `PairEstimator`. `encoder` is ignored."""
         keys = sorted(set(fold_all(train.texts)))
-        reader, table = words_of(keys, least=self.least), self._table(keys, seed)
-        fitting = Fitting("birnn", train, dev, self.recipe, seed, report, self.lexical)
-        shape = {"hidden": self.hidden, "channels": self.channels, "dropout": self.dropout}
-        net = fitting.net(lambda _: RecurrentNet(table, fitting.scale.shape[1], **shape), reader)
-        return fitting.calibrated(net, reader, shape)
+        word_ids = build_vocabulary(keys, min_count=self.min_count)
+        table = self._initial_vectors(keys, word_ids.hashes, seed)
+        trainer = PairTrainer("birnn", train, dev, self.recipe, seed, report, self.lexical)
+        shape: dict[str, Any] = {"hidden": self.hidden, "channels": self.channels, "dropout": self.dropout}
+        net = trainer.train_network(lambda _: RecurrentNet(table, trainer.scale.shape[1], **shape), word_ids)
+        return trainer.calibrated(net, word_ids, shape)
 
-    def _table(self, keys: list[str], seed: int) -> Tensor:
-        """The first row is for no word, the second for any word that is not known."""
-        hashes = words_of(keys, least=self.least).hashes
+    def _initial_vectors(self, keys: list[str], hashes: NDArray[np.int64], seed: int) -> Tensor:
+        """Vectors by id, (words + 2, dimensions): row 0 is for padding, row 1 for any unknown word."""
         random = np.random.default_rng(derive(seed, "table"))
         if not self.vectors:
             return torch.from_numpy(random.normal(0, 0.1, (len(hashes) + 2, self.dimensions)).astype(np.float32))
-        spelt = {word_hash(word): word for key in keys for piece in key.split() for word in words(piece)}
-        rows = rows_of_words(self.vectors, keys, [spelt[k] for k in hashes.tolist()])
+        spelling = {word_hash(word): word for key in keys for piece in key.split() for word in words(piece)}
+        rows = word_vectors(self.vectors, keys, [spelling[k] for k in hashes.tolist()])
+        # Words without a vector get random ones of the same spread, so that no layer can tell them apart by their size.
         drawn = random.normal(0, rows.std() or 0.1, (len(hashes) + 2, rows.shape[1])).astype(np.float32)
         known = rows.any(axis=1)
         drawn[2:][known] = rows[known]
@@ -67,8 +79,8 @@ class Recurrent:
 SCORER = Recurrent()
 
 
-def read(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetModel:
-    """The model whose card and arrays these are; raises KeyError if one is missing, RuntimeError if they do not fit."""
-    reader, table = ByWord(arrays["reader.hashes"]), torch.zeros(arrays["net.table"].shape)
-    shape = {name: card[name] for name in ("hidden", "channels", "dropout")}
-    return read_net(RecurrentNet(table, arrays["scale"].shape[1], **shape), reader, card, arrays)
+def load(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetModel:
+    """The model with these settings and arrays; raises KeyError if one is missing, RuntimeError if they do not fit."""
+    word_ids, table = WordIdEncoder(arrays["reader.hashes"]), torch.zeros(arrays["net.table"].shape)
+    shape = {name: settings[name] for name in ("hidden", "channels", "dropout")}
+    return load_network(RecurrentNet(table, arrays["scale"].shape[1], **shape), word_ids, settings, arrays)

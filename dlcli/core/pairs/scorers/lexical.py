@@ -1,20 +1,20 @@
-"""`lexical`: what can be counted on two texts and the cosines of their vectors; logistic regression or boosted trees.
+"""`lexical`: logistic regression or boosted trees on the lexical features of two texts and the cosine of their vectors.
 
-Which of the two is chosen by cross-validation on the training pairs, whole components apart, by the likelihood. Below some
-2,000 labels it is the logistic, as a rule.
+Unless one is asked for, cross-validation on the training pairs, by whole components, chooses the learner with the higher
+likelihood. With fewer than about 2,000 labels that is usually the logistic regression.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.pairs.boosted_trees import Trees, fit_trees, read_trees
-from dlcli.core.pairs.encoders import Encoder, fit_encoder, read_encoder
-from dlcli.core.pairs.labelled import Labelled
-from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, keyed, lexical_features, under
+from dlcli.core.pairs.boosted_trees import BoostedTrees, fit_trees, load_trees
+from dlcli.core.pairs.encoders import Encoder, fit_encoder, load_encoder
+from dlcli.core.pairs.labelled import LabelledPairs
+from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, fold_pairs, lexical_features, strip_prefix
 from dlcli.core.text.scoring.features import Rows
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
@@ -23,13 +23,13 @@ from dlcli.support.reporter import SILENT, Reporter
 
 LEARNERS = ("auto", "logistic", "trees")
 _FOLDS = 4
-_COMPARED = 10_000
-"""The most pairs on which the two are compared: where trees win by then, they win beyond."""
+_MAX_COMPARED = 10_000
+"""The learners are compared on at most this many pairs: trees that win by then win on more."""
 
 
 @dataclass(frozen=True)
-class Linear:
-    """Log-odds intercept + z weights of features z, held to [low, high], less `mean`, over `scale`; all (k,)."""
+class LinearModel:
+    """Log-odds intercept + weights . z of the standardised features z = (clip(x, low, high) - mean) / scale; all (k,)."""
 
     low: Floats
     high: Floats
@@ -38,47 +38,62 @@ class Linear:
     weights: Floats
     intercept: float
 
-    def odds(self, features: Floats) -> Floats:
+    def log_odds(self, features: Floats) -> Floats:
         """Log-odds (n,) of features (n, k)."""
         found: Floats = self.intercept + ((np.clip(features, self.low, self.high) - self.mean) / self.scale) @ self.weights
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All of it by name."""
+        """The parameters as arrays by name."""
         return {name: np.atleast_1d(value) for name, value in vars(self).items()}
+
+
+def load_linear(arrays: Mapping[str, NDArray[Any]]) -> LinearModel:
+    """The model whose `arrays()` these are; raises TypeError if their names are others, KeyError without an intercept."""
+    vectors: dict[str, Any] = dict(arrays)
+    return LinearModel(**{**vectors, "intercept": float(arrays["intercept"][0])})
 
 
 @dataclass(frozen=True)
 class LexicalModel:
-    """Features of two texts, with the cosine of their vectors if there is an encoder, and what was learned of them."""
+    """A learner fitted on `features_of` pairs, which include a cosine if there is an encoder."""
 
-    learned: Linear | Trees
+    learned: LinearModel | BoostedTrees
     encoder: Encoder | None
 
-    def odds(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
+    def decision_function(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
         """Log-odds (pairs,)."""
-        return self.learned.odds(features_of(texts, first, second, self.encoder))
+        return self.learned.log_odds(features_of(texts, first, second, self.encoder))
 
-    def card(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """The learner and the vectors."""
-        learner = "trees" if isinstance(self.learned, Trees) else "logistic"
+        learner = "trees" if isinstance(self.learned, BoostedTrees) else "logistic"
         return {"learner": learner, "vectors": self.encoder.spec if self.encoder else ""}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The weights or the trees, and what the encoder learned."""
+        """The weights or the trees, and the arrays of the encoder."""
         found = {f"learned.{name}": value for name, value in self.learned.arrays().items()}
         return found | ({f"encoder.{name}": value for name, value in self.encoder.arrays().items()} if self.encoder else {})
 
 
 @dataclass(frozen=True)
 class Lexical:
-    """`vectors` adds a cosine ("": none); `learner` is auto, logistic or trees, of which there are `trees` of `depth`."""
+    """Hyperparameters of `lexical`.
+
+    Attributes:
+        vectors: Adds the cosine of these vectors as a feature, as in `vectors` of a configuration; "" adds none.
+        learner: logistic, trees, or auto to choose one by cross-validation.
+        trees: Number of boosted trees.
+        depth: Maximum depth of a tree.
+        learning_rate: Factor on the contribution of each tree.
+        penalty: Strength of the L2 penalty of the logistic regression, in units of one example.
+    """
 
     vectors: str = ""
     learner: str = "auto"
     trees: int = 300
     depth: int = 5
-    rate: float = 0.08
+    learning_rate: float = 0.08
     penalty: float = 1.0
 
     def __post_init__(self) -> None:
@@ -86,32 +101,33 @@ class Lexical:
             raise UsageError(f"learner '{self.learner}' is not one of {', '.join(LEARNERS)}")
 
     def fit(
-        self, train: Labelled, dev: Labelled, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
+        self, train: LabelledPairs, dev: LabelledPairs, seed: int, *, encoder: Encoder | None = None, report: Reporter = SILENT
     ) -> PairScorer:
-        """Learn from `train`, calibrate on `dev`; see `base.Trainable`."""
+        """Train on `train`, calibrate on `dev`; see `PairEstimator`."""
         if self.vectors and encoder is None:
             encoder = fit_encoder(self.vectors, sorted(set(fold_all(train.texts))))
         features = features_of(train.texts, train.first, train.second, encoder)
-        learner = self._chosen(features, train, seed) if self.learner == "auto" else self.learner
+        learner = self._select_learner(features, train, seed) if self.learner == "auto" else self.learner
         report.note(f"lexical: {learner}, {features.shape[1]} features")
-        return calibrated("lexical", LexicalModel(self._learned(learner, features, train.duplicate, seed), encoder), dev)
+        return calibrated("lexical", LexicalModel(self._fit_learner(learner, features, train.duplicate, seed), encoder), dev)
 
-    def _learned(self, learner: str, features: Floats, y: NDArray[np.bool_], seed: int) -> Linear | Trees:
+    def _fit_learner(self, learner: str, features: Floats, y: NDArray[np.bool_], seed: int) -> LinearModel | BoostedTrees:
         if learner == "logistic":
             return fit_linear(features, y, self.penalty)
-        return fit_trees(features, y, trees=self.trees, depth=self.depth, rate=self.rate, seed=seed)
+        return fit_trees(features, y, trees=self.trees, depth=self.depth, learning_rate=self.learning_rate, seed=seed)
 
-    def _chosen(self, features: Floats, train: Labelled, seed: int) -> str:
-        """The learner with the lower loss on components that it did not learn from."""
+    def _select_learner(self, features: Floats, train: LabelledPairs, seed: int) -> str:
+        """The learner with the lower cross-validated logistic loss."""
         rows, fold = _folds(train.component, seed)
         losses = dict.fromkeys(LEARNERS[1:], 0.0)
-        for held in range(_FOLDS):
-            inside, outside = rows[fold != held], rows[fold == held]
+        for held_out in range(_FOLDS):
+            inside, outside = rows[fold != held_out], rows[fold == held_out]
             if not len(outside) or len(set(train.duplicate[inside].tolist())) < 2:
                 continue
             for learner in losses:
-                odds = self._learned(learner, features[inside], train.duplicate[inside], seed).odds(features[outside])
-                losses[learner] += float(np.logaddexp(0, np.where(train.duplicate[outside], -odds, odds)).sum())
+                fitted = self._fit_learner(learner, features[inside], train.duplicate[inside], seed)
+                log_odds = fitted.log_odds(features[outside])
+                losses[learner] += float(np.logaddexp(0, np.where(train.duplicate[outside], -log_odds, log_odds)).sum())
         return min(losses, key=losses.__getitem__)
 
 
@@ -119,39 +135,55 @@ SCORER = Lexical()
 
 
 def features_of(texts: Sequence[str], first: Rows, second: Rows, encoder: Encoder | None) -> Floats:
-    """The lexical features and, with an encoder, the cosine of the vectors, (pairs, 23 or 24)."""
+    """The lexical features and, with an encoder, the cosine of the vectors.
+
+    Args:
+        texts: Raw texts.
+        first: Index of the first text of each pair, (pairs,).
+        second: Index of the second text, (pairs,).
+        encoder: Gives the vectors; None for no cosine.
+
+    Returns:
+        The features, (pairs, 23), or (pairs, 24) with a cosine.
+    """
     found = lexical_features(texts, first, second)
     if encoder is None:
         return found
-    keys, a, b = keyed(texts, first, second)
-    return np.column_stack([found, cosines(encoder.encode(keys), a, b)])
+    folded = fold_pairs(texts, first, second)
+    cosine = cosines(encoder.encode(folded.keys), folded.first.astype(np.int32), folded.second.astype(np.int32))
+    return np.column_stack([found, cosine.astype(np.float64)])
 
 
-def _folds(component: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Some of the pairs, by whole components, and the fold of each."""
+class _Folds(NamedTuple):
+    """Indices of the pairs that take part, and the fold of each, (pairs,) both."""
+
+    rows: NDArray[np.int64]
+    fold: NDArray[np.int64]
+
+
+def _folds(component: NDArray[np.int64], seed: int) -> _Folds:
+    """Draw folds of whole components: pairs that share a question in two folds would make overfitting look good."""
     random = np.random.default_rng(seed)
     place = random.permutation(component.max() + 1)[component]
-    rows = np.argsort(place, kind="stable")[:_COMPARED]
-    return rows, place[rows] % _FOLDS
+    rows = np.argsort(place, kind="stable")[:_MAX_COMPARED]
+    return _Folds(rows, place[rows] % _FOLDS)
 
 
-def fit_linear(features: Floats, y: NDArray[np.bool_], penalty: float) -> Linear:
-    """Logistic regression on scaled features; `penalty` is the strength of that on squared weights, for one example each."""
+def fit_linear(features: Floats, y: NDArray[np.bool_], penalty: float) -> LinearModel:
+    """Logistic regression on standardised features, with an L2 `penalty` in units of one example."""
     from sklearn.linear_model import LogisticRegression
 
     low, high = np.quantile(features, [0.001, 0.999], axis=0)
-    held = np.clip(features, low, high)
-    spread = held.std(axis=0)
-    start = Linear(low, high, held.mean(axis=0), np.where(spread > 0, spread, 1), np.zeros(features.shape[1]), 0.0)
-    z = (held - start.mean) / start.scale
-    found = LogisticRegression(C=1 / penalty, max_iter=2000, tol=1e-6).fit(z, y)
-    return replace(start, weights=found.coef_[0].copy(), intercept=float(found.intercept_[0]))
+    clipped = np.clip(features, low, high)
+    spread = clipped.std(axis=0)
+    start = LinearModel(low, high, clipped.mean(axis=0), np.where(spread > 0, spread, 1), np.zeros(features.shape[1]), 0.0)
+    z = (clipped - start.mean) / start.scale
+    fitted = LogisticRegression(C=1 / penalty, max_iter=2000, tol=1e-6).fit(z, y)
+    return replace(start, weights=fitted.coef_[0].copy(), intercept=float(fitted.intercept_[0]))
 
 
-def read(card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> LexicalModel:
-    """The model whose card and arrays these are; raises KeyError if one is missing."""
-    learned = under(arrays, "learned.")
-    encoder = read_encoder(card["vectors"], under(arrays, "encoder.")) if card["vectors"] else None
-    if card["learner"] == "trees":
-        return LexicalModel(read_trees(learned), encoder)
-    return LexicalModel(Linear(**{**learned, "intercept": float(learned["intercept"][0])}), encoder)
+def load(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> LexicalModel:
+    """The model with these settings and arrays; raises KeyError if one is missing."""
+    learned = strip_prefix(arrays, "learned.")
+    encoder = load_encoder(settings["vectors"], strip_prefix(arrays, "encoder.")) if settings["vectors"] else None
+    return LexicalModel(load_trees(learned) if settings["learner"] == "trees" else load_linear(learned), encoder)

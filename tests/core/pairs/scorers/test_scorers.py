@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from dlcli.core.evaluation.metrics import auc
-from dlcli.core.pairs.labelled import by_question
+from dlcli.core.pairs.labelled import split_by_question
 from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers import SCORERS
-from tests.core.pairs.made import made
+from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 NAMES = SCORERS.names()
 FIT = {"siamese": {"vectors": "tfidf"}, "fc": {"vectors": "tfidf"}}
 MAKES_A_MODEL = [name for name in NAMES if name != "auto"]
-TRAIN, DEV, TEST = by_question(made(1200), 0)
+TRAIN, DEV, TEST = split_by_question(synthetic_pairs(1200), 0)
 
 
 @cache
@@ -34,9 +34,9 @@ def test_it_learns_what_the_labels_say(name: str):
 def test_probabilities_are_about_as_often_right_as_they_say(name: str):
     """By Platt's own equation, on dev the mean probability is the share of duplicates."""
     scorer = fitted(name)
-    odds = scorer.slope * scorer.model.odds(DEV.texts, DEV.first, DEV.second) + scorer.intercept
+    log_odds = scorer.slope * scorer.model.decision_function(DEV.texts, DEV.first, DEV.second) + scorer.intercept
     assert scorer.slope > 0
-    assert (1 / (1 + np.exp(-odds))).mean() == pytest.approx(DEV.duplicate.mean(), abs=1e-3)
+    assert (1 / (1 + np.exp(-log_odds))).mean() == pytest.approx(DEV.duplicate.mean(), abs=1e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -44,9 +44,9 @@ def test_the_same_seed_gives_the_same_bits_and_the_order_of_a_pair_does_not_matt
     one = fitted(name)
     again = replace(SCORERS.module(name).SCORER, **FIT.get(name, {})).fit(TRAIN, DEV, 0)
     assert (again.slope, again.intercept) == (one.slope, one.intercept)
-    odds = one.model.odds(TEST.texts, TEST.first, TEST.second)
-    np.testing.assert_array_equal(again.model.odds(TEST.texts, TEST.first, TEST.second), odds)
-    np.testing.assert_allclose(one.model.odds(TEST.texts, TEST.second, TEST.first), odds, rtol=1e-4, atol=1e-4)
+    scores = one.model.decision_function(TEST.texts, TEST.first, TEST.second)
+    np.testing.assert_array_equal(again.model.decision_function(TEST.texts, TEST.first, TEST.second), scores)
+    np.testing.assert_allclose(one.model.decision_function(TEST.texts, TEST.second, TEST.first), scores, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -68,9 +68,9 @@ def test_equal_keys_are_duplicates_and_no_words_are_like_nothing(name: str):
 @pytest.mark.parametrize("name", MAKES_A_MODEL)
 def test_card_and_arrays_are_all_of_it(name: str):
     model = fitted(name).model
-    again = SCORERS.module(name).read(model.card(), model.arrays())
-    expected = model.odds(TEST.texts, TEST.first, TEST.second)
-    np.testing.assert_array_equal(again.odds(TEST.texts, TEST.first, TEST.second), expected)
+    again = SCORERS.module(name).load(model.metadata(), model.arrays())
+    expected = model.decision_function(TEST.texts, TEST.first, TEST.second)
+    np.testing.assert_array_equal(again.decision_function(TEST.texts, TEST.first, TEST.second), expected)
     assert all(array.dtype != object for array in model.arrays().values())
 
 
@@ -81,9 +81,12 @@ def test_auto_takes_lexical_for_few_labels():
 def test_lexical_chooses_by_the_data():
     from dlcli.core.pairs.scorers.lexical import Lexical
 
-    assert Lexical().fit(*by_question(made(120), 1)[:2], 0).model.card()["learner"] in ("logistic", "trees")
+    assert Lexical().fit(*split_by_question(synthetic_pairs(120), 1)[:2], 0).model.metadata()["learner"] in (
+        "logistic",
+        "trees",
+    )
 
 
 def test_another_seed_draws_other_weights():
-    rows = fitted("words").model.odds(TEST.texts, TEST.first, TEST.second)
-    assert not np.array_equal(rows, fitted("words", 1).model.odds(TEST.texts, TEST.first, TEST.second))
+    rows = fitted("words").model.decision_function(TEST.texts, TEST.first, TEST.second)
+    assert not np.array_equal(rows, fitted("words", 1).model.decision_function(TEST.texts, TEST.first, TEST.second))

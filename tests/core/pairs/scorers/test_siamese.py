@@ -71,7 +71,7 @@ def test_settings_out_of_bounds():
 
 def test_words_are_a_mean_over_those_that_are_there():
     torch.manual_seed(0)
-    found = WordsNet(6, 0, dimensions=3, forget=0.5, dropout=0.0).eval()
+    found = WordsNet(6, 0, dimensions=3, word_dropout=0.5, dropout=0.0).eval()
     with torch.no_grad():
         found.weights.copy_(torch.randn(6, 1))
     ids = torch.tensor([[2, 3, 0, 0], [4, 4, 5, 0], [0, 0, 0, 0]])

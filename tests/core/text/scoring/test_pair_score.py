@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.evaluation import metrics
-from dlcli.core.pairs.labelled import by_question, read_labelled
+from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
 from dlcli.core.stats import wilson
 from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features, tokenize_texts
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
@@ -133,7 +133,7 @@ def test_the_shipped_counts_are_such_of_one_set_of_pairs():
 def test_held_out_quora_questions_and_mrpc():
     if not (DATA / "pairs" / "quora_pairs.csv.gz").exists():
         pytest.skip("the labelled pairs are not in ../shared/data; the pairs above are tested instead")
-    train, validation, test = by_question(read_labelled(str(DATA / "pairs" / "quora_pairs.csv.gz")), 0)
+    train, validation, test = split_by_question(read_labelled_pairs(str(DATA / "pairs" / "quora_pairs.csv.gz")), 0)
     questions = [set(fold_all(part.texts)) for part in (train, validation, test)]
     assert not questions[0] & questions[2] and not questions[1] & questions[2] and not questions[0] & questions[1]
     counts = {
@@ -144,7 +144,7 @@ def test_held_out_quora_questions_and_mrpc():
     for wanted in (0.6, 0.7, 0.8):
         _, called, right = counts["test"][round(choose_threshold(counts["dev"], wanted, "dev").threshold * 100) - 1]
         assert wilson(right, called).high >= wanted
-    for pairs, least in ((test, 0.80), (read_labelled(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
+    for pairs, least in ((test, 0.80), (read_labelled_pairs(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
         read = tokenize_texts(pairs.texts, built_in().rarity)
         area = metrics.auc(built_in().probability(pair_features(read, pairs.first, pairs.second)), pairs.duplicate)
         assert area.low > least
