@@ -127,7 +127,7 @@ def test_the_other_way_round():
         TrainConfig(columns=("a", "b", "c"))
     with pytest.raises(UsageError, match="learns from a table of labelled pairs"):
         TrainConfig(task="pairs")
-    with pytest.raises(UsageError, match="--device"):
+    with pytest.raises(UsageError, match="`device`: `task=pairs` trains on the CPU"):
         TrainConfig(task="pairs", data="x.csv", device="cuda")
     with pytest.raises(UsageError, match="--columns: goes with a folder"):
         eval_engine.run(EvalConfig(columns=("a", "b", "c")))

@@ -81,13 +81,19 @@ def plan(config: DedupeConfig) -> list[str]:
         what = "the pairs"
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
+    earlier = config.against or f"the index {config.index}, and add these"
+    column, cosine = sheet.table.columns[sheet.place], f"{config.vectors} cosine of {min_cosine(config):g} or more"
     return [
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
-        f"score pairs of column '{sheet.table.columns[sheet.place]}' from a {config.vectors} cosine of {min_cosine(config):g} on",
+        f"score pairs of column '{column}' with a {cosine}",
         f"{describe_threshold(config, precision)}, and group by the rule {config.keep_rule}",
-        *([f"meet the rows of {config.against or f'the index {config.index}, and add these'}"] if config.has_earlier else []),
+        *(
+            [f"compare with the rows of {config.against or f'the index {config.index}, and add these'}"]
+            if config.has_earlier
+            else []
+        ),
         f"write {what} to {config.output or 'standard output'}",
-        *([f"write a page to judge pairs on to {config.review}"] if config.review else []),
+        *([f"write a page for labelling pairs to {config.review}"] if config.review else []),
     ]
 
 

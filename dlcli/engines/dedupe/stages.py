@@ -84,7 +84,8 @@ class RowAssignments:
     @property
     def equal(self) -> NDArray[np.bool_]:
         """Whether the row's key is that of the canonical text."""
-        return self.text == self.centre
+        same: NDArray[np.bool_] = self.text == self.centre
+        return same
 
 
 @dataclass(frozen=True)
@@ -192,9 +193,9 @@ def resolve_threshold(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | No
         return config, None
     counts, by = built_in_threshold_counts(), "the built-in score"
     if config.model is not None:
-        from dlcli.core.pairs.saved import read_operating  # here, since most runs need none of it
+        from dlcli.core.pairs.saved import read_threshold_counts  # here, since most runs need none of it
 
-        counts, by = read_operating(config.model), str(config.model)
+        counts, by = read_threshold_counts(config.model), str(config.model)
     point = choose_threshold(counts, config.precision, by)
     return replace(config, precision=None, threshold=point.threshold), point.precision
 

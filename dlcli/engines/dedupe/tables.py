@@ -69,9 +69,8 @@ def pairs_table(sheet: TextColumn, texts: Distinct, duplicates: ScoredPairs) -> 
         np.concatenate([texts.row[same], texts.row[duplicates.pairs.first]]),
         np.append(further, texts.row[duplicates.pairs.second]),
     )
-    score, cosine = (
-        np.append(np.ones(len(same)), part).round(_DIGITS) for part in (duplicates.probability, duplicates.pairs.score)
-    )
+    parts = (duplicates.probability, duplicates.pairs.score)
+    score, cosine = (np.append(np.ones(len(same)), part).astype(np.float64).round(_DIGITS) for part in parts)
     turned = a > b
     a, b, a_text, b_text = *np.where(turned, (b, a), (a, b)), *np.where(turned, (b_text, a_text), (a_text, b_text))
     order = np.lexsort((b, a, -score))

@@ -337,7 +337,7 @@ def test_the_plan_names_the_column_and_what_would_be_written(table):
     path = table(QUESTIONS)
     read, compare, call, write = plan(DedupeConfig(table=path, prefix="p_"))
     assert read == f"read 10 rows from {path}"
-    assert "column 'text' from a tfidf cosine of 0.75 on" in compare
+    assert "column 'text' with a tfidf cosine of 0.75 or more" in compare
     assert "a probability of 0.7 on" in call and call.endswith("the rule central")
     assert "p_group" in write
     assert write.endswith("to standard output")

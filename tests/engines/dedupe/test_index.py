@@ -192,7 +192,7 @@ def test_vectors_of_one_run_only_are_refused_and_no_folder_stays(table, tmp_path
 
 def test_the_plan_makes_no_folder(table, tmp_path):
     lines = plan(DedupeConfig(table=table(OLD), index=tmp_path / "i"))
-    assert any("meet the rows" in line for line in lines) and not (tmp_path / "i").exists()
+    assert any("compare with the rows" in line for line in lines) and not (tmp_path / "i").exists()
 
 
 def test_no_torch_is_imported_for_an_index(table, tmp_path):
