@@ -67,7 +67,7 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
 
 
 def plan(config: DedupeConfig) -> list[str]:
-    """What `run` would do, a line each; reads the table, but compares nothing."""
+    """Describe what `run` would do, one line per step; reads the table, but compares nothing."""
     if config.pair_columns:
         return plan_pairs(config)
     check_vectors(config.vectors)
@@ -87,11 +87,7 @@ def plan(config: DedupeConfig) -> list[str]:
         f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
         f"score pairs of column '{column}' with a {cosine}",
         f"{describe_threshold(config, precision)}, and group by the rule {config.keep_rule}",
-        *(
-            [f"compare with the rows of {config.against or f'the index {config.index}, and add these'}"]
-            if config.has_earlier
-            else []
-        ),
+        *([f"compare with the rows of {earlier}"] if config.has_earlier else []),
         f"write {what} to {config.output or 'standard output'}",
         *([f"write a page for labelling pairs to {config.review}"] if config.review else []),
     ]
