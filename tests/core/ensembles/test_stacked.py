@@ -339,7 +339,7 @@ def test_a_lack_of_memory_asks_for_fewer_members_and_one_alone_takes_its_steps_i
     training = _stacked(_models(partial(Small, 4)), _recipe())
     with pytest.raises(ResourceError, match="at once") as caught:
         _epoch(training)
-    assert caught.value.hint == "--strategy processes"
+    assert caught.value.hint == "use `strategy=processes`"
     (model,), (twin,) = _models(partial(Small, 4), [3]), _models(partial(Small, 99), [3])
     training = _stacked([model], _recipe(), seeds=[3])
     _run(training)
@@ -365,7 +365,7 @@ def test_adversarial_examples_are_refused():
     hooks = Hooks(examples=lambda model, x, y, seed, most: x)
     with pytest.raises(UsageError, match="one network at a time") as caught:
         _stacked(_models(_mlp), _recipe(), hooks=hooks)
-    assert caught.value.hint == "--strategy processes"
+    assert caught.value.hint == "use `strategy=processes`"
 
 
 @pytest.mark.parametrize(
@@ -434,7 +434,7 @@ def test_what_cannot_be_stacked_is_refused_by_name(makes, reason):
     with pytest.raises(UsageError, match=reason) as caught:
         _stacked(models, _recipe(), seeds=(1, 2))
     assert found in caught.value.message
-    assert caught.value.hint == "--strategy processes"
+    assert caught.value.hint == "use `strategy=processes`"
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
