@@ -44,6 +44,7 @@ class StackedModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """As the class says."""
+        # vmap runs `_member` once, with every operation on the tensors of all members: a matrix product becomes a batched one.
         run = vmap(self._member, in_dims=(0, 1), out_dims=1, randomness="different")
         logits: Tensor = run(_slots(self.net), x)
         return logits
@@ -123,6 +124,7 @@ class StackedTraining(Training):
 
     def _batches(self) -> tuple[Tensor, ...]:
         """The examples of each step, all members' first ones first."""
+        # Interleaved, so that (n * members, ...) images as `Feed` loads them are (n, members, ...) without a copy.
         orders = [self._order(seed, len(draw)) for seed, draw in zip(self.seeds, self.draws, strict=True)]
         steps = zip(*orders, strict=True)
         return tuple(torch.stack([draw[at] for draw, at in zip(self.draws, step, strict=True)], 1).flatten() for step in steps)
@@ -143,6 +145,8 @@ class StackedTraining(Training):
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
         weights, smoothing = self.hooks.class_weights, self.recipe.label_smoothing
+        # One loss per member. `_gradients` differentiates their sum; as the others' losses do not depend on a member's weights,
+        # the gradient of the sum is that of its own loss.
         every = F.cross_entropy(logits.flatten(0, 1), y.flatten(), weight=weights, label_smoothing=smoothing, reduction="none")
         return every.view_as(y).sum(0) / self._weight(y)
 
@@ -213,6 +217,7 @@ def why_not_stackable(models: Sequence[nn.Module], sample: Tensor) -> str | None
     where = next(chain(models[0].parameters(), models[0].buffers()), sample).device
     with preserved(), torch.enable_grad(), memory_error_context(*StackedTraining.too_large):
         try:
+            # Two images, because BatchNorm cannot be trained on one.
             return _trial([copy.deepcopy(model) for model in models], torch.cat([to_float(sample[:2])] * 2)[:2].to(where))
         except Exception as error:  # a network may be anybody's code
             if out_of_memory(error):
@@ -247,12 +252,14 @@ def _kind(tensor: Tensor) -> tuple[object, ...]:
 def _trial(models: Sequence[nn.Module], x: Tensor) -> str | None:
     """Run `models` on images `x` (2, c, h, w), which changes them."""
     stack, images = StackedModel(models), torch.stack([x] * len(models), 1)
+    # In evaluation mode, where nothing is random: layers that vmap computes wrongly without an error show here.
     with torch.no_grad():
         together, alone = stack.eval()(images), torch.stack([model.eval()(x) for model in models], 1)
     if together.dim() != 3 or not together.is_floating_point():
         return "they do not return logits (n, classes)"
     if float((together - alone).abs().max()) > _ALIKE * float(alone.abs().max()):
         return "they compute something else when stacked"
+    # In training mode other code runs (dropout, BatchNorm's statistics), and the backward pass may have no rule for vmap.
     stack.train()(images).sum().backward()
     return None
 

@@ -86,6 +86,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 def _unpickled(path: Path) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):  # what torch finds odd in a file, the errors below say in one line
+            # `weights_only` unpickles with an allowlist of types: a plain pickle may call any function while it is loaded.
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         message = f"{path}: refused, it holds more than tensors, and loading it could run code"
@@ -117,12 +118,14 @@ def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
     """
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights
     digest = hashlib.sha256()
+    # Over the tensors and not the file: the same weights have one hash in .safetensors and .pt, whatever the header contains.
     for name in sorted(state):
         if not isinstance(state[name], Tensor):
             message = f"the network keeps {name} as a {type(state[name]).__name__} and not as a tensor"
             raise InputError(message, hint="give it as it was before it was quantised")
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name!r} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # As bytes, because numpy has no bfloat16; flat, because a tensor without axes cannot be viewed in another type.
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
@@ -141,6 +144,7 @@ def load_state_into(model: nn.Module, state: Mapping[str, Tensor], *, source: st
     Raises:
         InputError: If keys are missing or unknown, or tensors have another shape; names the first of them.
     """
+    # Compared here, because the message of `load_state_dict` lists every key: hundreds of lines for the wrong network.
     own = model.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     foreign = [key for key in state if key not in own]
@@ -150,6 +154,7 @@ def load_state_into(model: nn.Module, state: Mapping[str, Tensor], *, source: st
     if problems:
         hint = "choose the network that the weights were trained with"
         raise InputError(f"{source}: the weights do not fit {network}: {'; '.join(problems)}", hint=hint)
+    # Not strict, for `num_batches_tracked` may be missing; everything else has been checked.
     model.load_state_dict(dict(state), strict=False)
 
 

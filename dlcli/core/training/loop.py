@@ -88,15 +88,19 @@ class Training:
         `task` counts steps. Raises NumericError, naming the step, the learning rate and the largest gradient, if a loss or a
         weight is not finite, and ResourceError if the memory of the device does not suffice.
         """
+        # Without `benchmark`, which chooses kernels by their speed at the moment, and so not the same ones in every run.
         steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
         with preserved(), threads(resolve_threads(self.recipe)), steady, memory_error_context(*self.too_large):
             _set_random_state(self.random, self.feed.device)
             self.model.train()
+            # A resumed epoch draws its whole order again and skips the steps it has taken. `x` may be a memory-mapped file: the
+            # feed reads the rows of the next steps only, and `closing` ends its thread when the epoch is left early.
             order = self._batches()[self.step :]
             with closing(self.feed.batches(order)) as batches:
                 for picked, x in zip(order, batches, strict=True):
                     self._one_step(x, self.y[picked.to(self.y.device)])
                     task.advance()
+                    # After the last step the epoch is finished first; the caller then checks `stop` itself.
                     if stop() and self.step < len(self.losses):
                         self.random = _random_state(self.feed.device)
                         return None
@@ -132,13 +136,15 @@ class Training:
     def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
         """What `attempt` gives, once `n` examples are in as many parts as it takes."""
         while True:
+            # A failed attempt may have drawn dropout masks already; the next one must draw the same.
             random = _random_state(self.feed.device)
             try:
                 return attempt()
             except RuntimeError as error:
                 if not out_of_memory(error) or self.parts >= n:
                     raise
-            # Outside the handler: what the traceback holds of the failed attempt is gone by now.
+            # Outside the handler: what the traceback holds of the failed attempt is gone by now. Later steps keep the number of
+            # parts, for they would run out of memory too.
             self.parts *= 2
             _set_random_state(random, self.feed.device)
             release(self.feed.device)
@@ -158,10 +164,14 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         total, whole, parts = torch.zeros_like(self.losses[0]), self._weight(y), min(self.parts, len(y))
         for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
+            # bfloat16 has the exponents of float32, so gradients do not underflow and the loss needs no scaling as in float16.
+            # It has 8 significant bits, so the loss is computed, and gradients are added up, in float32.
             with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
                 logits = self.model(images)
             loss = self._loss(logits.float(), labels)
             if parts > 1:
+                # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size, and
+                # with class weights in the weight of their labels.
                 loss = loss * (self._weight(labels) / whole)
             torch.autograd.backward(loss.sum())
             total += loss.detach()
@@ -252,6 +262,8 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on, on the CPU, by name."""
+        # Order, augmentation and learning rate follow from the seed and the position. The number of parts does not, and it
+        # decides how sums are rounded; nor does the state of the generators, from which dropout draws.
         found = {"position": torch.tensor([self.epoch, self.step, self.parts])}
         found |= {name: getattr(self, name) for name in ("losses", "largest")}
         found |= {f"random.{name}": value for name, value in self.random.items()}
