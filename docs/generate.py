@@ -107,7 +107,7 @@ def _abilities(name: str) -> dict[str, str]:
         "knows": attack.knowledge,
         "norms": ", ".join(attack.norms),
         "targets": "yes" if attack.targeted else "no",
-        "classes": f"{attack.least_classes} or more",
+        "classes": f"{attack.min_classes} or more",
     }
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.minimum_norm import MinimumNorm, Nearest
+from dlcli.core.attacks.minimum_norm import MinimumNorm, MinimumNormResult
 from tests.peers.problems import Problem, digits
 
 pytestmark = pytest.mark.peers
@@ -23,7 +23,7 @@ def theirs(problem: Problem, peer: object, aim: object = None) -> Tensor:
     return peer.run(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, aim)
 
 
-def ours(problem: Problem, name: str, norm: str, targets: Tensor | None = None, **options: float) -> Nearest:
+def ours(problem: Problem, name: str, norm: str, targets: Tensor | None = None, **options: float) -> MinimumNormResult:
     attack = load_attack(name).with_options(**options)
     assert isinstance(attack, MinimumNorm)
     return attack.nearest(*problem, norm=norm, targets=targets)

@@ -1,4 +1,4 @@
-"""What all attacks share: what is checked before, and what is promised after."""
+"""The base classes of all attacks: they check the input, call the attack and project its result."""
 
 import math
 from abc import ABC, abstractmethod
@@ -22,8 +22,8 @@ Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Threat:
-    """What may be done to an image: a change of at most `eps` in the norm called `norm` that stays within `bounds`."""
+class ThreatModel:
+    """What an attacker may do: change an image by at most `eps` in the norm called `norm`, within `bounds`."""
 
     norm: str
     eps: float
@@ -31,26 +31,26 @@ class Threat:
 
     @property
     def measure(self) -> Norm:
-        """The norm itself."""
+        """The functions of the norm."""
         return NORMS[self.norm]
 
-    def held(self, found: Tensor, x: Tensor) -> Tensor:
-        """`found` (n, ...) brought into the ball about `x` and into the bounds; what is there already stays, to the bit."""
+    def project(self, found: Tensor, x: Tensor) -> Tensor:
+        """`found` (n, ...) projected into the ball about `x` and clamped to the bounds; a point inside stays exactly."""
         return self.measure.project(found, x, self.eps).clamp(*self.bounds)
 
 
 @dataclass(frozen=True)
 class Problem:
-    """All that an attack is given.
+    """The input of an attack.
 
     `model` is in evaluation mode on `device` and its parameters need no gradient. The images are `x` (n, ...), n at least
-    1, of labels `y` (n,); `targets` (n,) are the classes to reach, None for any but the label. These three
-    may be on another device than the network. `seed` fixes all randomness.
+    1, with labels `y` (n,); `targets` (n,) are the classes to be predicted, None for any but the label. These three may be
+    on another device than the network. `seed` fixes all random numbers.
     """
 
     model: nn.Module
     device: torch.device
-    threat: Threat
+    threat: ThreatModel
     x: Tensor
     y: Tensor
     targets: Tensor | None
@@ -59,53 +59,53 @@ class Problem:
     task: Task | None
 
     def advance(self, images: int) -> None:
-        """Count images as done."""
+        """Report images as done."""
         if self.task is not None:
             self.task.advance(images)
 
 
 @dataclass(frozen=True)
 class Attack(ABC):
-    """A way to change images so that a network errs, none of them by more than eps.
+    """A method that changes images by at most eps so that a network misclassifies them.
 
-    Callers call the attack itself, which checks the input, holds the result to the eps ball and to the bounds, and leaves
-    the model and all random states as found. An entry of the registry is a `SingleStep` with a `run`, or an `Iterated`
-    with a `move`.
+    Callers call the attack itself. It checks the input, projects the result into the eps ball and the bounds, and leaves
+    the model and all random states as found. An entry of the registry is a `SingleStep` with a `run`, or an `IterativeAttack`
+    with a `step`.
     """
 
     norms: ClassVar[tuple[str, ...]] = ("linf",)
-    """The norms that eps can be measured in, keys of `NORMS`; the first is the usual one."""
+    """The norms it supports, keys of `NORMS`; the first is the default."""
 
     targeted: ClassVar[bool] = False
-    """Whether it can be told which classes to reach."""
+    """Whether it supports target classes."""
 
-    least_classes: ClassVar[int] = 1
-    """How many classes the network must tell apart."""
+    min_classes: ClassVar[int] = 1
+    """The smallest number of classes of a network that it can attack."""
 
     knowledge: ClassVar[str] = "gradients"
-    """What it asks the model for: "gradients", "scores" (logits), "labels" (the decision alone) or "nothing"."""
+    """What it uses of the model: "gradients", "scores" (logits), "labels" (the decision alone) or "nothing"."""
 
     @property
     def name(self) -> str:
-        """As on the command line: that of its file."""
+        """The name on the command line, which is that of its file."""
         return type(self).__module__.rpartition(".")[2].replace("_", "-")
 
     @property
     def norm(self) -> str:
-        """The norm in force if none is named."""
+        """The default norm."""
         return self.norms[0]
 
     def with_options(self, **options: Any) -> Self:
-        """The same attack with other settings, such as steps=100; None leaves one as it is.
+        """A copy of the attack with other settings, such as steps=100; None keeps a setting.
 
-        Raises UsageError if the attack has no such setting or cannot take the value.
+        Raises UsageError if the attack has no such setting or does not accept the value.
         """
         given = {name: value for name, value in options.items() if value is not None}
         known = [field.name for field in fields(self)]
         for name in given:
             if name not in known:
                 hint = f"it has {', '.join(known)}" if known else "it has no settings"
-                raise UsageError(f"the attack {self.name} has no {name}", hint=hint)
+                raise UsageError(f"the attack {self.name} has no setting `{name}`", hint=hint)
         return replace(self, **given)
 
     @final
@@ -124,17 +124,29 @@ class Attack(ABC):
         seed: int = 0,
         task: Task | None = None,
     ) -> Tensor:
-        """Adversarial twins of the images `x` (n, ...), a floating type within `bounds`, of labels `y` (n,), integers.
+        """Make adversarial examples.
 
-        `model` maps images to logits (n, classes) and is attacked in evaluation mode on its own device. The result has
-        the shape, type and device of `x`; it differs from `x` by at most `eps` (in the units of `x`, by `norm`, None for
-        the attack's first) and stays within `bounds`. With `targets` (n,), integers, image k is to be taken for class
-        targets[k], else for any but y[k]. An attack of several steps stops at an image's first success, which is what
-        robustness asks; `full` makes it take all steps for every image, as transfer to another network and adversarial
-        training want. `seed` fixes all randomness. `task` is advanced by one for each image.
+        Args:
+            model: Maps images to logits (n, classes); attacked in evaluation mode on its own device.
+            x: Images (n, ...) of a floating type within `bounds`.
+            y: Labels (n,), integers.
+            eps: The largest change, in the units of `x`.
+            norm: The norm of the change; None for the attack's first.
+            targets: Classes (n,), integers: image k shall be classified as targets[k]; None for any class but y[k].
+            full: Take all steps for every image, as transfer to another network and adversarial training need. By default
+                an image is done at its first success, which is all that robust accuracy depends on.
+            bounds: The lowest and highest value of an image.
+            batch_size: How many images are attacked at a time.
+            seed: The seed of all random numbers.
+            task: Is advanced by one per image.
 
-        Raises UsageError (eps, bounds, batch_size; a norm or targets that the attack does not know), InputError (images,
-        labels, targets, a model that does not fit them) or NumericError (logits or gradients that are not finite).
+        Returns:
+            The images, in the shape, type and device of `x`, within `eps` and `bounds`.
+
+        Raises:
+            UsageError: `eps`, `bounds` or `batch_size` out of range; a norm or targets that the attack does not support.
+            InputError: Images, labels, targets, or a model that does not fit them.
+            NumericError: Logits or gradients that are not finite.
         """
         norm = self.norm if norm is None else norm
         _check_options(eps, bounds, batch_size)
@@ -144,17 +156,17 @@ class Attack(ABC):
         if len(x) == 0:
             return x.clone()
         _check_targets(targets, y)
-        device, threat = _device(model, x), Threat(norm, eps, bounds)
+        device, threat = _device(model, x), ThreatModel(norm, eps, bounds)
         batch_size = at_a_time(batch_size, x, device)
-        with _borrowed(model), rng.preserved(), torch.enable_grad():
+        with _frozen(model), rng.preserved(), torch.enable_grad():
             logits = logits_of(model, x[:1].to(device), classes=int(y.max()) + 1)
             self._check_outputs(logits.shape[1], targets)
             found = self.craft(Problem(model, device, threat, x.detach(), y, targets, batch_size, seed, task), full=full)
         pairs = zip(torch.split(found.detach(), batch_size), torch.split(x.detach(), batch_size), strict=True)
-        held = torch.cat([threat.held(changed, images) for changed, images in pairs])
-        if not bool(torch.isfinite(held).all()):
+        projected = torch.cat([threat.project(changed, images) for changed, images in pairs])
+        if not bool(torch.isfinite(projected).all()):
             raise NumericError("the attack left NaN or infinity in the images")
-        return held
+        return projected
 
     @abstractmethod
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
@@ -162,25 +174,27 @@ class Attack(ABC):
 
     def _check_abilities(self, norm: str, targets: Tensor | None) -> None:
         if norm not in self.norms:
-            raise UsageError(f"the attack {self.name} has no norm '{norm}'", hint=f"it has {', '.join(self.norms)}")
+            raise UsageError(
+                f"the attack {self.name} does not support the norm '{norm}'", hint=f"use {' or '.join(self.norms)}"
+            )
         if targets is not None and not self.targeted:
-            raise UsageError(f"the attack {self.name} cannot be given targets", hint="use pgd, or leave the targets out")
+            raise UsageError(f"the attack {self.name} does not support targets", hint="use pgd, or drop the targets")
 
     def _check_outputs(self, outputs: int, targets: Tensor | None) -> None:
-        if outputs < self.least_classes:
-            seen = f"the attack {self.name} needs {self.least_classes} classes, the model has {outputs}"
+        if outputs < self.min_classes:
+            seen = f"the attack {self.name} needs {self.min_classes} classes, the model has {outputs}"
             raise InputError(seen, hint="use apgd-ce or pgd")
         if targets is not None and int(targets.max()) >= outputs:
             seen = f"a target is {int(targets.max())}, but the model has {outputs} outputs"
-            raise InputError(seen, hint="targets count from 0, as labels do")
+            raise InputError(seen, hint="classes count from 0, as labels do")
 
 
 @dataclass(frozen=True)
 class SingleStep(Attack):
-    """An attack that changes each image once: an entry implements `run` for one batch."""
+    """An attack that changes each image once; an entry implements `run` for one batch."""
 
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
-        """Batch by batch; there is nothing to cut short, so `full` changes nothing."""
+        """Batch by batch; there is only one step, so `full` changes nothing."""
         generator, device = rng.generator(problem.seed), problem.device
         done = []
         for place in torch.split(torch.arange(len(problem.x)), problem.batch_size):
@@ -193,18 +207,27 @@ class SingleStep(Attack):
 
     @abstractmethod
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: Threat, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
     ) -> Tensor:
-        """Attack one batch: images `x` (n, ...), labels `y` (n,) and perhaps targets (n,) on the model's device.
+        """Attack one batch.
 
-        The model is in evaluation mode and its parameters need no gradient. Randomness comes from `generator` (on the
-        CPU) only, drawn image by image so that the size of batches does not matter. The caller projects the result.
+        Args:
+            model: The network, in evaluation mode; its parameters need no gradient.
+            x: Images (n, ...) on the model's device.
+            y: Labels (n,), there too.
+            targets: Target classes (n,), there too, or None.
+            threat: The threat model.
+            generator: The only source of random numbers, on the CPU. Draw image by image, so that the batch size does not
+                matter.
+
+        Returns:
+            The changed images (n, ...), which the caller projects.
         """
 
 
 @contextmanager
-def _borrowed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradients for parameters inside, everything as it was afterwards."""
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode and no gradients for parameters inside the block; the state from before after it."""
     parameters = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     with in_mode(model):
         try:
@@ -215,33 +238,41 @@ def _borrowed(model: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(required)
 
 
+def check_count(name: str, value: int) -> None:
+    """Raise UsageError unless the setting `name` is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"`{name}` is {value}", hint="give an integer of at least 1")
+
+
 def _check_options(eps: float, bounds: Bounds, batch_size: int) -> None:
     if not (math.isfinite(eps) and eps >= 0):
-        raise UsageError(f"eps is {eps}", hint="give a number from 0 up, in input units")
+        raise UsageError(f"`eps` must be at least 0, not {eps}", hint="give it in input units")
     if not bounds[0] < bounds[1]:
-        raise UsageError(f"the bounds are {bounds}", hint="give (low, high) with low below high, such as (0.0, 1.0)")
+        raise UsageError(f"`bounds` must be (low, high) with low below high, not {bounds}", hint="such as (0.0, 1.0)")
     if batch_size < 1:
-        raise UsageError(f"batch_size is {batch_size}", hint="give a whole number from 1 up")
+        raise UsageError(f"`batch_size` is {batch_size}", hint="give an integer of at least 1")
 
 
 def _check_images(x: Tensor, bounds: Bounds) -> None:
     low, high = bounds
     if not x.is_floating_point():
-        raise InputError(f"the images are {type_of(x)}", hint=f"give a floating type between {low:g} and {high:g}")
+        raise InputError(
+            f"the images are {type_of(x)}", hint=f"convert them to a floating type with values between {low:g} and {high:g}"
+        )
     if x.numel() == 0:
         return
     least, greatest = float(x.min()), float(x.max())
     if math.isnan(least):
-        raise InputError("the images contain NaN", hint="mend or drop these images")
+        raise InputError("the images contain NaN", hint="fix or drop these images")
     if least < low or greatest > high:
-        seen = f"the images reach from {least:g} to {greatest:g}, outside the bounds {low:g} to {high:g}"
-        raise InputError(seen, hint="scale them (bytes: divide by 255); normalisation belongs into the model")
+        seen = f"the images range from {least:g} to {greatest:g}, outside the bounds {low:g} to {high:g}"
+        raise InputError(seen, hint="scale them (bytes: divide by 255), and put the normalisation inside the model")
 
 
 def _check_classes(y: Tensor, n: int, what: str) -> None:
     if y.is_floating_point() or y.dtype == torch.bool or y.shape != (n,):
         seen = f"the {what}s are {shape_of(y)} of {type_of(y)} for {n} images"
-        raise InputError(seen, hint="give one whole number per image, counted from 0")
+        raise InputError(seen, hint="expected one integer per image, counted from 0")
     if n and int(y.min()) < 0:
         raise InputError(f"a {what} is {int(y.min())}", hint=f"{what}s count from 0")
 
@@ -253,7 +284,7 @@ def _check_targets(targets: Tensor | None, y: Tensor) -> None:
     same = (targets.to(y.device) == y).nonzero()
     if len(same):
         k = int(same[0])
-        raise InputError(f"the target of image {k} is its own label, {int(y[k])}", hint="give another class to reach")
+        raise InputError(f"the target of image {k} is its own label, {int(y[k])}", hint="choose another class")
 
 
 def _device(model: nn.Module, x: Tensor) -> torch.device:

@@ -1,4 +1,4 @@
-"""How a loss rises at given images: one forward and one backward pass."""
+"""The loss at given images and its gradient with respect to them: one forward and one backward pass."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,68 +13,96 @@ from dlcli.support.errors import InputError, NumericError
 
 
 @dataclass(frozen=True)
-class Slope:
-    """At n images: the `logits` (n, classes), each image's own `loss` (n,) and its `gradient` in the image (n, ...)."""
+class LossGradient:
+    """At n images: the `logits` (n, classes), the `loss` (n,) of each image and its `gradient` (n, ...) w.r.t. the image."""
 
     logits: Tensor
     loss: Tensor
     gradient: Tensor
 
-    def rows(self, picked: Tensor) -> "Slope":
-        """Those of the images that `picked`, a mask (n,), picks."""
-        return Slope(self.logits[picked], self.loss[picked], self.gradient[picked])
+    def rows(self, picked: Tensor) -> "LossGradient":
+        """Those of the images that `picked`, a mask (n,), selects."""
+        return LossGradient(self.logits[picked], self.loss[picked], self.gradient[picked])
 
 
 @dataclass(frozen=True)
-class Way:
+class ForwardMode:
     """How passes are computed: in `dtype` by autocast (None: in the type of the network), on images in `layout`."""
 
     dtype: torch.dtype | None = None
     layout: torch.memory_format = torch.preserve_format
 
 
-PLAIN = Way()
+DEFAULT_MODE = ForwardMode()
 
 
-def quickest_way(model: nn.Module, x: Tensor, *, fast: bool) -> Way:
-    """The quickest way that `model` can go on images such as `x` (n, ...), n at least 1; bfloat16 only if `fast`.
+def fastest_forward_mode(model: nn.Module, x: Tensor, *, fast: bool) -> ForwardMode:
+    """The fastest mode in which `model` runs on images such as `x` (n, ...), n at least 1; bfloat16 only if `fast`.
 
-    A network may be anybody's code: one that takes views of its layers fails on channels_last, another fails on mixed
-    types. So each way is tried on one image.
+    The network may be any code: one that takes views of its layers fails on channels_last, another on mixed types. So each
+    mode is tried on one image.
     """
-    found = fast_dtype(x.device)
-    dtype = found if fast and x.dtype == torch.float32 and found != torch.float32 else None
+    native = fast_dtype(x.device)
+    dtype = native if fast and x.dtype == torch.float32 and native != torch.float32 else None
     layout = torch.channels_last if x.dim() == 4 else torch.preserve_format
-    ways = (Way(dtype, layout), Way(dtype), Way(layout=layout))
-    return next((way for way in ways if _goes(model, x[:1], way)), PLAIN)
+    modes = (ForwardMode(dtype, layout), ForwardMode(dtype), ForwardMode(layout=layout))
+    return next((mode for mode in modes if _runs(model, x[:1], mode)), DEFAULT_MODE)
 
 
-def _goes(model: nn.Module, x: Tensor, way: Way) -> bool:
+def _runs(model: nn.Module, x: Tensor, mode: ForwardMode) -> bool:
     try:
-        slope_at(model, x, lambda logits: logits.sum(1), way=way)
+        loss_gradient_at(model, x, lambda logits: logits.sum(1), mode=mode)
     except (InputError, NumericError, RuntimeError):
         return False
     return True
 
 
-def slope_at(model: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor], *, way: Way = PLAIN) -> Slope:
-    """The slope of `loss`, which maps logits to one value an image, at the images `x` (n, ...).
+def loss_gradient_at(
+    model: nn.Module, x: Tensor, loss: Callable[[Tensor], Tensor], *, mode: ForwardMode = DEFAULT_MODE
+) -> LossGradient:
+    """The loss and its gradient at the images.
 
-    With a type in `way`, logits and loss are float32. Raises InputError if the model lets no gradient through, NumericError
-    if the gradient is NaN.
+    Args:
+        model: Maps images to logits (n, classes).
+        x: Images (n, ...).
+        loss: Maps logits to one value per image, (n,).
+        mode: How the passes are computed; with a dtype in it, logits and loss are float32 all the same.
+
+    Returns:
+        Logits, loss and gradient, none of them with a graph.
+
+    Raises:
+        InputError: The model lets no gradient through.
+        NumericError: The gradient is NaN.
     """
-    dtype = way.dtype
-    images = x.detach().clone(memory_format=way.layout).requires_grad_(True)
-    with nullcontext() if dtype is None else torch.autocast(x.device.type, dtype=dtype):
-        logits = logits_of(model, images)
+    images = track_gradients(x, mode)
+    with nullcontext() if mode.dtype is None else torch.autocast(x.device.type, dtype=mode.dtype):
+        logits = differentiable_logits(model, images)
+    logits = logits if mode.dtype is None else logits.float()
+    per_image = loss(logits)
+    gradient = gradient_of(per_image, images)
+    return LossGradient(logits.detach(), per_image.detach(), gradient)
+
+
+def track_gradients(x: Tensor, mode: ForwardMode) -> Tensor:
+    """A copy of the images `x` (n, ...) in the layout of `mode` that autograd differentiates with respect to."""
+    return x.detach().clone(memory_format=mode.layout).requires_grad_(True)
+
+
+def differentiable_logits(model: nn.Module, images: Tensor) -> Tensor:
+    """The logits (n, classes) of `images`; raises what `logits_of` raises, and InputError if they do not depend on them."""
+    logits = logits_of(model, images)
     if not logits.requires_grad:
-        hint = "look for detach(), no_grad() or integer steps in it, or use --method noise"
+        hint = "look for detach(), no_grad() or integer steps in it, or use `method=noise`"
         raise InputError("the model lets no gradient through to the images", hint=hint)
-    logits = logits if dtype is None else logits.float()
-    each = loss(logits)
+    return logits
+
+
+def gradient_of(value: Tensor, images: Tensor, *, retain_graph: bool = False) -> Tensor:
+    """The gradient (n, ...) of each image's own `value` (n,); raises NumericError if it is NaN."""
     # A sum, not a mean: an image's gradient must not depend on how many others share its batch.
-    (gradient,) = torch.autograd.grad(each.sum(), images, allow_unused=True, materialize_grads=True)
+    (gradient,) = torch.autograd.grad(value.sum(), images, retain_graph=retain_graph, allow_unused=True, materialize_grads=True)
     if bool(torch.isnan(gradient).any()):
         hint = "a square root or a division at 0 in the model is the usual cause"
         raise NumericError("the gradient in the images is NaN", hint=hint)
-    return Slope(logits.detach(), each.detach(), gradient)
+    return gradient

@@ -1,30 +1,28 @@
-"""Attacks of many steps: what one is, said in a few methods; the loop over steps is that of the pool."""
+"""Base classes of attacks that take many steps up a loss, in the loop of pool.py."""
 
-from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from dlcli.core.attacks.base import Attack, Problem, Threat
-from dlcli.core.attacks.batch import Lanes
-from dlcli.core.attacks.gradient import Slope
-from dlcli.core.attacks.losses import cross_entropy
-from dlcli.core.attacks.pool import Pool
+from dlcli.core.attacks.base import Attack, Problem, ThreatModel, check_count
+from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.gradient import LossGradient
+from dlcli.core.attacks.pool import IterativeSteps, NextStep, Pool
 from dlcli.support.errors import UsageError
 
 PRECISIONS = ("fast", "float32")
+"""In which type the steps are computed: fast is bfloat16 where the device computes in it natively."""
 
 
 @dataclass(frozen=True)
-class Iterated(Attack):
-    """An attack that takes `steps` steps up a loss, each from the gradient at the image of the step before.
+class IterativeAttack(Attack, IterativeSteps):
+    """An attack that takes `steps` steps up a loss, each along the gradient at the image of the step before.
 
-    An entry implements `move`, and whatever of the other methods it does differently. Each treats its rows one by one,
-    for an example's steps must not depend on which others share its batch. With `precision` "fast" the steps are computed
-    in bfloat16 where the device does so natively; whether an image fools the network is judged in float32 always.
+    An entry implements `step`, and overrides the other methods of `IterativeSteps` where it differs. `precision` is that of
+    the steps; whether an image is adversarial is always decided in the type of the images.
     """
 
     norms = ("linf", "l2")
@@ -33,74 +31,58 @@ class Iterated(Attack):
     steps: int = 40
     precision: str = "fast"
 
-    remembers_best: ClassVar[bool] = False
-    """Whether `finish` looks at the loss of the last image, which costs a forward pass more."""
-
     def __post_init__(self) -> None:
         check_count("steps", self.steps)
         if self.precision not in PRECISIONS:
-            raise UsageError(f"precision '{self.precision}' is not one of {', '.join(PRECISIONS)}")
+            raise UsageError(f"`precision` must be one of {', '.join(PRECISIONS)}, not '{self.precision}'")
 
+    @override
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
         """Run the pool over all images."""
         return Pool(self, problem, full=full).run()
 
-    @property
-    def tries(self) -> int:
-        """How many runs each image gets at most, if `aims` does not say."""
-        return 1
-
-    def aims(self, problem: Problem, logits: Tensor | None) -> Tensor | None:
-        """The class that each run of each image aims at, (n, runs) on the CPU; None if it aims at none.
-
-        `logits` (n, classes) are those of the clean images, None unless `ranks_classes`.
-        """
-        return None if problem.targets is None else problem.targets.cpu().long()[:, None].expand(-1, self.tries)
-
-    ranks_classes: ClassVar[bool] = False
-    """Whether `aims` needs the logits of the clean images."""
-
-    def start(self, clean: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
-        """Where a run on one image, `clean` (...) on the CPU, begins; the pool projects it."""
-        return clean
-
-    def memory(self, x: Tensor) -> Mapping[str, Tensor]:
-        """What is remembered of examples that begin at `x` (n, ...), n rows each."""
-        return {}
-
-    def loss(self, logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
-        """What the steps raise, for each example, (n,)."""
-        return cross_entropy(logits, label, aim)
-
-    @abstractmethod
-    def move(self, lanes: Lanes, slope: Slope, threat: Threat) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """One step from `lanes.x`, where the loss has this slope: the next images, which the pool projects, and memory."""
-
-    def finish(self, lanes: Lanes, loss: Tensor) -> tuple[Tensor, Tensor]:
-        """The images that unsuccessful or full runs end with and their losses, given the loss (n,) at `lanes.x`."""
-        return lanes.x, loss
-
 
 @dataclass(frozen=True)
-class FixedStep(Iterated):
-    """An attack whose steps are all of one length: `step_size` in input units, by default `reach` * eps / steps."""
+class FixedStep(IterativeAttack):
+    """Steps of one length: `step_size` in input units, by default `total_step_factor` * eps / steps."""
 
     step_size: float | None = None
 
-    reach: ClassVar[float] = 1.0
-    """How many times eps the steps are long together, by default."""
+    total_step_factor: ClassVar[float] = 1.0
+    """The length of all steps together in units of eps, by default."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.step_size is not None and not 0 < self.step_size < float("inf"):
-            raise UsageError(f"step_size is {self.step_size}", hint="give a number above 0, in input units")
+            raise UsageError(f"`step_size` must be above 0, not {self.step_size}", hint="give it in input units")
 
-    def step_of(self, eps: float) -> float:
+    def length_of_step(self, eps: float) -> float:
         """The length of a step, in input units."""
-        return self.reach * eps / self.steps if self.step_size is None else self.step_size
+        return self.total_step_factor * eps / self.steps if self.step_size is None else self.step_size
+
+    @override
+    def step(self, batch: ActiveBatch, at_x: LossGradient, threat: ThreatModel) -> NextStep:
+        """One step of fixed length along the steepest ascent of the norm."""
+        x = batch.x + self.length_of_step(threat.eps) * threat.measure.steepest(at_x.gradient)
+        return NextStep(x, batch.memory)
 
 
-def check_count(name: str, value: int) -> None:
-    """Raise UsageError unless `value` is a whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} is {value}", hint="give a whole number from 1 up")
+@dataclass(frozen=True)
+class RandomStarts(IterativeAttack):
+    """Up to `restarts` runs per image, each from a point drawn uniformly from the ball."""
+
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_count("restarts", self.restarts)
+
+    @override
+    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
+        """A random point of the ball."""
+        return random_point(clean, threat, generator)
+
+
+def random_point(clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
+    """A point drawn uniformly from the eps ball about the image `clean` (...); it may be out of bounds."""
+    return clean + threat.eps * threat.measure.draw(clean.shape, generator).to(clean.dtype)

@@ -1,4 +1,4 @@
-"""What a minimum-norm attack sees of a network at given images: by how much it errs, and how that lead rises."""
+"""Margins between classes at given images, their gradients, and the decision boundaries of the linearised network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,114 +6,117 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.attacks.batch import Lanes
-from dlcli.core.attacks.gradient import Slope, Way
+from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.gradient import ForwardMode, LossGradient, differentiable_logits, gradient_of, track_gradients
 from dlcli.core.attacks.norms import like_images
-from dlcli.core.compute.forward import logits_of
-from dlcli.support.errors import InputError, NumericError
 
-# A gradient shorter than this has no direction to speak of; it keeps distances finite.
-LEAST = 1e-12
+# A gradient shorter than this counts as this long, so that distances stay finite.
+_MIN_DUAL_NORM = 1e-12
 
 
-class View:
-    """One forward pass at the images `x` (B, ...), of which any number of slopes can be asked.
+class ForwardPass:
+    """One forward pass at the images `x` (B, ...), from which any number of gradients can be taken.
 
-    `logits` (B, classes) are without gradients. Raises what `logits_of` raises, and InputError if the model lets no gradient
-    through.
+    `logits` (B, classes) carry no graph. Raises what `differentiable_logits` raises.
     """
 
-    def __init__(self, model: nn.Module, x: Tensor, way: Way) -> None:
-        self._model, self._way = model, way
-        self._images = x.detach().clone(memory_format=way.layout).requires_grad_(True)
-        self._live = logits_of(model, self._images)
-        if not self._live.requires_grad:
-            hint = "look for detach(), no_grad() or integer steps in it, or use --method noise"
-            raise InputError("the model lets no gradient through to the images", hint=hint)
-        self.logits = self._live.detach()
+    def __init__(self, model: nn.Module, x: Tensor, mode: ForwardMode) -> None:
+        self._model, self._mode = model, mode
+        self._images = track_gradients(x, mode)
+        self._graph_logits = differentiable_logits(model, self._images)
+        self.logits = self._graph_logits.detach()
 
-    def at(self, x: Tensor) -> "View":
-        """The same network at other images."""
-        return View(self._model, x, self._way)
+    def at(self, x: Tensor) -> "ForwardPass":
+        """A pass of the same network at other images."""
+        return ForwardPass(self._model, x, self._mode)
 
-    def slope(self, value: Callable[[Tensor], Tensor]) -> Slope:
-        """The slope of `value`, which maps logits to one value an image, (B,); a backward pass.
+    def gradient(self, value: Callable[[Tensor], Tensor]) -> LossGradient:
+        """The gradient of `value`, which maps logits to one value per image, (B,): one backward pass.
 
         Raises NumericError if the gradient is NaN.
         """
-        each = value(self._live)
-        # A sum, not a mean: an image's gradient must not depend on how many others share its batch.
-        (gradient,) = torch.autograd.grad(
-            each.sum(), self._images, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        if bool(torch.isnan(gradient).any()):
-            hint = "a square root or a division at 0 in the model is the usual cause"
-            raise NumericError("the gradient in the images is NaN", hint=hint)
-        return Slope(self.logits, each.detach(), gradient)
+        per_image = value(self._graph_logits)
+        return LossGradient(self.logits, per_image.detach(), gradient_of(per_image, self._images, retain_graph=True))
 
 
 @dataclass(frozen=True)
-class Face:
-    """The boundary between classes nearest to each of B images, if the network were linear.
+class LinearBoundary:
+    """The decision boundary next to each of B images, as if the network were linear there.
 
-    `lead` (B,) is that of the class beyond it over the label, below 0 on the label's side; `gradient` (B, ...) is the lead's.
+    `margin` (B,) is that of the class beyond the boundary over the label, below 0 on the label's side, and `gradient` (B, ...)
+    the margin's.
     """
 
-    lead: Tensor
+    margin: Tensor
     gradient: Tensor
 
     def distance(self, norm: str) -> Tensor:
-        """How far it is, (B,): the lead over the dual norm of its gradient."""
-        return self.lead.abs() / dual_length(self.gradient, norm).clamp_min(LEAST)
+        """The distance to the boundary, (B,): the margin over the dual norm of its gradient."""
+        return self.margin.abs() / dual_norm(self.gradient, norm).clamp_min(_MIN_DUAL_NORM)
 
 
-def aim_of(lanes: Lanes) -> Tensor | None:
-    """The classes that the rows aim at, (B,); None if they aim at none."""
-    return lanes.aim if len(lanes) and int(lanes.aim[0]) >= 0 else None
+def target_class_of(batch: ActiveBatch) -> Tensor | None:
+    """The target class of each row, (B,); None in an untargeted attack."""
+    return batch.target_class if len(batch) and int(batch.target_class[0]) >= 0 else None
 
 
-def margin(logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
-    """By how much the class aimed at leads all others, or without one, any class the label; (B,), above 0 for a success."""
-    chosen = label if aim is None else aim
+def margin(logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
+    """The logit of the target class minus the greatest other, or untargeted, the greatest other minus the label's; (B,).
+
+    Above 0 where the image is adversarial.
+    """
+    chosen = label if target_class is None else target_class
     own = logits.gather(1, chosen[:, None])[:, 0]
     other = logits.scatter(1, chosen[:, None], -torch.inf).amax(1)
-    return other - own if aim is None else own - other
+    return other - own if target_class is None else own - other
 
 
-def margin_face(view: View, label: Tensor, aim: Tensor | None) -> Face:
-    """The boundary that the margin crosses 0 at; one backward pass."""
-    slope = view.slope(lambda logits: margin(logits, label, aim))
-    return Face(slope.loss, slope.gradient)
+def margin_boundary(forward: ForwardPass, label: Tensor, target_class: Tensor | None) -> LinearBoundary:
+    """The boundary at which the margin is 0; one backward pass."""
+    found = forward.gradient(lambda logits: margin(logits, label, target_class))
+    return LinearBoundary(found.loss, found.gradient)
 
 
-def nearest_face(view: View, label: Tensor, rivals: Tensor, norm: str) -> Face:
-    """The nearest of the boundaries between the label and each of its `rivals` (B, K), classes; K backward passes."""
+def nearest_boundary(forward: ForwardPass, label: Tensor, rivals: Tensor, norm: str) -> LinearBoundary:
+    """The nearest of the boundaries between the label and each of several classes.
 
-    def face(rival: Tensor) -> Face:
+    Args:
+        forward: The pass at the B images; K backward passes are made through it.
+        label: The labels (B,).
+        rivals: The other classes, (B, K).
+        norm: The norm that distances are measured in.
+
+    Returns:
+        For each image the boundary with one of its rivals.
+    """
+
+    def boundary(rival: Tensor) -> LinearBoundary:
         pair = torch.stack([rival, label], dim=1)
-        slope = view.slope(lambda logits: (logits.gather(1, pair) * logits.new_tensor([1, -1])).sum(1))
-        return Face(slope.loss, slope.gradient)
+        found = forward.gradient(lambda logits: (logits.gather(1, pair) * logits.new_tensor([1, -1])).sum(1))
+        return LinearBoundary(found.loss, found.gradient)
 
-    nearest = face(rivals[:, 0])
+    nearest = boundary(rivals[:, 0])
     for rival in rivals.unbind(1)[1:]:
-        other = face(rival)
-        nearest = _nearer(nearest, other, norm)
+        nearest = _nearer(nearest, boundary(rival), norm)
     return nearest
 
 
-def likeliest_wrong(logits: Tensor, label: Tensor, classes: int) -> Tensor:
-    """The `classes` wrong classes of the highest logits, or as many as there are, the likeliest first; (B, K)."""
+def top_wrong_classes(logits: Tensor, label: Tensor, classes: int) -> Tensor:
+    """The `classes` wrong classes with the greatest logits, greatest first, or all if there are fewer; (B, K)."""
     wrong = logits.scatter(1, label[:, None], -torch.inf)
     return wrong.topk(min(classes, logits.shape[1] - 1), dim=1).indices
 
 
-def dual_length(gradient: Tensor, norm: str) -> Tensor:
-    """How fast a linear function of that gradient rises along the steepest change of length 1 in `norm`; (B,)."""
+def dual_norm(gradient: Tensor, norm: str) -> Tensor:
+    """The dual norm of a gradient (B, ...): its l1 norm for linf, its l2 norm for l2; (B,).
+
+    A linear function with this gradient rises that much along the best change of length 1 in `norm`.
+    """
     found: Tensor = torch.linalg.vector_norm(gradient.flatten(1), ord=1 if norm == "linf" else 2, dim=1)
     return found
 
 
-def _nearer(one: Face, other: Face, norm: str) -> Face:
+def _nearer(one: LinearBoundary, other: LinearBoundary, norm: str) -> LinearBoundary:
     closer = other.distance(norm) < one.distance(norm)
     rows = like_images(closer, one.gradient)
-    return Face(torch.where(closer, other.lead, one.lead), torch.where(rows, other.gradient, one.gradient))
+    return LinearBoundary(torch.where(closer, other.margin, one.margin), torch.where(rows, other.gradient, one.gradient))

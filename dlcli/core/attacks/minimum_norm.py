@@ -1,19 +1,17 @@
-"""Minimum-norm attacks: for each image the smallest change that succeeds, not any within a given eps."""
+"""Minimum-norm attacks: for each image the smallest change that succeeds, rather than any within a given eps."""
 
 import math
-from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from dlcli.core.attacks.base import Attack, Bounds, Problem, Threat
-from dlcli.core.attacks.batch import Lanes
-from dlcli.core.attacks.iterated import check_count
-from dlcli.core.attacks.margin import View, margin, margin_face
-from dlcli.core.attacks.minimum_norm_loop import Hunt
+from dlcli.core.attacks.base import Attack, Bounds, Problem, check_count
+from dlcli.core.attacks.decisions import is_adversarial
+from dlcli.core.attacks.margin import ForwardPass, margin, margin_boundary
+from dlcli.core.attacks.minimum_norm_loop import MinimumNormLoop, MinimumNormSteps
 from dlcli.core.attacks.norms import NORMS, like_images
 from dlcli.core.compute import rng
 from dlcli.core.compute.device import at_a_time
@@ -22,12 +20,12 @@ from dlcli.support.reporter import Task
 
 
 @dataclass(frozen=True)
-class Nearest:
+class MinimumNormResult:
     """What a minimum-norm attack found for n images.
 
-    `images` (n, ...) are the nearest adversarial images, the clean ones where none was found; `norms` (n,), float64 on the
-    CPU, are the lengths of the changes in input units, infinity where none was found and 0 where the clean image is one;
-    `success` (n,), on the CPU, says where the network, in the type of the images, errs on the image or gives the target.
+    `images` (n, ...) are the nearest adversarial images, the clean ones where none was found. `norms` (n,), float64 on the
+    CPU, are the lengths of the changes in input units: infinity where none was found, 0 where the clean image is adversarial.
+    `success` (n,), on the CPU, is where the network, in the type of the images, misclassifies or predicts the target.
     """
 
     images: Tensor
@@ -37,15 +35,15 @@ class Nearest:
 
 @dataclass(frozen=True)
 class MinimumNorm(Attack):
-    """An attack that looks for the nearest image that succeeds.
+    """An attack that searches for the nearest adversarial image.
 
-    `nearest` looks as far as the bounds reach; called as any attack, it looks within eps only. An image leaves at its first
-    success within eps; with `first` False it takes all steps and keeps its nearest success.
+    `nearest` searches as far as the bounds reach; called like any attack, it searches within eps only. An image is done at
+    its first success within eps; with `first` False it takes all steps and keeps its nearest success.
     """
 
     norms: ClassVar[tuple[str, ...]] = ("linf", "l2")
     targeted = True
-    least_classes = 2
+    min_classes = 2
 
     steps: int = 100
     first: bool = True
@@ -66,17 +64,34 @@ class MinimumNorm(Attack):
         batch_size: int = 128,
         seed: int = 0,
         task: Task | None = None,
-    ) -> Nearest:
-        """The nearest adversarial twin of each of the images `x` (n, ...), by `norm` (None: the attack's first).
+    ) -> MinimumNormResult:
+        """Search for the nearest adversarial example of each image, without a limit on its distance.
 
-        All else is as in a call of the attack, the errors too.
+        Args:
+            model: Maps images to logits (n, classes); attacked in evaluation mode on its own device.
+            x: Images (n, ...) of a floating type within `bounds`.
+            y: Labels (n,), integers.
+            norm: The norm that is minimised; None for the attack's first.
+            targets: Classes (n,) to be predicted instead of any but the label.
+            bounds: The lowest and highest value of an image.
+            batch_size: How many images are attacked at a time.
+            seed: The seed of all random numbers.
+            task: Is advanced by one per image.
+
+        Returns:
+            The images, their distances and whether each is adversarial.
+
+        Raises:
+            UsageError: A setting, the norm or targets that the attack does not support.
+            InputError: Images, labels, targets, or a model that does not fit them.
+            NumericError: Logits or gradients that are not finite.
         """
         norm = self.norm if norm is None else norm
         found = replace(self, first=False)(
             model,
             x,
             y,
-            eps=_widest(norm, x, bounds),
+            eps=_longest_change(norm, x, bounds),
             norm=norm,
             targets=targets,
             bounds=bounds,
@@ -84,105 +99,59 @@ class MinimumNorm(Attack):
             seed=seed,
             task=task,
         )
-        success = torch.cat([torch.zeros(0, dtype=torch.bool), *_verdicts(model, found, y, targets, batch_size)])
+        success = torch.cat([torch.zeros(0, dtype=torch.bool), *_successes(model, found, y, targets, batch_size)])
         found = torch.where(like_images(success.to(x.device), x), found, x.detach())
         lengths = NORMS[norm].length(found.cpu().double() - x.detach().cpu().double()) if len(x) else torch.zeros(0).double()
-        return Nearest(found, lengths.masked_fill(~success, torch.inf), success)
+        return MinimumNormResult(found, lengths.masked_fill(~success, torch.inf), success)
 
 
 @dataclass(frozen=True)
-class Hunting(MinimumNorm):
-    """A minimum-norm attack that goes from image to image; an entry implements `move`.
+class GradientMinimumNorm(MinimumNorm, MinimumNormSteps):
+    """A minimum-norm attack that steps from image to image along gradients; an entry implements `step`."""
 
-    If the attack is `confined`, every image that the network is asked about is brought into the ball first. With `full` it
-    takes all steps, and then one of length eps from the clean image, the steepest by the gradient at the nearest one, unless
-    that would lose the success.
-    """
-
-    confined: ClassVar[bool] = True
-    """Whether it is held to the ball on its way; if not, only its successes in the ball count."""
-
-    ends_at_success: ClassVar[bool] = False
-    """Whether the attack has nothing more to do once an image succeeds."""
-
+    @override
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
-        """Hunt for all images at once."""
-        hunt = Hunt(replace(self, first=False) if full else self, problem)
-        found = hunt.run()
-        return _stretched(problem, found, hunt) if full else found
+        """Attack all images in the loop, and with `full` use all of eps afterwards."""
+        loop = MinimumNormLoop(replace(self, first=False) if full else self, problem)
+        found = loop.run()
+        return _extended_to_eps(problem, found, loop) if full else found
 
     @property
-    def length(self) -> int:
-        """How many moves a run is long at most."""
+    def max_steps(self) -> int:
+        """The setting `steps`."""
         return self.steps
 
-    @property
-    def surplus(self) -> float:
-        """By how much the class that wins must lead for a success, in logits."""
-        return 0.0
 
-    @property
-    def tries(self) -> int:
-        """How many runs each image gets at most, if `aims` does not say."""
-        return 1
-
-    def aims(self, problem: Problem, logits: Tensor) -> Tensor | None:
-        """The class that each run of each image aims at, (n, runs) on the CPU; None if it aims at none.
-
-        `logits` (n, classes) are those of the clean images.
-        """
-        return None if problem.targets is None else problem.targets.cpu().long()[:, None].expand(-1, self.tries)
-
-    def start(self, clean: Tensor, threat: Threat, radius: float, restart: int, generator: torch.Generator) -> Tensor:
-        """Where a run on one image, `clean` (...) on the CPU, begins; `radius` is the length of its nearest success, or eps.
-
-        `restart` counts from 0 the runs that aim at the same class.
-        """
-        return clean
-
-    def memory(self, lanes: Lanes, logits: Tensor, threat: Threat) -> Mapping[str, Tensor]:
-        """What is remembered of examples that begin, B rows each; `logits` (B, classes) are those of the clean images."""
-        return {}
-
-    @abstractmethod
-    def move(self, lanes: Lanes, view: View, fooled: Tensor, threat: Threat) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """One move from `lanes.x`, seen in `view` and successful where `fooled` (B,): the next images and memory.
-
-        The hunt projects the images. Every row is treated by itself.
-        """
-
-
-def _widest(norm: str, x: Tensor, bounds: Bounds) -> float:
+def _longest_change(norm: str, x: Tensor, bounds: Bounds) -> float:
     """A length that no change within the bounds exceeds."""
     span = abs(bounds[1] - bounds[0])
     return span if norm == "linf" else span * math.sqrt(max(1, x[0].numel() if len(x) else 1))
 
 
 @torch.no_grad()
-def _verdicts(model: nn.Module, found: Tensor, y: Tensor, targets: Tensor | None, batch_size: int) -> list[Tensor]:
-    """Batch by batch, where `found` is a success, on the CPU."""
+def _successes(model: nn.Module, found: Tensor, y: Tensor, targets: Tensor | None, batch_size: int) -> list[Tensor]:
+    """Batch by batch, where `found` is adversarial, on the CPU."""
     done = []
     with in_mode(model), rng.preserved():
         device = next(iter([*model.parameters(), *model.buffers()]), found).device
         for place in torch.split(torch.arange(len(found)), at_a_time(batch_size, found, device)):
-            decision = logits_of(model, found[place].to(device)).argmax(1).cpu()
-            wanted = decision != y[place].cpu() if targets is None else decision == targets[place].cpu()
-            done.append(wanted)
+            logits = logits_of(model, found[place].to(device)).cpu()
+            done.append(is_adversarial(logits, y[place].cpu(), None if targets is None else targets[place].cpu()))
     return done
 
 
-def _stretched(problem: Problem, found: Tensor, hunt: Hunt) -> Tensor:
-    """A step of eps for each image along the steepest way at what was found, kept if it does not lose a success."""
+def _extended_to_eps(problem: Problem, found: Tensor, loop: MinimumNormLoop) -> Tensor:
+    """For each image a step of eps along the steepest ascent of the margin at what was found, unless it loses a success."""
     done = []
     for place in torch.split(torch.arange(len(found)), problem.batch_size):
         near, clean = found[place].to(problem.device), problem.x[place].to(problem.device)
         label = problem.y[place].to(problem.device).long()
-        aim = None if problem.targets is None else problem.targets[place].to(problem.device).long()
-        face = margin_face(View(problem.model, near, hunt.way), label, aim)
+        target_class = None if problem.targets is None else problem.targets[place].to(problem.device).long()
+        boundary = margin_boundary(ForwardPass(problem.model, near, loop.mode), label, target_class)
         threat = problem.threat
-        far = threat.held(clean + threat.eps * threat.measure.steepest(face.gradient), clean)
+        far = threat.project(clean + threat.eps * threat.measure.steepest(boundary.gradient), clean)
         with torch.no_grad():
-            lost = margin(logits_of(problem.model, far), label, aim) <= 0
-        lost &= face.lead > 0
+            lost = margin(logits_of(problem.model, far), label, target_class) <= 0
+        lost &= boundary.margin > 0
         done.append(torch.where(like_images(lost, clean), near, far).to(problem.x.device))
     return torch.cat(done)

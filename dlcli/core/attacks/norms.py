@@ -1,4 +1,4 @@
-"""The norms that a change is measured in: how long it is, the ball it must stay in, the way up, and chance within the ball."""
+"""The norms of a change: its length, the projection into the ball, the steepest ascent and random points of the ball."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from torch import Tensor
 class Norm:
     """One norm on images; each function takes batches (n, ...) and treats every image by itself.
 
-    `length` of changes, (n,). `project(found, x, eps)` is the point of the ball of radius eps about `x` nearest to `found`,
-    and leaves a point it gave before as it is, to the bit. `steepest(gradient)` is the change of length 1 along which a
-    linear function of that gradient rises most, 0 where the gradient is 0. `draw(shape, generator)` is a point drawn
-    uniformly from the ball of radius 1, for one image, float64 on the CPU.
+    `length(change)` is the norm of each change, (n,). `project(found, x, eps)` is the point nearest to `found` in the ball of
+    radius eps about `x`; to project a projected point again changes no bit of it. `steepest(gradient)` is the change of
+    length 1 along which a linear function with that gradient increases most, 0 where the gradient is 0.
+    `draw(shape, generator)` is a point for one image drawn uniformly from the ball of radius 1, float64 on the CPU.
     """
 
     length: Callable[[Tensor], Tensor]
@@ -42,17 +42,17 @@ def _l2_length(change: Tensor) -> Tensor:
 
 
 def into_l2_ball(found: Tensor, x: Tensor, eps: float) -> Tensor:
-    """The point nearest to `found` within the Euclidean distance `eps` of `x`."""
+    """The point nearest to `found` within the l2 distance `eps` of `x`."""
     change = found - x
     length = like_images(_l2_length(change), x)
-    # A hair inside, so that rounding the sum puts no projected point outside and a second projection moves nothing.
-    hair = 4 * torch.finfo(x.dtype).eps * (eps + like_images(_linf_length(x), x))
-    return torch.where(length <= eps, found, x + change * ((eps - hair).clamp_min(0) / length))
+    # With a margin inside, so that rounding the sum puts no projected point outside, and projecting again changes nothing.
+    rounding = 4 * torch.finfo(x.dtype).eps * (eps + like_images(_linf_length(x), x))
+    return torch.where(length <= eps, found, x + change * ((eps - rounding).clamp_min(0) / length))
 
 
 def unit(gradient: Tensor) -> Tensor:
-    """Each image's gradient scaled to Euclidean length 1; 0 stays 0."""
-    # First by the largest value: the squares of a gradient of 1e-30, that of a very sure network, are 0 in float32.
+    """Each image's gradient scaled to l2 norm 1; 0 stays 0."""
+    # First by the largest value: the squares of a gradient of 1e-30, that of a very confident network, are 0 in float32.
     scaled = gradient / like_images(_nonzero(_linf_length(gradient)), gradient)
     return scaled / like_images(_nonzero(_l2_length(scaled)), gradient)
 
@@ -65,7 +65,7 @@ def _in_l2_ball(shape: Sequence[int], generator: torch.Generator) -> Tensor:
 
 
 def like_images(values: Tensor, images: Tensor) -> Tensor:
-    """One value an image, (n,), shaped so that it multiplies `images` (n, ...)."""
+    """One value per image, (n,), reshaped to broadcast against `images` (n, ...)."""
     return values.reshape(-1, *[1] * (images.dim() - 1))
 
 

@@ -1,4 +1,4 @@
-"""What an attack costs: how many images it has the network look at."""
+"""The cost of an attack: how many images it passes through the network."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Queries:
-    """Passes an image, as a mean over the images that were attacked."""
+    """Passes per attacked image, as a mean."""
 
     forward: float
     backward: float
 
 
-class Counted(nn.Module):
-    """A network that answers as `model` does and counts: give it to any attack in the place of `model`.
+class QueryCounter(nn.Module):
+    """A wrapper around `model` that counts its passes; give it to any attack in place of `model`.
 
-    `forwards` and `backwards` are images that went through forward and backward passes. Gradients of several outputs that
-    are taken in one vectorised pass count once.
+    `forwards` and `backwards` are the numbers of images in forward and backward passes. Gradients of several outputs in one
+    vectorised pass count once.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -27,16 +27,16 @@ class Counted(nn.Module):
         self.backwards = 0
 
     def forward(self, x: Tensor) -> object:
-        """What `model` says of `x` (n, ...)."""
+        """The output of `model` for `x` (n, ...)."""
         found: object = self.model(x)
         self.forwards += len(x)
         if isinstance(found, Tensor) and found.requires_grad:
-            found.register_hook(self._went_back)  # type: ignore[no-untyped-call]
+            found.register_hook(self._count_backward)
         return found
 
     def per_image(self, images: int) -> Queries:
-        """The passes so far for each of `images`, at least 1; what a call spends on trying the network out is in it."""
+        """The passes so far divided by `images`, at least 1; those of an attack's checks of the network are included."""
         return Queries(self.forwards / images, self.backwards / images)
 
-    def _went_back(self, gradient: Tensor) -> None:
+    def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)

@@ -1,37 +1,36 @@
-"""Attacks by score: they ask what the network says of images and never for a gradient; the loop is theirs together.
+"""Random search by scores: attacks that query the network's logits and never ask for a gradient, and their loop.
 
-As in the pool of iterated attacks an image leaves at its first success and another takes its place, and each image's
-randomness comes from the seed and its own index.
+As in the pool of iterative attacks, an image leaves at its first success and another takes its row, and each image's random
+numbers come from the seed and its own index.
 """
 
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from dlcli.core.attacks.base import Attack, Problem, Threat
-from dlcli.core.attacks.batch import Lanes
-from dlcli.core.attacks.iterated import check_count
+from dlcli.core.attacks.base import Attack, Problem, ThreatModel, check_count
+from dlcli.core.attacks.batch import ActiveBatch, RunQueue
+from dlcli.core.attacks.decisions import already_adversarial, is_adversarial, query_logits
 from dlcli.core.attacks.norms import like_images
-from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.rng import derive, generator
 from dlcli.support.errors import InputError
 
 
 @dataclass(frozen=True)
-class Searching(Attack):
-    """An attack that proposes images, learns the logits of each and keeps what raised its score.
+class ScoreSearch(Attack):
+    """An attack that proposes images, queries their logits and keeps what increased the score.
 
-    Each image is asked about `queries` times at most, besides one look at it as it is. An entry implements `score`,
-    `width`, `propose` and `judge`, each of which treats its rows one by one.
+    Each image costs at most `queries` queries, besides one for the clean image. An entry implements `score`, `num_draws`,
+    `propose` and `update`, each of which treats its rows one by one.
     """
 
     targeted = True
-    least_classes = 2
+    min_classes = 2
     knowledge = "scores"
 
     queries: int = 5000
@@ -42,171 +41,141 @@ class Searching(Attack):
     def __post_init__(self) -> None:
         check_count("queries", self.queries)
 
+    @override
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
         """Search for every image."""
         with torch.no_grad():
-            return _Search(self, problem, full=full).run()
+            return _SearchLoop(self, problem, full=full).run()
 
     @property
-    def asks(self) -> int:
-        """How many images a step asks about, for each image under attack."""
+    def queries_per_step(self) -> int:
+        """How many images a step queries for each image under attack."""
         return 1
 
     @property
     def steps(self) -> int:
         """How many steps the queries allow."""
-        return self.queries // self.asks
+        return self.queries // self.queries_per_step
 
     @abstractmethod
-    def score(self, logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
-        """What the search raises, of logits (n, classes), labels (n,) and perhaps classes aimed at (n,); (n,)."""
+    def score(self, logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
+        """What the search increases, (n,), from logits (n, classes), labels (n,) and perhaps target classes (n,)."""
 
     @abstractmethod
-    def width(self, clean: Tensor) -> int:
+    def num_draws(self, clean: Tensor) -> int:
         """How many random numbers a step takes for one image `clean` (...)."""
 
-    def start(self, clean: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
-        """Where the search on one image, `clean` (...) on the CPU, begins; it is projected."""
+    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
+        """The first point of the search on one image, `clean` (...) on the CPU, not yet projected."""
         return clean
 
     def memory(self, x: Tensor) -> Mapping[str, Tensor]:
-        """What is remembered of examples that begin at `x` (n, ...), n rows each."""
+        """The memory of searches that begin at `x` (n, ...), n rows each."""
         return {}
 
     @abstractmethod
-    def propose(self, lanes: Lanes, drawn: Tensor, threat: Threat) -> Tensor:
-        """The images to ask about next, (n, asks, ...), which are projected; `drawn` (n, width) is uniform in [0, 1)."""
+    def propose(self, batch: ActiveBatch, drawn: Tensor, threat: ThreatModel) -> Tensor:
+        """The images to query next, (n, queries_per_step, ...), not yet projected.
+
+        `drawn` (n, num_draws) is uniform in [0, 1).
+        """
 
     @abstractmethod
-    def judge(self, lanes: Lanes, proposed: Tensor, score: Tensor) -> Lanes:
-        """The lanes after the answer: the images asked about (n, asks, ...) have these scores (n, asks)."""
+    def update(self, batch: ActiveBatch, proposed: Tensor, score: Tensor) -> ActiveBatch:
+        """The batch after the queries: `score` (n, queries_per_step) are those of the images `proposed`."""
 
 
-class _Search:
+class _SearchLoop:
     """One search on all images of a problem; with `full` none ends early."""
 
-    def __init__(self, attack: Searching, problem: Problem, *, full: bool) -> None:
+    def __init__(self, attack: ScoreSearch, problem: Problem, *, full: bool) -> None:
         self.attack, self.problem, self.full = attack, problem, full
         self.found = problem.x.clone()
-        self.width = attack.width(problem.x[0])
+        self.num_draws = attack.num_draws(problem.x[0])
         # Pooling in float32 takes several times as long on images that are contiguous.
         self.layout = torch.channels_last if problem.x.dim() == 4 else torch.preserve_format
-        # As many at a time as keep a step to one batch.
-        self.room = max(1, problem.batch_size // attack.asks)
-        self.queue = deque(self._open())
+        # As many rows as keep the queries of a step to one batch.
+        self.rows = max(1, problem.batch_size // attack.queries_per_step)
+        targets = None if problem.targets is None else problem.targets.cpu().long()[:, None]
+        self.queue = RunQueue(problem, self._to_attack(), targets, self._start)
 
     def run(self) -> Tensor:
         """The images that were found, in the order, type and place of the problem's."""
-        lanes = self._fresh(self.room)
-        while len(lanes):
-            lanes = self._stepped(lanes)
-            lanes = self._over(lanes, lanes.step == self.attack.steps)
-            if self.queue and len(lanes) < self.room:
-                lanes = lanes.joined(self._fresh(self.room - len(lanes)))
+        batch = self._take(self.rows)
+        while len(batch):
+            batch = self._step(batch)
+            batch = self._without(batch, batch.step == self.attack.steps)
+            if len(self.queue) and len(batch) < self.rows:
+                batch = batch.joined(self._take(self.rows - len(batch)))
         return self.found
 
-    def _open(self) -> list[int]:
-        """The images that need an attack, by index."""
+    def _to_attack(self) -> list[int]:
+        """The indices of the images that need an attack."""
         if self.full:
             return list(range(len(self.found)))
-        still = ~fooled_already(self.problem)
+        still = ~already_adversarial(self.problem)
         self.problem.advance(int((~still).sum()))
         found: list[int] = still.nonzero()[:, 0].tolist()
         return found
 
-    def _fresh(self, room: int) -> Lanes:
-        """Rows for at most `room` of the images that wait."""
-        problem, device = self.problem, self.problem.device
-        index = torch.tensor([self.queue.popleft() for _ in range(min(room, len(self.queue)))], dtype=torch.int64)
-        clean = problem.x[index.to(problem.x.device)]
-        starts = [self._start(image, k) for image, k in zip(clean.cpu(), index.tolist(), strict=True)]
-        x, clean = torch.stack(starts).to(device) if starts else clean.to(device), clean.to(device)
-        x = problem.threat.held(x, clean)
-        label = problem.y[index.to(problem.y.device)].to(device).long()
-        aims = problem.targets
-        none = torch.zeros_like(label)
-        return Lanes(
-            index=index.to(device),
-            run=none,
-            step=none,
-            clean=clean,
-            x=x,
-            label=label,
-            aim=none - 1 if aims is None else aims[index.to(aims.device)].to(device).long(),
-            memory={**self.attack.memory(x), "drawn": x.new_zeros(len(x), self.attack.block, self.width)},
-        )
+    def _start(self, clean: Tensor, index: int, run: int, generator: torch.Generator) -> Tensor:
+        return self.attack.start(clean, self.problem.threat, generator)
 
-    def _start(self, clean: Tensor, index: int) -> Tensor:
-        return self.attack.start(clean, self.problem.threat, generator(derive(self.problem.seed, "start", index, 0)))
+    def _take(self, most: int) -> ActiveBatch:
+        batch = self.queue.take(most)
+        drawn = batch.x.new_zeros(len(batch), self.attack.block, self.num_draws)
+        return replace(batch, memory={**self.attack.memory(batch.x), "drawn": drawn})
 
-    def _stepped(self, lanes: Lanes) -> Lanes:
-        """One step further; the rows that are fooled now are gone, unless all steps are to be taken."""
-        lanes = self._drawn(lanes)
-        place = (torch.arange(len(lanes), device=lanes.step.device), lanes.step % self.attack.block)
-        proposed = self.attack.propose(lanes, lanes.memory["drawn"][place], self.problem.threat)
-        n, asks = proposed.shape[:2]
-        images = self.problem.threat.held(proposed.flatten(0, 1), lanes.clean.repeat_interleave(asks, 0))
-        label, aim = (classes.repeat_interleave(asks, 0) for classes in (lanes.label, lanes.aim))
-        logits = self._answers(images)
-        score = self.attack.score(logits, label, None if self.problem.targets is None else aim)
+    def _step(self, batch: ActiveBatch) -> ActiveBatch:
+        """One step further, without the rows that succeeded unless all steps are to be taken."""
+        batch = self._with_draws(batch)
+        place = (torch.arange(len(batch), device=batch.step.device), batch.step % self.attack.block)
+        proposed = self.attack.propose(batch, batch.memory["drawn"][place], self.problem.threat)
+        n, queries = proposed.shape[:2]
+        images = self.problem.threat.project(proposed.flatten(0, 1), batch.clean.repeat_interleave(queries, 0))
+        label, target_class = (classes.repeat_interleave(queries, 0) for classes in (batch.label, batch.target_class))
+        logits = self._logits(images)
+        target = None if self.problem.targets is None else target_class
+        score = self.attack.score(logits, label, target)
         proposed = images.reshape(proposed.shape)
-        after = self.attack.judge(lanes, proposed, score.reshape(n, asks).to(lanes.x.dtype))
-        after = replace(after, step=lanes.step + 1, memory={**after.memory, "drawn": lanes.memory["drawn"]})
+        after = self.attack.update(batch, proposed, score.reshape(n, queries).to(batch.x.dtype))
+        after = replace(after, step=batch.step + 1, memory={**after.memory, "drawn": batch.memory["drawn"]})
         if self.full:
             return after
-        fooled = decided(logits, label, None if self.problem.targets is None else aim).reshape(n, asks)
-        first = proposed[place[0], fooled.to(torch.int8).argmax(1)]
-        success = fooled.any(1)
-        return self._over(replace(after, x=torch.where(like_images(success, first), first, after.x)), success)
+        adversarial = is_adversarial(logits, label, target).reshape(n, queries)
+        first = proposed[place[0], adversarial.to(torch.int8).argmax(1)]
+        success = adversarial.any(1)
+        return self._without(replace(after, x=torch.where(like_images(success, first), first, after.x)), success)
 
-    def _answers(self, images: Tensor) -> Tensor:
-        """The logits of the images; a network that fails in this layout is not asked in it again."""
+    def _logits(self, images: Tensor) -> Tensor:
+        """The logits of the images; a network that fails in this memory layout is queried in the plain one from then on."""
         try:
-            return answers(self.problem, images, self.layout)
+            return query_logits(self.problem, images, self.layout)
         except InputError:
             if self.layout == torch.preserve_format:
                 raise
             self.layout = torch.preserve_format
-            return answers(self.problem, images)
+            return query_logits(self.problem, images)
 
-    def _drawn(self, lanes: Lanes) -> Lanes:
-        """The lanes with new random numbers in the rows that have used theirs."""
-        due = (lanes.step % self.attack.block == 0).nonzero()[:, 0]
+    def _with_draws(self, batch: ActiveBatch) -> ActiveBatch:
+        """The batch with new random numbers in the rows that have used theirs."""
+        due = (batch.step % self.attack.block == 0).nonzero()[:, 0]
         if not len(due):
-            return lanes
-        drawn = lanes.memory["drawn"].clone()
+            return batch
+        drawn = batch.memory["drawn"].clone()
         drawn[due] = torch.stack(
             [
                 torch.rand(drawn.shape[1:], generator=generator(derive(self.problem.seed, "search", index, step)))
-                for index, step in zip(lanes.index[due].tolist(), lanes.step[due].tolist(), strict=True)
+                for index, step in zip(batch.index[due].tolist(), batch.step[due].tolist(), strict=True)
             ]
         ).to(drawn)
-        return replace(lanes, memory={**lanes.memory, "drawn": drawn})
+        return replace(batch, memory={**batch.memory, "drawn": drawn})
 
-    def _over(self, lanes: Lanes, over: Tensor) -> Lanes:
-        """Keep the images of the rows that are over; the rows that go on."""
+    def _without(self, batch: ActiveBatch, over: Tensor) -> ActiveBatch:
+        """The rows that go on; the images of the rows that are `over` are kept."""
         if not bool(over.any()):
-            return lanes
-        ended = lanes.rows(over)
+            return batch
+        ended = batch.rows(over)
         self.found[ended.index.to(self.found.device)] = ended.x.to(self.found.device)
         self.problem.advance(len(ended))
-        return lanes.rows(~over)
-
-
-def answers(problem: Problem, images: Tensor, layout: torch.memory_format = torch.preserve_format) -> Tensor:
-    """The logits (n, classes) of the images (n, ...), in batches of the problem's size, on the network's device."""
-    parts = (part.to(problem.device, memory_format=layout) for part in torch.split(images, problem.batch_size))
-    with torch.no_grad():
-        return torch.cat([logits_of(problem.model, part) for part in parts])
-
-
-def decided(logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
-    """Which images are fooled, a mask (n,): taken for the class aimed at, or without one for any but their label."""
-    decision = logits.argmax(1)
-    return decision != label if aim is None else decision == aim
-
-
-def fooled_already(problem: Problem) -> Tensor:
-    """Which images are fooled as they are, a mask (n,) on the CPU."""
-    aim = None if problem.targets is None else problem.targets.cpu()
-    return decided(answers(problem, problem.x).cpu(), problem.y.cpu(), aim)
+        return batch.rows(~over)

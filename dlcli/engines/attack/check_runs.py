@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
-from dlcli.core.attacks.iterated import Iterated
+from dlcli.core.attacks.iterated import IterativeAttack
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.ensembles.combine import RULES
@@ -116,7 +116,7 @@ def check_inputs(attack_run: AttackRun, clean: Evaluation, sets: Sequence[Advers
     iterative: tuple[str, ...] = ()
     at_max_eps, doubled, zero = None, None, 0
     if white_box:
-        iterative = tuple(one.name for one in white_box if isinstance(one, Iterated))
+        iterative = tuple(one.name for one in white_box if isinstance(one, IterativeAttack))
         references = ("noise", "fgsm") if iterative else ("noise",)
         robust |= checks.references([name for name in references if name not in robust])
         zero = checks.zero_gradients(correct if targets is None else clean.predicted != targets.numpy())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack, SingleStep
 from dlcli.core.attacks.minimum_norm import MinimumNorm
-from dlcli.core.attacks.query_count import Counted
+from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, SmoothMax, any_correct
@@ -170,7 +170,7 @@ class AttackRun:
 
         def find() -> PartialResult:
             started = time.perf_counter()
-            model = Counted(self.network(self.reference))
+            model = QueryCounter(self.network(self.reference))
             with setup.report.task(f"finding minimum norms by {attack.name}", len(setup.x)) as task:
                 found = attack.nearest(
                     model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
@@ -190,7 +190,7 @@ class AttackRun:
 
     def _make_images(self, attack: Attack, made_on: str, eps: float, full: bool) -> PartialResult:
         started, setup = time.perf_counter(), self.setup
-        model = Counted(self.network(made_on))
+        model = QueryCounter(self.network(made_on))
         label = f"{attack.name} at eps {eps:g}" + (f" on {made_on}" if made_on != BASELINE else "")
         with setup.report.task(label, len(setup.x)) as task:
             images = attack(

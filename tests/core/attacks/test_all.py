@@ -157,7 +157,7 @@ def test_the_size_of_batches_does_not_matter(name: str, norm: str, full: bool, t
         assert torch.equal(found, whole) if exact else float((found - whole).abs().max()) < 1e-9
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if load_attack(name).least_classes <= 2])
+@pytest.mark.parametrize("name", [name for name in NAMES if load_attack(name).min_classes <= 2])
 def test_two_classes_and_float64(name: str) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).double()
     weights = torch.tensor([[1.0, -1.0, 0.5, -0.5], [-1.0, 1.0, -0.5, 0.5]]).double()
@@ -203,9 +203,9 @@ class _Returns(nn.Module):
         return self.what
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if load_attack(name).least_classes > 2])
+@pytest.mark.parametrize("name", [name for name in NAMES if load_attack(name).min_classes > 2])
 def test_a_network_of_too_few_classes_is_refused(name: str) -> None:
-    least = load_attack(name).least_classes
+    least = load_attack(name).min_classes
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, least - 1))
     with pytest.raises(InputError) as caught:
         quick(name)(model, torch.zeros(2, 1, 2, 2), torch.zeros(2).long(), eps=0.1)
@@ -237,7 +237,9 @@ def test_a_target_is_reached_or_refused(name: str, trained: Trained) -> None:
 def test_an_unknown_norm_is_refused(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         quick(name)(GOOD, X, Y, eps=0.1, norm="l7")
-    assert caught.value.message == f"the attack {name} has no norm 'l7'" and load_attack(name).norm in (caught.value.hint or "")
+    assert caught.value.message == f"the attack {name} does not support the norm 'l7'" and load_attack(name).norm in (
+        caught.value.hint or ""
+    )
 
 
 TARGETS = {
@@ -268,8 +270,8 @@ BAD = {
     "few outputs": (GOOD, X, torch.tensor([0, 1, 4]), InputError, "has 4 outputs, but labels go up to 4"),
     "wrong shape": (GOOD, torch.zeros(3, 1, 4, 4), Y, InputError, "fails on images of shape 1x4x4 (float32): "),
     "wrong type": (GOOD, X.double(), Y, InputError, "fails on images of shape 1x2x2 (float64)"),
-    "too bright": (GOOD, X * 510, Y, InputError, "reach from 255 to 255, outside the bounds 0 to 1"),
-    "too dark": (GOOD, X - 1, Y, InputError, "reach from -0.5 to -0.5"),
+    "too bright": (GOOD, X * 510, Y, InputError, "range from 255 to 255, outside the bounds 0 to 1"),
+    "too dark": (GOOD, X - 1, Y, InputError, "range from -0.5 to -0.5"),
     "NaN images": (GOOD, X * torch.nan, Y, InputError, "images contain NaN"),
     "bytes": (GOOD, X.to(torch.uint8), Y, InputError, "images are uint8"),
     "float labels": (GOOD, X, Y.float(), InputError, "labels are 3 of float32"),

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.apgd import APGD, checked, checkpoints
-from dlcli.core.attacks.base import Threat
-from dlcli.core.attacks.batch import Lanes
-from dlcli.core.attacks.gradient import Slope
+from dlcli.core.attacks.apgd import APGD, at_checkpoint, checkpoints
+from dlcli.core.attacks.base import ThreatModel
+from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.gradient import LossGradient
 from dlcli.core.compute.rng import derive, generator
 
 Trained = tuple[nn.Module, Tensor, Tensor]
@@ -46,20 +46,20 @@ CONDITIONS = [
 ]
 
 
-@pytest.mark.parametrize(("rises", "before", "best", "then", "expected"), CONDITIONS)
-def test_the_two_conditions(rises: int, before: bool, best: float, then: float, expected: bool) -> None:
+@pytest.mark.parametrize(("increases", "before", "best", "then", "expected"), CONDITIONS)
+def test_the_two_conditions(increases: int, before: bool, best: float, then: float, expected: bool) -> None:
     memory = {
-        "rises": torch.full((3,), float(rises)),
+        "increases": torch.full((3,), float(increases)),
         "halved": torch.full((3,), before),
         "best_loss": torch.full((3,), best),
         "checked_loss": torch.full((3,), then),
         "scale": torch.full((3,), 2.0),
     }
     # Rows at steps 21, 22 and 23 of 100: only the second is at a checkpoint.
-    found = checked(memory, torch.tensor([21, 22, 23]), 100)
+    found = at_checkpoint(memory, torch.tensor([21, 22, 23]), 100)
     assert found["scale"].tolist() == [2.0, 1.0 if expected else 2.0, 2.0]
     assert found["halved"].tolist() == [before, expected, before]
-    assert found["rises"].tolist() == [rises, 0, rises]
+    assert found["increases"].tolist() == [increases, 0, increases]
     assert found["checked_loss"].tolist() == [then, best, then]
 
 
@@ -87,8 +87,8 @@ def by_the_paper(model: nn.Module, x: Tensor, y: Tensor, start: Tensor, eps: flo
     for k in range(steps):
         if k in w[1:]:
             j = w.index(k)
-            rises = sum(losses[i + 1] > losses[i] for i in range(w[j - 1], w[j]))
-            few = rises < 0.75 * (w[j] - w[j - 1])
+            increases = sum(losses[i + 1] > losses[i] for i in range(w[j - 1], w[j]))
+            few = increases < 0.75 * (w[j] - w[j - 1])
             stuck = etas[w[j - 1]] == eta and bests[w[j - 1]] == best[0]
             before = eta
             if few or stuck:
@@ -111,7 +111,7 @@ def by_the_paper(model: nn.Module, x: Tensor, y: Tensor, start: Tensor, eps: flo
 @pytest.mark.parametrize("steps", [7, 40])
 def test_it_is_algorithm_1(norm: str, steps: int, trained: Trained) -> None:
     model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:12].double(), trained[2][:12]
-    eps, threat = 0.3, Threat(norm, 0.3, (0.0, 1.0))
+    eps, threat = 0.3, ThreatModel(norm, 0.3, (0.0, 1.0))
     twins = []
     for k in range(len(x)):
         source = generator(derive(5, "start", k, 0))
@@ -127,8 +127,8 @@ class Watched(APGD):
 
     log: list[Mapping[str, Tensor]] = field(default_factory=list)
 
-    def move(self, lanes: Lanes, slope: Slope, threat: Threat) -> tuple[Tensor, Mapping[str, Tensor]]:
-        x, memory = super().move(lanes, slope, threat)
+    def step(self, batch: ActiveBatch, at_x: LossGradient, threat: ThreatModel) -> tuple[Tensor, Mapping[str, Tensor]]:
+        x, memory = super().step(batch, at_x, threat)
         self.log.append(memory)
         return x, memory
 
@@ -187,10 +187,10 @@ def test_apgd_t_takes_the_likeliest_wrong_classes_in_turn(trained: Trained) -> N
     attack = load_attack("apgd-t").with_options(classes=3, restarts=2)
     from dlcli.core.attacks.base import Problem
 
-    problem = Problem(model, torch.device("cpu"), Threat("linf", 0.1, (0.0, 1.0)), x, y, None, 8, 0, None)
+    problem = Problem(model, torch.device("cpu"), ThreatModel("linf", 0.1, (0.0, 1.0)), x, y, None, 8, 0, None)
     with torch.no_grad():
         logits = model(x)
-    aims = attack.aims(problem, logits)
-    for row, z, label in zip(aims.tolist(), logits.tolist(), y.tolist(), strict=True):
+    target_classes = attack.target_classes(problem, logits)
+    for row, z, label in zip(target_classes.tolist(), logits.tolist(), y.tolist(), strict=True):
         ranked = sorted((k for k in range(10) if k != label), key=lambda k: -z[k])[:3]
         assert row == ranked * 2

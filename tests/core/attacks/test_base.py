@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.base import SingleStep, Threat
+from dlcli.core.attacks.base import SingleStep, ThreatModel
 from dlcli.support.errors import NumericError, UsageError
 
 MODEL = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
@@ -23,7 +23,7 @@ class Wild(SingleStep):
     norms = ("linf", "l2")
 
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: Threat, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
     ) -> Tensor:
         assert not model.training and not any(p.requires_grad for p in model.parameters())
         return x + self.change
@@ -58,16 +58,16 @@ def test_options_are_set_on_a_copy() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("fgsm", {"steps": 3}, "the attack fgsm has no steps"),
-        ("bim", {"restarts": 3}, "the attack bim has no restarts"),
-        ("pgd", {"steps": 0}, "steps is 0"),
-        ("pgd", {"steps": 2.5}, "steps is 2.5"),
-        ("pgd", {"restarts": -1}, "restarts is -1"),
-        ("apgd-ce", {"restarts": 0}, "restarts is 0"),
-        ("apgd-t", {"classes": 0}, "classes is 0"),
-        ("pgd", {"step_size": 0.0}, "step_size is 0"),
-        ("pgd", {"precision": "half"}, "precision 'half' is not one of fast, float32"),
-        ("mifgsm", {"momentum": -1.0}, "momentum is -1"),
+        ("fgsm", {"steps": 3}, "the attack fgsm has no setting `steps`"),
+        ("bim", {"restarts": 3}, "the attack bim has no setting `restarts`"),
+        ("pgd", {"steps": 0}, "`steps` is 0"),
+        ("pgd", {"steps": 2.5}, "`steps` is 2.5"),
+        ("pgd", {"restarts": -1}, "`restarts` is -1"),
+        ("apgd-ce", {"restarts": 0}, "`restarts` is 0"),
+        ("apgd-t", {"classes": 0}, "`classes` is 0"),
+        ("pgd", {"step_size": 0.0}, "`step_size` must be above 0, not 0.0"),
+        ("pgd", {"precision": "half"}, "`precision` must be one of fast, float32, not 'half'"),
+        ("mifgsm", {"momentum": -1.0}, "`momentum` must be at least 0, not -1.0"),
     ],
 )
 def test_options_that_an_attack_has_not_or_cannot_take_are_refused(name: str, options: dict[str, float], words: str) -> None:

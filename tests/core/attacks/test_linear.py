@@ -46,7 +46,7 @@ def quick(name: str) -> Attack:
     return load_attack(name).with_options(**options.get(name, {"steps": 30} if name.startswith("apgd") else {}))
 
 
-def reach(eps: float, norm: str) -> float:
+def max_gain(eps: float, norm: str) -> float:
     """How far the margin can be moved."""
     return eps * float(MODEL.w.abs().sum() if norm == "linf" else MODEL.w.norm())
 
@@ -56,14 +56,14 @@ def reach(eps: float, norm: str) -> float:
 def test_the_strongest_change_is_found(name: str, norm: str, aimed: bool) -> None:
     attack = quick(name)
     if aimed and not attack.targeted:
-        pytest.skip("it cannot be given targets")
+        pytest.skip("it does not support targets")
     found = attack(MODEL, X, Y, eps=0.2, norm=norm, full=True, bounds=WIDE, targets=1 - Y if aimed else None)
-    assert torch.allclose(MODEL.margin(found), MODEL.margin(X) - SIDE * reach(0.2, norm), atol=1e-6)
+    assert torch.allclose(MODEL.margin(found), MODEL.margin(X) - SIDE * max_gain(0.2, norm), atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
 def test_the_robust_accuracy_is_exact(name: str, norm: str) -> None:
-    robust = SIDE * MODEL.margin(X) > reach(0.2, norm)
+    robust = SIDE * MODEL.margin(X) > max_gain(0.2, norm)
     assert 0.2 < float(robust.double().mean()) < 0.8
     found = quick(name)(MODEL, X, Y, eps=0.2, norm=norm, bounds=WIDE, batch_size=32)
     assert torch.equal(MODEL(found).argmax(1) == Y, robust)

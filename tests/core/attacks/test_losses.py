@@ -41,9 +41,9 @@ def test_both_are_their_formulas(z: list[float], data: st.DataObject) -> None:
 
 @given(ROWS, st.floats(1e-3, 1e3), st.floats(-100, 100))
 def test_neither_scale_nor_shift_changes_them(z: list[float], scale: float, shift: float) -> None:
-    label, aim = torch.tensor([0]), torch.tensor([1])
+    label, target_class = torch.tensor([0]), torch.tensor([1])
     there = one(z) * scale + shift
-    for loss in (difference_of_logits_ratio, lambda z, y: targeted_difference_of_logits_ratio(z, y, aim)):
+    for loss in (difference_of_logits_ratio, lambda z, y: targeted_difference_of_logits_ratio(z, y, target_class)):
         assert torch.allclose(loss(there, label), loss(one(z), label), rtol=1e-6, atol=1e-6)
 
 

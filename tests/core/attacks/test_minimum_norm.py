@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.minimum_norm import MinimumNorm, Nearest
+from dlcli.core.attacks.minimum_norm import MinimumNorm, MinimumNormResult
 from dlcli.support.errors import InputError, UsageError
 
 Trained = tuple[nn.Module, Tensor, Tensor]
@@ -68,7 +68,7 @@ def to_each_class(model: nn.Sequential, x: Tensor, y: Tensor, norm: str) -> Tens
     return torch.where(torch.arange(logits.shape[1]) == y[:, None], torch.inf, lead / dual)
 
 
-def measured(found: Nearest, x: Tensor, norm: str) -> Tensor:
+def measured(found: MinimumNormResult, x: Tensor, norm: str) -> Tensor:
     change = (found.images - x).double().flatten(1)
     return change.abs().amax(1) if norm == "linf" else change.square().sum(1).sqrt()
 
@@ -161,8 +161,8 @@ def test_the_verdicts_hold_in_batches_of_another_size(name: str, norm: str, trai
     found = quick(name).nearest(model, x, y, norm=norm, batch_size=40)
     with torch.no_grad():
         for size in (1, 7):
-            decided = torch.cat([model(batch).argmax(1) for batch in found.images.split(size)])
-            assert torch.equal(decided != y, found.success)
+            is_adversarial = torch.cat([model(batch).argmax(1) for batch in found.images.split(size)])
+            assert torch.equal(is_adversarial != y, found.success)
 
 
 @every_norm
@@ -266,7 +266,7 @@ def test_a_model_without_gradients_and_a_wrong_norm_are_refused(name: str) -> No
     y[:] = x.flatten(1).argmax(1)
     with pytest.raises(InputError, match="lets no gradient through"):
         quick(name).nearest(_Detached(), x, y)
-    with pytest.raises(UsageError, match="has no norm 'l7'"):
+    with pytest.raises(UsageError, match="does not support the norm 'l7'"):
         quick(name).nearest(_Flat(), x, y, norm="l7")
 
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.gradient import quickest_way, slope_at
-from dlcli.core.attacks.methods.pgd import PGD, random_point
+from dlcli.core.attacks.gradient import fastest_forward_mode, loss_gradient_at
+from dlcli.core.attacks.iterated import random_point
+from dlcli.core.attacks.methods.pgd import PGD
 from dlcli.core.compute.rng import derive, generator
 from dlcli.support.errors import ResourceError
 
@@ -61,26 +62,28 @@ def problem(trained: Trained) -> tuple[nn.Module, Tensor, Tensor, list[Alone]]:
 
 @given(size=st.integers(1, 50), restarts=st.integers(1, 3))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_verdicts_and_images_are_those_of_each_image_alone(size: int, restarts: int, problem: tuple) -> None:
+def test_results_are_those_of_each_image_alone(size: int, restarts: int, problem: tuple) -> None:
     model, x, y, all_runs = problem
-    twins = [one if restarts == 3 else alone(model, x[k : k + 1], y[k : k + 1], k, restarts) for k, one in enumerate(all_runs)]
+    expected_runs = [
+        one if restarts == 3 else alone(model, x[k : k + 1], y[k : k + 1], k, restarts) for k, one in enumerate(all_runs)
+    ]
     found = PGD(steps=STEPS, restarts=restarts)(model, x, y, eps=EPS, seed=SEED, batch_size=size)
     fooled = model(found).argmax(1) != y
-    assert fooled.tolist() == [one.first is not None for one in twins]
+    assert fooled.tolist() == [one.first is not None for one in expected_runs]
     assert 0.2 < float(fooled.double().mean()) < 0.9
-    for image, one in zip(found, twins, strict=True):
+    for image, one in zip(found, expected_runs, strict=True):
         expected = one.first if one.first is not None else max(one.ends, key=lambda end: end[0])[1]
         assert torch.allclose(image, expected[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [7, 64])
 def test_in_full_each_image_takes_all_steps_and_keeps_the_worst_end(size: int, problem: tuple) -> None:
-    model, x, y, twins = problem
+    model, x, y, expected_runs = problem
     found = PGD(steps=STEPS, restarts=3)(model, x, y, eps=EPS, seed=SEED, batch_size=size, full=True)
-    expected = torch.cat([max(one.ends, key=lambda end: end[0])[1] for one in twins])
+    expected = torch.cat([max(one.ends, key=lambda end: end[0])[1] for one in expected_runs])
     assert torch.allclose(found, expected, atol=1e-12)
     once = PGD(steps=STEPS)(model, x, y, eps=EPS, seed=SEED, batch_size=size, full=True)
-    assert torch.allclose(once, torch.cat([one.ends[0][1] for one in twins]), atol=1e-12)
+    assert torch.allclose(once, torch.cat([one.ends[0][1] for one in expected_runs]), atol=1e-12)
 
 
 def test_restarts_never_lower_the_success(problem: tuple) -> None:
@@ -103,7 +106,7 @@ def test_an_image_that_is_fooled_costs_no_more_steps(problem: tuple) -> None:
         PGD(steps=STEPS)(model, x, y, eps=EPS, seed=SEED, full=True)
     finally:
         hook.remove()
-    first = 2  # one image is looked at by the checks, one to try the way
+    first = 2  # one image is looked at by the checks, one to try the mode
     assert sum(seen) == len(x) * STEPS + first
     assert pooled < sum(seen)
 
@@ -129,7 +132,7 @@ class _Close(nn.Module):
         return self.out(x.flatten(1))
 
 
-def test_a_success_that_only_bfloat16_sees_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_success_in_bfloat16_alone_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlcli.core.attacks.gradient.fast_dtype", lambda device: torch.bfloat16)
     model, x, y = _Close(), torch.linspace(0, 0.19, 16).reshape(-1, 1, 1, 1), torch.ones(16, dtype=torch.int64)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -140,7 +143,7 @@ def test_a_success_that_only_bfloat16_sees_is_none(monkeypatch: pytest.MonkeyPat
 
 
 class _Views(nn.Module):
-    """Somebody's network, which takes views: it fails on channels_last."""
+    """A network that takes views: it fails on channels_last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +154,7 @@ class _Views(nn.Module):
 
 
 class _OneType(nn.Module):
-    """Somebody's network, which adds to a sum of its own type: it fails on mixed types."""
+    """A network that adds to a sum of its own type: it fails on mixed types."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -162,41 +165,41 @@ class _OneType(nn.Module):
 
 
 @pytest.mark.parametrize("model", [_Views(), _OneType()])
-def test_a_network_that_fails_the_quick_way_is_attacked_the_plain_way(
+def test_a_network_that_fails_in_the_fastest_mode_is_attacked_in_another(
     model: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dlcli.core.attacks.gradient.fast_dtype", lambda device: torch.bfloat16)
     x, y = torch.rand(6, 3, 5, 5, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 3, 0, 1])
     found = load_attack("pgd")(model, x, y, eps=0.1, full=True)
-    loss = [slope_at(model, images, lambda z: cross_entropy(z, y, reduction="none")).loss for images in (x, found)]
+    loss = [loss_gradient_at(model, images, lambda z: cross_entropy(z, y, reduction="none")).loss for images in (x, found)]
     assert bool((loss[1] > loss[0]).all())
 
 
-def test_the_quick_way_is_taken_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fastest_mode_that_runs_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dlcli.core.attacks.gradient.fast_dtype", lambda device: torch.bfloat16)
     x = torch.rand(1, 3, 5, 5)
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(36, 4))
-    assert (quickest_way(net, x, fast=True).dtype, quickest_way(net, x, fast=True).layout) == (
+    assert (fastest_forward_mode(net, x, fast=True).dtype, fastest_forward_mode(net, x, fast=True).layout) == (
         torch.bfloat16,
         torch.channels_last,
     )
-    assert quickest_way(net, x, fast=False).dtype is None
-    assert quickest_way(net.double(), x.double(), fast=True).dtype is None
-    assert quickest_way(_Views(), x, fast=True).layout == torch.preserve_format
-    assert quickest_way(_OneType(), x, fast=True).dtype is None
+    assert fastest_forward_mode(net, x, fast=False).dtype is None
+    assert fastest_forward_mode(net.double(), x.double(), fast=True).dtype is None
+    assert fastest_forward_mode(_Views(), x, fast=True).layout == torch.preserve_format
+    assert fastest_forward_mode(_OneType(), x, fast=True).dtype is None
 
 
 def test_a_random_point_is_in_the_ball() -> None:
-    from dlcli.core.attacks.base import Threat
+    from dlcli.core.attacks.base import ThreatModel
 
-    clean, threat = torch.rand(2, 3), Threat("l2", 0.5, (0.0, 1.0))
+    clean, threat = torch.rand(2, 3), ThreatModel("l2", 0.5, (0.0, 1.0))
     for seed in range(50):
         assert float((random_point(clean, threat, generator(seed)) - clean).norm()) <= 0.5 + 1e-6
     assert replace(threat, norm="linf").measure is not threat.measure
 
 
 class Backward(torch.autograd.Function):
-    """Nothing, but the way back runs out of memory."""
+    """The identity, whose backward pass runs out of memory."""
 
     @staticmethod
     def forward(context: object, x: Tensor) -> Tensor:
@@ -208,15 +211,15 @@ class Backward(torch.autograd.Function):
 
 
 class Small(nn.Module):
-    """A network for which the memory holds `most` images at a time, on the way there (`ways` "there") or back."""
+    """A network for which the memory holds `most` images at a time, on the way there (`ways` "forward") or back."""
 
-    def __init__(self, model: nn.Module, most: int, way: str) -> None:
+    def __init__(self, model: nn.Module, most: int, failing: str) -> None:
         super().__init__()
-        self.model, self.most, self.way, self.refused, self.largest = model, most, way, 0, 0
+        self.model, self.most, self.failing, self.refused, self.largest = model, most, failing, 0, 0
 
     def forward(self, x: Tensor) -> Tensor:
         self.refused += len(x) > self.most
-        if len(x) > self.most and self.way == "there":
+        if len(x) > self.most and self.failing == "forward":
             raise torch.OutOfMemoryError("out of memory")
         self.largest = max(self.largest, len(x))
         logits = self.model(x)
@@ -235,28 +238,28 @@ class Counts:
         pass
 
 
-@pytest.mark.parametrize("way", ["there", "back"])
+@pytest.mark.parametrize("failing", ["forward", "backward"])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("name", ["pgd", "apgd-ce", "apgd-t"])
-def test_a_batch_that_the_memory_does_not_hold_is_halved_with_the_same_verdicts(
-    name: str, full: bool, way: str, problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]
+def test_a_batch_that_does_not_fit_in_memory_is_halved_with_the_same_results(
+    name: str, full: bool, failing: str, problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]
 ) -> None:
     model, x, y, _ = problem
     attack = load_attack(name).with_options(steps=4)
     wanted = attack(model, x, y, eps=EPS, full=full, seed=SEED, batch_size=40)
-    small, task = Small(model, 6, way), Counts()
+    small, task = Small(model, 6, failing), Counts()
     found = attack(small, x, y, eps=EPS, full=full, seed=SEED, batch_size=40, task=task)
     # 40 images are refused, then 20 and 10; 5 go, and no more are tried.
-    # On the way back they go as well until a slope is asked for: while all are only judged, nothing is refused.
-    assert small.refused == 3 or way == "back"
+    # In the backward case they fit as well until a gradient is needed: while logits alone are asked for, nothing is refused.
+    assert small.refused == 3 or failing == "backward"
     assert task.done == len(x)
     assert torch.equal(model(found).argmax(1), model(wanted).argmax(1))
     assert torch.allclose(found, wanted, atol=1e-9)
-    if way == "there":
+    if failing == "forward":
         assert small.largest <= 6
 
 
-def test_memory_for_no_image_at_all_is_told(problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]) -> None:
+def test_too_little_memory_for_one_image_is_an_error(problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]) -> None:
     model, x, y, _ = problem
 
     class Late(Small):
@@ -265,4 +268,4 @@ def test_memory_for_no_image_at_all_is_told(problem: tuple[nn.Module, Tensor, Te
             return super().forward(x)
 
     with pytest.raises(ResourceError, match="memory does not hold the network"):
-        load_attack("pgd")(Late(model, 20, "there"), x, y, eps=EPS, batch_size=40)
+        load_attack("pgd")(Late(model, 20, "forward"), x, y, eps=EPS, batch_size=40)

@@ -5,14 +5,14 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.query_count import Counted
+from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.core.compute.forward import in_mode
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 
 
 def test_images_forward_and_backward_are_counted() -> None:
-    model = Counted(nn.Linear(3, 2))
+    model = QueryCounter(nn.Linear(3, 2))
     x = torch.rand(5, 3, requires_grad=True)
     torch.autograd.grad(model(x).sum(), x)
     with torch.no_grad():
@@ -28,22 +28,22 @@ def test_images_forward_and_backward_are_counted() -> None:
 
 @pytest.mark.parametrize("steps", [1, 4])
 def test_an_attack_of_known_passes(steps: int, trained: Trained) -> None:
-    model, x, y = Counted(trained[0]), trained[1][:20], trained[2][:20]
+    model, x, y = QueryCounter(trained[0]), trained[1][:20], trained[2][:20]
     load_attack("bim").with_options(steps=steps, precision="float32")(model, x, y, eps=0.1, full=True)
-    tries = 2  # one look at the first image by the checks, one to try the way
-    assert (model.forwards, model.backwards) == (20 * steps + tries, 20 * steps + 1)
+    extra = 2  # one look at the first image by the checks, one to try the way
+    assert (model.forwards, model.backwards) == (20 * steps + extra, 20 * steps + 1)
 
 
 def test_the_answers_are_those_of_the_model(trained: Trained) -> None:
     model, x, y = trained[0], trained[1][:30], trained[2][:30]
     for name in ("fgsm", "pgd", "square"):
         attack = load_attack(name).with_options(**({"queries": 50} if name == "square" else {}))
-        assert torch.equal(attack(Counted(model), x, y, eps=0.1), attack(model, x, y, eps=0.1))
+        assert torch.equal(attack(QueryCounter(model), x, y, eps=0.1), attack(model, x, y, eps=0.1))
 
 
 def test_modes_parameters_and_errors_go_through() -> None:
     inner = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 2))
-    model = Counted(inner)
+    model = QueryCounter(inner)
     with in_mode(model):
         assert not inner[0].training
     assert [p is q for p, q in zip(model.parameters(), inner.parameters(), strict=True)] == [True, True]

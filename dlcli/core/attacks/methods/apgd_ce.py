@@ -7,7 +7,7 @@ from dlcli.core.attacks.apgd import APGD
 
 @dataclass(frozen=True)
 class APGDCE(APGD):
-    """Raises the cross-entropy of the label, or lowers that of a target."""
+    """Increases the cross-entropy of the label, or decreases that of the target."""
 
 
 ATTACK = APGDCE()

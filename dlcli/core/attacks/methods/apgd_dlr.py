@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from torch import Tensor
+from typing_extensions import override
 
 from dlcli.core.attacks.apgd import APGD
 from dlcli.core.attacks.losses import difference_of_logits_ratio
@@ -10,12 +11,13 @@ from dlcli.core.attacks.losses import difference_of_logits_ratio
 
 @dataclass(frozen=True)
 class APGDDLR(APGD):
-    """Raises a loss whose gradient does not vanish where the network is very sure, as that of the cross-entropy does."""
+    """Increases a loss whose gradient does not vanish where the network is very confident, unlike that of the cross-entropy."""
 
     targeted = False
-    least_classes = 3
+    min_classes = 3
 
-    def loss(self, logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
+    @override
+    def loss(self, logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
         """The ratio."""
         return difference_of_logits_ratio(logits, label)
 

@@ -2,24 +2,24 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+from typing_extensions import override
 
 from dlcli.core.attacks.apgd import APGD
-from dlcli.core.attacks.base import Problem
-from dlcli.core.attacks.iterated import check_count
+from dlcli.core.attacks.base import Problem, check_count
 from dlcli.core.attacks.losses import targeted_difference_of_logits_ratio
+from dlcli.core.attacks.margin import top_wrong_classes
 
 
 @dataclass(frozen=True)
 class APGDT(APGD):
-    """A run towards each of the `classes` likeliest wrong classes in turn, the likeliest first; any error is a success.
+    """One run towards each of the `classes` wrong classes with the greatest logits; any misclassification is a success.
 
-    Given targets, it aims at these only, and only they are a success.
+    With targets, these are the only target classes, and only they are a success.
     """
 
-    least_classes = 4
-    ranks_classes = True
+    min_classes = 4
+    needs_clean_logits = True
 
     classes: int = 9
 
@@ -27,19 +27,19 @@ class APGDT(APGD):
         super().__post_init__()
         check_count("classes", self.classes)
 
-    def aims(self, problem: Problem, logits: Tensor | None) -> Tensor | None:
-        """The wrong classes by falling logit, (n, runs), all of them once before any again."""
+    @override
+    def target_classes(self, problem: Problem, logits: Tensor | None) -> Tensor | None:
+        """The wrong classes by decreasing logit, (n, runs), all of them once before any again."""
         if problem.targets is not None or logits is None:
-            return super().aims(problem, logits)
-        wrong = logits.scatter(1, problem.y.cpu().long()[:, None], -torch.inf)
-        likeliest = wrong.topk(min(self.classes, logits.shape[1] - 1), dim=1).indices
-        return likeliest.repeat(1, self.restarts)
+            return super().target_classes(problem, logits)
+        return top_wrong_classes(logits, problem.y.cpu().long(), self.classes).repeat(1, self.restarts)
 
-    def loss(self, logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
-        """The ratio; it always aims."""
-        if aim is None:
-            raise ValueError("APGD-T was given no class to aim at")
-        return targeted_difference_of_logits_ratio(logits, label, aim)
+    @override
+    def loss(self, logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
+        """The targeted ratio."""
+        if target_class is None:
+            raise ValueError("APGD-T needs a target class")
+        return targeted_difference_of_logits_ratio(logits, label, target_class)
 
 
 ATTACK = APGDT()

@@ -6,31 +6,39 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from dlcli.core.attacks.base import Threat
-from dlcli.core.attacks.batch import Lanes
+from dlcli.core.attacks.base import ThreatModel, check_count
+from dlcli.core.attacks.batch import ActiveBatch
 from dlcli.core.attacks.fab_projection import onto_hyperplane
-from dlcli.core.attacks.iterated import check_count
-from dlcli.core.attacks.margin import Face, View, aim_of, likeliest_wrong, margin_face, nearest_face
-from dlcli.core.attacks.minimum_norm import Hunting
+from dlcli.core.attacks.margin import (
+    ForwardPass,
+    LinearBoundary,
+    margin_boundary,
+    nearest_boundary,
+    target_class_of,
+    top_wrong_classes,
+)
+from dlcli.core.attacks.minimum_norm import GradientMinimumNorm
 from dlcli.core.attacks.norms import like_images
+from dlcli.core.attacks.pool import NextStep
 
-# The published settings: how far a step goes beyond the boundary (eta), the greatest weight of the clean image (alpha max),
-# and where between the clean image and a success the search goes on (beta).
-_OVERSHOOT, _MOST_BIAS, _BACK = 1.05, 0.1, 0.9
-_SHORTEST = 1e-8
+# The published settings: the extrapolation of a step beyond the boundary (eta), the greatest weight of the clean image
+# (alpha max), and the point between clean image and success from which the search goes on (beta).
+_ETA, _ALPHA_MAX, _BETA = 1.05, 0.1, 0.9
+_MIN_LENGTH = 1e-8
 
 
 @dataclass(frozen=True)
-class FAB(Hunting):
-    """Steps onto the nearest boundary of the network made linear, drawn towards the clean image's own nearest point of it.
+class FAB(GradientMinimumNorm):
+    """Steps onto the nearest boundary of the linearised network, biased towards the point of it nearest to the clean image.
 
-    The boundary is that with any of the `classes` likeliest wrong classes. Of an image's `restarts` runs, all but the first
-    begin at a point drawn within half the distance of its nearest success, or of eps.
+    The boundary is that with any of the `classes` likeliest wrong classes. Of the `restarts` runs of an image, all but the
+    first begin at a random point within half the distance of its nearest success, or half of eps.
     """
 
-    # It crosses the boundary where that is easy and comes back along it: held to the ball, it finds less.
-    confined: ClassVar[bool] = False
+    # It crosses the boundary where that is easy and comes back along it: projected into the ball, it would find less.
+    stays_in_ball: ClassVar[bool] = False
 
     restarts: int = 1
     classes: int = 9
@@ -40,44 +48,45 @@ class FAB(Hunting):
         check_count("restarts", self.restarts)
         check_count("classes", self.classes)
 
-    @property
-    def tries(self) -> int:
-        """As many as there are restarts."""
-        return self.restarts
-
-    def start(self, clean: Tensor, threat: Threat, radius: float, restart: int, generator: torch.Generator) -> Tensor:
-        """The image itself, or in later runs a point of the ball."""
+    @override
+    def start(self, clean: Tensor, threat: ThreatModel, radius: float, restart: int, generator: torch.Generator) -> Tensor:
+        """The clean image, or in later runs a random point near it."""
         if restart == 0:
             return clean
         return clean + radius / 2 * threat.measure.draw(clean.shape, generator).to(clean.dtype)
 
-    def memory(self, lanes: Lanes, logits: Tensor, threat: Threat) -> Mapping[str, Tensor]:
-        """The classes whose boundaries are looked at."""
-        return {"rivals": likeliest_wrong(logits, lanes.label, self.classes)}
+    @override
+    def memory(self, batch: ActiveBatch, logits: Tensor, threat: ThreatModel) -> Mapping[str, Tensor]:
+        """The classes whose boundaries are considered."""
+        return {"rivals": top_wrong_classes(logits, batch.label, self.classes)}
 
-    def move(self, lanes: Lanes, view: View, fooled: Tensor, threat: Threat) -> tuple[Tensor, Mapping[str, Tensor]]:
+    @override
+    def step(self, batch: ActiveBatch, forward: ForwardPass, success: Tensor, threat: ThreatModel) -> NextStep:
         """Back towards the clean image after a success, then one step to the boundary."""
-        x, clean = lanes.x, lanes.clean
-        if bool(fooled.any()):
-            x = torch.where(like_images(fooled, x), clean + _BACK * (x - clean), x)
-            view = view.at(x)
-        face = self._face(view, lanes, threat)
-        own, other = _to_face(face, x, x, threat), _to_face(face, x, clean, threat)
-        far, near = (threat.measure.length(change).clamp_min(_SHORTEST) for change in (own, other))
-        bias = like_images((far / (far + near)).clamp_max(_MOST_BIAS), x)
-        return (1 - bias) * (x + _OVERSHOOT * own) + bias * (clean + _OVERSHOOT * other), lanes.memory
+        x, clean = batch.x, batch.clean
+        if bool(success.any()):
+            x = torch.where(like_images(success, x), clean + _BETA * (x - clean), x)
+            forward = forward.at(x)
+        boundary = self._boundary(forward, batch, threat)
+        # Both the current point and the clean image are projected onto the boundary, and the step is a mean of the two: the
+        # first makes progress, the second pulls towards the nearest point. A current point far from the boundary is
+        # trusted less, hence alpha.
+        own, other = _onto_boundary(boundary, x, x, threat), _onto_boundary(boundary, x, clean, threat)
+        own_length, other_length = (threat.measure.length(change).clamp_min(_MIN_LENGTH) for change in (own, other))
+        alpha = like_images((own_length / (own_length + other_length)).clamp_max(_ALPHA_MAX), x)
+        return NextStep((1 - alpha) * (x + _ETA * own) + alpha * (clean + _ETA * other), batch.memory)
 
-    def _face(self, view: View, lanes: Lanes, threat: Threat) -> Face:
-        aim = aim_of(lanes)
-        if aim is not None:
-            return margin_face(view, lanes.label, aim)
-        return nearest_face(view, lanes.label, lanes.memory["rivals"], threat.norm)
+    def _boundary(self, forward: ForwardPass, batch: ActiveBatch, threat: ThreatModel) -> LinearBoundary:
+        target_class = target_class_of(batch)
+        if target_class is not None:
+            return margin_boundary(forward, batch.label, target_class)
+        return nearest_boundary(forward, batch.label, batch.memory["rivals"], threat.norm)
 
 
-def _to_face(face: Face, x: Tensor, origin: Tensor, threat: Threat) -> Tensor:
-    """The shortest change of `origin` (n, ...) onto the boundary as seen from `x`, within the bounds."""
-    lead = face.lead + (face.gradient * (origin - x)).flatten(1).sum(1)
-    return onto_hyperplane(origin, face.gradient, -lead, threat.bounds, threat.norm)
+def _onto_boundary(boundary: LinearBoundary, x: Tensor, origin: Tensor, threat: ThreatModel) -> Tensor:
+    """The shortest change of `origin` (n, ...) within the bounds onto the boundary that was linearised at `x`."""
+    margin = boundary.margin + (boundary.gradient * (origin - x)).flatten(1).sum(1)
+    return onto_hyperplane(origin, boundary.gradient, -margin, threat.bounds, threat.norm)
 
 
 ATTACK = FAB()

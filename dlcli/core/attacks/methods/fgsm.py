@@ -4,37 +4,36 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from dlcli.core.attacks.base import SingleStep, Threat
-from dlcli.core.attacks.gradient import quickest_way, slope_at
+from dlcli.core.attacks.base import SingleStep, ThreatModel
+from dlcli.core.attacks.gradient import fastest_forward_mode, loss_gradient_at
 from dlcli.core.attacks.losses import cross_entropy
 
 
 @dataclass(frozen=True)
 class FGSM(SingleStep):
-    """x + eps * sign(gradient of the cross-entropy in x), or in l2 along the gradient itself; a gradient of 0 moves nothing.
+    """x + eps * sign(gradient of the cross-entropy w.r.t. x), in l2 a step of eps along the gradient; 0 stays 0.
 
-    With targets it goes down the cross-entropy of the target instead.
+    With targets it decreases the cross-entropy of the target instead.
     """
 
     norms = ("linf", "l2")
     targeted = True
 
+    @override
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: Threat, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
     ) -> Tensor:
-        """Take the one step."""
-        return x + threat.eps * threat.measure.steepest(loss_gradient(model, x, y, targets))
+        """Take the step."""
+        return x + threat.eps * threat.measure.steepest(_input_gradient(model, x, y, targets))
 
 
-def loss_gradient(model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None = None) -> Tensor:
-    """The gradient in `x` of each image's own cross-entropy (minus that of the target, if any), in the shape of `x`.
-
-    Raises what `slope_at` raises.
-    """
-    aim = None if targets is None else targets.long()
-    way = quickest_way(model, x, fast=False)
-    return slope_at(model, x, lambda logits: cross_entropy(logits, y.long(), aim), way=way).gradient
+def _input_gradient(model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None) -> Tensor:
+    """The gradient (n, ...) of each image's own cross-entropy w.r.t. `x`, or of minus that of its target."""
+    target_class = None if targets is None else targets.long()
+    mode = fastest_forward_mode(model, x, fast=False)
+    return loss_gradient_at(model, x, lambda logits: cross_entropy(logits, y.long(), target_class), mode=mode).gradient
 
 
 ATTACK = FGSM()

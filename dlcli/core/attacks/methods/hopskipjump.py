@@ -5,25 +5,25 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from dlcli.core.attacks.base import Problem
-from dlcli.core.attacks.hopskipjump_rounds import Jumps
-from dlcli.core.attacks.iterated import check_count
+from dlcli.core.attacks.base import Problem, check_count
+from dlcli.core.attacks.hopskipjump_rounds import HopSkipJumpRounds
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 
 
 @dataclass(frozen=True)
 class HopSkipJump(MinimumNorm):
-    """From any image that succeeds to the boundary, and along it towards the clean image.
+    """From an adversarial starting point to the decision boundary, and along it towards the clean image.
 
-    A round estimates which way the boundary faces from the decisions on `samples` * sqrt(round) images about the point
-    reached, jumps that way and returns to the boundary. It asks for decisions and nothing else, about each image at most
-    `queries` times besides one look at it as it is, in at most `steps` rounds; a round that the queries may not cover is not
-    begun. The first image that succeeds is noise, or else the nearest of the other images under attack; without either the
-    attack on this image fails, as one with targets does where no image is taken for the target.
+    A round estimates the normal of the boundary from the decisions on `samples` * sqrt(round) images about the current point,
+    steps along it and returns to the boundary. It uses decisions only, at most `queries` per image besides one for the clean
+    image, in at most `steps` rounds; a round that the queries may not cover is not begun. The starting point is a random
+    image, or else the nearest of the other images under attack. Where neither is adversarial the attack fails; so does a
+    targeted one where no image is classified as the target.
 
-    An image leaves once its nearest success is within eps, with `first` False when the queries end. With `full` it takes all
-    rounds and then a step of eps the way the boundary faces, unless that would lose a success.
+    An image is done once its nearest success is within eps, with `first` False when the queries are used up. With `full` it
+    takes all rounds and then a step of eps along the normal, unless that would lose a success.
     """
 
     knowledge: ClassVar[str] = "labels"
@@ -36,10 +36,14 @@ class HopSkipJump(MinimumNorm):
         check_count("queries", self.queries)
         check_count("samples", self.samples)
 
+    @override
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
-        """Batch by batch, each to its end."""
+        """Attack batch by batch."""
         with torch.no_grad():
-            return Jumps(self, problem, full=full).run()
+            rounds = HopSkipJumpRounds(
+                problem, queries=self.queries, steps=self.steps, samples=self.samples, first=self.first, full=full
+            )
+            return rounds.run()
 
 
 ATTACK = HopSkipJump()

@@ -6,26 +6,28 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from dlcli.core.attacks.base import Threat
-from dlcli.core.attacks.batch import Lanes
+from dlcli.core.attacks.base import ThreatModel
+from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.margin import margin
 from dlcli.core.attacks.norms import like_images, unit
-from dlcli.core.attacks.score_search import Searching
-from dlcli.core.attacks.square_patches import bumps, fields_of, planes, sides, tiling
+from dlcli.core.attacks.score_search import ScoreSearch
+from dlcli.core.attacks.square_patches import as_planes, patches, place_squares, side_lengths, tiling
 from dlcli.support.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Square(Searching):
-    """Each step changes a random square of the image and keeps the change if the margin rose (algorithms 1 to 3).
+class Square(ScoreSearch):
+    """Each step changes a random square of the image and keeps the change if the margin increased (algorithms 1 to 3).
 
-    In linf it begins with vertical stripes and sets a square, colour by colour, to eps above or below the image; in l2 it
-    begins with a tiling of bumps and moves the strength of one square into another. The side of the square falls with the
-    steps: `p`, its first share of the image, is halved after 10, 50, 200, 500, 1000, 2000, 4000, 6000 and 8000 steps. As in
-    the standard AutoAttack p is 0.8, and the schedule is not stretched to the number of queries.
+    In linf it starts from vertical stripes and sets a square, channel by channel, to eps above or below the image. In l2 it
+    starts from a tiling of patches and moves the l2 norm of the change from one square into another. The squares become
+    smaller: `p`, the fraction of the image that the first covers, is halved after 10, 50, 200, 500, 1000, 2000, 4000, 6000
+    and 8000 steps. As in the standard AutoAttack p is 0.8, and the schedule is not rescaled to the number of queries.
 
-    It needs the logits of all classes, or numbers that order images as they do. The last two axes of an image are its rows
-    and columns; vectors are images of one row.
+    It needs the logits of all classes, or numbers that rank images as they do. The last two axes of an image are its rows
+    and columns; a vector is an image of one row.
     """
 
     norms = ("linf", "l2")
@@ -37,78 +39,85 @@ class Square(Searching):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.p <= 1:
-            raise UsageError(f"p is {self.p}", hint="give a share of the image, above 0 and at most 1; AutoAttack uses 0.8")
+            raise UsageError(
+                f"`p` must be above 0 and at most 1, not {self.p}", hint="it is a fraction of the image; AutoAttack uses 0.8"
+            )
 
-    def score(self, logits: Tensor, label: Tensor, aim: Tensor | None) -> Tensor:
-        """The margin, above 0 when fooled: the greatest other logit minus that of the label, or with an aim the reverse."""
-        one = label if aim is None else aim
-        own = logits.gather(1, one[:, None])[:, 0]
-        margin = logits.scatter(1, one[:, None], -torch.inf).amax(1) - own
-        return margin if aim is None else -margin
+    @override
+    def score(self, logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
+        """The margin, above 0 where the image is adversarial."""
+        return margin(logits, label, target_class)
 
-    def width(self, clean: Tensor) -> int:
-        """Two corners, a turn and one sign a colour."""
-        return 5 + planes(clean[None]).shape[1]
+    @override
+    def num_draws(self, clean: Tensor) -> int:
+        """Two corners, whether to transpose, and one sign per channel."""
+        return 5 + as_planes(clean[None]).shape[1]
 
-    def start(self, clean: Tensor, threat: Threat, generator: torch.Generator) -> Tensor:
-        """Stripes, or a tiling of bumps of length eps."""
-        colours, rows, columns = planes(clean[None]).shape[1:]
+    @override
+    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
+        """Vertical stripes, or a tiling of patches scaled to l2 norm eps."""
+        channels, rows, columns = as_planes(clean[None]).shape[1:]
         if threat.norm == "linf":
-            change = (torch.randint(0, 2, (colours, 1, columns), generator=generator) * 2 - 1).expand(-1, rows, -1)
+            change = (torch.randint(0, 2, (channels, 1, columns), generator=generator) * 2 - 1).expand(-1, rows, -1)
         else:
-            change = unit(tiling(colours, rows, columns, generator)[None])[0]
+            change = unit(tiling(channels, rows, columns, generator)[None])[0]
         return clean + threat.eps * change.reshape(clean.shape).to(clean.dtype)
 
+    @override
     def memory(self, x: Tensor) -> Mapping[str, Tensor]:
-        """No margin yet."""
+        """A margin of minus infinity."""
         return {"margin": x.new_full((len(x),), -torch.inf)}
 
-    def propose(self, lanes: Lanes, drawn: Tensor, threat: Threat) -> Tensor:
-        """The start itself, then one more square."""
-        x, clean = planes(lanes.x), planes(lanes.clean)
-        side = sides(self.p, self.steps, x.shape[-2], x.shape[-1], threat.norm).to(x.device)[lanes.step]
-        changed = (_set_square if threat.norm == "linf" else _moved_square)(x, clean, side, drawn, threat.eps)
-        first = like_images(lanes.step == 0, lanes.x)
-        return torch.where(first, lanes.x, changed.reshape(lanes.x.shape))[:, None]
+    @override
+    def propose(self, batch: ActiveBatch, drawn: Tensor, threat: ThreatModel) -> Tensor:
+        """The start itself, then one more square per step."""
+        x, clean = as_planes(batch.x), as_planes(batch.clean)
+        side = side_lengths(self.p, self.steps, x.shape[-2], x.shape[-1], threat.norm).to(x.device)[batch.step]
+        changed = (_set_square if threat.norm == "linf" else _move_square)(x, clean, side, drawn, threat.eps)
+        first = like_images(batch.step == 0, batch.x)
+        return torch.where(first, batch.x, changed.reshape(batch.x.shape))[:, None]
 
-    def judge(self, lanes: Lanes, proposed: Tensor, score: Tensor) -> Lanes:
-        """Keep what raised the margin."""
-        better = score[:, 0] > lanes.memory["margin"]
-        x = torch.where(like_images(better, lanes.x), proposed[:, 0], lanes.x)
-        return replace(lanes, x=x, memory={"margin": torch.where(better, score[:, 0], lanes.memory["margin"])})
+    @override
+    def update(self, batch: ActiveBatch, proposed: Tensor, score: Tensor) -> ActiveBatch:
+        """Keep what increased the margin."""
+        better = score[:, 0] > batch.memory["margin"]
+        x = torch.where(like_images(better, batch.x), proposed[:, 0], batch.x)
+        return replace(batch, x=x, memory={"margin": torch.where(better, score[:, 0], batch.memory["margin"])})
 
 
 def _set_square(x: Tensor, clean: Tensor, side: Tensor, drawn: Tensor, eps: float) -> Tensor:
-    """`x` (n, colours, rows, columns) with eps above or below `clean` in one square (algorithm 2).
+    """`x` (n, channels, rows, columns) with eps above or below `clean` in one square (algorithm 2).
 
-    That is where a step of 2 * eps ends once it is projected.
+    The paper adds 2 * eps and projects into the ball, which ends at the same values.
     """
-    field = fields_of(drawn[:, :2], side, x)
-    return torch.where(field.inside, clean + eps * _signs(drawn), x)
+    square = place_squares(drawn[:, :2], side, x)
+    return torch.where(square.inside, clean + eps * _signs(drawn), x)
 
 
-def _moved_square(x: Tensor, clean: Tensor, side: Tensor, drawn: Tensor, eps: float) -> Tensor:
-    """`x` with a bump added in one square, of the strength that this and another square had and eps has left (algorithm 3)."""
-    change, colours = x - clean, x.shape[1]
-    there, away = fields_of(drawn[:, :2], side, x), fields_of(drawn[:, 2:4], side, x)
-    bump = _signs(drawn) * bumps(there, side, drawn[:, 4] < 0.5).to(x.dtype)
-    spare = (eps**2 - change.square().sum((1, 2, 3), keepdim=True)).clamp_min(0) / colours
-    strength = (_energy(change * (there.inside | away.inside)) + spare).sqrt()
-    old = change * there.inside
-    new = bump + old / _energy(old).sqrt().clamp_min(torch.finfo(x.dtype).tiny)
+def _move_square(x: Tensor, clean: Tensor, side: Tensor, drawn: Tensor, eps: float) -> Tensor:
+    """`x` with the change of one square moved into another as a patch (algorithm 3)."""
+    # In l2 a change anywhere must be paid for elsewhere: the second square is cleared, and what it had, with the old change
+    # in the first square and what eps still leaves, is the norm of the new patch. So the change keeps the length eps.
+    change, channels = x - clean, x.shape[1]
+    here, other = place_squares(drawn[:, :2], side, x), place_squares(drawn[:, 2:4], side, x)
+    patch = _signs(drawn) * patches(here, side, drawn[:, 4] < 0.5).to(x.dtype)
+    unused = (eps**2 - change.square().sum((1, 2, 3), keepdim=True)).clamp_min(0) / channels
+    available = (_energy(change * (here.inside | other.inside)) + unused).sqrt()
+    old = change * here.inside
+    new = patch + old / _energy(old).sqrt().clamp_min(torch.finfo(x.dtype).tiny)
     length = _energy(new).sqrt()
-    # The bump alone where old and new cancel, which they do in squares of one value.
-    new = torch.where(length > 1e-6, new / length.clamp_min(1e-6), bump)
-    return clean + torch.where(there.inside, strength * new, change * ~away.inside)
+    # The patch alone where old and new cancel, which they do in squares of one value.
+    new = torch.where(length > 1e-6, new / length.clamp_min(1e-6), patch)
+    return clean + torch.where(here.inside, available * new, change * ~other.inside)
 
 
 def _energy(change: Tensor) -> Tensor:
-    """The sum of squares of each colour, (n, colours, 1, 1)."""
+    """The sum of squares of each channel, (n, channels, 1, 1)."""
     return change.square().sum((2, 3), keepdim=True)
 
 
 def _signs(drawn: Tensor) -> Tensor:
-    """One sign a colour, (n, colours, 1, 1)."""
+    """One sign a colour, (n, channels, 1, 1)."""
     return torch.where(drawn[:, 5:] < 0.5, -1.0, 1.0)[:, :, None, None].to(drawn.dtype)
 
 

@@ -1,27 +1,27 @@
-"""Transfer: images made to fool another network, shown to this one (Papernot et al. 2016, arXiv 1605.07277)."""
+"""Transfer: adversarial examples of a surrogate network, applied to this one (Papernot et al. 2016, arXiv 1605.07277)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack, Problem
 from dlcli.core.compute.forward import shape_of
 from dlcli.support.errors import InputError, UsageError
 
-# Of eps: what storing images in float32 and reading them back may add to a change.
+# As a fraction of eps: how much storing images in float32 may lengthen a change.
 _ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
 class Transfer(Attack):
-    """The images that `method` makes of a `surrogate`, or those that were `saved`, (n, ...) in the order of the images.
+    """The adversarial examples of `method` against a `surrogate`, or `saved` ones, (n, ...) in the order of the images.
 
-    Saved images may also be given by eps, a set for each that is asked for.
-
-    It never asks the network under attack. The method, a name or an attack with its settings, takes all its steps, for
-    images that only just fool the surrogate transfer badly. What it reports of a network is an upper bound on robustness.
+    Saved images may also be a mapping from eps to images. `method` is a name or an attack with its settings; it takes all
+    its steps, because images that barely fool the surrogate transfer badly. The network under attack is never queried, so
+    the accuracy that remains is an upper bound on robustness.
     """
 
     norms = ("linf", "l2")
@@ -34,16 +34,17 @@ class Transfer(Attack):
 
     def __post_init__(self) -> None:
         if self.surrogate is not None and self.saved is not None:
-            raise UsageError("the attack transfer was given a surrogate and saved images", hint="give one of the two")
+            raise UsageError("the attack transfer has both `surrogate` and saved images", hint="give one of the two")
 
+    @override
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
-        """Make or take the images; `full` changes nothing, it always is."""
+        """Make the images or take the saved ones; `full` changes nothing, since all steps are always taken."""
         if self.saved is not None:
             return self._saved(_at(self.saved, problem.threat.eps), problem)
         if self.surrogate is None:
             raise UsageError(
-                "the attack transfer has nothing to transfer",
-                hint="give it a surrogate, the network to make the images on, or saved images",
+                "the attack transfer needs a surrogate or saved images",
+                hint="give `surrogate`, the network to make the images on, or saved images",
             )
         attack = load_attack(self.method) if isinstance(self.method, str) else self.method
         return attack(
@@ -61,18 +62,18 @@ class Transfer(Attack):
         )
 
     def _saved(self, saved: Tensor, problem: Problem) -> Tensor:
-        """The saved images, once it is clear that they can be twins of these."""
+        """The saved images, after a check that they can come from these clean images."""
         x, threat = problem.x, problem.threat
         if saved.shape != x.shape or not saved.is_floating_point():
             seen = f"the saved images are {shape_of(saved)} of {saved.dtype}, the images {shape_of(x)}".replace("torch.", "")
-            raise InputError(seen, hint="give the images that were saved for exactly these")
+            raise InputError(seen, hint="give the adversarial examples that were saved for exactly these images")
         images = saved.to(x)
-        # Brought into the ball, images of another eps or another order would pass for a weak attack.
+        # Projected into the ball, images of another eps or in another order would look like a weak attack.
         moved = threat.measure.length((images - x).double())
         far = int((~(moved <= threat.eps * (1 + _ROUNDING) + _ROUNDING)).sum())
         if far:
-            seen = f"{far} of {len(x)} saved images differ from theirs by more than eps {threat.eps:g} ({threat.norm})"
-            hint = f"the most is {float(moved.max()):g}: give that eps, or the images that they were made from"
+            seen = f"{far} of {len(x)} saved images differ from the clean ones by more than eps {threat.eps:g} ({threat.norm})"
+            hint = f"the largest change is {float(moved.max()):g}: give that eps, or the images that they were made from"
             raise InputError(seen, hint=hint)
         problem.advance(len(x))
         return images
@@ -83,7 +84,7 @@ def _at(saved: Tensor | Mapping[float, Tensor], eps: float) -> Tensor:
         return saved
     if eps not in saved:
         there = ", ".join(f"{one:g}" for one in saved)
-        raise InputError(f"there are no saved images at eps {eps:g}", hint=f"there are some at {there}")
+        raise InputError(f"there are no saved images at eps {eps:g}", hint=f"there are images at {there}")
     return saved[eps]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack, Problem
 from dlcli.core.attacks.methods import auto
-from dlcli.core.attacks.query_count import Counted
+from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.support.errors import UsageError
 
 Trained = tuple[nn.Module, Tensor, Tensor]
@@ -50,8 +50,8 @@ def test_it_is_its_parts_in_turn_on_what_still_stands(norm: str, aimed: bool, tr
     counts = [len(standing)]
     for name in auto.PARTS:
         part = load_attack(name).with_options(**OF_PARTS[name])
-        aims = None if targets is None else targets[standing]
-        images = part(model, x[standing], y[standing], eps=eps, norm=norm, seed=3, targets=aims, batch_size=32)
+        target_classes = None if targets is None else targets[standing]
+        images = part(model, x[standing], y[standing], eps=eps, norm=norm, seed=3, targets=target_classes, batch_size=32)
         success = fooled(images, standing)
         keep = success | (name == "apgd-ce")
         expected[standing[keep]] = images[keep]
@@ -100,7 +100,7 @@ def _noting(craft: Callable[..., Tensor], ran: list[str]) -> Callable[..., Tenso
 
 
 def test_an_image_that_is_fooled_costs_the_later_parts_nothing(trained: Trained) -> None:
-    model, x, y = Counted(trained[0]), trained[1][:20], trained[2][:20]
+    model, x, y = QueryCounter(trained[0]), trained[1][:20], trained[2][:20]
     AUTO(model, x, y, eps=0.5)
     assert model.per_image(20).forward < 15  # apgd-ce alone takes 10 steps; square would take 100
 
@@ -122,4 +122,4 @@ def test_progress_counts_images(trained: Trained) -> None:
 def test_bad_settings_are_refused(setting: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_attack("auto").with_options(**{setting: 0})
-    assert caught.value.message == f"{setting} is 0"
+    assert caught.value.message == f"`{setting}` is 0"

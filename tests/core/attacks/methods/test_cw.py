@@ -72,5 +72,5 @@ def test_the_free_variables_of_an_image_give_it_back_and_stay_in_bounds() -> Non
 def test_the_search_closes_in_on_the_least_weight_that_succeeds() -> None:
     memory = {"weight": torch.tensor([0.01]), "low": torch.zeros(1), "high": torch.full((1,), torch.inf)}
     for _ in range(20):
-        memory = _next_weight({**memory, "hit": memory["weight"] >= 0.37})
+        memory = _next_weight({**memory, "succeeded": memory["weight"] >= 0.37})
     assert abs(float(memory["high"]) - 0.37) < 1e-4 and abs(float(memory["low"]) - 0.37) < 1e-4

@@ -10,7 +10,7 @@ from scipy.optimize import linprog, minimize
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.base import Threat
+from dlcli.core.attacks.base import ThreatModel
 from dlcli.core.attacks.fab_projection import onto_hyperplane
 from dlcli.core.attacks.methods.fab import FAB
 from dlcli.core.attacks.methods.fab_t import FABT
@@ -111,8 +111,8 @@ def test_the_ball_does_not_hold_it_back(norm: str, name: str, trained: Trained) 
     model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:60].double(), trained[2][:60]
     attack = load_attack(name).with_options(steps=15)
     nearest = attack.nearest(model, x, y, norm=norm).norms
-    for share in (0.2, 0.5, 0.8):
-        eps = float(nearest.quantile(share))
+    for level in (0.2, 0.5, 0.8):
+        eps = float(nearest.quantile(level))
         found = attack(model, x, y, eps=eps, norm=norm)
         fooled = model(found).argmax(1) != y
         assert bool((fooled | (nearest > eps)).all())
@@ -134,7 +134,7 @@ def test_restarts_never_lengthen_and_begin_elsewhere(trained: Trained) -> None:
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_restart_begins_within_half_the_radius(norm: str) -> None:
-    clean, threat = torch.rand(2, 3), Threat(norm, 0.5, (0.0, 1.0))
+    clean, threat = torch.rand(2, 3), ThreatModel(norm, 0.5, (0.0, 1.0))
     for seed in range(20):
         begun = FABT().start(clean, threat, 0.4, 1, torch.Generator().manual_seed(seed))
         assert 0 < float(threat.measure.length((begun - clean)[None])) <= 0.2 + 1e-6

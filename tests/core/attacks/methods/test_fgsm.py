@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.attacks.methods.fgsm import ATTACK, loss_gradient
+from dlcli.core.attacks.methods.fgsm import ATTACK, _input_gradient
 from dlcli.core.attacks.methods.noise import ATTACK as NOISE
 from dlcli.support.errors import InputError, NumericError
 
@@ -30,7 +30,7 @@ def test_on_a_linear_softmax_model_the_step_is_known() -> None:
     p = p / p.sum(1, keepdim=True)
     p[torch.arange(20), y] -= 1
     expected = (p @ weights).reshape(x.shape)
-    assert torch.allclose(loss_gradient(model, x, y), expected, atol=1e-12)
+    assert torch.allclose(_input_gradient(model, x, y, None), expected, atol=1e-12)
     assert torch.allclose(ATTACK(model, x, y, eps=0.1), x + 0.1 * expected.sign(), atol=1e-12)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.query_count import Counted
+from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.core.compute.rng import generator
 from dlcli.support.errors import UsageError
 
@@ -64,7 +64,7 @@ def test_within_eps_it_approaches_the_robust_accuracy_from_above(norm: str) -> N
 def test_the_budget_holds_for_every_image(norm: str, full: bool, queries: int) -> None:
     attack = load_attack("hopskipjump").with_options(queries=queries)
     for k in range(4):
-        model = Counted(Decides())
+        model = QueryCounter(Decides())
         attack(model, X[k : k + 1], Y[k : k + 1], eps=0.01, norm=norm, full=full)
         assert model.forwards <= queries + 2  # a look by the checks and one at the image as it is
         assert model.backwards == 0
@@ -117,7 +117,7 @@ def test_full_uses_all_of_eps_the_right_way(norm: str) -> None:
 
 
 def test_an_image_leaves_once_it_is_within_eps(trained: Trained) -> None:
-    model, x, y = Counted(trained[0]), trained[1][:20], trained[2][:20]
+    model, x, y = QueryCounter(trained[0]), trained[1][:20], trained[2][:20]
     attack = load_attack("hopskipjump").with_options(queries=1500)
     attack(model, x, y, eps=0.4)
     early, model.forwards = model.forwards, 0
@@ -135,7 +135,12 @@ def test_on_a_trained_network_it_is_near_what_gradients_find(norm: str, trained:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"queries": 0}, "queries is 0"), ({"samples": 0}, "samples is 0"), ({"steps": 0}, "steps is 0")]
+    ("options", "words"),
+    [
+        ({"queries": 0}, "`queries` is 0"),
+        ({"samples": 0}, "`samples` is 0"),
+        ({"steps": 0}, "`steps` is 0"),
+    ],
 )
 def test_bad_settings_are_refused(options: dict[str, int], words: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.methods.square import _moved_square, _set_square
-from dlcli.core.attacks.query_count import Counted
-from dlcli.core.attacks.square_patches import bump, bumps, fields_of, share, sides, tiling
+from dlcli.core.attacks.methods.square import _move_square, _set_square
+from dlcli.core.attacks.query_count import QueryCounter
+from dlcli.core.attacks.square_patches import covered_fraction, patch, patches, place_squares, side_lengths, tiling
 from dlcli.core.compute.rng import derive, generator
 from dlcli.support.errors import InputError, UsageError
 
@@ -34,21 +34,21 @@ def test_the_schedule_is_that_of_the_paper() -> None:
     # p = 0.8, halved as the steps pass 10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000.
     ranges = [(0, 10), (11, 50), (51, 200), (201, 500), (501, 1000), (1001, 2000), (2001, 4000), (4001, 6000), (6001, 8000)]
     for halvings, (first, last) in enumerate([*ranges, (8001, 10000)]):
-        assert share(0.8, first) == share(0.8, last) == 0.8 / 2**halvings
+        assert covered_fraction(0.8, first) == covered_fraction(0.8, last) == 0.8 / 2**halvings
 
 
 def test_the_sides_on_mnist_are_those_of_autoattack() -> None:
-    found = sides(0.8, 5000, 28, 28, "linf").tolist()
+    found = side_lengths(0.8, 5000, 28, 28, "linf").tolist()
     # round(sqrt(p * 784)) by hand for p = .8, .4, .2, .1, .05, .025, .0125 and .00625
     assert [found[k] for k in (0, 11, 51, 201, 501, 1001, 2001, 4001)] == [25, 18, 13, 9, 6, 4, 3, 2]
-    odd = sides(0.8, 5000, 28, 28, "l2").tolist()
+    odd = side_lengths(0.8, 5000, 28, 28, "l2").tolist()
     assert [odd[k] for k in (0, 11, 51, 201, 501, 1001, 2001, 4001)] == [25, 19, 13, 9, 7, 5, 3, 3]
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from(["linf", "l2"]), st.floats(0.01, 1))
 @settings(deadline=None)
 def test_a_square_fits_into_any_image(rows: int, columns: int, norm: str, p: float) -> None:
-    found = sides(p, 60, rows, columns, norm)
+    found = side_lengths(p, 60, rows, columns, norm)
     assert int(found.min()) >= 1 and int(found.max()) <= min(rows, columns)
     if norm == "l2":
         assert bool((found % 2 == 1).all()) and (min(rows, columns) < 3 or int(found.min()) >= 3)
@@ -57,12 +57,12 @@ def test_a_square_fits_into_any_image(rows: int, columns: int, norm: str, p: flo
 def test_squares_lie_anywhere_within_the_image_and_nowhere_else() -> None:
     drawn = torch.rand(4000, 2, generator=generator(0))
     side = torch.full((4000,), 3)
-    found = fields_of(drawn, side, torch.zeros(4000, 1, 5, 7))
+    found = place_squares(drawn, side, torch.zeros(4000, 1, 5, 7))
     assert bool((found.inside.sum((1, 2, 3)) == 9).all())
     corners = torch.bincount(found.top * 5 + found.left, minlength=15)
     assert len(corners) == 15  # 3 rows and 5 columns may begin a square
     assert float((corners - 4000 / 15).abs().max()) < 5 * math.sqrt(4000 / 15)
-    most = fields_of(torch.full((1, 2), 1 - 2**-24), torch.tensor([3]), torch.zeros(1, 1, 5, 7))
+    most = place_squares(torch.full((1, 2), 1 - 2**-24), torch.tensor([3]), torch.zeros(1, 1, 5, 7))
     assert (int(most.top), int(most.left)) == (2, 4)
 
 
@@ -79,18 +79,18 @@ def eta(h1: int, h2: int) -> Tensor:
 @pytest.mark.parametrize("side", [3, 5, 9])
 def test_the_bump_is_equation_2(side: int) -> None:
     whole = torch.cat([eta(side // 2, side), -eta(side - side // 2, side)])
-    assert torch.allclose(bump(side), whole / whole.norm())
+    assert torch.allclose(patch(side), whole / whole.norm())
 
 
 def test_bumps_stand_in_their_squares() -> None:
     side, turned = torch.tensor([3, 5, 5]), torch.tensor([False, True, False])
     x = torch.zeros(3, 2, 8, 9)
-    there = fields_of(torch.tensor([[0.0, 0.99], [0.5, 0.5], [0.99, 0.0]]), side, x)
-    found = bumps(there, side, turned)
+    there = place_squares(torch.tensor([[0.0, 0.99], [0.5, 0.5], [0.99, 0.0]]), side, x)
+    found = patches(there, side, turned)
     for k, (s, turn) in enumerate(zip(side.tolist(), turned.tolist(), strict=True)):
         expected = torch.zeros(8, 9, dtype=torch.float64)
         top, left = int(there.top[k]), int(there.left[k])
-        expected[top : top + s, left : left + s] = bump(s).T if turn else bump(s)
+        expected[top : top + s, left : left + s] = patch(s).T if turn else patch(s)
         assert torch.equal(found[k, 0], expected)
 
 
@@ -119,10 +119,10 @@ def test_a_step_in_l2_is_algorithm_3(seed: int, side: int) -> None:
     change = torch.randn(4, 3, 8, 9, generator=source, dtype=torch.float64)
     x = clean + 0.4 * change / change.flatten(1).norm(dim=1)[:, None, None, None]
     drawn = torch.rand(4, 8, generator=source, dtype=torch.float64)
-    found = _moved_square(x, clean, torch.full((4,), side), drawn, 0.5)
+    found = _move_square(x, clean, torch.full((4,), side), drawn, 0.5)
     for k, row in enumerate(drawn.tolist()):
         corners = [int(row[j] * ((8, 9)[j % 2] - side + 1)) for j in range(4)]
-        one = bump(side).T if row[4] < 0.5 else bump(side)
+        one = patch(side).T if row[4] < 0.5 else patch(side)
         signs = torch.tensor([-1.0 if value < 0.5 else 1.0 for value in row[5:]])
         assert torch.allclose(found[k], by_algorithm_3(x[k], clean[k], 0.5, corners, side, one, signs))
     # What the squares give and eps had left is used, all of it.
@@ -176,7 +176,7 @@ def test_the_margin_never_falls_with_more_queries(norm: str, trained: Trained) -
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_no_gradient_is_asked_for_and_the_budget_holds(norm: str, trained: Trained) -> None:
-    model, x, y = Counted(NoGradient(trained[0])), trained[1][:25], trained[2][:25]
+    model, x, y = QueryCounter(NoGradient(trained[0])), trained[1][:25], trained[2][:25]
     attack = load_attack("square").with_options(queries=40)
     attack(model, x, y, eps=0.05, norm=norm, full=True, batch_size=8)
     assert (model.forwards, model.backwards) == (25 * 40 + 1, 0)
@@ -220,17 +220,17 @@ def test_on_a_linear_network_it_comes_near_the_closed_form_from_above(norm: str,
     x = torch.randn(60, 2, 4, 4, dtype=torch.float64, generator=generator(5))
     logits = model(x).detach()
     y = logits.argmax(1)
-    reach = eps * float(model.w.detach().abs().sum() if norm == "linf" else model.w.detach().norm())
+    max_gain = eps * float(model.w.detach().abs().sum() if norm == "linf" else model.w.detach().norm())
     attack, wide = load_attack("square").with_options(queries=1500), (-9.0, 9.0)
     options = {"eps": eps, "norm": norm, "bounds": wide, "targets": 1 - y if aimed else None}
     left = model(attack(model, x, y, **options)).argmax(1) == y
-    robust = logits[:, 1].abs() > reach
+    robust = logits[:, 1].abs() > max_gain
     assert 0.2 < float(robust.double().mean()) < 0.8
     assert bool((left | ~robust).all())  # never below
     if norm == "linf":
         assert torch.equal(left, robust)
     found = attack(model, x, y, **options, full=True)
-    moved = (logits - model(found).detach())[:, 1].abs() / reach
+    moved = (logits - model(found).detach())[:, 1].abs() / max_gain
     assert float(moved.max()) <= 1 + 1e-9
     # In l2 the bumps, 3 wide at least, do not span all changes of so rough a network; noise reaches 0.2.
     assert float(moved.min()) > (0.999 if norm == "linf" else 0.4)
@@ -245,7 +245,12 @@ def test_vectors_are_images_of_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"queries": 0}, "queries is 0"), ({"p": 0.0}, "p is 0"), ({"p": 1.5}, "p is 1.5")]
+    ("options", "words"),
+    [
+        ({"queries": 0}, "`queries` is 0"),
+        ({"p": 0.0}, "`p` must be above 0 and at most 1, not 0.0"),
+        ({"p": 1.5}, "`p` must be above 0 and at most 1, not 1.5"),
+    ],
 )
 def test_bad_settings_are_refused(options: dict[str, float], words: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.query_count import Counted
+from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.support.errors import InputError, UsageError
 
 Trained = tuple[nn.Module, Tensor, Tensor]
@@ -55,7 +55,7 @@ def test_the_surrogate_is_left_as_it_was(trained: Trained) -> None:
 
 
 def test_the_network_under_attack_is_asked_nothing(trained: Trained) -> None:
-    target, surrogate = Counted(trained[0]), Counted(trained[0])
+    target, surrogate = QueryCounter(trained[0]), QueryCounter(trained[0])
     load_attack("transfer").with_options(surrogate=surrogate)(target, trained[1][:5], trained[2][:5], eps=0.1)
     assert (target.forwards, target.backwards) == (1, 0)
     assert surrogate.forwards >= 5 * 40
@@ -65,7 +65,9 @@ def test_without_either_or_with_both_it_is_refused(trained: Trained) -> None:
     x, y = trained[1][:3], trained[2][:3]
     with pytest.raises(UsageError) as caught:
         load_attack("transfer")(trained[0], x, y, eps=0.1)
-    assert caught.value.message == "the attack transfer has nothing to transfer" and "surrogate" in (caught.value.hint or "")
+    assert caught.value.message == "the attack transfer needs a surrogate or saved images" and "surrogate" in (
+        caught.value.hint or ""
+    )
     with pytest.raises(UsageError) as caught:
         load_attack("transfer").with_options(surrogate=trained[0], saved=x)
     assert "one of the two" in (caught.value.hint or "")
@@ -74,7 +76,7 @@ def test_without_either_or_with_both_it_is_refused(trained: Trained) -> None:
 BAD = {
     "another number": (lambda x: x[:2], "the saved images are 2x1x8x8 of float32, the images 3x1x8x8"),
     "bytes": (lambda x: (x * 255).to(torch.uint8), "of uint8"),
-    "another order": (lambda x: x.flip(0), "2 of 3 saved images differ from theirs by more than eps 0.1 (linf)"),
+    "another order": (lambda x: x.flip(0), "2 of 3 saved images differ from the clean ones by more than eps 0.1 (linf)"),
     "another eps": (lambda x: (x - 0.2).clamp(0, 1), "3 of 3 saved images differ"),
     "NaN": (lambda x: x * torch.nan, "3 of 3 saved images differ"),
 }
@@ -93,7 +95,7 @@ def test_a_method_that_cannot_is_named(trained: Trained) -> None:
     attack = load_attack("transfer").with_options(surrogate=trained[0], method="genetic")
     with pytest.raises(UsageError) as caught:
         attack(trained[0], trained[1][:3], trained[2][:3], eps=0.1, norm="l2")
-    assert caught.value.message == "the attack genetic has no norm 'l2'"
+    assert caught.value.message == "the attack genetic does not support the norm 'l2'"
 
 
 def test_a_surrogate_that_does_not_fit_is_refused(trained: Trained) -> None:
