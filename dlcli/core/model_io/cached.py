@@ -152,9 +152,9 @@ def _cached(plan: _Plan, file: Path) -> Member:
 def _description(plan: _Plan) -> str:
     """Canonical JSON of everything that determines the weights."""
     # With too much in the key a network is trained again; with too little a run gets the weights of another one without notice.
-    # So code is covered by a hash of its source rather than by a version number, which is easily forgotten. Precision and threads
-    # are those in use here: they decide how sums are rounded, and the recipe only bounds them. The model of the CPU or GPU is
-    # not covered, because a cache belongs to one machine.
+    # So code is covered by a hash of its source rather than by a version number, which is easily forgotten. Precision and
+    # threads are those in use here: they decide how sums are rounded, and the recipe only bounds them. The model of the CPU or
+    # GPU is not covered, because a cache belongs to one machine.
     code = b"".join(Path(file).read_bytes() for file in (loop.__file__, recipe.__file__, rng.__file__, __file__))
     facts = {
         "data": plan.data.fingerprint,

@@ -73,14 +73,14 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
 
     Raises InputError if `ensemble.json` is damaged or the members' images or classes differ, and what `load_model` raises.
     """
-    card = _read_metadata(folder)
-    members = tuple(load_model(folder / name, device) for name in card["members"])
+    metadata = _read_metadata(folder)
+    members = tuple(load_model(folder / name, device) for name in metadata["members"])
     first = members[0]
-    for name, one in zip(card["members"], members, strict=True):
+    for name, one in zip(metadata["members"], members, strict=True):
         if (one.channels, one.size, one.classes) != (first.channels, first.size, first.classes):
             what = "classes" if one.classes != first.classes else "images of another shape"
-            raise InputError(f"{folder / name}: was made for other {what} than {card['members'][0]}", hint="train it again")
-    return SavedEnsemble(members, card["rule"])
+            raise InputError(f"{folder / name}: was made for other {what} than {metadata['members'][0]}", hint="train it again")
+    return SavedEnsemble(members, metadata["rule"])
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

@@ -80,11 +80,11 @@ def save_model(
     """
     digest = weights_sha256(model)
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
-    card = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
-    card |= {} if frames is None else {"frames": frames, "clips": clips}
-    card |= {"normalised": True} if is_normalised(model) else {}
-    card |= {"converted": origin} if (origin := origin_of(model)) else {}
-    write_text(folder / METADATA, json.dumps(card | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
+    metadata = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
+    metadata |= {} if frames is None else {"frames": frames, "clips": clips}
+    metadata |= {"normalised": True} if is_normalised(model) else {}
+    metadata |= {"converted": origin} if (origin := origin_of(model)) else {}
+    write_text(folder / METADATA, json.dumps(metadata | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest
 
 
@@ -113,11 +113,11 @@ class InputShape(NamedTuple):
 def trained_on(folder: Path) -> InputShape | None:
     """The shape of what the network in `folder` was trained on; None if it is not square, or unknown."""
     try:
-        card = _read_metadata(folder)
+        metadata = _read_metadata(folder)
     except InputError:
         return None
-    height, width = card["size"]
-    return InputShape(card.get("frames"), height) if height == width else None
+    height, width = metadata["size"]
+    return InputShape(metadata.get("frames"), height) if height == width else None
 
 
 def load_model(folder: Path, device: torch.device) -> SavedNetwork:
@@ -126,24 +126,26 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     Raises InputError if a file is missing, damaged, not the one that the metadata describes, or does not fit the network, and
     what `named_model` raises.
     """
-    card = _read_metadata(folder)
+    metadata = _read_metadata(folder)
     state = load_weights(folder / WEIGHTS)
-    if weights_sha256(state) != card["weights_sha256"]:
+    if weights_sha256(state) != metadata["weights_sha256"]:
         message = f"{folder / WEIGHTS}: the weights are not those that {METADATA} describes (SHA-256 differs)"
         raise InputError(message, hint="copy both files from the run again, or train again")
-    height, width = card["size"]
-    classes, surgery = tuple(map(str, card["classes"])), tuple(map(str, card["with"]))
-    frames = card.get("frames")
-    if "converted" in card:  # whose file need not be there any more
-        build = partial(VideoMetadata.from_json(card["converted"], METADATA).build, len(classes))
-        model = build_with_surgery(build, surgery, example_shape(card["channels"], (height, width), frames))
+    height, width = metadata["size"]
+    classes, surgery = tuple(map(str, metadata["classes"])), tuple(map(str, metadata["with"]))
+    frames = metadata.get("frames")
+    if "converted" in metadata:  # whose file need not be there any more
+        build = partial(VideoMetadata.from_json(metadata["converted"], METADATA).build, len(classes))
+        model = build_with_surgery(build, surgery, example_shape(metadata["channels"], (height, width), frames))
     else:
-        model = build_model(card["model"], card["channels"], (height, width), classes, surgery, frames=frames)
-    load_state_into(model, state, source=str(folder / WEIGHTS), network=card["model"])
-    model = imagenet_normalised(model) if card.get("normalised") and not is_normalised(model) else model
+        model = build_model(metadata["model"], metadata["channels"], (height, width), classes, surgery, frames=frames)
+    load_state_into(model, state, source=str(folder / WEIGHTS), network=metadata["model"])
+    model = imagenet_normalised(model) if metadata.get("normalised") and not is_normalised(model) else model
     model.to(device).eval()
-    made_for = (card["channels"], (height, width), classes)
-    return SavedNetwork(model, card["model"], surgery, *made_for, card["weights_sha256"], frames, card.get("clips", 1))
+    made_for = (metadata["channels"], (height, width), classes)
+    return SavedNetwork(
+        model, metadata["model"], surgery, *made_for, metadata["weights_sha256"], frames, metadata.get("clips", 1)
+    )
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
 
 
 @pytest.mark.parametrize(
-    ("card", "said"),
+    ("metadata", "message"),
     [
         ("{", "not JSON"),
         ("[]", "members is missing"),
@@ -73,9 +73,9 @@ def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
         ('{"members": ["members/009"], "rule": "max"}', "not a run directory"),
     ],
 )
-def test_a_damaged_metadata_is_named(tmp_path: Path, models: list[nn.Module], card: str, said: str):
-    (tmp_path / METADATA).write_text(card)
-    with pytest.raises(InputError, match=said):
+def test_a_damaged_metadata_is_named(tmp_path: Path, models: list[nn.Module], metadata: str, message: str):
+    (tmp_path / METADATA).write_text(metadata)
+    with pytest.raises(InputError, match=message):
         load_ensemble(tmp_path, CPU)
 
 

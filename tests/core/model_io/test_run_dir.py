@@ -99,8 +99,8 @@ def test_weights_of_another_network_name_some_keys(tmp_path: Path):
 )
 def test_a_damaged_metadata(tmp_path: Path, change: dict[str, object], said: str):
     saved(tmp_path)
-    card = json.loads((tmp_path / METADATA).read_text())
-    (tmp_path / METADATA).write_text(json.dumps(card | change))
+    metadata = json.loads((tmp_path / METADATA).read_text())
+    (tmp_path / METADATA).write_text(json.dumps(metadata | change))
     with pytest.raises((InputError, UsageError)) as caught:
         load_model(tmp_path, CPU)
     assert said in caught.value.message
