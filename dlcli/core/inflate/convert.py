@@ -36,7 +36,7 @@ class Inflation:
 
 
 @dataclass(frozen=True)
-class Layer:
+class TemporalLayer:
     """A layer that became temporal: its path and the shapes of its weight before and after."""
 
     path: str
@@ -49,7 +49,7 @@ class InflatedNetwork:
     """The network for video, its temporal layers in the order in which they run, and the dilations that these have."""
 
     model: VideoNet
-    layers: tuple[Layer, ...]
+    layers: tuple[TemporalLayer, ...]
     dilations: tuple[int, ...]
 
 
@@ -72,7 +72,7 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork
         weight = rule.inflate_weight(old.weight.detach(), how.taps or rule.TAPS or max(old.kernel_size))
         new = TemporalConv(old, weight, frame_count, ends=how.ends, dilations=dilations)
         made[old] = new.fuse() if how.fused else new
-    layers = [Layer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)]
+    layers = [TemporalLayer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)]
     replace_modules(inner, (nn.Conv2d,), lambda layer: made.get(layer, layer))
     return InflatedNetwork(
         VideoNet(inner, frame_count, find_head(inner, trace)), tuple(layers), (1,) if how.fused else dilations
