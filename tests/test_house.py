@@ -49,9 +49,9 @@ def undocumented(path: Path) -> Iterator[str]:
 
 
 def _overrides(node: Function, text: str) -> bool:
-    """A method that implements one of its base class, where the contract stands, needs a line of its own at most."""
+    """A method that implements one of a base class or protocol, which documents it, needs a line of its own at most."""
     marked = any("override" in ast.unparse(decorator) for decorator in node.decorator_list)
-    return marked and "\n" not in text.strip()
+    return (marked or re.search(r"\bsee `\w+`", text) is not None) and "\n" not in text.strip()
 
 
 def flags(path: Path) -> Iterator[str]:

@@ -36,7 +36,7 @@ _HINT = "a label is 1 for a duplicate and 0 for a pair that is not"
 
 @dataclass(frozen=True)
 class LabelledPairs:
-    """Pairs of texts with a label each.
+    """Labelled pairs of texts.
 
     Two pairs are in one component if a chain of pairs connects them in which neighbours share a text after folding.
 
