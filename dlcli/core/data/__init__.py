@@ -1,4 +1,4 @@
-"""Where examples come from: a registry; each module claims some specs and loads them."""
+"""Load images and videos; each module of the registry `sources` claims some specs and loads them."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ from dlcli.support.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData, Sampling
+
+__all__ = ["SOURCES", "open_data"]
 
 SOURCES = Registry("data source", "dlcli.core.data.sources")
 
@@ -21,26 +23,38 @@ def open_data(
     limit: int | None = None,
     sampling: "Sampling | None" = None,
     unlabelled: bool = False,
-    option: str = "--data",
+    option: str = "data",
 ) -> "ImageData":
-    """Load what `spec` names into memory; asks each module of this package whether it claims `spec`.
+    """Load the dataset that `spec` names.
 
-    `strict` refuses an image that cannot be read, else `report` is told and it is left out. `size` brings every image to
-    that height and width; `limit` keeps at most so many examples of each set, every class among them while it lasts.
-    `sampling` says which frames of videos are taken; without it, videos are refused. `unlabelled` takes files without labels
-    too. `option` is for messages.
-    Raises UsageError if no module claims `spec`, `size` or `limit` is below 1, or the data are videos that are not wanted or
-    images that `sampling` asks something of, InputError if the data cannot be used,
-    and ResourceError if it does not fit into memory or cannot be had.
+    Args:
+        spec: Name of a dataset, a file or a folder; each source is asked whether it claims it. A name takes precedence over a
+            folder of the same name; `./NAME` is the folder.
+        strict: Raise for an image that cannot be read, instead of a warning to `report` and skipping it.
+        report: Receives notes, warnings and progress.
+        size: Resize every image to this height and width; its shorter side is resized and the centre cropped.
+        limit: Keep at most this many examples of each set, every class represented as far as possible; a fixed choice.
+        sampling: Which frames of videos to take; None refuses videos.
+        unlabelled: Accept files without labels too.
+        option: Field of the configuration that holds `spec`, for messages.
+
+    Returns:
+        The images, in memory if they fit there, else streamed from a file of the cache.
+
+    Raises:
+        UsageError: If no source claims `spec`, `size` or `limit` is below 1, the data are videos and `sampling` is None, or
+            they are images and `sampling` asks for certain frames.
+        InputError: If the data cannot be used.
+        ResourceError: If they fit neither into memory nor on the disk, or cannot be downloaded.
     """
     from dlcli.core.data import base, resize
 
-    for name, value in (("--size", size), ("--limit", limit)):
+    for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
-            raise UsageError(f"{name}: {value} is below 1")
+            raise UsageError(f"`{name}`: {value} is below 1")
     modules = [SOURCES.module(name) for name in SOURCES.names()]
-    # A name stands for what it names even where a folder is called the same; ./NAME is the folder.
-    for module in sorted(modules, key=lambda module: getattr(module, "ASKED_LAST", False)):
+    # Sources of names come before sources of paths, so that a folder called `digits` does not hide the dataset.
+    for module in sorted(modules, key=lambda module: getattr(module, "CLAIMS_LAST", False)):
         if module.claims(spec):
             options = base.LoadOptions(
                 strict=strict, report=report, size=size, limit=limit, sampling=sampling, unlabelled=unlabelled, option=option
@@ -49,11 +63,11 @@ def open_data(
             _check_sampling(data, sampling)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
-    raise UsageError(f"{option}: '{spec}' is no kind of data and no folder that exists", hint=f"it may be {kinds}")
+    raise UsageError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
 
 
 def _check_sampling(data: "ImageData", sampling: "Sampling | None") -> None:
     if data.frames is None and sampling is not None:
-        asked = [f"--{name}" for name in ("frames", "clips", "fps") if getattr(sampling, name) is not None]
+        asked = [f"`{name}`" for name in ("frames", "clips", "fps") if getattr(sampling, name) is not None]
         if asked:
-            raise UsageError(f"{asked[0]}: {data.name} holds images, not videos", hint=f"leave {' and '.join(asked)} out")
+            raise UsageError(f"{asked[0]}: {data.name} holds images, not videos", hint=f"drop {' and '.join(asked)}")

@@ -1,4 +1,4 @@
-"""Arrays of images and labels as a source found them, checked and brought to the form of ImageData."""
+"""Check arrays of images and labels and convert them to ImageData."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from dlcli.core.data.base import Array, ImageData, Metadata, Split, hold_out
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
-_COLOURS = (1, 3)
+_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """Images, labels and facts as a source found them; `x` and `y` are what the source calls them, for messages."""
+    """Images, labels and metadata as found in a source; `x` and `y` are the names of the arrays, for messages."""
 
     images: Array
     labels: Array
@@ -28,31 +28,54 @@ class LabelledArrays:
 def from_train_and_test(
     name: str, train: LabelledArrays, test: LabelledArrays, extra_splits: Mapping[str, LabelledArrays] | None = None
 ) -> ImageData:
-    """Check all sets and bring them to the form of ImageData; raises InputError naming `name` and the array at fault.
+    """Convert sets that are already split.
 
-    Images are uint8 in 0 to 255 or floats in [0, 1], as (n, h, w), (n, h, w, c) with c 1 or 3, or (n, c, h, w).
-    Labels are integers or strings, (n,) or (n, 1); classes are the sorted distinct labels of the training set.
+    Args:
+        name: Name of the dataset, for messages.
+        train: Images as uint8 in 0 to 255 or floats in [0, 1], of shape (n, h, w), (n, h, w, c) with c 1 or 3, or
+            (n, c, h, w); labels as integers or strings, (n,) or (n, 1). Its sorted distinct labels are the classes.
+        test: Like `train`, with images of the same shape and no other labels.
+        extra_splits: Other sets, like `test`, by the names of EXTRA_SPLITS.
+
+    Returns:
+        The dataset, its images as float32 in [0, 1].
+
+    Raises:
+        InputError: If an array cannot be used; the message names it.
     """
     x, labels = _checked(name, train)
-    whole = _Whole(name, train, x, labels, _classes(name, labels, train))
-    return _assembled(whole, Split(x, whole.indices(labels), train.metadata), whole.split(test), extra_splits)
+    reference = _Reference(name, train, x, labels, _classes(name, labels, train))
+    return _assembled(reference, Split(x, reference.indices(labels), train.metadata), reference.split(test), extra_splits)
 
 
 def with_held_out_test(
     name: str, found: LabelledArrays, share: float, extra_splits: Mapping[str, LabelledArrays] | None = None
 ) -> ImageData:
-    """As `from_train_and_test`, with a fixed `share` of each class kept off as the test set."""
+    """Convert one set, a fixed part of which becomes the test set.
+
+    Args:
+        name: Name of the dataset, for messages.
+        found: Images and labels, as in `from_train_and_test`.
+        share: Share of each class to hold out, in (0, 1).
+        extra_splits: Other sets, by the names of EXTRA_SPLITS.
+
+    Returns:
+        The dataset, its images as float32 in [0, 1].
+
+    Raises:
+        InputError: If an array cannot be used, or no class has two examples.
+    """
     x, labels = _checked(name, found)
-    whole, held = _Whole(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
+    reference, held = _Reference(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
     if not held.any():
-        raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be kept for testing")
-    both = Split(x, whole.indices(labels), found.metadata)
-    return _assembled(whole, both.take(~held), both.take(held), extra_splits)
+        raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be held out for testing")
+    both = Split(x, reference.indices(labels), found.metadata)
+    return _assembled(reference, both.take(~held), both.take(held), extra_splits)
 
 
 @dataclass(frozen=True)
-class _Whole:
-    """The set that says what images and classes are: as found, images (n, c, h, w), labels (n,) and distinct labels."""
+class _Reference:
+    """The set that fixes the shape of images and the classes of all: as found, images (n, c, h, w), labels (n,), classes."""
 
     name: str
     found: LabelledArrays
@@ -64,7 +87,7 @@ class _Whole:
         return torch.from_numpy(np.searchsorted(self.classes, labels).astype(np.int64))
 
     def split(self, other: LabelledArrays) -> Split:
-        """Another set, seen to have the same shape of images and no other labels."""
+        """Convert another set; its images must have the same shape, and its labels must be among the classes."""
         x, labels = _checked(self.name, other)
         if self.x.shape[1:] != x.shape[1:]:
             shapes = f"{tuple(self.found.images.shape[1:])} and {tuple(other.images.shape[1:])}"
@@ -78,10 +101,10 @@ class _Whole:
         return Split(x, self.indices(labels), other.metadata)
 
 
-def _assembled(whole: _Whole, train: Split, test: Split, extra_splits: Mapping[str, LabelledArrays] | None) -> ImageData:
-    others = {key: whole.split(found) for key, found in (extra_splits or {}).items()}
-    classes, metadata = tuple(str(label) for label in whole.classes), {"train": train.metadata, "test": test.metadata}
-    return ImageData(train.x, train.y, test.x, test.y, classes, whole.name, others, metadata)
+def _assembled(reference: _Reference, train: Split, test: Split, extra_splits: Mapping[str, LabelledArrays] | None) -> ImageData:
+    others = {key: reference.split(found) for key, found in (extra_splits or {}).items()}
+    classes, metadata = tuple(str(label) for label in reference.classes), {"train": train.metadata, "test": test.metadata}
+    return ImageData(train.x, train.y, test.x, test.y, classes, reference.name, others, metadata)
 
 
 def _checked(name: str, found: LabelledArrays) -> tuple[Tensor, Array]:
@@ -118,9 +141,9 @@ def _channels_first(where: str, images: Array) -> Array:
     shape = tuple(images.shape)
     if len(shape) == 3:
         return images[:, None]
-    last = len(shape) == 4 and shape[3] in _COLOURS
+    last = len(shape) == 4 and shape[3] in _CHANNELS
     first = len(shape) == 4 and shape[1] <= min(shape[2:])
-    if last and first and shape[1] in _COLOURS:
+    if last and first and shape[1] in _CHANNELS:
         raise InputError(f"{where} has shape {shape}, which may be (n, h, w, c) or (n, c, h, w)")
     if not (last or first):
         message = f"{where} has shape {shape}; images are (n, h, w), (n, h, w, c) with c 1 or 3, or (n, c, h, w)"
@@ -132,10 +155,10 @@ def _check_floats(where: str, images: Array) -> None:
     bad = np.argwhere(~np.isfinite(images))
     if len(bad):
         index = ", ".join(str(i) for i in bad[0])
-        raise InputError(f"{where} has {images[tuple(bad[0])]} at [{index}], and {len(bad)} values in all are not finite")
+        raise InputError(f"{where} has {images[tuple(bad[0])]} at [{index}]; {len(bad)} values in total are not finite")
     low, high = float(images.min()), float(images.max())
     if low < 0 or high > 1:
-        hint = "divide by 255" if low >= 0 and high <= 255 else "undo the normalisation: it belongs to the model"
+        hint = "divide by 255" if low >= 0 and high <= 255 else "undo the normalisation; put it inside the model"
         raise InputError(f"{where} has values from {low:g} to {high:g}, outside [0, 1]", hint=hint)
 
 
@@ -145,7 +168,7 @@ def _labels(name: str, found: LabelledArrays) -> Array:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        hint = "of one-hot labels take argmax(1)" if labels.ndim == 2 else ""
+        hint = "convert one-hot labels with argmax(1)" if labels.ndim == 2 else ""
         raise InputError(f"{where} has shape {tuple(labels.shape)}; labels are (n,)", hint=hint)
     if labels.dtype.kind not in "biuUS":
         raise InputError(f"{where} is {labels.dtype}; labels are integers or strings")

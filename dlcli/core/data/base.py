@@ -1,4 +1,4 @@
-"""Examples, images or clips of video, as a rule in memory, and the checks that every source shares."""
+"""Datasets of images or clips of video, how to load them, and how to split them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,20 +20,25 @@ Array = NDArray[Any]
 """An array of any type."""
 
 Metadata = Mapping[str, Array]
-"""What is known of each example besides its label, by the name of the fact: (n,) text, numbers or objects."""
+"""Columns about the examples besides their labels, by name: (n,) text, numbers or objects."""
 
 FILE = "file"
-"""The fact, and the column of labels.csv, that says of which file an example is."""
+"""Name of the metadata column, and of the column of labels.csv, with the file of an example."""
 
 EXTRA_SPLITS = ("dev", "train-dev")
-"""The sets that data may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
+"""Sets that a dataset may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which frames of a video are taken: `clips` clips of `frames` each, `fps` a second or spread over the whole video.
+    """Which frames of a video to take.
 
-    Where a number is not asked for it is 1 clip of `default_frames`, of `default_size` pixels in height and width.
+    Attributes:
+        frames: Frames per clip; None for `default_frames`.
+        clips: Clips per video; None for 1.
+        fps: Frames per second; None spreads the frames over the whole video.
+        default_frames: Frames per clip unless asked otherwise.
+        default_size: Height and width in pixels unless asked otherwise.
     """
 
     frames: int | None = None
@@ -44,18 +49,26 @@ class Sampling:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many clips, and how many frames each."""
+        """Clips per video and frames per clip.
+
+        Returns:
+            The two numbers, defaults filled in.
+        """
         return self.clips or 1, self.frames or self.default_frames
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How to read a source.
+    """How to load a dataset.
 
-    `strict`: raise InputError for an example that cannot be read, instead of a warning to `report`. `size`: bring every image
-    to that many pixels in height and width. `limit`: keep at most so many examples of each set, a fixed choice. `sampling`:
-    None where whoever asks takes images only. `unlabelled`: a file, or a flat folder without labels.csv, will do. `option` is
-    by which one the source was named.
+    Attributes:
+        strict: Raise InputError for an example that cannot be read, instead of a warning to `report`.
+        report: Receives notes, warnings and progress.
+        size: Resize every image to this height and width, in pixels.
+        limit: Keep at most this many examples of each set, a fixed choice.
+        sampling: Which frames of videos to take; None where the caller takes images only.
+        unlabelled: Accept a single file, or a flat folder without labels.csv.
+        option: Field of the configuration that names the dataset, for messages.
     """
 
     strict: bool = False
@@ -64,26 +77,32 @@ class LoadOptions:
     limit: int | None = None
     sampling: Sampling | None = None
     unlabelled: bool = False
-    option: str = "--data"
+    option: str = "data"
 
     def require_sampling(self, spec: str) -> Sampling:
-        """What to take of the videos that `spec` names; raises UsageError where clips are not wanted."""
+        """The sampling of the videos that `spec` names; raises UsageError if the caller takes images only."""
         if self.sampling is None:
             hint = "dlcli train, dlcli eval and dlcli predict take clips"
-            raise UsageError(f"{self.option}: {spec} holds clips of video, and this command takes images only", hint=hint)
+            raise UsageError(f"`{self.option}`: {spec} holds clips of video, and this command takes images only", hint=hint)
         return self.sampling
 
 
 LOAD_DEFAULTS = LoadOptions()
-"""As it comes, whole."""
+"""Everything, in its own size."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """One set: x (n, c, h, w) float32 in [0, 1], of clips (n, c, t, h, w), and y (n,) int64.
+    """One set of a dataset: images, labels and metadata.
 
-    Images that do not fit into memory are streamed: x is uint8 in 0 to 255, to be read only, and as a rule a file; see
-    `core/compute/loader.py`. `content_id` is then what identifies them, since hashing them would take too long.
+    Images that do not fit into memory are streamed: `x` is then a read-only uint8 tensor in 0 to 255, usually mapped from a
+    file, which `core/compute/loader.py` converts batch by batch.
+
+    Attributes:
+        x: Images (n, c, h, w) or clips (n, c, t, h, w), float32 in [0, 1] or streamed.
+        y: Labels (n,) int64.
+        metadata: Columns (n,) by name.
+        content_id: Identifies the images where they are streamed, since hashing them would take too long.
     """
 
     x: Tensor
@@ -92,9 +111,9 @@ class Split:
     content_id: str = ""
 
     def take(self, which: NDArray[Any]) -> "Split":
-        """The examples at the indices `which`, or where the mask `which` (n,) is true.
+        """Select the examples at the indices `which`, or where the mask `which` (n,) is true.
 
-        Raises ResourceError if the images are streamed and the disk does not hold a part of them.
+        Raises ResourceError if the images are streamed and the disk has no room for a copy of these.
         """
         picked, metadata = torch.from_numpy(which), {name: column[which] for name, column in self.metadata.items()}
         if self.x.is_floating_point():
@@ -107,13 +126,22 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images or clips and their labels, split into training set, test set and maybe `extra_splits`: sets by the names of MORE.
+    """A dataset of images or clips, split into training set, test set and optional others.
 
-    x_train, x_test: (n, c, h, w) float32 in [0, 1], or streamed as `Split` says; y_train, y_test: (n,) int64, indices into
-    `classes`. Data to test on only has a training set of no examples; without labels it has no classes, and y is 0. `name` is
-    for people. `metadata` and `content_id` are those of train and test, by these names.
+    Videos are (n, c, t, h, w): `clips` clips with the same number of frames, one after the other along t.
 
-    Of videos x is (n, c, t, h, w): `clips` clips of an equal number of frames, one after the other in time, for each example.
+    Attributes:
+        x_train: Images (n, c, h, w) or clips, float32 in [0, 1] or streamed, see `Split`. A dataset that has only a test set
+            has a training set with no examples.
+        y_train: Labels (n,) int64, indices into `classes`; 0 for unlabelled data.
+        x_test: Images of the test set.
+        y_test: Labels of the test set.
+        classes: Names of the classes; none for unlabelled data.
+        name: Name for messages; not part of the fingerprint.
+        extra_splits: Other sets, by the names of EXTRA_SPLITS.
+        metadata: Metadata of `train` and `test`.
+        content_id: Content ids of `train` and `test`.
+        clips: Clips per video.
     """
 
     x_train: Tensor
@@ -135,42 +163,46 @@ class ImageData:
         return {"train": train, "test": test, **self.extra_splits}
 
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
-        """The same classes with other sets: train, test and those of MORE."""
+        """The same classes with other sets: train, test and those of EXTRA_SPLITS."""
         return replace(data_from_splits(splits, self.classes, self.name if name is None else name), clips=self.clips)
 
     @property
     def channels(self) -> int:
-        """How many colour channels an image has."""
+        """Number of colour channels of an image."""
         return self.x_train.shape[1]
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels."""
+        """Height and width of an image.
+
+        Returns:
+            The two numbers, in pixels.
+        """
         return self.x_train.shape[-2], self.x_train.shape[-1]
 
     @property
     def frames(self) -> int | None:
-        """How many frames a clip has; None of images."""
+        """Number of frames of a clip; None for images."""
         return self.x_train.shape[2] // self.clips if self.x_train.dim() == 5 else None
 
     @property
     def unit(self) -> str:
-        """What an example is, for people: an image or, whose clips are judged as one, a video."""
+        """What an example is called in messages: `image` or `video`."""
         return "image" if self.frames is None else "video"
 
     @property
     def memory_bytes(self) -> int:
-        """How many bytes the images take in memory; streamed ones take none."""
+        """Bytes of memory that the images take; streamed ones take none."""
         return sum(split.x.nbytes for split in self.splits.values() if split.x.is_floating_point())
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of all examples, labels, class names and the split; the name does not count.
+        """SHA-256 of all examples, labels, class names and the split, but not of the name.
 
-        Streamed images have another one than the same images in memory.
+        Streamed images have another fingerprint than the same images in memory.
         """
         digest = hashlib.sha256(repr(self.classes).encode())
-        if self.clips > 1:  # the same frames may be more clips of fewer
+        if self.clips > 1:  # the same frames may be divided into more, shorter clips
             digest.update(f"{self.clips} clips\n".encode())
         for name, split in self.splits.items():
             if name not in self.extra_splits:
@@ -181,13 +213,13 @@ class ImageData:
         return digest.hexdigest()
 
     def frame_template(self) -> "ImageData":
-        """What a network for the single frames of these clips is made for: their shape and classes, and no examples."""
+        """A dataset without examples that has the shape and classes of single frames, to build an image network for."""
         nothing, labels = self.x_train[:0], self.y_train[:0]
         nothing = nothing if self.frames is None else nothing[:, :, 0]
         return ImageData(nothing, labels, nothing, labels, self.classes, self.name)
 
     def sample(self, n: int) -> Tensor:
-        """The first `n` images of the training set or, if it has none, of the test set; float32 even if they are streamed.
+        """The first `n` images of the training set or, if it is empty, of the test set, as float32.
 
         Of videos, the first clip of each.
         """
@@ -196,7 +228,7 @@ class ImageData:
 
 
 def data_from_splits(splits: Mapping[str, Split], classes: tuple[str, ...], name: str) -> ImageData:
-    """The data of these sets: train, test and those of MORE."""
+    """Build a dataset of these sets: train, test and those of EXTRA_SPLITS."""
     train, test = splits["train"], splits["test"]
     extra_splits = {key: split for key, split in splits.items() if key in EXTRA_SPLITS}
     metadata = {"train": train.metadata, "test": test.metadata}
@@ -214,16 +246,18 @@ def _digest(digest: "hashlib._Hash", split: Split) -> None:
 def check_trainable(data: ImageData) -> None:
     """Raise InputError if there is nothing to train on: no training examples, or only one class among them."""
     if not len(data.y_train):
-        hint = "give FOLDER/train and FOLDER/test, each with a folder a class, or weights that are trained already"
-        raise InputError(f"{data.name}: holds a test set only, so there is nothing to train on", hint=hint)
+        hint = "provide FOLDER/train and FOLDER/test, each with one folder per class, or trained weights"
+        raise InputError(f"{data.name}: has only a test set and nothing to train on", hint=hint)
     if len(data.y_train.unique()) < 2:
-        raise InputError(f"{data.name}: all training labels are '{data.classes[int(data.y_train[0])]}'; two classes are needed")
+        raise InputError(
+            f"{data.name}: all training labels are '{data.classes[int(data.y_train[0])]}'; at least two classes are needed"
+        )
 
 
 def hold_out(labels: Array, share: float, seed: int = 0) -> NDArray[np.bool_]:
-    """Which examples are held out: of each class a `share`, (n,) bool; of two or more examples at least one, and not all.
+    """Choose a `share` of each class to hold out, as a mask (n,); of two or more examples at least one, and not all.
 
-    The choice depends on the labels, their order and `seed` only, on no machine or library version.
+    The choice depends only on the labels, their order and `seed`, not on the machine or library versions.
     """
     held = np.zeros(len(labels), dtype=bool)
     for of_class in _shuffled_classes(labels, seed):
@@ -233,7 +267,7 @@ def hold_out(labels: Array, share: float, seed: int = 0) -> NDArray[np.bool_]:
 
 
 def choose(labels: Array, limit: int | None) -> NDArray[np.intp]:
-    """The sorted indices of at most `limit` examples: one of each class first, then classes by their share; a fixed choice."""
+    """Sorted indices of at most `limit` examples: one per class first, then in proportion to the classes; a fixed choice."""
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     place = np.empty(len(labels))
@@ -244,8 +278,8 @@ def choose(labels: Array, limit: int | None) -> NDArray[np.intp]:
 
 
 def _shuffled_classes(labels: Array, seed: int) -> list[NDArray[np.intp]]:
-    """For each class the indices of its examples, in an order that `seed` fixes."""
-    # Raw words of the bit generator, for numpy promises to keep these, unlike its permutations.
+    """The indices of the examples of each class, shuffled by `seed`."""
+    # Raw output of the bit generator: NumPy guarantees that this never changes between versions, unlike permutations.
     keys = np.random.PCG64(seed).random_raw(len(labels))
     classes = (np.flatnonzero(labels == label) for label in np.unique(labels))
     return [of_class[np.argsort(keys[of_class])] for of_class in classes]

@@ -234,7 +234,7 @@ def _tell_unused(folder: Path, paths: list[Path], way: _Way, where: str = " of a
 def _split_off(root: Path, files: Files, kind: FileKind) -> dict[str, Files]:
     held = hold_out(files.y, _TEST_SHARE)
     if not held.any():
-        message = f"{root}: no class has two {kind.word}s, so none can be kept for testing"
+        message = f"{root}: no class has two {kind.word}s, so none can be held out for testing"
         raise InputError(message, hint=f"add {kind.word}s to a class")
     return {"train": files.take(~held), "test": files.take(held)}
 

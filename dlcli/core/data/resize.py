@@ -1,4 +1,4 @@
-"""Fewer examples, and images of another size, the same way for every source."""
+"""Limit the number of examples and resize images, the same way for every source."""
 
 from dataclasses import replace
 
@@ -8,18 +8,18 @@ from torch import Tensor
 from dlcli.core.data.base import ImageData, choose
 from dlcli.support.memory import check_memory
 
-MEMORY_HINT = "--size N makes them smaller, --limit N takes fewer"
+MEMORY_HINT = "use a smaller `size=N` or fewer examples with `limit=N`"
 
 
 def limit_examples(data: ImageData, limit: int | None) -> ImageData:
-    """At most `limit` examples of each set, by `choose`."""
+    """Keep at most `limit` examples of each set, chosen by `choose`."""
     if limit is None:
         return data
     return data.with_splits({name: split.take(choose(split.y.numpy(), limit)) for name, split in data.splits.items()})
 
 
 def resize_images(data: ImageData, size: int | None) -> ImageData:
-    """Every image brought to `size` x `size`: its shorter side resized (bilinear, antialiased), then the centre cropped."""
+    """Resize the shorter side of every image to `size` (bilinear, antialiased) and crop the centre to a square."""
     if size is None or data.size == (size, size):
         return data
     shape = resized_shape(data.size, size)
@@ -33,18 +33,26 @@ def resize_images(data: ImageData, size: int | None) -> ImageData:
 def _resized(x: Tensor, shape: tuple[int, int], size: int) -> Tensor:
     if not len(x):
         return x.new_empty(*x.shape[:-2], size, size)
-    # The frames of a clip are so many more channels.
+    # `interpolate` takes (n, c, h, w), so the frames of a clip pass as further channels.
     planes = F.interpolate(x.flatten(1, -3), shape, mode="bilinear", antialias=True).clamp(0, 1)
     top, left = crop_origin(shape, size)
     return planes[..., top : top + size, left : left + size].reshape(*x.shape[:-2], size, size)
 
 
 def resized_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
-    """Height and width once the shorter of the two is `size`."""
+    """Scale a height and width so that the shorter of the two is `size`.
+
+    Returns:
+        The new height and width, in pixels.
+    """
     short = min(shape)
     return size * shape[0] // short, size * shape[1] // short
 
 
 def crop_origin(shape: tuple[int, int], size: int) -> tuple[int, int]:
-    """Top and left of the central `size` x `size` pixels of an image of height and width `shape`."""
+    """Locate the central `size` x `size` square of an image of height and width `shape`.
+
+    Returns:
+        Its top row and left column, in pixels.
+    """
     return round((shape[0] - size) / 2), round((shape[1] - size) / 2)

@@ -1,4 +1,4 @@
-"""What training makes of the sets it is given: a dev set, a random part for a member, and weights for uneven classes."""
+"""Sets derived for training: a validation set, random subsets for ensemble members, and weights for imbalanced classes."""
 
 import torch
 from torch import Tensor
@@ -9,38 +9,47 @@ from dlcli.support.errors import InputError, UsageError
 
 
 def with_validation(data: ImageData, share: float, seed: int) -> ImageData:
-    """`data` with a dev set: its own, or else a `share` in (0, 1) of each class of the training set, chosen by `seed`.
+    """Add a dev set: its own, or else a `share` in (0, 1) of each class of the training set, chosen by `seed`.
 
-    Of a class with two or more examples at least one is taken and one is left. Raises UsageError for another share and
+    Of a class with two or more examples at least one is held out and one stays. Raises UsageError for another share, and
     InputError if no class has two examples.
     """
     if not 0 < share < 1:
-        raise UsageError(f"the share kept for validation is above 0 and below 1, not {share:g}")
+        raise UsageError(f"the share held out for validation must be above 0 and below 1, not {share:g}")
     if "dev" in data.extra_splits:
         return data
     train = Split(data.x_train, data.y_train)
     held = hold_out(data.y_train.numpy(), share, derive(seed, "validation"))
     if not held.any():
-        raise InputError(f"{data.name}: no class has two training examples, so none can be kept for validation")
+        raise InputError(f"{data.name}: no class has two training examples, so none can be held out for validation")
     return data.with_splits({**data.splits, "train": train.take(~held), "dev": train.take(held)})
 
 
 def draw(n: int, share: float, *, replacement: bool, seed: int) -> Tensor:
-    """Which of `n` examples a member of an ensemble is trained on: round(`share` * n) of them, at least 2, int64.
+    """Draw the examples that a member of an ensemble is trained on.
 
     With `replacement` and share 1 it is Breiman's bootstrap (1996, Machine Learning 24).
+
+    Args:
+        n: Number of examples to draw from.
+        share: How many to draw, as a multiple of n; at least 2 are drawn.
+        replacement: Whether an example may be drawn more than once.
+        seed: Seed of the draw.
+
+    Returns:
+        Indices (round(share * n),) int64.
     """
     size, source = max(2, round(share * n)), generator(seed)
     return torch.randint(n, (size,), generator=source) if replacement else torch.randperm(n, generator=source)[:size]
 
 
 def class_weights(y: Tensor, classes: int) -> Tensor:
-    """Weights (classes,) float32 for a loss, in inverse proportion to how often each class is in `y` (n,).
+    """Loss weights (classes,) float32, inversely proportional to the frequency of each class in `y` (n,).
 
-    Their mean over the classes that are in `y` is 1; a class that is not has weight 0. Raises InputError if `y` is empty.
+    Their mean over the classes that occur in `y` is 1; other classes have weight 0. Raises InputError if `y` is empty.
     """
     if not len(y):
-        raise InputError("there are no labels to weigh classes by")
+        raise InputError("there are no labels to compute class weights from")
     counts = torch.bincount(y, minlength=classes).double()
     inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
     return (inverse / inverse[counts > 0].mean()).float()

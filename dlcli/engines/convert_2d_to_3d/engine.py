@@ -180,14 +180,14 @@ def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) 
     """What batch normalisation is to see, if it is to see anything, in the size of the network."""
     if config.recalibrate_bn is None:
         return None
-    option, flat = "--recalibrate-bn", source.flat
+    option, flat = "recalibrate_bn", source.flat
     batchnorms_of(source.model)
     side = flat.size[0] if flat.size[0] == flat.size[1] else None
     sampling = Sampling(default_frames=config.frames)
     data = open_data(config.recalibrate_bn, report=report, size=side, limit=_EXAMPLES, sampling=sampling, option=option)
     if data.channels != flat.channels:
         given = f"{data.unit}s of {count(data.channels, 'channel')}"
-        raise InputError(f"{option}: {data.name} holds {given}; the network takes {flat.channels}", hint="name other data")
+        raise InputError(f"`{option}`: {data.name} holds {given}; the network takes {flat.channels}", hint="name other data")
     return data
 
 

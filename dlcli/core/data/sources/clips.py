@@ -9,7 +9,7 @@ from dlcli.core.data.read_folder import read_folder
 from dlcli.core.data.videos import Videos
 
 DESCRIPTION = ""  # what `folder` says is of both
-ASKED_LAST = True
+CLAIMS_LAST = True
 
 
 def claims(spec: str) -> bool:

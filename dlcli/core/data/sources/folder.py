@@ -8,7 +8,7 @@ from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_folder
 
 DESCRIPTION = "a folder of images or of videos (a folder a class, maybe under train and test; or labels.csv)"
-ASKED_LAST = True
+CLAIMS_LAST = True
 
 
 def claims(spec: str) -> bool:

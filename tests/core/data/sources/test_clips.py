@@ -192,7 +192,7 @@ def test_clips_are_for_those_who_ask_for_them(tmp_path):
 
 @pytest.mark.parametrize("asked", [{"frames": 3}, {"clips": 2}, {"fps": 5.0}])
 def test_images_have_no_frames_to_choose(asked):
-    with pytest.raises(UsageError, match=f"--{next(iter(asked))}: digits holds images, not videos"):
+    with pytest.raises(UsageError, match=f"`{next(iter(asked))}`: digits holds images, not videos"):
         open_data("digits", sampling=Sampling(**asked))
 
 

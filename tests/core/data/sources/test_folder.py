@@ -324,7 +324,7 @@ def _only_dev(folder):
         (lambda folder: (folder / "ant").mkdir(), "has no images in its folders"),
         (_flat, "has no folder in it, and no labels.csv"),
         (_one_class, "has images of one class only, 'ant'"),
-        (_two_images, "no class has two images, so none can be kept for testing"),
+        (_two_images, "no class has two images, so none can be held out for testing"),
         (_new_class, r"test/cow: train has no class 'cow'"),
         (_empty_test, "test: holds no images"),
         (_only_dev, "has dev, but neither train nor test"),
@@ -543,7 +543,7 @@ def test_one_broken_picture_among_a_thousand(tmp_path, listener, cache):
 
 def test_two_pictures_in_all(tmp_path):
     fill(tmp_path / "a", n=1)
-    with pytest.raises(InputError, match="no class has two images, so none can be kept for testing"):
+    with pytest.raises(InputError, match="no class has two images, so none can be held out for testing"):
         open_data(str(tmp_path / "a"))
     fill(tmp_path / "b", ("ant",), n=2)
     with pytest.raises(InputError, match="one class only"):
