@@ -1,4 +1,4 @@
-"""Decoded images in the cache: a safetensors file of those that fit into memory, a file of bytes of those that do not."""
+"""Cache decoded images: a safetensors file if they fit into memory, else a file of bytes that is mapped into memory."""
 
 import hashlib
 import json
@@ -22,9 +22,12 @@ from dlcli.support.reporter import Reporter
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (n, c, h, w) or (n, c, t, h, w) uint8 of the files that could be read, and their SHA-256.
+    """The pixels of the files that could be read.
 
-    `problems` says by position why each other could not be read.
+    Attributes:
+        pixels: Images (n, c, h, w) or clips (n, c, t, h, w), uint8.
+        sha256: SHA-256 of `pixels`.
+        problems: Why each other file could not be read, by its position.
     """
 
     pixels: Tensor
@@ -34,9 +37,17 @@ class Decoded:
 
 @dataclass(frozen=True)
 class PixelCache:
-    """Where images are kept, `file` and two beside it, and the `key` that says which these must be.
+    """The cache entry of one folder of images: `file`, or a pair of files next to it ending in .bytes and .json.
 
-    Of the two beside, the bytes are written first and what they are last, so that whatever is found is whole.
+    The path of the entry depends on the folder and the options, the `key` also on the files in it (names, sizes and times) and
+    on the decoder. So a changed folder overwrites its old entry instead of leaving it behind, and an entry with another key is
+    stale. Of the pair, .bytes is written first and .json last: if a run is killed in between, the entry does not count.
+    The caller holds a lock on `file`, so that two runs never decode the same folder at once.
+
+    Attributes:
+        file: Path of the safetensors file.
+        key: Hash of everything that determines the pixels.
+        report: Receives warnings.
     """
 
     file: Path
@@ -44,85 +55,87 @@ class PixelCache:
     report: Reporter
 
     def find(self) -> Decoded | None:
-        """What is kept, if it is of these very images; what is of older ones will be written over."""
-        return self._tensors() or self._bytes()
+        """Load the entry; None if there is none with this key."""
+        return self._find_tensors() or self._find_bytes()
 
     def save(self, pixels: Tensor, problems: dict[int, str]) -> Decoded:
-        """Keep pixels that are in memory; only warns if that cannot be."""
+        """Write pixels that are in memory; if that fails, the cache is not used and a warning is reported."""
         decoded = Decoded(pixels, _sha256(pixels), problems)
         metadata = {"key": self.key, "problems": json.dumps(problems), "sha256": decoded.sha256}
         try:
             with atomic_path(self.file) as temporary:
                 save_file({"pixels": pixels}, temporary, metadata=metadata)
-            self._forget(".json", ".bytes")
+            self._delete(".json", ".bytes")
         except (SafetensorError, OSError) as error:
-            self.report.warn(f"{self.file}: not kept for the next run ({getattr(error, 'strerror', None) or error})")
+            self.report.warn(f"{self.file}: cannot be cached for the next run ({getattr(error, 'strerror', None) or error})")
         return decoded
 
     def stream(self, images: Iterable[NDArray[np.uint8]], most: tuple[int, ...], problems: dict[int, str]) -> Decoded:
-        """Keep images, at most of the shape `most` (n, c, h, w), without ever having them all in memory.
+        """Write images one by one and map the file.
 
-        `problems` is complete once the images are exhausted. Raises ResourceError if the disk does not hold them.
+        `most` is their shape (n, c, h, w) if none fails to decode; `problems` is complete once `images` is exhausted. Raises
+        ResourceError if the disk has no room for them.
         """
-        with suppress(OSError):  # what is kept is of no use any more, and its room is needed
-            self._forget(".json", ".bytes")
+        with suppress(OSError):  # the old entry is stale, and the new one may need its space
+            self._delete(".json", ".bytes")
         with reserve_disk(prod(most)):
-            with atomic_path(self._beside(".bytes")) as temporary, temporary.open("wb") as file:
+            with atomic_path(self._sibling(".bytes")) as temporary, temporary.open("wb") as file:
                 number, sha256 = write_images(file, images)
             shape = (number, *most[1:])
             metadata = {"key": self.key, "shape": shape, "problems": problems, "sha256": sha256}
-            write_text(self._beside(".json"), json.dumps(metadata))
-            self._forget(self.file.suffix)
-            return Decoded(open_memmap(self._beside(".bytes"), shape), sha256, problems)
+            write_text(self._sibling(".json"), json.dumps(metadata))
+            self._delete(self.file.suffix)
+            return Decoded(open_memmap(self._sibling(".bytes"), shape), sha256, problems)
 
-    def _tensors(self) -> Decoded | None:
+    def _find_tensors(self) -> Decoded | None:
         if not self.file.exists() or not fits(self.file.stat().st_size):
             return None
         try:
-            with safe_open(self.file, framework="pt") as kept:
-                metadata: dict[str, str] = kept.metadata() or {}
+            with safe_open(self.file, framework="pt") as stored:
+                metadata: dict[str, str] = stored.metadata() or {}
                 if metadata.get("key") != self.key:
                     return None
-                pixels = kept.get_tensor("pixels")
+                pixels = stored.get_tensor("pixels")
         except (SafetensorError, OSError) as error:
-            self._refuse(self.file, f"not a whole safetensors file ({str(error).partition(chr(10))[0]})")
+            self._warn_damaged(self.file, f"is not a complete safetensors file ({str(error).partition(chr(10))[0]})")
             return None
         if _sha256(pixels) != metadata.get("sha256"):
-            self._refuse(self.file, "the pixels are not those that were kept")
+            self._warn_damaged(self.file, "the pixels differ from those that were written")
             return None
         return Decoded(pixels, metadata["sha256"], _by_position(metadata["problems"]))
 
-    def _bytes(self) -> Decoded | None:
-        file = self._beside(".bytes")
+    def _find_bytes(self) -> Decoded | None:
+        file = self._sibling(".bytes")
         try:
-            metadata = json.loads(self._beside(".json").read_text(encoding="utf-8"))
+            metadata = json.loads(self._sibling(".json").read_text(encoding="utf-8"))
             if metadata["key"] != self.key:
                 return None
             shape, sha256 = tuple(metadata["shape"]), metadata["sha256"]
             if file.stat().st_size != prod(shape):
-                self._refuse(file, "not as long as it was")
+                self._warn_damaged(file, "has another length than when it was written")
                 return None
             pixels = open_memmap(file, shape)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            self._refuse(file, "what is said of it beside it cannot be read")
+            self._warn_damaged(file, "its .json file cannot be read")
             return None
-        # What will be read whole anyway is checked whole; else gigabytes would be read at every start.
+        # Pixels that fit into memory are read completely anyway, so hashing them costs little. Streamed ones are checked by
+        # length only: hashing them would read gigabytes at every start.
         if fits(4 * pixels.numel()) and _sha256(pixels) != sha256:
-            self._refuse(file, "the pixels are not those that were kept")
+            self._warn_damaged(file, "the pixels differ from those that were written")
             return None
         return Decoded(pixels, sha256, {int(k): reason for k, reason in metadata["problems"].items()})
 
-    def _beside(self, ending: str) -> Path:
+    def _sibling(self, ending: str) -> Path:
         return self.file.with_suffix(ending)
 
-    def _forget(self, *endings: str) -> None:
+    def _delete(self, *endings: str) -> None:
         for ending in endings:
-            self._beside(ending).unlink(missing_ok=True)
+            self._sibling(ending).unlink(missing_ok=True)
 
-    def _refuse(self, file: Path, why: str) -> None:
-        self.report.warn(f"{file}: {why}; what it was made of is read anew")
+    def _warn_damaged(self, file: Path, why: str) -> None:
+        self.report.warn(f"{file}: {why}; the original files are read again")
 
 
 def _by_position(problems: str) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""Data with the sense taken out of it: what a network fits of it, it has memorised.
+"""Corrupt labels or images at random, to measure how much a network memorises.
 
 Source: Zhang, Bengio, Hardt, Recht and Vinyals, Understanding Deep Learning Requires Rethinking Generalization,
 arXiv 1611.03530, section 2.1.
@@ -17,31 +17,41 @@ from dlcli.core.data.resize import MEMORY_HINT
 from dlcli.support.errors import UsageError
 
 FORMS = ("labels=P", "shuffled-pixels", "random-pixels", "gaussian")
-"""What `corrupt` understands."""
+"""The specs that `corrupt` accepts."""
 
 
 def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
-    """`data` with one corruption, the same for the same `seed`; the images of all sets, but the labels of training only.
+    """Corrupt a dataset: the images of all sets, or only the labels of the training set.
 
-    `labels=P`: each training label becomes, with probability P, one drawn uniformly from all classes, its own among them.
-    `shuffled-pixels`: one permutation of the pixels for all images of all sets. `random-pixels`: a permutation for each image,
-    the same for all frames of a clip.
-    `gaussian`: independent normal noise with the mean and variance that each channel has in the training images; it alone
-    leaves [0, 1]. The channels of a pixel stay together. Raises UsageError if `spec` is none of these, or is `gaussian` and
-    the images are streamed, and ResourceError if the disk does not hold streamed images once more.
+    `labels=P` replaces each training label, with probability P, by one drawn uniformly from all classes, including its own.
+    `shuffled-pixels` applies one permutation of the pixels to all images of all sets. `random-pixels` applies another
+    permutation to each image, the same for all frames of a clip. `gaussian` draws independent normal noise with the mean and
+    variance of each channel of the training images; only its values leave [0, 1]. The channels of a pixel stay together.
+
+    Args:
+        data: The dataset.
+        spec: One of FORMS.
+        seed: The same seed gives the same corruption.
+
+    Returns:
+        The corrupted dataset; its name ends in `spec`.
+
+    Raises:
+        UsageError: If `spec` is none of FORMS, or is `gaussian` and the training images are streamed or missing.
+        ResourceError: If the disk has no room for a second copy of streamed images.
     """
     kind, equals, value = spec.partition("=")
     name = f"{data.name}, {spec}"
     if kind == "labels":
         return _with_random_labels(replace(data, name=name), _probability(spec, value if equals else "1"), derive(seed, kind))
     if equals or kind not in _IMAGES:
-        raise UsageError(f"--corrupt: '{spec}' is no corruption", hint=f"there are: {', '.join(FORMS)}")
+        raise UsageError(f"`corrupt`: unknown corruption '{spec}'", hint=f"choose from {', '.join(FORMS)}")
     noise = _IMAGES[kind](data, derive(seed, kind))
     return data.with_splits({key: _changed(split, noise(key), f"{spec} {seed}") for key, split in data.splits.items()}, name)
 
 
 def _changed(split: Split, change: "Change", what: str) -> Split:
-    """The set with its images changed; streamed ones a part at a time."""
+    """Change the images of a set; streamed ones chunk by chunk."""
     if split.x.is_floating_point():
         return replace(split, x=change(split.x))
     x = concatenate((change(part) for part in split.x.split(CHUNK)), tuple(split.x.shape))
@@ -54,23 +64,23 @@ def _probability(spec: str, value: str) -> float:
     except ValueError:
         probability = -1.0
     if not 0 <= probability <= 1:
-        raise UsageError(f"--corrupt: '{spec}': the probability is a number from 0 to 1", hint="e.g. labels=0.5")
+        raise UsageError(f"`corrupt`: '{spec}': the probability must be a number from 0 to 1", hint="for example labels=0.5")
     return probability
 
 
 def _with_random_labels(data: ImageData, probability: float, seed: int) -> ImageData:
     source, n = generator(seed), len(data.y_train)
-    # Both are drawn for every example, so that a larger probability replaces more labels by the same ones.
+    # Both are drawn for every example, so that a larger P replaces a superset of the labels, by the same new ones.
     replaced = torch.rand(n, generator=source, dtype=torch.float64) < probability
     labels = torch.randint(len(data.classes), (n,), generator=source)
     return replace(data, y_train=torch.where(replaced, labels, data.y_train))
 
 
 Change = Callable[[Tensor], Tensor]
-"""Corrupts images (n, c, h, w) or clips; those of a set all at once, or part after part."""
+"""Corrupts images (n, c, h, w) or clips; called once per set, or once per chunk in order."""
 
 Noise = Callable[[str], Change]
-"""What corrupts the images of the set of that name."""
+"""Makes the corruption of the images of a set, by its name."""
 
 
 def _shuffled_pixels(data: ImageData, seed: int) -> Noise:
@@ -96,9 +106,9 @@ def _random_pixels(data: ImageData, seed: int) -> Noise:
 
 def _gaussian(data: ImageData, seed: int) -> Noise:
     if not len(data.x_train):
-        raise UsageError(f"--corrupt: gaussian takes its moments from training {data.unit}s, and there are none")
+        raise UsageError(f"`corrupt`: gaussian needs training {data.unit}s for their mean and variance, and there are none")
     if not data.x_train.is_floating_point():
-        message = f"--corrupt: gaussian makes floats of all {data.unit}s, and those of {data.name} do not fit into memory"
+        message = f"`corrupt`: gaussian needs all {data.unit}s as floats, and those of {data.name} do not fit into memory"
         raise UsageError(message, hint=MEMORY_HINT)
     channels = data.x_train.transpose(0, 1).flatten(1)
     std, mean = torch.std_mean(channels, dim=1, correction=0)

@@ -1,4 +1,4 @@
-"""Files as one tensor of bytes: decoded in threads, kept in the cache, and taken from there the next time."""
+"""Decode files into one tensor of bytes: in threads, with a cache for the next time."""
 
 import hashlib
 import json
@@ -29,50 +29,61 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter, Task
 
 _MAX_WARNINGS = 5
-_MOST_THREADS = 8
-_AHEAD = 8
-"""How many decoded images, for each thread, may wait to be taken."""
+_MAX_THREADS = 8
+_DEPTH = 8
+"""How many decoded images per thread may wait for the consumer."""
 
-Each = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
-"""Maps a function over files, in threads."""
+ParallelMap = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""Maps a function over files in threads, like `map`."""
 
 Problems = dict[int, str]
 """Why a file could not be read, by its position."""
 
 
 class Decoder(Protocol):
-    """What makes pixels of files; `word` is what a file holds, `passes` how often each is opened."""
+    """Turns files into pixels."""
 
     @property
     def word(self) -> str:
-        """`image`, `video`."""
+        """What a file holds, for messages: `image` or `video`."""
 
     @property
     def passes(self) -> int:
-        """Over how many steps `Each` counts, for each file."""
+        """How often each file is opened, for the progress bar."""
 
     @property
-    def place(self) -> list[Any]:
-        """What has a place of its own in the cache, in the terms of JSON."""
+    def cache_options(self) -> list[Any]:
+        """Options, as JSON values, that each get a cache entry of their own."""
 
     @property
     def version(self) -> str:
-        """That of what decodes."""
+        """Version of the decoding library."""
 
-    def shape(self, root: Path, files: Sequence[Path], each: Each, problems: Problems) -> tuple[int, ...]:
-        """The shape of every example; files that are found to be no good go to `problems`."""
+    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+        """Choose the shape that all examples are decoded to.
+
+        Args:
+            root: Folder of the files, for messages.
+            files: The files.
+            parallel_map: Opens many of them at once.
+            problems: Receives the files that cannot be read.
+
+        Returns:
+            The shape of one example.
+        """
 
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
-        """The uint8 pixels of a file, or why it has none."""
+        """Decode a file to uint8 pixels, or say why it cannot be decoded."""
 
 
 @dataclass(frozen=True)
 class DecodedFiles:
-    """Pixels (k, c, h, w) or (k, c, t, h, w) uint8 of those of n files that could be read, and their SHA-256.
+    """The pixels of those of n files that could be read.
 
-    `kept` (n,) bool says which files these are.
-
-    They may be a file that is mapped into memory, and are not to be written to.
+    Attributes:
+        pixels: Images (k, c, h, w) or clips (k, c, t, h, w), uint8, read-only: they may be mapped from a file.
+        kept: Mask (n,) of the files that could be read.
+        sha256: SHA-256 of `pixels`.
     """
 
     pixels: Tensor
@@ -81,26 +92,37 @@ class DecodedFiles:
 
 
 def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> DecodedFiles:
-    """The pixels of the files that can be read, in order; in the cache's file if they do not fit into memory as floats.
+    """Decode files, or load their pixels from the cache.
 
-    A file that cannot be read is named to `options.report`, or with `options.strict` in an InputError. Raises InputError
-    if none can be read, and ResourceError if neither memory nor disk suffices.
+    Args:
+        root: Folder of the files.
+        files: The files, in the order of the result.
+        options: `strict` raises for a file that cannot be read; else it is reported and skipped.
+        decoder: Turns a file into pixels.
+
+    Returns:
+        The pixels, mapped from a file of the cache if they do not fit into memory as floats.
+
+    Raises:
+        InputError: If no file can be read, or with `strict` if one cannot.
+        ResourceError: If neither memory nor disk suffices.
     """
-    place = hashlib.sha256(json.dumps([str(root.resolve()), options.limit, *decoder.place]).encode()).hexdigest()
-    cache = PixelCache(folder() / f"{place}.safetensors", _key(root, files, options, decoder), options.report)
+    # The path of the entry identifies folder and options, its key the state of the files; see `PixelCache`.
+    name = hashlib.sha256(json.dumps([str(root.resolve()), options.limit, *decoder.cache_options]).encode()).hexdigest()
+    cache = PixelCache(folder() / f"{name}.safetensors", _key(root, files, options, decoder), options.report)
     with cache_lock(cache.file, f"another run is reading {root}", options.report):
         decoded = cache.find() or _decode(root, files, options, decoder, cache)
-    _tell(root, files, decoded.problems, options, decoder.word)
+    _report_problems(root, files, decoded.problems, options, decoder.word)
     kept = np.ones(len(files), dtype=bool)
     kept[list(decoded.problems)] = False
     return DecodedFiles(decoded.pixels, kept, decoded.sha256)
 
 
 def _key(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> str:
-    """What determines the pixels: names, sizes and times of the files, the settings, and what decodes them."""
-    metadata = [[os.path.relpath(path, root), *_stat(path)] for path in files]
+    """Hash of all that determines the pixels: names, sizes and times of the files, options, decoding library and our code."""
+    stats = [[os.path.relpath(path, root), *_stat(path)] for path in files]
     code = hashlib.sha256(Path(str(sys.modules[type(decoder).__module__].__file__)).read_bytes()).hexdigest()
-    return hashlib.sha256(json.dumps([metadata, decoder.place, decoder.version, code]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([stats, decoder.cache_options, decoder.version, code]).encode()).hexdigest()
 
 
 def _stat(path: Path) -> tuple[int, int]:
@@ -112,21 +134,22 @@ def _stat(path: Path) -> tuple[int, int]:
 
 
 def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
-    with _pool(options.report, f"reading {root}", decoder.passes * len(files)) as each:
+    with _pool(options.report, f"reading {root}", decoder.passes * len(files)) as parallel_map:
         problems: Problems = {}
-        one = decoder.shape(root, files, each, problems)
-        sound = [k for k in range(len(files)) if k not in problems]
-        shape = (len(sound), *one)
-        examples = _sound(each(partial(decoder.decode, shape=one), (files[k] for k in sound)), sound, problems)
-        if fits(5 * prod(shape)):  # a byte a value, and the float32 it becomes
+        example_shape = decoder.shape(root, files, parallel_map, problems)
+        readable = [k for k in range(len(files)) if k not in problems]
+        shape = (len(readable), *example_shape)
+        found = parallel_map(partial(decoder.decode, shape=example_shape), (files[k] for k in readable))
+        examples = _decoded_only(found, readable, problems)
+        if fits(5 * prod(shape)):  # one byte per value, plus the float32 that it becomes
             return cache.save(_filled(examples, shape), problems)
         return cache.stream(examples, shape, problems)
 
 
-def _sound(
+def _decoded_only(
     found: Iterable[NDArray[np.uint8] | str], positions: Iterable[int], problems: Problems
 ) -> Iterator[NDArray[np.uint8]]:
-    """The images among what was found at these positions; the others, by position, go to `problems`."""
+    """Yield the images among the results for `positions`; reasons for failures go to `problems`."""
     for position, image in zip(positions, found, strict=True):
         if isinstance(image, str):
             problems[position] = image
@@ -143,17 +166,17 @@ def _filled(images: Iterable[NDArray[np.uint8]], shape: tuple[int, ...]) -> Tens
 
 
 @contextmanager
-def _pool(report: Reporter, label: str, total: int) -> Iterator[Each]:
-    """A function that maps another over many files, in threads, since decoders run without the interpreter's lock."""
-    workers = min(_MOST_THREADS, os.cpu_count() or 1)
-    # Pillow warns of odd metadata and large pictures, file by file, to nobody's use.
+def _pool(report: Reporter, label: str, total: int) -> Iterator[ParallelMap]:
+    """A `map` over many files in threads, which helps because decoders release the interpreter lock."""
+    workers = min(_MAX_THREADS, os.cpu_count() or 1)
+    # Pillow warns about odd metadata and large pictures for every file, which would flood the terminal.
     with report.task(label, total) as task, warnings.catch_warnings(action="ignore"), ExitStack() as opened:
 
-        def each(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-            found = prefetch(function, items, depth=_AHEAD * workers, workers=workers)
+        def parallel_map(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+            found = prefetch(function, items, depth=_DEPTH * workers, workers=workers)
             return _counted(opened.enter_context(closing(found)), task)
 
-        yield each
+        yield parallel_map
 
 
 def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
@@ -163,7 +186,7 @@ def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
 
 
 def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) -> str:
-    """Why `error` came of decoding the file; `unknown` is the name of the error for files of no known kind, and its words."""
+    """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, PermissionError):
@@ -176,13 +199,13 @@ def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("",
     return f"cannot be decoded ({' '.join(words) or type(error).__name__})"
 
 
-def _tell(root: Path, files: Sequence[Path], problems: Problems, options: LoadOptions, word: str) -> None:
-    told = [f"{files[k]}: {why}" for k, why in sorted(problems.items())]
-    if told and options.strict:
-        raise InputError(told[0], hint="mend or remove it, or leave out --strict to go on without it")
-    if len(told) == len(files):
-        raise InputError(f"{root}: none of its {count(len(files), word)} can be read, e.g. {told[0]}")
-    for line in told[:_MAX_WARNINGS]:
-        options.report.warn(f"{line}; left out")
-    if len(told) > _MAX_WARNINGS:
-        options.report.warn(f"{root}: {count(len(told) - _MAX_WARNINGS, f'more {word}')} that cannot be read left out")
+def _report_problems(root: Path, files: Sequence[Path], problems: Problems, options: LoadOptions, word: str) -> None:
+    lines = [f"{files[k]}: {why}" for k, why in sorted(problems.items())]
+    if lines and options.strict:
+        raise InputError(lines[0], hint="fix or remove the file, or drop `strict` to skip it")
+    if len(lines) == len(files):
+        raise InputError(f"{root}: none of its {count(len(files), word)} can be read, for example {lines[0]}")
+    for line in lines[:_MAX_WARNINGS]:
+        options.report.warn(f"{line}; skipped")
+    if len(lines) > _MAX_WARNINGS:
+        options.report.warn(f"{root}: {count(len(lines) - _MAX_WARNINGS, f'more {word}')} cannot be read; skipped")

@@ -1,4 +1,4 @@
-"""Pictures decoded by Pillow: upright, grey or RGB, and all of one size."""
+"""Decode pictures with Pillow: upright, grey or RGB, all of one size."""
 
 import logging
 from collections import Counter
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import LoadOptions
-from dlcli.core.data.decoding import Each, Problems, failure_reason
+from dlcli.core.data.decoding import ParallelMap, Problems, failure_reason
 from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
-_DEFAULT_SIZE = 224  # what networks for ImageNet take
+_DEFAULT_SIZE = 224  # the input size of networks for ImageNet
 _GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
 _ORIENTATION = 0x0112
-_TURNS = {
+_TRANSPOSITIONS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -28,19 +28,19 @@ _TURNS = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
-"""What undoes each orientation of EXIF; from 5 on, height and width change places."""
+"""The transposition that undoes each EXIF orientation; from 5 on it swaps height and width."""
 
-_UNKNOWN = ("UnidentifiedImageError", "is no image of a kind that can be read")
+_UNKNOWN = ("UnidentifiedImageError", "not an image in a supported format")
 
-# Pillow logs what it finds odd in a file, and without a handler that would go to standard error.
+# Pillow logs oddities of files; without a handler they would go to standard error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """How `read_pixels` decodes pictures: to (c, h, w), c 1 if all are grey, else 3.
+    """Decodes pictures for `read_pixels` to (c, h, w), with c 1 if all are grey, else 3.
 
-    If they differ in size, or `options` names one, the shorter side is resized (bilinear, antialiased) and the centre cropped.
+    If they differ in size, or `options` has a size, the shorter side is resized (bilinear, antialiased) and the centre cropped.
     """
 
     options: LoadOptions
@@ -48,113 +48,126 @@ class Pictures:
     passes: int = 2
 
     @property
-    def place(self) -> list[Any]:
+    def cache_options(self) -> list[Any]:
         """The size."""
         return [self.options.size]
 
     @property
     def version(self) -> str:
-        """Pillow's."""
+        """Version of Pillow."""
         import PIL
 
         return PIL.__version__
 
-    def shape(self, root: Path, files: Sequence[Path], each: Each, problems: Problems) -> tuple[int, ...]:
-        """The shape of all, from their heads; raises InputError if none has a sound one."""
-        looks = list(each(_look, files))
-        problems |= {k: look for k, look in enumerate(looks) if isinstance(look, str)}
-        sound = [look for look in looks if isinstance(look, _Look)]
-        if not sound:
-            example = f", e.g. {files[0].name}: {looks[0]}" if files else ""
+    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+        """Choose the shape of all pictures by their headers.
+
+        Args:
+            root: Folder of the files, for messages.
+            files: The pictures.
+            parallel_map: Opens many of them at once.
+            problems: Receives the pictures whose header cannot be read.
+
+        Returns:
+            Channels, height and width.
+
+        Raises:
+            InputError: If no header can be read.
+        """
+        headers = list(parallel_map(_read_header, files))
+        problems |= {k: header for k, header in enumerate(headers) if isinstance(header, str)}
+        readable = [header for header in headers if isinstance(header, _ImageHeader)]
+        if not readable:
+            example = f", for example {files[0].name}: {headers[0]}" if files else ""
             raise InputError(f"{root}: none of its {count(len(files), 'image')} can be read{example}")
-        return (1 if all(look.grey for look in sound) else 3, *_shape(root, sound, self.options))
+        return (1 if all(header.grey for header in readable) else 3, *_common_shape(root, readable, self.options))
 
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
-        """A file's pixels, or why it cannot be decoded."""
+        """Decode a picture, or say why it cannot be decoded."""
         pixels = np.empty(shape, dtype=np.uint8)
         return _decode_into(pixels, path) or pixels
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What a file's head says: height and width as it is to be shown, and whether it is grey."""
+class _ImageHeader:
+    """The header of a picture: height and width once it is upright, and whether it is grey."""
 
     shape: tuple[int, int]
     grey: bool
 
 
-def _shape(root: Path, looks: Sequence[_Look], options: LoadOptions) -> tuple[int, int]:
-    """Height and width of all images: what was asked for, their own if it is the same for all, else the usual one."""
-    shapes = Counter(look.shape for look in looks)
+def _common_shape(root: Path, headers: Sequence[_ImageHeader], options: LoadOptions) -> tuple[int, int]:
+    """Height and width of all images: `options.size`, their own if they agree, else the default."""
+    shapes = Counter(header.shape for header in headers)
     if options.size is None and len(shapes) == 1:
-        return looks[0].shape
+        return headers[0].shape
     size = options.size or _DEFAULT_SIZE
     if options.size is None:
-        options.report.note(f"{root}: images of {len(shapes)} sizes become {size}x{size}; --size N makes them NxN")
+        options.report.note(f"{root}: images of {len(shapes)} sizes are resized to {size}x{size}; `size=N` resizes them to NxN")
     return size, size
 
 
-def _look(path: Path) -> _Look | str:
-    """What the head of a file says, or why it cannot be read."""
+def _read_header(path: Path) -> _ImageHeader | str:
+    """Read the header of a picture, or say why it cannot be read."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             sides = image.height, image.width
-            return _Look(sides[::-1] if _orientation(image) >= 5 else sides, image.mode in _GREY)
-    except Exception as error:  # Pillow raises many kinds for damaged files
+            return _ImageHeader(sides[::-1] if _orientation(image) >= 5 else sides, image.mode in _GREY)
+    except Exception as error:  # Pillow raises many types for damaged files
         return failure_reason(path, error, _UNKNOWN)
 
 
 def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
-    """Decode a file into `pixels` (c, h, w); why it cannot be done, or nothing."""
+    """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
     from PIL import Image
 
     try:
         with Image.open(path) as opened:
-            image = _in_mode(_turned(opened), "L" if len(pixels) == 1 else "RGB")
-        pixels[:] = np.atleast_3d(np.asarray(_fit(image, pixels.shape[1:]))).transpose(2, 0, 1)
+            image = _in_mode(_upright(opened), "L" if len(pixels) == 1 else "RGB")
+        pixels[:] = np.atleast_3d(np.asarray(_resized(image, pixels.shape[1:]))).transpose(2, 0, 1)
     except Exception as error:  # as above
         return failure_reason(path, error, _UNKNOWN)
     return ""
 
 
 def _orientation(image: Any) -> int:
-    """As EXIF numbers them; 1, which is upright, where there is none or it is damaged, for the pixels may be sound."""
+    """The EXIF orientation; 1, which is upright, if there is none or EXIF is damaged, since the pixels may be intact."""
     try:
         found = image.getexif().get(_ORIENTATION)
     except Exception:  # as above
         return 1
-    return found if found in _TURNS else 1
+    return found if found in _TRANSPOSITIONS else 1
 
 
-def _turned(image: Any) -> Any:
-    """The image as it is to be shown."""
+def _upright(image: Any) -> Any:
+    """Turn the image upright."""
     from PIL import Image
 
-    orientation = _orientation(image)  # asked first, for some formats have more to say once they are decoded
-    return image.transpose(Image.Transpose[_TURNS[orientation]]) if orientation in _TURNS else image
+    orientation = _orientation(image)  # read before decoding, which adds EXIF data in some formats
+    return image.transpose(Image.Transpose[_TRANSPOSITIONS[orientation]]) if orientation in _TRANSPOSITIONS else image
 
 
 def _in_mode(image: Any, mode: str) -> Any:
-    """Grey or RGB, 8 bits; Pillow itself would cut 16 bits off at 255."""
+    """Convert to grey or RGB with 8 bits; Pillow itself would clip 16 bits at 255."""
     from PIL import Image
 
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8))
     elif image.mode in ("I", "F"):
-        raise ValueError("pixels of 32 bits, whose range is not known")
+        raise ValueError("32-bit pixels, whose range is unknown")
     return image.convert(mode)
 
 
-def _fit(image: Any, shape: tuple[int, ...]) -> Any:
+def _resized(image: Any, shape: tuple[int, ...]) -> Any:
     from PIL import Image
 
     if (image.height, image.width) == shape:
         return image
     height, width = resized_shape((image.height, image.width), shape[0])
     if height * width > (Image.MAX_IMAGE_PIXELS or float("inf")):
-        raise ValueError(f"{image.width}x{image.height} pixels is too long for its breadth")
+        raise ValueError(f"{image.width}x{image.height} pixels has too extreme an aspect ratio")
     top, left = crop_origin((height, width), shape[0])
     box = (left, top, left + shape[1], top + shape[0])
     return image.resize((width, height), Image.Resampling.BILINEAR).crop(box)

@@ -1,4 +1,4 @@
-"""Folders of pictures or of videos as ImageData."""
+"""Load folders of pictures or videos as ImageData."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,17 +18,28 @@ from dlcli.support.plural import count
 
 
 def read_folder(spec: str, options: LoadOptions, kind: FileKind, decoder: Decoder) -> ImageData:
-    """The folder's own sets, or of a folder a class a fixed fifth of each class as the test set.
+    """Load the sets of a folder; without any, a fixed fifth of each class becomes the test set.
 
-    A labels.csv has columns file and class_index, or file and name, and gives a test set only; all its columns become facts
-    of the examples. Of other folders the one fact is the file, as it is called from there; without labels there is a test set
-    only. What is decoded is kept in the cache; what does not fit into memory is streamed (see `Split`).
-    Raises InputError, and ResourceError if it does not fit into the cache either.
+    labels.csv, with columns file and class_index, or file and name, gives only a test set, and all its columns become
+    metadata. Otherwise the only metadata column is `file`, relative to the folder. Decoded pixels are cached.
+
+    Args:
+        spec: The folder or, with `options.unlabelled`, a single file.
+        options: How to load it.
+        kind: Which files to load.
+        decoder: Turns them into pixels.
+
+    Returns:
+        The dataset, streamed (see `Split`) if it does not fit into memory.
+
+    Raises:
+        InputError: If the folder or its files cannot be used.
+        ResourceError: If the images fit neither into memory nor into the cache.
     """
     listing = list_files(Path(spec), kind, options.report, unlabelled=options.unlabelled)
     sets = {name: files.take(choose(files.y, options.limit)) for name, files in listing.sets.items()}
     found = read_pixels(Path(spec), [path for files in sets.values() for path in files.paths], options, decoder)
-    splits = _splits(found, sets, streamed=_to_be_streamed(spec, found.pixels, options, kind.word))
+    splits = _splits(found, sets, streamed=_must_stream(spec, found.pixels, options, kind.word))
     for name in (name for name, split in splits.items() if name in sets and not len(split.y)):
         raise InputError(f"{spec}: no {kind.word} of the {name} set can be read")
     data = data_from_splits(splits, listing.classes, spec)
@@ -37,17 +48,17 @@ def read_folder(spec: str, options: LoadOptions, kind: FileKind, decoder: Decode
     return data
 
 
-def _to_be_streamed(spec: str, pixels: Tensor, options: LoadOptions, word: str) -> bool:
+def _must_stream(spec: str, pixels: Tensor, options: LoadOptions, word: str) -> bool:
     needed = 4 * pixels.numel()
     if fits(needed):
         return False
-    line = f"{spec}: as floats its {count(len(pixels), word)} need {size_text(needed)}, more memory than there is"
-    options.report.note(f"{line}, so they are read again and again from {folder()}; {MEMORY_HINT}")
+    line = f"{spec}: its {count(len(pixels), word)} need {size_text(needed)} as floats, more than the available memory"
+    options.report.note(f"{line}, so they are streamed from {folder()}; to avoid that, {MEMORY_HINT}")
     return True
 
 
 def _splits(found: DecodedFiles, sets: Mapping[str, Files], *, streamed: bool) -> dict[str, Split]:
-    """The sets, whose files were read one set after the other, and an empty training set where there is none."""
+    """Divide the pixels, which are in the order of the sets; without a training set an empty one is added."""
     nothing = to_float(found.pixels[:0])
     splits, first, row = {"train": Split(nothing, torch.empty(0, dtype=torch.int64))}, 0, 0
     for name, files in sets.items():
@@ -55,16 +66,16 @@ def _splits(found: DecodedFiles, sets: Mapping[str, Files], *, streamed: bool) -
         first, end = first + len(here), row + int(here.sum())
         x, metadata = found.pixels[row:end], {key: column[here] for key, column in files.metadata.items()}
         content_id = f"{found.sha256} {row}:{end}" if streamed else ""
-        # Pixels stay bytes until here, and the floats of one set are made at a time.
+        # Pixels are converted set by set, so that bytes and floats of all are never in memory together.
         splits[name] = Split(x if streamed else to_float(x), torch.from_numpy(files.y[here]), metadata, content_id)
         row = end
     return splits
 
 
 def _check_classes(data: ImageData, options: LoadOptions, word: str) -> None:
-    """See that two classes are left to train on, and tell of those that lost all their images to damage."""
+    """Check that there are two classes to train on, and warn about classes that lost all their files."""
     check_trainable(data)
     counts = torch.bincount(data.y_train, minlength=len(data.classes)).tolist()
     lost = [repr(name) for name, number in zip(data.classes, counts, strict=True) if not number]
     if lost:
-        options.report.warn(f"{data.name}: no {word} to train on of class {', '.join(lost[:5])}")
+        options.report.warn(f"{data.name}: no training {word} of class {', '.join(lost[:5])} can be read")

@@ -1,4 +1,9 @@
-"""Videos decoded by PyAV: the frames that clips are made of, and no more than it takes to get at them."""
+"""Decode the frames of clips with PyAV, and no more frames than it takes to reach them.
+
+Video is compressed as key frames, which are complete, and the differences that follow each. So a frame can only be decoded
+from the last key frame before it on. A first pass over the packets, which decodes nothing, finds out when each frame is shown
+and which are key frames; then each group of wanted frames is reached by one seek to its key frame.
+"""
 
 import os
 from bisect import bisect_right
@@ -14,27 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Sampling
-from dlcli.core.data.decoding import Each, Problems, failure_reason
+from dlcli.core.data.decoding import ParallelMap, Problems, failure_reason
 from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
 from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import MissingExtraError
 
-_UNKNOWN = ("InvalidDataError", "is no video of a kind that can be read")
-_SAFE = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
-"""A playlist with the ending of a video could have other files or addresses opened; these formats hold their frames."""
+_UNKNOWN = ("InvalidDataError", "not a video in a supported format")
+_OPEN_OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
+"""Only formats that contain their frames: a playlist named like a video could make ffmpeg open other files or addresses."""
 _UNSTAMPED = "avi"
-"""The format that does not say when a frame is shown, only in which order frames are stored."""
-_LOST = 2
-"""How many frames there may be fewer than packets where these are not stamped: some say only that nothing is new."""
-_MOST_PIXELS = 1 << 26
+"""The format without timestamps of frames: it stores only their order."""
+_MAX_MISSING = 2
+"""How many frames fewer than packets a file without timestamps may have: some packets only repeat the frame before."""
+_MAX_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True)
 class Videos:
-    """How `read_pixels` decodes videos: to RGB (3, clips * frames, size, size).
+    """Decodes videos for `read_pixels` to RGB (3, clips * frames, size, size), clip after clip.
 
-    The clips lie one after the other in time; `sampling` says which they are, and `size` how large.
     Raises MissingExtraError without PyAV.
     """
 
@@ -47,28 +51,38 @@ class Videos:
         _av()
 
     @property
-    def place(self) -> list[Any]:
-        """Which frames are taken, and the size."""
+    def cache_options(self) -> list[Any]:
+        """Sampling and size."""
         return [*self.sampling.shape, self.sampling.fps, self.size]
 
     @property
     def version(self) -> str:
-        """PyAV's."""
+        """Version of PyAV."""
         found: str = _av().__version__
         return found
 
-    def shape(self, root: Path, files: Sequence[Path], each: Each, problems: Problems) -> tuple[int, ...]:
-        """The shape of all, which no video has a say in."""
+    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+        """The shape of all examples, which depends only on the options.
+
+        Args:
+            root: Not used.
+            files: Not used.
+            parallel_map: Not used.
+            problems: Not used.
+
+        Returns:
+            Channels, frames of all clips, height and width.
+        """
         return 3, prod(self.sampling.shape), self.size, self.size
 
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
-        """The frames of a video, or why it has none; one that is cut off has none, for it would pass as a shorter one."""
+        """Decode the frames of a video, or say why it cannot be decoded; a truncated one would pass as a shorter video."""
         try:
-            if cut := describe_truncation(path):
-                return cut
-            # As an absolute path, for a name with a colon would be taken for an address.
-            container = _av().open(os.path.abspath(path), options=_SAFE)
-        except Exception as error:  # ffmpeg finds many things wrong with damaged files
+            if truncated := describe_truncation(path):
+                return truncated
+            # The absolute path: ffmpeg would take a name with a colon for an address.
+            container = _av().open(os.path.abspath(path), options=_OPEN_OPTIONS)
+        except Exception as error:  # ffmpeg raises many types for damaged files
             return failure_reason(path, error, _UNKNOWN)
         try:
             with container:
@@ -78,20 +92,20 @@ class Videos:
 
     def _clips(self, container: Any, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         if not container.streams.video:
-            return "has no video in it"
+            return "has no video stream"
         stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1  # many videos are decoded side by side
+        stream.codec_context.thread_count = 1  # many videos are decoded in parallel
         index = _index(container, stream)
         if len(index.times) < 2:
-            return f"has {len(index.times) or 'no'} frame{'s' if not index.times else ''}, and a clip needs two"
+            return f"has {len(index.times) or 'no'} frame{'s' if not index.times else ''}; a clip needs at least two"
         wanted = self._wanted(index)
         pixels = np.empty(shape, dtype=np.uint8)
-        places: dict[int, list[int]] = {}
-        for place, number in enumerate(wanted):
-            places.setdefault(number, []).append(place)
+        positions: dict[int, list[int]] = {}
+        for position, number in enumerate(wanted):
+            positions.setdefault(number, []).append(position)
         scaler = _av().video.reformatter.VideoReformatter()
-        for number, frame in _frames(container, stream, index, sorted(places)):
-            pixels[:, places[number]] = _square(frame, shape[-1], scaler)[:, None]
+        for number, frame in _frames(container, stream, index, sorted(positions)):
+            pixels[:, positions[number]] = _square(frame, shape[-1], scaler)[:, None]
         return pixels
 
     def _wanted(self, index: "_Index") -> list[int]:
@@ -111,9 +125,13 @@ def _av() -> Any:
 
 @dataclass(frozen=True)
 class _Index:
-    """When the frames of a video are shown, rising, in ticks of so many seconds, and which times are those of key frames.
+    """When the frames of a video are shown.
 
-    Without `stamped` the file gives no times, and these are made of its frame rate.
+    Attributes:
+        times: Start of each frame in ticks, increasing.
+        keys: Those of `times` that belong to key frames.
+        tick: Seconds per tick.
+        stamped: False if the file has no timestamps, and `times` are numbers of frames at its frame rate.
     """
 
     times: list[int]
@@ -123,9 +141,9 @@ class _Index:
 
 
 def _index(container: Any, stream: Any) -> _Index:
-    """Read from the packets, of which each holds one frame, without decoding any."""
+    """Read the index from the packets, one per frame, without decoding any."""
     packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
-    seen = [(packet.pts, packet.is_keyframe) for packet in packets]  # without what they hold, which is the whole file
+    seen = [(packet.pts, packet.is_keyframe) for packet in packets]  # packets are dropped: together they are the whole file
     times = sorted({pts for pts, _ in seen if pts is not None})
     if len(times) < len(seen) or container.format.name == _UNSTAMPED:
         rate = stream.average_rate or Fraction(25)
@@ -135,18 +153,20 @@ def _index(container: Any, stream: Any) -> _Index:
 
 
 def _frames(container: Any, stream: Any, index: _Index, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-    """The frames of the numbers `wanted`, rising; raises ValueError if one cannot be had."""
+    """Yield the frames with the indices `wanted`, increasing; raises ValueError if one cannot be decoded."""
     if not index.stamped:
+        # Without timestamps there is nothing to seek to: frames are counted from the start.
         container.seek(container.start_time or 0)
-        yield from _picked(enumerate(container.decode(stream)), {number: number for number in wanted}, lost=_LOST)
+        yield from _picked(enumerate(container.decode(stream)), {number: number for number in wanted}, missing=_MAX_MISSING)
         return
-    # From one key frame to the next nothing is decoded that need not be.
+    # Frames that depend on the same key frame are decoded together, after one seek to it.
     for key, group in groupby(wanted, lambda number: index.keys[max(0, bisect_right(index.keys, index.times[number]) - 1)]):
         targets = {index.times[number]: number for number in group}
         container.seek(key, stream=stream)
         try:
             yield from _picked(_stamped(container, stream), targets)
         except _LateError:
+            # Some files have wrong seek tables and land after the wanted frame: decode from the beginning instead.
             container.seek(min(index.times[0], index.keys[0]), stream=stream)
             yield from _picked(_stamped(container, stream), targets)
 
@@ -156,19 +176,19 @@ def _stamped(container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
 
 
 class _LateError(ValueError):
-    """The first frame to be had is later than the one that is wanted."""
+    """The first decoded frame is later than the wanted one."""
 
 
-def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, lost: int = 0) -> Iterator[tuple[int, Any]]:
-    """Of frames by their times, rising, those on show at the times in `targets`, by the number that this gives them.
+def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, missing: int = 0) -> Iterator[tuple[int, Any]]:
+    """Pick the frames shown at the times in `targets`, a map from time to index of frame.
 
-    Up to `lost` may be missing at the end.
+    `shown` are times and frames, increasing. Up to `missing` frames may be missing at the end; the last frame stands in.
     """
     left, before, time = sorted(targets, reverse=True), None, 0
     for time, frame in shown:
         if frame.is_corrupt:
             raise ValueError(f"frame {targets[left[-1]]} is damaged")
-        while left and time > left[-1]:  # a packet may hold a frame that is never shown
+        while left and time > left[-1]:  # a packet may contain a frame that is never shown; the frame before it is on screen
             if before is None:
                 raise _LateError(f"frame {targets[left[-1]]} is missing")
             yield targets[left.pop()], before
@@ -177,17 +197,17 @@ def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, los
         if not left:
             return
         before = frame
-    if before is None or left[0] > time + lost:
+    if before is None or left[0] > time + missing:
         raise ValueError(f"it ends before frame {targets[left[0]]}")
     yield from ((targets[late], before) for late in reversed(left))
 
 
 def _square(frame: Any, size: int, scaler: Any) -> NDArray[np.uint8]:
-    """The frame as it is to be shown, (3, size, size): its shorter side resized, and then the centre cropped."""
+    """Convert a frame to RGB (3, size, size): resize the shorter side, crop the centre, turn upright."""
     height, width = resized_shape((frame.height, frame.width), size)
-    if height * width > _MOST_PIXELS:
-        raise ValueError(f"{frame.width}x{frame.height} pixels is too long for its breadth")
+    if height * width > _MAX_PIXELS:
+        raise ValueError(f"{frame.width}x{frame.height} pixels has too extreme an aspect ratio")
     top, left = crop_origin((height, width), size)
     pixels = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
-    upright = np.rot90(pixels[top : top + size, left : left + size], round(frame.rotation / 90))
+    upright: NDArray[np.uint8] = np.rot90(pixels[top : top + size, left : left + size], round(frame.rotation / 90))
     return upright.transpose(2, 0, 1)

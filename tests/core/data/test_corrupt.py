@@ -100,14 +100,14 @@ def test_a_seed_fixes_everything_and_the_original_is_left_alone(spec):
 
 
 @pytest.mark.parametrize("spec", ["labels=1.5", "labels=-0.1", "labels=nan", "labels=", "labels=many"])
-def test_probabilities_that_are_none(spec):
+def test_invalid_probabilities(spec):
     with pytest.raises(UsageError, match="from 0 to 1"):
         corrupt(DATA, spec, seed=0)
 
 
 @pytest.mark.parametrize("spec", ["", "pixels", "gaussian=2", "Labels=1", "shuffled_pixels"])
-def test_an_unknown_corruption_names_those_there_are(spec):
-    with pytest.raises(UsageError, match="is no corruption") as caught:
+def test_an_unknown_corruption_lists_the_choices(spec):
+    with pytest.raises(UsageError, match="unknown corruption") as caught:
         corrupt(DATA, spec, seed=0)
     assert all(form in caught.value.hint for form in FORMS)
 

@@ -117,7 +117,7 @@ def test_pictures_that_cannot_be_read_leave_no_gap(tmp_path, both, listener, whe
     _assert_same(again, within)
     assert listener.tasks == []  # from the cache
     broken = len(where) - (len(where) == 10)
-    assert len([line for line in listener.warnings if "left out" in line]) == min(broken, 6)
+    assert len([line for line in listener.warnings if "skipped" in line]) == min(broken, 6)
     with pytest.raises(InputError) as caught:
         open_data(str(tmp_path), strict=True)
     assert str(paths[where[len(where) == 10]]) in caught.value.message
@@ -139,7 +139,7 @@ def test_that_images_are_streamed_is_told(tmp_path, memory, listener, cache):
     memory(4 * 10 * _PICTURE - 1)
     assert open_data(str(tmp_path), report=listener).x_train.dtype == torch.uint8
     (note,) = listener.notes
-    assert note.startswith(f"{tmp_path}: as floats its 10 images need 4.3 KB, more memory than there is")
+    assert note.startswith(f"{tmp_path}: its 10 images need 4.3 KB as floats, more than the available memory")
     assert str(cache / "images") in note
 
 
@@ -283,9 +283,9 @@ def test_corrupted_streamed_images_are_those_corrupted_in_memory(tmp_path, both,
 def test_gaussian_noise_is_not_for_streamed_images(tmp_path, memory):
     fill(tmp_path)
     memory(1000)
-    with pytest.raises(UsageError, match="gaussian makes floats of all images, and those of .* do not fit") as caught:
+    with pytest.raises(UsageError, match="gaussian needs all images as floats, and those of .* do not fit") as caught:
         corrupt(open_data(str(tmp_path)), "gaussian", 0)
-    assert "--size" in caught.value.hint
+    assert "`size=N`" in caught.value.hint
 
 
 def _free(monkeypatch, count):
@@ -363,7 +363,7 @@ def _other_key(file, metadata):
     ("spoil", "warnings"),
     [(_cut, 1), (_lengthen, 1), (_no_json, 1), (_no_shape, 1), (_not_said, 0), (_gone, 0), (_other_key, 0)],
 )
-def test_what_is_kept_is_whole_or_made_anew(tmp_path, memory, cache, listener, spoil, warnings):
+def test_damaged_cache_entries_are_decoded_again(tmp_path, memory, cache, listener, spoil, warnings):
     fill(tmp_path)
     memory(1000)
     first = open_data(str(tmp_path))
@@ -372,7 +372,7 @@ def test_what_is_kept_is_whole_or_made_anew(tmp_path, memory, cache, listener, s
     spoil(_copied(file), metadata)
     again = open_data(str(tmp_path), report=listener)
     assert len(listener.warnings) == warnings
-    assert all("anew" in line for line in listener.warnings)
+    assert all("read again" in line for line in listener.warnings)
     assert len(listener.tasks) == 1
     assert (file.read_bytes(), again.fingerprint) == (before, first.fingerprint)
     assert sorted(path.suffix for path in (cache / "images").iterdir()) == [".bytes", ".json"]
@@ -403,7 +403,7 @@ def test_once_there_is_memory_the_file_serves_as_well_and_is_checked(tmp_path, m
     again = open_data(str(tmp_path), report=listener)
     assert again.fingerprint == data.fingerprint
     assert [line.partition(": ")[2] for line in listener.warnings] == [
-        "the pixels are not those that were kept; what it was made of is read anew"
+        "the pixels differ from those that were written; the original files are read again"
     ]
     assert [path.suffix for path in (cache / "images").iterdir()] == [".safetensors"]
 
@@ -468,4 +468,4 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
     monkeypatch.setattr(cache, "write_images", write_images)
     open_data(str(tmp_path))
     assert alive[0] == 0
-    assert 0 < most[0] <= (decoding._AHEAD + 1) * decoding._MOST_THREADS
+    assert 0 < most[0] <= (decoding._DEPTH + 1) * decoding._MAX_THREADS

@@ -47,7 +47,7 @@ def test_wherever_it_is_cut_off_it_is_said(whole, tmp_path):
     for end in {int(k) for k in np.linspace(40, len(content) - 9, 197)}:
         if not any(0 <= end - head < 8 for head in heads):
             part.write_bytes(content[:end])
-            assert describe_truncation(part).startswith(f"is cut off: it has {end:,} bytes of at least "), end
+            assert describe_truncation(part).startswith(f"is truncated: it has {end:,} bytes of at least "), end
 
 
 @pytest.mark.parametrize("ending", ["mkv", "mov", "mp4", "avi"])
@@ -87,11 +87,11 @@ def _streamed(form):
 
 def test_a_stream_without_a_length_is_whole_and_its_last_part_tells(tmp_path):
     content, path = _streamed("matroska"), tmp_path / "a.mkv"
-    for more in (b"", b"a trailer of some program"):  # whose first letter is no part of Matroska
+    for more in (b"", b"a trailer of some program"):  # whose first letter is not an element of Matroska
         path.write_bytes(content + more)
         assert describe_truncation(path) == ""
     path.write_bytes(content[: len(content) // 2])
-    assert describe_truncation(path).startswith("is cut off")
+    assert describe_truncation(path).startswith("is truncated")
 
 
 def test_an_avi_that_was_never_finished_tells_nothing(tmp_path):
@@ -120,7 +120,7 @@ def test_a_video_that_is_cut_off_is_left_out_or_refused_and_no_shorter_one(tmp_p
     assert sum(len(split.y) for split in data.splits.values()) == 5
     assert all(numbers(clip) == list(range(24)) for split in data.splits.values() for clip in split.x)
     (told,) = listener.warnings
-    assert told.startswith(f"{path}: is cut off: it has ")
-    assert told.endswith("; left out")
-    with pytest.raises(InputError, match="is cut off: it has"):
+    assert told.startswith(f"{path}: is truncated: it has ")
+    assert told.endswith("; skipped")
+    with pytest.raises(InputError, match="is truncated: it has"):
         open_data(str(tmp_path), sampling=Sampling(24), size=8, strict=True)

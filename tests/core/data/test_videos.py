@@ -1,4 +1,4 @@
-"""Which of the frames that a decoder shows are those that were asked for."""
+"""Frames picked from the output of a decoder."""
 
 from types import SimpleNamespace
 
@@ -20,18 +20,18 @@ def _shown(when, damaged=()):
     return [(time, SimpleNamespace(is_corrupt=time in damaged, at=time)) for time in when]
 
 
-@given(shown=times, wanted=times, lost=st.integers(0, 3))
-def test_each_moment_has_the_frame_that_is_on_show_then(shown, wanted, lost):
+@given(shown=times, wanted=times, missing=st.integers(0, 3))
+def test_each_moment_has_the_frame_that_is_on_show_then(shown, wanted, missing):
     """The last one that was shown by then, after the end the last of all for a while; before the first there is none."""
     targets = {time: 100 + time for time in wanted}
     if wanted[0] < shown[0]:
         with pytest.raises(_LateError, match=f"frame {100 + wanted[0]} is missing"):
-            list(_picked(_shown(shown), targets, lost=lost))
-    elif wanted[-1] > shown[-1] + lost:
+            list(_picked(_shown(shown), targets, missing=missing))
+    elif wanted[-1] > shown[-1] + missing:
         with pytest.raises(ValueError, match="it ends before frame"):
-            list(_picked(_shown(shown), targets, lost=lost))
+            list(_picked(_shown(shown), targets, missing=missing))
     else:
-        found = [(number, frame.at) for number, frame in _picked(_shown(shown), targets, lost=lost)]
+        found = [(number, frame.at) for number, frame in _picked(_shown(shown), targets, missing=missing)]
         assert found == [(100 + time, max(one for one in shown if one <= time)) for time in wanted]
 
 
@@ -45,5 +45,5 @@ def test_nothing_shown_is_no_frame_and_a_damaged_one_is_named():
 def test_a_video_far_too_long_for_its_breadth_is_refused(tmp_path):
     films(tmp_path, n=2)
     film(tmp_path / "left" / "wide.mkv", 2, shape=(2, 8192), pixels=[np.zeros((2, 8192, 3), np.uint8)] * 2)
-    with pytest.raises(InputError, match="wide.mkv: cannot be decoded .8192x2 pixels is too long for its breadth"):
+    with pytest.raises(InputError, match="wide.mkv: cannot be decoded .8192x2 pixels has too extreme an aspect ratio"):
         open_data(str(tmp_path), sampling=Sampling(2), size=256, strict=True)

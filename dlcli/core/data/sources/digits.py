@@ -1,4 +1,4 @@
-"""The embedded default: 1,797 handwritten digits of 8x8 pixels, by 43 people, scikit-learn's load_digits.
+"""The bundled default: 1,797 handwritten digits of 8x8 pixels by 43 writers, scikit-learn's load_digits.
 
 Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998.
 """
@@ -14,7 +14,7 @@ from dlcli.core.data.base import LOAD_DEFAULTS, Array, ImageData, LoadOptions
 DESCRIPTION = "digits"
 
 _TEST_SHARE = 1 / 3
-_INK = 16  # a pixel counts the inked dots of a 4x4 block
+_MAX_VALUE = 16  # a pixel counts the inked dots of a 4x4 block
 
 
 def claims(spec: str) -> bool:
@@ -23,9 +23,9 @@ def claims(spec: str) -> bool:
 
 
 def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
-    """Images (n, 1, 8, 8); a fixed third of each class is the test set."""
+    """Load images (n, 1, 8, 8); a fixed third of each class is the test set."""
     table = _table()
-    images, labels = table[:, :-1].reshape(-1, 8, 8) / _INK, table[:, -1].astype(np.int64)
+    images, labels = table[:, :-1].reshape(-1, 8, 8) / _MAX_VALUE, table[:, -1].astype(np.int64)
     return with_held_out_test(spec, LabelledArrays(images, labels), _TEST_SHARE)
 
 
@@ -34,7 +34,7 @@ def _table() -> Array:
     package = find_spec("sklearn")
     folders = (package.submodule_search_locations if package else None) or [""]
     file = Path(folders[0], "datasets", "data", "digits.csv.gz")
-    # Importing scikit-learn costs more CPU time than training the network on these images does.
+    # Importing scikit-learn takes more CPU time than training a network on these images.
     return np.loadtxt(file, delimiter=",") if file.is_file() else _table_by_import()
 
 

@@ -1,7 +1,7 @@
-"""Clips made on the fly in which only the order of the frames tells the class: a digit that drifts to the left or the right.
+"""Synthetic clips whose class is only in the order of the frames: a digit that moves to the left or to the right.
 
-Every clip is there twice, once forwards and once backwards, so each class has the very frames of the other. Whatever looks at
-single frames, or at all of them without their order, is right on exactly half of the clips.
+Every clip exists twice, forwards and backwards, so both classes have exactly the same frames. A model that looks at single
+frames, or at all of them regardless of their order, is right on exactly half of the clips.
 """
 
 import torch
@@ -16,29 +16,31 @@ NAME = "moving-digits"
 DESCRIPTION = f"{NAME}[-PIXELS]"
 
 SIDE = 32
-"""Height and width of a frame; what leaves it on one side comes in on the other."""
+"""Height and width of a frame; a digit that leaves on one side enters on the other."""
 
 _SPEED = 2
 
 
 def claims(spec: str) -> bool:
-    """Whether `spec` is `moving-digits`, or that with a speed in pixels a frame, as in `moving-digits-4`."""
+    """Whether `spec` is `moving-digits`, or that with a speed in pixels per frame, as in `moving-digits-4`."""
     speed = spec.removeprefix(NAME).removeprefix("-")
     return spec == NAME or (spec == f"{NAME}-{speed}" and speed.isascii() and speed.isdecimal())
 
 
 def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
-    """Clips (n, 3, clips * frames, 32, 32), grey, of the classes left and right, by default 2 pixels a frame; always the same.
+    """Load grey clips (n, 3, clips * frames, 32, 32) of the classes left and right, by default at 2 pixels per frame.
 
-    Each of the 1,797 digits gives one clip a class; those that `digits` trains on, its training set, and the others the test
-    set. Raises UsageError for a speed at which left and right are one, or if frames a second are asked for.
+    Each of the 1,797 digits gives one clip per class; the training digits of `digits` give the training set, the others the
+    test set. Raises UsageError for a speed at which left and right are the same, or if `options.sampling` has `fps`.
     """
     sampling = options.require_sampling(spec)
     if sampling.fps is not None:
-        raise UsageError(f"--fps: {spec} are made frame by frame and have no seconds", hint=f"{NAME}-4 is faster")
+        raise UsageError(f"`fps`: {spec} are generated frame by frame and have no time axis", hint=f"{NAME}-4 is faster")
     speed = int(spec.removeprefix(NAME).removeprefix("-") or _SPEED)
     if 2 * speed % SIDE == 0:
-        raise UsageError(f"{options.option}: {spec}: at {speed} pixels a frame left and right are the same", hint=f"{NAME}-4")
+        raise UsageError(
+            f"`{options.option}`: {spec}: at {speed} pixels per frame left and right are the same", hint=f"{NAME}-4"
+        )
     clips, frames = sampling.shape
     still = digits.load("digits")
     sets = {name: _moved(split.x, name, speed, clips * frames, options.limit) for name, split in still.splits.items()}
@@ -47,9 +49,9 @@ def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
 
 
 def _moved(x: Tensor, name: str, speed: int, frames: int, limit: int | None) -> Split:
-    """Of digits (n, 1, h, w) the clips (2 n, 3, frames, SIDE, SIDE): of each first the one to the left.
+    """Turn digits (n, 1, h, w) into clips (2 n, 3, frames, SIDE, SIDE), for each digit first the one to the left.
 
-    At most `limit` of them are made, the ones that `choose` takes.
+    At most `limit` of them are made, those that `choose` selects.
     """
     source = generator(derive(0, NAME, name))
     down, right = torch.randint(SIDE, (2, len(x), 1), generator=source)

@@ -1,4 +1,4 @@
-"""Folders of videos: which frames come out, what is left out, and what is kept."""
+"""Folders of videos: which frames are taken, which files are skipped, and what is cached."""
 
 import subprocess
 import sys
@@ -137,10 +137,10 @@ def _spoiled(root):
 
 _WHY = {
     "empty.mp4": "is empty",
-    "text.mp4": "is no video of a kind that can be read",
-    "playlist.mp4": "is no video of a kind that can be read",
-    "one.mkv": "has 1 frame, and a clip needs two",
-    "sound.mp4": "has no video in it",
+    "text.mp4": "not a video in a supported format",
+    "playlist.mp4": "not a video in a supported format",
+    "one.mkv": "has 1 frame; a clip needs at least two",
+    "sound.mp4": "has no video stream",
     "zz.mp4": "cannot be decoded",
 }
 
@@ -154,7 +154,7 @@ def test_what_is_no_sound_video_is_named_and_left_out(tmp_path, listener, monkey
     assert set(told) == set(_WHY)
     for name, why in _WHY.items():
         assert f"{name}: {why}" in told[name]
-        assert told[name].endswith("; left out")
+        assert told[name].endswith("; skipped")
     assert {numbers(clip)[0] for clip in torch.cat([data.x_train, data.x_test])} == {1.0}
 
 
@@ -169,7 +169,7 @@ def test_videos_that_are_all_bad(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     for _ in range(2):  # the second time from the cache
-        with pytest.raises(InputError, match="none of its 3 videos can be read, e.g. .*0.mp4: is empty"):
+        with pytest.raises(InputError, match="none of its 3 videos can be read, for example .*0.mp4: is empty"):
             _open(tmp_path)
 
 
@@ -232,7 +232,7 @@ def test_clips_that_do_not_fit_into_memory_are_streamed_and_the_same(tmp_path, m
 
 @pytest.mark.slow
 def test_a_long_video_is_never_in_memory_as_a_whole(tmp_path):
-    """Frames as they are, half a megabyte each: what is held at once is some of them and not the film."""
+    """Uncompressed frames of half a megabyte: only some of them are in memory at a time, not the whole video."""
     image = np.random.default_rng(0).integers(0, 256, (540, 640, 3)).astype(np.uint8)
     for name in ("a/0", "a/1", "b/0"):
         film(tmp_path / f"{name}.mkv", 200, shape=(540, 640), pixels=[image] * 200, codec="rawvideo")

@@ -169,14 +169,14 @@ def test_sizes_that_differ_are_told(tmp_path, listener):
     fill(tmp_path)
     picture(tmp_path / "ant" / "z.png", noise(5, (9, 7, 3)))
     assert open_data(str(tmp_path), report=listener).size == (224, 224)
-    assert listener.notes == [f"{tmp_path}: images of 2 sizes become 224x224; --size N makes them NxN"]
+    assert listener.notes == [f"{tmp_path}: images of 2 sizes are resized to 224x224; `size=N` resizes them to NxN"]
 
 
 _DAMAGE = {
     "empty": (lambda path: path.write_bytes(b""), "is empty"),
-    "text": (lambda path: path.write_text("no picture"), "no image of a kind"),
+    "text": (lambda path: path.write_text("no picture"), "not an image in a supported format"),
     "cut": (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3]), "cannot be decoded"),
-    "head": (lambda path: path.write_bytes(path.read_bytes()[:30]), "no image of a kind|cannot be decoded"),
+    "head": (lambda path: path.write_bytes(path.read_bytes()[:30]), "not an image in a supported format|cannot be decoded"),
     "gone": (lambda path: (path.unlink(), path.symlink_to("nowhere")), "there is no such file"),
 }
 
@@ -195,7 +195,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_left_out(tmp_path, listener,
     assert len(listener.warnings) == 2
     assert listener.warnings[0] == listener.warnings[1]
     assert listener.warnings[0].startswith(f"{broken}: ")
-    assert listener.warnings[0].endswith("; left out")
+    assert listener.warnings[0].endswith("; skipped")
     assert len(before.x_test) - len(data.x_test) + len(before.x_train) - len(data.x_train) == 1
     with pytest.raises(InputError, match=reason) as caught:
         open_data(str(tmp_path), strict=True)
@@ -203,7 +203,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_left_out(tmp_path, listener,
     assert "\n" not in caught.value.message
 
 
-def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path, listener, monkeypatch):
+def test_pictures_that_would_fill_memory_are_skipped(tmp_path, listener, monkeypatch):
     fill(tmp_path)
     picture(tmp_path / "ant" / "huge.png", noise(0, (100, 100, 3)))
     picture(tmp_path / "bee" / "long.png", noise(0, (4, 200, 3)))
@@ -211,12 +211,12 @@ def test_pictures_that_would_fill_the_memory_are_left_out(tmp_path, listener, mo
     data = open_data(str(tmp_path), size=16, report=listener)
     assert len(data.y_train) + len(data.y_test) == 10
     assert "decompression bomb" in listener.warnings[0]
-    assert listener.warnings[1].endswith("long.png: cannot be decoded (200x4 pixels is too long for its breadth); left out")
+    assert listener.warnings[1].endswith("long.png: cannot be decoded (200x4 pixels has too extreme an aspect ratio); skipped")
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "gif", "tiff", "webp", "bmp", "ppm"])
 def test_damage_of_any_kind_is_named_or_decoded_but_never_more(tmp_path, kind, listener):
-    """Bytes changed at random: a picture comes out, or it is left out and named; no other error, no warning of Pillow's."""
+    """Bytes changed at random: a picture comes out, or it is skipped with a warning; no other error, no warning of Pillow's."""
     rng = np.random.default_rng(0)
     for path in fill(tmp_path, n=2, shape=(12, 12, 3)):
         path.rename(path.with_name(f"sound-{path.name}"))
@@ -248,13 +248,13 @@ def test_many_broken_pictures_are_summed_up(tmp_path, listener):
         (tmp_path / "ant" / f"{k:02}.png").write_bytes(b"")
     open_data(str(tmp_path), report=listener)
     assert len(listener.warnings) == 6
-    assert listener.warnings[-1].endswith("4 more images that cannot be read left out")
+    assert listener.warnings[-1].endswith("4 more images cannot be read; skipped")
 
 
 def test_no_picture_can_be_read(tmp_path):
     for path in fill(tmp_path):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match=r"none of its 10 images can be read, e\.g\. .*00\.png: is empty"):
+    with pytest.raises(InputError, match=r"none of its 10 images can be read, for example .*00\.png: is empty"):
         open_data(str(tmp_path))
 
 
@@ -265,7 +265,7 @@ def test_a_class_or_a_set_lost_to_damage(tmp_path, listener):
         path.write_bytes(b"")
     data = open_data(str(tmp_path), report=listener)
     assert data.classes == ("ant", "bee", "cow")
-    assert listener.warnings[-1] == f"{tmp_path}: no image to train on of class 'cow'"
+    assert listener.warnings[-1] == f"{tmp_path}: no training image of class 'cow' can be read"
     for path in written:
         path.write_bytes(b"")
     with pytest.raises(InputError, match="no image of the test set can be read"):
@@ -286,8 +286,8 @@ def test_what_is_no_image_and_what_is_empty_is_told(tmp_path, listener):
     data = open_data(str(tmp_path), report=listener)
     assert data.classes == ("ant", "bee")
     assert listener.warnings == [
-        f"{tmp_path}: left out as no images of a class: README.md, ant/notes.txt, bee/thumbs.db (3 in all)",
-        f"{tmp_path / 'cow'}: holds no images, so 'cow' is no class",
+        f"{tmp_path}: skipped (not images in a class folder): README.md, ant/notes.txt, bee/thumbs.db (3 in total)",
+        f"{tmp_path / 'cow'}: contains no images, so 'cow' is not a class",
     ]
 
 
@@ -326,7 +326,7 @@ def _only_dev(folder):
         (_one_class, "has images of one class only, 'ant'"),
         (_two_images, "no class has two images, so none can be held out for testing"),
         (_new_class, r"test/cow: train has no class 'cow'"),
-        (_empty_test, "test: holds no images"),
+        (_empty_test, "test: contains no images"),
         (_only_dev, "has dev, but neither train nor test"),
     ],
 )
@@ -352,7 +352,7 @@ def test_without_labels_a_flat_folder_or_one_image_is_a_test_set_of_no_classes(t
         picture(tmp_path / name, image)
     data = open_data(str(tmp_path), unlabelled=True, report=listener)
     assert (data.classes, len(data.y_train), data.splits["test"].metadata["file"].tolist()) == ((), 0, sorted(pixels))
-    assert listener.warnings == [f"{tmp_path}: left out as no images: b.txt (1 in all)"]
+    assert listener.warnings == [f"{tmp_path}: skipped (not images): b.txt (1 in total)"]
     (one,) = open_data(str(tmp_path / "c.png"), unlabelled=True).x_test
     for found in (one, data.x_test[2]):
         np.testing.assert_array_equal(found.mul(255).round().byte().numpy(), pixels["c.png"].transpose(2, 0, 1))
@@ -431,7 +431,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path, cache, listener, spoil):
     kept.write_bytes(content if spoil == "bit" else content[:-100])
     assert open_data(str(tmp_path), report=listener).fingerprint == first.fingerprint
     assert len(listener.warnings) == 1
-    assert "anew" in listener.warnings[0]
+    assert "read again" in listener.warnings[0]
     assert open_data(str(tmp_path), report=listener).fingerprint == first.fingerprint
     assert len(listener.warnings) == 1
 
@@ -442,7 +442,7 @@ def test_a_cache_that_cannot_be_written_is_told_and_does_no_harm(tmp_path, cache
     (cache / "images").write_text("in the way")
     assert len(open_data(str(tmp_path), report=listener).y_train) == 8
     assert len(listener.warnings) == 1
-    assert "not kept for the next run" in listener.warnings[0]
+    assert "cannot be cached for the next run" in listener.warnings[0]
 
 
 def _table(folder, lines, n=4):
@@ -458,7 +458,7 @@ def test_a_table_of_indices_gives_a_test_set(tmp_path, listener):
     assert data.y_test.tolist() == [5, 1, 5]
     assert data.x_train.shape == (0, 3, 6, 6)
     np.testing.assert_array_equal(data.x_test[0].mul(255).round().numpy(), noise(2).transpose(2, 0, 1))
-    assert listener.warnings == [f"{tmp_path}: 1 image not in labels.csv left out"]
+    assert listener.warnings == [f"{tmp_path}: skipped 1 image not listed in labels.csv"]
 
 
 def test_a_table_of_names_gives_sorted_classes(tmp_path):
@@ -470,7 +470,7 @@ def test_a_table_of_names_gives_sorted_classes(tmp_path):
 def test_a_picture_that_the_table_names_may_be_missing(tmp_path, listener):
     _table(tmp_path, ["file,name", "0.png,a", "9.png,b", "1.png,b"], n=2)
     assert open_data(str(tmp_path), report=listener).y_test.tolist() == [0, 1]
-    assert listener.warnings == [f"{tmp_path / '9.png'}: there is no such file; left out"]
+    assert listener.warnings == [f"{tmp_path / '9.png'}: there is no such file; skipped"]
 
 
 @pytest.mark.parametrize(
@@ -478,9 +478,9 @@ def test_a_picture_that_the_table_names_may_be_missing(tmp_path, listener):
     [
         (["file,class", "0.png,1"], "has columns file, class; needs file, and class_index or name"),
         (["file,name"], "has no rows"),
-        (["file,class_index", "0.png,1", "1.png,-1"], "row 2, column 'class_index': '-1' is no number"),
+        (["file,class_index", "0.png,1", "1.png,-1"], "row 2, column 'class_index': '-1' is not a number"),
         (["file,class_index", "0.png,9999999999", "1.png,1"], "row 1, column 'class_index'"),
-        (["file,class_index", "0.png,1.5", "1.png,1"], "'1.5' is no number from 0"),
+        (["file,class_index", "0.png,1.5", "1.png,1"], "'1.5' is not a number from 0"),
         (["file,name", "0.png,a", "0.png,b"], "row 2, column 'file': '0.png' is in row 1 too"),
         (["file,name", ",a", "0.png,b"], "row 1, column 'file': is empty"),
         (["file,name", "0.png,a", "1.png,a"], "has one class only, 'a'"),
@@ -536,7 +536,7 @@ def test_one_broken_picture_among_a_thousand(tmp_path, listener, cache):
     (kept,) = (cache / "images").iterdir()
     assert len(load_file(kept)["pixels"]) == 999
     assert data.classes == classes
-    assert listener.warnings[0] == f"{tmp_path / 'nothing'}: holds no images, so 'nothing' is no class"
+    assert listener.warnings[0] == f"{tmp_path / 'nothing'}: contains no images, so 'nothing' is not a class"
     assert listener.warnings[1].startswith(f"{broken}: cannot be decoded")
     assert len(listener.warnings) == 2
 

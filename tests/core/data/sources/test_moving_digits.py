@@ -68,7 +68,7 @@ def test_several_clips_are_one_motion_cut_into_pieces():
 
 
 def test_a_classifier_of_single_frames_and_one_of_their_mean_are_at_chance():
-    """Exactly half: what it says of a clip it says of the same clip backwards, which is of the other class."""
+    """Exactly half: it predicts the same class for a clip and for its reverse, which belongs to the other class."""
     from sklearn.linear_model import LogisticRegression
 
     data = _open()
@@ -89,12 +89,12 @@ def test_speeds_at_which_left_is_right_are_refused(spec):
 
 @pytest.mark.parametrize("spec", ["moving-digits-", "moving-digits-x", "moving-digits4", "moving-digits--2"])
 def test_other_spellings_are_no_data(spec):
-    with pytest.raises(UsageError, match="no kind of data"):
+    with pytest.raises(UsageError, match="no such dataset, file or folder"):
         _open(spec)
 
 
 def test_they_have_no_seconds_and_are_clips():
-    with pytest.raises(UsageError, match="--fps: moving-digits are made frame by frame"):
+    with pytest.raises(UsageError, match="`fps`: moving-digits are generated frame by frame"):
         _open(fps=2.0)
     with pytest.raises(UsageError, match="this command takes images only"):
         open_data("moving-digits")

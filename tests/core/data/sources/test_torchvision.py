@@ -56,7 +56,7 @@ def test_arrays_by_flag_with_the_names_of_classes(fake, listener, capsys, cache)
     expected = _arrays(False, (20, 5, 5, 3), 2)
     np.testing.assert_allclose(data.x_test.permute(0, 2, 3, 1).numpy(), expected[0] / 255, rtol=1e-6)
     assert data.y_test.tolist() == expected[1].tolist()
-    assert listener.notes == [f"fetching cifar10 into {cache / 'datasets'}"]
+    assert listener.notes == [f"downloading cifar10 to {cache / 'datasets'}"]
     assert capsys.readouterr() == ("", "")
 
 
@@ -82,7 +82,7 @@ def test_without_a_network_the_way_out_is_named(monkeypatch, error, cache):
         raise error if download else RuntimeError("Dataset not found")
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", offline)
-    with pytest.raises(ResourceError, match="--data mnist: is not in .* and cannot be downloaded") as caught:
+    with pytest.raises(ResourceError, match="`data=mnist`: is not in .* and cannot be downloaded") as caught:
         open_data("mnist")
     assert ".npz" in caught.value.hint
     assert str(cache / "datasets") in caught.value.hint
@@ -91,7 +91,7 @@ def test_without_a_network_the_way_out_is_named(monkeypatch, error, cache):
 
 def test_a_cache_that_cannot_be_written_is_said(fake, cache):
     cache.write_text("in the way")
-    with pytest.raises(ResourceError, match="--data cifar10: .*datasets cannot be used"):
+    with pytest.raises(ResourceError, match="`data=cifar10`: .*datasets cannot be used"):
         open_data("cifar10")
 
 
