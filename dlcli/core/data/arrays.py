@@ -101,7 +101,9 @@ class _Reference:
         return Split(x, self.indices(labels), other.metadata)
 
 
-def _assembled(reference: _Reference, train: Split, test: Split, extra_splits: Mapping[str, LabelledArrays] | None) -> ImageData:
+def _assembled(
+    reference: _Reference, train: Split, test: Split, extra_splits: Mapping[str, LabelledArrays] | None
+) -> ImageData:
     others = {key: reference.split(found) for key, found in (extra_splits or {}).items()}
     classes, metadata = tuple(str(label) for label in reference.classes), {"train": train.metadata, "test": test.metadata}
     return ImageData(train.x, train.y, test.x, test.y, classes, reference.name, others, metadata)
