@@ -49,12 +49,12 @@ def _target(model: nn.Module) -> nn.Module:
 
 def _plan(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> _Plan:
     own = _target(model).state_dict()
-    anew = [key for key in own if key in state and _is_for_others(own[key], state[key], classes)]
+    reinitialised = [key for key in own if key in state and _is_for_others(own[key], state[key], classes)]
     lost = [key for key in state if isinstance(model, FrameMlp) and key.startswith(f"{model.head}.")]
-    outputs = {len(state[key]) for key in (*anew, *lost)}
+    outputs = {len(state[key]) for key in (*reinitialised, *lost)}
     bare = isinstance(model, FrameMlp) and not lost
     of_torchvision = type(_target(model)).__module__.startswith("torchvision.")
-    return _Plan(tuple(anew), tuple(lost), of_torchvision and (bare or outputs == {IMAGENET_CLASSES}))
+    return _Plan(tuple(reinitialised), tuple(lost), of_torchvision and (bare or outputs == {IMAGENET_CLASSES}))
 
 
 def _is_for_others(ours: Tensor, theirs: Tensor, classes: int) -> bool:

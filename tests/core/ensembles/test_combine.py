@@ -36,7 +36,7 @@ def test_the_order_of_members_does_not_matter(rule: str, logits: Tensor, seed: i
 @every
 @settings(max_examples=100, deadline=None)
 @given(logits=stacked_logits(), copies=st.integers(1, 7))
-def test_copies_of_one_member_decide_as_it_does(rule: str, logits: Tensor, copies: int) -> None:
+def test_copies_of_one_member_predict_as_it_does(rule: str, logits: Tensor, copies: int) -> None:
     single = logits[:1]
     assert torch.equal(RULES[rule](single.expand(copies, -1, -1)), single[0].argmax(-1))
 
@@ -44,14 +44,14 @@ def test_copies_of_one_member_decide_as_it_does(rule: str, logits: Tensor, copie
 @pytest.mark.parametrize("rule", ["max", "vote", "max-logit"])
 @settings(max_examples=100, deadline=None)
 @given(logits=stacked_logits())
-def test_max_and_vote_answer_as_some_member_does(rule: str, logits: Tensor) -> None:
+def test_max_and_vote_predict_the_class_of_some_member(rule: str, logits: Tensor) -> None:
     # So their accuracy is at most that of an oracle which picks a member that is right.
     assert bool((logits.argmax(-1) == RULES[rule](logits)).any(0).all())
 
 
 @settings(max_examples=100, deadline=None)
 @given(logits=stacked_logits(classes=2))
-def test_with_two_classes_mean_answers_as_some_member_does(logits: Tensor) -> None:
+def test_with_two_classes_mean_predicts_the_class_of_some_member(logits: Tensor) -> None:
     assert bool((logits.argmax(-1) == RULES["mean"](logits)).any(0).all())
 
 
@@ -65,7 +65,7 @@ def test_no_rule_beats_the_oracle_between_two_classes(rule: str, logits: Tensor,
     assert oracle.tolist() == [any(int(member[k].argmax()) == int(y[k]) for member in logits) for k in range(len(y))]
 
 
-def test_with_three_classes_mean_may_answer_as_no_member_does() -> None:
+def test_with_three_classes_mean_may_predict_a_class_of_no_member() -> None:
     logits = torch.tensor([[[0.51, 0.0, 0.49]], [[0.0, 0.51, 0.49]]]).clamp(min=1e-9).log()
     assert RULES["mean"](logits).tolist() == [2]
     assert RULES["max"](logits).tolist() == RULES["vote"](logits).tolist() == [0]
@@ -73,7 +73,7 @@ def test_with_three_classes_mean_may_answer_as_no_member_does() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(logits=stacked_logits())
-def test_the_rules_are_those_a_loop_would_follow(logits: Tensor) -> None:
+def test_the_rules_match_a_plain_loop(logits: Tensor) -> None:
     for k in range(logits.shape[1]):
         p = logits[:, k].double().softmax(-1)
         assert float(p.mean(0)[RULES["mean"](logits)[k]]) >= float(p.mean(0).max()) - 1e-12
@@ -85,7 +85,7 @@ def test_the_rules_are_those_a_loop_would_follow(logits: Tensor) -> None:
         assert counts[RULES["vote"](logits)[k]] == counts.max()
 
 
-def test_max_tells_members_apart_whose_probabilities_both_round_to_1() -> None:
+def test_max_distinguishes_members_whose_probabilities_round_to_1() -> None:
     # Probabilities 1 - e^-60 and 1 - e^-50: float64 holds neither, their odds are a factor e^10 apart.
     assert RULES["max"](torch.tensor([[[0.0, 50.0]], [[60.0, 0.0]]])).tolist() == [0]
     assert RULES["max"](torch.tensor([[[50.0, 0.0]], [[0.0, 60.0]]])).tolist() == [1]
@@ -102,14 +102,14 @@ def test_tied_votes_go_to_the_higher_mean_probability_among_the_tied() -> None:
     assert RULES["mean"](p.clamp(min=1e-9).log()).tolist() == [2]
 
 
-def test_a_majority_beats_one_sure_member() -> None:
+def test_a_majority_outvotes_one_confident_member() -> None:
     logits = torch.tensor([[[0.1, 0.0]], [[0.1, 0.0]], [[0.0, 50.0]]])
     found = {name: decide(logits).tolist() for name, decide in RULES.items()}
     assert found == {"vote": [0], "mean": [1], "max": [1], "mean-logit": [1], "max-logit": [1]}
 
 
 @every
-def test_what_is_tied_goes_to_the_lowest_label_in_any_order(rule: str) -> None:
+def test_ties_go_to_the_lowest_label_in_any_order_of_members(rule: str) -> None:
     # Both classes get the same three probabilities and their complements; floats added up in another order would differ.
     rows = [[0.1, 0.0], [0.2, 0.0], [0.7, 0.0], [0.0, 0.1], [0.0, 0.2], [0.0, 0.7]]
     for order in itertools.permutations(rows):
@@ -138,7 +138,7 @@ def nothing_for(logits: Tensor) -> Tensor:
 @every
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10_000), members=st.integers(1, 6))
-def test_the_network_of_a_rule_decides_as_the_rule_does(rule: str, seed: int, members: int) -> None:
+def test_the_network_of_a_rule_predicts_as_the_rule(rule: str, seed: int, members: int) -> None:
     # No grid here: a tie that rounding decides is not what is asked about.
     logits = 4 * torch.randn(members, 7, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     found = RuleModel(members_of(logits), rule)(nothing_for(logits))
@@ -146,7 +146,7 @@ def test_the_network_of_a_rule_decides_as_the_rule_does(rule: str, seed: int, me
 
 
 @pytest.mark.parametrize("rule", ["max", "max-logit"])
-def test_the_network_of_max_tells_sure_members_apart(rule: str) -> None:
+def test_the_network_of_max_distinguishes_confident_members(rule: str) -> None:
     logits = torch.tensor([[[0.0, 50.0]], [[60.0, 0.0]]])
     assert RuleModel(members_of(logits), rule)(nothing_for(logits)).argmax(-1).tolist() == [0]
 
@@ -154,7 +154,7 @@ def test_the_network_of_max_tells_sure_members_apart(rule: str) -> None:
 @pytest.mark.parametrize("rule", ["mean", "max", "mean-logit", "max-logit", "smooth"])
 @settings(max_examples=50, deadline=None)
 @given(logits=stacked_logits(classes=3), copies=st.integers(1, 5))
-def test_copies_of_one_member_are_that_member(rule: str, logits: Tensor, copies: int) -> None:
+def test_a_network_of_copies_of_one_member_equals_it(rule: str, logits: Tensor, copies: int) -> None:
     several = logits[:1].double().expand(copies, -1, -1)
     found = network_of(rule, several)(nothing_for(several)).log_softmax(-1)
     assert torch.allclose(found, logits[0].double().log_softmax(-1), atol=1e-9)
@@ -179,7 +179,7 @@ def network_of(rule: str, logits: Tensor) -> nn.Module:
 
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10_000), members=st.integers(1, 5))
-def test_every_member_has_the_mean_cross_entropy_and_its_gradient(seed: int, members: int) -> None:
+def test_mean_log_probability_has_the_mean_cross_entropy_and_gradient(seed: int, members: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = 3 * torch.randn(members, 6, 4, generator=generator, dtype=torch.float64)
     y = torch.randint(4, (6,), generator=generator)
@@ -193,7 +193,7 @@ def test_every_member_has_the_mean_cross_entropy_and_its_gradient(seed: int, mem
         assert torch.allclose(one.logits.grad, other.logits.grad, atol=1e-9)
 
 
-def test_every_member_is_finite_where_all_agree_for_sure() -> None:
+def test_mean_log_probability_is_finite_where_all_members_agree() -> None:
     logits = torch.tensor([[[200.0, 0.0]], [[200.0, 0.0]]])
     members = members_of(logits)
     found = MeanLogProbability(members)(nothing_for(logits))
@@ -232,7 +232,7 @@ def test_the_votes_of_the_network_are_shares_that_sum_to_1() -> None:
     assert torch.allclose(shares.double(), (torch.tensor([2.0, 1.0, 0.0]) + mean) / 4, atol=1e-6)
 
 
-def test_what_no_network_can_be_made_of_is_refused() -> None:
+def test_unknown_rules_and_temperatures_are_usage_errors() -> None:
     with pytest.raises(UsageError, match="no rule is called 'median'"):
         RuleModel([], "median")
     for temperature in (0.0, 1.0, float("nan")):
@@ -240,7 +240,7 @@ def test_what_no_network_can_be_made_of_is_refused() -> None:
             SmoothMax([], temperature)
 
 
-def test_the_network_of_the_mean_gives_the_logarithm_of_the_mean_probability() -> None:
+def test_the_network_of_mean_returns_the_log_mean_probability() -> None:
     logits = 3 * torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0))
     found = RuleModel(members_of(logits), "mean")(nothing_for(logits))
     assert torch.allclose(found.exp(), logits.softmax(-1).mean(0), atol=1e-6)

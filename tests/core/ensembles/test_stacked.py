@@ -100,9 +100,9 @@ def _alone(model, recipe, seed, draw, hooks=None):
     return _run(training)
 
 
-def _assert_same(model, twin, tolerance=1e-5):
-    assert list(model.state_dict()) == list(twin.state_dict())
-    for name, value in twin.state_dict().items():
+def _assert_same(model, reference, tolerance=1e-5):
+    assert list(model.state_dict()) == list(reference.state_dict())
+    for name, value in reference.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], value, rtol=tolerance, atol=tolerance)
 
 
@@ -121,54 +121,54 @@ WEIGHTS = torch.tensor([1.0, 2.0, 5.0])
     ],
     ids=lambda changes: changes.get("optimizer", "sgd"),
 )
-def test_each_member_is_the_one_trained_alone(make, changes):
-    recipe, models, twins = _recipe(**changes), _models(make), _models(make)
+def test_each_member_matches_the_network_trained_alone(make, changes):
+    recipe, models, references = _recipe(**changes), _models(make), _models(make)
     losses = _run(_stacked(models, recipe))
-    alone = [_alone(twin, recipe, seed, draw) for twin, seed, draw in zip(twins, SEEDS, _draws(), strict=True)]
-    for model, twin in zip(models, twins, strict=True):
-        _assert_same(model, twin)
+    alone = [_alone(reference, recipe, seed, draw) for reference, seed, draw in zip(references, SEEDS, _draws(), strict=True)]
+    for model, reference in zip(models, references, strict=True):
+        _assert_same(model, reference)
         assert not any(module.training for module in model.modules())
         assert all(weight.is_contiguous() for weight in model.parameters())
     assert losses == pytest.approx(torch.tensor(alone).mean(0).tolist(), rel=1e-5)
 
 
 @pytest.mark.parametrize("bound", [1e-3, 0.1, 1.0, 10.0])
-def test_clipping_is_by_each_members_own_norm(bound):
+def test_clipping_uses_the_norm_of_each_member(bound):
     """One member's gradient is a hundred times the others': common clipping would all but stop those."""
     recipe, models = _recipe(epochs=1, clip_norm=bound), _models(_mlp)
     with torch.no_grad():
         models[1][4].weight.mul_(100)
-    twins = copy.deepcopy(models)
+    references = copy.deepcopy(models)
     _run(_stacked(models, recipe))
-    for model, twin, seed, draw in zip(models, twins, SEEDS, _draws(), strict=True):
-        _alone(twin, recipe, seed, draw)
-        _assert_same(model, twin)
+    for model, reference, seed, draw in zip(models, references, SEEDS, _draws(), strict=True):
+        _alone(reference, recipe, seed, draw)
+        _assert_same(model, reference)
 
 
-def test_augmentation_class_weights_and_smoothing_are_those_alone():
+def test_augmentation_class_weights_and_smoothing_match_training_alone():
     hooks = Hooks(augment=augmentation(["crop", "horizontal-flip"], (8, 8)), class_weights=WEIGHTS)
-    recipe, models, twins = _recipe(label_smoothing=0.2), _models(_lenet), _models(_lenet)
+    recipe, models, references = _recipe(label_smoothing=0.2), _models(_lenet), _models(_lenet)
     losses = _run(_stacked(models, recipe, hooks=hooks))
-    twice = zip(twins, SEEDS, _draws(), strict=True)
-    alone = [_alone(twin, recipe, seed, draw, hooks) for twin, seed, draw in twice]
-    for model, twin in zip(models, twins, strict=True):
-        _assert_same(model, twin)
+    twice = zip(references, SEEDS, _draws(), strict=True)
+    alone = [_alone(reference, recipe, seed, draw, hooks) for reference, seed, draw in twice]
+    for model, reference in zip(models, references, strict=True):
+        _assert_same(model, reference)
     assert losses == pytest.approx(torch.tensor(alone).mean(0).tolist(), rel=1e-5)
 
 
-def test_what_is_recorded_of_each_step_is_each_members_own():
-    recipe, models, twins = _recipe(epochs=1), _models(_lenet), _models(_lenet)
+def test_losses_and_gradients_are_recorded_for_each_member():
+    recipe, models, references = _recipe(epochs=1), _models(_lenet), _models(_lenet)
     training = _stacked(models, recipe)
     _run(training)
     x, y = _examples()
-    for number, (twin, seed, draw) in enumerate(zip(twins, SEEDS, _draws(), strict=True)):
-        alone = Training(twin, x[draw], y[draw], recipe, seed=seed, device=CPU)
+    for number, (reference, seed, draw) in enumerate(zip(references, SEEDS, _draws(), strict=True)):
+        alone = Training(reference, x[draw], y[draw], recipe, seed=seed, device=CPU)
         _run(alone)
         torch.testing.assert_close(training.losses[:, number], alone.losses, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(training.largest[:, number], alone.largest, rtol=1e-4, atol=1e-6)
 
 
-def test_bytes_are_the_floats_they_stand_for():
+def test_bytes_train_like_the_equal_floats():
     x, y = _examples()
     levels = (x * 255).round().to(torch.uint8)
     nets = _models(_lenet), _models(_lenet)
@@ -179,29 +179,29 @@ def test_bytes_are_the_floats_they_stand_for():
 
 @given(others=st.lists(st.integers(10, 99), max_size=3), place=st.integers(0, 3))
 @settings(max_examples=8, deadline=None)
-def test_a_member_does_not_depend_on_who_else_is_stacked(others, place):
+def test_a_member_does_not_depend_on_the_other_members(others, place):
     seeds = [*others[:place], 5, *others[place:]]
     models, drawn = _models(_normed, seeds), [torch.randint(40, (23,), generator=generator(seed)) for seed in seeds]
     _run(_stacked(models, _recipe(**MOMENTUM), seeds=seeds, draws=drawn))
-    (twin,) = _models(_normed, [5])
-    _alone(twin, _recipe(**MOMENTUM), 5, torch.randint(40, (23,), generator=generator(5)))
-    _assert_same(models[min(place, len(others))], twin)
+    (reference,) = _models(_normed, [5])
+    _alone(reference, _recipe(**MOMENTUM), 5, torch.randint(40, (23,), generator=generator(5)))
+    _assert_same(models[min(place, len(others))], reference)
 
 
-def _twins(dropout):
+def _two_equal_members(dropout):
     models = _models(partial(_mlp, dropout), [1, 1])
     _run(_stacked(models, _recipe(), seeds=[4, 4], draws=[_draws()[0]] * 2))
     return [nn.utils.parameters_to_vector(model.parameters()).detach() for model in models]
 
 
-def test_equal_members_stay_equal_without_dropout_and_part_with_it():
-    left, right = _twins(0.0)
+def test_equal_members_stay_equal_unless_dropout_is_used():
+    left, right = _two_equal_members(0.0)
     torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-7)
-    left, right = _twins(0.5)
+    left, right = _two_equal_members(0.5)
     assert float((left - right).abs().max()) > 1e-3
 
 
-def test_dropout_follows_the_seeds():
+def test_dropout_depends_on_the_seeds():
     found = []
     for seeds in ([1, 2], [1, 2], [3, 4]):
         models = _models(partial(_mlp, 0.5), [0, 0])
@@ -211,25 +211,25 @@ def test_dropout_follows_the_seeds():
     assert set(found[0]).isdisjoint(found[2])
 
 
-def test_dropout_keeps_the_share_it_should_in_each_member_and_draws_each_time_anew():
+def test_dropout_masks_are_independent_with_the_right_rate():
     models = [nn.Sequential(nn.Flatten(), nn.Dropout(0.25)) for _ in range(3)]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         stack = stacked.StackedModel(models).train()
         first, second = (stack(torch.ones(100, 3, 4, 5, 5)) for _ in range(2))
     kept = (first != 0).float()
-    # 10000 draws a member: a share is off by 0.0043 on average, and by more than 0.02 never.
+    # 10000 draws a member: the standard deviation of a share is 0.0043.
     torch.testing.assert_close(kept.mean((0, 2)), torch.full((3,), 0.75), rtol=0, atol=0.02)
     for left, right in ((kept[:, 0], kept[:, 1]), (kept[:, 1], kept[:, 2]), (kept, (second != 0).float())):
         assert float((left * right).mean()) == pytest.approx(0.75**2, abs=0.02)
 
 
-def test_bfloat16_leaves_weights_in_float32_and_near_those_of_float32():
+def test_bfloat16_keeps_float32_weights_close_to_those_of_float32():
     nets = _models(_lenet), _models(_lenet)
     for models, dtype in zip(nets, (torch.bfloat16, torch.float32), strict=True):
         _run(_stacked(models, _recipe(epochs=1), dtype=dtype))
-    for model, twin in zip(*nets, strict=True):
-        _assert_same(model, twin, tolerance=0.02)
+    for model, reference in zip(*nets, strict=True):
+        _assert_same(model, reference, tolerance=0.02)
 
 
 def _interrupted(changes, stops):
@@ -256,17 +256,17 @@ def _interrupted(changes, stops):
 
 @pytest.mark.parametrize("changes", [MOMENTUM, {"optimizer": "adam", "schedule": "cosine", "ema": 0.9}])
 @pytest.mark.parametrize("stops", [[1], [2, 3, 7], [4, 8]])
-def test_stopped_at_any_steps_and_continued_it_ends_with_the_same_bits(changes, stops):
+def test_resuming_after_any_step_gives_the_same_bits(changes, stops):
     assert _interrupted(changes, stops) == _interrupted(changes, [])
 
 
-def test_a_state_of_another_number_of_members_is_refused():
+def test_loading_the_state_of_another_number_of_members_is_an_error():
     state = _stacked(_models(_mlp, [1]), _recipe(), seeds=[1]).state()
     with pytest.raises((KeyError, RuntimeError)):
         _stacked(_models(_mlp), _recipe()).load(state)
 
 
-def test_an_epoch_never_waits_for_the_device(monkeypatch):
+def test_an_epoch_never_synchronises_with_the_device(monkeypatch):
     """The meta device stands for a GPU: it refuses any reading of a value by the host, and tensors of another device."""
     meta = torch.device("meta")
     monkeypatch.setattr(stacked, "why_not_stackable", lambda models, sample: None)  # which may, once
@@ -278,13 +278,13 @@ def test_an_epoch_never_waits_for_the_device(monkeypatch):
     assert training.losses.device.type == "meta"
 
 
-def test_inside_as_ended_the_models_have_the_averaged_weights_and_training_goes_on():
-    recipe, models, twins = _recipe(epochs=2, ema=0.9), _models(_normed), _models(_normed)
+def test_final_weights_match_training_alone_and_training_continues():
+    recipe, models, references = _recipe(epochs=2, ema=0.9), _models(_normed), _models(_normed)
     training = _stacked(models, recipe)
     x, y = _examples()
     alone = [
-        Training(twin, x[draw], y[draw], recipe, seed=seed, device=CPU)
-        for twin, seed, draw in zip(twins, SEEDS, _draws(), strict=True)
+        Training(reference, x[draw], y[draw], recipe, seed=seed, device=CPU)
+        for reference, seed, draw in zip(references, SEEDS, _draws(), strict=True)
     ]
     for one in (training, *alone):
         _epoch(one)
@@ -294,12 +294,12 @@ def test_inside_as_ended_the_models_have_the_averaged_weights_and_training_goes_
                 _assert_same(model, one.model)
     for one in (training, *alone):
         _run(one)
-    for model, twin in zip(models, twins, strict=True):
-        _assert_same(model, twin)
+    for model, reference in zip(models, references, strict=True):
+        _assert_same(model, reference)
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_a_member_that_diverges_is_named_and_said_to_do_what_it_does_alone(bad):
+def test_the_error_names_the_member_that_diverges(bad):
     x, y = _examples()
     x[39], draws = torch.inf, [torch.arange(23) + member for member in range(3)]
     draws[bad][5] = 39  # which is in no other draw
@@ -311,7 +311,7 @@ def test_a_member_that_diverges_is_named_and_said_to_do_what_it_does_alone(bad):
     assert caught.value.message == expected.value.message.replace("training", f"training of member {bad + 1}", 1)
 
 
-def test_a_member_whose_weights_the_last_step_broke_is_named():
+def test_the_error_names_the_member_with_non_finite_weights():
     """The gradient of a linear layer is at most the largest input: a step of 3e38 is finite for inputs up to 1 only."""
     x, y = _examples()
     x[30:] *= 1000
@@ -335,22 +335,22 @@ class Small(nn.Module):
         return self.layer(x.flatten(1))
 
 
-def test_a_lack_of_memory_asks_for_fewer_members_and_one_alone_takes_its_steps_in_parts():
+def test_several_members_without_memory_are_an_error_and_one_accumulates():
     training = _stacked(_models(partial(Small, 4)), _recipe())
     with pytest.raises(ResourceError, match="at once") as caught:
         _epoch(training)
     assert caught.value.hint == "use `strategy=processes`"
-    (model,), (twin,) = _models(partial(Small, 4), [3]), _models(partial(Small, 99), [3])
+    (model,), (reference,) = _models(partial(Small, 4), [3]), _models(partial(Small, 99), [3])
     training = _stacked([model], _recipe(), seeds=[3])
     _run(training)
-    _alone(twin, _recipe(), 3, _draws()[0])
+    _alone(reference, _recipe(), 3, _draws()[0])
     assert training.parts == 2
-    _assert_same(model, twin)
+    _assert_same(model, reference)
     with pytest.raises(ResourceError):
         why_not_stackable(_models(partial(Small, 1)), _examples()[0])
 
 
-def test_a_stack_that_does_not_fit_is_a_lack_of_memory(monkeypatch):
+def test_a_stack_that_does_not_fit_is_a_resource_error(monkeypatch):
     class Full:
         def __init__(self, models):
             raise torch.OutOfMemoryError("no memory for the weights")
@@ -361,7 +361,7 @@ def test_a_stack_that_does_not_fit_is_a_lack_of_memory(monkeypatch):
         _stacked(_models(_mlp), _recipe())
 
 
-def test_adversarial_examples_are_refused():
+def test_adversarial_examples_are_a_usage_error():
     hooks = Hooks(examples=lambda model, x, y, seed, most: x)
     with pytest.raises(UsageError, match="one network at a time") as caught:
         _stacked(_models(_mlp), _recipe(), hooks=hooks)
@@ -386,7 +386,7 @@ class Choosy(nn.Linear):
 
 
 class Foreign(nn.Module):
-    """Holds what is no parameter and no buffer, and yet decides what it computes."""
+    """Its output depends on a tensor that is neither a parameter nor a buffer."""
 
     def __init__(self):
         super().__init__()
@@ -426,7 +426,7 @@ def _masked(x):
         ([lambda: nn.Sequential(nn.Flatten(), nn.Linear(9, 3))] * 2, "fail when stacked: [A-Z]"),
     ],
 )
-def test_what_cannot_be_stacked_is_refused_by_name(makes, reason):
+def test_the_error_names_why_networks_cannot_be_stacked(makes, reason):
     models = [make() for make in makes]
     assert why_not_stackable(models[:1] * 2, _examples()[0]) is None or makes[0] is makes[1]
     found = why_not_stackable(models, _examples()[0])
@@ -438,7 +438,7 @@ def test_what_cannot_be_stacked_is_refused_by_name(makes, reason):
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_to_ask_whether_networks_can_be_stacked_changes_nothing(n):
+def test_checking_whether_networks_can_be_stacked_changes_nothing(n):
     models = _models(lambda: nn.Sequential(_normed(), nn.Dropout(0.5)))
     models[0].eval()
     models[1][0][1].eval()
@@ -453,7 +453,7 @@ def test_to_ask_whether_networks_can_be_stacked_changes_nothing(n):
         assert all(weight.grad is None for weight in model.parameters())
 
 
-def test_the_networks_do_not_change_before_the_end():
+def test_the_models_do_not_change_before_finish():
     models = _models(_normed)
     before = list(map(weights_sha256, models))
     training = _stacked(models, _recipe())

@@ -67,19 +67,19 @@ def _fit(arch=ARCH, data=None, **changes):
     return train_or_load(arch, data or _data(), **settings)
 
 
-def test_the_same_question_gives_the_same_bits_whatever_happened_before():
+def test_the_same_arguments_give_the_same_bits_in_any_state():
     first = _fit()
     torch.rand(17)
     assert _fit().sha256 == first.sha256 == weights_sha256(first.model)
 
 
-def test_the_global_random_state_is_left_alone():
+def test_the_global_random_state_does_not_change():
     before = torch.get_rng_state()
     _fit(bootstrap=True)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_every_seed_name_and_sample_gives_another_network():
+def test_seed_name_and_sample_each_change_the_network():
     changes = [{}, {"seed": 1}, {"name": "member-2"}, {"name": "baseline"}, {"bootstrap": True}, {"data": _data(1)}]
     assert len({_fit(**change).sha256 for change in changes}) == len(changes)
 
@@ -90,7 +90,7 @@ def test_members_start_from_different_weights():
     assert not torch.equal(*weights)
 
 
-def test_a_member_is_ready_for_use():
+def test_a_member_is_in_evaluation_mode():
     member = _fit()
     assert not any(module.training for module in member.model.modules())
     assert (member.reused, member.seconds > 0) == (False, True)
@@ -103,7 +103,7 @@ def _seen(monkeypatch, **changes):
     return found[0]
 
 
-def test_all_of_the_data_without_bootstrap(monkeypatch):
+def test_without_bootstrap_all_examples_are_used(monkeypatch):
     x, y = _seen(monkeypatch)
     assert torch.equal(x, _data().x_train)
     assert torch.equal(y, _data().y_train)
@@ -125,7 +125,7 @@ def test_a_bootstrap_sample_is_n_draws_with_replacement(monkeypatch):
     assert not torch.equal(other, x)
 
 
-def test_the_second_time_it_is_reused_and_computes_the_same_to_the_bit(tmp_path):
+def test_the_second_call_loads_the_network_with_the_same_bits(tmp_path):
     listener = Listener()
     first, second = (_fit(cache=tmp_path, report=listener) for _ in range(2))
     assert (first.reused, second.reused) == (False, True)
@@ -155,14 +155,14 @@ def test_the_second_time_it_is_reused_and_computes_the_same_to_the_bit(tmp_path)
         {"arch": replace(ARCH, name="other")},
     ],
 )
-def test_anything_else_is_not_reused(tmp_path, monkeypatch, change):
+def test_a_change_of_any_argument_misses_the_cache(tmp_path, monkeypatch, change):
     monkeypatch.setattr("dlcli.core.training.loop.fast_dtype", lambda device: torch.bfloat16)
     _fit(cache=tmp_path)
     assert not _fit(cache=tmp_path, **change).reused
     assert _fit(cache=tmp_path, **change).reused
 
 
-def test_another_thread_count_torch_or_training_code_is_not_reused(tmp_path, monkeypatch):
+def test_another_thread_count_torch_or_training_code_misses_the_cache(tmp_path, monkeypatch):
     _fit(cache=tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(torch, "__version__", "99.0")
@@ -183,7 +183,7 @@ def _flip_a_weight(content):
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:100], lambda c: c[:-4], lambda c: b"", _flip_a_weight])
-def test_a_damaged_file_is_warned_of_and_trained_again(tmp_path, damage):
+def test_a_damaged_file_gives_a_warning_and_is_trained_again(tmp_path, damage):
     first = _fit(cache=tmp_path)
     (file,) = tmp_path.iterdir()
     file.write_bytes(damage(file.read_bytes()))
@@ -197,7 +197,7 @@ def test_a_damaged_file_is_warned_of_and_trained_again(tmp_path, damage):
     assert len(listener.warnings) == 1
 
 
-def test_whole_weights_of_another_network_are_trained_anew(tmp_path):
+def test_cached_weights_of_another_network_are_trained_again(tmp_path):
     _fit(cache=tmp_path)
     (file,) = tmp_path.iterdir()
     members.save_weights(file, wrong := nn.Linear(1, 1), {"sha256": weights_sha256(wrong)})
@@ -206,7 +206,7 @@ def test_whole_weights_of_another_network_are_trained_anew(tmp_path):
     assert "not of this network" in listener.warnings[0]
 
 
-def test_a_full_disk_costs_only_the_cache(tmp_path, monkeypatch):
+def test_a_full_disk_only_disables_the_cache(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -216,14 +216,14 @@ def test_a_full_disk_costs_only_the_cache(tmp_path, monkeypatch):
     assert "No space left on device" in listener.warnings[0]
 
 
-def test_a_cache_that_cannot_be_made_costs_only_the_cache(tmp_path):
+def test_a_folder_that_cannot_be_created_only_disables_the_cache(tmp_path):
     (tmp_path / "file").write_text("")
     listener = Listener()
     assert _fit(cache=tmp_path / "file" / "models", report=listener).sha256 == _fit().sha256
     assert [text.partition(": ")[2] for text in listener.warnings] == ["not cached for the next run (Not a directory)"]
 
 
-def test_a_second_run_waits_for_the_first_and_reuses_its_work(tmp_path):
+def test_a_second_process_waits_for_the_first_and_loads_its_network(tmp_path):
     expected = _fit(cache=tmp_path)
     (file,) = tmp_path.iterdir()
     content = file.read_bytes()

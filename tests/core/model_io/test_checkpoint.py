@@ -43,7 +43,7 @@ def test_round_trip(tmp_path, build):
     build().load_state_dict(loaded)
 
 
-def test_another_program_reads_what_was_saved(tmp_path):
+def test_safetensors_reads_the_saved_file(tmp_path):
     save_weights(tmp_path / "w.safetensors", model := nn.Linear(2, 2), {})
     assert torch.equal(load_file(tmp_path / "w.safetensors")["weight"], model.weight)
 
@@ -57,7 +57,7 @@ def test_the_mode_follows_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "w.safetensors").stat().st_mode) == 0o640
 
 
-def test_nothing_is_left_when_saving_fails(tmp_path, monkeypatch):
+def test_a_failed_save_leaves_no_file(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
@@ -69,7 +69,7 @@ def test_nothing_is_left_when_saving_fails(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth"])
 @pytest.mark.parametrize("wrap", [dict, OrderedDict, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s}])
-def test_torch_files_hold_a_state_dict_or_have_it_inside(tmp_path, suffix, wrap):
+def test_torch_files_may_contain_a_state_dict_or_nest_it(tmp_path, suffix, wrap):
     model = nn.Linear(2, 3)
     torch.save(wrap(model.state_dict()), tmp_path / f"w{suffix}")
     assert weights_sha256(load_weights(tmp_path / f"w{suffix}")) == weights_sha256(model)
@@ -92,7 +92,7 @@ def _plain_bomb(path, bomb):
 
 
 @pytest.mark.parametrize("write", [_torch_bomb, _plain_bomb])
-def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path, write):
+def test_a_pickle_with_code_is_an_error_and_does_not_run(tmp_path, write):
     target, path = tmp_path / "ran", tmp_path / "w.pt"
     write(path, _Bomb(str(target)))
     with pytest.raises(InputError, match="refused") as caught:
@@ -104,7 +104,7 @@ def test_a_pickle_with_code_is_refused_and_does_not_run(tmp_path, write):
         assert target.exists()
 
 
-def test_a_whole_model_is_refused(tmp_path):
+def test_a_pickled_model_is_an_error(tmp_path):
     torch.save(nn.Linear(1, 1), tmp_path / "w.pt")
     with pytest.raises(InputError, match="refused"):
         load_weights(tmp_path / "w.pt")
@@ -119,7 +119,7 @@ def test_a_torch_file_without_a_state_dict_is_an_input_error(tmp_path, held):
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.pt"])
 @pytest.mark.parametrize("cut", [0, 5, 60, -1])
-def test_a_damaged_file_is_one_line(tmp_path, name, cut):
+def test_the_error_for_a_damaged_file_is_one_line(tmp_path, name, cut):
     path = tmp_path / name
     if name.endswith(".pt"):
         torch.save(nn.Linear(4, 4).state_dict(), path)
@@ -135,12 +135,12 @@ def test_a_damaged_file_is_one_line(tmp_path, name, cut):
 
 
 @pytest.mark.parametrize("name", ["absent.pt", "absent.safetensors"])
-def test_a_missing_file(tmp_path, name):
+def test_a_missing_file_is_an_error(tmp_path, name):
     with pytest.raises(InputError, match="no such file"):
         load_weights(tmp_path / name)
 
 
-def test_another_kind_of_file(tmp_path):
+def test_another_kind_of_file_is_an_error(tmp_path):
     (tmp_path / "w.npz").write_bytes(b"x")
     with pytest.raises(InputError, match="safetensors, .pt or .pth"):
         load_weights(tmp_path / "w.npz")
@@ -150,12 +150,12 @@ _STATES = st.dictionaries(st.text(min_size=1, max_size=4), st.lists(st.integers(
 
 
 @given(one=_STATES, other=_STATES)
-def test_the_digest_tells_states_apart(one, other):
+def test_different_weights_have_different_digests(one, other):
     digests = [weights_sha256({k: torch.tensor(v) for k, v in s.items()}) for s in (one, dict(reversed(other.items())))]
     assert (digests[0] == digests[1]) == (one == other)
 
 
-def test_the_digest_counts_type_shape_and_name_but_not_layout():
+def test_the_digest_covers_type_shape_and_name_but_not_layout():
     base = torch.zeros(2, 3, 4, 5)
     same = {"w": base.to(memory_format=torch.channels_last)}
     others = [{"v": base}, {"w": base.half()}, {"w": base.reshape(3, 2, 4, 5)}, {"w": -base}, {"w": base, "b": torch.tensor(0)}]

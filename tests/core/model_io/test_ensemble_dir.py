@@ -1,4 +1,4 @@
-"""An ensemble on disk: what is written comes back, as one network that decides by a rule, and what is damaged is named."""
+"""An ensemble on disk: restored as one network that predicts by a rule; errors name damaged files."""
 
 import json
 from pathlib import Path
@@ -39,14 +39,14 @@ def models(tmp_path: Path) -> list[nn.Module]:
     return found
 
 
-def test_members_and_rule_come_back_in_order(tmp_path: Path, models: list[nn.Module]):
+def test_members_and_rule_are_restored_in_order(tmp_path: Path, models: list[nn.Module]):
     found = load_ensemble(tmp_path, CPU)
     assert is_ensemble(tmp_path) and (found.rule, found.spec) == ("max", "3 x digits-net")
     assert [one.sha256 for one in found.members] == [weights_sha256(model) for model in models]
 
 
 @pytest.mark.parametrize("rule", [None, *RULES])
-def test_as_a_model_it_takes_the_class_of_its_rule(tmp_path: Path, models: list[nn.Module], rule: str | None):
+def test_the_ensemble_as_a_model_predicts_by_its_rule(tmp_path: Path, models: list[nn.Module], rule: str | None):
     found = open_trained(str(tmp_path), DATA, rule=rule, device=CPU)
     with torch.no_grad():
         each = torch.stack([model(X) for model in models])
@@ -55,7 +55,7 @@ def test_as_a_model_it_takes_the_class_of_its_rule(tmp_path: Path, models: list[
     assert len(found.members) == 3 and (found.rule, found.member_spec) == (rule or "max", "digits-net")
 
 
-def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
+def test_the_hash_covers_all_members(tmp_path: Path, models: list[nn.Module]):
     before = load_ensemble(tmp_path, CPU).sha256
     save(tmp_path, 2, models[0])
     assert load_ensemble(tmp_path, CPU).sha256 != before
@@ -73,25 +73,25 @@ def test_the_hash_is_of_all_members(tmp_path: Path, models: list[nn.Module]):
         ('{"members": ["members/009"], "rule": "max"}', "not a run directory"),
     ],
 )
-def test_a_damaged_metadata_is_named(tmp_path: Path, models: list[nn.Module], metadata: str, message: str):
+def test_the_error_names_a_damaged_metadata_file(tmp_path: Path, models: list[nn.Module], metadata: str, message: str):
     (tmp_path / METADATA).write_text(metadata)
     with pytest.raises(InputError, match=message):
         load_ensemble(tmp_path, CPU)
 
 
-def test_members_of_other_classes_are_refused(tmp_path: Path, models: list[nn.Module]):
+def test_members_with_different_classes_are_an_error(tmp_path: Path, models: list[nn.Module]):
     save(tmp_path, 1, models[1], ("ant", "bee", "dog"))
     with pytest.raises(InputError, match="members/001: was made for other classes than members/000"):
         load_ensemble(tmp_path, CPU)
 
 
-def test_a_rule_is_for_ensembles(tmp_path: Path, models: list[nn.Module]):
+def test_a_rule_for_a_single_network_is_a_usage_error(tmp_path: Path, models: list[nn.Module]):
     with pytest.raises(UsageError, match="is not an ensemble"):
         open_trained(str(member_folder(tmp_path, 0)), DATA, rule="max", device=CPU)
     with pytest.raises(UsageError, match="`arch`"):
         open_trained(str(tmp_path), DATA, arch="lenet", device=CPU)
 
 
-def test_the_card_is_plain_json(tmp_path: Path):
+def test_the_metadata_file_is_plain_json(tmp_path: Path):
     save_ensemble_metadata(tmp_path, 2, "vote")
     assert json.loads((tmp_path / METADATA).read_text()) == {"rule": "vote", "members": ["members/000", "members/001"]}

@@ -1,4 +1,4 @@
-"""A run directory gives back the network that was put into it, or says in one line why not."""
+"""Run directories: a saved network is restored, and damage is a one-line error."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def saved(folder: Path, model: nn.Module | None = None, spec: str = "digits-net"
     return model
 
 
-def test_what_is_saved_comes_back_to_the_bit(tmp_path: Path):
+def test_a_saved_network_is_restored_bit_for_bit(tmp_path: Path):
     model = saved(tmp_path / "new" / "run").eval()
     before = torch.random.get_rng_state()
     found = load_model(tmp_path / "new" / "run", CPU)
@@ -34,7 +34,7 @@ def test_what_is_saved_comes_back_to_the_bit(tmp_path: Path):
     assert is_run_dir(tmp_path / "new" / "run") and not is_run_dir(tmp_path)
 
 
-def test_the_card_says_what_the_format_says(tmp_path: Path):
+def test_the_metadata_file_has_the_documented_entries(tmp_path: Path):
     model = saved(tmp_path)
     assert json.loads((tmp_path / METADATA).read_text()) == {
         "model": "digits-net",
@@ -46,7 +46,7 @@ def test_the_card_says_what_the_format_says(tmp_path: Path):
     }
 
 
-def test_surgery_is_done_again(tmp_path: Path):
+def test_surgery_is_applied_again_on_loading(tmp_path: Path):
     from dlcli.core.surgery import apply_surgery
 
     model, _ = apply_surgery(digits_net.build(1, (8, 8), 10), ["elu"], torch.zeros(1, 1, 8, 8))
@@ -57,7 +57,7 @@ def test_surgery_is_done_again(tmp_path: Path):
     assert any(isinstance(module, nn.ELU) for module in found.model.modules())
 
 
-def test_a_network_of_the_users_own(tmp_path: Path):
+def test_a_user_network_is_restored(tmp_path: Path):
     (tmp_path / "nets.py").write_text(
         "from torch import nn\n\ndef build(classes, width=3):\n"
         "    convolution = nn.Conv2d(1, width, 3), nn.BatchNorm2d(width)\n"
@@ -71,24 +71,24 @@ def test_a_network_of_the_users_own(tmp_path: Path):
     assert torch.equal(load_model(tmp_path / "run", CPU).model(x), model.eval()(x))
 
 
-def test_other_weights_are_refused(tmp_path: Path):
+def test_weights_that_differ_from_the_metadata_are_an_error(tmp_path: Path):
     saved(tmp_path)
     save_weights(tmp_path / WEIGHTS, digits_net.build(1, (8, 8), 10), {})
     with pytest.raises(InputError, match="SHA-256 differs"):
         load_model(tmp_path, CPU)
 
 
-def test_weights_of_another_network_name_some_keys(tmp_path: Path):
+def test_the_error_for_weights_of_another_network_names_some_keys(tmp_path: Path):
     saved(tmp_path, nn.Sequential(nn.Conv2d(1, 32, 5), nn.ReLU(), nn.Linear(2, 3)))
     with pytest.raises(InputError) as caught:
         load_model(tmp_path, CPU)
-    said = caught.value.message
-    assert "missing 5.weight, 5.bias, 10.weight and 1 more" in said
-    assert "misshapen 0.weight [32, 1, 5, 5] for [32, 1, 3, 3], 2.weight [3, 2]" in said and "\n" not in said
+    message = caught.value.message
+    assert "missing 5.weight, 5.bias, 10.weight and 1 more" in message
+    assert "misshapen 0.weight [32, 1, 5, 5] for [32, 1, 3, 3], 2.weight [3, 2]" in message and "\n" not in message
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"size": [8]}, "size is missing or has the wrong type"),
         ({"size": ["8", "8"]}, "size is missing"),
@@ -97,26 +97,28 @@ def test_weights_of_another_network_name_some_keys(tmp_path: Path):
         ({"with": ["no-such-surgery"]}, "no-such-surgery"),
     ],
 )
-def test_a_damaged_metadata(tmp_path: Path, change: dict[str, object], said: str):
+def test_damaged_metadata_is_an_error(tmp_path: Path, change: dict[str, object], message: str):
     saved(tmp_path)
     metadata = json.loads((tmp_path / METADATA).read_text())
     (tmp_path / METADATA).write_text(json.dumps(metadata | change))
     with pytest.raises((InputError, UsageError)) as caught:
         load_model(tmp_path, CPU)
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
-@pytest.mark.parametrize(("text", "said"), [("{", "not JSON"), ("[]", "model, with, channels"), (None, "not a run directory")])
-def test_no_metadata_at_all(tmp_path: Path, text: str | None, said: str):
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not JSON"), ("[]", "model, with, channels"), (None, "not a run directory")]
+)
+def test_unreadable_or_missing_metadata_is_an_error(tmp_path: Path, text: str | None, message: str):
     saved(tmp_path)
     (tmp_path / METADATA).unlink()
     if text is not None:
         (tmp_path / METADATA).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         load_model(tmp_path, CPU)
 
 
-def test_missing_weights(tmp_path: Path):
+def test_missing_weights_are_an_error(tmp_path: Path):
     saved(tmp_path)
     (tmp_path / WEIGHTS).unlink()
     with pytest.raises(InputError, match="no such file"):

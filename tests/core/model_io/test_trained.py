@@ -1,4 +1,4 @@
-"""A trained network from whatever is typed, fitted to the data or refused by name."""
+"""Opening trained networks: fitted to the data, or an error that names what does not fit."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -31,13 +31,13 @@ def save_run(folder: Path, model: nn.Module, classes: tuple[str, ...]) -> str:
     return str(folder)
 
 
-def test_a_run_directory(tmp_path: Path, model: nn.Module):
+def test_a_run_directory_is_opened(tmp_path: Path, model: nn.Module):
     found = open_trained(save_run(tmp_path, model, DATA.classes), DATA, device=CPU)
     assert (found.name, found.sha256, found.classes) == ("digits-net", weights_sha256(model), DATA.classes)
     assert torch.equal(found.model(X), model(X))
 
 
-def test_a_file_of_weights_with_its_network(tmp_path: Path, model: nn.Module):
+def test_a_file_of_weights_is_opened_with_its_architecture(tmp_path: Path, model: nn.Module):
     save_weights(tmp_path / "w.safetensors", model, {})
     torch.save({"state_dict": {f"module.{key}": value for key, value in model.state_dict().items()}}, tmp_path / "w.pt")
     for spec in ("w.safetensors", "w.pt"):
@@ -47,7 +47,7 @@ def test_a_file_of_weights_with_its_network(tmp_path: Path, model: nn.Module):
     assert torch.equal(named.model(X), model(X)) and named.classes is None
 
 
-def test_code_that_brings_its_weights(tmp_path: Path):
+def test_user_code_may_load_its_own_weights(tmp_path: Path):
     (tmp_path / "nets.py").write_text(
         "import torch\nfrom torch import nn\n\ndef ready(classes):\n"
         "    net = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
@@ -58,7 +58,7 @@ def test_code_that_brings_its_weights(tmp_path: Path):
     assert "taken as trained" in found.notes[0] and not found.model.training
 
 
-def test_weights_with_more_outputs_than_the_data_has_classes(tmp_path: Path):
+def test_weights_may_have_more_outputs_than_the_data_has_classes(tmp_path: Path):
     many = digits_net.build(1, (8, 8), 7).eval()
     save_weights(tmp_path / "w.safetensors", many, {})
     found = open_trained(str(tmp_path / "w.safetensors"), DATA, arch="digits-net", device=CPU)
@@ -69,7 +69,7 @@ def test_weights_with_more_outputs_than_the_data_has_classes(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("spec", "options", "kind", "said"),
+    ("spec", "options", "kind", "message"),
     [
         ("run", {"arch": "digits-net"}, UsageError, "names its own network"),
         ("w.safetensors", {}, UsageError, "which network"),
@@ -79,15 +79,17 @@ def test_weights_with_more_outputs_than_the_data_has_classes(tmp_path: Path):
         ("w.safetensors", {"arch": "digits-nett"}, UsageError, "no model is called"),
     ],
 )
-def test_refused(tmp_path: Path, model: nn.Module, spec: str, options: dict[str, str], kind: type, said: str):
+def test_specs_and_files_that_do_not_fit_are_errors(
+    tmp_path: Path, model: nn.Module, spec: str, options: dict[str, str], kind: type, message: str
+):
     save_run(tmp_path / "run", model, DATA.classes)
     save_weights(tmp_path / "w.safetensors", model, {})
     with pytest.raises(kind) as caught:
         open_trained(str(tmp_path / spec), DATA, device=CPU, **options)
-    assert said in caught.value.message and "\n" not in caught.value.message
+    assert message in caught.value.message and "\n" not in caught.value.message
 
 
-def test_images_of_other_shape_are_refused_by_the_name_typed(tmp_path: Path, model: nn.Module):
+def test_the_error_for_images_of_another_shape_names_the_spec(tmp_path: Path, model: nn.Module):
     run = save_run(tmp_path / "run", model, DATA.classes)
     wide = replace(DATA, x_train=torch.rand(6, 1, 12, 12), x_test=torch.rand(6, 1, 12, 12))
     with pytest.raises(InputError) as caught:
@@ -95,7 +97,7 @@ def test_images_of_other_shape_are_refused_by_the_name_typed(tmp_path: Path, mod
     assert caught.value.message.startswith(f"{run}: the model fails on images of shape 1x12x12")
 
 
-def test_labels_follow_the_names_of_the_classes(tmp_path: Path, model: nn.Module):
+def test_classes_are_matched_to_outputs_by_name(tmp_path: Path, model: nn.Module):
     found = open_trained(save_run(tmp_path, model, ("cat", "dog", "ant")), replace(DATA, classes=("ant", "cat")), device=CPU)
     outputs, names = map_classes(found, replace(DATA, classes=("ant", "cat")))
     assert outputs.tolist() == [2, 0] and names == ("cat", "dog", "ant")
@@ -106,7 +108,7 @@ def test_labels_follow_the_names_of_the_classes(tmp_path: Path, model: nn.Module
     assert map_classes(replace(found, classes=cranes.classes), cranes)[0].tolist() == [0, 1, 2]
 
 
-def test_classes_that_are_numbers_are_those_of_the_outputs(tmp_path: Path):
+def test_classes_that_are_numbers_are_indices_of_outputs(tmp_path: Path):
     torch.manual_seed(0)
     ten = digits_net.build(1, (8, 8), 10)
     save_weights(tmp_path / "ten.safetensors", ten, {})
@@ -118,7 +120,7 @@ def test_classes_that_are_numbers_are_those_of_the_outputs(tmp_path: Path):
 
 
 @pytest.mark.parametrize("classes", [("ant", "bee", "cat"), ("03", "5", "9")])
-def test_names_that_the_network_cannot_know_are_its_first_outputs_and_a_note_says_so(tmp_path: Path, classes: tuple[str, ...]):
+def test_unknown_class_names_use_the_first_outputs_with_a_note(tmp_path: Path, classes: tuple[str, ...]):
     save_weights(tmp_path / "ten.safetensors", digits_net.build(1, (8, 8), 10), {})
     some = replace(DATA, classes=classes)
     found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
@@ -126,7 +128,7 @@ def test_names_that_the_network_cannot_know_are_its_first_outputs_and_a_note_say
     assert any(f"{classes[0]} is output 0" in note for note in found.notes)
 
 
-def test_normalisation_is_inside_and_the_keys_are_those_of_the_network():
+def test_normalisation_is_inside_the_model_and_keys_do_not_change():
     inner = nn.Sequential(nn.Conv2d(3, 2, 1))
     wrapped = imagenet_normalised(inner)
     assert list(wrapped.state_dict()) == list(inner.state_dict())
@@ -138,6 +140,6 @@ def test_normalisation_is_inside_and_the_keys_are_those_of_the_network():
     assert torch.equal(other(x), wrapped(x)) and weights_sha256(other) == weights_sha256(inner)
 
 
-def test_normalisation_of_a_clip_is_that_of_its_frames():
+def test_clips_are_normalised_frame_by_frame():
     model, clips = imagenet_normalised(nn.Identity()), torch.rand(2, 3, 4, 5, 5)
     assert torch.equal(model(clips), torch.stack([model(frame) for frame in clips.unbind(2)], 2))

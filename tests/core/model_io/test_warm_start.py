@@ -1,4 +1,4 @@
-"""Weights to start from: which are taken, which start anew, and what is refused."""
+"""Weights to start from: which are loaded, which are reinitialised, and which are errors."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def _saved(path, spec, classes=4):
     return model
 
 
-def test_a_network_starts_from_the_very_weights(tmp_path):
+def test_a_network_starts_from_exactly_the_given_weights(tmp_path):
     model = _saved(tmp_path / "w.safetensors", "cifar-resnet")
     arch = warm_started(_arch("cifar-resnet"), tmp_path / "w.safetensors", 4)
     assert weights_sha256(arch.build()) == weights_sha256(model)
@@ -40,7 +40,7 @@ def test_a_network_starts_from_the_very_weights(tmp_path):
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_for_other_classes_the_last_layer_is_reinitialised_and_nothing_else(tmp_path, wrapped):
+def test_other_classes_reinitialise_only_the_last_layer(tmp_path, wrapped):
     model = _saved(tmp_path / "w.safetensors", "resnet18", classes=9)
     state = {("module." if wrapped else "") + key: value for key, value in model.state_dict().items()}
     torch.save(state, tmp_path / "w.pt")
@@ -55,7 +55,7 @@ def test_for_other_classes_the_last_layer_is_reinitialised_and_nothing_else(tmp_
 
 
 @pytest.mark.parametrize("kept", ["whole", "headless"])
-def test_a_backbone_takes_its_weights_with_a_last_layer_or_without(tmp_path, kept):
+def test_a_backbone_loads_weights_with_or_without_a_last_layer(tmp_path, kept):
     whole = _saved(tmp_path / "w.safetensors", "mobilenet_v2", classes=1000)
     state = {key: value for key, value in whole.state_dict().items() if kept == "whole" or not key.startswith("classifier")}
     torch.save(state, tmp_path / "w.pth")
@@ -69,7 +69,7 @@ def test_a_backbone_takes_its_weights_with_a_last_layer_or_without(tmp_path, kep
     assert torch.allclose(model(frames), model.inner.mlp(features), atol=1e-4)
 
 
-def test_weights_of_other_classes_than_imagenets_are_not_normalised(tmp_path):
+def test_weights_for_other_than_imagenet_classes_are_not_normalised(tmp_path):
     _saved(tmp_path / "w.safetensors", "mobilenet_v2", classes=7)
     arch = warm_started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.safetensors", 4)
     assert not isinstance(arch.build(), Normalised)
@@ -77,7 +77,7 @@ def test_weights_of_other_classes_than_imagenets_are_not_normalised(tmp_path):
     assert not isinstance(warm_started(_arch("cifar-resnet"), tmp_path / "own.safetensors", 4).build(), Normalised)
 
 
-def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
+def test_the_error_for_weights_that_do_not_fit_names_the_keys(tmp_path):
     _saved(tmp_path / "w.safetensors", "resnet18")
     for spec, frames in (("resnet34", None), ("frame-mlp:cifar-resnet", 2), ("besnet18", 2)):
         with pytest.raises(InputError, match=f"w.safetensors: the weights do not fit {spec}: m"):
@@ -86,12 +86,12 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path):
         warm_started(_arch("resnet18"), tmp_path / "none.pt", 4)
 
 
-def test_other_weights_are_another_network(tmp_path):
+def test_other_weights_change_the_source_digest(tmp_path):
     model = _saved(tmp_path / "a.safetensors", "cifar-resnet")
     with torch.no_grad():
         next(model.parameters()).mul_(2)
     save_weights(tmp_path / "b.safetensors", model, {})
-    arch = replace(_arch("cifar-resnet"), notes=("said before",))
+    arch = replace(_arch("cifar-resnet"), notes=("an earlier note",))
     both = [warm_started(arch, tmp_path / f"{name}.safetensors", 4) for name in "ab"]
     assert both[0].source_sha256 != both[1].source_sha256
-    assert both[0].notes == ("said before",)
+    assert both[0].notes == ("an earlier note",)

@@ -1,4 +1,4 @@
-"""Features of frames, averaged: what the network for images says before its last layer, and nothing of their order."""
+"""Features of frames, averaged: the outputs of the image network before its last layer, whatever the order of frames."""
 
 import pytest
 import torch
@@ -36,17 +36,17 @@ def test_features_are_the_last_hidden_layer_of_each_frame(flat):
     assert torch.allclose(found, torch.tensor(sum(frames) / 2), atol=1e-5)
 
 
-def test_the_order_of_frames_does_not_matter_and_their_number_does_not_either():
+def test_logits_depend_on_neither_order_nor_number_of_frames():
     data = _data()
     model = open_model("frame-mlp:cifar-resnet", data).build().eval()
-    said = model(data.x_test)
-    assert said.shape == (6, 4)
-    assert torch.allclose(model(data.x_test.flip(2)), said, atol=1e-6)
-    assert torch.allclose(model(data.x_test.repeat(1, 1, 3, 1, 1)), said, atol=1e-6)
+    logits = model(data.x_test)
+    assert logits.shape == (6, 4)
+    assert torch.allclose(model(data.x_test.flip(2)), logits, atol=1e-6)
+    assert torch.allclose(model(data.x_test.repeat(1, 1, 3, 1, 1)), logits, atol=1e-6)
     assert torch.allclose(model(data.x_test[:, :, 0]), model(data.x_test[:, :, :1]))
 
 
-def test_training_leaves_the_backbone_alone():
+def test_training_does_not_change_the_backbone():
     model = open_model("frame-mlp:cifar-resnet", _data()).build().train()
     assert model.mlp.training and not any(module.training for module in model.backbone.modules())
     before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
@@ -55,14 +55,14 @@ def test_training_leaves_the_backbone_alone():
     assert {name.partition(".")[0] for name, p in model.named_parameters() if p.grad is not None} == {"mlp"}
 
 
-def test_random_features_are_called_so_until_weights_are_given(tmp_path):
+def test_a_note_warns_of_random_features_until_weights_are_given(tmp_path):
     found = open_model("frame-mlp:cifar-resnet-8", _data())
     assert "cifar-resnet-8 has random weights" in "".join(found.notes)
     save_weights(tmp_path / "w.safetensors", find_model("cifar-resnet-8", _data().frame_template()).build(), {})
     assert warm_started(found, tmp_path / "w.safetensors", 4).notes == ()
 
 
-def test_it_needs_a_network_that_ends_in_a_layer(tmp_path, monkeypatch):
+def test_a_network_without_a_removable_last_layer_is_an_error(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="frame-mlp needs the network for images") as caught:
         find_model("frame-mlp", _data())
     assert "model=frame-mlp:squeezenet1_1" in caught.value.hint

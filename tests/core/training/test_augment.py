@@ -1,4 +1,4 @@
-"""Augmentations: shape, range, draws of each image's own, and nothing from the global generator."""
+"""Augmentations: shape, range, independent draws per image, and no use of the global generator."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_shape_range_and_reproducibility(name, channels):
 
 
 @pytest.mark.parametrize("name", names())
-def test_each_image_has_draws_of_its_own_and_each_batch_new_ones(name):
+def test_each_image_and_each_batch_has_independent_draws(name):
     x = _images(1).expand(40, -1, -1, -1)
     source = generator(2)
     run = augmentation([name], SIZE)
@@ -45,7 +45,7 @@ def test_each_image_has_draws_of_its_own_and_each_batch_new_ones(name):
 
 
 @pytest.mark.parametrize(("name", "axis"), [("horizontal-flip", 3), ("vertical-flip", 2)])
-def test_a_flip_undoes_itself_and_strikes_half_the_images(name, axis):
+def test_a_flip_is_its_own_inverse_and_affects_half_the_images(name, axis):
     x = torch.rand(1000, 1, *SIZE, generator=generator(0))
     once = _run(name, x)
     assert torch.equal(_run(name, once), x)
@@ -55,7 +55,7 @@ def test_a_flip_undoes_itself_and_strikes_half_the_images(name, axis):
 
 
 @pytest.mark.parametrize(("name", "pad"), [("crop", (4, 4)), ("shift", (2, 1))])
-def test_a_crop_is_a_window_of_the_padded_image_and_every_window_is_as_likely(name, pad):
+def test_a_crop_is_a_uniformly_drawn_window_of_the_padded_image(name, pad):
     n = 4000
     x = _images(1, channels=1).expand(n, -1, -1, -1)
     found = _run(name, x)
@@ -67,14 +67,14 @@ def test_a_crop_is_a_window_of_the_padded_image_and_every_window_is_as_likely(na
     assert chisquare(which.sum(0).numpy()).pvalue > 1e-4
 
 
-def test_a_chain_is_its_links_one_after_the_other():
+def test_a_chain_applies_its_augmentations_in_order():
     x, source = _images(), generator(5)
     expected = augmentation(["crop"], SIZE)(x, source)
     expected = augmentation(["horizontal-flip"], SIZE)(expected, source)
     assert torch.equal(_run(["crop", "horizontal-flip"], x, seed=5), expected)
 
 
-def test_erasing_blackens_a_rectangle_and_leaves_the_rest():
+def test_erasing_blackens_one_rectangle_only():
     x = _images(50).clamp(min=0.1)
     found = _run("erase", x)
     for before, after in zip(x, found, strict=True):
@@ -85,14 +85,14 @@ def test_erasing_blackens_a_rectangle_and_leaves_the_rest():
         assert int(changed.sum()) == len(rows) * len(columns)
 
 
-def test_grey_stays_grey_under_color_jitter_of_one_channel_and_flat_stays_flat():
+def test_color_jitter_of_one_channel_keeps_uniform_images_uniform():
     flat = torch.full((20, 1, *SIZE), 0.5)
     found = _run("color-jitter", flat)
     assert (found.amax((1, 2, 3)) - found.amin((1, 2, 3)) < 1e-6).all()
     assert len({float(image.mean()) for image in found}) > 1
 
 
-def test_none_chosen_is_none():
+def test_no_augmentation_gives_none():
     assert augmentation([], SIZE) is None
 
 
@@ -104,13 +104,13 @@ def test_none_chosen_is_none():
         (["crop", "crop"], "'crop' is given twice", ""),
     ],
 )
-def test_names_that_are_none(chosen, message, hint):
+def test_unknown_or_repeated_names_are_usage_errors(chosen, message, hint):
     with pytest.raises(UsageError, match=message) as caught:
         augmentation(chosen, SIZE)
     assert hint in caught.value.hint
 
 
-def test_other_numbers_of_channels_are_refused_by_what_cannot_take_them():
+def test_augmentations_of_colour_images_require_1_or_3_channels():
     x = torch.rand(3, 2, *SIZE)
     assert _run(["crop", "vertical-flip"], x).shape == x.shape
     with pytest.raises(InputError, match="'trivial' is for images of 1 or 3 channels; these have 2"):
@@ -118,12 +118,12 @@ def test_other_numbers_of_channels_are_refused_by_what_cannot_take_them():
 
 
 @pytest.mark.parametrize("name", names())
-def test_an_empty_batch(name):
+def test_an_empty_batch_stays_empty(name):
     assert _run(name, torch.empty(0, 3, *SIZE)).shape == (0, 3, *SIZE)
 
 
 @pytest.mark.parametrize("name", names())
-def test_all_frames_of_a_clip_get_the_same(name):
+def test_all_frames_of_a_clip_are_changed_alike(name):
     """A clip of one picture shown again and again stays one, and its frames are what the picture becomes."""
     x = _images(12)
     still = x[:, :, None].expand(-1, -1, 3, -1, -1)
@@ -134,7 +134,7 @@ def test_all_frames_of_a_clip_get_the_same(name):
     assert torch.allclose(found[:, :, 0], _run(name, x), atol=1e-6)
 
 
-def test_a_flip_turns_moving_frames_one_by_one():
+def test_a_flip_of_a_clip_flips_each_frame():
     clips = torch.rand(6, 3, 4, *SIZE, generator=generator(5))
     found = _run("horizontal-flip", clips)
     assert all(torch.equal(one, clip) or torch.equal(one, clip.flip(3)) for one, clip in zip(found, clips, strict=True))

@@ -1,4 +1,4 @@
-"""Weights that read padding only: found by shape, where the gradient says so too."""
+"""Weights that read padding only: found by shape, and confirmed by their gradient."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from tests.core.models.zoo.test_zoo import _data
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("stride", [2, 3, 4])
 @pytest.mark.parametrize(("kernel", "padding", "dilation"), [(1, 0, 1), (3, 1, 1), (3, 0, 1), (5, 2, 1), (3, 2, 2), (2, 1, 1)])
-def test_the_truth_is_a_gradient_of_zero(size, stride, kernel, padding, dilation):
+def test_the_gradient_of_a_dead_tap_is_zero(size, stride, kernel, padding, dilation):
     """In float64, of a positive image and a sum, a weight has gradient 0 only if it reads no pixel."""
     layer = nn.Conv2d(1, 1, kernel, stride=stride, padding=padding, dilation=dilation).double()
     x = torch.rand(1, 1, size, size, dtype=torch.float64) + 1
@@ -27,7 +27,7 @@ def test_the_truth_is_a_gradient_of_zero(size, stride, kernel, padding, dilation
     assert has_dead_taps(layer, x) == (stride > size and bool((layer.weight.grad == 0).any()))
 
 
-def test_a_stride_of_one_is_no_matter_and_nothing_is_left_behind():
+def test_a_stride_of_one_has_no_dead_taps_and_hooks_are_removed():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Dropout(0.5), nn.Conv2d(2, 2, 3, stride=2, padding=1)).train()
     x, state = torch.rand(1, 1, 1, 1), torch.get_rng_state()
     assert not has_dead_taps(model[0], x)
@@ -38,7 +38,7 @@ def test_a_stride_of_one_is_no_matter_and_nothing_is_left_behind():
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(16, torch.float32), (32, torch.bfloat16)])
-def test_such_a_network_trains_in_float32_and_the_same_way_twice(monkeypatch, size, dtype):
+def test_a_network_with_dead_taps_trains_in_float32_reproducibly(monkeypatch, size, dtype):
     monkeypatch.setattr("dlcli.core.training.loop.fast_dtype", lambda device: torch.bfloat16)
     data = _data(3, (size, size), 4)
     arch = open_model("resnet18", data)

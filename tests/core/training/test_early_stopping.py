@@ -1,4 +1,4 @@
-"""Early stopping against its definition written out over the whole course."""
+"""Early stopping against its definition, applied to the whole history."""
 
 import math
 
@@ -13,7 +13,7 @@ VALUES = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), min_size=1, max_size=12
 
 
 @given(values=VALUES, patience=st.integers(1, 4), metric=st.sampled_from(sorted(METRICS)))
-def test_it_stops_after_patience_epochs_without_a_better_one_and_keeps_the_best(values, patience, metric):
+def test_it_stops_after_patience_epochs_and_keeps_the_best_weights(values, patience, metric):
     early, weight, seen = EarlyStopping(metric, patience), torch.zeros(1), 0
     for seen, value in enumerate(values, 1):
         weight.fill_(seen)  # changed in place, as training does
@@ -32,11 +32,11 @@ def _better(metric: str, value: float, than: float) -> bool:
     return value > than if metric == "accuracy" else value < than
 
 
-def test_nothing_seen_is_not_due():
+def test_it_is_not_due_before_the_first_epoch():
     assert not EarlyStopping("loss", 1).due
 
 
-def test_a_first_figure_that_is_not_a_number_is_never_beaten_but_waits():
+def test_a_first_value_of_nan_is_never_improved_upon():
     early = EarlyStopping("loss", 2)
     for epoch in (1, 2, 3):
         early.see(epoch, math.nan, {})
@@ -44,7 +44,7 @@ def test_a_first_figure_that_is_not_a_number_is_never_beaten_but_waits():
 
 
 @pytest.mark.parametrize(("metric", "best"), [("accuracy", 2), ("loss", 1)])
-def test_more_accuracy_and_less_loss_are_better(metric, best):
+def test_accuracy_is_maximised_and_loss_minimised(metric, best):
     early = EarlyStopping(metric, 5)
     for epoch, value in enumerate((0.1, 0.9), 1):
         early.see(epoch, value, {})

@@ -1,4 +1,4 @@
-"""The training loop against hand-written steps, peers of torch, and its own promises."""
+"""The training loop against hand-written steps and torch's optimizers; resuming, memory and precision."""
 
 from math import inf
 
@@ -24,13 +24,13 @@ class Counter:
     """A task that remembers."""
 
     def __init__(self):
-        self.steps, self.said = 0, []
+        self.steps, self.status = 0, []
 
     def advance(self, steps=1):
         self.steps += steps
 
     def set_status(self, text):
-        self.said.append(text)
+        self.status.append(text)
 
 
 def _network(dropout=0.0):
@@ -77,8 +77,8 @@ def test_sgd_is_w_minus_lr_times_gradient():
     for found, expected in zip(model.parameters(), by_hand.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
     assert loss == pytest.approx(sum(losses) / len(losses), rel=1e-5)
-    assert len(task.said) == 3
-    assert task.said[-1] == f"epoch 3/3, loss {loss:.4f}"
+    assert len(task.status) == 3
+    assert task.status[-1] == f"epoch 3/3, loss {loss:.4f}"
 
 
 @pytest.mark.parametrize(
@@ -90,24 +90,24 @@ def test_sgd_is_w_minus_lr_times_gradient():
         ("adadelta", torch.optim.Adadelta, {"rho": 0.95}),
     ],
 )
-def test_optimizers_and_schedule_are_torchs(name, peer, options):
+def test_optimizers_and_schedule_match_torch(name, peer, options):
     recipe = _recipe(optimizer=name, lr=0.02, options=options, schedule="cosine")
-    twin, (x, y) = _network(), _examples()
-    optimizer = peer(twin.parameters(), lr=0.02, **options)
+    reference, (x, y) = _network(), _examples()
+    optimizer = peer(reference.parameters(), lr=0.02, **options)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=3 * 4)
     for batch in sum(_batches(50, 16, 3, seed=0), []):
         optimizer.zero_grad()
-        F.cross_entropy(twin(x[batch]), y[batch]).backward()
+        F.cross_entropy(reference(x[batch]), y[batch]).backward()
         optimizer.step()
         schedule.step()
     model, _ = _train(recipe)
-    for found, expected in zip(model.parameters(), twin.parameters(), strict=True):
+    for found, expected in zip(model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @given(n=st.integers(1, 300), batch_size=st.integers(1, 64))
 @settings(max_examples=30, deadline=None)
-def test_every_example_is_seen_once_an_epoch_in_batches_alike_in_size(n, batch_size):
+def test_every_epoch_uses_each_example_once_in_batches_of_even_size(n, batch_size):
     sizes, rows = [], []
 
     class Spy(nn.Module):
@@ -131,7 +131,7 @@ def test_every_example_is_seen_once_an_epoch_in_batches_alike_in_size(n, batch_s
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_same_seed_gives_the_same_bits_dropout_included(dtype):
+def test_the_same_seed_gives_the_same_bits_with_dropout(dtype):
     digests = []
     for noise in range(2):
         torch.manual_seed(noise)  # what happened before must not matter
@@ -141,7 +141,7 @@ def test_the_same_seed_gives_the_same_bits_dropout_included(dtype):
     assert weights_sha256(_train(_recipe(), _network(0.5), seed=1, dtype=dtype)[0]) != digests[0]
 
 
-def test_the_global_random_state_and_the_threads_are_left_alone():
+def test_the_global_random_state_and_thread_count_do_not_change():
     before, count = torch.get_rng_state(), torch.get_num_threads()
     model = _network(0.5)
     state = torch.get_rng_state()
@@ -151,12 +151,12 @@ def test_the_global_random_state_and_the_threads_are_left_alone():
     torch.set_rng_state(before)
 
 
-def test_dropout_follows_the_seed():
+def test_dropout_depends_on_the_seed():
     one, recipe = _examples(1), _recipe(epochs=1)  # one example has no order: only dropout is left to differ
     assert len({weights_sha256(_train(recipe, _network(0.5), seed=seed, examples=one)[0]) for seed in range(3)}) == 3
 
 
-def test_weights_stay_float32_in_the_usual_layout_and_bfloat16_is_used():
+def test_weights_stay_contiguous_float32_when_bfloat16_is_used():
     seen = set()
     model = _network()
     model[1] = nn.Conv2d(4, 4, 3, padding=1)  # with one channel the layouts are the same
@@ -169,12 +169,12 @@ def test_weights_stay_float32_in_the_usual_layout_and_bfloat16_is_used():
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("float32", torch.float32), ("fast", torch.float16)])
-def test_the_recipe_decides_the_precision(monkeypatch, asked, expected):
+def test_the_recipe_sets_the_precision(monkeypatch, asked, expected):
     monkeypatch.setattr(loop, "fast_dtype", lambda device: torch.float16)
     assert loop.resolve_dtype(_recipe(dtype=asked), CPU) == expected
 
 
-def test_the_recipe_takes_no_more_threads_than_torch_has(monkeypatch):
+def test_the_recipe_uses_at_most_the_threads_of_torch(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert [loop.resolve_threads(_recipe(threads=n)) for n in (None, 1, 4, 8)] == [4, 1, 4, 4]
 
@@ -189,7 +189,7 @@ def test_training_learns(dtype):
     assert loss < 0.69  # log 2, what guessing costs
 
 
-def test_a_loss_that_is_not_finite_names_the_step():
+def test_the_error_for_a_non_finite_loss_names_the_step():
     x, y = _examples()
     bad = int(_batches(50, 16, 1, seed=0)[0][2][0])  # in the third batch
     x[bad] = inf
@@ -200,12 +200,12 @@ def test_a_loss_that_is_not_finite_names_the_step():
     assert "learning rate" in caught.value.hint
 
 
-def test_weights_that_the_last_step_broke_are_noticed():
+def test_non_finite_weights_after_the_last_step_are_an_error():
     with pytest.raises(NumericError, match="epoch 1, step 1 of 1"):
         _train(_recipe(epochs=1, batch_size=50, lr=3e38), examples=(_examples()[0] * 1000, _examples()[1]))
 
 
-def test_batch_norm_survives_a_remainder_of_one():
+def test_batch_norm_trains_when_one_example_remains():
     model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
     _train(_recipe(), model, examples=_examples(33))
 
@@ -222,13 +222,13 @@ def test_batch_norm_survives_a_remainder_of_one():
         {"lr": float("nan")},
     ],
 )
-def test_recipes_that_cannot_be_are_refused(changes):
+def test_invalid_recipes_are_usage_errors(changes):
     with pytest.raises(UsageError, match="recipe"):
         _recipe(**changes)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
-def test_predictions_are_the_plain_forward_pass(batch_size):
+def test_predictions_match_the_plain_forward_pass(batch_size):
     model, (x, _) = _network(0.5), _examples()
     with torch.no_grad():
         expected = model.eval()(x)
@@ -238,7 +238,7 @@ def test_predictions_are_the_plain_forward_pass(batch_size):
     assert not found.requires_grad
 
 
-def test_an_epoch_keeps_everything_on_the_device_and_never_waits_for_it():
+def test_an_epoch_never_synchronises_with_the_device():
     """The meta device stands for a GPU: it refuses tensors of another device, and any reading of a value by the host."""
     meta, task = torch.device("meta"), Counter()
     model, (x, y) = _network().to(meta), _examples()
@@ -275,12 +275,12 @@ def _interrupted(recipe, stops, dropout=0.5, hooks=None):
 )
 @given(stops=st.sets(st.integers(1, 11), max_size=4).map(sorted))
 @settings(max_examples=15, deadline=None)
-def test_stopped_at_any_steps_and_continued_it_ends_with_the_same_bits(changes, stops):
+def test_resuming_after_any_step_gives_the_same_bits(changes, stops):
     recipe = _recipe(**changes)
     assert _interrupted(recipe, stops) == _interrupted(recipe, [])
 
 
-def test_augmentation_and_examples_are_continued_too():
+def test_resuming_continues_augmentation_and_adversarial_examples():
     def shake(x, source):
         return (x + 0.1 * torch.rand(x.shape, generator=source)).clamp(0, 1)
 
@@ -311,7 +311,7 @@ class Small(nn.Module):
 @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 5.0])])
 @given(room=st.integers(1, 20), smoothing=st.sampled_from([0.0, 0.1]))
 @settings(max_examples=12, deadline=None)
-def test_steps_in_parts_are_the_whole_step(weights, room, smoothing):
+def test_accumulated_gradients_match_the_whole_batch(weights, room, smoothing):
     recipe, hooks = _recipe(label_smoothing=smoothing), Hooks(class_weights=weights)
     nets = _network(), Small(_network(), room)
     for net in nets:
@@ -325,7 +325,7 @@ def test_steps_in_parts_are_the_whole_step(weights, room, smoothing):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_dropout_draws_are_not_spent_on_steps_that_failed():
+def test_a_failed_attempt_uses_up_no_dropout_draws():
     """Random numbers drawn before the memory ran out are drawn again: the third of three tries is as if it were the first."""
     drawn = []
 
@@ -340,13 +340,13 @@ def test_dropout_draws_are_not_spent_on_steps_that_failed():
     assert len(set(drawn)) == len(drawn) - 2
 
 
-def test_no_room_for_one_image_is_a_lack_of_memory():
+def test_no_memory_for_one_image_is_a_resource_error():
     training = Training(Small(_network(), 0), *_examples(), _recipe(), seed=0, device=CPU)
     with pytest.raises(ResourceError, match="memory"):
         training.run_epoch(Counter())
 
 
-def test_parts_are_continued():
+def test_resuming_keeps_the_number_of_parts():
     def fresh():
         return Training(Small(_network(0.5), 5), *_examples(), _recipe(), seed=0, device=CPU)
 
@@ -362,7 +362,7 @@ def test_parts_are_continued():
     assert second.model.refused == 0
 
 
-def test_bytes_train_as_the_floats_they_stand_for():
+def test_bytes_train_like_the_equal_floats():
     x, y = _examples()
     levels = (x * 255).round().to(torch.uint8)
     nets = _network(0.5), _network(0.5)
@@ -372,14 +372,14 @@ def test_bytes_train_as_the_floats_they_stand_for():
     assert torch.equal(predict_logits(nets[0], levels, device=CPU), predict_logits(nets[1], levels.float() / 255, device=CPU))
 
 
-def test_a_state_of_another_network_is_refused():
+def test_loading_the_state_of_another_network_is_an_error():
     training = Training(_network(), *_examples(), _recipe(), seed=0, device=CPU)
     other = Training(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), *_examples(), _recipe(), seed=0, device=CPU)
     with pytest.raises((KeyError, RuntimeError)):
         training.load(other.state())
 
 
-def test_clipping_bounds_the_step():
+def test_clipping_bounds_the_gradient_norm():
     """With SGD a step is lr times the gradient, so its length is at most lr times the bound, and just that when clipped."""
     model = _network()
     before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
@@ -388,7 +388,7 @@ def test_clipping_bounds_the_step():
     assert moved.norm().item() == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_averaged_weights_are_the_recursion_by_hand():
+def test_averaged_weights_match_the_recursion_by_hand():
     recipe, by_hand = _recipe(epochs=1, ema=0.5), _network()
     average = [weight.detach().clone() for weight in by_hand.parameters()]
     for number, batch in enumerate(_batches(50, 16, 1, seed=0)[0]):
@@ -404,7 +404,7 @@ def test_averaged_weights_are_the_recursion_by_hand():
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_class_weights_are_torchs():
+def test_class_weights_match_torch():
     weights, (x, y) = torch.tensor([1.0, 2.0, 5.0]), _examples()
     model = _network()
     expected = F.cross_entropy(model(x), y, weight=weights).item()

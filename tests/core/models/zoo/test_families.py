@@ -38,7 +38,7 @@ def test_a_looks_linear_stack_is_linear():
     assert torch.allclose(model(2 * x - 3 * y), 2 * model(x) - 3 * model(y), atol=1e-12)
 
 
-def test_he_normal_weights_keep_the_square():
+def test_he_normal_weights_keep_the_mean_square():
     """Half the square is lost in a ReLU, and weights of variance 2/n make up for it (He et al. 2015, equation 10)."""
     model = mlp_stack("plain", 400, 400, 10, width=400)
     x = torch.randn(200, 400)
@@ -75,7 +75,7 @@ def test_option_a_shortcuts_pick_every_other_position_and_fill_with_zeros():
     assert torch.equal(block._shortcut(x), expected)
 
 
-def test_tiny_darknets_layers():
+def test_tiny_darknet_has_the_published_layers():
     model = open_model("tiny-darknet", _data(classes=1000)).build()
     convolutions = [(m.out_channels, m.kernel_size[0]) for m in model if isinstance(m, nn.Conv2d)]
     tail = [(64, 1), (512, 3), (64, 1), (512, 3), (128, 1), (1000, 1)]
@@ -87,7 +87,7 @@ def test_tiny_darknets_layers():
 
 
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
-def test_any_network_of_torchvision(name):
+def test_torchvision_networks_can_be_named(name):
     data = _data(size=(64, 64), classes=7)
     architecture = open_model(name, data)
     assert architecture.name == name and architecture.build()(data.x_train).shape == (2, 7)
@@ -96,7 +96,7 @@ def test_any_network_of_torchvision(name):
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
-def test_without_auxiliary_heads_so_that_training_gives_logits(name):
+def test_torchvision_networks_have_no_auxiliary_heads(name):
     assert open_model(name, _data(size=(96, 96), classes=7)).build().train()(torch.rand(2, 3, 96, 96)).shape == (2, 7)
 
 
@@ -113,7 +113,7 @@ def test_without_auxiliary_heads_so_that_training_gives_logits(name):
         ("fcn_resnet50", 3, UsageError, "no model is called 'fcn_resnet50'", ""),
     ],
 )
-def test_names_that_lead_nowhere(spec, channels, kind, message, hint):
+def test_unknown_names_are_usage_errors(spec, channels, kind, message, hint):
     with pytest.raises(kind, match=message) as caught:
         open_model(spec, _data(channels))
     assert hint in caught.value.hint and "\n" not in caught.value.message

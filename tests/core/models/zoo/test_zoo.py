@@ -1,4 +1,4 @@
-"""The networks of the zoo, and the user's own."""
+"""The networks of the zoo, and those of the user's code."""
 
 import sys
 from dataclasses import replace
@@ -26,17 +26,17 @@ def _count(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_the_registry_is_known():
+def test_the_registry_lists_every_network():
     own = "besnet18 besnet50 bn cifar-resnet digits-net lenet looks-linear mlp mnist-net plain resnet tiny-darknet"
     assert MODELS.names() == tuple(own.split())
 
 
 @pytest.mark.parametrize(("size", "name"), [((8, 8), "digits-net"), ((28, 28), "mnist-net")])
-def test_left_out_it_is_the_one_made_for_the_size(size, name):
+def test_the_default_network_depends_on_the_image_size(size, name):
     assert open_model(None, _data(size=size)).name == name
 
 
-def test_for_other_sizes_one_must_be_named():
+def test_other_sizes_have_no_default_network():
     with pytest.raises(UsageError, match="^`model`: .* 32x30") as caught:
         open_model(None, _data(size=(32, 30)))
     assert "lenet" in caught.value.hint
@@ -56,14 +56,14 @@ def test_every_network_gives_logits_for_every_shape(name, channels, size, classe
 
 
 @pytest.mark.parametrize("name", MODELS.names())
-def test_every_network_runs_on_whatever_device_it_is_moved_to(name):
+def test_every_network_runs_on_the_device_it_is_moved_to(name):
     """On meta, any tensor that forward makes on the CPU by mistake would clash."""
     model = open_model(name, _data(size=(28, 28))).build().to("meta")
     assert model(torch.zeros(2, 1, 28, 28, device="meta")).device.type == "meta"
 
 
 @pytest.mark.parametrize("name", MODELS.names())
-def test_the_smallest_size_works_and_one_less_is_refused(name):
+def test_the_smallest_size_works_and_one_pixel_less_is_an_error(name):
     side = MODELS.module(name).SMALLEST
     data = _data(size=(side, side))
     assert open_model(name, data).build().eval()(data.x_train).shape == (4, 10)
@@ -73,7 +73,7 @@ def test_the_smallest_size_works_and_one_less_is_refused(name):
         open_model(name, _data(size=(side - 1, side)))
 
 
-def test_mnist_net_is_the_studys():
+def test_mnist_net_has_the_layers_of_the_study():
     model = open_model("mnist-net", _data(size=(28, 28))).build()
     convolutions = [m for m in model if isinstance(m, nn.Conv2d)]
     assert [(m.out_channels, m.kernel_size[0], m.stride[0], m.padding[0]) for m in convolutions] == [
@@ -87,12 +87,12 @@ def test_mnist_net_is_the_studys():
     assert _count(model) == sum(weights)
 
 
-def test_lenet_has_lenet_5s_counts():
+def test_lenet_has_the_parameter_counts_of_lenet_5():
     # The 1998 paper's layers on 28x28 padded to 32x32, with C3 fully connected: 156 + 2416 + 48120 + 10164 + 850.
     assert _count(open_model("lenet", _data(size=(28, 28))).build()) == 61_706
 
 
-def test_weights_come_from_the_global_generator():
+def test_initial_weights_are_drawn_from_the_global_generator():
     architecture = open_model("lenet", _data(size=(28, 28)))
     with preserved():
         built = []
@@ -107,7 +107,7 @@ def test_weights_come_from_the_global_generator():
 def test_every_recipe_trains_its_network(name):
     """Four kinds of bars are learned by any network that trains at all, once running statistics have caught up.
 
-    Left out is besnet50, whose recipe and code are besnet18's and which takes a minute.
+    besnet50 is skipped: its recipe and code are besnet18's, and it takes a minute.
     """
     data = _data(size=(28, 28), classes=4)
     x, y = torch.zeros(96, 1, 28, 28), torch.arange(96) % 4
@@ -151,7 +151,7 @@ _NET = "def net(classes, *, size, channels=9, depth=2):\n    return nn.Linear(ch
 
 
 @pytest.mark.parametrize("spec", ["my_nets.py:net", "my_nets:net"])
-def test_the_users_own_gets_what_its_signature_names(write, spec):
+def test_a_user_callable_receives_the_arguments_in_its_signature(write, spec):
     write(my_nets=_NET)
     architecture = find_model(spec, _data(3, (8, 9), 5))
     assert architecture.name == spec
@@ -162,7 +162,7 @@ def test_the_users_own_gets_what_its_signature_names(write, spec):
     ("signature", "expected"),
     [("", {}), ("classes=0, size=0", {"classes", "size"}), ("**others", {}), ("classes=0, /, size=0", {"size"}), ("n=3", {})],
 )
-def test_only_what_is_named_is_passed(write, signature, expected):
+def test_only_named_parameters_are_passed(write, signature, expected):
     body = "    net.seen = {k for k, v in locals().items() if v not in (0, 3, {})}\n    return nn.Identity()\n"
     write(my_nets=f"def net({signature}):\n{body}")
     model = find_model("my_nets.py:net", _data())
@@ -170,16 +170,16 @@ def test_only_what_is_named_is_passed(write, signature, expected):
     assert model.build.args[1].seen == set(expected)
 
 
-def test_a_class_is_a_callable_too(write):
+def test_a_class_is_accepted_as_a_callable(write):
     write(my_nets="class Net(nn.Linear):\n    def __init__(self, classes):\n        super().__init__(4, classes)\n")
     assert find_model("my_nets:Net", _data(classes=6)).build().out_features == 6
 
 
-def test_a_torchvision_like_function_with_keyword_rest_is_called_plainly():
+def test_a_function_with_kwargs_is_called_without_arguments():
     assert isinstance(find_model("torch.nn:Identity", _data()).build(), nn.Identity)
 
 
-def test_a_neighbouring_file_may_be_imported_and_the_path_is_put_back(write, tmp_path):
+def test_user_code_can_import_a_neighbouring_file_and_sys_path_is_restored(write, tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     write(
@@ -206,14 +206,14 @@ def test_a_neighbouring_file_may_be_imported_and_the_path_is_put_back(write, tmp
         ("my_syntax.py:net", InputError, "importing my_syntax.py failed: SyntaxError"),
     ],
 )
-def test_specs_that_lead_nowhere(write, spec, kind, message):
+def test_specs_that_do_not_resolve_are_errors(write, spec, kind, message):
     write(my_nets=_NET, my_broken="1 / 0\n", my_syntax="def net(:\n")
     with pytest.raises(kind, match=message) as caught:
         find_model(spec, _data())
     assert "\n" not in caught.value.message
 
 
-def test_the_callables_there_are_get_named(write):
+def test_the_hint_lists_the_callables_of_the_file(write):
     write(my_nets=_NET)
     with pytest.raises(UsageError) as caught:
         find_model("my_nets.py:nett", _data())
@@ -227,13 +227,13 @@ def test_the_callables_there_are_get_named(write):
         ("raise KeyError('depth')", "calling my_nets.py:net failed: KeyError"),
     ],
 )
-def test_a_callable_that_gives_no_network(write, body, message):
+def test_a_callable_that_returns_no_module_is_an_error(write, body, message):
     write(my_nets=f"def net():\n    {body}\n")
     with pytest.raises(InputError, match=message):
         find_model("my_nets.py:net", _data()).build()
 
 
-def test_a_required_argument_that_is_not_ours(write):
+def test_a_required_argument_of_another_name_is_an_error(write):
     write(my_nets="def net(depth): return nn.Identity()\n")
     with pytest.raises(InputError, match="missing 1 required positional argument: 'depth'"):
         find_model("my_nets.py:net", _data()).build()
@@ -251,7 +251,7 @@ def test_the_source_digest_follows_the_users_imports(write, style):
     assert len(digests) == 2
 
 
-def test_zoo_networks_have_digests_of_their_own():
+def test_zoo_networks_have_different_digests():
     assert len({find_model(name, _data(size=(28, 28))).source_sha256 for name in MODELS.names()}) == len(MODELS.names())
 
 
@@ -263,13 +263,13 @@ def test_zoo_networks_have_digests_of_their_own():
         ("nn.Identity()", "my_nets.py:net: the model returns 2x1x8x8"),
     ],
 )
-def test_a_network_that_does_not_fit_the_data_is_refused_when_opened(write, body, message):
+def test_opening_a_network_that_does_not_fit_the_data_is_an_error(write, body, message):
     write(my_nets=f"def net(): return {body}\n")
     with pytest.raises(InputError, match=message):
         open_model("my_nets.py:net", _data(classes=10, size=(8, 8)))
 
 
-def test_opening_leaves_the_random_state():
+def test_opening_keeps_the_random_state():
     data = _data()
     before = torch.get_rng_state()
     open_model(None, data)
