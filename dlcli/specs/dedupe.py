@@ -1,4 +1,4 @@
-"""What `dlcli dedupe` takes and gives."""
+"""Options and results of `dlcli dedupe`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,19 +13,19 @@ from dlcli.support.tables import Table
 
 ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "match", "why")
 EARLIER_COLUMN = "duplicate_in"
-"""With --index or --against, behind these: the table in which `duplicate_of` is a row."""
+"""Added after these with `index` or `against`: name of the table in which `duplicate_of` is a row."""
 PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
 PAIR_VERDICT_COLUMNS = ("score", "verdict", "why")
 VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
-_OF_PAIRS = (
+_PAIR_OPTIONS = (
     *("table", "pair_columns", "model", "threshold", "precision", "fail_on_duplicates", "prefix"),
     *("encoding", "delimiter", "max_cell", "excel_safe", "output"),
 )
-"""The options that mean something with --pair-columns."""
+"""The options that apply with `pair_columns`."""
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
 THRESHOLD = 0.7
-"""The default: of the labelled pairs of questions that are called duplicates, four of five are. See docs/systems."""
+"""Default of `threshold`, with a precision of 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,86 +34,94 @@ class DedupeConfig:
 
     table: str | None = option(
         None,
-        "csv, tsv, jsonl or parquet, plain or .gz; - is standard input; questions is the embedded sample. "
-        "Left out: standard input, or on a terminal the sample.",
+        "Table to deduplicate: a csv, tsv, jsonl or parquet file, plain or .gz; - for standard input; questions for the "
+        "bundled sample. Default: standard input, or the sample on a terminal.",
         argument=True,
         metavar="[TABLE]",
         reads=True,
     )
-    column: str | None = option(None, "The text column; left out, it is found and named.", metavar="NAME")
+    column: str | None = option(None, "Text column to compare. Default: detected, and printed.", metavar="NAME")
     pair_columns: tuple[str, ...] = pair_columns_option()
     model: Path | None = option(
         None,
-        "Judge by what dlcli train --task pairs learned and left in this folder, instead of the score that is built in.",
+        "Score pairs with the model in this run directory, which dlcli train fitted to pairs. Default: the built-in score.",
         metavar="DIR",
     )
     threshold: float | None = option(
-        None, f"The smallest probability of a duplicate; left out, {THRESHOLD:g}.", minimum=0, maximum=1, metavar="PROBABILITY"
+        None,
+        f"Smallest probability at which a pair is a duplicate. Default: {THRESHOLD:g}.",
+        minimum=0,
+        maximum=1,
+        metavar="PROBABILITY",
     )
     precision: float | None = option(
         None,
-        "Instead of --threshold: take the smallest from which on this share or more of held-out pairs are duplicates, by the "
-        "lower bound of the 95% interval; if there is none, exit with status 1 and say what can be had.",
+        "Choose the smallest threshold with this precision on held-out pairs (lower bound of the 95% interval), instead of "
+        "`threshold`. If none reaches it, exit with status 1 and report the best achievable precision.",
         minimum=0.5,
         maximum=1,
-        metavar="SHARE",
+        metavar="PRECISION",
     )
     candidates: float | None = option(
         None,
-        "The cosine from which pairs are looked at; left out, what suits the vectors. Lower finds more and takes longer.",
+        "Smallest cosine similarity at which a pair is scored. Default: depends on the vectors. Lower values find more "
+        "duplicates and take longer.",
         minimum=0.3,
         maximum=1,
         metavar="COSINE",
     )
     vectors: str = option(
         "tfidf",
-        "What is compared: tfidf (words and character n-grams), word2vec[:DIMENSIONS] (trained on the table itself, for "
+        "Vectors to compare texts by: tfidf (words and character n-grams), word2vec[:DIMENSIONS] (trained on the table, for "
         "thousands of rows), spacy:PACKAGE, static:FOLDER (model2vec) or sentence:PACKAGE_OR_FOLDER (sentence-transformers; "
-        "the best and slowest). Nothing is fetched; a cosine means something else for each.",
+        "the most accurate and slowest). Nothing is downloaded. Cosines are not comparable between kinds of vectors.",
         metavar="NAME",
     )
     keep_rule: str = option(
         "central",
-        "Which text of a group is canonical: the one with the most duplicates (central), the first row's, the longest, or that "
-        "of the row with the highest number or latest date in a column (max:COLUMN).",
+        "Choose the canonical text of a group: the one with the most duplicates (central), of the first row (first), the "
+        "longest one (longest), or of the row with the highest number or latest date in a column (max:COLUMN).",
         metavar="|".join(KEEP_RULES),
     )
-    max_group: int = option(1000, "Warn of groups of more rows than this.", minimum=1)
+    max_group: int = option(1000, "Warn about groups of more rows than this.", minimum=1)
     index: Path | None = option(
         None,
-        "Meet the rows of all tables before this one, kept in this folder, and add this one to them; group ids stay.",
+        "Also compare with all earlier tables stored in this index, and add this table to it. Group ids persist.",
         metavar="DIR",
     )
     against: str | None = option(
-        None, "Mark the rows that duplicate a row of this table too; its rows are not printed.", metavar="TABLE", reads=True
+        None, "Also mark rows that duplicate a row of this table, whose own rows are not printed.", metavar="TABLE", reads=True
     )
-    keep: bool = option(False, "Print the canonical rows only.")
+    keep: bool = option(False, "Print only the canonical rows.")
     pairs: bool = option(
-        False, "Print the pairs of near and exact duplicates instead of the rows, with how probably they ask the same, and why."
+        False, "Print pairs of exact and near duplicates instead of rows, with their probability and an explanation."
     )
     label: int | None = option(
         None,
-        "Print the N pairs nearest the threshold instead, for a person to fill in is_duplicate (1 or 0), as dlcli train "
-        "--task pairs reads it.",
+        "Print the N pairs nearest to the threshold instead of rows, with an empty column is_duplicate to fill in (1 or 0); "
+        "dlcli train reads the completed table.",
         minimum=1,
         metavar="N",
     )
     review: Path | None = option(
         None,
-        "Leave a page here (.html) to judge pairs on: the most doubtful first, with a threshold to move, and labels to export.",
+        "Write an HTML page for labelling pairs: the most uncertain first, with an adjustable threshold and label export.",
         metavar="FILE",
         writes=True,
     )
     fail_on_duplicates: bool = option(False, "Exit with status 1 if any row is a duplicate.")
-    prefix: str = option("", "Put before the names of the added columns, if the table has such names already.", metavar="TEXT")
-    encoding: str = option("utf-8", "The text encoding of the input.", metavar="NAME")
+    prefix: str = option(
+        "", "Prefix for the names of the added columns, if the table already has columns of these names.", metavar="TEXT"
+    )
+    encoding: str = option("utf-8", "Text encoding of the input.", metavar="NAME")
     delimiter: str | None = option(
-        None, "What separates cells; left out, comma, semicolon, tab or bar is found.", metavar="CHAR"
+        None, "Separator of cells. Default: detected among comma, semicolon, tab and bar.", metavar="CHAR"
     )
     max_cell: int = option(1_000_000, "Refuse cells longer than this many characters.", minimum=1)
     excel_safe: bool = option(
         False,
-        "Put an apostrophe before cells that begin with = + - @, tab or CR, which a spreadsheet would run. csv and tsv only.",
+        "Put an apostrophe before cells that begin with = + - @, tab or CR, which a spreadsheet would execute as formulas "
+        "(csv and tsv only).",
     )
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
@@ -123,30 +131,31 @@ class DedupeConfig:
         check(self)
         rule, colon, column = self.keep_rule.partition(":")
         if not (column if rule == "max" else not colon and rule in KEEP_RULES):
-            raise UsageError(f"--keep-rule: '{self.keep_rule}' is not one of {', '.join(KEEP_RULES)}")
-        asked = [name for name, wanted in (("--keep", self.keep), ("--pairs", self.pairs), ("--label", self.label)) if wanted]
-        if len(asked) > 1:
-            raise UsageError(f"{' and '.join(asked)} do not go together", hint="ask for one of them")
+            raise UsageError(f"`keep_rule`: '{self.keep_rule}' is not one of {', '.join(KEEP_RULES)}")
+        modes = [f"`{name}`" for name in ("keep", "pairs", "label") if getattr(self, name)]
+        if len(modes) > 1:
+            raise UsageError(f"{' and '.join(modes)} cannot be combined", hint="use one of them")
         if self.pair_columns:
-            check_applicable(self, _OF_PAIRS, "`pair_columns`")
+            check_applicable(self, _PAIR_OPTIONS, "`pair_columns`")
         if self.precision is not None and self.threshold is not None:
-            raise UsageError("--precision and --threshold do not go together", hint="ask for one of them")
+            raise UsageError("`precision` and `threshold` cannot be combined", hint="use one of them")
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
-            raise UsageError(f"--review: '{self.review}' does not end in .html", hint="name the page, such as review.html")
+            raise UsageError(f"`review`: '{self.review}' does not end in .html", hint="for example `review=review.html`")
         self._check_earlier()
         if self.delimiter is not None and len(self.delimiter) != 1:
-            raise UsageError(f"--delimiter: '{self.delimiter}' is not one character")
+            raise UsageError(f"`delimiter`: '{self.delimiter}' is not one character")
 
     def _check_earlier(self) -> None:
-        option = "--index" if self.index else "--against"
+        earlier = "index" if self.index else "against"
         if self.index and self.against:
-            raise UsageError("--index and --against do not go together", hint="ask for one of them")
-        for other, wanted in (("--pairs", self.pairs), ("--label", self.label), ("--review", self.review)):
-            if self.has_earlier and wanted:
-                raise UsageError(f"{option} and {other} do not go together", hint=f"leave {other} out")
+            raise UsageError("`index` and `against` cannot be combined", hint="use one of them")
+        for other in ("pairs", "label", "review"):
+            if self.has_earlier and getattr(self, other):
+                raise UsageError(f"`{earlier}` and `{other}` cannot be combined", hint=f"omit `{other}`")
         if self.index and self.keep_rule.startswith("max:"):
-            hint = "--keep-rule central, first or longest"
-            raise UsageError("--keep-rule max:COLUMN does not go with --index, which keeps no other columns", hint=hint)
+            # The index stores the compared texts only, so earlier rows have no value to order by.
+            hint = "use `keep_rule=central`, `keep_rule=first` or `keep_rule=longest`"
+            raise UsageError("`keep_rule=max:COLUMN` does not apply to `index`, which stores no other columns", hint=hint)
 
     @property
     def has_earlier(self) -> bool:
@@ -156,7 +165,15 @@ class DedupeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicateGroup:
-    """One group of duplicates, for people to look at."""
+    """A group of duplicates, as the summary on a terminal shows it.
+
+    Attributes:
+        size: Number of rows, with those of earlier tables.
+        canonical_row: Row number of the canonical row in its table, from 1.
+        canonical_text: Its text.
+        example_text: The text of the member with the lowest score.
+        example_score: That score: the probability that it duplicates the canonical text.
+    """
 
     size: int
     canonical_row: int
@@ -167,14 +184,34 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class DedupeResult:
-    """The outcome of `dlcli dedupe`; `model` is the folder of the scorer, "" for the one that is built in.
+    """Result of `dlcli dedupe`; canonical + exact + near + empty = read.
 
-    `rows_` counts add up: canonical + exact + near + empty = read. `candidates` counts the pairs of distinct texts looked at,
-    `pairs` those called duplicates and the further rows of equal texts; `oversized_groups` the groups of more than --max-group
-    rows. `recall` is the share of the pairs whose cosine is at or above `candidates_from`, found by brute force for a sample of
-    texts, that the search for candidates found too. With --index or --against the sample is of new texts, and it is None where
-    these are so few that each is compared with all. `precision` is the share of duplicates among the held-out pairs at or
-    above the threshold, where --precision chose that.
+    Attributes:
+        source: Name of the table.
+        column: The text column.
+        vectors: Vectors that texts were compared by.
+        model: Run directory of the scorer, "" for the built-in score.
+        candidates_from: Smallest cosine of a candidate pair.
+        threshold: Smallest probability of a duplicate.
+        precision: Precision at `threshold` on held-out pairs, if the option `precision` chose it.
+        keep_rule: Rule that chose the canonical texts.
+        rows_read: Number of rows.
+        rows_empty: Rows without text, which are in no group.
+        rows_exact: Duplicates whose text equals the canonical text after folding.
+        rows_near: Other duplicates.
+        rows_canonical: Canonical rows.
+        groups: Number of groups with a duplicate.
+        oversized_groups: Groups of more than `max_group` rows.
+        candidates: Number of pairs of distinct texts that were scored.
+        pairs: Number of these that are duplicates, plus the repeated rows of equal texts.
+        recall: Fraction of the pairs with a cosine of `candidates_from` or more, found by brute force for a sample of texts,
+            that are among the candidates. With `index` or `against` the sample is of new texts; None if these are so few that
+            each was compared with all.
+        largest: The largest groups.
+        seconds: Wall-clock time.
+        table: The output table.
+        notes: Remarks on the result.
+        failed: Why a requested check failed, "" if none did.
     """
 
     KIND: ClassVar[str] = "rows"
@@ -204,13 +241,13 @@ class DedupeResult:
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The largest groups as flat records, for a terminal."""
+        """The largest groups as flat rows."""
         return [vars(group) for group in self.largest]
 
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicatePair:
-    """Two texts of a row, counted from 1, that are called duplicates, for people to look at."""
+    """Two texts of one row that are duplicates; `row` counts from 1 and `score` is their probability."""
 
     row: int
     score: float
@@ -220,10 +257,15 @@ class DuplicatePair:
 
 @dataclass(frozen=True, kw_only=True)
 class PairColumnsResult:
-    """The outcome of `dlcli dedupe --pair-columns`; the names are as in `DedupeResult`.
+    """Result of `dlcli dedupe` with `pair_columns`; other names are as in `DedupeResult`.
 
-    Counts of pairs add up: duplicate + different + empty, of which a text is missing, = read. `surest` are the most probable
-    duplicates whose texts are not equal after folding.
+    Attributes:
+        columns: The two text columns.
+        rows_read: Number of pairs; duplicate + different + empty.
+        rows_empty: Pairs of which a text is missing.
+        rows_duplicate: Pairs at or above the threshold.
+        rows_different: Pairs below it.
+        surest: The most probable duplicates whose texts differ after folding.
     """
 
     KIND: ClassVar[str] = "rows"
@@ -244,5 +286,5 @@ class PairColumnsResult:
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """The surest duplicates as flat records, for a terminal."""
+        """The most probable duplicates as flat rows."""
         return [vars(pair) for pair in self.surest]

@@ -24,10 +24,10 @@ from dlcli.support.errors import UsageError
         (AttackConfig, {"members": 1}, "`members`: 1 is below 2"),
         (AttackConfig, {"fail_under": ("speed", 1.0)}, "`fail_under`: 'speed' is not one of"),
         (DedupeConfig, {"threshold": 1.1}, "`threshold`: 1.1 is above 1"),
-        (DedupeConfig, {"threshold": 0.7, "precision": 0.8}, "--precision and --threshold do not go together"),
+        (DedupeConfig, {"threshold": 0.7, "precision": 0.8}, "`precision` and `threshold` cannot be combined"),
         (DedupeConfig, {"precision": 0.4}, "`precision`: 0.4 is below 0.5"),
-        (DedupeConfig, {"keep": True, "pairs": True}, "--keep and --pairs"),
-        (DedupeConfig, {"delimiter": "::"}, "--delimiter: '::' is not one character"),
+        (DedupeConfig, {"keep": True, "pairs": True}, "`keep` and `pairs`"),
+        (DedupeConfig, {"delimiter": "::"}, "`delimiter`: '::' is not one character"),
     ],
 )
 def test_refused(config: type, values: dict[str, object], said: str):

@@ -54,7 +54,7 @@ def dedupe_with_index(config: DedupeConfig, folder: Path, sheet: TextColumn, sco
 def _held(folder: Path) -> Iterator[None]:
     """Hold the lock of the index; a folder made for it that stays empty is removed."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"--index {folder}: is no folder", hint="name a new folder, or one that --index made")
+        raise InputError(f"`index`: {folder} is not a folder", hint="name a new folder, or an existing index")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with locked(folder):
@@ -67,8 +67,8 @@ def _held(folder: Path) -> Iterator[None]:
 def _through(config: DedupeConfig, folder: Path, sheet: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
     """Meet what is in the index, and add the table to it, unless it is there already."""
     if vectors_depend_on(config.vectors) == "run":
-        message = f"--index: vectors of {config.vectors} mean nothing beside those of another run"
-        raise UsageError(message, hint="--vectors tfidf, or any other kind")
+        message = f"`index`: vectors of {config.vectors} cannot be compared with those of another run"
+        raise UsageError(message, hint="use `vectors=tfidf`, or any other kind")
     stored = read_index(folder, _settings(config))
     tables, this = _tables(stored, sheet)
     union = merge_texts(stored.keys, stored.texts, distinct_texts(config, sheet), len(sheet.texts))

@@ -63,4 +63,4 @@ def write_review(path: Path, review: ReviewPage, report: Reporter) -> None:
     """Write the page to `path`, whole or not at all."""
     write_text(path, review.html())
     if len(review.first) > MAX_PAIRS:
-        report.note(f"{path}: {count(len(review.first), 'pair')} are too many for a page; those most in doubt are on it")
+        report.note(f"{path}: {count(len(review.first), 'pair')} are too many for a page; it shows the most uncertain ones")

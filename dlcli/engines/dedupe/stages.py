@@ -146,9 +146,9 @@ def read_input_table(config: DedupeConfig, added: list[str]) -> tuple[Table, lis
     table = table.without(len(added)) if again else table
     for name in added:
         if name in table.columns:
-            hint = f"pass --prefix dedupe_ to add dedupe_{name.removeprefix(config.prefix)} and so on"
+            hint = f"pass `prefix=dedupe_` to add dedupe_{name.removeprefix(config.prefix)} and so on"
             raise InputError(f"{table.name}: has a column '{name}', which dedupe adds", hint=hint)
-    return table, [f"{table.name}: the columns of an earlier run are computed anew: {', '.join(added)}"] if again else []
+    return table, [f"{table.name}: the columns of an earlier run are computed again: {', '.join(added)}"] if again else []
 
 
 def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
@@ -157,7 +157,7 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
     place = find_column(table, config.column)
     if config.column is None:
-        notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: --column NAME")
+        notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: `column=NAME`")
     texts, nulls = texts_of(table, place)
     for note in notes:
         report.note(note)

@@ -292,7 +292,7 @@ def test_other_columns_of_these_names_are_refused_unless_prefixed(tmp_path):
     path.write_text("group,question\na,What is it?\nb,what is it\n")
     with pytest.raises(InputError, match="has a column 'group', which dedupe adds") as error:
         run(DedupeConfig(table=str(path)))
-    assert "--prefix dedupe_" in error.value.hint
+    assert "`prefix=dedupe_`" in error.value.hint
     result = run(DedupeConfig(table=str(path), prefix="x_"))
     assert result.table.columns == ["group", "question", *(f"x_{name}" for name in ADDED_COLUMNS)]
     assert len(run(DedupeConfig(table=str(path), pairs=True)).table.rows) == 1
@@ -309,7 +309,7 @@ def test_null_is_warned_of_once_with_its_place(table):
 def test_the_column_found_is_told_and_one_asked_for_is_not(table):
     path, heard = table(["a b c"]), Heard()
     run(DedupeConfig(table=path), report=heard)
-    assert heard.notes == [f"comparing column 'text' of {path}; another: --column NAME"]
+    assert heard.notes == [f"comparing column 'text' of {path}; another: `column=NAME`"]
     assert run(DedupeConfig(table=path, column="id")).column == "id"
     assert run(DedupeConfig(table=path, column="id")).notes == ()
 

@@ -115,7 +115,7 @@ def partition(named):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables=st.lists(TEXTS, min_size=1, max_size=4))
 def test_table_by_table_gives_the_groups_of_all_at_once(table, tmp_path_factory, rule, how, tables):
-    """Exactly, where a vector depends on its text alone, whether vectors are kept or made anew."""
+    """Exactly, where a vector depends on its text alone, whether vectors are stored or computed again."""
     folder, options = tmp_path_factory.mktemp("i"), {"candidates": 0.5, "threshold": 0.3, "keep_rule": rule}
     with pytest.MonkeyPatch.context() as patch:
         for module in (_dedupe_index, stages):
@@ -156,7 +156,7 @@ def test_an_index_of_other_settings_and_a_foreign_folder_change_nothing(table, t
     (tmp_path / "mine" / "notes.txt").touch()
     with pytest.raises(InputError, match=r"has 'notes\.txt'"):
         rows_of(path, index=tmp_path / "mine")
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         rows_of(path, index=Path(path))
 
 
@@ -170,12 +170,12 @@ def test_two_writers_do_not_meet(table, tmp_path):
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"index": Path("i"), "against": "x.csv"}, "do not go together"),
-        ({"index": Path("i"), "pairs": True}, "--index and --pairs"),
-        ({"against": "x.csv", "pairs": True}, "--against and --pairs"),
-        ({"against": "x.csv", "label": 9}, "--against and --label"),
-        ({"index": Path("i"), "review": Path("r.html")}, "--index and --review"),
-        ({"index": Path("i"), "keep_rule": "max:score"}, "keeps no other columns"),
+        ({"index": Path("i"), "against": "x.csv"}, "`index` and `against` cannot be combined"),
+        ({"index": Path("i"), "pairs": True}, "`index` and `pairs`"),
+        ({"against": "x.csv", "pairs": True}, "`against` and `pairs`"),
+        ({"against": "x.csv", "label": 9}, "`against` and `label`"),
+        ({"index": Path("i"), "review": Path("r.html")}, "`index` and `review`"),
+        ({"index": Path("i"), "keep_rule": "max:score"}, "stores no other columns"),
     ],
 )
 def test_options_that_do_not_go_together(options, what):
@@ -185,7 +185,7 @@ def test_options_that_do_not_go_together(options, what):
 
 def test_vectors_of_one_run_only_are_refused_and_no_folder_stays(table, tmp_path, monkeypatch):
     monkeypatch.setattr(_dedupe_index, "vectors_depend_on", lambda spec: "run")
-    with pytest.raises(UsageError, match="mean nothing beside those of another run"):
+    with pytest.raises(UsageError, match="cannot be compared with those of another run"):
         rows_of(table(OLD), index=tmp_path / "i")
     assert not (tmp_path / "i").exists()
 

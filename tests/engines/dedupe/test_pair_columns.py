@@ -1,4 +1,4 @@
-"""`dlcli dedupe --pair-columns`: each row is judged by its own two texts and nothing else."""
+"""`dlcli dedupe --pair-columns`: the score of a row depends on its own two texts only."""
 
 import json
 from pathlib import Path
@@ -113,7 +113,7 @@ def test_columns_of_an_earlier_run_are_made_anew_and_others_of_their_names_refus
     result, rows = judged(table)
     again = tmp_path / "again.jsonl"
     again.write_text("".join(json.dumps({**row, "score": 9}) + "\n" for row in rows))
-    assert judged(str(again))[1] == rows and "computed anew" in judged(str(again))[0].notes[0]
+    assert judged(str(again))[1] == rows and "computed again" in judged(str(again))[0].notes[0]
     clash = tmp_path / "clash.jsonl"
     clash.write_text('{"left": "a", "why": 1, "right": "b"}\n')
     with pytest.raises(InputError, match="has a column 'why', which dedupe adds"):

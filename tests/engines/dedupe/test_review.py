@@ -1,4 +1,4 @@
-"""What a person is given to judge: --label and --review, from a table to the file."""
+"""`label` and `review`: pairs to label by hand, as a table and as a page."""
 
 import json
 import re
@@ -96,7 +96,7 @@ def test_too_many_pairs_are_said(tmp_path, monkeypatch):
 
 
 def test_what_does_not_go_together_is_refused():
-    with pytest.raises(UsageError, match="--pairs and --label do not go together"):
+    with pytest.raises(UsageError, match="`pairs` and `label` cannot be combined"):
         DedupeConfig(label=3, pairs=True)
     with pytest.raises(UsageError, match=r"does not end in .html"):
         DedupeConfig(review=Path("questions.csv"))
