@@ -119,16 +119,16 @@ def test_adversarial_training_on_clips_runs(folder):
     assert train.run(_config(folder, epochs=1, adversarial=("fgsm", 0.1, 0.5))).rows
 
 
-def test_a_network_for_images_says_what_is_amiss(folder):
+def test_a_network_for_images_fails_on_clips_with_a_hint(folder):
     with pytest.raises(InputError, match="lenet: the model fails on clips of shape 3x3x28x28") as caught:
         train.run(_config(folder, model="lenet", size=28))
-    assert "--model besnet18" in caught.value.hint
+    assert "`model=besnet18`" in caught.value.hint
 
 
 def test_a_network_for_videos_must_be_named_and_be_there(folder):
     with pytest.raises(UsageError, match="no default network for videos") as caught:
         train.run(_config(folder, model=None))
-    assert "--model besnet18" in caught.value.hint
+    assert "`model=besnet18`" in caught.value.hint
     with pytest.raises(InputError, match="absent.safetensors: no such file"):
         train.run(_config(folder, model="absent.safetensors"))
 

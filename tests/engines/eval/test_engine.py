@@ -16,6 +16,7 @@ from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.run_dir import load_model, save_model
 from dlcli.core.model_io.untrained import open_model
 from dlcli.engines import eval, predict
+from dlcli.engines.eval.engine import FILES
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import InputError, UsageError
@@ -110,7 +111,7 @@ def test_one_image_is_enough(reader: str, two: str):
     assert set(figures(result)) == {"top-1", "worst-class", "brier", "ece"}
     assert any("no AUC" in note for note in result.notes)
     json.dumps([vars(one.estimate) for one in result.metrics], allow_nan=False)
-    assert result.per_class[1].accuracy is None and "class spam" in str(EVAL.sheet(result).rows)
+    assert result.per_class[1].accuracy is None and "class spam" in str(EVAL.table(result).rows)
 
 
 def test_the_diagnosis_measures_every_set(tmp_path: Path, reader: str):
@@ -134,8 +135,8 @@ def test_the_diagnosis_measures_every_set(tmp_path: Path, reader: str):
     assert (found.largest, found.named, found.missing) == ("data mismatch", ("data mismatch",), ())
     assert [gap.status for gap in found.gaps] == ["not established"] * 2 + ["established", "not established"]
     assert figures(result)["top-1"] == pytest.approx(2 / 3)
-    assert "The largest gap is data mismatch." in EVAL.sheet(result).notes
-    assert EVAL.sheet(result).strong == {3} and len(result.records()) == 4
+    assert "The largest gap is data mismatch." in EVAL.table(result).notes
+    assert EVAL.table(result).strong == {3} and len(result.records()) == 4
     assert EVAL.summary(result).endswith("The largest gap is data mismatch.")
     dev = eval.run(replace(config, split="dev"))
     assert figures(dev)["top-1"] == pytest.approx(0.7) and dev.diagnosis == found
@@ -190,9 +191,9 @@ def test_the_worst_slice_is_found_by_name(tmp_path: Path, reader: str, sites: st
         row.name: row.accuracy for row in result.per_class
     }
     assert result.worst_slice == "site=west" and figures(result)["worst-slice"] == 0.5
-    sheet = EVAL.sheet(result)
-    assert [row[0] for k, row in enumerate(sheet.rows) if k in sheet.strong] == ["site=west"]
-    assert sheet.rows[0][:3] == ("all images", "300", "78.3 [73.3, 82.6]")
+    table = EVAL.table(result)
+    assert [row[0] for k, row in enumerate(table.rows) if k in table.strong] == ["site=west"]
+    assert table.rows[0][:3] == ("all images", "300", "78.3 [73.3, 82.6]")
     assert EVAL.summary(result).endswith("The worst slice is site=west.")
     assert [record["slice"] for record in result.records()] == [row.name for row in result.slices]
     assert len({tuple(record) for record in result.records()}) == 1
@@ -264,7 +265,7 @@ def test_digits_from_a_run_directory_to_all_files(digits_run: Path, tmp_path: Pa
     assert figures(result)["top-1"] == pytest.approx(float((logits.argmax(1) == data.y_test).double().mean()))
     top5 = (logits.topk(5).indices == data.y_test[:, None]).any(1)
     assert figures(result)["top-5"] == pytest.approx(float(top5.double().mean()))
-    assert {path.name for path in out.iterdir()} == set(eval.FILES)
+    assert {path.name for path in out.iterdir()} == set(FILES)
     page = (out / "report.html").read_text()
     assert "Where the error comes from" in page and result.model_sha256 in page
     assert result.diagnosis.missing == ("train-dev", "dev")
@@ -291,7 +292,7 @@ def test_no_old_grid_is_left_where_there_are_no_mistakes(tmp_path: Path, reader:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mistakes.png").write_bytes(b"old")
     eval.run(EvalConfig(model=reader, data=str(tmp_path / "easy.npz"), device="cpu", output=tmp_path / "out"))
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(eval.FILES) - {"mistakes.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(FILES) - {"mistakes.png"}
 
 
 def test_the_summary_of_a_trained_and_of_an_untrained_network(digits_run: Path):
@@ -301,7 +302,7 @@ def test_the_summary_of_a_trained_and_of_an_untrained_network(digits_run: Path):
     assert trained.summary.receptive_field == (12, 12)
     assert trained.model_sha256 and not untrained.model_sha256
     assert any("untrained" in note for note in untrained.notes)
-    assert EVAL.sheet(trained).rows[-1][3:5] == ("20,106", "756,992") and not trained.metrics
+    assert EVAL.table(trained).rows[-1][3:5] == ("20,106", "756,992") and not trained.metrics
     assert "20,106 parameters" in EVAL.summary(trained) and len(trained.records()) == 11
 
 
@@ -321,7 +322,7 @@ def test_predictions_are_those_of_the_network(digits_run: Path):
     for k, row in enumerate(result.table.rows):
         assert row[0] == k and [row[1], row[3]] == [str(label) for label in best.indices[k].tolist()]
         assert [row[2], row[4]] == pytest.approx(best.values[k].tolist(), abs=1e-6)
-    assert len(PREDICT.sheet(result).rows) == 10 and result.n_images == 50
+    assert len(PREDICT.table(result).rows) == 10 and result.n_images == 50
     everything = predict.run(PredictConfig(model=str(digits_run), device="cpu", top=99, limit=1)).table
     assert len(everything.columns) == 1 + 2 * 10
     assert sum(everything.rows[0][2::2]) == pytest.approx(1, abs=1e-5)
@@ -373,13 +374,13 @@ def test_the_plan_opens_but_does_nothing(command, digits_run: Path, tmp_path: Pa
         (EvalConfig, {"slices": ("class", "class")}, "--slices: a column is given twice"),
         (EvalConfig, {"fail_under": ("worst-slice", 0.5)}, "worst-slice goes with --slices"),
         (EvalConfig, {"human_error": 0.1}, "--human-error: goes with --diagnose"),
-        (EvalConfig, {"human_error": 1.1, "diagnose": True}, "--human-error: 1.1 is above 1"),
+        (EvalConfig, {"human_error": 1.1, "diagnose": True}, "`human_error`: 1.1 is above 1"),
         (EvalConfig, {"fail_under": ("nll", 1.0)}, "'nll' is not one of top-1"),
         (EvalConfig, {"fail_under": ("top-1", 1.0), "summary": True}, "--summary measures nothing"),
         (EvalConfig, {"arch": "lenet"}, "--arch: goes with a file of weights"),
-        (EvalConfig, {"split": "validation"}, "--split: 'validation' is not one of"),
+        (EvalConfig, {"split": "validation"}, "`split`: 'validation' is not one of"),
         (PredictConfig, {"arch": "lenet"}, "--arch: goes with a file of weights"),
-        (PredictConfig, {"top": 0}, "--top: 0 is below 1"),
+        (PredictConfig, {"top": 0}, "`top`: 0 is below 1"),
     ],
 )
 def test_options_that_do_not_go_together(config: type, values: dict[str, object], said: str):
