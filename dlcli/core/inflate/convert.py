@@ -72,7 +72,9 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork
         weight = rule.inflate_weight(old.weight.detach(), how.taps or rule.TAPS or max(old.kernel_size))
         new = TemporalConv(old, weight, frame_count, ends=how.ends, dilations=dilations)
         made[old] = new.fuse() if how.fused else new
-    layers = [TemporalLayer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)]
+    layers = [
+        TemporalLayer(path, *(tuple(one.weight.shape) for one in pair)) for path, pair in zip(chosen, made.items(), strict=True)
+    ]
     replace_modules(inner, (nn.Conv2d,), lambda layer: made.get(layer, layer))
     return InflatedNetwork(
         VideoNet(inner, frame_count, find_head(inner, trace)), tuple(layers), (1,) if how.fused else dilations

@@ -41,7 +41,7 @@ def test_every_layout_comes_out_channels_first(shape, axes, dtype):
     np.testing.assert_array_equal(found.numpy(), expected.astype(np.float32))
 
 
-def test_bytes_become_shares_of_white_and_the_original_is_left_alone():
+def test_bytes_are_divided_by_255_and_the_original_is_unchanged():
     images = np.random.default_rng(0).integers(0, 256, (6, 2, 2)).astype(np.uint8)
     before = images.copy()
     np.testing.assert_allclose(_given(images).x_train[:, 0], before / 255, rtol=1e-6)

@@ -24,7 +24,7 @@ def test_uniform_over_eight_of_eight_frames_takes_each_once():
 
 
 @given(st.integers(2, 80), st.integers(1, 4), few, st.integers(1, 60))
-def test_a_rate_that_divides_the_videos_own_takes_every_so_manieth_frame(n, every, frames, rate):
+def test_a_rate_that_divides_the_frame_rate_takes_every_kth_frame(n, every, frames, rate):
     times = [Fraction(k, rate) for k in range(n)]
     span = every * (frames - 1)
     found = frames_at_rate(times, Fraction(1, 90_000), float(rate) / every, frames, 1)

@@ -132,7 +132,7 @@ def test_no_picture_can_be_decoded(tmp_path, memory):
             open_data(str(tmp_path))
 
 
-def test_that_images_are_streamed_is_told(tmp_path, memory, listener, cache):
+def test_streaming_is_reported(tmp_path, memory, listener, cache):
     fill(tmp_path)
     memory(4 * 10 * _PICTURE)
     assert open_data(str(tmp_path)).x_train.dtype == torch.float32

@@ -111,7 +111,7 @@ def test_what_is_no_video_is_not_called_cut_off(tmp_path_factory, content):
 
 @pytest.mark.parametrize("ending", ["mkv", "avi", "mp4", "mov", "webm"])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
-def test_a_video_that_is_cut_off_is_left_out_or_refused_and_no_shorter_one(tmp_path, listener, ending, share):
+def test_a_truncated_video_is_skipped_or_refused(tmp_path, listener, ending, share):
     films(tmp_path, n=3, ending=f".{ending}", frames=24)
     path = tmp_path / "left" / f"0.{ending}"
     content = path.read_bytes()

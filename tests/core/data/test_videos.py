@@ -21,7 +21,7 @@ def _shown(when, damaged=()):
 
 
 @given(shown=times, wanted=times, missing=st.integers(0, 3))
-def test_each_moment_has_the_frame_that_is_on_show_then(shown, wanted, missing):
+def test_each_moment_has_the_frame_shown_then(shown, wanted, missing):
     """The last one that was shown by then, after the end the last of all for a while; before the first there is none."""
     targets = {time: 100 + time for time in wanted}
     if wanted[0] < shown[0]:
@@ -42,7 +42,7 @@ def test_nothing_shown_is_no_frame_and_a_damaged_one_is_named():
         list(_picked(_shown([0, 1, 2], damaged=(1,)), {0: 7, 2: 8}))
 
 
-def test_a_video_far_too_long_for_its_breadth_is_refused(tmp_path):
+def test_an_extreme_aspect_ratio_is_refused(tmp_path):
     films(tmp_path, n=2)
     film(tmp_path / "left" / "wide.mkv", 2, shape=(2, 8192), pixels=[np.zeros((2, 8192, 3), np.uint8)] * 2)
     with pytest.raises(InputError, match="wide.mkv: cannot be decoded .8192x2 pixels has too extreme an aspect ratio"):

@@ -157,7 +157,7 @@ def test_what_cannot_be_probed_is_named(nets, options, kind, said):
 def test_what_helps_is_named_with_what_fails(nets):
     with pytest.raises(InputError) as caught:
         probed(model=f"{nets}:net", size=9)
-    assert "--size N" in caught.value.hint
+    assert "`size=N`" in caught.value.hint
     with pytest.raises(InputError) as caught:
         probed(model=f"{nets}:double")
     assert "float64" in caught.value.hint and ".to(torch.float32)" in caught.value.hint

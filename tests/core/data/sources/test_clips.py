@@ -145,7 +145,7 @@ _WHY = {
 }
 
 
-def test_what_is_no_sound_video_is_named_and_left_out(tmp_path, listener, monkeypatch):
+def test_videos_that_cannot_be_decoded_are_named_and_skipped(tmp_path, listener, monkeypatch):
     _spoiled(tmp_path)
     monkeypatch.setattr(decoding, "_MAX_WARNINGS", 99)
     data = _open(tmp_path, listener)
@@ -184,7 +184,7 @@ def test_pictures_and_videos_are_not_mixed(tmp_path):
         _open(tmp_path / "b")
 
 
-def test_clips_are_for_those_who_ask_for_them(tmp_path):
+def test_clips_need_a_sampling(tmp_path):
     films(tmp_path)
     with pytest.raises(UsageError, match="holds clips of video, and this command takes images only"):
         open_data(str(tmp_path))

@@ -165,7 +165,7 @@ def test_sizes_are_those_of_torchvision(tmp_path, size):
             assert any((match == image.mul(255).round().byte().numpy().transpose(1, 2, 0)).all() for match in matches)
 
 
-def test_sizes_that_differ_are_told(tmp_path, listener):
+def test_different_sizes_are_reported(tmp_path, listener):
     fill(tmp_path)
     picture(tmp_path / "ant" / "z.png", noise(5, (9, 7, 3)))
     assert open_data(str(tmp_path), report=listener).size == (224, 224)
@@ -182,7 +182,7 @@ _DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", _DAMAGE)
-def test_a_picture_that_cannot_be_read_is_named_and_left_out(tmp_path, listener, damage):
+def test_an_unreadable_picture_is_named_and_skipped(tmp_path, listener, damage):
     written = fill(tmp_path, n=50, shape=(20, 20, 3))
     broken, (spoil, reason) = tmp_path / "bee" / "03.png", _DAMAGE[damage]
     before = open_data(str(tmp_path))
@@ -277,7 +277,7 @@ def test_a_class_or_a_set_lost_to_damage(tmp_path, listener):
         open_data(str(tmp_path))
 
 
-def test_what_is_no_image_and_what_is_empty_is_told(tmp_path, listener):
+def test_other_files_and_empty_folders_are_reported(tmp_path, listener):
     fill(tmp_path)
     (tmp_path / "cow").mkdir()
     (tmp_path / ".hidden").mkdir()
@@ -391,7 +391,7 @@ def test_a_second_opening_decodes_nothing(tmp_path, monkeypatch, listener):
     assert len(listener.tasks) == 1
 
 
-def test_a_changed_file_is_read_anew_in_the_same_place(tmp_path, cache):
+def test_a_changed_file_overwrites_its_cache_entry(tmp_path, cache):
     fill(tmp_path)
     first = open_data(str(tmp_path))
     path = picture(tmp_path / "ant" / "00.png", noise(77))
@@ -421,7 +421,7 @@ def test_a_second_run_waits_for_the_first(tmp_path, cache, listener):
 
 
 @pytest.mark.parametrize("spoil", ["cut", "bit"])
-def test_a_damaged_cache_is_made_anew(tmp_path, cache, listener, spoil):
+def test_a_damaged_cache_entry_is_decoded_again(tmp_path, cache, listener, spoil):
     fill(tmp_path)
     first = open_data(str(tmp_path))
     (kept,) = (cache / "images").iterdir()
@@ -436,7 +436,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path, cache, listener, spoil):
     assert len(listener.warnings) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_told_and_does_no_harm(tmp_path, cache, listener):
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, cache, listener):
     fill(tmp_path)
     cache.mkdir()
     (cache / "images").write_text("in the way")

@@ -88,7 +88,7 @@ def test_speeds_at_which_left_is_right_are_refused(spec):
 
 
 @pytest.mark.parametrize("spec", ["moving-digits-", "moving-digits-x", "moving-digits4", "moving-digits--2"])
-def test_other_spellings_are_no_data(spec):
+def test_other_spellings_are_unknown(spec):
     with pytest.raises(UsageError, match="no such dataset, file or folder"):
         _open(spec)
 

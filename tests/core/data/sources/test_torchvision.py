@@ -77,7 +77,7 @@ def test_arrays_by_split(fake):
     "error",
     [URLError(OSError("Network is unreachable")), RuntimeError("Error downloading x\nmore"), TimeoutError("timed out")],
 )
-def test_without_a_network_the_way_out_is_named(monkeypatch, error, cache):
+def test_offline_the_hint_names_alternatives(monkeypatch, error, cache):
     def offline(root, train=True, download=False):
         raise error if download else RuntimeError("Dataset not found")
 
@@ -89,7 +89,7 @@ def test_without_a_network_the_way_out_is_named(monkeypatch, error, cache):
     assert "\n" not in caught.value.message
 
 
-def test_a_cache_that_cannot_be_written_is_said(fake, cache):
+def test_a_cache_that_cannot_be_written_is_an_error(fake, cache):
     cache.write_text("in the way")
     with pytest.raises(ResourceError, match="`data=cifar10`: .*datasets cannot be used"):
         open_data("cifar10")
