@@ -34,7 +34,7 @@ _TYPES = (torch.float64, torch.float32)
 def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DTo3DResult:
     """Convert the network that `config.model` names and prove the conversion; the network itself is left as it is.
 
-    With `config.output` leaves the network and its card, and with `config.export` a program, all of them or none. If the
+    With `config.output` leaves the network and its metadata, and with `config.export` a program, all of them or none. If the
     proof fails, `failed` of the result says where, and unless `config.allow_inexact` nothing is written. Raises the kinds of
     `dlcli.support.errors`.
     """

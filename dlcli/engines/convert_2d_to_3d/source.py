@@ -102,7 +102,7 @@ def _channels_read(model: nn.Module, shape: ImageData) -> int:
 
 
 def _bare(model: nn.Module) -> nn.Module:
-    """The network without the normalisation before it, which the card knows of."""
+    """The network without the normalisation before it, which its metadata records."""
     return model.inner if isinstance(model, Normalised) else model
 
 
