@@ -1,6 +1,7 @@
 """FAB's projection against a linear and a quadratic programme, and its targeted and restarted forms."""
 
 import copy
+from dataclasses import dataclass, field
 
 import pytest
 import torch
@@ -122,14 +123,37 @@ def test_the_ball_does_not_hold_it_back(norm: str, name: str, trained: Trained) 
         assert 0.5 * eps < float(lengths.max()) <= eps * (1 + 1e-9)
 
 
-def test_restarts_never_lengthen_and_begin_elsewhere(trained: Trained) -> None:
+@dataclass(frozen=True)
+class RecordedFAB(FAB):
+    """Keeps from where each run begins: its restart, and the offset from the image in units of the radius."""
+
+    begun: list[tuple[int, Tensor]] = field(default_factory=list, compare=False)
+
+    def start(self, clean: Tensor, threat: ThreatModel, radius: float, restart: int, generator: torch.Generator) -> Tensor:
+        point = super().start(clean, threat, radius, restart, generator)
+        self.begun.append((restart, (point - clean) / radius))
+        return point
+
+
+def test_restarts_never_lengthen(trained: Trained) -> None:
     model, x, y = trained[0], trained[1][:20], trained[2][:20]
-    norms = [FAB(steps=15, restarts=r).nearest(model, x, y, seed=4).norms for r in (1, 3)]
-    assert bool((norms[1] <= norms[0]).all()) and bool((norms[1] < norms[0]).any())
-    other = FAB(steps=15, restarts=3).nearest(model, x, y, seed=5).norms
-    assert not torch.equal(norms[1], other)
+    once, thrice = (FAB(steps=15, restarts=r).nearest(model, x, y, seed=4).norms for r in (1, 3))
+    assert bool((thrice <= once).all())
     few = FAB(steps=15, restarts=3).nearest(model, x[:5], y[:5], seed=4)
-    assert torch.allclose(few.norms, norms[1][:5], atol=1e-4)
+    assert torch.allclose(few.norms, thrice[:5], atol=1e-4)
+
+
+def test_restarts_begin_elsewhere(trained: Trained) -> None:
+    model, x = trained[0], trained[1][:6]
+    y = model(x).argmax(1)  # an image that is misclassified as it is needs no run
+    attacks = [RecordedFAB(steps=3, restarts=3) for _ in range(2)]
+    for seed, attack in enumerate(attacks):
+        attack.nearest(model, x, y, seed=seed)
+    first = [offset for attack in attacks for restart, offset in attack.begun if restart == 0]
+    later = [offset for attack in attacks for restart, offset in attack.begun if restart > 0]
+    assert len(first) == 2 * len(x) and len(later) == 4 * len(x)
+    assert not torch.stack(first).any()
+    assert len({tuple(offset.flatten().tolist()) for offset in later}) == len(later)  # by image, restart and seed
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
