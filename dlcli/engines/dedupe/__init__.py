@@ -1,4 +1,5 @@
-"""The engine of `dlcli dedupe`."""
+"""The engine of `dlcli dedupe`: find duplicate and near-duplicate rows of a table."""
 
-from dlcli.engines.dedupe.engine import plan as plan
-from dlcli.engines.dedupe.engine import run as run
+from dlcli.engines.dedupe.engine import plan, run
+
+__all__ = ["plan", "run"]

@@ -1,4 +1,4 @@
-"""`dlcli dedupe --against`: which rows of a table another one has too; and how a table's texts are put beside earlier ones."""
+"""The option `against`: compare a table with another one. Merging texts with earlier ones, which `index` uses as well."""
 
 from dataclasses import dataclass, replace
 
@@ -34,7 +34,13 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class MergedTexts:
-    """The distinct texts of both sides; `old` and `fresh` are the places in it of the earlier ones and of the table's."""
+    """Distinct texts of earlier tables and of the table at hand.
+
+    Attributes:
+        texts: The distinct texts of both.
+        old: Index in `texts` of each earlier text.
+        fresh: Index in `texts` of each distinct text of the table; some may be earlier ones, too.
+    """
 
     texts: Distinct
     old: Numbers
@@ -42,14 +48,24 @@ class MergedTexts:
 
     @property
     def new(self) -> NDArray[np.bool_]:
-        """Which texts no earlier table has."""
+        """Whether each text is in no earlier table, (texts,)."""
         found = np.ones(len(self.texts), bool)
         found[self.old] = False
         return found
 
 
 def merge_texts(keys: list[str], texts: list[str], fresh: Distinct, start: int) -> MergedTexts:
-    """Earlier texts count as rows from `start` on. Of two ways to write a key the one that `distinct` takes of both is kept."""
+    """Merge the texts of earlier tables with those of the table.
+
+    Args:
+        keys: Keys of the earlier texts, sorted.
+        texts: Their spelling.
+        fresh: Distinct texts of the table. If both have a key, the spelling that `distinct` would choose is kept.
+        start: Row number of the first earlier text: the number of rows of the table.
+
+    Returns:
+        The texts of both.
+    """
     written = dict(zip(keys, texts, strict=True))
     for key, text in zip(fresh.keys, fresh.texts, strict=True):
         written[key] = min(written.get(key, text), text, key=spelling_rank)
@@ -63,37 +79,58 @@ def merge_texts(keys: list[str], texts: list[str], fresh: Distinct, start: int) 
     return MergedTexts(Distinct(every, [written[key] for key in every], of_row, row, priority), old, new)
 
 
-def find_new_candidates(config: DedupeConfig, union: MergedTexts, vectors: Matrix, report: Reporter) -> Candidates:
-    """The candidates of which a text is new.
+def find_new_candidates(config: DedupeConfig, merged: MergedTexts, vectors: Matrix, report: Reporter) -> Candidates:
+    """Find the candidate pairs with at least one new text.
 
-    Where few texts are new, they are multiplied with all, so that nothing is lost; to measure that would cost as much again.
+    If few texts are new, they are compared with all others by brute force. Recall is then not measured: it is 1, and measuring
+    it would cost as much again.
+
+    Args:
+        config: Gives the smallest cosine.
+        merged: The texts.
+        vectors: Their vectors.
+        report: Shows progress.
+
+    Returns:
+        The pairs, with the recall on new texts if it was measured.
     """
     level = min_cosine(config)
-    with report.task("comparing", total=int(union.new.sum())) as task:
-        pairs = cross_pairs(vectors, union.new, level, advance=task.advance)
-    if not uses_full_join(vectors, union.new):
+    with report.task("comparing", total=int(merged.new.sum())) as task:
+        pairs = cross_pairs(vectors, merged.new, level, advance=task.advance)
+    if not uses_full_join(vectors, merged.new):
         return Candidates(pairs, level, None)
-    return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.flatnonzero(union.new)))
+    return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.flatnonzero(merged.new)))
 
 
-def dedupe_against(config: DedupeConfig, table: str, sheet: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
-    """Group the rows of a table with those of --against; raises the kinds of `dlcli.support.errors`.
+def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
+    """Group the rows of a table with those of another one; raises the kinds of `dlcli.support.errors`.
 
-    Every text of the other table stands for itself; the table's own join it where they can, and each other where not.
-    A row in a group with rows of the other table is a duplicate of one of these, so that what stays is new.
+    Every text of the other table is canonical. The table's own texts join these where they can, and each other otherwise, so
+    that its canonical rows are those that the other table does not have.
+
+    Args:
+        config: Options.
+        table: The other table.
+        text_column: The table to group.
+        scorer: Scorer of pairs.
+        report: Shows progress.
+
+    Returns:
+        What was found; the texts of the other table are its `earlier` texts.
     """
     other = open_table(table, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
-    place = find_column(other, sheet.table.columns[sheet.place] if config.column is None else config.column)
+    place = find_column(other, text_column.table.columns[text_column.index] if config.column is None else config.column)
     their = distinct(texts_of(other, place)[0])
-    union = merge_texts(their.keys, their.texts, distinct_texts(config, sheet), len(sheet.texts))
-    candidates = find_new_candidates(config, union, make_vectors(config.vectors, union.texts.keys), report)
-    judged = score_pairs(scorer, union.texts, candidates.pairs)
-    duplicates = judged.duplicates(effective_threshold(config))
-    order = canonical_order(config.keep_rule.partition(":")[0], union.texts, duplicates.by_probability())
-    order = np.concatenate([union.old, order[union.new[order]]])
-    stars = group_in_order(order, duplicates.by_probability())
-    rows = np.zeros(len(union.texts), np.int64)
-    rows[union.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
-    earlier = EarlierTexts(len(sheet.texts), their.row, len(their) * [other.name], rows, {})
-    extended = replace(sheet, texts=sheet.texts + their.texts)
-    return DedupeState(extended, union.texts, candidates, judged, assign_rows(union.texts, stars), earlier)
+    merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
+    candidates = find_new_candidates(config, merged, make_vectors(config.vectors, merged.texts.keys), report)
+    scored = score_pairs(scorer, merged.texts, candidates.pairs)
+    duplicates = scored.duplicates(effective_threshold(config))
+    order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())
+    # Earlier texts come first: what comes before all its duplicates becomes canonical.
+    order = np.concatenate([merged.old, order[merged.new[order]]])
+    groups = group_in_order(order, duplicates.by_probability())
+    rows = np.zeros(len(merged.texts), np.int64)
+    rows[merged.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
+    earlier = EarlierTexts(len(text_column.texts), their.row, len(their) * [other.name], rows, {})
+    extended = replace(text_column, texts=text_column.texts + their.texts)
+    return DedupeState(extended, merged.texts, candidates, scored, assign_rows(merged.texts, groups), earlier)

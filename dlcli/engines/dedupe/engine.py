@@ -1,4 +1,4 @@
-"""Which rows of a table ask the same: the engine of `dlcli dedupe`."""
+"""Run and plan `dlcli dedupe`."""
 
 import time
 from dataclasses import replace
@@ -38,12 +38,11 @@ from dlcli.support.tables import Table
 
 @gc_disabled()
 def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | PairColumnsResult:
-    """Group the rows of a table whose texts are equal after folding, or are duplicates with a probability from --threshold on.
+    """Group the rows of a table whose texts are equal after folding, or duplicates with a probability of `threshold` or more.
 
-    Pairs whose vectors have a cosine from --candidates on are scored. Groups are stars: every member is at or above the
-    threshold to its canonical text, whatever the order of the rows. Rows without text are passed through, in no group.
-    With --pair-columns the two texts of each row are judged instead.
-    Raises the kinds of `dlcli.support.errors`.
+    Pairs whose vectors have a cosine of `candidates` or more are scored. Groups come from star clustering (Aslam et al. 2004):
+    every member is a duplicate of the canonical text itself, whatever the order of the rows. Rows without text are in no group.
+    With `pair_columns` the two texts within each row are compared instead. Raises the kinds of `dlcli.support.errors`.
     """
     if config.pair_columns:
         return classify_pair_columns(config, report)
@@ -51,16 +50,16 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
     check_vectors(config.vectors)
     scorer = choose_scorer(config)
     config, precision = resolve_threshold(config)
-    sheet = read_text_column(config, report)
+    text_column = read_text_column(config, report)
     if config.index is not None:
-        met = dedupe_with_index(config, config.index, sheet, scorer, report)
+        state = dedupe_with_index(config, config.index, text_column, scorer, report)
     elif config.against is not None:
-        met = dedupe_against(config, config.against, sheet, scorer, report)
+        state = dedupe_against(config, config.against, text_column, scorer, report)
     else:
-        met = _alone(config, sheet, scorer, report)
+        state = _dedupe_table(config, text_column, scorer, report)
     if config.review is not None:
-        write_review(config.review, make_review(config, sheet, met.texts, met.judged), report)
-    result = _result(config, met, _table(config, met), precision, started)
+        write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
+    result = _result(config, state, _table(config, state), precision, started)
     if result.oversized_groups:
         report.warn(_oversized(config, result))
     return result
@@ -73,7 +72,7 @@ def plan(config: DedupeConfig) -> list[str]:
     check_vectors(config.vectors)
     choose_scorer(config)
     config, precision = resolve_threshold(config)
-    sheet = read_text_column(config, SILENT)
+    text_column = read_text_column(config, SILENT)
     columns = added_columns(config.prefix, earlier=config.has_earlier)
     if config.label is not None:
         what = f"the {config.label:,} pairs nearest that"
@@ -82,9 +81,9 @@ def plan(config: DedupeConfig) -> list[str]:
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
     earlier = config.against or f"the index {config.index}, and add these"
-    column, cosine = sheet.table.columns[sheet.place], f"{config.vectors} cosine of {min_cosine(config):g} or more"
+    column, cosine = text_column.table.columns[text_column.index], f"{config.vectors} cosine of {min_cosine(config):g} or more"
     return [
-        f"read {len(sheet.table.rows):,} rows from {sheet.table.name}",
+        f"read {len(text_column.table.rows):,} rows from {text_column.table.name}",
         f"score pairs of column '{column}' with a {cosine}",
         f"{describe_threshold(config, precision)}, and group by the rule {config.keep_rule}",
         *([f"compare with the rows of {earlier}"] if config.has_earlier else []),
@@ -93,54 +92,58 @@ def plan(config: DedupeConfig) -> list[str]:
     ]
 
 
-def _alone(config: DedupeConfig, sheet: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
-    texts = distinct_texts(config, sheet)
+def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
+    texts = distinct_texts(config, text_column)
     candidates = find_candidates(config, texts, report)
-    judged = score_pairs(scorer, texts, candidates.pairs)
-    stars = group_texts(config, texts, judged.duplicates(effective_threshold(config)))
-    return DedupeState(sheet, texts, candidates, judged, assign_rows(texts, stars))
+    scored = score_pairs(scorer, texts, candidates.pairs)
+    groups = group_texts(config, texts, scored.duplicates(effective_threshold(config)))
+    return DedupeState(text_column, texts, candidates, scored, assign_rows(texts, groups))
 
 
-def _table(config: DedupeConfig, met: DedupeState) -> Table:
+def _table(config: DedupeConfig, state: DedupeState) -> Table:
     if config.label is not None:
-        table = label_table(met.sheet.table, make_review(config, met.sheet, met.texts, met.judged), config.label)
+        table = label_table(
+            state.text_column.table, make_review(config, state.text_column, state.texts, state.scored), config.label
+        )
     elif config.pairs:
-        table = pairs_table(met.sheet, met.texts, met.judged.duplicates(effective_threshold(config)))
+        table = pairs_table(state.text_column, state.texts, state.scored.duplicates(effective_threshold(config)))
     else:
-        table = grouped_table(met.sheet, met.texts, met.verdicts, prefix=config.prefix, keep=config.keep, earlier=met.earlier)
+        table = grouped_table(
+            state.text_column, state.texts, state.assignments, prefix=config.prefix, keep=config.keep, earlier=state.earlier
+        )
     return replace(table, excel_safe=config.excel_safe)
 
 
-def _result(config: DedupeConfig, met: DedupeState, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
-    sheet, verdicts, candidates = met.sheet, met.verdicts, met.candidates
-    twice, near = ~verdicts.canonical, verdicts.text != verdicts.centre
-    sizes = group_sizes(verdicts, met.earlier)[np.unique(verdicts.centre[twice])]
+def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
+    text_column, assignments, candidates = state.text_column, state.assignments, state.candidates
+    duplicate, near = ~assignments.is_canonical, assignments.text != assignments.canonical_text
+    sizes = group_sizes(assignments, state.earlier)[np.unique(assignments.canonical_text[duplicate])]
     return DedupeResult(
-        source=sheet.table.name,
-        column=sheet.table.columns[sheet.place],
+        source=text_column.table.name,
+        column=text_column.table.columns[text_column.index],
         vectors=config.vectors,
         model=str(config.model or ""),
-        candidates_from=candidates.level,
+        candidates_from=candidates.min_cosine,
         threshold=effective_threshold(config),
         precision=precision,
         keep_rule=config.keep_rule,
-        rows_read=len(sheet.table.rows),
-        rows_empty=len(sheet.table.rows) - len(verdicts.rows),
-        rows_exact=int((twice & ~near).sum()),
+        rows_read=len(text_column.table.rows),
+        rows_empty=len(text_column.table.rows) - len(assignments.rows),
+        rows_exact=int((duplicate & ~near).sum()),
         rows_near=int(near.sum()),
-        rows_canonical=int(verdicts.canonical.sum()),
+        rows_canonical=int(assignments.is_canonical.sum()),
         groups=len(sizes),
         oversized_groups=int((sizes > config.max_group).sum()),
         candidates=len(candidates.pairs),
-        pairs=int((met.judged.probability >= effective_threshold(config)).sum())
-        + len(verdicts.rows)
-        - len(np.unique(verdicts.text)),
+        pairs=int((state.scored.probability >= effective_threshold(config)).sum())
+        + len(assignments.rows)
+        - len(np.unique(assignments.text)),
         recall=candidates.recall,
-        largest=largest_groups(sheet, verdicts, met.earlier),
+        largest=largest_groups(text_column, assignments, state.earlier),
         seconds=time.perf_counter() - started,
         table=table,
-        notes=sheet.notes,
-        failed=_failed(config, sheet.table, int(twice.sum())),
+        notes=text_column.notes,
+        failed=_failed(config, text_column.table, int(duplicate.sum())),
     )
 
 

@@ -1,7 +1,8 @@
-"""`dlcli dedupe --pair-columns`: a table with two texts in each row gets score, verdict and why a row."""
+"""The option `pair_columns`: score the two texts within each row of a table."""
 
 import time
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,23 +28,23 @@ from dlcli.support.tables import Table
 _DIGITS = 4
 _SHOWN = 10
 _BLOCK = 1 << 13
-"""Rows that are scored at once, so that what is held beside the table does not grow with it."""
+"""Rows scored at once, so that memory beyond the table itself does not grow with it."""
 
 
 def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumnsResult:
-    """Say of the two texts in each row whether they are duplicates; a row without one of them gets no score and no verdict.
+    """Classify the two texts within each row as duplicate or different; a row that lacks one gets no score and no verdict.
 
     Raises the kinds of `dlcli.support.errors`.
     """
     started = time.perf_counter()
     scorer = choose_scorer(config)
     config, precision = resolve_threshold(config)
-    table, notes, left, right = _open(config)
+    table, notes, left, right = _read_pairs(config)
     for note in notes:
         report.note(note)
     probability = _probabilities(scorer, left, right, report)
     called = probability >= effective_threshold(config)
-    judged = table.extend(_added(config), list(_cells(probability, called, left, right)))
+    extended = table.extend(_added(config), list(_cells(probability, called, left, right)))
     duplicates, empty = int(called.sum()), int(np.isnan(probability).sum())
     return PairColumnsResult(
         source=table.name,
@@ -57,17 +58,17 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
         rows_different=len(left) - duplicates - empty,
         surest=_surest(probability, called, left, right),
         seconds=time.perf_counter() - started,
-        table=judged,
+        table=extended,
         notes=tuple(notes),
         failed=f"{count(duplicates, 'duplicate')} in {table.name}" if config.fail_on_duplicates and duplicates else "",
     )
 
 
 def plan_pairs(config: DedupeConfig) -> list[str]:
-    """What `classify_pair_columns` would do, a line each; reads the table, but scores nothing."""
+    """Describe what `classify_pair_columns` would do, one line per step; reads the table, but scores nothing."""
     choose_scorer(config)
     config, precision = resolve_threshold(config)
-    table = _open(config)[0]
+    table = _read_pairs(config).table
     return [
         f"read {len(table.rows):,} rows from {table.name}",
         f"score the texts of {' and '.join(config.pair_columns)} in each",
@@ -80,11 +81,19 @@ def _added(config: DedupeConfig) -> list[str]:
     return [config.prefix + name for name in PAIR_VERDICT_COLUMNS]
 
 
-def _open(config: DedupeConfig) -> tuple[Table, list[str], list[str], list[str]]:
-    """The table, what there is to say of it, and the texts of both columns, "" where there is none."""
+class _PairTable(NamedTuple):
+    """A table of pairs, remarks on the input, and the texts of both columns, "" where a cell is empty."""
+
+    table: Table
+    notes: list[str]
+    left: list[str]
+    right: list[str]
+
+
+def _read_pairs(config: DedupeConfig) -> _PairTable:
     table, notes = read_input_table(config, _added(config))
     left, right = (texts_of(table, find_column(table, name, field="pair_columns"))[0] for name in config.pair_columns)
-    return table, notes, left, right
+    return _PairTable(table, notes, left, right)
 
 
 def _probabilities(scorer: Scorer, left: list[str], right: list[str], report: Reporter) -> Floats:
@@ -104,14 +113,15 @@ def _empty(texts: list[str]) -> NDArray[np.bool_]:
 
 
 def _cells(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:
-    """The cells of `PAIR_VERDICT_COLUMNS`, a list a row."""
+    """The cells of `PAIR_VERDICT_COLUMNS`, one list per row."""
     shown = probability.round(_DIGITS).tolist()
     for score, verdict, a, b in zip(shown, called.tolist(), left, right, strict=True):
+        # NaN is the only number that differs from itself.
         yield [None, None, None] if score != score else [score, VERDICTS[verdict], explain(a, b)]
 
 
 def _surest(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> tuple[DuplicatePair, ...]:
-    """The duplicates of the highest probability below 1, which only texts that fold to one key have."""
+    """The most probable duplicates below a probability of 1, which only texts that are equal after folding have."""
     rows = np.flatnonzero(called & (probability < 1))
     rows = rows[np.argsort(-probability[rows], kind="stable")][:_SHOWN].tolist()
     return tuple(

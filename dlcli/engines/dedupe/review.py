@@ -1,4 +1,4 @@
-"""What `dlcli dedupe` gives a person to judge: the pairs most in doubt as a table, or all of them on one page."""
+"""Pairs to label by hand: the most uncertain ones as a table (`label`), or all on one page (`review`)."""
 
 import math
 from dataclasses import replace
@@ -21,8 +21,19 @@ from dlcli.support.tables import Table
 _DIGITS = 4
 
 
-def make_review(config: DedupeConfig, sheet: TextColumn, texts: Distinct, pairs: ScoredPairs) -> ReviewPage:
-    """What is to be judged of scored pairs: those from half the threshold on, texts in the order of --keep-rule."""
+def make_review(config: DedupeConfig, text_column: TextColumn, texts: Distinct, pairs: ScoredPairs) -> ReviewPage:
+    """Collect the pairs for labelling, which are those from half the threshold on.
+
+    Args:
+        config: Gives the threshold and the `keep_rule`.
+        text_column: The table.
+        texts: Its distinct texts.
+        pairs: The scored pairs.
+
+    Returns:
+        The content of the page. Its texts are in the order of `keep_rule`, from which the page groups them again when the
+        threshold is moved.
+    """
     threshold = effective_threshold(config)
     lowest = math.floor(threshold * 50) / 100
     pairs = pairs.duplicates(lowest)
@@ -31,8 +42,8 @@ def make_review(config: DedupeConfig, sheet: TextColumn, texts: Distinct, pairs:
     rank = np.argsort(order)
     ends = np.sort([rank[pairs.pairs.first], rank[pairs.pairs.second]], axis=0)
     return ReviewPage(
-        source=sheet.table.name,
-        column=sheet.table.columns[sheet.place],
+        source=text_column.table.name,
+        column=text_column.table.columns[text_column.index],
         texts=[texts.texts[k] for k in order],
         rows=(texts.row[order] + 1).tolist(),
         copies=np.bincount(texts.of_row[texts.of_row >= 0], minlength=len(texts))[order].tolist(),
@@ -46,9 +57,9 @@ def make_review(config: DedupeConfig, sheet: TextColumn, texts: Distinct, pairs:
 
 
 def label_table(table: Table, review: ReviewPage, wanted: int) -> Table:
-    """The `wanted` pairs nearest the threshold, nearest first, in the columns that `dlcli train --task pairs` reads.
+    """The `wanted` pairs nearest to the threshold, nearest first, in the columns that `dlcli train` reads for pairs.
 
-    The labels are empty, for a person to fill in; the score says how probable it is that the two ask the same.
+    The column of labels is empty, to be filled in; the score is the probability that the two texts are duplicates.
     """
     rows = [_line(review, int(pair)) for pair in most_uncertain(review.probability, review.threshold, wanted)]
     return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())

@@ -1,6 +1,12 @@
-"""The steps of `dlcli dedupe`, each from what those before gave: open, distinct, candidates, scores, stars, verdicts."""
+"""The stages of `dlcli dedupe`: read, find distinct texts, find candidates, score, group, assign rows.
+
+Each stage costs more per item than the one before and is given fewer items. Equal texts are merged first, so that a text is
+compared once however often it is repeated. A cosine, which a join finds without comparing all pairs, selects candidates, and
+only these are scored. Groups need all scores, since a text joins the canonical text with the highest one.
+"""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,25 +32,38 @@ from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
 
 _DIGITS = 6
-"""Of a probability: beyond these it differs between machines and numbers of threads, and must not decide anything."""
+"""Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
 
 
 @dataclass(frozen=True)
 class TextColumn:
-    """A table, the place of its text column, and its texts, "" where there is none."""
+    """The text column of a table.
+
+    Attributes:
+        table: The table.
+        index: Index of the column.
+        texts: Its texts, "" where a cell is empty; those of earlier tables follow.
+        notes: Remarks on the input.
+    """
 
     table: Table
-    place: int
+    index: int
     texts: list[str]
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Pairs of distinct texts by number, with their cosine, which is at least `level`; and how many of all such were found."""
+    """Pairs of distinct texts that are similar enough to be scored.
+
+    Attributes:
+        pairs: Numbers of the texts, with the cosine as score.
+        min_cosine: Smallest cosine of a pair.
+        recall: Fraction of the pairs with such a cosine that was found, if it was measured.
+    """
 
     pairs: Pairs
-    level: float
+    min_cosine: float
     recall: Estimate | None
 
 
@@ -56,7 +75,7 @@ class ScoredPairs:
     probability: Floats
 
     def duplicates(self, threshold: float) -> "ScoredPairs":
-        """Those at or above the threshold."""
+        """The pairs at or above the threshold."""
         kept = self.probability >= threshold
         pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
         return ScoredPairs(pairs, self.probability[kept])
@@ -68,32 +87,42 @@ class ScoredPairs:
 
 @dataclass(frozen=True)
 class RowAssignments:
-    """What was found of each row with text; arrays are parallel to `rows`, row numbers count from 0.
+    """The group of each of the r rows that have text.
 
-    `text` and `centre` are the numbers of the row's text and of the canonical text of its group, `centre_row` is the row that
-    stands for that, `score` the probability that the two texts are duplicates, `canonical` whether it is that row itself.
+    Attributes:
+        rows: Row numbers from 0, (r,); all other arrays are parallel to it.
+        text: Number of the row's distinct text.
+        canonical_text: Number of the canonical text of its group.
+        canonical_row: Row number of the first row with the canonical text.
+        score: Probability that the two texts are duplicates.
+        is_canonical: Whether the row is the canonical row itself.
     """
 
     rows: NDArray[np.int64]
     text: NDArray[np.int64]
-    centre: NDArray[np.int64]
-    centre_row: NDArray[np.int64]
+    canonical_text: NDArray[np.int64]
+    canonical_row: NDArray[np.int64]
     score: Floats
-    canonical: NDArray[np.bool_]
+    is_canonical: NDArray[np.bool_]
 
-    @property
-    def equal(self) -> NDArray[np.bool_]:
-        """Whether the row's key is that of the canonical text."""
-        same: NDArray[np.bool_] = self.text == self.centre
-        return same
+
+class RowPlaces(NamedTuple):
+    """Where rows are, in parallel lists: the row number in its own table, from 1, and the name of the table."""
+
+    numbers: list[int]
+    tables: list[str]
 
 
 @dataclass(frozen=True)
 class EarlierTexts:
-    """Texts of earlier tables, which take part as if they stood behind the table, as its rows from `start` on.
+    """Texts of earlier tables. They take part as additional rows of the table, numbered from `start` on.
 
-    `row` (texts of earlier tables) is where each stands in its own table, from 0, and `table` the name of that; `rows` (all
-    texts) how many earlier rows the group has of which a text is canonical, and `ids` what groups are called already.
+    Attributes:
+        start: Number of rows of the table itself.
+        row: Row number, from 0, of each earlier text in its own table.
+        table: Name of that table.
+        rows: Number of earlier rows in the group of each canonical text, 0 for other texts; parallel to all texts.
+        ids: Group id of canonical texts, by number, where the index has stored one.
     """
 
     start: int
@@ -102,43 +131,66 @@ class EarlierTexts:
     rows: NDArray[np.int64]
     ids: dict[int, str]
 
-    def places(self, rows: NDArray[np.int64], table: str) -> tuple[list[int], list[str]]:
-        """For rows of the table, and those behind it: the row number as people count, and the name of its table."""
-        behind = (rows - self.start).tolist()
-        return (
-            [int(self.row[k]) + 1 if k >= 0 else row + 1 for k, row in zip(behind, rows.tolist(), strict=True)],
-            [self.table[k] if k >= 0 else table for k in behind],
+    def places(self, rows: NDArray[np.int64], table: str) -> RowPlaces:
+        """Locate rows by number; those below `start` are in the table of the given name."""
+        earlier = (rows - self.start).tolist()
+        return RowPlaces(
+            [int(self.row[k]) + 1 if k >= 0 else row + 1 for k, row in zip(earlier, rows.tolist(), strict=True)],
+            [self.table[k] if k >= 0 else table for k in earlier],
         )
 
 
 @dataclass(frozen=True)
 class DedupeState:
-    """All that was found of a table; `sheet` has the texts of `earlier` tables behind its own."""
+    """What the stages found, for the output tables and the result.
 
-    sheet: TextColumn
+    Attributes:
+        text_column: The table, with the texts of earlier tables after its own.
+        texts: The distinct texts of all.
+        candidates: The candidate pairs.
+        scored: The candidates with their probability.
+        assignments: The groups of the rows of the table.
+        earlier: Texts of earlier tables, if any take part.
+    """
+
+    text_column: TextColumn
     texts: Distinct
     candidates: Candidates
-    judged: ScoredPairs
-    verdicts: RowAssignments
+    scored: ScoredPairs
+    assignments: RowAssignments
     earlier: EarlierTexts | None = None
 
 
-def group_sizes(verdicts: RowAssignments, earlier: EarlierTexts | None) -> NDArray[np.int64]:
-    """How many rows the group has of which a text is canonical, by the number of the text."""
+class InputTable(NamedTuple):
+    """A table, and remarks on how it was read."""
+
+    table: Table
+    notes: list[str]
+
+
+class ResolvedThreshold(NamedTuple):
+    """The configuration with its threshold, and the precision on held-out pairs if the option `precision` chose that."""
+
+    config: DedupeConfig
+    precision: Estimate | None
+
+
+def group_sizes(assignments: RowAssignments, earlier: EarlierTexts | None) -> NDArray[np.int64]:
+    """Number of rows in the group of each canonical text, 0 for other texts, (texts,)."""
     if earlier is None:
-        return np.bincount(verdicts.centre)
-    return np.bincount(verdicts.centre, minlength=len(earlier.rows)) + earlier.rows
+        return np.bincount(assignments.canonical_text)
+    return np.bincount(assignments.canonical_text, minlength=len(earlier.rows)) + earlier.rows
 
 
 def added_columns(prefix: str, *, earlier: bool = False) -> list[str]:
-    """The columns that are added to a table; with `earlier` ones also which table `duplicate_of` counts in."""
+    """Names of the columns that are added to a table; `earlier` adds the name of the table that `duplicate_of` is a row of."""
     return [prefix + name for name in (*ADDED_COLUMNS, *([EARLIER_COLUMN] if earlier else []))]
 
 
-def read_input_table(config: DedupeConfig, added: list[str]) -> tuple[Table, list[str]]:
-    """The table without the columns `added` by an earlier run, and what there is to say of that.
+def read_input_table(config: DedupeConfig, added: list[str]) -> InputTable:
+    """Read the table, without the columns `added` by an earlier run, which are its last ones if it has them.
 
-    They count as such if the table ends in exactly these; any other column of such a name raises InputError.
+    Raises InputError if it has any other column of such a name.
     """
     source = SAMPLE if config.table is None else config.table
     table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
@@ -148,7 +200,9 @@ def read_input_table(config: DedupeConfig, added: list[str]) -> tuple[Table, lis
         if name in table.columns:
             hint = f"pass `prefix=dedupe_` to add dedupe_{name.removeprefix(config.prefix)} and so on"
             raise InputError(f"{table.name}: has a column '{name}', which dedupe adds", hint=hint)
-    return table, [f"{table.name}: the columns of an earlier run are computed again: {', '.join(added)}"] if again else []
+    return InputTable(
+        table, [f"{table.name}: the columns of an earlier run are computed again: {', '.join(added)}"] if again else []
+    )
 
 
 def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
@@ -167,57 +221,57 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     return TextColumn(table, place, texts, tuple(notes))
 
 
-def distinct_texts(config: DedupeConfig, sheet: TextColumn) -> Distinct:
-    """The distinct texts; raises InputError if --keep-rule names a column that is not there or cannot be ordered."""
+def distinct_texts(config: DedupeConfig, text_column: TextColumn) -> Distinct:
+    """The distinct texts; raises InputError if `keep_rule` names a column that does not exist or cannot be ordered."""
     rule, _, column = config.keep_rule.partition(":")
     if rule == "first":
-        return distinct(sheet.texts, np.zeros(len(sheet.texts), np.int64))
+        return distinct(text_column.texts, np.zeros(len(text_column.texts), np.int64))
     if rule != "max":
-        return distinct(sheet.texts)
-    place = find_column(sheet.table, column, field="keep_rule=max:COLUMN")
-    cells = [row[place] for row in sheet.table.rows]
-    return distinct(sheet.texts, row_priorities(cells, table=sheet.table.name, column=column))
+        return distinct(text_column.texts)
+    place = find_column(text_column.table, column, field="keep_rule=max:COLUMN")
+    cells = [row[place] for row in text_column.table.rows]
+    return distinct(text_column.texts, row_priorities(cells, table=text_column.table.name, column=column))
 
 
 def min_cosine(config: DedupeConfig) -> float:
-    """The cosine from which pairs are looked at."""
+    """The smallest cosine of a candidate pair."""
     return candidate_cosine(config.vectors) if config.candidates is None else config.candidates
 
 
-def resolve_threshold(config: DedupeConfig) -> tuple[DedupeConfig, Estimate | None]:
-    """The configuration with the threshold that --precision chooses, if it is asked for, and the precision held-out pairs have.
+def resolve_threshold(config: DedupeConfig) -> ResolvedThreshold:
+    """Choose the threshold that has the wanted `precision` on held-out pairs, if the configuration asks for one.
 
-    Raises CheckFailedError if that is out of reach, and InputError if the folder of --model does not say.
+    Raises CheckFailedError if no threshold has it, and InputError if the run directory `model` has no counts of held-out pairs.
     """
     if config.precision is None:
-        return config, None
+        return ResolvedThreshold(config, None)
     counts, by = built_in_threshold_counts(), "the built-in score"
     if config.model is not None:
-        from dlcli.core.pairs.saved import read_threshold_counts  # here, since most runs need none of it
+        from dlcli.core.pairs.saved import read_threshold_counts  # here, since most runs do not need it
 
         counts, by = read_threshold_counts(config.model), str(config.model)
     point = choose_threshold(counts, config.precision, by)
-    return replace(config, precision=None, threshold=point.threshold), point.precision
+    return ResolvedThreshold(replace(config, precision=None, threshold=point.threshold), point.precision)
 
 
 def effective_threshold(config: DedupeConfig) -> float:
-    """The probability from which a pair is called duplicate."""
+    """The smallest probability of a duplicate."""
     return THRESHOLD if config.threshold is None else config.threshold
 
 
 def describe_threshold(config: DedupeConfig, precision: Estimate | None) -> str:
-    """In words, when a pair is called duplicate, once the threshold is settled."""
+    """A sentence for `plan`: from which probability on a pair is called a duplicate."""
     worth = f" (precision {precision} on held-out pairs)" if precision else ""
     by = config.model or "the built-in score"
     return f"call a pair duplicate from a probability of {effective_threshold(config):g} on{worth}, by {by}"
 
 
 def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
-    """The pairs whose vectors have a cosine at or above --candidates."""
+    """Find the pairs whose vectors have a cosine at or above `candidates`."""
     level = min_cosine(config)
     if len(texts) < 2:
-        nobody = np.empty(0, np.int32)
-        return Candidates(Pairs(nobody, nobody, np.empty(0, np.float32)), level, None)
+        none = np.empty(0, np.int32)
+        return Candidates(Pairs(none, none, np.empty(0, np.float32)), level, None)
     vectors = make_vectors(config.vectors, texts.keys)
     with report.task("comparing", total=len(texts)) as task:
         pairs = similar_pairs(vectors, level, advance=task.advance)
@@ -225,41 +279,62 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
 
 
 def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
-    """The share of the pairs of some texts that were found, by a sample of these texts; None if they have none."""
+    """Estimate which fraction of the similar pairs of some texts was found.
+
+    Args:
+        vectors: Vectors of all texts.
+        pairs: The pairs that were found.
+        level: Smallest cosine of a similar pair.
+        among: Numbers of the texts to sample from.
+
+    Returns:
+        The recall, with its 95% interval; None if the sample has no similar pair.
+    """
     found, wanted = sampled_recall(vectors, pairs, level, among=among)
     return wilson(found, wanted) if wanted else None
 
 
 def choose_scorer(config: DedupeConfig) -> Scorer:
-    """What judges the candidates: the one place where it is chosen. Raises what `load_scorer` raises."""
+    """The scorer of pairs: that of the run directory `model`, or the built-in one. Raises what `load_scorer` raises."""
     if config.model is None:
         return built_in()
-    from dlcli.core.pairs.saved import load_scorer  # here, since most runs need none of it
+    from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
 
     return load_scorer(config.model).scorer
 
 
 def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs) -> ScoredPairs:
-    """The probability of each pair; only texts that are in a pair are read."""
+    """Score each pair; only texts that are in a pair are tokenized."""
     needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
     return ScoredPairs(pairs, rounded_probability(scorer, [texts.texts[k] for k in needed], first, second))
 
 
 def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows) -> Floats:
-    """The probability of pairs of texts by number, (pairs,), to the digits that are the same everywhere."""
+    """Score pairs, rounded so that every machine and number of threads gives the same probability.
+
+    Args:
+        scorer: Scorer of pairs.
+        texts: Texts that pairs refer to by index.
+        first: Index of the first text of each pair, (pairs,).
+        second: Index of the second text, (pairs,).
+
+    Returns:
+        The probability that the texts are duplicates, (pairs,).
+    """
     return np.round(scorer.score(texts, first, second), _DIGITS)
 
 
 def group_texts(config: DedupeConfig, texts: Distinct, duplicates: ScoredPairs) -> Groups:
-    """The groups of texts, in the order of --keep-rule."""
+    """Group texts, taking canonical ones in the order of `keep_rule`."""
     pairs = duplicates.by_probability()
     return group_in_order(canonical_order(config.keep_rule.partition(":")[0], texts, pairs), pairs)
 
 
 def assign_rows(texts: Distinct, groups: Groups) -> RowAssignments:
-    """What the groups of texts mean for each row."""
+    """Assign each row with text to the group of its text."""
     rows = np.flatnonzero(texts.of_row >= 0)
     text = texts.of_row[rows]
-    centre = groups.canonical[text].astype(np.int64)
-    centre_row = texts.row[centre]
-    return RowAssignments(rows, text, centre, centre_row, groups.score[text].astype(np.float64), centre_row == rows)
+    canonical_text = groups.canonical[text].astype(np.int64)
+    canonical_row = texts.row[canonical_text]
+    score = groups.score[text].astype(np.float64)
+    return RowAssignments(rows, text, canonical_text, canonical_row, score, canonical_row == rows)

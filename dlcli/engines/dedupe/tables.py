@@ -1,7 +1,7 @@
-"""The tables that `dlcli dedupe` gives back: every row with its group, or pairs, and the largest groups for people."""
+"""The output tables of `dlcli dedupe`: rows with their groups, or pairs; and the largest groups for the summary."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,46 +20,60 @@ _SHOWN = 10
 
 
 def grouped_table(
-    sheet: TextColumn,
+    text_column: TextColumn,
     texts: Distinct,
-    verdicts: RowAssignments,
+    assignments: RowAssignments,
     *,
     prefix: str,
     keep: bool,
     earlier: EarlierTexts | None = None,
 ) -> Table:
-    """The rows in their order, each with its group; with `keep` only rows that are no duplicate of another."""
+    """Add to each row its group and, for a duplicate, the row that it duplicates and why.
+
+    Args:
+        text_column: The table.
+        texts: Its distinct texts.
+        assignments: The groups of its rows.
+        prefix: Prefix of the names of the added columns.
+        keep: Whether to return canonical rows only.
+        earlier: Texts of earlier tables, if any take part.
+
+    Returns:
+        The rows in their order.
+    """
     columns = added_columns(prefix, earlier=earlier is not None)
     ids = earlier.ids if earlier else {}
-    centres, place = compact_ids(len(texts), verdicts.centre)
-    names = [ids.get(centre) or group_id(texts.keys[centre]) for centre in centres.tolist()]
-    twice = np.flatnonzero(~verdicts.canonical)
-    row, of = verdicts.rows[twice], verdicts.centre_row[twice]
-    said = _explained(sheet.texts, texts, (row, verdicts.text[twice]), (of, verdicts.centre[twice]))
-    numbers, *tables = earlier.places(of, sheet.table.name) if earlier else (of + 1,)
-    canonical = np.ones(len(sheet.table.rows), bool)
+    canonical_texts, place = compact_ids(len(texts), assignments.canonical_text)
+    names = [ids.get(text) or group_id(texts.keys[text]) for text in canonical_texts.tolist()]
+    duplicate = np.flatnonzero(~assignments.is_canonical)
+    row, of = assignments.rows[duplicate], assignments.canonical_row[duplicate]
+    texts_of_row, texts_of_canonical = assignments.text[duplicate], assignments.canonical_text[duplicate]
+    reasons = _explain_rows(text_column.texts, texts, _RowTexts(row, texts_of_row), _RowTexts(of, texts_of_canonical))
+    numbers, *tables = earlier.places(of, text_column.table.name) if earlier else (of + 1,)
+    score = assignments.score[duplicate].round(_DIGITS)
+    canonical = np.ones(len(text_column.table.rows), bool)
     canonical[row] = False
     added = [
-        _cells(len(canonical), verdicts.rows, np.array(names, object)[place[0]]),
-        _cells(len(canonical), verdicts.rows, group_sizes(verdicts, earlier)[verdicts.centre]),
+        _cells(len(canonical), assignments.rows, np.array(names, object)[place[0]]),
+        _cells(len(canonical), assignments.rows, group_sizes(assignments, earlier)[assignments.canonical_text]),
         canonical.tolist(),
-        *(_cells(len(canonical), row, cells) for cells in (numbers, verdicts.score[twice].round(_DIGITS), *said, *tables)),
+        *(_cells(len(canonical), row, cells) for cells in (numbers, score, *reasons, *tables)),
     ]
-    grouped = sheet.table.extend(columns, zip(*added, strict=True))
+    grouped = text_column.table.extend(columns, zip(*added, strict=True))
     return grouped.take(np.flatnonzero(canonical).tolist()) if keep else grouped
 
 
 def _cells(count: int, rows: Rows, values: Any) -> list[Any]:
-    """A column of that many cells with values in some rows."""
+    """A column of `count` cells with values in some rows and None in the others."""
     found = np.full(count, None, object)
     found[rows] = values
     return found.tolist()
 
 
-def pairs_table(sheet: TextColumn, texts: Distinct, duplicates: ScoredPairs) -> Table:
-    """Every pair of distinct texts that are duplicates, and each further row of a text with the row that stands for it.
+def pairs_table(text_column: TextColumn, texts: Distinct, duplicates: ScoredPairs) -> Table:
+    """Every pair of distinct texts that are duplicates, and each repeated row of a text with the first row of that text.
 
-    The most probable come first, then by row; the lower row number is `row_a`.
+    The most probable pairs come first, then by row; `row_a` is the lower row number.
     """
     rows = np.flatnonzero(texts.of_row >= 0)
     further = rows[texts.row[texts.of_row[rows]] != rows]
@@ -71,55 +85,68 @@ def pairs_table(sheet: TextColumn, texts: Distinct, duplicates: ScoredPairs) -> 
     )
     parts = (duplicates.probability, duplicates.pairs.score)
     score, cosine = (np.append(np.ones(len(same)), part).astype(np.float64).round(_DIGITS) for part in parts)
-    turned = a > b
-    a, b, a_text, b_text = *np.where(turned, (b, a), (a, b)), *np.where(turned, (b_text, a_text), (a_text, b_text))
+    swapped = a > b
+    a, b, a_text, b_text = *np.where(swapped, (b, a), (a, b)), *np.where(swapped, (b_text, a_text), (a_text, b_text))
     order = np.lexsort((b, a, -score))
     a, b = a[order], b[order]
-    said = _explained(sheet.texts, texts, (a, a_text[order]), (b, b_text[order]))
+    reasons = _explain_rows(text_column.texts, texts, _RowTexts(a, a_text[order]), _RowTexts(b, b_text[order]))
     columns = (a, b, score[order], cosine[order])
     cells = [
-        [i + 1, j + 1, *figures, sheet.table.rows[i][sheet.place], sheet.table.rows[j][sheet.place]]
-        for i, j, *figures in zip(*(column.tolist() for column in columns), *said, strict=True)
+        [i + 1, j + 1, *figures, text_column.table.rows[i][text_column.index], text_column.table.rows[j][text_column.index]]
+        for i, j, *figures in zip(*(column.tolist() for column in columns), *reasons, strict=True)
     ]
-    return replace(sheet.table, columns=list(PAIR_COLUMNS), rows=cells, origin=None, origin_columns=0, origin_rows=())
+    return replace(text_column.table, columns=list(PAIR_COLUMNS), rows=cells, origin=None, origin_columns=0, origin_rows=())
 
 
-_Ends = tuple[Rows, Rows]
-"""Row numbers, and the numbers of the texts that stand there."""
+class _RowTexts(NamedTuple):
+    """Row numbers, and the number of the distinct text of each."""
+
+    rows: Rows
+    texts: Rows
 
 
-def _explained(row_texts: list[str], texts: Distinct, left: _Ends, right: _Ends) -> tuple[list[str], list[str]]:
-    """For each pair of rows the kind of match, and the words that differ."""
+class _Explanations(NamedTuple):
+    """The cells of the columns match (the kind of match) and why (the words that differ)."""
+
+    match: list[str]
+    why: list[str]
+
+
+def _explain_rows(row_texts: list[str], texts: Distinct, left: _RowTexts, right: _RowTexts) -> _Explanations:
+    """Explain each pair of rows; a pair of texts that occurs in several rows is explained once."""
     (rows_a, a), (rows_b, b) = left, right
     same_text = np.array([row_texts[i] == row_texts[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
     needed, (first, second) = compact_ids(len(texts), first, second)
-    read = tokenize_texts([texts.texts[k] for k in needed], built_in().rarity)
-    said = explain_pairs(read, first, second)
-    return match_kinds(same_text, a == b, trigram_overlap(read, first, second)[place]), [said[k] for k in place.tolist()]
+    tokens = tokenize_texts([texts.texts[k] for k in needed], built_in().rarity)
+    why = explain_pairs(tokens, first, second)
+    kinds = match_kinds(same_text, a == b, trigram_overlap(tokens, first, second)[place])
+    return _Explanations(kinds, [why[k] for k in place.tolist()])
 
 
 def largest_groups(
-    sheet: TextColumn, verdicts: RowAssignments, earlier: EarlierTexts | None = None
+    text_column: TextColumn, assignments: RowAssignments, earlier: EarlierTexts | None = None
 ) -> tuple[DuplicateGroup, ...]:
-    """The largest groups with a duplicate, each with the member that is least like its canonical row."""
-    sizes = group_sizes(verdicts, earlier)
-    twice = ~verdicts.canonical
-    centres, first = np.unique(verdicts.centre_row[twice], return_index=True)
-    sizes = sizes[verdicts.centre[twice][first]]
-    order = np.lexsort((centres, -sizes))[:_SHOWN]
-    return tuple(_group(sheet, verdicts, int(centres[k]), int(sizes[k]), earlier) for k in order)
+    """The largest groups with a duplicate, each with its member of the lowest score."""
+    sizes = group_sizes(assignments, earlier)
+    duplicate = ~assignments.is_canonical
+    canonical_rows, first = np.unique(assignments.canonical_row[duplicate], return_index=True)
+    sizes = sizes[assignments.canonical_text[duplicate][first]]
+    order = np.lexsort((canonical_rows, -sizes))[:_SHOWN]
+    return tuple(_group(text_column, assignments, int(canonical_rows[k]), int(sizes[k]), earlier) for k in order)
 
 
-def _group(sheet: TextColumn, verdicts: RowAssignments, centre: int, size: int, earlier: EarlierTexts | None) -> DuplicateGroup:
-    row_texts = sheet.texts
-    members = np.flatnonzero((verdicts.centre_row == centre) & ~verdicts.canonical)
-    example = members[np.argmin(verdicts.score[members])]
+def _group(
+    text_column: TextColumn, assignments: RowAssignments, canonical_row: int, size: int, earlier: EarlierTexts | None
+) -> DuplicateGroup:
+    row_texts = text_column.texts
+    members = np.flatnonzero((assignments.canonical_row == canonical_row) & ~assignments.is_canonical)
+    example = members[np.argmin(assignments.score[members])]
     return DuplicateGroup(
         size=size,
-        canonical_row=earlier.places(np.array([centre]), sheet.table.name)[0][0] if earlier else centre + 1,
-        canonical_text=row_texts[centre],
-        example_text=row_texts[int(verdicts.rows[example])],
-        example_score=round(float(verdicts.score[example]), _DIGITS),
+        canonical_row=earlier.places(np.array([canonical_row]), text_column.table.name)[0][0] if earlier else canonical_row + 1,
+        canonical_text=row_texts[canonical_row],
+        example_text=row_texts[int(assignments.rows[example])],
+        example_score=round(float(assignments.score[example]), _DIGITS),
     )
