@@ -1,8 +1,7 @@
-"""What `dlcli eval` and `dlcli predict` share: the data and the trained network, opened and fitted to each other."""
+"""Open data and a trained network and match their classes, for `dlcli eval` and `dlcli predict`."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.run_dir import trained_on
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
+from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
 from dlcli.support.reporter import SILENT, Reporter
@@ -22,62 +22,13 @@ from dlcli.support.reporter import SILENT, Reporter
 _BASELINE = "baseline"
 
 
-class Chosen(Protocol):
-    """The options that both commands have."""
+def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: bool = False) -> ImageData:
+    """Open the data; clips have as many frames and pixels as the network was trained on unless the options differ.
 
-    @property
-    def model(self) -> str | None:
-        """The argument MODEL."""
-
-    @property
-    def data(self) -> str:
-        """The examples."""
-
-    @property
-    def arch(self) -> str | None:
-        """--arch."""
-
-    @property
-    def ensemble(self) -> str | None:
-        """--ensemble."""
-
-    @property
-    def limit(self) -> int | None:
-        """--limit."""
-
-    @property
-    def size(self) -> int | None:
-        """--size."""
-
-    @property
-    def frames(self) -> int | None:
-        """--frames."""
-
-    @property
-    def clips(self) -> int | None:
-        """--clips."""
-
-    @property
-    def fps(self) -> float | None:
-        """--fps."""
-
-    @property
-    def strict(self) -> bool:
-        """--strict."""
-
-    @property
-    def seed(self) -> int:
-        """--seed."""
-
-    @property
-    def device(self) -> str:
-        """--device."""
-
-
-def read(config: Chosen, report: Reporter = SILENT, *, unlabelled: bool = False) -> ImageData:
-    """The data; clips are, unless something else is asked for, of as many frames and pixels as the network was trained on.
-
-    With `unlabelled`, files without labels will do, and images are of the size that the network was trained on too.
+    Args:
+        config: The data, and the network in whose run directory the training resolution is recorded.
+        report: Receives progress and warnings about files.
+        unlabelled: Accept files without labels, and resize images too to the training resolution.
     """
     sampling, size = Sampling(config.frames, config.clips, config.fps), config.size
     frames, side = (None if config.model is None else trained_on(Path(config.model))) or (None, None)
@@ -90,9 +41,9 @@ def read(config: Chosen, report: Reporter = SILENT, *, unlabelled: bool = False)
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The data, the network, and how the classes of the one are the outputs of the other.
+    """The data, the network, and which output of the network is which class of the data.
 
-    `output_of` (classes,) is the number of the output of each class of the data, `outputs` are the names of the outputs.
+    `output_of` (classes,) is the output index of each class of the data, `outputs` are the names of the outputs.
     """
 
     data: ImageData
@@ -103,29 +54,30 @@ class LoadedModel:
     limit: int | None
 
     def split(self, name: str) -> Split:
-        """The examples of one set, their facts, and for each the number of the output that is right, 0 if nobody knows.
+        """The examples of one split, their metadata, and the index of the correct output of each, 0 if it is unknown.
 
-        Raises InputError if there are none.
+        Raises:
+            InputError: If the data has no such split, or it is empty.
         """
         found = self.data.splits.get(name)
         if found is None or not len(found.y):
             there = [key for key, split in self.data.splits.items() if len(split.y)]
-            raise InputError(f"{self.data.name}: has no set '{name}'", hint=f"it has {', '.join(there)}")
+            raise InputError(f"{self.data.name}: has no split '{name}'", hint=f"it has {', '.join(there)}")
         metadata = {name: column[: self.limit] for name, column in found.metadata.items()}
         y = found.y[: self.limit]
         return Split(found.x[: self.limit], self.output_of[y] if len(self.output_of) else y, metadata)
 
     def logits(self, x: Tensor) -> Tensor:
-        """What the network says of examples `x`, (n, outputs), float32 on the CPU."""
+        """Logits of examples `x`, (n, outputs), float32 on the CPU."""
         return predict_logits(self.trained.model, x, device=self.device)
 
     def names(self, count: int) -> tuple[str, ...]:
-        """The names of `count` outputs; those beyond the known are called by their number."""
+        """Names of the first `count` outputs; an output without a name is called by its index."""
         return (*self.outputs[:count], *(str(k) for k in range(len(self.outputs), count)))
 
 
-def open_model_and_data(config: Chosen, report: Reporter, *, unlabelled: bool = False) -> LoadedModel:
-    """Open data and network, training the one made for the data if none is named; notes of the way go to `report`."""
+def open_model_and_data(config: ModelAndDataOptions, report: Reporter, *, unlabelled: bool = False) -> LoadedModel:
+    """Open data and network; if none is named, train the built-in model for the dataset. Notes go to `report`."""
     device = choose_device(config.device)
     data = read(config, report, unlabelled=unlabelled)
     trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
@@ -135,8 +87,8 @@ def open_model_and_data(config: Chosen, report: Reporter, *, unlabelled: bool = 
     return LoadedModel(data, trained, device, output_of, outputs, config.limit)
 
 
-def describe(config: Chosen, *, unlabelled: bool = False) -> list[str]:
-    """What `open_model_and_data` would do, a line each; opens the data and a network that is named, but trains nothing."""
+def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[str]:
+    """What `open_model_and_data` would do, one line per step; opens data and a named network, but trains nothing."""
     device = choose_device(config.device)
     data = read(config, unlabelled=unlabelled)
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
@@ -152,12 +104,12 @@ def describe(config: Chosen, *, unlabelled: bool = False) -> list[str]:
     return [*lines, f"read {trained.name} from {config.model} (SHA-256 {trained.sha256})"]
 
 
-def _named(config: Chosen, spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
+def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
     return open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
 
 
-def _default(config: Chosen, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:
-    """The very network that `dlcli attack` calls its baseline."""
+def _default(config: ModelAndDataOptions, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:
+    """The same network that `dlcli attack` uses as its baseline, so both share one cache entry."""
     check_trainable(data)
     arch = open_model(None, data)
     member = train_or_load(

@@ -1,12 +1,11 @@
-"""What a trained network says of images or videos, a row each: the engine of `dlcli predict`."""
+"""Predict labels for images or videos, one row per example: the engine of `dlcli predict`."""
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 
 from dlcli.core.compute.device import describe_device
-from dlcli.core.data.base import FILE
+from dlcli.core.data.base import FILE, Array
 from dlcli.core.evaluation import metrics
 from dlcli.engines.model_and_data import describe, open_model_and_data
 from dlcli.specs.predict import PredictConfig, PredictResult
@@ -15,7 +14,7 @@ from dlcli.support.tables import Table
 
 
 def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
-    """For each example of a set the most probable classes, and how probable; raises the kinds of `dlcli.support.errors`."""
+    """The most probable classes of each example of a split, with probabilities. Raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
     loaded = open_model_and_data(config, report, unlabelled=True)
     examples = loaded.split(config.split)
@@ -37,14 +36,14 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
 
 
 def plan(config: PredictConfig) -> list[str]:
-    """What `run` would do, a line each; opens the data and the network, but trains and predicts nothing."""
+    """What `run` would do, one line per step; opens the data and the network, but trains and predicts nothing."""
     return [
         *describe(config, unlabelled=True),
-        f"write a row for each {config.split} example to {config.output or 'standard output'}",
+        f"write one row per {config.split} example to {config.output or 'standard output'}",
     ]
 
 
-def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Sequence[str] | None) -> Table:
+def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Array | None) -> Table:
     columns = ["index", *([FILE] if files is not None else []), "label", "probability"]
     columns += [f"{word}_{k}" for k in range(2, best.shape[1] + 1) for word in ("label", "probability")]
     rows: list[list[object]] = []

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.eval import arch_option
+from dlcli.specs.model_and_data import arch_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.shared import output_option, seed_option
 from dlcli.support.errors import UsageError

@@ -1,66 +1,48 @@
-"""What `dlcli predict` takes and gives."""
+"""Options and result of `dlcli predict`."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs.eval import arch_option, split_option, trained_option
-from dlcli.specs.option import check, option
-from dlcli.specs.shared import (
-    clips_option,
-    data_option,
-    device_option,
-    fps_option,
-    frames_option,
-    output_option,
-    rule_option,
-    seed_option,
-    size_option,
-    strict_option,
-)
+from dlcli.specs.command_line import command_line
+from dlcli.specs.diagnosis import SPLITS
+from dlcli.specs.model_and_data import ModelAndDataOptions
+from dlcli.specs.option import one_of, option
+from dlcli.specs.shared import data_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictConfig:
+class PredictConfig(ModelAndDataOptions):
     """Options of `dlcli predict`."""
 
-    model: str | None = trained_option()
     data: str = data_option("digits", argument=True, metavar="[DATA]")
-    arch: str | None = arch_option()
-    ensemble: str | None = rule_option()
-    split: str = split_option()
-    top: int = option(3, "How many classes a row names, the most probable first.", minimum=1)
+    split: str = option("test", "Which split to predict.", choices=one_of(*SPLITS))
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
-    size: int | None = size_option()
-    frames: int | None = frames_option()
-    clips: int | None = clips_option()
-    fps: float | None = fps_option()
-    strict: bool = strict_option()
-    seed: int = seed_option()
-    device: str = device_option()
+    top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
     )
 
     def __post_init__(self) -> None:
-        check(self)
+        super().__post_init__()
         if self.arch is not None and self.model is None:
-            raise UsageError("--arch: goes with a file of weights", hint="dlcli predict WEIGHTS DATA --arch NAME")
+            hint = command_line("predict", model="WEIGHTS", data="DATA", arch="NAME")
+            raise UsageError("`arch` needs a checkpoint", hint=hint)
         if self.ensemble is not None and self.model is None:
-            hint = "dlcli predict FOLDER DATA --ensemble RULE"
-            raise UsageError("--ensemble: goes with a folder that dlcli ensemble wrote", hint=hint)
+            hint = command_line("predict", model="FOLDER", data="DATA", ensemble="RULE")
+            raise UsageError("`ensemble` needs a directory written by dlcli ensemble", hint=hint)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PredictResult:
-    """The outcome of `dlcli predict`: in `table` a row an example, in the order of the data.
+    """Result of `dlcli predict`: `table` has one row per example, in the order of the data.
 
-    `unit` is what an example is, an image or a video; `n_images` is how many of either there are.
+    `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
-    Its columns are index (from 0), file (of data that come as files, as it is called from their folder on), label (the name of
-    the predicted class), probability, and then label_2, probability_2 ...
+    The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
+    class), probability, and then label_2, probability_2 ...
     """
 
     KIND: ClassVar[str] = "rows"

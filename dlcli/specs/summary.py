@@ -1,15 +1,15 @@
-"""What a network is made of, in plain figures."""
+"""Summary of a network: its layers, their sizes and the totals."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
-    """One layer, in the order in which they are called, for one image.
+class LayerSummary:
+    """A layer as called for one image.
 
     `output` is the shape of what it returns without the batch, `parameters` are its own, `multiply_adds` those of
-    convolutions and linear layers (others count 0), `receptive_field` is in input pixels, an entry a spatial axis: none
-    where the layer has no window, or sees more than windows can bound.
+    convolutions and linear layers (others count 0), `receptive_field` is in input pixels, one entry per spatial axis:
+    empty where the layer has no window or its field is unbounded.
     """
 
     name: str
@@ -22,14 +22,14 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A network's layers and totals, for one image of shape `input` (c, h, w).
+    """Layers and totals of a network, for one image of shape `input` (c, h, w).
 
-    `receptive_field` is that of the last layer with a window, which may reach beyond the image; `effective_field` is the side
-    in pixels of the square as large as the area of it that counts (None: no gradient arrived).
+    `receptive_field` is that of the last layer with a window, and may exceed the image; `effective_field` is the side in
+    pixels of the square with the area of the effective receptive field (None: no gradient reached the input).
     """
 
     input: tuple[int, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSummary, ...]
     parameters: int
     trainable: int
     multiply_adds: int

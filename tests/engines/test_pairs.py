@@ -129,7 +129,7 @@ def test_the_other_way_round():
         TrainConfig(task="pairs")
     with pytest.raises(UsageError, match="`device`: `task=pairs` trains on the CPU"):
         TrainConfig(task="pairs", data="x.csv", device="cuda")
-    with pytest.raises(UsageError, match="--columns: goes with a folder"):
+    with pytest.raises(UsageError, match="`columns` needs a directory"):
         eval_engine.run(EvalConfig(columns=("a", "b", "c")))
 
 

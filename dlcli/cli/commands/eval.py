@@ -20,7 +20,7 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
     if result.summary is not None:
         return _layers(result, result.summary)
     if result.diagnosis is not None:
-        return _ladder(result, result.diagnosis)
+        return _gaps(result, result.diagnosis)
     if result.slices:
         return _sliced(result)
     title = f"{result.model} on {result.data}, {result.split}, n={result.n_images:,}, 95% intervals"
@@ -37,8 +37,10 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
             for one in result.per_class
         ]
     else:
-        notes = (*notes, f"The {len(result.per_class)} classes one by one: --format csv, or -o DIR.")
-    return TerminalTable(title, ("metric", f"{result.unit}s", "value", "most taken for"), tuple(rows), frozenset({0}), notes)
+        notes = (*notes, f"The {len(result.per_class)} classes are listed with --format csv or -o DIR.")
+    return TerminalTable(
+        title, ("metric", f"{result.unit}s", "value", "most confused with"), tuple(rows), frozenset({0}), notes
+    )
 
 
 def _sliced(result: EvalResult) -> TerminalTable:
@@ -58,7 +60,7 @@ def _figure(found: Estimate, *, share: bool) -> str:
     return percent(found, "%") if share else str(found)
 
 
-def _ladder(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
+def _gaps(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
     title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
     rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given")]
     by_split = {gap.lower: gap for gap in diagnosis.gaps if gap.lower}
@@ -78,7 +80,7 @@ def _verdict(diagnosis: Diagnosis, unit: str) -> str:
     if not diagnosis.largest:
         return f"No gap is established: more {unit}s would narrow the intervals."
     others = [name for name in diagnosis.named if name != diagnosis.largest]
-    beside = f"; worth work too: {', '.join(others)}" if others else ""
+    beside = f"; also worth work: {', '.join(others)}" if others else ""
     return f"The largest gap is {diagnosis.largest}{beside}."
 
 
@@ -110,9 +112,9 @@ def _field(summary: Summary) -> str:
 
 
 def _fields(summary: Summary) -> list[str]:
-    seen = f"{_field(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
-    really = f", {summary.effective_field:.1f} across in effect" if summary.effective_field is not None else ""
-    return [f"The last window sees {seen}{really}."]
+    theory = f"{_field(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
+    effective = f", {summary.effective_field:.1f} pixels across effectively" if summary.effective_field is not None else ""
+    return [f"The last convolution or pooling layer sees {theory}{effective}."]
 
 
 def _summary(result: EvalResult | PairsEvalResult) -> str:

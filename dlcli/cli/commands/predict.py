@@ -8,7 +8,7 @@ from dlcli.support.plural import count
 def _table(result: PredictResult) -> TerminalTable:
     title = f"The first of {count(result.n_images, result.unit)} of {result.data}, {result.split}, by {result.model}"
     rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
-    return TerminalTable(title, tuple(result.table.columns), rows, notes=(*result.notes, "Every row: -o FILE, or a pipe."))
+    return TerminalTable(title, tuple(result.table.columns), rows, notes=(*result.notes, "All rows: use -o FILE or a pipe."))
 
 
 def _cell(value: object) -> str:

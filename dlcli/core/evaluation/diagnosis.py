@@ -1,4 +1,4 @@
-"""Where the error comes from, by the ladder of splits (A. Ng, Structuring Machine Learning Projects, 2017; system 2).
+"""Find where the error comes from by comparing splits (A. Ng, Structuring Machine Learning Projects, 2017; system 2).
 
 Human error, train, train-dev, dev, test: each step down adds one cause to the error, so each gap measures that cause.
 
@@ -10,48 +10,24 @@ bias) changes every later one.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from shlex import quote
+from typing import Any
 
 from dlcli.core.models import MODELS
 from dlcli.core.stats import independent_difference
+from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import GAPS, SPLITS, Diagnosis, Gap, Suggestion
 from dlcli.specs.estimates import Estimate
 
 _WORTH_NAMING = 0.5
-"""The share of the largest gap from which on another is named beside it."""
-
-_SUGGESTIONS = {
-    "avoidable bias": (
-        ("a bigger network", "dlcli train --data {data} --model {bigger}"),
-        ("train longer: twice the recipe's epochs", "dlcli train --data {data} --model {model} --epochs {longer}"),
-        ("another optimiser", "dlcli train --data {data} --model {model} --optimizer {optimizer}"),
-        ("another activation, over seeds", "dlcli train --data {data} --model {model} --with elu --versus baseline --seeds 5"),
-    ),
-    "variance": (
-        ("more training data", "dlcli train --data MORE{ending} --model {model}"),
-        ("augment", "dlcli train --data {data} --model {model} {augment}"),
-        ("regularise by smoothed labels", "dlcli train --data {data} --model {model} --label-smoothing 0.1"),
-        ("average the weights over steps", "dlcli train --data {data} --model {model} --ema 0.999"),
-        ("stop when held-out examples say so", "dlcli train --data {data} --model {model} --dev 0.1 --early-stop loss"),
-    ),
-    "data mismatch": (
-        ("look at the mistakes on dev", "dlcli eval {run} --data {data} --split dev --slices class -o mistakes/"),
-        ("training data more like dev", "dlcli train --data LIKE-DEV{ending} --model {model}"),
-        ("synthesise what dev has and train lacks", "dlcli train --data {data} --model {model} {synthesise}"),
-    ),
-    "overfitting to dev": (
-        ("more dev data, and choose again by it", "dlcli eval {run} --data MORE-DEV{ending} --split dev"),
-        ("fewer choices by dev: the recipe as it came", "dlcli train --data {data} --model {model}"),
-    ),
-}
-_TELL_APART = "dlcli eval {run} --data WITH-{split}{ending} --diagnose"
+"""Fraction of the largest gap from which on another gap is reported too."""
 
 _COLOUR, _GREY = 3, 1
 _GENERAL = "cifar-resnet-56"
-"""For a network that has no family; it takes images of any size and number of channels."""
+"""For a network without a family; accepts images of any size and number of channels."""
 _GENERAL_OF_CLIPS = "besnet50"
-"""The same for clips."""
+"""For video clips."""
 
 _BIGGER = (
     "resnet18 resnet34 resnet50 resnet101 resnet152",
@@ -72,10 +48,9 @@ _BIGGER = (
 
 @dataclass(frozen=True, kw_only=True)
 class CommandContext:
-    """What the suggested commands refer to: `--data`, the network's name, its run directory, and its recipe.
+    """What the suggested commands refer to: the data, the name of the network, its run directory, and its recipe.
 
-    `channels` is that of the images: those of 3 are taken for photographs, which may be mirrored. With
-    `clips` the examples are videos.
+    Images of 3 `channels` count as photographs, which may be mirrored. With `clips` the examples are videos.
     """
 
     data: str = "DATA"
@@ -88,18 +63,28 @@ class CommandContext:
 
 
 def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandContext | None = None) -> Diagnosis:
-    """The ladder of `errors` (shares in [0, 1], by split, any subset of `SPLITS`) under the error `human`, taken as exact.
+    """Compare the errors of successive splits, from human error down to test error, and rank the gaps.
 
     Splits are independent samples, so gaps get Newcombe's interval. Where a split is missing, the gap across it belongs to
-    all gaps it spans: it stands at the first of them, which names the others. `setting` fills the commands.
-    Raises ValueError for other splits, for none, or if `human` is outside [0, 1].
+    all gaps that it spans: it is reported at the first of them, which names the others.
+
+    Args:
+        human: Human error in [0, 1], taken as exact.
+        errors: Error in [0, 1] by split; any non-empty subset of `SPLITS`.
+        setting: What the suggested commands refer to.
+
+    Returns:
+        All four gaps, those worth working on, and suggestions for these.
+
+    Raises:
+        ValueError: If there is no split or an unknown one, or `human` is outside [0, 1].
     """
     if not errors or not set(errors) <= set(SPLITS) or not 0 <= human <= 1:
         raise ValueError(f"errors of {', '.join(errors) or 'no split'} under a human error of {human}")
     known = {split: errors[split] for split in SPLITS if split in errors}
     gaps = tuple(_gaps(human, known))
     largest, named = _named(gaps)
-    places = _places(setting or CommandContext())
+    context = setting or CommandContext()
     return Diagnosis(
         human=human,
         errors=known,
@@ -107,12 +92,12 @@ def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandConte
         largest=largest,
         named=named,
         missing=tuple(split for split in SPLITS if split not in known),
-        suggestions=tuple(suggestion for gap in gaps if gap.name in named for suggestion in _suggestions(gap, places)),
+        suggestions=tuple(suggestion for gap in gaps if gap.name in named for suggestion in _suggestions(gap, context)),
     )
 
 
 def bigger(model: str) -> str:
-    """A larger network of the family of `model`: twice as deep, or torchvision's next; a general one where there is none."""
+    """A larger network of the family of `model`: twice as deep, or the next in torchvision; else a general one."""
     family, _, depth = model.rpartition("-")
     family = family if depth.isdecimal() and family in MODELS.names() else model
     module = MODELS.module(family) if family in MODELS.names() else None
@@ -123,23 +108,54 @@ def bigger(model: str) -> str:
     return next((larger for smaller, larger in steps if smaller == model), _GENERAL)
 
 
-def _places(setting: CommandContext) -> dict[str, str]:
-    coloured = setting.channels == _COLOUR
-    # The colour jitter and the blur know images of one or three channels only.
-    painted = "--augment blur --augment color-jitter " if setting.channels in (_GREY, _COLOUR) else ""
+def _candidates(context: CommandContext) -> dict[str, list[tuple[str, str]]]:
+    """For each gap in `GAPS` what to try and the command to run, most promising first."""
+    ending = "/" if context.clips else ".npz"
+    train = partial(command_line, "train")
+    same: dict[str, Any] = {"data": context.data, "model": context.model}
+    larger = _GENERAL_OF_CLIPS if context.clips else bigger(context.model)
+    optimizer = "adamw" if context.optimizer != "adamw" else "sgd"
+    evaluate = partial(command_line, "eval", model=context.run)
+    by_class = f"{evaluate(data=context.data, split='dev', slices='class')} -o mistakes/"
+    bigger_network = [("a bigger network", train(data=context.data, model=larger))] if larger != context.model else []
     return {
-        **{name: quote(getattr(setting, name)) for name in ("data", "model", "run")},
-        "bigger": _GENERAL_OF_CLIPS if setting.clips else bigger(setting.model),
-        "ending": "/" if setting.clips else ".npz",
-        "longer": str(2 * setting.epochs),
-        "optimizer": "adamw" if setting.optimizer != "adamw" else "sgd",
-        "augment": "--augment crop --augment horizontal-flip" if coloured else "--augment shift",
-        "synthesise": f"{painted}--augment shift",
+        "avoidable bias": [
+            *bigger_network,
+            ("train longer: twice the recipe's epochs", train(**same, epochs=2 * context.epochs)),
+            ("another optimiser", train(**same, optimizer=optimizer)),
+            ("another activation, over seeds", train(**same, surgery="elu", versus="baseline", seeds=5)),
+        ],
+        "variance": [
+            ("more training data", train(data=f"MORE{ending}", model=context.model)),
+            ("augment", train(**same, augment=_augmentations(context))),
+            ("regularise by smoothed labels", train(**same, label_smoothing=0.1)),
+            ("average the weights over steps", train(**same, ema=0.999)),
+            ("stop when held-out examples say so", train(**same, dev=0.1, early_stop="loss")),
+        ],
+        "data mismatch": [
+            ("look at the mistakes on dev", by_class),
+            ("training data more like dev", train(data=f"LIKE-DEV{ending}", model=context.model)),
+            ("synthesise what dev has and train lacks", train(**same, augment=_domain_shifts(context))),
+        ],
+        "overfitting to dev": [
+            ("more dev data, and choose again by it", evaluate(data=f"MORE-DEV{ending}", split="dev")),
+            ("fewer choices by dev: the recipe as it came", train(**same)),
+        ],
     }
 
 
+def _augmentations(context: CommandContext) -> tuple[str, ...]:
+    # A mirrored photograph shows the same thing; a mirrored digit or letter does not, so only colour images are flipped.
+    return ("crop", "horizontal-flip") if context.channels == _COLOUR else ("shift",)
+
+
+def _domain_shifts(context: CommandContext) -> tuple[str, ...]:
+    # Blur and color-jitter are defined for one or three channels only.
+    return ("blur", "color-jitter", "shift") if context.channels in (_GREY, _COLOUR) else ("shift",)
+
+
 def _gaps(human: float, errors: Mapping[str, Estimate]) -> Iterator[Gap]:
-    """All four, in order; a gap that another's gap covers, or that lies below the last split, is missing."""
+    """All four gaps in order; one that another gap covers, or that is below the last split, is missing."""
     upper, above, waiting = "human", Estimate(human, human, human, 0), []
     for name, split in zip(GAPS, SPLITS, strict=True):
         waiting.append(name)
@@ -161,12 +177,11 @@ def _named(gaps: tuple[Gap, ...]) -> tuple[str, tuple[str, ...]]:
     return largest, tuple(name for name, size in measured.items() if size >= _WORTH_NAMING * measured[largest])
 
 
-def _suggestions(gap: Gap, places: Mapping[str, str]) -> Iterator[Suggestion]:
+def _suggestions(gap: Gap, context: CommandContext) -> Iterator[Suggestion]:
     for cause in gap.causes[1:]:
         split = SPLITS[GAPS.index(cause) - 1]
-        command = _TELL_APART.format(split=split.upper(), **places)
+        data = f"WITH-{split.upper()}{'/' if context.clips else '.npz'}"
+        command = command_line("eval", model=context.run, data=data, diagnose=True)
         yield Suggestion(gap=gap.name, what=f"measure {split}, to tell {gap.name} from {cause}", command=command)
-    for what, command in _SUGGESTIONS[gap.name]:
-        if "{bigger}" in command and places["bigger"] == places["model"]:
-            continue
-        yield Suggestion(gap=gap.name, what=what, command=command.format(**places))
+    for what, command in _candidates(context)[gap.name]:
+        yield Suggestion(gap=gap.name, what=what, command=command)

@@ -217,4 +217,6 @@ def effective_field(model: nn.Module, x: Tensor) -> float | None:
     weight = gradient.abs().mean((0, 1))
     if not bool(weight.isfinite().all()) or not float(weight.max()) > 0:
         return None
-    return float((weight >= _EFFECTIVE_SHARE * weight.max()).sum()) ** (1 / weight.dim())
+    area = int((weight >= _EFFECTIVE_SHARE * weight.max()).sum())
+    side: float = area ** (1 / weight.dim())
+    return side

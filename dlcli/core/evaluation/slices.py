@@ -43,7 +43,7 @@ def find_column(name: str, metadata: Metadata, *, data: str) -> Array:
     if name in metadata:
         return metadata[name]
     hint = f"there are: {', '.join({**metadata, CLASS: 0})}; more come from columns of labels.csv in the folder, or of the .npz"
-    raise InputError(f"--slices: {data} has no column '{name}'", hint=hint)
+    raise InputError(f"`slices`: {data} has no column '{name}'", hint=hint)
 
 
 def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
@@ -72,7 +72,7 @@ def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
     return tuple(ExampleSlice(column, name, inside) for name, inside in found.items())
 
 
-def judge(slices: Sequence[ExampleSlice], correct: NDArray[np.bool_]) -> tuple[SliceRow, ...]:
+def compare_slices(slices: Sequence[ExampleSlice], correct: NDArray[np.bool_]) -> tuple[SliceRow, ...]:
     """The accuracy of each slice by `correct` (n,), and what it is more or less than that of all other images.
 
     `p` is Fisher's, by Holm for all of `slices`. A slice is `worse` or `better` if p is at most 0.05 and its interval

@@ -1,4 +1,4 @@
-"""What a network is made of: layers, shapes, parameters, multiply-adds and receptive field."""
+"""Summarize a network: layers, shapes, parameters, multiply-adds and receptive field."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.forward import in_mode
 from dlcli.core.compute.rng import preserved
 from dlcli.core.evaluation.receptive_field import FieldTracker, effective_field
-from dlcli.specs.summary import Layer, Summary
+from dlcli.specs.summary import LayerSummary, Summary
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -23,16 +23,16 @@ _WINDOWED = (
 
 
 def summarise(model: nn.Module, x: Tensor) -> Summary:
-    """The layers of `model` in the order in which images `x` (n, c, h, w), on its device, meet them in evaluation mode.
+    """Summarize the layers of `model` in the order in which it calls them, in evaluation mode, for images `x` (n, c, h, w).
 
-    A layer is a module without modules inside, or with parameters of its own; called twice, it stands once, with both calls'
-    multiply-adds. Multiply-adds are counted by hooks on convolutions and linear layers: functional calls, attention,
-    norms, activations and poolings count 0, biases too.
+    `x` is on the device of `model`. A layer is a module without submodules, or with parameters of its own; one that is called
+    twice is listed once, with the multiply-adds of both calls. Multiply-adds are counted by hooks on convolutions and linear
+    layers: functional calls, attention, norms, activations, pooling and biases count 0.
     """
     with in_mode(model):
         layers, field = _watch(model, x[:1])
         effective = effective_field(model, x)
-    parameters = list(model.parameters())  # a shared one comes once
+    parameters = list(model.parameters())  # a shared parameter is listed once
     return Summary(
         input=tuple(x.shape[1:]),
         layers=tuple(layers),
@@ -44,8 +44,8 @@ def summarise(model: nn.Module, x: Tensor) -> Summary:
     )
 
 
-def _watch(model: nn.Module, x: Tensor) -> tuple[list[Layer], tuple[int, ...]]:
-    found: dict[str, Layer] = {}
+def _watch(model: nn.Module, x: Tensor) -> tuple[list[LayerSummary], tuple[int, ...]]:
+    found: dict[str, LayerSummary] = {}
     with ExitStack() as hooks, preserved(), torch.no_grad(), FieldTracker(x) as tracker:
         for name, module in model.named_modules():
             if not list(module.children()) or list(module.parameters(recurse=False)):
@@ -56,11 +56,11 @@ def _watch(model: nn.Module, x: Tensor) -> tuple[list[Layer], tuple[int, ...]]:
     return list(found.values()), last
 
 
-def _hook(name: str, found: dict[str, Layer], tracker: FieldTracker) -> Callable[[nn.Module, Any, Any], None]:
+def _hook(name: str, found: dict[str, LayerSummary], tracker: FieldTracker) -> Callable[[nn.Module, Any, Any], None]:
     def hook(module: nn.Module, inputs: Any, output: Any) -> None:
         tensor = output if isinstance(output, Tensor) else None
         earlier = found[name].multiply_adds if name in found else 0
-        found[name] = Layer(
+        found[name] = LayerSummary(
             name=name or "(the network itself)",
             kind=type(module).__name__,
             output=() if tensor is None else tuple(tensor.shape[1:]),
@@ -78,7 +78,7 @@ def _field(module: nn.Module, output: Tensor | None, tracker: FieldTracker) -> t
 
 
 def _multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
-    """For the batch of one that is shown: each output of a convolution or a linear layer costs its fan-in."""
+    """For a batch of one: each output of a convolution or a linear layer costs its fan-in."""
     if isinstance(module, _CONVOLUTIONS):
         return output.numel() * int(module.weight[0].numel())
     if isinstance(module, _TRANSPOSED):

@@ -86,8 +86,10 @@ def difference_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str)
         # Side by side, since several may be the very same.
         x = [places[x] + (k - (len(series) - 1) / 2) * 0.6 / len(series) for x in line.x]
         ends = [np.subtract(line.y, line.low), np.subtract(line.high, line.y)]
-        style = {"color": COLOURS[(k + 1) % len(COLOURS)], "marker": _MARKERS[(k + 1) % len(_MARKERS)]}
-        axes.errorbar(x, line.y, yerr=ends, linestyle="none", markersize=6, capsize=3, label=line.name, **style)
+        colour, marker = COLOURS[(k + 1) % len(COLOURS)], _MARKERS[(k + 1) % len(_MARKERS)]
+        axes.errorbar(
+            x, line.y, yerr=ends, linestyle="none", markersize=6, capsize=3, label=line.name, color=colour, marker=marker
+        )
     axes.set(xlabel=x_label, ylabel=y_label, xticks=list(places.values()), xticklabels=[f"{x:g}" for x in places])
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)

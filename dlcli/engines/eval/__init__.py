@@ -1,4 +1,5 @@
 """The engine of `dlcli eval`."""
 
-from dlcli.engines.eval.engine import plan as plan
-from dlcli.engines.eval.engine import run as run
+from dlcli.engines.eval.engine import FILES, plan, run
+
+__all__ = ["FILES", "plan", "run"]

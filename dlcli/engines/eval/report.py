@@ -1,4 +1,4 @@
-"""The files that `dlcli eval -o DIR` leaves: pictures, and a page with all figures."""
+"""Files of `dlcli eval -o DIR`: plots, and an HTML page with all figures."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from dlcli.support.atomic import atomic_path, write_text
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What the pictures show: mistakes (m, c, h, w), of videos a frame; bins of confidence; counts (classes, outputs)."""
+class EvalFigures:
+    """Data of the plots: mistakes (m, c, h, w), one frame of a video; confidence bins; confusion counts (classes, outputs)."""
 
     mistakes: np.ndarray
     bins: Reliability
@@ -24,8 +24,8 @@ class Shown:
     outputs: tuple[str, ...]
 
 
-def write(folder: Path, result: EvalResult, shown: Shown) -> None:
-    """Leave the pictures and report.html in `folder`, each whole or not at all."""
+def write(folder: Path, result: EvalResult, shown: EvalFigures) -> None:
+    """Write the plots and report.html to `folder`, each file atomically."""
     pictures = _pictures(result, shown)
     for name, picture in pictures.items():
         with atomic_path(folder / name) as temporary:
@@ -35,19 +35,19 @@ def write(folder: Path, result: EvalResult, shown: Shown) -> None:
     write_text(folder / "report.html", _page(result, list(pictures.values())).html())
 
 
-def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
+def _pictures(result: EvalResult, shown: EvalFigures) -> dict[str, Picture]:
     ece = next(one.estimate for one in result.metrics if one.name == "ece")
     rows = [row.name for row in result.per_class]
     found = {
         "confusion.png": Picture(
             png(confusion_plot(shown.confusion, rows, shown.outputs)),
-            alt="The confusion matrix: a row a true class, a column a predicted one",
+            alt="Confusion matrix: one row per true class, one column per predicted class",
             caption="Confusion matrix: counts, shaded by the share of the true class.",
         ),
         "reliability.png": Picture(
             png(reliability_plot(shown.bins, ece, unit=result.unit)),
-            alt=f"Accuracy over confidence in bins, and how many {result.unit}s each bin has",
-            caption="Reliability: bars below the diagonal mean that the network is surer than it should be.",
+            alt=f"Accuracy against confidence in bins, and the number of {result.unit}s in each bin",
+            caption="Reliability: bars below the diagonal mean that the network is overconfident.",
         ),
     }
     if result.mistakes:
@@ -55,8 +55,8 @@ def _pictures(result: EvalResult, shown: Shown) -> dict[str, Picture]:
         wrong = [MisclassifiedImage(image, one.true, one.predicted, one.probability) for image, one in pairs]
         found["mistakes.png"] = Picture(
             png(mistakes_grid(wrong, title="most confident mistakes: true → predicted")),
-            alt=f"A grid of {result.unit}s that were wrong",
-            caption="The mistakes of which the network was surest: true → predicted. Look for wrong labels among them.",
+            alt=f"A grid of misclassified {result.unit}s",
+            caption="The most confident mistakes: true → predicted. Look for wrong labels among them.",
         )
     return found
 
@@ -72,7 +72,7 @@ def _page(result: EvalResult, pictures: list[Picture]) -> Page:
             ("Weights SHA-256", result.model_sha256),
             ("Seed and device", f"{result.seed}, {result.device}"),
         ],
-        tables=[*_ladder(result.diagnosis), *_slices(result), _figures(result), _classes(result)],
+        tables=[*_gaps(result.diagnosis), *_slices(result), _figures(result), _classes(result)],
         pictures=pictures,
         notes=result.notes,
     )
@@ -87,7 +87,7 @@ def _slices(result: EvalResult) -> list[PageTable]:
     ]
     strong = next(k for k, row in enumerate(result.slices) if f"{row.column}={row.name}" == result.worst_slice)
     head = ["column", "value", f"{result.unit}s", "accuracy", "minus all others", "status"]
-    return [PageTable(f"Accuracy by what is known of the {result.unit}s", head, rows, strong)]
+    return [PageTable("Accuracy by subgroup", head, rows, strong)]
 
 
 def _figures(result: EvalResult) -> PageTable:
@@ -100,10 +100,10 @@ def _classes(result: EvalResult) -> PageTable:
         [row.name, str(row.accuracy.n) if row.accuracy else "0", figure_cell(row.accuracy), row.most_confused_with or "–"]
         for row in result.per_class
     ]
-    return PageTable("Accuracy of each class", ["class", f"{result.unit}s", "accuracy", "most often taken for"], rows)
+    return PageTable("Accuracy of each class", ["class", f"{result.unit}s", "accuracy", "most confused with"], rows)
 
 
-def _ladder(diagnosis: Diagnosis | None) -> list[PageTable]:
+def _gaps(diagnosis: Diagnosis | None) -> list[PageTable]:
     if diagnosis is None:
         return []
     gaps: list[list[Cell]] = []

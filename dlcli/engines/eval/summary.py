@@ -1,4 +1,4 @@
-"""What a network is made of, without judging it: `dlcli eval --summary`."""
+"""Summarize a network without evaluating it."""
 
 import torch
 
@@ -15,11 +15,11 @@ from dlcli.specs.summary import Summary
 from dlcli.support.reporter import Reporter
 
 _SUMMARY_IMAGES = 16
-"""Over how many images the effective receptive field is a mean."""
+"""Number of images over which the effective receptive field is averaged."""
 
 
-def summed_up(config: EvalConfig, report: Reporter) -> EvalResult:
-    """The result of `--summary`: layers, and no metrics; raises the kinds of `dlcli.support.errors`."""
+def summarize_network(config: EvalConfig, report: Reporter) -> EvalResult:
+    """The result with `summary`: layers and no metrics. Raises the kinds of `dlcli.support.errors`."""
     summary, data, name, sha256, notes = _summary(config, report)
     return EvalResult(
         data=data.name,
@@ -50,12 +50,24 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
             torch.manual_seed(rng.derive(config.seed, "init"))
             model = arch.build().to(device)
         sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
-        return summarise(model, data.sample(_SUMMARY_IMAGES).to(device)), data, arch.name, sha256, (_counted(data), untrained)
+        return (
+            summarise(model, data.sample(_SUMMARY_IMAGES).to(device)),
+            data,
+            arch.name,
+            sha256,
+            (_multiply_adds_note(data), untrained),
+        )
     loaded = open_model_and_data(config, report)
     images = to_float(loaded.split(config.split).x[:_SUMMARY_IMAGES]).to(loaded.device)
     trained = loaded.trained
-    return summarise(trained.model, images), loaded.data, trained.name, trained.sha256, (_counted(loaded.data), *trained.notes)
+    return (
+        summarise(trained.model, images),
+        loaded.data,
+        trained.name,
+        trained.sha256,
+        (_multiply_adds_note(loaded.data), *trained.notes),
+    )
 
 
-def _counted(data: ImageData) -> str:
+def _multiply_adds_note(data: ImageData) -> str:
     return f"Multiply-adds are those of convolutions and linear layers, for one {data.unit}; a FLOP count is twice that."

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import fisher_exact
 
 from dlcli.core.data import open_data
-from dlcli.core.evaluation.slices import MOST_VALUES, NONE, OTHER, cut, find_column, holm, judge, worst
+from dlcli.core.evaluation.slices import MOST_VALUES, NONE, OTHER, compare_slices, cut, find_column, holm, worst
 from dlcli.support.errors import InputError
 
 WORDS = st.sampled_from([NONE, OTHER, "a\0", "a", " "])
@@ -102,7 +102,7 @@ def judged(**columns: list[tuple[str, int, int]]):
         values[name] = (right, [value for value, _, bad in parts for _ in range(bad)])
     good, bad = (len(part) for part in next(iter(values.values())))
     correct = np.arange(good + bad) < good
-    return judge([one for name, (a, b) in values.items() for one in cut(name, np.array(a + b))], correct)
+    return compare_slices([one for name, (a, b) in values.items() for one in cut(name, np.array(a + b))], correct)
 
 
 def test_a_bad_slice_is_found_and_others_are_left_alone():
@@ -147,7 +147,7 @@ def test_chance_is_seldom_called_a_difference():
     source, false = np.random.default_rng(1), 0
     for _ in range(200):
         values, correct = source.integers(0, 6, 300), source.random(300) < 0.8
-        false += any(row.status != "not established" for row in judge(cut("site", values), correct))
+        false += any(row.status != "not established" for row in compare_slices(cut("site", values), correct))
     assert false <= 0.05 * 200 + 3 * (0.05 * 0.95 * 200) ** 0.5
 
 

@@ -198,7 +198,7 @@ def test_the_worst_slice_is_found_by_name(tmp_path: Path, reader: str, sites: st
     assert [record["slice"] for record in result.records()] == [row.name for row in result.slices]
     assert len({tuple(record) for record in result.records()}) == 1
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "Accuracy by what is known of the images" in page and "west" in page
+    assert "Accuracy by subgroup" in page and "west" in page
 
 
 @pytest.mark.parametrize(("bound", "failed"), [(0.4, False), (0.6, True)])
@@ -220,7 +220,7 @@ def test_a_column_that_is_not_there(reader: str, two: str):
 
 
 def test_a_set_that_is_not_there_is_named(reader: str, two: str):
-    with pytest.raises(InputError, match="has no set 'dev'") as caught:
+    with pytest.raises(InputError, match="has no split 'dev'") as caught:
         eval.run(EvalConfig(model=reader, data=two, device="cpu", split="dev", slices=("site",)))
     assert caught.value.hint == "it has train, test"
 
@@ -368,18 +368,18 @@ def test_the_plan_opens_but_does_nothing(command, digits_run: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     ("config", "values", "said"),
     [
-        (EvalConfig, {"diagnose": True, "summary": True}, "--diagnose and --summary"),
-        (EvalConfig, {"diagnose": True, "slices": ("class",)}, "--diagnose and --slices do not go together"),
-        (EvalConfig, {"summary": True, "slices": ("class",)}, "--slices and --summary do not go together"),
-        (EvalConfig, {"slices": ("class", "class")}, "--slices: a column is given twice"),
-        (EvalConfig, {"fail_under": ("worst-slice", 0.5)}, "worst-slice goes with --slices"),
-        (EvalConfig, {"human_error": 0.1}, "--human-error: goes with --diagnose"),
+        (EvalConfig, {"diagnose": True, "summary": True}, "`diagnose` and `summary`"),
+        (EvalConfig, {"diagnose": True, "slices": ("class",)}, "`diagnose` and `slices` do not go together"),
+        (EvalConfig, {"summary": True, "slices": ("class",)}, "`slices` and `summary` do not go together"),
+        (EvalConfig, {"slices": ("class", "class")}, "`slices`: a column is given twice"),
+        (EvalConfig, {"fail_under": ("worst-slice", 0.5)}, "worst-slice needs `slices`"),
+        (EvalConfig, {"human_error": 0.1}, "`human_error` needs `diagnose`"),
         (EvalConfig, {"human_error": 1.1, "diagnose": True}, "`human_error`: 1.1 is above 1"),
         (EvalConfig, {"fail_under": ("nll", 1.0)}, "'nll' is not one of top-1"),
-        (EvalConfig, {"fail_under": ("top-1", 1.0), "summary": True}, "--summary measures nothing"),
-        (EvalConfig, {"arch": "lenet"}, "--arch: goes with a file of weights"),
+        (EvalConfig, {"fail_under": ("top-1", 1.0), "summary": True}, "`summary` measures nothing"),
+        (EvalConfig, {"arch": "lenet"}, "`arch` needs a checkpoint"),
         (EvalConfig, {"split": "validation"}, "`split`: 'validation' is not one of"),
-        (PredictConfig, {"arch": "lenet"}, "--arch: goes with a file of weights"),
+        (PredictConfig, {"arch": "lenet"}, "`arch` needs a checkpoint"),
         (PredictConfig, {"top": 0}, "`top`: 0 is below 1"),
     ],
 )

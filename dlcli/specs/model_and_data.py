@@ -1,0 +1,59 @@
+"""Options that `dlcli eval` and `dlcli predict` share: a trained network and the data to run it on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dlcli.specs.diagnosis import SPLITS
+from dlcli.specs.option import check, one_of, option
+from dlcli.specs.shared import (
+    clips_option,
+    data_option,
+    device_option,
+    fps_option,
+    frames_option,
+    output_option,
+    rule_option,
+    seed_option,
+    size_option,
+    strict_option,
+)
+
+
+def arch_option() -> Any:
+    """`arch`: the architecture that a checkpoint belongs to."""
+    return option(
+        None,
+        "Architecture of a checkpoint: a built-in model, package.module:callable or file.py:callable.",
+        metavar="SPEC",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAndDataOptions:
+    """A trained network, the examples to run it on, and where to run it."""
+
+    model: str | None = option(
+        None,
+        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, or file.py:callable, which runs that "
+        "code and uses what it returns as trained. Default: the built-in model for the dataset, trained once and cached.",
+        argument=True,
+        metavar="[MODEL]",
+        reads=True,
+    )
+    data: str = data_option("digits")
+    arch: str | None = arch_option()
+    ensemble: str | None = rule_option()
+    split: str = option("test", "Which split to use.", choices=one_of(*SPLITS))
+    limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
+    size: int | None = size_option()
+    frames: int | None = frames_option()
+    clips: int | None = clips_option()
+    fps: float | None = fps_option()
+    strict: bool = strict_option()
+    seed: int = seed_option()
+    device: str = device_option()
+    output: Path | None = output_option("Write the result here.", "PATH")
+
+    def __post_init__(self) -> None:
+        check(self)
