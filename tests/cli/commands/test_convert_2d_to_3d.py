@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
         ("extra.pt --arch nets.py:net", 3, "unknown more"),
         ("shape.pt --arch nets.py:net", 3, "misshapen 0.2.weight"),
         ("code.pt --arch nets.py:net", 3, "could run code"),
-        ("cut.pt --arch nets.py:net", 3, "cut.pt: not a whole torch file (copy it anew"),
+        ("cut.pt --arch nets.py:net", 3, "cut.pt: not a whole torch file (copy it again"),
         ("empty.pt --arch nets.py:net", 3, "empty.pt: is empty"),
         ("absent.pt", 3, "absent.pt: no such file"),
         ("net.pt", 2, "--arch"),
