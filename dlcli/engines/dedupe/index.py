@@ -1,4 +1,4 @@
-"""`dlcli dedupe --index`: the rows of a table meet those of all tables before it, and are added to them."""
+"""The option `index`: compare a table with all earlier ones, and add it to the stored index."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +45,32 @@ def dedupe_with_index(
 ) -> DedupeState:
     """Group the rows of a table with those of the index in `folder`, and add them to it.
 
-    A row in a group with earlier rows is a duplicate of one of these, so that what stays is new. Raises the kinds of
-    `dlcli.support.errors`; LockedError if another run has the index. After an error the index is as it was.
+    A row in a group with earlier rows is a duplicate of one of these, so that canonical rows are new. After an error the index
+    is unchanged.
+
+    Args:
+        config: Options.
+        folder: Directory of the index; created if it does not exist.
+        text_column: The table to group and add.
+        scorer: Scorer of pairs.
+        report: Shows progress.
+
+    Returns:
+        What was found.
+
+    Raises:
+        LockedError: If another run uses the index.
+        UsageError: If vectors of this kind cannot be compared with those of another run.
+        InputError: If `folder` is not an index, or one of other settings.
     """
-    with _held(folder):
-        return _through(config, folder, text_column, scorer, report)
+    # Held from reading to writing: of two runs at once the second would overwrite what the first has added.
+    with _locked_index(folder):
+        return _update_index(config, folder, text_column, scorer, report)
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold the lock of the index; a folder made for it that stays empty is removed."""
+def _locked_index(folder: Path) -> Iterator[None]:
+    """Hold the lock of the index; a directory created for it is removed again if it stays empty."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"`index`: {folder} is not a folder", hint="name a new folder, or an existing index")
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,42 +82,55 @@ def _held(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def _through(config: DedupeConfig, folder: Path, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
-    """Meet what is in the index, and add the table to it, unless it is there already."""
+def _update_index(config: DedupeConfig, folder: Path, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
+    """Compare the table with the stored texts, and write the index with the table unless it is in there already."""
     if vectors_depend_on(config.vectors) == "run":
         message = f"`index`: vectors of {config.vectors} cannot be compared with those of another run"
         raise UsageError(message, hint="use `vectors=tfidf`, or any other kind")
     stored = read_index(folder, _settings(config))
-    tables, this = _tables(stored, text_column)
+    tables, this = _register_table(stored, text_column)
     merged = merge_texts(stored.keys, stored.texts, distinct_texts(config, text_column), len(text_column.texts))
+    # If the table is in the index already, rows are numbered as in the table, so that a rerun gives the same result.
     own = stored.source == this
     merged.texts.row[merged.old[own]] = stored.row[own]
     vectors = _vectors(config, stored, merged)
     new = find_new_candidates(config, merged, vectors, report)
-    found = _all_scored(scorer, stored, merged, new.pairs)
-    duplicates = found.duplicates(effective_threshold(config))
-    stars = group_in_order(_order(config.keep_rule, stored, merged, duplicates.by_probability()), duplicates.by_probability())
-    origin, log = _origin(stored, tables, this, merged, stars)
-    if not origin.known:
-        said = [{**event, "table": text_column.table.name} for event in log]
-        write_index(folder, _grown(config, merged, vectors, found, origin, said))
-    text_column = _with_notes(replace(text_column, texts=text_column.texts + stored.texts), folder, origin, log, report)
-    shown = _represented(merged, stars, origin, scorer)
+    scored = _score_all(scorer, stored, merged, new.pairs)
+    duplicates = scored.duplicates(effective_threshold(config))
+    order = _canonical_order(config.keep_rule, stored, merged, duplicates.by_probability())
+    groups = group_in_order(order, duplicates.by_probability())
+    membership, log = _membership(stored, tables, this, merged, groups)
+    if not membership.known:
+        events = [{**event, "table": text_column.table.name} for event in log]
+        write_index(folder, _extend_index(config, merged, vectors, scored, membership, events))
+    text_column = _with_notes(replace(text_column, texts=text_column.texts + stored.texts), folder, membership, log, report)
+    shown = _prefer_earlier(merged, groups, membership, scorer)
     assignments = assign_rows(merged.texts, shown)
-    candidates = Candidates(found.pairs, new.min_cosine, new.recall)
+    candidates = Candidates(scored.pairs, new.min_cosine, new.recall)
     return DedupeState(
         text_column,
         merged.texts,
         candidates,
-        found,
+        scored,
         assignments,
-        _earlier(len(text_column.table.rows), shown, assignments, origin),
+        _earlier(len(text_column.table.rows), shown, assignments, membership),
     )
 
 
 @dataclass(frozen=True)
-class _Origin:
-    """What the index says of each text of the merged once the table, number `this`, is in it."""
+class _Membership:
+    """Where each of the n merged texts occurs and which group it is in, once the table is in the index.
+
+    Attributes:
+        stored: The index before.
+        tables: Name and SHA-256 of each table, with the one at hand.
+        this: Index of that one in `tables`.
+        source: Index in `tables` of the table in which a text occurred first, (n,).
+        row: Its row there, from 0, (n,).
+        rows: In how many rows of all tables it occurs, (n,).
+        ids: Ids of groups, the oldest first.
+        group: Index in `ids` of its group's id, (n,).
+    """
 
     stored: StoredIndex
     tables: list[tuple[str, str]]
@@ -114,76 +143,101 @@ class _Origin:
 
     @property
     def known(self) -> bool:
-        """Whether the table was in the index before."""
+        """Whether the table is in the index already."""
         return len(self.tables) == len(self.stored.tables)
 
 
-def _tables(stored: StoredIndex, text_column: TextColumn) -> tuple[list[tuple[str, str]], int]:
-    """The tables with this one among them, and its place: a table of the same texts is the same table."""
+class _Tables(NamedTuple):
+    """Name and SHA-256 of the texts of each table, and the index of the table at hand among them."""
+
+    tables: list[tuple[str, str]]
+    this: int
+
+
+def _register_table(stored: StoredIndex, text_column: TextColumn) -> _Tables:
+    """Find the table by the hash of its texts, or append it."""
     digest = hashlib.sha256(json.dumps(text_column.texts).encode()).hexdigest()
-    places = [place for place, table in enumerate(stored.tables) if table[1] == digest]
-    return (stored.tables, places[0]) if places else ([*stored.tables, (text_column.table.name, digest)], len(stored.tables))
+    known = [k for k, table in enumerate(stored.tables) if table[1] == digest]
+    if known:
+        return _Tables(stored.tables, known[0])
+    return _Tables([*stored.tables, (text_column.table.name, digest)], len(stored.tables))
 
 
-def _origin(
-    stored: StoredIndex, tables: list[tuple[str, str]], this: int, merged: MergedTexts, stars: Groups
-) -> tuple[_Origin, list[dict[str, str]]]:
-    """Where each text is from and how its group is called, and what became of groups."""
-    ids, group, log = carry_group_ids(stored.ids, _spread(merged, stored.group, -1), stars.canonical, merged.texts.keys)
-    source, row, rows = _spread(merged, stored.source, this), merged.texts.row.copy(), _spread(merged, stored.rows, 0)
+class _MembershipLog(NamedTuple):
+    """The membership of texts, and one record per merge or split of groups (see `carry_group_ids`)."""
+
+    membership: _Membership
+    log: list[dict[str, str]]
+
+
+def _membership(
+    stored: StoredIndex, tables: list[tuple[str, str]], this: int, merged: MergedTexts, groups: Groups
+) -> _MembershipLog:
+    """Add the table to the sources of texts, and carry the ids of groups over to the groups found now."""
+    ids, group, log = carry_group_ids(stored.ids, _scatter(merged, stored.group, -1), groups.canonical, merged.texts.keys)
+    source, row, rows = _scatter(merged, stored.source, this), merged.texts.row.copy(), _scatter(merged, stored.rows, 0)
     row[merged.old] = stored.row
     if len(tables) > len(stored.tables):
         rows = rows + np.bincount(merged.texts.of_row[merged.texts.of_row >= 0], minlength=len(rows))
-    return _Origin(stored, tables, this, source, row, rows, ids, group), log
+    return _MembershipLog(_Membership(stored, tables, this, source, row, rows, ids, group), log)
 
 
-def _grown(
-    config: DedupeConfig, merged: MergedTexts, vectors: Matrix, found: ScoredPairs, origin: _Origin, log: list[dict[str, str]]
+def _extend_index(
+    config: DedupeConfig,
+    merged: MergedTexts,
+    vectors: Matrix,
+    scored: ScoredPairs,
+    membership: _Membership,
+    log: list[dict[str, str]],
 ) -> StoredIndex:
     """The index with the table in it."""
     return StoredIndex(
         settings=_settings(config),
-        tables=origin.tables,
-        log=origin.stored.log + log,
+        tables=membership.tables,
+        log=membership.stored.log + log,
         keys=merged.texts.keys,
         texts=merged.texts.texts,
-        ids=origin.ids,
-        source=origin.source,
-        row=origin.row,
-        rows=origin.rows,
-        group=origin.group,
-        pairs=np.stack([found.pairs.first, found.pairs.second], axis=1),
-        cosine=found.pairs.score,
-        probability=found.probability,
+        ids=membership.ids,
+        source=membership.source,
+        row=membership.row,
+        rows=membership.rows,
+        group=membership.group,
+        pairs=np.stack([scored.pairs.first, scored.pairs.second], axis=1),
+        cosine=scored.pairs.score,
+        probability=scored.probability,
         vectors=vectors if vectors_depend_on(config.vectors) == "text" else np.empty((0, 0), np.float32),
     )
 
 
-def _earlier(start: int, shown: Groups, assignments: RowAssignments, origin: _Origin) -> EarlierTexts:
-    rows = origin.rows - np.bincount(assignments.text, minlength=len(origin.rows))
+def _earlier(start: int, shown: Groups, assignments: RowAssignments, membership: _Membership) -> EarlierTexts:
+    rows = membership.rows - np.bincount(assignments.text, minlength=len(membership.rows))
     return EarlierTexts(
         start=start,
-        row=origin.stored.row,
-        table=[origin.tables[k][0] for k in origin.stored.source.tolist()],
+        row=membership.stored.row,
+        table=[membership.tables[k][0] for k in membership.stored.source.tolist()],
         rows=np.bincount(shown.canonical, weights=rows, minlength=len(rows)).astype(np.int64),
-        ids={k: origin.ids[place] for k, place in enumerate(origin.group.tolist())},
+        ids={k: membership.ids[place] for k, place in enumerate(membership.group.tolist())},
     )
 
 
-def _represented(merged: MergedTexts, stars: Groups, origin: _Origin, scorer: Scorer) -> Groups:
-    """A group with texts of tables before this one is shown by its canonical text if that is such, else by the oldest."""
-    centre, score = stars.canonical.copy(), stars.score.copy()
-    before = origin.source < origin.this
-    oldest = np.lexsort((origin.row, origin.source))
+def _prefer_earlier(merged: MergedTexts, groups: Groups, membership: _Membership, scorer: Scorer) -> Groups:
+    """Make the oldest text canonical in each group that has earlier texts but a new canonical one.
+
+    The keep rule may choose a new text, and the index stores groups so. A row of the table at hand must nevertheless be
+    reported as a duplicate of an earlier row, or rows that earlier tables have would be kept as new.
+    """
+    canonical, score = groups.canonical.copy(), groups.score.copy()
+    before = membership.source < membership.this
+    oldest = np.lexsort((membership.row, membership.source))
     oldest = oldest[before[oldest]]
-    groups, first = np.unique(stars.canonical[oldest], return_index=True)
-    stands = np.full(len(centre), -1, np.int64)
-    stands[groups] = oldest[first]
-    moved = np.flatnonzero(~before[stars.canonical] & (stands[stars.canonical] >= 0))
-    centre[moved] = stands[stars.canonical[moved]]
-    nobody = Pairs(moved.astype(np.int32), centre[moved], np.zeros(len(moved), np.float32))
-    score[moved] = score_pairs(scorer, merged.texts, nobody).probability
-    return Groups(centre, score)
+    with_earlier, first = np.unique(groups.canonical[oldest], return_index=True)
+    replacement = np.full(len(canonical), -1, np.int64)
+    replacement[with_earlier] = oldest[first]
+    moved = np.flatnonzero(~before[groups.canonical] & (replacement[groups.canonical] >= 0))
+    canonical[moved] = replacement[groups.canonical[moved]]
+    pairs = Pairs(moved.astype(np.int32), canonical[moved], np.zeros(len(moved), np.float32))
+    score[moved] = score_pairs(scorer, merged.texts, pairs).probability
+    return Groups(canonical, score)
 
 
 def _settings(config: DedupeConfig) -> dict[str, Any]:
@@ -201,7 +255,7 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
 
 
 def _vectors(config: DedupeConfig, stored: StoredIndex, merged: MergedTexts) -> Matrix:
-    """Of all texts: the stored ones where they last, all anew where they depend on what else is there."""
+    """Vectors of all texts: stored ones are reused unless they depend on the other texts, as weights of TF-IDF do."""
     keys = merged.texts.keys
     if vectors_depend_on(config.vectors) != "text" or not stored.keys:
         return make_vectors(config.vectors, keys)
@@ -214,14 +268,14 @@ def _vectors(config: DedupeConfig, stored: StoredIndex, merged: MergedTexts) -> 
     return every
 
 
-def _all_scored(scorer: Scorer, stored: StoredIndex, merged: MergedTexts, pairs: Pairs) -> ScoredPairs:
-    """New pairs are scored, stored ones are as they were, but for those of a text that is now written in another way."""
+def _score_all(scorer: Scorer, stored: StoredIndex, merged: MergedTexts, pairs: Pairs) -> ScoredPairs:
+    """Score new pairs; stored pairs keep their score, except those of a text whose spelling has changed."""
     ends = merged.old[stored.pairs]
-    written = np.zeros(len(merged.texts), bool)
-    written[merged.old] = [merged.texts.texts[k] != text for k, text in zip(merged.old.tolist(), stored.texts, strict=True)]
+    respelled = np.zeros(len(merged.texts), bool)
+    respelled[merged.old] = [merged.texts.texts[k] != text for k, text in zip(merged.old.tolist(), stored.texts, strict=True)]
     before = Pairs(ends[:, 0].astype(np.int32), ends[:, 1].astype(np.int32), stored.cosine)
     probability: Floats = stored.probability.copy()
-    again = np.flatnonzero(written[before.first] | written[before.second])
+    again = np.flatnonzero(respelled[before.first] | respelled[before.second])
     changed = Pairs(before.first[again], before.second[again], before.score[again])
     probability[again] = score_pairs(scorer, merged.texts, changed).probability
     first, second = np.append(before.first, pairs.first), np.append(before.second, pairs.second)
@@ -231,7 +285,7 @@ def _all_scored(scorer: Scorer, stored: StoredIndex, merged: MergedTexts, pairs:
     return ScoredPairs(Pairs(first[order], second[order], score), probability)
 
 
-def _order(rule: str, stored: StoredIndex, merged: MergedTexts, pairs: Pairs) -> Numbers:
+def _canonical_order(rule: str, stored: StoredIndex, merged: MergedTexts, pairs: Pairs) -> Numbers:
     if rule != "first":
         return canonical_order(rule, merged.texts, pairs)
     row, source = merged.texts.row.copy(), np.full(len(merged.texts), len(stored.tables), np.int64)
@@ -239,18 +293,18 @@ def _order(rule: str, stored: StoredIndex, merged: MergedTexts, pairs: Pairs) ->
     return np.lexsort((row, source))
 
 
-def _spread(merged: MergedTexts, values: NDArray[Any], others: int) -> NDArray[Any]:
-    """Values of the earlier texts for all texts, `others` for the rest."""
-    found = np.full(len(merged.texts), others, values.dtype)
-    found[merged.old] = values
-    return found
+def _scatter(merged: MergedTexts, values: NDArray[Any], default: int) -> NDArray[Any]:
+    """Spread values of the earlier texts over all texts; the others get `default`."""
+    scattered = np.full(len(merged.texts), default, values.dtype)
+    scattered[merged.old] = values
+    return scattered
 
 
 def _with_notes(
-    text_column: TextColumn, folder: Path, origin: _Origin, log: list[dict[str, str]], report: Reporter
+    text_column: TextColumn, folder: Path, membership: _Membership, log: list[dict[str, str]], report: Reporter
 ) -> TextColumn:
     notes = [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
-    if origin.known:
+    if membership.known:
         notes = [f"{folder}: has this table already, so nothing is added"]
     for note in notes:
         report.note(note)
