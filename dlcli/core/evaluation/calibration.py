@@ -1,4 +1,4 @@
-"""Whether a network's confidence can be believed: reliability bins and the expected calibration error.
+"""Calibration of a network's confidence: reliability bins and the expected calibration error.
 
 Guo et al. (2017), On Calibration of Modern Neural Networks, arXiv 1706.04599, section 2: bins of equal width, closed on
 the right. `confidence` (n,) is the probability of the predicted class, in [0, 1]; `correct` (n,) whether that is right.
@@ -44,14 +44,23 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, 
 
 
 def expected_error(confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, seed: int, bins: int = BINS) -> Estimate:
-    """The expected calibration error with the basic bootstrap's interval (Davison & Hinkley 1997, section 5.2), held to [0, 1].
+    """The expected calibration error with the basic bootstrap's interval (Davison & Hinkley 1997, section 5.2).
 
-    Chance moves bins away from the diagonal and so raises the error, in a resample once more than in the sample; the basic
-    bootstrap takes that off, where the percentiles themselves would add it. It fails only next to perfect calibration, so
-    the interval begins at 0 if perfect calibration would give an error as large in more than one sample of 40 (consistency
-    resampling: Broecker & Smith 2007, Weather and Forecasting 22). It is widened to hold the error itself,
-    and with a few hundred examples it still covers the truth less often than 95%.
+    The interval is widened to hold the error itself; with a few hundred examples it covers the truth less often than 95%.
+
+    Args:
+        confidence: Probabilities of the predicted classes, (n,), in [0, 1].
+        correct: Whether the predictions are correct, (n,).
+        seed: Of the resamples.
+        bins: Number of bins of equal width.
+
+    Returns:
+        The error and its interval, within [0, 1].
     """
+    # Chance moves bins away from the diagonal and so raises the error, in a resample more than in the sample. The basic
+    # bootstrap subtracts that, where the percentile bootstrap would add it again. It fails only next to perfect calibration,
+    # so the interval begins at 0 if perfect calibration would give an error as large in more than one sample of 40
+    # (consistency resampling: Broecker & Smith 2007, Weather and Forecasting 22).
     n, where, random = len(correct), _places(confidence, bins), np.random.default_rng(seed)
     gaps = confidence - correct
     found = reliability(confidence, correct, bins=bins).ece
@@ -77,7 +86,7 @@ def _places(confidence: NDArray[np.float64], bins: int) -> NDArray[np.int64]:
 def _errors(draw: Callable[[int], tuple[NDArray[np.int64], NDArray[np.float64]]], n: int, bins: int) -> NDArray[np.float64]:
     """The error in each sample, (resamples,): n times it is the sum over bins of |sum of (confidence - correct)|.
 
-    `draw(rows)` gives the bins and the gaps of so many samples, (rows, n) each.
+    `draw(rows)` gives the bins and the gaps of that many samples, (rows, n) each.
     """
     errors, block = [], max(1, _AT_ONCE // n)
     for start in range(0, _RESAMPLES, block):

@@ -38,7 +38,17 @@ def top_k(scores: NDArray[np.floating], y: Labels, k: int) -> Estimate:
 
 
 def confusion(predicted: Labels, y: Labels, classes: int, outputs: int) -> NDArray[np.int64]:
-    """Counts (classes, outputs): row the true class, column the predicted output."""
+    """Count predictions by true class.
+
+    Args:
+        predicted: Outputs of highest score, (n,).
+        y: True classes, (n,).
+        classes: Number of classes.
+        outputs: Number of outputs of the network, which may exceed that of the classes.
+
+    Returns:
+        Counts (classes, outputs): the rows are true classes, the columns predicted outputs.
+    """
     cells = np.bincount(y * outputs + predicted, minlength=classes * outputs)
     return cells.reshape(classes, outputs).astype(np.int64)
 

@@ -34,7 +34,17 @@ class Reach:
         return self.left + self.right + 1
 
     def window(self, kernel: int, stride: int, padding: int, dilation: int) -> "Reach":
-        """The reach behind a window over `kernel` units."""
+        """The reach of the outputs of a convolution or pooling along this axis.
+
+        Args:
+            kernel: Width of the window, in units.
+            stride: Distance between windows.
+            padding: Units added at each end.
+            dilation: Distance between the units of a window.
+
+        Returns:
+            Their reach in input pixels.
+        """
         span = (kernel - 1) * dilation
         return Reach(self.jump * stride, self.left + padding * self.jump, self.right + (span - padding) * self.jump)
 
@@ -44,7 +54,7 @@ class Reach:
 
 
 Field = tuple[Reach, ...]
-"""An entry a spatial axis; none if the field has no bounds."""
+"""One entry per spatial axis; empty if the field is unbounded."""
 
 
 def merged(fields: Sequence[Field]) -> Field:
@@ -56,7 +66,7 @@ def merged(fields: Sequence[Field]) -> Field:
 
 
 class FieldTracker(TorchFunctionMode):
-    """Inside this context every tensor that comes of `x` (n, c, ...) is followed; `field_of` gives its field.
+    """Inside this context every tensor computed from `x` (n, c, ...) is tracked; `field_of` gives its field.
 
     `last` is the result of the last window (convolution or pooling), None before the first.
     """

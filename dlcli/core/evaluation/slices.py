@@ -87,9 +87,9 @@ def compare_slices(slices: Sequence[ExampleSlice], correct: NDArray[np.bool_]) -
 
 
 def worst(rows: Sequence[SliceRow]) -> SliceRow:
-    """The slice that is bad most surely: whose interval ends lowest, so that a handful of images does not decide.
+    """The slice whose interval has the lowest upper end, so that a few images cannot make a slice the worst.
 
-    OTHER, which is no one thing, is not among them.
+    OTHER, which collects different values, is not considered.
     """
     return min((row for row in rows if row.name != OTHER), key=lambda row: (row.accuracy.high, row.accuracy.value))
 

@@ -1,7 +1,8 @@
-"""The picture of a hidden layer: t-SNE of images and of their adversarial twins, side by side in one embedding."""
+"""A picture of a hidden layer: t-SNE of images and of their adversarial examples, side by side in one embedding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import patheffects
@@ -14,9 +15,9 @@ from dlcli.core.html_report.figures import COLOURS, short_label
 from dlcli.support.errors import InputError
 
 FEWEST = 6
-"""With fewer images there are no neighbours to speak of."""
+"""Fewer images have no meaningful neighbours."""
 
-# The colours of plots.py and three more, which with any colour vision are as far from all others as those from each other.
+# The colours of figures.py and three more; with any colour vision they differ from the others as much as those do.
 _CLASS_COLOURS = (*COLOURS, "#f0e442", "#7a0019", "#c8c8c8")
 _OTHERS = -1
 _NAMED = 8
@@ -26,21 +27,36 @@ _EDGE = "#40404a"
 
 @dataclass(frozen=True)
 class EmbeddedImages:
-    """Images as points (n, 2) of an embedding, and for which of them the network is right, (n,)."""
+    """Images as points (n, 2) of an embedding, and which of them the network classifies correctly, (n,)."""
 
     points: NDArray[np.floating]
     right: NDArray[np.bool_]
 
 
-def embed(
-    clean: NDArray[np.floating], adversarial: NDArray[np.floating], *, seed: int = 0
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Hidden features of images and of their twins, (n, d) each, to points (n, 2) each of one t-SNE embedding.
+class Embedding(NamedTuple):
+    """Points (n, 2) of images and of their adversarial examples in one embedding."""
 
-    Van der Maaten 2014 (JMLR 15, 3221-3245, Barnes-Hut), begun from the first two principal components, with a perplexity of
-    30 or a third of n - 1 if that is less. The same features and seed give the same points.
-    Raises InputError, whose message is the reason, for fewer than `FEWEST` images, fewer than two units, values that are not
-    finite, or features that are all the same.
+    clean: NDArray[np.floating]
+    adversarial: NDArray[np.floating]
+
+
+def embed(clean: NDArray[np.floating], adversarial: NDArray[np.floating], *, seed: int = 0) -> Embedding:
+    """Embed images and their adversarial examples together by t-SNE.
+
+    Barnes-Hut t-SNE (Van der Maaten 2014, JMLR 15, 3221-3245), initialised by the first two principal components, with a
+    perplexity of 30, or of a third of n - 1 if that is less. The same features and seed give the same points.
+
+    Args:
+        clean: Hidden features of the images, (n, d).
+        adversarial: Those of their adversarial examples, (n, d).
+        seed: Of t-SNE.
+
+    Returns:
+        The points.
+
+    Raises:
+        InputError: For fewer than `FEWEST` images, fewer than two units, values that are not finite, or features that are all
+            equal. The message is the reason only.
     """
     from sklearn.manifold import TSNE  # here, for these take a second to import
     from threadpoolctl import threadpool_limits
@@ -51,11 +67,11 @@ def embed(
     # In one thread: sums over several depend on their number, and t-SNE makes a difference in the last bit a large one.
     with threadpool_limits(limits=1):
         points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(both)
-    return points[:n], points[n:]
+    return Embedding(points[:n], points[n:])
 
 
 def _scaled(features: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """The features in [-1, 1] about 0, which changes nothing that t-SNE looks at, if they can be embedded at all."""
+    """Centre the features and scale them to [-1, 1], which t-SNE does not notice; refuses those that cannot be embedded."""
     if n < FEWEST:
         raise InputError(f"{n} images are too few to have neighbours")
     if features.shape[1] < 2:
@@ -72,10 +88,19 @@ def _scaled(features: NDArray[np.float64], n: int) -> NDArray[np.float64]:
 def embedding_plot(
     clouds: tuple[EmbeddedImages, EmbeddedImages], labels: NDArray[np.integer], names: Sequence[str], *, title: str
 ) -> Figure:
-    """Images and their adversarial twins, a panel each, coloured by true class `labels` (n,), crossed where it was missed.
+    """Draw images and their adversarial examples in two panels, coloured by class, with a cross where misclassified.
 
-    `names` are those of the classes; of more than ten, the nine with most images have a colour each and the others share
-    one. A class with more than a few images has its name at the clean one that is most in its middle, in both panels.
+    Of more than ten classes, the nine with most images get their own colours and the others share one. A class with more than
+    a few images is labelled at the clean image nearest to its middle, in both panels.
+
+    Args:
+        clouds: The clean images and the adversarial examples.
+        labels: True classes, (n,).
+        names: Names of the classes.
+        title: Of the figure.
+
+    Returns:
+        The figure.
     """
     figure = Figure(figsize=(10.4, 5.9), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -93,7 +118,7 @@ def embedding_plot(
         ncols=len(handles) if len(handles) < 8 else -(-len(handles) // 2),
         fontsize=9,
         frameon=False,
-        title="colour: the true class; cross: the network says another",
+        title="colour: true class; cross: misclassified",
         title_fontsize=9,
     )
     for text in legend.get_texts():
@@ -103,7 +128,7 @@ def embedding_plot(
 
 
 def _groups(labels: NDArray[np.integer]) -> list[int]:
-    """The classes that have a colour of their own, in order, and `_OTHERS` last if there are more."""
+    """The classes with their own colours, in order, and `_OTHERS` last if there are more."""
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) <= len(_CLASS_COLOURS):
         return [int(label) for label in classes]
@@ -123,7 +148,7 @@ def _named(names: Sequence[str], group: int) -> str:
 
 
 def _scatter(axes: Axes, cloud: EmbeddedImages, labels: NDArray[np.integer], groups: Sequence[int]) -> None:
-    """All points, crosses above the others, and those with a class of their own above the rest."""
+    """All points: crosses above the others, and classes with their own colours above the rest."""
     own = np.where(np.isin(labels, groups), labels, _OTHERS)
     size = float(np.clip(9000 / len(labels), 14, 60))
     for marker, picked, grown, alpha in ((_RIGHT, cloud.right, 1.0, 0.75), (_WRONG, ~cloud.right, 2.0, 1.0)):
@@ -151,7 +176,7 @@ def _name_classes(
 
 
 def _middle(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The one of points (n, 2) that is nearest to all of them: of a class in two parts it lies in one, not between."""
+    """The medoid of points (n, 2): of a class in two parts it lies in one of them, where the mean would lie between."""
     apart = np.linalg.norm(points[:, None] - points[None], axis=2).sum(1)
     found: NDArray[np.floating] = points[apart.argmin()]
     return found

@@ -81,3 +81,8 @@ def test_words_stand_on_the_left() -> None:
     seen = read(Page(title="t", lead="l", tables=[PageTable("c", ["a", "b", "c", "d"], rows, words=3)])).seen
     columns = [attrs.get("class") for tag, attrs in seen if tag in ("th", "td")]
     assert columns == [None, "words", "words", None] * 2
+
+
+def test_text_in_backticks_is_code():
+    page = Page("title", "set `resume`", notes=["`a<b` and ` alone"]).html()
+    assert "set <code>resume</code>" in page and "<li><code>a&lt;b</code> and ` alone</li>" in page
