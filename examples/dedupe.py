@@ -1,4 +1,4 @@
-"""Which of these questions are the same? The same as `dlcli dedupe`, from Python."""
+"""Find duplicate questions: `dlcli dedupe` from Python."""
 
 from dlcli.engines import dedupe
 from dlcli.specs.dedupe import DedupeConfig

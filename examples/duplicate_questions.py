@@ -1,13 +1,13 @@
-r"""Every rung from the essay's word vectors to a fitted mix, on labelled pairs split by question: docs/systems as Markdown.
+r"""Evaluate methods for duplicate questions on labelled pairs, and print the tables of docs/systems as Markdown.
 
 python examples/duplicate_questions.py --pairs ../shared/data/pairs/quora_pairs.csv.gz --runs /tmp/quora
 python examples/duplicate_questions.py --pairs ../shared/data/pairs/mrpc_train.csv.gz \
     --test ../shared/data/pairs/mrpc_test.csv.gz --runs /tmp/mrpc
 python examples/duplicate_questions.py --pairs FILE --runs DIR --only "Siamese: spaCy, TF-IDF" --limit 5000
 
-Parts of 70/15/15 share no question. Whatever is learned is learned on the first, epochs are chosen and probabilities are
-calibrated on the second, and the third is looked at once. Rungs that are in --runs are not computed again. With --limit the
-built-in score has learned from some of the test pairs; the sentence encoder's makers trained it on Quora's duplicates, too.
+Pairs are split 70/15/15 by question. Methods are fitted on the first part; epochs are chosen and probabilities calibrated on
+the second; the third is for one final test. Methods whose scores are in --runs are not computed again. With --limit the
+built-in score was fitted on some of the test pairs; the sentence encoder was trained on Quora's duplicates, too.
 """
 
 import argparse
@@ -56,7 +56,7 @@ Scores = tuple[Floats, Floats]  # for the dev and for the test pairs
 
 @dataclass(frozen=True)
 class Data:
-    """The three parts, the vectors computed so far, and where rungs are kept."""
+    """The three parts of the pairs, and the directory that caches vectors and scores."""
 
     train: LabelledPairs
     dev: LabelledPairs
@@ -64,7 +64,7 @@ class Data:
     folder: Path
 
     def encoder(self, spec: str, *, weighted: bool = True, unit_length: bool = True) -> Encoder:
-        """The encoder fitted on the training questions; the vectors of all questions are computed once and kept."""
+        """The encoder fitted on the training questions; the vectors of all questions are computed once and cached."""
         keys = [sorted(set(fold_all(part.texts))) for part in (self.train, self.dev, self.test)]
         path = self.folder / f"{slug(f'{spec} {weighted} {unit_length}')}.npy"
         every = sorted(set().union(*keys))
@@ -72,7 +72,7 @@ class Data:
             encoder = fit_encoder(spec, keys[0], weighted=weighted, unit_length=unit_length)
             with atomic_path(path) as temporary:
                 np.save(temporary, encoder.encode(every))
-        return Kept(spec, {key: row for row, key in enumerate(every)}, np.load(path, mmap_mode="r"))
+        return StoredVectors(spec, {key: row for row, key in enumerate(every)}, np.load(path, mmap_mode="r"))
 
     def both(self, score: Callable[[LabelledPairs], Floats]) -> Scores:
         """A score of the dev and the test pairs."""
@@ -80,8 +80,8 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Vectors that were computed before, by key."""
+class StoredVectors:
+    """An encoder that looks up cached vectors by key."""
 
     spec: str
     place: Mapping[str, int]
@@ -92,17 +92,17 @@ class Kept:
         return self.rows[[self.place[key] for key in keys]]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Nothing: these are not kept with a model."""
+        """Empty: these vectors are not saved with a model."""
         return {}
 
 
 @dataclass(frozen=True)
-class Rung:
-    """A row of the tables: `theirs` is the essay's figure, which it calls accuracy; `score` makes the probabilities."""
+class Method:
+    """A row of the tables: `essay` is the essay's figure, which it calls accuracy; `score` computes the probabilities."""
 
     name: str
     score: Callable[[Data], Scores]
-    theirs: str = ""
+    essay: str = ""
 
 
 def learned(scorer: Any) -> Callable[[Data], Scores]:
@@ -119,14 +119,14 @@ def learned(scorer: Any) -> Callable[[Data], Scores]:
     return score
 
 
-def nothing(data: Data) -> Scores:
-    """No pair is a duplicate, with the share that there is among the training pairs as its probability."""
+def never_duplicate(data: Data) -> Scores:
+    """Call no pair a duplicate: a constant probability, the fraction of duplicates among the training pairs."""
     share = min(float(data.train.duplicate.mean()), 0.499)
     return data.both(lambda part: np.full(len(part), share))
 
 
-def shipped(data: Data) -> Scores:
-    """The score that dlcli brings; it learned from pairs of this same training part, and its odds are not touched."""
+def built_in_score(data: Data) -> Scores:
+    """The built-in score of dlcli, which was fitted on this training part; it is not calibrated again."""
     return data.both(lambda part: built_in().score(part.texts, part.first, part.second))
 
 
@@ -149,10 +149,10 @@ def scaled(data: Data, scores: Scores) -> Scores:
 
 
 def mixed(*names: str) -> Callable[[Data], Scores]:
-    """The mean of the log-odds of other rungs, scaled on dev."""
+    """The mean of the log-odds of other methods, scaled on dev."""
 
     def score(data: Data) -> Scores:
-        found = [scores_of(RUNGS[name], data)[0] for name in names]
+        found = [scores_of(METHODS[name], data)[0] for name in names]
         dev, test = (np.mean([logit(one[part].clip(1e-6, 1 - 1e-6)) for one in found], axis=0) for part in (0, 1))
         return scaled(data, (dev, test))
 
@@ -161,71 +161,71 @@ def mixed(*names: str) -> Callable[[Data], Scores]:
 
 LEARNED = ("lexical: trees, spaCy cosine", "words: table, head, lexical", "BiRNN + Conv1d: spaCy, lexical")
 SENTENCES = ("lexical: trees, MiniLM cosine", "the same, MiniLM", "head: MiniLM, lexical")
-ESSAY_PRECISION = Siamese(vectors=SPACY)
-PLAIN = replace(ESSAY_PRECISION, residual="none", concatenate=False)
-TABLES: Mapping[str, tuple[Rung, ...]] = {
+ESSAY_SIAMESE = Siamese(vectors=SPACY)
+PLAIN = replace(ESSAY_SIAMESE, residual="none", concatenate=False)
+TABLES: Mapping[str, tuple[Method, ...]] = {
     "Without learning from the pairs": (
-        Rung("no pair is a duplicate", nothing, ".63"),
-        Rung("cosine: TF-IDF", cosine("tfidf")),
-        Rung("cosine: word2vec", cosine("word2vec")),
-        Rung("cosine: spaCy", cosine(SPACY)),
-        Rung("cosine: MiniLM", cosine(SENTENCE)),
-        Rung("built-in score", shipped),
+        Method("no pair is a duplicate", never_duplicate, ".63"),
+        Method("cosine: TF-IDF", cosine("tfidf")),
+        Method("cosine: word2vec", cosine("word2vec")),
+        Method("cosine: spaCy", cosine(SPACY)),
+        Method("cosine: MiniLM", cosine(SENTENCE)),
+        Method("built-in score", built_in_score),
     ),
-    "The essay's rungs": (
-        Rung("Siamese: word2vec, mean", learned(replace(ESSAY_PRECISION, vectors="word2vec:300", weighted=False)), ".69"),
-        Rung("Siamese: spaCy, mean", learned(replace(ESSAY_PRECISION, weighted=False)), ".72"),
-        Rung("Siamese: spaCy, TF-IDF", learned(ESSAY_PRECISION), ".79"),
-        Rung("head on the pair: spaCy", learned(FullyConnected(SPACY, lexical=False)), ".84"),
-        Rung("BiRNN + Conv1d: table from random", learned(Recurrent()), ".91"),
-        Rung("BiRNN + Conv1d: table from spaCy", learned(Recurrent(vectors=SPACY)), ".91"),
+    "The essay's methods": (
+        Method("Siamese: word2vec, mean", learned(replace(ESSAY_SIAMESE, vectors="word2vec:300", weighted=False)), ".69"),
+        Method("Siamese: spaCy, mean", learned(replace(ESSAY_SIAMESE, weighted=False)), ".72"),
+        Method("Siamese: spaCy, TF-IDF", learned(ESSAY_SIAMESE), ".79"),
+        Method("head on the pair: spaCy", learned(FullyConnected(SPACY, lexical=False)), ".84"),
+        Method("BiRNN + Conv1d: table from random", learned(Recurrent()), ".91"),
+        Method("BiRNN + Conv1d: table from spaCy", learned(Recurrent(vectors=SPACY)), ".91"),
     ),
     "The essay's ablation, on spaCy with TF-IDF": (
-        Rung("2 layers", learned(replace(PLAIN, layers=2)), ".67"),
-        Rung("3 layers", learned(PLAIN), ".74"),
-        Rung("+ residual, BatchNorm after ReLU", learned(replace(PLAIN, residual="after")), ".77"),
-        Rung("+ residual, BatchNorm before ReLU", learned(replace(PLAIN, residual="before")), ".78"),
-        Rung("+ dropout 0.2", learned(replace(PLAIN, residual="before", dropout=0.2)), ".75"),
-        Rung("+ layers side by side, no dropout", learned(ESSAY_PRECISION), ".79"),
-        Rung("the same, cosine for distance", learned(replace(ESSAY_PRECISION, cosine=True)), "fails"),
-        Rung("the same, vectors not scaled", learned(replace(ESSAY_PRECISION, unit_length=False))),
-        Rung("the same, word2vec", learned(replace(ESSAY_PRECISION, vectors="word2vec:300"))),
-        Rung("the same, hashed TF-IDF", learned(replace(ESSAY_PRECISION, vectors="tfidf"))),
-        Rung("the same, MiniLM", learned(replace(ESSAY_PRECISION, vectors=SENTENCE))),
+        Method("2 layers", learned(replace(PLAIN, layers=2)), ".67"),
+        Method("3 layers", learned(PLAIN), ".74"),
+        Method("+ residual, BatchNorm after ReLU", learned(replace(PLAIN, residual="after")), ".77"),
+        Method("+ residual, BatchNorm before ReLU", learned(replace(PLAIN, residual="before")), ".78"),
+        Method("+ dropout 0.2", learned(replace(PLAIN, residual="before", dropout=0.2)), ".75"),
+        Method("+ layers side by side, no dropout", learned(ESSAY_SIAMESE), ".79"),
+        Method("the same, cosine for distance", learned(replace(ESSAY_SIAMESE, cosine=True)), "fails"),
+        Method("the same, vectors not scaled", learned(replace(ESSAY_SIAMESE, unit_length=False))),
+        Method("the same, word2vec", learned(replace(ESSAY_SIAMESE, vectors="word2vec:300"))),
+        Method("the same, hashed TF-IDF", learned(replace(ESSAY_SIAMESE, vectors="tfidf"))),
+        Method("the same, MiniLM", learned(replace(ESSAY_SIAMESE, vectors=SENTENCE))),
     ),
     "Further, without a sentence model": (
-        Rung("lexical: logistic", learned(Lexical(learner="logistic"))),
-        Rung("lexical: trees", learned(Lexical(learner="trees"))),
-        Rung("lexical: trees, spaCy cosine", learned(Lexical(SPACY, learner="trees"))),
-        Rung("words: table, head, lexical", learned(Words())),
-        Rung("head: spaCy, lexical", learned(FullyConnected(SPACY))),
-        Rung("BiRNN + Conv1d: spaCy, lexical", learned(Recurrent(vectors=SPACY, lexical=True))),
-        Rung("mix without a sentence model", mixed(*LEARNED)),
+        Method("lexical: logistic", learned(Lexical(learner="logistic"))),
+        Method("lexical: trees", learned(Lexical(learner="trees"))),
+        Method("lexical: trees, spaCy cosine", learned(Lexical(SPACY, learner="trees"))),
+        Method("words: table, head, lexical", learned(Words())),
+        Method("head: spaCy, lexical", learned(FullyConnected(SPACY))),
+        Method("BiRNN + Conv1d: spaCy, lexical", learned(Recurrent(vectors=SPACY, lexical=True))),
+        Method("mix without a sentence model", mixed(*LEARNED)),
     ),
     "Further, with MiniLM": (
-        Rung("lexical: trees, MiniLM cosine", learned(Lexical(SENTENCE, learner="trees"))),
-        Rung("head: MiniLM", learned(FullyConnected(SENTENCE, lexical=False))),
-        Rung("head: MiniLM, lexical", learned(FullyConnected(SENTENCE))),
-        Rung("mix of trees, Siamese and head", mixed(*SENTENCES)),
-        Rung("mix of both kinds", mixed("mix without a sentence model", "mix of trees, Siamese and head")),
+        Method("lexical: trees, MiniLM cosine", learned(Lexical(SENTENCE, learner="trees"))),
+        Method("head: MiniLM", learned(FullyConnected(SENTENCE, lexical=False))),
+        Method("head: MiniLM, lexical", learned(FullyConnected(SENTENCE))),
+        Method("mix of trees, Siamese and head", mixed(*SENTENCES)),
+        Method("mix of both kinds", mixed("mix without a sentence model", "mix of trees, Siamese and head")),
     ),
 }
-RUNGS = {rung.name: rung for rungs in TABLES.values() for rung in rungs}
+METHODS = {method.name: method for methods in TABLES.values() for method in methods}
 
 
 def main() -> None:
-    """Compute what is missing, and print all tables."""
+    """Compute missing scores, and print all tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", required=True, help="a table with question1, question2 and is_duplicate")
-    parser.add_argument("--test", help="a second one for the test, instead of a part of the first")
-    parser.add_argument("--runs", type=Path, required=True, help="where vectors and scores are kept; one folder for one table")
-    parser.add_argument("--only", action="append", choices=RUNGS, metavar="RUNG", help="a rung by name; repeat for more")
-    parser.add_argument("--limit", type=int, help="the first N pairs of the table only")
+    parser.add_argument("--pairs", required=True, help="table with question1, question2 and is_duplicate")
+    parser.add_argument("--test", help="separate table of test pairs, instead of a part of the first")
+    parser.add_argument("--runs", type=Path, required=True, help="directory that caches vectors and scores; use one per table")
+    parser.add_argument("--only", action="append", choices=METHODS, metavar="METHOD", help="name of a method; repeat for more")
+    parser.add_argument("--limit", type=int, help="use the first N pairs of the table only")
     given = parser.parse_args()
     parts = split(given.pairs, given.test, given.limit)
     source = " and ".join(Path(name).name for name in (given.pairs, given.test) if name)
-    data = Data(*parts, checked(given.runs, f"{source}, limit {given.limit}"))
-    print("\n".join(report(data, given.only or list(RUNGS), source)))
+    data = Data(*parts, open_cache(given.runs, f"{source}, limit {given.limit}"))
+    print("\n".join(report(data, given.only or list(METHODS), source)))
 
 
 def split(pairs: str, test: str | None, limit: int | None) -> tuple[LabelledPairs, ...]:
@@ -238,50 +238,50 @@ def split(pairs: str, test: str | None, limit: int | None) -> tuple[LabelledPair
     return *split_by_question(whole.take(shares_no_text(whole, other)), SEED, (0.82, 0.18)), other
 
 
-def checked(folder: Path, what: str) -> Path:
-    """The folder, once it is seen to hold nothing of other pairs."""
+def open_cache(folder: Path, what: str) -> Path:
+    """Check that the directory caches no scores of other pairs, and mark it as that of these."""
     note = folder / "pairs.txt"
     if note.exists() and note.read_text() != what:
-        raise DlcliError(f"{folder} holds rungs of {note.read_text()}", hint="name another folder with --runs")
+        raise DlcliError(f"{folder} caches scores of {note.read_text()}", hint="name another directory with --runs")
     write_text(note, what)
     return folder
 
 
 def report(data: Data, names: Sequence[str], source: str) -> Iterable[str]:
-    """Markdown: a table for each part of the essay, with 95% intervals."""
+    """Markdown: one table per group of methods, with 95% intervals."""
     sizes = ", ".join(
         f"{len(part):,} {name}" for name, part in (("training", data.train), ("dev", data.dev), ("test", data.test))
     )
     share = f"{data.test.duplicate.mean():.1%} of the test pairs are duplicates"
     yield f"{Path(source).name}, {datetime.now(UTC).date().isoformat()}, seed {SEED}: {sizes} pairs; {share}."
-    for title, rungs in TABLES.items():
-        wanted = [rung for rung in rungs if rung.name in names]
+    for title, methods in TABLES.items():
+        wanted = [method for method in methods if method.name in names]
         if wanted:
-            head = f"| rung | essay | {' | '.join(SHOWN)} | CPU s |"
+            head = f"| method | essay | {' | '.join(SHOWN)} | CPU s |"
             yield from ("", f"### {title}", "", head, "|" + "---|" * (len(SHOWN) + 3))
-        for rung in wanted:
-            yield row(rung, data)
+        for method in wanted:
+            yield row(method, data)
 
 
-def row(rung: Rung, data: Data) -> str:
-    """A line of a table."""
-    scores, seconds = scores_of(rung, data)
-    path = data.folder / f"{slug(rung.name)}.json"
+def row(method: Method, data: Data) -> str:
+    """A row of a table."""
+    scores, seconds = scores_of(method, data)
+    path = data.folder / f"{slug(method.name)}.json"
     if not path.exists():
         found = evaluate_pairs(data.test, scores[1], seed=SEED)
         write_text(path, json.dumps({name: [one.value, one.low, one.high, one.n] for name, one in found.items()}))
     kept = json.loads(path.read_text())
     cells = [str(Estimate(*kept[name])) if name in kept else "" for name in SHOWN]
-    return f"| {rung.name} | {rung.theirs} | {' | '.join(cells)} | {seconds:.0f} |"
+    return f"| {method.name} | {method.essay} | {' | '.join(cells)} | {seconds:.0f} |"
 
 
-def scores_of(rung: Rung, data: Data) -> tuple[Scores, float]:
-    """The probabilities of a rung and the CPU seconds they took, from the folder if they are there."""
-    path = data.folder / f"{slug(rung.name)}.npz"
+def scores_of(method: Method, data: Data) -> tuple[Scores, float]:
+    """The probabilities of a method and the CPU seconds they took, from the cache if they are there."""
+    path = data.folder / f"{slug(method.name)}.npz"
     if not path.exists():
-        print(f"{datetime.now(UTC):%H:%M:%S} {rung.name}", file=sys.stderr, flush=True)
+        print(f"{datetime.now(UTC):%H:%M:%S} {method.name}", file=sys.stderr, flush=True)
         started = time.process_time()
-        dev, test = rung.score(data)
+        dev, test = method.score(data)
         with atomic_path(path) as temporary:
             np.savez(temporary, dev=dev, test=test, seconds=time.process_time() - started)
     with np.load(path) as kept:

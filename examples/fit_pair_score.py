@@ -1,14 +1,14 @@
-"""Fit the built-in score of a pair of texts on public labelled pairs, say what it is worth on held-out questions, and keep it.
+"""Fit the built-in score of a pair of texts on public labelled pairs, evaluate it on held-out questions, and save it.
 
 python examples/fit_pair_score.py --data ../shared/data
 python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/scoring/pair_score.json
 python examples/fit_pair_score.py --data ../shared/data --measure -o dlcli/core/text/scoring/pair_score.json
 
-Quora pairs are split 70/15/15 by question: all pairs that hang together through a shared text go to one part. The model is
-fitted on the first part and the MRPC training pairs, its odds are scaled on the second, and the third is only looked at.
-Pairs of MRPC of which a text is also in its test set are left out. Two kinds of pairs that the data hardly has are
-added, so that the score knows them: random pairs, which are no duplicates, and texts with themselves, which are.
-What thresholds are worth on the third part is kept with the numbers; --measure only measures those that are there.
+Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. The model is fitted on
+the first part and the MRPC training pairs, calibrated on the second and evaluated on the third. Training pairs of MRPC with a
+text of its test set are dropped. Two kinds of pairs that are rare in the data are added: random pairs, which are not
+duplicates, and texts paired with themselves, which are. Precision counts by threshold on the third part are saved with the
+coefficients; --measure only computes these again for the saved coefficients.
 """
 
 import argparse
@@ -38,50 +38,54 @@ from dlcli.support.atomic import write_text
 
 SEED = 0
 MRPC_WEIGHT = 5.0
-"""How much a pair of MRPC counts beside one of Quora, of which there are 18 times as many."""
+"""Sample weight of a pair of MRPC; a pair of Quora, of which there are 18 times as many, has 1."""
 RANDOM_PAIRS, EQUAL_PAIRS = 0.1, 0.03
-"""Pairs added, as shares of the labelled pairs they are added to."""
+"""Number of added pairs, as fractions of the labelled pairs."""
 KNOWN_FROM = 50
-"""A word in fewer of the fitting texts than this is as rare as a word never seen."""
+"""A word in fewer training texts than this is treated as unknown."""
 STRENGTH = 0.1
-"""Inverse strength of the penalty on the squared weights (C of scikit-learn)."""
+"""Inverse strength of the L2 penalty (C of scikit-learn)."""
 
 Floats = NDArray[np.float64]
 
 
 def main() -> int:
-    """Fit, judge, print and keep."""
+    """Fit, evaluate, print and save."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="the folder that holds pairs/")
-    parser.add_argument("-o", "--output", type=Path, help="where to keep the numbers; without it they are only judged")
-    parser.add_argument("--measure", action="store_true", help="fit nothing: measure the numbers that are in the output")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="directory that contains pairs/")
+    parser.add_argument("-o", "--output", type=Path, help="file to save the score to; without it the score is only evaluated")
+    parser.add_argument(
+        "--measure", action="store_true", help="do not fit; compute the counts by threshold again for the score in --output"
+    )
     given = parser.parse_args()
     if given.measure and not given.output:
-        parser.error("--measure: name the numbers with -o")
+        parser.error("--measure: name the saved score with -o")
     names = ("quora_pairs", "mrpc_train", "mrpc_test")
     paths = [given.data / "pairs" / f"{name}.csv.gz" for name in names]
     for path in paths:
         if not path.exists():
-            print(f"{path}: there is no such file; name the folder with --data", file=sys.stderr)
+            print(f"{path}: no such file; name the directory with --data", file=sys.stderr)
             return 3
     quora, mrpc, mrpc_test = (read_labelled_pairs(str(path)) for path in paths)
     train, validation, test = split_by_question(quora, SEED)
     if given.measure:
-        keep(given.output, json.loads(given.output.read_text(encoding="utf-8")), test)
+        save(given.output, json.loads(given.output.read_text(encoding="utf-8")), test)
         return 0
     mrpc = mrpc.take(shares_no_text(mrpc, mrpc_test))
-    rarity = rarity_of([*train.texts, *mrpc.texts])
+    rarity = word_rarity([*train.texts, *mrpc.texts])
     alone = scale_odds(fit([(train, 1.0)], rarity), validation)
     model = scale_odds(fit([(train, 1.0), (mrpc, MRPC_WEIGHT)], rarity), validation)
-    lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc_test}, {"built-in": model, "Quora alone": alone}))
+    lines = list(
+        table({"Quora, held-out questions": test, "MRPC, test": mrpc_test}, {"built-in": model, "Quora alone": alone})
+    )
     print("\n".join(lines))
     if given.output:
-        keep(given.output, card_of(model, train, mrpc, lines), test)
+        save(given.output, describe(model, train, mrpc, lines), test)
     return 0
 
 
-def rarity_of(texts: list[str]) -> Rarity:
-    """How rare the words are that many of these texts have; one seen too seldom counts as in half of the fewest."""
+def word_rarity(texts: list[str]) -> Rarity:
+    """Inverse document frequency of frequent words; an unknown word counts as in `KNOWN_FROM / 2` texts."""
     known = Counter(word for text in texts for word in {w for piece in fold(text).split() for w in words(piece)})
     values = {word_hash(word): -np.log(n / len(texts)) for word, n in known.items() if n >= KNOWN_FROM}
     hashes = np.array(sorted(values), np.int64)
@@ -93,8 +97,8 @@ def features_of(pairs: LabelledPairs, rarity: Rarity) -> Floats:
     return pair_features(tokenize_texts(pairs.texts, rarity), pairs.first, pairs.second).astype(np.float64)
 
 
-def with_easy(pairs: LabelledPairs) -> LabelledPairs:
-    """The pairs, random ones that are no duplicates, and texts with themselves that are."""
+def add_easy_pairs(pairs: LabelledPairs) -> LabelledPairs:
+    """Add random pairs, which are not duplicates, and texts paired with themselves, which are."""
     random = np.random.default_rng(SEED)
     n_random, same = (round(share * len(pairs.duplicate)) for share in (RANDOM_PAIRS, EQUAL_PAIRS))
     more = random.integers(len(pairs.texts), size=(2, n_random + same))
@@ -110,19 +114,19 @@ def with_easy(pairs: LabelledPairs) -> LabelledPairs:
 
 
 def fit(sources: list[tuple[LabelledPairs, float]], rarity: Rarity) -> PairScore:
-    """Logistic regression on features, squares and products, each source with its weight a pair."""
-    full = [(with_easy(pairs), weight) for pairs, weight in sources]
+    """Logistic regression on features, squares and products; each source has a weight per pair."""
+    full = [(add_easy_pairs(pairs), weight) for pairs, weight in sources]
     x = np.concatenate([features_of(pairs, rarity) for pairs, _ in full])
     y = np.concatenate([pairs.duplicate for pairs, _ in full])
     weights = np.concatenate([np.full(len(pairs.duplicate), weight) for pairs, weight in full])
     k = x.shape[1]
     low, high = np.quantile(x, [0.001, 0.999], axis=0)
-    held = np.clip(x, low, high)
-    spread = held.std(axis=0)
+    clipped = np.clip(x, low, high)
+    spread = clipped.std(axis=0)
     start = PairScore(
         low=low,
         high=high,
-        mean=held.mean(axis=0),
+        mean=clipped.mean(axis=0),
         scale=np.where(spread > 0, spread, 1),
         intercept=0.0,
         linear=np.zeros(k),
@@ -138,7 +142,7 @@ def fit(sources: list[tuple[LabelledPairs, float]], rarity: Rarity) -> PairScore
 
 
 def scale_odds(model: PairScore, pairs: LabelledPairs) -> PairScore:
-    """The model with its log-odds times a plus b, fitted on other pairs (Platt 1999)."""
+    """Calibrate by Platt scaling: a * log-odds + b, fitted on other pairs (Platt 1999)."""
     odds = logit(model.probability(features_of(pairs, model.rarity)))
     found = LogisticRegression(C=np.inf).fit(odds[:, None], pairs.duplicate)
     a, b = float(found.coef_[0, 0]), float(found.intercept_[0])
@@ -161,13 +165,13 @@ def table(sets: dict[str, LabelledPairs], models: dict[str, PairScore]) -> Itera
 
 
 def tf_idf_cosine(pairs: LabelledPairs) -> Floats:
-    """The score of `--vectors tfidf` over the texts of these pairs, beside which the model is put."""
+    """The cosine of `--vectors tfidf` over the texts of these pairs, as a baseline."""
     keys, numbers = np.unique(fold_all(pairs.texts), return_inverse=True)
     return cosines(make_vectors("tfidf", keys.tolist()), numbers[pairs.first], numbers[pairs.second]).astype(np.float64)
 
 
-def card_of(model: PairScore, train: LabelledPairs, mrpc: LabelledPairs, lines: list[str]) -> dict[str, Any]:
-    """The model as plain numbers, with what it was fitted on."""
+def describe(model: PairScore, train: LabelledPairs, mrpc: LabelledPairs, lines: list[str]) -> dict[str, Any]:
+    """The model as plain numbers, with a description of its training data."""
     return to_dict(
         model,
         script="examples/fit_pair_score.py",
@@ -180,12 +184,19 @@ def card_of(model: PairScore, train: LabelledPairs, mrpc: LabelledPairs, lines: 
     )
 
 
-def keep(path: Path, card: dict[str, Any], test: LabelledPairs) -> None:
-    """Write the card, a line a part, with what thresholds on its numbers, as they are kept, are worth on the test pairs."""
+def save(path: Path, card: dict[str, Any], test: LabelledPairs) -> None:
+    """Write the model as JSON, one key per line, with counts of test pairs by threshold.
+
+    The counts are those of the model as saved, after rounding.
+    """
     model = from_dict(card)
     score = model.score(test.texts, test.first, test.second)
     counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}
-    card["held_out"] = {"data": "Quora, held-out questions", **counts, "operating": count_by_threshold(score, test.duplicate)}
+    card["held_out"] = {
+        "data": "Quora, held-out questions",
+        **counts,
+        "operating": count_by_threshold(score, test.duplicate),
+    }
     write_text(path, "{\n" + ",\n".join(f'"{name}": {json.dumps(part)}' for name, part in card.items()) + "\n}\n")
     print(f"{path}: {len(NAMES)} features, {len(model.rarity.hashes):,} words", file=sys.stderr)
 

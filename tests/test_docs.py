@@ -232,17 +232,17 @@ def test_duplicate_questions_example(environment: dict[str, str], tmp_path: Path
     from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 
     write(synthetic_pairs(300), tmp_path / "pairs.csv")
-    rungs = ("lexical: logistic", "the same, hashed TF-IDF", "built-in score")
-    settings = ["--pairs", "pairs.csv", "--runs", "kept", *(word for rung in rungs for word in ("--only", rung))]
+    methods = ("lexical: logistic", "the same, hashed TF-IDF", "built-in score")
+    settings = ["--pairs", "pairs.csv", "--runs", "kept", *(word for method in methods for word in ("--only", method))]
     command = [sys.executable, ROOT / "examples" / "duplicate_questions.py", *settings]
     done, again, other = (
         subprocess.run([*command, *more], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         for more in ((), (), ("--limit", "200"))
     )
     assert done.returncode == again.returncode == 0, done.stderr
-    assert all(f"| {rung} |" in done.stdout for rung in rungs)
+    assert all(f"| {method} |" in done.stdout for method in methods)
     assert done.stdout == again.stdout and done.stderr.count("\n") == 3 and not again.stderr
-    assert other.returncode == 1 and "holds rungs of pairs.csv, limit None" in other.stderr
+    assert other.returncode == 1 and "caches scores of pairs.csv, limit None" in other.stderr
 
 
 def test_config_example(dlcli):
