@@ -75,9 +75,7 @@ def main() -> int:
     rarity = word_rarity([*train.texts, *mrpc.texts])
     alone = scale_odds(fit([(train, 1.0)], rarity), validation)
     model = scale_odds(fit([(train, 1.0), (mrpc, MRPC_WEIGHT)], rarity), validation)
-    lines = list(
-        table({"Quora, held-out questions": test, "MRPC, test": mrpc_test}, {"built-in": model, "Quora alone": alone})
-    )
+    lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc_test}, {"built-in": model, "Quora alone": alone}))
     print("\n".join(lines))
     if given.output:
         save(given.output, describe(model, train, mrpc, lines), test)

@@ -64,7 +64,7 @@ class PairMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdRow:
-    """`called` pairs have at least the probability `threshold`, and `right` of these are duplicates."""
+    """Counts at a `threshold`: `called` pairs have this probability or more, and `right` of these are duplicates."""
 
     threshold: float
     called: int

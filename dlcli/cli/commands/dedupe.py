@@ -1,4 +1,4 @@
-"""`dlcli dedupe` at the shell."""
+"""The command `dlcli dedupe`: its tables and summaries on a terminal."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ from dlcli.support.plural import count
 
 
 def _adjust(values: dict[str, Any]) -> dict[str, Any]:
-    """Without a table: a pipe or a redirected file is read, a person at a terminal sees the embedded sample."""
+    """Read standard input if no table is given, unless it is a terminal, which gets the bundled sample."""
     if values["table"] is None and not sys.stdin.isatty():
         values["table"] = "-"
     return values
@@ -17,44 +17,45 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
 
 def _table(result: DedupeResult | PairColumnsResult) -> TerminalTable:
     if isinstance(result, PairColumnsResult):
-        return _verdicts(result)
+        return _pairs_table(result)
     title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
     rows = tuple(
-        (str(g.size), str(g.canonical_row), _short(g.canonical_text), _short(g.example_text), f"{g.example_score:.2f}")
+        (str(g.size), str(g.canonical_row), _shorten(g.canonical_text), _shorten(g.example_text), f"{g.example_score:.2f}")
         for g in result.largest
     )
     notes = ("Every row: -o FILE, or a pipe. Canonical rows only: --keep. Pairs: --pairs.",)
     return TerminalTable(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
 
 
-def _verdicts(result: PairColumnsResult) -> TerminalTable:
-    title = f"The surest of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_named(result)}"
-    rows = tuple((str(pair.row), _short(pair.text_a), _short(pair.text_b), f"{pair.score:.2f}") for pair in result.surest)
+def _pairs_table(result: PairColumnsResult) -> TerminalTable:
+    title = f"The surest of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_column_names(result)}"
+    rows = tuple((str(pair.row), _shorten(pair.text_a), _shorten(pair.text_b), f"{pair.score:.2f}") for pair in result.surest)
     return TerminalTable(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
 
 
-def _named(result: PairColumnsResult) -> str:
+def _column_names(result: PairColumnsResult) -> str:
     return " and ".join(f"'{name}'" for name in result.columns)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     folded = " ".join(text.split())
     return folded if len(folded) <= 60 else folded[:59] + "\u2026"
 
 
 def _summary(result: DedupeResult | PairColumnsResult) -> str:
-    worth = f", precision {result.precision} on held-out pairs" if result.precision else ""
+    precision = f", precision {result.precision} on held-out pairs" if result.precision else ""
+    threshold = f"threshold {result.threshold:g}{precision}"
     if isinstance(result, PairColumnsResult):
         return (
-            f"{count(result.rows_read, 'pair')}, columns {_named(result)}: {result.rows_duplicate:,} duplicate, "
-            f"{result.rows_different:,} different, {result.rows_empty:,} without text (threshold {result.threshold:g}{worth})"
+            f"{count(result.rows_read, 'pair')}, columns {_column_names(result)}: {result.rows_duplicate:,} duplicate, "
+            f"{result.rows_different:,} different, {result.rows_empty:,} without text ({threshold})"
         )
     recall = f", recall {result.recall}" if result.recall else ""
-    looked_at = f"{count(result.candidates, 'pair')} by {result.vectors} from {result.candidates_from:g}{recall}"
+    candidates = f"{count(result.candidates, 'pair')} by {result.vectors} from {result.candidates_from:g}{recall}"
     return (
         f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
         f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "
-        f"{result.rows_empty:,} without text ({looked_at}; threshold {result.threshold:g}{worth})"
+        f"{result.rows_empty:,} without text ({candidates}; {threshold})"
     )
 
 

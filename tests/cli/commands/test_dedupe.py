@@ -1,4 +1,4 @@
-"""Any table that a person may have, through `dlcli dedupe`: it works and no cell is changed, or one line says what is wrong."""
+"""Any table a user may have, through `dlcli dedupe`: it works and no cell is changed, or one line reports what is wrong."""
 
 import csv
 import gzip
@@ -70,17 +70,17 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_cannot_be_used_is_told_in_one_line(name: str, dlcli: Run, tmp_path: Path):
-    content, said = BAD[name]
+def test_unusable_input_gives_one_line(name: str, dlcli: Run, tmp_path: Path):
+    content, message = BAD[name]
     (tmp_path / name).write_bytes(content)
     done = dlcli("dedupe", name, "--quiet", "-o", "out.csv")
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (3, b"", 1)
-    assert done.stderr.decode().startswith(f"dlcli dedupe: {name}: {said}")
+    assert done.stderr.decode().startswith(f"dlcli dedupe: {name}: {message}")
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == content
 
 
-def test_a_folder_is_no_table(dlcli: Run):
+def test_a_folder_is_not_a_table(dlcli: Run):
     done = dlcli("dedupe", ".")
     assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"dlcli dedupe: .: is a folder, not a table\n")
 
@@ -133,7 +133,7 @@ def test_names_may_be_empty(header: str, column: str, dlcli: Run):
     assert together(rows_of(done.stdout))
 
 
-def test_a_missing_header_shows_in_what_is_said(dlcli: Run):
+def test_a_missing_header_shows_in_the_note(dlcli: Run):
     done = dlcli("dedupe", "-", stdin=b"1,What is it?\n2,How is it done?\n")
     assert done.returncode == 0
     assert b"comparing column 'What is it?' of standard input" in done.stderr
@@ -304,10 +304,10 @@ def test_interrupted_while_it_compares_it_leaves_nothing(environment: dict[str, 
     (tmp_path / "t.csv").write_text(text)
     command = [*DLCLI, "dedupe", "t.csv", "-o", "t.csv", "--candidates", "0.3"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
-        process.stderr.readline()  # the column is told when the table has been read
+        process.stderr.readline()  # the column is printed when the table has been read
         process.send_signal(signal.SIGINT)
-        said = process.communicate()[1].decode()
-    assert (process.returncode, said) == (130, "dlcli dedupe: interrupted\n")
+        message = process.communicate()[1].decode()
+    assert (process.returncode, message) == (130, "dlcli dedupe: interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     assert (tmp_path / "t.csv").read_text() == text
 

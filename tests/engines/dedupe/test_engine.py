@@ -20,8 +20,8 @@ from dlcli.support.reporter import SILENT
 from dlcli.support.tables import write_csv, write_jsonl
 
 
-class Heard:
-    """A report that remembers what it was told."""
+class RecordingReporter:
+    """A reporter that records notes and warnings."""
 
     def __init__(self):
         self.notes, self.warnings = [], []
@@ -59,12 +59,12 @@ QUESTIONS = [
 ]
 
 
-def test_with_a_precision_rows_are_as_with_the_threshold_it_chooses(table):
+def test_a_precision_gives_the_rows_of_the_threshold_it_chooses(table):
     path = table(QUESTIONS)
     for options in ({}, {"pairs": True}, {"label": 3}, {"against": path}):
         chosen = run(DedupeConfig(table=path, precision=0.6, **options))
-        told = run(DedupeConfig(table=path, threshold=chosen.threshold, **options))
-        assert chosen.table.rows == told.table.rows and chosen.precision.low >= 0.6
+        explicit = run(DedupeConfig(table=path, threshold=chosen.threshold, **options))
+        assert chosen.table.rows == explicit.table.rows and chosen.precision.low >= 0.6
     strict = run(DedupeConfig(table=path, precision=0.8))
     assert strict.threshold > chosen.threshold
 
@@ -86,18 +86,18 @@ def test_rows_get_their_group_and_keep_their_order(table):
     assert (result.recall.value, result.recall.n) == (1, 1)
 
 
-def test_the_score_is_what_the_built_in_scorer_says_of_the_two_texts(table):
+def test_the_score_is_that_of_the_built_in_scorer(table):
     _, rows = grouped(table(QUESTIONS), threshold=0.6, keep_rule="first")
     (alone,) = built_in().score([QUESTIONS[3], QUESTIONS[4]], np.array([0]), np.array([1]))
     assert rows[4]["score"] == pytest.approx(alone, abs=5e-5)
 
 
-def test_a_pair_below_the_candidates_is_not_looked_at(table):
+def test_a_pair_below_the_smallest_cosine_is_not_scored(table):
     result, rows = grouped(table(QUESTIONS), threshold=0.1, candidates=0.99)
     assert (result.candidates, rows[4]["canonical"]) == (0, True)
 
 
-def test_the_largest_groups_come_first_with_the_member_least_like_the_canonical_row(table):
+def test_the_largest_groups_come_first_with_the_member_of_the_lowest_score(table):
     texts = [
         "x y z",
         "The cache folder on this machine",
@@ -117,14 +117,14 @@ def test_the_same_words_in_another_order_are_near_and_not_exact(table):
     assert sum((row["score"] or 0) < 1 and row["match"] == "lexical" for row in rows) == 1
 
 
-def test_groups_of_more_rows_than_allowed_are_told(table):
-    path, heard = table(["Who is it?"] * 3 + ["What is that?"] * 2), Heard()
-    result = run(DedupeConfig(table=path, max_group=2), report=heard)
+def test_groups_of_more_rows_than_allowed_are_reported(table):
+    path, reporter = table(["Who is it?"] * 3 + ["What is that?"] * 2), RecordingReporter()
+    result = run(DedupeConfig(table=path, max_group=2), report=reporter)
     assert result.oversized_groups == 1
-    assert heard.warnings == [
+    assert reporter.warnings == [
         f"{path}: 1 group has more than 2 rows (`max_group`); the largest: 3 rows with row 1, 'Who is it?'"
     ]
-    run(DedupeConfig(table=path, max_group=3), report=(quiet := Heard()))
+    run(DedupeConfig(table=path, max_group=3), report=(quiet := RecordingReporter()))
     assert not quiet.warnings
 
 
@@ -134,7 +134,7 @@ def ranked(tmp_path, cells, **options):
     return [row for row in grouped(str(path), candidates=0.3, threshold=0.3, **options)[1]]
 
 
-def test_the_row_that_is_worth_most_is_kept(tmp_path):
+def test_the_row_of_the_highest_value_is_kept(tmp_path):
     cells = [
         ("What is a cache folder?", 2),
         ("what is a cache folder", 9),
@@ -149,7 +149,7 @@ def test_the_row_that_is_worth_most_is_kept(tmp_path):
     assert [row["duplicate_of"] for row in ranked(tmp_path, cells[:3], keep_rule="first")] == [None, 1, 1]
 
 
-def test_a_column_to_rank_by_must_be_there_and_have_an_order(tmp_path):
+def test_a_column_to_order_by_must_exist_and_be_sortable(tmp_path):
     with pytest.raises(InputError, match="has no column 'vote'") as error:
         ranked(tmp_path, [("a b", 1)], keep_rule="max:vote")
     assert error.value.hint == "did you mean votes?"
@@ -190,7 +190,7 @@ def test_pairs_are_those_at_or_above_the_threshold_and_each_further_row_of_a_tex
     assert len(rows) == result.pairs
 
 
-def test_pairs_say_how_sure_and_why(table):
+def test_pairs_have_a_probability_and_a_reason(table):
     texts = ["How to learn Python in 2023?", "How to learn Python in 2024?", "how to learn python in 2023"]
     texts += 2 * ["Who invented the telephone?"]
     _, rows = grouped(table(texts), threshold=0.1, pairs=True)
@@ -202,7 +202,7 @@ def test_pairs_say_how_sure_and_why(table):
     assert probability == pytest.approx(alone, abs=1e-4) and 0 < probability < 1
 
 
-def test_the_cosine_of_a_pair_is_the_product_of_the_vectors(table):
+def test_the_cosine_of_a_pair_is_the_dot_product_of_its_vectors(table):
     _, rows = grouped(table(QUESTIONS), threshold=0.6, pairs=True)
     product = tfidf.vectors(list(dict.fromkeys(key for text in QUESTIONS if (key := fold(text or "")))))
     assert rows[2]["cosine"] == pytest.approx((product @ product.T).toarray()[1, 2], abs=5e-5)
@@ -224,7 +224,7 @@ rules = st.sampled_from(["central", "first", "longest", "max:id"])
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some_texts, st.floats(0, 1), rules)
-def test_what_always_holds(table, texts, threshold, rule):
+def test_invariants(table, texts, threshold, rule):
     result, rows = grouped(table(texts), threshold=threshold, candidates=0.3, keep_rule=rule)
     assert [row["text"] for row in rows] == texts
     assert result.rows_canonical + result.rows_exact + result.rows_near + result.rows_empty == len(texts) == result.rows_read
@@ -233,15 +233,15 @@ def test_what_always_holds(table, texts, threshold, rule):
         if not fold(row["text"]):
             assert [row[name] for name in ADDED_COLUMNS] == [None, None, True, None, None, None, None]
             continue
-        centre = rows[(row["duplicate_of"] or number) - 1]
-        assert centre["canonical"] and row["group_size"] == sizes[row["group"]]
-        assert centre["group"] == row["group"] == hashlib.sha256(fold(centre["text"]).encode()).hexdigest()[:12]
+        canonical = rows[(row["duplicate_of"] or number) - 1]
+        assert canonical["canonical"] and row["group_size"] == sizes[row["group"]]
+        assert canonical["group"] == row["group"] == hashlib.sha256(fold(canonical["text"]).encode()).hexdigest()[:12]
         if not row["canonical"]:
             assert rule != "first" or row["duplicate_of"] < number
             assert row["score"] >= threshold - 1e-4
-            assert (fold(row["text"]) != fold(centre["text"])) or row["score"] == 1
-            assert (row["match"] == "exact") == (row["text"] == centre["text"])
-            assert row["why"] == explain(row["text"], centre["text"])
+            assert (fold(row["text"]) != fold(canonical["text"])) or row["score"] == 1
+            assert (row["match"] == "exact") == (row["text"] == canonical["text"])
+            assert row["why"] == explain(row["text"], canonical["text"])
     assert len({row["group"] for row in rows if row["group"]}) == result.rows_canonical
     keys = [fold(text) for text in texts]
     same = [(a, b) for a, key in enumerate(keys) for b in range(a + 1, len(keys)) if key and key == keys[b]]
@@ -275,16 +275,16 @@ def test_cells_of_a_csv_are_not_touched_and_two_runs_give_the_same_bytes(tmp_pat
     assert [row[:3] for row in result.table.rows] == [["007", 'a, "b"\nc', "1e5"], ["  x ", "NA", ""], ["\u200b", "=1+1", "1"]]
 
 
-def test_the_output_of_an_earlier_run_is_computed_anew(table, tmp_path):
+def test_the_output_of_an_earlier_run_is_computed_again(table, tmp_path):
     again = tmp_path / "again.jsonl"
     first = run(DedupeConfig(table=table(QUESTIONS)))
     with again.open("w") as stream:
         write_jsonl(first.table, stream)
-    heard = Heard()
-    second = run(DedupeConfig(table=str(again)), report=heard)
+    reporter = RecordingReporter()
+    second = run(DedupeConfig(table=str(again)), report=reporter)
     assert (second.table.columns, second.table.rows) == (first.table.columns, first.table.rows)
-    assert "earlier run" in heard.notes[0]
-    assert set(heard.notes) == set(second.notes)
+    assert "earlier run" in reporter.notes[0]
+    assert set(reporter.notes) == set(second.notes)
 
 
 def test_other_columns_of_these_names_are_refused_unless_prefixed(tmp_path):
@@ -298,18 +298,18 @@ def test_other_columns_of_these_names_are_refused_unless_prefixed(tmp_path):
     assert len(run(DedupeConfig(table=str(path), pairs=True)).table.rows) == 1
 
 
-def test_null_is_warned_of_once_with_its_place(table):
-    path, heard = table(["a b c", None, "d e f", None]), Heard()
-    run(DedupeConfig(table=path), report=heard)
-    (warning,) = heard.warnings
+def test_null_gives_one_warning_with_its_place(table):
+    path, reporter = table(["a b c", None, "d e f", None]), RecordingReporter()
+    run(DedupeConfig(table=path), report=reporter)
+    (warning,) = reporter.warnings
     assert f"{path}: row 2, column 'text': null" in warning
     assert "2 in all" in warning
 
 
-def test_the_column_found_is_told_and_one_asked_for_is_not(table):
-    path, heard = table(["a b c"]), Heard()
-    run(DedupeConfig(table=path), report=heard)
-    assert heard.notes == [f"comparing column 'text' of {path}; another: `column=NAME`"]
+def test_a_detected_column_is_reported_and_a_given_one_is_not(table):
+    path, reporter = table(["a b c"]), RecordingReporter()
+    run(DedupeConfig(table=path), report=reporter)
+    assert reporter.notes == [f"comparing column 'text' of {path}; another: `column=NAME`"]
     assert run(DedupeConfig(table=path, column="id")).column == "id"
     assert run(DedupeConfig(table=path, column="id")).notes == ()
 
@@ -363,7 +363,7 @@ def test_the_sample_has_duplicates_of_every_kind_and_not_all_are_found():
     assert group("What is the best way to learn C++ in 2024?") != group("What is the best way to learn C# in 2024?")
 
 
-def test_vectors_of_a_spacy_folder_find_what_words_do_not(table, tmp_path):
+def test_vectors_of_a_spacy_folder_find_what_tfidf_misses(table, tmp_path):
     import spacy
 
     model = spacy.blank("en")

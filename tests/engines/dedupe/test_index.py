@@ -40,7 +40,7 @@ OLD = ["How do I exit Vim?", "Where is the cache folder kept on this machine?", 
 NEW = ["What is Rust?", "how do i exit vim!", "Where is the cache folder kept on my machine?", "what is rust", ""]
 
 
-def test_rows_meet_those_of_the_table_before(table, tmp_path):
+def test_rows_are_compared_with_the_table_before(table, tmp_path):
     first = rows_of(table(OLD, "old.jsonl"), index=tmp_path / "i", threshold=0.6)
     second = rows_of(table(NEW, "new.jsonl"), index=tmp_path / "i", threshold=0.6)
     assert [row["duplicate_in"] for row in first] == [None, None, None, str(tmp_path / "old.jsonl")]
@@ -130,7 +130,7 @@ def test_table_by_table_gives_the_groups_of_all_at_once(table, tmp_path_factory,
     assert stored.rows.sum() >= len(stored.keys)
 
 
-def test_a_row_between_two_groups_keeps_the_older_id_and_says_so(table, tmp_path, monkeypatch):
+def test_a_row_between_two_groups_keeps_the_older_id_and_notes_the_merge(table, tmp_path, monkeypatch):
     place = {"who is it": (1, 0), "zebras": (0, 1), "who is zebras": (0.8, 0.6)}
     monkeypatch.setattr(_dedupe_index, "make_vectors", lambda spec, keys: np.array([place[key] for key in keys], np.float32))
     options = {"index": tmp_path / "i", "threshold": 0.0, "candidates": 0.5}
@@ -160,7 +160,7 @@ def test_an_index_of_other_settings_and_a_foreign_folder_change_nothing(table, t
         rows_of(path, index=Path(path))
 
 
-def test_two_writers_do_not_meet(table, tmp_path):
+def test_two_writers_exclude_each_other(table, tmp_path):
     folder = tmp_path / "i"
     rows_of(table(OLD), index=folder)
     with locked(folder), pytest.raises(LockedError):
@@ -178,7 +178,7 @@ def test_two_writers_do_not_meet(table, tmp_path):
         ({"index": Path("i"), "keep_rule": "max:score"}, "stores no other columns"),
     ],
 )
-def test_options_that_do_not_go_together(options, what):
+def test_options_that_cannot_be_combined(options, what):
     with pytest.raises(UsageError, match=what):
         DedupeConfig(**options)
 

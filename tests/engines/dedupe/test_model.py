@@ -1,4 +1,4 @@
-"""`dlcli dedupe --model RUN`: the scorer that was trained is the one that judges."""
+"""`dlcli dedupe --model RUN`: the trained scorer scores the pairs."""
 
 import json
 import shutil
@@ -42,11 +42,11 @@ def test_scores_are_those_of_the_scorer_in_the_folder(run: Path, table: str):
     scorer = load_scorer(run).scorer
     for row in rows:
         if row["match"] not in ("exact", "folded"):
-            said = scorer.score([row["text_a"], row["text_b"]], np.array([0]), np.array([1]))[0]
-            assert row["score"] == pytest.approx(said, abs=1e-3)
+            expected = scorer.score([row["text_a"], row["text_b"]], np.array([0]), np.array([1]))[0]
+            assert row["score"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_another_scorer_judges_otherwise(run: Path, table: str):
+def test_another_scorer_gives_other_scores(run: Path, table: str):
     both = [dedupe.run(DedupeConfig(table=table, model=model, pairs=True, threshold=0.3)) for model in (run, None)]
     assert both[0].table.rows != both[1].table.rows and both[1].model == ""
 
@@ -58,14 +58,14 @@ def test_the_plan_opens_the_scorer_and_a_wrong_folder_is_refused(run: Path, tabl
             call(DedupeConfig(table=table, model=tmp_path))
 
 
-def test_the_threshold_is_chosen_by_what_the_folder_says_of_held_out_pairs(run: Path, table: str, tmp_path: Path):
+def test_the_threshold_is_chosen_by_the_stored_counts_of_held_out_pairs(run: Path, table: str, tmp_path: Path):
     counts = [[0.2, 900, 500], [0.3, 800, 700], [0.4, 700, 650], [0.41, 600, 600]]
     folder = shutil.copytree(run, tmp_path / "run")
     save_scorer(folder, load_scorer(run).scorer, {"operating": counts})
     chosen = dedupe.run(DedupeConfig(table=table, model=folder, precision=0.8))
     assert chosen.threshold == 0.3 and (chosen.precision.value, chosen.precision.n) == (700 / 800, 800)
-    told = dedupe.run(DedupeConfig(table=table, model=folder, threshold=0.3))
-    assert chosen.table.rows == told.table.rows and told.precision is None
+    explicit = dedupe.run(DedupeConfig(table=table, model=folder, threshold=0.3))
+    assert chosen.table.rows == explicit.table.rows and explicit.precision is None
     assert any("from a probability of 0.3 on" in line for line in dedupe.plan(DedupeConfig(model=folder, precision=0.8)))
     for call in (dedupe.plan, dedupe.run):
         with pytest.raises(CheckFailedError, match=r"the lower bound for \S+ is at most 0.90\d, at a threshold of 0.4$"):

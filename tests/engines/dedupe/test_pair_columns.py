@@ -37,7 +37,7 @@ def write(path: Path, pairs, names=("left", "right")) -> str:
     return str(path)
 
 
-def judged(table: str, **options):
+def classified(table: str, **options):
     result = run(DedupeConfig(table=table, pair_columns=("left", "right"), **options))
     return result, list(result.table.records())
 
@@ -50,8 +50,8 @@ def alone(scorer, a: str, b: str) -> float:
 @given(
     st.lists(st.tuples(*2 * [st.sampled_from([text for pair in PAIRS for text in pair]) | st.text(max_size=20)]), min_size=1)
 )
-def test_every_row_is_judged_as_if_it_were_alone_and_keeps_its_cells(tmp_path: Path, pairs):
-    result, rows = judged(write(tmp_path / "t.jsonl", pairs), threshold=0.5)
+def test_every_row_is_scored_as_if_it_were_alone_and_keeps_its_cells(tmp_path: Path, pairs):
+    result, rows = classified(write(tmp_path / "t.jsonl", pairs), threshold=0.5)
     assert result.table.columns == ["id", "left", "right", "note", *PAIR_VERDICT_COLUMNS]
     for k, ((a, b), row) in enumerate(zip(pairs, rows, strict=True)):
         assert (row["id"], row["left"], row["right"], row["note"]) == (k, a, b, [k])
@@ -68,9 +68,9 @@ def test_every_row_is_judged_as_if_it_were_alone_and_keeps_its_cells(tmp_path: P
 
 def test_neither_the_size_of_blocks_nor_the_order_of_columns_changes_a_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     table = write(tmp_path / "t.jsonl", 3 * PAIRS)
-    result, rows = judged(table)
+    result, rows = classified(table)
     monkeypatch.setattr(_dedupe_verdicts, "_BLOCK", 2)
-    assert judged(table)[1] == rows
+    assert classified(table)[1] == rows
     other = run(DedupeConfig(table=table, pair_columns=("right", "left")))
     assert [row["score"] for row in other.table.records()] == [row["score"] for row in rows]
     assert [(pair.row, pair.score) for pair in result.surest] == [
@@ -84,47 +84,47 @@ def test_a_pair_gets_the_score_that_it_has_between_two_rows(tmp_path: Path):
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     found = list(run(DedupeConfig(table=str(path), pairs=True, threshold=0, candidates=0.3)).table.records())
     assert len(found) > 3
-    rows = judged(write(tmp_path / "t.jsonl", [(row["text_a"], row["text_b"]) for row in found]))[1]
+    rows = classified(write(tmp_path / "t.jsonl", [(row["text_a"], row["text_b"]) for row in found]))[1]
     assert [(row["score"], row["why"]) for row in rows] == [(row["score"], row["why"]) for row in found]
 
 
-def test_a_learned_scorer_judges_by_its_own_threshold(tmp_path: Path):
+def test_a_learned_scorer_has_its_own_threshold(tmp_path: Path):
     train, dev, test = split_by_question(synthetic_pairs(400), 0)
     scorer = Lexical(learner="trees", trees=20).fit(train, dev, 0)
     save_scorer(tmp_path / "run", scorer, {"operating": [[0.3, 900, 800], [0.4, 800, 790]]})
     pairs = [(test.texts[a], test.texts[b]) for a, b in zip(test.first, test.second, strict=True)]
-    result, rows = judged(write(tmp_path / "t.jsonl", pairs), model=tmp_path / "run", precision=0.9)
+    result, rows = classified(write(tmp_path / "t.jsonl", pairs), model=tmp_path / "run", precision=0.9)
     assert result.threshold == 0.4 and result.precision.n == 800 and result.model == str(tmp_path / "run")
     for (a, b), row in zip(pairs, rows, strict=True):
         assert row["score"] == pytest.approx(alone(scorer, a, b), abs=1e-4)
     assert {row["verdict"] for row in rows} == {"duplicate", "different"}
 
 
-def test_a_check_fails_where_it_is_asked_for(tmp_path: Path):
+def test_fail_on_duplicates(tmp_path: Path):
     table = write(tmp_path / "t.jsonl", PAIRS)
-    assert not judged(table)[0].failed
-    result, rows = judged(table, fail_on_duplicates=True)
+    assert not classified(table)[0].failed
+    result, rows = classified(table, fail_on_duplicates=True)
     assert result.failed == f"{sum(row['verdict'] == 'duplicate' for row in rows)} duplicates in {table}"
-    assert not judged(write(tmp_path / "none.jsonl", PAIRS[2:5]), fail_on_duplicates=True)[0].failed
+    assert not classified(write(tmp_path / "none.jsonl", PAIRS[2:5]), fail_on_duplicates=True)[0].failed
 
 
-def test_columns_of_an_earlier_run_are_made_anew_and_others_of_their_names_refused(tmp_path: Path):
+def test_columns_of_an_earlier_run_are_computed_again_and_others_of_their_names_refused(tmp_path: Path):
     table = write(tmp_path / "t.jsonl", PAIRS)
-    result, rows = judged(table)
+    result, rows = classified(table)
     again = tmp_path / "again.jsonl"
     again.write_text("".join(json.dumps({**row, "score": 9}) + "\n" for row in rows))
-    assert judged(str(again))[1] == rows and "computed again" in judged(str(again))[0].notes[0]
+    assert classified(str(again))[1] == rows and "computed again" in classified(str(again))[0].notes[0]
     clash = tmp_path / "clash.jsonl"
     clash.write_text('{"left": "a", "why": 1, "right": "b"}\n')
     with pytest.raises(InputError, match="has a column 'why', which dedupe adds"):
-        judged(str(clash))
-    assert judged(str(clash), prefix="x_")[0].table.columns[3:] == ["x_score", "x_verdict", "x_why"]
+        classified(str(clash))
+    assert classified(str(clash), prefix="x_")[0].table.columns[3:] == ["x_score", "x_verdict", "x_why"]
     with pytest.raises(InputError, match="has no column 'centre'"):
         run(DedupeConfig(table=table, pair_columns=("left", "centre")))
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "field"),
     [
         ({"pairs": True}, "pairs"),
         ({"column": "left"}, "column"),
@@ -133,12 +133,12 @@ def test_columns_of_an_earlier_run_are_made_anew_and_others_of_their_names_refus
         ({"review": Path("page.html")}, "review"),
     ],
 )
-def test_options_for_rows_do_not_apply_to_pairs(options, said: str):
-    with pytest.raises(UsageError, match=f"`{said}` does not apply to `pair_columns`"):
+def test_options_for_rows_do_not_apply_to_pairs(options, field: str):
+    with pytest.raises(UsageError, match=f"`{field}` does not apply to `pair_columns`"):
         DedupeConfig(pair_columns=("a", "b"), **options)
 
 
-def test_the_plan_reads_the_table_and_says_what_is_written(tmp_path: Path):
+def test_the_plan_reads_the_table_and_describes_the_output(tmp_path: Path):
     table = write(tmp_path / "t.jsonl", PAIRS)
     lines = plan(DedupeConfig(table=table, pair_columns=("left", "right"), precision=0.6))
     assert lines[0] == f"read 7 rows from {table}" and "score, verdict, why" in lines[-1]

@@ -27,9 +27,9 @@ from dlcli.support.tables import write_csv
 
 
 def stages(config):
-    sheet = read_text_column(config, SILENT)
-    texts = distinct_texts(config, sheet)
-    return sheet, texts, score_pairs(choose_scorer(config), texts, find_candidates(config, texts, SILENT).pairs)
+    text_column = read_text_column(config, SILENT)
+    texts = distinct_texts(config, text_column)
+    return text_column, texts, score_pairs(choose_scorer(config), texts, find_candidates(config, texts, SILENT).pairs)
 
 
 def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
@@ -37,8 +37,8 @@ def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
     table = dedupe.run(config).table
     assert table.columns == list(LABEL_COLUMNS) and len(table.rows) == 20
     assert all(row[2] is None for row in table.rows)
-    _, _, judged = stages(config)
-    nearest = np.sort(np.abs(judged.probability - 0.7))[:20]
+    _, _, scored = stages(config)
+    nearest = np.sort(np.abs(scored.probability - 0.7))[:20]
     assert np.allclose([abs(row[3] - 0.7) for row in table.rows], nearest, atol=6e-5)
     for k, row in enumerate(table.rows):
         row[2] = k % 2
@@ -51,10 +51,10 @@ def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
 @pytest.mark.parametrize("rule", ["central", "first", "longest", "max:id"])
 def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
     config = DedupeConfig(table="questions", column="question", keep_rule=rule, review=tmp_path / "page.html")
-    sheet, texts, judged = stages(config)
-    review = make_review(config, sheet, texts, judged)
+    text_column, texts, scored = stages(config)
+    review = make_review(config, text_column, texts, scored)
     again = _groups(review)
-    groups: Groups = group_texts(config, texts, judged.duplicates(0.7))
+    groups: Groups = group_texts(config, texts, scored.duplicates(0.7))
     wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.canonical)}
     assert again == wanted
     dedupe.run(config)
@@ -65,20 +65,20 @@ def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
 
 
 def _groups(review):
-    """Row of each text to row of its canonical text, by the definition: one text after another joins the likest star."""
+    """Row of each text to row of its canonical text, by definition: each in order joins the most similar canonical text."""
     above = [k for k in range(len(review.first)) if review.probability[k] >= review.threshold]
-    likeness = {}
+    similarity = {}
     for k in above:
         a, b, p = int(review.first[k]), int(review.second[k]), float(review.probability[k])
-        likeness.setdefault(a, {})[b] = likeness.setdefault(b, {})[a] = p
+        similarity.setdefault(a, {})[b] = similarity.setdefault(b, {})[a] = p
     order = list(range(len(review.texts)))
     if review.central:
-        order.sort(key=lambda text: -len(likeness.get(text, {})))
-    place, centre = {text: k for k, text in enumerate(order)}, {}
+        order.sort(key=lambda text: -len(similarity.get(text, {})))
+    place, canonical_of = {text: k for k, text in enumerate(order)}, {}
     for text in order:
-        stars = [other for other in likeness.get(text, {}) if centre.get(other) == other]
-        centre[text] = min(stars, key=lambda other: (-likeness[text][other], place[other]), default=text)
-    return {review.rows[text]: review.rows[canonical] for text, canonical in centre.items()}
+        candidates = [other for other in similarity.get(text, {}) if canonical_of.get(other) == other]
+        canonical_of[text] = min(candidates, key=lambda other: (-similarity[text][other], place[other]), default=text)
+    return {review.rows[text]: review.rows[canonical] for text, canonical in canonical_of.items()}
 
 
 def test_a_table_without_pairs_has_a_page_too(tmp_path):
@@ -87,7 +87,7 @@ def test_a_table_without_pairs_has_a_page_too(tmp_path):
     assert '"first":[]' in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_too_many_pairs_are_said(tmp_path, monkeypatch):
+def test_too_many_pairs_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(_dedupe_review, "MAX_PAIRS", 3)
     notes = []
     report = type("Heard", (), {"note": notes.append, "warn": notes.append, "task": SILENT.task})()
@@ -95,7 +95,7 @@ def test_too_many_pairs_are_said(tmp_path, monkeypatch):
     assert any("too many for a page" in note for note in notes)
 
 
-def test_what_does_not_go_together_is_refused():
+def test_options_that_cannot_be_combined_are_refused():
     with pytest.raises(UsageError, match="`pairs` and `label` cannot be combined"):
         DedupeConfig(label=3, pairs=True)
     with pytest.raises(UsageError, match=r"does not end in .html"):

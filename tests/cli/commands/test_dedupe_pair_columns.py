@@ -1,4 +1,4 @@
-"""What `dlcli dedupe` says of pairs at the shell: a precision to reach, and a verdict a row of two texts."""
+"""`dlcli dedupe` at the shell: `precision` out of reach, and one verdict per row with `pair_columns`."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_p
     assert found[3].startswith(lines[3] + ";0.0") and ";different;" in found[3] and found[4:] == [""]
     shown = dlcli("dedupe", "pairs.csv", "--pair-columns", "a,b", "--format", "table")
     assert shown.returncode == 0 and shown.stdout.startswith(b"The surest of 1 duplicate in pairs.csv, columns 'a' and 'b'")
-    for arguments, status, said in (
+    for arguments, status, message in (
         (("--pair-columns", "a,c"), 3, b"has no column 'c'"),
         (("--pair-columns", "a"), 2, b"'a' is not two names, e.g. question1,question2"),
         (("--pair-columns", "a,b", "--keep"), 2, b"--keep does not apply to --pair-columns"),
     ):
         done = dlcli("dedupe", "pairs.csv", *arguments)
-        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (status, b"", 1) and said in done.stderr
+        assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (status, b"", 1) and message in done.stderr

@@ -1,4 +1,4 @@
-"""What `dlcli dedupe` finds depends on neither the threads nor the order of the rows."""
+"""The result of `dlcli dedupe` depends on neither the number of threads nor the order of the rows."""
 
 import csv
 import io
