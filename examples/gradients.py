@@ -5,7 +5,7 @@ python examples/gradients.py blocks --runs runs/gradients
 python examples/gradients.py blocks --weights cifar10_resnet20.pth --data cifar10.npz
 
 `lines` walks 256 points in [-2, 2] through 20 networks of each kind and depth. `blocks` trains networks on the embedded digits,
-or takes the weights of a CIFAR ResNet-20, and leaves out each block in turn; then it lets gradients through by paths of each
+or takes the weights of a CIFAR ResNet-20, and skips each block in turn; then it passes gradients through paths of each
 length.
 """
 
@@ -64,7 +64,7 @@ def _lag(row: GradientRow) -> str:
 
 
 def blocks(options: argparse.Namespace) -> Iterator[str]:
-    """A row a network: its accuracy, what leaving out a block costs, and how long the paths are that bring gradient."""
+    """One row per network: its accuracy, the change when a block is skipped, and the lengths of paths that carry gradient."""
     head = ["network", "accuracy", "blocks", "median change without one", "worst"]
     head += ["mean path, by count", "by gradient", "95% of gradient"]
     yield f"| {' | '.join(head)} |"

@@ -51,7 +51,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--image", type=int, default=64, help="height and width of the images of noise (default: 64)")
     parser.add_argument("--images", type=int, default=4, help="how many of them (default: 4)")
     parser.add_argument("--weights", type=Path, help="a folder with squeezenet1_1_imagenet.pth")
-    parser.add_argument("--photos", help="images for these weights, as of --data; noise if left out")
+    parser.add_argument("--photos", help="images for these weights, as of --data; default: noise")
     parser.add_argument("--limit", type=int, default=24, help="how many of these images (default: 24)")
     return parser.parse_args()
 
@@ -82,7 +82,7 @@ def proved(options: argparse.Namespace) -> str:
 
 
 def learned(options: argparse.Namespace) -> str:
-    """What a squeezenet that learned ImageNet says of still clips of photographs."""
+    """How a SqueezeNet trained on ImageNet classifies still clips of photographs."""
     x = torch.rand(options.limit, 3, 224, 224)
     if options.photos is not None:
         x = open_data(options.photos, size=224, limit=options.limit).x_test[: options.limit]

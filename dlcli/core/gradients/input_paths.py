@@ -49,16 +49,27 @@ def check_kind(kind: str) -> None:
 
 
 def input_paths(kind: str, x: Tensor, *, points: int, count: int, seed: int) -> list[InputPath]:
-    """At most `count` walks through the images `x` (n, ...) of floats, of `points` points each.
+    """Straight paths between images.
 
-    `nearest` goes from an image to the one nearest to it; `random` as far, in a random direction; `grid` (one walk) through the
-    mean image along the first principal component, from -2 to 2 standard deviations; `pair:I,J` (one walk) from image I to
-    image J. The images that begin a walk are drawn by `seed`. Raises UsageError for another kind or missing images, InputError
-    where the ends of a walk would be the same image.
+    Args:
+        kind: `nearest`, from an image to its nearest neighbour; `random`, as far in a random direction; `grid`, one path
+            through the mean image along the first principal component, from -2 to 2 standard deviations; or `pair:I,J`, one
+            path from image I to image J.
+        x: The images, (n, ...), floats.
+        points: Points per path.
+        count: Number of paths, at most.
+        seed: Draws the images where paths begin.
+
+    Returns:
+        The paths.
+
+    Raises:
+        UsageError: For another kind, or images that do not exist.
+        InputError: If both ends of a path would be the same image.
     """
     check_kind(kind)
     if len(x) < 2:
-        raise UsageError("a walk needs at least two images", hint="give more data or a larger `limit`")
+        raise UsageError("a path needs at least two images", hint="give more data or a larger `limit`")
     pair = _pair(kind)
     if pair is not None:
         return [_between(x, *_held(pair, len(x)), points)]

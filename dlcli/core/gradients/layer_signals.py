@@ -27,9 +27,20 @@ from dlcli.specs.probe_gradients import LayerRow
 
 
 def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> list[LayerRow]:
-    """The signals of all activations for the inputs `x` (n at least 2, ...), with gradients by `derivative`'s target.
+    """Measure the outputs and gradients of all activations.
 
-    `model` is on `device` and is left as it was. Raises what `logits_of` raises.
+    Args:
+        model: The network, on `device`; it is left unchanged.
+        x: Inputs, (n, ...), at least 2.
+        derivative: Which output is differentiated, and how batch normalisation is treated.
+        device: Where to compute.
+
+    Returns:
+        One row per activation, in the order of the forward pass.
+
+    Raises:
+        InputError: If the network does not accept the inputs.
+        ResourceError: If a batch does not fit in memory.
     """
     size = len(x) if derivative.norm == "batch" else at_a_time(len(x), x, device)
     tallies: dict[str, _Tally] = {}
@@ -42,7 +53,7 @@ def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device
 
 @dataclass(frozen=True)
 class _Seen:
-    """What one activation put out, and what was counted of it: sums over all values, and a unit's inputs above zero."""
+    """The output of one activation and its statistics: sums over all values, and inputs above zero by unit."""
 
     name: str
     kind: str

@@ -36,9 +36,21 @@ def grid(points: int) -> Tensor:
 
 
 def scalar_network(kind: str, depth: int, x: Tensor, *, beta: float = 1.0) -> nn.Module:
-    """A network (n, 1) to (n, 1) of `mlp_stack`'s `kind`, in evaluation mode and float64, drawn from torch's global generator.
+    """A scalar-to-scalar network, (n, 1) to (n, 1), in evaluation mode and float64.
 
-    `plain` is centred. The statistics of centring and of batch normalisation are those of the inputs `x` (n, 1).
+    Weights come from torch's global generator.
+
+    Args:
+        kind: One of `KINDS`, see `mlp_stack`; `plain` centres what its ReLUs receive.
+        depth: Number of layers of ReLUs.
+        x: Inputs (n, 1), from which the statistics of centring and of batch normalisation are taken.
+        beta: Factor of residual branches.
+
+    Returns:
+        The network.
+
+    Raises:
+        ValueError: For another kind.
     """
     if kind not in KINDS:
         raise ValueError(f"'{kind}' is not one of {', '.join(KINDS)}")
@@ -49,7 +61,7 @@ def scalar_network(kind: str, depth: int, x: Tensor, *, beta: float = 1.0) -> nn
 
 
 def set_batchnorm_statistics(net: nn.Module, x: Tensor) -> nn.Module:
-    """`net` itself, in evaluation mode, with the statistics of the inputs `x` (n, ...) for its running ones."""
+    """Set the running statistics of `net` to those of the inputs `x` (n, ...); returns it in evaluation mode."""
     for module in net.modules():
         if isinstance(module, _BatchNorm):
             module.momentum = 1.0  # so that one pass is all that counts

@@ -28,14 +28,24 @@ _END = "clone"
 
 @torch.no_grad()
 def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> NDArray[np.float32] | None:
-    """The inputs (n, d) of the last layer of `model` for at least one image `x` (n, c, h, w), floats or bytes.
+    """The inputs of the last layer with weights before the logits.
 
-    The layer is the last with weights on the way to the logits: a Linear, or a Conv2d of 1x1, whose input is averaged over
-    its places (as is that of a Linear over tokens). None where there is no such layer: an ensemble, whose members end in
-    one each, a network with another way around it, a scripted one, or one that ends in something else.
+    That layer is a Linear, or a 1x1 Conv2d, whose input is averaged over its positions (as is that of a Linear over tokens).
 
-    `model` is on `device` and runs in evaluation mode; modes, hooks, gradients and random states are left as found.
-    Raises what `logits_of` and `record_trace` raise.
+    Args:
+        model: The network, on `device`; it runs in evaluation mode, and its modes, hooks, gradients and random states are
+            left as found.
+        x: Images (n, c, h, w), floats or bytes, at least one.
+        device: Where to compute.
+        batch_size: Images per forward pass, fewer where memory requires it.
+
+    Returns:
+        Features (n, d); None if there is no such layer: for an ensemble, whose members each end in one, a network with
+        another path around it, a scripted one, or one that ends in another kind of layer.
+
+    Raises:
+        InputError: If the network does not accept the images.
+        ResourceError: If a batch does not fit in memory.
     """
     door = _door(model, to_float(x[:1]).to(device))
     if door is None:
@@ -47,7 +57,7 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
             logits_of(model, to_float(batch).to(device))
             read = seen[door.call] if door.call < len(seen) else None
             if read is None or read.dim() < 2 or len(read) != len(batch):
-                return None  # not a row an image: crops or places were folded into the batch
+                return None  # not one row per image: crops or positions were folded into the batch
             parts.append(door.averaged(read).float().cpu())
     found: NDArray[np.float32] = torch.cat(parts).numpy()
     return found

@@ -82,9 +82,20 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork
 
 
 def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, dilations: tuple[int, ...]) -> VideoNet:
-    """`model` itself as the network for video that it was made once, to be filled with weights; `taps` by path.
+    """Give an image network the structure of its inflated form, in place, with zeros for weights, to load a state dict into.
 
-    Raises InputError if it has no such layers.
+    Args:
+        model: The image network.
+        taps: Number of frames that each temporal layer reads, by its path.
+        head: Path of the module before which time ends, "" for the end of the network.
+        ends: What is read before the first frame and after the last.
+        dilations: Distances between the frames that are read.
+
+    Returns:
+        The video network.
+
+    Raises:
+        InputError: If the network has no such layers.
     """
     frame_count, made = FrameCount(), {}
     for path, count in taps.items():
@@ -101,8 +112,8 @@ def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, 
 def find_head(model: nn.Module, trace: Trace) -> str:
     """The path of the module before which time ends, "" for the end of the network.
 
-    It is the first full connection, a module called once, after which there is no convolution and no pooling and which nothing
-    goes around; or the dropout that stands before it.
+    It is the first fully connected layer: a module that is called once, that no path bypasses, and that no convolution and no
+    pooling follows; or the dropout before it.
     """
     spatial = trace.ops_named(CONVOLUTIONS | POOLINGS)
     for op in trace.ops_named(frozenset({"linear"})):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,14 @@ OUTPUT = "output"
 
 @dataclass(frozen=True)
 class Verification:
-    """Relative errors max|a - b| / max|b| by (type, stage, frames), and how many of the `compared` answers `agree`.
+    """How far a video network differs from its image network on still clips.
 
-    It was done on so many `images` of height and width `size`.
+    Attributes:
+        errors: Relative errors max|a - b| / max|b| by (type, stage, frames).
+        agree: Number of predictions that are the same.
+        compared: Number of predictions.
+        images: Number of images.
+        size: Their height and width, in pixels.
     """
 
     errors: Mapping[tuple[torch.dtype, str, int], float]
@@ -31,10 +36,18 @@ class Verification:
     images: int
     size: tuple[int, int]
 
-    def worst(self, dtype: torch.dtype) -> tuple[str, int, float]:
-        """The stage and length where the error is largest, the first of them, and the error."""
-        found = [(stage, frames, error) for (own, stage, frames), error in self.errors.items() if own == dtype]
-        return max(found, key=lambda one: one[2])
+    def worst(self, dtype: torch.dtype) -> "LargestError":
+        """The largest error in a type, the first of several."""
+        found = [LargestError(stage, frames, error) for (own, stage, frames), error in self.errors.items() if own == dtype]
+        return max(found, key=lambda one: one.error)
+
+
+class LargestError(NamedTuple):
+    """A relative error, with the stage and the number of frames where it occurs."""
+
+    stage: str
+    frames: int
+    error: float
 
 
 @torch.no_grad()
@@ -47,10 +60,24 @@ def verify(
     dtypes: Sequence[torch.dtype] = (torch.float64, torch.float32),
     done: Callable[[], Any] = lambda: None,
 ) -> Verification:
-    """Inflate a copy of `model` in each type and run it on still clips of each length of the `images` (n, c, h, w).
+    """Inflate copies of a network and compare them with it on still clips.
 
-    A stage that gives something else than a row an image, or a frame, is not compared. `done` is called after each length.
-    Raises what `inflate` and `logits_of` raise.
+    A stage whose output has neither one row per image nor one per frame is not compared.
+
+    Args:
+        model: The image network.
+        images: Images (n, c, h, w).
+        how: How to inflate.
+        lengths: Numbers of frames of the clips.
+        dtypes: Types to compute in.
+        done: Called after each length.
+
+    Returns:
+        The errors.
+
+    Raises:
+        InputError: If the network cannot be inflated or does not accept the images.
+        ResourceError: If a clip does not fit in memory.
     """
     errors: dict[tuple[torch.dtype, str, int], float] = {}
     agree = 0
@@ -71,7 +98,7 @@ def _inflated(image: nn.Module, sample: Tensor, how: Inflation) -> VideoNet:
     try:
         return inflate(image, sample, how).model
     except InputError as error:
-        own = "the proof is done in float64 and in float32: tensors that the network makes or keeps must take its type"
+        own = "verification runs in float64 and in float32: tensors that the network creates or stores must have its type"
         error.hint = error.hint or own
         raise
 

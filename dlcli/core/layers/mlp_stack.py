@@ -27,10 +27,19 @@ class ResidualLayer(nn.Module):
 
 
 def mlp_stack(kind: str, inputs: int, outputs: int, depth: int, *, width: int = 200, beta: float = 1.0) -> nn.Sequential:
-    """A network (n, ...) of `inputs` values an example to (n, outputs), with `depth` layers of ReLUs, `width` each.
+    """A fully connected network (n, ...) to (n, outputs); weights are He-normal unless mirrored, biases 0.
 
-    `kind` is one of `KINDS`: linear and ReLU; linear, BatchNorm and ReLU; residual layers scaled by `beta`; linear and ReLU
-    with mirrored orthogonal weights, `width` even. Weights are He-normal but for the last kind; biases start at 0.
+    Args:
+        kind: One of `KINDS`: linear and ReLU; linear, BatchNorm and ReLU; residual layers; linear and ReLU with mirrored
+            orthogonal weights, for which `width` is even.
+        inputs: Values per example.
+        outputs: Values per output.
+        depth: Number of layers of ReLUs.
+        width: Units per layer.
+        beta: Factor of residual branches.
+
+    Returns:
+        The network.
     """
     layers: list[nn.Module] = [nn.Flatten()]
     if kind == "resnet":

@@ -7,6 +7,7 @@ m = mu * omega and v = nu * tau, and f(z) = lam * z above 0, lam * alpha * (e^z 
 
 from dataclasses import dataclass
 from math import exp, isfinite, sqrt
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -39,9 +40,19 @@ class FixedPoint:
 
 
 def solve_fixed_point(mean: float, variance: float, *, omega: float = 0.0, tau: float = 1.0) -> FixedPoint:
-    """The scaled ELU with fixed point (mean, variance); of two, the one that attracts more.
+    """The scaled ELU with fixed point (mean, variance); of two, the one with the smaller spectral radius.
 
-    Raises UsageError if the variance is not above 0 or no alpha above 0 and lam above 0 solve the equations.
+    Args:
+        mean: Of the activations.
+        variance: Of the activations, above 0.
+        omega: Sum of the weights of a unit.
+        tau: Sum of their squares, above 0.
+
+    Returns:
+        The activation and its fixed point.
+
+    Raises:
+        UsageError: If the variance is not above 0, or no alpha above 0 and lam above 0 solve the equations.
     """
     if not (isfinite(mean) and isfinite(variance) and variance > 0 and tau > 0):
         raise UsageError(f"mean {mean:g} and variance {variance:g}: the variance must be above 0")
@@ -51,13 +62,30 @@ def solve_fixed_point(mean: float, variance: float, *, omega: float = 0.0, tau: 
     return min(found, key=lambda point: point.radius)
 
 
-def next_moments(
-    mean: float, variance: float, alpha: float, lam: float, *, omega: float = 0.0, tau: float = 1.0
-) -> tuple[float, float]:
-    """The mean and variance after one layer (Klambauer et al., equations 4 and 5)."""
+class Moments(NamedTuple):
+    """Mean and variance of activations."""
+
+    mean: float
+    variance: float
+
+
+def next_moments(mean: float, variance: float, alpha: float, lam: float, *, omega: float = 0.0, tau: float = 1.0) -> Moments:
+    """The moments after one more layer (Klambauer et al., equations 4 and 5).
+
+    Args:
+        mean: Of the activations before it.
+        variance: Of the activations before it.
+        alpha: Of the scaled ELU.
+        lam: Of the scaled ELU.
+        omega: Sum of the weights of a unit.
+        tau: Sum of their squares.
+
+    Returns:
+        The moments.
+    """
     p = _HalfLineMoments(mean * omega, variance * tau)
     first = lam * (p.linear + alpha * p.negative)
-    return first, lam**2 * (p.linear2 + alpha**2 * p.negative2) - first**2
+    return Moments(first, lam**2 * (p.linear2 + alpha**2 * p.negative2) - first**2)
 
 
 class _HalfLineMoments:
@@ -147,7 +175,11 @@ class AlphaDropout(nn.Module):
         return a * (x * kept + self.point.saturation * (1 - kept)) + b
 
     def affine(self) -> tuple[float, float]:
-        """The scale a and the shift b."""
+        """The affine map that restores mean and variance after dropping.
+
+        Returns:
+            The scale and the shift.
+        """
         q, point = 1 - self.p, self.point
         low = point.saturation
         a = sqrt(point.variance / (q * point.variance + self.p * q * (point.mean - low) ** 2))

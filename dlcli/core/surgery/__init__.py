@@ -1,13 +1,14 @@
-"""Surgery: changes to a network, one module an entry, `NAME` or `NAME=ARGUMENT` on the command line.
+"""Surgery: changes to a network, `NAME` or `NAME=ARGUMENT` on the command line; each operation is a module of `operations`.
 
-An entry has `ARGUMENT`, what may stand after the equals sign ("" for nothing), `check(argument)`, which raises UsageError,
-and `apply(model, argument, sample) -> Operated`, which gives a changed copy. It takes any nn.Module; `sample` (1, c, h, w)
-is an image such as the network takes. The copy keeps the names in the state dict, device, types and modes, unless the entry
-says otherwise. Fresh weights come from torch's global generator. Raises InputError, naming the module, for what it cannot do.
+A module has `ARGUMENT`, what may follow the equals sign ("" for nothing), `check(argument)`, which raises UsageError, and
+`apply(model, argument, sample) -> SurgeryResult`, which returns a changed copy. It takes any nn.Module; `sample` (1, c, h, w)
+is an example of its input. The copy keeps the names in the state dict, the device, types and modes, unless the operation
+documents otherwise. New weights come from torch's global generator. An operation raises InputError, naming the module, for a
+network that it cannot change.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dlcli.support.errors import UsageError, error_context
 from dlcli.support.registry import Registry
@@ -18,10 +19,27 @@ if TYPE_CHECKING:
 SURGERY = Registry("surgery", "dlcli.core.surgery.operations")
 
 
-def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> tuple["nn.Module", tuple[str, ...]]:
-    """A copy of `model` changed by each of `specs` in turn, and a note on each.
+class ChangedNetwork(NamedTuple):
+    """A changed copy of a network, and a note on each change."""
 
-    Raises UsageError for an unknown name or a wrong argument, InputError for a network that cannot be changed so.
+    model: "nn.Module"
+    notes: tuple[str, ...]
+
+
+def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> ChangedNetwork:
+    """Copy a network and change the copy by several operations in turn.
+
+    Args:
+        model: The network; it is left unchanged.
+        specs: Operations, each NAME or NAME=ARGUMENT.
+        sample: An example of its input, (1, c, h, w).
+
+    Returns:
+        The copy and the notes.
+
+    Raises:
+        UsageError: For an unknown name or a wrong argument.
+        InputError: For a network that an operation cannot change.
     """
     for spec in specs:
         check_surgery(spec)
@@ -32,7 +50,7 @@ def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") ->
             done = SURGERY.module(name).apply(model, argument, sample)
         model = done.model
         notes.append(f"{spec}: {done.note}")
-    return model, tuple(notes)
+    return ChangedNetwork(model, tuple(notes))
 
 
 def check_surgery(spec: str) -> None:

@@ -45,7 +45,20 @@ def deep_copy(model: nn.Module) -> nn.Module:
 
 
 def parse_number(argument: str, *, low: float, high: float, default: float | None = None) -> float:
-    """The number in `argument`, within (low, high]; raises UsageError otherwise, or if there is none and no default."""
+    """Parse the argument of an operation as a number within (low, high].
+
+    Args:
+        argument: The text.
+        low: Exclusive lower bound.
+        high: Inclusive upper bound.
+        default: Returned for an empty text; None requires a number.
+
+    Returns:
+        The number.
+
+    Raises:
+        UsageError: If the text is not such a number.
+    """
     if not argument and default is not None:
         return default
     try:
@@ -93,9 +106,19 @@ def replace_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...], make: 
 
 
 def replace_relus(model: nn.Module, sample: Tensor, make: Callable[[Any], nn.Module], edit: Edit) -> int:
-    """Put `make(module)` for every ReLU module of `model`, in place, and `edit` for every functional call of a ReLU.
+    """Replace every ReLU of a network, in place.
 
-    Returns how many calls of a ReLU a forward pass had. Raises InputError if there is none.
+    Args:
+        model: The network.
+        sample: An example of its input, (1, c, h, w).
+        make: Returns the replacement of a ReLU module.
+        edit: Replaces functional calls of a ReLU.
+
+    Returns:
+        Number of calls of a ReLU in a forward pass before.
+
+    Raises:
+        InputError: If there is none.
     """
     if isinstance(model, _RELU_MODULES):
         raise InputError("the network is a ReLU and nothing else")

@@ -41,10 +41,23 @@ class SourceNetwork:
 def open_source(
     spec: str, *, arch: str | None, weights: Path | None, size: int | None, classes: int | None, seed: int
 ) -> SourceNetwork:
-    """The network that `spec` names: a run directory; a file of weights, of `arch`; or a network.
+    """Open the image network to convert.
 
-    A network has the `weights` of a file; or else, if it is code, those with which it is returned; or random ones, by `seed`.
-    Raises UsageError if these do not go together, and what `open_trained` and `named_model` raise.
+    Args:
+        spec: A run directory, a file of weights, or a network: a built-in name or code.
+        arch: The network that a file of weights belongs to.
+        weights: A file of weights for a network; without one, code keeps the weights it returns, and a built-in network gets
+            random ones.
+        size: Height and width of its images, in pixels.
+        classes: Number of classes of a network without weights.
+        seed: Of random weights.
+
+    Returns:
+        The network.
+
+    Raises:
+        UsageError: If these options do not go together, or there is no such network.
+        InputError: If a file cannot be read or does not fit the network.
     """
     if FRAME_MLP in (spec.partition(":")[0], (arch or "").partition(":")[0]):
         raise InputError(f"{FRAME_MLP} takes clips already", hint="name the network whose features it takes")

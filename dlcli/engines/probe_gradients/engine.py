@@ -128,9 +128,7 @@ def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: 
                 if number == 0:
                     layers += _named(name, layer_signals(model, x, derivative_at(model, x, config, device), device=device))
                 task.advance(1)
-    drawn = (
-        f"{seeds} networks of each kind from a number to a number, {config.points} points in [-{GRID_LIMIT:g}, {GRID_LIMIT:g}]"
-    )
+    drawn = f"{seeds} scalar-to-scalar networks of each kind, {config.points} points in [-{GRID_LIMIT:g}, {GRID_LIMIT:g}]"
     notes = (f"{drawn}; plain is centred.", _norm_note(config))
     rows = tuple(gradient_row(name, found, points=config.points, neighbour=None) for name, found in lines.items())
     return ProbeOutcome(replace(_empty_result(config, device), rows=rows, layers=tuple(layers), notes=notes), lines)

@@ -29,7 +29,17 @@ class PathGradients:
 
 
 def gradients_along(model: nn.Module, path: InputPath, config: ProbeGradientsConfig, device: torch.device) -> PathGradients:
-    """The gradients of `model` along a walk, of the output that is largest where it begins."""
+    """Compute gradients along a path, of the output that is largest where it begins.
+
+    Args:
+        model: The network, on `device`.
+        path: The inputs.
+        config: What to differentiate, and by what.
+        device: Where to compute.
+
+    Returns:
+        Their autocorrelation and the mean cosine of neighbours.
+    """
     like = next((p for p in model.parameters() if p.is_floating_point()), path.x)
     x = path.x.to(like.dtype)
     gradients = input_gradients(model, x, derivative_at(model, x, config, device), device=device).double().numpy()
@@ -37,14 +47,34 @@ def gradients_along(model: nn.Module, path: InputPath, config: ProbeGradientsCon
 
 
 def derivative_at(model: nn.Module, x: torch.Tensor, config: ProbeGradientsConfig, device: torch.device) -> Derivative:
-    """What to derive: the output that is largest for the first of the inputs `x` (n, ...)."""
+    """What to differentiate: the output that is largest for the first input.
+
+    Args:
+        model: The network, on `device`.
+        x: Inputs, (n, ...).
+        config: Names the target, the layer and the treatment of batch normalisation.
+        device: Where to compute.
+
+    Returns:
+        The derivative.
+    """
     with torch.no_grad(), in_mode(model):
         output = int(logits_of(model, x[:1].to(device))[0].argmax())
     return Derivative(config.target, output, config.layer, config.bn)
 
 
 def gradient_row(network: str, lines: Sequence[PathGradients], *, points: int, neighbour: float | None) -> GradientRow:
-    """The means over lines; `neighbour` is the median distance to the nearest neighbour, None without data."""
+    """Average the figures of several paths.
+
+    Args:
+        network: Name in the row.
+        lines: One entry per path.
+        points: Points per path.
+        neighbour: Median distance to the nearest neighbour, None without data.
+
+    Returns:
+        Means with 95% intervals.
+    """
     bent = [line for line in lines if line.found is not None]
     curves = [line.found.curve for line in bent if line.found is not None]
     acf = {lag: _mean([float(curve[lag]) for curve in curves if lag < len(curve)]) for lag in LAGS}

@@ -1,25 +1,31 @@
-"""What `dlcli probe-gradients` proposes: commands that train the network with a surgery and without."""
-
-import shlex
+"""The commands that `dlcli probe-gradients` suggests: training with and without a surgery, in pairs."""
 
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.surgery import apply_surgery
+from dlcli.specs.command_line import command_line
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.support.errors import DlcliError
 
 
 def suggested_command(config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: Tensor, *, spec: str) -> str | None:
-    """The command for a surgery as it is to be typed, None if the surgery refuses `model` on the images `sample` (n, ...).
+    """The command that tries a surgery.
 
-    `spec` is what `dlcli train --model` takes for a network of this kind.
+    Args:
+        config: Names the data, the image size and the surgery of the probed network.
+        surgery: The operation to try.
+        model: The probed network.
+        sample: Images, (n, ...).
+        spec: Name of the network for `dlcli train`.
+
+    Returns:
+        The command; None if the operation cannot change this network.
     """
     if not _fits(model, surgery, sample):
         return None
-    size = ["--size", str(config.size)] if config.size else []
-    done = [word for one in (*config.surgery, surgery) for word in ("--with", one)]
-    return shlex.join(["dlcli", "train", "--data", config.data, *size, "--model", spec, *done, "--versus", "baseline"])
+    changes = (*config.surgery, surgery)
+    return command_line("train", data=config.data, size=config.size or None, model=spec, surgery=changes, versus="baseline")
 
 
 def _fits(model: nn.Module, surgery: str, sample: Tensor) -> bool:

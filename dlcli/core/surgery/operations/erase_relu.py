@@ -41,7 +41,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
 
 
 def erase(call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """An edit: x for relu(x)."""
+    """Return x for relu(x); see `Edit`."""
     return args[0] if args else kwargs["input"]
 
 

@@ -52,7 +52,17 @@ class Scaled:
 
 
 def scaled(args: tuple[Any, ...], operand: int, factor: float, operation: Call) -> tuple[Any, ...]:
-    """The operands of a sum with one of them multiplied; in place if the sum writes to it."""
+    """Multiply one operand of a sum, in place if the sum writes to it.
+
+    Args:
+        args: The operands.
+        operand: Index of the one to multiply.
+        factor: By what.
+        operation: The function that adds.
+
+    Returns:
+        The operands.
+    """
     in_place = operand == 0 and getattr(operation, "__name__", "").endswith("_")
     term = args[operand].mul_(factor) if in_place else args[operand] * factor
     return (*args[:operand], term, *args[operand + 1 :])
