@@ -11,7 +11,9 @@ from dlcli.support.errors import UsageError
 from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 KEYS = sorted({text.lower().rstrip("?") for text in synthetic_pairs(150).texts})
-WORD2VEC = pytest.mark.skipif(find_spec("gensim") is None, reason="gensim (extra word2vec) is not installed; tfidf is the twin")
+WORD2VEC = pytest.mark.skipif(
+    find_spec("gensim") is None, reason="gensim (extra word2vec) is not installed; tfidf is tested instead"
+)
 SPECS = ["tfidf", pytest.param("word2vec:16", marks=WORD2VEC)]
 
 

@@ -58,7 +58,7 @@ SCORER = Words()
 def load(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> NetModel:
     """The model with these settings and arrays; raises KeyError if one is missing, RuntimeError if they do not fit."""
     word_ids = WordIdEncoder(arrays["reader.hashes"])
-    if "word_dropout" not in settings:  # a model of an older version
-        settings = {**settings, "word_dropout": settings["forget"]}
+    # Models saved by dlcli 0.1.0 call the word dropout `forget`.
+    settings = {"word_dropout" if name == "forget" else name: value for name, value in settings.items()}
     net = WordsNet(word_ids.size, arrays["scale"].shape[1], **{name: settings[name] for name in _SHAPE})
     return load_network(net, word_ids, settings, arrays)

@@ -74,6 +74,16 @@ def test_card_and_arrays_are_all_of_it(name: str):
     assert all(array.dtype != object for array in model.arrays().values())
 
 
+def test_a_words_model_saved_before_word_dropout_had_its_name_is_read():
+    model = fitted("words").model
+    settings = model.metadata()
+    older = {"forget" if name == "word_dropout" else name: value for name, value in settings.items()}
+    again = SCORERS.module("words").load(older, model.arrays())
+    expected = model.decision_function(TEST.texts, TEST.first, TEST.second)
+    np.testing.assert_array_equal(again.decision_function(TEST.texts, TEST.first, TEST.second), expected)
+    assert again.metadata() == settings
+
+
 def test_auto_takes_lexical_for_few_labels():
     assert fitted("auto").name == "lexical"
 
