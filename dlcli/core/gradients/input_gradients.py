@@ -53,6 +53,7 @@ def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, devi
         InputError: If the network has no gradient. Also raises what `logits_of` raises.
         NumericError: If the gradient is NaN or infinite.
     """
+    # Statistics of the batch must be those of all points, so they cannot be split.
     size = len(x) if derivative.norm == "batch" else at_a_time(_BATCH, x, device)
     parts = []
     with (
@@ -75,6 +76,7 @@ def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, devi
 
 
 def _gradient(model: nn.Module, batch: Tensor, derivative: Derivative, seen: list[Tensor]) -> Tensor:
+    # A leaf of its own, so that the caller's tensor gets neither a gradient nor the flag that it needs one.
     given = batch.detach().clone().requires_grad_()
     logits = logits_of(model, given)
     if derivative.layer and not seen:
@@ -102,7 +104,7 @@ def target_sum(logits: Tensor, derivative: Derivative) -> Tensor:
 
 @contextmanager
 def _watched(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
-    """What the module `layer` puts out at its first call, as a leaf that the network goes on from."""
+    """The output of the module `layer` at its first call, as a leaf from which the network continues."""
     seen: list[Tensor] = []
     modules = dict(model.named_modules())
     if layer and layer not in modules:
@@ -115,8 +117,10 @@ def _watched(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
         if not isinstance(output, Tensor):
             kind = type(output).__name__
             raise UsageError(f"`wrt`: layer '{layer}' gives a {kind}, not a tensor", hint="name a layer inside it or after it")
+        # The output becomes a leaf, so that the backward pass stops here. The network continues on a copy, because an operation
+        # in place (ReLU) would overwrite the leaf, and the gradient would be that with respect to another value.
         seen.append(output.detach().requires_grad_(output.is_floating_point()))
-        return seen[0].clone()  # for what comes next may write over it
+        return seen[0].clone()
 
     handle = modules[layer].register_forward_hook(keep) if layer else None
     try:

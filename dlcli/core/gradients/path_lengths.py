@@ -85,6 +85,8 @@ def path_lengths(
     Raises:
         InputError: If the network has no residual block. Also raises what `input_gradients` raises.
     """
+    # The forward pass is that of the whole network, so activations and ReLU patterns are the real ones; only the backward pass
+    # is restricted to one path, by detaching the other operand of each sum.
     done = deep_copy(model)
     skips = skips_of(record_trace(done, x[:1].to(device)))
     gate = _Gate()
@@ -110,6 +112,7 @@ def _blocks(n: int, length: int, draws: int, random: torch.Generator) -> Iterato
 
 def _shares(one: NDArray[np.float64]) -> PathLengths:
     n = len(one) - 1
+    # In logarithms: C(100, 50) paths, each with a gradient of 1e-40, exceed the range of floats as products, not as sums.
     counts = np.array([log(comb(n, k)) for k in range(n + 1)])
     paths = np.exp(counts - n * log(2))
     with np.errstate(divide="ignore"):
@@ -126,7 +129,7 @@ class _Gate:
 
 
 class _OneWay:
-    """An edit of a residual sum: the other way has no gradient."""
+    """An edit of a residual sum: only one operand keeps its gradient."""
 
     def __init__(self, gate: _Gate, number: int, skip: Skip) -> None:
         self._gate, self._number, self._operand = gate, number, skip.operand
@@ -137,5 +140,5 @@ class _OneWay:
 
 
 def _detached(args: Sequence[Any], place: int) -> tuple[Any, ...]:
-    # A copy, for an addition in place must not write on what the way to the left still needs.
+    # A copy, because an addition in place must not overwrite what the other operand still needs.
     return (*args[:place], args[place].detach().clone(), *args[place + 1 :])

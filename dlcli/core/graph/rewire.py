@@ -1,8 +1,8 @@
-"""Change single operations inside a network's forward pass, call by call, without touching its code or its keys.
+"""Replaces single operations of a network's forward pass, call by call, without changing its code or its state dict.
 
 An edit is addressed by a module's path, a kind of operation and its position among those in one call of that module, as
-a `Trace` counts them. Hooks set the scene when the module is called, so that one activation module that serves two calls
-can do its work in one of them, and functional calls are reached as well. Copies of the network carry their own hooks.
+a `Trace` counts them. Hooks on the module intercept its operations while it runs, so functional calls are reached, and an
+activation module that is called twice can be replaced in one of the calls. Copies of the network carry their own hooks.
 """
 
 import threading
@@ -19,7 +19,7 @@ from dlcli.core.graph.trace import Op, counted_kind, is_transparent
 
 Call = Callable[..., Any]
 Edit = Callable[[Call, Call, tuple[Any, ...], dict[str, Any]], Any]
-"""edit(go_on, operation, args, kwargs) gives the result; `call_next(operation, args, kwargs)` runs an operation."""
+"""edit(call_next, operation, args, kwargs) returns the result; `call_next(operation, args, kwargs)` runs an operation."""
 
 ALL_POSITIONS = -1
 """The position that stands for all operations of the kind, in the module and in all below it."""
@@ -42,9 +42,9 @@ def address_of(op: Op) -> Address:
 
 
 def rewire(model: nn.Module, edits: Mapping[Address, Edit]) -> None:
-    """Have `model`, from now on and in place, do `edits` instead of the operations at these addresses.
+    """Replace the operations of `model` at these addresses, in place and from now on.
 
-    Positions count what earlier edits left, as a trace of the model now shows them.
+    Positions count what earlier edits left, as a new trace of the model shows them.
     """
     for owner in dict.fromkeys(address.owner for address in edits):
         chosen = {(a.kind, a.position): edit for a, edit in edits.items() if a.owner == owner}
@@ -62,6 +62,8 @@ def _scope_of(module: nn.Module) -> _Scope:
             return hook.scope
     scope = _Scope()
     _bracket(module, _Enter(scope), _leave)
+    # While a module inside runs, its operations are not those of the outer one. It pushes None, so that the outer frame is not
+    # on top of the stack; activation modules do not, because what they do counts as done by their caller.
     for below in module.modules():
         if below is not module and not is_transparent(below) and not _has_hook(below):
             _bracket(below, _pause, _leave)
@@ -77,6 +79,7 @@ def _has_hook(module: nn.Module) -> bool:
     return any(isinstance(hook, _Enter) or hook is _pause for hook in module._forward_pre_hooks.values())
 
 
+# One stack per thread, because a program may run several networks, or replicas of one, in threads.
 class _Frames(threading.local):
     def __init__(self) -> None:
         self.stack: list[_Frame | None] = []
@@ -118,6 +121,8 @@ class _Frame(TorchFunctionMode):
 
     def _call_next(self, first: int, own: bool, func: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         kind = counted_kind(getattr(func, "__name__", ""))
+        # Later edits see what earlier ones call, so each set of edits keeps its own count, and an edit continues with the sets
+        # after its own: surgery composes in the order in which it is given.
         for number in range(first, len(self._passes)) if kind else ():
             edit = self._edit(number, str(kind), own)
             if edit is not None:

@@ -47,11 +47,14 @@ def _skip(trace: Trace, op: Op, found: dict[int, Skip]) -> Skip | None:
     nodes = op.operands
     if len(nodes) != 2 or nodes[0] is None or nodes[1] is None or nodes[0] == nodes[1]:
         return None
+    # Both operands descend from the fork, and nodes count in the order of execution: the fork is the latest ancestor that
+    # they share. An operand that is an ancestor of the other is the fork itself, the identity shortcut.
     common = trace.ancestors(nodes[0]) & trace.ancestors(nodes[1])
     fork = common.bit_length() - 1
     if fork < SAMPLE:
         return None
     ways = tuple(_way(trace, node, common) for node in (nodes[0], nodes[1]))
+    # A projection shortcut has a convolution too, so the branch is the way with more layers, not the way with any.
     depths = [_weighted(_without(way, node, found, fork)) for way, node in zip(ways, nodes, strict=True)]
     if depths[0] == depths[1]:
         return None

@@ -1,7 +1,7 @@
-"""One forward pass written down: which operations ran, in whose code, and what flowed from which into which.
+"""A recorded forward pass: which operations ran, in which module's code, and which outputs they read.
 
-Nothing is traced symbolically: the network runs once on real input, so its control flow, functional calls and shared
-modules appear as they are.
+Nothing is traced symbolically: the network runs once on real input, so control flow, functional calls and shared modules
+appear as they are.
 """
 
 from collections import Counter
@@ -174,13 +174,16 @@ class _Recorder(TorchFunctionMode):
         self._stack: list[_Call] = [_Call("", 0, transparent=False)]
         self._calls = 0
         self._nodes: dict[int, int] = {}
-        self._kept: list[Tensor] = []  # so that no identity is used twice
+        # Tensors are recognised by id. Python reuses the id of an object that is freed, so every tensor stays alive until the
+        # recording ends; for one image that is cheap.
+        self._kept: list[Tensor] = []
         self._paths = {module: path for path, module in model.named_modules()}
 
     @contextmanager
     def listening(self, model: nn.Module) -> Iterator[None]:
         handles: list[RemovableHandle] = []
         for module in list(model.modules()):
+            # always_call: a forward pass that raises, in a network that catches it, must not leave its call on the stack.
             handles.append(module.register_forward_pre_hook(self._enter))
             handles.append(module.register_forward_hook(self._leave, prepend=True, always_call=True))
         try:
@@ -201,6 +204,7 @@ class _Recorder(TorchFunctionMode):
         self._nodes[id(tensor)] = node
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        # Read before the call: an operation in place returns its own operand, which then stands for the result.
         operands = tuple(self._nodes.get(id(a)) for a in args if isinstance(a, Tensor))
         read = [self._nodes.get(id(leaf)) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         parents = tuple(dict.fromkeys(node for node in read if node is not None))
@@ -214,12 +218,16 @@ class _Recorder(TorchFunctionMode):
         calls = tuple((call.path, call.number) for call in self._stack if not call.transparent)
         owner = next(call for call in reversed(self._stack) if not call.transparent)
         kind = counted_kind(name)
+        # The position is counted even where the operation is not recorded (on constants, say), because `rewire` counts calls
+        # as they run and cannot know what flows into them.
         position = owner.counts[kind] if kind else 0
         if kind:
             owner.counts[kind] += 1
         if not parents or not outputs:
             return
         node = len(self.ops) + 1
+        # A set of ancestors as the bits of one integer: union, intersection and membership are single operations, and the
+        # latest common ancestor of two nodes is the highest bit of an intersection.
         ancestors = 1 << node
         for parent in parents:
             ancestors |= 1 if parent == SAMPLE else self.ops[parent - 1].ancestors

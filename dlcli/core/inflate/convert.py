@@ -1,4 +1,4 @@
-"""The conversion: which layers of a network become temporal, and the network for video with them."""
+"""Inflation: chooses the layers of an image network that become temporal, and builds the video network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,6 +115,9 @@ def find_head(model: nn.Module, trace: Trace) -> str:
     It is the first fully connected layer: a module that is called once, that no path bypasses, and that no convolution and no
     pooling follows; or the dropout before it.
     """
+    # Frames are averaged before this layer. It must be the one door to the logits: averaging before a layer that something
+    # bypasses, or that runs twice, would mix averaged and unaveraged features. Averaging before the dropout that precedes
+    # it, not after, lets all frames share one mask, as the image does.
     spatial = trace.ops_named(CONVOLUTIONS | POOLINGS)
     for op in trace.ops_named(frozenset({"linear"})):
         alone = not any(other.descends_from(op.node) for other in spatial) and _is_passed_by_all(trace, op)

@@ -72,7 +72,9 @@ class TemporalConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(n * t, c, h, w) to (n * t, out, h', w')."""
         dilations = self._in_use()
-        # Convolution is linear: frames may be averaged and shifted before it or after it, wherever there are fewer channels.
+        # Frames are in the batch, so the network's own code runs unchanged, and one 2-D convolution over `taps` times as many
+        # channels does the work of a 3-D one. Convolution is linear: frames may be averaged and shifted before it or after
+        # it, wherever there are fewer channels.
         if self.groups == 1 and self.out_channels < self.in_channels:
             parts = self._conv_forward(x, self.weight.movedim(2, 0).flatten(0, 1), None).chunk(self.taps, 1)
             read = [self._mean(part, offset, dilations) for part, offset in zip(parts, self._offsets(), strict=True)]
@@ -125,6 +127,7 @@ class TemporalConv(nn.Conv2d):
         times = torch.arange(frames, device=x.device)
         firsts = torch.arange(0, len(x), frames, device=x.device)
         wanted = times + offset * dilation
+        # Clamped to the clip's own frames: without that, the neighbour in the batch, another clip, would be read.
         read = _picked(x, (firsts[:, None] + wanted.clamp(0, frames - 1)).flatten())
         if self.ends == "replicate":
             return read
@@ -136,6 +139,7 @@ class TemporalConv(nn.Conv2d):
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         """As always, but memory formats of images are for weights of four axes."""
 
+        # `model.to(memory_format=channels_last)` refuses weights of five axes; with time in the channels they have four.
         def flattened(t: Tensor) -> Any:
             return fn(t.flatten(1, 2)).unflatten(1, t.shape[1:3]) if t.dim() == 5 else fn(t)
 

@@ -1,4 +1,4 @@
-"""What the entries share."""
+"""What the operations of surgery share: results, parsing of arguments, and replacing modules and functional calls."""
 
 import copy
 import math
@@ -124,6 +124,8 @@ def replace_relus(model: nn.Module, sample: Tensor, make: Callable[[Any], nn.Mod
         raise InputError("the network is a ReLU and nothing else")
     runs = traces(model, sample)
     calls = len(runs[0].ops_named(RELUS))
+    # Modules are replaced as modules, so that print(model) shows the truth and hooks stay; functional calls have no module,
+    # and are replaced when they run. The training pass counts too: auxiliary heads run there only.
     functional = [
         op for trace in runs for op in trace.ops_named(RELUS) if not issubclass(trace.classes[op.layer], _RELU_MODULES)
     ]
@@ -153,7 +155,7 @@ class ReplaceRelu:
 
 
 def remove_batchnorms(model: nn.Module, sample: Tensor) -> list[str]:
-    """Take each batch normalisation out of `model`, in place; returns their paths.
+    """Remove each batch normalisation from `model`, in place; returns their paths.
 
     Raises InputError for one that is called as a function.
     """
@@ -163,7 +165,7 @@ def remove_batchnorms(model: nn.Module, sample: Tensor) -> list[str]:
     for op in trace.ops:
         if op.name == "batch_norm" and not issubclass(trace.classes[op.layer], _BatchNorm):
             raise InputError(
-                f"{display_name(op.layer)} normalises by a function call, which cannot be taken out", hint="use nn.BatchNorm2d"
+                f"{display_name(op.layer)} normalises by a function call, which cannot be removed", hint="use nn.BatchNorm2d"
             )
     return replace_modules(model, (_BatchNorm,), lambda module: nn.Identity())
 
@@ -184,6 +186,8 @@ def redraw_weights(model: nn.Module, draw: Callable[[nn.Module, Tensor], Any]) -
     Returns how many there were. Raises InputError if there is none, or for weights that stand in other kinds of layers.
     """
     layers = {path: module for path, module in model.named_modules() if isinstance(module, WEIGHT_LAYERS)}
+    # Weights in other kinds of layers (attention, custom modules) have no known fan-in: refusing is better than leaving them as
+    # they were while the note says that all were drawn.
     known = {id(parameter) for layer in layers.values() for parameter in layer.parameters(recurse=False)}
     for path, parameter in model.named_parameters():
         if id(parameter) not in known and parameter.dim() > 1:
