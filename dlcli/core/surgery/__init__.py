@@ -16,6 +16,8 @@ from dlcli.support.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+__all__ = ["SURGERY", "ChangedNetwork", "apply_surgery", "check_surgery"]
+
 SURGERY = Registry("surgery", "dlcli.core.surgery.operations")
 
 

@@ -177,7 +177,7 @@ def _rows(verification: Verification) -> tuple[VerificationRow, ...]:
 
 
 def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) -> ImageData | None:
-    """What batch normalisation is to see, if it is to see anything, in the size of the network."""
+    """The data of `recalibrate_bn`, resized for the network; None without that option."""
     if config.recalibrate_bn is None:
         return None
     option, flat = "recalibrate_bn", source.flat

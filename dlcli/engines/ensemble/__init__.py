@@ -1,4 +1,5 @@
 """The engine of `dlcli ensemble`."""
 
-from dlcli.engines.ensemble.engine import plan as plan
-from dlcli.engines.ensemble.engine import run as run
+from dlcli.engines.ensemble.engine import plan, run
+
+__all__ = ["plan", "run"]

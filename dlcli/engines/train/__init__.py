@@ -1,4 +1,5 @@
 """The engine of `dlcli train`."""
 
-from dlcli.engines.train.engine import plan as plan
-from dlcli.engines.train.engine import run as run
+from dlcli.engines.train.engine import plan, run
+
+__all__ = ["plan", "run"]
