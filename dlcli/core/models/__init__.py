@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData
     from dlcli.core.models.base import Architecture
 
+__all__ = ["FRAME_MLP", "MODELS", "named_model"]
+
 MODELS = Registry("model", "dlcli.core.models.zoo")
 
 FRAME_MLP = "frame-mlp"
