@@ -141,7 +141,7 @@ def _successes(model: nn.Module, found: Tensor, y: Tensor, targets: Tensor | Non
 
 
 def _extended_to_eps(problem: Problem, found: Tensor, loop: MinimumNormLoop) -> Tensor:
-    """For each image per step of eps along the steepest ascent of the margin at what was found, unless it loses a success."""
+    """The images after one step of eps along the steepest ascent of the margin, unless the step loses a success."""
     done = []
     for place in torch.split(torch.arange(len(found)), problem.batch_size):
         near, clean = found[place].to(problem.device), problem.x[place].to(problem.device)

@@ -49,7 +49,7 @@ class ScoreSearch(Attack):
 
     @property
     def queries_per_step(self) -> int:
-        """How many images per step queries for each image under attack."""
+        """The number of queries that one step makes for each image under attack."""
         return 1
 
     @property

@@ -18,7 +18,8 @@ from dlcli.support.errors import InputError, NumericError, UsageError
 Trained = tuple[nn.Module, Tensor, Tensor]
 # Transfer needs a network to transfer from: test_transfer.py holds it to what it promises.
 NAMES = tuple(name for name in REGISTRY.names() if name != "transfer")
-MINIMUM = ("deepfool", "fab", "fab-t", "auto")
+# Their radii and distances are quotients of sums over the gradient, which batches of another size round otherwise.
+MINIMUM = ("deepfool", "fab", "fab-t", "fmn", "auto")
 ITERATED = ("apgd-ce", "apgd-dlr", "apgd-t", "bim", "mifgsm", "pgd")
 WITH_NORMS = [(name, norm) for name in NAMES for norm in load_attack(name).norms]
 every = pytest.mark.parametrize("name", NAMES)
@@ -64,7 +65,7 @@ def test_images_stay_within_eps_and_bounds(name: str, norm: str, eps: float, ful
 
 @pytest.mark.parametrize(("name", "norm"), [case for case in WITH_NORMS if load_attack(case[0]).knowledge != "labels"])
 def test_every_step_is_held_too(name: str, norm: str, trained: Trained) -> None:
-    """What a success is judged on is the image that comes out: it was never outside."""
+    """What a success is decided on is the image that comes out: it was never outside."""
     model, x, y = trained[0], trained[1][:50], trained[2][:50]
     seen: list[Tensor] = []
     hook = model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().clone()))

@@ -81,14 +81,14 @@ def test_more_queries_never_lengthen_the_way(norm: str) -> None:
 
 
 class Noisy(nn.Module):
-    """Class 0 for all images but flat ones, so that noise is no start for it."""
+    """Class 0 for all images but flat ones, so that noise is never adversarial."""
 
     def forward(self, x: Tensor) -> Tensor:
         flat = (x.flatten(1).std(1) < 0.05).long()
         return nn.functional.one_hot(flat, 3).double()
 
 
-def test_where_noise_is_no_start_another_image_is_and_without_one_it_fails() -> None:
+def test_where_noise_is_not_adversarial_another_image_starts_and_without_one_it_fails() -> None:
     rough = torch.rand(3, 1, 4, 4, dtype=torch.float64, generator=generator(1))
     flat = torch.full((1, 1, 4, 4), 0.5, dtype=torch.float64)
     zero = torch.zeros(3).long()
