@@ -103,10 +103,10 @@ def test_a_full_disk_leaves_nothing_and_names_what_did_not_fit(room: int, lacks:
     assert not (folder / "new").exists()
 
 
-def test_a_failed_proof_is_status_1(folder: Path, dlcli: Run):
+def test_a_failed_verification_is_status_1(folder: Path, dlcli: Run):
     before = set(folder.iterdir())
     words = ("cifar-resnet-8", "--size", "16", "--temporal-padding", "zeros", "--format", "csv", "-q", "-o", "v.safetensors")
     done = dlcli("convert-2d-to-3d", *words)
     assert done.returncode == 1 and set(folder.iterdir()) == before
     assert done.stdout.startswith(b"stage,frames,error_float64,error_float32\n") and b"from layer1.0 on" in done.stderr
-    assert b"(--temporal-padding replicate, or --allow-inexact writes it all the same)" in done.stderr
+    assert b"(--temporal-padding replicate, or --allow-inexact writes it anyway)" in done.stderr
