@@ -90,7 +90,7 @@ def attacks(text: str) -> str:
 
 
 def _table() -> str:
-    head = "| attack | knows | norms | targets | classes |\n| --- | --- | --- | --- | --- |\n"
+    head = "| attack | uses | norms | targets | classes |\n| --- | --- | --- | --- | --- |\n"
     return head + "".join(f"| [{name}](#{name}) | {' | '.join(_abilities(name).values())} |\n" for name in REGISTRY.names())
 
 
@@ -104,7 +104,7 @@ def _facts(name: str) -> str:
 def _abilities(name: str) -> dict[str, str]:
     attack = load_attack(name)
     return {
-        "knows": attack.knowledge,
+        "uses": attack.knowledge,
         "norms": ", ".join(attack.norms),
         "targets": "yes" if attack.targeted else "no",
         "classes": f"{attack.min_classes} or more",

@@ -267,7 +267,7 @@ def test_every_attack_has_a_section_with_its_source():
     assert sorted(sections) == sorted(REGISTRY.names())
     for name, section in sections.items():
         assert f"<!-- generated: {name} -->" in section
-        assert "*Take it*" in section and "*It misleads*" in section
+        assert "*Use it*" in section and "*It misleads*" in section
         sources = re.findall(r"arXiv\s+(\d{4}\.\d{5})", REGISTRY.module(name).__doc__)
         assert set(sources) <= set(re.findall(r"\d{4}\.\d{5}", section)), name
 
