@@ -37,7 +37,7 @@ def problem() -> Problem:
 def test_hopskipjump_finds_images_as_near_as_foolbox(problem: Problem) -> None:
     model, x, y = problem
     torch.manual_seed(0)
-    # In linf alone: in l2 foolbox divides the way by the length of the whole batch's, and falls behind.
+    # In linf alone: in l2 foolbox divides the step by the norm of the whole batch, and is weaker.
     peer = foolbox.attacks.HopSkipJumpAttack(steps=12, constraint="linf")
     theirs = peer.run(foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu"), x, foolbox.criteria.Misclassification(y))
     ours = load_attack("hopskipjump").with_options(steps=12, queries=10_000).nearest(model, x, y, norm="linf")

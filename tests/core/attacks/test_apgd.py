@@ -112,13 +112,13 @@ def by_the_paper(model: nn.Module, x: Tensor, y: Tensor, start: Tensor, eps: flo
 def test_it_is_algorithm_1(norm: str, steps: int, trained: Trained) -> None:
     model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:12].double(), trained[2][:12]
     eps, threat = 0.3, ThreatModel(norm, 0.3, (0.0, 1.0))
-    twins = []
+    expected_runs = []
     for k in range(len(x)):
         source = generator(derive(5, "start", k, 0))
         start = x[k] + eps * threat.measure.draw(x[k].shape, source)
-        twins.append(by_the_paper(model, x[k : k + 1], y[k : k + 1], start[None], eps, steps, norm))
+        expected_runs.append(by_the_paper(model, x[k : k + 1], y[k : k + 1], start[None], eps, steps, norm))
     found = load_attack("apgd-ce").with_options(steps=steps)(model, x, y, eps=eps, norm=norm, seed=5, full=True)
-    assert float((found - torch.cat(twins)).abs().max()) < 1e-7
+    assert float((found - torch.cat(expected_runs)).abs().max()) < 1e-7
 
 
 @dataclass(frozen=True)

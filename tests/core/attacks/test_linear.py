@@ -41,7 +41,7 @@ SIDE = 2.0 * Y - 1
 
 
 def quick(name: str) -> Attack:
-    """The attack with settings for a straight way up: fewer steps, and long ones where a random start must be forgotten."""
+    """The attack with settings for a straight ascent: fewer steps, and long ones that overcome a random start."""
     options = {"pgd": {"step_size": 2.0}, "cw": {"steps": 60, "searches": 6}, "auto": {"steps": 30, "queries": 100}}
     return load_attack(name).with_options(**options.get(name, {"steps": 30} if name.startswith("apgd") else {}))
 

@@ -85,7 +85,7 @@ def test_on_linear_classifiers_the_norm_is_the_distance_to_the_nearest_hyperplan
     assert len(x) > 15 and bool(found.success.all())
     assert float(ratio.min()) >= 1 - 1e-9 and float(ratio.median()) <= SLACK.get(name, 1.02)
     # CW and FMN follow the class with the highest logit, which need not be the one of the nearest boundary; CW's last step is
-    # long beside the smallest distances.
+    # long compared with the smallest distances.
     if name not in ("cw", "fmn") or (name == "fmn" and classes == 2):
         assert float(ratio.max()) <= SLACK.get(name, 1.02)
 
@@ -172,8 +172,8 @@ def test_steps_up_the_loss_do_not_succeed_much_nearer(name: str, norm: str, trai
     beaten = 0
     for k in range(len(x)):
         bim = load_attack("bim").with_options(steps=20)
-        twin = bim(model, x[k : k + 1], y[k : k + 1], eps=0.9 * float(found.norms[k]), norm=norm)
-        beaten += bool(model(twin).argmax(1) != y[k]) and float(found.norms[k]) > 0
+        adversarial = bim(model, x[k : k + 1], y[k : k + 1], eps=0.9 * float(found.norms[k]), norm=norm)
+        beaten += bool(model(adversarial).argmax(1) != y[k]) and float(found.norms[k]) > 0
     assert beaten <= 2
 
 
@@ -185,7 +185,7 @@ def test_within_eps_it_succeeds_where_the_nearest_is_within_eps(name: str, norm:
     for options in ({}, {"first": False}):
         found = quick(name).with_options(**options)(model, x, y, eps=eps, norm=norm)
         fooled = model(found).argmax(1) != y
-        # The paths part where the ball holds one back; being held back, an attack may find more, and hardly less.
+        # The paths differ where one is projected into the ball; a projected attack may find more, and hardly less.
         assert int((~fooled & (nearest.norms <= eps)).sum()) <= 2
         assert 0.4 < float(fooled.double().mean()) < 0.8
 

@@ -1,4 +1,4 @@
-"""Projections, the way up and random points, against their definitions."""
+"""Projections, steepest ascent and random points, against their definitions."""
 
 import pytest
 import torch
@@ -22,21 +22,21 @@ def test_a_projection_is_inside_and_is_its_own_projection_to_the_bit(
     norm: str, seed: int, eps: float, dtype: torch.dtype
 ) -> None:
     x, found = normal(4, 3, 5, 5, seed=seed, dtype=dtype), 4 * normal(4, 3, 5, 5, seed=seed + 1, dtype=dtype)
-    project = NORMS[norm].project(found, x, eps)
-    flat = (project - x).double().flatten(1)
+    projected = NORMS[norm].project(found, x, eps)
+    flat = (projected - x).double().flatten(1)
     length = flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
     assert float(length.max()) <= eps * (1 + 1e-6) + 1e-6
-    assert torch.equal(NORMS[norm].project(project, x, eps), project)
+    assert torch.equal(NORMS[norm].project(projected, x, eps), projected)
 
 
 @every
 @given(seed=SEEDS, eps=EPS)
 def test_no_point_of_the_ball_is_nearer(norm: str, seed: int, eps: float) -> None:
     x, found = normal(1, 6, seed=seed, dtype=torch.float64), 4 * normal(1, 6, seed=seed + 1, dtype=torch.float64)
-    project, source = NORMS[norm].project(found, x, eps), torch.Generator().manual_seed(seed)
+    projected, source = NORMS[norm].project(found, x, eps), torch.Generator().manual_seed(seed)
     others = x + eps * torch.stack([NORMS[norm].draw((6,), source) for _ in range(50)])
-    nearer = others + 0.99 * (project - others)  # the ball is convex: points on the way to the projection are in it
-    assert float((found - project).norm()) <= float((found - torch.cat([others, nearer])).norm(dim=1).min()) + 1e-9
+    nearer = others + 0.99 * (projected - others)  # the ball is convex: points between them and the projection are in it
+    assert float((found - projected).norm()) <= float((found - torch.cat([others, nearer])).norm(dim=1).min()) + 1e-9
 
 
 @every

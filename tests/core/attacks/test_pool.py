@@ -211,7 +211,7 @@ class Backward(torch.autograd.Function):
 
 
 class Small(nn.Module):
-    """A network for which the memory holds `most` images at a time, on the way there (`ways` "forward") or back."""
+    """A network for which `most` images fit in memory at a time, in the pass that is `failing`, forward or backward."""
 
     def __init__(self, model: nn.Module, most: int, failing: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Counting what attacks ask: against numbers of passes known beforehand."""
+"""Counted passes against numbers that are known beforehand."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_images_forward_and_backward_are_counted() -> None:
 def test_an_attack_of_known_passes(steps: int, trained: Trained) -> None:
     model, x, y = QueryCounter(trained[0]), trained[1][:20], trained[2][:20]
     load_attack("bim").with_options(steps=steps, precision="float32")(model, x, y, eps=0.1, full=True)
-    extra = 2  # one look at the first image by the checks, one to try the way
+    extra = 2  # one pass of the first image by the checks, one to try the forward mode
     assert (model.forwards, model.backwards) == (20 * steps + extra, 20 * steps + 1)
 
 

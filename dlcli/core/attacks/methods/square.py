@@ -117,7 +117,7 @@ def _energy(change: Tensor) -> Tensor:
 
 
 def _signs(drawn: Tensor) -> Tensor:
-    """One sign a colour, (n, channels, 1, 1)."""
+    """One sign per channel, (n, channels, 1, 1)."""
     return torch.where(drawn[:, 5:] < 0.5, -1.0, 1.0)[:, :, None, None].to(drawn.dtype)
 
 

@@ -37,9 +37,9 @@ def written_out(model: nn.Module, x: Tensor, y: int, norm: str, steps: int, riva
 def test_it_is_the_algorithm_of_the_paper(norm: str, rivals: int, trained: Trained) -> None:
     model, x, y = copy.deepcopy(trained[0]).double().requires_grad_(False), trained[1][:25].double(), trained[2][:25]
     found = DeepFool(classes=rivals).nearest(model, x, y, norm=norm, batch_size=7)
-    twins = [written_out(model, x[k : k + 1], int(y[k]), norm, 50, rivals) for k in range(len(x))]
-    assert torch.allclose(found.images, torch.cat([image for image, _ in twins]), atol=1e-9)
-    assert max(steps for _, steps in twins) >= 2 and bool(found.success.all())
+    expected_runs = [written_out(model, x[k : k + 1], int(y[k]), norm, 50, rivals) for k in range(len(x))]
+    assert torch.allclose(found.images, torch.cat([image for image, _ in expected_runs]), atol=1e-9)
+    assert max(steps for _, steps in expected_runs) >= 2 and bool(found.success.all())
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -31,7 +31,7 @@ def problem(seed: int, d: int = 5, n: int = 3) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def reachable(x: Tensor, w: Tensor, gap: Tensor) -> Tensor:
-    """By how much <w, x> can go the way of the gap within the bounds."""
+    """The largest change of <w, x> within the bounds in the direction of the gap."""
     up = w * gap.sign()[:, None]
     return (up.abs() * torch.where(up > 0, BOUNDS[1] - x, x - BOUNDS[0])).sum(1)
 
@@ -108,7 +108,7 @@ def test_all_targets_find_what_all_boundaries_find(norm: str, trained: Trained) 
 @pytest.mark.parametrize("name", ["fab", "fab-t"])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_the_ball_does_not_hold_it_back(norm: str, name: str, trained: Trained) -> None:
-    """It takes the same way whatever eps is, so it succeeds wherever the nearest image is within eps."""
+    """It takes the same path for every eps, so it succeeds wherever the nearest image is within eps."""
     model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:60].double(), trained[2][:60]
     attack = load_attack(name).with_options(steps=15)
     nearest = attack.nearest(model, x, y, norm=norm).norms

@@ -43,11 +43,11 @@ def written_out(model: nn.Module, x: Tensor, y: int, norm: str, steps: int) -> t
 def test_it_is_the_algorithm_of_the_paper(norm: str, trained: Trained) -> None:
     model, x, y = copy.deepcopy(trained[0]).double().requires_grad_(False), trained[1][:20].double(), trained[2][:20]
     found = FMN(steps=25).nearest(model, x, y, norm=norm, batch_size=6)
-    twins = [written_out(model, x[k : k + 1], int(y[k]), norm, 25) for k in range(len(x))]
-    right = torch.tensor([norm > 0 for _, norm in twins])
-    expected = torch.tensor([norm for _, norm in twins], dtype=torch.float64)
+    expected_runs = [written_out(model, x[k : k + 1], int(y[k]), norm, 25) for k in range(len(x))]
+    right = torch.tensor([norm > 0 for _, norm in expected_runs])
+    expected = torch.tensor([norm for _, norm in expected_runs], dtype=torch.float64)
     assert torch.allclose(found.norms[right], expected[right], rtol=1e-6) and int(right.sum()) >= 18
-    assert torch.allclose((found.images - x)[right], torch.cat([change for change, _ in twins])[right], atol=1e-6)
+    assert torch.allclose((found.images - x)[right], torch.cat([change for change, _ in expected_runs])[right], atol=1e-6)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -29,11 +29,11 @@ def by_the_paper(model: nn.Module, x: Tensor, y: Tensor, eps: float, steps: int,
 @pytest.mark.parametrize("momentum", [0.0, 0.5, 1.0])
 def test_it_is_algorithm_1(norm: str, momentum: float, trained: Trained) -> None:
     model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:20].double(), trained[2][:20]
-    twin = torch.cat(
+    expected = torch.cat(
         [by_the_paper(model, image, label, 0.3, 6, momentum, norm) for image, label in zip(x.split(1), y.split(1), strict=True)]
     )
     found = load_attack("mifgsm").with_options(steps=6, momentum=momentum)(model, x, y, eps=0.3, norm=norm, full=True)
-    assert float((found - twin).abs().max()) < 1e-9
+    assert float((found - expected).abs().max()) < 1e-9
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

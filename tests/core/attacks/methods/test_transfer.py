@@ -83,7 +83,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_saved_images_that_are_not_twins_are_refused(case: str, trained: Trained) -> None:
+def test_saved_images_of_other_images_are_refused(case: str, trained: Trained) -> None:
     change, words = BAD[case]
     x, y = trained[1][:3], trained[2][:3]
     with pytest.raises(InputError) as caught:
