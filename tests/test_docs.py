@@ -5,13 +5,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 from dlcli import __version__
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -113,6 +118,24 @@ def test_python_of_the_readme(environment: dict[str, str], tmp_path: Path):
         command = [sys.executable, "-c", block]
         done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and done.stdout.strip(), done.stderr
+
+
+def test_the_attack_of_contributing_is_an_attack():
+    (block,) = re.findall(r"^```python\n(.*?)^```$", CONTRIBUTING, flags=re.MULTILINE | re.DOTALL)
+    # A dataclass looks its module up by name.
+    module = ModuleType("contributed")
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(block, "contributed", "exec"), module.__dict__)  # noqa: S102 - our own page
+    finally:
+        del sys.modules[module.__name__]
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).eval(), torch.rand(20, 1, 4, 4)
+    y = model(x).argmax(1)
+    adversarial = module.ATTACK(model, x, y, eps=0.1, full=True)
+    assert 0.05 < float((adversarial - x).abs().max()) <= 0.1 + 1e-6
+    with torch.no_grad():
+        assert float(cross_entropy(model(adversarial), y)) > float(cross_entropy(model(x), y))
 
 
 def test_cron_line_of_the_readme(shell, tmp_path: Path):

@@ -19,8 +19,11 @@ SUBCOMMANDS = {
 
 
 def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
-    """Set the run directory: `output`, or by default the first free one in runs/ that is named after the data."""
-    if values["output"] is None:
+    """Set the run directory: `output`, or by default the first free one in runs/ that is named after the data.
+
+    A free directory has nothing to resume, so `resume` needs an `output`.
+    """
+    if values["output"] is None and not values["resume"]:
         name = f"{Path(values['data']).stem}{suffix}"
         places = [Path("runs") / (f"{name}-{k}" if k > 1 else name) for k in range(1, 1000)]
         values["output"] = next((place for place in places if not place.exists()), places[0])

@@ -21,7 +21,7 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.graph.trace import WEIGHTED, record_trace
 
 NEIGHBOURS = 5
-"""How many neighbours are asked for their class."""
+"""Number of neighbours whose classes are compared."""
 
 _END = "clone"
 
@@ -47,18 +47,18 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
         InputError: If the network does not accept the images.
         ResourceError: If a batch does not fit in memory.
     """
-    door = _door(model, to_float(x[:1]).to(device))
-    if door is None:
+    last = _find_last_layer(model, to_float(x[:1]).to(device))
+    if last is None:
         return None
     parts = []
-    with in_mode(model), preserved(), door.watched() as seen:
+    with in_mode(model), preserved(), last.recorded() as seen:
         for batch in torch.split(x, at_a_time(batch_size, x, device)):
             seen.clear()
             logits_of(model, to_float(batch).to(device))
-            read = seen[door.call] if door.call < len(seen) else None
+            read = seen[last.call] if last.call < len(seen) else None
             if read is None or read.dim() < 2 or len(read) != len(batch):
                 return None  # not one row per image: crops or positions were folded into the batch
-            parts.append(door.averaged(read).float().cpu())
+            parts.append(last.averaged(read).float().cpu())
     found: NDArray[np.float32] = torch.cat(parts).numpy()
     return found
 
@@ -69,10 +69,10 @@ def last_layer(model: nn.Module, sample: Tensor) -> str | None:
 
     None where there is none, or it is called more than once. Raises what `record_trace` raises.
     """
-    door = _door(model, sample)
-    if door is None or door.call:
+    last = _find_last_layer(model, sample)
+    if last is None or last.call:
         return None
-    return next((path for path, module in model.named_modules() if module is door.layer and path), None)
+    return next((path for path, module in model.named_modules() if module is last.layer and path), None)
 
 
 def neighbours_agree(
@@ -101,28 +101,28 @@ def neighbours_agree(
     Raises:
         ValueError: Unless there are more images than neighbours.
     """
-    from sklearn.neighbors import NearestNeighbors  # here, for it takes a second to import
+    from sklearn.neighbors import NearestNeighbors  # here, because it takes a second to import
 
     if len(clean) <= neighbours:
         raise ValueError(f"{len(clean)} images have no {neighbours} neighbours each")
     near = NearestNeighbors(n_neighbors=neighbours + 1, algorithm="brute").fit(clean).kneighbors(changed, return_distance=False)
     own = near == np.arange(len(clean))[:, None]
-    own[~own.any(1), -1] = True  # the clean version is further away than all of these, of which one is too many
+    own[~own.any(1), -1] = True  # the clean version is further away than all of these, of which one is not needed
     others = labels[near[~own].reshape(len(clean), neighbours)]
     agree: NDArray[np.bool_] = 2 * (others == predicted[:, None]).sum(1) > neighbours
     return agree
 
 
 @dataclass(frozen=True)
-class _Door:
-    """The layer that everything passes on its way to the logits, and which of its calls it is, from 0."""
+class _LastLayer:
+    """The layer through which every path to the logits runs, and the index of its call, from 0."""
 
     layer: nn.Module
     call: int
 
     @contextmanager
-    def watched(self) -> Iterator[list[Tensor]]:
-        """Inside, what the layer reads is put into the list, call by call."""
+    def recorded(self) -> Iterator[list[Tensor]]:
+        """Record the inputs of the layer in the list, call by call, while the context lasts."""
         seen: list[Tensor] = []
 
         def keep(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -135,14 +135,14 @@ class _Door:
             handle.remove()
 
     def averaged(self, read: Tensor) -> Tensor:
-        """(n, d) of what the layer read, over places (n, d, h, w) or tokens (n, ..., d)."""
+        """Average an input of the layer over positions (n, d, h, w) or tokens (n, ..., d), to (n, d)."""
         if isinstance(self.layer, nn.Conv2d):
             return read.float().mean((2, 3))
         return read.float().flatten(1, -2).mean(1) if read.dim() > 2 else read
 
 
-class _Ended(nn.Module):
-    """A network with an operation at its end by which the trace knows what became of the logits."""
+class _MarkedEnd(nn.Module):
+    """A network with one more operation at its end, by which the trace identifies the logits."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -153,15 +153,15 @@ class _Ended(nn.Module):
         return found.clone()
 
 
-def _door(model: nn.Module, sample: Tensor) -> _Door | None:
+def _find_last_layer(model: nn.Module, sample: Tensor) -> _LastLayer | None:
     """The last layer, by a pass on `sample` (1, c, h, w)."""
     if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
         return None  # compiled: it takes no hooks
-    ended = _Ended(model)
+    ended = _MarkedEnd(model)
     trace = record_trace(ended, sample)
     end = trace.ops[-1] if trace.ops else None
     if end is None or (end.name, end.owner) != (_END, ""):
-        return None  # the logits do not come of the image
+        return None  # the logits do not depend on the image
     weighted = [op for op in trace.ops_named(WEIGHTED) if end.descends_from(op.node)]
     if not weighted or not all(weighted[-1].descends_from(op.node) for op in weighted):
         return None
@@ -170,11 +170,11 @@ def _door(model: nn.Module, sample: Tensor) -> _Door | None:
     if not _is_linear(layer):
         return None
     calls = {other for op in trace.ops for name, other in op.calls if name == path and other < number}
-    return _Door(layer, len(calls))
+    return _LastLayer(layer, len(calls))
 
 
 def _is_linear(layer: nn.Module) -> bool:
-    """Whether it maps each place by itself, all of its inputs to all of its outputs."""
+    """Whether it maps each position separately, all of its inputs to all of its outputs."""
     if isinstance(layer, nn.Conv2d):
         return layer.kernel_size == (1, 1) and layer.groups == 1
     return isinstance(layer, nn.Linear)

@@ -1,4 +1,4 @@
-"""Turn a network for images into one for video, and prove that it knows the same: the engine of `dlcli convert-2d-to-3d`."""
+"""Inflates an image network to a video network and verifies it: the engine of `dlcli convert-2d-to-3d`."""
 
 import time
 from dataclasses import asdict, replace
@@ -16,6 +16,7 @@ from dlcli.core.inflate.recalibrate import batchnorms_of, recalibrate
 from dlcli.core.inflate.verification import OUTPUT, Verification, verify
 from dlcli.core.model_io.converted import metadata_path, save_video_network
 from dlcli.engines.convert_2d_to_3d.source import SourceNetwork, open_source
+from dlcli.specs.command_line import command_line
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, VerificationRow
 from dlcli.support.atomic import atomic_paths
 from dlcli.support.errors import InputError, UsageError, error_context
@@ -23,7 +24,7 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 _IMAGES = 4
-"""On how many images the proof is done."""
+"""Number of images of the verification."""
 _SMALL = 56
 """The least height and width to which images are made smaller for it: convolutions do at every place the same."""
 _EXAMPLES = 256
@@ -32,15 +33,21 @@ _TYPES = (torch.float64, torch.float32)
 
 
 def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DTo3DResult:
-    """Convert the network that `config.model` names and prove the conversion; the network itself is left as it is.
+    """Convert the network that `config.model` names and verify the result; the network itself is not changed.
 
-    With `config.output` leaves the network and its metadata, and with `config.export` a program, all of them or none. If the
-    proof fails, `failed` of the result says where, and unless `config.allow_inexact` nothing is written. Raises the kinds of
-    `dlcli.support.errors`.
+    With `config.output` the network and its metadata are written, and with `config.export` a program: all of them or none. If
+    the verification fails, `failed` of the result says where, and nothing is written unless `config.allow_inexact`.
+
+    Args:
+        config: The options.
+        report: Receives the progress and notes.
+
+    Raises:
+        DlcliError: See `dlcli.support.errors` for its kinds.
     """
     started = time.perf_counter()
     source, how = _open(config), _inflation(config)
-    data = _data(config, source, report)  # before the proof, which may take long
+    data = _data(config, source, report)  # before the verification, which may take long
     images, lengths = _images(source, config.seed), _lengths(config)
     with error_context(str(config.model)), report.task("verifying", total=len(_TYPES) * len(lengths)) as task:
         found = inflate(source.model, images[:1], how)
@@ -53,12 +60,12 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
             notes = (*notes, _recalibrated(config, source.flat.wrapped(found.model), data))
         sha256 = _write(config, found, source, how, verification)
     result = _result(config, source, found, verification, sha256)
-    failed = failed and f"{failed} ({_way_out(config)})"
+    failed = failed and f"{failed} ({_hint(config)})"
     return replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
 
 
 def plan(config: Convert2DTo3DConfig) -> list[str]:
-    """What `run` would do, as lines of text; opens the network and converts it, but proves and writes nothing."""
+    """What `run` would do, as lines of text; opens the network and converts it, but verifies and writes nothing."""
     source = _open(config)
     data, images = _data(config, source, SILENT), _images(source, config.seed)
     with error_context(str(config.model)):
@@ -75,10 +82,10 @@ def plan(config: Convert2DTo3DConfig) -> list[str]:
 
 def _open(config: Convert2DTo3DConfig) -> SourceNetwork:
     if config.model is None:
-        raise UsageError("MODEL: which network?", hint="dlcli convert-2d-to-3d resnet50 -o besnet50.safetensors")
+        raise UsageError("`model`: a network is needed", hint=command_line("convert-2d-to-3d", model="resnet50"))
     for name, path, ending in (("output", config.output, ".safetensors"), ("export", config.export, ".pt2")):
         if path is not None and path.suffix != ending:
-            raise UsageError(f"--{name}: {path} does not end in {ending}", hint=f"name it {path.stem}{ending}")
+            raise UsageError(f"`{name}`: {path} does not end in {ending}", hint=f"name it {path.stem}{ending}")
     return open_source(
         config.model,
         arch=config.arch,
@@ -105,7 +112,7 @@ def _lengths(config: Convert2DTo3DConfig) -> tuple[int, ...]:
 
 
 def _images(source: SourceNetwork, seed: int) -> Tensor:
-    """Random images for the proof, of the network's size or, if it takes them, a half or a quarter of it."""
+    """Random images for the verification, of the network's size or, if it takes them, a half or a quarter of it."""
     (height, width), draw = source.flat.size, generator(derive(seed, "proof"))
     for part in (4, 2):
         smaller = (_IMAGES, source.flat.channels, height // part, width // part)
@@ -160,7 +167,7 @@ def _result(
     )
 
 
-def _way_out(config: Convert2DTo3DConfig) -> str:
+def _hint(config: Convert2DTo3DConfig) -> str:
     other = "`temporal_padding=replicate`, or " if config.temporal_padding == "zeros" else ""
     return f"{other}`allow_inexact` writes it anyway"
 

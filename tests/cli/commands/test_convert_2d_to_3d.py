@@ -76,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
         ),
         ("nets.py:net -o nets.py/video.safetensors", 5, "nets.py: file exists (name another place)"),
         ("nets.py:net -o video.bin", 2, "does not end in .safetensors"),
-        ("", 2, "MODEL: which network?"),
+        ("", 2, "MODEL: a network is needed"),
     ],
 )
 def test_what_cannot_be_converted_is_one_line(words: str, status: int, said: str, folder: Path, dlcli: Run):

@@ -1,4 +1,4 @@
-"""What a person at a terminal reads of a probe."""
+"""The notes that a terminal shows below the table of a probe."""
 
 from dlcli.cli.commands.probe_gradients import _cause, _lesioned
 from dlcli.specs.estimates import Difference, Estimate
@@ -13,14 +13,14 @@ def without(block: str, value: float, low: float, high: float) -> LesionRow:
 
 def test_blocks_are_named_where_a_loss_is_established():
     (line,) = _lesioned((WHOLE, without("layer1.0", -0.3, -0.4, -0.2), without("layer1.1", -0.01, -0.03, 0.01)))
-    assert "Of 2 blocks most is lost without layer1.0 (-0.300 [-0.400, -0.200])." in line
+    assert "The largest losses, of 2 blocks: without layer1.0 (-0.300 [-0.400, -0.200])." in line
 
 
 def test_no_block_is_blamed_where_none_is():
     (line,) = _lesioned((WHOLE, without("layer1.0", 0.0, -0.01, 0.01)))
-    assert "layer1.0" not in line and "No loss is established" in line
+    assert "layer1.0" not in line and "No loss of accuracy is established" in line
 
 
-def test_a_cause_brings_its_moves_where_there_are_any() -> None:
+def test_a_cause_lists_its_suggestions() -> None:
     assert _cause(Cause(name="a", evidence="b", suggestions=("c", "d"))) == "a: b. Try: c; or: d"
     assert _cause(Cause(name="a", evidence="b", suggestions=())) == "a: b."

@@ -253,7 +253,7 @@ def test_code_without_weights_is_taken_as_it_is_and_a_name_as_random():
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"model": None}, UsageError, "MODEL: which"),
+        ({"model": None}, UsageError, "`model`: a network is needed"),
         ({"model": "nets.py:line"}, InputError, "1-D"),
         ({"model": "nets.py:deep"}, InputError, "3-D already"),
         ({"model": "nets.py:dense", "size": 8}, InputError, "no convolution"),

@@ -19,6 +19,7 @@ class PGD(RandomStarts, FixedStep):
 
     total_step_factor = 2.5
 
+    steps: int = 40
     random_start: bool = True
 
     @override
