@@ -140,7 +140,7 @@ def test_saved_images_of_another_order_of_classes_fit(tmp_path: Path, saved: Pat
         ({"y": lambda y: y + 10 * (np.arange(len(y)) % 2)}, {}, "the labels in .* are not those"),
         ({"y": None}, {}, "has no x_clean and y"),
         ({"x_0.1": lambda x: x[:, :, :4]}, {}, "the saved images are 50x1x4x8"),
-        ({"x_0.1": lambda x: 1 - x}, {}, "differ from theirs by more than eps 0.1"),
+        ({"x_0.1": lambda x: 1 - x}, {}, "differ from the clean ones by more than eps 0.1"),
         ({"x_0.1": lambda x: (x * 255).astype(np.uint8)}, {}, "of uint8"),
     ],
 )

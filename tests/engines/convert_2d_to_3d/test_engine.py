@@ -312,7 +312,7 @@ def test_the_plan_says_what_a_run_would_do_and_writes_nothing(tmp_path):
     config = Convert2DTo3DConfig(model="nets.py:Net", size=16, frames=4, **given)
     assert engine.plan(config) == [
         "inflate 1 layer of nets.py:Net by besnet",
-        "prove it on still clips of 1, 2, 4 frames of 16x16 pixels",
+        "verify it on still clips of 1, 2, 4 frames of 16x16 pixels",
         "take the statistics of batch normalisation from moving-digits",
         f"write {tmp_path / 'v.safetensors'} and {tmp_path / 'v.json'}",
         f"write {tmp_path / 'v.pt2'}",
