@@ -169,8 +169,12 @@ def test_the_verdicts_hold_in_batches_of_another_size(name: str, norm: str, trai
 def test_steps_up_the_loss_do_not_succeed_much_nearer(name: str, norm: str, trained: Trained) -> None:
     model, x, y = trained[0], trained[1][:40], trained[2][:40]
     found = attack_of(name).with_options(steps=50).nearest(model, x, y, norm=norm)
+    reached = (
+        found.success.nonzero().flatten().tolist()
+    )  # which images are missed in so few steps depends on the CPU's rounding
+    assert len(reached) >= len(x) - 2
     beaten = 0
-    for k in range(len(x)):
+    for k in reached:
         bim = load_attack("bim").with_options(steps=20)
         adversarial = bim(model, x[k : k + 1], y[k : k + 1], eps=0.9 * float(found.norms[k]), norm=norm)
         beaten += bool(model(adversarial).argmax(1) != y[k]) and float(found.norms[k]) > 0

@@ -267,5 +267,5 @@ def test_too_little_memory_for_one_image_is_an_error(problem: tuple[nn.Module, T
             self.most = 0 if self.refused else self.most
             return super().forward(x)
 
-    with pytest.raises(ResourceError, match="memory does not hold the network"):
+    with pytest.raises(ResourceError, match="out of memory running the network"):
         load_attack("pgd")(Late(model, 20, "forward"), x, y, eps=EPS, batch_size=40)
