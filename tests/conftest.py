@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +66,14 @@ def shared_data() -> Callable[[str], Path]:
         return DATA / name
 
     return find
+
+
+@pytest.fixture
+def no_float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A device that computes but refuses float64 and tensors of other devices, as Apple's GPUs do."""
+    from dlcli.core.compute import precision
+    from tests.fake_device import FAKE, fake_device
+
+    monkeypatch.setattr(precision, "WITHOUT_FLOAT64", {FAKE.type})
+    with fake_device() as device:
+        yield device

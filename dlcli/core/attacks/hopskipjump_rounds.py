@@ -9,6 +9,7 @@ from torch import Tensor
 from dlcli.core.attacks.base import Problem
 from dlcli.core.attacks.decisions import query_logits
 from dlcli.core.attacks.norms import like_images
+from dlcli.core.compute.precision import to_float64
 from dlcli.core.compute.rng import derive, generator
 
 _MAX_NOISE_DRAWS = 25
@@ -262,7 +263,7 @@ class HopSkipJumpRounds:
         return min(max(1, math.ceil(power * math.log2(self.size))), _MAX_SEARCH_STEPS)
 
     def _length(self, images: Tensor, clean: Tensor) -> Tensor:
-        return self.norm.length((images - clean).double()).cpu()
+        return self.norm.length(to_float64(images - clean)).cpu()
 
     def _clean_images(self, part: Tensor) -> Tensor:
         return self.problem.x[part.to(self.problem.x.device)].to(self.problem.device)

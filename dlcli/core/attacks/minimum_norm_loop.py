@@ -182,7 +182,7 @@ class MinimumNormLoop:
 
     def _end_runs(self, ended: ActiveBatch, margins: Tensor) -> None:
         """Close runs, and queue the next run of each image that is not done."""
-        index, margins = ended.index.cpu(), margins.double().cpu()
+        index, margins = ended.index.cpu(), margins.cpu().double()
         failed = torch.isinf(self.norms[index])
         closest = failed & (margins > self.best_margin[index])
         self.best_margin[index[closest]] = margins[closest]

@@ -198,6 +198,8 @@ class Pool:
 
     def _end_runs(self, ended: ActiveBatch) -> None:
         """Check the last image of runs that took all steps; an image without success gets its next run, if it has one."""
+        if not len(ended):  # torch's batch normalisation takes no empty batch on a device without float64
+            return
         if self.full and self.runs == 1 and not self.attack.tracks_best:
             self._keep(ended.index, ended.x)
             self.problem.advance(len(ended))
@@ -209,8 +211,8 @@ class Pool:
         if not len(rest):
             return
         images, loss = self.attack.finish(rest, self._loss(logits, rest))
-        higher = loss.double().cpu() > self.best_loss[rest.index.cpu()]
-        self.best_loss[rest.index.cpu()[higher]] = loss.double().cpu()[higher]
+        higher = loss.cpu().double() > self.best_loss[rest.index.cpu()]
+        self.best_loss[rest.index.cpu()[higher]] = loss.cpu().double()[higher]
         self._keep(rest.index[higher.to(loss.device)], images[higher.to(loss.device)])
         for index, run in zip(rest.index.tolist(), rest.run.tolist(), strict=True):
             if run + 1 < self.runs:

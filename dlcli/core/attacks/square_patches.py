@@ -76,15 +76,26 @@ def _within(length: int, corner: Tensor, side: Tensor) -> Tensor:
     return (place >= 0) & (place < side[:, None])
 
 
-def patches(squares: Squares, side: Tensor, transposed: Tensor) -> Tensor:
-    """The patch of each square, 0 elsewhere, (n, 1, rows, columns) of float64; transposed where `transposed` (n,) is set."""
+def patches(squares: Squares, side: Tensor, transposed: Tensor, dtype: torch.dtype) -> Tensor:
+    """The patch that each square adds.
+
+    Args:
+        squares: One square per image.
+        side: Their sides (n,).
+        transposed: Which patches are transposed, a mask (n,).
+        dtype: The floating type of the result. Patches are computed in float64 on the CPU and rounded to it.
+
+    Returns:
+        The patches, 0 outside of the squares: (n, 1, rows, columns).
+    """
     rows, columns = squares.inside.shape[2:]
     most = int(side.max())
     # Images in a batch are at different steps, so their squares differ in size. To build a patch for each image would be a
     # loop in Python; instead one table holds the patch of every side that occurs, and each image gathers from it, shifted
     # to its square. Places outside are clamped and then masked.
     kinds = torch.unique(side)
-    table = torch.stack([_padded(int(kind), most, transpose) for kind in kinds for transpose in (False, True)]).to(side.device)
+    table = torch.stack([_padded(int(kind), most, transpose) for kind in kinds for transpose in (False, True)])
+    table = table.to(dtype).to(side.device)
     own = 2 * torch.searchsorted(kinds, side) + transposed
     row = (torch.arange(rows, device=side.device) - squares.top[:, None]).clamp(0, most - 1)
     column = (torch.arange(columns, device=side.device) - squares.left[:, None]).clamp(0, most - 1)

@@ -11,22 +11,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from dlcli.core.compute.precision import to_float64
 from dlcli.support.errors import UsageError
 
 
 def mean_probability(logits: Tensor) -> Tensor:
     """The class whose softmax probability, averaged over the members, is highest."""
-    return _mean_probabilities(logits).argmax(-1)
+    return _mean_probabilities(logits).argmax(-1).to(logits.device)
 
 
 def mean_logit(logits: Tensor) -> Tensor:
     """The class whose logit, averaged over the members, is highest: that of the geometric mean of their probabilities."""
-    return _mean_in_order(logits.double()).argmax(-1)
+    return _mean_in_order(to_float64(logits)).argmax(-1).to(logits.device)
 
 
 def most_confident(logits: Tensor) -> Tensor:
     """For each example, the member with the highest probability for its own class decides."""
-    return _confidences(logits).amax(0).argmax(-1)
+    return _confidences(logits).amax(0).argmax(-1).to(logits.device)
 
 
 def highest_logit(logits: Tensor) -> Tensor:
@@ -36,9 +37,10 @@ def highest_logit(logits: Tensor) -> Tensor:
 
 def majority(logits: Tensor) -> Tensor:
     """The class most members choose; among classes with equally many votes, the one of highest mean probability."""
-    votes = one_hot(logits.argmax(-1), logits.shape[-1]).sum(0)
+    mean = _mean_probabilities(logits)
+    votes = _votes(logits).to(mean.device)
     leads = votes == votes.amax(-1, keepdim=True)
-    return _mean_probabilities(logits).masked_fill(~leads, -1).argmax(-1)
+    return mean.masked_fill(~leads, -1).argmax(-1).to(logits.device)
 
 
 def ensemble_logits(logits: Tensor, rule: str) -> Tensor:
@@ -51,8 +53,13 @@ def any_correct(logits: Tensor, y: Tensor) -> Tensor:
     return (logits.argmax(-1) == y).any(0)
 
 
+def _votes(logits: Tensor) -> Tensor:
+    """How many members choose each class, (n, classes) int64."""
+    return one_hot(logits.argmax(-1), logits.shape[-1]).sum(0)
+
+
 def _mean_probabilities(logits: Tensor) -> Tensor:
-    return _mean_in_order(logits.double().softmax(-1))
+    return _mean_in_order(to_float64(logits).softmax(-1))
 
 
 def _mean_in_order(values: Tensor) -> Tensor:
@@ -62,8 +69,9 @@ def _mean_in_order(values: Tensor) -> Tensor:
 
 def _confidences(logits: Tensor) -> Tensor:
     """The log-odds that each member gives its own class, -inf for its other classes: (members, n, classes) float64."""
-    top, labels = logits.double().max(-1)
-    others = logits.double().scatter(-1, labels.unsqueeze(-1), -torch.inf)
+    exact = to_float64(logits)
+    top, labels = exact.max(-1)
+    others = exact.scatter(-1, labels.unsqueeze(-1), -torch.inf)
     # Log-odds instead of probabilities: the same order, but two members at 0.999999999 and more stay apart instead of
     # both rounding to 1.
     confidence = top - others.logsumexp(-1)
@@ -156,15 +164,16 @@ def _deciding_logits(logits: Tensor) -> Tensor:
         confidences = _confidences(logits)
         # Of equally sure members one whose class the rule takes.
         label = confidences.amax(0).argmax(-1)
-        deciding = confidences.gather(-1, label.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1).argmax(0)
+        deciding = confidences.gather(-1, label.expand(len(logits), -1).unsqueeze(-1)).squeeze(-1).argmax(0).to(logits.device)
     return logits[deciding, torch.arange(logits.shape[1], device=logits.device)]
 
 
 def _vote_logits(logits: Tensor) -> Tensor:
     with torch.no_grad():
         # A vote outweighs any mean probability, which is at most 1, and 1 only where all votes are for that class.
-        votes = one_hot(logits.argmax(-1), logits.shape[-1]).sum(0) + _mean_probabilities(logits)
-        shares = (votes / (len(logits) + 1)).to(logits.dtype).clamp_min(torch.finfo(logits.dtype).tiny).log()
+        mean = _mean_probabilities(logits)
+        votes = _votes(logits).to(mean.device) + mean
+        shares = (votes / (len(logits) + 1)).to(logits).clamp_min(torch.finfo(logits.dtype).tiny).log()
     soft = (logits / VOTE_TEMPERATURE).log_softmax(-1).logsumexp(0)
     return shares + (soft - soft.detach())
 

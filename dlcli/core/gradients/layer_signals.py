@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.precision import to_float64
 from dlcli.core.compute.rng import preserved
 from dlcli.core.gradients.input_gradients import Derivative, batch_statistics, target_sum
 from dlcli.core.graph.trace import ACTIVATIONS, is_transparent
@@ -85,7 +86,7 @@ class _Tally:
         self.squares += one.squares
         self.above = self.above + one.above
         if gradient is not None:
-            self._add_gradient(gradient.flatten(1).double())
+            self._add_gradient(to_float64(gradient.flatten(1)))
 
     def _add_gradient(self, gradient: Tensor) -> None:
         self.gradient = (self.gradient or 0.0) + float(gradient.square().sum())
@@ -101,7 +102,7 @@ class _Tally:
 
     def row(self, name: str) -> LayerRow:
         """The figures of all batches."""
-        n, above = self.inputs, torch.as_tensor(self.above).double()
+        n, above = self.inputs, to_float64(torch.as_tensor(self.above))
         mean = self.total / self.values
         return LayerRow(
             layer=name,
@@ -178,7 +179,7 @@ class _Watcher(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in ACTIVATIONS and isinstance(output, Tensor) and not _repeats(self.seen, output):
             scale, kind = self._scaled(name.rstrip("_"))
-            values = output.detach().double() * scale
+            values = to_float64(output.detach()) * scale
             total, squares, above = float(values.sum()), float(values.square().sum()), (values > 0).flatten(1).sum(0)
             self.seen.append(_Seen(self._named(kind), kind, output, total, squares, above))
         return output

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.loader import to_float
+from dlcli.core.compute.precision import float64_device
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
@@ -109,7 +110,7 @@ def _kinds(config: ProbeGradientsConfig) -> tuple[str, ...]:
 
 def _synthetic(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:
     with threads(1):  # layers this narrow gain nothing from more, and threads that wait for a busy core cost many times as much
-        return _drawn_networks(config, device, report)
+        return _drawn_networks(config, float64_device(device), report)
 
 
 def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:

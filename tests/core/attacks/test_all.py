@@ -4,7 +4,7 @@ import copy
 import random
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -306,3 +306,18 @@ def test_batch_size_0_is_refused() -> None:
 def test_listing_attacks_imports_no_torch() -> None:
     code = "import sys, dlcli.core.attacks as a; print(a.REGISTRY.names()); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("name", "norm"), [case for case in WITH_NORMS if case[0] != "auto"])  # made of some of the others
+def test_a_device_without_float64_gives_the_same_images(
+    name: str, norm: str, trained: Trained, no_float64: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)  # in float32 here too
+    attack = replace(quick(name, queries=20), **({"steps": 3} if name in ("cw", "fab", "fab-t") else {}))
+    model, x, y = trained[0], trained[1][:6], trained[2][:6]
+    there = copy.deepcopy(model).to(no_float64)
+    for full in (False, True):
+        expected = attack(model, x, y, eps=0.2, norm=norm, full=full)
+        assert torch.equal(attack(there, x, y, eps=0.2, norm=norm, full=full), expected)
+    found = attack(there, x.to(no_float64), y.to(no_float64), eps=0.2, norm=norm, full=True)
+    assert found.device == no_float64 and torch.equal(found.cpu(), expected)

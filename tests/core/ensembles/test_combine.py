@@ -244,3 +244,18 @@ def test_the_network_of_mean_returns_the_log_mean_probability() -> None:
     logits = 3 * torch.randn(4, 5, 3, generator=torch.Generator().manual_seed(0))
     found = RuleModel(members_of(logits), "mean")(nothing_for(logits))
     assert torch.allclose(found.exp(), logits.softmax(-1).mean(0), atol=1e-6)
+
+
+@every
+def test_a_device_without_float64_gives_the_same_labels_logits_and_gradients(rule: str, no_float64: torch.device) -> None:
+    logits = torch.randint(-3, 4, (5, 40, 3), generator=torch.Generator().manual_seed(0)).float()  # with ties
+    labels = RULES[rule](logits.to(no_float64))
+    assert labels.device == no_float64 and torch.equal(labels.cpu(), RULES[rule](logits))
+    here, there = RuleModel(members_of(logits), rule), RuleModel(members_of(logits), rule).to(no_float64)
+    images = nothing_for(logits)
+    expected, found = here(images), there(images.to(no_float64))
+    assert found.device == no_float64 and torch.equal(found.detach().cpu(), expected.detach())
+    for network in (here, there):
+        network(images).square().sum().backward()
+    for one, other in zip(here.parameters(), there.parameters(), strict=True):
+        assert torch.equal(other.grad.cpu(), one.grad)

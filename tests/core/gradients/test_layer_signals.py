@@ -136,3 +136,13 @@ def test_nothing_is_left_behind():
     layer_signals(net, X, Derivative("loss", 0), device=CPU)
     assert all(torch.equal(a, b) for a, b in zip(before.values(), net.state_dict().values(), strict=True))
     assert net.training and all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize("norm", ["frozen", "batch"])
+def test_a_device_without_float64_gives_the_same_figures(norm, no_float64):
+    torch.manual_seed(0)
+    net = set_batchnorm_statistics(mlp_stack("bn", 6, 3, 3, width=8), X)
+    expected = layer_signals(net, X, Derivative("logit", 2, norm=norm), device=CPU)
+    there = copy.deepcopy(net).to(no_float64)
+    assert len(expected) == 3
+    assert layer_signals(there, X, Derivative("logit", 2, norm=norm), device=no_float64) == expected

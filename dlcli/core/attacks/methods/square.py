@@ -100,7 +100,7 @@ def _move_square(x: Tensor, clean: Tensor, side: Tensor, drawn: Tensor, eps: flo
     # in the first square and what eps still leaves, is the norm of the new patch. So the change keeps the length eps.
     change, channels = x - clean, x.shape[1]
     here, other = place_squares(drawn[:, :2], side, x), place_squares(drawn[:, 2:4], side, x)
-    patch = _signs(drawn) * patches(here, side, drawn[:, 4] < 0.5).to(x.dtype)
+    patch = _signs(drawn) * patches(here, side, drawn[:, 4] < 0.5, x.dtype)
     unused = (eps**2 - change.square().sum((1, 2, 3), keepdim=True)).clamp_min(0) / channels
     available = (_energy(change * (here.inside | other.inside)) + unused).sqrt()
     old = change * here.inside

@@ -9,6 +9,7 @@ from typing_extensions import override
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack, Problem
 from dlcli.core.compute.forward import shape_of
+from dlcli.core.compute.precision import to_float64
 from dlcli.support.errors import InputError, UsageError
 
 # As a fraction of eps: how much storing images in float32 may lengthen a change.
@@ -69,7 +70,7 @@ class Transfer(Attack):
             raise InputError(seen, hint="give the adversarial examples that were saved for exactly these images")
         images = saved.to(x)
         # Projected into the ball, images of another eps or in another order would look like a weak attack.
-        moved = threat.measure.length((images - x).double())
+        moved = threat.measure.length(to_float64(images - x))
         far = int((~(moved <= threat.eps * (1 + _ROUNDING) + _ROUNDING)).sum())
         if far:
             seen = f"{far} of {len(x)} saved images differ from the clean ones by more than eps {threat.eps:g} ({threat.norm})"

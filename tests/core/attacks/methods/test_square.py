@@ -86,7 +86,8 @@ def test_bumps_stand_in_their_squares() -> None:
     side, turned = torch.tensor([3, 5, 5]), torch.tensor([False, True, False])
     x = torch.zeros(3, 2, 8, 9)
     there = place_squares(torch.tensor([[0.0, 0.99], [0.5, 0.5], [0.99, 0.0]]), side, x)
-    found = patches(there, side, turned)
+    found = patches(there, side, turned, torch.float64)
+    assert torch.equal(patches(there, side, turned, torch.float32), found.float())
     for k, (s, turn) in enumerate(zip(side.tolist(), turned.tolist(), strict=True)):
         expected = torch.zeros(8, 9, dtype=torch.float64)
         top, left = int(there.top[k]), int(there.left[k])
