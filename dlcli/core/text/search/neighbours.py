@@ -1,12 +1,13 @@
 """All pairs of vectors with a cosine at or above a threshold, in blocks, with bounded memory.
 
-Sparse rows are joined exactly, however many there are, and dense rows up to `EXACT_ROWS`; more dense rows are joined by cells,
-which is approximate.
+Sparse rows are joined exactly, however many there are, and so are dense rows up to `EXACT_ROWS`, or any number of them on an
+accelerator; otherwise dense rows are joined by cells, which is approximate.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -17,16 +18,20 @@ from dlcli.core.text.search.sparse_join import sparse_candidates
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.support.errors import ResourceError
 
+if TYPE_CHECKING:
+    import torch
+
 MAX_PAIRS = 20_000_000
 """More pairs than this are refused: they would take about 500 MB, and mean that the threshold is too low."""
 
 EXACT_ROWS = 50_000
-"""Up to this many dense rows all are multiplied with all; for more, that costs more than the search by cells."""
+"""Up to this many dense rows all are multiplied with all on a CPU; for more, that costs more than the search by cells."""
 
 SLACK = 1e-5
 """Subtracted from the threshold in the search for candidates: far more than float32 rounding of a product of unit vectors."""
 _ROUNDING = 1e-6
 """A pair is kept from the threshold minus this on, so that two equal rows have a cosine of 1 despite rounding."""
+_WORK = 1 << 19
 _CHUNK = 1 << 16
 _COMPARED = 50_000_000
 """Most dot products for measuring recall; 500 rows with 500,000 took 3 CPU seconds."""
@@ -55,21 +60,25 @@ def similar_pairs(
     vectors: Matrix,
     threshold: float,
     *,
-    work: int = 1 << 19,
+    work: int | None = None,
     exact_rows: int = EXACT_ROWS,
     max_pairs: int = MAX_PAIRS,
+    device: "torch.device | None" = None,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Pairs:
     """Find every pair of rows whose dot product is at least `threshold`, to 1e-6.
 
-    Among more than `exact_rows` dense rows some pairs may be missing: see `cell_join`, and `sampled_recall` to measure it.
+    Among more than `exact_rows` dense rows some pairs may be missing on a CPU: see `cell_join`, and `sampled_recall` to measure
+    it. Otherwise, every method gives the same pairs, bit for bit.
 
     Args:
         vectors: Rows with L2 norm 1 or 0, sparse or dense, (n, d).
         threshold: Smallest cosine, in (0, 1].
         work: Multiplications per block, which bounds the memory to about 50 bytes each; it does not change the result.
-        exact_rows: Most dense rows to join exactly.
+            None chooses it for the method.
+        exact_rows: Most dense rows to join exactly without a device.
         max_pairs: Most pairs to return.
+        device: Where to multiply dense rows with torch. None uses numpy, which is faster on a CPU.
         advance: Called with the number of rows done since the last call.
 
     Returns:
@@ -81,10 +90,10 @@ def similar_pairs(
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold} is not in (0, 1]")
-    candidates = _method(vectors, exact_rows)
+    candidates, usual = _method(vectors, exact_rows, device)
     found: list[Pairs] = []
     count = 0
-    for first, second, rows in candidates(vectors, threshold - SLACK, work):
+    for first, second, rows in candidates(vectors, threshold - SLACK, usual if work is None else work):
         found.append(confirm_pairs(vectors, first, second, threshold))
         count += len(found[-1])
         if count > max_pairs:
@@ -95,10 +104,21 @@ def similar_pairs(
     return in_row_order(found)
 
 
-def _method(vectors: Matrix, exact_rows: int) -> Callable[[Matrix, float, int], "_Candidates"]:
+class _Method(NamedTuple):
+    """A search for candidates, and its usual multiplications per block."""
+
+    search: "Callable[[Matrix, float, int], _Candidates]"
+    work: int
+
+
+def _method(vectors: Matrix, exact_rows: int, device: "torch.device | None") -> _Method:
     if sp.issparse(vectors):
-        return sparse_candidates
-    return _dense_candidates if vectors.shape[0] <= exact_rows else cell_candidates
+        return _Method(sparse_candidates, _WORK)
+    if device is not None:
+        from dlcli.core.text.search.device_join import WORK, device_candidates  # here, because it imports torch
+
+        return _Method(partial(device_candidates, device=device), WORK)
+    return _Method(_dense_candidates if vectors.shape[0] <= exact_rows else cell_candidates, _WORK)
 
 
 def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.float32]:
