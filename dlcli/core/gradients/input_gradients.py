@@ -2,6 +2,10 @@
 
 With normalisation by frozen statistics examples do not touch each other, so the gradient of the sum over a batch holds that of
 each example: no loop over examples, and no vmap, is needed.
+
+The gradient of a network with ReLU or max pooling jumps where the input of a unit crosses 0 or another one becomes the largest.
+Where float32 rounds such a value to the other side, the gradient is exact for the units that this pass turned on, and may
+differ by some percent from that of another batch size, number of threads or CPU. Neither is wrong, and in float64 all agree.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, max_pool2d
 
 from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.support.errors import InputError, NumericError, UsageError
@@ -35,6 +35,80 @@ def test_it_is_what_a_loop_over_examples_gives(target):
         value = out[0, 1] if target == "logit" else cross_entropy(out, torch.tensor([1]))
         (grad,) = torch.autograd.grad(value, x)
         torch.testing.assert_close(found[k], grad.flatten(), rtol=0, atol=1e-10)
+
+
+class Fixed(nn.Module):
+    """A ReLU or max pooling that lets through what it did in another pass."""
+
+    def __init__(self, chosen):
+        super().__init__()
+        self.chosen = chosen
+
+    def forward(self, x):
+        if self.chosen.dtype == torch.bool:
+            return x * self.chosen
+        return x.flatten(2).gather(2, self.chosen.flatten(2)).reshape(self.chosen.shape)
+
+
+def chosen_by(module, x):
+    """What a ReLU or max pooling lets through of `x`."""
+    return x > 0 if isinstance(module, nn.ReLU) else max_pool2d(x, module.kernel_size, return_indices=True)[1]
+
+
+def record_choices(net, run):
+    """What `run()` returns, and by layer what it let through."""
+    kept = {}
+    handles = [
+        layer.register_forward_pre_hook(
+            lambda layer, args, name=name: kept.setdefault(name, []).append(chosen_by(layer, args[0].detach()))
+        )
+        for name, layer in net.named_children()
+        if isinstance(layer, (nn.ReLU, nn.MaxPool2d))
+    ]
+    found = run()
+    for handle in handles:
+        handle.remove()
+    return found, {name: torch.cat(parts) for name, parts in kept.items()}
+
+
+def points_at_kinks(net, n):
+    """Points (n, 1, 8, 8) where the float64 gradient jumps: by bisection between random images."""
+    source = torch.Generator().manual_seed(2)
+    same, other = torch.rand(2, n, 1, 8, 8, generator=source, dtype=torch.float64)
+
+    def pattern(x):
+        with torch.no_grad():
+            _, kept = record_choices(net, lambda: net(x))
+        return torch.cat([value.flatten(1).long() for value in kept.values()], dim=1)
+
+    start = pattern(same)
+    for _ in range(50):
+        middle = (same + other) / 2
+        before = (pattern(middle) == start).all(1)[:, None, None, None]
+        same, other = torch.where(before, middle, same), torch.where(before, other, middle)
+    return same
+
+
+@pytest.mark.parametrize("size", [1, 7, 64])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_in_float32_it_is_exact_for_the_units_that_the_pass_turned_on(size, layout):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        *(nn.Conv2d(1, 8, 3), nn.MaxPool2d(2), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()),
+        *(nn.Flatten(), nn.Linear(72, 32), nn.ReLU(), nn.Linear(32, 3)),
+    ).eval()
+    truth = copy.deepcopy(net).double()
+    x = points_at_kinks(truth, 64).float()
+    net = net.to(memory_format=layout)
+    logit = Derivative("logit", 1)
+    found, kept = record_choices(
+        net, lambda: torch.cat([input_gradients(net, batch, logit, device=CPU) for batch in x.split(size)])
+    )
+    fixed = nn.Sequential(*(Fixed(kept[name]) if name in kept else layer for name, layer in truth.named_children()))
+    torch.testing.assert_close(found.double(), input_gradients(fixed, x.double(), logit, device=CPU), rtol=0, atol=1e-5)
+    # Rounding takes some of these points across the kink, or nothing would be tested.
+    jumps = (found - input_gradients(truth, x.double(), logit, device=CPU)).abs().amax(1)
+    assert (jumps > 1e-4).any()
 
 
 def test_by_a_layer_it_is_the_chain_from_there():
