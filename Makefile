@@ -4,7 +4,9 @@ PIP_ARGS ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 # One thread per test process: on two cores, two processes with two threads each are slower.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+# The tests of devices run on this one.
+DLCLI_TEST_DEVICE ?= cpu
+PYTEST := OMP_NUM_THREADS=1 DLCLI_TEST_DEVICE=$(DLCLI_TEST_DEVICE) $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := tests/support tests/specs tests/cli/test_flags.py tests/test_words.py tests/test_house.py
 
 .PHONY: help demo check test lint bench completions docs clean

@@ -18,6 +18,13 @@ DLCLI = [sys.executable, "-m", "dlcli"]
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m device`, import the tests of devices only: the others need packages that a GPU machine may lack."""
+    devices = ROOT / "tests" / "device"
+    elsewhere = not collection_path.is_relative_to(devices) and not devices.is_relative_to(collection_path)
+    return True if config.option.markexpr == "device" and elsewhere else None
+
+
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache for the whole session and all its workers, so that each network is trained once."""

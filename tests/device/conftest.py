@@ -1,0 +1,17 @@
+import os
+
+import pytest
+import torch
+
+from benchmarks._gpu.setup import Setup
+from dlcli.core.compute.device import choose_device
+
+NAMED = os.environ.get("DLCLI_TEST_DEVICE", "")
+
+
+@pytest.fixture(scope="session")
+def setup():
+    """Small sizes on the device of DLCLI_TEST_DEVICE, or on the GPU."""
+    if not NAMED and not torch.cuda.is_available():
+        pytest.skip("torch finds no CUDA device; DLCLI_TEST_DEVICE=cpu runs these tests on the CPU")
+    return Setup(choose_device(NAMED or "cuda"), small=True)
