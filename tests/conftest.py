@@ -16,6 +16,7 @@ DATA = ROOT.parent / "shared" / "data"
 DLCLI = [sys.executable, "-m", "dlcli"]
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
+Start = Callable[..., program.Program]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -46,19 +47,28 @@ def preloaded(environment: dict[str, str]) -> None:
 
 
 @pytest.fixture
+def start_dlcli(environment: dict[str, str], preloaded: None, tmp_path: Path) -> Start:
+    """Start `dlcli ARGUMENTS` in a process of its own, in an empty folder; see `tests.program.Program` for the options."""
+
+    def start(*arguments: str | Path, **options: Any) -> program.Program:
+        return program.Program(["dlcli", *arguments], **{"cwd": tmp_path, "env": environment, **options})
+
+    return start
+
+
+@pytest.fixture
 def dlcli(environment: dict[str, str], preloaded: None, tmp_path: Path) -> Run:
     """Run `dlcli ARGUMENTS` in a process of its own, in an empty folder; stdin is empty unless given.
 
-    Options of `subprocess.run`, or environment variables that a package reads when it is imported, take a fresh interpreter.
+    Environment variables that a package reads when it is imported take a fresh interpreter.
     """
 
     def run(*arguments: str | Path, stdin: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
         settings = {"cwd": tmp_path, "env": environment, "timeout": 300, **options}
         changed = {name for name, value in settings["env"].items() if environment.get(name) != value}
-        if set(settings) == {"cwd", "env", "timeout"} and all(name.startswith(("DLCLI_", "_DLCLI")) for name in changed):
-            return program.run(list(map(str, arguments)), stdin=stdin, **settings)
-        command = [*DLCLI, *map(str, arguments)]
-        return subprocess.run(command, input=stdin, check=False, **{"capture_output": True, **settings})
+        if all(name.startswith(("DLCLI_", "_DLCLI")) for name in changed):
+            return program.run(["dlcli", *arguments], stdin=stdin, **settings)
+        return subprocess.run([*DLCLI, *map(str, arguments)], input=stdin, check=False, capture_output=True, **settings)
 
     return run
 

@@ -1,12 +1,14 @@
-"""Run `dlcli` in a process forked from one that has the heavy packages imported.
+"""Run `dlcli` in a process forked from one that has the heavy packages and all modules of dlcli imported.
 
-Importing torch takes most of the time of a short run, so the suite imports it once for each test process. What runs is the real
-`main` with its own arguments, standard streams, environment, working directory and exit status.
+Importing takes most of the time of a short run, so the suite imports once for each test process. What runs is the real `main`
+with its own arguments, standard streams, environment, working directory, process group and exit status.
 """
 
 import atexit
 import multiprocessing
 import os
+import resource
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,21 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import IO, Any, NamedTuple
 
-HEAVY = [
-    "typer",
-    "rich.progress",
-    "filelock",
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy.stats",
-    "pandas",
-    "sklearn.metrics",
-    "safetensors.torch",
-    "PIL.Image",
-]
 _forkserver = multiprocessing.get_context("forkserver")
 
 
@@ -36,31 +26,127 @@ def start(environment: dict[str, str]) -> None:
     """Start the process that others are forked from; its environment decides how many threads torch and BLAS use."""
     from multiprocessing import forkserver
 
-    _forkserver.set_forkserver_preload(HEAVY)
+    _forkserver.set_forkserver_preload(["tests.preload"])
     with _in_environment(environment):
         forkserver.ensure_running()
 
 
+class _Setting(NamedTuple):
+    """What the forked process sets before it runs the command."""
+
+    cwd: str
+    env: dict[str, str]
+    file_size: int | None
+    new_session: bool
+
+
+class Program:
+    """`dlcli ARGUMENTS` in a forked process, with the methods of `subprocess.Popen` that the tests use.
+
+    A standard stream is `subprocess.PIPE` or a file descriptor.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        cwd: Path,
+        env: dict[str, str],
+        stdin: int = subprocess.PIPE,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+        file_size: int | None = None,
+        new_session: bool = False,
+    ) -> None:
+        """Start `command`: the word dlcli or the path of a script, and the arguments.
+
+        Args:
+            command: The program and its arguments.
+            cwd: Working directory.
+            env: The whole environment.
+            stdin: Standard input.
+            stdout: Standard output.
+            stderr: Standard error.
+            file_size: The largest file that the process may write, in bytes, as a disk that is nearly full.
+            new_session: Whether the process leads a session and a process group of its own.
+        """
+        self.args = list(map(str, command))
+        self._ours: dict[int, IO[bytes]] = {}
+        streams, theirs = [], []
+        for number, stream in enumerate((stdin, stdout, stderr)):
+            if stream == subprocess.PIPE:
+                reader, writer = os.pipe()
+                stream, kept = (reader, writer) if number == 0 else (writer, reader)
+                theirs.append(stream)
+                self._ours[number] = open(kept, "wb" if number == 0 else "rb")
+            streams.append(_Stream(stream))
+        self.stdin, self.stdout, self.stderr = (self._ours.get(number) for number in range(3))
+        setting = _Setting(str(cwd), env, file_size, new_session)
+        self._process = _forkserver.Process(target=_program, args=(self.args, streams, setting))
+        self._process.start()
+        self.pid = self._process.pid
+        self.returncode: int | None = None
+        for stream in theirs:
+            os.close(stream)
+
+    def poll(self) -> int | None:
+        """The exit status, or None while the process runs."""
+        if self.returncode is None:
+            self._process.join(0)
+            self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit status."""
+        if self.returncode is None:
+            self._process.join(timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill the process unless it has ended."""
+        if self.poll() is None:
+            self._process.kill()
+
+    def communicate(self, content: bytes = b"", timeout: float | None = None) -> tuple[bytes, bytes]:
+        """Write `content`, read standard output and standard error to their ends, and wait for the exit status."""
+        with ThreadPoolExecutor(3) as pool:
+            if self.stdin:
+                pool.submit(_write, self.stdin, content)
+            out, err = (pool.submit(_read, stream) for stream in (self.stdout, self.stderr))
+            try:
+                self.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                self.wait()
+                raise
+            return out.result(), err.result()
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for stream in self._ours.values():
+            stream.close()
+        if kind is not None:
+            self.kill()
+        self.wait()
+        self._process.close()
+
+
 def run(
-    arguments: Sequence[str], *, stdin: bytes, cwd: Path, env: dict[str, str], timeout: float
+    command: Sequence[str | Path], *, stdin: bytes = b"", timeout: float = 300, **options: Any
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Run `dlcli ARGUMENTS` as `subprocess.run` would, with what it wrote to standard output and standard error."""
-    (theirs_in, ours_in), (ours_out, theirs_out), (ours_err, theirs_err) = os.pipe(), os.pipe(), os.pipe()
-    streams = (theirs_in, theirs_out, theirs_err)
-    process = _forkserver.Process(target=_program, args=(arguments, str(cwd), env, [_Stream(stream) for stream in streams]))
-    process.start()
-    for stream in streams:
-        os.close(stream)
-    with ThreadPoolExecutor(3) as pool:
-        pool.submit(_write, ours_in, stdin)
-        out, err = pool.submit(_read, ours_out), pool.submit(_read, ours_err)
-        process.join(timeout)
-        if process.exitcode is None:
-            process.kill()
-            raise subprocess.TimeoutExpired(["dlcli", *arguments], timeout, out.result(), err.result())
-        status = process.exitcode
-        process.close()
-        return subprocess.CompletedProcess(["dlcli", *arguments], status, out.result(), err.result())
+    """Run `command` as `subprocess.run` would, with what it wrote to standard output and standard error; see `Program`."""
+    with Program(command, **options) as program:
+        out, err = program.communicate(stdin, timeout)
+        return subprocess.CompletedProcess(program.args, program.wait(), out, err)
 
 
 class _Stream:
@@ -77,34 +163,47 @@ def _detached(stream: Any) -> int:
     return int(stream.detach())
 
 
-def _program(arguments: Sequence[str], cwd: str, env: dict[str, str], streams: list[int]) -> None:
+def _program(command: Sequence[str], streams: list[int], setting: _Setting) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+        os.close(stream)
+    if setting.new_session:
+        os.setsid()
+    if setting.file_size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_size, setting.file_size))
     os.environ.clear()
-    os.environ.update(env)
-    os.chdir(cwd)
-    sys.argv, sys.path[:] = ["dlcli", *arguments], [cwd, *sys.path]
+    os.environ.update(setting.env)
+    os.chdir(setting.cwd)
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-    from dlcli.cli.app import main
-
     try:
-        main()
+        _main(command)
     finally:
         atexit._run_exitfuncs()
 
 
-def _write(stream: int, content: bytes) -> None:
+def _main(command: Sequence[str]) -> None:
+    sys.argv = list(command)
+    if command[0] == "dlcli":
+        from dlcli.cli.app import main
+
+        sys.path.insert(0, os.getcwd())  # as `python -m` does
+        main()
+    else:
+        sys.path.insert(0, str(Path(command[0]).parent))
+        runpy.run_path(command[0], run_name="__main__")
+
+
+def _write(stream: IO[bytes], content: bytes) -> None:
     try:
-        with open(stream, "wb") as file:
-            file.write(content)
+        with stream:
+            stream.write(content)
     except BrokenPipeError:
         pass  # the program need not read its input
 
 
-def _read(stream: int) -> bytes:
-    with open(stream, "rb") as file:
-        return file.read()
+def _read(stream: IO[bytes] | None) -> bytes:
+    return stream.read() if stream and not stream.closed else b""
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -13,15 +15,33 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from dlcli import __version__
+from tests import program
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+EXAMPLES = ROOT / "examples"
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
+Text = subprocess.CompletedProcess[str]
+
+
+def forked(command: Sequence[str | Path], folder: Path, environment: dict[str, str]) -> Text:
+    """Run `dlcli` or a script in a forked process, see `program`."""
+    done = program.run(command, cwd=folder, env=environment)
+    return Text(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
 @pytest.fixture
-def shell(environment: dict[str, str], tmp_path: Path):
+def script(environment: dict[str, str], preloaded: None, tmp_path: Path) -> Callable[..., Text]:
+    """Run a script with its arguments in an empty folder."""
+    return lambda *command: forked(command, tmp_path, environment)
+
+
+@pytest.fixture
+def shell(environment: dict[str, str], preloaded: None, tmp_path: Path) -> Callable[..., Text]:
+    """Run a line in the folder `work`: one that is only a call of dlcli in a forked process, any other by sh."""
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     (bin_folder / "dlcli").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dlcli "$@"\n')
@@ -29,7 +49,9 @@ def shell(environment: dict[str, str], tmp_path: Path):
     folder = tmp_path / "work"
     folder.mkdir()
 
-    def run(line: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(line: str, **options: object) -> Text:
+        if line.startswith("dlcli ") and not options and not set(line) & set('|&;<>$`*?~\\"'):
+            return forked(shlex.split(line, comments=True), folder, environment)
         path = {**environment, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run(["sh", "-c", line], cwd=folder, env=path, capture_output=True, text=True, check=False, **options)
 
@@ -111,12 +133,12 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     assert {path.name for path in work.iterdir()} >= {"seen", "marked.csv", "review.html", "label.csv"}
 
 
-def test_python_of_the_readme(environment: dict[str, str], tmp_path: Path):
+def test_python_of_the_readme(script, tmp_path: Path):
     blocks = re.findall(r"^```python\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
     assert blocks
     for block in blocks:
-        command = [sys.executable, "-c", block]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        (tmp_path / "block.py").write_text(block)
+        done = script(tmp_path / "block.py")
         assert done.returncode == 0 and done.stdout.strip(), done.stderr
 
 
@@ -148,7 +170,7 @@ def test_cron_line_of_the_readme(shell, tmp_path: Path):
 
 def test_cron_script(shell, tmp_path: Path):
     (tmp_path / "today.csv").write_text("question\nWhat is SELU?\nwhat is selu\n")
-    script = ROOT / "examples" / "cron.sh"
+    script = EXAMPLES / "cron.sh"
     for _ in range(2):
         done = shell(f"'{script}' '{tmp_path}/today.csv' '{tmp_path}/clean.csv'")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -168,39 +190,35 @@ def test_pipeline_script(shell):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["train.py", "eval.py", "predict.py", "attack.py", "dedupe.py"])
-def test_python_example(name: str, environment: dict[str, str], tmp_path: Path):
-    done = subprocess.run(
-        [sys.executable, ROOT / "examples" / name], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+def test_python_example(name: str, script, tmp_path: Path):
+    done = script(EXAMPLES / name)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() and not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_mnist_example(environment: dict[str, str], tmp_path: Path):
+def test_mnist_example(script, tmp_path: Path):
     import numpy as np
     from sklearn.datasets import load_digits
 
     images = np.kron(load_digits().images[:300] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
     np.savez(tmp_path / "small.npz", x=images, y=load_digits().target[:300])
     settings = ["--data", "small.npz", "--members", "2", "--epochs", "1", "--limit", "50", "-o", "table.md"]
-    command = [sys.executable, ROOT / "examples" / "attack_mnist.py", *settings]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = script(EXAMPLES / "attack_mnist.py", *settings)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "table.md").read_text()
     assert "| max rule | transfer |" in text and "n = 50 test images" in text
 
 
 @pytest.mark.slow
-def test_shifted_mnist_example(environment: dict[str, str], tmp_path: Path):
+def test_shifted_mnist_example(script, tmp_path: Path):
     import numpy as np
     from sklearn.datasets import load_digits
 
     images = np.kron(load_digits().images[:900] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
     np.savez(tmp_path / "small.npz", x=images, y=load_digits().target[:900])
     settings = ["--data", "small.npz", "--epochs", "4", "--shift", "8", "--keep", "kept", "-o", "ladder.md"]
-    command = [sys.executable, ROOT / "examples" / "shifted_mnist.py", *settings]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = script(EXAMPLES / "shifted_mnist.py", *settings)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "ladder.md").read_text()
     assert "The largest gap is **data mismatch**" in text and "| train-dev | 120 |" in text
@@ -214,7 +232,7 @@ def test_shifted_mnist_example(environment: dict[str, str], tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_video_example(environment: dict[str, str], tmp_path: Path):
+def test_video_example(script, tmp_path: Path):
     """All parts, on films and weights that are made up."""
     import torch
     import torchvision
@@ -231,18 +249,16 @@ def test_video_example(environment: dict[str, str], tmp_path: Path):
     rows = {"frame-mlp": 4, "besnet": 2, "motion": 4, "dilation": 4}
     for part, count in rows.items():
         settings = [part, "--data", ".", "--seeds", "2", "--epochs", "1", "--limit", "4", "--workers", "1"]
-        command = [sys.executable, ROOT / "examples" / "video.py", *settings]
-        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = script(EXAMPLES / "video.py", *settings)
         assert done.returncode == 0, done.stderr
         first = ("| test accuracy |",) if part == "dilation" else ("| 0 |", "| 1 |")
         assert len([line for line in done.stdout.splitlines() if line.startswith(first)]) == count
 
 
 @pytest.mark.slow
-def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
+def test_receptive_field_example(script):
     settings = ["--networks", "resnet18", "cifar-resnet-8", "--image", "64", "--images", "1", "--output-stride", "2"]
-    command = [sys.executable, ROOT / "examples" / "receptive_field.py", *settings]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = script(EXAMPLES / "receptive_field.py", *settings)
     assert done.returncode == 0, done.stderr
     for line in ("| 4 | 36 | 9x9 | 31x31 |", "| one unit | 15 | 0 | 16 |"):
         assert line in done.stdout
@@ -251,17 +267,14 @@ def test_receptive_field_example(environment: dict[str, str], tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_duplicate_questions_example(environment: dict[str, str], tmp_path: Path):
+def test_duplicate_questions_example(script, tmp_path: Path):
     from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 
     write(synthetic_pairs(300), tmp_path / "pairs.csv")
     methods = ("lexical: logistic", "the same, hashed TF-IDF", "built-in score")
     settings = ["--pairs", "pairs.csv", "--runs", "kept", *(word for method in methods for word in ("--only", method))]
-    command = [sys.executable, ROOT / "examples" / "duplicate_questions.py", *settings]
-    done, again, other = (
-        subprocess.run([*command, *more], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-        for more in ((), (), ("--limit", "200"))
-    )
+    command = (EXAMPLES / "duplicate_questions.py", *settings)
+    done, again, other = (script(*command, *more) for more in ((), (), ("--limit", "200")))
     assert done.returncode == again.returncode == 0, done.stderr
     assert all(f"| {method} |" in done.stdout for method in methods)
     assert done.stdout == again.stdout and done.stderr.count("\n") == 3 and not again.stderr
@@ -275,10 +288,8 @@ def test_config_example(dlcli):
     assert b"threshold = 0.9" in done.stdout
 
 
-def test_reference_is_current(environment: dict[str, str]):
-    done = subprocess.run(
-        [sys.executable, ROOT / "docs" / "generate.py", "--check"], env=environment, capture_output=True, check=False
-    )
+def test_reference_is_current(script):
+    done = script(ROOT / "docs" / "generate.py", "--check")
     assert done.returncode == 0, done.stderr
 
 

@@ -62,7 +62,7 @@ CASES = (
         quick=("cifar-resnet-8", "--size", "16"),
         missing=("--arch", "cifar-resnet-8", "no-such.pth"),
         output="video.safetensors",
-        endless=("resnet152", "--frames", "64", "-v"),
+        endless=("resnet18", "--frames", "64", "-v"),
     ),
     Case(
         name="dedupe",

@@ -5,7 +5,6 @@ import io
 import json
 import os
 import pty
-import resource
 import select
 import signal
 import subprocess
@@ -19,7 +18,7 @@ import pytest
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.support.lock import locked
 from tests.cli.cases import CASES, Case
-from tests.conftest import DLCLI, ROOT, Run
+from tests.conftest import DLCLI, ROOT, Run, Start
 
 HEAVY = ("torch", "torchvision", "numpy", "pandas", "scipy", "spacy", "sklearn", "matplotlib", "rich", "pydantic")
 each_command = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -153,6 +152,7 @@ def test_order_of_sources(case: Case, dlcli: Run, environment: dict[str, str], t
 
 @each_command
 def test_closed_pipe(case: Case, environment: dict[str, str], tmp_path: Path):
+    # In an interpreter of its own, because at exit Python writes what is left in its buffers.
     command = [*DLCLI, case.name, *case.quick]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
@@ -164,7 +164,7 @@ def test_closed_pipe(case: Case, environment: dict[str, str], tmp_path: Path):
 @each_command
 def test_full_disk_on_stdout(case: Case, dlcli: Run):
     with open("/dev/full", "wb") as full:
-        done = dlcli(case.name, *case.quick, "--quiet", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+        done = dlcli(case.name, *case.quick, "--quiet", stdout=full.fileno())
     assert done.returncode == 5
     assert "no space left" in one_line(done.stderr, case.name)
 
@@ -174,16 +174,12 @@ def test_full_disk_on_output_leaves_nothing_partial(case: Case, dlcli: Run, tmp_
     assert dlcli(case.name, *case.quick, "--quiet").returncode == 0  # whatever a cache may hold is in it now
     before = set(tmp_path.iterdir())
     # A limit on file size stands in for a full disk: both fail in the middle of a write.
-    done = dlcli(case.name, *case.quick, "--quiet", "-o", case.output, preexec_fn=_small_files)
+    done = dlcli(case.name, *case.quick, "--quiet", "-o", case.output, file_size=512)
     assert done.returncode == 5
     one_line(done.stderr, case.name)
     target = tmp_path / case.output
     assert not target.is_file() and not [path for path in target.rglob("*") if path.is_file()]
     assert set(tmp_path.iterdir()) - {target} == before
-
-
-def _small_files() -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))
 
 
 @each_command
@@ -197,12 +193,13 @@ def test_lock_held(case: Case, dlcli: Run, tmp_path: Path):
 
 @each_command
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals(case: Case, number: int, status: int, environment: dict[str, str], tmp_path: Path):
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "bufsize": 0}
-    with subprocess.Popen([*DLCLI, case.name, *case.endless], cwd=tmp_path, env=environment, **options) as process:
-        # Standard input that never ends, or a first line of progress: either way the work has begun.
-        if not select.select([process.stderr], [], [], 4 if case.endless == ("-",) else 60)[0]:
-            assert case.endless == ("-",)
+def test_signals(case: Case, number: int, status: int, start_dlcli: Start):
+    with start_dlcli(case.name, *case.endless) as process:
+        # More standard input than a pipe holds is read, or a first line of progress appears: either way the work has begun.
+        if case.endless == ("-",):
+            process.stdin.write(b"question\n" * 20_000)
+        else:
+            assert select.select([process.stderr], [], [], 60)[0]
         process.send_signal(number)
         said = process.communicate()[1].decode()
     assert process.returncode == status
@@ -210,18 +207,17 @@ def test_signals(case: Case, number: int, status: int, environment: dict[str, st
 
 
 @each_command
-def test_no_color_on_a_terminal(case: Case, environment: dict[str, str], tmp_path: Path):
-    plain = on_terminal([*DLCLI, case.name, *case.quick], {**environment, "NO_COLOR": "1"}, tmp_path)
+def test_no_color_on_a_terminal(case: Case, environment: dict[str, str], start_dlcli: Start):
+    plain = on_terminal(start_dlcli, case.name, *case.quick, env={**environment, "NO_COLOR": "1"})
     assert not any(f"\x1b[{code}".encode() in plain for code in range(30, 38))
     assert b"[38;" not in plain and b"[48;" not in plain
 
 
-def on_terminal(command: list[str], environment: dict[str, str], folder: Path, seconds: float = 120) -> bytes:
+def on_terminal(start_dlcli: Start, *arguments: str, env: dict[str, str], seconds: float = 120) -> bytes:
     """What a command draws on a terminal of 80 columns."""
     parent, child = pty.openpty()
-    process = subprocess.Popen(
-        command, stdin=child, stdout=child, stderr=child, cwd=folder, env={**environment, "COLUMNS": "80", "TERM": "xterm"}
-    )
+    streams = {"stdin": child, "stdout": child, "stderr": child}
+    process = start_dlcli(*arguments, env={**env, "COLUMNS": "80", "TERM": "xterm"}, **streams)
     os.close(child)
     seen, end = b"", time.monotonic() + seconds
     while time.monotonic() < end:

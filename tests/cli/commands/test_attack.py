@@ -4,7 +4,6 @@ import io
 import json
 import re
 import signal
-import subprocess
 import time
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -19,7 +18,7 @@ from dlcli.cli.commands.attack import COMMAND
 from dlcli.cli.output import draw
 from dlcli.specs.attack import METHODS, AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Difference, Estimate
-from tests.conftest import DLCLI, Run
+from tests.conftest import Run, Start
 
 
 class Terminal(io.StringIO):
@@ -180,11 +179,10 @@ def test_what_is_offered_continues_what_is_typed(before: list[str], last: str) -
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
 def test_stopped_from_outside_it_goes_on_to_the_same_images(
-    number: int, environment: dict[str, str], tmp_path: Path, dlcli: Run
+    number: int, start_dlcli: Start, tmp_path: Path, dlcli: Run
 ) -> None:
     options = ("--method", "pgd", "--eps", "0.05,0.1,0.15,0.2", "--limit", "300", "--epochs", "2", "--device", "cpu")
-    command = [*DLCLI, "attack", *options, "-o", "a", "-q"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with start_dlcli("attack", *options, "-o", "a", "-q") as process:
         while process.poll() is None and not list(tmp_path.glob("a/parts/[a-z]*.safetensors")):
             time.sleep(0.01)
         process.send_signal(number)

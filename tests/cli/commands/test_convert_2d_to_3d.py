@@ -1,6 +1,5 @@
 """`dlcli convert-2d-to-3d` on what it cannot use: one line, the right status, nothing left behind."""
 
-import resource
 from pathlib import Path
 
 import pytest
@@ -92,12 +91,8 @@ def test_what_cannot_be_converted_is_one_line(words: str, status: int, said: str
 @pytest.mark.parametrize(("room", "lacks"), [(200, "v.safetensors"), (3_000, "v.json"), (12_000, "v.pt2")])
 def test_a_full_disk_leaves_nothing_and_names_what_did_not_fit(room: int, lacks: str, folder: Path, dlcli: Run):
     """The weights take 2 KiB, the card more than that, and the program most."""
-
-    def small_files() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-
     words = ("nets.py:net", "--size", "16", "--classes", "4", "-q", "-o", "new/v.safetensors", "--export", "new/v.pt2")
-    done = dlcli("convert-2d-to-3d", *words, preexec_fn=small_files)
+    done = dlcli("convert-2d-to-3d", *words, file_size=room)
     assert done.returncode == 5 and done.stderr.count(b"\n") == 1, done.stderr
     assert f"new/{lacks}: file too large (make room" in done.stderr.decode()
     assert not (folder / "new").exists()

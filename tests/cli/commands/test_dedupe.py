@@ -6,16 +6,14 @@ import hashlib
 import io
 import os
 import pickle
-import resource
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from tests.cli.test_contract import on_terminal
-from tests.conftest import DLCLI, Run
+from tests.conftest import Run, Start
 
 ADDED = {"group", "canonical", "duplicate_of"}
 QUESTION = "What is the capital of France?"
@@ -292,18 +290,16 @@ def test_one_file_may_be_read_and_written(name: str, dlcli: Run, tmp_path: Path)
 def test_a_disk_that_is_full_leaves_the_input_that_was_to_be_replaced(dlcli: Run, tmp_path: Path):
     content = b"id,question\n" + b"".join(b"%d,What is the number %d?\n" % (k, k * k) for k in range(200))
     (tmp_path / "t.csv").write_bytes(content)
-    full = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (512, 512))  # noqa: E731
-    done = dlcli("dedupe", "t.csv", "-o", "t.csv", "--quiet", preexec_fn=full)
+    done = dlcli("dedupe", "t.csv", "-o", "t.csv", "--quiet", file_size=512)
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (5, b"", 1)
     assert b"make room, or name another place" in done.stderr
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("t.csv", content)]
 
 
-def test_interrupted_while_it_compares_it_leaves_nothing(environment: dict[str, str], tmp_path: Path):
+def test_interrupted_while_it_compares_it_leaves_nothing(start_dlcli: Start, tmp_path: Path):
     text = "question\n" + "".join(f"What is the number {k} beside {k * k} and {k % 97}?\n" for k in range(60_000))
     (tmp_path / "t.csv").write_text(text)
-    command = [*DLCLI, "dedupe", "t.csv", "-o", "t.csv", "--candidates", "0.3"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE) as process:
+    with start_dlcli("dedupe", "t.csv", "-o", "t.csv", "--candidates", "0.3") as process:
         process.stderr.readline()  # the column is printed when the table has been read
         process.send_signal(signal.SIGINT)
         message = process.communicate()[1].decode()
@@ -312,11 +308,9 @@ def test_interrupted_while_it_compares_it_leaves_nothing(environment: dict[str, 
     assert (tmp_path / "t.csv").read_text() == text
 
 
-def test_head_closes_the_pipe_in_silence(environment: dict[str, str], tmp_path: Path):
+def test_head_closes_the_pipe_in_silence(start_dlcli: Start, tmp_path: Path):
     (tmp_path / "t.csv").write_text("question\n" + "".join(f"{k} {k * k}\n" for k in range(20_000)))
-    command = [*DLCLI, "dedupe", "t.csv", "--quiet"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+    with start_dlcli("dedupe", "t.csv", "--quiet") as process:
         assert process.stdout.readline().startswith(b"question,")
         process.stdout.close()
         assert process.stderr.read() == b""
@@ -331,9 +325,11 @@ def test_a_named_pipe_is_read(dlcli: Run, tmp_path: Path):
     writer.join()
 
 
-def test_eighty_columns_hold_every_line_and_no_escape_of_a_cell(environment: dict[str, str], tmp_path: Path):
+def test_eighty_columns_hold_every_line_and_no_escape_of_a_cell(
+    environment: dict[str, str], start_dlcli: Start, tmp_path: Path
+):
     cell = "\x1b[31mred\x1b[0m \u4f60\u597d \U0001f44d\U0001f3fd [bold]brackets[/bold] " + "word " * 40
     (tmp_path / "t.csv").write_text(f"question\n{cell}\n{cell}!\n{QUESTION}\n{QUESTION}\n")
-    seen = on_terminal([*DLCLI, "dedupe", "t.csv"], {**environment, "NO_COLOR": "1"}, tmp_path).decode()
+    seen = on_terminal(start_dlcli, "dedupe", "t.csv", env={**environment, "NO_COLOR": "1"}).decode()
     assert "\x1b[31m" not in seen and "\\x1b[31mred" in seen and "[bold]" in seen
     assert "capital" in seen

@@ -2,13 +2,12 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import DLCLI, Run
+from tests.conftest import Run, Start
 
 OPTIONS = ("--members", "4", "--epochs", "6", "--device", "cpu", "-o", "e")
 
@@ -19,9 +18,8 @@ def hashes(folder: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
-def test_stopped_it_loses_the_members_in_flight_only(number: int, environment: dict[str, str], tmp_path: Path, dlcli: Run):
-    command = [*DLCLI, "ensemble", *OPTIONS, "-q"]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def test_stopped_it_loses_the_members_in_flight_only(number: int, start_dlcli: Start, tmp_path: Path, dlcli: Run):
+    with start_dlcli("ensemble", *OPTIONS, "-q") as process:
         while process.poll() is None and not hashes(tmp_path / "e"):
             time.sleep(0.01)
         process.send_signal(number)

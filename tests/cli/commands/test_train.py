@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DLCLI, Run
+from tests import program
+from tests.conftest import Run, Start
 
 LONG = ("--epochs", "25", "--device", "cpu")
 
@@ -21,17 +21,16 @@ def weights_of(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+def whole(environment: dict[str, str], preloaded: None, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The weights of a run that nobody stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run([*DLCLI, "train", *LONG, "-q", "-o", folder / "run"], env=environment, check=True, capture_output=True)
+    assert program.run(["dlcli", "train", *LONG, "-q", "-o", "run"], cwd=folder, env=environment).returncode == 0
     return weights_of(folder / "run")
 
 
-def stopped(arguments: list[str], environment: dict[str, str], folder: Path, number: int, after: float) -> int:
+def stopped(arguments: list[str], start_dlcli: Start, folder: Path, number: int, after: float) -> int:
     """Start, wait until the first epoch is saved and then some, send the signal; the exit status."""
-    command = [*DLCLI, "train", *LONG, "-q", "-o", "run", *arguments]
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with start_dlcli("train", *LONG, "-q", "-o", "run", *arguments) as process:
         state, seen = folder / "run" / "state.safetensors", None
         before = state.stat().st_mtime_ns if state.exists() else None
         while process.poll() is None and (seen is None or seen == before):
@@ -46,11 +45,11 @@ def stopped(arguments: list[str], environment: dict[str, str], folder: Path, num
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["TERM", "KILL"])
 def test_stopped_twice_and_resumed_it_ends_with_the_same_bits(
-    number: int, whole: str, environment: dict[str, str], tmp_path: Path, dlcli: Run
+    number: int, whole: str, start_dlcli: Start, tmp_path: Path, dlcli: Run
 ):
     expected = 143 if number == signal.SIGTERM else -signal.SIGKILL
     for arguments, after in (([], 0.03), (["--resume"], 0.07)):
-        assert stopped(arguments, environment, tmp_path, number, after) == expected
+        assert stopped(arguments, start_dlcli, tmp_path, number, after) == expected
         assert not (tmp_path / "run" / "model.json").exists()
     done = dlcli("train", *LONG, "-o", "run", "--resume")
     assert done.returncode == 0, done.stderr
@@ -84,13 +83,12 @@ def alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def comparison(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], set[int]]]:
+def comparison(start_dlcli: Start) -> Iterator[tuple[program.Program, set[int]]]:
     """A comparison that would take long, in a process group of its own, once both workers train; and these workers."""
     if not Path("/proc/self/task").exists():
         pytest.skip("child processes are looked up in /proc, which this system has not")
-    command = [*DLCLI, "train", "--versus", "--lr 0.001", "--epochs", "100000", "--workers", "2", "--device", "cpu", "-v"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True, **pipes) as process:
+    options = ("--versus", "--lr 0.001", "--epochs", "100000", "--workers", "2", "--device", "cpu", "-v")
+    with start_dlcli("train", *options, new_session=True) as process:
         heard = set()
         while len(heard) < 2 and (line := process.stderr.readline()):  # a line of progress for each network
             heard |= {name for name in (b"this, seed 0: ", b"--lr 0.001, seed 0: ") if line.startswith(name)}
@@ -111,7 +109,7 @@ def comparison(environment: dict[str, str], tmp_path: Path) -> Iterator[tuple[su
     ids=["TERM", "TERM to all", "Ctrl-C"],
 )
 def test_a_comparison_told_to_stop_leaves_nothing_behind(
-    comparison: tuple[subprocess.Popen[bytes], set[int]], number: int, whole_group: bool, status: int, tmp_path: Path
+    comparison: tuple[program.Program, set[int]], number: int, whole_group: bool, status: int, tmp_path: Path
 ):
     process, workers = comparison
     (os.killpg if whole_group else os.kill)(process.pid, number)
@@ -123,7 +121,7 @@ def test_a_comparison_told_to_stop_leaves_nothing_behind(
 
 
 @pytest.mark.slow
-def test_a_comparison_that_is_killed_leaves_no_process_behind(comparison: tuple[subprocess.Popen[bytes], set[int]]):
+def test_a_comparison_that_is_killed_leaves_no_process_behind(comparison: tuple[program.Program, set[int]]):
     process, workers = comparison
     process.kill()
     process.wait()
@@ -134,7 +132,7 @@ def test_a_comparison_that_is_killed_leaves_no_process_behind(comparison: tuple[
 
 
 @pytest.mark.slow
-def test_a_comparison_whose_worker_is_killed_says_so(comparison: tuple[subprocess.Popen[bytes], set[int]]):
+def test_a_comparison_whose_worker_is_killed_says_so(comparison: tuple[program.Program, set[int]]):
     process, workers = comparison
     os.kill(next(iter(workers)), signal.SIGKILL)
     out, err = process.communicate(timeout=60)

@@ -1,7 +1,5 @@
 import json
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -163,7 +161,7 @@ def test_what_helps_is_named_with_what_fails(nets):
     assert "float64" in caught.value.hint and ".to(torch.float32)" in caught.value.hint
 
 
-def test_moves_are_commands_that_run(nets, tmp_path, environment):
+def test_moves_are_commands_that_run(nets, tmp_path, dlcli):
     """Each is planned by the real program, of a network from a file, of one that was trained, and with odd names."""
     random = np.random.default_rng(0)
     data = tmp_path / "my data.npz"
@@ -184,8 +182,8 @@ def test_moves_are_commands_that_run(nets, tmp_path, environment):
                 and f"{nets}:deep" in arguments
                 and ("--size" in arguments) == bool(size)
             )
-            command = [sys.executable, "-m", "dlcli", *arguments, "--dry-run"]
-            subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
+            done = dlcli(*arguments, "--dry-run")
+            assert done.returncode == 0, done.stderr
 
 
 def test_moves_that_would_be_refused_are_left_out(nets):
@@ -250,20 +248,9 @@ def test_the_plan_says_what_is_walked():
     assert "without each block" in lines[2] and "paths of each length" in lines[3]
 
 
-def test_json_has_null_and_never_nan(environment, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "dlcli",
-        "probe-gradients",
-        "--synthetic",
-        "looks-linear",
-        "--seeds",
-        "2",
-        "--points",
-        "16",
-    ]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, check=True)
+def test_json_has_null_and_never_nan(dlcli):
+    done = dlcli("probe-gradients", "--synthetic", "looks-linear", "--seeds", "2", "--points", "16")
+    assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(name))["rows"]
     assert row["acf1"] is None and row["verdict"] == "linear"
 
