@@ -12,32 +12,25 @@ sentence-transformers, foolbox or torchattacks says `not measured` where these a
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-# Before CUDA starts: without a workspace of its own, cuBLAS may add up in another order in each run.
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-from _gpu.schedule import Run  # noqa: E402
-from _gpu.sections import SECTIONS  # noqa: E402
-from _gpu.setup import Setup  # noqa: E402
-
-from dlcli.core.compute.device import choose_device  # noqa: E402
+from _gpu.schedule import Run
+from _gpu.sections import SECTIONS
+from _gpu.setup import open_setup
 
 
 def main() -> int:
     """Run the sections that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N; on a CPU sizes are always small")
+    parser.add_argument("--device", help="cuda, cuda:N or cpu [default: cuda if there is one]; on a CPU sizes are always small")
     parser.add_argument("--small", action="store_true", help="small sizes, one warm-up and one round")
     parser.add_argument("--seconds", type=float, default=220, help="what the sections share [default: 220]")
     parser.add_argument("--only", choices=[section.name for section in SECTIONS], action="append", help="repeatable")
     parser.add_argument("--data", type=Path, help="folder with mnist.npz, cifar10_subset.npz and cifar10_resnet20.pth")
     parser.add_argument("-o", "--output", type=Path, help="folder for gpu.json and gpu.md")
     options = parser.parse_args()
-    device = choose_device(options.device)
-    setup = Setup(device, options.small or device.type == "cpu", options.data)
+    setup = open_setup(options.device, small=options.small, data=options.data)
     chosen = [section for section in SECTIONS if options.only is None or section.name in options.only]
     return Run(setup, options.output).sections(chosen, options.seconds)
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+ITSELF = "the CPU agrees with itself: shows that it runs"
+"""The note of a comparison that has no other reference in a rehearsal."""
+
 
 class Status(StrEnum):
     """What a row says.

@@ -1,12 +1,12 @@
 """The plan of `benchmarks/gpu.py`: agreement first, then speed; the seconds add up to 220."""
 
-from . import attack_speed, ceilings, image_checks, memory, stacked_speed, texts, training_checks, training_speed
+from . import attack_speed, ceilings, engine_checks, image_checks, memory, stacked_speed, texts, training_checks, training_speed
 from .schedule import Section
 
 SECTIONS = (
     Section("ceilings", 10, (ceilings.versions, ceilings.copy_bandwidth, ceilings.matrix_products)),
     Section("training", 30, training_checks.PARTS, checks=True),
-    Section("evaluation", 35, (*image_checks.PARTS, *texts.AGREEMENT), checks=True),
+    Section("evaluation", 35, (*image_checks.PARTS, *engine_checks.PARTS, *texts.AGREEMENT), checks=True),
     Section("memory", 15, memory.PARTS, checks=True),
     Section("attack speed", 60, attack_speed.PARTS),
     Section("stacked speed", 30, stacked_speed.PARTS),

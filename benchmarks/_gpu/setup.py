@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 
 from dlcli import __version__
-from dlcli.core.compute.device import describe_device
+from dlcli.core.compute.device import choose_device, describe_device
 
 CPU = torch.device("cpu")
 
@@ -85,6 +85,14 @@ class Setup:
         """Wait until the device is done."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def open_setup(device: str | None, *, small: bool, data: Path | None = None) -> Setup:
+    """The setup for cuda, cuda:N or cpu (None: cuda if there is one); on a CPU sizes are always small."""
+    found = choose_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if found.type == "cuda" and found.index is None:  # some calls of torch accept no device without a number
+        found = torch.device("cuda", torch.cuda.current_device())
+    return Setup(found, small or found.type == "cpu", data)
 
 
 def why_missing(*modules: str) -> str:

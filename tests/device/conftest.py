@@ -3,8 +3,7 @@ import os
 import pytest
 import torch
 
-from benchmarks._gpu.setup import Setup
-from dlcli.core.compute.device import choose_device
+from benchmarks._gpu.setup import open_setup
 
 NAMED = os.environ.get("DLCLI_TEST_DEVICE", "")
 
@@ -14,4 +13,4 @@ def setup():
     """Small sizes on the device of DLCLI_TEST_DEVICE, or on the GPU."""
     if not NAMED and not torch.cuda.is_available():
         pytest.skip("torch finds no CUDA device; DLCLI_TEST_DEVICE=cpu runs these tests on the CPU")
-    return Setup(choose_device(NAMED or "cuda"), small=True)
+    return open_setup(NAMED or "cuda", small=True)

@@ -1,5 +1,6 @@
 """Each check fails when something is wrong; on the CPU, whatever DLCLI_TEST_DEVICE says."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from types import SimpleNamespace
@@ -9,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from benchmarks._gpu import image_checks, memory, texts, training_checks
+from benchmarks._gpu import engine_checks, image_checks, memory, texts, training_checks
 from benchmarks._gpu.rows import Status
 from benchmarks._gpu.setup import CPU, Setup, why_missing
 from dlcli.core.ensembles.stacked import StackedTraining
 from dlcli.core.inflate.convert import Inflation
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.training.loop import Training
+
+ACCURACIES = [("mean rule", 0.8), ("mean of members", 0.9)]
 
 
 def tf32(patch):
@@ -58,6 +61,16 @@ def other_weights(patch):
         return found
 
     patch.setattr(image_checks, "on", moved)
+
+
+def eval_of_another_network(patch):
+    run = engine_checks.evaluation.run
+    patch.setattr(engine_checks.evaluation, "run", lambda config: run(replace(config, split="train")))
+
+
+def members_alike(patch):
+    rows = [SimpleNamespace(members=3, classifier=name, accuracy=SimpleNamespace(value=value)) for name, value in ACCURACIES]
+    patch.setattr(engine_checks.ensemble, "run", lambda config: SimpleNamespace(rows=rows, strategy="none"))
 
 
 def float32_gradients(patch):
@@ -113,6 +126,8 @@ WRONG = [
     (training_checks.stacked_agree, scaled_stacks),
     (image_checks.verdicts_agree, other_weights),
     (image_checks.gradients_agree, float32_gradients),
+    (engine_checks.commands_agree, eval_of_another_network),
+    (engine_checks.ensembles_train, members_alike),
     (image_checks.conversions_agree, lambda patch: patch.setattr(image_checks, "Inflation", partial(Inflation, ends="zeros"))),
     (texts.sentences_agree, other_vectors),
     (texts.join_agrees, one_pair_less),
