@@ -92,7 +92,7 @@ def test_rows_are_kept_when_the_run_is_interrupted(tmp_path):
     found = json.loads((tmp_path / "out" / "gpu.json").read_text())
     assert found["device"] == SETUP.card
     assert found["small"]
-    assert found["versions"]["torch"] == torch.__version__.partition("+")[0] or found["versions"]["torch"]
+    assert found["versions"]["torch"]
     assert found["rows"] == [
         {"section": "one", "name": "error", "status": "passed", "value": 0.5, "unit": "", "asked": "<= 1", "note": ""}
     ]
