@@ -15,6 +15,7 @@ from dlcli.core.attacks.norms import NORMS, Norm
 from dlcli.core.compute import rng
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of, shape_of, type_of
+from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.reporter import Task
 
@@ -158,7 +159,7 @@ class Attack(ABC):
         _check_targets(targets, y)
         device, threat = _device(model, x), ThreatModel(norm, eps, bounds)
         batch_size = at_a_time(batch_size, x, device)
-        with _frozen(model), rng.preserved(), torch.enable_grad():
+        with float32_precision("ieee"), _frozen(model), rng.preserved(), torch.enable_grad():
             logits = logits_of(model, x[:1].to(device), classes=int(y.max()) + 1)
             self._check_outputs(logits.shape[1], targets)
             found = self.craft(Problem(model, device, threat, x.detach(), y, targets, batch_size, seed, task), full=full)

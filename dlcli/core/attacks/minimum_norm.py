@@ -16,6 +16,7 @@ from dlcli.core.attacks.norms import NORMS, like_images
 from dlcli.core.compute import rng
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.precision import float32_precision
 from dlcli.support.reporter import Task
 
 
@@ -132,7 +133,7 @@ def _longest_change(norm: str, x: Tensor, bounds: Bounds) -> float:
 def _successes(model: nn.Module, found: Tensor, y: Tensor, targets: Tensor | None, batch_size: int) -> list[Tensor]:
     """Batch by batch, where `found` is adversarial, on the CPU."""
     done = []
-    with in_mode(model), rng.preserved():
+    with float32_precision("ieee"), in_mode(model), rng.preserved():
         device = next(iter([*model.parameters(), *model.buffers()]), found).device
         for place in torch.split(torch.arange(len(found)), at_a_time(batch_size, found, device)):
             logits = logits_of(model, found[place].to(device)).cpu()

@@ -8,6 +8,7 @@ from torch import Tensor, isfinite, nn
 
 from dlcli.core.compute.device import at_a_time, out_of_memory
 from dlcli.core.compute.loader import to_float
+from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
 
@@ -55,7 +56,7 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
         ResourceError: If memory does not suffice for a batch.
     """
     batches = torch.split(x, at_a_time(batch_size, x, device))
-    with in_mode(model), torch.no_grad():
+    with float32_precision("ieee"), in_mode(model), torch.no_grad():
         return torch.cat([logits_of(model, to_float(batch).to(device)).float().cpu() for batch in batches])
 
 

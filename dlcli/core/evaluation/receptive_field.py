@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
 
 _EFFECTIVE_SHARE = 1 - 0.9545
@@ -210,6 +211,7 @@ def receptive_field(model: nn.Module, x: Tensor) -> tuple[int, ...]:
     return tuple(reach.size for reach in tracker.field)
 
 
+@float32_precision("ieee")
 def effective_field(model: nn.Module, x: Tensor) -> float | None:
     """How far the middle unit of the last map really looks, as the side in pixels of a square (Luo et al. 2016, section 3).
 

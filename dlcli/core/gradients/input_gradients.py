@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
 from dlcli.support.errors import InputError, NumericError, UsageError
 
@@ -61,6 +62,7 @@ def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, devi
     size = len(x) if derivative.norm == "batch" else at_a_time(_BATCH, x, device)
     parts = []
     with (
+        float32_precision("ieee"),
         preserved(),
         in_mode(model),
         batch_statistics(model, derivative.norm),

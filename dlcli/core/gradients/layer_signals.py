@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
-from dlcli.core.compute.precision import to_float64
+from dlcli.core.compute.precision import float32_precision, to_float64
 from dlcli.core.compute.rng import preserved
 from dlcli.core.gradients.input_gradients import Derivative, batch_statistics, target_sum
 from dlcli.core.graph.trace import ACTIVATIONS, is_transparent
@@ -27,6 +27,7 @@ from dlcli.core.layers.selu import ScaledELU, solve_fixed_point
 from dlcli.specs.probe_gradients import LayerRow
 
 
+@float32_precision("ieee")
 def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> list[LayerRow]:
     """Measure the outputs and gradients of all activations.
 

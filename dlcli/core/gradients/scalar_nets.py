@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.layers.mlp_stack import KINDS, mlp_stack
 
 GRID_LIMIT = 2.0
@@ -60,6 +61,7 @@ def scalar_network(kind: str, depth: int, x: Tensor, *, beta: float = 1.0) -> nn
     return set_batchnorm_statistics(net, x)
 
 
+@float32_precision("ieee")
 def set_batchnorm_statistics(net: nn.Module, x: Tensor) -> nn.Module:
     """Set the running statistics of `net` to those of the inputs `x` (n, ...); returns it in evaluation mode."""
     for module in net.modules():

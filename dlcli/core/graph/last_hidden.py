@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.loader import to_float
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
 from dlcli.core.graph.trace import WEIGHTED, record_trace
 
@@ -26,6 +27,7 @@ NEIGHBOURS = 5
 _END = "clone"
 
 
+@float32_precision("ieee")
 @torch.no_grad()
 def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> NDArray[np.float32] | None:
     """The inputs of the last layer with weights before the logits.

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.video_net import VideoNet
 from dlcli.core.surgery.base import deep_copy
@@ -50,6 +51,7 @@ class LargestError(NamedTuple):
     error: float
 
 
+@float32_precision("ieee")
 @torch.no_grad()
 def verify(
     model: nn.Module,

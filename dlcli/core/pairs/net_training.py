@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.evaluation.metrics import auc
 from dlcli.core.pairs.architectures import PairNet
@@ -285,7 +286,7 @@ def _auc(net: PairNet, inputs: _Inputs, pairs: LabelledPairs) -> float:
 
 def _scores(net: PairNet, inputs: _Inputs) -> Floats:
     net.eval()
-    with torch.no_grad():
+    with float32_precision("ieee"), torch.no_grad():
         rows = torch.arange(len(inputs.first))
         parts = [net.decision_function(net(*inputs.batch(picked))) for picked in rows.split(_INFERENCE_BATCH) if len(picked)]
     return torch.cat([torch.empty(0), *parts]).numpy().astype(np.float64)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.gradients.autocorrelation import Correlation, correlate, mean_cosine, verdict
 from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.input_paths import InputPath
@@ -58,7 +59,7 @@ def derivative_at(model: nn.Module, x: torch.Tensor, config: ProbeGradientsConfi
     Returns:
         The derivative.
     """
-    with torch.no_grad(), in_mode(model):
+    with float32_precision("ieee"), torch.no_grad(), in_mode(model):
         output = int(logits_of(model, x[:1].to(device))[0].argmax())
     return Derivative(config.target, output, config.layer, config.bn)
 
