@@ -1,5 +1,6 @@
 """Devices, their precision, threads and memory."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,16 @@ from dlcli.support.errors import ResourceError, UsageError
 from dlcli.support.plural import count
 
 _KINDS = ("cpu", "cuda", "mps")
+_BF16_CAPABILITY = (8, 0)
+"""The first of NVIDIA's compute capabilities with bfloat16 in hardware."""
 _MAX_BATCH_BYTES = 4 << 20
+_OUT_OF_MEMORY = re.compile(
+    "CUDA out of memory"  # torch's allocator, where another error repeats its message
+    "|CUDA error: out of memory"  # the driver, which other libraries and the kernels themselves ask
+    "|(CUDNN|CUBLAS)_STATUS_ALLOC_FAILED|CUDNN_STATUS_INTERNAL_ERROR_(HOST|DEVICE)_ALLOCATION_FAILED"  # the latter from cuDNN 9
+    "|MPS backend out of memory"
+    "|DefaultCPUAllocator: can't allocate memory"
+)
 
 
 def choose_device(spec: str) -> torch.device:
@@ -46,6 +56,14 @@ def describe_device(device: torch.device) -> str:
     return str(device)
 
 
+def device_key(device: torch.device) -> str:
+    """The device as part of a cache key: its kind and, of a GPU, model and compute capability, on which the bits depend."""
+    if device.type != "cuda":
+        return device.type
+    major, minor = torch.cuda.get_device_capability(device)
+    return f"cuda {torch.cuda.get_device_name(device)} {major}.{minor}"
+
+
 def fast_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where `device` computes in it natively, else float32: an emulated bfloat16 is slower than float32."""
     if device.type == "cpu":
@@ -53,7 +71,10 @@ def fast_dtype(device: torch.device) -> torch.dtype:
         found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
         native = bool(found.get("avx512_bf16") or found.get("amx_bf16"))
     else:
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        # `torch.cuda.is_bf16_supported` asks the current device, which may be another one.
+        native = device.type == "cuda" and (
+            torch.version.hip is not None or torch.cuda.get_device_capability(device) >= _BF16_CAPABILITY
+        )
     return torch.bfloat16 if native else torch.float32
 
 
@@ -79,8 +100,10 @@ def at_a_time(most: int, x: torch.Tensor, device: torch.device) -> int:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether `error` means that memory ran out: the GPU's allocator has a class for it, the CPU's only a message."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether `error` means that memory ran out: torch's GPU allocator has a class for it, all else only a message."""
+    if not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, torch.OutOfMemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def release(device: torch.device) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute import rng
+from dlcli.core.compute.device import device_key
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.splits import draw
@@ -153,15 +154,15 @@ def _description(plan: _Plan) -> str:
     """Canonical JSON of everything that determines the weights."""
     # With too much in the key a network is trained again; with too little a run gets the weights of another one without notice.
     # So code is covered by a hash of its source rather than by a version number, which is easily forgotten. Precision and
-    # threads are those in use here: they decide how sums are rounded, and the recipe only bounds them. The model of the CPU or
-    # GPU is not covered, because a cache belongs to one machine.
+    # threads are those in use here: they decide how sums are rounded, and the recipe only bounds them. The model of the CPU is
+    # not covered, because a cache belongs to one machine; that of the GPU is, because a machine may have several.
     code = b"".join(Path(file).read_bytes() for file in (loop.__file__, recipe.__file__, rng.__file__, __file__))
     facts = {
         "data": plan.data.fingerprint,
         "model": [plan.arch.name, plan.arch.source_sha256],
         "recipe": asdict(plan.recipe),
         "run": [plan.seed, plan.name, plan.bootstrap],
-        "device": [plan.device.type, str(resolve_dtype(plan.recipe, plan.device)), resolve_threads(plan.recipe)],
+        "device": [device_key(plan.device), str(resolve_dtype(plan.recipe, plan.device)), resolve_threads(plan.recipe)],
         "torch": torch.__version__,
         "code": hashlib.sha256(code).hexdigest(),
     }

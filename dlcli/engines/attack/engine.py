@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.attacks.minimum_norm import MinimumNorm
-from dlcli.core.compute.device import describe_device, fast_dtype, threads
+from dlcli.core.compute.device import describe_device, device_key, fast_dtype, threads
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
@@ -203,7 +203,7 @@ def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[st
         "surrogate": setup.origin,
         "norm": setup.norm,
         "seed": config.seed,
-        "device": [setup.device.type, str(fast_dtype(setup.device)), torch.get_num_threads()],
+        "device": [device_key(setup.device), str(fast_dtype(setup.device)), torch.get_num_threads()],
         "torch": torch.__version__,
     }
 

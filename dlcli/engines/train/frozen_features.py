@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.compute.device import device_key
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.layers.multi_clip import MultiClip, for_clips
@@ -71,7 +72,7 @@ def _key(job: Job, model: nn.Module, frame: FrameMlp) -> str:
     """A digest of everything that determines the features."""
     facts = [job.data.fingerprint, weights_sha256(frame.backbone), is_normalised(model)]
     facts += [job.arch.name, job.arch.source_sha256, list(job.config.surgery)]
-    facts += [job.device.type, torch.get_num_threads(), torch.__version__]
+    facts += [device_key(job.device), torch.get_num_threads(), torch.__version__]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

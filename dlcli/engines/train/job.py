@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
+from dlcli.core.compute.device import device_key
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import derive, preserved
@@ -308,7 +309,7 @@ def describe(job: Job) -> dict[str, object]:
         "adversarial examples": job.config.adversarial,
         "augmentation": [*job.config.augment, job.config.class_weights],
         "seed": job.seed,
-        "device": [job.device.type, str(resolve_dtype(job.recipe, job.device)), resolve_threads(job.recipe)],
+        "device": [device_key(job.device), str(resolve_dtype(job.recipe, job.device)), resolve_threads(job.recipe)],
         "torch": torch.__version__,
     }
     found: dict[str, object] = json.loads(json.dumps(facts))

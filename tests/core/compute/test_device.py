@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from dlcli.core.compute.device import at_a_time, choose_device, describe_device, fast_dtype, threads
+from dlcli.core.compute.device import (
+    at_a_time,
+    choose_device,
+    describe_device,
+    device_key,
+    fast_dtype,
+    out_of_memory,
+    threads,
+)
 from dlcli.support.errors import ResourceError, UsageError
 
 
@@ -87,11 +95,80 @@ def test_an_older_torch_without_the_list_computes_in_float32(monkeypatch):
     assert fast_dtype(torch.device("cpu")) == torch.float32
 
 
-def test_emulated_bfloat16_does_not_count(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    assert fast_dtype(torch.device("cuda:0")) == torch.float32
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16), ((12, 0), torch.bfloat16)]
+)
+def test_bfloat16_only_on_a_gpu_that_has_it(monkeypatch, capability, expected):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert fast_dtype(torch.device("cuda:0")) == expected
+
+
+def test_the_gpu_that_is_meant_is_asked_and_not_the_current_one(two_gpus, monkeypatch):
+    """The current one is cuda:1 here."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: [(7, 0), (9, 0)][torch.device(device).index])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"NVIDIA {torch.device(device).index}")
+    assert [fast_dtype(torch.device(name)) for name in ("cuda:0", "cuda:1")] == [torch.float32, torch.bfloat16]
+    assert [device_key(torch.device(name)) for name in ("cuda:0", "cuda:1")] == ["cuda NVIDIA 0 7.0", "cuda NVIDIA 1 9.0"]
+
+
+def test_every_gpu_of_amd_counts_as_one_with_bfloat16(monkeypatch):
+    """As torch says; its numbers of capabilities are others."""
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
     assert fast_dtype(torch.device("cuda:0")) == torch.bfloat16
+
+
+@pytest.mark.parametrize("kind", ["cpu", "mps"])
+def test_the_key_of_other_devices_is_their_kind(kind):
+    assert device_key(torch.device(kind)) == kind
+
+
+def failed_allocation() -> BaseException:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 55)
+    return caught.value
+
+
+OUT_OF_MEMORY = {
+    "torch's allocator": torch.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of"
+    ),
+    "repeated": RuntimeError(
+        "Caught OutOfMemoryError in replica 0 on device 0.\nOriginal Traceback: ... CUDA out of memory. Tried"
+    ),
+    "the driver": torch.AcceleratorError("CUDA error: out of memory\nSearch for `cudaErrorMemoryAllocation' in"),
+    "cuDNN 8": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    "cuDNN 9": RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    "cuDNN 9, host": RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
+    "cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    "Apple": RuntimeError(
+        "MPS backend out of memory (MPS allocated: 7.64 GiB, other allocations: 1.10 GiB, max allowed: 9.07 GiB)"
+    ),
+    "the CPU": failed_allocation(),
+}
+OTHERS = (
+    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+    torch.AcceleratorError("CUDA error: device-side assert triggered"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm(...)`"),
+    RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"),
+    RuntimeError("the replay memory is out of memory slots"),
+    ValueError("can't allocate memory of the agent"),
+    KeyError("CUDA out of memory"),
+    ResourceError("out of memory running the network on 2 images"),
+)
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY.values(), ids=OUT_OF_MEMORY)
+def test_memory_that_ran_out_is_known(error):
+    assert out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", OTHERS, ids=str)
+def test_other_errors_are_not_taken_for_it(error):
+    assert not out_of_memory(error)
 
 
 def test_mps_computes_in_float32():
