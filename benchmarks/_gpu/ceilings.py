@@ -38,3 +38,6 @@ def _ceiling(setup: Setup, key: str, name: str, found: float, scale: float, unit
     if setup.on_cpu:
         return not_on_cpu(name, "the figure is of this CPU, on small float32 arrays", found / scale, unit)
     return measured(name, found / scale, unit, target=target)
+
+
+PARTS = (versions, copy_bandwidth, matrix_products)
