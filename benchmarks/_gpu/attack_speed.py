@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.compute.forward import predict_logits
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import generator
 
 from .networks import seeded
@@ -99,8 +100,9 @@ def pgd_speed(setup: Setup) -> Iterator[Row]:
         makers = {"foolbox": foolbox, "torchattacks": torchattacks}
         runs = {"dlcli": dlcli(model, "float32" if dtype == "float32" else "fast"), "bare": bare(peer)}
         runs |= {name: make(peer) for name, make in makers.items() if not missing[name]}
-        yield from _correct(runs, dtype, model, x, y)
-        yield from _compared(setup, runs, dtype, x, y)
+        with float32_precision("ieee"):  # as attacks of dlcli always are, so that all compute the same
+            yield from _correct(runs, dtype, model, x, y)
+            yield from _compared(setup, runs, dtype, x, y)
 
 
 def _problem(setup: Setup) -> tuple[nn.Module, Tensor, Tensor]:
