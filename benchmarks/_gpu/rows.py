@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 ITSELF = "the CPU agrees with itself: shows that it runs"
@@ -94,5 +95,6 @@ def markdown(device: str, sections: Mapping[str, Iterable[Row]]) -> str:
 
 
 def record(row: Row) -> dict[str, Any]:
-    """The row in the terms of JSON."""
-    return {**vars(row), "status": row.status.value}
+    """The row in the terms of JSON, which has no NaN."""
+    value = row.value if row.value is None or isfinite(row.value) else None
+    return {**vars(row), "value": value, "status": row.status.value}

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from benchmarks._gpu.rows import Row, Status, at_least, at_most, holds, markdown, measured, not_measured, not_on_cpu
+from benchmarks._gpu.rows import Row, Status, at_least, at_most, holds, markdown, measured, not_measured, not_on_cpu, record
 from benchmarks._gpu.schedule import DeadlineError, Run, Section, deadline
 from benchmarks._gpu.sections import SECTIONS
 from benchmarks._gpu.setup import Setup
@@ -97,6 +97,11 @@ def test_rows_are_kept_when_the_run_is_interrupted(tmp_path):
         {"section": "one", "name": "error", "status": "passed", "value": 0.5, "unit": "", "asked": "<= 1", "note": ""}
     ]
     assert "| one | error | <= 1 | 0.5 | passed |" in (tmp_path / "out" / "gpu.md").read_text()
+
+
+def test_json_has_no_nan():
+    assert record(at_most("a", float("nan"), 1.0)) == {**record(at_most("a", 2.0, 1.0)), "value": None}
+    assert record(not_measured("a", "why"))["value"] is None
 
 
 def test_rows_compare_with_what_is_asked():
