@@ -94,3 +94,17 @@ def no_float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(precision, "WITHOUT_FLOAT64", {FAKE.type})
     with fake_device() as device:
         yield device
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make torch report GPUs of these models in this process; its workers find the machine as it is."""
+
+    def found(*names: str) -> None:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: bool(names))
+        monkeypatch.setattr("torch.cuda.device_count", lambda: len(names))
+        monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda device: names[getattr(device, "index", device) or 0])
+        monkeypatch.setattr("torch.cuda.get_device_capability", lambda device: (9, 0))
+
+    return found

@@ -64,11 +64,11 @@ class EnsembleConfig:
     )
     strategy: str = option(
         "auto",
-        "Train members in parallel processes, or stacked into one network. auto: processes on a CPU, stacked on a GPU if the "
-        "network supports it.",
+        "Train members in parallel processes, or stacked into one network. auto: stacked on a single GPU if the network "
+        "supports it, else processes.",
         choices=one_of(*STRATEGIES),
     )
-    workers: int | None = option(None, "Number of parallel processes.  [default: number of CPU cores]", minimum=1)
+    workers: int | None = option(None, "Number of parallel processes.  [default: one per CPU core or GPU]", minimum=1)
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     strict: bool = strict_option()

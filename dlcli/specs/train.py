@@ -71,7 +71,7 @@ class TrainConfig:
     seeds: int | None = option(None, "Number of seeds for `versus`, counted from `seed`.  [default: 5]", minimum=2)
     workers: int | None = option(
         None,
-        "Networks to train in parallel with `versus`.  [default: number of CPU cores]",
+        "Networks to train in parallel with `versus`.  [default: one per CPU core or GPU]",
         minimum=1,
     )
     epochs: int | None = option(None, "Passes over the training set.", minimum=1)

@@ -17,14 +17,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from multiprocessing.connection import Pipe, wait
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.support.errors import DlcliError, ResourceError
-from dlcli.support.memory import available_memory
 from dlcli.support.reporter import Reporter, Task
 
 J = TypeVar("J")
@@ -34,9 +32,6 @@ _POLL_S = 0.1
 """Seconds between two checks of whether to stop."""
 _GRACE_S = 5.0
 """Seconds that the other workers have to stop after one has failed."""
-_WORKER_BYTES = 500_000_000
-"""Memory of a worker without data: Python, torch and a small network."""
-_CGROUP_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 _START = (
     "import sys, multiprocessing.connection as c; link = c.Connection(int(sys.argv[1])); sys.path[:] = link.recv(); "
@@ -46,55 +41,14 @@ _TERMINATION = (signal.SIGINT, signal.SIGTERM)
 _IGNORE_ALL = ("ignore", None, Warning)
 
 
-class WorkerPlan(NamedTuple):
-    """How many worker processes to start and how many threads each of them uses."""
-
-    workers: int
-    threads: int
-
-
-def plan_workers(jobs: int, device: torch.device, *, wanted: int | None = None, held: int = 0) -> WorkerPlan:
-    """Choose the number of workers and of threads per worker.
-
-    Args:
-        jobs: Number of jobs to run.
-        device: Device that the jobs use. By default a GPU gets one worker, and a CPU one per core.
-        wanted: Number of workers to use instead of the default.
-        held: Bytes of data that each worker holds; the default never exceeds what memory suffices for.
-
-    Returns:
-        Workers, at most one per job, and threads per worker: the cores divided among the jobs that can run at the same time.
-    """
-    if device.type != "cpu":
-        return WorkerPlan(min(jobs, wanted or 1), torch.get_num_threads())
-    cores = _cores()
-    concurrent = min(jobs, cores)
-    # The threads depend on jobs and cores only, never on `wanted` or memory: with another number of threads torch adds in
-    # another order, sums are rounded differently, and the trained weights are no longer the same bit for bit.
-    return WorkerPlan(min(jobs, wanted or _memory_bound(concurrent, held + _WORKER_BYTES)), cores // concurrent)
-
-
-def _cores() -> int:
-    """The cores that this process may use: the least of torch's threads (OMP_NUM_THREADS), its affinity and its container's."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(torch.get_num_threads(), available, _cgroup_cores()))
-
-
-def _cgroup_cores() -> int:
-    """The cores that the control group (version 2) grants; torch's number of threads if it sets no limit."""
-    with suppress(OSError, ValueError):
-        quota, period = map(int, _CGROUP_LIMIT.read_text().split())
-        return math.ceil(quota / period)
-    return torch.get_num_threads()
-
-
-def _memory_bound(workers: int, bytes_each: int) -> int:
-    available = available_memory()
-    return workers if available is None else max(1, min(workers, available // bytes_each))
-
-
 def in_parallel(
-    function: Callable[[J, Reporter], R | None], jobs: Sequence[J], *, workers: int, threads: int, report: Reporter
+    function: Callable[[J, Reporter], R | None],
+    jobs: Sequence[J],
+    *,
+    workers: int,
+    threads: int,
+    gpus: Sequence[torch.device] = (),
+    report: Reporter,
 ) -> list[R | None]:
     """Map `function` over `jobs` in worker processes.
 
@@ -107,6 +61,8 @@ def in_parallel(
         jobs: Started in this order. After a stop no more are started.
         workers: Number of jobs that run at the same time.
         threads: CPU threads of torch per job.
+        gpus: The GPUs that the workers take in turn. Each worker sees only its own GPU, so that `cuda` means that one there.
+            Empty: every worker sees what this process sees.
         report: Receives notes, warnings and progress of all jobs; the same note or warning only once.
 
     Returns:
@@ -124,8 +80,8 @@ def in_parallel(
     with report.stoppable() as stop, ExitStack() as stack:
         packed = pickle.dumps(function)
         started = []
-        for _ in range(min(workers, len(jobs))):
-            started.append(_Worker(packed, threads))
+        for number in range(min(workers, len(jobs))):
+            started.append(_Worker(packed, threads, gpus[number % len(gpus)] if gpus else None))
             stack.callback(started[-1].end)
         return _Scheduler(started, jobs, report, stop).run()
 
@@ -235,11 +191,12 @@ class _Scheduler:
 class _Worker:
     """The parent's side of a worker: its process, the connection to it, the number of its job and its open tasks."""
 
-    def __init__(self, packed: bytes, threads: int) -> None:
+    def __init__(self, packed: bytes, threads: int, gpu: torch.device | None = None) -> None:
         self.link, theirs = Pipe()
         self.job: int | None = None
         self.tasks: dict[int, tuple[AbstractContextManager[Task], Task]] = {}
         limits = {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS")}
+        limits |= {} if gpu is None else _only(gpu)
         command = [sys.executable, "-P", "-c", _START, str(theirs.fileno()), "dlcli worker"]
         # Terminals and service managers send SIGINT and SIGTERM to all processes of a group. The worker is started with
         # both blocked, so only the parent reacts, and it decides what the workers do.
@@ -281,6 +238,15 @@ class _Worker:
         self.process.wait()
         for opened, _ in self.tasks.values():
             opened.__exit__(None, None, None)
+
+
+def _only(gpu: torch.device) -> dict[str, str]:
+    """The environment of a process in which torch finds no GPU but `gpu`."""
+    # Rather than a current device, which torch keeps for each thread: another thread would use the first GPU. And random states
+    # are saved for all GPUs that torch finds, which takes memory on each of them.
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    # The index counts the entries of the list, if there is one: they may be numbers or UUIDs.
+    return {"CUDA_VISIBLE_DEVICES": visible.split(",")[gpu.index].strip() if visible else str(gpu.index)}
 
 
 @contextmanager

@@ -87,9 +87,39 @@ def train_or_load(
     if cache is None:
         return _trained(plan, _built(plan), report)
     description = _description(plan)
-    file = cache / f"{hashlib.sha256(description.encode()).hexdigest()}.safetensors"
+    file = _cache_file(cache, description)
     with cache_lock(file, f"another run is training the same {name}", report):
         return _from_cache(plan, file, report) or _into_cache(plan, file, description, report)
+
+
+def is_cached(
+    arch: Architecture,
+    data: ImageData,
+    *,
+    recipe: Recipe,
+    seed: int,
+    name: str,
+    bootstrap: bool,
+    device: torch.device,
+    cache: Path,
+) -> bool:
+    """Whether `train_or_load` with these arguments finds a file in the cache; it may turn out to be damaged.
+
+    Args:
+        arch: The untrained network.
+        data: Its training split is used.
+        recipe: How to train.
+        seed: Seed of the run.
+        name: Name of the network in the run.
+        bootstrap: Whether the examples are drawn with replacement.
+        device: Where to train.
+        cache: Folder of weights.
+    """
+    return _cache_file(cache, _description(_Plan(arch, data, recipe, seed, name, bootstrap, device))).exists()
+
+
+def _cache_file(cache: Path, description: str) -> Path:
+    return cache / f"{hashlib.sha256(description.encode()).hexdigest()}.safetensors"
 
 
 def _from_cache(plan: _Plan, file: Path, report: Reporter) -> Member | None:

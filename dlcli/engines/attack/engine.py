@@ -23,12 +23,13 @@ from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Evaluation, to_channels_last
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
-from dlcli.engines.attack.networks import BASELINE, LoadedNetworks, Untrained
+from dlcli.engines.attack.networks import BASELINE, Untrained
 from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
 from dlcli.engines.attack.resume import PartialResults
 from dlcli.engines.attack.rows import by_method, per_image, rows
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, choose_targets
+from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
@@ -102,8 +103,11 @@ def _plan_training(setup: AttackSetup) -> list[str]:
     if not found:
         return []
     what = " and ".join([name for _, name in both] + members)
+    training = NetworkTraining(setup.config, setup.data, networks, setup.device)
+    processes = training.plan_processes(training.names)
+    where = processes.describe_devices(setup.device) if processes.gpus else setup.device
     return [
-        f"train {found[0].name} for {count(found[0].recipe.epochs, 'epoch')} on {setup.device}: {what}; "
+        f"train {found[0].name} for {count(found[0].recipe.epochs, 'epoch')} on {where}: {what}; "
         f"any of them found in {cache_dir() / 'models'} is reused"
     ]
 
@@ -155,7 +159,7 @@ def _run(setup: AttackSetup) -> AttackResult:
         device=describe_device(setup.device),
         seconds_training=started - opened if loaded.trained + loaded.reused else 0.0,
         seconds_attack=time.perf_counter() - started,
-        notes=_notes(setup, outcome.rows, methods, threat),
+        notes=(*loaded.notes, *_notes(setup, outcome.rows, methods, threat)),
         failed=_failed(config, outcome.headline, found),
     )
     _write_files(attack_run, result, outcome)

@@ -1,4 +1,4 @@
-"""The networks of `dlcli attack`: opened as trained, or trained here."""
+"""The networks of `dlcli attack`, before any is trained: opened as trained, or with the recipe to train them by."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData, check_trainable
-from dlcli.core.model_io.cached import Member, train_or_load
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.trained import TrainedNetwork, is_weights, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
@@ -16,9 +15,7 @@ from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
-from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
-from dlcli.support.reporter import Reporter
 
 BASELINE = "baseline"
 REFERENCE_RULE = "mean"
@@ -86,21 +83,6 @@ class Networks:
         return (
             map_classes(found, data) if isinstance(found, TrainedNetwork) else (torch.arange(len(data.classes)), data.classes)
         )
-
-
-@dataclass(frozen=True)
-class LoadedNetworks:
-    """The networks in evaluation mode on their device, all with the same order of outputs.
-
-    `sha256` is that of the network under attack, for an ensemble trained here that of the baseline. `trained` and `reused`
-    count networks trained in this run and taken from the cache.
-    """
-
-    baseline: nn.Module | None
-    members: tuple[nn.Module, ...]
-    sha256: str
-    trained: int
-    reused: int
 
 
 def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:
@@ -176,48 +158,6 @@ def _surrogate(config: AttackConfig, data: ImageData, device: torch.device) -> t
 def _untrained(spec: str | None, config: AttackConfig, data: ImageData) -> Untrained:
     arch = open_model(spec, data)
     return Untrained(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
-
-
-def load_networks(
-    networks: Networks, config: AttackConfig, data: ImageData, outputs: tuple[str, ...], device: torch.device, report: Reporter
-) -> LoadedNetworks:
-    """Train the networks that are not trained yet, or load them from the cache.
-
-    Args:
-        networks: What `open_networks` returned.
-        config: For the seed.
-        data: The data to train on.
-        outputs: The order of classes that every network's outputs are put in.
-        device: Where they are trained.
-        report: Receives the progress of training.
-    """
-
-    def fit(network: Untrained, name: str) -> Member:
-        return train_or_load(
-            network.arch,
-            data,
-            recipe=network.recipe,
-            seed=config.seed,
-            name=name,
-            bootstrap=name != BASELINE,
-            device=device,
-            report=report,
-            cache=cache_dir() / "models",
-        )
-
-    first, ensemble = networks.baseline, networks.ensemble
-    own = [fit(first, BASELINE)] if isinstance(first, Untrained) else []
-    others = [fit(ensemble, f"member-{k}") for k in range(networks.members)] if isinstance(ensemble, Untrained) else []
-    fitted, baseline, sha256 = [*own, *others], None, ""
-    if isinstance(first, TrainedNetwork):
-        baseline, sha256 = align_outputs(first.model, first.classes or data.classes, outputs), first.sha256
-    elif own:
-        baseline, sha256 = align_outputs(own[0].model, data.classes, outputs), own[0].sha256
-    if isinstance(ensemble, TrainedNetwork):
-        sha256 = ensemble.sha256
-    members = ensemble.members if isinstance(ensemble, TrainedNetwork) else tuple(one.model for one in others)
-    reused = sum(one.reused for one in fitted)
-    return LoadedNetworks(baseline, members, sha256, len(fitted) - reused, reused)
 
 
 def align_outputs(model: nn.Module, classes: tuple[str, ...], outputs: tuple[str, ...]) -> nn.Module:

@@ -14,9 +14,10 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, choose
-from dlcli.engines.attack.networks import LoadedNetworks, Networks, align_outputs, load_networks, open_networks
+from dlcli.engines.attack.networks import Networks, align_outputs, open_networks
 from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
+from dlcli.engines.attack.trained_networks import LoadedNetworks, load_networks
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
+from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.model_io.ensemble_dir import (
     MEMBERS,
     METADATA,
@@ -57,14 +58,16 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     started = time.perf_counter()
     _check_folder(config)
     setup = open_setup(config, report)
-    strategy = _strategy(setup)
+    processes = plan_processes(setup)
+    strategy = _strategy(setup, processes)
+    done = []
     if config.members:
-        report.note(_describe_strategy(setup, strategy))
-    train = train_stacked if strategy == "stacked" else train_in_processes
-    done = train(setup, report) if config.members else []
+        report.note(_describe_strategy(setup, strategy, processes))
+        done = train_stacked(setup, report) if strategy == "stacked" else train_in_processes(setup, processes, report)
     if len(done) == config.members:
         done = [*done, *load_added(setup, report)]
-    result = _result(setup, done, strategy, time.perf_counter() - started)
+    device = describe_device(setup.device) if strategy == "stacked" else processes.describe_devices(setup.device)
+    result = _result(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
     if config.output is not None and result.headline is not None:
         save_ensemble_metadata(config.output, len(done), config.rule)
         _draw(config.output, result.rows)
@@ -82,7 +85,8 @@ def plan(config: EnsembleConfig) -> list[str]:
         share = _describe_draw(config, len(job.data.y_train))
         lines.append(f"train {count(len(numbers), 'member')}: {name}, {share}, {steps(job)} steps each")
     if config.members:
-        lines.append(_describe_strategy(setup, _strategy(setup)))
+        processes = plan_processes(setup)
+        lines.append(_describe_strategy(setup, _strategy(setup, processes), processes))
     lines += [f"take in {spec}" for spec in config.add]
     return [*lines, f"write the ensemble to {config.output}"] if config.output is not None else lines
 
@@ -105,21 +109,24 @@ def _inspect(config: EnsembleConfig, folder: Path) -> FolderState:
     return FolderState(occupied, hint, "")
 
 
-def _strategy(setup: EnsembleSetup) -> str:
+def _strategy(setup: EnsembleSetup, processes: WorkerPlan) -> str:
     """How members are trained: "processes" or "stacked"."""
     wanted = setup.config.strategy
-    reason = reason_not_stacked(setup) if wanted == "stacked" or (wanted == "auto" and setup.device.type != "cpu") else "a CPU"
+    if wanted == "processes" or (wanted == "auto" and (setup.device.type == "cpu" or processes.gpus)):
+        return "processes"
+    reason = reason_not_stacked(setup)
     if wanted == "stacked" and reason:
         raise UsageError(f"`strategy`: these members cannot be stacked: {reason}", hint="use `strategy=processes`")
     return "processes" if reason else "stacked"
 
 
-def _describe_strategy(setup: EnsembleSetup, strategy: str) -> str:
+def _describe_strategy(setup: EnsembleSetup, strategy: str, processes: WorkerPlan) -> str:
     """A sentence on how members are trained."""
     if strategy == "stacked":
         return f"members are trained stacked into one network on {describe_device(setup.device)}"
-    workers, threads = plan_processes(setup)
-    return f"members are trained in {count(workers, 'process', 'processes')}, {count(threads, 'thread')} each"
+    where = f" on {processes.describe_devices(setup.device)}" if processes.gpus else ""
+    number, threads = count(processes.workers, "process", "processes"), count(processes.threads, "thread")
+    return f"members are trained in {number}{where}, {threads} each"
 
 
 def _by_model(setup: EnsembleSetup) -> dict[str, list[int]]:
@@ -135,7 +142,9 @@ def _describe_draw(config: EnsembleConfig, n: int) -> str:
     return f"{count(n, 'image')}{how}{', one after the other' if config.snapshots else ''}"
 
 
-def _result(setup: EnsembleSetup, done: Sequence[TrainedMember], strategy: str, seconds: float) -> EnsembleResult:
+def _result(
+    setup: EnsembleSetup, done: Sequence[TrainedMember], strategy: str, *, device: str, seconds: float
+) -> EnsembleResult:
     config, data = setup.config, setup.data
     whole = len(done) == config.members + len(config.add)
     logits = torch.stack([one.logits for one in done]) if whole else torch.zeros(0)
@@ -155,7 +164,7 @@ def _result(setup: EnsembleSetup, done: Sequence[TrainedMember], strategy: str, 
         strategy=strategy,
         seed=config.seed,
         folder=str(config.output or ""),
-        device=describe_device(setup.device),
+        device=device,
         seconds=seconds,
         notes=_notes(done, headline, found, whole),
         failed=_failed(config, headline),

@@ -15,7 +15,8 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.rng import derive
-from dlcli.core.compute.workers import in_parallel, plan_workers
+from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
+from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.data.splits import draw
@@ -118,22 +119,18 @@ def _reopened(config: EnsembleConfig, fingerprint: str) -> EnsembleSetup:
     return setup
 
 
-def plan_processes(setup: EnsembleSetup) -> tuple[int, int]:
-    """Divide the cores among processes; snapshots are trained one after the other in one process.
-
-    Returns:
-        The number of processes and the number of threads of each.
-    """
+def plan_processes(setup: EnsembleSetup) -> WorkerPlan:
+    """Divide the cores, or the GPUs, among processes; snapshots are trained one after the other in one process."""
     chains = 1 if setup.config.snapshots else setup.config.members
     return plan_workers(chains, setup.device, wanted=setup.config.workers, held=_COPIES * setup.data.memory_bytes)
 
 
-def train_in_processes(setup: EnsembleSetup, report: Reporter) -> list[TrainedMember]:
+def train_in_processes(setup: EnsembleSetup, processes: WorkerPlan, report: Reporter) -> list[TrainedMember]:
     """Train the members in processes with few threads; returns them in order, after an interruption those that are finished."""
     numbers = range(setup.config.members)
     chains = [tuple(numbers)] if setup.config.snapshots else [(number,) for number in numbers]
-    workers, threads = plan_processes(setup)
-    found = in_parallel(partial(_train_chain, setup), chains, workers=workers, threads=threads, report=report)
+    workers, threads, gpus = processes
+    found = in_parallel(partial(_train_chain, setup), chains, workers=workers, threads=threads, gpus=gpus, report=report)
     return [one for chain in found if chain is not None for one in chain]
 
 

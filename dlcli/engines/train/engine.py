@@ -1,13 +1,13 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from dlcli.core.compute.device import choose_device, describe_device, threads
-from dlcli.core.compute.workers import plan_workers
+from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.data.corrupt import corrupt
@@ -76,15 +76,16 @@ def plan(config: TrainConfig) -> list[str]:
     found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {len(data.classes)} classes"
     lines = [f"read {data.name}: {found}"]
     opened = _open_sides(config, data, device)
-    workers, each = _plan_workers(config, opened) if config.versus else (1, None)
+    processes = _plan_workers(config, opened) if config.versus else WorkerPlan(1, torch.get_num_threads())
     for name, side in sides.items():
         job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-        with threads(each):
-            lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {describe_device(device)}, {seeded}")
+        with threads(processes.threads):
+            where = processes.describe_devices(device)
+            lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {where}, {seeded}")
         lines += preflight(job)
     if config.versus:
-        lines.append(f"train {count(workers, 'network')} at a time")
+        lines.append(f"train {count(processes.workers, 'network')} at a time")
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
 
 
@@ -138,15 +139,16 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     sides = _open_sides(config, data, device)
-    workers, each = _plan_workers(config, sides)
-    found = train_paired(sides, _seeds(config), workers=workers, threads=each, report=report)
+    processes = _plan_workers(config, sides)
+    found = train_paired(sides, _seeds(config), processes=processes, report=report)
     rows, level = add_epochs_to_level(found)
     first = sides.jobs["this"]
     if config.output is not None and rows:
         save_comparison(config.output, found, names=(CURVES, RUNS), watched=_monitored_set(first.data))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
-    with threads(each), threads(resolve_threads(first.recipe)):
-        return _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
+    with threads(processes.threads), threads(resolve_threads(first.recipe)):
+        result = _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
+        return replace(result, device=processes.describe_devices(device))
 
 
 def _seeds(config: TrainConfig) -> range:
@@ -163,8 +165,8 @@ def _reopened(config: TrainConfig) -> dict[str, Job]:
     return dict(_open_sides(config, _data(config, SILENT), choose_device(config.device)).jobs)
 
 
-def _plan_workers(config: TrainConfig, sides: PairedTraining) -> tuple[int, int]:
-    """How many networks are trained at a time, and on how many threads each."""
+def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
+    """How many networks are trained at a time, on how many threads each, and on which GPUs."""
     first = sides.jobs["this"]
     return plan_workers(len(_seeds(config)) * len(sides.jobs), first.device, wanted=config.workers, held=sides.held)
 

@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from dlcli.core.compute.device import threads as torch_threads
+from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.stats import mean_difference
 from dlcli.core.training.loop import resolve_threads
@@ -91,18 +92,17 @@ def _reopened(
 
 
 def train_paired(
-    sides: PairedTraining, seeds: Iterable[int], *, workers: int, threads: int, report: Reporter
+    sides: PairedTraining, seeds: Iterable[int], *, processes: WorkerPlan, report: Reporter
 ) -> list[TrainedVariant]:
     """Train each variant from each seed: the same initial weights where shapes allow, the same order of examples.
 
     The variants alternate within a seed, so that the two of a pair run at about the same time: a machine that slows down
-    slows both, and their wall-clock times stay comparable. Weights do not depend on `workers`.
+    slows both, and their wall-clock times stay comparable. Weights do not depend on the number of processes.
 
     Args:
         sides: The variants.
         seeds: From which each is trained.
-        workers: Number of networks that are trained at the same time.
-        threads: Threads per network; fewer if its recipe asks for fewer.
+        processes: In which networks are trained at the same time; a network uses fewer threads if its recipe asks for fewer.
         report: Receives the progress.
 
     Returns:
@@ -112,7 +112,8 @@ def train_paired(
         DlcliError: What `train` raises.
     """
     which = [(name, seed) for seed in seeds for name in sides.jobs]
-    found = in_parallel(sides, which, workers=workers, threads=threads, report=report)
+    workers, threads, gpus = processes
+    found = in_parallel(sides, which, workers=workers, threads=threads, gpus=gpus, report=report)
     return [one for one in takewhile(lambda one: one is not None, found) if one is not None]
 
 

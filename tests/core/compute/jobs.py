@@ -6,6 +6,7 @@ import sys
 import time
 
 import torch
+from torch import nn
 
 from dlcli.support.errors import InputError, MissingExtraError, NumericError
 
@@ -82,3 +83,36 @@ def step_by_step(job, report):
             if stop():
                 return None
     return job
+
+
+def visible_gpus(job, report):
+    """The GPUs that CUDA shows to this process: their numbers or UUIDs, in its order."""
+    return torch.cuda._parse_visible_devices()
+
+
+class Narrow(nn.Linear):
+    """A network that takes no more than `most` examples at a time."""
+
+    most = 0
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError
+        return super().forward(x.flatten(1))
+
+
+def fit_small(most, report):
+    """Train where memory suffices for `most` examples; in how many parts a step was, and the weights."""
+    from dlcli.core.training.loop import Training
+    from dlcli.core.training.recipe import Recipe
+
+    torch.manual_seed(0)
+    model = Narrow(16, 3)
+    model.most = most
+    recipe = Recipe(epochs=2, batch_size=20, lr=0.1, optimizer="sgd", options={}, dtype="float32")
+    x, y = torch.rand(60, 1, 4, 4), torch.arange(60) % 3
+    training = Training(model, x, y, recipe, seed=0, device=torch.device("cpu"))
+    with report.task("fitting") as task:
+        while not training.done:
+            training.run_epoch(task)
+    return training.parts, model.weight.flatten().tolist()

@@ -10,18 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dlcli.core.compute import worker_process, workers
-from dlcli.core.compute.workers import in_parallel, plan_workers
+from dlcli.core.compute.workers import in_parallel
 from dlcli.support import errors
 from dlcli.support.errors import DlcliError, InputError, MissingExtraError, NumericError, ResourceError
 from dlcli.support.reporter import SILENT
 from tests.conftest import ROOT
-from tests.core.compute.jobs import Asked, end, fail, square, step_by_step, talk, until_stopped, where
-
-CPU = torch.device("cpu")
+from tests.core.compute.jobs import Asked, end, fail, fit_small, square, step_by_step, talk, until_stopped, visible_gpus, where
 
 
 class Listener:
@@ -199,51 +195,31 @@ def test_workers_exit_when_the_parent_is_killed(tmp_path: Path):
     assert within_a_minute(lambda: not any(alive(file.read_text()) for file in files))
 
 
-@pytest.mark.parametrize(
-    ("cores", "jobs", "wanted", "expected"),
-    [
-        (2, 10, None, (2, 1)),
-        (8, 4, None, (4, 2)),
-        (8, 3, None, (3, 2)),
-        (8, 1, None, (1, 8)),
-        (1, 10, None, (1, 1)),
-        (8, 10, 2, (2, 1)),
-        (2, 10, 5, (5, 1)),
-        (2, 3, 5, (3, 1)),
-    ],
-)
-def test_cores_are_divided_among_the_jobs(monkeypatch, cores: int, jobs: int, wanted: int | None, expected: tuple):
-    monkeypatch.setattr(workers, "_cores", lambda: cores)
-    monkeypatch.setattr(workers, "available_memory", lambda: None)
-    assert plan_workers(jobs, CPU, wanted=wanted) == expected
+@pytest.mark.parametrize("visible", [None, "3,1,0", " 2 , 0,1", "GPU-1c8f,GPU-77ab,GPU-90de"])
+def test_a_worker_finds_one_gpu_which_has_this_index_here(monkeypatch: pytest.MonkeyPatch, visible: str | None):
+    """By torch's own reading of the environment."""
+    for index in range(3):
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        here = torch.cuda._parse_visible_devices()
+        for name, value in workers._only(torch.device("cuda", index)).items():
+            monkeypatch.setenv(name, value)
+        assert torch.cuda._parse_visible_devices() == [here[index]]
 
 
-@given(cores=st.integers(1, 64), jobs=st.integers(1, 50), held=st.integers(0, 10**10), available=st.integers(0, 10**11))
-def test_a_plan_never_exceeds_cores_or_memory(cores: int, jobs: int, held: int, available: int):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workers, "_cores", lambda: cores)
-        patch.setattr(workers, "available_memory", lambda: available)
-        number, threads = plan_workers(jobs, CPU, held=held)
-        assert 1 <= number <= jobs and threads >= 1 and number * threads <= cores
-        assert number == 1 or number * held <= available
-        patch.setattr(workers, "available_memory", lambda: None)
-        assert {plan_workers(jobs, CPU, wanted=wanted)[1] for wanted in (None, 1, 7)} == {threads}
+def test_workers_take_the_gpus_in_turn_and_without_gpus_find_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    spread = [torch.device("cuda", 2), torch.device("cuda", 0)]
+    assert in_parallel(visible_gpus, range(3), workers=3, threads=1, gpus=spread, report=SILENT) == [[6], [4], [6]]
+    assert in_parallel(visible_gpus, range(2), workers=2, threads=1, report=SILENT) == [[4, 5, 6]] * 2
 
 
-def test_cores_are_the_least_of_threads_affinity_and_cgroup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    quota = tmp_path / "cpu.max"
-    monkeypatch.setattr(workers, "_CGROUP_LIMIT", quota)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    assert workers._cores() == 6
-    for text, expected in (("max 100000\n", 6), ("250000 100000\n", 3), ("50000 100000\n", 1)):
-        quota.write_text(text)
-        assert workers._cores() == expected
-    quota.unlink()
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)  # as after OMP_NUM_THREADS=4
-    assert workers._cores() == 4
-
-
-def test_a_gpu_gets_one_worker_unless_more_are_wanted():
-    gpu = torch.device("cuda")
-    assert plan_workers(10, gpu)[0] == 1 and plan_workers(10, gpu, wanted=3)[0] == 3
+def test_out_of_memory_in_one_worker_splits_the_batches_of_its_own_job_only():
+    """The others are as alone; the split one has, as in one process, the same weights but for rounding."""
+    jobs = [1000, 7, 1000]
+    here = in_parallel(fit_small, jobs, workers=1, threads=1, report=SILENT)
+    gpus = [torch.device("cuda", 0), torch.device("cuda", 1)]
+    there = in_parallel(fit_small, jobs, workers=2, threads=1, gpus=gpus, report=SILENT)
+    assert there == here and [parts for parts, _ in there] == [1, 4, 1]
+    assert there[0] == there[2] and there[1][1] == pytest.approx(there[0][1], abs=1e-6)

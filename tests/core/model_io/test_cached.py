@@ -13,7 +13,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io import cached as members
-from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.cached import is_cached, train_or_load
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
@@ -240,6 +240,16 @@ def test_a_second_process_waits_for_the_first_and_loads_its_network(tmp_path):
     assert (results[0].reused, results[0].sha256) == (True, expected.sha256)
     assert "waiting" in listener.notes[0]
     assert listener.tasks == []
+
+
+def test_a_network_is_cached_if_it_would_not_be_trained(tmp_path):
+    settings = {"recipe": RECIPE, "seed": 0, "name": "member", "bootstrap": False, "device": CPU, "cache": tmp_path}
+    arch, data = ARCH, _data()
+    for changes in ({}, {"seed": 1}, {"bootstrap": True}, {"name": "other"}, {"recipe": replace(RECIPE, lr=0.2)}):
+        found = [is_cached(arch, data, **settings | changes)]
+        found += [train_or_load(arch, data, **settings | changes).reused, is_cached(arch, data, **settings | changes)]
+        assert found == [False, False, True]
+    assert not is_cached(arch, _data(seed=1), **settings)
 
 
 @pytest.mark.slow

@@ -1,7 +1,8 @@
 """Ensembles through the engine: what is left behind and used again, how members differ, and figures beside counting."""
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.forward import predict_logits
+from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.model_io.ensemble_dir import load_ensemble, member_folder
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.engines import ensemble, eval, train
+from dlcli.engines.ensemble import members as members_module
 from dlcli.engines.ensemble.members import open_setup
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult
 from dlcli.specs.eval import EvalConfig
@@ -235,3 +238,55 @@ def test_a_team_travels_without_its_images():
     setup = open_setup(config(), SILENT)
     packed = pickle.dumps(setup)
     assert len(packed) < 10_000 and pickle.loads(packed).key(2) == setup.key(2)  # noqa: S301 - our own
+
+
+def on_gpus(gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch, device: str = "cuda") -> list[dict[str, object]]:
+    """Give the run four GPUs, with the CPU in their place in its workers; how `in_parallel` was called."""
+    gpus(*["H100"] * 4)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # there is no state of theirs to save
+    monkeypatch.setattr(members_module, "choose_device", lambda _: torch.device(device))
+    calls = []
+
+    def spy(function: object, jobs: object, **options: object) -> object:
+        calls.append(options)
+        return in_parallel(function, jobs, **options)
+
+    monkeypatch.setattr(members_module, "in_parallel", spy)
+    return calls
+
+
+def test_on_several_gpus_there_is_a_process_on_each_and_the_members_are_the_same(
+    result: EnsembleResult, gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+):
+    calls = on_gpus(gpus, monkeypatch)
+    found = ensemble.run(config(workers=2))
+    assert hashes(found) == hashes(result)[:3] and found.strategy == "processes"
+    assert [one["gpus"] for one in calls] == [(torch.device("cuda", 0), torch.device("cuda", 1))]
+    assert found.device == "cuda:0, cuda:1 H100"
+
+
+@pytest.mark.parametrize(
+    ("device", "changes", "expected"),
+    [
+        ("cuda", {}, "members are trained in 3 processes on cuda:0, cuda:1, cuda:2 H100, "),
+        ("cuda", {"members": 9}, "members are trained in 4 processes on cuda:0, cuda:1, cuda:2, cuda:3 H100, "),
+        ("cuda", {"workers": 2}, "members are trained in 2 processes on cuda:0, cuda:1 H100, "),
+        ("cuda", {"workers": 1}, "members are trained stacked into one network on cuda:0 H100"),
+        ("cuda", {"strategy": "stacked"}, "members are trained stacked into one network on cuda:0 H100"),
+        ("cuda", {"snapshots": True}, "members are trained in 1 process, "),
+        ("cuda:2", {}, "members are trained stacked into one network on cuda:2 H100"),
+        ("cuda:2", {"strategy": "processes"}, "members are trained in 1 process, "),
+    ],
+)
+def test_the_plan_names_the_gpus(gpus, monkeypatch: pytest.MonkeyPatch, device: str, changes: dict, expected: str):
+    on_gpus(gpus, monkeypatch, device)
+    assert ensemble.plan(config(**changes))[-1].startswith(expected)
+
+
+def test_the_key_of_a_member_is_the_same_on_every_gpu_of_a_model(gpus, monkeypatch: pytest.MonkeyPatch):
+    on_gpus(gpus, monkeypatch)
+    keys = set()
+    for device in ("cuda", "cuda:0", "cuda:3"):
+        monkeypatch.setattr(members_module, "choose_device", lambda _, found=device: torch.device(found))
+        keys.add(open_setup(config(), SILENT).key(1))
+    assert len(keys) == 1 and keys != {replace(open_setup(config(), SILENT), device=CPU).key(1)}

@@ -13,11 +13,12 @@ import torch
 from torch import nn
 
 from dlcli.core.compute.forward import predict_logits
+from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.engines import train
-from dlcli.engines.train import engine
+from dlcli.engines.train import engine, versus
 from dlcli.engines.train.job import open_job
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, NumericError, UsageError
@@ -313,3 +314,25 @@ def test_memory_that_runs_out_is_told_and_the_step_is_taken_in_parts(tmp_path: P
     assert not said and whole.rows
     train.run(config(model=f"{tmp_path / 'net.py'}:Net", batch_size=64, epochs=1), report=Listening(10**9))
     assert said == ["out of memory on a batch of 64 images; steps are taken in 4 parts"]
+
+
+def test_on_several_gpus_networks_are_trained_on_each_and_are_the_same(gpus, monkeypatch: pytest.MonkeyPatch):
+    """The CPU stands in for the GPUs in the workers."""
+    options = config(versus="--lr 0.0005", seeds=2, epochs=1, limit=200, workers=2)
+    plain = train.run(replace(options, workers=1))
+    gpus("H100", "H100", "H100")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # there is no state of theirs to save
+    monkeypatch.setattr(engine, "choose_device", lambda _: torch.device("cuda"))
+    calls = []
+
+    def spy(function: object, jobs: object, **options: object) -> object:
+        calls.append(options["gpus"])
+        return in_parallel(function, jobs, **options)
+
+    monkeypatch.setattr(versus, "in_parallel", spy)
+    lines = train.plan(options)
+    assert [line for line in lines if " on cuda:0, cuda:1 H100, seeds 0, 1" in line] == lines[1:3]
+    assert "train 2 networks at a time" in lines
+    found = train.run(options)
+    assert calls == [(torch.device("cuda", 0), torch.device("cuda", 1))] and found.device == "cuda:0, cuda:1 H100"
+    assert [replace(row, seconds=0.0) for row in found.rows] == [replace(row, seconds=0.0) for row in plain.rows]
