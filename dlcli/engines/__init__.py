@@ -1,1 +1,1 @@
-"""One module a subcommand: `run(config, *, report=SILENT) -> XResult`; silent and callable from Python."""
+"""One package or module per subcommand: `run(config, *, report=SILENT) -> XResult`; silent and callable from Python."""
