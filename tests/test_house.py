@@ -73,6 +73,11 @@ def test_docstrings_have_sections(path: Path):
     assert not list(undocumented(path))
 
 
+def test_the_docstring_of_a_module_says_more_than_its_name():
+    first = {path: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").splitlines()[:1] for path in MODULES}
+    assert not [str(path.relative_to(ROOT)) for path, lines in first.items() if len(" ".join(lines).split()) < 3]
+
+
 @pytest.mark.parametrize("path", _BELOW, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_command_line_spells_flags(path: Path):
     assert not list(flags(path))

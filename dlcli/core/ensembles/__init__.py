@@ -1,1 +1,1 @@
-"""ensembles."""
+"""Combination rules, diversity, and several networks trained as one."""

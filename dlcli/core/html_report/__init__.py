@@ -1,1 +1,1 @@
-"""html_report."""
+"""HTML pages, their tables and their figures."""

@@ -1,1 +1,1 @@
-"""layers."""
+"""Layers that torch does not have."""

@@ -1,1 +1,1 @@
-"""model_io."""
+"""Networks and weights on disk: run directories, checkpoints, and the cache of trained networks."""

@@ -1,1 +1,1 @@
-"""training."""
+"""How networks are trained: recipe, loop, early stopping and augmentation."""

@@ -1,1 +1,1 @@
-"""zoo."""
+"""One module per built-in architecture or family of them; the interface is described in `dlcli.core.models`."""
