@@ -13,8 +13,8 @@ from dlcli.core.pairs.scorer import PairScorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.support.reporter import SILENT, Reporter
 
-FEW = 2000
-"""With fewer labels than this, training and dev together, most words are too rare for `words` to learn a vector."""
+MIN_LABELS = 2000
+"""With fewer labels than this, training and dev together, most words are too rare for `words` to learn their vectors."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,20 @@ class AutoScorer:
     ) -> PairScorer:
         """The scorer with the higher AUC on `dev`, under its own name; see `PairEstimator`."""
         lexical = Lexical(vectors=self.vectors).fit(train, dev, seed, encoder=encoder, report=report)
-        if len(train) + len(dev) < FEW:
+        if len(train) + len(dev) < MIN_LABELS:
             return lexical
         from dlcli.core.pairs.scorers.words import Words  # here, because it imports torch
 
         candidates = (lexical, Words().fit(train, dev, seed, report=report))
-        areas = [auc(scorer.score(dev.texts, dev.first, dev.second), dev.duplicate) for scorer in candidates]
-        values = [0.0 if area is None else area.value for area in areas]
-        report.note(f"auto: dev AUC {values[0]:.3f} for lexical, {values[1]:.3f} for words")
-        return candidates[values[1] > values[0]]
+        aucs = [_dev_auc(scorer, dev) for scorer in candidates]
+        report.note(f"auto: dev AUC {aucs[0]:.3f} for lexical, {aucs[1]:.3f} for words")
+        return candidates[aucs[1] > aucs[0]]
+
+
+def _dev_auc(scorer: PairScorer, dev: LabelledPairs) -> float:
+    """The AUC on `dev`; 0 if all its pairs have the same label."""
+    found = auc(scorer.score(dev.texts, dev.first, dev.second), dev.duplicate)
+    return 0.0 if found is None else found.value
 
 
 SCORER = AutoScorer()
