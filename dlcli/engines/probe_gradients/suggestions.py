@@ -22,13 +22,14 @@ def suggested_command(config: ProbeGradientsConfig, surgery: str, model: nn.Modu
     Returns:
         The command; None if the operation cannot change this network.
     """
-    if not _fits(model, surgery, sample):
+    if not _applicable(model, surgery, sample):
         return None
     changes = (*config.surgery, surgery)
     return command_line("train", data=config.data, size=config.size or None, model=spec, surgery=changes, versus="baseline")
 
 
-def _fits(model: nn.Module, surgery: str, sample: Tensor) -> bool:
+def _applicable(model: nn.Module, surgery: str, sample: Tensor) -> bool:
+    """Whether the operation can change this network; tried on a copy."""
     try:
         with preserved():
             apply_surgery(model, [surgery], sample)
