@@ -1,1 +1,1 @@
-"""What each command takes (XConfig) and gives (XResult): frozen dataclasses without torch."""
+"""Options (XConfig) and results (XResult) of each command: frozen dataclasses without torch."""

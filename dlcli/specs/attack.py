@@ -1,4 +1,4 @@
-"""The options and the result of `dlcli attack`."""
+"""Options and result of `dlcli attack`."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What `dlcli convert-2d-to-3d` takes and gives."""
+"""Options and result of `dlcli convert-2d-to-3d`."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `dlcli ensemble` takes and gives."""
+"""Options and result of `dlcli ensemble`."""
 
 from dataclasses import dataclass
 from pathlib import Path

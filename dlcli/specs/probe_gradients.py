@@ -1,4 +1,4 @@
-"""What `dlcli probe-gradients` takes and gives."""
+"""Options and result of `dlcli probe-gradients`."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -7,7 +7,7 @@ from typing import Any
 from dlcli.specs.option import one_of, option
 
 RULES = ("max", "mean", "vote", "mean-logit", "max-logit")
-"""How the members of an ensemble are combined."""
+"""Rules that combine the members of an ensemble."""
 
 
 def data_option(default: str, **details: Any) -> Any:
@@ -95,7 +95,7 @@ def output_option(help: str, metavar: str) -> Any:
 
 
 FORMATS = ("auto", "table", "json", "jsonl", "csv")
-"""Forms in which a result is printed."""
+"""Output formats of a result."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What `dlcli train` takes and gives."""
+"""Options and result of `dlcli train`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +24,10 @@ from dlcli.specs.shared import (
 from dlcli.support.errors import UsageError
 
 TASKS = ("images", "pairs")
-"""What `task` may be."""
+"""Choices of `task`."""
 _OF_PAIRS = ("data", "task", "model", "vectors", "columns", "seed", "device", "output")
 WATCHED = ("accuracy", "loss")
-"""What early stopping may watch."""
+"""Metrics on the dev set that `early_stop` accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +170,22 @@ class TrainConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRow:
-    """One trained network: `variant` is its side of the comparison, `accuracy` is on the test set.
+    """One trained network and its learning curve in numbers.
 
-    `epochs` were trained, and the weights are those of `best_epoch`, the last but for early stopping. `train_accuracy` and
-    `train_loss` are of that epoch, the accuracy on the first 2,000 training examples. `epochs_to_fit` is the first epoch after
-    which it was 0.99 or more, `steps_to_fit` the steps until then; `epochs_to_level` the first epoch after which the watched
-    accuracy was at the comparison's level.
+    Attributes:
+        variant: Its side of the comparison: "this", or the text of `versus`.
+        seed: The seed it was trained from.
+        accuracy: On the test set.
+        train_accuracy: After `best_epoch`, on the first 2,000 training examples.
+        train_loss: Mean loss of the steps of `best_epoch`.
+        epochs: Number of epochs trained.
+        best_epoch: The epoch whose weights were kept, from 1: the last one, unless early stopping chose another.
+        epochs_to_fit: The first epoch after which the training accuracy was 0.99 or more, None if it never was.
+        steps_to_fit: Number of steps until the end of that epoch.
+        epochs_to_level: The first epoch after which the accuracy on the dev set (without one: the test set) reached the `level`
+            of the result; None without a comparison.
+        seconds: Wall-clock time of training.
+        weights_sha256: SHA-256 of the weights.
     """
 
     variant: str
@@ -194,7 +204,7 @@ class TrainRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A metric's mean on either side and the paired difference over seeds, the first side minus the second."""
+    """The mean of a metric for each variant, and the paired difference over seeds: the first variant minus the second."""
 
     metric: str
     first: float
@@ -205,7 +215,11 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """The outcome of `dlcli train`: one row for each network trained; `unit` is what an example is, an image or a video."""
+    """Result of `dlcli train`: one row per trained network.
+
+    `unit` is what an example is, image or video. `level` is the lowest of the final accuracies of a comparison, which all its
+    networks reached; None without a comparison.
+    """
 
     KIND: ClassVar[str] = "single"
 
