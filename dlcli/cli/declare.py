@@ -11,7 +11,7 @@ import typer
 from dlcli.cli import config_file
 from dlcli.cli.command import Command
 from dlcli.cli.flags import with_flags
-from dlcli.specs.option import Option, check, declared, flag, key
+from dlcli.specs.option import Option, check, declared, flag, key, open_range
 from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
 
@@ -98,7 +98,8 @@ def _type(details: Option, hint: Any) -> Any:
 
 
 def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
-    help = with_flags(details.help, command.name)
+    help, exclusive = with_flags(details.help, command.name), open_range(details)
+    help += f"  [{exclusive}]" if exclusive else ""
     extra: dict[str, Any] = {"help": help, "show_default": item.default not in (None, False, "", ())}
     if item.name not in ("print_config", "dry_run"):
         name = key(item).upper().replace("-", "_")
@@ -107,7 +108,7 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
         extra["parser"] = details.parse
         if details.choices:
             extra["autocompletion"] = _list_completion(details.choices)
-    else:
+    elif not exclusive:  # Typer has no exclusive bounds; `check` holds those of all options
         extra |= {"min": details.minimum, "max": details.maximum}
     if details.metavar:
         extra["metavar"] = details.metavar

@@ -36,13 +36,11 @@ class EnsembleConfig:
     bootstrap: float | None = option(
         None,
         "Train each member on its own sample of this fraction of the images, drawn with replacement (bagging).",
-        minimum=0,
+        above=0,
         maximum=1,
         metavar="SHARE",
     )
-    chunk: float | None = option(
-        None, "Like `bootstrap`, but drawn without replacement.", minimum=0, maximum=1, metavar="SHARE"
-    )
+    chunk: float | None = option(None, "Like `bootstrap`, but drawn without replacement.", above=0, maximum=1, metavar="SHARE")
     snapshots: bool = option(False, "Snapshot ensemble: cyclic learning rate, one member per cycle (Huang et al. 2017).")
     rule: str = option(
         "mean", "Rule that combines the members, here and when the directory is used as a model.", choices=one_of(*RULES)
@@ -50,7 +48,7 @@ class EnsembleConfig:
     epochs: int | None = option(None, "Passes of each member over its images.", minimum=1)
     batch_size: int | None = option(None, "Batch size (images per step). Default: the network's own.", minimum=1)
     optimizer: str | None = option(None, "Optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
-    lr: float | None = option(None, "Learning rate.", minimum=0)
+    lr: float | None = option(None, "Learning rate.", above=0)
     augment: tuple[str, ...] = option(
         (), "Augment training images: horizontal-flip, crop, rotate ... (repeatable).", metavar="NAME"
     )
@@ -92,9 +90,6 @@ class EnsembleConfig:
         chosen = [name for name, given in ways.items() if given]
         if len(chosen) > 1:
             raise UsageError(f"{' and '.join(chosen)} cannot be combined", hint="choose one of them")
-        for name, share in (("`bootstrap`", self.bootstrap), ("`chunk`", self.chunk)):
-            if share == 0:
-                raise UsageError(f"{name}: the share must be above 0")
         if self.members + len(self.add) < 2:
             raise UsageError(
                 "`members`: an ensemble needs at least 2", hint="raise `members`, or add trained networks with `add`"

@@ -22,6 +22,8 @@ class Option:
         short: One-letter flag, such as `-o`.
         minimum: Smallest value allowed, inclusive.
         maximum: Largest value allowed, inclusive.
+        above: Exclusive lower bound.
+        below: Exclusive upper bound.
         choices: Lists the values allowed; called late, for a registry reads a folder.
         parse: Makes the value out of what is typed; raises ValueError with one sentence.
         show: Writes a value as `parse` reads it.
@@ -37,6 +39,8 @@ class Option:
     short: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
     choices: Callable[[], tuple[str, ...]] | None = None
     parse: Callable[[Any], Any] | None = None
     show: Callable[[Any], str] | None = None
@@ -80,6 +84,17 @@ def flag(item: Field[Any]) -> str:
     return f"--{key(item)}"
 
 
+def open_range(details: Option) -> str:
+    """The range of an option with an exclusive bound, as help shows ranges: `0<=x<1`; "" for other options."""
+    if details.above is None and details.below is None:
+        return ""
+    lower = f"{details.above:g}<" if details.above is not None else "" if details.minimum is None else f"{details.minimum:g}<="
+    upper = f"<{details.below:g}" if details.below is not None else "" if details.maximum is None else f"<={details.maximum:g}"
+    if lower and upper:
+        return f"{lower}x{upper}"
+    return f"x{upper}" if upper else f"x>{details.above:g}"
+
+
 def check(config: Any) -> None:
     """Raise UsageError if a field of `config` is outside its declared bounds or choices."""
     for item, details in declared(config):
@@ -96,5 +111,9 @@ def _check_value(name: str, details: Option, value: Any) -> None:
         raise UsageError(f"{name}: {value} is below {details.minimum:g}")
     if details.maximum is not None and not value <= details.maximum:
         raise UsageError(f"{name}: {value} is above {details.maximum:g}")
+    if details.above is not None and not value > details.above:
+        raise UsageError(f"{name}: {value} is not above {details.above:g}")
+    if details.below is not None and not value < details.below:
+        raise UsageError(f"{name}: {value} is not below {details.below:g}")
     if details.choices is not None and value not in details.choices():
         raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")

@@ -85,11 +85,11 @@ class TrainConfig:
         metavar="N|auto",
     )
     optimizer: str | None = option(None, "Optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
-    lr: float | None = option(None, "Learning rate.", minimum=0)
+    lr: float | None = option(None, "Learning rate.", above=0)
     schedule: str | None = option(None, "Learning rate schedule.", choices=one_of("constant", "cosine"))
-    label_smoothing: float | None = option(None, "Label smoothing in [0, 1).", minimum=0, maximum=1)
-    clip_norm: float | None = option(None, "Clip the gradient norm to this value.", minimum=0)
-    ema: float | None = option(None, "Decay of the exponential moving average of the weights.", minimum=0, maximum=1)
+    label_smoothing: float | None = option(None, "Label smoothing.", minimum=0, below=1)
+    clip_norm: float | None = option(None, "Clip the gradient norm to this value.", above=0)
+    ema: float | None = option(None, "Decay of the exponential moving average of the weights.", minimum=0, below=1)
     early_stop: tuple[str, int] | None = option(
         None,
         "Stop when the accuracy or the loss on the dev set has not improved for EPOCHS epochs (default 5), and restore the "

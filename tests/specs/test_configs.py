@@ -1,15 +1,19 @@
 """A configuration made from Python is held to the same bounds as one that is typed."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.estimates import Difference
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.option import declared
+from dlcli.specs.option import Option, _check_value, declared, open_range
 from dlcli.specs.predict import PredictConfig
+from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
 
 
@@ -23,6 +27,9 @@ from dlcli.support.errors import UsageError
         (AttackConfig, {"ensemble": "median"}, "`ensemble`: 'median' is not one of max, mean, vote"),
         (AttackConfig, {"members": 1}, "`members`: 1 is below 2"),
         (AttackConfig, {"fail_under": ("speed", 1.0)}, "`fail_under`: 'speed' is not one of"),
+        (TrainConfig, {"label_smoothing": 1.0}, "`label_smoothing`: 1.0 is not below 1"),
+        (TrainConfig, {"lr": float("nan")}, "`lr`: nan is not above 0"),
+        (EnsembleConfig, {"chunk": 0.0}, "`chunk`: 0.0 is not above 0"),
         (DedupeConfig, {"threshold": 1.1}, "`threshold`: 1.1 is above 1"),
         (DedupeConfig, {"threshold": 0.7, "precision": 0.8}, "`precision` and `threshold` cannot be combined"),
         (DedupeConfig, {"precision": 0.4}, "`precision`: 0.4 is below 0.5"),
@@ -43,6 +50,28 @@ def test_every_field_is_an_option_with_help(config: type):
     assert all(details.help.endswith(".") for _, details in described)
     config()
     assert SUBCOMMANDS
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown"),
+    [
+        ({"minimum": 0, "below": 1}, "0<=x<1"),
+        ({"above": 0, "maximum": 1}, "0<x<=1"),
+        ({"above": 0, "below": 1}, "0<x<1"),
+        ({"above": 0}, "x>0"),
+        ({"below": 0.5}, "x<0.5"),
+        ({"minimum": 0, "maximum": 1}, ""),  # Typer shows inclusive bounds
+        ({}, ""),
+    ],
+)
+def test_a_range_is_shown_as_it_holds(bounds: dict[str, float], shown: str):
+    details = Option("Help.", **bounds)
+    assert open_range(details) == shown
+    for value in (-1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 2.0):
+        inside = bounds.get("minimum", -1) <= value <= bounds.get("maximum", 2)
+        inside = inside and bounds.get("above", -2) < value < bounds.get("below", 3)
+        with nullcontext() if inside else pytest.raises(UsageError):
+            _check_value("`x`", details, value)
 
 
 def test_established_means_that_the_interval_excludes_zero():

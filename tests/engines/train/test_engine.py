@@ -3,8 +3,10 @@
 import csv
 import json
 import pickle
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.training.recipe import Recipe
 from dlcli.engines import train
 from dlcli.engines.train import engine, versus
 from dlcli.engines.train.job import open_job
@@ -103,6 +106,21 @@ def test_an_optimizer_of_ones_own_brings_its_own_rate():
     given = open_job(config(optimizer="sgd", lr=0.5, batch_size=7, clip_norm=2.0), data, CPU, 0)
     assert job.recipe.optimizer == "adam" and other.recipe.lr == 0.1 and dict(other.recipe.options) == {"momentum": 0.9}
     assert (given.recipe.lr, given.recipe.batch_size, given.recipe.clip_norm) == (0.5, 7, 2.0)
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "lr", "label_smoothing", "clip_norm", "ema"])
+def test_an_option_is_refused_where_the_recipe_would_refuse_it(name: str):
+    def accepts(kind: Callable[..., object], value: float) -> bool:
+        try:
+            kind(**{name: value})
+        except UsageError:
+            return False
+        return True
+
+    recipe = partial(replace, Recipe(epochs=1, batch_size=1, optimizer="sgd", lr=0.1))
+    values = (-1, 0, 1, 2) if name in ("epochs", "batch_size") else (-0.1, 0.0, 1e-9, 0.5, 1 - 1e-9, 1.0, 1.1)
+    found = [accepts(TrainConfig, value) for value in values]
+    assert found == [accepts(recipe, value) for value in values] and len(set(found)) == 2
 
 
 def test_a_change_that_changes_nothing_makes_no_difference():
