@@ -71,9 +71,39 @@ def test_global_states_are_restored_after_an_error():
 
 def test_states_of_gpus_are_restored(monkeypatch):
     kept = []
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["state 0", "state 1"])
     monkeypatch.setattr(torch.cuda, "set_rng_state_all", kept.extend)
     with preserved():
         assert kept == []
     assert kept == ["state 0", "state 1"]
+
+
+@pytest.fixture
+def sleeping_gpus(monkeypatch):
+    """GPUs that nothing has used yet, and the seeds that they are given for later; to ask for more is an error."""
+
+    def fail(*args):
+        raise RuntimeError("CUDA initialisation failed")
+
+    seeds = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    for name in ("_lazy_init", "get_rng_state", "get_rng_state_all", "set_rng_state", "set_rng_state_all"):
+        monkeypatch.setattr(torch.cuda, name, fail)
+    return seeds
+
+
+def test_gpus_that_are_not_in_use_stay_so_and_get_their_seed_back(sleeping_gpus):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        with preserved():
+            torch.rand(2)
+        assert sleeping_gpus == [11]
+        with preserved():
+            torch.manual_seed(5)
+        assert sleeping_gpus == [11, 5, 11] and torch.initial_seed() == 11
+        with pytest.raises(KeyError), preserved():
+            torch.manual_seed(6)
+            raise KeyError
+        assert sleeping_gpus[-2:] == [6, 11]
