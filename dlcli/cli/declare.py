@@ -98,7 +98,7 @@ def _type(details: Option, hint: Any) -> Any:
 
 
 def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
-    help, exclusive = with_flags(details.help, command.name), open_range(details)
+    help, exclusive = with_flags(details.help.replace("{command}", command.name), command.name), open_range(details)
     help += f"  [{exclusive}]" if exclusive else ""
     extra: dict[str, Any] = {"help": help, "show_default": item.default not in (None, False, "", ())}
     if item.name not in ("print_config", "dry_run"):

@@ -7,8 +7,18 @@ from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.model_and_data import arch_option
 from dlcli.specs.option import check, entries, one_of, option
-from dlcli.specs.shared import RULES, data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import (
+    RULE_MEANINGS,
+    RULES,
+    data_option,
+    device_option,
+    output_option,
+    seed_option,
+    size_option,
+    strict_option,
+)
 from dlcli.support.errors import UsageError
 
 METRICS = ("clean", "robust")
@@ -37,18 +47,16 @@ class AttackConfig:
     data: str = data_option("digits")
     model: str | None = option(
         None,
-        "Network to attack. Used as trained: a directory that dlcli train or dlcli ensemble wrote, a file of weights with "
-        "`arch`, or FILE.py:CALLABLE, which runs that code. Trained first, once: the name of a built-in model; also code, with "
-        "`epochs` or `ensemble`. Default: the built-in model for the dataset.",
+        "Network to attack. Used as trained: a directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, "
+        "or file.py:callable, which runs that code. Trained first, and cached: a built-in model, and code if `epochs` or "
+        "`ensemble` is given. Default: the built-in model for the dataset.",
         metavar="SPEC",
         reads=True,
     )
-    arch: str | None = option(
-        None, "Architecture that a file of weights belongs to, written as for `model` of dlcli train.", metavar="SPEC"
-    )
+    arch: str | None = arch_option()
     surrogate: str | None = option(
         None,
-        "Trained network (a directory, or FILE.py:CALLABLE) on which to make the images for `method=transfer`, or for the "
+        "Trained network (a directory, or file.py:callable) on which to make the images for `method=transfer`, or for the "
         "transfer rows of an ensemble. With `method=transfer` also a FILE.npz of such images, written by `save`.",
         metavar="SPEC",
         reads=True,
@@ -78,22 +86,21 @@ class AttackConfig:
     restarts: int | None = option(None, "Random restarts per image. Default: the attack's own number.", minimum=1)
     ensemble: str | None = option(
         None,
-        "Train an ensemble as well, unless `model` is one, and combine its members by this rule: the most confident member "
-        "decides (max), mean probability (mean), majority (vote), or mean or highest logit. All rules are listed; this one is "
-        "the headline.",
+        "Train an ensemble as well, unless `model` is one, and combine its members by this rule: "
+        f"{RULE_MEANINGS}. All rules are listed; the summary line and `fail_under` are about this one.",
         choices=one_of(*RULES),
     )
     members: int | None = option(
         None, "Number of bootstrapped members of an ensemble trained here. Default: 10.", minimum=2, maximum=1000
     )
-    epochs: int | None = option(None, "Training epochs. Default: the number that suits the model.", minimum=1)
+    epochs: int | None = option(None, "Training epochs of networks trained here. Default: the network's own number.", minimum=1)
     limit: int | None = option(None, "Attack only N of the test images, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,
-        "Exit with status 1 if the headline's clean or robust accuracy is below a bound, e.g. robust=0.5; with robust also if "
-        "a sanity check fails.",
+        "Exit with status 1 if the clean or the robust accuracy of the summary line is below a bound, e.g. robust=0.5; with "
+        "robust also if a sanity check fails.",
         parse=parse.condition,
         show=parse.show_condition,
         metavar="METRIC=V",

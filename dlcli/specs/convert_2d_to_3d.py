@@ -20,23 +20,25 @@ class Convert2DTo3DConfig:
 
     model: str | None = option(
         None,
-        "An image network: the name of a built-in or torchvision network, with random weights; a weights file with `arch`; a "
+        "An image network: the name of a built-in or torchvision network, with random weights; a checkpoint with `arch`; a "
         "run directory; or package.module:callable or file.py:callable, which imports and runs that code.",
         argument=True,
         metavar="MODEL",
         reads=True,
     )
     arch: str | None = arch_option()
-    weights: Path | None = option(None, "Load these weights into MODEL.", metavar="FILE", reads=True)
+    weights: Path | None = option(None, "Load the weights in this file into MODEL.", metavar="FILE", reads=True)
     rule: str = option(
         "besnet",
-        "besnet: 1x1 becomes 3x1x1. i3d: k x k becomes k x k x k. center: as i3d, with the weights in the middle and zeros "
-        "around.",
+        "How convolutions are inflated, written time x height x width. besnet: the 1x1 that `inflate` chooses become 3x1x1. "
+        "i3d: k x k becomes k x k x k, the weights spread evenly along time. center: as i3d, with the weights on the middle "
+        "frame and zeros on the others.",
         choices=entries("rule", "dlcli.core.inflate.rules"),
     )
     inflate: str | None = option(
         None,
-        "Of besnet: the first 1x1 of each residual block, the first and last, or all, with those on shortcuts. Default: both.",
+        "Which 1x1 convolutions `rule=besnet` inflates: the first of each residual block (conv1), the first and the last "
+        "(both), or all, with those on shortcuts (all). Default: both.",
         choices=one_of("conv1", "both", "all"),
     )
     temporal_kernel: int | None = option(
@@ -52,18 +54,18 @@ class Convert2DTo3DConfig:
     )
     dilations: tuple[int, ...] | None = option(
         None,
-        "Dilations along time: in training one of them, drawn per batch and layer; in evaluation their mean. "
+        "Dilations along time. Training draws one of them per batch and layer, evaluation takes the mean of their outputs. "
         "Default: 1,2 for besnet, else 1.",
         parse=parse.whole_numbers,
         show=parse.show_whole_numbers,
         metavar="N,...",
     )
-    fuse_dilations: bool = option(False, "Merge the dilations of each layer into one wider kernel, their mean.")
-    frames: int = option(8, "Longest clip of the equivalence check, and clip length for `export`.", minimum=1)
+    fuse_dilations: bool = option(False, "Merge the dilations of each layer into one wider kernel, which computes their mean.")
+    frames: int = option(8, "Frames of the longest clip in the equivalence check, and of a clip for `export`.", minimum=1)
     allow_inexact: bool = option(False, "Write the network even if the equivalence check fails.")
     recalibrate_bn: str | None = option(
         None,
-        "Recompute the statistics of batch normalisation on this dataset; images are repeated to still clips.",
+        "Recompute the running statistics of batch normalisation on this dataset; an image becomes a clip by repetition.",
         metavar="SPEC",
         reads=True,
     )

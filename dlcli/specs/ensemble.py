@@ -7,7 +7,18 @@ from typing import Any, ClassVar
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.option import check, one_of, option
-from dlcli.specs.shared import RULES, data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import (
+    RULE_MEANINGS,
+    RULES,
+    augment_option,
+    data_option,
+    device_option,
+    output_option,
+    seed_option,
+    size_option,
+    strict_option,
+    surgery_option,
+)
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
 
@@ -26,9 +37,7 @@ class EnsembleConfig:
         "(repeatable; members take them in turn). Default: the built-in model for the dataset.",
         metavar="SPEC",
     )
-    surgery: tuple[str, ...] = option(
-        (), "Change every network before training (repeatable; applied in order).", name="with", metavar="NAME[=ARG]"
-    )
+    surgery: tuple[str, ...] = surgery_option("every network")
     members: int = option(5, "Number of networks to train, each from its own seed.", minimum=0, maximum=1000)
     add: tuple[str, ...] = option(
         (), "Add a network that dlcli train wrote, after those trained here (repeatable).", metavar="RUN"
@@ -43,15 +52,19 @@ class EnsembleConfig:
     chunk: float | None = option(None, "Like `bootstrap`, but drawn without replacement.", above=0, maximum=1, metavar="SHARE")
     snapshots: bool = option(False, "Snapshot ensemble: cyclic learning rate, one member per cycle (Huang et al. 2017).")
     rule: str = option(
-        "mean", "Rule that combines the members, here and when the directory is used as a model.", choices=one_of(*RULES)
+        "mean",
+        f"Rule that combines the members, here and when the directory is used as a model: {RULE_MEANINGS}.",
+        choices=one_of(*RULES),
     )
-    epochs: int | None = option(None, "Passes of each member over its images.", minimum=1)
+    epochs: int | None = option(None, "Training epochs of each member. Default: the network's own number.", minimum=1)
     batch_size: int | None = option(None, "Batch size (images per step). Default: the network's own.", minimum=1)
-    optimizer: str | None = option(None, "Optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
-    lr: float | None = option(None, "Learning rate.", above=0)
-    augment: tuple[str, ...] = option(
-        (), "Augment training images: horizontal-flip, crop, rotate ... (repeatable).", metavar="NAME"
+    optimizer: str | None = option(
+        None, "Optimizer. Default: the network's own.", choices=one_of("sgd", "adam", "adamw", "adadelta")
     )
+    lr: float | None = option(
+        None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
+    )
+    augment: tuple[str, ...] = augment_option()
     adversarial: tuple[str, float, float] | None = option(
         None,
         "Train every member on adversarial examples made from its current weights, e.g. fgsm:0.3, or fgsm:0.3:0.5 for half of "

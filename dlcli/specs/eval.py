@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse
 from dlcli.specs.command_line import command_line
-from dlcli.specs.diagnosis import SPLITS, Diagnosis, Gap
+from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate
-from dlcli.specs.model_and_data import ModelAndDataOptions
-from dlcli.specs.option import one_of, option
+from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
+from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
 from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
@@ -24,13 +24,13 @@ class EvalConfig(ModelAndDataOptions):
     """Options of `dlcli eval`."""
 
     data: str = data_option("digits", also_argument=True)
-    split: str = option("test", "Which split to evaluate.", choices=one_of(*SPLITS))
+    split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
     columns: tuple[str, ...] = columns_option()
     diagnose: bool = option(
         False,
-        "Compare the errors of humans and of the train, train-dev, dev and test splits; report the largest gap and what "
-        "to try.",
+        "Error analysis: compare the errors of humans and on the train, train-dev, dev and test splits; report the largest gap "
+        "and what to try.",
     )
     human_error: float | None = option(
         None,
@@ -47,7 +47,7 @@ class EvalConfig(ModelAndDataOptions):
     summary: bool = option(
         False,
         "Summarize the network: layers, shapes, parameters, multiply-adds and receptive field. "
-        "With `arch` and no model, an untrained one.",
+        "With `arch` and without MODEL, of an untrained network.",
     )
     fail_under: tuple[str, float] | None = option(
         None,
@@ -58,7 +58,7 @@ class EvalConfig(ModelAndDataOptions):
         metavar="METRIC=V",
     )
     output: Path | None = output_option(
-        "Write run.json, report.html and plots (confusion, reliability, mistakes) to this folder; for pairs, the mistakes.",
+        "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory; for pairs, mistakes.csv.",
         "DIR",
     )
 

@@ -29,6 +29,16 @@ def arch_option() -> Any:
     )
 
 
+def split_option(verb: str) -> Any:
+    """`split`: the set of examples to `verb`."""
+    return option(
+        "test",
+        f"Split to {verb}. train-dev is held out from the training distribution, for data whose dev and test sets are of "
+        "another one.",
+        choices=one_of(*SPLITS),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelAndDataOptions:
     """A trained network, the examples to run it on, and where to run it."""
@@ -44,7 +54,7 @@ class ModelAndDataOptions:
     data: str = data_option("digits")
     arch: str | None = arch_option()
     ensemble: str | None = rule_option()
-    split: str = option("test", "Which split to use.", choices=one_of(*SPLITS))
+    split: str = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()
     frames: int | None = frames_option()

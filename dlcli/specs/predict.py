@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.command_line import command_line
-from dlcli.specs.diagnosis import SPLITS
-from dlcli.specs.model_and_data import ModelAndDataOptions
-from dlcli.specs.option import one_of, option
+from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
+from dlcli.specs.option import option
 from dlcli.specs.shared import data_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -17,8 +16,8 @@ from dlcli.support.tables import Table
 class PredictConfig(ModelAndDataOptions):
     """Options of `dlcli predict`."""
 
-    data: str = data_option("digits", argument=True, metavar="[DATA]")
-    split: str = option("test", "Which split to predict.", choices=one_of(*SPLITS))
+    data: str = data_option("digits", files="an image or a video, or a folder of them", argument=True, metavar="[DATA]")
+    split: str = split_option("predict")
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
     output: Path | None = output_option(

@@ -6,7 +6,15 @@ from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.option import check, one_of, option
-from dlcli.specs.shared import data_option, device_option, output_option, seed_option, size_option, strict_option
+from dlcli.specs.shared import (
+    data_option,
+    device_option,
+    output_option,
+    seed_option,
+    size_option,
+    strict_option,
+    surgery_option,
+)
 from dlcli.support.errors import UsageError
 
 KINDS = ("plain", "bn", "resnet", "looks-linear")
@@ -28,27 +36,29 @@ class ProbeGradientsConfig:
         metavar="SPEC",
         reads=True,
     )
-    weights: Path | None = option(None, "Load these weights into the network.", metavar="FILE", reads=True)
-    surgery: tuple[str, ...] = option(
-        (), "Apply this surgery to the network first; repeat for more, in order.", name="with", metavar="NAME[=ARG]"
-    )
+    weights: Path | None = option(None, "Load the weights in this file into the network.", metavar="FILE", reads=True)
+    surgery: tuple[str, ...] = surgery_option("the network")
     data: str = data_option("digits")
     synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))
     depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
-    beta: float = option(1.0, "Scale of their residual branches.", minimum=0.001, maximum=10)
-    seeds: int | None = option(None, "Number of networks of each kind.  [default: 20]", minimum=1)
+    beta: float = option(1.0, "Scale of the residual branches of these networks.", minimum=0.001, maximum=10)
+    seeds: int | None = option(None, "Number of scalar-to-scalar networks of each kind.  [default: 20]", minimum=1)
     path: str = option(
         "nearest",
-        "Path of inputs: from an image to its nearest neighbour, the same distance in a random direction, a grid along the "
-        "first principal component, or pair:I,J from one image to another.",
+        "Path through the input space along which gradients are taken: from an image to its nearest neighbour (nearest), the "
+        "same distance in a random direction (random), a grid along the first principal component (grid), or from image I to "
+        "image J (pair:I,J).",
         metavar="nearest|random|grid|pair:I,J",
     )
-    walks: int = option(8, "Number of paths.", minimum=1)
-    points: int = option(256, "Points per path.", minimum=8)
-    wrt: str = option("input", "Differentiate with respect to the input, or layer:NAME.", metavar="input|layer:NAME")
+    walks: int = option(8, "Number of paths through the input space.", minimum=1)
+    points: int = option(256, "Number of points on each of these paths.", minimum=8)
+    wrt: str = option(
+        "input", "Differentiate with respect to the input, or the output of a layer (layer:NAME).", metavar="input|layer:NAME"
+    )
     target: str = option(
         "logit",
-        "Quantity to differentiate: the logit that is largest at the start of the path, or its loss.",
+        "Quantity to differentiate: the logit that is largest at the start of the path (logit), or the loss with that class as "
+        "the label (loss).",
         choices=one_of("logit", "loss"),
     )
     bn: str = option(
@@ -56,14 +66,18 @@ class ProbeGradientsConfig:
         "Use the running statistics of batch normalisation (frozen), or those of the points of a path (batch).",
         choices=one_of("frozen", "batch"),
     )
-    lesion: bool = option(False, "Evaluate the network without each block in turn.")
-    paths: bool = option(False, "Report how much of the gradient flows through paths of each length in residual blocks.")
+    lesion: bool = option(False, "Lesion study: evaluate the network without each residual block in turn (Veit et al. 2016).")
+    paths: bool = option(
+        False,
+        "Report how much of the gradient flows through each length of path in a residual network: the number of residual "
+        "branches on the way (Veit et al. 2016).",
+    )
     limit: int | None = option(None, "Use at most N images.", minimum=2)
     size: int | None = size_option()
     strict: bool = strict_option()
     seed: int = seed_option()
     device: str = device_option()
-    output: Path | None = output_option("Write run.json, pictures and a report to this folder.", "DIR")
+    output: Path | None = output_option("Write run.json, report.html and its figures to this directory.", "DIR")
 
     def __post_init__(self) -> None:
         check(self)

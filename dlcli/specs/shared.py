@@ -4,18 +4,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlcli.specs.option import one_of, option
+from dlcli.specs.option import entries, one_of, option
 
 RULES = ("max", "mean", "vote", "mean-logit", "max-logit")
 """Rules that combine the members of an ensemble."""
+RULE_MEANINGS = "the most confident member decides (max), mean probability (mean), majority (vote), or mean or highest logit"
+SURGERIES = entries("surgery", "dlcli.core.surgery.operations")
+AUGMENTATIONS = (
+    *("affine", "auto", "blur", "color-jitter", "crop", "erase", "horizontal-flip", "rand", "resized-crop", "rotate", "shift"),
+    *("trivial", "vertical-flip"),
+)
+"""Names of augmentations, as `dlcli.core.training.augment` explains them."""
 
 
-def data_option(default: str, **details: Any) -> Any:
-    """`data`: where examples come from; `details` are further fields of Option."""
+def data_option(
+    default: str, *, files: str = "a folder of images or videos, with a subfolder for each class", **details: Any
+) -> Any:
+    """`data`: where examples come from; `files` says in what files, `details` are further fields of Option."""
     return option(
         default,
-        "The data: digits or moving-digits (bundled), a folder of images or videos, a .npz with x and y, or with x_train, "
-        "y_train, x_test and y_test, or a dataset of torchvision such as cifar10.",
+        f"The data: digits or moving-digits (bundled); {files}; a .npz with x and y, or with x_train, y_train, x_test and "
+        "y_test; or a dataset of torchvision such as cifar10, downloaded once.",
         **{"metavar": "SPEC", "reads": True, **details},
     )
 
@@ -30,12 +39,28 @@ def model_option(default: str | None) -> Any:
     )
 
 
+def augment_option() -> Any:
+    """`augment`: random changes of training images."""
+    return option((), f"Augment training images: {', '.join(AUGMENTATIONS)} (repeatable; applied in order).", metavar="NAME")
+
+
 def rule_option() -> Any:
     """`ensemble`: how the members of a trained ensemble are combined."""
     return option(
         None,
-        "For an ensemble directory: how to combine its members. Default: the rule it was saved with.",
+        f"For an ensemble directory: rule that combines its members: {RULE_MEANINGS}. Default: the rule it was saved with.",
         choices=one_of(*RULES),
+    )
+
+
+def surgery_option(what: str) -> Any:
+    """`surgery`: changes to `what`, the network or networks."""
+    return option(
+        (),
+        f"Change {what} first by a surgery, e.g. elu or residual-scale=0.1 (repeatable; applied in order). Choose from "
+        f"{', '.join(SURGERIES())}.",
+        name="with",
+        metavar="NAME[=ARG]",
     )
 
 
@@ -104,12 +129,12 @@ class RunOptions:
 
     format: str = option(
         "auto",
-        "Output format. auto: a table on a terminal, else CSV for rows and JSON for others.",
+        "Output format. auto: a table on a terminal; elsewhere CSV from predict and dedupe, JSON from all other commands.",
         choices=one_of(*FORMATS),
     )
     quiet: bool = option(False, "Print only the result and errors.", short="-q")
     verbose: bool = option(False, "Print more progress.", short="-v")
     dry_run: bool = option(False, "Check the options and the input, print what would be done, and exit.", short="-n")
     debug: bool = option(False, "Print a traceback with an error.")
-    config: Path | None = option(None, "Read options from a TOML file with a table for each command: [attack].", metavar="FILE")
+    config: Path | None = option(None, "Read options from the table [{command}] of a TOML file.", metavar="FILE")
     print_config: bool = option(False, "Print the options in effect as TOML, and exit.")

@@ -10,6 +10,7 @@ from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
 from dlcli.specs.shared import (
+    augment_option,
     clips_option,
     data_option,
     device_option,
@@ -20,6 +21,7 @@ from dlcli.specs.shared import (
     seed_option,
     size_option,
     strict_option,
+    surgery_option,
 )
 from dlcli.support.errors import UsageError
 
@@ -44,7 +46,7 @@ class TrainConfig:
     model: str | None = model_option(None)
     vectors: str | None = option(
         None,
-        "Pairs: text vectors that the model sees, as for dlcli dedupe.",
+        "Pairs: text vectors that the model uses, named as for dlcli dedupe. Default: depends on the model.",
         metavar="NAME",
     )
     columns: tuple[str, ...] = columns_option()
@@ -56,16 +58,11 @@ class TrainConfig:
         metavar="FILE",
         reads=True,
     )
-    surgery: tuple[str, ...] = option(
-        (),
-        "Change the network before training (repeatable; applied in order).",
-        name="with",
-        metavar="NAME[=ARG]",
-    )
+    surgery: tuple[str, ...] = surgery_option("the network")
     versus: str | None = option(
         None,
-        "Also train with these options changed and compare in pairs, seed by seed: baseline (no `surgery`), or options in "
-        "quotes, e.g. '`surgery=selu`' or '`lr=0.01`'.",
+        "Also train a variant, and compare the two in pairs, seed by seed: baseline (without `surgery`), or the options that "
+        "differ, in quotes: '`lr=0.01`' or '`surgery=selu`'.",
         metavar="SPEC",
     )
     seeds: int | None = option(None, "Number of seeds for `versus`, counted from `seed`.  [default: 5]", minimum=2)
@@ -74,7 +71,7 @@ class TrainConfig:
         "Networks to train in parallel with `versus`.  [default: one per CPU core or GPU]",
         minimum=1,
     )
-    epochs: int | None = option(None, "Passes over the training set.", minimum=1)
+    epochs: int | None = option(None, "Training epochs. Default: the network's own number.", minimum=1)
     batch_size: int | None = option(
         None,
         "Batch size (images per step); auto, the default, is the network's own. Batches that do not fit in memory are split "
@@ -84,39 +81,50 @@ class TrainConfig:
         show=str,
         metavar="N|auto",
     )
-    optimizer: str | None = option(None, "Optimizer.", choices=one_of("sgd", "adam", "adamw", "adadelta"))
-    lr: float | None = option(None, "Learning rate.", above=0)
-    schedule: str | None = option(None, "Learning rate schedule.", choices=one_of("constant", "cosine"))
-    label_smoothing: float | None = option(None, "Label smoothing.", minimum=0, below=1)
-    clip_norm: float | None = option(None, "Clip the gradient norm to this value.", above=0)
-    ema: float | None = option(None, "Decay of the exponential moving average of the weights.", minimum=0, below=1)
+    optimizer: str | None = option(
+        None, "Optimizer. Default: the network's own.", choices=one_of("sgd", "adam", "adamw", "adadelta")
+    )
+    lr: float | None = option(
+        None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
+    )
+    schedule: str | None = option(
+        None, "Learning rate schedule. Default: the network's own.", choices=one_of("constant", "cosine")
+    )
+    label_smoothing: float | None = option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
+    clip_norm: float | None = option(
+        None, "Clip the gradient norm to this value. Default: the network's own, or no clipping.", above=0
+    )
+    ema: float | None = option(
+        None,
+        "Decay of the exponential moving average of the weights. Default: the network's own, or no averaging.",
+        minimum=0,
+        below=1,
+    )
     early_stop: tuple[str, int] | None = option(
         None,
         "Stop when the accuracy or the loss on the dev set has not improved for EPOCHS epochs (default 5), and restore the "
-        "weights of the best epoch, e.g. loss:10. Needs `dev`.",
+        "weights of the best epoch, e.g. loss:10. Needs `dev`, or data that have a dev set.",
         parse=parse.early_stop,
         show=parse.show_early_stop,
         metavar="METRIC[:EPOCHS]",
     )
     precision: str = option(
         "auto",
-        "auto: bfloat16 where the device supports it natively. Evaluation is always in float32.",
+        "Precision of training. auto: bfloat16 where the device supports it natively. Evaluation is always in float32.",
         choices=one_of("auto", "float32"),
     )
-    augment: tuple[str, ...] = option(
-        (),
-        "Augment training images: horizontal-flip, crop, rotate ... (repeatable).",
-        metavar="NAME",
-    )
+    augment: tuple[str, ...] = augment_option()
     class_weights: bool = option(False, "Weight the loss by inverse class frequency.")
     corrupt: str | None = option(
         None,
-        "Corrupt the training data: labels=P, shuffled-pixels, random-pixels or gaussian.",
+        "Corrupt the data, to see what the network memorises (Zhang et al. 2017). labels=P: replace each training label with "
+        "probability P by a random one. In all splits: shuffled-pixels, one permutation for all images; random-pixels, another "
+        "one for each image; gaussian, noise in place of the images.",
         metavar="SPEC",
     )
     dev: float | None = option(
         None,
-        "Fraction of the training set to hold out for validation.",
+        "Fraction of the training set to hold out as dev set (validation set), unless the data have one.",
         minimum=0,
         maximum=0.9,
     )

@@ -1,6 +1,7 @@
 """A configuration made from Python is held to the same bounds as one that is typed."""
 
 from contextlib import nullcontext
+from importlib import import_module
 
 import pytest
 
@@ -13,6 +14,7 @@ from dlcli.specs.estimates import Difference
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.option import Option, _check_value, declared, open_range
 from dlcli.specs.predict import PredictConfig
+from dlcli.specs.shared import RunOptions
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
 
@@ -72,6 +74,14 @@ def test_a_range_is_shown_as_it_holds(bounds: dict[str, float], shown: str):
         inside = inside and bounds.get("above", -2) < value < bounds.get("below", 3)
         with nullcontext() if inside else pytest.raises(UsageError):
             _check_value("`x`", details, value)
+
+
+def test_the_help_of_format_names_the_commands_that_print_csv_on_a_pipe():
+    modules = {name: import_module(f"dlcli.specs.{name.replace('-', '_')}") for name in SUBCOMMANDS}
+    kinds = {name: {getattr(kind, "KIND", "") for kind in vars(module).values()} for name, module in modules.items()}
+    rows = [name for name, found in kinds.items() if "rows" in found]
+    (described,) = [details.help for item, details in declared(RunOptions) if item.name == "format"]
+    assert f"CSV from {' and '.join(rows)}," in described and len(rows) == 2
 
 
 def test_established_means_that_the_interval_excludes_zero():

@@ -1,4 +1,4 @@
-"""Sets derived for training: a validation set, random subsets for ensemble members, and weights for imbalanced classes."""
+"""Sets derived for training: a dev set, random subsets for ensemble members, and weights for imbalanced classes."""
 
 import torch
 from torch import Tensor
@@ -8,20 +8,20 @@ from dlcli.core.data.base import ImageData, Split, hold_out
 from dlcli.support.errors import InputError, UsageError
 
 
-def with_validation(data: ImageData, share: float, seed: int) -> ImageData:
+def with_dev_set(data: ImageData, share: float, seed: int) -> ImageData:
     """Add a dev set: its own, or else a `share` in (0, 1) of each class of the training set, chosen by `seed`.
 
     Of a class with two or more examples at least one is held out and one stays. Raises UsageError for another share, and
     InputError if no class has two examples.
     """
     if not 0 < share < 1:
-        raise UsageError(f"the share held out for validation must be above 0 and below 1, not {share:g}")
+        raise UsageError(f"the share held out as dev set must be above 0 and below 1, not {share:g}")
     if "dev" in data.extra_splits:
         return data
     train = Split(data.x_train, data.y_train)
     held = hold_out(data.y_train.numpy(), share, derive(seed, "validation"))
     if not held.any():
-        raise InputError(f"{data.name}: no class has two training examples, so none can be held out for validation")
+        raise InputError(f"{data.name}: no class has two training examples, so none can be held out as dev set")
     return data.with_splits({**data.splits, "train": train.take(~held), "dev": train.take(held)})
 
 

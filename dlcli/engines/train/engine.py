@@ -11,7 +11,7 @@ from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.data.corrupt import corrupt
-from dlcli.core.data.splits import with_validation
+from dlcli.core.data.splits import with_dev_set
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.stats import wilson
 from dlcli.core.training.loop import resolve_threads
@@ -104,7 +104,7 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
 
 def _prepare_data(data: ImageData, config: TrainConfig) -> ImageData:
     """What one side of a comparison trains on."""
-    data = with_validation(data, config.dev, config.seed) if config.dev else data
+    data = with_dev_set(data, config.dev, config.seed) if config.dev else data
     return corrupt(data, config.corrupt, config.seed) if config.corrupt else data
 
 

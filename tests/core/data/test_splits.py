@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Split
-from dlcli.core.data.splits import class_weights, with_validation
+from dlcli.core.data.splits import class_weights, with_dev_set
 from dlcli.support.errors import InputError, UsageError
 
 
 def test_a_dev_set_is_a_share_of_each_class_and_nothing_is_lost():
     data = open_data("digits")
-    found = with_validation(data, 0.25, seed=3)
+    found = with_dev_set(data, 0.25, seed=3)
     whole, left, held = (torch.bincount(y) for y in (data.y_train, found.y_train, found.extra_splits["dev"].y))
     assert torch.equal(left + held, whole)
     assert ((held / whole - 0.25).abs() <= 0.5 / whole + 1e-6).all()
@@ -34,9 +34,9 @@ def _pairs(data, found):
 
 def test_the_seed_decides_and_a_set_that_is_there_stays():
     data = open_data("digits")
-    first, again, other = (with_validation(data, 0.2, seed) for seed in (0, 0, 1))
+    first, again, other = (with_dev_set(data, 0.2, seed) for seed in (0, 0, 1))
     assert first.fingerprint == again.fingerprint != other.fingerprint
-    assert with_validation(first, 0.5, seed=9) is first
+    assert with_dev_set(first, 0.5, seed=9) is first
 
 
 def _small(labels):
@@ -46,22 +46,22 @@ def _small(labels):
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_of_two_one_is_taken_and_one_left(share):
-    found = with_validation(_small([0, 0, 1, 1]), share, seed=0)
+    found = with_dev_set(_small([0, 0, 1, 1]), share, seed=0)
     assert sorted(found.y_train.tolist()) == sorted(found.extra_splits["dev"].y.tolist()) == [0, 1]
 
 
 def test_what_cannot_be_divided():
     with pytest.raises(InputError, match="no class has two training examples"):
-        with_validation(_small([0, 1]), 0.5, seed=0)
+        with_dev_set(_small([0, 1]), 0.5, seed=0)
     for share in (0.0, 1.0, float("nan")):
         with pytest.raises(UsageError, match="above 0 and below 1"):
-            with_validation(_small([0, 0, 1]), share, seed=0)
+            with_dev_set(_small([0, 0, 1]), share, seed=0)
 
 
 def test_other_sets_stay():
     data = _small([0, 0, 1, 1])
     extra = Split(data.x_train[:1], data.y_train[:1])
-    found = with_validation(data.with_splits({**data.splits, "train-dev": extra}), 0.5, seed=0)
+    found = with_dev_set(data.with_splits({**data.splits, "train-dev": extra}), 0.5, seed=0)
     assert found.extra_splits["train-dev"] is not None
     assert torch.equal(found.extra_splits["train-dev"].x, extra.x)
 

@@ -19,7 +19,7 @@ from dlcli.core.data import base, cache, decoding, memmap, open_data
 from dlcli.core.data import pictures as _pictures
 from dlcli.core.data.base import Split
 from dlcli.core.data.corrupt import corrupt
-from dlcli.core.data.splits import with_validation
+from dlcli.core.data.splits import with_dev_set
 from dlcli.support.errors import InputError, ResourceError, UsageError
 from tests.core.data.pictures import fill, noise, picture
 
@@ -254,18 +254,18 @@ def test_a_part_that_the_disk_does_not_hold(tmp_path, memory, cache, monkeypatch
     data = open_data(str(tmp_path))
     _free(monkeypatch, 2000)
     with pytest.raises(ResourceError, match="need 13.8 KB there, and 2.0 KB are free") as caught:
-        with_validation(data, 0.2, seed=0)
+        with_dev_set(data, 0.2, seed=0)
     assert str(cache / "images") in caught.value.message
 
 
 def test_a_dev_set_of_streamed_images_is_that_of_images_in_memory(tmp_path, both):
     fill(tmp_path, n=40)
     within, streamed = both()
-    found = {seed: with_validation(streamed, 0.25, seed) for seed in (1, 2)}
-    _assert_same(found[1], with_validation(within, 0.25, 1))
+    found = {seed: with_dev_set(streamed, 0.25, seed) for seed in (1, 2)}
+    _assert_same(found[1], with_dev_set(within, 0.25, 1))
     assert torch.equal(found[1].y_train, found[2].y_train)  # so that labels do not tell them apart
     assert len({streamed.fingerprint, found[1].fingerprint, found[2].fingerprint}) == 3
-    assert with_validation(streamed, 0.25, 1).fingerprint == found[1].fingerprint
+    assert with_dev_set(streamed, 0.25, 1).fingerprint == found[1].fingerprint
 
 
 @pytest.mark.parametrize("spec", ["labels=0.5", "shuffled-pixels", "random-pixels"])

@@ -6,6 +6,7 @@ from scipy.stats import binomtest, chisquare
 
 from dlcli.core.compute.rng import generator
 from dlcli.core.training.augment import augmentation, names
+from dlcli.specs.shared import AUGMENTATIONS
 from dlcli.support.errors import InputError, UsageError
 
 SIZE = (16, 12)
@@ -18,6 +19,10 @@ def _images(n=8, channels=3):
 def _run(name, x, seed=1):
     chosen = [name] if isinstance(name, str) else name
     return augmentation(chosen, SIZE)(x, generator(seed))
+
+
+def test_the_help_lists_all_of_them():
+    assert names() == AUGMENTATIONS
 
 
 @pytest.mark.parametrize("channels", [1, 3])
