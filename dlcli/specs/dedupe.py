@@ -265,7 +265,7 @@ class PairColumnsResult:
         rows_empty: Pairs of which a text is missing.
         rows_duplicate: Pairs at or above the threshold.
         rows_different: Pairs below it.
-        surest: The most probable duplicates whose texts differ after folding.
+        most_probable: The most probable duplicates whose texts differ after folding.
     """
 
     KIND: ClassVar[str] = "rows"
@@ -279,7 +279,7 @@ class PairColumnsResult:
     rows_empty: int
     rows_duplicate: int
     rows_different: int
-    surest: tuple[DuplicatePair, ...]
+    most_probable: tuple[DuplicatePair, ...]
     seconds: float
     table: Table = field(repr=False)
     notes: tuple[str, ...] = ()
@@ -287,4 +287,4 @@ class PairColumnsResult:
 
     def records(self) -> list[dict[str, Any]]:
         """The most probable duplicates as flat rows."""
-        return [vars(pair) for pair in self.surest]
+        return [vars(pair) for pair in self.most_probable]

@@ -64,11 +64,11 @@ class PairMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdRow:
-    """Counts at a `threshold`: `called` pairs have this probability or more, and `right` of these are duplicates."""
+    """Counts at a `threshold`: the pairs at or above it, predicted to be duplicates, and how many of these are duplicates."""
 
     threshold: float
-    called: int
-    right: int
+    predicted_positive: int
+    true_positive: int
 
 
 def _records(metrics: tuple[PairMetric, ...]) -> list[dict[str, Any]]:

@@ -44,8 +44,11 @@ def test_train_reports_the_metrics_of_the_saved_scorer_on_the_test_part(table: s
     assert found[ESSAY_PRECISION] == found["precision"] == pytest.approx(peer.precision_score(test.duplicate, p >= 0.5))
     assert result.weights_sha256 == saved.sha256 and result.model == "lexical"
     row = next(one for one in result.operating if one.threshold == 0.5)
-    assert (row.called, row.right) == (int((p >= 0.5).sum()), int(test.duplicate[p >= 0.5].sum()))
-    assert saved.held_out["metrics"]["auc"][0] == found["auc"] and [0.5, row.called, row.right] in saved.held_out["operating"]
+    assert (row.predicted_positive, row.true_positive) == (int((p >= 0.5).sum()), int(test.duplicate[p >= 0.5].sum()))
+    assert (
+        saved.held_out["metrics"]["auc"][0] == found["auc"]
+        and [0.5, row.predicted_positive, row.true_positive] in saved.held_out["operating"]
+    )
 
 
 def test_one_seed_gives_the_same_files(table: str, folder: Path, tmp_path: Path):

@@ -28,8 +28,12 @@ def _table(result: DedupeResult | PairColumnsResult) -> TerminalTable:
 
 
 def _pairs_table(result: PairColumnsResult) -> TerminalTable:
-    title = f"The surest of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_column_names(result)}"
-    rows = tuple((str(pair.row), _shorten(pair.text_a), _shorten(pair.text_b), f"{pair.score:.2f}") for pair in result.surest)
+    title = (
+        f"The most probable of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_column_names(result)}"
+    )
+    rows = tuple(
+        (str(pair.row), _shorten(pair.text_a), _shorten(pair.text_b), f"{pair.score:.2f}") for pair in result.most_probable
+    )
     return TerminalTable(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
 
 

@@ -43,9 +43,9 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
     for note in notes:
         report.note(note)
     probability = _probabilities(scorer, left, right, report)
-    called = probability >= effective_threshold(config)
-    extended = table.extend(_added(config), list(_cells(probability, called, left, right)))
-    duplicates, empty = int(called.sum()), int(np.isnan(probability).sum())
+    predicted = probability >= effective_threshold(config)
+    extended = table.extend(_added(config), list(_cells(probability, predicted, left, right)))
+    duplicates, empty = int(predicted.sum()), int(np.isnan(probability).sum())
     return PairColumnsResult(
         source=table.name,
         columns=config.pair_columns,
@@ -56,7 +56,7 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
         rows_empty=empty,
         rows_duplicate=duplicates,
         rows_different=len(left) - duplicates - empty,
-        surest=_surest(probability, called, left, right),
+        most_probable=_most_probable(probability, predicted, left, right),
         seconds=time.perf_counter() - started,
         table=extended,
         notes=tuple(notes),
@@ -112,17 +112,19 @@ def _empty(texts: list[str]) -> NDArray[np.bool_]:
     return np.array([not key for key in fold_all(texts)], bool)
 
 
-def _cells(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:
+def _cells(probability: Floats, predicted: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:
     """The cells of `PAIR_VERDICT_COLUMNS`, one list per row."""
     shown = probability.round(_DIGITS).tolist()
-    for score, verdict, a, b in zip(shown, called.tolist(), left, right, strict=True):
+    for score, verdict, a, b in zip(shown, predicted.tolist(), left, right, strict=True):
         # NaN is the only number that differs from itself.
         yield [None, None, None] if score != score else [score, VERDICTS[verdict], explain(a, b)]
 
 
-def _surest(probability: Floats, called: NDArray[np.bool_], left: list[str], right: list[str]) -> tuple[DuplicatePair, ...]:
+def _most_probable(
+    probability: Floats, predicted: NDArray[np.bool_], left: list[str], right: list[str]
+) -> tuple[DuplicatePair, ...]:
     """The most probable duplicates below a probability of 1, which only texts that are equal after folding have."""
-    rows = np.flatnonzero(called & (probability < 1))
+    rows = np.flatnonzero(predicted & (probability < 1))
     rows = rows[np.argsort(-probability[rows], kind="stable")][:_SHOWN].tolist()
     return tuple(
         DuplicatePair(row=k + 1, score=round(float(probability[k]), _DIGITS), text_a=left[k], text_b=right[k]) for k in rows

@@ -75,7 +75,7 @@ def as_metrics(measured: dict[str, Estimate]) -> tuple[PairMetric, ...]:
 
 def as_operating(table: list[ThresholdCounts]) -> tuple[ThresholdRow, ...]:
     """The counts of `count_by_threshold` as rows of a result."""
-    return tuple(ThresholdRow(threshold=threshold, called=called, right=right) for threshold, called, right in table)
+    return tuple(ThresholdRow(**counts._asdict()) for counts in table)
 
 
 def _parts(config: TrainConfig) -> tuple[LabelledPairs, ...]:

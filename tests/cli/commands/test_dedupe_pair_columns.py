@@ -26,7 +26,9 @@ def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_p
     ]
     assert found[3].startswith(lines[3] + ";0.0") and ";different;" in found[3] and found[4:] == [""]
     shown = dlcli("dedupe", "pairs.csv", "--pair-columns", "a,b", "--format", "table")
-    assert shown.returncode == 0 and shown.stdout.startswith(b"The surest of 1 duplicate in pairs.csv, columns 'a' and 'b'")
+    assert shown.returncode == 0 and shown.stdout.startswith(
+        b"The most probable of 1 duplicate in pairs.csv, columns 'a' and 'b'"
+    )
     for arguments, status, message in (
         (("--pair-columns", "a,c"), 3, b"has no column 'c'"),
         (("--pair-columns", "a"), 2, b"'a' is not two names, e.g. question1,question2"),

@@ -73,7 +73,7 @@ def test_neither_the_size_of_blocks_nor_the_order_of_columns_changes_a_score(tmp
     assert classified(table)[1] == rows
     other = run(DedupeConfig(table=table, pair_columns=("right", "left")))
     assert [row["score"] for row in other.table.records()] == [row["score"] for row in rows]
-    assert [(pair.row, pair.score) for pair in result.surest] == [
+    assert [(pair.row, pair.score) for pair in result.most_probable] == [
         (k + 1, row["score"]) for k, row in enumerate(rows) if row["verdict"] == "duplicate" and row["score"] < 1
     ]
 

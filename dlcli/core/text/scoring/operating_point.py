@@ -2,10 +2,10 @@
 
 It is the smallest threshold at which the lower bound of the precision (Wilson's 95% interval) reaches the wanted precision.
 Choosing the best of many thresholds favours lucky ones. Two things limit this: only the few thresholds of `GRID`, fixed in
-advance, are tried, and the pairs called at one threshold are called at all lower ones, so that the estimates are correlated. A
-single estimate has the true precision below its lower bound in 2.5 of 100 draws of held-out pairs; the choice among all,
-simulated with independent pairs, fell below the wanted precision in 3 of 100 at most. Two things are not accounted for: pairs
-that share questions are not independent, and where a precision is hardly reachable, only lucky draws have a point.
+advance, are tried, and the pairs predicted to be duplicates at one threshold are so at all lower ones, so that the estimates
+are correlated. A single estimate has the true precision below its lower bound in 2.5 of 100 draws of held-out pairs; the choice
+among all, simulated with independent pairs, fell below the wanted precision in 3 of 100 at most. Two things are not accounted
+for: pairs that share questions are not independent, and where a precision is hardly reachable, only lucky draws have a point.
 `benchmarks/dedupe_quora.py` checks the points on other questions than those they were chosen on.
 """
 
@@ -26,11 +26,11 @@ GRID = tuple(k / 20 for k in range(1, 20))
 
 
 class ThresholdCounts(NamedTuple):
-    """A threshold, the number of held-out pairs at or above it (`called` duplicates), and how many of them are duplicates."""
+    """A threshold, the number of held-out pairs at or above it (predicted duplicates), and how many of them are duplicates."""
 
     threshold: float
-    called: int
-    correct: int
+    predicted_positive: int
+    true_positive: int
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class OperatingPoint:
 
 
 def count_by_threshold(probability: NDArray[np.float64], duplicate: NDArray[np.bool_]) -> list[ThresholdCounts]:
-    """Count called and correct pairs at each threshold 0.01, 0.02, ... 0.99; both arguments are (pairs,)."""
+    """Count predicted and true duplicates at each threshold 0.01, 0.02, ... 0.99; both arguments are (pairs,)."""
     thresholds = (np.arange(1, 100) / 100).tolist()
-    called = [probability >= threshold for threshold in thresholds]
-    return [ThresholdCounts(t, int(at.sum()), int(duplicate[at].sum())) for t, at in zip(thresholds, called, strict=True)]
+    predicted = [probability >= threshold for threshold in thresholds]
+    return [ThresholdCounts(t, int(at.sum()), int(duplicate[at].sum())) for t, at in zip(thresholds, predicted, strict=True)]
 
 
 def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) -> OperatingPoint:
@@ -53,7 +53,7 @@ def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) 
 
     `by` names the scorer, for messages. Raises CheckFailedError, with the best lower bound, if no threshold reaches it.
     """
-    points = [OperatingPoint(t, wilson(right, called)) for t, called, right in counts if called and t in GRID]
+    points = [OperatingPoint(t, wilson(true, predicted)) for t, predicted, true in counts if predicted and t in GRID]
     reached = [point for point in points if point.precision.low >= wanted]
     if reached:
         return min(reached, key=lambda point: point.threshold)
