@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, isfinite, nn
 
+from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time, out_of_memory
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.precision import float32_precision
@@ -45,7 +46,8 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
         model: Network on `device`; afterwards each submodule has the mode it had.
         x: Images (n, c, h, w) or clips (n, c, t, h, w), floats in [0, 1] or bytes.
         device: Where the batches are computed.
-        batch_size: Examples per batch at most; large ones come in smaller batches on a CPU.
+        batch_size: Examples per batch at most; large ones come in smaller batches on a CPU, and in halves where memory does
+            not suffice.
 
     Returns:
         Logits (n, classes) as float32 on the CPU.
@@ -53,11 +55,14 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
     Raises:
         InputError: If the network fails on such images or returns anything but logits.
         NumericError: If a logit is not finite.
-        ResourceError: If memory does not suffice for a batch.
+        ResourceError: If memory does not suffice for one example.
     """
-    batches = torch.split(x, at_a_time(batch_size, x, device))
+
+    def predict(batch: Tensor) -> Tensor:
+        return logits_of(model, to_float(batch).to(device)).float().cpu()
+
     with float32_precision("ieee"), in_mode(model), torch.no_grad():
-        return torch.cat([logits_of(model, to_float(batch).to(device)).float().cpu() for batch in batches])
+        return torch.cat(list(in_batches(predict, x, size=at_a_time(batch_size, x, device), device=device)))
 
 
 def _call(model: nn.Module, x: Tensor) -> object:

@@ -17,13 +17,20 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
+from dlcli.core.training.loop import memory_error_context
 from dlcli.support.errors import InputError, NumericError, UsageError
 
 _BATCH = 256
+TOO_LARGE = (
+    "out of memory computing gradients of this network",
+    "lower `size`, or with `bn=batch`, which needs all points at once, `points`",
+)
+"""Message and hint of the error when memory runs out."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,13 @@ def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, devi
         UsageError: If there is no such layer, or it is not used or returns no tensor.
         InputError: If the network has no gradient. Also raises what `logits_of` raises.
         NumericError: If the gradient is NaN or infinite.
+        ResourceError: If memory does not suffice for one input, or for all with the statistics of a batch.
     """
     # Statistics of the batch must be those of all points, so they cannot be split.
-    size = len(x) if derivative.norm == "batch" else at_a_time(_BATCH, x, device)
-    parts = []
+    whole = derivative.norm == "batch"
+    size = len(x) if whole else at_a_time(_BATCH, x, device)
     with (
+        memory_error_context(*TOO_LARGE),
         float32_precision("ieee"),
         preserved(),
         in_mode(model),
@@ -69,10 +78,12 @@ def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, devi
         _watched(model, derivative.layer) as seen,
         torch.enable_grad(),
     ):
-        for batch in torch.split(x, size):
+
+        def gradient(batch: Tensor) -> Tensor:
             seen.clear()
-            parts.append(_gradient(model, batch.to(device), derivative, seen))
-    found = torch.cat(parts)
+            return _gradient(model, batch.to(device), derivative, seen)
+
+        found = torch.cat(list(in_batches(gradient, x, size=size, least=size if whole else 1, device=device)))
     bad = int((~torch.isfinite(found)).any(1).sum())
     if bad:
         raise NumericError(

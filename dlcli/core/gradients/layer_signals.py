@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
+from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision, to_float64
 from dlcli.core.compute.rng import preserved
-from dlcli.core.gradients.input_gradients import Derivative, batch_statistics, target_sum
+from dlcli.core.gradients.input_gradients import TOO_LARGE, Derivative, batch_statistics, target_sum
 from dlcli.core.graph.trace import ACTIVATIONS, is_transparent
 from dlcli.core.layers.selu import ScaledELU, solve_fixed_point
+from dlcli.core.training.loop import memory_error_context
 from dlcli.specs.probe_gradients import LayerRow
 
 
@@ -42,15 +44,21 @@ def layer_signals(model: nn.Module, x: Tensor, derivative: Derivative, *, device
 
     Raises:
         InputError: If the network does not accept the inputs.
-        ResourceError: If a batch does not fit in memory.
+        ResourceError: If memory does not suffice for one input, or for all with the statistics of a batch.
     """
-    size = len(x) if derivative.norm == "batch" else at_a_time(len(x), x, device)
-    tallies: dict[str, _Tally] = {}
-    with preserved(), in_mode(model), batch_statistics(model, derivative.norm), torch.enable_grad():
-        for batch in torch.split(x, size):
-            for one, gradient in _passed(model, batch.detach().to(device), derivative):
-                tallies.setdefault(one.name, _Tally(one.kind)).add(one, gradient)
-    return [tally.row(name) for name, tally in tallies.items()]
+    whole = derivative.norm == "batch"
+    size = len(x) if whole else at_a_time(len(x), x, device)
+
+    def tallied(batch: Tensor) -> list[_Tally]:
+        return [_tally(one, gradient) for one, gradient in _passed(model, batch.detach().to(device), derivative)]
+
+    sums: dict[str, _Tally] = {}
+    statistics = batch_statistics(model, derivative.norm)
+    with memory_error_context(*TOO_LARGE), preserved(), in_mode(model), statistics, torch.enable_grad():
+        for tallies in in_batches(tallied, x, size=size, least=size if whole else 1, device=device):
+            for tally in tallies:
+                sums.setdefault(tally.name, _Tally(tally.name, tally.kind)).add(tally)
+    return [tally.row() for tally in sums.values()]
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,9 @@ class _Seen:
 
 @dataclass
 class _Tally:
-    """One activation's sums over batches."""
+    """One activation's sums over inputs."""
 
+    name: str
     kind: str
     inputs: int = 0
     values: int = 0
@@ -79,21 +88,17 @@ class _Tally:
     directions: Tensor | int = 0
     directed: int = 0
 
-    def add(self, one: _Seen, gradient: Tensor | None) -> None:
-        """Count a batch."""
-        self.inputs += len(one.output)
-        self.values += one.output.numel()
-        self.total += one.total
-        self.squares += one.squares
-        self.above = self.above + one.above
-        if gradient is not None:
-            self._add_gradient(to_float64(gradient.flatten(1)))
-
-    def _add_gradient(self, gradient: Tensor) -> None:
-        self.gradient = (self.gradient or 0.0) + float(gradient.square().sum())
-        lengths = gradient.norm(dim=1, keepdim=True)
-        self.directions = self.directions + (gradient / lengths.where(lengths > 0, 1.0)).sum(0)
-        self.directed += int((lengths > 0).sum())
+    def add(self, other: "_Tally") -> None:
+        """Count the inputs of `other` too."""
+        self.inputs += other.inputs
+        self.values += other.values
+        self.total += other.total
+        self.squares += other.squares
+        self.above = self.above + other.above
+        if other.gradient is not None:
+            self.gradient = (self.gradient or 0.0) + other.gradient
+            self.directions = self.directions + other.directions
+            self.directed += other.directed
 
     @property
     def cosine(self) -> float | None:
@@ -101,12 +106,12 @@ class _Tally:
         n = self.directed
         return float(torch.as_tensor(self.directions).square().sum() - n) / (n * (n - 1)) if n > 1 else None
 
-    def row(self, name: str) -> LayerRow:
-        """The figures of all batches."""
+    def row(self) -> LayerRow:
+        """The figures of all inputs."""
         n, above = self.inputs, to_float64(torch.as_tensor(self.above))
         mean = self.total / self.values
         return LayerRow(
-            layer=name,
+            layer=self.name,
             kind=self.kind,
             units=len(above),
             mean=mean,
@@ -117,6 +122,17 @@ class _Tally:
             gradient=None if self.gradient is None else math.sqrt(self.gradient / self.values),
             cosine=self.cosine,
         )
+
+
+def _tally(one: _Seen, gradient: Tensor | None) -> _Tally:
+    """The sums of one batch."""
+    sums = _Tally(one.name, one.kind, len(one.output), one.output.numel(), one.total, one.squares, one.above)
+    if gradient is None:
+        return sums
+    each = to_float64(gradient.flatten(1))
+    lengths = each.norm(dim=1, keepdim=True)
+    directions = (each / lengths.where(lengths > 0, 1.0)).sum(0)
+    return replace(sums, gradient=float(each.square().sum()), directions=directions, directed=int((lengths > 0).sum()))
 
 
 def _passed(model: nn.Module, given: Tensor, derivative: Derivative) -> list[tuple[_Seen, Tensor | None]]:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.loader import to_float
@@ -47,20 +48,26 @@ def hidden_features(model: nn.Module, x: Tensor, *, device: torch.device, batch_
 
     Raises:
         InputError: If the network does not accept the images.
-        ResourceError: If a batch does not fit in memory.
+        ResourceError: If memory does not suffice for one image.
     """
     last = _find_last_layer(model, to_float(x[:1]).to(device))
     if last is None:
         return None
-    parts = []
+    parts: list[Tensor] = []
     with in_mode(model), preserved(), last.recorded() as seen:
-        for batch in torch.split(x, at_a_time(batch_size, x, device)):
+
+        def features(batch: Tensor) -> tuple[Tensor, ...]:
             seen.clear()
             logits_of(model, to_float(batch).to(device))
             read = seen[last.call] if last.call < len(seen) else None
             if read is None or read.dim() < 2 or len(read) != len(batch):
-                return None  # not one row per image: crops or positions were folded into the batch
-            parts.append(last.averaged(read).float().cpu())
+                return ()  # not one row per image: crops or positions were folded into the batch
+            return (last.averaged(read).float().cpu(),)
+
+        for part in in_batches(features, x, size=at_a_time(batch_size, x, device), device=device):
+            if not part:
+                return None
+            parts += part
     found: NDArray[np.float32] = torch.cat(parts).numpy()
     return found
 
