@@ -42,7 +42,7 @@ def in_batches(function: Callable[[Tensor], T], x: Tensor, *, size: int, device:
         x: Rows (n, ...); without any, `function` is called once on none.
         size: Rows per batch at most.
         device: Where `function` computes.
-        least: A batch of so many rows is not halved.
+        least: The most rows of a batch that is not halved.
 
     Yields:
         The results, in the order of the rows.
