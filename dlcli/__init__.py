@@ -29,6 +29,9 @@ A network can also be attacked directly, without a configuration:
 
     adversarial = load_attack("pgd")(model, x, y, eps=0.03)  # x in [0, 1], of shape (n, channels, height, width)
 
+The same seed gives the same weights on an NVIDIA GPU only with CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment before torch
+first uses the GPU. The commands set it; in Python, set it yourself, or training reports that matrix products may differ.
+
 `dlcli.core` holds what the commands are built from, such as attacks, surgery on networks, metrics and intervals.
 """
 

@@ -17,6 +17,7 @@ from dlcli.cli.reporter import TerminalReporter
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
+from dlcli.support.cublas import fix_workspace
 from dlcli.support.lock import locked
 from dlcli.support.record import write_record
 
@@ -30,6 +31,7 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
     if not run.verbose:
         _hush_libraries()
     keep_freed()
+    fix_workspace()
     started = datetime.now(UTC)
     with _lock(config.output), TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose) as reporter:
         result = engine.run(config, report=reporter)

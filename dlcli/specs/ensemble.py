@@ -76,7 +76,7 @@ class EnsembleConfig:
     strategy: str = option(
         "auto",
         "Train members in parallel processes, or stacked into one network. auto: stacked on a single GPU if the network "
-        "supports it, else processes.",
+        "supports it, else processes; which is faster on a GPU has not been measured.",
         choices=one_of(*STRATEGIES),
     )
     workers: int | None = option(None, "Number of parallel processes.  [default: one per CPU core or GPU]", minimum=1)

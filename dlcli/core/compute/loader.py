@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import TypeVar
 
 import torch
@@ -19,7 +20,8 @@ _Result = TypeVar("_Result")
 
 def to_float(x: Tensor) -> Tensor:
     """Convert images to float32 in [0, 1]: floats are returned as they are, bytes are divided by 255."""
-    return x if x.is_floating_point() else x.float().div_(255)
+    # By a tensor on the device: CUDA multiplies by the reciprocal of a Python number, which rounds some levels differently.
+    return x if x.is_floating_point() else x.float().div_(torch.full((), 255.0, device=x.device))
 
 
 def prefetch(
@@ -58,30 +60,60 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x.contiguous()
 
 
-class BatchLoader:
-    """Moves images (n, c, h, w) or clips (n, c, t, h, w), floats in [0, 1] or bytes, to a device batch by batch.
+def to_device(parts: Sequence[Tensor], device: torch.device) -> tuple[Tensor, ...]:
+    """Copy tensors that are alike but for their length to `device`, all in one copy."""
+    return torch.cat(tuple(parts)).to(device).split([len(part) for part in parts]) if parts else ()
 
-    Floats move to the device once if they fit there. Bytes stay where they are, which may be a file, and a thread reads and
-    converts the next batches while the current one is used. The batches are bit for bit the same either way.
+
+class BatchLoader:
+    """Gives batches of images (n, c, h, w) or clips (n, c, t, h, w), floats in [0, 1] or bytes, and their labels on a device.
+
+    Images move to the device once if they fit there, bytes as bytes. What does not fit stays where it is, which may be a file,
+    and so do bytes that a CPU trains on: a thread reads the next batches while the current one is used. Bytes become floats on
+    the device. The batches are bit for bit the same either way.
     """
 
-    def __init__(self, x: Tensor, device: torch.device) -> None:
+    def __init__(self, x: Tensor, y: Tensor, device: torch.device) -> None:
         self.device = device
-        whole = x.is_floating_point() and _has_room(x, device)
-        self._x = channels_last(x.to(device)) if whole else x
+        if (x.is_floating_point() or device.type != "cpu") and _has_room(x, device):
+            x = channels_last(x.to(device))
+        self._x, self._y = x, y.to(device)
+        self._resident = x.device.type == device.type
+        # Floats that a CPU trains on need no thread: picking them is all there is to do.
+        self._ahead = not self._resident or (device.type == "cpu" and not x.is_floating_point())
+        self._pinned = device.type == "cuda"
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self._x)
 
-    def batches(self, order: Sequence[Tensor]) -> Generator[Tensor, None, None]:
-        """Yield the images of each tensor of indices in `order`, as float32 on the device, in the layout of `channels_last`."""
-        if self._x.is_floating_point():
-            return (self._batch(picked).to(self.device) for picked in order)
-        return (batch.to(self.device) for batch in prefetch(self._batch, order))
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of one image or clip."""
+        return self._x.shape[1:]
 
-    def _batch(self, picked: Tensor) -> Tensor:
-        return channels_last(to_float(self._x[picked.to(self._x.device)]))
+    def batches(self, order: Sequence[Tensor]) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """Load the batches whose indices are the tensors of `order`, which lie on the CPU.
+
+        Yields:
+            The images of a batch, as float32 in the layout of `channels_last`, and its labels, both on the device.
+        """
+        # The whole order in one copy: a copy for each batch would make the host wait for the device each time.
+        there = to_device(order, self.device)
+        with closing(self._images(there if self._resident else order)) as images:
+            for x, picked in zip(images, there, strict=True):
+                yield channels_last(to_float(x.to(self.device, non_blocking=self._pinned))), self._y[picked]
+
+    def _images(self, order: Sequence[Tensor]) -> Generator[Tensor, None, None]:
+        return prefetch(self._read, order) if self._ahead else (self._x[picked] for picked in order)
+
+    def _read(self, picked: Tensor) -> Tensor:
+        """A batch on the CPU, ready to be used or copied; called in the thread."""
+        x = self._x[picked]
+        if self.device.type == "cpu":
+            return channels_last(to_float(x))
+        # Only from pinned memory does a copy leave the host free to go on; one byte travels for each byte of a file.
+        return x.pin_memory() if self._pinned else x
 
 
 def _has_room(x: Tensor, device: torch.device) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from dlcli.support.allocator import keep_freed
+from dlcli.support.cublas import fix_workspace
 from dlcli.support.errors import DlcliError
 from dlcli.support.reporter import Task
 
@@ -31,6 +32,7 @@ def serve(link: "Connection[Any, Any]") -> None:
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
     keep_freed()
+    fix_workspace()
     torch.set_num_threads(threads)
     _WorkerLoop(link, packed).run()
 

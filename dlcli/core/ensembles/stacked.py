@@ -4,10 +4,10 @@ A GPU is then as busy with small networks as with a large one. What `Training` d
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -17,9 +17,11 @@ from torch.func import functional_call, vmap
 from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import derive, preserved
-from dlcli.core.training.loop import Hooks, Training, memory_error_context
+from dlcli.core.ensembles.stacked_precision import reduced_throughout
+from dlcli.core.training.loop import Hooks, Training, memory_error_context, resolve_dtype
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import UsageError
+from dlcli.support.reporter import SILENT, Reporter
 
 _HINT = "use `strategy=processes`"
 _ALIKE = 1e-2
@@ -86,8 +88,8 @@ class StackedTraining(Training):
     `models` are of one architecture; `draws` are indices (n,) into `x` and `y`, as many for each member, and `seeds` the
     seeds. A member takes its examples, and their augmentation, in the order in which `Training` with its seed on what it
     drew would, and its gradients are its own, clipping included: its weights are those it would get alone but for rounding.
-    Draws of dropout are independent between members, but others than alone, and depend on who else is stacked. On a CPU
-    all is float32, for torch's autocast does not reach what vmap runs there.
+    Draws of dropout are independent between members, but others than alone, and depend on who else is stacked. All is
+    float32 on a CPU, and wherever torch's autocast does not reach all that vmap runs there: never some layers of a network.
 
     `losses` and `largest` are (steps, members). Memory that does not suffice for the step of several members is a
     ResourceError: fewer at a time leave a step whole. `names` are what messages call the members ("member 1" ...).
@@ -117,10 +119,25 @@ class StackedTraining(Training):
         with memory_error_context(*self.too_large):
             self._stack = StackedModel(self.members)
             seed = derive(self.seeds[0], "stacked", *self.seeds)  # for dropout alone: the rest goes by the members' seeds
-            dtype = dtype or (torch.float32 if device.type == "cpu" else None)
             super().__init__(self._stack, x, y, recipe, seed=seed, device=device, dtype=dtype, hooks=hooks)
             record = torch.zeros(steps_per_epoch(len(draws[0]), recipe.batch_size), len(models), device=device)
             self.losses, self.largest = record, record.clone()
+
+    def _precision(self, asked: torch.dtype | None, x: Tensor, device: torch.device) -> torch.dtype:
+        wanted = asked or (torch.float32 if device.type == "cpu" else resolve_dtype(self.recipe, device))
+        if wanted == torch.float32:
+            return wanted
+        images = to_float(x).to(device).expand(2, *x.shape[1:])  # two, because BatchNorm cannot be trained on one
+        sound = reduced_throughout(self._stack, torch.stack([images] * len(self.members), 1), wanted)
+        return wanted if sound else torch.float32
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See `Training`."""
+        device = self.feed.device
+        if device.type == "cpu" or self.dtype == resolve_dtype(self.recipe, device):
+            return super().notes
+        return (*super().notes, "trained in float32: torch's autocast does not reach all layers of networks that are stacked")
 
     def _batches(self) -> tuple[Tensor, ...]:
         """The examples of each step, all members' first ones first."""
@@ -129,19 +146,23 @@ class StackedTraining(Training):
         steps = zip(*orders, strict=True)
         return tuple(torch.stack([draw[at] for draw, at in zip(self.draws, step, strict=True)], 1).flatten() for step in steps)
 
-    def _one_step(self, x: Tensor, y: Tensor) -> None:
+    def _drawn_ahead(self, sizes: Sequence[int]) -> Iterable[Any]:
+        own = [size // len(self.members) for size in sizes]
+        return zip(*(self._drawn(seed, own) for seed in self.seeds), strict=True)
+
+    def _one_step(self, x: Tensor, y: Tensor, drawn: Any) -> None:
         members = len(self.members)
-        super()._one_step(x.view(-1, members, *x.shape[1:]), y.view(-1, members))
+        super()._one_step(x.view(-1, members, *x.shape[1:]), y.view(-1, members), drawn)
 
     def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
         # Accumulating over parts would make BatchNorm, and so a member's weights, depend on how many members are stacked.
         return super()._with_room(attempt, n if len(self.members) == 1 else 1)
 
-    def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, Tensor]:
         if self.hooks.augment is None:
             return x, y
-        each = zip(x.unbind(1), self.seeds, strict=True)
-        return torch.stack([self._augmented(images, seed) for images, seed in each], 1), y
+        each = zip(x.unbind(1), drawn, strict=True)
+        return torch.stack([self.hooks.augment.apply(images, own) for images, own in each], 1), y
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
         weights, smoothing = self.hooks.class_weights, self.recipe.label_smoothing
@@ -182,9 +203,9 @@ class StackedTraining(Training):
             self._to_models()
             yield
 
-    def finish(self) -> None:
+    def finish(self, report: Reporter = SILENT) -> None:
         """Put the trained (or averaged) weights in the models: on the device, in evaluation mode, in the usual layout."""
-        super().finish()
+        super().finish(report)
         self._to_models()
         for model in self.members:
             model.to(memory_format=torch.contiguous_format).eval()

@@ -1,7 +1,9 @@
 """Networks by seed and name: trained on first use, then taken from the cache."""
 
 import hashlib
+import inspect
 import json
+import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,14 +11,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute import rng
+from dlcli.core.compute import loader, precision, rng
 from dlcli.core.compute.device import device_key
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.models.base import Architecture
-from dlcli.core.training import loop, recipe
+from dlcli.core.training import dead_taps, deterministic, foreach, loop, recipe
 from dlcli.core.training.loop import resolve_dtype, resolve_threads, train
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import InputError
@@ -153,7 +155,7 @@ def _trained(plan: _Plan, model: nn.Module, report: Reporter) -> Member:
     start = time.perf_counter()
     total = plan.recipe.epochs * steps_per_epoch(len(x), plan.recipe.batch_size)
     with report.task(f"training {plan.name}", total) as task:
-        train(model, x, y, plan.recipe, seed=derive(plan.seed, plan.name), device=plan.device, task=task)
+        train(model, x, y, plan.recipe, seed=derive(plan.seed, plan.name), device=plan.device, task=task, report=report)
     return Member(model, weights_sha256(model), reused=False, seconds=time.perf_counter() - start)
 
 
@@ -186,7 +188,8 @@ def _description(plan: _Plan) -> str:
     # So code is covered by a hash of its source rather than by a version number, which is easily forgotten. Precision and
     # threads are those in use here: they decide how sums are rounded, and the recipe only bounds them. The model of the CPU is
     # not covered, because a cache belongs to one machine; that of the GPU is, because a machine may have several.
-    code = b"".join(Path(file).read_bytes() for file in (loop.__file__, recipe.__file__, rng.__file__, __file__))
+    modules = (dead_taps, deterministic, foreach, loader, loop, precision, recipe, rng, sys.modules[__name__])
+    code = "".join(inspect.getsource(module) for module in modules).encode()
     facts = {
         "data": plan.data.fingerprint,
         "model": [plan.arch.name, plan.arch.source_sha256],

@@ -1,9 +1,10 @@
 """The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import chain
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,23 +12,30 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.device import fast_dtype, out_of_memory, release, threads
 from dlcli.core.compute.loader import BatchLoader, channels_last, to_float
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import derive, generator, preserved
+from dlcli.core.training.augment import Augmentation
 from dlcli.core.training.dead_taps import has_dead_taps
+from dlcli.core.training.deterministic import deterministic
+from dlcli.core.training.foreach import largest_magnitude, move_towards
 from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
+from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
 from dlcli.support.errors import NumericError, ResourceError
-from dlcli.support.reporter import Task
+from dlcli.support.reporter import SILENT, Reporter, Task
+
+_DRAWN_AHEAD = 64
+"""For how many steps random changes are drawn at once: some tenths of a second of work at most."""
 
 
 @dataclass(frozen=True)
 class Hooks:
     """What may happen to a batch before the step.
 
-    `augment(x, source)` changes images (n, c, h, w) with randomness from `source` only; `examples(model, x, y, seed, most)`
-    replaces images by others made from the current weights (adversarial training), `most` images at a time at the most.
-    `class_weights` (classes,) weigh the loss.
+    `augment` changes images at random; `examples(model, x, y, seed, most)` replaces images by others made from the current
+    weights (adversarial training), `most` images at a time at the most. `class_weights` (classes,) weigh the loss.
     """
 
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
+    augment: Augmentation | None = None
     examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
     class_weights: Tensor | None = None
 
@@ -64,20 +72,23 @@ class Training:
     ) -> None:
         self.model = _in_layout(model.to(device), self.layout)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
-        self.dtype = dtype or self._precision(x[:1], device)
-        self.feed, self.y = BatchLoader(x, device), y.to(device)
+        self.dtype = self._precision(dtype, x[:1], device)
+        self.feed = BatchLoader(x, y, device)
         self.optimizer = build_optimizer(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
         self.epoch, self.step, self.parts = 0, 0, 1
+        self.nondeterministic: set[str] = set()
         steps = steps_per_epoch(len(x), recipe.batch_size)
         # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
         self.losses, self.largest = torch.zeros(steps, device=device), torch.zeros(steps, device=device)
         with preserved():
             torch.manual_seed(derive(seed, "dropout"))
-            self.random = _random_state(device)
+            self.random = random_state(device)
 
-    def _precision(self, x: Tensor, device: torch.device) -> torch.dtype:
-        """As the recipe says, but for networks whose gradients a CPU gets wrong in bfloat16."""
+    def _precision(self, asked: torch.dtype | None, x: Tensor, device: torch.device) -> torch.dtype:
+        """As asked or as the recipe says, but for networks whose gradients a CPU gets wrong in bfloat16."""
+        if asked is not None:
+            return asked
         found = resolve_dtype(self.recipe, device)
         unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, channels_last(to_float(x)))
         return torch.float32 if unsafe else found
@@ -88,27 +99,37 @@ class Training:
         `task` counts steps. Raises NumericError, naming the step, the learning rate and the largest gradient, if a loss or a
         weight is not finite, and ResourceError if the memory of the device does not suffice.
         """
-        # Without `benchmark`, which chooses kernels by their speed at the moment, and so not the same ones in every run.
-        steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-        with preserved(), threads(resolve_threads(self.recipe)), steady, memory_error_context(*self.too_large):
-            _set_random_state(self.random, self.feed.device)
-            self.model.train()
+        with self._conditions():
             # A resumed epoch draws its whole order again and skips the steps it has taken. `x` may be a memory-mapped file: the
             # feed reads the rows of the next steps only, and `closing` ends its thread when the epoch is left early.
             order = self._batches()[self.step :]
+            draws = self._drawn_ahead([len(picked) for picked in order])
             with closing(self.feed.batches(order)) as batches:
-                for picked, x in zip(order, batches, strict=True):
-                    self._one_step(x, self.y[picked.to(self.y.device)])
+                for (x, y), drawn in zip(batches, draws, strict=True):
+                    self._one_step(x, y, drawn)
                     task.advance()
                     # After the last step the epoch is finished first; the caller then checks `stop` itself.
                     if stop() and self.step < len(self.losses):
-                        self.random = _random_state(self.feed.device)
                         return None
-            self.random = _random_state(self.feed.device)
         mean = self._checked_mean()
         self.epoch, self.step = self.epoch + 1, 0
         task.set_status(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
         return mean
+
+    @contextmanager
+    def _conditions(self) -> Iterator[None]:
+        """Inside the block all is set that the bits of a step depend on; afterwards as it was before."""
+        with (
+            preserved(),
+            threads(resolve_threads(self.recipe)),
+            deterministic(self.nondeterministic),
+            float32_precision("ieee" if self.recipe.dtype == "float32" else "tf32"),
+            memory_error_context(*self.too_large),
+        ):
+            set_random_state(self.random, self.feed.device)
+            self.model.train()
+            yield
+            self.random = random_state(self.feed.device)
 
     def _batches(self) -> tuple[Tensor, ...]:
         """The examples of each step of this epoch."""
@@ -121,10 +142,25 @@ class Training:
         # Even batches rather than a short last one: its examples would count for more, and BatchNorm fails on a single one.
         return drawn[-1].tensor_split(len(self.losses))
 
-    def _one_step(self, x: Tensor, y: Tensor) -> None:
+    def _drawn_ahead(self, sizes: Sequence[int]) -> Iterable[Any]:
+        """What `_prepared` takes in each of the next steps, by the number of examples."""
+        return self._drawn(self.seed, sizes)
+
+    def _drawn(self, seed: int, sizes: Sequence[int]) -> Iterable[Any]:
+        """The draws of augmentation that a training with `seed` makes in each of the next steps."""
+        augment, device = self.hooks.augment, self.feed.device
+        if augment is None:
+            return [()] * len(sizes)
+        seeds = [derive(seed, "augment", self._number + step) for step in range(len(sizes))]
+        shapes = [torch.Size((size, *self.feed.shape)) for size in sizes]
+        # For many steps at once: a copy to the device in each step would make the host wait for the device each time.
+        blocks = [slice(at, at + _DRAWN_AHEAD) for at in range(0, len(sizes), _DRAWN_AHEAD)]
+        return chain.from_iterable(augment.draw_ahead(shapes[k], map(generator, seeds[k]), device) for k in blocks)
+
+    def _one_step(self, x: Tensor, y: Tensor, drawn: Any) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
-        self.losses[self.step] = self._with_room(lambda: self._gradients(*self._prepared(x, y)), len(y))
+        self.losses[self.step] = self._with_room(lambda: self._gradients(*self._prepared(x, y, drawn)), len(y))
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         self.largest[self.step] = self._largest(gradients)
         if self.recipe.clip_norm is not None:
@@ -137,7 +173,7 @@ class Training:
         """What `attempt` gives, once `n` examples are in as many parts as it takes."""
         while True:
             # A failed attempt may have drawn dropout masks already; the next one must draw the same.
-            random = _random_state(self.feed.device)
+            random = random_state(self.feed.device)
             try:
                 return attempt()
             except RuntimeError as error:
@@ -146,18 +182,15 @@ class Training:
             # Outside the handler: what the traceback holds of the failed attempt is gone by now. Later steps keep the number of
             # parts, for they would run out of memory too.
             self.parts *= 2
-            _set_random_state(random, self.feed.device)
+            set_random_state(random, self.feed.device)
             release(self.feed.device)
 
-    def _prepared(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        x = self._augmented(x, self.seed)
+    def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, Tensor]:
+        if self.hooks.augment is not None:
+            x = self.hooks.augment.apply(x, drawn)
         if self.hooks.examples is not None:
             x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), -(-len(x) // self.parts))
         return x, y
-
-    def _augmented(self, x: Tensor, seed: int) -> Tensor:
-        """`x` after the augmentation that a training with `seed` does in this step."""
-        return x if self.hooks.augment is None else self.hooks.augment(x, generator(derive(seed, "augment", self._number)))
 
     def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
         """Leave the gradient of the mean loss in the parameters; the loss."""
@@ -187,24 +220,17 @@ class Training:
         return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum(0)
 
     def _largest(self, gradients: Sequence[Tensor]) -> Tensor:
-        """The largest absolute value in all of them; by aminmax, for the infinity norm takes twenty times as long on a CPU."""
-        return torch.stack([end for gradient in gradients for end in gradient.aminmax()]).abs().max()
+        return largest_magnitude(gradients)
 
     def _clip(self, most: float) -> None:
         """Scale the gradients so that their norm is `most` at the most."""
         nn.utils.clip_grad_norm_(self.model.parameters(), most)
 
-    @torch.no_grad()
     def _average(self) -> None:
         if self.average:
-            now = self.model.state_dict()
             # At first the plain mean of the few weights there are, so that the random start is soon forgotten.
             decay = min(self.recipe.ema, (1 + self._number) / (10 + self._number))
-            for name, value in self.average.items():
-                if value.is_floating_point():
-                    value.lerp_(now[name], 1 - decay)
-                else:
-                    value.copy_(now[name])
+            move_towards(self.average, self.model.state_dict(), 1 - decay)
 
     @property
     def _number(self) -> int:
@@ -224,7 +250,7 @@ class Training:
     def _checked_mean(self) -> float:
         """The mean loss, once the epoch's losses and the weights it ended with are seen to be finite."""
         bad = (~self.losses.isfinite()).nonzero()
-        if not len(bad) and all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+        if not len(bad) and bool(torch.stack([parameter.isfinite().all() for parameter in self.model.parameters()]).all()):
             return float(self.losses.mean())
         self.step = int(bad[0, 0]) if len(bad) else len(self.losses) - 1
         what, gradients = self._diverged()
@@ -237,6 +263,13 @@ class Training:
     def _diverged(self) -> tuple[str, Tensor]:
         """What diverged, in words, and the largest gradient of each of its steps."""
         return "training", self.largest
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to report of this training so far."""
+        names = ", ".join(sorted(self.nondeterministic))
+        where = f"torch has no deterministic implementation on this device of {names}"
+        return (f"{where}: the same seed may give other weights",) if names else ()
 
     @contextmanager
     def final_weights(self) -> Iterator[None]:
@@ -251,14 +284,16 @@ class Training:
         finally:
             self.model.load_state_dict(trained)
 
-    def finish(self) -> None:
-        """Put the averaged weights in place, and the model in evaluation mode and in the usual memory layout.
+    def finish(self, report: Reporter = SILENT) -> None:
+        """Put the averaged weights in place, and the model in evaluation mode and in the usual memory layout; report the notes.
 
         In that layout a network just trained and one read from a file compute bit for bit the same.
         """
         if self.average:
             self.model.load_state_dict(self.average)
         self.model.to(memory_format=torch.contiguous_format).eval()
+        for note in self.notes:
+            report.note(note)
 
     def state(self) -> dict[str, Tensor]:
         """All that the next step depends on, on the CPU, by name."""
@@ -278,15 +313,15 @@ class Training:
         self.epoch, self.step, self.parts = state["position"].tolist()
         for name in ("losses", "largest"):
             getattr(self, name).copy_(state[name])
-        self.model.load_state_dict(_under(state, "model."))
+        self.model.load_state_dict(under(state, "model."))
         for name, value in self.average.items():
             value.copy_(state[f"average.{name}"])
-        self.random = _under(state, "random.")
+        self.random = under(state, "random.")
         kept: dict[int, dict[str, Tensor]] = {}
         parameters = list(self.model.parameters())
-        for name, value in _under(state, "optimizer.").items():
+        for name, value in under(state, "optimizer.").items():
             number, _, key = name.partition(".")
-            kept.setdefault(int(number), {})[key] = _laid_out_as(parameters[int(number)], value)
+            kept.setdefault(int(number), {})[key] = laid_out_as(parameters[int(number)], value)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
 
 
@@ -296,30 +331,6 @@ def _in_layout(model: nn.Module, layout: torch.memory_format) -> nn.Module:
         return model.to(memory_format=layout)
     except RuntimeError:
         return model.to(memory_format=torch.contiguous_format)
-
-
-def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """`value` in the memory layout of `parameter`, if it is of its shape: fused optimizers go through both byte by byte."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-
-
-def _under(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    kept = {"cpu": torch.get_rng_state()}
-    if device.type in ("cuda", "mps"):
-        kept["device"] = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.mps.get_rng_state()
-    return kept
-
-
-def _set_random_state(kept: Mapping[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(kept["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(kept["device"], device)
-    elif device.type == "mps":
-        torch.mps.set_rng_state(kept["device"])
 
 
 def train(
@@ -332,6 +343,7 @@ def train(
     device: torch.device,
     dtype: torch.dtype | None = None,
     task: Task,
+    report: Reporter = SILENT,
 ) -> float:
     """Train a network in place, from the first epoch to the last, as `Training` does.
 
@@ -344,6 +356,7 @@ def train(
         device: Where to train.
         dtype: Precision of the forward and backward pass; None for that of the recipe.
         task: Counts the steps.
+        report: Receives the notes.
 
     Returns:
         The mean loss of the last epoch.
@@ -356,7 +369,7 @@ def train(
     mean = 0.0
     while not training.done:
         mean = training.run_epoch(task) or 0.0
-    training.finish()
+    training.finish(report)
     return mean
 
 

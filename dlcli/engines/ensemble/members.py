@@ -160,7 +160,7 @@ def _train(
             training.run_epoch(task, stop)
             if stop() and not training.done:
                 return None
-    training.finish()
+    training.finish(report)
     seconds = time.perf_counter() - started
     return training.model, finish_member(setup, number, job, training.model, seconds, notes)
 

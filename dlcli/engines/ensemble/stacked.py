@@ -71,7 +71,7 @@ def _stack(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> li
             training.run_epoch(task, stop)
             if stop() and not training.done:
                 return []
-    training.finish()
+    training.finish(report)
     seconds = (time.perf_counter() - started) / len(numbers)
     trained = zip(numbers, owned, built, strict=True)
     return [finish_member(setup, number, job, model, seconds, notes) for number, job, (model, notes) in trained]

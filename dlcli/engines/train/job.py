@@ -160,7 +160,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
                 where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {len(training.losses)}"
                 report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
                 return None
-    training.finish()
+    training.finish(report)
     if early.weights:
         training.model.load_state_dict(early.weights)
     seconds = before + time.perf_counter() - started

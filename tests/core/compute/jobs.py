@@ -37,6 +37,10 @@ def where(job, report):
     return os.getpid(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
 
 
+def setting(job, report):
+    return os.environ.get(job)
+
+
 def talk(job, report):
     sys.stdout.write("this belongs on standard error\n")
     report.warn("warning of every job")

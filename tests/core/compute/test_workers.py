@@ -17,7 +17,19 @@ from dlcli.support import errors
 from dlcli.support.errors import DlcliError, InputError, MissingExtraError, NumericError, ResourceError
 from dlcli.support.reporter import SILENT
 from tests.conftest import ROOT
-from tests.core.compute.jobs import Asked, end, fail, fit_small, square, step_by_step, talk, until_stopped, visible_gpus, where
+from tests.core.compute.jobs import (
+    Asked,
+    end,
+    fail,
+    fit_small,
+    setting,
+    square,
+    step_by_step,
+    talk,
+    until_stopped,
+    visible_gpus,
+    where,
+)
 
 
 class Listener:
@@ -75,6 +87,15 @@ def test_each_worker_is_a_separate_process_with_its_own_threads():
     assert len({pid for pid, _, _ in there} | {os.getpid()}) == 3
     assert [found[1:] for found in there] == [(3, "3")] * 2
     assert not any(alive(pid) for pid, _, _ in there) and torch.get_num_threads() == before
+
+
+def test_workers_set_what_cublas_reads_with_its_first_product(monkeypatch: pytest.MonkeyPatch):
+    """Also where the parent, a program of the user's, does not."""
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(name, ":16:8")
+    assert in_parallel(setting, [name] * 2, workers=2, threads=1, report=SILENT) == [":16:8"] * 2
+    monkeypatch.delenv(name)
+    assert in_parallel(setting, [name] * 2, workers=2, threads=1, report=SILENT) == [":4096:8"] * 2
 
 
 def test_messages_of_workers_reach_the_parent_and_nothing_reaches_standard_output(capfd: pytest.CaptureFixture[str]):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute import loader, precision, rng
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
@@ -17,6 +18,7 @@ from dlcli.core.model_io.cached import is_cached, train_or_load
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
+from dlcli.core.training import dead_taps, deterministic, foreach, loop, recipe
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.lock import locked
 from dlcli.support.reporter import SILENT
@@ -170,11 +172,14 @@ def test_another_thread_count_torch_or_training_code_misses_the_cache(tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(members, "resolve_threads", lambda recipe: 77)
         assert not _fit(cache=tmp_path).reused
-    with monkeypatch.context() as patch:
-        edited = tmp_path / "loop.py"
-        edited.write_text("# edited")
-        patch.setattr(members.loop, "__file__", str(edited))
-        assert not _fit(cache=tmp_path).reused
+    edited = tmp_path / "edited.py"
+    edited.write_text("# edited")
+    for module in (loader, precision, rng, dead_taps, deterministic, foreach, loop, recipe, members):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "__file__", str(edited))
+            assert not _fit(cache=tmp_path / module.__name__).reused
+            patch.undo()
+            assert not _fit(cache=tmp_path / module.__name__).reused
     assert _fit(cache=tmp_path).reused
 
 

@@ -13,7 +13,9 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training import loop
+from dlcli.core.training.augment import Augmentation, augmentation
 from dlcli.core.training.loop import Hooks, Training, train
+from dlcli.core.training.random_change import RandomChange
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import NumericError, ResourceError, UsageError
 
@@ -238,17 +240,6 @@ def test_predictions_match_the_plain_forward_pass(batch_size):
     assert not found.requires_grad
 
 
-def test_an_epoch_never_synchronises_with_the_device():
-    """The meta device stands for a GPU: it refuses tensors of another device, and any reading of a value by the host."""
-    meta, task = torch.device("meta"), Counter()
-    model, (x, y) = _network().to(meta), _examples()
-    training = Training(model, x.to(meta), y.to(meta), _recipe(optimizer="adam", ema=0.9, clip_norm=1.0), seed=0, device=meta)
-    stopped = training.run_epoch(task, stop=lambda: training.step == 3)
-    assert (stopped, training.losses.device.type, task.steps) == (None, "meta", 3)
-    with pytest.raises(RuntimeError):
-        training.losses[0].item()  # the stand-in does refuse
-
-
 def _interrupted(recipe, stops, dropout=0.5, hooks=None):
     """Train, and at each step in `stops` put the state away and go on with a new network in a new Training."""
 
@@ -281,14 +272,16 @@ def test_resuming_after_any_step_gives_the_same_bits(changes, stops):
 
 
 def test_resuming_continues_augmentation_and_adversarial_examples():
-    def shake(x, source):
-        return (x + 0.1 * torch.rand(x.shape, generator=source)).clamp(0, 1)
+    shake = RandomChange(
+        draw=lambda shape, source: torch.rand(shape, generator=source),
+        apply=lambda x, noise: (x + 0.1 * noise).clamp(0, 1),
+    )
 
     def push(model, x, y, seed, most):
         assert len(x) <= most
         return (x + 0.1 * torch.rand(x.shape, generator=generator(seed))).clamp(0, 1)
 
-    hooks = Hooks(augment=shake, examples=push)
+    hooks = Hooks(augment=Augmentation((shake,)), examples=push)
     assert (
         _interrupted(_recipe(), [2, 7], hooks=hooks) == _interrupted(_recipe(), [], hooks=hooks) != _interrupted(_recipe(), [])
     )
@@ -338,6 +331,27 @@ def test_a_failed_attempt_uses_up_no_dropout_draws():
     training.run_epoch(Counter(), stop=lambda: True)
     assert drawn[0] == drawn[1] == drawn[2]
     assert len(set(drawn)) == len(drawn) - 2
+
+
+@pytest.mark.parametrize("ahead", [1, 2, 64])
+def test_a_failed_attempt_changes_the_images_as_before(ahead, monkeypatch):
+    """And it does not matter for how many steps the changes are drawn at once."""
+    monkeypatch.setattr(loop, "_DRAWN_AHEAD", ahead)
+    seen, hooks = [], Hooks(augment=augmentation(["crop", "rotate", "blur"], (6, 6)))
+
+    class Sees(Small):
+        def forward(self, x):
+            seen.append(x.clone())
+            return super().forward(x)
+
+    training = Training(Sees(_network(), 7), *_examples(), _recipe(), seed=0, device=CPU, hooks=hooks)
+    training.run_epoch(Counter())
+    assert torch.equal(seen[0], torch.cat(seen[1:3]))
+    expected = [
+        hooks.augment(_examples()[0][picked], generator(derive(0, "augment", step)))
+        for step, picked in enumerate(_batches(50, 16, 1, seed=0)[0])
+    ]
+    assert torch.equal(torch.cat(seen[1:]), torch.cat(expected))
 
 
 def test_no_memory_for_one_image_is_a_resource_error():

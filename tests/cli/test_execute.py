@@ -1,0 +1,30 @@
+"""What holds while the engine of a command runs."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from dlcli.cli import execute as module
+from dlcli.cli.execute import execute
+from dlcli.specs.shared import RunOptions
+
+NAME = "CUBLAS_WORKSPACE_CONFIG"
+
+
+def test_matrix_products_of_a_gpu_are_reproducible_from_the_first_on(monkeypatch: pytest.MonkeyPatch):
+    """The engine may compute one at once, and cuBLAS reads its setting then."""
+    seen = []
+
+    def run(config, *, report):
+        seen.append(os.environ.get(NAME))
+        return SimpleNamespace(failed="", KIND="rows")
+
+    monkeypatch.setenv(NAME, "put back afterwards")
+    monkeypatch.delenv(NAME)
+    monkeypatch.setattr(module, "import_module", lambda name: SimpleNamespace(run=run))
+    monkeypatch.setattr(module.output, "show", lambda *arguments: None)
+    monkeypatch.setattr(module, "keep_freed", lambda: None)
+    monkeypatch.setattr(module, "_hush_libraries", lambda: None)
+    assert execute(SimpleNamespace(engine="made up", name="train"), SimpleNamespace(output=None), RunOptions()) == 0
+    assert seen == [":4096:8"]
