@@ -173,4 +173,4 @@ def full_card(setup: Setup) -> Iterator[Row]:
     yield holds(name, done.returncode == 0 and "MISSED" not in said, "recognised", said)
 
 
-PARTS = (training_in_parts, attack_in_parts, forms, full_card)
+PARTS = (training_in_parts, prediction_in_parts, attack_in_parts, forms, full_card)

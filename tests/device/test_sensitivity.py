@@ -109,6 +109,16 @@ def sums_of_parts(patch):
     patch.setattr(Training, "_weight", lambda self, y: 1)
 
 
+def wrong_order(patch):
+    found = memory.predict_logits
+
+    def predict(model, x, **how):
+        logits = found(model, x, **how)
+        return logits.flip(0) if "batch_size" in how else logits
+
+    patch.setattr(memory, "predict_logits", predict)
+
+
 def attacks_that_do_nothing(patch):
     attack = SimpleNamespace(with_options=lambda **options: lambda model, x, y, **how: x)
     patch.setattr(memory, "load_attack", lambda name: attack)
@@ -133,6 +143,7 @@ WRONG = [
     (texts.join_agrees, one_pair_less),
     (texts.join_agrees, no_pairs),
     (memory.training_in_parts, sums_of_parts),
+    (memory.prediction_in_parts, wrong_order),
     (memory.attack_in_parts, attacks_that_do_nothing),
     (memory.forms, everything_is_memory),
 ]
