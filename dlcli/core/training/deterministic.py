@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.utils.deterministic
 
+_CUDNN: Any = torch.backends.cudnn
 _SETTINGS: Any = torch.utils.deterministic  # its one attribute is made when the module is loaded
 _WARNED = r".*determinis"
 """How torch's warnings of such operations begin, in any case."""
@@ -23,9 +24,7 @@ def deterministic(found: set[str]) -> Iterator[None]:
     The names of such operations are added to `found`, and torch's warnings of them are not shown.
     """
     before, fill = torch.get_deterministic_debug_mode(), _SETTINGS.fill_uninitialized_memory
-    # Without `benchmark`, which chooses kernels by their speed at the moment, and so not the same ones in every run.
-    steady = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-    with warnings.catch_warnings(), steady:
+    with warnings.catch_warnings(), _steady_cudnn():
         warnings.filterwarnings("always", message=_WARNED)
         warnings.showwarning = _collecting(found, warnings.showwarning)
         torch.set_deterministic_debug_mode(max(before, 1))  # 1 is to warn, 2 to raise an error
@@ -36,6 +35,18 @@ def deterministic(found: set[str]) -> Iterator[None]:
         finally:
             torch.set_deterministic_debug_mode(before)
             _SETTINGS.fill_uninitialized_memory = fill
+
+
+@contextmanager
+def _steady_cudnn() -> Iterator[None]:
+    # Not by `cudnn.flags`, which sets TF32 too, and raises where a caller has set that by the newer of torch's two interfaces.
+    before = _CUDNN.enabled, _CUDNN.benchmark, _CUDNN.deterministic
+    # Without `benchmark`, which chooses kernels by their speed at the moment, and so not the same ones in every run.
+    _CUDNN.enabled, _CUDNN.benchmark, _CUDNN.deterministic = True, False, True
+    try:
+        yield
+    finally:
+        _CUDNN.enabled, _CUDNN.benchmark, _CUDNN.deterministic = before
 
 
 def _collecting(found: set[str], show: Callable[..., None]) -> Callable[..., None]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.device import out_of_memory, release
+from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import ResourceError
 
 WORK = 1 << 26
@@ -75,6 +76,7 @@ class _Tiles:
         else:
             yield found[0] + np.int32(rows.start), found[1] + np.int32(columns.start)
 
+    @float32_precision("ieee")
     def _places(self, rows: range, columns: range) -> Numbers | None:
         """Row and column within the tile of each product that reaches the bound, (2, found); None if memory ran out."""
         try:

@@ -156,3 +156,24 @@ def test_without_rows_there_are_no_pairs():
     for rows in (0, 1):
         assert len(similar_pairs(np.ones((rows, 3), np.float32), 0.5, device=CPU)) == 0
     assert not list(device_candidates(unit(np.ones((5, 3))), 0.5, 9, device=CPU, rows=np.empty(0, np.int32)))
+
+
+def test_products_are_in_full_float32_whatever_is_allowed():
+    """With TF32, 10 bits of each factor, pairs near the threshold would be missed."""
+    seen = []
+
+    class Products(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func.overloadpacket is torch.ops.aten.mm:
+                seen.append((torch.backends.cuda.matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision))
+            return func(*args, **(kwargs or {}))
+
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with Products():
+            list(device_candidates(unit(np.eye(4, dtype=np.float32)), 0.5, 4, device=CPU))
+    finally:
+        torch.set_float32_matmul_precision("highest")
+        for node in (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul):
+            node.fp32_precision = "none"
+    assert set(seen) == {("ieee", "ieee")}
