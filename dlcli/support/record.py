@@ -17,7 +17,7 @@ _NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy", "pa
 
 
 def environment() -> dict[str, Any]:
-    """Versions and machine that a result may depend on; only packages that were imported are listed."""
+    """Versions and machine that a result may depend on; only what the process has used: imported packages, and GPUs."""
     loaded = {"scikit-learn": "sklearn"}
     return {
         "dlcli": __version__,
@@ -25,7 +25,17 @@ def environment() -> dict[str, Any]:
         "system": platform.platform(),
         "cpus": os.cpu_count(),
         "packages": {name: _version(name) for name in _NAMED if loaded.get(name, name) in sys.modules},
+        **_cuda(),
     }
+
+
+def _cuda() -> dict[str, Any]:
+    """The GPUs and libraries of a process that has used CUDA, else nothing."""
+    torch: Any = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return {}
+    gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    return {"gpus": gpus, "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
 
 
 def _version(name: str) -> str:

@@ -5,7 +5,10 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dlcli.support.record import write_record
+import pytest
+import torch
+
+from dlcli.support.record import environment, write_record
 
 
 def test_record(tmp_path: Path):
@@ -25,3 +28,13 @@ def test_record(tmp_path: Path):
     assert (found["command"], found["config"], found["result"], found["status"]) == ("attack", {"seed": 1}, {"x": 1}, 0)
     assert 0 <= found["seconds"] < 60 and found["started"].endswith("+00:00")
     assert found["environment"]["dlcli"]
+
+
+def test_gpus_that_were_used_are_recorded(monkeypatch: pytest.MonkeyPatch):
+    assert not {"gpus", "cuda", "cudnn"} & set(environment())
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"NVIDIA {number}")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002, raising=False)
+    found = json.loads(json.dumps(environment()))
+    assert (found["gpus"], found["cuda"], found["cudnn"]) == (["NVIDIA 0", "NVIDIA 1"], torch.version.cuda, 91002)
