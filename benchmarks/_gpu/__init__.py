@@ -1,10 +1,7 @@
 """The sections of `benchmarks/gpu.py`, and the agreement checks that `tests/device` runs too."""
 
-import os
 import sys
 from pathlib import Path
 
 # A GPU machine without a network may have dlcli as a checkout only, not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-# Before CUDA starts: without a workspace of its own, cuBLAS may add up in another order in each run.
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

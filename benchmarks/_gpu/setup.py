@@ -12,6 +12,7 @@ import torch
 
 from dlcli import __version__
 from dlcli.core.compute.device import choose_device, describe_device
+from dlcli.support.cublas import fix_workspace
 
 CPU = torch.device("cpu")
 
@@ -89,6 +90,7 @@ class Setup:
 
 def open_setup(device: str | None, *, small: bool, data: Path | None = None) -> Setup:
     """The setup for cuda, cuda:N or cpu (None: cuda if there is one); on a CPU sizes are always small."""
+    fix_workspace()
     found = choose_device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if found.type == "cuda" and found.index is None:  # some calls of torch accept no device without a number
         found = torch.device("cuda", torch.cuda.current_device())
