@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torchvision.models import densenet, get_model, mobilenetv2, resnet, vgg
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.inflate.convert import Inflation, inflate, rebuild
@@ -14,29 +15,38 @@ from dlcli.support.errors import InputError
 from tests.conftest import DATA
 from tests.core.surgery.networks import NETWORKS, Functional, residual
 
-TORCHVISION = {
-    "resnet18": {},
-    "resnet50": {},
-    "resnext50_32x4d": {},
-    "wide_resnet50_2": {},
-    "squeezenet1_1": {},
-    "vgg11_bn": {},
-    "densenet121": {},
-    "mobilenet_v2": {},
-    "googlenet": {"aux_logits": False, "init_weights": False},
+
+def _vgg():
+    """torchvision's own has 100 million weights between its first two full connections."""
+    model = vgg.VGG(vgg.make_layers([16, "M", 32, "M", 32, 32, "M"], batch_norm=True), num_classes=1, init_weights=False)
+    model.classifier = nn.Sequential(nn.Linear(32 * 7 * 7, 20), nn.ReLU(), nn.Dropout(), nn.Linear(20, 10))
+    return model
+
+
+FAMILIES = {
+    "resnet18": lambda: resnet.ResNet(resnet.BasicBlock, [2, 1, 1, 1]),
+    "resnet50": lambda: resnet.ResNet(resnet.Bottleneck, [2, 1, 1, 1]),
+    "resnext50_32x4d": lambda: resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], groups=32, width_per_group=4),
+    "wide_resnet50_2": lambda: resnet.ResNet(resnet.Bottleneck, [1, 1, 1, 1], width_per_group=24),
+    "squeezenet1_1": lambda: get_model("squeezenet1_1"),
+    "vgg11_bn": _vgg,
+    "densenet121": lambda: densenet.DenseNet(16, (3, 2, 2, 2), 32),
+    "mobilenet_v2": lambda: mobilenetv2.MobileNetV2(width_mult=0.25),
+    "googlenet": lambda: get_model("googlenet", aux_logits=False, init_weights=False),
 }
+"""A small member of each family of torchvision: its blocks and its code, with fewer of them."""
 
 
-def _torchvision(name, size=64):
-    import torchvision
-
+def _torchvision(make, size=64):
     with preserved():
         torch.manual_seed(0)
-        model = torchvision.models.get_model(name, weights=None, **TORCHVISION[name]).double().eval()
+        model = make().double().eval()
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.normal_(std=0.1)
                 module.running_var.uniform_(0.5, 2)
+            elif isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.normal_(module.bias)  # zero by default in some
     return model, torch.rand(2, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
@@ -54,7 +64,7 @@ def _error(video, image, x, frames):
     ("which", "layers", "parameters"), [("conv1", 16, 34_215_976), ("both", 32, 44_275_752), ("all", 36, 49_813_544)]
 )
 def test_resnet50_has_the_counts_of_the_essay(which, layers, parameters):
-    model, x = _torchvision("resnet50", 32)
+    model, x = _torchvision(lambda: get_model("resnet50"), 32)
     found = inflate(model, x[:1], Inflation(which=which))
     assert len(found.layers) == layers
     assert all(layer.after == (*layer.before[:2], 3, 1, 1) for layer in found.layers)
@@ -63,10 +73,10 @@ def test_resnet50_has_the_counts_of_the_essay(which, layers, parameters):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TORCHVISION)
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("rule", ["besnet", "i3d"])
 def test_torchvisions_networks_judge_a_still_clip_as_the_image(name, rule):
-    model, x = _torchvision(name)
+    model, x = _torchvision(FAMILIES[name])
     before = copy.deepcopy(model.state_dict())
     for ends in ("replicate", "renorm"):
         video = inflate(model, x[:1], Inflation(rule=rule, ends=ends, dilations=(1, 2))).model
@@ -123,14 +133,14 @@ def test_besnet_inflates_what_it_says(name, which, paths):
 
 @pytest.mark.parametrize(("which", "layers"), [("conv1", 8), ("both", 16), ("all", 19)])
 def test_without_1x1_the_first_and_last_of_a_residual_branch_look_along_time(which, layers):
-    model, x = _torchvision("resnet18", 32)
+    model, x = _torchvision(lambda: get_model("resnet18"), 32)
     found = inflate(model, x[:1], Inflation(which=which))
     assert len(found.layers) == layers
     assert {layer.after[2:] for layer in found.layers} == ({(3, 3, 3)} if which != "all" else {(3, 3, 3), (3, 1, 1)})
 
 
 def test_the_head_of_a_network_without_full_connection_stays():
-    model, x = _torchvision("squeezenet1_1")
+    model, x = _torchvision(lambda: get_model("squeezenet1_1"))
     found = inflate(model, x[:1], Inflation())
     assert found.model.head == "" and len(found.layers) == 16
     assert all("squeeze" in layer.path or "expand1x1" in layer.path for layer in found.layers)
@@ -166,13 +176,11 @@ def test_it_is_built_again_from_what_was_done_behind_a_normalisation():
 
 @pytest.mark.skipif(not (DATA / "weights").is_dir(), reason="needs ../shared/data/weights")
 def test_real_squeezenet_and_cifar_resnet():
-    import torchvision
-
     from dlcli.core.model_io.checkpoint import load_weights
     from dlcli.core.models.zoo.cifar_resnet import build
 
-    squeezenet, resnet = torchvision.models.squeezenet1_1(weights=None), build(3, (32, 32), 10)
-    for model, name, size in ((squeezenet, "squeezenet1_1_imagenet", 96), (resnet, "cifar10_resnet20", 32)):
+    squeezenet, cifar = get_model("squeezenet1_1"), build(3, (32, 32), 10)
+    for model, name, size in ((squeezenet, "squeezenet1_1_imagenet", 96), (cifar, "cifar10_resnet20", 32)):
         state = {key.removeprefix("module."): tensor for key, tensor in load_weights(DATA / "weights" / f"{name}.pth").items()}
         model.load_state_dict(state)
         model, x = model.double().eval(), torch.rand(2, 3, size, size, dtype=torch.float64)
