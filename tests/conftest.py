@@ -1,9 +1,11 @@
 """What all tests share: running the real program, and where the real data lies."""
 
+import gc
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,21 @@ DLCLI = [sys.executable, "-m", "dlcli"]
 
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 Start = Callable[..., program.Program]
+
+with suppress(ImportError):  # a GPU machine may lack it
+    from hypothesis import HealthCheck, settings
+
+    # How long an example takes depends on what else the machine does.
+    settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any speed")
+# By default every 700 new objects start a collection, and the largest of these look through all that torch has made.
+gc.set_threshold(10_000, 20, 50)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of every later collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
