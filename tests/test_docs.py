@@ -80,9 +80,9 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
 
     digits = load_digits()
     work = tmp_path / "work"
-    np.savez(work / "mine.npz", x=(digits.images[:300] / 16).astype("float32"), y=digits.target[:300])
-    images = np.kron(digits.images[:200] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
-    arrays = {"x_train": images[:150], "y_train": digits.target[:150], "x_test": images[150:], "y_test": digits.target[150:200]}
+    np.savez(work / "mine.npz", x=(digits.images[:120] / 16).astype("float32"), y=digits.target[:120])
+    images = np.kron(digits.images[:100] * 15, np.ones((4, 4)))[:, 2:30, 2:30].astype("uint8")
+    arrays = {"x_train": images[:80], "y_train": digits.target[:80], "x_test": images[80:], "y_test": digits.target[80:100]}
     np.savez(work / "mnist.npz", **arrays)
     (work / "nets.py").write_text(
         "from torch import nn\n\nclass Net(nn.Sequential):\n"

@@ -17,7 +17,9 @@ SMALL = ("--frames", "2", "--size", "16", "--device", "cpu")
 def test_a_video_is_not_called_an_image(data: str, tmp_path: Path, dlcli: Run):
     if data == "films":
         films(tmp_path / data, n=4)
-    train = ("train", "--data", data, *SMALL, "--model", "besnet18", "--epochs", "1", "--lr", "1e-4", "--limit", "6")
+    small = ("cifar-resnet-8", "--size", "16", "--frames", "2", "--classes", "2", "-o", "net.safetensors")
+    assert dlcli("convert-2d-to-3d", *small).returncode == 0
+    train = ("train", "--data", data, *SMALL, "--model", "net.safetensors", "--epochs", "1", "--lr", "1e-4", "--limit", "6")
     judge = ("run", data, *SMALL, "--limit", "4")
     said = []
     for words in (

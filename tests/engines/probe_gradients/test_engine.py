@@ -256,7 +256,7 @@ def test_json_has_null_and_never_nan(dlcli):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg11", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "squeezenet1_1", "densenet121"])
 def test_torchvisions_networks(name, tmp_path):
     random = np.random.default_rng(0)
     path = tmp_path / "colours.npz"
