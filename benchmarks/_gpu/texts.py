@@ -45,9 +45,9 @@ def sentences_agree(setup: Setup) -> Iterator[Row]:
         yield not_measured(name, why)
         return
     with _model(setup) as (folder, keys):
-        ours = sentence.vectors(keys, folder, device=str(setup.device), fast=False)
+        ours = sentence.vectors(keys, folder, device=str(setup.device))
         # On a CPU the texts are encoded one at a time, so that it is not compared with the same sums.
-        theirs = sentence.vectors(keys, folder, device="cpu", fast=False, batch=1 if setup.on_cpu else sentence.BATCH)
+        theirs = sentence.vectors(keys, folder, device="cpu", batch=1 if setup.on_cpu else sentence.BATCH)
     distinct = float(np.abs(ours @ ours.T - 1).max()) > 0.1
     error = float(np.abs(ours @ ours.T - theirs @ theirs.T).max()) if distinct else float("nan")
     yield at_most(name, error, 1e-4, f"{len(keys)} bundled questions, random weights")

