@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
-from dlcli.specs.shared import output_option
+from dlcli.specs.shared import device_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
@@ -19,7 +19,7 @@ PAIR_VERDICT_COLUMNS = ("score", "verdict", "why")
 VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 _PAIR_OPTIONS = (
-    *("table", "pair_columns", "model", "threshold", "precision", "fail_on_duplicates", "prefix"),
+    *("table", "pair_columns", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
     *("encoding", "delimiter", "max_cell", "excel_safe", "output"),
 )
 """The options that apply with `pair_columns`."""
@@ -77,6 +77,7 @@ class DedupeConfig:
         "the most accurate and slowest). Nothing is downloaded. Cosines are not comparable between kinds of vectors.",
         metavar="NAME",
     )
+    device: str = device_option()
     keep_rule: str = option(
         "central",
         "Choose the canonical text of a group: the one with the most duplicates (central), of the first row (first), the "

@@ -170,8 +170,6 @@ class TrainConfig:
                     "`task=pairs` learns from a table of labelled pairs",
                     hint=command_line("train", data="PAIRS.csv", task="pairs"),
                 )
-            if self.device not in ("auto", "cpu"):
-                raise UsageError("`device`: `task=pairs` trains on the CPU", hint="omit `device`")
         elif self.vectors is not None or self.columns:
             raise UsageError(f"`{'columns' if self.columns else 'vectors'}` needs `task=pairs`")
 

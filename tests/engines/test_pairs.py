@@ -16,8 +16,9 @@ from dlcli.engines import train
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import ESSAY_PRECISION, check_applicable, parse_names
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, ResourceError, UsageError
 from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
+from tests.core.text.vectors import fake_sentence
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +131,50 @@ def test_the_other_way_round():
         TrainConfig(columns=("a", "b", "c"))
     with pytest.raises(UsageError, match="learns from a table of labelled pairs"):
         TrainConfig(task="pairs")
-    with pytest.raises(UsageError, match="`device`: `task=pairs` trains on the CPU"):
-        TrainConfig(task="pairs", data="x.csv", device="cuda")
     with pytest.raises(UsageError, match="`columns` needs a directory"):
         eval_engine.run(EvalConfig(columns=("a", "b", "c")))
+
+
+def test_the_device_reaches_the_vectors(table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In training, in evaluation of the test part, and in `dlcli eval`; it changes nothing in the saved files."""
+    devices = fake_sentence.install(monkeypatch)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    options = {"data": table, "task": "pairs", "model": "lexical", "vectors": fake_sentence.SPEC}
+    for device in ("cuda:1", "cpu", "auto"):
+        devices.clear()
+        train.run(TrainConfig(device=device, output=tmp_path / device, **options))
+        assert devices and set(devices) == {device}
+    for path in (tmp_path / "cpu").iterdir():
+        assert path.read_bytes() == (tmp_path / "cuda:1" / path.name).read_bytes()
+    for device in ("cuda:1", "cpu", "auto"):
+        devices.clear()
+        eval_engine.run(EvalConfig(model=str(tmp_path / "cpu"), data=table, device=device))
+        assert set(devices) == {device}
+
+
+@pytest.mark.parametrize("call", ["run", "plan"])
+def test_an_accelerator_that_nothing_uses_or_that_is_not_there_is_refused(
+    table: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+):
+    fake_sentence.install(monkeypatch)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    pairs = {"data": table, "task": "pairs"}
+    for settings, what in (
+        ({}, "auto trains"),
+        ({"model": "words"}, "words trains"),
+        ({"vectors": "tfidf"}, "auto trains with tfidf"),
+    ):
+        with pytest.raises(UsageError, match=f"`device`: {what} on the CPU") as error:
+            getattr(train, call)(TrainConfig(device="cuda", **pairs, **settings))
+        assert error.value.hint == "omit `device`"
+    with pytest.raises(ResourceError, match="torch finds no cuda device"):
+        getattr(train, call)(TrainConfig(device="cuda", vectors=fake_sentence.SPEC, **pairs))
+    with pytest.raises(UsageError, match="`device`: lexical scores pairs on the CPU"):
+        getattr(eval_engine, call)(EvalConfig(model=str(folder), data=table, device="cuda"))
+    train.run(TrainConfig(model="lexical", vectors=fake_sentence.SPEC, output=tmp_path / "run", **pairs))
+    with pytest.raises(ResourceError, match="torch finds no cuda device"):
+        getattr(eval_engine, call)(EvalConfig(model=str(tmp_path / "run"), data=table, device="cuda"))
 
 
 def test_models_and_vectors_that_are_not_there(table: str, folder: Path):

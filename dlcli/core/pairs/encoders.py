@@ -44,13 +44,19 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """An encoder that needs no fitting, for `static` and `sentence`: a vector depends on its text alone."""
+    """An encoder that needs no fitting, for `static` and `sentence`: a vector depends on its text alone.
+
+    Attributes:
+        spec: The kind of vectors, as in `vectors` of a configuration.
+        device: Where vectors are computed, if the kind uses a device; it is not stored.
+    """
 
     spec: str
+    device: str = "auto"
 
     def encode(self, keys: list[str]) -> Rows:
         """Unit vectors (n, dimensions); raises what `make_vectors` raises."""
-        return np.asarray(make_vectors(self.spec, keys), np.float32)
+        return np.asarray(make_vectors(self.spec, keys, self.device), np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Empty: nothing is learned."""

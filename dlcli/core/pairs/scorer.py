@@ -1,18 +1,19 @@
 """What all scorers of text pairs share: a model gives an uncalibrated score, and Platt scaling turns it into a probability."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from dlcli.core.pairs.encoders import Encoder
+from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.text.scoring.features import Rows, pair_features, tokenize_texts
 from dlcli.core.text.scoring.pair_score import built_in, with_exact_cases
 from dlcli.core.text.tokens import fold_all
+from dlcli.core.text.vectors.devices import device_use
 from dlcli.support.reporter import SILENT, Reporter
 
 Floats = NDArray[np.float64]
@@ -71,6 +72,19 @@ class PairScorer:
     model: PairModel
     slope: float
     intercept: float
+
+    @property
+    def uses_device(self) -> bool:
+        """Whether an accelerator can encode the texts; all else is computed on the CPU."""
+        encoder = getattr(self.model, "encoder", None)
+        return isinstance(encoder, TextEncoder) and device_use(encoder.spec) == "vectors"
+
+    def on_device(self, device: str) -> "PairScorer":
+        """The same scorer, which encodes texts on `device` if it uses one."""
+        if not self.uses_device:
+            return self
+        model: Any = self.model
+        return replace(self, model=replace(model, encoder=replace(model.encoder, device=device)))
 
     def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
         """The probability that each pair of texts is a duplicate, (pairs,) in [0, 1].

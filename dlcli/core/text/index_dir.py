@@ -24,6 +24,8 @@ from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
 
 FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 1
+_ENCODING = ("device", "dtype")
+"""Settings of vectors that a network computes: vectors of another precision or kind of device have slightly other cosines."""
 _FRESH = "name another folder to start a new index"
 _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32, "F64": np.float64}
 
@@ -113,6 +115,7 @@ def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:
     about, arrays = _opened(path)
     card = _checked(path, about, arrays)
     _same_settings(folder, card["settings"], settings)
+    _same_encoding(folder, card["settings"], settings)
     parts: dict[str, Any] = {name: _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in _LISTS}
     parts |= {name: arrays[name] for name in _ARRAYS}
     tables = [(str(name), str(digest)) for name, digest in card["tables"]]
@@ -155,12 +158,21 @@ def _checked(path: Path, about: dict[str, str], arrays: dict[str, NDArray[Any]])
 
 def _same_settings(folder: Path, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     for name, value in asked.items():
-        if made.get(name) != value:
+        if made.get(name) != value and name not in _ENCODING:
             was = made.get(name)
             known = f"use `{name}={was}`" if name != "model" else "use `model` with the folder of that scorer"
             hint = known if was else f"omit `{name}`"
             message = f"`index={folder}` was made with {name} {was or 'built in'}, not {value or 'built in'}"
             raise InputError(message, hint=f"{hint}, or {_FRESH}")
+
+
+def _same_encoding(folder: Path, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    was, now = (tuple(settings.get(name) for name in _ENCODING) for settings in (made, asked))
+    # An index that does not say how its vectors were computed is taken, as is one whose vectors no network computes.
+    if None in (*was, *now) or was == now:
+        return
+    message = f"`index={folder}` has {was[1]} vectors computed on {was[0]}, but this run computes them in {now[1]} on {now[0]}"
+    raise InputError(message, hint=f"use `device={was[0]}`, or {_FRESH}" if was[1] == now[1] else _FRESH)
 
 
 def _digest(card: str, arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -13,6 +13,7 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
 from dlcli.core.text.table_input import open_table
 from dlcli.core.text.vectors import make_vectors
+from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.stages import (
     Candidates,
@@ -96,7 +97,8 @@ def find_new_candidates(config: DedupeConfig, merged: MergedTexts, vectors: Matr
     """
     level = min_cosine(config)
     with report.task("comparing", total=int(merged.new.sum())) as task:
-        pairs = cross_pairs(vectors, merged.new, level, advance=task.advance)
+        device = search_device(config.vectors, config.device)
+        pairs = cross_pairs(vectors, merged.new, level, device=device, advance=task.advance)
     if not uses_full_join(vectors, merged.new):
         return Candidates(pairs, level, None)
     return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.flatnonzero(merged.new)))
@@ -122,7 +124,8 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     place = find_column(other, text_column.table.columns[text_column.index] if config.column is None else config.column)
     their = distinct(texts_of(other, place)[0])
     merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
-    candidates = find_new_candidates(config, merged, make_vectors(config.vectors, merged.texts.keys), report)
+    vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
+    candidates = find_new_candidates(config, merged, vectors, report)
     scored = score_pairs(scorer, merged.texts, candidates.pairs)
     duplicates = scored.duplicates(effective_threshold(config))
     order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())

@@ -19,6 +19,7 @@ from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors import make_vectors, vectors_depend_on
+from dlcli.core.text.vectors.devices import describe_encoding, device_use
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.against import MergedTexts, Numbers, find_new_candidates, merge_texts
 from dlcli.engines.dedupe.stages import (
@@ -103,7 +104,10 @@ def _update_index(config: DedupeConfig, folder: Path, text_column: TextColumn, s
     if not membership.known:
         events = [{**event, "table": text_column.table.name} for event in log]
         write_index(folder, _extend_index(config, merged, vectors, scored, membership, events))
-    text_column = _with_notes(replace(text_column, texts=text_column.texts + stored.texts), folder, membership, log, report)
+    notes = [*_precision_note(config, folder, stored), *_notes(folder, membership, log)]
+    for note in notes:
+        report.note(note)
+    text_column = replace(text_column, texts=text_column.texts + stored.texts, notes=(*text_column.notes, *notes))
     shown = _prefer_earlier(merged, groups, membership, scorer)
     assignments = assign_rows(merged.texts, shown)
     candidates = Candidates(scored.pairs, new.min_cosine, new.recall)
@@ -192,7 +196,8 @@ def _extend_index(
 ) -> StoredIndex:
     """The index with the table in it."""
     return StoredIndex(
-        settings=_settings(config),
+        # Not those of this run, which may know more of its vectors than an old index does of those in it.
+        settings=membership.stored.settings,
         tables=membership.tables,
         log=membership.stored.log + log,
         keys=merged.texts.keys,
@@ -251,6 +256,7 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
         "candidates": min_cosine(config),
         "threshold": effective_threshold(config),
         "model": model,
+        **describe_encoding(config.vectors, config.device),
     }
 
 
@@ -258,11 +264,11 @@ def _vectors(config: DedupeConfig, stored: StoredIndex, merged: MergedTexts) -> 
     """Vectors of all texts: stored ones are reused unless they depend on the other texts, as weights of TF-IDF do."""
     keys = merged.texts.keys
     if vectors_depend_on(config.vectors) != "text" or not stored.keys:
-        return make_vectors(config.vectors, keys)
+        return make_vectors(config.vectors, keys, config.device)
     if not merged.new.any():
         return stored.vectors
     places = np.flatnonzero(merged.new)
-    made = make_vectors(config.vectors, [keys[k] for k in places])
+    made = make_vectors(config.vectors, [keys[k] for k in places], config.device)
     every = np.empty((len(keys), made.shape[1]), np.float32)
     every[merged.old], every[places] = stored.vectors, made
     return every
@@ -300,12 +306,16 @@ def _scatter(merged: MergedTexts, values: NDArray[Any], default: int) -> NDArray
     return scattered
 
 
-def _with_notes(
-    text_column: TextColumn, folder: Path, membership: _Membership, log: list[dict[str, str]], report: Reporter
-) -> TextColumn:
-    notes = [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
+def _notes(folder: Path, membership: _Membership, log: list[dict[str, str]]) -> list[str]:
     if membership.known:
-        notes = [f"{folder}: has this table already, so nothing is added"]
-    for note in notes:
-        report.note(note)
-    return replace(text_column, notes=(*text_column.notes, *notes))
+        return [f"{folder}: has this table already, so nothing is added"]
+    return [f"{folder}: group {event['group']} {event['event']} into {event['into']}" for event in log]
+
+
+def _precision_note(config: DedupeConfig, folder: Path, stored: StoredIndex) -> list[str]:
+    """A remark if the index does not say in which precision a network has computed its vectors."""
+    if not stored.keys or device_use(config.vectors) != "vectors" or "dtype" in stored.settings:
+        return []
+    return [
+        f"{folder}: does not record the precision of its vectors; if it was bfloat16, cosines with them may be off by 0.003"
+    ]

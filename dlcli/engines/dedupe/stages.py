@@ -24,6 +24,7 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs, sampled_recall, similar_pairs
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.core.text.vectors import candidate_cosine, make_vectors
+from dlcli.core.text.vectors.devices import check_device, device_use, search_device
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
 from dlcli.specs.estimates import Estimate
@@ -272,9 +273,9 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
     if len(texts) < 2:
         none = np.empty(0, np.int32)
         return Candidates(Pairs(none, none, np.empty(0, np.float32)), level, None)
-    vectors = make_vectors(config.vectors, texts.keys)
+    vectors = make_vectors(config.vectors, texts.keys, config.device)
     with report.task("comparing", total=len(texts)) as task:
-        pairs = similar_pairs(vectors, level, advance=task.advance)
+        pairs = similar_pairs(vectors, level, device=search_device(config.vectors, config.device), advance=task.advance)
     return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.arange(len(texts))))
 
 
@@ -295,12 +296,19 @@ def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[
 
 
 def choose_scorer(config: DedupeConfig) -> Scorer:
-    """The scorer of pairs: that of the run directory `model`, or the built-in one. Raises what `load_scorer` raises."""
-    if config.model is None:
-        return built_in()
-    from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
+    """The scorer of pairs, on `device`: that of the run directory `model`, or the built-in one.
 
-    return load_scorer(config.model).scorer
+    Raises what `load_scorer` raises, and what `check_device` raises if neither the scorer nor the vectors use the device.
+    """
+    scorer: Scorer = built_in()
+    if config.model is not None:
+        from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
+
+        scorer = load_scorer(config.model).scorer.on_device(config.device)
+    used = scorer.uses_device or not config.pair_columns and device_use(config.vectors) != ""
+    what = "pairs are scored" if config.pair_columns else f"vectors of {config.vectors} are compared"
+    check_device(config.device, used, what)
+    return scorer
 
 
 def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs) -> ScoredPairs:

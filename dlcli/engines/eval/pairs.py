@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs
 from dlcli.core.pairs.measures import DECISION_THRESHOLD, evaluate_pairs
 from dlcli.core.pairs.saved import SavedScorer, load_scorer
 from dlcli.core.text.scoring.operating_point import count_by_threshold
+from dlcli.core.text.vectors.devices import check_device
 from dlcli.engines.train.pairs import as_metrics, as_operating
 from dlcli.specs.command_line import command_line
 from dlcli.specs.eval import EvalConfig
@@ -70,7 +72,9 @@ def _open(config: EvalConfig) -> tuple[SavedScorer, LabelledPairs]:
         raise UsageError(
             "a scorer of pairs needs labelled pairs", hint=command_line("eval", model=config.model, data="PAIRS.csv")
         )
-    return load_scorer(Path(config.model or "")), read_labelled_pairs(config.data, config.columns)
+    saved = load_scorer(Path(config.model or ""))
+    check_device(config.device, saved.scorer.uses_device, f"{saved.scorer.name} scores pairs")
+    return replace(saved, scorer=saved.scorer.on_device(config.device)), read_labelled_pairs(config.data, config.columns)
 
 
 def _mistakes(pairs: LabelledPairs, probability: NDArray[np.float64]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
 from dlcli.core.pairs.measures import evaluate_pairs
 from dlcli.core.pairs.saved import METADATA, WEIGHTS, save_scorer
@@ -12,6 +13,7 @@ from dlcli.core.pairs.scorer import PairEstimator
 from dlcli.core.pairs.scorers import SCORERS
 from dlcli.core.text.scoring.operating_point import ThresholdCounts, count_by_threshold
 from dlcli.core.text.vectors import check_vectors
+from dlcli.core.text.vectors.devices import check_device, device_use
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import ESSAY_PRECISION, PairMetric, PairsTrainResult, ThresholdRow
 from dlcli.specs.train import TrainConfig
@@ -29,7 +31,7 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     started = time.perf_counter()
     settings = _settings(config)
     train, dev, test = _parts(config)
-    scorer = settings.fit(train, dev, config.seed, report=report)
+    scorer = settings.fit(train, dev, config.seed, encoder=_encoder(config, settings), report=report)
     probability = scorer.score(test.texts, test.first, test.second)
     measured = evaluate_pairs(test, probability, seed=config.seed)
     table = count_by_threshold(probability, test.duplicate)
@@ -83,7 +85,7 @@ def _parts(config: TrainConfig) -> tuple[LabelledPairs, ...]:
 
 
 def _settings(config: TrainConfig) -> PairEstimator:
-    """The hyperparameters of the scorer that `model` and `vectors` name."""
+    """The hyperparameters of the scorer that `model` and `vectors` name; refuses a device that it does not use."""
     name = config.model or _DEFAULT
     scorer: Any = SCORERS.module(name).SCORER
     if config.vectors is not None:
@@ -91,8 +93,20 @@ def _settings(config: TrainConfig) -> PairEstimator:
             raise UsageError(f"`vectors`: {name} learns its own", hint="omit `vectors`, or choose another `model`")
         check_vectors(config.vectors)
         scorer = replace(scorer, vectors=config.vectors)
+    vectors = getattr(scorer, "vectors", "")
+    check_device(config.device, _on_device(vectors), f"{name} trains{f' with {vectors}' if vectors else ''}")
     found: PairEstimator = scorer
     return found
+
+
+def _on_device(vectors: str) -> bool:
+    return bool(vectors) and device_use(vectors) == "vectors"
+
+
+def _encoder(config: TrainConfig, settings: PairEstimator) -> Encoder | None:
+    """An encoder on `device`, for vectors that are computed there; None leaves the encoder to the scorer."""
+    vectors = getattr(settings, "vectors", "")
+    return TextEncoder(vectors, config.device) if _on_device(vectors) else None
 
 
 def _held_out(

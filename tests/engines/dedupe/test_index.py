@@ -88,7 +88,7 @@ def test_the_same_table_again_gives_the_same_rows_and_leaves_the_index(table, tm
     assert (folder / FILE).read_bytes() == whole
 
 
-def hashed(spec, keys):
+def hashed(spec, keys, device):
     """Vectors that do not depend on other texts: counts of trigrams by hash."""
     synthetic_pairs = np.zeros((len(keys), 64), np.float32)
     for row, key in zip(synthetic_pairs, keys, strict=True):
@@ -132,7 +132,7 @@ def test_table_by_table_gives_the_groups_of_all_at_once(table, tmp_path_factory,
 
 def test_a_row_between_two_groups_keeps_the_older_id_and_notes_the_merge(table, tmp_path, monkeypatch):
     place = {"who is it": (1, 0), "zebras": (0, 1), "who is zebras": (0.8, 0.6)}
-    monkeypatch.setattr(_dedupe_index, "make_vectors", lambda spec, keys: np.array([place[key] for key in keys], np.float32))
+    monkeypatch.setattr(_dedupe_index, "make_vectors", lambda spec, keys, device: np.array([place[key] for key in keys], "f4"))
     options = {"index": tmp_path / "i", "threshold": 0.0, "candidates": 0.5}
     (older,), (other,) = rows_of(table(["zebras"], "a.jsonl"), **options), rows_of(table(["who is it"], "b.jsonl"), **options)
     assert older["group"] != other["group"]

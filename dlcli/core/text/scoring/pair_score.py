@@ -62,6 +62,11 @@ class PairScore:
     products: Floats
     rarity: Rarity
 
+    @property
+    def uses_device(self) -> bool:
+        """False: numpy computes the features."""
+        return False
+
     def scaled(self, features: NDArray[np.floating]) -> Floats:
         """Clip features (pairs, k) to the range seen in training, which bounds the log-odds, and standardise them."""
         return (np.clip(np.asarray(features, dtype=np.float64), self.low, self.high) - self.mean) / self.scale

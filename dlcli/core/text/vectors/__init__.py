@@ -2,7 +2,7 @@
 
 `encoders/` holds one module per kind: `tfidf`, `word2vec[:DIMENSIONS]`, `spacy:PACKAGE`, `static:FOLDER` and
 `sentence:PACKAGE`. Beside it: `weighting` (counts and TF-IDF), `averaging` (means of word vectors), `installed` (models and
-packages on this machine).
+packages on this machine), `devices` (what runs on an accelerator).
 
 A kind defines:
 
@@ -13,6 +13,9 @@ A kind defines:
   share of the pairs called duplicates is correct as with `tfidf` (benchmarks/candidates.py).
 - `DEPENDS_ON`: what a vector depends on besides its text. "text": nothing; "table": slightly on the other texts, through
   the IDF weights; "run": vectors of different calls are not comparable.
+- `DEVICE`: what an accelerator can do. "vectors": compute the vectors, with torch (`vectors` then takes a `device`), and search
+  among them; "search": only search among them, as they are dense; "": nothing, as they are sparse.
+- `DTYPE`, where `DEVICE` is "vectors": the precision of the computation, as torch names it.
 """
 
 from typing import TYPE_CHECKING
@@ -27,13 +30,14 @@ __all__ = ["VECTORS", "candidate_cosine", "check_vectors", "make_vectors", "vect
 VECTORS = Registry("kind of vectors", "dlcli.core.text.vectors.encoders")
 
 
-def make_vectors(spec: str, keys: list[str]) -> "Matrix":
-    """Compute the vectors of `keys` with the kind `spec`, NAME or NAME:ARGUMENT.
+def make_vectors(spec: str, keys: list[str], device: str = "auto") -> "Matrix":
+    """Compute the vectors of `keys` with the kind `spec`, NAME or NAME:ARGUMENT, on `device` if the kind uses one.
 
     Raises UsageError if there is no such kind, and what the kind raises for its argument.
     """
     name, _, argument = spec.partition(":")
-    return VECTORS.module(name).vectors(keys, argument)
+    kind = VECTORS.module(name)
+    return kind.vectors(keys, argument, device=device) if kind.DEVICE == "vectors" else kind.vectors(keys, argument)
 
 
 def check_vectors(spec: str) -> None:

@@ -9,6 +9,7 @@ from dlcli.support.errors import UsageError
 
 CANDIDATE_COSINE = 0.75
 DEPENDS_ON = "table"
+DEVICE = ""
 N = 3
 WORD_SHARE = 0.2
 """Weight of the word cosine; the trigram cosine has the rest. Chosen, as `N`, on one half of the Quora pairs."""

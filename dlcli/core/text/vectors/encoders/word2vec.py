@@ -16,6 +16,7 @@ from dlcli.support.errors import UsageError
 
 CANDIDATE_COSINE = 0.96
 DEPENDS_ON = "run"
+DEVICE = "search"
 DIMENSIONS = 100
 WINDOW = 5
 WORDS_READ = 3_000_000
