@@ -5,13 +5,15 @@ code is the same on every device. On a CPU numpy multiplies faster, and `cell_jo
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.compute.device import out_of_memory, release
+from dlcli.core.compute.batches import if_it_fits
+from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import ResourceError
 
@@ -76,23 +78,22 @@ class _Tiles:
         else:
             yield found[0] + np.int32(rows.start), found[1] + np.int32(columns.start)
 
-    @float32_precision("ieee")
     def _places(self, rows: range, columns: range) -> Numbers | None:
         """Row and column within the tile of each product that reaches the bound, (2, found); None if memory ran out."""
+        search = partial(self._search, slice(rows.start, rows.stop), slice(columns.start, columns.stop))
         try:
-            left, right = self.left[rows.start : rows.stop], self.right[columns.start : columns.stop]
-            reached = left.to(self.device) @ right.to(self.device).T >= self.bound
-            found: Numbers = reached.nonzero().T.to(torch.int32).cpu().numpy()
-            return found
+            return if_it_fits(search, self.device, divisible=max(len(rows), len(columns)) > 1)
         except RuntimeError as error:
             if not out_of_memory(error):
                 raise
-            if max(len(rows), len(columns)) == 1:
-                message = f"`device`: not enough memory on {self.device} to compare two vectors"
-                raise ResourceError(message, hint="use `device=cpu`") from None
-        # Not in the `except` block, in which the error still holds the tensors.
-        release(self.device)
-        return None
+            message = f"`device`: not enough memory on {self.device} to compare two vectors"
+            raise ResourceError(message, hint="use `device=cpu`") from None
+
+    @float32_precision("ieee")  # TF32 would move products by more than the candidates' distance from the threshold.
+    def _search(self, rows: slice, columns: slice) -> Numbers:
+        reached = self.left[rows].to(self.device) @ self.right[columns].to(self.device).T >= self.bound
+        found: Numbers = reached.nonzero().T.to(torch.int32).cpu().numpy()
+        return found
 
 
 def _parts(numbers: range, size: int) -> list[range]:
@@ -103,10 +104,5 @@ def _resident(vectors: Floats, device: torch.device) -> Tensor:
     """The rows on the device, or on the CPU if they do not fit there; tiles are then copied one by one."""
     # An array that is mapped from a file is read-only, which torch does not take.
     tensor = torch.from_numpy(np.require(vectors, np.float32, ["C", "W"]))
-    try:
-        return tensor.to(device)
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-    release(device)
-    return tensor
+    found = if_it_fits(partial(tensor.to, device), device, divisible=True)
+    return tensor if found is None else found

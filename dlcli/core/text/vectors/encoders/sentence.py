@@ -6,6 +6,7 @@ Nothing is downloaded, and no code from the folder is run: weights come from saf
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -218,33 +219,31 @@ class _Encoding:
             rest = list(same)
             while rest:
                 batch = rest[: max(1, self.most // length if self.counts_tokens else self.most)]
-                rows = self._forward(batch)
+                rows = self._rows_if_they_fit(batch)
                 if rows is None:
                     self.most = max(1, (len(batch) // 2) * (length if self.counts_tokens else 1))
                     continue
                 yield batch, rows
                 rest = rest[len(batch) :]
 
-    def _forward(self, batch: list[int]) -> NDArray[np.float32] | None:
-        """The vectors of a batch, or None if memory ran out."""
+    def _rows_if_they_fit(self, batch: list[int]) -> NDArray[np.float32] | None:
+        from dlcli.core.compute.batches import if_it_fits
+
+        try:
+            return if_it_fits(partial(self._forward, batch), self.device, divisible=len(batch) > 1)
+        except RuntimeError as error:
+            raise _failure(error, self.argument) from None
+
+    def _forward(self, batch: list[int]) -> NDArray[np.float32]:
         import torch
 
-        from dlcli.core.compute.device import out_of_memory, release
-
         texts = [self.texts[k] for k in batch]
-        try:
-            if self.model.default_prompt_name:
-                # Only the library knows which of the prompt's tokens count.
-                return _checked_rows(_encode(self.model, texts), texts, self.argument)
-            with torch.inference_mode():
-                rows = self.model(self.tokens.batch(batch, self.device))["sentence_embedding"]
-            return _checked_rows(rows, texts, self.argument)
-        except RuntimeError as error:
-            if len(batch) == 1 or not out_of_memory(error):
-                raise _failure(error, self.argument) from None
-        # Not in the `except` block, in which the error still holds the tensors.
-        release(self.device)
-        return None
+        if self.model.default_prompt_name:
+            # Only the library knows which of the prompt's tokens count.
+            return _checked_rows(_encode(self.model, texts), texts, self.argument)
+        with torch.inference_mode():
+            rows = self.model(self.tokens.batch(batch, self.device))["sentence_embedding"]
+        return _checked_rows(rows, texts, self.argument)
 
 
 def _encode(model: Any, texts: list[str]) -> "torch.Tensor":
