@@ -300,8 +300,10 @@ def choose_scorer(config: DedupeConfig) -> Scorer:
 
     Raises what `load_scorer` raises, and what `check_device` raises if neither the scorer nor the vectors use the device.
     """
-    scorer: Scorer = built_in()
-    if config.model is not None:
+    scorer: Scorer
+    if config.model is None:
+        scorer = built_in()
+    else:
         from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
 
         scorer = load_scorer(config.model).scorer.on_device(config.device)
