@@ -121,8 +121,10 @@ def _load(folder: Path, argument: str, device: str) -> Any:
 def _open(folder: Path, argument: str, device: str, seed: int) -> Any:
     import torch
 
+    from dlcli.core.compute.rng import preserved
+
     how = {"local_files_only": True, "trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
-    with _silence(), torch.random.fork_rng():
+    with _silence(), preserved():
         from sentence_transformers import SentenceTransformer
 
         torch.manual_seed(seed)

@@ -3,6 +3,7 @@ import gzip
 import json
 import logging
 import socket
+import sys
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -343,3 +344,32 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         Path(tmp_path, "modules.json").write_bytes(bad.encode("utf-8", "surrogateescape"))
         with pytest.raises(InputError, match="is not a list of layers"):
             check_vectors(f"sentence:{tmp_path}")
+
+
+def test_a_model_is_opened_on_the_cpu_of_a_machine_with_a_broken_gpu(monkeypatch):
+    class Model:
+        def __init__(self, folder, **options):
+            self.weight = torch.rand(2)
+
+        def float(self):
+            return self
+
+    logger = SimpleNamespace(is_progress_bar_enabled=lambda: False, disable_progress_bar=lambda: None)
+    for name, module in {
+        "sentence_transformers": SimpleNamespace(SentenceTransformer=Model),
+        "transformers": SimpleNamespace(),
+        "transformers.utils": SimpleNamespace(logging=logger),
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def fail(*args):
+        raise RuntimeError("CUDA unknown error")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name in ("_lazy_init", "get_rng_state", "get_rng_state_all"):
+        monkeypatch.setattr(torch.cuda, name, fail)
+    before = torch.get_rng_state()
+    models = [sentence._open(Path("folder"), "folder", "cpu", seed) for seed in (0, 0, 1)]
+    assert torch.equal(models[0].weight, models[1].weight) and not torch.equal(models[0].weight, models[2].weight)
+    assert torch.equal(torch.get_rng_state(), before)
