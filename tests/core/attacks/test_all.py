@@ -150,10 +150,10 @@ def test_the_same_seed_gives_the_same_images(name: str, n: int, trained: Trained
 @pytest.mark.parametrize("full", [False, True])
 def test_the_size_of_batches_does_not_matter(name: str, norm: str, full: bool, trained: Trained) -> None:
     # In float64, where sums taken in another order do not turn the sign of a gradient.
-    model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:12].double(), trained[2][:12]
+    model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:6].double(), trained[2][:6]
     eps = 0.1 if norm == "linf" else 0.5
-    whole, fives, ones = (quick(name)(model, x, y, eps=eps, norm=norm, full=full, batch_size=n) for n in (128, 5, 1))
-    for found in (fives, ones):
+    whole, fours, ones = (quick(name)(model, x, y, eps=eps, norm=norm, full=full, batch_size=n) for n in (128, 4, 1))
+    for found in (fours, ones):
         exact = norm == "linf" and name not in MINIMUM
         assert torch.equal(found, whole) if exact else float((found - whole).abs().max()) < 1e-9
 

@@ -35,8 +35,8 @@ class Linear(nn.Module):
 
 
 MODEL = Linear().requires_grad_(False)
-X = torch.randn(300, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
-Y = (MODEL.margin(X) + torch.randn(300, generator=torch.Generator().manual_seed(6)) > 0).long()
+X = torch.randn(100, 1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+Y = (MODEL.margin(X) + torch.randn(100, generator=torch.Generator().manual_seed(6)) > 0).long()
 SIDE = 2.0 * Y - 1
 
 

@@ -174,11 +174,11 @@ def test_steps_up_the_loss_do_not_succeed_much_nearer(name: str, norm: str, trai
     )  # which images are missed in so few steps depends on the CPU's rounding
     assert len(reached) >= len(x) - 2
     beaten = 0
-    for k in reached:
+    for k in reached[::2]:
         bim = load_attack("bim").with_options(steps=20)
         adversarial = bim(model, x[k : k + 1], y[k : k + 1], eps=0.9 * float(found.norms[k]), norm=norm)
         beaten += bool(model(adversarial).argmax(1) != y[k]) and float(found.norms[k]) > 0
-    assert beaten <= 2
+    assert beaten <= 1
 
 
 @every_norm
