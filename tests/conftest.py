@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,6 +62,14 @@ def environment(cache_home: Path) -> dict[str, str]:
 def preloaded(environment: dict[str, str]) -> None:
     """A process with the heavy packages imported, from which runs of `dlcli` are forked."""
     program.start(environment)
+
+
+@pytest.fixture
+def forked_workers(preloaded: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes that are forked with torch imported; those of dlcli.core.compute.workers' own tests are not."""
+    from dlcli.core.compute import workers
+
+    monkeypatch.setattr(workers, "subprocess", SimpleNamespace(**vars(subprocess) | {"Popen": program.Worker}))
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import multiprocessing
 import os
 import resource
 import runpy
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.reduction import DupFd
@@ -40,7 +41,49 @@ class _Setting(NamedTuple):
     new_session: bool
 
 
-class Program:
+class _Forked:
+    """A forked process, with the methods of `subprocess.Popen` that need no stream."""
+
+    def __init__(self, target: Callable[..., None], *arguments: object) -> None:
+        self._process = _forkserver.Process(target=target, args=arguments)
+        self._process.start()
+        self.pid = self._process.pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit status, or None while the process runs."""
+        if self.returncode is None:
+            self._process.join(0)
+            self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit status."""
+        if self.returncode is None:
+            self._process.join(timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.pid, timeout or 0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal unless the process has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill the process unless it has ended."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Worker(_Forked):
+    """Stands in for `subprocess.Popen` in `dlcli.core.compute.workers`: runs the same code on the same socket, but forked."""
+
+    def __init__(self, command: Sequence[str], *, env: dict[str, str], **options: Any) -> None:
+        _, _, _, code, link, _ = command
+        super().__init__(_worker, code, _Stream(int(link)), env)
+
+
+class Program(_Forked):
     """`dlcli ARGUMENTS` in a forked process, with the methods of `subprocess.Popen` that the tests use.
 
     A standard stream is `subprocess.PIPE` or a file descriptor.
@@ -82,37 +125,9 @@ class Program:
             streams.append(_Stream(stream))
         self.stdin, self.stdout, self.stderr = (self._ours.get(number) for number in range(3))
         setting = _Setting(str(cwd), env, file_size, new_session)
-        self._process = _forkserver.Process(target=_program, args=(self.args, streams, setting))
-        self._process.start()
-        self.pid = self._process.pid
-        self.returncode: int | None = None
+        super().__init__(_program, self.args, streams, setting)
         for stream in theirs:
             os.close(stream)
-
-    def poll(self) -> int | None:
-        """The exit status, or None while the process runs."""
-        if self.returncode is None:
-            self._process.join(0)
-            self.returncode = self._process.exitcode
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit status."""
-        if self.returncode is None:
-            self._process.join(timeout)
-        if self.poll() is None:
-            raise subprocess.TimeoutExpired(self.args, timeout or 0)
-        return self.returncode
-
-    def send_signal(self, number: int) -> None:
-        """Send a signal unless the process has ended."""
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        """Kill the process unless it has ended."""
-        if self.poll() is None:
-            self._process.kill()
 
     def communicate(self, content: bytes = b"", timeout: float | None = None) -> tuple[bytes, bytes]:
         """Write `content`, read standard output and standard error to their ends, and wait for the exit status."""
@@ -171,8 +186,7 @@ def _program(command: Sequence[str], streams: list[int], setting: _Setting) -> N
         os.setsid()
     if setting.file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_size, setting.file_size))
-    os.environ.clear()
-    os.environ.update(setting.env)
+    _set_environment(setting.env)
     os.chdir(setting.cwd)
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
@@ -180,6 +194,14 @@ def _program(command: Sequence[str], streams: list[int], setting: _Setting) -> N
         _main(command)
     finally:
         atexit._run_exitfuncs()
+
+
+def _worker(code: str, link: int, env: dict[str, str]) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # as what `workers` starts inherits it
+    os.dup2(2, 1)
+    _set_environment(env)
+    sys.argv = ["-c", str(link)]
+    exec(code, {"__name__": "__main__"})  # noqa: S102 - what the interpreter would run
 
 
 def _main(command: Sequence[str]) -> None:
@@ -209,10 +231,13 @@ def _read(stream: IO[bytes] | None) -> bytes:
 @contextmanager
 def _in_environment(environment: dict[str, str]) -> Iterator[None]:
     before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(environment)
+    _set_environment(environment)
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        _set_environment(before)
+
+
+def _set_environment(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)

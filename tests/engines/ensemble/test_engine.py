@@ -100,6 +100,7 @@ def test_no_rule_beats_the_oracle_and_one_member_is_every_rule(result: EnsembleR
     assert len(set(accuracies(result, 1).values())) == 1
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_members_differ_and_do_not_depend_on_how_many_there_are_or_on_workers(result: EnsembleResult):
     few = ensemble.run(config(workers=2))
     assert hashes(few) == hashes(result)[:3] and len(set(hashes(result))) == 6
@@ -255,6 +256,7 @@ def on_gpus(gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch, device: 
     return calls
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_on_several_gpus_there_is_a_process_on_each_and_the_members_are_the_same(
     result: EnsembleResult, gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ):

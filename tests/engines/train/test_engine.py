@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
         ({"versus": "--lr 0.1", "workers": 0}, "`workers`: 0 is below 1"),
         ({"versus": "selu"}, "must be baseline, or options"),
         ({"versus": "--lr fast"}, "--lr: could not convert"),
-        ({"versus": "--lr -1"}, "`lr`: -1.0 is below 0"),
+        ({"versus": "--lr -1"}, "`lr`: -1.0 is not above 0"),
     ],
 )
 def test_options_that_cannot_be(changes: dict[str, object], said: str):
@@ -146,7 +146,7 @@ def test_a_comparison_is_the_paired_t_interval_over_seeds(tmp_path: Path):
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 1 + 2 * 3 * 2
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
 @pytest.mark.parametrize("model", ["mlp", "cifar-resnet-8"])
 def test_networks_side_by_side_are_those_of_one_after_the_other(tmp_path: Path, model: str | None):
     """To the bit: what was changed in the data (a dev set, wrong labels) and by surgery is made again in each process."""
@@ -190,6 +190,7 @@ def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):
         pickle.loads(kept)
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_the_error_of_one_network_is_that_of_the_comparison():
     with pytest.raises(NumericError, match="training diverged"):
         train.run(config(versus="--lr 1e30", optimizer="sgd", seeds=2, workers=2))
@@ -334,6 +335,7 @@ def test_memory_that_runs_out_is_told_and_the_step_is_taken_in_parts(tmp_path: P
     assert said == ["out of memory on a batch of 64 images; steps are taken in 4 parts"]
 
 
+@pytest.mark.usefixtures("forked_workers")
 def test_on_several_gpus_networks_are_trained_on_each_and_are_the_same(gpus, monkeypatch: pytest.MonkeyPatch):
     """The CPU stands in for the GPUs in the workers."""
     options = config(versus="--lr 0.0005", seeds=2, epochs=1, limit=200, workers=2)
