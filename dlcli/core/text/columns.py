@@ -2,15 +2,17 @@
 
 from typing import Any, NamedTuple
 
+from dlcli.core.text.column_evidence import NAMES, Evidence, column_evidence, is_blank, name_weight
 from dlcli.support.errors import InputError
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.tables import Table, cell_text
 
-NAMES = (
-    *("question", "text", "title", "sentence", "content", "body", "query", "prompt", "message", "utterance"),
-    *("subject", "description", "comment", "review", "summary", "headline", "document"),
-)
-_LOOKED_AT = 1000
+_LEAST = 0.1
+"""Rank below which a column is not taken for texts: single words under a name like status reach 0.08."""
+_NEAR = 0.7
+"""A column is reported beside the chosen one from this fraction of its rank on."""
+_FILLED = 0.1
+"""Fraction of cells that are not blank below which a column is not chosen, only taken if it is named."""
 
 
 class ColumnTexts(NamedTuple):
@@ -20,35 +22,87 @@ class ColumnTexts(NamedTuple):
     nulls: list[int]
 
 
-def find_column(table: Table, name: str | None, *, field: str = "column") -> int:
-    """The index of the column called `name`, or, if that is None, of the column that holds texts.
+class TextColumnChoice(NamedTuple):
+    """The index `place` of the text column, and the names of others that look almost as much like texts, best first."""
 
-    Without a name: the only column; else a column called as in `NAMES`; else one whose name starts like that and that reads
-    like text; else, of all that read like text, the one with the longest cells. `field` is the field of the configuration that
-    names the column, for messages. Raises InputError, with the names of the columns, if there is no such column.
+    place: int
+    near: tuple[str, ...]
+
+
+def choose_text_column(table: Table, name: str | None, *, field: str = "column") -> TextColumnChoice:
+    """Choose the column to compare: the one called `name`, or else the one that looks most like texts.
+
+    Names and cells count (see `Evidence`), the order of rows does not. `field` is the field of the configuration that names the
+    column, for messages. Raises InputError, with the names of the columns, if there is no such column, or if the best is blank.
     """
     if name is not None:
-        return _named(table, name, field)
+        return TextColumnChoice(find_column(table, name, field=field), ())
+    if len(table.columns) > 1:
+        choice = _by_content(table, field) if table.rows else _by_name(table, field)
+    else:
+        choice = TextColumnChoice(0, ())
+    column = table.columns[choice.place]
+    if table.rows and all(is_blank(row[choice.place]) for row in table.rows):
+        raise InputError(f"{table.name}: column '{column}' is blank in every row; {_listed(table)}", hint=_name_one(field))
+    return choice._replace(place=find_column(table, column, field=field))  # refuses a name that two columns have
+
+
+def _by_name(table: Table, field: str) -> TextColumnChoice:
+    """The choice in a table without rows."""
+    best = max(range(len(table.columns)), key=lambda place: name_weight(table.columns[place]), default=0)
+    if not table.columns or name_weight(table.columns[best]) <= name_weight(""):
+        raise _no_text(table, field)
+    return TextColumnChoice(best, ())
+
+
+def _by_content(table: Table, field: str) -> TextColumnChoice:
+    found = column_evidence(table)
+    order = sorted(range(len(found)), key=lambda place: found[place].rank, reverse=True)
+    best = order[0]
+    if found[best].rank[0] < _LEAST:
+        # Nothing reads like text: a column called question or the like is taken whatever it holds.
+        best = max(order, key=lambda place: (not _mostly_blank(found[place]), found[place].name))
+        if found[best].name < name_weight(NAMES[-1]):
+            raise _no_text(table, field, [place for place in order if _mostly_blank(found[place])])
+    if _mostly_blank(found[best]):
+        raise _no_text(table, field, [best])
+    rank = found[best].rank[0]
+    near = [place for place in order[1:] if found[place].rank[0] >= max(_LEAST, _NEAR * rank)]
+    return TextColumnChoice(best, tuple(table.columns[place] for place in near))
+
+
+def _mostly_blank(evidence: Evidence) -> bool:
+    return evidence.filled < _FILLED
+
+
+def _no_text(table: Table, field: str, blank: list[int] | None = None) -> InputError:
+    but = f" but '{table.columns[blank[0]]}', which is blank in most rows" if blank else ""
+    return InputError(f"{table.name}: no column reads like text{but}; {_listed(table)}", hint=_name_one(field))
+
+
+def _name_one(field: str) -> str:
+    return f"name one with `{field}`" if "=" in field else f"name one with `{field}=NAME`"
+
+
+def find_column(table: Table, name: str, *, field: str = "column") -> int:
+    """The index of the column called `name`, exactly or but for case and blanks around it, or of the one with this number.
+
+    `field` is the field of the configuration that names the column, for messages. Raises InputError, with the names of the
+    columns, if there is none or more than one.
+    """
     folded = [column.strip().casefold() for column in table.columns]
-    if len(folded) == 1:
-        return 0
-    like_text = {place: length for place in range(len(folded)) if (length := _text_length(table, place))}
-    exact = [folded.index(known) for known in NAMES if known in folded]
-    begun = [place for known in NAMES for place in range(len(folded)) if folded[place].startswith(known)]
-    begun = [place for place in begun if place in like_text or not table.rows]
-    longest = sorted(like_text, key=lambda place: -like_text[place])
-    for place in (*exact, *begun, *longest):
-        return _named(table, table.columns[place], field)
-    raise InputError(f"{table.name}: no column reads like text; {_listed(table)}", hint=f"name one with `{field}`")
-
-
-def _named(table: Table, name: str, field: str) -> int:
-    if table.columns.count(name) > 1:
-        raise InputError(f"{table.name}: {table.columns.count(name)} columns are called '{name}'", hint="rename one of them")
-    if name in table.columns:
-        return table.columns.index(name)
-    hint = did_you_mean(name, table.columns, f"name one of them with `{field}`")
-    raise InputError(f"{table.name}: has no column '{name}'; {_listed(table)}", hint=hint)
+    exact = [place for place, column in enumerate(table.columns) if column == name]
+    found = exact or [place for place, column in enumerate(folded) if column == name.strip().casefold()]
+    if not found and name.isascii() and name.isdigit() and 1 <= int(name) <= len(table.columns):
+        return int(name) - 1
+    if len(found) > 1:
+        numbers = " or ".join(str(place + 1) for place in found)
+        message = f"{table.name}: {len(found)} columns are called '{name}'"
+        raise InputError(message, hint=f"rename one of them, or give its number in place of its name: {numbers}")
+    if not found:
+        hint = did_you_mean(name, table.columns, _name_one(field))
+        raise InputError(f"{table.name}: has no column '{name}'; {_listed(table)}", hint=hint)
+    return found[0]
 
 
 def _listed(table: Table) -> str:
@@ -56,24 +110,14 @@ def _listed(table: Table) -> str:
     return f"the columns are {shown}" + (f" and {len(table.columns) - 20} more" if len(table.columns) > 20 else "")
 
 
-def _text_length(table: Table, place: int) -> float:
-    """The mean length of the cells if the column reads like text, mostly letters and mostly distinct; else 0."""
-    cells = [text for row in table.rows[:_LOOKED_AT] if (text := _text(row[place]).strip())]
-    letters = sum(sum(map(str.isalpha, cell)) + sum(map(str.isspace, cell)) for cell in cells)
-    length = sum(map(len, cells))
-    if not cells or letters < 0.6 * length or 2 * len(set(cells)) < len(cells):
-        return 0.0
-    return length / len(cells)
-
-
-def _text(cell: Any) -> str:
-    return cell if isinstance(cell, str) else ""
-
-
 def texts_of(table: Table, place: int) -> ColumnTexts:
     """The texts of the column at index `place`."""
-    nulls = [k for k, row in enumerate(table.rows) if row[place] is None or row[place] != row[place]]
+    nulls = [k for k, row in enumerate(table.rows) if _is_null(row[place])]
     texts = [cell_text(row[place]) for row in table.rows]
     for k in nulls:
         texts[k] = ""
     return ColumnTexts(texts, nulls)
+
+
+def _is_null(cell: Any) -> bool:
+    return cell is None or cell != cell  # NaN is the only value that differs from itself

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.clusters import group_in_order
-from dlcli.core.text.columns import find_column, texts_of
+from dlcli.core.text.columns import choose_text_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct, spelling_rank
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.scorer import Scorer
@@ -121,7 +121,8 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
         What was found; the texts of the other table are its `earlier` texts.
     """
     other = open_table(table, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
-    place = find_column(other, text_column.table.columns[text_column.index] if config.column is None else config.column)
+    name = text_column.table.columns[text_column.index] if config.column is None else config.column
+    place = choose_text_column(other, name).place
     their = distinct(texts_of(other, place)[0])
     merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)

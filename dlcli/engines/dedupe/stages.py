@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.stats import wilson
 from dlcli.core.text.clusters import Groups, group_in_order
-from dlcli.core.text.columns import find_column, texts_of
+from dlcli.core.text.columns import choose_text_column, find_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.keep_rule import canonical_order, row_priorities
 from dlcli.core.text.ragged import compact_ids
@@ -210,13 +210,16 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
     grouped = not (config.pairs or config.label)
     table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
-    place = find_column(table, config.column)
+    place, near = choose_text_column(table, config.column)
     if config.column is None:
-        notes.append(f"comparing column '{table.columns[place]}' of {table.name}; another: `column=NAME`")
+        also = f" ({', '.join(map(repr, near))} reads like text too)" if near else ""
+        notes.append(f"comparing column '{table.columns[place]}' of {table.name}{also}; another: `column=NAME`")
     texts, nulls = texts_of(table, place)
     for note in notes:
         report.note(note)
-    if nulls:
+    if texts and not any(map(str.strip, texts)):
+        report.warn(f"{table.name}: column '{table.columns[place]}' is blank in every row")
+    elif nulls:
         where = f"{table.name}: row {nulls[0] + 1}, column '{table.columns[place]}'"
         report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
     return TextColumn(table, place, texts, tuple(notes))

@@ -225,7 +225,7 @@ rules = st.sampled_from(["central", "first", "longest", "max:id"])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(some_texts, st.floats(0, 1), rules)
 def test_invariants(table, texts, threshold, rule):
-    result, rows = grouped(table(texts), threshold=threshold, candidates=0.3, keep_rule=rule)
+    result, rows = grouped(table(texts), column="text", threshold=threshold, candidates=0.3, keep_rule=rule)
     assert [row["text"] for row in rows] == texts
     assert result.rows_canonical + result.rows_exact + result.rows_near + result.rows_empty == len(texts) == result.rows_read
     sizes = Counter(row["group"] for row in rows)
@@ -255,7 +255,7 @@ def test_shuffled_rows_get_the_same_groups_and_scores(tmp_path, texts, threshold
     found = []
     for order in (range(len(texts)), random.sample(range(len(texts)), len(texts))):
         (tmp_path / "t.jsonl").write_text("".join(json.dumps(cells[k]) + "\n" for k in order))
-        _, rows = grouped(str(tmp_path / "t.jsonl"), threshold=threshold, candidates=0.3, keep_rule=rule)
+        _, rows = grouped(str(tmp_path / "t.jsonl"), column="text", threshold=threshold, candidates=0.3, keep_rule=rule)
         ends = [
             (row["score"] if row["match"] in ("lexical", "semantic") else 1, row["group"], row["group_size"]) for row in rows
         ]
