@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dlcli.specs import table_options
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
@@ -20,7 +21,7 @@ VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 _PAIR_OPTIONS = (
     *("table", "pair_columns", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
-    *("encoding", "delimiter", "max_cell", "excel_safe", "output"),
+    *(*table_options.FIELDS, "excel_safe", "output"),
 )
 """The options that apply with `pair_columns`."""
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
@@ -91,8 +92,15 @@ class DedupeConfig:
         metavar="DIR",
     )
     against: str | None = option(
-        None, "Also mark rows that duplicate a row of this table, whose own rows are not printed.", metavar="TABLE", reads=True
+        None,
+        "Also mark rows that duplicate a row of this table, whose own rows are not printed. It is read with the same options.",
+        metavar="TABLE",
+        reads=True,
     )
+    against_column: str | None = option(
+        None, "Text column of the table of `against`. Default: the one with the name of `column`.", metavar="NAME"
+    )
+    against_encoding: str | None = table_options.encoding_option("the table of `against`", "as `encoding`")
     keep: bool = option(False, "Print only the canonical rows.")
     pairs: bool = option(
         False, "Print pairs of exact and near duplicates instead of rows, with their probability and an explanation."
@@ -114,11 +122,13 @@ class DedupeConfig:
     prefix: str = option(
         "", "Prefix for the names of the added columns, if the table already has columns of these names.", metavar="TEXT"
     )
-    encoding: str = option("utf-8", "Text encoding of the input.", metavar="NAME")
-    delimiter: str | None = option(
-        None, "Separator of cells. Default: detected among comma, semicolon, tab and bar.", metavar="CHAR"
-    )
-    max_cell: int = option(1_000_000, "Refuse cells longer than this many characters.", minimum=1)
+    encoding: str | None = table_options.encoding_option()
+    delimiter: str | None = table_options.delimiter_option()
+    quoting: str | None = table_options.quoting_option()
+    skip: int = table_options.skip_option()
+    no_header: bool = table_options.no_header_option()
+    max_cell: int = table_options.max_cell_option()
+    skip_bad: Path | None = table_options.skip_bad_option()
     excel_safe: bool = option(
         False,
         "Put an apostrophe before cells that begin with = + - @, tab or CR, which a spreadsheet would execute as formulas "
@@ -143,8 +153,10 @@ class DedupeConfig:
         if self.review is not None and self.review.suffix.lower() not in (".html", ".htm"):
             raise UsageError(f"`review`: '{self.review}' does not end in .html", hint="for example `review=review.html`")
         self._check_earlier()
-        if self.delimiter is not None and len(self.delimiter) != 1:
-            raise UsageError(f"`delimiter`: '{self.delimiter}' is not one character")
+        table_options.check_delimiter(self.delimiter)
+        for name in ("against_column", "against_encoding"):
+            if getattr(self, name) is not None and self.against is None:
+                raise UsageError(f"`{name}` needs `against`")
 
     def _check_earlier(self) -> None:
         earlier = "index" if self.index else "against"

@@ -26,13 +26,28 @@ _OTHER_FILES = (
 )
 
 
-def decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells]) -> str:
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks with the encoding that they stand for; those of UTF-32 begin as those of UTF-16 do, and come first."""
+
+
+def marked_encoding(data: bytes) -> str | None:
+    """The encoding that a byte order mark gives, None without one."""
+    return next((encoding for mark, encoding in _MARKS.items() if data.startswith(mark)), None)
+
+
+def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], Cells]) -> str:
     """Decode the bytes of a table.
 
     Args:
         name: Name of the file, for messages.
         data: Its content.
-        encoding: Any encoding that Python knows.
+        encoding: Any encoding that Python knows; None: UTF-8. A byte order mark overrides it, unless the bytes contradict that.
         cells: Reads a text as a table, to locate a fault by row and column.
 
     Returns:
@@ -43,10 +58,17 @@ def decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells])
         InputError: If bytes are not in the encoding, or there is a NUL.
     """
     try:
-        encoding = codecs.lookup(encoding).name
-        text = data.decode(encoding)
+        given = codecs.lookup(encoding or "utf-8").name
     except LookupError:
         raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
+    marked = marked_encoding(data)
+    if marked is not None and (encoding is None or _is_in(data, marked)):
+        given = marked
+    elif marked is not None:
+        data = data[len(next(mark for mark in _MARKS if data.startswith(mark))) :]
+    encoding = given
+    try:
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise _other(name, data, encoding) or _not_in(name, encoding, error, cells) from None
     except UnicodeError as error:
@@ -55,6 +77,14 @@ def decode(name: str, data: bytes, encoding: str, cells: Callable[[str], Cells])
         fault = InputError(f"{name}: {_first(cells(text), NUL)}holds a NUL byte", hint="delete it: tr -d '\\000'")
         raise _other(name, data, encoding) or fault
     return text.removeprefix("\ufeff")
+
+
+def _is_in(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeError:
+        return False
+    return True
 
 
 def place(row: int, column: str = "", line: int = 0) -> str:
@@ -90,7 +120,7 @@ def _wide(data: bytes) -> str:
 
 
 def _not_in(name: str, encoding: str, error: UnicodeDecodeError, cells: Callable[[str], Cells]) -> InputError:
-    before = error.object[: error.start].decode(encoding)
+    before = error.object[: error.start].decode(encoding).removeprefix("\ufeff")
     after = error.object[error.end :].decode(encoding, "replace")
     where = _first(cells(before + _MARK + after), _MARK)
     message = f"{name}: {where}byte 0x{error.object[error.start]:02x} is not {encoding.upper()}"

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import IO, Any
 
+from dlcli.support.bad_rows import BadRow
+from dlcli.support.decode import place
 from dlcli.support.errors import InputError
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
@@ -33,6 +35,8 @@ class Table:
             can be written back unchanged.
         origin_columns: How many of the first columns come from `origin`.
         origin_rows: Row k of this table is row `origin_rows[k]` of `origin`.
+        bad_rows: Rows of the file that are not in the table, as `TableFormat.skip_bad` asks for.
+        warnings: What may be wrong about how the table was read.
     """
 
     columns: list[str]
@@ -46,6 +50,8 @@ class Table:
     origin: Any = field(default=None, repr=False)
     origin_columns: int = 0
     origin_rows: Sequence[int] = field(default=(), repr=False)
+    bad_rows: tuple[BadRow, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
 
     def extend(self, columns: list[str], cells: Iterable[Iterable[Any]]) -> "Table":
         """A table with more columns; `cells` has the new cells of each row."""
@@ -67,6 +73,14 @@ class Table:
         self.check_names()
         for row in self.rows:
             yield dict(zip(self.columns, map(_json_value, row), strict=True))
+
+    def check_lengths(self, row: int, cells: Sequence[Any], max_cell: int) -> None:
+        """Raise InputError, naming row and column, if a text has more than `max_cell` characters."""
+        for column, cell in zip(self.columns, cells, strict=True):
+            if isinstance(cell, str) and len(cell) > max_cell:
+                where = f"{self.name}: {place(row, column)}"
+                hint = f"close the quote if one is open, or pass `max_cell={len(cell)}`"
+                raise InputError(f"{where}: a cell of {len(cell):,} characters", hint=hint)
 
     def check_names(self) -> None:
         """Raise InputError if columns share a name, for formats that allow each name once."""

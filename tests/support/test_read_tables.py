@@ -13,19 +13,20 @@ from hypothesis import strategies as st
 
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import parse_table, read_table
-from dlcli.support.tables import write_csv
+from dlcli.support.table_format import TableFormat
+from dlcli.support.tables import Table, write_csv
 
 ROWS = "id,question\n1,What is it?\n2,caf\u00e9\n"
 
 
-def parse(content: str | bytes, name: str = "in.csv", encoding: str = "utf-8"):
+def parse(content: str | bytes, name: str = "in.csv", **options: object) -> Table:
     data = content if isinstance(content, bytes) else content.encode()
-    return parse_table(name, data, encoding=encoding, delimiter=None, max_cell=1_000_000)
+    return parse_table(name, data, TableFormat(**options))
 
 
-def refusal(content: str | bytes, name: str = "in.csv", encoding: str = "utf-8") -> InputError:
+def refusal(content: str | bytes, name: str = "in.csv", **options: object) -> InputError:
     with pytest.raises(InputError) as caught:
-        parse(content, name, encoding)
+        parse(content, name, **options)
     assert caught.value.message.startswith(f"{name}: ")
     assert caught.value.hint and "\n" not in caught.value.message and len(caught.value.message) < 200
     return caught.value
@@ -33,11 +34,23 @@ def refusal(content: str | bytes, name: str = "in.csv", encoding: str = "utf-8")
 
 @pytest.mark.parametrize("form", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize(("name", "text"), [("in.csv", ROWS), ("in.jsonl", '{"id": 1, "question": "What?"}\n')])
-def test_wide_encodings_are_named_and_read_by_the_name_given(form: str, name: str, text: str):
-    error = refusal(text.encode(form), name)
-    assert error.hint == f"pass `encoding={form}`"
-    found = parse(text.encode(form), name, encoding=form)
-    assert (found.columns, found.rows) == (parse(text, name).columns, parse(text, name).rows)
+def test_wide_encodings_are_read_by_their_mark_or_named(form: str, name: str, text: str):
+    whole = parse(text, name)
+    assert (found := parse(text.encode(form), name, encoding=form)).rows == whole.rows
+    assert found.columns == whole.columns
+    if form in ("utf-16-le", "utf-16-be"):
+        assert refusal(text.encode(form), name).hint == f"pass `encoding={form}`"
+    marked = text.encode(form) if form in ("utf-16", "utf-32") else ("\ufeff" + text).encode(form)
+    for other in (None, "utf-8", "cp1252"):
+        found = parse(marked, name, encoding=other)
+        assert (found.columns, found.rows, found.mark) == (whole.columns, whole.rows, name == "in.csv")
+
+
+def test_bytes_that_contradict_their_mark_are_read_as_named():
+    broken = b"\xef\xbb\xbf" + "id,frage\n1,f\xfcr\n".encode("cp1252")
+    assert "encoding=cp1252" in refusal(broken).hint
+    found = parse(broken, encoding="cp1252")
+    assert (found.columns, found.rows) == (["id", "frage"], [["1", "f\xfcr"]])
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name_in_any_encoding():
@@ -143,7 +156,7 @@ def test_what_is_no_table_is_called_by_its_name(start: bytes, said: str):
 
 
 def test_other_json_is_told_how_to_become_lines():
-    for content in ('[{"a": 1}, {"a": 2}]', '[\n {"a": 1}\n]', '{\n "a": 1\n}'):
+    for content in ('[{"a": 1}, "b"]', '[{"a": 1}', '[{"a": 1}] x', '[{"a": 1} {"a": 2}]', '{\n "a": 1\n}'):
         assert "jq" in refusal(content, "in.json").hint
         assert "jq" in refusal(content, "standard input").hint
     assert parse("[id],b\n1,2\n", "standard input").columns == ["[id]", "b"]

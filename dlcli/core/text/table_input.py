@@ -1,22 +1,24 @@
 """Read a table in any format that `dlcli dedupe` accepts."""
 
+from dataclasses import replace
 from importlib.resources import as_file, files
 
 from dlcli.core.parquet import read_parquet
+from dlcli.core.text.header_check import header_warning
+from dlcli.core.text.nested import flatten
 from dlcli.support.read_tables import kind_of, parse_table, read_bytes, read_table
+from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
 
 SAMPLE = "questions"
 
 
-def open_table(source: str, *, encoding: str = "utf-8", delimiter: str | None = None, max_cell: int = 1_000_000) -> Table:
-    """Read csv, tsv, jsonl or parquet, plain or .gz, or the embedded sample.
+def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table:
+    """Read csv, tsv, JSON or parquet, plain or .gz, or the embedded sample.
 
     Args:
         source: Path of the file; - is standard input, and `questions` the embedded sample.
-        encoding: Text encoding of the file.
-        delimiter: Character between cells; None detects it.
-        max_cell: Longest cell accepted, in characters.
+        table_format: How to read it.
 
     Returns:
         The table, named after its source.
@@ -31,6 +33,9 @@ def open_table(source: str, *, encoding: str = "utf-8", delimiter: str | None = 
         table.name = SAMPLE
         return table
     name, data = read_bytes(source)
-    if kind_of(name, data) == "parquet":
-        return read_parquet(name, data)
-    return parse_table(name, data, encoding=encoding, delimiter=delimiter, max_cell=max_cell)
+    kind = kind_of(name, data)
+    table = read_parquet(name, data) if kind == "parquet" else parse_table(name, data, table_format)
+    if kind != "csv":
+        return flatten(table)
+    warning = "" if table_format.no_header else header_warning(table)
+    return replace(table, warnings=(*table.warnings, warning)) if warning else table

@@ -6,15 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.clusters import group_in_order
-from dlcli.core.text.columns import choose_text_column, texts_of
-from dlcli.core.text.distinct import Distinct, distinct, spelling_rank
+from dlcli.core.text.distinct import Distinct, spelling_rank
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
-from dlcli.core.text.table_input import open_table
 from dlcli.core.text.vectors import make_vectors
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.engines.dedupe.other_table import read_other_table
 from dlcli.engines.dedupe.stages import (
     Candidates,
     DedupeState,
@@ -120,10 +119,7 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     Returns:
         What was found; the texts of the other table are its `earlier` texts.
     """
-    other = open_table(table, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
-    name = text_column.table.columns[text_column.index] if config.column is None else config.column
-    place = choose_text_column(other, name).place
-    their = distinct(texts_of(other, place)[0])
+    other, their = read_other_table(config, table, text_column, report)
     merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
     candidates = find_new_candidates(config, merged, vectors, report)
@@ -135,6 +131,6 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     groups = group_in_order(order, duplicates.by_probability())
     rows = np.zeros(len(merged.texts), np.int64)
     rows[merged.old] = np.bincount(their.of_row[their.of_row >= 0], minlength=len(their))
-    earlier = EarlierTexts(len(text_column.texts), their.row, len(their) * [other.name], rows, {})
+    earlier = EarlierTexts(len(text_column.texts), their.row, len(their) * [other], rows, {})
     extended = replace(text_column, texts=text_column.texts + their.texts)
     return DedupeState(extended, merged.texts, candidates, scored, assign_rows(merged.texts, groups), earlier)

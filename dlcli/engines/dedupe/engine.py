@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
@@ -51,6 +52,7 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
     scorer = choose_scorer(config)
     config, precision = resolve_threshold(config)
     text_column = read_text_column(config, report)
+    save_bad_rows(config.skip_bad, text_column.table)
     if config.index is not None:
         state = dedupe_with_index(config, config.index, text_column, scorer, report)
     elif config.against is not None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.columns import find_column, texts_of
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.features import Floats
@@ -42,6 +43,9 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
     table, notes, left, right = _read_pairs(config)
     for note in notes:
         report.note(note)
+    for warning in table.warnings:
+        report.warn(warning)
+    save_bad_rows(config.skip_bad, table)
     probability = _probabilities(scorer, left, right, report)
     predicted = probability >= effective_threshold(config)
     extended = table.extend(_added(config), list(_cells(probability, predicted, left, right)))
@@ -59,7 +63,7 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
         most_probable=_most_probable(probability, predicted, left, right),
         seconds=time.perf_counter() - started,
         table=extended,
-        notes=tuple(notes),
+        notes=(*notes, *table.warnings),
         failed=f"{count(duplicates, 'duplicate')} in {table.name}" if config.fail_on_duplicates and duplicates else "",
     )
 

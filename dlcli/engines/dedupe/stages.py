@@ -28,6 +28,7 @@ from dlcli.core.text.vectors.devices import check_device, device_use, search_dev
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
 from dlcli.specs.estimates import Estimate
+from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
@@ -194,7 +195,7 @@ def read_input_table(config: DedupeConfig, added: list[str]) -> InputTable:
     Raises InputError if it has any other column of such a name.
     """
     source = SAMPLE if config.table is None else config.table
-    table = open_table(source, encoding=config.encoding, delimiter=config.delimiter, max_cell=config.max_cell)
+    table = open_table(source, table_format(config))
     again = bool(added) and table.columns[-len(added) :] == added and len(table.columns) > len(added)
     table = table.without(len(added)) if again else table
     for name in added:
@@ -217,12 +218,14 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     texts, nulls = texts_of(table, place)
     for note in notes:
         report.note(note)
+    for warning in table.warnings:
+        report.warn(warning)
     if texts and not any(map(str.strip, texts)):
         report.warn(f"{table.name}: column '{table.columns[place]}' is blank in every row")
     elif nulls:
         where = f"{table.name}: row {nulls[0] + 1}, column '{table.columns[place]}'"
         report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
-    return TextColumn(table, place, texts, tuple(notes))
+    return TextColumn(table, place, texts, (*notes, *table.warnings))
 
 
 def distinct_texts(config: DedupeConfig, text_column: TextColumn) -> Distinct:

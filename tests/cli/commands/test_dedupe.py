@@ -43,7 +43,6 @@ def together(rows: list[dict[str, str]]) -> bool:
 
 
 BAD = {
-    "utf16.csv": ("id,question\n1,a\n".encode("utf-16"), "is UTF-16 (pass --encoding utf-16)"),
     "utf16-without-mark.csv": ("id,question\n1,caf\u00e9\n".encode("utf-16-be"), "is UTF-16 (pass --encoding utf-16-be)"),
     "cp1252.csv": ("id,question\n1,x\n2,it\u2019s\n".encode("cp1252"), "row 2, column 'question': byte 0x92"),
     "invalid.csv": (b"id,question\n1,\xc3(\n", "row 1, column 'question': byte 0xc3 is not UTF-8"),
@@ -62,7 +61,9 @@ BAD = {
     "cut.csv.gz": (gzip.compress(b"id,question\n" + os.urandom(999))[:-9], "broken gzip file"),
     "image.csv": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\xff", "is not a table but an image"),
     "pickle.csv": (pickle.dumps(["question"]), "is not a table but a Python pickle"),
-    "array.json": (b'[{"question": "a"}]\n', "row 1: JSON, but not an object"),
+    "array.json": (b'[{"question": "a"}, "b"]\n', "row 2: JSON, but not an object"),
+    "blank.csv": (b"id,question\n1,\n2,  \n", "no column reads like text but 'question', which is blank in most rows"),
+    "title.csv": (b"Report\nid;question\n1;a\n2;b\n", "would be a single column, but ';' stands in nearly every line (pass"),
     "added.csv": (b"group,question\n1,a\n", "has a column 'group', which dedupe adds (pass --prefix"),
 }
 
@@ -123,7 +124,7 @@ def test_names_may_be_empty(header: str, column: str, dlcli: Run):
     options = [] if column else ["--column", ""]
     if header == ",":
         done = dlcli("dedupe", "-", *options, stdin=b",\n1,a b\n")
-        assert done.returncode == 3 and b"2 columns are called ''" in done.stderr
+        assert done.returncode == 3 and b"the header is blank (pass --skip 1" in done.stderr
         return
     done = dlcli("dedupe", "-", *options, stdin=f"{header}\n1,a b\n2,A b\n".encode())
     assert done.returncode == 0, done.stderr

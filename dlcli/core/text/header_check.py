@@ -1,0 +1,54 @@
+"""Whether the first line of a table reads like a row, as it does where there is no header."""
+
+import re
+
+from dlcli.core.text.column_evidence import NAMES, is_blank, is_value
+from dlcli.core.text.tokens import fold
+from dlcli.support.tables import Table
+
+_SOME_ROWS = 1000
+_MOST = 0.8
+
+
+def header_warning(table: Table) -> str:
+    """A sentence about the header if it reads like data, else ""."""
+    rows = table.rows[:_SOME_ROWS]
+    columns = [[row[place].strip() for row in rows if not is_blank(row[place])] for place in range(len(table.columns))]
+    names = [name.strip() for name in table.columns]
+    shapes = [_shape(name) for name in names]
+    # Years and months over the columns of a pivot table are values with names of one shape.
+    values = [
+        name
+        for name, shape, cells in zip(names, shapes, columns, strict=True)
+        if name and cells and _is_like(name, shape, cells) and shapes.count(shape) == 1
+    ]
+    again = [name for name, cells in zip(names, columns, strict=True) if _is_repeated(name, cells, alone=len(names) == 1)]
+    sentences = [name for name in names if _is_sentence(name)]
+    whole = len(sentences) + len(values) >= len([name for name in names if name])
+    found = values or again or (sentences if rows and whole else [])
+    if not found:
+        return ""
+    shown = found[0] if len(found[0]) <= 40 else found[0][:39] + "\u2026"
+    return f"{table.name}: the header reads like data ('{shown}'); pass `no_header` if the first line is a row"
+
+
+def _shape(cell: str) -> str:
+    return re.sub(r"[^\W\d_]", "a", re.sub(r"\d", "9", cell))
+
+
+def _is_like(name: str, shape: str, cells: list[str]) -> bool:
+    """Whether a name is a number, a date or the like, or an identifier such as q001, in a column of such cells."""
+    if is_value(name):
+        return sum(map(is_value, cells)) >= _MOST * len(cells)
+    return "9" in shape and " " not in name and sum(_shape(cell) == shape for cell in cells) >= _MOST * len(cells)
+
+
+def _is_repeated(name: str, cells: list[str], *, alone: bool) -> bool:
+    """Whether a name of several words, or of a single column, is a cell as well."""
+    key = fold(name)
+    return bool(key) and (" " in key or alone) and key not in NAMES and any(fold(cell) == key for cell in cells)
+
+
+def _is_sentence(name: str) -> bool:
+    words = len(name.split())
+    return words > 3 or (words > 1 and name[-1] in ".?!\u3002\uff1f\uff01")

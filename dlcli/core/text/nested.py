@@ -1,0 +1,36 @@
+"""Objects inside the cells of a table, as columns of their own."""
+
+from dataclasses import replace
+from typing import Any
+
+from dlcli.support.tables import Table
+
+_MOST_KEYS = 100
+"""Objects with more keys than this are maps, not records."""
+
+
+def flatten(table: Table) -> Table:
+    """A table in which a column `doc` of objects with the keys title and body is two columns, `doc.title` and `doc.body`.
+
+    Columns that also hold other values than objects and null stay as they are, and so do all cells.
+    """
+    place = next((place for place in range(len(table.columns)) if _keys(table, place)), None)
+    while place is not None:
+        keys = _keys(table, place)
+        names = [f"{table.columns[place]}.{key}" for key in keys]
+        rows = [[*row[:place], *((row[place] or {}).get(key) for key in keys), *row[place + 1 :]] for row in table.rows]
+        columns = [*table.columns[:place], *names, *table.columns[place + 1 :]]
+        table = replace(table, columns=columns, rows=rows, origin_columns=table.origin_columns + len(keys) - 1)
+        place = next((place for place in range(place, len(table.columns)) if _keys(table, place)), None)
+    return table
+
+
+def _keys(table: Table, place: int) -> list[str]:
+    """The keys of the objects in a column, none if it holds anything else."""
+    cells: list[Any] = [row[place] for row in table.rows]
+    kinds = set(map(type, cells))
+    if dict not in kinds or not kinds <= {dict, type(None)}:
+        return []
+    keys = list(dict.fromkeys(key for cell in cells if cell for key in cell))
+    taken = any(f"{table.columns[place]}.{key}" in table.columns for key in keys)
+    return [] if taken or len(keys) > _MOST_KEYS else keys

@@ -1,0 +1,70 @@
+"""Read the table of the option `against`: as the table itself is read, but for its own column and encoding."""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from dlcli.core.text.bad_rows import save_bad_rows
+from dlcli.core.text.columns import choose_text_column, find_column, texts_of
+from dlcli.core.text.distinct import Distinct, distinct
+from dlcli.core.text.table_input import open_table
+from dlcli.engines.dedupe.stages import TextColumn
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.table_options import table_format
+from dlcli.support.errors import InputError
+from dlcli.support.reporter import Reporter
+from dlcli.support.tables import Table
+
+
+class OtherTexts(NamedTuple):
+    """The name of the other table, and its distinct texts."""
+
+    name: str
+    texts: Distinct
+
+
+def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn, report: Reporter) -> OtherTexts:
+    """Read the other table, report what may be wrong with it, and write the bad rows of both if that is asked for.
+
+    Args:
+        config: Options.
+        source: Path of the other table.
+        text_column: The table itself, whose column has the same name unless `against_column` names another.
+        report: Receives warnings.
+
+    Returns:
+        The texts.
+
+    Raises:
+        InputError: If the table cannot be read or lacks the column; the hint names the options of this table.
+    """
+    other = _open(config, source)
+    for warning in other.warnings:
+        report.warn(warning)
+    save_bad_rows(config.skip_bad, text_column.table, other)
+    place = _find(config, other, text_column.table.columns[text_column.index])
+    return OtherTexts(other.name, distinct(texts_of(other, place).texts))
+
+
+def _open(config: DedupeConfig, source: str) -> Table:
+    given = replace(table_format(config), encoding=config.against_encoding or config.encoding)
+    try:
+        return open_table(source, given)
+    except InputError as error:
+        if given.delimiter is not None:
+            # The delimiter is that of the table itself; this one may have another.
+            with suppress(InputError):
+                return open_table(source, replace(given, delimiter=None))
+        raise InputError(error.message, hint=error.hint.replace("`encoding", "`against_encoding")) from None
+
+
+def _find(config: DedupeConfig, other: Table, name: str) -> int:
+    if config.against_column is not None:
+        return find_column(other, config.against_column, field="against_column")
+    try:
+        return find_column(other, name)
+    except InputError as error:
+        suggested = "NAME"
+        with suppress(InputError):
+            suggested = other.columns[choose_text_column(other, None).place]
+        raise InputError(error.message, hint=f"name its text column with `against_column={suggested}`") from None

@@ -1,0 +1,255 @@
+"""Find out how the cells of a csv are separated and quoted, from its first rows.
+
+A delimiter is one that stands in the header and gives the rows as many cells as that has. Where this leaves a single column
+although a mark stands in the rows as regularly as a delimiter would, the table is refused instead of guessed.
+"""
+
+import csv
+import io
+import re
+import sys
+from contextlib import suppress
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+from dlcli.support.errors import InputError
+from dlcli.support.table_format import SINGLE, TableFormat
+
+DELIMITERS = (",", ";", "\t", "|")
+_NO_DELIMITERS = frozenset(" \"'_-.()[]{}<>\r\n")
+"""Marks that prose and names are full of; others may be delimiters."""
+_RARE = "%#^~\u00a6\u00a7\x01\x02\x1e\x1f"
+"""Marks that stand in each row only if they are delimiters."""
+_SAMPLE_ROWS, _SAMPLE_CHARACTERS, _SAMPLE_LINES = 100, 200_000, 5
+_UNCUT = "\udc81"  # a delimiter that no text holds, since no decoder gives a lone surrogate
+_ESCAPED = str.maketrans("\udc82\udc83\udc84", "\n\t\r")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_SEP = re.compile(r'"?sep=([^\r\n])"?(?=[\r\n])', re.IGNORECASE)
+
+
+class CsvDialect(NamedTuple):
+    """How a csv is read.
+
+    Attributes:
+        delimiter: The character between cells, or `SINGLE`.
+        quoting: One of `QUOTINGS`.
+        trim: Whether blanks between a delimiter and an opening quote are no part of the cell.
+    """
+
+    delimiter: str
+    quoting: str = "minimal"
+    trim: bool = False
+
+
+class CsvText(NamedTuple):
+    """The text of a csv from its header on, the number of lines before that, and the delimiter that such a line gives."""
+
+    text: str
+    lines_before: int
+    delimiter: str | None
+
+
+class _Shape(NamedTuple):
+    """The first row, the number of others, and the fraction of these with as many cells, but for empty ones at the end."""
+
+    first: list[str]
+    others: int
+    even: float
+
+
+def csv_text(text: str, skip: int) -> CsvText:
+    """Drop `skip` lines, and then the line `sep=;` with which Excel names the delimiter."""
+    start = 0
+    for _ in range(skip):
+        found = _LINE_END.search(text, start)
+        start = found.end() if found else len(text)
+    lines, delimiter = skip, None
+    if found := _SEP.match(text, start):
+        delimiter, lines, start = found[1], skip + 1, found.end()
+        end = _LINE_END.match(text, start)
+        start = end.end() if end else start
+    return CsvText(text[start:], lines, delimiter)
+
+
+def csv_reader(text: str, dialect: CsvDialect, *, strict: bool = True) -> Any:
+    """A reader of the csv module; line numbers are those of `text`."""
+    csv.field_size_limit(sys.maxsize)
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if dialect.quoting == "none" else csv.QUOTE_MINIMAL
+    escape = "\\" if dialect.quoting == "backslash" else None
+    stream = io.StringIO(_prepared(text, dialect), newline="")
+    reader = csv.reader(stream, delimiter=dialect.delimiter or _UNCUT, strict=strict, quoting=quoting, escapechar=escape)
+    return _Unescaped(reader) if dialect.quoting == "backslash" else reader
+
+
+class _Unescaped:
+    """A reader that restores the line ends and tabs that `_escape` has replaced, so that they do not count as lines."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def __iter__(self) -> "_Unescaped":
+        return self
+
+    def __next__(self) -> list[str]:
+        return [cell.translate(_ESCAPED) for cell in next(self._reader)]
+
+    @property
+    def line_num(self) -> int:
+        return int(self._reader.line_num)
+
+
+def _prepared(text: str, dialect: CsvDialect) -> str:
+    """The text without what the csv module cannot read: blanks beside quotes, and the escapes of databases."""
+    if dialect.quoting == "none":
+        return text
+    mark = re.escape(dialect.delimiter or _UNCUT)
+    if dialect.trim or re.search(rf'"[ \t]+(?:{mark}|[\r\n]|\Z)', text):
+        text = _trimmed(text, mark, dialect)
+    return _escape(text, mark) if dialect.quoting == "backslash" else text
+
+
+def _trimmed(text: str, mark: str, dialect: CsvDialect) -> str:
+    """Drop blanks after closing quotes, and with `trim` those before opening ones; each match is one cell and its end."""
+    blank = " " if dialect.delimiter == "\t" else "\t" if dialect.delimiter == " " else "[ \t]"
+    inside = r'[^"\\]++|\\.|""' if dialect.quoting == "backslash" else '[^"]++|""'
+    quoted = rf'{f"{blank}*+" if dialect.trim else ""}("(?:{inside})*+"){blank}*+'
+    end = rf"({mark}|\r\n|\r|\n|\Z)"
+    return re.sub(rf"{quoted}{end}|([^{mark}\r\n]*+){end}", r"\1\2\3\4", text, flags=re.DOTALL)
+
+
+def _escape(text: str, mark: str) -> str:
+    r"""Make `\N`, which is null, an empty cell, and `\n`, `\t` and `\r` characters that the reader restores."""
+    text = re.sub(rf"(^|{mark}|[\r\n])\\N(?={mark}|[\r\n]|\Z)", r"\1", text)
+    letters = {"\\n": "\udc82", "\\t": "\udc83", "\\r": "\udc84"}
+    return re.sub(r"\\.", lambda found: letters.get(found[0], found[0]), text, flags=re.DOTALL)
+
+
+def find_dialect(name: str, found: CsvText, table_format: TableFormat, *, tabs: bool) -> CsvDialect:
+    """The dialect of a csv.
+
+    Args:
+        name: Name of the file, for messages.
+        found: Its text.
+        table_format: What is known of it.
+        tabs: Whether a tab takes precedence, as in a .tsv.
+
+    Returns:
+        The dialect; a header without a delimiter is a single column.
+
+    Raises:
+        InputError: If the delimiter given is not in the first line, or if a single column looks like several.
+    """
+    sample, quoting = _sample(found.text), table_format.quoting or "minimal"
+    if table_format.delimiter is None and found.delimiter is not None:
+        return _trimming(sample, CsvDialect(found.delimiter, quoting))
+    if table_format.delimiter is not None:
+        dialect = CsvDialect(table_format.delimiter, quoting)
+        if dialect.delimiter and len(_shape(sample, dialect).first) == 1:
+            message = f"{name}: the first line does not contain {_shown(dialect.delimiter)}, the delimiter"
+            raise InputError(message, hint="omit `delimiter`, or pass `delimiter=none` if there is a single column")
+        return _trimming(sample, dialect)
+    delimiter = _find_delimiter(sample, quoting, tabs=tabs, header=not table_format.no_header)
+    if delimiter == SINGLE:
+        _check_single(name, sample, quoting)
+    return _trimming(sample, CsvDialect(delimiter, quoting))
+
+
+def guess_dialect(text: str, table_format: TableFormat, *, tabs: bool) -> CsvDialect:
+    """As `find_dialect`, without refusing anything: to find the place of a fault in a broken text."""
+    quoting = table_format.quoting or "minimal"
+    if table_format.delimiter is not None:
+        return CsvDialect(table_format.delimiter, quoting)
+    return CsvDialect(_find_delimiter(_sample(text), quoting, tabs=tabs, header=not table_format.no_header), quoting)
+
+
+def _sample(text: str) -> str:
+    """The first whole lines of a text, or all of it if they are long."""
+    end = 1 + max(text.rfind("\n", 0, _SAMPLE_CHARACTERS), text.rfind("\r", 0, _SAMPLE_CHARACTERS))
+    long = len(text) > _SAMPLE_CHARACTERS and len(_LINE_END.findall(text, 0, end)) >= _SAMPLE_LINES
+    return text[:end] if long else text
+
+
+def _shape(sample: str, dialect: CsvDialect) -> _Shape:
+    try:
+        rows = [row for row in islice(csv_reader(sample, dialect, strict=False), _SAMPLE_ROWS) if row]
+    except csv.Error:
+        return _Shape([""], 0, 0.0)
+    first, others = (rows or [[""]])[0], rows[1:]
+    width = len(first) - (len(first) > 1 and not first[-1])
+    even = sum(len(row) >= width and not any(row[len(first) :]) for row in others)
+    return _Shape(first, len(others), even / len(others) if others else 1.0)
+
+
+def _trimming(sample: str, dialect: CsvDialect) -> CsvDialect:
+    """The dialect with `trim` if blanks before quotes would otherwise cut cells, or enclose names in quotes."""
+    trimmed = dialect._replace(trim=dialect.quoting != "none")
+    plain, other = _shape(sample, dialect), _shape(sample, trimmed)
+    quoted = any(re.fullmatch(r'[ \t]+".*"', cell) for cell in plain.first)
+    return trimmed if other.even > plain.even or quoted else dialect
+
+
+def _find_delimiter(sample: str, quoting: str, *, tabs: bool, header: bool) -> str:
+    line = _LINE_END.split(sample.lstrip("\r\n"), maxsplit=1)[0]
+    marks = [*DELIMITERS, *sorted(mark for mark in set(line[:10_000]) if _may_delimit(mark) and mark not in DELIMITERS)]
+    shapes = {mark: _shape(sample, CsvDialect(mark, quoting)) for mark in marks if mark in line}
+
+    def rank(mark: str) -> tuple[bool, bool, bool, float, int]:
+        shape = shapes[mark]
+        return tabs and mark == "\t", shape.even > 0.9, mark in DELIMITERS, shape.even, len(shape.first)
+
+    fit = [mark for mark in shapes if _fits(sample, mark, shapes[mark], header=header)]
+    return max(fit, key=rank) if fit else SINGLE
+
+
+def _may_delimit(mark: str) -> bool:
+    if mark in DELIMITERS or mark in _RARE:
+        return True
+    return not (mark.isalnum() or mark.isspace() or mark in _NO_DELIMITERS or "\ud800" <= mark <= "\udfff" or mark == "\0")
+
+
+def _fits(sample: str, mark: str, shape: _Shape, *, header: bool) -> bool:
+    """Whether a mark is a delimiter: one of `DELIMITERS` in the header is, any other if it leaves even rows under names."""
+    if len(shape.first) == 1:
+        return False
+    if mark in DELIMITERS:
+        return header or shape.even >= 0.5
+    names = shape.first if shape.first[-1] else shape.first[:-1]
+    named = not header or (len(names) > 1 and all(name.strip(' "')[:1].isalpha() for name in names))
+    return named and shape.even == 1 and shape.others > 0 and _tight(sample, mark)
+
+
+def _tight(sample: str, mark: str) -> bool:
+    """Whether a mark mostly stands without a blank after it, unlike marks in prose."""
+    return 2 * len(re.findall(re.escape(mark) + r"(?=[^\s])", sample)) > sample.count(mark)
+
+
+def _check_single(name: str, sample: str, quoting: str) -> None:
+    """Refuse a single column if a mark stands in it as regularly as a delimiter."""
+    line = _LINE_END.split(sample.lstrip("\r\n"), maxsplit=1)[0]
+    for mark in sorted({*DELIMITERS, *_RARE, *filter(_may_delimit, line[:10_000])}):
+        if not _tight(sample, mark):
+            continue
+        with suppress(csv.Error):
+            reader = csv_reader(sample, CsvDialect(mark, quoting), strict=False)
+            counts = [len(row) - 1 for row in islice(reader, _SAMPLE_ROWS) if row]
+            if len(counts) > 1 and _is_regular(mark, counts[0], counts[1:]):
+                raise _not_single(name, mark, title=not counts[0])
+
+
+def _is_regular(mark: str, first: int, others: list[int]) -> bool:
+    """Whether a mark stands in the first line and nearly all others, or, one of few marks, in nearly all equally often."""
+    if first:
+        return sum(map(bool, others)) > 0.9 * len(others)
+    common = max(set(others), key=others.count)
+    return common > 0 and len(others) > 1 and others.count(common) > 0.9 * len(others) and mark in (*DELIMITERS, *_RARE)
+
+
+def _not_single(name: str, mark: str, *, title: bool) -> InputError:
+    message = f"{name}: would be a single column, but {_shown(mark)} stands in nearly every line"
+    skip = ", `skip=1` if the first line is a title" if title else ""
+    given = "tab" if mark == "\t" else mark
+    return InputError(message, hint=f"pass `delimiter={given}`{skip}, or `delimiter=none` if it is a single column")
+
+
+def _shown(mark: str) -> str:
+    return "a tab" if mark == "\t" else repr(mark)

@@ -1,0 +1,243 @@
+"""Reads csv and tsv tables without changing a cell; what cannot be read for certain is refused."""
+
+import csv
+import io
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain, islice
+
+from dlcli.support.bad_rows import BadRow, describe_bad_rows
+from dlcli.support.csv_dialect import CsvDialect, CsvText, csv_reader, csv_text, find_dialect, guess_dialect
+from dlcli.support.decode import Cells, decode, marked_encoding, place
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.table_format import SINGLE, TableFormat
+from dlcli.support.tables import Table
+
+_MOST_BAD = 0.5
+"""If more rows than this have the wrong number of cells, it is the header or the delimiter that is wrong."""
+
+
+@dataclass
+class _Rows:
+    """Rows as read, with the line on which each starts, counted from 0 in the text."""
+
+    cells: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+
+def read_csv(name: str, data: bytes, table_format: TableFormat, *, tabs: bool) -> Table:
+    """Parse a csv.
+
+    Args:
+        name: Name of the file.
+        data: Its content.
+        table_format: How to read it.
+        tabs: Whether a tab takes precedence as the delimiter, as in a .tsv.
+
+    Returns:
+        The table, whose cells are all str.
+
+    Raises:
+        InputError: Naming file, row and column, for bytes that are not in the encoding, ragged rows, a NUL or a long cell.
+        UsageError: If Python does not know the encoding.
+    """
+    text = decode(name, data, table_format.encoding, lambda broken: _cells(broken, table_format, tabs=tabs))
+    found = csv_text(text, table_format.skip)
+    dialect = find_dialect(name, found, table_format, tabs=tabs)
+    table = Table([], [], name=name, delimiter=dialect.delimiter or ",", newline=_newline(found.text))
+    table.mark = marked_encoding(data) is not None
+    _finish(table, _read_rows(table, found, dialect, table_format), found, dialect, table_format)
+    return table
+
+
+def _cells(text: str, table_format: TableFormat, *, tabs: bool) -> Cells:
+    """The cells of a text that may be broken, to find the place of a fault."""
+    found = csv_text(text, table_format.skip)
+    dialect = guess_dialect(found.text, table_format, tabs=tabs)
+    rows = csv_reader(found.text, dialect, strict=False)
+    with suppress(csv.Error):
+        first: list[str] = next(filter(None, rows), [])
+        columns = _numbers(first) if table_format.no_header else first
+        others = rows if len(first) == 1 else filter(None, rows)
+        for row, cells in enumerate(chain([first], others), start=int(table_format.no_header)):
+            for k, cell in enumerate(cells):
+                yield row, columns[k] if k < len(columns) else str(k + 1), cell
+
+
+def _numbers(cells: list[str]) -> list[str]:
+    return [str(k + 1) for k in range(len(cells))]
+
+
+def _read_rows(table: Table, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> _Rows:
+    """All rows, the header among them; a blank line is a row only in a single column."""
+    rows, line = _Rows(), 0
+    reader = csv_reader(found.text, dialect)
+    check = table_format.quoting is None and dialect.delimiter != SINGLE
+    try:
+        for cells in reader:
+            if cells or (rows.cells and len(rows.cells[0]) == 1):
+                if check and reader.line_num - line > 1 and _looks_like_rows(cells, dialect, rows):
+                    raise _unclear_quotes(table, rows, found.lines_before + line + 1, table_format)
+                rows.cells.append(cells or [""])
+                rows.lines.append(line)
+            line = reader.line_num
+    except csv.Error:
+        broken = _lines(found.text, line, reader.line_num)
+        if rows.cells:  # a ragged row before the fault comes first
+            _finish(table, rows, found, dialect, table_format)
+        raise _bad_quotes(table, len(rows.cells), broken, found.lines_before + line, dialect) from None
+    return rows
+
+
+def _finish(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> None:
+    """Name the columns and check the rows."""
+    _take_header(table, rows, table_format)
+    _drop_trailing(table, rows)
+    table.rows = rows.cells
+    _check_rows(table, rows, found, dialect, table_format)
+
+
+def _looks_like_rows(cells: list[str], dialect: CsvDialect, rows: _Rows) -> bool:
+    """Whether the lines of a row look like rows of their own, which a quote that only means itself would have joined.
+
+    That is so if each line has as many delimiters as a row. Prose may well have one or two in each line, so that in a narrow
+    table all lines must also begin with a number or an identifier of the same form.
+    """
+    if not rows.cells:
+        return False
+    width = len(rows.cells[0])
+    lines = dialect.delimiter.join(cells).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(lines) == 1 or any(line.count(dialect.delimiter) != width - 1 for line in lines):
+        return False
+    forms = {_form(line.partition(dialect.delimiter)[0]) for line in lines}
+    return width > 3 or (len(forms) == 1 and "9" in min(forms))
+
+
+def _form(cell: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
+
+
+def _unclear_quotes(table: Table, rows: _Rows, line: int, table_format: TableFormat) -> InputError:
+    row = len(rows.cells) + int(table_format.no_header)
+    return InputError(
+        f"{table.name}: {place(row, '', line)}: a quote joins lines that look like rows of their own",
+        hint="pass `quoting=none` if quotes only mean themselves, or `quoting=minimal` if the cell has several lines",
+    )
+
+
+def _take_header(table: Table, rows: _Rows, table_format: TableFormat) -> None:
+    if not rows.cells:
+        raise InputError(f"{table.name}: is empty", hint="a table starts with a line of column names")
+    if table_format.no_header:
+        table.columns = _numbers(rows.cells[0])
+        return
+    table.columns = rows.cells.pop(0)
+    rows.lines.pop(0)
+    if not any(map(str.strip, table.columns)):
+        hint = "pass `skip=1` if the names are in the next line, or `no_header` if there are none"
+        raise InputError(f"{table.name}: the header is blank", hint=hint)
+
+
+def _drop_trailing(table: Table, rows: _Rows) -> None:
+    """Drop the empty cells after a delimiter with which all rows end but the header does not, or the other way round."""
+    width = len(table.columns)
+    if not rows.cells:
+        return
+    if all(len(cells) > width for cells in rows.cells) and not any(any(cells[width:]) for cells in rows.cells):
+        rows.cells = [cells[:width] for cells in rows.cells]
+    elif width > 1 and not table.columns[-1] and all(len(cells) == width - 1 for cells in rows.cells):
+        table.columns = table.columns[:-1]
+
+
+def _check_rows(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> None:
+    """Refuse rows with too few or too many cells, or set them apart; refuse long cells."""
+    width = len(table.columns)
+    bad = [k for k, cells in enumerate(rows.cells) if len(cells) != width]
+    if bad and not (table_format.skip_bad and len(bad) <= _MOST_BAD * len(rows.cells)):
+        raise _ragged(table, rows, bad, found.lines_before, dialect, table_format)
+    if bad:
+        _set_apart(table, rows, bad, found)
+    for row, cells in enumerate(table.rows, start=1):
+        if sum(map(len, cells)) > table_format.max_cell:
+            table.check_lengths(row, cells, table_format.max_cell)
+
+
+def _ragged(
+    table: Table, rows: _Rows, bad: list[int], before: int, dialect: CsvDialect, table_format: TableFormat
+) -> InputError:
+    k, width = bad[0], len(table.columns)
+    cells = rows.cells[k]
+    message = f"{table.name}: {place(k + 1, '', before + rows.lines[k] + 1)}: {_wrong_number(table, cells)}"
+    if len(bad) > _MOST_BAD * len(rows.cells) and len({len(rows.cells[k]) for k in bad}) == 1:
+        title = ", or `skip=1` if the first line is a title" if not table_format.no_header else ""
+        return InputError(message, hint=f"pass another `delimiter` (none for a single column){title}")
+    quoted = dialect.quoting == "minimal" and any(cell.endswith("\\") for cell in cells)
+    if quoted and len(cells) > width:
+        return InputError(message, hint="pass `quoting=backslash` if a backslash takes the meaning from the next character")
+    others = "`skip_bad=FILE` to set such rows apart" if not table_format.skip_bad else "`delimiter=none` for a single column"
+    return InputError(message, hint=f"quote cells that hold the delimiter, or pass another `delimiter`, or {others}")
+
+
+def _wrong_number(table: Table, cells: list[str]) -> str:
+    width = len(table.columns)
+    column = f": no cell for column '{table.columns[len(cells)]}'" if len(cells) < width else ""
+    return f"{count(len(cells), 'cell')} where the header has {count(width, 'column')}{column}"
+
+
+def _set_apart(table: Table, rows: _Rows, bad: list[int], found: CsvText) -> None:
+    lines = list(io.StringIO(found.text, newline=""))
+    ends = {k: rows.lines[k + 1] if k + 1 < len(rows.lines) else len(lines) for k in bad}
+    table.bad_rows = tuple(
+        BadRow(
+            found.lines_before + rows.lines[k] + 1,
+            _wrong_number(table, rows.cells[k]),
+            "".join(lines[rows.lines[k] : ends[k]]).rstrip("\r\n"),
+        )
+        for k in bad
+    )
+    table.warnings = describe_bad_rows(table.name, table.bad_rows)
+    wrong = set(bad)
+    table.rows = [cells for k, cells in enumerate(rows.cells) if k not in wrong]
+
+
+def _lines(text: str, start: int, stop: int) -> str:
+    return "".join(islice(_stream_lines(text), start, stop))
+
+
+def _stream_lines(text: str) -> Iterator[str]:
+    return iter(io.StringIO(text, newline=""))
+
+
+def _newline(text: str) -> str:
+    """How the first line ends; a cell further down may hold other line ends."""
+    return "\r\n" if _lines(text, 0, 1).endswith("\r\n") else "\n"
+
+
+def _bad_quotes(table: Table, rows: int, broken: str, line: int, dialect: CsvDialect) -> InputError:
+    """The error for `broken`, which starts after `rows` rows and `line` lines and cannot be read to its end."""
+    end = bisect_left(range(len(broken)), True, key=lambda length: _text_after_quote(broken[:length], dialect))
+    cells = next(csv_reader(broken[:end], dialect, strict=False), [""])
+    column = table.columns[len(cells) - 1] if len(cells) <= len(table.columns) else ""
+    where = place(rows + 1 if table.columns else 0, column, line + 1)
+    none = "or pass `quoting=none` if quotes only mean themselves"
+    if '\\"' in broken and dialect.quoting == "minimal":
+        none = "or pass `quoting=backslash` if a backslash stands before quotes"
+    if end == len(broken) and not _text_after_quote(broken, dialect):
+        return InputError(
+            f"{table.name}: {where}: a quote opens here and never closes", hint=f"close or double the quote, {none}"
+        )
+    return InputError(
+        f"{table.name}: {where}: text follows a closing quote", hint=f'inside a quoted cell, write "" for a quote, {none}'
+    )
+
+
+def _text_after_quote(text: str, dialect: CsvDialect) -> bool:
+    try:
+        next(csv_reader(text, dialect), None)
+    except csv.Error as error:
+        return "expected after" in str(error)
+    return False

@@ -1,0 +1,112 @@
+"""Reads tables of JSON objects: one per line (jsonl), or in an array."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from dlcli.support.bad_rows import BadRow, describe_bad_rows
+from dlcli.support.decode import Cells, decode
+from dlcli.support.errors import InputError
+from dlcli.support.table_format import TableFormat
+from dlcli.support.tables import Table
+
+_HINT = "a jsonl table has one JSON object per line, as jq -c . or jq -c '.[]' makes it"
+_ARRAY = re.compile(r"\s*\[")
+
+
+class _Line(NamedTuple):
+    """The text of an object, without line ends, and the number of the line on which it starts."""
+
+    text: str
+    number: int
+
+
+def read_json(name: str, data: bytes, table_format: TableFormat) -> Table:
+    """Parse objects; the table keeps their text, so that it can be written back unchanged.
+
+    Raises InputError naming file and row, and UsageError if Python does not know the encoding.
+    """
+    text = decode(name, data, table_format.encoding, _cells)
+    array = _ARRAY.match(text)
+    lines = list(_array(name, text, array.end()) if array else _lines(text))
+    objects, kept, bad = [], [], []
+    for row, line in enumerate(lines, start=1):
+        try:
+            objects.append(_object(name, row, line.text))
+            kept.append(line.text)
+        except InputError as error:
+            if not table_format.skip_bad:
+                raise
+            bad.append(BadRow(line.number, error.message.removeprefix(f"{name}: row {row}: "), line.text))
+    columns = list(dict.fromkeys(key for found in objects for key in found))
+    rows = [[found.get(column) for column in columns] for found in objects]
+    if not lines:
+        raise InputError(f"{name}: is empty", hint="a jsonl table has one JSON object per line")
+    table = Table(columns, rows, name=name, kind="jsonl", origin=kept, origin_columns=len(columns), bad_rows=tuple(bad))
+    table.origin_rows = range(len(kept))
+    table.warnings = describe_bad_rows(name, bad)
+    for row, cells in enumerate(rows, start=1):
+        table.check_lengths(row, cells, table_format.max_cell)
+    return table
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield _Line(line.strip(), number)
+
+
+def _array(name: str, text: str, start: int) -> Iterator[_Line]:
+    """The elements of an array; a line end in JSON is never part of a value, so that a blank can stand for it."""
+    decoder, number, counted = json.JSONDecoder(), 1, 0
+    place = _end_of_blanks(text, start)
+    while place < len(text) and text[place] != "]":
+        try:
+            end = decoder.raw_decode(text, place)[1]
+        except ValueError as error:
+            raise InputError(f"{name}: not JSON: {error}", hint=_HINT) from None
+        except RecursionError:
+            raise InputError(f"{name}: JSON nested too deeply") from None
+        number, counted = number + text.count("\n", counted, place), place
+        yield _Line(" ".join(text[place:end].split("\n")), number)
+        place = _after_comma(name, text, end)
+    if place >= len(text) or text[place + 1 :].strip():
+        what = "text follows the array" if place < len(text) else "the array does not end"
+        raise InputError(f"{name}: not JSON: {what}", hint=_HINT)
+
+
+def _end_of_blanks(text: str, place: int) -> int:
+    while place < len(text) and text[place].isspace():
+        place += 1
+    return place
+
+
+def _after_comma(name: str, text: str, place: int) -> int:
+    place = _end_of_blanks(text, place)
+    if text[place : place + 1] not in (",", "]", ""):
+        raise InputError(f"{name}: not JSON: a comma is missing (line {text.count(chr(10), 0, place) + 1})", hint=_HINT)
+    return _end_of_blanks(text, place + 1) if text[place : place + 1] == "," else place
+
+
+def _object(name: str, row: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{name}: row {row}: not JSON: {error}", hint=_HINT) from None
+    except RecursionError:
+        raise InputError(f"{name}: row {row}: JSON nested too deeply") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{name}: row {row}: JSON, but not an object", hint=_HINT)
+    return found
+
+
+def _cells(text: str) -> Cells:
+    """The cells of a text that may be broken, to find the place of a fault."""
+    for row, line in enumerate(filter(str.strip, text.split("\n")), start=1):
+        try:
+            found = json.loads(line, strict=False)
+        except ValueError:
+            found = {"": line}
+        for column, cell in (found if isinstance(found, dict) else {"": line}).items():
+            yield row, column, cell

@@ -1,0 +1,37 @@
+"""How a table is read: one description for every command that reads one."""
+
+from dataclasses import dataclass
+
+SINGLE = ""
+"""The delimiter of a table of a single column, in which nothing separates cells."""
+DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "none": SINGLE}
+"""Words for delimiters that are hard to type."""
+QUOTINGS = ("minimal", "none", "backslash")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFormat:
+    """How a table is read. Fields are named as the options that set them, which errors refer to.
+
+    Attributes:
+        encoding: Encoding of the text; None: that of the byte order mark, or else UTF-8.
+        delimiter: Character between cells, or `SINGLE`; None: found in the first rows.
+        quoting: What quotes mean. minimal: they enclose a cell, and two stand for one. none: they only mean themselves.
+            backslash: as minimal, and a backslash takes the meaning from the next character, as in MySQL. None: minimal, but a
+            table for which that is doubtful is refused.
+        skip: Number of lines before the header.
+        no_header: Whether the first line is a row; columns are then called 1, 2 and so on.
+        max_cell: Characters that a cell may have; more are usually a quote that never closes.
+        skip_bad: Whether rows with too few or too many cells are set apart, as `Table.bad_rows`, instead of refused.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
+    skip: int = 0
+    no_header: bool = False
+    max_cell: int = 1_000_000
+    skip_bad: bool = False
+
+
+DEFAULT_FORMAT = TableFormat()

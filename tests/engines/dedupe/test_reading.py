@@ -1,0 +1,87 @@
+"""How tables are read by the options of dedupe: its own, and the one of `against`."""
+
+import csv
+import json
+
+import pytest
+
+from dlcli.engines.dedupe import run
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.support.errors import InputError, UsageError
+from tests.engines.dedupe.test_engine import RecordingReporter
+
+OURS = "id,question\n1,How do I reset my password?\n2,Where is the invoice?\n"
+
+
+def write(path, content, encoding="utf-8"):
+    path.write_bytes(content.encode(encoding))
+    return str(path)
+
+
+def canonical(result):
+    place = result.table.columns.index("canonical")
+    return [row[place] for row in result.table.rows]
+
+
+def test_the_other_table_has_its_own_column_encoding_and_delimiter(tmp_path):
+    ours = write(tmp_path / "a.csv", OURS)
+    theirs = write(tmp_path / "b.csv", "nr;subject\n1;how do I reset my password\n2;Gr\u00f6\u00dfe?\n", "cp1252")
+    with pytest.raises(InputError, match="row 2, column 'subject': byte") as error:
+        run(DedupeConfig(table=ours, against=theirs))
+    assert "`against_encoding=cp1252`" in error.value.hint
+    with pytest.raises(InputError, match="has no column 'question'") as error:
+        run(DedupeConfig(table=ours, against=theirs, against_encoding="cp1252"))
+    assert error.value.hint == "name its text column with `against_column=subject`"
+    options = {"against_encoding": "cp1252", "against_column": "subject"}
+    for more in ({}, {"delimiter": ","}, {"column": "2"}, {"encoding": "ascii"}):
+        assert canonical(run(DedupeConfig(table=ours, against=theirs, **options, **more))) == [False, True]
+    assert canonical(run(DedupeConfig(table=ours, against=ours))) == [False, False]
+    for name in options:
+        with pytest.raises(UsageError, match=f"`{name}` needs `against`"):
+            DedupeConfig(table=ours, **{name: options[name]})
+
+
+def test_bad_rows_of_both_tables_are_written(tmp_path):
+    ours, bad = write(tmp_path / "a.csv", OURS + "3,a,b\n4,Who?\n"), tmp_path / "bad.csv"
+    theirs = write(tmp_path / "b.jsonl", '{"question": "Who?"}\n{\n')
+    result = run(DedupeConfig(table=ours, skip_bad=bad), report=(reporter := RecordingReporter()))
+    assert result.rows_read == 3 and f"{ours}: skipped 1 row, the first in line 4" in (*reporter.warnings, *result.notes)
+    assert list(csv.reader(bad.read_text().splitlines()))[1:] == [[ours, "4", "3 cells where the header has 2 columns", "3,a,b"]]
+    assert canonical(run(DedupeConfig(table=ours, against=theirs, skip_bad=bad))) == [True, True, False]
+    assert [(row[0], row[1]) for row in list(csv.reader(bad.read_text().splitlines()))[1:]] == [(ours, "4"), (theirs, "2")]
+    run(DedupeConfig(table=write(tmp_path / "c.csv", OURS), skip_bad=bad))
+    assert len(bad.read_text().splitlines()) == 1
+    with pytest.raises(InputError) as error:
+        run(DedupeConfig(table=ours))
+    assert "`skip_bad=FILE`" in error.value.hint
+
+
+def test_options_of_reading_reach_the_reader(tmp_path):
+    path = write(tmp_path / "t.txt", 'title\n1|"Why" not?|x\n2|why not|"y\n')
+    result = run(DedupeConfig(table=path, skip=1, no_header=True, quoting="none", delimiter="|", column="2", threshold=0.5))
+    assert (result.column, canonical(result)) == ("2", [True, False])
+    for word in ("tab", "\\t", "\t"):
+        assert run(DedupeConfig(table=write(tmp_path / "t.tsv", OURS.replace(",", "\t")), delimiter=word)).rows_read == 2
+    lines = write(tmp_path / "l.txt", "question\na|b\nc|d\ne|f\n")
+    assert run(DedupeConfig(table=lines, delimiter="none", column="question")).rows_read == 3
+    for delimiter in ("||", '"', "\n", ""):
+        with pytest.raises(UsageError, match="is not one character"):
+            DedupeConfig(delimiter=delimiter)
+
+
+def test_a_header_that_reads_like_data_is_reported(tmp_path):
+    path = write(tmp_path / "t.txt", "How do I log in?\nhow do I log in\nWhere is it?\n")
+    result = run(DedupeConfig(table=path), report=(reporter := RecordingReporter()))
+    assert len([text for text in reporter.warnings if "reads like data" in text]) == 1
+    assert any("`no_header`" in note for note in result.notes)
+    result = run(DedupeConfig(table=path, no_header=True))
+    assert (result.rows_read, result.rows_exact, result.notes[1:]) == (3, 1, ())
+
+
+def test_fields_of_objects_are_columns_and_lines_stay_as_they_were(tmp_path):
+    rows = [{"id": k, "doc": {"title": text, "n": 1.50}} for k, text in enumerate(["Why not?", "why not", "Who is it?"])]
+    path = write(tmp_path / "t.json", json.dumps(rows, indent=1))
+    result = run(DedupeConfig(table=path))
+    assert (result.column, canonical(result)) == ("doc.title", [True, False, True])
+    assert [json.loads(text) for text in result.table.origin] == rows
+    assert run(DedupeConfig(table=path, column="doc.title")).rows_exact == 1
