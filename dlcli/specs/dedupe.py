@@ -28,6 +28,9 @@ KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
 THRESHOLD = 0.7
 """Default of `threshold`, with a precision of 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
 
+LOWEST_PRECISION = 0.5
+"""Smallest value of `precision`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DedupeConfig:
@@ -59,7 +62,7 @@ class DedupeConfig:
         None,
         "Choose the smallest threshold with this precision on held-out pairs (lower bound of the 95% interval), instead of "
         "`threshold`. If none reaches it, exit with status 1 and report the best achievable precision.",
-        minimum=0.5,
+        minimum=LOWEST_PRECISION,
         maximum=1,
         metavar="PRECISION",
     )
@@ -100,7 +103,7 @@ class DedupeConfig:
     against_column: str | None = option(
         None, "Text column of the table of `against`. Default: the one with the name of `column`.", metavar="NAME"
     )
-    against_encoding: str | None = table_options.encoding_option("the table of `against`", "as `encoding`")
+    against_encoding: str | None = table_options.encoding_option(of="the table of `against`", default="as `encoding`")
     keep: bool = option(False, "Print only the canonical rows.")
     pairs: bool = option(
         False, "Print pairs of exact and near duplicates instead of rows, with their probability and an explanation."

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs import parse
+from dlcli.specs import parse, table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate
@@ -27,6 +27,13 @@ class EvalConfig(ModelAndDataOptions):
     split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
     columns: tuple[str, ...] = columns_option()
+    encoding: str | None = table_options.encoding_option(table_options.PAIRS)
+    delimiter: str | None = table_options.delimiter_option(table_options.PAIRS)
+    quoting: str | None = table_options.quoting_option(table_options.PAIRS)
+    skip: int = table_options.skip_option(table_options.PAIRS)
+    no_header: bool = table_options.no_header_option(table_options.PAIRS)
+    max_cell: int = table_options.max_cell_option(table_options.PAIRS)
+    skip_bad: Path | None = table_options.skip_bad_option(table_options.PAIRS)
     diagnose: bool = option(
         False,
         "Error analysis: compare the errors of humans and on the train, train-dev, dev and test splits; report the largest gap "
@@ -64,6 +71,7 @@ class EvalConfig(ModelAndDataOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        table_options.check_delimiter(self.delimiter)
         modes = [f"`{name}`" for name in ("diagnose", "slices", "summary") if getattr(self, name)]
         if len(modes) > 1:
             raise UsageError(f"{' and '.join(modes)} do not go together", hint="choose one of them")

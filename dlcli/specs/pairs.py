@@ -19,7 +19,8 @@ def columns_option() -> Any:
     """`columns`: the columns of a table of labelled pairs."""
     return option(
         (),
-        "Pairs: the two text columns and the label column (0 or 1). Default: found by name.",
+        "Pairs: the two text columns and the label column (1, true, yes or duplicate; 0, false, no or different). Default: "
+        "found by name.",
         parse=partial(parse_names, example="question1,question2,is_duplicate"),
         show=",".join,
         metavar="A,B,LABEL",

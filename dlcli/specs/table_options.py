@@ -2,66 +2,72 @@
 
 from typing import Any
 
-from dlcli.specs.option import one_of, option
+from dlcli.specs.option import declared, one_of, option
 from dlcli.support.errors import UsageError
-from dlcli.support.table_format import DELIMITER_NAMES, QUOTINGS, TableFormat
+from dlcli.support.table_format import QUOTINGS, SINGLE, TableFormat, delimiter_named
 
+PAIRS = "Pairs"
+"""What the options apply to in commands that read tables of labelled pairs only."""
 FIELDS = ("encoding", "delimiter", "quoting", "skip", "no_header", "max_cell", "skip_bad")
 """Names of the fields that `table_format` reads."""
 
 
-def encoding_option(of: str = "the table", default: str = "that of its byte order mark, else utf-8") -> Any:
+def _help(for_what: str, text: str) -> str:
+    return f"{for_what}: {text[0].lower()}{text[1:]}" if for_what else text
+
+
+def encoding_option(
+    for_what: str = "", *, of: str = "the table", default: str = "that of its byte order mark, else utf-8"
+) -> Any:
     """`encoding`: the encoding of the text of a table."""
-    return option(None, f"Text encoding of {of}. Default: {default}.", metavar="NAME")
+    return option(None, _help(for_what, f"Text encoding of {of}. Default: {default}."), metavar="NAME")
 
 
-def delimiter_option() -> Any:
+def delimiter_option(for_what: str = "") -> Any:
     """`delimiter`: what separates cells."""
-    return option(None, "Separator of cells: a character, tab, or none for a single column. Default: detected.", metavar="CHAR")
+    text = "Separator of cells: a character, tab, or none for a single column. Default: detected."
+    return option(None, _help(for_what, text), metavar="CHAR")
 
 
-def quoting_option() -> Any:
+def quoting_option(for_what: str = "") -> Any:
     """`quoting`: what quotes mean."""
-    return option(
-        None,
+    text = (
         "Quotes enclose cells and are doubled inside them (minimal), only mean themselves (none), or are escaped by "
-        "backslashes (backslash). Default: minimal; a table for which that is doubtful is refused.",
-        choices=one_of(*QUOTINGS),
+        "backslashes (backslash). Default: minimal; a table for which that is doubtful is refused."
     )
+    return option(None, _help(for_what, text), choices=one_of(*QUOTINGS))
 
 
-def skip_option() -> Any:
+def skip_option(for_what: str = "") -> Any:
     """`skip`: lines to skip before the header."""
-    return option(0, "Skip N lines before the header.", minimum=0, metavar="N")
+    return option(0, _help(for_what, "Skip N lines before the header."), minimum=0, metavar="N")
 
 
-def no_header_option() -> Any:
+def no_header_option(for_what: str = "") -> Any:
     """`no_header`: whether the first line is a row."""
-    return option(False, "The table has no header: the first line is a row, and columns are called 1, 2 ...")
+    text = "The table has no header: the first line is a row, and columns are called 1, 2 ..."
+    return option(False, _help(for_what, text))
 
 
-def max_cell_option() -> Any:
+def max_cell_option(for_what: str = "") -> Any:
     """`max_cell`: how long a cell may be."""
-    return option(1_000_000, "Refuse cells longer than this many characters.", minimum=1)
+    return option(1_000_000, _help(for_what, "Refuse cells longer than this many characters."), minimum=1)
 
 
-def skip_bad_option() -> Any:
+def skip_bad_option(for_what: str = "") -> Any:
     """`skip_bad`: where rows with too few or too many cells go."""
-    return option(
-        None,
+    text = (
         "Skip rows with too few or too many cells, and write them to this csv file with their line numbers, instead of "
-        "refusing the table.",
-        metavar="FILE",
-        writes=True,
+        "refusing the table."
     )
+    return option(None, _help(for_what, text), metavar="FILE", writes=True)
 
 
 def table_format(config: Any) -> TableFormat:
     """The format that the fields of a configuration describe."""
-    given = config.delimiter
     return TableFormat(
         encoding=config.encoding,
-        delimiter=given if given is None else DELIMITER_NAMES.get(given, given),
+        delimiter=None if config.delimiter is None else delimiter_named(config.delimiter),
         quoting=config.quoting,
         skip=config.skip,
         no_header=config.no_header,
@@ -72,7 +78,13 @@ def table_format(config: Any) -> TableFormat:
 
 def check_delimiter(delimiter: str | None) -> None:
     """Raise UsageError if `delimiter` is not a delimiter."""
-    if delimiter is not None and delimiter not in DELIMITER_NAMES and (len(delimiter) != 1 or delimiter in '"\r\n'):
-        raise UsageError(
-            f"`delimiter`: '{delimiter}' is not one character", hint="write one character, tab, or none for a single column"
-        )
+    if delimiter is None or delimiter_named(delimiter) == SINGLE != delimiter:
+        return
+    if len(delimiter_named(delimiter)) != 1 or delimiter in '"\r\n':
+        hint = "write one character, tab, or none for a single column"
+        raise UsageError(f"`delimiter`: '{delimiter}' is not one character", hint=hint)
+
+
+def set_fields(config: Any) -> list[str]:
+    """The names of `FIELDS` that a configuration sets."""
+    return [item.name for item, _ in declared(config) if item.name in FIELDS and getattr(config, item.name) != item.default]

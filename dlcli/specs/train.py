@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs import parse
+from dlcli.specs import parse, table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.option import check, one_of, option
@@ -27,7 +27,7 @@ from dlcli.support.errors import UsageError
 
 TASKS = ("images", "pairs")
 """Choices of `task`."""
-_OF_PAIRS = ("data", "task", "model", "vectors", "columns", "seed", "device", "output")
+_OF_PAIRS = ("data", "task", "model", "vectors", "columns", *table_options.FIELDS, "seed", "device", "output")
 WATCHED = ("accuracy", "loss")
 """Metrics on the dev set that `early_stop` accepts."""
 
@@ -50,6 +50,13 @@ class TrainConfig:
         metavar="NAME",
     )
     columns: tuple[str, ...] = columns_option()
+    encoding: str | None = table_options.encoding_option(table_options.PAIRS)
+    delimiter: str | None = table_options.delimiter_option(table_options.PAIRS)
+    quoting: str | None = table_options.quoting_option(table_options.PAIRS)
+    skip: int = table_options.skip_option(table_options.PAIRS)
+    no_header: bool = table_options.no_header_option(table_options.PAIRS)
+    max_cell: int = table_options.max_cell_option(table_options.PAIRS)
+    skip_bad: Path | None = table_options.skip_bad_option(table_options.PAIRS)
     weights: Path | None = option(
         None,
         "Start from the weights in this file: .safetensors, or .pt or .pth that hold tensors only. A last layer for another "
@@ -163,6 +170,7 @@ class TrainConfig:
             raise UsageError("`adversarial`: the share must be above 0 and at most 1")
 
     def _check_task(self) -> None:
+        table_options.check_delimiter(self.delimiter)
         if self.task == "pairs":
             check_applicable(self, _OF_PAIRS, "`task=pairs`")
             if self.data == "digits":
@@ -170,8 +178,10 @@ class TrainConfig:
                     "`task=pairs` learns from a table of labelled pairs",
                     hint=command_line("train", data="PAIRS.csv", task="pairs"),
                 )
-        elif self.vectors is not None or self.columns:
-            raise UsageError(f"`{'columns' if self.columns else 'vectors'}` needs `task=pairs`")
+            return
+        given = [name for name in ("columns", "vectors") if getattr(self, name)] + table_options.set_fields(self)
+        if given:
+            raise UsageError(f"`{given[0]}` needs `task=pairs`")
 
 
 @dataclass(frozen=True, kw_only=True)

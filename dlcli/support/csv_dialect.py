@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from dlcli.support.errors import InputError
-from dlcli.support.table_format import SINGLE, TableFormat
+from dlcli.support.table_format import SINGLE, TableFormat, delimiter_name
 
 DELIMITERS = (",", ";", "\t", "|")
 _NO_DELIMITERS = frozenset(" \"'_-.()[]{}<>\r\n")
@@ -247,9 +247,10 @@ def _is_regular(mark: str, first: int, others: list[int]) -> bool:
 def _not_single(name: str, mark: str, *, title: bool) -> InputError:
     message = f"{name}: would be a single column, but {_shown(mark)} stands in nearly every line"
     skip = ", `skip=1` if the first line is a title" if title else ""
-    given = "tab" if mark == "\t" else mark
-    return InputError(message, hint=f"pass `delimiter={given}`{skip}, or `delimiter=none` if it is a single column")
+    return InputError(
+        message, hint=f"pass `delimiter={delimiter_name(mark)}`{skip}, or `delimiter=none` if it is a single column"
+    )
 
 
 def _shown(mark: str) -> str:
-    return "a tab" if mark == "\t" else repr(mark)
+    return "a tab" if mark == "\t" else f"'{delimiter_name(mark)}'"

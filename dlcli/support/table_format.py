@@ -1,11 +1,10 @@
 """How a table is read: one description for every command that reads one."""
 
+import re
 from dataclasses import dataclass
 
 SINGLE = ""
 """The delimiter of a table of a single column, in which nothing separates cells."""
-DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "none": SINGLE}
-"""Words for delimiters that are hard to type."""
 QUOTINGS = ("minimal", "none", "backslash")
 
 
@@ -35,3 +34,15 @@ class TableFormat:
 
 
 DEFAULT_FORMAT = TableFormat()
+
+
+def delimiter_named(text: str) -> str:
+    r"""The delimiter that is typed as `text`: itself, tab or \t, none for `SINGLE`, or an escape such as \x01."""
+    escape = re.fullmatch(r"\\x([0-9a-fA-F]{2})", text)
+    return chr(int(escape[1], 16)) if escape else {"tab": "\t", "\\t": "\t", "none": SINGLE}.get(text, text)
+
+
+def delimiter_name(delimiter: str) -> str:
+    """How to type a delimiter; the inverse of `delimiter_named`."""
+    names = {"\t": "tab", SINGLE: "none"}
+    return names.get(delimiter, delimiter if delimiter.isprintable() else f"\\x{ord(delimiter):02x}")

@@ -15,6 +15,7 @@ from dlcli.engines import eval as eval_engine
 from dlcli.engines import train
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import ESSAY_PRECISION, check_applicable, parse_names
+from dlcli.specs.table_options import FIELDS
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, ResourceError, UsageError
 from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
@@ -108,6 +109,45 @@ def test_columns_by_name(tmp_path: Path):
     assert result.n_train + result.n_dev + result.n_test == 200
 
 
+def test_rows_that_are_skipped_are_counted_and_do_not_shift_the_others(table: str, folder: Path, tmp_path: Path):
+    head, *rows = Path(table).read_text().splitlines()
+    data, bad = tmp_path / "p.csv", tmp_path / "bad.csv"
+    data.write_text("\n".join([head, "a,b,", "c", ",b,1", *rows]))
+    options = {"data": str(data), "skip_bad": bad}
+    for result in (
+        train.run(TrainConfig(task="pairs", model="lexical", **options)),
+        eval_engine.run(EvalConfig(model=str(folder), output=tmp_path / "after", **options)),
+    ):
+        notes = [note.removeprefix(f"{data}: ") for note in result.notes]
+        assert {"skipped 1 row, the first in line 3", "skipped 1 row without a label", "skipped 1 row without a text"} <= {
+            *notes
+        }
+        assert bad.read_text().splitlines()[1].endswith(",c")
+    bad.unlink()
+    eval_engine.run(EvalConfig(model=str(folder), data=table, output=tmp_path / "before"))
+    before, after = (
+        list(csv.reader((tmp_path / name / "mistakes.csv").read_text().splitlines()))[1:] for name in ("before", "after")
+    )
+    assert before and [[str(int(row[0]) + 2), *row[1:]] for row in before] == after
+    assert eval_engine.plan(EvalConfig(model=str(folder), **options)) and not bad.exists()
+
+
+def splits(data: str, seed: int) -> bool:
+    """Whether each part of so few pairs has both labels."""
+    try:
+        return len(split_by_question(read_labelled_pairs(data), seed)) == 3
+    except InputError:
+        return False
+
+
+def test_a_handful_of_pairs_is_reported(tmp_path: Path):
+    data = write(synthetic_pairs(24), tmp_path / "p.csv")
+    seed = next(seed for seed in range(99) if splits(data, seed))
+    result = train.run(TrainConfig(data=data, task="pairs", model="lexical", seed=seed))
+    assert any("too few to estimate the intervals" in note for note in result.notes)
+    assert {(m.estimate.low, m.estimate.high) for m in result.metrics if m.name in ("f1", "auc", "ap", "ece")} == {(0.0, 1.0)}
+
+
 @pytest.mark.parametrize("name", [item.name for item in fields(TrainConfig)])
 def test_options_that_do_not_apply_are_refused_by_name(name: str):
     others = {
@@ -117,7 +157,7 @@ def test_options_that_do_not_apply_are_refused_by_name(name: str):
         **{"adversarial": ("fgsm", 0.1, 1.0), "versus": "baseline", "weights": Path("w.pth")},
         **{"frames": 3, "clips": 2, "fps": 5.0},
     }
-    applicable = {"data", "task", "model", "vectors", "columns", "seed", "device", "output"}
+    applicable = {"data", "task", "model", "vectors", "columns", *FIELDS, "seed", "device", "output"}
     if name in applicable | {"seeds", "workers"}:
         return
     with pytest.raises(UsageError, match=f"`{name}` does not apply to `task=pairs`"):
@@ -129,6 +169,11 @@ def test_the_other_way_round():
         TrainConfig(vectors="tfidf")
     with pytest.raises(UsageError, match="`columns` needs `task=pairs`"):
         TrainConfig(columns=("a", "b", "c"))
+    for name, value in {"encoding": "cp1252", "skip": 1, "no_header": True, "skip_bad": Path("bad.csv")}.items():
+        with pytest.raises(UsageError, match=f"`{name}` needs `task=pairs`"):
+            TrainConfig(**{name: value})
+        with pytest.raises(UsageError, match=f"`{name}` needs a directory"):
+            eval_engine.run(EvalConfig(**{name: value}))
     with pytest.raises(UsageError, match="learns from a table of labelled pairs"):
         TrainConfig(task="pairs")
     with pytest.raises(UsageError, match="`columns` needs a directory"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dlcli.specs.table_options import FIELDS
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import parse_table
-from dlcli.support.table_format import SINGLE, TableFormat
+from dlcli.support.table_format import SINGLE, TableFormat, delimiter_name, delimiter_named
 from dlcli.support.tables import Table
 
 WORDS = ["How do I log in?", "Where is my invoice?", "Costs 50% more", "a / b", "x & y, z", "12:30", "C#", "e-mail", "1;2", ""]
@@ -48,9 +48,19 @@ def test_a_delimiter_is_one_that_stands_as_often_in_each_line(mark: str, width: 
 def test_a_delimiter_that_texts_hold_as_well_is_refused_by_its_name(mark: str):
     rows = [["id", "question"], ["1", "What?"], ["2", f"a{mark}b"], ["3", "How?"]]
     error = refusal(joined(rows, mark))
-    assert f"`delimiter={mark}`" in error.hint and "`delimiter=none`" in error.hint and "single column" in error.message
+    assert (
+        f"`delimiter={delimiter_name(mark)}`" in error.hint
+        and "`delimiter=none`" in error.hint
+        and "single column" in error.message
+    )
     assert parse(joined(rows, mark), delimiter=SINGLE).columns == [f"id{mark}question"]
     assert parse(joined(rows[:2], mark), delimiter=mark).rows == rows[1:2]
+
+
+@given(st.characters(exclude_characters="\\"))
+def test_a_delimiter_can_be_typed_as_it_is_named(mark: str):
+    assert delimiter_named(delimiter_name(mark)) == mark or ord(mark) > 255
+    assert [delimiter_named(word) for word in ("tab", "\\t", "none", "\\", "\\x01")] == ["\t", "\t", SINGLE, "\\", "\x01"]
 
 
 @given(st.lists(st.sampled_from(WORDS), min_size=3, max_size=9), st.sampled_from(["question", "What is it", "Text (en)"]))

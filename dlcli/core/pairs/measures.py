@@ -5,6 +5,7 @@ make the intervals too narrow.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ Bools = NDArray[np.bool_]
 DECISION_THRESHOLD = 0.5
 """Pairs with at least this probability count as predicted duplicates."""
 RESAMPLES = 300
+FEW = 10
+"""With fewer components than this, or fewer pairs of a label than half of it, resamples tell nothing about the spread."""
 
 
 def evaluate_pairs(pairs: LabelledPairs, probability: Floats, *, seed: int = 0) -> dict[str, Estimate]:
@@ -46,13 +49,23 @@ def evaluate_pairs(pairs: LabelledPairs, probability: Floats, *, seed: int = 0) 
         found["recall"] = wilson(int((predicted & y).sum()), int(y.sum()))
     found |= bootstrap({"f1": f1, "auc": _auc, "ap": average_precision}, pairs, probability, seed=seed)
     found["ece"] = expected_error(probability, y, seed=seed)
+    if has_few(pairs):
+        found["ece"] = replace(found["ece"], low=0.0, high=1.0)
     return found
+
+
+def has_few(pairs: LabelledPairs) -> bool:
+    """Whether there are too few pairs to estimate intervals by resampling; they are then [0, 1], which says nothing."""
+    label = min(int(pairs.duplicate.sum()), int((~pairs.duplicate).sum()))
+    return len(np.unique(pairs.component)) < FEW or 2 * label < FEW
 
 
 def bootstrap(
     metrics: dict[str, Callable[[Bools, Floats], float]], pairs: LabelledPairs, score: Floats, *, seed: int
 ) -> dict[str, Estimate]:
     """Each metric with percentiles of `RESAMPLES` resamples of whole components; resamples that lack a label are discarded.
+
+    The interval is [0, 1] for a few pairs (see `has_few`).
 
     Args:
         metrics: Functions of labels and scores, (pairs,) each, by name.
@@ -70,7 +83,7 @@ def bootstrap(
     starts = np.unique(pairs.component[order], return_index=True)[1]
     groups = np.split(order, starts[1:])
     values = []
-    for _ in range(RESAMPLES):
+    for _ in range(0 if has_few(pairs) else RESAMPLES):
         rows = np.concatenate([groups[k] for k in random.integers(len(groups), size=len(groups))])
         if 0 < pairs.duplicate[rows].sum() < len(rows):
             values.append([metric(pairs.duplicate[rows], score[rows]) for metric in metrics.values()])

@@ -25,6 +25,7 @@ from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
 from dlcli.specs.pairs import PairsEvalResult
+from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -80,8 +81,8 @@ def _of_pairs(config: EvalConfig) -> bool:
 
 
 def _check_images(config: EvalConfig) -> None:
-    if config.columns:
-        raise UsageError("`columns` needs a directory written by dlcli train with task=pairs")
+    for name in (["columns"] if config.columns else []) + set_fields(config):
+        raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs")
     if config.fail_under is not None and config.fail_under[0] not in METRICS:
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
 

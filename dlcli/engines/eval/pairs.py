@@ -13,17 +13,18 @@ from dlcli.core.pairs.measures import DECISION_THRESHOLD, evaluate_pairs
 from dlcli.core.pairs.saved import SavedScorer, load_scorer
 from dlcli.core.text.scoring.operating_point import count_by_threshold
 from dlcli.core.text.vectors.devices import check_device
-from dlcli.engines.train.pairs import as_metrics, as_operating
+from dlcli.engines.train.pairs import as_metrics, as_operating, few_pairs_note
 from dlcli.specs.command_line import command_line
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_applicable
+from dlcli.specs.table_options import FIELDS, table_format
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table, write_csv
 
 MISTAKES = "mistakes.csv"
-_APPLICABLE = ("model", "data", "columns", "fail_under", "seed", "device", "output")
+_APPLICABLE = ("model", "data", "columns", *FIELDS, "fail_under", "seed", "device", "output")
 
 
 def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
@@ -32,7 +33,9 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
     Raises the kinds of `dlcli.support.errors`.
     """
     started = time.perf_counter()
-    saved, pairs = _open(config)
+    saved, pairs = _open(config, bad_rows=config.skip_bad)
+    for remark in pairs.notes:
+        report.warn(remark)
     with report.task("scoring", total=1):
         probability = saved.scorer.score(pairs.texts, pairs.first, pairs.second)
     metrics = as_metrics(evaluate_pairs(pairs, probability, seed=config.seed))
@@ -49,7 +52,7 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         operating=as_operating(count_by_threshold(probability, pairs.duplicate)),
         seed=config.seed,
         seconds=time.perf_counter() - started,
-        notes=(note,),
+        notes=(note, *pairs.notes, *few_pairs_note(pairs)),
         failed=_failed(config, metrics),
     )
 
@@ -64,7 +67,7 @@ def plan_pairs(config: EvalConfig) -> list[str]:
     return [*lines, f"write {MISTAKES} in {config.output}"] if config.output is not None else lines
 
 
-def _open(config: EvalConfig) -> tuple[SavedScorer, LabelledPairs]:
+def _open(config: EvalConfig, bad_rows: Path | None = None) -> tuple[SavedScorer, LabelledPairs]:
     check_applicable(config, _APPLICABLE, "a scorer of pairs")
     if config.fail_under is not None and config.fail_under[0] not in PAIR_METRICS:
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(PAIR_METRICS)}")
@@ -74,7 +77,8 @@ def _open(config: EvalConfig) -> tuple[SavedScorer, LabelledPairs]:
         )
     saved = load_scorer(Path(config.model or ""))
     check_device(config.device, saved.scorer.uses_device, f"{saved.scorer.name} scores pairs")
-    return replace(saved, scorer=saved.scorer.on_device(config.device)), read_labelled_pairs(config.data, config.columns)
+    pairs = read_labelled_pairs(config.data, config.columns, table_format(config), bad_rows=bad_rows)
+    return replace(saved, scorer=saved.scorer.on_device(config.device)), pairs
 
 
 def _mistakes(pairs: LabelledPairs, probability: NDArray[np.float64]) -> str:
@@ -82,7 +86,10 @@ def _mistakes(pairs: LabelledPairs, probability: NDArray[np.float64]) -> str:
     wrong = np.flatnonzero((probability >= DECISION_THRESHOLD) != pairs.duplicate)
     order = wrong[np.argsort(-np.abs(probability[wrong] - DECISION_THRESHOLD), kind="stable")].tolist()
     texts = [(pairs.texts[pairs.first[k]], pairs.texts[pairs.second[k]]) for k in order]
-    rows = [[k + 1, f"{probability[k]:.4f}", int(pairs.duplicate[k]), *both] for k, both in zip(order, texts, strict=True)]
+    rows = [
+        [int(pairs.row[k]), f"{probability[k]:.4f}", int(pairs.duplicate[k]), *both]
+        for k, both in zip(order, texts, strict=True)
+    ]
     stream = io.StringIO()
     write_csv(Table(["row", "probability", "is_duplicate", "question1", "question2"], rows), stream)
     return stream.getvalue()

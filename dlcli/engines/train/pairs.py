@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
-from dlcli.core.pairs.measures import evaluate_pairs
+from dlcli.core.pairs.measures import evaluate_pairs, has_few
 from dlcli.core.pairs.saved import METADATA, WEIGHTS, save_scorer
 from dlcli.core.pairs.scorer import PairEstimator
 from dlcli.core.pairs.scorers import SCORERS
@@ -16,8 +18,10 @@ from dlcli.core.text.vectors import check_vectors
 from dlcli.core.text.vectors.devices import check_device, device_use
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.pairs import ESSAY_PRECISION, PairMetric, PairsTrainResult, ThresholdRow
+from dlcli.specs.table_options import table_format
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 _DEFAULT = "auto"
@@ -30,7 +34,9 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     """
     started = time.perf_counter()
     settings = _settings(config)
-    train, dev, test = _parts(config)
+    train, dev, test = _parts(config, bad_rows=config.skip_bad)
+    for remark in train.notes:
+        report.warn(remark)
     scorer = settings.fit(train, dev, config.seed, encoder=_encoder(config, settings), report=report)
     probability = scorer.score(test.texts, test.first, test.second)
     measured = evaluate_pairs(test, probability, seed=config.seed)
@@ -52,7 +58,7 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
         seed=config.seed,
         seconds=time.perf_counter() - started,
         weights_sha256=digest,
-        notes=("The test pairs share no question with the training pairs.",),
+        notes=("The test pairs share no question with the training pairs.", *train.notes, *few_pairs_note(test)),
     )
 
 
@@ -80,8 +86,18 @@ def as_operating(table: list[ThresholdCounts]) -> tuple[ThresholdRow, ...]:
     return tuple(ThresholdRow(**counts._asdict()) for counts in table)
 
 
-def _parts(config: TrainConfig) -> tuple[LabelledPairs, ...]:
-    return split_by_question(read_labelled_pairs(config.data, config.columns), config.seed)
+def few_pairs_note(pairs: LabelledPairs) -> tuple[str, ...]:
+    """A remark on the intervals if the pairs to evaluate on are few."""
+    if not has_few(pairs):
+        return ()
+    groups = count(len(np.unique(pairs.component)), "group")
+    found = f"{count(len(pairs), 'pair')} in {groups}, {int(pairs.duplicate.sum()):,} of them duplicates"
+    return (f"{found}, are too few to estimate the intervals of F1, AUC, AP and ECE: these are [0, 1].",)
+
+
+def _parts(config: TrainConfig, bad_rows: Path | None = None) -> tuple[LabelledPairs, ...]:
+    pairs = read_labelled_pairs(config.data, config.columns, table_format(config), bad_rows=bad_rows)
+    return split_by_question(pairs, config.seed)
 
 
 def _settings(config: TrainConfig) -> PairEstimator:

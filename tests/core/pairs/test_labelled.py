@@ -19,7 +19,13 @@ from dlcli.core.pairs.labelled import (
     split_by_question,
 )
 from dlcli.core.text.tokens import fold, fold_all
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.option import declared
+from dlcli.specs.table_options import FIELDS
+from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError
+from dlcli.support.table_format import TableFormat
 from dlcli.support.tables import Table
 from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
@@ -39,10 +45,49 @@ def test_a_table_is_read_as_it_stands(tmp_path: Path):
     assert pairs.duplicate.tolist() == [bool(k % 2) for k in range(MIN_PAIRS)]
 
 
-@pytest.mark.parametrize("label", ["1.0", "TRUE", " 1 "])
-def test_labels_as_spreadsheets_write_them(tmp_path: Path, label: str):
-    pairs = read_labelled_pairs(write(tmp_path / "p.csv", [*GOOD[1:], f"a,b,{label}"]))
-    assert pairs.duplicate[-1]
+@pytest.mark.parametrize(
+    ("label", "duplicate"),
+    [
+        *((word, True) for word in ("1.0", "TRUE", " 1 ", "yes", "Y", "t", "Duplicate")),
+        *((word, False) for word in ("0.0", "False", "0 ", "no", "N", "F", "different")),
+    ],
+)
+def test_labels_as_people_and_spreadsheets_write_them(tmp_path: Path, label: str, duplicate: bool):
+    pairs = read_labelled_pairs(write(tmp_path / "p.csv", [*GOOD, f"a,b,{label}"]))
+    assert bool(pairs.duplicate[-1]) is duplicate and pairs.notes == ()
+
+
+def test_rows_without_a_label_or_a_text_are_skipped_and_counted(tmp_path: Path):
+    rows = ["a,b,", "c,,1", *GOOD, "   ,d,0", "e,f,n/a", ",,"]
+    pairs = read_labelled_pairs(path := write(tmp_path / "p.csv", rows))
+    assert len(pairs) == MIN_PAIRS and pairs.row.tolist() == list(range(3, MIN_PAIRS + 3))
+    assert pairs.notes == (f"{path}: skipped 3 rows without a label", f"{path}: skipped 2 rows without a text")
+    assert pairs.take(np.array([4, 1])).row.tolist() == [7, 4] and pairs.take(np.array([4, 1])).notes == pairs.notes
+    with pytest.raises(InputError, match=r"19 labelled pairs are too few \(skipped 1 row without a label\)"):
+        read_labelled_pairs(write(tmp_path / "p.csv", [*GOOD[1:], "a,b,"]))
+
+
+def test_pairs_with_both_labels_are_counted_and_named(tmp_path: Path):
+    rows = [*GOOD, "x,,1", "Who is 1?,what is 1,0", "a,b,1", "a,b,1", "c,c,0", "B!,a,0"]
+    (blank, note) = read_labelled_pairs(path := write(tmp_path / "p.csv", rows)).notes
+    assert blank == f"{path}: skipped 1 row without a text"
+    assert note == f"{path}: 2 pairs of texts have both labels, as in rows {note.partition('rows ')[2]}"
+    assert any(named in note for named in ("rows 2 and 22: 'what is 1?'", "rows 23 and 26: 'a'"))
+
+
+def test_tables_are_read_as_the_format_says(tmp_path: Path):
+    lines = ["Report", *(f"{k}%was ist {k}?%wer f\u00fcr {k}?%{k % 2}" for k in range(MIN_PAIRS)), "7%zu%wenig"]
+    (tmp_path / "p.txt").write_text("\n".join(lines), encoding="cp1252")
+    form = TableFormat(skip=1, no_header=True, encoding="cp1252", delimiter="%", skip_bad=True)
+    pairs = read_labelled_pairs(str(tmp_path / "p.txt"), ("2", "3", "4"), form, bad_rows=tmp_path / "bad.csv")
+    assert len(pairs) == MIN_PAIRS and "wer f\u00fcr 3?" in pairs.texts
+    assert pairs.notes == (f"{tmp_path / 'p.txt'}: skipped 1 row, the first in line 22",)
+    assert (
+        (tmp_path / "bad.csv")
+        .read_text()
+        .splitlines()[1]
+        .endswith("p.txt,22,3 cells where the header has 4 columns: no cell for column '4',7%zu%wenig")
+    )
 
 
 def test_gzip_and_jsonl(tmp_path: Path):
@@ -60,9 +105,8 @@ def test_gzip_and_jsonl(tmp_path: Path):
     ("rows", "message"),
     [
         ([*GOOD, "a,b,2"], f"row {MIN_PAIRS + 1}, column 'is_duplicate': '2' is not a label"),
-        ([*GOOD, "a,b,"], f"row {MIN_PAIRS + 1}, column 'is_duplicate': '' is not a label"),
-        (["a,,1", *GOOD], "row 1, column 'question2': the text is empty"),
-        (["   ,b,1", *GOOD], "row 1, column 'question1': the text is empty"),
+        ([*GOOD, "a,b,-1"], f"row {MIN_PAIRS + 1}, column 'is_duplicate': '-1' is not a label"),
+        ([*GOOD, "a,b,0.9"], f"row {MIN_PAIRS + 1}, column 'is_duplicate': '0.9' is not a label"),
         (GOOD[:5], "5 labelled pairs are too few"),
         ([], "0 labelled pairs are too few"),
         ([row[:-1] + "0" for row in GOOD], "column 'is_duplicate': none of the pairs is a duplicate"),
@@ -89,19 +133,20 @@ def test_columns_may_be_named():
     assert find_pair_columns(table, ("right", "left", "same")) == (2, 1, 3)
     with pytest.raises(InputError, match="cannot find two text columns among 'id', 'left', 'right', 'same'"):
         find_pair_columns(table)
-    with pytest.raises(InputError, match="there is no column 'rigth'"):
+    assert find_pair_columns(table, ("3", "LEFT", "same")) == (2, 1, 3)
+    with pytest.raises(InputError, match="has no column 'rigth'"):
         find_pair_columns(table, ("rigth", "left", "same"))
-    with pytest.raises(InputError, match="several columns are called 'a'"):
+    with pytest.raises(InputError, match="2 columns are called 'a'"):
         find_pair_columns(Table(["a", "a", "label"], []), ("a", "a", "label"))
+    with pytest.raises(InputError, match="name a column twice"):
+        find_pair_columns(table, ("left", "2", "same"))
     with pytest.raises(InputError, match="cannot find a label column"):
         find_pair_columns(Table(["a", "b"], []))
 
 
-def test_the_hint_for_another_encoding_names_no_option(tmp_path: Path):
-    (tmp_path / "p.csv").write_text("question1,question2,is_duplicate\na,b,1\n", encoding="utf-16")
-    with pytest.raises(InputError) as error:
-        read_labelled_pairs(str(tmp_path / "p.csv"))
-    assert "UTF-8" in error.value.hint and "--" not in error.value.hint and "`" not in error.value.hint
+@pytest.mark.parametrize("config", [TrainConfig, EvalConfig, DedupeConfig])
+def test_options_that_hints_of_the_reader_name_are_options_of_every_command(config: type):
+    assert set(FIELDS) <= {item.name for item, _ in declared(config)}
 
 
 QUESTIONS = st.sampled_from([f"q{k}" for k in range(12)] + [f"Q{k}?" for k in range(12)])

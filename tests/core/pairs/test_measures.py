@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as peer
 
 from dlcli.core.pairs.labelled import make_labelled_pairs
-from dlcli.core.pairs.measures import average_precision, evaluate_pairs, f1
+from dlcli.core.pairs.measures import average_precision, evaluate_pairs, f1, has_few
 from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 SCORES = st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=2, max_size=60).filter(
@@ -49,6 +49,23 @@ def test_pairs_of_one_component_count_as_one():
     narrow, wide = (evaluate_pairs(pairs, p)["auc"] for pairs, p in ((once, score), (often, np.tile(score, 20))))
     assert wide.value == pytest.approx(narrow.value)
     assert wide.high - wide.low == pytest.approx(narrow.high - narrow.low, rel=0.2)
+
+
+@pytest.mark.parametrize(("few", "rows"), [(True, 3), (True, 9), (False, 20)])
+def test_a_handful_of_pairs_has_no_interval_by_resampling(few: bool, rows: int):
+    pairs = synthetic_pairs(60)
+    pairs = pairs.take(np.argsort(np.arange(60) // 2 + 30 * (np.cumsum(pairs.duplicate) % 2), kind="stable")[:rows])
+    assert 0 < pairs.duplicate.sum() < rows
+    found = evaluate_pairs(pairs, pairs.duplicate * 0.8 + 0.1)
+    assert has_few(pairs) == few
+    for name in ("f1", "auc", "ap", "ece"):
+        assert ((found[name].low, found[name].high) == (0.0, 1.0)) == few
+
+
+def test_pairs_that_hang_together_have_none_either():
+    chain = make_labelled_pairs([(f"q {k}", f"q {k + 1}") for k in range(60)], [k % 2 == 0 for k in range(60)])
+    found = evaluate_pairs(chain, np.random.default_rng(0).random(60))
+    assert (found["auc"].low, found["auc"].high) == (0.0, 1.0)
 
 
 def test_what_has_no_value_is_left_out():

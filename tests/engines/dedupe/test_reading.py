@@ -46,7 +46,8 @@ def test_bad_rows_of_both_tables_are_written(tmp_path):
     theirs = write(tmp_path / "b.jsonl", '{"question": "Who?"}\n{\n')
     result = run(DedupeConfig(table=ours, skip_bad=bad), report=(reporter := RecordingReporter()))
     assert result.rows_read == 3 and f"{ours}: skipped 1 row, the first in line 4" in (*reporter.warnings, *result.notes)
-    assert list(csv.reader(bad.read_text().splitlines()))[1:] == [[ours, "4", "3 cells where the header has 2 columns", "3,a,b"]]
+    written = list(csv.reader(bad.read_text().splitlines()))
+    assert written[1:] == [[ours, "4", "3 cells where the header has 2 columns", "3,a,b"]]
     assert canonical(run(DedupeConfig(table=ours, against=theirs, skip_bad=bad))) == [True, True, False]
     assert [(row[0], row[1]) for row in list(csv.reader(bad.read_text().splitlines()))[1:]] == [(ours, "4"), (theirs, "2")]
     run(DedupeConfig(table=write(tmp_path / "c.csv", OURS), skip_bad=bad))

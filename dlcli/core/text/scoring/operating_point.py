@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.stats import wilson
 from dlcli.specs.command_line import command_line
+from dlcli.specs.dedupe import LOWEST_PRECISION
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import CheckFailedError
 
@@ -64,6 +65,5 @@ def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) 
     # Rounded down, so that the suggested value is reached.
     bound = int(best.precision.low * 1000) / 1000
     reach = f"on held-out pairs the lower bound for {by} is at most {bound:g}, at a threshold of {best.threshold:g}"
-    raise CheckFailedError(
-        f"`precision={wanted:g}` is out of reach: {reach}", hint=f"`precision={bound:g}` or less, or {learn}"
-    )
+    lower = f"`precision={bound:g}` or less, or " if bound >= LOWEST_PRECISION else ""
+    raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {reach}", hint=f"{lower}{learn}")
