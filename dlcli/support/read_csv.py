@@ -110,7 +110,10 @@ def _looks_like_rows(cells: list[str], dialect: CsvDialect, rows: _Rows) -> bool
     if not rows.cells:
         return False
     width = len(rows.cells[0])
-    lines = dialect.delimiter.join(cells).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    joined = dialect.delimiter.join(cells)
+    if joined.count(dialect.delimiter) < 2 * (width - 1):
+        return False
+    lines = joined.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if len(lines) == 1 or any(line.count(dialect.delimiter) != width - 1 for line in lines):
         return False
     forms = {_form(line.partition(dialect.delimiter)[0]) for line in lines}

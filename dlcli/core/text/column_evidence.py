@@ -31,8 +31,14 @@ _NO_TEXT = frozenset(
     "county address addr street location status type category kind class group tag tags level priority severity lang language "
     "locale currency unit author user username owner assignee assigned reporter editor agent customer first last person staff "
     "source origin channel platform device browser version truth gold cluster flag gender sex age department team "
-    "by from to brand manufacturer color colour canonical duplicate match".split()
+    "by from to brand manufacturer color colour canonical duplicate match "
+    "nummer datum preis betrag menge ort stadt land straße strasse adresse telefon marke autor quelle sprache typ art gruppe "
+    "kategorie kunde bild ville rue pays prix numero numéro fecha ciudad calle direccion dirección pais país precio codigo "
+    "código número categoria categoría auteur langue data prezzo indirizzo città дата цена адрес город код номер "
+    "编号 链接 日期 价格 地址 城市 番号 日付 住所 価格".split()
 )
+_NO_TEXT_ENDINGS = ("nummer", "datum", "preis", "straße", "strasse", "gruppe", "kategorie")
+"""Ends of compounds, as in Artikelnummer."""
 _WORDS_OF_NAME = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MONTH = r"(?:jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*\.?"
@@ -49,7 +55,7 @@ _VALUE = re.compile(
 _BLANKS = frozenset(("", "-", "--", "?", "n/a", "na", "nan", "none", "null", "nil", "#n/a", "\\n"))
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 """Letters of scripts that write words without blanks between them."""
-_LOOKS_LIKE_ADDRESS = re.compile(r"\d+\w?[\s,].*|.*\s\d{5}", re.DOTALL)
+_LOOKS_LIKE_ADDRESS = re.compile(r"\d+\w?[\s,].*|.*\b\d{5}(?:\s[^\W\d_]+)*", re.DOTALL)
 _SOME_ROWS = 4000
 _LONGEST = 300
 _POINTS = (0, 40, 80, 100)
@@ -141,7 +147,7 @@ def name_weight(name: str) -> float:
         return 1 - NAMES.index(whole) / 100
     words = [word.casefold() for word in _WORDS_OF_NAME.findall(_CAMEL.sub(" ", name))]
     known = [word for word in words if word in NAMES]
-    if not words or words[-1] in _NO_TEXT:
+    if not words or words[-1] in _NO_TEXT or words[-1].endswith(_NO_TEXT_ENDINGS):
         return 0.2 if words else 0.6
     if known:
         return 0.96 - NAMES.index(known[-1]) / 100

@@ -1,4 +1,4 @@
-"""Whether the first line of a table reads like a row, as it does where there is no header."""
+"""Whether the header of a table reads like a row, or the first row like a header that a title stands before."""
 
 import re
 
@@ -11,8 +11,11 @@ _MOST = 0.8
 
 
 def header_warning(table: Table) -> str:
-    """A sentence about the header if it reads like data, else ""."""
+    """A sentence about the header if it reads like data, or the first row like a header; else ""."""
     rows = table.rows[:_SOME_ROWS]
+    if _is_header(rows):
+        shown = ", ".join(cell.strip() for cell in rows[0][:5])
+        return f"{table.name}: row 1 reads like a header ({shown}); pass `skip=1` if the line before it is a title"
     columns = [[row[place].strip() for row in rows if not is_blank(row[place])] for place in range(len(table.columns))]
     names = [name.strip() for name in table.columns]
     shapes = [_shape(name) for name in names]
@@ -30,6 +33,19 @@ def header_warning(table: Table) -> str:
         return ""
     shown = found[0] if len(found[0]) <= 40 else found[0][:39] + "\u2026"
     return f"{table.name}: the header reads like data ('{shown}'); pass `no_header` if the first line is a row"
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first row has names only, one of them over a column of numbers, dates or the like."""
+    names, others = [cell.strip() for cell in rows[0]] if rows else [], rows[1:]
+    if len(others) < 2 or len(set(names)) < len(names) or not all(_is_name(name) for name in names):
+        return False
+    columns = ([row[place].strip() for row in others if not is_blank(row[place])] for place in range(len(names)))
+    return any(cells and all(map(is_value, cells)) for cells in columns)
+
+
+def _is_name(cell: str) -> bool:
+    return cell[:1].isalpha() and len(cell.split()) < 4 and not is_value(cell) and not _is_sentence(cell)
 
 
 def _shape(cell: str) -> str:

@@ -37,6 +37,13 @@ def test_a_header_is_not(name: str):
     assert header_warning(Table(HEADERS[name][0], HEADERS[name][1:])) == ""
 
 
+@pytest.mark.parametrize("title", [["# exported on May 3", " 2024"], ["Report of May", ""], ["Report", "v2"]])
+def test_a_title_that_is_taken_for_the_header_is_noticed(title: list[str]):
+    rows = [["id", "Question (en)"], ["1", "How do I log in?"], ["2", "Where is it?"], ["3", ""]]
+    assert header_warning(Table(title, rows, name="t.csv")).endswith("pass `skip=1` if the line before it is a title")
+    assert "`skip=1`" not in header_warning(Table(title, [["none", "How?"], *rows[1:2]]))
+
+
 def test_the_warning_travels_with_the_table_unless_there_is_no_header(tmp_path):
     (tmp_path / "t.txt").write_text("\n".join(row[0] for row in DATA["sentence"]))
     assert len(open_table(str(tmp_path / "t.txt")).warnings) == 1
