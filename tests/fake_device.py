@@ -1,4 +1,4 @@
-"""A second device that computes on the CPU, refuses float64 as Apple's GPUs do, and refuses tensors of another device.
+"""A second device that computes on the CPU, refuses tensors of another device, and float64 as Apple's GPUs do.
 
 Its tensors report the device `meta`, because autograd of a build without a GPU runs no other kind; unlike real `meta` tensors
 they hold values. They behave as on a GPU: a float64 tensor there is a TypeError, an operation on tensors of both devices a
@@ -15,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 FAKE = torch.device("meta")
+
+_REFUSED = {torch.float64}
 
 _MAY_MIX = {"_to_copy", "copy_", "index", "index_put_", "_index_put_impl_", "index_put"}
 
@@ -41,7 +43,7 @@ class FakeTensor(Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     def tolist(self) -> Any:
-        return self.inner.tolist()
+        return self.cpu().tolist()
 
     def new_tensor(self, data: Any, **options: Any) -> Tensor:
         return torch.tensor(data, **{"dtype": self.dtype, **options}).to(FAKE)
@@ -70,10 +72,16 @@ class _Constants(TorchFunctionMode):
 
 
 @contextmanager
-def fake_device() -> Iterator[torch.device]:
-    """Inside the block tensors can be made on the device that it yields, and moved there and back."""
+def fake_device(*, float64: bool = False) -> Iterator[torch.device]:
+    """Inside the block tensors can be made on the device that it yields, and moved there and back; with float64 or not."""
+    refused = set(_REFUSED)
     with _FakeDevice(), _Constants():
-        yield FAKE
+        if float64:
+            _REFUSED.clear()
+        try:
+            yield FAKE
+        finally:
+            _REFUSED.update(refused)
 
 
 def _compute(func: Any, args: Any, kwargs: Any) -> Any:
@@ -116,6 +124,6 @@ def _outer(value: Any, known: dict[int, FakeTensor], name: str) -> Any:
         return type(value)(_outer(one, known, name) for one in value)
     if not isinstance(value, Tensor):
         return value
-    if value.dtype == torch.float64:
+    if value.dtype in _REFUSED:
         raise TypeError(f"{name}: cannot convert a tensor to float64, for this device has no float64")
     return known[id(value)] if id(value) in known else FakeTensor(value)
