@@ -47,12 +47,34 @@ def in_batches(function: Callable[[Tensor], T], x: Tensor, *, size: int, device:
     Yields:
         The results, in the order of the rows.
     """
-    begin = 0
-    while begin < max(1, len(x)):
-        batch = x[begin : begin + size]
-        found = if_it_fits(partial(function, batch), device, divisible=len(batch) > least)
-        if found is None:
-            size = (len(batch) + 1) // 2
-        else:
-            yield found
-            begin += max(1, len(batch))
+    if not len(x):
+        yield function(x)
+        return
+    yield from FittingParts(size, device, least=least).map(lambda begin, end: function(x[begin:end]), len(x))
+
+
+class FittingParts:
+    """Splits rows into parts of at most `size`; one that does not fit in memory is halved, as are all later ones.
+
+    It is for work that is done again and again, such as the steps of an attack: `size` falls to what fits. Parts of
+    at most `least` rows are not halved.
+    """
+
+    def __init__(self, size: int, device: torch.device, *, least: int = 1) -> None:
+        self.size, self._device, self._least = size, device, least
+
+    def map(self, function: Callable[[int, int], T], rows: int) -> Iterator[T]:
+        """The results of `function(begin, end)` for consecutive parts of `rows` rows.
+
+        A result is not None. `function` is called again after it ran out of memory, so it changes nothing before it is done. It
+        may split its own work by these parts, and so lower `size` itself.
+        """
+        begin = 0
+        while begin < rows:
+            end = min(begin + self.size, rows)
+            found = if_it_fits(partial(function, begin, end), self._device, divisible=end - begin > self._least)
+            if found is None:
+                self.size = min(self.size, (end - begin + 1) // 2)
+            else:
+                yield found
+                begin = end

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcli.core.compute.device import fast_dtype, out_of_memory, release, threads
+from dlcli.core.compute.batches import if_it_fits
+from dlcli.core.compute.device import fast_dtype, out_of_memory, threads
 from dlcli.core.compute.loader import BatchLoader, channels_last, to_float
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import derive, generator, preserved
@@ -174,16 +175,12 @@ class Training:
         while True:
             # A failed attempt may have drawn dropout masks already; the next one must draw the same.
             random = random_state(self.feed.device)
-            try:
-                return attempt()
-            except RuntimeError as error:
-                if not out_of_memory(error) or self.parts >= n:
-                    raise
-            # Outside the handler: what the traceback holds of the failed attempt is gone by now. Later steps keep the number of
-            # parts, for they would run out of memory too.
+            loss = if_it_fits(attempt, self.feed.device, divisible=self.parts < n)
+            if loss is not None:
+                return loss
+            # Later steps keep the number of parts, for they would run out of memory too.
             self.parts *= 2
             set_random_state(random, self.feed.device)
-            release(self.feed.device)
 
     def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, Tensor]:
         if self.hooks.augment is not None:

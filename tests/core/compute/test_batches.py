@@ -1,6 +1,7 @@
 """Halving batches that do not fit in memory: nothing is lost, doubled or changed by it."""
 
 import weakref
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcli.core.compute import batches
-from dlcli.core.compute.batches import if_it_fits, in_batches
+from dlcli.core.compute.batches import FittingParts, if_it_fits, in_batches
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.layer_signals import layer_signals
@@ -179,3 +180,35 @@ def test_the_statistics_of_a_batch_need_all_of_it(measure, backward):
 
 def test_no_images_are_predicted_as_before():
     assert predict_logits(Net(), X[:0], device=CPU).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("rows", "size", "fits"), [(10, 4, 4), (10, 16, 3), (7, 7, 1), (1, 5, 5), (0, 3, 3), (40, 32, 9)])
+def test_parts_cover_all_rows_in_order_and_stay_small(rows: int, size: int, fits: int) -> None:
+    parts, sizes = FittingParts(size, CPU), []
+
+    def double(begin: int, end: int) -> list[int]:
+        if end - begin > fits:
+            raise full()
+        sizes.append(end - begin)
+        return [2 * k for k in range(begin, end)]
+
+    for _ in range(2):  # the second time the size is known
+        assert [value for part in parts.map(double, rows) for value in part] == [2 * k for k in range(rows)]
+    assert max(sizes, default=0) <= fits and parts.size <= size
+    assert parts.size >= min(size, (fits + 1) // 2)
+
+
+def test_parts_raise_what_is_no_lack_of_memory_and_what_one_row_lacks() -> None:
+    def raising(error: Callable[[], Exception]) -> Callable[[int, int], None]:
+        def function(begin: int, end: int) -> None:
+            raise error()
+
+        return function
+
+    parts = FittingParts(8, CPU)
+    with pytest.raises(ZeroDivisionError):
+        list(parts.map(raising(ZeroDivisionError), 8))
+    assert parts.size == 8
+    with pytest.raises(torch.OutOfMemoryError):
+        list(parts.map(raising(full), 8))
+    assert parts.size == 1
