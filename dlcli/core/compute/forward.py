@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, isfinite, nn
+from torch import Tensor, nn
 
 from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time, out_of_memory
 from dlcli.core.compute.loader import to_float
+from dlcli.core.compute.numeric_checks import require_none
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
@@ -20,23 +21,29 @@ _MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeEr
 def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
     """Call `model` on the images or clips `x` (n, ...) and check its logits: finite, of shape (n, at least `classes`).
 
-    Raises InputError if it fails on such images or returns anything else, NumericError if a logit is not finite.
+    Raises InputError if it fails on such images or returns anything else, NumericError if a logit is not finite, the latter
+    perhaps later inside `deferred_checks`.
     """
     logits = _call(model, x)
     if not isinstance(logits, Tensor):
         hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
         raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
     if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
-        seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(x, len(x))} of shape {shape_of(x[0])}"
+        seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(len(x), _are_clips(x))} of shape {shape_of(x[0])}"
         raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
     if logits.shape[1] < classes:
         hint = f"give it at least {classes} outputs, or relabel the data from 0"
         raise InputError(f"the model has {logits.shape[1]} outputs, but labels go up to {classes - 1}", hint=hint)
-    bad = int((~isfinite(logits)).any(1).sum())
-    if bad:
-        hint = "check its weights and its normalisation"
-        raise NumericError(f"the model's logits are NaN or infinite for {bad} of {_examples(x, len(x))}", hint=hint)
+    # The error comes perhaps much later, and must not keep the images in memory until then.
+    n, clips = len(x), _are_clips(x)
+    # NaN and infinity times 0 are NaN: two operations, where `isfinite` and its negation are five.
+    require_none((logits.detach() * 0 != 0).any(1).sum(), lambda bad: _not_finite(bad, _examples(n, clips)))
     return logits
+
+
+def _not_finite(bad: int, of: str) -> NumericError:
+    hint = "check its weights and its normalisation"
+    return NumericError(f"the model's logits are NaN or infinite for {bad} of {of}", hint=hint)
 
 
 def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_size: int = 256) -> Tensor:
@@ -72,7 +79,7 @@ def _call(model: nn.Module, x: Tensor) -> object:
         raise
     except _MODEL_FAILURES as error:
         if out_of_memory(error):
-            raise ResourceError(f"out of memory running the network on {_examples(x, len(x))}") from error
+            raise ResourceError(f"out of memory running the network on {_examples(len(x), _are_clips(x))}") from error
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         kind = "clips" if _are_clips(x) else "images"
         message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}"
@@ -93,9 +100,9 @@ def _are_clips(x: Tensor) -> bool:
     return x.dim() == 5
 
 
-def _examples(x: Tensor, n: int) -> str:
+def _examples(n: int, clips: bool) -> str:
     """A count in words, such as `2 clips` or `1 image`."""
-    return count(n, "clip" if _are_clips(x) else "image")
+    return count(n, "clip" if clips else "image")
 
 
 @contextmanager
