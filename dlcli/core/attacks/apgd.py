@@ -56,14 +56,16 @@ class APGD(RandomStarts):
     @override
     def step(self, batch: ActiveBatch, at_x: LossGradient, threat: ThreatModel) -> NextStep:
         """Update the best point and the step size, then step with momentum."""
-        memory = at_checkpoint(updated(batch, at_x), batch.step, self.steps)
-        # A row whose step size was just halved goes on from its best point, with the gradient that was computed there.
-        again = like_images(memory["halved"] & _is_checkpoint(batch.step, self.steps), batch.x)
-        x = torch.where(again, memory["best"], batch.x)
-        gradient = torch.where(again, memory["best_gradient"], at_x.gradient)
+        memory, x, gradient = updated(batch, at_x), batch.x, at_x.gradient
+        if bool(_is_checkpoint(batch.step, self.steps).any()):
+            memory = at_checkpoint(memory, batch.step_there, self.steps)
+            # A row whose step size was just halved goes on from its best point, with the gradient that was computed there.
+            again = like_images(memory["halved"] & _is_checkpoint(batch.step_there, self.steps), x)
+            x = torch.where(again, memory["best"], x)
+            gradient = torch.where(again, memory["best_gradient"], gradient)
         step = like_images(memory["scale"], x) * threat.eps * threat.measure.steepest(gradient)
         projected = threat.project(x + step, batch.clean)
-        alpha = like_images(torch.where(batch.step > 0, MOMENTUM, 1.0).to(x.dtype), x)
+        alpha = like_images(torch.where(batch.step_there > 0, MOMENTUM, 1.0).to(x.dtype), x)
         with_momentum = x + alpha * (projected - x) + (1 - alpha) * (x - memory["previous"])
         return NextStep(with_momentum, {**memory, "previous": x})
 
@@ -80,7 +82,7 @@ def updated(batch: ActiveBatch, at_x: LossGradient) -> dict[str, Tensor]:
     old, loss = batch.memory, at_x.loss.to(batch.x.dtype)
     better = loss > old["best_loss"]
     wide = like_images(better, batch.x)
-    first = batch.step == 0
+    first = batch.step_there == 0
     return {
         **old,
         "best": torch.where(wide, batch.x, old["best"]),

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from dlcli.core.attacks.norms import NORMS, Norm
 from dlcli.core.compute import rng
-from dlcli.core.compute.device import at_a_time
+from dlcli.core.compute.batches import FittingParts
+from dlcli.core.compute.device import at_a_time, send
 from dlcli.core.compute.forward import in_mode, logits_of, shape_of, type_of
+from dlcli.core.compute.numeric_checks import deferred_checks
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.reporter import Task
@@ -46,7 +48,8 @@ class Problem:
 
     `model` is in evaluation mode on `device` and its parameters need no gradient. The images are `x` (n, ...), n at least
     1, with labels `y` (n,); `targets` (n,) are the classes to be predicted, None for any but the label. These three may be
-    on another device than the network. `seed` fixes all random numbers.
+    on another device than the network. `parts` splits what is passed through the network at a time. `seed` fixes all random
+    numbers.
     """
 
     model: nn.Module
@@ -55,9 +58,14 @@ class Problem:
     x: Tensor
     y: Tensor
     targets: Tensor | None
-    batch_size: int
+    parts: FittingParts
     seed: int
     task: Task | None
+
+    @property
+    def batch_size(self) -> int:
+        """How many images are attacked at a time: as many as were asked for, or as fit in memory."""
+        return self.parts.size
 
     def advance(self, images: int) -> None:
         """Report images as done."""
@@ -159,10 +167,11 @@ class Attack(ABC):
         _check_targets(targets, y)
         device, threat = _device(model, x), ThreatModel(norm, eps, bounds)
         batch_size = at_a_time(batch_size, x, device)
-        with float32_precision("ieee"), _frozen(model), rng.preserved(), torch.enable_grad():
-            logits = logits_of(model, x[:1].to(device), classes=int(y.max()) + 1)
+        with float32_precision("ieee"), _frozen(model), rng.preserved(), torch.enable_grad(), deferred_checks():
+            logits = logits_of(model, send(x[:1], device), classes=int(y.max()) + 1)
             self._check_outputs(logits.shape[1], targets)
-            found = self.craft(Problem(model, device, threat, x.detach(), y, targets, batch_size, seed, task), full=full)
+            parts = FittingParts(batch_size, device)
+            found = self.craft(Problem(model, device, threat, x.detach(), y, targets, parts, seed, task), full=full)
         pairs = zip(torch.split(found.detach(), batch_size), torch.split(x.detach(), batch_size), strict=True)
         projected = torch.cat([threat.project(changed, images) for changed, images in pairs])
         if not bool(torch.isfinite(projected).all()):
@@ -197,14 +206,20 @@ class SingleStep(Attack):
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
         """Batch by batch; there is only one step, so `full` changes nothing."""
         generator, device = rng.generator(problem.seed), problem.device
-        done = []
-        for place in torch.split(torch.arange(len(problem.x)), problem.batch_size):
-            images, labels = problem.x[place].to(device), problem.y[place].to(device)
-            targets = None if problem.targets is None else problem.targets[place].to(device)
+        states: dict[int, Tensor] = {}
+
+        def run(begin: int, end: int) -> Tensor:
+            # A part that did not fit in memory may have drawn numbers already; the smaller one draws the same.
+            generator.set_state(states.setdefault(begin, generator.get_state()))
+            # Copies, for `run` may change what it is given.
+            images, labels = (send(given[begin:end].clone(), device) for given in (problem.x, problem.y))
+            targets = None if problem.targets is None else send(problem.targets[begin:end], device)
             found = self.run(problem.model, images, labels, targets, threat=problem.threat, generator=generator)
-            done.append(found.detach().to(problem.x.device))
-            problem.advance(len(images))
-        return torch.cat(done)
+            images = found.detach().to(problem.x.device)
+            problem.advance(end - begin)
+            return images
+
+        return torch.cat(list(problem.parts.map(run, len(problem.x))))
 
     @abstractmethod
     def run(

@@ -2,25 +2,36 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from dlcli.core.attacks.base import Problem
+from dlcli.core.compute.device import send
 from dlcli.core.compute.rng import derive, generator
 
-Start = Callable[[Tensor, int, int, torch.Generator], Tensor]
-"""The first point of a run, from the clean image (...) on the CPU, its index, the number of the run and its generator."""
+RowGenerators = Callable[[int], torch.Generator]
+"""Makes the generator of row k, which is the only source of that row's random numbers."""
+
+Start = Callable[[Tensor, Tensor, Tensor, RowGenerators], Tensor]
+"""The first points (n, ...) of runs on clean images (n, ...), with the index of each and the number of its run, (n,) each."""
+
+_AHEAD = 8
+"""Runs are begun ahead an eighth of a batch at a time, so that their random numbers are drawn while the device computes."""
 
 
 @dataclass(frozen=True)
 class ActiveBatch:
-    """B rows, one run on one image in each; every tensor has B rows and is on the network's device.
+    """B rows, one run on one image in each.
 
-    `index` is the image's place among all images, `run` the number of its run and `step` how many steps that run has taken.
-    `clean` (B, ...) are the images as given, `x` (B, ...) the current ones. `label` and `target_class` are classes, the latter
-    -1 in an untargeted run. `memory` is the state that the attack itself keeps from step to step. No row depends on another.
+    `index` is the image's place among all images, `run` the number of its run and `step` how many steps that run has taken;
+    these are on the CPU, so that whether a run is over is known without waiting for the device. The other tensors are on the
+    network's device: the images as given, `clean` (B, ...), and as they are now, `x` (B, ...), the classes `label` (B,) and
+    `target_class` (B,), None in an untargeted run, and the `memory` of B rows each that the attack itself keeps from step to
+    step. No row depends on another.
     """
 
     index: Tensor
@@ -29,28 +40,50 @@ class ActiveBatch:
     clean: Tensor
     x: Tensor
     label: Tensor
-    target_class: Tensor
+    target_class: Tensor | None
     memory: Mapping[str, Tensor]
 
     def __len__(self) -> int:
-        return len(self.index)
+        return self.index.shape[0]
+
+    @cached_property
+    def step_there(self) -> Tensor:
+        """`step` on the network's device."""
+        return send(self.step, self.x.device)
 
     def rows(self, picked: Tensor) -> "ActiveBatch":
-        """The rows that `picked` selects, a mask (B,) or indices."""
-        return _combine(lambda tensors: tensors[0][picked], self)
-
-    def joined(self, other: "ActiveBatch") -> "ActiveBatch":
-        """The rows of this batch followed by those of `other`."""
-        if not len(other):
+        """The rows that `picked` selects, a mask (B,) or indices, on the CPU."""
+        # One nonzero for all tensors: a mask on the device would cost one for each, and the host waits for every one.
+        places = indices(picked)
+        if picked.dtype == torch.bool and len(places) == len(self):
             return self
-        return _combine(torch.cat, self, other) if len(self) else other
+        there = send(places, self.x.device)
+        return _combine(lambda tensors: tensors[0][places if tensors[0].device == places.device else there], self)
+
+    def part(self, begin: int, end: int) -> "ActiveBatch":
+        """The rows from `begin` to before `end`, without a copy."""
+        return self if (begin, end) == (0, len(self)) else _combine(lambda tensors: tensors[0][begin:end], self)
+
+    def joined(self, *others: "ActiveBatch") -> "ActiveBatch":
+        """The rows of this batch followed by those of the others."""
+        batches = [batch for batch in (self, *others) if len(batch)]
+        return _combine(torch.cat, *batches) if len(batches) > 1 else (*batches, self)[0]
+
+
+_TENSORS = tuple(field.name for field in fields(ActiveBatch) if field.name != "memory")
+
+
+def indices(picked: Tensor) -> Tensor:
+    """The indices (k,) that a mask (n,) selects; indices stay as they are."""
+    return picked.nonzero()[:, 0] if picked.dtype == torch.bool else picked
 
 
 def _combine(combine: Callable[[list[Tensor]], Tensor], *batches: ActiveBatch) -> ActiveBatch:
     """A batch whose every tensor is `combine` of the tensors of that name."""
+    names = [name for name in _TENSORS if getattr(batches[0], name) is not None]
+    tensors = {name: combine([getattr(batch, name) for batch in batches]) for name in names}
     memory = {name: combine([batch.memory[name] for batch in batches]) for name in batches[0].memory}
-    names = [field.name for field in fields(ActiveBatch) if field.name != "memory"]
-    return ActiveBatch(**{name: combine([getattr(batch, name) for batch in batches]) for name in names}, memory=memory)
+    return replace(batches[0], **tensors, memory=memory)
 
 
 class RunQueue:
@@ -64,34 +97,53 @@ class RunQueue:
     def __init__(self, problem: Problem, images: Iterable[int], target_classes: Tensor | None, start: Start) -> None:
         self._problem, self._target_classes, self._start = problem, target_classes, start
         self._waiting = deque((index, 0) for index in images)
+        self._begun: deque[ActiveBatch] = deque()
+        self._rows_begun = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + self._rows_begun
 
     def add(self, index: int, run: int) -> None:
         """Append one run."""
         self._waiting.append((index, run))
 
+    def begin_ahead(self, most: int) -> None:
+        """Begin some of the runs that come next, until `most` of them, as many as a batch has rows, have begun.
+
+        Called after a pass is on its way to the device: the host draws random numbers while the device computes.
+        """
+        self._begin(min(-(-most // _AHEAD), most - self._rows_begun))
+
     def take(self, most: int) -> ActiveBatch:
         """Remove at most `most` runs from the front; they come as rows at step 0 without memory."""
-        taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        problem, device = self._problem, self._problem.device
-        index, run = torch.tensor(taken, dtype=torch.int64).reshape(-1, 2).unbind(1)
-        clean = problem.x[index.to(problem.x.device)]
-        starts = [self._first_point(image, k, r) for image, (k, r) in zip(clean.cpu(), taken, strict=True)]
-        x, clean = torch.stack(starts).to(device) if starts else clean.to(device), clean.to(device)
-        label = problem.y[index.to(problem.y.device)].to(device).long()
-        target = torch.full_like(index, -1) if self._target_classes is None else self._target_classes[index, run]
-        return ActiveBatch(
-            index=index.to(device),
-            run=run.to(device),
-            step=torch.zeros_like(label),
-            clean=clean,
-            x=problem.threat.project(x, clean),
-            label=label,
-            target_class=target.to(device),
-            memory={},
-        )
+        self._begin(most - self._rows_begun)
+        taken: list[ActiveBatch] = []
+        while most > 0 and self._begun:
+            block = self._begun.popleft()
+            taken.append(block.part(0, min(most, len(block))))
+            if len(block) > most:
+                self._begun.appendleft(block.part(most, len(block)))
+            most -= len(taken[-1])
+            self._rows_begun -= len(taken[-1])
+        batch = taken[0].joined(*taken[1:]) if taken else self._first_rows([])
+        return replace(batch, x=self._problem.threat.project(batch.x, batch.clean))
 
-    def _first_point(self, clean: Tensor, index: int, run: int) -> Tensor:
-        return self._start(clean, index, run, generator(derive(self._problem.seed, "start", index, run)))
+    def _begin(self, most: int) -> None:
+        if most <= 0 or not self._waiting:
+            return
+        runs = list(islice(self._waiting, most))
+        self._begun.append(self._first_rows(runs))
+        self._rows_begun += len(runs)
+        # Last, for the device may run out of memory before.
+        for _ in runs:
+            self._waiting.popleft()
+
+    def _first_rows(self, runs: list[tuple[int, int]]) -> ActiveBatch:
+        """Rows at the start of these runs, not yet projected."""
+        problem, device = self._problem, self._problem.device
+        index, run = torch.tensor(runs, dtype=torch.int64).reshape(-1, 2).unbind(1)
+        clean, label = (send(given[send(index, given.device)], device) for given in (problem.x, problem.y))
+        target = None if self._target_classes is None else send(self._target_classes[index, run], device)
+        x = self._start(clean, index, run, lambda k: generator(derive(problem.seed, "start", *runs[k]))) if runs else clean
+        # Sums over an image are rounded in the order of its memory, which is to be the same whatever that of `problem.x` is.
+        return ActiveBatch(index, run, torch.zeros_like(index), clean, x.contiguous(), label.long(), target, memory={})

@@ -4,14 +4,18 @@ import torch
 from torch import Tensor
 
 from dlcli.core.attacks.base import Problem
+from dlcli.core.compute.device import send
 from dlcli.core.compute.forward import logits_of
 
 
 def query_logits(problem: Problem, images: Tensor, layout: torch.memory_format = torch.preserve_format) -> Tensor:
-    """The logits (n, classes) of the images (n, ...) on the network's device, in batches of the problem's size."""
-    parts = (part.to(problem.device, memory_format=layout) for part in torch.split(images, problem.batch_size))
+    """The logits (n, classes) of the images (n, ...), n at least 1, on the network's device, in parts that fit in memory."""
+
+    def of(begin: int, end: int) -> Tensor:
+        return logits_of(problem.model, send(images[begin:end], problem.device, layout))
+
     with torch.no_grad():
-        return torch.cat([logits_of(problem.model, part) for part in parts])
+        return torch.cat(list(problem.parts.map(of, len(images))))
 
 
 def is_adversarial(logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:

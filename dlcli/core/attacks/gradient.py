@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.device import fast_dtype
 from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.numeric_checks import deferred_checks, require_none
 from dlcli.support.errors import InputError, NumericError
 
 
@@ -21,7 +22,7 @@ class LossGradient:
     gradient: Tensor
 
     def rows(self, picked: Tensor) -> "LossGradient":
-        """Those of the images that `picked`, a mask (n,), selects."""
+        """Those of the images at the indices `picked` (k,), on the device."""
         return LossGradient(self.logits[picked], self.loss[picked], self.gradient[picked])
 
 
@@ -51,7 +52,8 @@ def fastest_forward_mode(model: nn.Module, x: Tensor, *, fast: bool) -> ForwardM
 
 def _runs(model: nn.Module, x: Tensor, mode: ForwardMode) -> bool:
     try:
-        loss_gradient_at(model, x, lambda logits: logits.sum(1), mode=mode)
+        with deferred_checks():
+            loss_gradient_at(model, x, lambda logits: logits.sum(1), mode=mode)
     except (InputError, NumericError, RuntimeError):
         return False
     return True
@@ -102,7 +104,10 @@ def gradient_of(value: Tensor, images: Tensor, *, retain_graph: bool = False) ->
     """The gradient (n, ...) of each image's own `value` (n,); raises NumericError if it is NaN."""
     # A sum, not a mean: an image's gradient must not depend on how many others share its batch.
     (gradient,) = torch.autograd.grad(value.sum(), images, retain_graph=retain_graph, allow_unused=True, materialize_grads=True)
-    if bool(torch.isnan(gradient).any()):
-        hint = "a square root or a division at 0 in the model is the usual cause"
-        raise NumericError("the gradient in the images is NaN", hint=hint)
+    require_none(torch.isnan(gradient).any().long(), _nan_gradient)
     return gradient
+
+
+def _nan_gradient(_: int) -> NumericError:
+    hint = "a square root or a division at 0 in the model is the usual cause"
+    return NumericError("the gradient in the images is NaN", hint=hint)

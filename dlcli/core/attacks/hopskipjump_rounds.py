@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 
 from dlcli.core.attacks.base import Problem
+from dlcli.core.attacks.batch import indices
 from dlcli.core.attacks.decisions import query_logits
+from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.norms import like_images
+from dlcli.core.compute.device import send
 from dlcli.core.compute.precision import to_float64
 from dlcli.core.compute.rng import derive, generator
 
@@ -43,9 +46,12 @@ class _Rows:
 
     def rows(self, picked: Tensor) -> "_Rows":
         """The rows that `picked` selects, a mask (B,) on the CPU."""
-        there = picked.to(self.clean.device)
+        if bool(picked.all()):
+            return self
+        places = indices(picked)
+        there = send(places, self.clean.device)
         return _Rows(
-            self.index[picked], self.queries_used[picked], self.clean[there], self.nearest[there], self.boundary_normal[there]
+            self.index[places], self.queries_used[places], self.clean[there], self.nearest[there], self.boundary_normal[there]
         )
 
 
@@ -73,19 +79,19 @@ class HopSkipJumpRounds:
         self.reference = problem.y.cpu() if problem.targets is None else problem.targets.cpu()
         self.already_adversarial = self._succeeds(self.decision, torch.arange(len(problem.x)))
         self.budget = max(0, queries - full)
-        self.found = problem.x.clone()
+        self.found = FoundImages(problem)
 
     def run(self) -> Tensor:
         """The nearest success of each image, the clean image where there is none."""
         if self.full:
-            for part in torch.split(self.already_adversarial.nonzero()[:, 0], self.problem.batch_size):
+            for part in torch.split(indices(self.already_adversarial), self.problem.batch_size):
                 clean = self._clean_images(part)
                 self._store(_Rows(part, torch.zeros_like(part), clean, clean, torch.zeros_like(clean)))
         else:
             self.problem.advance(int(self.already_adversarial.sum()))
-        for part in torch.split((~self.already_adversarial).nonzero()[:, 0], self.problem.batch_size):
+        for part in torch.split(indices(~self.already_adversarial), self.problem.batch_size):
             self._rounds(self._with_starts(part))
-        return self.found
+        return self.found.images()
 
     def _rounds(self, rows: _Rows) -> None:
         """Find the boundary, then take rounds until the queries are used up."""
@@ -110,7 +116,7 @@ class HopSkipJumpRounds:
         if self.problem.targets is None:
             rows, started = self._with_noise(rows)
         nearest = rows.nearest.clone()
-        for k in (~started).nonzero()[:, 0].tolist():
+        for k in indices(~started).tolist():
             other = self._nearest_other_image(int(part[k]))
             if other is not None:
                 nearest[k], started[k] = other, True
@@ -125,25 +131,25 @@ class HopSkipJumpRounds:
         started = torch.zeros(len(nearest), dtype=torch.bool)
         generators = [generator(derive(self.problem.seed, "start", k, 0)) for k in rows.index.tolist()]
         for _ in range(min(_MAX_NOISE_DRAWS, self.budget)):
-            open_rows = (~started).nonzero()[:, 0]
+            open_rows = indices(~started)
             if not len(open_rows):
                 break
             sources = [generators[k] for k in open_rows.tolist()]
             drawn = torch.stack([torch.rand(nearest.shape[1:], generator=one, dtype=torch.float64) for one in sources])
-            images = (low + (high - low) * drawn).to(nearest).clamp(low, high)
-            good = self._query(images, rows.index[open_rows])
+            images = send((low + (high - low) * drawn).to(nearest.dtype).clamp(low, high), nearest.device)
+            good = indices(self._query(images, rows.index[open_rows]).cpu())
             queries_used[open_rows] += 1
             started[open_rows[good]] = True
-            nearest[open_rows[good].to(nearest.device)] = images[good.to(nearest.device)]
+            nearest[send(open_rows[good], nearest.device)] = images[send(good, nearest.device)]
         return replace(rows, nearest=nearest, queries_used=queries_used), started
 
     def _nearest_other_image(self, k: int) -> Tensor | None:
         """Among the other clean images that would be adversarial for image k, the nearest to it."""
-        good = self._succeeds(self.decision, torch.full_like(self.decision, k)).nonzero()[:, 0]
+        good = indices(self._succeeds(self.decision, k))
         if not len(good):
             return None
-        others = self.problem.x[good.to(self.problem.x.device)]
-        return others[int(self.norm.length(others - self.problem.x[k]).argmin())].to(self.problem.device)
+        others = self.problem.x[send(good, self.problem.x.device)]
+        return send(others[int(self.norm.length(others - self.problem.x[k]).argmin())], self.problem.device)
 
     def _search_boundary(self, rows: _Rows, far: Tensor, searched: Tensor) -> _Rows:
         """In the rows of the mask (B,), search between the clean image and `far` for the boundary; nearer points are kept."""
@@ -154,18 +160,18 @@ class HopSkipJumpRounds:
             middle = (low + high) / 2
             images = self._interpolate(rows.clean, far, middle)
             good = more.clone()
-            good[more] = self._query(images[more.to(far.device)], rows.index[more])
+            good[more] = self._query(_picked(images, more), rows.index[more]).cpu()
             queries_used[more] += 1
             high, low = torch.where(good, middle, high), torch.where(good, low, middle)
-            best = torch.where(like_images(good.to(far.device), far), images, best)
+            best = torch.where(like_images(send(good, far.device), far), images, best)
         length, before = self._length(best, rows.clean), self._length(rows.nearest, rows.clean)
         nearer = searched & (length < before)
-        nearest = torch.where(like_images(nearer.to(far.device), far), best, rows.nearest)
+        nearest = torch.where(like_images(send(nearer, far.device), far), best, rows.nearest)
         return replace(rows, nearest=nearest, queries_used=queries_used)
 
     def _interpolate(self, clean: Tensor, far: Tensor, fraction: Tensor) -> Tensor:
         """The points at this fraction of the segment; in linf the projections into the ball of that part of the distance."""
-        part, change = like_images(fraction.to(clean), clean), far - clean
+        part, change = like_images(send(fraction.to(clean.dtype), clean.device), clean), far - clean
         if self.problem.threat.norm == "linf":
             most = part * like_images(self.norm.length(change), clean)
             moved = torch.minimum(torch.maximum(change, -most), most)
@@ -192,17 +198,20 @@ class HopSkipJumpRounds:
         # Subtracting the mean is the baseline of a Monte Carlo estimate: where most samples fall on one side it removes most
         # of the variance. If all fall on one side, it would remove everything, so the plain sum is taken.
         source = generator(derive(self.problem.seed, "samples", index, number))
-        signed_sum, direction_sum, vote_sum = torch.zeros_like(nearest), torch.zeros_like(nearest), 0.0
-        for part in torch.split(torch.arange(samples), _SAMPLES_AT_A_TIME):
-            directions = self._random_directions((len(part), *nearest.shape), source).to(nearest)
+        signed_sum, direction_sum = torch.zeros_like(nearest), torch.zeros_like(nearest)
+        # In a type that counts exactly, and on the device: the host waits for none of these passes.
+        vote_sum = nearest.new_zeros((), dtype=torch.promote_types(nearest.dtype, torch.float32))
+        for begin in range(0, samples, _SAMPLES_AT_A_TIME):
+            drawn = self._random_directions((min(_SAMPLES_AT_A_TIME, samples - begin), *nearest.shape), source)
+            directions = send(drawn.to(nearest.dtype), nearest.device)
             images = (nearest + delta * directions).clamp(*self.problem.threat.bounds)
             directions = (images - nearest) / delta
-            vote = self._query(images, torch.full_like(part, index)).to(nearest) * 2 - 1
+            vote = self._query(images, index).to(nearest.dtype) * 2 - 1
             signed_sum += (like_images(vote, directions) * directions).sum(0)
             direction_sum += directions.sum(0)
-            vote_sum += float(vote.sum())
+            vote_sum += vote.sum()
         mean = vote_sum / samples
-        return signed_sum if abs(mean) == 1 else signed_sum - mean * direction_sum
+        return torch.where(mean.abs() == 1, signed_sum, signed_sum - direction_sum * mean)
 
     def _random_directions(self, shape: tuple[int, ...], source: torch.Generator) -> Tensor:
         """Random directions of l2 norm 1: uniform for l2, of uniform values for linf, as the authors draw them."""
@@ -222,13 +231,13 @@ class HopSkipJumpRounds:
             open_rows = ~started
             if not bool(open_rows.any()):
                 break
-            there = open_rows.to(far.device)
-            images = rows.nearest[there] + like_images(length[open_rows].to(far), far) * direction[there]
+            step = like_images(send(length[open_rows].to(far.dtype), far.device), far)
+            images = _picked(rows.nearest, open_rows) + step * _picked(direction, open_rows)
             images = images.clamp(*self.problem.threat.bounds)
-            good = self._query(images, rows.index[open_rows])
+            good = indices(self._query(images, rows.index[open_rows]).cpu())
             queries_used[open_rows] += 1
-            succeeded = open_rows.nonzero()[:, 0][good]
-            far[succeeded.to(far.device)], started[succeeded] = images[good.to(far.device)], True
+            succeeded = indices(open_rows)[good]
+            far[send(succeeded, far.device)], started[succeeded] = images[send(good, far.device)], True
             length = length / 2
         return self._search_boundary(replace(rows, queries_used=queries_used), far, started)
 
@@ -237,21 +246,22 @@ class HopSkipJumpRounds:
         if not len(rows.index):
             return
         images = self._extended_to_eps(rows) if self.full else rows.nearest
-        self.found[rows.index.to(self.found.device)] = images.to(self.found.device)
+        self.found.keep(rows.index, images)
         self.problem.advance(len(rows.index))
 
     def _extended_to_eps(self, rows: _Rows) -> Tensor:
         """A step of eps along the normal, a random one where no normal is known; the success where the step would lose it."""
         generators = [generator(derive(self.problem.seed, "stretch", k)) for k in rows.index.tolist()]
-        drawn = torch.stack([torch.randn(rows.clean.shape[1:], generator=source) for source in generators]).to(rows.clean)
+        drawn = torch.stack([torch.randn(rows.clean.shape[1:], generator=source) for source in generators])
+        drawn = send(drawn.to(rows.clean.dtype), rows.clean.device)
         known = like_images(rows.boundary_normal.flatten(1).any(1), drawn)
         direction = self.norm.steepest(torch.where(known, rows.boundary_normal, drawn))
         threat = self.problem.threat
         far = threat.project(rows.clean + threat.eps * direction, rows.clean)
         moved = (rows.nearest != rows.clean).flatten(1).any(1).cpu()
         success = self._within_ball(rows) & (moved | self.already_adversarial[rows.index])
-        lost = success & ~self._query(far, rows.index)
-        return torch.where(like_images(lost.to(far.device), far), rows.nearest, far)
+        lost = send(success, far.device) & ~self._query(far, rows.index)
+        return torch.where(like_images(lost, far), rows.nearest, far)
 
     def _within_ball(self, rows: _Rows) -> Tensor:
         """Which images the projection leaves exactly as they are: a mask (B,) on the CPU."""
@@ -266,14 +276,20 @@ class HopSkipJumpRounds:
         return self.norm.length(to_float64(images - clean)).cpu()
 
     def _clean_images(self, part: Tensor) -> Tensor:
-        return self.problem.x[part.to(self.problem.x.device)].to(self.problem.device)
+        return send(self.problem.x[send(part, self.problem.x.device)], self.problem.device)
 
-    def _query(self, images: Tensor, index: Tensor) -> Tensor:
-        """Whether each of the images (n, ...) is adversarial for the image of that index (n,): a mask on the CPU."""
+    def _query(self, images: Tensor, index: Tensor | int) -> Tensor:
+        """Whether each of the images (n, ...) is adversarial for the image of its index, (n,) on the CPU, or all for one."""
         if not len(images):
             return torch.zeros(0, dtype=torch.bool)
-        return self._succeeds(query_logits(self.problem, images).argmax(1).cpu(), index)
+        return self._succeeds(query_logits(self.problem, images).argmax(1), index)
 
-    def _succeeds(self, decision: Tensor, index: Tensor) -> Tensor:
-        reference = self.reference[index]
+    def _succeeds(self, decision: Tensor, index: Tensor | int) -> Tensor:
+        """Whether the decisions (n,) are successes for the images of these indices, in the place of the decisions."""
+        reference = send(self.reference[index], decision.device)
         return decision != reference if self.problem.targets is None else decision == reference
+
+
+def _picked(images: Tensor, mask: Tensor) -> Tensor:
+    """The images that a mask (n,) on the CPU selects."""
+    return images if bool(mask.all()) else images[send(indices(mask), images.device)]

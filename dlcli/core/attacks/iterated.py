@@ -8,9 +8,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from dlcli.core.attacks.base import Attack, Problem, ThreatModel, check_count
-from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.batch import ActiveBatch, RowGenerators
 from dlcli.core.attacks.gradient import LossGradient
 from dlcli.core.attacks.pool import IterativeSteps, NextStep, Pool
+from dlcli.core.compute.device import send
 from dlcli.support.errors import UsageError
 
 PRECISIONS = ("fast", "float32")
@@ -78,11 +79,13 @@ class RandomStarts(IterativeAttack):
         check_count("restarts", self.restarts)
 
     @override
-    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
-        """A random point of the ball."""
-        return random_point(clean, threat, generator)
+    def start(self, clean: Tensor, threat: ThreatModel, generators: RowGenerators) -> Tensor:
+        """Random points of the ball."""
+        return random_points(clean, threat, generators)
 
 
-def random_point(clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
-    """A point drawn uniformly from the eps ball about the image `clean` (...); it may be out of bounds."""
-    return clean + threat.eps * threat.measure.draw(clean.shape, generator).to(clean.dtype)
+def random_points(clean: Tensor, threat: ThreatModel, generators: RowGenerators) -> Tensor:
+    """A point drawn uniformly from the eps ball about each of the images `clean` (n, ...); it may be out of bounds."""
+    # Drawn on the CPU, so that the points are the same for every device.
+    drawn = [threat.measure.draw(clean.shape[1:], generators(k)).to(clean.dtype) for k in range(len(clean))]
+    return clean + threat.eps * send(torch.stack(drawn), clean.device)

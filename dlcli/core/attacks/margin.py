@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.attacks.batch import ActiveBatch
 from dlcli.core.attacks.gradient import ForwardMode, LossGradient, differentiable_logits, gradient_of, track_gradients
 from dlcli.core.attacks.norms import like_images
+from dlcli.core.compute.device import send
 
 # A gradient shorter than this counts as this long, so that distances stay finite.
 _MIN_DUAL_NORM = 1e-12
@@ -55,11 +55,6 @@ class LinearBoundary:
         return self.margin.abs() / dual_norm(self.gradient, norm).clamp_min(_MIN_DUAL_NORM)
 
 
-def target_class_of(batch: ActiveBatch) -> Tensor | None:
-    """The target class of each row, (B,); None in an untargeted attack."""
-    return batch.target_class if len(batch) and int(batch.target_class[0]) >= 0 else None
-
-
 def margin(logits: Tensor, label: Tensor, target_class: Tensor | None) -> Tensor:
     """The logit of the target class minus the greatest other, or untargeted, the greatest other minus the label's; (B,).
 
@@ -89,10 +84,11 @@ def nearest_boundary(forward: ForwardPass, label: Tensor, rivals: Tensor, norm: 
     Returns:
         For each image the boundary with one of its rivals.
     """
+    signs = send(torch.tensor([1, -1], dtype=forward.logits.dtype), label.device)
 
     def boundary(rival: Tensor) -> LinearBoundary:
         pair = torch.stack([rival, label], dim=1)
-        found = forward.gradient(lambda logits: (logits.gather(1, pair) * logits.new_tensor([1, -1])).sum(1))
+        found = forward.gradient(lambda logits: (logits.gather(1, pair) * signs).sum(1))
         return LinearBoundary(found.loss, found.gradient)
 
     nearest = boundary(rivals[:, 0])

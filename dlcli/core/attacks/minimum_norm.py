@@ -14,8 +14,10 @@ from dlcli.core.attacks.margin import ForwardPass, margin, margin_boundary
 from dlcli.core.attacks.minimum_norm_loop import MinimumNormLoop, MinimumNormSteps
 from dlcli.core.attacks.norms import NORMS, like_images
 from dlcli.core.compute import rng
-from dlcli.core.compute.device import at_a_time
+from dlcli.core.compute.batches import FittingParts
+from dlcli.core.compute.device import at_a_time, send
 from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.numeric_checks import deferred_checks
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.reporter import Task
 
@@ -131,28 +133,30 @@ def _longest_change(norm: str, x: Tensor, bounds: Bounds) -> float:
 
 @torch.no_grad()
 def _successes(model: nn.Module, found: Tensor, y: Tensor, targets: Tensor | None, batch_size: int) -> list[Tensor]:
-    """Batch by batch, where `found` is adversarial, on the CPU."""
-    done = []
-    with float32_precision("ieee"), in_mode(model), rng.preserved():
-        device = next(iter([*model.parameters(), *model.buffers()]), found).device
-        for place in torch.split(torch.arange(len(found)), at_a_time(batch_size, found, device)):
-            logits = logits_of(model, found[place].to(device)).cpu()
-            done.append(is_adversarial(logits, y[place].cpu(), None if targets is None else targets[place].cpu()))
-    return done
+    """Part by part, where `found` is adversarial, on the CPU."""
+    device = next(iter([*model.parameters(), *model.buffers()]), found).device
+
+    def success(begin: int, end: int) -> Tensor:
+        logits = logits_of(model, send(found[begin:end], device)).cpu()
+        return is_adversarial(logits, y[begin:end].cpu(), None if targets is None else targets[begin:end].cpu())
+
+    with float32_precision("ieee"), in_mode(model), rng.preserved(), deferred_checks():
+        return list(FittingParts(at_a_time(batch_size, found, device), device).map(success, len(found)))
 
 
 def _extended_to_eps(problem: Problem, found: Tensor, loop: MinimumNormLoop) -> Tensor:
     """The images after one step of eps along the steepest ascent of the margin, unless the step loses a success."""
-    done = []
-    for place in torch.split(torch.arange(len(found)), problem.batch_size):
-        near, clean = found[place].to(problem.device), problem.x[place].to(problem.device)
-        label = problem.y[place].to(problem.device).long()
-        target_class = None if problem.targets is None else problem.targets[place].to(problem.device).long()
+    threat = problem.threat
+
+    def extended(begin: int, end: int) -> Tensor:
+        near, clean, label = (send(given[begin:end], problem.device) for given in (found, problem.x, problem.y))
+        label = label.long()
+        target_class = None if problem.targets is None else send(problem.targets[begin:end], problem.device).long()
         boundary = margin_boundary(ForwardPass(problem.model, near, loop.mode), label, target_class)
-        threat = problem.threat
         far = threat.project(clean + threat.eps * threat.measure.steepest(boundary.gradient), clean)
         with torch.no_grad():
             lost = margin(logits_of(problem.model, far), label, target_class) <= 0
         lost &= boundary.margin > 0
-        done.append(torch.where(like_images(lost, clean), near, far).to(problem.x.device))
-    return torch.cat(done)
+        return torch.where(like_images(lost, clean), near, far).to(problem.x.device)
+
+    return torch.cat(list(problem.parts.map(extended, len(found))))

@@ -3,21 +3,28 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dlcli.core.attacks.base import Problem, ThreatModel
-from dlcli.core.attacks.batch import ActiveBatch, RunQueue
+from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue, indices
 from dlcli.core.attacks.decisions import is_adversarial, query_logits
+from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.gradient import fastest_forward_mode
 from dlcli.core.attacks.margin import ForwardPass, margin
+from dlcli.core.attacks.norms import like_images
 from dlcli.core.attacks.pool import NextStep
+from dlcli.core.compute.device import send
+from dlcli.core.compute.precision import float64_device, to_float64
 
 # How many units in the last place of the largest logit a margin must have to count. The nearest image lies on the boundary,
 # where the rounding of another batch size would change the decision.
 _CERTAIN_ULPS = 32
+
+_NEAREST, _NORM = "nearest success", "norm of the nearest success"
+"""What the loop remembers of each row beside the memory of the attack, while a run goes on after a success."""
 
 
 class MinimumNormSteps(ABC):
@@ -61,18 +68,18 @@ class MinimumNormSteps(ABC):
         """
         return None if problem.targets is None else problem.targets.cpu().long()[:, None].expand(-1, self.restarts)
 
-    def start(self, clean: Tensor, threat: ThreatModel, radius: float, restart: int, generator: torch.Generator) -> Tensor:
-        """The first point of a run on one image.
+    def start(self, clean: Tensor, threat: ThreatModel, radius: Tensor, restart: Tensor, generators: RowGenerators) -> Tensor:
+        """The first points of n runs.
 
         Args:
-            clean: The image (...) on the CPU.
+            clean: The images (n, ...).
             threat: The threat model.
-            radius: The length of the image's nearest success so far, at most eps.
-            restart: The number of the run among those with the same target class, from 0.
-            generator: The source of all random numbers.
+            radius: The length of each image's nearest success so far, at most eps; (n,), float64 on the CPU.
+            restart: The number of each run among those with the same target class, from 0; (n,) on the CPU.
+            generators: The source of all random numbers.
 
         Returns:
-            A point (...), not yet projected.
+            Points (n, ...), not yet projected.
         """
         return clean
 
@@ -95,6 +102,14 @@ class MinimumNormSteps(ABC):
         """
 
 
+class _Stepped(NamedTuple):
+    """The rows whose run goes on, and those whose run has ended with their margins (k,)."""
+
+    rest: ActiveBatch
+    ended: ActiveBatch
+    margins: Tensor
+
+
 class MinimumNormLoop:
     """One attack on all images of a problem.
 
@@ -104,7 +119,7 @@ class MinimumNormLoop:
 
     def __init__(self, attack: MinimumNormSteps, problem: Problem) -> None:
         self.attack, self.problem = attack, problem
-        self.found = problem.x.clone()
+        self.found = FoundImages(problem)
         self.clean_logits = query_logits(problem, problem.x).cpu()
         targets = None if problem.targets is None else problem.targets.cpu()
         done = is_adversarial(self.clean_logits, problem.y.cpu(), targets)
@@ -112,50 +127,76 @@ class MinimumNormLoop:
         self.best_margin = torch.full_like(self.norms, -torch.inf)
         target_classes = attack.target_classes(problem, self.clean_logits)
         self.runs = attack.restarts if target_classes is None else target_classes.shape[1]
-        self.mode = fastest_forward_mode(problem.model, problem.x[:1].to(problem.device), fast=False)
-        self.queue = RunQueue(problem, (~done).nonzero()[:, 0].tolist(), target_classes, self._start)
+        self.mode = fastest_forward_mode(problem.model, send(problem.x[:1], problem.device), fast=False)
+        self.queue = RunQueue(problem, indices(~done).tolist(), target_classes, self._start)
         problem.advance(int(done.sum()))
 
     def run(self) -> Tensor:
         """The nearest success of each image; where there is none, the end of the run that came closest in logits."""
         batch = self._take(0)
         while True:
-            batch = batch.joined(self._take(self.problem.batch_size - len(batch)))
+            if len(self.queue) and len(batch) < self.problem.batch_size:
+                batch = batch.joined(self._take(self.problem.batch_size - len(batch)))
             if not len(batch):
-                return self.found
-            batch = self._step(batch)
+                return self.found.images()
+            batch = self._step_in_parts(batch)
 
     def _take(self, most: int) -> ActiveBatch:
         batch = self.queue.take(most)
-        logits = self.clean_logits[batch.index.cpu()].to(self.problem.device)
-        return replace(batch, memory=self.attack.memory(batch, logits, self.problem.threat))
+        logits = send(self.clean_logits[batch.index], self.problem.device)
+        memory = self.attack.memory(batch, logits, self.problem.threat)
+        if not self._done_at_success():
+            norms = send(self.norms[batch.index], float64_device(self.problem.device))
+            memory = {**memory, _NEAREST: batch.x, _NORM: norms}
+        return replace(batch, memory=memory)
 
-    def _start(self, clean: Tensor, index: int, run: int, generator: torch.Generator) -> Tensor:
+    def _start(self, clean: Tensor, index: Tensor, run: Tensor, generators: RowGenerators) -> Tensor:
         # Runs go through all target classes before any class again, so the classes of one restart are consecutive runs.
         restart = run // (self.runs // self.attack.restarts)
-        radius = min(float(self.norms[index]), self.problem.threat.eps)
-        return self.attack.start(clean, self.problem.threat, radius, restart, generator)
+        threat = self.problem.threat
+        return self.attack.start(clean, threat, self.norms[index].clamp_max(threat.eps), restart, generators)
 
-    def _step(self, batch: ActiveBatch) -> ActiveBatch:
-        """The rows whose run goes on, one step further."""
+    def _step_in_parts(self, batch: ActiveBatch) -> ActiveBatch:
+        """The rows whose run goes on, one step further, in parts that fit in memory."""
+        parts = list(self.problem.parts.map(lambda begin, end: self._step(batch.part(begin, end)), len(batch)))
+        # Last, because a part that does not fit is taken again from the beginning.
+        for part in parts:
+            self._end_runs(part.ended, part.margins)
+        return parts[0].rest.joined(*(part.rest for part in parts[1:]))
+
+    def _step(self, batch: ActiveBatch) -> _Stepped:
+        """One step for all rows."""
         # Minimum-norm attacks go on after a success, from the adversarial side. So each pass first records what it found:
         # the nearest image may be any on the path, not the last one.
         forward = ForwardPass(self.problem.model, batch.x, self.mode)
-        target_class = None if self.problem.targets is None else batch.target_class
-        margins = margin(forward.logits, batch.label, target_class)
+        margins = margin(forward.logits, batch.label, None if self.problem.targets is None else batch.target_class)
         adversarial = self._certain(margins, forward.logits)
         success = adversarial & self._within_ball(batch)
-        self._record(batch, success)
-        over = (batch.step == self.attack.max_steps) | (success & self._done_at_success())
-        if bool(over.any()):
-            self._end_runs(batch.rows(over), margins[over])
+        self.queue.begin_ahead(self.problem.batch_size)
+        over = batch.step == self.attack.max_steps
+        if self._done_at_success():
+            over |= success.cpu()  # Here the host waits for the device, once a step.
+        else:
+            batch = self._recorded(batch, success)
+        if not bool(over.any()):
+            return _Stepped(self._moved(batch, forward, adversarial), batch.part(0, 0), margins[:0])
+        places = send(indices(over), batch.x.device)
+        ended = batch.rows(over)
+        ended = self._recorded(ended, success[places]) if self._done_at_success() else ended
         if bool(over.all()):
-            return batch.rows(~over)
-        x, memory = self.attack.step(batch, forward, adversarial & ~over, self.problem.threat)
+            return _Stepped(batch.part(0, 0), ended, margins[places])
+        moved = self._moved(batch, forward, adversarial & send(~over, batch.x.device))
+        return _Stepped(moved.rows(~over), ended, margins[places])
+
+    def _moved(self, batch: ActiveBatch, forward: ForwardPass, success: Tensor) -> ActiveBatch:
+        """The rows after the attack's step."""
+        kept = {name: batch.memory[name] for name in (_NEAREST, _NORM) if name in batch.memory}
+        own = {name: tensor for name, tensor in batch.memory.items() if name not in kept}
+        x, memory = self.attack.step(replace(batch, memory=own), forward, success, self.problem.threat)
         # First into the bounds: a part of the change beyond them has no effect, and would cost length in the ball.
         x = x.clamp(*self.problem.threat.bounds)
         x = self.problem.threat.project(x, batch.clean) if self.attack.stays_in_ball else x
-        return replace(batch, x=x, memory=memory, step=batch.step + 1).rows(~over)
+        return replace(batch, x=x, memory={**memory, **kept}, step=batch.step + 1)
 
     def _within_ball(self, batch: ActiveBatch) -> Tensor:
         """Which rows are in the eps ball, (B,)."""
@@ -169,25 +210,28 @@ class MinimumNormLoop:
         rounding = _CERTAIN_ULPS * torch.finfo(logits.dtype).eps * logits.abs().amax(1)
         return (margins > rounding) & (margins >= self.attack.min_margin)
 
-    def _record(self, batch: ActiveBatch, success: Tensor) -> None:
-        """Keep the successes that are nearer than those so far."""
-        if not bool(success.any()):
-            return
-        rows = batch.rows(success)
-        index = rows.index.cpu()
-        lengths = self.problem.threat.measure.length(rows.x.cpu().double() - rows.clean.cpu().double())
-        nearer = lengths < self.norms[index]
-        self.norms[index[nearer]] = lengths[nearer]
-        self._keep(index[nearer], rows.x[nearer.to(rows.x.device)])
+    def _recorded(self, batch: ActiveBatch, success: Tensor) -> ActiveBatch:
+        """The rows with the nearest success of each image and its length; infinity where there is none."""
+        lengths = self.problem.threat.measure.length(to_float64(batch.x) - to_float64(batch.clean))
+        nearest, norm = batch.memory.get(_NEAREST, batch.x), batch.memory.get(_NORM, torch.full_like(lengths, torch.inf))
+        nearer = success.to(lengths.device) & (lengths < norm)
+        nearest = torch.where(like_images(nearer.to(nearest.device), nearest), batch.x, nearest)
+        return replace(batch, memory={**batch.memory, _NEAREST: nearest, _NORM: torch.where(nearer, lengths, norm)})
 
     def _end_runs(self, ended: ActiveBatch, margins: Tensor) -> None:
         """Close runs, and queue the next run of each image that is not done."""
-        index, margins = ended.index.cpu(), margins.cpu().double()
+        if not len(ended):
+            return
+        index = ended.index
+        norms, margins = torch.stack([ended.memory[_NORM], to_float64(margins)]).cpu()
+        nearer = indices(norms < self.norms[index])
+        self.norms[index[nearer]] = norms[nearer]
+        self.found.keep(index[nearer], ended.memory[_NEAREST][send(nearer, ended.x.device)])
         failed = torch.isinf(self.norms[index])
-        closest = failed & (margins > self.best_margin[index])
+        closest = indices(failed & (margins > self.best_margin[index]))
         self.best_margin[index[closest]] = margins[closest]
         last = self.problem.threat.project(ended.x, ended.clean)
-        self._keep(index[closest], last[closest.to(last.device)])
+        self.found.keep(index[closest], last[send(closest, last.device)])
         for k, run, none_found in zip(index.tolist(), ended.run.tolist(), failed.tolist(), strict=True):
             if run + 1 < self.runs and (none_found or not self._done_at_success()):
                 self.queue.add(k, run + 1)
@@ -196,6 +240,3 @@ class MinimumNormLoop:
 
     def _done_at_success(self) -> bool:
         return self.attack.first or self.attack.stops_at_success
-
-    def _keep(self, index: Tensor, images: Tensor) -> None:
-        self.found[index.to(self.found.device)] = images.to(self.found.device)

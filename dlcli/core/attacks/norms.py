@@ -33,7 +33,7 @@ def into_linf_ball(found: Tensor, x: Tensor, eps: float) -> Tensor:
 
 
 def _in_linf_ball(shape: Sequence[int], generator: torch.Generator) -> Tensor:
-    return torch.rand(tuple(shape), generator=generator, dtype=torch.float64) * 2 - 1
+    return torch.empty(tuple(shape), dtype=torch.float64).uniform_(-1, 1, generator=generator)
 
 
 def _l2_length(change: Tensor) -> Tensor:

@@ -8,24 +8,20 @@ batches are smaller.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial, reduce
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dlcli.core.attacks.base import Problem, ThreatModel
-from dlcli.core.attacks.batch import ActiveBatch, RunQueue
-from dlcli.core.attacks.decisions import is_adversarial
+from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue, indices
+from dlcli.core.attacks.decisions import is_adversarial, query_logits
+from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.gradient import LossGradient, fastest_forward_mode, loss_gradient_at
 from dlcli.core.attacks.losses import cross_entropy
-from dlcli.core.compute.device import out_of_memory, release
-from dlcli.core.compute.forward import logits_of
-from dlcli.support.errors import ResourceError
-
-T = TypeVar("T")
+from dlcli.core.compute.device import send
 
 
 class NextStep(NamedTuple):
@@ -76,8 +72,8 @@ class IterativeSteps(ABC):
         """
         return None if problem.targets is None else problem.targets.cpu().long()[:, None].expand(-1, self.restarts)
 
-    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
-        """The first point of a run on one image, `clean` (...) on the CPU; the pool projects it."""
+    def start(self, clean: Tensor, threat: ThreatModel, generators: RowGenerators) -> Tensor:
+        """The first points (n, ...) of runs on the images `clean` (n, ...); the pool projects them."""
         return clean
 
     def memory(self, x: Tensor) -> Mapping[str, Tensor]:
@@ -107,48 +103,46 @@ class Pool:
 
     def __init__(self, attack: IterativeSteps, problem: Problem, *, full: bool) -> None:
         self.attack, self.problem, self.full = attack, problem, full
-        self.batch_size = problem.batch_size
-        self.found = problem.x.clone()
+        self.found = FoundImages(problem)
         self.best_loss = torch.full((len(problem.x),), -torch.inf, dtype=torch.float64)
-        clean = None if full and not attack.needs_clean_logits else self._clean_logits()
+        clean = None if full and not attack.needs_clean_logits else query_logits(problem, problem.x).cpu()
         self.target_classes = attack.target_classes(problem, clean)
         self.runs = attack.restarts if self.target_classes is None else self.target_classes.shape[1]
         fast = attack.precision == "fast"
-        self.mode = fastest_forward_mode(problem.model, problem.x[:1].to(problem.device), fast=fast)
+        self.mode = fastest_forward_mode(problem.model, send(problem.x[:1], problem.device), fast=fast)
         self.queue = RunQueue(problem, self._to_attack(clean), self.target_classes, self._start)
 
     def run(self) -> Tensor:
         """The images that were found, in the order, type and place of the problem's."""
         batch = ended = self._take(0)
         while True:
-            batch = batch.joined(self._take(self.batch_size - len(batch)))
+            if len(self.queue) and len(batch) < self.problem.batch_size:
+                batch = batch.joined(self._take(self.problem.batch_size - len(batch)))
             if not len(batch) and not len(ended):
-                return self.found
+                return self.found.images()
             if len(batch):
                 batch = self._step_in_parts(batch)
                 over = batch.step == self.attack.steps
-                ended, batch = ended.joined(batch.rows(over)), batch.rows(~over)
+                if bool(over.any()):
+                    ended, batch = ended.joined(batch.rows(over)), batch.rows(~over)
             # Runs end a few at a time. Their last images wait until they fill a batch: a small batch takes almost as long
             # as a full one.
-            if len(ended) >= self.batch_size or not len(batch):
+            if len(ended) >= self.problem.batch_size or not len(batch):
                 self._end_runs(ended)
-                ended = ended.rows(ended.index < 0)
-
-    def _clean_logits(self) -> Tensor:
-        return self._logits(self.problem.x, torch.device("cpu"))
+                ended = ended.part(0, 0)
 
     def _to_attack(self, clean: Tensor | None) -> Iterable[int]:
         """The indices of the images that need an attack."""
         if self.full or clean is None:
-            return range(len(self.found))
+            return range(len(self.problem.x))
         targets = self.problem.targets
         done = is_adversarial(clean, self.problem.y.cpu(), None if targets is None else targets.cpu())
         self.problem.advance(int(done.sum()))
-        still: list[int] = (~done).nonzero()[:, 0].tolist()
+        still: list[int] = indices(~done).tolist()
         return still
 
-    def _start(self, clean: Tensor, index: int, run: int, generator: torch.Generator) -> Tensor:
-        return self.attack.start(clean, self.problem.threat, generator)
+    def _start(self, clean: Tensor, index: Tensor, run: Tensor, generators: RowGenerators) -> Tensor:
+        return self.attack.start(clean, self.problem.threat, generators)
 
     def _take(self, most: int) -> ActiveBatch:
         batch = self.queue.take(most)
@@ -156,44 +150,23 @@ class Pool:
 
     def _step_in_parts(self, batch: ActiveBatch) -> ActiveBatch:
         """One step for all rows, in parts that fit in memory."""
-        done: list[ActiveBatch] = []
-        begin = 0
-        while begin < len(batch):
-            end = min(begin + self.batch_size, len(batch))
-            part = batch if end - begin == len(batch) else batch.rows(torch.arange(begin, end, device=batch.index.device))
-            stepped = self._if_it_fits(partial(self._step, part), len(part))
-            if stepped is not None:
-                done.append(stepped)
-                begin = end
-        return reduce(ActiveBatch.joined, done)
-
-    def _if_it_fits(self, attempt: Callable[[], T], rows: int) -> T | None:
-        """The result of `attempt` on a batch of `rows`; None if that does not fit in memory, and the batch size is halved."""
-        try:
-            return attempt()
-        except (RuntimeError, ResourceError) as error:
-            if rows == 1 or not out_of_memory(error.__cause__ or error):
-                raise
-        # Outside the handler: while it runs, the traceback keeps the tensors of the failed attempt alive.
-        self.batch_size = min(self.batch_size, (rows + 1) // 2)
-        release(self.problem.device)
-        return None
+        first, *others = self.problem.parts.map(lambda begin, end: self._step(batch.part(begin, end)), len(batch))
+        return first.joined(*others)
 
     def _step(self, batch: ActiveBatch) -> ActiveBatch:
         """The rows that are not yet adversarial, one step further."""
         # The logits at x decide, and the graph behind them gives the gradient for the next step. A test of its own would
         # cost a second forward pass per step. An image that succeeds wastes one backward pass, once.
         at_x = loss_gradient_at(self.problem.model, batch.x, lambda logits: self._loss(logits, batch), mode=self.mode)
-        done, rest = None, batch
-        if not self.full:
-            success = self._confirmed(batch, at_x.logits)
-            if bool(success.any()):
-                done, rest, at_x = batch.rows(success), batch.rows(~success), at_x.rows(~success)
+        self.queue.begin_ahead(self.problem.batch_size)
+        rest, success = batch, torch.zeros(len(batch), dtype=torch.bool) if self.full else self._confirmed(batch, at_x.logits)
+        if bool(success.any()):
+            rest, at_x = batch.rows(~success), at_x.rows(send(indices(~success), batch.x.device))
         if len(rest):
             x, memory = self.attack.step(rest, at_x, self.problem.threat)
             rest = replace(rest, x=self.problem.threat.project(x, rest.clean), memory=memory, step=rest.step + 1)
-        if done is not None:  # last, because a step that runs out of memory is taken again from the beginning
-            self._succeed(done)
+        # Last, because a step that runs out of memory is taken again from the beginning.
+        self._succeed(batch, success)
         return rest
 
     def _end_runs(self, ended: ActiveBatch) -> None:
@@ -201,61 +174,49 @@ class Pool:
         if not len(ended):  # torch's batch normalisation takes no empty batch on a device without float64
             return
         if self.full and self.runs == 1 and not self.attack.tracks_best:
-            self._keep(ended.index, ended.x)
+            self.found.keep(ended.index, ended.x)
             self.problem.advance(len(ended))
             return
-        logits = self._logits(ended.x)
-        success = self._successes(ended, logits) & (not self.full)
-        self._succeed(ended.rows(success))
-        rest, logits = ended.rows(~success), logits[~success]
-        if not len(rest):
+        logits = query_logits(self.problem, ended.x)
+        if not self.full:
+            success = self._successes(ended, logits).cpu()
+            self._succeed(ended, success)
+            ended, logits = ended.rows(~success), logits[send(indices(~success), logits.device)]
+        if not len(ended):
             return
-        images, loss = self.attack.finish(rest, self._loss(logits, rest))
-        higher = loss.cpu().double() > self.best_loss[rest.index.cpu()]
-        self.best_loss[rest.index.cpu()[higher]] = loss.cpu().double()[higher]
-        self._keep(rest.index[higher.to(loss.device)], images[higher.to(loss.device)])
-        for index, run in zip(rest.index.tolist(), rest.run.tolist(), strict=True):
+        images, loss = self.attack.finish(ended, self._loss(logits, ended))
+        loss = loss.cpu().double()
+        higher = indices(loss > self.best_loss[ended.index])
+        self.best_loss[ended.index[higher]] = loss[higher]
+        self.found.keep(ended.index[higher], images[send(higher, images.device)])
+        for index, run in zip(ended.index.tolist(), ended.run.tolist(), strict=True):
             if run + 1 < self.runs:
                 self.queue.add(index, run + 1)
             else:
                 self.problem.advance(1)
 
     def _loss(self, logits: Tensor, batch: ActiveBatch) -> Tensor:
-        return self.attack.loss(logits, batch.label, None if self.target_classes is None else batch.target_class)
+        return self.attack.loss(logits, batch.label, batch.target_class)
 
-    def _succeed(self, batch: ActiveBatch) -> None:
-        self._keep(batch.index, batch.x)
-        self.problem.advance(len(batch))
-
-    def _keep(self, index: Tensor, images: Tensor) -> None:
-        self.found[index.to(self.found.device)] = images.to(self.found.device)
+    def _succeed(self, batch: ActiveBatch, success: Tensor) -> None:
+        """Keep the images of the rows in the mask `success` (B,), on the CPU."""
+        places = indices(success)
+        if len(places):
+            self.found.keep(batch.index[places], batch.x[send(places, batch.x.device)])
+            self.problem.advance(len(places))
 
     def _confirmed(self, batch: ActiveBatch, logits: Tensor) -> Tensor:
-        """Which rows are adversarial, (B,). A success in bfloat16 counts only if the type of the images confirms it."""
-        success = self._successes(batch, logits)
+        """Which rows are adversarial, (B,) on the CPU. A success in bfloat16 counts only if the type of the images confirms it.
+
+        This is where the host waits for the device, once a step and once more where bfloat16 found a success.
+        """
+        success = self._successes(batch, logits).cpu()
         if self.mode.dtype is None or not bool(success.any()):
             return success
-        candidates = batch.rows(success)
-        success[success.clone()] = self._successes(candidates, self._logits(candidates.x))
-        return success
+        candidates = replace(batch, memory={}).rows(success)
+        confirmed = self._successes(candidates, query_logits(self.problem, candidates.x)).cpu()
+        return success.masked_scatter(success, confirmed)
 
     def _successes(self, batch: ActiveBatch, logits: Tensor) -> Tensor:
         # Not the classes of the runs: APGD-T steers each run to a class of its own, and any misclassification is a success.
         return is_adversarial(logits, batch.label, None if self.problem.targets is None else batch.target_class)
-
-    @torch.no_grad()
-    def _logits(self, x: Tensor, place: torch.device | None = None) -> Tensor:
-        """The logits of `x` in its own type, on `place` (None: the network's device), in parts that fit in memory."""
-        device = self.problem.device
-        logits: list[Tensor] = []
-        begin = 0
-        while begin < len(x) or not logits:
-            part = x[begin : begin + self.batch_size]
-            found = self._if_it_fits(partial(self._logits_of, part), len(part))
-            if found is not None:
-                logits.append(found.to(device if place is None else place))
-                begin += len(part)
-        return torch.cat(logits)
-
-    def _logits_of(self, images: Tensor) -> Tensor:
-        return logits_of(self.problem.model, images.to(self.problem.device))

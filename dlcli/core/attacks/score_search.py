@@ -14,9 +14,11 @@ from torch import Tensor
 from typing_extensions import override
 
 from dlcli.core.attacks.base import Attack, Problem, ThreatModel, check_count
-from dlcli.core.attacks.batch import ActiveBatch, RunQueue
+from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue, indices
 from dlcli.core.attacks.decisions import already_adversarial, is_adversarial, query_logits
+from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.norms import like_images
+from dlcli.core.compute.device import send
 from dlcli.core.compute.rng import derive, generator
 from dlcli.support.errors import InputError
 
@@ -65,8 +67,8 @@ class ScoreSearch(Attack):
     def num_draws(self, clean: Tensor) -> int:
         """How many random numbers a step takes for one image `clean` (...)."""
 
-    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
-        """The first point of the search on one image, `clean` (...) on the CPU, not yet projected."""
+    def start(self, clean: Tensor, threat: ThreatModel, generators: RowGenerators) -> Tensor:
+        """The first points (n, ...) of the search on the images `clean` (n, ...), not yet projected."""
         return clean
 
     def memory(self, x: Tensor) -> Mapping[str, Tensor]:
@@ -90,14 +92,17 @@ class _SearchLoop:
 
     def __init__(self, attack: ScoreSearch, problem: Problem, *, full: bool) -> None:
         self.attack, self.problem, self.full = attack, problem, full
-        self.found = problem.x.clone()
+        self.found = FoundImages(problem)
         self.num_draws = attack.num_draws(problem.x[0])
         # Pooling in float32 takes several times as long on images that are contiguous.
         self.layout = torch.channels_last if problem.x.dim() == 4 else torch.preserve_format
-        # As many rows as keep the queries of a step to one batch.
-        self.rows = max(1, problem.batch_size // attack.queries_per_step)
         targets = None if problem.targets is None else problem.targets.cpu().long()[:, None]
         self.queue = RunQueue(problem, self._to_attack(), targets, self._start)
+
+    @property
+    def rows(self) -> int:
+        """As many rows as keep the queries of a step to one batch."""
+        return max(1, self.problem.batch_size // self.attack.queries_per_step)
 
     def run(self) -> Tensor:
         """The images that were found, in the order, type and place of the problem's."""
@@ -107,19 +112,19 @@ class _SearchLoop:
             batch = self._without(batch, batch.step == self.attack.steps)
             if len(self.queue) and len(batch) < self.rows:
                 batch = batch.joined(self._take(self.rows - len(batch)))
-        return self.found
+        return self.found.images()
 
     def _to_attack(self) -> list[int]:
         """The indices of the images that need an attack."""
         if self.full:
-            return list(range(len(self.found)))
-        still = ~already_adversarial(self.problem)
-        self.problem.advance(int((~still).sum()))
-        found: list[int] = still.nonzero()[:, 0].tolist()
-        return found
+            return list(range(len(self.problem.x)))
+        done = already_adversarial(self.problem)
+        self.problem.advance(int(done.sum()))
+        still: list[int] = indices(~done).tolist()
+        return still
 
-    def _start(self, clean: Tensor, index: int, run: int, generator: torch.Generator) -> Tensor:
-        return self.attack.start(clean, self.problem.threat, generator)
+    def _start(self, clean: Tensor, index: Tensor, run: Tensor, generators: RowGenerators) -> Tensor:
+        return self.attack.start(clean, self.problem.threat, generators)
 
     def _take(self, most: int) -> ActiveBatch:
         batch = self.queue.take(most)
@@ -129,13 +134,15 @@ class _SearchLoop:
     def _step(self, batch: ActiveBatch) -> ActiveBatch:
         """One step further, without the rows that succeeded unless all steps are to be taken."""
         batch = self._with_draws(batch)
-        place = (torch.arange(len(batch), device=batch.step.device), batch.step % self.attack.block)
-        proposed = self.attack.propose(batch, batch.memory["drawn"][place], self.problem.threat)
+        row = torch.arange(len(batch), device=batch.x.device)
+        drawn = batch.memory["drawn"][row, batch.step_there % self.attack.block]
+        proposed = self.attack.propose(batch, drawn, self.problem.threat)
         n, queries = proposed.shape[:2]
-        images = self.problem.threat.project(proposed.flatten(0, 1), batch.clean.repeat_interleave(queries, 0))
-        label, target_class = (classes.repeat_interleave(queries, 0) for classes in (batch.label, batch.target_class))
+        clean, label = (_repeated(one, queries) for one in (batch.clean, batch.label))
+        target = None if batch.target_class is None else _repeated(batch.target_class, queries)
+        images = self.problem.threat.project(proposed.flatten(0, 1), clean)
         logits = self._logits(images)
-        target = None if self.problem.targets is None else target_class
+        self.queue.begin_ahead(self.rows)
         score = self.attack.score(logits, label, target)
         proposed = images.reshape(proposed.shape)
         after = self.attack.update(batch, proposed, score.reshape(n, queries).to(batch.x.dtype))
@@ -143,9 +150,10 @@ class _SearchLoop:
         if self.full:
             return after
         adversarial = is_adversarial(logits, label, target).reshape(n, queries)
-        first = proposed[place[0], adversarial.to(torch.int8).argmax(1)]
+        first = proposed[row, adversarial.to(torch.int8).argmax(1)]
         success = adversarial.any(1)
-        return self._without(replace(after, x=torch.where(like_images(success, first), first, after.x)), success)
+        after = replace(after, x=torch.where(like_images(success, first), first, after.x))
+        return self._without(after, success.cpu())  # Here the host waits for the device, once a step.
 
     def _logits(self, images: Tensor) -> Tensor:
         """The logits of the images; a network that fails in this memory layout is queried in the plain one from then on."""
@@ -159,23 +167,27 @@ class _SearchLoop:
 
     def _with_draws(self, batch: ActiveBatch) -> ActiveBatch:
         """The batch with new random numbers in the rows that have used theirs."""
-        due = (batch.step % self.attack.block == 0).nonzero()[:, 0]
+        due = indices(batch.step % self.attack.block == 0)
         if not len(due):
             return batch
         drawn = batch.memory["drawn"].clone()
-        drawn[due] = torch.stack(
-            [
-                torch.rand(drawn.shape[1:], generator=generator(derive(self.problem.seed, "search", index, step)))
-                for index, step in zip(batch.index[due].tolist(), batch.step[due].tolist(), strict=True)
-            ]
-        ).to(drawn)
+        new = [
+            torch.rand(drawn.shape[1:], generator=generator(derive(self.problem.seed, "search", index, step)))
+            for index, step in zip(batch.index[due].tolist(), batch.step[due].tolist(), strict=True)
+        ]
+        drawn[send(due, drawn.device)] = send(torch.stack(new).to(drawn.dtype), drawn.device)
         return replace(batch, memory={**batch.memory, "drawn": drawn})
 
     def _without(self, batch: ActiveBatch, over: Tensor) -> ActiveBatch:
-        """The rows that go on; the images of the rows that are `over` are kept."""
-        if not bool(over.any()):
+        """The rows that go on; the images of the rows in the mask `over` (B,), on the CPU, are kept."""
+        places = indices(over)
+        if not len(places):
             return batch
-        ended = batch.rows(over)
-        self.found[ended.index.to(self.found.device)] = ended.x.to(self.found.device)
-        self.problem.advance(len(ended))
+        self.found.keep(batch.index[places], batch.x[send(places, batch.x.device)])
+        self.problem.advance(len(places))
         return batch.rows(~over)
+
+
+def _repeated(tensor: Tensor, times: int) -> Tensor:
+    """Every row of a tensor `times` times, one after another."""
+    return tensor if times == 1 else tensor[:, None].expand(-1, times, *tensor.shape[1:]).flatten(0, 1)

@@ -10,6 +10,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from dlcli.core.compute.device import send
+
 HALVED_AFTER = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 """The steps after which the fraction of the image that a square covers is halved."""
 
@@ -81,24 +83,24 @@ def patches(squares: Squares, side: Tensor, transposed: Tensor, dtype: torch.dty
 
     Args:
         squares: One square per image.
-        side: Their sides (n,).
+        side: Their sides (n,), on the CPU, so that it is known which occur without waiting for the device.
         transposed: Which patches are transposed, a mask (n,).
         dtype: The floating type of the result. Patches are computed in float64 on the CPU and rounded to it.
 
     Returns:
         The patches, 0 outside of the squares: (n, 1, rows, columns).
     """
-    rows, columns = squares.inside.shape[2:]
+    rows, columns, device = *squares.inside.shape[2:], transposed.device
     most = int(side.max())
     # Images in a batch are at different steps, so their squares differ in size. To build a patch for each image would be a
     # loop in Python; instead one table holds the patch of every side that occurs, and each image gathers from it, shifted
     # to its square. Places outside are clamped and then masked.
     kinds = torch.unique(side)
-    table = torch.stack([_padded(int(kind), most, transpose) for kind in kinds for transpose in (False, True)])
-    table = table.to(dtype).to(side.device)
-    own = 2 * torch.searchsorted(kinds, side) + transposed
-    row = (torch.arange(rows, device=side.device) - squares.top[:, None]).clamp(0, most - 1)
-    column = (torch.arange(columns, device=side.device) - squares.left[:, None]).clamp(0, most - 1)
+    table = torch.stack([_padded(kind, most, flip) for kind in kinds.tolist() for flip in (False, True)])
+    table = send(table.to(dtype), device)
+    own = send(2 * torch.searchsorted(kinds, side), device) + transposed
+    row = (torch.arange(rows, device=device) - squares.top[:, None]).clamp(0, most - 1)
+    column = (torch.arange(columns, device=device) - squares.left[:, None]).clamp(0, most - 1)
     return table[own[:, None, None], row[:, :, None], column[:, None, :]][:, None] * squares.inside
 
 

@@ -99,6 +99,19 @@ def at_a_time(most: int, x: torch.Tensor, device: torch.device) -> int:
     return max(1, min(most, _MAX_BATCH_BYTES // max(1, 4 * x[0].numel())))
 
 
+def send(x: torch.Tensor, device: torch.device, layout: torch.memory_format = torch.preserve_format) -> torch.Tensor:
+    """`x` on `device`, copied from the host without waiting for what the device computes before."""
+    if x.device == device and layout == torch.preserve_format:
+        return x
+    if x.device.type != "cpu" or device.type in ("cpu", "mps"):
+        return x.to(device, memory_format=layout)
+    if device.type == "cuda":
+        # Only a copy from pinned memory runs beside the computation. It is a copy of its own, so that `x` may change meanwhile;
+        # `x.pin_memory()` refuses expanded tensors.
+        x = torch.empty_like(x, pin_memory=True).copy_(x)
+    return x.to(device, memory_format=layout, non_blocking=True)
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether `error` means that memory ran out: torch's GPU allocator has a class for it, all else only a message."""
     if not isinstance(error, RuntimeError):

@@ -321,3 +321,71 @@ def test_a_device_without_float64_gives_the_same_images(
         assert torch.equal(attack(there, x, y, eps=0.2, norm=norm, full=full), expected)
     found = attack(there, x.to(no_float64), y.to(no_float64), eps=0.2, norm=norm, full=True)
     assert found.device == no_float64 and torch.equal(found.cpu(), expected)
+
+
+class _Breaks(nn.Module):
+    """A network that breaks after some passes, for one image in three, and remembers how it looked first."""
+
+    def __init__(self, model: nn.Module, how: str, after: int) -> None:
+        super().__init__()
+        self.model, self.how, self.after, self.passes, self.first = model, how, after, 0, ""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.passes += 1
+        logits = self.model(x)
+        if self.passes <= self.after:
+            return logits
+        bad = torch.arange(len(x)) % 3 == 0
+        if self.how == "gradient":  # that of the square root of 0
+            return logits + 0 * torch.where(bad[:, None], x.flatten(1).sum(1, keepdim=True).mul(0).sqrt(), 0)
+        broken = f"the model's logits are NaN or infinite for {int(bad.sum())} of {len(x)} image" + "s" * (len(x) > 1)
+        self.first = self.first or broken
+        return logits.masked_fill(bad[:, None], torch.nan)
+
+
+BREAKS = [(name, "logits") for name in NAMES if name != "auto"]  # which is made of some of the others
+BREAKS += [(name, "gradient") for name, _ in BREAKS if load_attack(name).knowledge == "gradients"]
+
+
+@pytest.mark.parametrize(("name", "how"), BREAKS)
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("after", [0, 6])
+def test_a_network_that_breaks_is_refused_with_what_was_first_wrong(
+    name: str, how: str, after: int, full: bool, trained: Trained
+) -> None:
+    attack, model = quick(name), _Breaks(trained[0], how, after)
+    if name in ITERATED:
+        attack = attack.with_options(precision="float32")  # before a step in bfloat16 it is tried, and a failure is no error
+    try:
+        attack(model, trained[1][:20], trained[2][:20], eps=0.05, full=full, batch_size=8)
+    except NumericError as error:
+        assert error.message == (model.first or "the gradient in the images is NaN") and error.hint
+        assert model.passes <= after + 33  # logits are checked in every pass, and 32 checks are looked at together
+    else:
+        assert after and model.passes <= after + 2  # done before the network broke, or with gradients no longer needed
+
+
+class _Room(nn.Module):
+    """A network for which `most` images fit in memory."""
+
+    def __init__(self, model: nn.Module, most: int) -> None:
+        super().__init__()
+        self.model, self.most, self.refused = model, most, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > self.most:
+            self.refused += 1
+            raise torch.OutOfMemoryError("out of memory")
+        return self.model(x)
+
+
+@every
+@pytest.mark.parametrize("full", [False, True])
+def test_a_batch_that_does_not_fit_in_memory_is_halved(name: str, full: bool, trained: Trained) -> None:
+    model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:12].double(), trained[2][:12]
+    attack, small, eps = quick(name), _Room(model, 3), 0.1
+    expected = attack(model, x, y, eps=eps, full=full)
+    found = attack(small, x, y, eps=eps, full=full)
+    # At most 60 images at a time, and half of that until 2 are left: none is refused twice.
+    assert (name == "noise") == (small.refused == 0) and small.refused <= 5
+    assert torch.equal(found, expected) if name not in MINIMUM else float((found - expected).abs().max()) < 1e-9

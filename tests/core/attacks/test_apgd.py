@@ -14,9 +14,10 @@ from torch.nn.functional import cross_entropy
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.apgd import APGD, at_checkpoint, checkpoints
-from dlcli.core.attacks.base import ThreatModel
+from dlcli.core.attacks.base import Problem, ThreatModel
 from dlcli.core.attacks.batch import ActiveBatch
 from dlcli.core.attacks.gradient import LossGradient
+from dlcli.core.compute.batches import FittingParts
 from dlcli.core.compute.rng import derive, generator
 
 Trained = tuple[nn.Module, Tensor, Tensor]
@@ -185,9 +186,8 @@ def test_it_is_not_weaker_than_pgd(trained: Trained) -> None:
 def test_apgd_t_takes_the_likeliest_wrong_classes_in_turn(trained: Trained) -> None:
     model, x, y = trained[0], trained[1][:5], trained[2][:5]
     attack = load_attack("apgd-t").with_options(classes=3, restarts=2)
-    from dlcli.core.attacks.base import Problem
-
-    problem = Problem(model, torch.device("cpu"), ThreatModel("linf", 0.1, (0.0, 1.0)), x, y, None, 8, 0, None)
+    cpu = torch.device("cpu")
+    problem = Problem(model, cpu, ThreatModel("linf", 0.1, (0.0, 1.0)), x, y, None, FittingParts(8, cpu), 0, None)
     with torch.no_grad():
         logits = model(x)
     target_classes = attack.target_classes(problem, logits)

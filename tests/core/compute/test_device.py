@@ -10,9 +10,12 @@ from dlcli.core.compute.device import (
     device_key,
     fast_dtype,
     out_of_memory,
+    send,
     threads,
 )
 from dlcli.support.errors import ResourceError, UsageError
+from tests.fake_device import fake_device
+from tests.synchronisations import Synchronisations
 
 
 @pytest.fixture
@@ -196,3 +199,45 @@ def test_batches_of_large_images_are_smaller_on_a_cpu():
     assert at_a_time(256, large, torch.device("cuda")) == 256
     assert at_a_time(5, large[:0], torch.device("cpu")) == 5
     assert at_a_time(8, torch.zeros(1, 1).expand(2, 3000).reshape(2, 3, 1000).repeat(1, 1, 1000), torch.device("cpu")) == 1
+
+
+IMAGES = torch.rand(4, 3, 5, 6)
+LAYOUTS = {
+    "contiguous": IMAGES,
+    "channels last": IMAGES.contiguous(memory_format=torch.channels_last),
+    "a slice": IMAGES[1:, :2],
+    "expanded": IMAGES[:1].expand(4, -1, -1, -1),
+    "none": IMAGES[:0],
+}
+
+
+@pytest.mark.parametrize("x", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_tensor_is_sent_without_a_wait(x):
+    with fake_device() as device, Synchronisations() as waits:
+        there, last = send(x, device), send(x, device, torch.channels_last)
+        assert not waits.total and there.device == device and last.is_contiguous(memory_format=torch.channels_last)
+        assert send(there, device) is there
+        assert torch.equal(there.cpu(), x) and torch.equal(last.cpu(), x) and torch.equal(send(there, torch.device("cpu")), x)
+
+
+def test_what_is_on_the_cpu_stays_as_it_is():
+    assert send(IMAGES, torch.device("cpu")) is IMAGES
+
+
+@pytest.mark.parametrize("x", LAYOUTS.values(), ids=LAYOUTS)
+def test_to_a_gpu_of_nvidia_a_copy_travels_from_pinned_memory(x, monkeypatch):
+    """A tensor that changes after it was sent must arrive as it was; pinned memory and the copy to the GPU are imitated."""
+    empty_like, sent = torch.empty_like, []
+
+    def pinned(like, *, pin_memory):
+        assert pin_memory
+        return empty_like(like)
+
+    monkeypatch.setattr(torch, "empty_like", pinned)
+    monkeypatch.setattr(torch.Tensor, "to", lambda *arguments, **options: sent.append((arguments, options)))
+    send(x, torch.device("cuda"))
+    (((copied, device), options),) = sent
+    assert device.type == "cuda" and options["non_blocking"] and torch.equal(copied, x)
+    assert not len(x) or copied.untyped_storage().data_ptr() != x.untyped_storage().data_ptr()
+    if x is LAYOUTS["channels last"]:
+        assert copied.is_contiguous(memory_format=torch.channels_last)

@@ -10,6 +10,7 @@ from typing_extensions import override
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack, Problem, check_count
 from dlcli.core.attacks.decisions import already_adversarial, is_adversarial, query_logits
+from dlcli.core.compute.device import send
 from dlcli.core.compute.forward import logits_of
 
 PARTS = ("apgd-ce", "apgd-t", "fab-t", "square")
@@ -64,7 +65,7 @@ class AutoAttack(Attack):
 
     def _parts(self, problem: Problem) -> Iterator[Attack]:
         """The attacks that support the problem."""
-        classes = logits_of(problem.model, problem.x[:1].to(problem.device)).shape[1]
+        classes = logits_of(problem.model, send(problem.x[:1], problem.device)).shape[1]
         for name in PARTS:
             part = self._part("apgd-dlr" if name == "apgd-t" and classes == 3 else name)
             if part.min_classes <= classes and (part.targeted or problem.targets is None):

@@ -10,10 +10,11 @@ from typing_extensions import override
 
 from dlcli.core.attacks.base import Bounds, ThreatModel, check_count
 from dlcli.core.attacks.batch import ActiveBatch
-from dlcli.core.attacks.margin import ForwardPass, margin, target_class_of
+from dlcli.core.attacks.margin import ForwardPass, margin
 from dlcli.core.attacks.minimum_norm import GradientMinimumNorm
 from dlcli.core.attacks.norms import like_images
 from dlcli.core.attacks.pool import NextStep
+from dlcli.core.compute.device import send
 from dlcli.support.errors import UsageError
 
 # Values are scaled by this factor before atanh, which is infinite at the bounds.
@@ -77,15 +78,17 @@ class CW(GradientMinimumNorm):
     def step(self, batch: ActiveBatch, forward: ForwardPass, success: Tensor, threat: ThreatModel) -> NextStep:
         """One step of Adam, or at the end of a round the clean image and the next c."""
         memory = {**batch.memory, "succeeded": batch.memory["succeeded"] | success}
-        stepped = {**memory, **self._adam(batch, self._gradient(batch, forward, threat.bounds))}
-        over = (batch.step + 1) % self.steps == 0
-        fresh = {**self.memory(batch, forward.logits, threat), **_next_weight(memory)}
-        after = {name: torch.where(like_images(over, kept), fresh[name], kept) for name, kept in stepped.items()}
+        after = {**memory, **self._adam(batch, self._gradient(batch, forward, threat.bounds))}
+        ends_round = (batch.step + 1) % self.steps == 0
+        if bool(ends_round.any()):
+            over = send(ends_round, batch.x.device)
+            fresh = {**self.memory(batch, forward.logits, threat), **_next_weight(memory)}
+            after = {name: torch.where(like_images(over, kept), fresh[name], kept) for name, kept in after.items()}
         return NextStep(_image(after["free"], batch.clean, threat.bounds), after)
 
     def _gradient(self, batch: ActiveBatch, forward: ForwardPass, bounds: Bounds) -> Tensor:
         """The gradient of the objective w.r.t. the free variables."""
-        target_class, free = target_class_of(batch), batch.memory["free"]
+        target_class, free = batch.target_class, batch.memory["free"]
         at_x = forward.gradient(lambda logits: margin(logits, batch.label, target_class))
         half = (bounds[1] - bounds[0]) / 2
         below = (at_x.loss < self.kappa) | ((at_x.loss == self.kappa) & (self.kappa == 0))
@@ -95,7 +98,7 @@ class CW(GradientMinimumNorm):
 
     def _adam(self, batch: ActiveBatch, gradient: Tensor) -> dict[str, Tensor]:
         """The free variables and the moments after one step of gradient descent."""
-        t = batch.step % self.steps + 1
+        t = batch.step_there % self.steps + 1
         mean = _BETA1 * batch.memory["mean"] + (1 - _BETA1) * gradient
         square = _BETA2 * batch.memory["square"] + (1 - _BETA2) * gradient.square()
         corrected_mean = mean / like_images(1 - _BETA1**t, mean)

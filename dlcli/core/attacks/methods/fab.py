@@ -9,19 +9,19 @@ from torch import Tensor
 from typing_extensions import override
 
 from dlcli.core.attacks.base import ThreatModel, check_count
-from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, indices
 from dlcli.core.attacks.fab_projection import onto_hyperplane
 from dlcli.core.attacks.margin import (
     ForwardPass,
     LinearBoundary,
     margin_boundary,
     nearest_boundary,
-    target_class_of,
     top_wrong_classes,
 )
 from dlcli.core.attacks.minimum_norm import GradientMinimumNorm
 from dlcli.core.attacks.norms import like_images
 from dlcli.core.attacks.pool import NextStep
+from dlcli.core.compute.device import send
 
 # The published settings: the extrapolation of a step beyond the boundary (eta), the greatest weight of the clean image
 # (alpha max), and the point between clean image and success from which the search goes on (beta).
@@ -49,11 +49,17 @@ class FAB(GradientMinimumNorm):
         check_count("classes", self.classes)
 
     @override
-    def start(self, clean: Tensor, threat: ThreatModel, radius: float, restart: int, generator: torch.Generator) -> Tensor:
-        """The clean image, or in later runs a random point near it."""
-        if restart == 0:
+    def start(self, clean: Tensor, threat: ThreatModel, radius: Tensor, restart: Tensor, generators: RowGenerators) -> Tensor:
+        """The clean images, or in later runs random points near them."""
+        later = indices(restart > 0)
+        if not len(later):
             return clean
-        return clean + radius / 2 * threat.measure.draw(clean.shape, generator).to(clean.dtype)
+        drawn = [
+            float(radius[k]) / 2 * threat.measure.draw(clean.shape[1:], generators(k)).to(clean.dtype) for k in later.tolist()
+        ]
+        points, there = clean.clone(), send(later, clean.device)
+        points[there] += send(torch.stack(drawn), clean.device)
+        return points
 
     @override
     def memory(self, batch: ActiveBatch, logits: Tensor, threat: ThreatModel) -> Mapping[str, Tensor]:
@@ -77,9 +83,8 @@ class FAB(GradientMinimumNorm):
         return NextStep((1 - alpha) * (x + _ETA * own) + alpha * (clean + _ETA * other), batch.memory)
 
     def _boundary(self, forward: ForwardPass, batch: ActiveBatch, threat: ThreatModel) -> LinearBoundary:
-        target_class = target_class_of(batch)
-        if target_class is not None:
-            return margin_boundary(forward, batch.label, target_class)
+        if batch.target_class is not None:
+            return margin_boundary(forward, batch.label, batch.target_class)
         return nearest_boundary(forward, batch.label, batch.memory["rivals"], threat.norm)
 
 

@@ -10,10 +10,11 @@ from typing_extensions import override
 
 from dlcli.core.attacks.base import ThreatModel
 from dlcli.core.attacks.batch import ActiveBatch
-from dlcli.core.attacks.margin import ForwardPass, margin_boundary, target_class_of
+from dlcli.core.attacks.margin import ForwardPass, margin_boundary
 from dlcli.core.attacks.minimum_norm import GradientMinimumNorm
 from dlcli.core.attacks.norms import like_images, unit
 from dlcli.core.attacks.pool import NextStep
+from dlcli.core.compute.device import send
 from dlcli.support.errors import UsageError
 
 # Until the first success the ball reaches this much beyond the boundary, or rounding would keep the image on the near side.
@@ -47,8 +48,8 @@ class FMN(GradientMinimumNorm):
     @override
     def step(self, batch: ActiveBatch, forward: ForwardPass, success: Tensor, threat: ThreatModel) -> NextStep:
         """One iteration of the algorithm."""
-        boundary = margin_boundary(forward, batch.label, target_class_of(batch))
-        decay = (1 + torch.cos(math.pi * batch.step / self.steps)) / 2
+        boundary = margin_boundary(forward, batch.label, batch.target_class)
+        decay = send((1 + torch.cos(math.pi * batch.step / self.steps)) / 2, batch.x.device)
         length = threat.measure.length(batch.x - batch.clean)
         best = torch.where(success, torch.minimum(batch.memory["best"], length), batch.memory["best"])
         gamma, radius = self.gamma * decay, batch.memory["radius"]

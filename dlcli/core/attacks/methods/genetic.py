@@ -85,13 +85,13 @@ class Genetic(ScoreSearch):
         picks, *parts = torch.split(drawn.reshape(n, self.queries_per_step, 2 + 2 * size), [2, size, size], dim=2)
         shape = (n, self.queries_per_step, *batch.clean.shape[1:])
         mixing, change = (part.reshape(shape) for part in parts)
-        has_parents = like_images(batch.step > 0, mixing)
+        has_parents = like_images(batch.step_there > 0, mixing)
         children = self._children(batch, picks, mixing) + threat.eps * mutation(change, batch.memory["plateaus"])
         return torch.where(has_parents, children, batch.clean[:, None] + threat.eps * (2 * mixing - 1))
 
     def _children(self, batch: ActiveBatch, picks: Tensor, mixing: Tensor) -> Tensor:
         """Each value from the first parent with probability p1 / (p1 + p2), p the probability that a member is a parent."""
-        fitness = torch.where(batch.step[:, None] > 0, batch.memory["fitness"], 0)
+        fitness = torch.where(batch.step_there[:, None] > 0, batch.memory["fitness"], 0)
         probability = torch.softmax(fitness / self.temperature, dim=1)
         cumulative = probability.cumsum(1)
         # Times the sum of all, so that rounding leaves no draw beyond the last member.

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from typing_extensions import override
 
 from dlcli.core.attacks.base import ThreatModel
+from dlcli.core.attacks.batch import RowGenerators
 from dlcli.core.attacks.iterated import FixedStep, RandomStarts
 
 
@@ -23,9 +23,9 @@ class PGD(RandomStarts, FixedStep):
     random_start: bool = True
 
     @override
-    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
-        """A random point of the ball, or the clean image."""
-        return super().start(clean, threat, generator) if self.random_start else clean
+    def start(self, clean: Tensor, threat: ThreatModel, generators: RowGenerators) -> Tensor:
+        """Random points of the ball, or the clean images."""
+        return super().start(clean, threat, generators) if self.random_start else clean
 
 
 ATTACK = PGD()

@@ -9,11 +9,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from dlcli.core.attacks.base import ThreatModel
-from dlcli.core.attacks.batch import ActiveBatch
+from dlcli.core.attacks.batch import ActiveBatch, RowGenerators
 from dlcli.core.attacks.margin import margin
 from dlcli.core.attacks.norms import like_images, unit
 from dlcli.core.attacks.score_search import ScoreSearch
 from dlcli.core.attacks.square_patches import as_planes, patches, place_squares, side_lengths, tiling
+from dlcli.core.compute.device import send
 from dlcli.support.errors import UsageError
 
 
@@ -54,14 +55,17 @@ class Square(ScoreSearch):
         return 5 + as_planes(clean[None]).shape[1]
 
     @override
-    def start(self, clean: Tensor, threat: ThreatModel, generator: torch.Generator) -> Tensor:
+    def start(self, clean: Tensor, threat: ThreatModel, generators: RowGenerators) -> Tensor:
         """Vertical stripes, or a tiling of patches scaled to l2 norm eps."""
-        channels, rows, columns = as_planes(clean[None]).shape[1:]
-        if threat.norm == "linf":
-            change = (torch.randint(0, 2, (channels, 1, columns), generator=generator) * 2 - 1).expand(-1, rows, -1)
-        else:
-            change = unit(tiling(channels, rows, columns, generator)[None])[0]
-        return clean + threat.eps * change.reshape(clean.shape).to(clean.dtype)
+        n, channels, rows, columns = as_planes(clean).shape
+
+        def change(generator: torch.Generator) -> Tensor:
+            if threat.norm == "linf":
+                return torch.randint(0, 2, (channels, 1, columns), generator=generator) * 2 - 1
+            return unit(tiling(channels, rows, columns, generator)[None])[0]
+
+        changes = send(torch.stack([change(generators(k)).to(clean.dtype) for k in range(n)]), clean.device)
+        return clean + threat.eps * changes.expand(-1, -1, rows, -1).reshape(clean.shape)
 
     @override
     def memory(self, x: Tensor) -> Mapping[str, Tensor]:
@@ -72,9 +76,9 @@ class Square(ScoreSearch):
     def propose(self, batch: ActiveBatch, drawn: Tensor, threat: ThreatModel) -> Tensor:
         """The start itself, then one more square per step."""
         x, clean = as_planes(batch.x), as_planes(batch.clean)
-        side = side_lengths(self.p, self.steps, x.shape[-2], x.shape[-1], threat.norm).to(x.device)[batch.step]
+        side = side_lengths(self.p, self.steps, x.shape[-2], x.shape[-1], threat.norm)[batch.step]
         changed = (_set_square if threat.norm == "linf" else _move_square)(x, clean, side, drawn, threat.eps)
-        first = like_images(batch.step == 0, batch.x)
+        first = like_images(batch.step_there == 0, batch.x)
         return torch.where(first, batch.x, changed.reshape(batch.x.shape))[:, None]
 
     @override
@@ -86,11 +90,11 @@ class Square(ScoreSearch):
 
 
 def _set_square(x: Tensor, clean: Tensor, side: Tensor, drawn: Tensor, eps: float) -> Tensor:
-    """`x` (n, channels, rows, columns) with eps above or below `clean` in one square (algorithm 2).
+    """`x` (n, channels, rows, columns) with eps above or below `clean` in one square (algorithm 2), `side` (n,) on the CPU.
 
     The paper adds 2 * eps and projects into the ball, which ends at the same values.
     """
-    square = place_squares(drawn[:, :2], side, x)
+    square = place_squares(drawn[:, :2], send(side, x.device), x)
     return torch.where(square.inside, clean + eps * _signs(drawn), x)
 
 
@@ -99,7 +103,8 @@ def _move_square(x: Tensor, clean: Tensor, side: Tensor, drawn: Tensor, eps: flo
     # In l2 a change anywhere must be paid for elsewhere: the second square is cleared, and what it had, with the old change
     # in the first square and what eps still leaves, is the norm of the new patch. So the change keeps the length eps.
     change, channels = x - clean, x.shape[1]
-    here, other = place_squares(drawn[:, :2], side, x), place_squares(drawn[:, 2:4], side, x)
+    side_there = send(side, x.device)
+    here, other = place_squares(drawn[:, :2], side_there, x), place_squares(drawn[:, 2:4], side_there, x)
     patch = _signs(drawn) * patches(here, side, drawn[:, 4] < 0.5, x.dtype)
     unused = (eps**2 - change.square().sum((1, 2, 3), keepdim=True)).clamp_min(0) / channels
     available = (_energy(change * (here.inside | other.inside)) + unused).sqrt()

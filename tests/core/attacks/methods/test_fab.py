@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import ThreatModel
+from dlcli.core.attacks.batch import RowGenerators
 from dlcli.core.attacks.fab_projection import onto_hyperplane
 from dlcli.core.attacks.methods.fab import FAB
 from dlcli.core.attacks.methods.fab_t import FABT
+from dlcli.core.compute.rng import generator
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 BOUNDS = (-0.5, 1.0)
@@ -129,10 +131,11 @@ class RecordedFAB(FAB):
 
     begun: list[tuple[int, Tensor]] = field(default_factory=list, compare=False)
 
-    def start(self, clean: Tensor, threat: ThreatModel, radius: float, restart: int, generator: torch.Generator) -> Tensor:
-        point = super().start(clean, threat, radius, restart, generator)
-        self.begun.append((restart, (point - clean) / radius))
-        return point
+    def start(self, clean: Tensor, threat: ThreatModel, radius: Tensor, restart: Tensor, generators: RowGenerators) -> Tensor:
+        points = super().start(clean, threat, radius, restart, generators)
+        for k in range(len(clean)):
+            self.begun.append((int(restart[k]), (points[k] - clean[k]) / radius[k]))
+        return points
 
 
 def test_restarts_never_lengthen(trained: Trained) -> None:
@@ -158,8 +161,9 @@ def test_restarts_begin_elsewhere(trained: Trained) -> None:
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_a_restart_begins_within_half_the_radius(norm: str) -> None:
-    clean, threat = torch.rand(2, 3), ThreatModel(norm, 0.5, (0.0, 1.0))
-    for seed in range(20):
-        begun = FABT().start(clean, threat, 0.4, 1, torch.Generator().manual_seed(seed))
-        assert 0 < float(threat.measure.length((begun - clean)[None])) <= 0.2 + 1e-6
-    assert FABT().start(clean, threat, 0.4, 0, torch.Generator()) is clean
+    clean, threat = torch.rand(20, 2, 3), ThreatModel(norm, 0.5, (0.0, 1.0))
+    radius, restart = torch.linspace(0.1, 0.4, 20).double(), torch.arange(20) % 3
+    begun = FABT().start(clean, threat, radius, restart, generator)
+    length = threat.measure.length(begun - clean)
+    assert torch.equal(length > 0, restart > 0)
+    assert bool((length <= radius / 2 + 1e-6).all())
