@@ -38,7 +38,7 @@ class DedupeConfig:
 
     table: str | None = option(
         None,
-        "Table to deduplicate: a csv, tsv, jsonl or parquet file, plain or .gz; - for standard input; questions for the "
+        "Table to deduplicate: a csv, tsv, JSON, parquet or xlsx file, plain or .gz; - for standard input; questions for the "
         "bundled sample. Default: standard input, or the sample on a terminal.",
         argument=True,
         metavar="[TABLE]",
@@ -132,6 +132,7 @@ class DedupeConfig:
     no_header: bool = table_options.no_header_option()
     max_cell: int = table_options.max_cell_option()
     skip_bad: Path | None = table_options.skip_bad_option()
+    sheet: str | None = table_options.sheet_option()
     excel_safe: bool = option(
         False,
         "Put an apostrophe before cells that begin with = + - @, tab or CR, which a spreadsheet would execute as formulas "

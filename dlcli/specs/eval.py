@@ -34,6 +34,7 @@ class EvalConfig(ModelAndDataOptions):
     no_header: bool = table_options.no_header_option(table_options.PAIRS)
     max_cell: int = table_options.max_cell_option(table_options.PAIRS)
     skip_bad: Path | None = table_options.skip_bad_option(table_options.PAIRS)
+    sheet: str | None = table_options.sheet_option(table_options.PAIRS)
     diagnose: bool = option(
         False,
         "Error analysis: compare the errors of humans and on the train, train-dev, dev and test splits; report the largest gap "

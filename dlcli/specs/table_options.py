@@ -8,7 +8,7 @@ from dlcli.support.table_format import QUOTINGS, SINGLE, TableFormat, delimiter_
 
 PAIRS = "Pairs"
 """What the options apply to in commands that read tables of labelled pairs only."""
-FIELDS = ("encoding", "delimiter", "quoting", "skip", "no_header", "max_cell", "skip_bad")
+FIELDS = ("encoding", "delimiter", "quoting", "skip", "no_header", "max_cell", "skip_bad", "sheet")
 """Names of the fields that `table_format` reads."""
 
 
@@ -63,6 +63,11 @@ def skip_bad_option(for_what: str = "") -> Any:
     return option(None, _help(for_what, text), metavar="FILE", writes=True)
 
 
+def sheet_option(for_what: str = "") -> Any:
+    """`sheet`: which sheet of a workbook is read."""
+    return option(None, _help(for_what, "Sheet of an Excel workbook. Default: the first."), metavar="NAME")
+
+
 def table_format(config: Any) -> TableFormat:
     """The format that the fields of a configuration describe."""
     return TableFormat(
@@ -73,6 +78,7 @@ def table_format(config: Any) -> TableFormat:
         no_header=config.no_header,
         max_cell=config.max_cell,
         skip_bad=config.skip_bad is not None,
+        sheet=config.sheet,
     )
 
 

@@ -57,6 +57,7 @@ class TrainConfig:
     no_header: bool = table_options.no_header_option(table_options.PAIRS)
     max_cell: int = table_options.max_cell_option(table_options.PAIRS)
     skip_bad: Path | None = table_options.skip_bad_option(table_options.PAIRS)
+    sheet: str | None = table_options.sheet_option(table_options.PAIRS)
     weights: Path | None = option(
         None,
         "Start from the weights in this file: .safetensors, or .pt or .pth that hold tensors only. A last layer for another "

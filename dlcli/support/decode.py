@@ -16,7 +16,7 @@ _MARK = "\udc80"  # no decoder gives a lone surrogate
 _OTHER_FILES = (
     (rb"\x89PNG|\xff\xd8\xff|GIF8[79]a", "an image"),
     (rb"%PDF-", "a PDF document"),
-    (rb"PK\x03\x04", "a zip archive, as .xlsx and .npz are"),
+    (rb"PK\x03\x04", "a zip archive"),
     (rb"\xd0\xcf\x11\xe0", "an old Office file, as .xls is"),
     (rb"\x28\xb5\x2f\xfd|BZh\d|\xfd7zXZ", "compressed, and not by gzip"),
     (rb"(?s).{257}ustar", "a tar archive"),
@@ -102,7 +102,7 @@ def _other(name: str, data: bytes, encoding: str) -> InputError | None:
         return InputError(f"{name}: is {wide[:6].upper()}", hint=f"pass `encoding={wide}`")
     for start, what in _OTHER_FILES:
         if re.match(start, data):
-            return InputError(f"{name}: is not a table but {what}", hint="give csv, tsv, jsonl or parquet, plain or .gz")
+            return InputError(f"{name}: is not a table but {what}", hint="give csv, tsv, JSON, parquet or xlsx, plain or .gz")
     return None
 
 

@@ -69,8 +69,10 @@ def _unzip(name: str, data: bytes) -> bytes:
 
 
 def kind_of(source: str, data: bytes = b"") -> str:
-    """csv, jsonl (JSON of any form) or parquet, by the ending of the name or else by the first bytes."""
+    """csv, jsonl (JSON of any form), parquet or xlsx, by the ending of the name or else by the content."""
     ending = source.lower().removesuffix(".gz").rpartition(".")[2]
+    if data[:4] == b"PK\x03\x04" and (ending in ("xlsx", "xlsm") or b"xl/workbook" in data):
+        return "xlsx"
     if ending in ("parquet", "pq") or data[:4] == b"PAR1":
         return "parquet"
     if ending in ("jsonl", "ndjson", "json") or (ending not in ("csv", "tsv", "txt") and _JSON.match(data)):

@@ -22,6 +22,7 @@ class TableFormat:
         no_header: Whether the first line is a row; columns are then called 1, 2 and so on.
         max_cell: Characters that a cell may have; more are usually a quote that never closes.
         skip_bad: Whether rows with too few or too many cells are set apart, as `Table.bad_rows`, instead of refused.
+        sheet: Name of the sheet of a workbook; None: the first.
     """
 
     encoding: str | None = None
@@ -31,6 +32,7 @@ class TableFormat:
     no_header: bool = False
     max_cell: int = 1_000_000
     skip_bad: bool = False
+    sheet: str | None = None
 
 
 DEFAULT_FORMAT = TableFormat()

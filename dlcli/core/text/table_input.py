@@ -6,6 +6,7 @@ from importlib.resources import as_file, files
 from dlcli.core.parquet import read_parquet
 from dlcli.core.text.header_check import header_warning
 from dlcli.core.text.nested import flatten
+from dlcli.core.workbook import read_workbook
 from dlcli.support.read_tables import kind_of, parse_table, read_bytes, read_table
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
@@ -14,7 +15,7 @@ SAMPLE = "questions"
 
 
 def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table:
-    """Read csv, tsv, JSON or parquet, plain or .gz, or the embedded sample.
+    """Read csv, tsv, JSON, parquet or xlsx, plain or .gz, or the embedded sample.
 
     Args:
         source: Path of the file; - is standard input, and `questions` the embedded sample.
@@ -25,7 +26,7 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
 
     Raises:
         InputError: If the table cannot be read; names file, row and column.
-        MissingExtraError: For parquet without pyarrow.
+        MissingExtraError: For parquet without pyarrow, and xlsx without openpyxl.
     """
     if source == SAMPLE:
         with as_file(files("dlcli.samples") / "questions.csv") as path:
@@ -34,6 +35,8 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
         return table
     name, data = read_bytes(source)
     kind = kind_of(name, data)
+    if kind == "xlsx":
+        return read_workbook(name, data, table_format)
     table = read_parquet(name, data) if kind == "parquet" else parse_table(name, data, table_format)
     if kind != "csv":
         return flatten(table)

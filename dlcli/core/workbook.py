@@ -1,0 +1,72 @@
+"""Read sheets of Excel workbooks (.xlsx) with openpyxl, which the extra `excel` installs."""
+
+import io
+from typing import Any
+from zipfile import BadZipFile
+
+from dlcli.support.errors import InputError, MissingExtraError
+from dlcli.support.suggest import did_you_mean
+from dlcli.support.table_format import TableFormat
+from dlcli.support.tables import Table
+
+
+def read_workbook(name: str, data: bytes, table_format: TableFormat) -> Table:
+    """Read a sheet: the one that `table_format` names, or the first that is not empty, with a warning if there are others.
+
+    Cells keep their types: numbers, dates and truth values; formulas are read as the values that Excel has stored. Rows that
+    are empty are skipped. Raises InputError if the bytes are not a workbook, or if the sheet does not exist or is empty.
+    """
+    sheets = _sheets(name, data)
+    chosen = _choose(name, sheets, table_format.sheet)
+    rows = _trimmed(sheets.get(chosen, [])[table_format.skip :])
+    if not rows:
+        raise InputError(f"{name}: sheet '{chosen}' is empty", hint="a table starts with a row of column names")
+    columns = [str(k + 1) for k in range(len(rows[0]))]
+    if not table_format.no_header:
+        columns = ["" if cell is None else str(cell) for cell in rows.pop(0)]
+    table = Table(columns, rows, name=name, kind="xlsx")
+    for row, cells in enumerate(rows, start=1):
+        table.check_lengths(row, cells, table_format.max_cell)
+    others = [f"'{sheet}'" for sheet, cells in sheets.items() if sheet != chosen and _trimmed(cells)]
+    if others and table_format.sheet is None:
+        table.warnings = (f"{name}: read sheet '{chosen}' only, not {', '.join(others)}; another: `sheet=NAME`",)
+    return table
+
+
+def _sheets(name: str, data: bytes) -> dict[str, list[list[Any]]]:
+    """The rows of each worksheet, none for an empty one."""
+    try:
+        import openpyxl
+    except ImportError:
+        raise MissingExtraError("reading .xlsx", "excel") from None
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        raise InputError(
+            f"{name}: not a workbook: {' '.join(str(error).split())}", hint="save it as .xlsx or csv again"
+        ) from None
+    try:
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # those that the file states may be wrong, and rows beyond them would be lost
+        return {sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets}
+    finally:
+        book.close()
+
+
+def _choose(name: str, sheets: dict[str, list[list[Any]]], wanted: str | None) -> str:
+    if wanted is None:
+        return next((sheet for sheet, rows in sheets.items() if _trimmed(rows)), next(iter(sheets), ""))
+    if wanted not in sheets:
+        raise InputError(f"{name}: has no sheet '{wanted}'", hint=did_you_mean(wanted, sheets))
+    return wanted
+
+
+def _trimmed(rows: list[list[Any]]) -> list[list[Any]]:
+    """The rows that hold anything, of one width, without columns at the end that hold nothing."""
+    rows = [row for row in rows if any(_holds(cell) for cell in row)]
+    width = max((k + 1 for row in rows for k, cell in enumerate(row) if _holds(cell)), default=0)
+    return [[*row[:width], *[None] * (width - len(row))] for row in rows]
+
+
+def _holds(cell: Any) -> bool:
+    return cell is not None and cell != ""

@@ -1,0 +1,101 @@
+"""Sheets of workbooks are read whole, with the types of their cells; what is not a workbook is refused."""
+
+import io
+import sys
+import zipfile
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlcli.core.text.table_input import open_table
+from dlcli.core.workbook import read_workbook
+from dlcli.support.errors import InputError, MissingExtraError
+from dlcli.support.table_format import TableFormat
+from dlcli.support.tables import cell_text
+
+ROWS = [["id", "question", "when"], [1, "How do I log in?", datetime(2024, 5, 1)], [2.5, "007", None], [True, None, "x"]]
+
+
+def book(**sheets: list[list[Any]]) -> bytes:
+    openpyxl = pytest.importorskip("openpyxl")
+    made = openpyxl.Workbook()
+    made.remove(made.active)
+    for name, rows in sheets.items():
+        sheet = made.create_sheet(name)
+        for row in rows:
+            sheet.append(row)
+    stream = io.BytesIO()
+    made.save(stream)
+    return stream.getvalue()
+
+
+def read(data: bytes, **options: object):
+    return read_workbook("t.xlsx", data, TableFormat(**options))
+
+
+def test_cells_keep_their_types():
+    table = read(book(One=ROWS))
+    assert ([table.columns, *table.rows], table.kind, table.warnings) == (ROWS, "xlsx", ())
+    assert [cell_text(cell) for cell in table.rows[0]] == ["1", "How do I log in?", "2024-05-01 00:00:00"]
+
+
+def test_empty_rows_and_columns_at_the_end_are_no_part_of_it():
+    rows = [[], [None, None], [*ROWS[0], None, ""], [], [*ROWS[1], None], ROWS[2][:2], [""]]
+    table = read(book(One=rows))
+    assert (table.columns, table.rows) == (ROWS[0], [ROWS[1], [2.5, "007", None]])
+
+
+def test_options_of_tables_apply():
+    table = read(book(One=[["Report", None, None], *ROWS]), skip=1)
+    assert (table.columns, table.rows) == (ROWS[0], ROWS[1:])
+    table = read(book(One=ROWS[1:]), no_header=True)
+    assert (table.columns, table.rows) == (["1", "2", "3"], ROWS[1:])
+    with pytest.raises(InputError, match="row 1, column 'question': a cell of 16 characters"):
+        read(book(One=ROWS), max_cell=10)
+
+
+def test_other_sheets_are_reported_or_named():
+    data = book(Empty=[], First=ROWS, Second=[["text"], ["a"]])
+    table = read(data)
+    assert table.rows == ROWS[1:]
+    assert table.warnings == ("t.xlsx: read sheet 'First' only, not 'Second'; another: `sheet=NAME`",)
+    assert (read(data, sheet="Second").columns, read(data, sheet="Second").warnings) == (["text"], ())
+    with pytest.raises(InputError, match="has no sheet 'Secnd'") as error:
+        read(data, sheet="Secnd")
+    assert error.value.hint == "did you mean Second?"
+    with pytest.raises(InputError, match="sheet 'Empty' is empty"):
+        read(data, sheet="Empty")
+
+
+def test_rows_beyond_the_stated_dimensions_are_read():
+    data = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(book(One=ROWS))) as old, zipfile.ZipFile(data, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name).replace(b'ref="A1:C4"', b'ref="A1:A2"'))
+    assert read(data.getvalue()).rows == ROWS[1:]
+
+
+def test_it_is_found_by_name_or_content(tmp_path: Path):
+    for name in ("t.xlsx", "t.bin"):
+        (tmp_path / name).write_bytes(book(One=ROWS))
+        assert open_table(str(tmp_path / name)).rows == ROWS[1:]
+
+
+def test_what_is_not_a_workbook_is_refused():
+    pytest.importorskip("openpyxl")
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("[Content_Types].xml", "<Types/>")
+    for data in (stream.getvalue(), stream.getvalue()[:30], book(One=ROWS)[:-100]):
+        with pytest.raises(InputError, match=r"t\.xlsx: not a workbook"):
+            read(data)
+
+
+def test_without_its_package_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingExtraError, match=r"reading \.xlsx") as error:
+        open_table(str(tmp_path / "t.xlsx"))
+    assert "excel" in str(error.value) and error.value.hint.startswith("pip install ")
