@@ -50,6 +50,7 @@ def read_csv(name: str, data: bytes, table_format: TableFormat, *, tabs: bool) -
     dialect = find_dialect(name, found, table_format, tabs=tabs)
     table = Table([], [], name=name, delimiter=dialect.delimiter or ",", newline=_newline(found.text))
     table.mark = marked_encoding(data) is not None
+    table.quoted = dialect.quoting != "none" or dialect.delimiter == SINGLE
     _finish(table, _read_rows(table, found, dialect, table_format), found, dialect, table_format)
     return table
 

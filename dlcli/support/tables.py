@@ -29,6 +29,7 @@ class Table:
         kind: csv, jsonl or parquet.
         delimiter: Of a csv.
         newline: Line end of a csv.
+        quoted: Whether cells of a csv are quoted where needed; if not, quotes only mean themselves in it.
         mark: Whether a csv begins with a byte order mark, which Excel needs.
         excel_safe: Whether cells that a spreadsheet would run as formulas are written as text.
         origin: What a format has beyond its cells (the text of each JSON object, the types of a parquet file), so that it
@@ -45,6 +46,7 @@ class Table:
     kind: str = "csv"
     delimiter: str = ","
     newline: str = "\n"
+    quoted: bool = True
     mark: bool = False
     excel_safe: bool = False
     origin: Any = field(default=None, repr=False)
@@ -129,7 +131,16 @@ def write_csv(table: Table, stream: IO[str], delimiter: str | None = None) -> No
     lines: Iterable[list[Any]] = chain([table.columns], table.rows)
     if table.excel_safe:
         lines = (list(map(_no_formula, row)) for row in lines)
+    if not table.quoted and delimiter in (None, table.delimiter):
+        stream.writelines(_unquoted(row, table.delimiter) + table.newline for row in lines)
+        return
     writer.writerows([cell if type(cell) in _PLAIN else cell_text(cell) for cell in row] for row in lines)
+
+
+def _unquoted(row: list[Any], delimiter: str) -> str:
+    """A line without quotes; cells as they were read hold no delimiter, and added ones get a blank in its place."""
+    blanks = str.maketrans(dict.fromkeys((delimiter, "\r", "\n"), " "))
+    return delimiter.join(cell_text(cell).translate(blanks) for cell in row)
 
 
 class _Lines:

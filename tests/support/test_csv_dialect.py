@@ -13,7 +13,7 @@ from dlcli.specs.table_options import FIELDS
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import parse_table
 from dlcli.support.table_format import SINGLE, TableFormat, delimiter_name, delimiter_named
-from dlcli.support.tables import Table
+from dlcli.support.tables import Table, write_csv
 
 WORDS = ["How do I log in?", "Where is my invoice?", "Costs 50% more", "a / b", "x & y, z", "12:30", "C#", "e-mail", "1;2", ""]
 RARE = "%#^~:!&*+=/@$\u00a7\u00a6\x01\x1f\x1e"
@@ -141,6 +141,20 @@ def test_quotes_that_mean_themselves():
     assert "`quoting=none`" in refusal(content, "in.tsv").hint
     rows = [line.split("\t") for line in content.splitlines()]
     assert parse(content, quoting="none").rows == rows[1:]
+
+
+@given(st.lists(st.tuples(*2 * [st.text('"a ;', max_size=6)]), min_size=1, max_size=5), st.sampled_from("\t|"))
+def test_quotes_that_mean_themselves_are_written_as_they_were(rows: list[tuple[str, str]], mark: str):
+    content = joined([["id", "b"], *map(list, rows)], mark)
+    table, stream = parse(content, quoting="none", delimiter=mark), io.StringIO()
+    write_csv(table, stream)
+    assert stream.getvalue() == content
+    write_csv(table.extend(["why"], [[f"x{mark}y\nz"] for _ in rows]), stream := io.StringIO())
+    again = parse(stream.getvalue(), quoting="none", delimiter=mark)
+    assert again.rows == [[*row, "x y z"] for row in rows]
+    alone = parse('question\na, b\n"c\n', quoting="none")
+    write_csv(alone.extend(["n"], [[1], [2]]), stream := io.StringIO())
+    assert parse(stream.getvalue(), delimiter=",").rows == [["a, b", "1"], ['"c', "2"]]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
