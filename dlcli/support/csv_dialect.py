@@ -148,10 +148,13 @@ def find_dialect(name: str, found: CsvText, table_format: TableFormat, *, tabs: 
             message = f"{name}: the first line does not contain {_shown(dialect.delimiter)}, the delimiter"
             raise InputError(message, hint="omit `delimiter`, or pass `delimiter=none` if there is a single column")
         return _trimming(sample, dialect)
-    delimiter = _find_delimiter(sample, quoting, tabs=tabs, header=not table_format.no_header)
-    if delimiter == SINGLE:
+    best, rival = _find_delimiter(sample, quoting, tabs=tabs, header=not table_format.no_header)
+    if rival is not None:
+        hint = f"pass `delimiter={delimiter_name(best)}` or `delimiter={delimiter_name(rival)}`"
+        raise InputError(f"{name}: cells may be separated by {_shown(best)} or by {_shown(rival)}", hint=hint)
+    if best == SINGLE:
         _check_single(name, sample, quoting)
-    return _trimming(sample, CsvDialect(delimiter, quoting))
+    return _trimming(sample, CsvDialect(best, quoting))
 
 
 def guess_dialect(text: str, table_format: TableFormat, *, tabs: bool) -> CsvDialect:
@@ -159,7 +162,7 @@ def guess_dialect(text: str, table_format: TableFormat, *, tabs: bool) -> CsvDia
     quoting = table_format.quoting or "minimal"
     if table_format.delimiter is not None:
         return CsvDialect(table_format.delimiter, quoting)
-    return CsvDialect(_find_delimiter(_sample(text), quoting, tabs=tabs, header=not table_format.no_header), quoting)
+    return CsvDialect(_find_delimiter(_sample(text), quoting, tabs=tabs, header=not table_format.no_header).best, quoting)
 
 
 def _sample(text: str) -> str:
@@ -188,7 +191,14 @@ def _trimming(sample: str, dialect: CsvDialect) -> CsvDialect:
     return trimmed if other.even > plain.even or quoted else dialect
 
 
-def _find_delimiter(sample: str, quoting: str, *, tabs: bool, header: bool) -> str:
+class _Found(NamedTuple):
+    """The likeliest delimiter, and another one that is as likely, if there is one."""
+
+    best: str
+    rival: str | None
+
+
+def _find_delimiter(sample: str, quoting: str, *, tabs: bool, header: bool) -> _Found:
     line = _LINE_END.split(sample.lstrip("\r\n"), maxsplit=1)[0]
     marks = [*DELIMITERS, *sorted(mark for mark in set(line[:10_000]) if _may_delimit(mark) and mark not in DELIMITERS)]
     shapes = {mark: _shape(sample, CsvDialect(mark, quoting)) for mark in marks if mark in line}
@@ -198,7 +208,20 @@ def _find_delimiter(sample: str, quoting: str, *, tabs: bool, header: bool) -> s
         return tabs and mark == "\t", shape.even > 0.9, mark in DELIMITERS, shape.even, len(shape.first)
 
     fit = [mark for mark in shapes if _fits(sample, mark, shapes[mark], header=header)]
-    return max(fit, key=rank) if fit else SINGLE
+    if not fit:
+        return _Found(SINGLE, None)
+    best = max(fit, key=rank)
+    certain = (tabs and best == "\t") or shapes[best].even <= 0.9
+    return _Found(best, None if certain else next((mark for mark in fit if _is_rival(sample, mark, best, shapes)), None))
+
+
+def _is_rival(sample: str, mark: str, best: str, shapes: dict[str, _Shape]) -> bool:
+    """Whether another mark cuts all rows as evenly as the best one does, into more cells, or as many if that is doubtful."""
+    shape = shapes[mark]
+    if mark == best or shape.even < 1 or not shape.others or not _tight(sample, mark):
+        return False
+    more = len(shape.first) - len(shapes[best].first)
+    return more > 0 or (more == 0 and (mark in DELIMITERS or not _tight(sample, best)))
 
 
 def _may_delimit(mark: str) -> bool:
@@ -220,7 +243,8 @@ def _fits(sample: str, mark: str, shape: _Shape, *, header: bool) -> bool:
 
 def _tight(sample: str, mark: str) -> bool:
     """Whether a mark mostly stands without a blank after it, unlike marks in prose."""
-    return 2 * len(re.findall(re.escape(mark) + r"(?=[^\s])", sample)) > sample.count(mark)
+    after = re.findall(re.escape(mark) + r"(?:([^\s])|[^\r\n])", sample)
+    return bool(after) and 2 * sum(map(bool, after)) >= len(after)
 
 
 def _check_single(name: str, sample: str, quoting: str) -> None:

@@ -57,6 +57,16 @@ def test_a_delimiter_that_texts_hold_as_well_is_refused_by_its_name(mark: str):
     assert parse(joined(rows[:2], mark), delimiter=mark).rows == rows[1:2]
 
 
+@pytest.mark.parametrize(("mark", "other"), [("^", ","), ("&", ";"), (";", ","), ("|", ",")])
+def test_two_marks_that_cut_all_rows_evenly_are_both_named(mark: str, other: str):
+    rows = [["name", f"amount{other}net", "tag"], ["a", f"3{other}5", "x"], ["b", f"1{other}0", "y"]]
+    content = joined(rows if mark not in ",;|" else [row[:2] for row in rows], mark)
+    error = refusal(content)
+    assert f"`delimiter={mark}`" in error.hint and f"`delimiter={other}`" in error.hint
+    assert parse(content, delimiter=mark).columns[1] == rows[0][1]
+    assert parse(content.replace(other, f"{other} ")).delimiter == mark or mark not in ",;|"
+
+
 @given(st.characters(exclude_characters="\\"))
 def test_a_delimiter_can_be_typed_as_it_is_named(mark: str):
     assert delimiter_named(delimiter_name(mark)) == mark or ord(mark) > 255
