@@ -8,6 +8,7 @@ import csv
 import io
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -109,12 +110,23 @@ def _prepared(text: str, dialect: CsvDialect) -> str:
 
 
 def _trimmed(text: str, mark: str, dialect: CsvDialect) -> str:
-    """Drop blanks after closing quotes, and with `trim` those before opening ones; each match is one cell and its end."""
+    """Drop blanks after closing quotes, and with `trim` those before opening ones."""
+    return _cell_pattern(mark, dialect).sub(r"\1\2\3\4", text)
+
+
+def cells_of(text: str, dialect: CsvDialect) -> Iterator[str]:
+    """The cells that are not quoted, as they stand in the text."""
+    for found in _cell_pattern(re.escape(dialect.delimiter or _UNCUT), dialect).finditer(text):
+        yield found[3] or ""
+
+
+def _cell_pattern(mark: str, dialect: CsvDialect) -> re.Pattern[str]:
+    """Matches one cell and its end, wherever the one before has ended: in quotes (1, 2) or without (3, 4)."""
     blank = " " if dialect.delimiter == "\t" else "\t" if dialect.delimiter == " " else "[ \t]"
     inside = r'[^"\\]++|\\.|""' if dialect.quoting == "backslash" else '[^"]++|""'
     quoted = rf'{f"{blank}*+" if dialect.trim else ""}("(?:{inside})*+"){blank}*+'
     end = rf"({mark}|\r\n|\r|\n|\Z)"
-    return re.sub(rf"{quoted}{end}|([^{mark}\r\n]*+){end}", r"\1\2\3\4", text, flags=re.DOTALL)
+    return re.compile(rf"{quoted}{end}|([^{mark}\r\n]*+){end}", re.DOTALL)
 
 
 def _escape(text: str, mark: str) -> str:

