@@ -34,12 +34,12 @@ class CsvDialect(NamedTuple):
     Attributes:
         delimiter: The character between cells, or `SINGLE`.
         quoting: One of `QUOTINGS`.
-        trim: Whether blanks between a delimiter and an opening quote are no part of the cell.
+        trim: Which blanks are no part of a cell: after its closing quote (after), before its opening quote too (both), or none.
     """
 
     delimiter: str
     quoting: str = "minimal"
-    trim: bool = False
+    trim: Literal["", "after", "both"] = ""
 
 
 class CsvText(NamedTuple):
@@ -104,14 +104,9 @@ def _prepared(text: str, dialect: CsvDialect) -> str:
     if dialect.quoting == "none":
         return text
     mark = re.escape(dialect.delimiter or _UNCUT)
-    if dialect.trim or re.search(rf'"[ \t]+(?:{mark}|[\r\n]|\Z)', text):
-        text = _trimmed(text, mark, dialect)
+    if dialect.trim:
+        text = _cell_pattern(mark, dialect).sub(r"\1\2\3\4", text)
     return _escape(text, mark) if dialect.quoting == "backslash" else text
-
-
-def _trimmed(text: str, mark: str, dialect: CsvDialect) -> str:
-    """Drop blanks after closing quotes, and with `trim` those before opening ones."""
-    return _cell_pattern(mark, dialect).sub(r"\1\2\3\4", text)
 
 
 def cells_of(text: str, dialect: CsvDialect) -> Iterator[str]:
@@ -124,7 +119,7 @@ def _cell_pattern(mark: str, dialect: CsvDialect) -> re.Pattern[str]:
     """Matches one cell and its end, wherever the one before has ended: in quotes (1, 2) or without (3, 4)."""
     blank = " " if dialect.delimiter == "\t" else "\t" if dialect.delimiter == " " else "[ \t]"
     inside = r'[^"\\]++|\\.|""' if dialect.quoting == "backslash" else '[^"]++|""'
-    quoted = rf'{f"{blank}*+" if dialect.trim else ""}("(?:{inside})*+"){blank}*+'
+    quoted = rf'{f"{blank}*+" if dialect.trim == "both" else ""}("(?:{inside})*+"){blank}*+'
     end = rf"({mark}|\r\n|\r|\n|\Z)"
     return re.compile(rf"{quoted}{end}|([^{mark}\r\n]*+){end}", re.DOTALL)
 
@@ -196,8 +191,10 @@ def _shape(sample: str, dialect: CsvDialect) -> _Shape:
 
 
 def _trimming(sample: str, dialect: CsvDialect) -> CsvDialect:
-    """The dialect with `trim` if blanks before quotes would otherwise cut cells, or enclose names in quotes."""
-    trimmed = dialect._replace(trim=dialect.quoting != "none")
+    """The dialect that trims both if blanks before quotes would otherwise cut cells, or enclose names in quotes."""
+    if dialect.quoting == "none":
+        return dialect
+    trimmed = dialect._replace(trim="both")
     plain, other = _shape(sample, dialect), _shape(sample, trimmed)
     quoted = any(re.fullmatch(r'[ \t]+".*"', cell) for cell in plain.first)
     return trimmed if other.even > plain.even or quoted else dialect

@@ -87,6 +87,15 @@ def _is_in(data: bytes, encoding: str) -> bool:
     return True
 
 
+def misread_warning(name: str, data: bytes, encoding: str | None) -> tuple[str, ...]:
+    """A warning if bytes were read in the given `encoding` although they are UTF-8 beyond ASCII, which is hardly by chance."""
+    if encoding is None or marked_encoding(data) is not None:
+        return ()
+    if codecs.lookup(encoding).name.startswith("utf") or data.isascii() or not _is_in(data, "utf-8"):
+        return ()
+    return (f"{name}: is UTF-8, but was read as {encoding}; omit `encoding`",)
+
+
 def place(row: int, column: str = "", line: int = 0) -> str:
     """`row 3 (line 5), column 'text'`; parts that are not known are omitted, and row 0 is the header."""
     where = f"row {row}" if row else "header"

@@ -87,6 +87,8 @@ def _read_rows(table: Table, found: CsvText, dialect: CsvDialect, table_format: 
                 rows.lines.append(line)
             line = reader.line_num
     except csv.Error:
+        if not dialect.trim and dialect.quoting != "none":  # blanks after quotes may be all that is wrong
+            return _read_rows(table, found, dialect._replace(trim="after"), table_format)
         broken = _lines(found.text, line, reader.line_num)
         if rows.cells:  # a ragged row before the fault comes first
             _finish(table, rows, found, dialect, table_format)

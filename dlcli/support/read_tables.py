@@ -9,6 +9,7 @@ import sys
 import zlib
 from pathlib import Path
 
+from dlcli.support.decode import misread_warning
 from dlcli.support.errors import InputError
 from dlcli.support.read_csv import read_csv
 from dlcli.support.read_json import read_json
@@ -34,8 +35,11 @@ def parse_table(name: str, data: bytes, table_format: TableFormat = DEFAULT_FORM
     Raises InputError, naming file, row and column, if it cannot be read, and UsageError if Python does not know the encoding.
     """
     if kind_of(name, data) == "jsonl":
-        return read_json(name, data, table_format)
-    return read_csv(name, data, table_format, tabs=name.lower().removesuffix(".gz").endswith(".tsv"))
+        table = read_json(name, data, table_format)
+    else:
+        table = read_csv(name, data, table_format, tabs=name.lower().removesuffix(".gz").endswith(".tsv"))
+    table.warnings += misread_warning(name, data, table_format.encoding)
+    return table
 
 
 def read_bytes(source: str) -> tuple[str, bytes]:

@@ -70,6 +70,17 @@ def test_mark_and_line_ends_are_written_as_they_were(mark: str, newline: str):
     assert parse(stream.getvalue()).rows == [["1", "a\nb"], ["2", "c\r\nd"]]
 
 
+def test_utf8_that_is_read_as_something_else_draws_a_warning():
+    text = "a,b\n1,caf\u00e9\n"
+    (warning,) = parse(text, encoding="latin-1").warnings
+    assert warning == "in.csv: is UTF-8, but was read as latin-1; omit `encoding`"
+    assert parse('{"a": "\u00e9"}', "in.jsonl", encoding="cp1252").warnings
+    for encoding in (None, "utf-8", "UTF-8-SIG"):
+        assert parse(text, encoding=encoding).warnings == ()
+    assert parse(("\ufeff" + text).encode(), encoding="cp1252").warnings == ()
+    assert parse(text.encode("cp1252"), encoding="cp1252").warnings == parse(ROWS[:20], encoding="cp1252").warnings == ()
+
+
 def test_a_stray_byte_in_utf8_is_no_reason_to_take_cp1252():
     assert refusal("a,b\n1,caf\u00e9\n2,".encode() + b"\xff\n").hint.startswith("the rest is")
     assert "cp1252" in refusal(b"a,b\n1,caf\xe9\n").hint

@@ -40,7 +40,7 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
     """
     other = _open(config, source)
     for warning in other.warnings:
-        report.warn(warning)
+        report.warn(warning.replace("omit `encoding`", "pass `against_encoding=utf-8`"))
     save_bad_rows(config.skip_bad, text_column.table, other)
     place = _find(config, other, text_column.table.columns[text_column.index])
     return OtherTexts(other.name, distinct(texts_of(other, place).texts))

@@ -213,7 +213,7 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
     place, near = choose_text_column(table, config.column)
     if config.column is None:
-        also = f" ({', '.join(map(repr, near))} reads like text too)" if near else ""
+        also = f" (like text, too: {', '.join(map(repr, near))})" if near else ""
         notes.append(f"comparing column '{table.columns[place]}' of {table.name}{also}; another: `column=NAME`")
     texts, nulls = texts_of(table, place)
     for note in notes:

@@ -36,6 +36,9 @@ def test_the_other_table_has_its_own_column_encoding_and_delimiter(tmp_path):
     for more in ({}, {"delimiter": ","}, {"column": "2"}, {"encoding": "ascii"}):
         assert canonical(run(DedupeConfig(table=ours, against=theirs, **options, **more))) == [False, True]
     assert canonical(run(DedupeConfig(table=ours, against=ours))) == [False, False]
+    accented = write(tmp_path / "c.csv", OURS.replace("invoice", "\u00dcberweisung"))
+    run(DedupeConfig(table=ours, against=accented, encoding="cp1252"), report=(reporter := RecordingReporter()))
+    assert reporter.warnings == [f"{accented}: is UTF-8, but was read as cp1252; pass `against_encoding=utf-8`"]
     for name in options:
         with pytest.raises(UsageError, match=f"`{name}` needs `against`"):
             DedupeConfig(table=ours, **{name: options[name]})
