@@ -83,6 +83,13 @@ def test_it_is_found_by_name_or_content(tmp_path: Path):
         assert open_table(str(tmp_path / name)).rows == ROWS[1:]
 
 
+def test_a_title_above_the_header_draws_a_warning(tmp_path: Path):
+    (tmp_path / "t.xlsx").write_bytes(book(One=[["Report of May"], *ROWS]))
+    (warning,) = open_table(str(tmp_path / "t.xlsx")).warnings
+    assert "only the first of 3 columns has a name; pass `skip=1`" in warning
+    assert open_table(str(tmp_path / "t.xlsx"), TableFormat(skip=1)).warnings == ()
+
+
 def test_what_is_not_a_workbook_is_refused():
     pytest.importorskip("openpyxl")
     stream = io.BytesIO()

@@ -35,10 +35,10 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
         return table
     name, data = read_bytes(source)
     kind = kind_of(name, data)
-    if kind == "xlsx":
-        return read_workbook(name, data, table_format)
-    table = read_parquet(name, data) if kind == "parquet" else parse_table(name, data, table_format)
-    if kind != "csv":
+    if kind == "parquet":
+        return flatten(read_parquet(name, data))
+    table = read_workbook(name, data, table_format) if kind == "xlsx" else parse_table(name, data, table_format)
+    if kind == "jsonl":
         return flatten(table)
     warning = "" if table_format.no_header else header_warning(table)
     return replace(table, warnings=(*table.warnings, warning)) if warning else table

@@ -41,7 +41,14 @@ def test_a_header_is_not(name: str):
 def test_a_title_that_is_taken_for_the_header_is_noticed(title: list[str]):
     rows = [["id", "Question (en)"], ["1", "How do I log in?"], ["2", "Where is it?"], ["3", ""]]
     assert header_warning(Table(title, rows, name="t.csv")).endswith("pass `skip=1` if the line before it is a title")
-    assert "`skip=1`" not in header_warning(Table(title, [["none", "How?"], *rows[1:2]]))
+    assert "row 1 reads" not in header_warning(Table(title, [["none", "How?"], *rows[1:2]]))
+
+
+def test_one_name_over_several_columns_is_a_title():
+    rows = [["question", "answer"], ["How do I log in?", "So."]]
+    assert "only the first of 2 columns has a name; pass `skip=1`" in header_warning(Table(["Report of May", ""], rows))
+    for header in (["", "question"], ["id", "question"], ["id", "question", ""]):
+        assert header_warning(Table(header, [[*row, "x"][: len(header)] for row in rows[1:]])) == ""
 
 
 def test_the_warning_travels_with_the_table_unless_there_is_no_header(tmp_path):
