@@ -31,7 +31,7 @@ _NO_TEXT = frozenset(
     "county address addr street location status type category kind class group tag tags level priority severity lang language "
     "locale currency unit author user username owner assignee assigned reporter editor agent customer first last person staff "
     "source origin channel platform device browser version truth gold cluster flag gender sex age department team "
-    "by from to brand manufacturer color colour canonical duplicate match "
+    "by from to brand manufacturer color colour canonical duplicate match why verdict "
     "nummer datum preis betrag menge ort stadt land straße strasse adresse telefon marke autor quelle sprache typ art gruppe "
     "kategorie kunde bild ville rue pays prix numero numéro fecha ciudad calle direccion dirección pais país precio codigo "
     "código número categoria categoría auteur langue data prezzo indirizzo città дата цена адрес город код номер "
