@@ -1,52 +1,97 @@
-"""Fit the built-in score of a pair of texts on public labelled pairs, evaluate it on held-out questions, and save it.
+"""Fit the built-in score of a pair of texts, evaluate it on held-out questions, and save it.
 
 python examples/fit_pair_score.py --data ../shared/data
 python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/scoring/pair_score.json
-python examples/fit_pair_score.py --data ../shared/data --measure -o dlcli/core/text/scoring/pair_score.json
 
-Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. The model is fitted on
-the first part and the MRPC training pairs, calibrated on the second and evaluated on the third. Training pairs of MRPC with a
-text of its test set are dropped. Two kinds of pairs that are rare in the data are added: random pairs, which are not
-duplicates, and texts paired with themselves, which are. Precision counts by threshold on the third part are saved with the
-coefficients; --measure only computes these again for the saved coefficients.
+Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. Two models are fitted on
+the first part, on the training pairs of MRPC that share no text with its test pairs, and on tables that are made up
+(`made_tables`): names, firms, addresses, products, titles, questions in seven languages and long documents.
+
+For the model of a pair alone the pairs are read one by one. It is calibrated on the second part of Quora, and evaluated on the
+third and on the test pairs of MRPC. For the model of a pair of a table, the first part is cut into tables of 40 to 3,000 groups
+of questions; to the labelled pairs, unlabelled ones of different groups that are not very alike are added as pairs that are not
+duplicates. It is calibrated on the pairs of further tables that are made up, by their size too.
 """
 
 import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import combinations, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from made_tables import KINDS, make_table
 from numpy.typing import NDArray
-from scipy.special import logit
+from scipy.special import expit, logit
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
 from dlcli.core.pairs.measures import evaluate_pairs
-from dlcli.core.text.scoring.features import NAMES, Rarity, pair_features, tokenize_texts, word_hash
-from dlcli.core.text.scoring.operating_point import count_by_threshold
+from dlcli.core.text.scoring.features import (
+    NAMES,
+    Rarity,
+    TokenizedTexts,
+    count_words,
+    pair_features,
+    tokenize_texts,
+    word_hash,
+)
+from dlcli.core.text.scoring.operating_point import GRID, count_by_threshold
 from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
+from dlcli.core.text.scoring.trees import CalibratedTrees, HistogramTrees, from_scikit_learn
+from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
+from dlcli.core.text.scoring.word_vectors import built_in_vectors
 from dlcli.core.text.search.neighbours import cosines
-from dlcli.core.text.tokens import fold, fold_all, words
+from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text
 
 SEED = 0
-MRPC_WEIGHT = 5.0
-"""Sample weight of a pair of MRPC; a pair of Quora, of which there are 18 times as many, has 1."""
-RANDOM_PAIRS, EQUAL_PAIRS = 0.1, 0.03
-"""Number of added pairs, as fractions of the labelled pairs."""
 KNOWN_FROM = 50
 """A word in fewer training texts than this is treated as unknown."""
-STRENGTH = 0.1
-"""Inverse strength of the L2 penalty (C of scikit-learn)."""
+MADE_TABLES, HELD_OUT_TABLES = 6, 6
+"""Tables of each kind that is made up, to fit on and to calibrate on."""
+MADE_WEIGHT, MADE_WEIGHT_ALONE = 1.5, 0.2
+"""The weight of all their pairs together beside those of Quora, in the model of a table and in that of a pair alone."""
+PAIRS, RANDOM_SHARE = 1500, 1 / 8
+"""Most pairs of one table that is made up, and how many random ones are added."""
+FEW = 20
+"""Fewer pairs than this that are called in a table say little about its precision."""
+ALL_PAIRS = 40_000
+"""Most pairs of one table to calibrate on, those with the highest cosines."""
+LARGEST = 300
+"""The size of tables with more texts counts as this: among larger ones, the best threshold is the same."""
+NEITHER = 0.7
+"""Weight of an unlabelled pair, which is taken for no duplicate and may be one."""
+NEWS_WEIGHT = 3.0
+"""Weight of a pair of MRPC; a pair of Quora, of which there are 18 times as many, has 1."""
+TREES = {"max_iter": 150, "max_leaf_nodes": 8, "min_samples_leaf": 300, "learning_rate": 0.08, "l2_regularization": 5.0}
+"""Few small trees: more of them fit Quora better and the tables that are made up worse."""
+TREES_ALONE = TREES | {"max_iter": 600, "max_leaf_nodes": 16, "min_samples_leaf": 200}
+RISES = (
+    "word_cosine word_containment weight_containment trigram_overlap trigram_containment bigram_jaccard matched_high "
+    "matched_low vector_cosine unmatched_cosine"
+).split()
+FALLS = (
+    "unmatched_high unmatched_low rarest_unmatched_high rarest_unmatched_low numbers_swapped negation_differs opposite "
+    "words_moved exchanged"
+).split()
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
+
+
+class Examples(NamedTuple):
+    """Features (pairs, k), labels and weights (pairs,)."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.bool_]
+    weight: Floats
 
 
 def main() -> int:
@@ -54,110 +99,202 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="directory that contains pairs/")
     parser.add_argument("-o", "--output", type=Path, help="file to save the score to; without it the score is only evaluated")
-    parser.add_argument(
-        "--measure", action="store_true", help="do not fit; compute the counts by threshold again for the score in --output"
-    )
     given = parser.parse_args()
-    if given.measure and not given.output:
-        parser.error("--measure: name the saved score with -o")
-    names = ("quora_pairs", "mrpc_train", "mrpc_test")
-    paths = [given.data / "pairs" / f"{name}.csv.gz" for name in names]
+    paths = [given.data / "pairs" / f"{name}.csv.gz" for name in ("quora_pairs", "mrpc_train", "mrpc_test")]
     for path in paths:
         if not path.exists():
             print(f"{path}: no such file; name the directory with --data", file=sys.stderr)
             return 3
-    quora, mrpc, mrpc_test = (read_labelled_pairs(str(path)) for path in paths)
+    quora, news, mrpc = (read_labelled_pairs(str(path)) for path in paths)
     train, validation, test = split_by_question(quora, SEED)
-    if given.measure:
-        save(given.output, json.loads(given.output.read_text(encoding="utf-8")), test)
-        return 0
-    mrpc = mrpc.take(shares_no_text(mrpc, mrpc_test))
-    rarity = word_rarity([*train.texts, *mrpc.texts])
-    alone = scale_odds(fit([(train, 1.0)], rarity), validation)
-    model = scale_odds(fit([(train, 1.0), (mrpc, MRPC_WEIGHT)], rarity), validation)
-    lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc_test}, {"built-in": model, "Quora alone": alone}))
+    rarity = word_rarity(train.texts)
+    news = news.take(shares_no_text(news, mrpc))
+    in_table = calibrated_by_size(
+        fit(
+            joined([*quora_examples(train, rarity), news_examples(news, rarity)], list(made_examples(rarity)), MADE_WEIGHT),
+            TREES,
+        ),
+        rarity,
+    )
+    alone = calibrated(
+        fit(
+            joined(
+                [examples_alone(train, rarity), examples_alone(news, rarity, NEWS_WEIGHT)],
+                list(made_examples(rarity, in_table=False)),
+                MADE_WEIGHT_ALONE,
+            ),
+            TREES_ALONE,
+        ),
+        rarity,
+        validation,
+    )
+    model = PairScore(alone, in_table, precision_error(in_table, rarity), rarity, built_in_vectors())
+    lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc}, model))
     print("\n".join(lines))
     if given.output:
-        save(given.output, describe(model, train, mrpc, lines), test)
+        counts = {"labelled pairs of Quora": len(train), "of MRPC": len(news), "tables made up": len(KINDS) * MADE_TABLES}
+        save(given.output, describe(model, counts, lines), test)
     return 0
 
 
 def word_rarity(texts: list[str]) -> Rarity:
     """Inverse document frequency of frequent words; an unknown word counts as in `KNOWN_FROM / 2` texts."""
-    known = Counter(word for text in texts for word in {w for piece in fold(text).split() for w in words(piece)})
+    known = Counter(word for text in texts for word in {w for run in without_markup(text).split() for w in forms_of_run(run)})
     values = {word_hash(word): -np.log(n / len(texts)) for word, n in known.items() if n >= KNOWN_FROM}
     hashes = np.array(sorted(values), np.int64)
     return Rarity(hashes, np.array([values[k] for k in hashes]), float(-np.log(KNOWN_FROM / 2 / len(texts))))
 
 
-def features_of(pairs: LabelledPairs, rarity: Rarity) -> Floats:
-    """The features of labelled pairs, (pairs, k)."""
-    return pair_features(tokenize_texts(pairs.texts, rarity), pairs.first, pairs.second).astype(np.float64)
-
-
-def add_easy_pairs(pairs: LabelledPairs) -> LabelledPairs:
-    """Add random pairs, which are not duplicates, and texts paired with themselves, which are."""
+def quora_examples(pairs: LabelledPairs, rarity: Rarity) -> Iterator[Examples]:
+    """The labelled pairs, cut into tables of different sizes, with unlabelled pairs of different groups."""
     random = np.random.default_rng(SEED)
-    n_random, same = (round(share * len(pairs.duplicate)) for share in (RANDOM_PAIRS, EQUAL_PAIRS))
-    more = random.integers(len(pairs.texts), size=(2, n_random + same))
-    more[1, n_random:] = more[0, n_random:]
-    added = more[0] == more[1]
-    return replace(
-        pairs,
-        first=np.append(pairs.first, more[0]),
-        second=np.append(pairs.second, more[1]),
-        duplicate=np.append(pairs.duplicate, added),
-        component=np.append(pairs.component, np.full(n_random + same, -1)),
-    )
+    groups = random.permutation(np.unique(pairs.component))
+    while len(groups):
+        size = int(np.exp(random.uniform(np.log(40), np.log(3000))))
+        part, groups = pairs.take(np.flatnonzero(np.isin(pairs.component, groups[:size]))), groups[size:]
+        read = tokenize_texts(part.texts, rarity, table=count_words(part.texts), vectors=built_in_vectors())
+        a, b = unlabelled(part, read, random)
+        first, second = np.append(part.first, a), np.append(part.second, b)
+        label = np.append(part.duplicate, np.zeros(len(a), bool))
+        weight = np.append(np.ones(len(part)), np.full(len(a), NEITHER))
+        yield Examples(pair_features(read, first, second), label, weight)
 
 
-def fit(sources: list[tuple[LabelledPairs, float]], rarity: Rarity) -> PairScore:
-    """Logistic regression on features, squares and products; each source has a weight per pair."""
-    full = [(add_easy_pairs(pairs), weight) for pairs, weight in sources]
-    x = np.concatenate([features_of(pairs, rarity) for pairs, _ in full])
-    y = np.concatenate([pairs.duplicate for pairs, _ in full])
-    weights = np.concatenate([np.full(len(pairs.duplicate), weight) for pairs, weight in full])
-    k = x.shape[1]
-    low, high = np.quantile(x, [0.001, 0.999], axis=0)
-    clipped = np.clip(x, low, high)
-    spread = clipped.std(axis=0)
-    start = PairScore(
-        low=low,
-        high=high,
-        mean=clipped.mean(axis=0),
-        scale=np.where(spread > 0, spread, 1),
-        intercept=0.0,
-        linear=np.zeros(k),
-        products=np.zeros((k, k)),
-        rarity=rarity,
-    )
-    z, upper = start.scaled(x), np.triu_indices(k)
-    terms = np.hstack([z, z[:, upper[0]] * z[:, upper[1]]])
-    found = LogisticRegression(C=STRENGTH, max_iter=2000, tol=1e-5).fit(terms, y, sample_weight=weights)
-    products = np.zeros((k, k))
-    products[upper] = found.coef_[0][k:]
-    return replace(start, intercept=float(found.intercept_[0]), linear=found.coef_[0][:k], products=products)
+def news_examples(pairs: LabelledPairs, rarity: Rarity) -> Examples:
+    """The labelled pairs of MRPC, as one table."""
+    read = tokenize_texts(pairs.texts, rarity, table=count_words(pairs.texts), vectors=built_in_vectors())
+    return Examples(pair_features(read, pairs.first, pairs.second), pairs.duplicate, np.full(len(pairs), NEWS_WEIGHT))
 
 
-def scale_odds(model: PairScore, pairs: LabelledPairs) -> PairScore:
-    """Calibrate by Platt scaling: a * log-odds + b, fitted on other pairs (Platt 1999)."""
-    odds = logit(model.probability(features_of(pairs, model.rarity)))
-    found = LogisticRegression(C=np.inf).fit(odds[:, None], pairs.duplicate)
-    a, b = float(found.coef_[0, 0]), float(found.intercept_[0])
-    return replace(model, intercept=a * model.intercept + b, linear=a * model.linear, products=a * model.products)
+def examples_alone(pairs: LabelledPairs, rarity: Rarity, weight: float = 1.0) -> Examples:
+    """The labelled pairs, each read alone."""
+    read = tokenize_texts(pairs.texts, rarity, vectors=built_in_vectors())
+    return Examples(pair_features(read, pairs.first, pairs.second), pairs.duplicate, np.full(len(pairs), weight))
 
 
-def table(sets: dict[str, LabelledPairs], models: dict[str, PairScore]) -> Iterable[str]:
-    """Markdown: each score on each set, with 95% intervals; accuracy and calibration of probabilities only."""
+def unlabelled(part: LabelledPairs, read: TokenizedTexts, random: np.random.Generator) -> tuple[Numbers, Numbers]:
+    """Pairs of texts of different groups: half as many as labelled ones that are somewhat alike, and some at random."""
+    n = len(part.texts)
+    group = np.zeros(n, np.int64)
+    group[part.first], group[part.second] = part.component, part.component
+    rows = random.permutation(n)[:300]
+    vectors = make_vectors("tfidf", fold_all(part.texts))
+    cosine, meaning = (vectors[rows] @ vectors.T).toarray(), read.vectors[rows] @ read.vectors.T
+    left, right = np.nonzero(((cosine > 0.15) | (meaning > 0.5)) & (cosine < 0.55) & (meaning < 0.85))
+    kept = random.permutation(len(left))[: len(part) // 2]
+    some = random.integers(n, size=(2, len(part) // 4))
+    first, second = np.append(rows[left[kept]], some[0]), np.append(right[kept], some[1])
+    apart = group[first] != group[second]
+    return first[apart], second[apart]
+
+
+def made_examples(rarity: Rarity, *, in_table: bool = True) -> Iterator[Examples]:
+    """Pairs of the tables that are made up: all duplicates, the pairs that are most alike, and some at random."""
+    for kind, seed in product(KINDS, range(MADE_TABLES)):
+        texts, group = made_table(kind, seed)
+        read = tokenize_texts(texts, rarity, table=count_words(texts), vectors=built_in_vectors())
+        first, second = made_pairs(texts, group, read, np.random.default_rng(seed))
+        if not in_table:
+            read = tokenize_texts(texts, rarity, vectors=built_in_vectors())
+        yield of_table(read, group, first, second)
+
+
+def held_out_tables(rarity: Rarity) -> Iterator[tuple[Examples, int]]:
+    """All pairs of further tables that are made up, or those with the highest cosines of a large one; and the table's size."""
+    for kind, seed in product(KINDS, range(MADE_TABLES, MADE_TABLES + HELD_OUT_TABLES)):
+        texts, group = made_table(kind, seed)
+        read = tokenize_texts(texts, rarity, table=count_words(texts), vectors=built_in_vectors())
+        first, second = np.triu_indices(len(texts), 1)
+        vectors = make_vectors("tfidf", fold_all(texts))
+        kept = np.sort(np.argsort(-cosines(vectors, first, second), kind="stable")[:ALL_PAIRS])
+        yield of_table(read, group, first[kept], second[kept]), len(texts)
+
+
+def made_table(kind: str, seed: int) -> tuple[list[str], Numbers]:
+    """The texts of a table that is made up, and their groups."""
+    texts, group = make_table(kind, seed)
+    return texts, np.array(group)
+
+
+def of_table(read: TokenizedTexts, group: Numbers, first: Numbers, second: Numbers) -> Examples:
+    """Pairs of one table, which have a weight of 1 together."""
+    same = group[first] == group[second]
+    return Examples(pair_features(read, first, second), same, np.full(len(same), 1 / max(1, len(same))))
+
+
+def made_pairs(texts: list[str], group: Numbers, read: TokenizedTexts, random: np.random.Generator) -> tuple[Numbers, Numbers]:
+    """The pairs of a table that is made up."""
+    vectors = make_vectors("tfidf", fold_all(texts))
+    alike = np.maximum((vectors @ vectors.T).toarray(), read.vectors @ read.vectors.T - 0.35)
+    i, j = np.triu_indices(len(texts), 1)
+    score = alike[i, j]
+    near = np.flatnonzero(score >= 0.1)
+    near = near[np.argsort(-score[near] + random.random(len(near)) * 0.4)[:PAIRS]]
+    some = random.permutation(len(i))[: round(PAIRS * RANDOM_SHARE)]
+    same = [pair for each in np.unique(group) for pair in combinations(np.flatnonzero(group == each).tolist(), 2)]
+    same = [same[k] for k in random.permutation(len(same))[:PAIRS]]
+    chosen = np.concatenate([near, some])
+    a, b = np.append(i[chosen], [a for a, _ in same]), np.append(j[chosen], [b for _, b in same])
+    return tuple(np.divmod(np.unique(a.astype(np.int64) * len(texts) + b.astype(np.int64)), len(texts)))
+
+
+def joined(real: list[Examples], made: list[Examples], made_weight: float) -> Examples:
+    """All examples; those of tables that are made up have `made_weight` times the weight of the real ones."""
+    weights = sum(part.weight.sum() for part in real), sum(part.weight.sum() for part in made)
+    factor = made_weight * weights[0] / weights[1]
+    parts = [*real, *(part._replace(weight=part.weight * factor) for part in made)]
+    return Examples(*(np.concatenate([part[k] for part in parts]) for k in range(3)))
+
+
+def fit(examples: Examples, trees: dict[str, Any]) -> HistogramTrees:
+    """Boosted trees, monotone in the features of `RISES` and `FALLS`."""
+    monotone = [1 if name in RISES else -1 if name in FALLS else 0 for name in NAMES]
+    model = HistGradientBoostingClassifier(**trees, monotonic_cst=monotone, random_state=SEED, early_stopping=False)
+    return from_scikit_learn(model.fit(examples.x, examples.y, sample_weight=examples.weight))
+
+
+def calibrated(trees: HistogramTrees, rarity: Rarity, pairs: LabelledPairs) -> CalibratedTrees:
+    """The model of a pair alone, calibrated on other pairs (Platt 1999)."""
+    found = examples_alone(pairs, rarity)
+    platt = LogisticRegression(C=np.inf).fit(trees.sum(found.x)[:, None], found.y)
+    return CalibratedTrees(trees, float(platt.coef_[0, 0]), float(platt.intercept_[0]))
+
+
+def calibrated_by_size(trees: HistogramTrees, rarity: Rarity) -> CalibratedTrees:
+    """The model of a pair of a table, calibrated on other tables, each of the same weight."""
+    parts = [
+        (trees.sum(part.x), np.full(len(part.y), np.log(min(size, LARGEST))), part.y, part.weight)
+        for part, size in held_out_tables(rarity)
+    ]
+    odds, size, y, weight = (np.concatenate(column) for column in zip(*parts, strict=True))
+    platt = LogisticRegression(C=np.inf).fit(np.stack([odds, size], axis=1), y, sample_weight=weight)
+    slope, by_size = platt.coef_[0].tolist()
+    return CalibratedTrees(trees, slope, float(platt.intercept_[0]), by_size, (round(np.exp(size.min())), LARGEST))
+
+
+def precision_error(model: CalibratedTrees, rarity: Rarity) -> tuple[float, float]:
+    """How far the precision in a table is from the mean probability of the pairs that are called: log-odds, 95% of tables."""
+    found = []
+    for part, size in held_out_tables(rarity):
+        probability = expit(model.log_odds(part.x, size))
+        for called in (probability >= threshold for threshold in GRID):
+            if called.sum() >= FEW:
+                precision = (part.y[called].sum() + 0.5) / (called.sum() + 1)
+                found.append(logit(precision) - logit(probability[called].mean()))
+    low, high = np.quantile(found, (0.025, 0.975)).tolist()
+    return low, high
+
+
+def table(sets: dict[str, LabelledPairs], model: PairScore) -> Iterable[str]:
+    """Markdown: the score on each set, with 95% intervals; accuracy and calibration of probabilities only."""
     yield "| pairs | n | duplicates | score | accuracy | AUC | AP | ECE |"
     yield "|---|---|---|---|---|---|---|---|"
     for name, pairs in sets.items():
-        scores = {what: model.probability(features_of(pairs, model.rarity)) for what, model in models.items()}
-        scores["TF-IDF cosine"] = tf_idf_cosine(pairs)
+        scores = {"built-in": model.score(pairs.texts, pairs.first, pairs.second), "TF-IDF cosine": tf_idf_cosine(pairs)}
         for what, score in scores.items():
             y = pairs.duplicate
             found = evaluate_pairs(pairs, score, seed=SEED)
-            shown = ("accuracy", "auc", "ap", "ece") if what in models else ("auc", "ap")
+            shown = ("accuracy", "auc", "ap", "ece") if what == "built-in" else ("auc", "ap")
             cells = [str(found[one]) if one in shown else "" for one in ("accuracy", "auc", "ap", "ece")]
             yield f"| {name} | {len(y):,} | {y.mean():.1%} | {what} | {' | '.join(cells)} |"
 
@@ -168,16 +305,16 @@ def tf_idf_cosine(pairs: LabelledPairs) -> Floats:
     return cosines(make_vectors("tfidf", keys.tolist()), numbers[pairs.first], numbers[pairs.second]).astype(np.float64)
 
 
-def describe(model: PairScore, train: LabelledPairs, mrpc: LabelledPairs, lines: list[str]) -> dict[str, Any]:
+def describe(model: PairScore, counts: dict[str, int], lines: list[str]) -> dict[str, Any]:
     """The model as plain numbers, with a description of its training data."""
     return to_dict(
         model,
         script="examples/fit_pair_score.py",
         date=datetime.now(UTC).date().isoformat(),
         seed=SEED,
-        fitted_on={"Quora question pairs": len(train.duplicate), "MRPC training pairs": len(mrpc.duplicate)},
-        licence="Numbers only, no text: weights of features and CRC-32 of common words. The texts are Quora's and Microsoft's, "
-        "for non-commercial use, and are not distributed here.",
+        fitted_on=counts,
+        licence="Numbers only, no text: trees on features and CRC-32 of common words. The texts are Quora's, for "
+        "non-commercial use, and are not distributed here.",
         judged=lines,
     )
 

@@ -125,7 +125,7 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     (work / "today.csv").write_text("question\nHow do I learn chess?\nhow do i learn chess\nHow can I learn to play chess?\n")
     (work / "faq.csv").write_text("question\nHow do I learn chess?\nWhat is SELU?\n")
     lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert shell("dlcli train pairs.csv --task pairs --model lexical -o runs/pairs").returncode == 0
     for line in lines:
         done = shell(line)

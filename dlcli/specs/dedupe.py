@@ -12,6 +12,8 @@ from dlcli.specs.shared import device_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
+MASKS = ("ids", "numbers", "times", "urls")
+"""What `mask` may name."""
 ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "match", "why")
 EARLIER_COLUMN = "duplicate_in"
 """Added after these with `index` or `against`: name of the table in which `duplicate_of` is a row."""
@@ -20,16 +22,25 @@ PAIR_VERDICT_COLUMNS = ("score", "verdict", "why")
 VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 _PAIR_OPTIONS = (
-    *("table", "pair_columns", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
+    *("table", "pair_columns", "mask", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
     *(*table_options.FIELDS, "excel_safe", "output"),
 )
 """The options that apply with `pair_columns`."""
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
-THRESHOLD = 0.7
-"""Default of `threshold`, with a precision of 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
-
+THRESHOLD, THRESHOLD_ALONE = 0.4, 0.75
+"""Default of `threshold` in a table, with an F1 near the highest on tables that are made up, and where a pair is scored alone,
+with a precision above 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
 LOWEST_PRECISION = 0.5
 """Smallest value of `precision`."""
+
+
+def parse_masks(value: Any) -> tuple[str, ...]:
+    """Parse comma-separated kinds of masks; raises ValueError if there is no such kind."""
+    names = tuple(value) if isinstance(value, (list, tuple)) else tuple(str(value).split(",")) if value else ()
+    for name in names:
+        if name not in MASKS:
+            raise ValueError(f"'{name}' is not one of {', '.join(MASKS)}")
+    return tuple(sorted(set(names)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +57,14 @@ class DedupeConfig:
     )
     column: str | None = option(None, "Text column to compare. Default: detected, and printed.", metavar="NAME")
     pair_columns: tuple[str, ...] = pair_columns_option()
+    mask: tuple[str, ...] = option(
+        (),
+        f"Compare texts with these parts masked, as logs and notices need it: one or more of {', '.join(MASKS)}. Each part "
+        "then counts as one word; by default every number counts, as in questions and products. Cells are not changed.",
+        parse=parse_masks,
+        show=",".join,
+        metavar="KIND,...",
+    )
     model: Path | None = option(
         None,
         "Score pairs with the model in this run directory, which dlcli train fitted to pairs. Default: the built-in score.",
@@ -53,23 +72,25 @@ class DedupeConfig:
     )
     threshold: float | None = option(
         None,
-        f"Smallest probability at which a pair is a duplicate. Default: {THRESHOLD:g}.",
+        f"Smallest probability at which a pair is a duplicate. Default: {THRESHOLD:g}; {THRESHOLD_ALONE:g} with `model`, "
+        "`index` or `pair_columns`, where the rest of the table does not count.",
         minimum=0,
         maximum=1,
         metavar="PROBABILITY",
     )
     precision: float | None = option(
         None,
-        "Choose the smallest threshold with this precision on held-out pairs (lower bound of the 95% interval), instead of "
-        "`threshold`. If none reaches it, exit with status 1 and report the best achievable precision.",
+        "Choose the smallest threshold with this precision (lower bound of the 95% interval), instead of `threshold`: in this "
+        "table, as its probabilities let expect, or on held-out pairs with `model`, `index` or `pair_columns`. If none reaches "
+        "it, exit with status 1 and report the best achievable precision.",
         minimum=LOWEST_PRECISION,
         maximum=1,
         metavar="PRECISION",
     )
     candidates: float | None = option(
         None,
-        "Smallest cosine similarity at which a pair is scored. Default: depends on the vectors. Lower values find more "
-        "duplicates and take longer.",
+        "Smallest cosine similarity at which a pair is scored. Default: all pairs of a small table; of a larger one the pairs "
+        "that are most alike, as many as there is time for. Lower values find more duplicates and take longer.",
         minimum=0.3,
         maximum=1,
         metavar="COSINE",
@@ -210,7 +231,8 @@ class DedupeResult:
         model: Run directory of the scorer, "" for the built-in score.
         candidates_from: Smallest cosine of a candidate pair.
         threshold: Smallest probability of a duplicate.
-        precision: Precision at `threshold` on held-out pairs, if the option `precision` chose it.
+        precision: Precision at `threshold`, if the option `precision` chose it.
+        precision_of: What it is the precision of.
         keep_rule: Rule that chose the canonical texts.
         rows_read: Number of rows.
         rows_empty: Rows without text, which are in no group.
@@ -240,6 +262,7 @@ class DedupeResult:
     candidates_from: float
     threshold: float
     precision: Estimate | None
+    precision_of: str
     keep_rule: str
     rows_read: int
     rows_empty: int
@@ -292,6 +315,7 @@ class PairColumnsResult:
     model: str
     threshold: float
     precision: Estimate | None
+    precision_of: str
     rows_read: int
     rows_empty: int
     rows_duplicate: int

@@ -47,15 +47,17 @@ def _shorten(text: str) -> str:
 
 
 def _summary(result: DedupeResult | PairColumnsResult) -> str:
-    precision = f", precision {result.precision} on held-out pairs" if result.precision else ""
+    precision = f", precision {result.precision} {result.precision_of}" if result.precision else ""
     threshold = f"threshold {result.threshold:g}{precision}"
     if isinstance(result, PairColumnsResult):
         return (
             f"{count(result.rows_read, 'pair')}, columns {_column_names(result)}: {result.rows_duplicate:,} duplicate, "
             f"{result.rows_different:,} different, {result.rows_empty:,} without text ({threshold})"
         )
-    recall = f", recall {result.recall}" if result.recall else ""
-    candidates = f"{count(result.candidates, 'pair')} by {result.vectors} from {result.candidates_from:g}{recall}"
+    # The join is exact but for many dense vectors, of which it misses some.
+    recall = f", of which it found {result.recall}" if result.recall and result.recall.value < 1 else ""
+    level = f" from {result.candidates_from:g}" if result.candidates_from else ", all"
+    candidates = f"{count(result.candidates, 'pair')} by {result.vectors}{level}{recall}"
     return (
         f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
         f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "

@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs
-from dlcli.core.text.scoring.features import Rows, pair_features, tokenize_texts
+from dlcli.core.text.scoring.features import Rows, TableWords, pair_features, tokenize_texts
 from dlcli.core.text.scoring.pair_score import built_in, with_exact_cases
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors.devices import device_use
@@ -86,11 +86,20 @@ class PairScorer:
         model: Any = self.model
         return replace(self, model=replace(model, encoder=replace(model.encoder, device=device)))
 
-    def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
+    def score(self, texts: Sequence[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
         """The probability that each pair of texts is a duplicate, (pairs,) in [0, 1].
 
         It is calibrated for pairs like those that the scorer was trained on. Texts that are equal after folding get 1, a text
-        without words gets 0. `first` and `second` are indices into `texts`, which are raw, not folded.
+        without words gets 0.
+
+        Args:
+            texts: The texts, raw, not folded.
+            first: Index of the first text of each pair, (pairs,).
+            second: Index of the second text, (pairs,).
+            table: Not used: a pair has the same score in every table.
+
+        Returns:
+            The probabilities.
         """
         log_odds = self.slope * self.model.decision_function(texts, first, second) + self.intercept
         return with_exact_cases(texts, first, second, expit(log_odds))
@@ -108,8 +117,12 @@ def calibrated(name: str, model: PairModel, dev: LabelledPairs) -> PairScorer:
 
 
 def lexical_features(texts: Sequence[str], first: Rows, second: Rows) -> Floats:
-    """The features of `dlcli.core.text.scoring.features`, (pairs, 23), with the word rarities of the built-in score."""
-    return pair_features(tokenize_texts(texts, built_in().rarity), first, second).astype(np.float64)
+    """The features of `dlcli.core.text.scoring.features`, (pairs, features), with words as the built-in score knows them.
+
+    A feature that is missing is 0.
+    """
+    read = tokenize_texts(texts, built_in().rarity, vectors=built_in().vectors)
+    return np.nan_to_num(pair_features(read, first, second).astype(np.float64), nan=0.0)
 
 
 class FoldedPairs(NamedTuple):

@@ -162,7 +162,8 @@ def _same_settings(folder: Path, made: Mapping[str, Any], asked: Mapping[str, An
             was = made.get(name)
             known = f"use `{name}={was}`" if name != "model" else "use `model` with the folder of that scorer"
             hint = known if was else f"omit `{name}`"
-            message = f"`index={folder}` was made with {name} {was or 'built in'}, not {value or 'built in'}"
+            none = "built in" if name == "model" else "none"
+            message = f"`index={folder}` was made with {name} {was or none}, not {value or none}"
             raise InputError(message, hint=f"{hint}, or {_FRESH}")
 
 

@@ -13,19 +13,10 @@ from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
 from dlcli.core.text.vectors import make_vectors
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.engines.dedupe.candidates import Candidates, estimate_recall, min_cosine
 from dlcli.engines.dedupe.other_table import read_other_table
-from dlcli.engines.dedupe.stages import (
-    Candidates,
-    DedupeState,
-    EarlierTexts,
-    TextColumn,
-    assign_rows,
-    distinct_texts,
-    effective_threshold,
-    estimate_recall,
-    min_cosine,
-    score_pairs,
-)
+from dlcli.engines.dedupe.scores import effective_threshold, resolve_in_table, score_pairs, table_words
+from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, TextColumn, assign_rows, distinct_texts
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.reporter import Reporter
 
@@ -123,7 +114,8 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
     candidates = find_new_candidates(config, merged, vectors, report)
-    scored = score_pairs(scorer, merged.texts, candidates.pairs)
+    scored = score_pairs(scorer, merged.texts, candidates.pairs, table_words(config, merged.texts))
+    config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))
     order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())
     # Earlier texts come first: what comes before all its duplicates becomes canonical.

@@ -9,25 +9,30 @@ from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
+from dlcli.engines.dedupe.candidates import find_candidates, min_cosine
 from dlcli.engines.dedupe.index import dedupe_with_index
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.review import label_table, make_review, write_review
+from dlcli.engines.dedupe.scores import (
+    choose_scorer,
+    describe_threshold,
+    effective_threshold,
+    precision_of,
+    resolve_alone,
+    resolve_in_table,
+    score_pairs,
+    scores_alone,
+    table_words,
+)
 from dlcli.engines.dedupe.stages import (
     DedupeState,
     TextColumn,
     added_columns,
     assign_rows,
-    choose_scorer,
-    describe_threshold,
     distinct_texts,
-    effective_threshold,
-    find_candidates,
     group_sizes,
     group_texts,
-    min_cosine,
     read_text_column,
-    resolve_threshold,
-    score_pairs,
 )
 from dlcli.engines.dedupe.tables import grouped_table, largest_groups, pairs_table
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
@@ -41,7 +46,7 @@ from dlcli.support.tables import Table
 def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | PairColumnsResult:
     """Group the rows of a table whose texts are equal after folding, or duplicates with a probability of `threshold` or more.
 
-    Pairs whose vectors have a cosine of `candidates` or more are scored. Groups come from star clustering (Aslam et al. 2004):
+    Pairs of texts that are alike are scored, see `candidates`. Groups come from star clustering (Aslam et al. 2004):
     every member is a duplicate of the canonical text itself, whatever the order of the rows. Rows without text are in no group.
     With `pair_columns` the two texts within each row are compared instead. Raises the kinds of `dlcli.support.errors`.
     """
@@ -50,7 +55,7 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
     started = time.perf_counter()
     check_vectors(config.vectors)
     scorer = choose_scorer(config)
-    config, precision = resolve_threshold(config)
+    config, precision = resolve_alone(config)
     text_column = read_text_column(config, report)
     save_bad_rows(config.skip_bad, text_column.table)
     if config.index is not None:
@@ -59,6 +64,8 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
         state = dedupe_against(config, config.against, text_column, scorer, report)
     else:
         state = _dedupe_table(config, text_column, scorer, report)
+    if not scores_alone(config):
+        config, precision = resolve_in_table(config, state.scored)
     if config.review is not None:
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
     result = _result(config, state, _table(config, state), precision, started)
@@ -73,7 +80,7 @@ def plan(config: DedupeConfig) -> list[str]:
         return plan_pairs(config)
     check_vectors(config.vectors)
     choose_scorer(config)
-    config, precision = resolve_threshold(config)
+    config, precision = resolve_alone(config)
     text_column = read_text_column(config, SILENT)
     columns = added_columns(config.prefix, earlier=config.has_earlier)
     if config.label is not None:
@@ -83,10 +90,10 @@ def plan(config: DedupeConfig) -> list[str]:
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
     earlier = config.against or f"the index {config.index}, and add these"
-    column, cosine = text_column.table.columns[text_column.index], f"{config.vectors} cosine of {min_cosine(config):g} or more"
+    column, alike = text_column.table.columns[text_column.index], _alike(config)
     return [
         f"read {len(text_column.table.rows):,} rows from {text_column.table.name}",
-        f"score pairs of column '{column}' with a {cosine}",
+        f"score pairs of column '{column}' {alike}",
         f"{describe_threshold(config, precision)}, and group by the rule {config.keep_rule}",
         *([f"compare with the rows of {earlier}"] if config.has_earlier else []),
         f"write {what} to {config.output or 'standard output'}",
@@ -94,10 +101,18 @@ def plan(config: DedupeConfig) -> list[str]:
     ]
 
 
+def _alike(config: DedupeConfig) -> str:
+    """Which pairs are scored, for `plan`."""
+    if config.candidates is None and config.index is None:
+        return f"that are most alike by {config.vectors}, all pairs of a small table"
+    return f"with a {config.vectors} cosine of {min_cosine(config):g} or more"
+
+
 def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
     texts = distinct_texts(config, text_column)
     candidates = find_candidates(config, texts, report)
-    scored = score_pairs(scorer, texts, candidates.pairs)
+    scored = score_pairs(scorer, texts, candidates.pairs, table_words(config, texts))
+    config = resolve_in_table(config, scored).config
     groups = group_texts(config, texts, scored.duplicates(effective_threshold(config)))
     return DedupeState(text_column, texts, candidates, scored, assign_rows(texts, groups))
 
@@ -128,6 +143,7 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
         candidates_from=candidates.min_cosine,
         threshold=effective_threshold(config),
         precision=precision,
+        precision_of=precision_of(config),
         keep_rule=config.keep_rule,
         rows_read=len(text_column.table.rows),
         rows_empty=len(text_column.table.rows) - len(assignments.rows),

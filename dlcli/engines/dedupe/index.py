@@ -22,19 +22,9 @@ from dlcli.core.text.vectors import make_vectors, vectors_depend_on
 from dlcli.core.text.vectors.devices import describe_encoding, device_use
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.against import MergedTexts, Numbers, find_new_candidates, merge_texts
-from dlcli.engines.dedupe.stages import (
-    Candidates,
-    DedupeState,
-    EarlierTexts,
-    RowAssignments,
-    ScoredPairs,
-    TextColumn,
-    assign_rows,
-    distinct_texts,
-    effective_threshold,
-    min_cosine,
-    score_pairs,
-)
+from dlcli.engines.dedupe.candidates import Candidates, min_cosine
+from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, score_pairs
+from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, RowAssignments, TextColumn, assign_rows, distinct_texts
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.lock import locked
@@ -256,6 +246,7 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
         "candidates": min_cosine(config),
         "threshold": effective_threshold(config),
         "model": model,
+        "mask": ",".join(config.mask) or None,
         **describe_encoding(config.vectors, config.device),
     }
 

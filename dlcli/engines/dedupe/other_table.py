@@ -7,6 +7,7 @@ from typing import NamedTuple
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.columns import choose_text_column, find_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct
+from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.table_input import open_table
 from dlcli.engines.dedupe.stages import TextColumn
 from dlcli.specs.dedupe import DedupeConfig
@@ -43,7 +44,7 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
         report.warn(warning.replace("omit `encoding`", "pass `against_encoding=utf-8`"))
     save_bad_rows(config.skip_bad, text_column.table, other)
     place = _find(config, other, text_column.table.columns[text_column.index])
-    return OtherTexts(other.name, distinct(texts_of(other, place).texts))
+    return OtherTexts(other.name, distinct(mask_texts(texts_of(other, place).texts, config.mask)))
 
 
 def _open(config: DedupeConfig, source: str) -> Table:

@@ -9,18 +9,20 @@ from numpy.typing import NDArray
 
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.columns import find_column, texts_of
+from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
-from dlcli.engines.dedupe.stages import (
+from dlcli.engines.dedupe.scores import (
     choose_scorer,
     describe_threshold,
     effective_threshold,
-    read_input_table,
-    resolve_threshold,
+    precision_of,
+    resolve_alone,
     rounded_probability,
 )
+from dlcli.engines.dedupe.stages import read_input_table
 from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
@@ -39,7 +41,7 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
     """
     started = time.perf_counter()
     scorer = choose_scorer(config)
-    config, precision = resolve_threshold(config)
+    config, precision = resolve_alone(config)
     table, notes, left, right = _read_pairs(config)
     for note in notes:
         report.note(note)
@@ -56,6 +58,7 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
         model=str(config.model or ""),
         threshold=effective_threshold(config),
         precision=precision,
+        precision_of=precision_of(config),
         rows_read=len(left),
         rows_empty=empty,
         rows_duplicate=duplicates,
@@ -71,7 +74,7 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
 def plan_pairs(config: DedupeConfig) -> list[str]:
     """Describe what `classify_pair_columns` would do, one line per step; reads the table, but scores nothing."""
     choose_scorer(config)
-    config, precision = resolve_threshold(config)
+    config, precision = resolve_alone(config)
     table = _read_pairs(config).table
     return [
         f"read {len(table.rows):,} rows from {table.name}",
@@ -96,7 +99,8 @@ class _PairTable(NamedTuple):
 
 def _read_pairs(config: DedupeConfig) -> _PairTable:
     table, notes = read_input_table(config, _added(config))
-    left, right = (texts_of(table, find_column(table, name, field="pair_columns"))[0] for name in config.pair_columns)
+    places = [find_column(table, name, field="pair_columns") for name in config.pair_columns]
+    left, right = (mask_texts(texts_of(table, place).texts, config.mask) for place in places)
     return _PairTable(table, notes, left, right)
 
 

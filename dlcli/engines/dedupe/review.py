@@ -11,7 +11,8 @@ from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.review.page import MAX_PAIRS, ReviewPage
 from dlcli.core.text.review.uncertainty import most_uncertain
 from dlcli.core.text.scoring.explanation import explain
-from dlcli.engines.dedupe.stages import ScoredPairs, TextColumn, effective_threshold
+from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold
+from dlcli.engines.dedupe.stages import TextColumn
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.support.atomic import write_text
 from dlcli.support.plural import count

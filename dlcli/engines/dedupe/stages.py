@@ -5,36 +5,26 @@ compared once however often it is repeated. A cosine, which a join finds without
 only these are scored. Groups need all scores, since a text joins the canonical text with the highest one.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.stats import wilson
 from dlcli.core.text.clusters import Groups, group_in_order
 from dlcli.core.text.columns import choose_text_column, find_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.keep_rule import canonical_order, row_priorities
-from dlcli.core.text.ragged import compact_ids
-from dlcli.core.text.scoring.features import Floats, Rows
-from dlcli.core.text.scoring.operating_point import choose_threshold
-from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
-from dlcli.core.text.scoring.scorer import Scorer
-from dlcli.core.text.search.neighbours import Pairs, sampled_recall, similar_pairs
+from dlcli.core.text.mask import mask_texts
+from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.table_input import SAMPLE, open_table
-from dlcli.core.text.vectors import candidate_cosine, make_vectors
-from dlcli.core.text.vectors.devices import check_device, device_use, search_device
-from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, THRESHOLD, DedupeConfig
-from dlcli.specs.estimates import Estimate
+from dlcli.engines.dedupe.candidates import Candidates
+from dlcli.engines.dedupe.scores import ScoredPairs
+from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, DedupeConfig
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
-
-_DIGITS = 6
-"""Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
 
 
 @dataclass(frozen=True)
@@ -52,39 +42,6 @@ class TextColumn:
     index: int
     texts: list[str]
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """Pairs of distinct texts that are similar enough to be scored.
-
-    Attributes:
-        pairs: Numbers of the texts, with the cosine as score.
-        min_cosine: Smallest cosine of a pair.
-        recall: Fraction of the pairs with such a cosine that was found, if it was measured.
-    """
-
-    pairs: Pairs
-    min_cosine: float
-    recall: Estimate | None
-
-
-@dataclass(frozen=True)
-class ScoredPairs:
-    """Candidates with the `probability` of each, (pairs,), that its texts are duplicates."""
-
-    pairs: Pairs
-    probability: Floats
-
-    def duplicates(self, threshold: float) -> "ScoredPairs":
-        """The pairs at or above the threshold."""
-        kept = self.probability >= threshold
-        pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
-        return ScoredPairs(pairs, self.probability[kept])
-
-    def by_probability(self) -> Pairs:
-        """The pairs with their probability as the score."""
-        return Pairs(self.pairs.first, self.pairs.second, self.probability.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -170,13 +127,6 @@ class InputTable(NamedTuple):
     notes: list[str]
 
 
-class ResolvedThreshold(NamedTuple):
-    """The configuration with its threshold, and the precision on held-out pairs if the option `precision` chose that."""
-
-    config: DedupeConfig
-    precision: Estimate | None
-
-
 def group_sizes(assignments: RowAssignments, earlier: EarlierTexts | None) -> NDArray[np.int64]:
     """Number of rows in the group of each canonical text, 0 for other texts, (texts,)."""
     if earlier is None:
@@ -216,6 +166,7 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
         also = f" (like text, too: {', '.join(map(repr, near))})" if near else ""
         notes.append(f"comparing column '{table.columns[place]}' of {table.name}{also}; another: `column=NAME`")
     texts, nulls = texts_of(table, place)
+    texts = mask_texts(texts, config.mask)
     for note in notes:
         report.note(note)
     for warning in table.warnings:
@@ -238,106 +189,6 @@ def distinct_texts(config: DedupeConfig, text_column: TextColumn) -> Distinct:
     place = find_column(text_column.table, column, field="keep_rule=max:COLUMN")
     cells = [row[place] for row in text_column.table.rows]
     return distinct(text_column.texts, row_priorities(cells, table=text_column.table.name, column=column))
-
-
-def min_cosine(config: DedupeConfig) -> float:
-    """The smallest cosine of a candidate pair."""
-    return candidate_cosine(config.vectors) if config.candidates is None else config.candidates
-
-
-def resolve_threshold(config: DedupeConfig) -> ResolvedThreshold:
-    """Choose the threshold that has the wanted `precision` on held-out pairs, if the configuration asks for one.
-
-    Raises CheckFailedError if no threshold has it, and InputError if the run directory `model` has no counts of held-out pairs.
-    """
-    if config.precision is None:
-        return ResolvedThreshold(config, None)
-    counts, by = built_in_threshold_counts(), "the built-in score"
-    if config.model is not None:
-        from dlcli.core.pairs.saved import read_threshold_counts  # here, since most runs do not need it
-
-        counts, by = read_threshold_counts(config.model), str(config.model)
-    point = choose_threshold(counts, config.precision, by)
-    return ResolvedThreshold(replace(config, precision=None, threshold=point.threshold), point.precision)
-
-
-def effective_threshold(config: DedupeConfig) -> float:
-    """The smallest probability of a duplicate."""
-    return THRESHOLD if config.threshold is None else config.threshold
-
-
-def describe_threshold(config: DedupeConfig, precision: Estimate | None) -> str:
-    """A sentence for `plan`: from which probability on a pair is called a duplicate."""
-    worth = f" (precision {precision} on held-out pairs)" if precision else ""
-    by = config.model or "the built-in score"
-    return f"call a pair duplicate from a probability of {effective_threshold(config):g} on{worth}, by {by}"
-
-
-def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
-    """Find the pairs whose vectors have a cosine at or above `candidates`."""
-    level = min_cosine(config)
-    if len(texts) < 2:
-        none = np.empty(0, np.int32)
-        return Candidates(Pairs(none, none, np.empty(0, np.float32)), level, None)
-    vectors = make_vectors(config.vectors, texts.keys, config.device)
-    with report.task("comparing", total=len(texts)) as task:
-        pairs = similar_pairs(vectors, level, device=search_device(config.vectors, config.device), advance=task.advance)
-    return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.arange(len(texts))))
-
-
-def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
-    """Estimate which fraction of the similar pairs of some texts was found.
-
-    Args:
-        vectors: Vectors of all texts.
-        pairs: The pairs that were found.
-        level: Smallest cosine of a similar pair.
-        among: Numbers of the texts to sample from.
-
-    Returns:
-        The recall, with its 95% interval; None if the sample has no similar pair.
-    """
-    found, wanted = sampled_recall(vectors, pairs, level, among=among)
-    return wilson(found, wanted) if wanted else None
-
-
-def choose_scorer(config: DedupeConfig) -> Scorer:
-    """The scorer of pairs, on `device`: that of the run directory `model`, or the built-in one.
-
-    Raises what `load_scorer` raises, and what `check_device` raises if neither the scorer nor the vectors use the device.
-    """
-    scorer: Scorer
-    if config.model is None:
-        scorer = built_in()
-    else:
-        from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
-
-        scorer = load_scorer(config.model).scorer.on_device(config.device)
-    used = scorer.uses_device or not config.pair_columns and device_use(config.vectors) != ""
-    what = "pairs are scored" if config.pair_columns else f"vectors of {config.vectors} are compared"
-    check_device(config.device, used, what)
-    return scorer
-
-
-def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs) -> ScoredPairs:
-    """Score each pair; only texts that are in a pair are tokenized."""
-    needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
-    return ScoredPairs(pairs, rounded_probability(scorer, [texts.texts[k] for k in needed], first, second))
-
-
-def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows) -> Floats:
-    """Score pairs, rounded so that every machine and number of threads gives the same probability.
-
-    Args:
-        scorer: Scorer of pairs.
-        texts: Texts that pairs refer to by index.
-        first: Index of the first text of each pair, (pairs,).
-        second: Index of the second text, (pairs,).
-
-    Returns:
-        The probability that the texts are duplicates, (pairs,).
-    """
-    return np.round(scorer.score(texts, first, second), _DIGITS)
 
 
 def group_texts(config: DedupeConfig, texts: Distinct, duplicates: ScoredPairs) -> Groups:

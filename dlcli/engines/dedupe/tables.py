@@ -11,7 +11,8 @@ from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
 from dlcli.core.text.scoring.features import Rows, tokenize_texts, trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
-from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, ScoredPairs, TextColumn, added_columns, group_sizes
+from dlcli.engines.dedupe.scores import ScoredPairs
+from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup
 from dlcli.support.tables import Table
 

@@ -198,7 +198,7 @@ def test_na_null_and_none_are_words(dlcli: Run):
     cells = ["NA", "null", "None", "nan", "N/A", "NULL", "true", "0", "-1"]
     rows = grouped(dlcli, "id,question\n" + "".join(f"NA,{cell}\n" for cell in cells), "--column", "question")
     assert [(row["id"], row["question"]) for row in rows] == [("NA", cell) for cell in cells]
-    assert [row["duplicate_of"] for row in rows] == ["", "", "", "", "", "2", "", "", ""]
+    assert [row["duplicate_of"] for row in rows] == ["5", "", "", "", "", "2", "", "", ""]  # NA is N/A
     assert "" not in groups(rows)
 
 

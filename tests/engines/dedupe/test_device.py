@@ -14,7 +14,7 @@ from dlcli.core.pairs.saved import save_scorer
 from dlcli.core.pairs.scorers.lexical import Lexical
 from dlcli.core.text.index_dir import FILE, read_index
 from dlcli.core.text.search import device_join
-from dlcli.engines.dedupe import against, stages
+from dlcli.engines.dedupe import against, candidates
 from dlcli.engines.dedupe.engine import plan, run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, ResourceError, UsageError
@@ -52,7 +52,7 @@ def searched_on_the_cpu(monkeypatch):
         asked.append(device)
         return torch.device("cpu")
 
-    for module in (stages, against):
+    for module in (candidates, against):
         monkeypatch.setattr(module, "search_device", search_device)
     monkeypatch.setattr(device_join, "WORK", 64)
     return asked
@@ -97,7 +97,7 @@ def test_a_search_by_torch_changes_no_row(table, tmp_path, devices, searched_on_
 
     by_torch = found(tmp_path / "torch")
     assert set(searched_on_the_cpu) == {"cpu"}
-    for module in (stages, against):
+    for module in (candidates, against):
         monkeypatch.setattr(module, "search_device", lambda spec, device: None)
     assert found(tmp_path / "numpy") == by_torch and len(by_torch) > 10
 

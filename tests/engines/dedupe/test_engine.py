@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.explanation import explain
+from dlcli.core.text.scoring.features import count_words
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.engines.dedupe.engine import plan, run
-from dlcli.specs.dedupe import ADDED_COLUMNS, PAIR_COLUMNS, DedupeConfig
+from dlcli.specs.dedupe import ADDED_COLUMNS, PAIR_COLUMNS, DedupeConfig, parse_masks
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 from dlcli.support.tables import write_csv, write_jsonl
@@ -64,9 +65,21 @@ def test_a_precision_gives_the_rows_of_the_threshold_it_chooses(table):
     for options in ({}, {"pairs": True}, {"label": 3}, {"against": path}):
         chosen = run(DedupeConfig(table=path, precision=0.6, **options))
         explicit = run(DedupeConfig(table=path, threshold=chosen.threshold, **options))
-        assert chosen.table.rows == explicit.table.rows and chosen.precision.low >= 0.6
-    strict = run(DedupeConfig(table=path, precision=0.8))
-    assert strict.threshold > chosen.threshold
+        assert chosen.table.rows == explicit.table.rows
+        # All texts are also in the other table, so that no pair is left to be called.
+        assert chosen.precision is None if "against" in options else chosen.precision.low >= 0.6
+
+
+def test_a_higher_precision_has_a_higher_threshold_and_fewer_duplicates():
+    found = [run(DedupeConfig(precision=wanted)) for wanted in (0.5, 0.7, 0.85)]
+    assert all(result.precision.low >= wanted for result, wanted in zip(found, (0.5, 0.7, 0.85), strict=True))
+    assert found[0].threshold < found[1].threshold < found[2].threshold
+    assert found[0].rows_near > found[1].rows_near > found[2].rows_near
+    for result in found:
+        assert result.precision_of == "expected in this table"
+        assert (
+            result.precision.value > result.threshold and result.precision.low < result.precision.value < result.precision.high
+        )
 
 
 def test_rows_get_their_group_and_keep_their_order(table):
@@ -82,14 +95,15 @@ def test_rows_get_their_group_and_keep_their_order(table):
     assert [row["group"] for row in rows if row["text"] in ("", "?", None)] == [None] * 3
     assert rows[0]["group"] == hashlib.sha256(b"how do i exit vim").hexdigest()[:12] == rows[1]["group"] == rows[8]["group"]
     assert (result.rows_read, result.rows_canonical, result.rows_exact, result.rows_near, result.rows_empty) == (10, 4, 2, 1, 3)
-    assert (result.groups, result.oversized_groups, result.candidates, result.pairs, result.failed) == (2, 0, 1, 3, "")
-    assert (result.recall.value, result.recall.n) == (1, 1)
+    assert (result.groups, result.oversized_groups, result.candidates, result.pairs, result.failed) == (2, 0, 10, 3, "")
+    assert result.recall is None  # all pairs of the five texts were scored
 
 
 def test_the_score_is_that_of_the_built_in_scorer(table):
     _, rows = grouped(table(QUESTIONS), threshold=0.6, keep_rule="first")
-    (alone,) = built_in().score([QUESTIONS[3], QUESTIONS[4]], np.array([0]), np.array([1]))
-    assert rows[4]["score"] == pytest.approx(alone, abs=5e-5)
+    words = count_words(["How do I exit Vim?", *QUESTIONS[3:5], *QUESTIONS[6:8]])
+    (found,) = built_in().score([QUESTIONS[3], QUESTIONS[4]], np.array([0]), np.array([1]), words)
+    assert rows[4]["score"] == pytest.approx(found, abs=5e-5)
 
 
 def test_a_pair_below_the_smallest_cosine_is_not_scored(table):
@@ -193,13 +207,14 @@ def test_pairs_are_those_at_or_above_the_threshold_and_each_further_row_of_a_tex
 def test_pairs_have_a_probability_and_a_reason(table):
     texts = ["How to learn Python in 2023?", "How to learn Python in 2024?", "how to learn python in 2023"]
     texts += 2 * ["Who invented the telephone?"]
-    _, rows = grouped(table(texts), threshold=0.1, pairs=True)
+    _, rows = grouped(table(texts), threshold=0, pairs=True)
     found = {(row["row_a"], row["row_b"]): (row["match"], row["score"], row["why"]) for row in rows}
     assert found[4, 5][:2] == ("exact", 1.0) and found[1, 3][:2] == ("folded", 1.0)
     kind, probability, reason = found[1, 2]
     assert kind == "lexical" and reason.startswith("2023 / 2024; same: ")
-    (alone,) = built_in().score(texts[:2], np.array([0]), np.array([1]))
-    assert probability == pytest.approx(alone, abs=1e-4) and 0 < probability < 1
+    words = count_words([*texts[:2], texts[3]])
+    (score,) = built_in().score(texts[:2], np.array([0]), np.array([1]), words)
+    assert probability == pytest.approx(score, abs=1e-4) and 0 < probability < 0.5
 
 
 def test_the_cosine_of_a_pair_is_the_dot_product_of_its_vectors(table):
@@ -337,11 +352,13 @@ def test_the_plan_names_the_column_and_what_would_be_written(table):
     path = table(QUESTIONS)
     read, compare, call, write = plan(DedupeConfig(table=path, prefix="p_"))
     assert read == f"read 10 rows from {path}"
-    assert "column 'text' with a tfidf cosine of 0.75 or more" in compare
-    assert "a probability of 0.7 on" in call and call.endswith("the rule central")
+    assert compare == "score pairs of column 'text' that are most alike by tfidf, all pairs of a small table"
+    assert "a probability of 0.4 on" in call and call.endswith("the rule central")
     assert "p_group" in write
     assert write.endswith("to standard output")
     assert plan(DedupeConfig(table=path, pairs=True))[3].startswith("write the pairs")
+    assert "with a tfidf cosine of 0.6 or more" in plan(DedupeConfig(table=path, candidates=0.6))[1]
+    assert "a precision of 0.9 in this table" in plan(DedupeConfig(table=path, precision=0.9))[2]
 
 
 def test_the_sample_has_duplicates_of_every_kind_and_not_all_are_found():
@@ -371,8 +388,8 @@ def test_vectors_of_a_spacy_folder_find_what_tfidf_misses(table, tmp_path):
         model.vocab.set_vector(word, np.array(vector, np.float32))
     model.to_disk(tmp_path / "model")
     path = table(["quit vim", "exit vim", "nothing known", "nothing either"])
-    assert run(DedupeConfig(table=path, threshold=0)).rows_near == 0
-    result, rows = grouped(path, threshold=0, vectors=f"spacy:{tmp_path / 'model'}")
+    assert run(DedupeConfig(table=path, threshold=0, candidates=0.75)).rows_near == 0
+    result, rows = grouped(path, threshold=0, candidates=0.75, vectors=f"spacy:{tmp_path / 'model'}")
     assert (result.candidates, [row["group_size"] for row in rows]) == (1, [2, 2, 1, 1])
 
 
@@ -399,3 +416,23 @@ def test_real_questions_lose_no_neighbour(shared_data, tmp_path):
     assert result.rows_read == 30_000
     assert result.recall.value == 1
     assert result.rows_near > 500
+
+
+def test_masked_texts_are_compared_and_cells_stay_as_they_are(tmp_path):
+    lines = [f"2026-11-{day:02} 10:00:{day:02} ERROR job 7349f{day:03} failed after {day} s" for day in range(1, 9)]
+    lines += [f"2026-11-{day:02} 10:00:{day:02} INFO backup of db{day:02} has {day} files" for day in range(1, 5)]
+    path, other = tmp_path / "log.csv", tmp_path / "other.csv"
+    for name, rows in ((path, lines), (other, lines[:1])):
+        name.write_text("line\n" + "".join(f"{line}\n" for line in rows))
+    mask = ("ids", "numbers", "times")
+    result, rows = grouped(str(path), column="line", mask=mask)
+    assert [row["line"] for row in rows] == lines
+    assert sorted(Counter(row["group"] for row in rows).values()) == [4, 8]
+    assert grouped(str(path), column="line")[0].groups != 2
+    marked = grouped(str(path), column="line", mask=mask, against=str(other))[1]
+    assert [bool(row["duplicate_in"] == str(other)) for row in marked] == 8 * [True] + 4 * [False]
+    run(DedupeConfig(table=str(path), column="line", mask=mask, index=tmp_path / "i"))
+    with pytest.raises(InputError, match="mask"):
+        run(DedupeConfig(table=str(path), column="line", index=tmp_path / "i"))
+    with pytest.raises(ValueError, match="'words' is not one of ids, numbers, times, urls"):
+        parse_masks("ids,words")

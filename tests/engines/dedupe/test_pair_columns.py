@@ -78,14 +78,16 @@ def test_neither_the_size_of_blocks_nor_the_order_of_columns_changes_a_score(tmp
     ]
 
 
-def test_a_pair_gets_the_score_that_it_has_between_two_rows(tmp_path: Path):
-    texts = sorted({text for pair in PAIRS for text in pair if text and fold(text)})
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-    found = list(run(DedupeConfig(table=str(path), pairs=True, threshold=0, candidates=0.3)).table.records())
-    assert len(found) > 3
-    rows = classified(write(tmp_path / "t.jsonl", [(row["text_a"], row["text_b"]) for row in found]))[1]
-    assert [(row["score"], row["why"]) for row in rows] == [(row["score"], row["why"]) for row in found]
+def test_a_pair_gets_the_score_that_it_has_in_an_index(tmp_path: Path):
+    """Neither knows a table: the score is that of the two texts alone."""
+    texts = [("How do I learn chess well?", "How can I learn to play chess well?")]
+    (pair,) = classified(write(tmp_path / "t.jsonl", texts))[1]
+    assert pair["score"] > 0.3
+    for k, text in enumerate(texts[0]):
+        (tmp_path / f"{k}.csv").write_text(f"question\n{text}\n")
+        options = {"index": tmp_path / "i", "threshold": 0.3, "candidates": 0.3}
+        (row,) = run(DedupeConfig(table=str(tmp_path / f"{k}.csv"), **options)).table.records()
+    assert (row["score"], row["why"]) == (pair["score"], explain(*reversed(texts[0])))
 
 
 def test_a_learned_scorer_has_its_own_threshold(tmp_path: Path):

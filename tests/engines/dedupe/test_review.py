@@ -11,15 +11,10 @@ from dlcli.core.pairs.labelled import read_labelled_pairs
 from dlcli.core.text.clusters import Groups
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
+from dlcli.engines.dedupe.candidates import find_candidates
 from dlcli.engines.dedupe.review import make_review
-from dlcli.engines.dedupe.stages import (
-    choose_scorer,
-    distinct_texts,
-    find_candidates,
-    group_texts,
-    read_text_column,
-    score_pairs,
-)
+from dlcli.engines.dedupe.scores import choose_scorer, score_pairs, table_words
+from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_column
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
@@ -29,7 +24,8 @@ from dlcli.support.tables import write_csv
 def stages(config):
     text_column = read_text_column(config, SILENT)
     texts = distinct_texts(config, text_column)
-    return text_column, texts, score_pairs(choose_scorer(config), texts, find_candidates(config, texts, SILENT).pairs)
+    pairs, words = find_candidates(config, texts, SILENT).pairs, table_words(config, texts)
+    return text_column, texts, score_pairs(choose_scorer(config), texts, pairs, words)
 
 
 def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
@@ -38,8 +34,8 @@ def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
     assert table.columns == list(LABEL_COLUMNS) and len(table.rows) == 20
     assert all(row[2] is None for row in table.rows)
     _, _, scored = stages(config)
-    nearest = np.sort(np.abs(scored.probability - 0.7))[:20]
-    assert np.allclose([abs(row[3] - 0.7) for row in table.rows], nearest, atol=6e-5)
+    nearest = np.sort(np.abs(scored.probability - 0.4))[:20]
+    assert np.allclose([abs(row[3] - 0.4) for row in table.rows], nearest, atol=6e-5)
     for k, row in enumerate(table.rows):
         row[2] = k % 2
     path = tmp_path / "labels.csv"
@@ -54,14 +50,14 @@ def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
     text_column, texts, scored = stages(config)
     review = make_review(config, text_column, texts, scored)
     again = _groups(review)
-    groups: Groups = group_texts(config, texts, scored.duplicates(0.7))
+    groups: Groups = group_texts(config, texts, scored.duplicates(0.4))
     wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.canonical)}
     assert again == wanted
     dedupe.run(config)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
     assert len(data["first"]) == len(review.first) > 0
-    assert min(data["probability"]) >= data["lowest"] == 0.35
+    assert min(data["probability"]) >= data["lowest"] == 0.2
 
 
 def _groups(review):

@@ -144,7 +144,7 @@ def features_of(texts: Sequence[str], first: Rows, second: Rows, encoder: Encode
         encoder: Gives the vectors; None for no cosine.
 
     Returns:
-        The features, (pairs, 23), or (pairs, 24) with a cosine.
+        The features, (pairs, features), with a cosine as one more where that is asked for.
     """
     found = lexical_features(texts, first, second)
     if encoder is None:

@@ -6,8 +6,9 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.scoring.features import FUNCTION_WORDS, Rows, TokenizedTexts
-from dlcli.core.text.tokens import words_of_run
+from dlcli.core.text.scoring.features import Rows, TokenizedTexts
+from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
+from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS
 
 KINDS = ("exact", "folded", "lexical", "semantic")
 """The texts are identical; equal after folding; mostly of the same words; or similar in meaning only."""
@@ -31,7 +32,7 @@ def explain(text_a: str, text_b: str) -> str:
     At most four of each are shown, preferring numbers, then content words, then function words (the, of, is); `+3` counts the
     rest.
     """
-    a, b = (chain.from_iterable(map(words_of_run, text.split())) for text in (text_a, text_b))
+    a, b = (chain.from_iterable(map(forms_of_run, without_markup(text).split())) for text in (text_a, text_b))
     return _sentence(dict.fromkeys(a), dict.fromkeys(b))
 
 
@@ -51,7 +52,8 @@ _Words = dict[str, None]
 
 def _sentence(a: _Words, b: _Words) -> str:
     only_a, only_b = _few([word for word in a if word not in b]), _few([word for word in b if word not in a])
-    differing = f"{only_a or '-'} / {only_b or '-'}" if only_a or only_b else "no word differs"
+    same = "no word differs" if list(a) == list(b) else "the order differs"
+    differing = f"{only_a or '-'} / {only_b or '-'}" if only_a or only_b else same
     shared = _few([word for word in a if word in b])
     return f"{differing}; {f'same: {shared}' if shared else 'no word in common'}"
 

@@ -9,12 +9,13 @@ for: pairs that share questions are not independent, and where a precision is ha
 `benchmarks/dedupe_quora.py` checks the points on other questions than those they were chosen on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from dlcli.core.stats import wilson
 from dlcli.specs.command_line import command_line
@@ -36,10 +37,10 @@ class ThresholdCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A threshold of `GRID`, and the precision of the held-out pairs at or above it."""
+    """A threshold of `GRID`, and the precision of the pairs at or above it, None if there are none."""
 
     threshold: float
-    precision: Estimate
+    precision: Estimate | None
 
 
 def count_by_threshold(probability: NDArray[np.float64], duplicate: NDArray[np.bool_]) -> list[ThresholdCounts]:
@@ -49,21 +50,60 @@ def count_by_threshold(probability: NDArray[np.float64], duplicate: NDArray[np.b
     return [ThresholdCounts(t, int(at.sum()), int(duplicate[at].sum())) for t, at in zip(thresholds, predicted, strict=True)]
 
 
+def choose_by_probability(probability: NDArray[np.float64], wanted: float, error: tuple[float, float]) -> OperatingPoint:
+    """The smallest threshold at which the lower bound of the precision expected among these pairs is at least `wanted`.
+
+    If probabilities were right, the precision would be the mean of those at or above the threshold. They are so on average over
+    tables; how far the precision of single tables is off gives the interval.
+
+    Args:
+        probability: The probability of each pair of a table, (pairs,).
+        wanted: The precision, in (0, 1].
+        error: Log-odds of the precision less those of the mean, 2.5% and 97.5% quantile over tables.
+
+    Returns:
+        The threshold, and the precision expected there; if no pair can be called, one that none reaches.
+
+    Raises:
+        CheckFailedError: If no threshold reaches it, with the best lower bound.
+    """
+    called = {threshold: probability[probability >= threshold] for threshold in GRID}
+    found = {threshold: expected_precision(some, error) for threshold, some in called.items() if len(some)}
+    if len(found) < len(GRID) and not any(precision.low >= wanted for precision in found.values()):
+        return OperatingPoint(GRID[len(found)], None)
+    return _smallest(found, wanted, "the lower bound expected in this table")
+
+
+def expected_precision(probability: NDArray[np.float64], error: tuple[float, float]) -> Estimate:
+    """The precision of pairs with these probabilities, (pairs,), all called duplicates; see `choose_by_probability`."""
+    mean = float(np.clip(probability.mean(), 1e-6, 1 - 1e-6))
+    low, high = (float(expit(logit(mean) + shift)) for shift in error)
+    return Estimate(mean, min(low, mean), max(high, mean), len(probability))
+
+
 def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) -> OperatingPoint:
     """The smallest threshold at which the lower bound of the precision is at least `wanted`, in (0, 1].
 
     `by` names the scorer, for messages. Raises CheckFailedError, with the best lower bound, if no threshold reaches it.
     """
-    points = [OperatingPoint(t, wilson(true, predicted)) for t, predicted, true in counts if predicted and t in GRID]
-    reached = [point for point in points if point.precision.low >= wanted]
+    found = {t: wilson(true, predicted) for t, predicted, true in counts if predicted and t in GRID}
+    if found:
+        return _smallest(found, wanted, f"on held-out pairs the lower bound for {by}")
+    raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {by} calls no held-out pair a duplicate", hint=_learn())
+
+
+def _smallest(found: Mapping[float, Estimate], wanted: float, bound_of: str) -> OperatingPoint:
+    """The smallest threshold with a lower bound of at least `wanted`; `bound_of` is for the message."""
+    reached = [threshold for threshold, precision in found.items() if precision.low >= wanted]
     if reached:
-        return min(reached, key=lambda point: point.threshold)
-    learn = f"train a scorer on labelled pairs with {command_line('train', data='PAIRS.csv', task='pairs')}"
-    if not points:
-        raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {by} calls no held-out pair a duplicate", hint=learn)
-    best = max(points, key=lambda point: point.precision.low)
+        return OperatingPoint(min(reached), found[min(reached)])
+    best = max(found, key=lambda threshold: found[threshold].low)
     # Rounded down, so that the suggested value is reached.
-    bound = int(best.precision.low * 1000) / 1000
-    reach = f"on held-out pairs the lower bound for {by} is at most {bound:g}, at a threshold of {best.threshold:g}"
+    bound = int(found[best].low * 1000) / 1000
     lower = f"`precision={bound:g}` or less, or " if bound >= LOWEST_PRECISION else ""
-    raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {reach}", hint=f"{lower}{learn}")
+    reach = f"{bound_of} is at most {bound:g}, at a threshold of {best:g}"
+    raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {reach}", hint=f"{lower}{_learn()}")
+
+
+def _learn() -> str:
+    return f"train a scorer on labelled pairs with {command_line('train', data='PAIRS.csv', task='pairs')}"

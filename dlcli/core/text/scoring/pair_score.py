@@ -1,8 +1,12 @@
-"""The built-in score: the probability that two texts ask or say the same, from lexical features, without any training.
+"""The built-in score: the probability that two texts ask or say the same, without any training.
 
-Logistic regression (Cox 1958) on the features of `dlcli.core.text.scoring.features`, their squares and their products, with
-log-odds calibrated on other pairs (Platt 1999). `pair_score.json` holds the fitted numbers and their provenance;
-`examples/fit_pair_score.py` fits them again. It contains no text of the training data: words are identified by CRC-32.
+Gradient-boosted trees (Friedman 2001) on the features of `dlcli.core.text.scoring.features`, monotone where the direction in
+which a feature counts is known, with log-odds calibrated on other pairs (Platt 1999). There are two such models. One is for a
+pair alone. The other is for a pair of a table, whose words and size it knows: the pairs of a table grow with the square of its
+rows and its duplicates do not, so the same two texts are less likely duplicates in a larger one.
+
+`pair_score.json` holds the fitted numbers and their provenance; `examples/fit_pair_score.py` fits them again. It contains no
+text of the training data: words are identified by CRC-32.
 """
 
 import json
@@ -23,80 +27,94 @@ from dlcli.core.text.scoring.features import (
     Floats,
     Rarity,
     Rows,
+    TableWords,
     TokenizedTexts,
     pair_features,
     tokenize_texts,
 )
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
+from dlcli.core.text.scoring.trees import CalibratedTrees, calibrated_from_dict, calibrated_to_dict
+from dlcli.core.text.scoring.word_vectors import WordVectors, built_in_vectors
 from dlcli.core.text.tokens import fold_all
 
 FILE = "pair_score.json"
-_BLOCK = 1 << 8
-"""Pairs per matrix product: few enough for BLAS to use one thread; more threads would busy-wait for 0.1 s afterwards."""
+LONG = 200
+"""From this many words on in both texts a pair is scored by the share of word pairs in common alone."""
 _SCORED = 1 << 17
-"""Pairs whose features are in memory at a time, 12 MB."""
-_WORD_ORDER = NAMES.index("word_order")
+"""Pairs whose features are in memory at a time, 18 MB."""
+_WORD_ORDER, _LENGTH, _BIGRAMS = map(NAMES.index, ("word_order", "length", "bigram_jaccard"))
+_LONG_HALF, _LONG_SLOPE = 0.5, 16.0
+"""The share at which a long pair has a probability of 0.5, and how fast that rises. One word in six may be changed: k
+changes per 100 words leave a share of about (100 - 2 k) / (100 + 2 k) of the word pairs."""
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """The fitted model on k features: log-odds = intercept + z linear + z products z, with z the scaled features.
+    """The fitted models.
 
     Attributes:
-        low: Smallest value of each feature in training, (k); smaller values are clipped.
-        high: Largest value of each feature in training, (k).
-        mean: Subtracted from each feature, (k).
-        scale: Divides each feature afterwards, (k).
-        intercept: Constant of the log-odds.
-        linear: Weights of the features, (k).
-        products: Weights of their squares and products, (k, k).
+        alone: For a pair of texts and nothing else.
+        in_table: For a pair of a table.
+        precision_error: How far off the precision is that the probabilities in a table promise, see `expected_precision`.
         rarity: How rare words are in English.
+        vectors: Vectors of words.
     """
 
-    low: Floats
-    high: Floats
-    mean: Floats
-    scale: Floats
-    intercept: float
-    linear: Floats
-    products: Floats
+    alone: CalibratedTrees
+    in_table: CalibratedTrees
+    precision_error: tuple[float, float]
     rarity: Rarity
+    vectors: WordVectors
 
     @property
     def uses_device(self) -> bool:
         """False: numpy computes the features."""
         return False
 
-    def scaled(self, features: NDArray[np.floating]) -> Floats:
-        """Clip features (pairs, k) to the range seen in training, which bounds the log-odds, and standardise them."""
-        return (np.clip(np.asarray(features, dtype=np.float64), self.low, self.high) - self.mean) / self.scale
+    def probability(self, features: NDArray[np.float32], table_size: int | None = None) -> Floats:
+        """The probability that each pair is a duplicate, from its features.
 
-    def probability(self, features: NDArray[np.floating]) -> Floats:
-        """The probability that each pair is a duplicate, (pairs,) in (0, 1), from its features (pairs, k).
+        A pair alone is calibrated for a duplicate rate of 37%, with near misses as the rest, as in the labelled Quora pairs; a
+        pair of a table for all pairs of tables of that size. Long texts differ in what is left over far more than any pair of
+        sentences does, so these have a score of their own.
 
-        It is calibrated for a duplicate rate of 37%, with near misses as the rest, as in the labelled Quora pairs; among
-        candidates with a lower rate it is too high. Raises ValueError if k is wrong.
+        Args:
+            features: The features, (pairs, k).
+            table_size: Number of distinct texts of the table; None for pairs alone.
+
+        Returns:
+            The probabilities, (pairs,) in (0, 1).
+
+        Raises:
+            ValueError: If k is wrong.
         """
         if features.ndim != 2 or features.shape[1] != len(FEATURES):
             raise ValueError(f"features of shape {features.shape}, not (pairs, {len(FEATURES)})")
-        found = np.empty(len(features))
-        for start in range(0, len(features), _BLOCK):
-            z = self.scaled(features[start : start + _BLOCK])
-            found[start : start + _BLOCK] = self.intercept + z @ self.linear + np.einsum("ij,ij->i", z @ self.products, z)
-        return np.asarray(expit(found))
+        odds = self.alone.log_odds(features) if table_size is None else self.in_table.log_odds(features, table_size)
+        long = features[:, _LENGTH] > np.log1p(LONG - 0.5)
+        return np.asarray(expit(np.where(long, _LONG_SLOPE * (features[:, _BIGRAMS] - _LONG_HALF), odds)))
 
-    def score(self, texts: Sequence[str], first: Rows, second: Rows) -> Floats:
+    def score(self, texts: Sequence[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
         """The probability that `texts[first]` and `texts[second]` are duplicates, (pairs,) in [0, 1].
 
         Texts with the same key are duplicates by definition and get 1; pairs with a text without words get 0.
+
+        Args:
+            texts: The texts.
+            first: Number of the first text of each pair, (pairs,).
+            second: Number of the second text.
+            table: How frequent words are in the table of the texts; None omits that.
+
+        Returns:
+            The probabilities.
         """
-        read = tokenize_texts(texts, self.rarity)
+        read = tokenize_texts(texts, self.rarity, table=table, vectors=self.vectors)
         some = [slice(start, start + _SCORED) for start in range(0, len(first), _SCORED)]
         return np.concatenate([np.empty(0), *(self._score_block(texts, read, first[block], second[block]) for block in some)])
 
     def _score_block(self, texts: Sequence[str], read: TokenizedTexts, first: Rows, second: Rows) -> Floats:
         features = pair_features(read, first, second)
-        found = self.probability(features)
+        found = self.probability(features, read.table_size)
         # Only texts without words, or with the same words in the same order, can have equal or empty keys; fold only these.
         empty = read.words.lengths == 0
         few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))
@@ -142,15 +160,15 @@ def from_dict(card: dict[str, Any]) -> PairScore:
     """The model from the numbers that `to_dict` returns; raises ValueError if it was fitted on other features."""
     if tuple(card["features"]) != tuple(name for name, _ in FEATURES):
         raise ValueError(f"{FILE} was fitted on other features; fit it again with examples/fit_pair_score.py")
-    words, numbers = card["words"], card["model"]
+    words = card["words"]
     rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
-    arrays = {name: np.array(numbers[name], np.float64) for name in ("low", "high", "mean", "scale", "linear", "products")}
-    return PairScore(intercept=float(numbers["intercept"]), rarity=rarity, **arrays)
+    alone, in_table = (calibrated_from_dict(card[name]) for name in ("alone", "in_table"))
+    low, high = map(float, card["precision_error"])
+    return PairScore(alone, in_table, (low, high), rarity, built_in_vectors())
 
 
 def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
     """The model as plain numbers, rounded to 6 digits, with its `provenance`."""
-    numbers = {name: _plain(getattr(model, name)) for name in ("low", "high", "mean", "scale", "linear", "products")}
     words = {
         "unseen": _plain(model.rarity.unseen),
         "crc32": model.rarity.hashes.tolist(),
@@ -159,7 +177,9 @@ def to_dict(model: PairScore, **provenance: Any) -> dict[str, Any]:
     return {
         "provenance": provenance,
         "features": [name for name, _ in FEATURES],
-        "model": {"intercept": _plain(model.intercept), **numbers},
+        "alone": calibrated_to_dict(model.alone),
+        "in_table": calibrated_to_dict(model.in_table),
+        "precision_error": _plain(model.precision_error),
         "words": words,
     }
 

@@ -13,7 +13,7 @@ from dlcli.core.text.scoring.pair_score import built_in
     [
         ("Learn Python in 2023", "learn python in 2024!", "2023 / 2024; same: learn, python, in"),
         ("Is it good?", "Is it not good", "- / not; same: is, it, good"),
-        ("Paris London", "london PARIS", "no word differs; same: paris, london"),
+        ("Paris London", "london PARIS", "the order differs; same: paris, london"),
         ("cat", "dog", "cat / dog; no word in common"),
         ("", "?", "no word differs; no word in common"),
         ("the a b of c d e 7", "x", "b, c, d, 7, +4 / x; no word in common"),

@@ -1,28 +1,36 @@
 import subprocess
 import sys
+from collections import Counter
+from itertools import combinations
 from math import log, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.features import (
     FEATURES,
-    FUNCTION_WORDS,
     NAMES,
-    NEGATIONS,
-    QUESTION_WORDS,
     Rarity,
+    TableWords,
+    count_words,
     pair_features,
     tokenize_texts,
     word_hash,
 )
-from dlcli.core.text.tokens import fold, ngrams, words
+from dlcli.core.text.scoring.similar_words import MATCHED, similarity
+from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
+from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS, NEGATIONS, NEUTRAL_WORDS, QUESTION_WORDS, are_opposite
+from dlcli.core.text.scoring.word_vectors import WordVectors
+from dlcli.core.text.tokens import IDEOGRAPH, ngrams
 
 UNSEEN = 7.0
 KNOWN = {"how": 1.5, "the": 1.0, "is": 0.5, "cat": 5.0, "paris": 6.0}
 HASHES = sorted((word_hash(word), value) for word, value in KNOWN.items())
+VECTORS = WordVectors(
+    np.array([h for h, _ in HASHES], np.int64), np.random.default_rng(0).normal(size=(len(HASHES), 3)).astype(np.float32)
+)
 RARITY = Rarity(np.array([h for h, _ in HASHES], np.int64), np.array([v for _, v in HASHES]), UNSEEN)
 
 some_words = [
@@ -43,6 +51,10 @@ some_words = [
     "2024",
     "?",
     "東京",
+    "(see",
+    "(3)",
+    "paris)",
+    "[the",
 ]
 texts = st.lists(st.sampled_from(some_words), max_size=9).map(" ".join) | st.text(max_size=12)
 
@@ -50,8 +62,8 @@ texts = st.lists(st.sampled_from(some_words), max_size=9).map(" ".join) | st.tex
 def parts(text):
     """The words of a text in order, and those that are capitalised within it, by the definitions, one by one."""
     in_order, names = [], set()
-    for place, run in enumerate(text.split()):
-        found = [word for piece in fold(run).split() for word in words(piece)]
+    for place, run in enumerate(without_markup(text).split()):
+        found = list(forms_of_run(run))
         first = next((char for char in run if char.isalnum()), "a")
         if place and first.isupper():
             names |= {word for word in found if word not in FUNCTION_WORDS}
@@ -59,12 +71,27 @@ def parts(text):
     return in_order, names
 
 
+def asides(text):
+    """The words that are in brackets, run by run."""
+    found, depth = set(), 0
+    for run in without_markup(text).split():
+        opened = sum(map(run.count, "([（"))
+        if depth or run[0] in "([（":
+            found |= set(forms_of_run(run))
+        depth = max(0, depth + opened - sum(map(run.count, ")]）")))
+    return found
+
+
+def weight(word):
+    return -log(0.02) if IDEOGRAPH.match(word) else KNOWN.get(word, UNSEEN)
+
+
 def rare(some):
-    return sum(KNOWN.get(word, UNSEEN) for word in some)
+    return sum(map(weight, some))
 
 
 def rarest(some):
-    return max((KNOWN.get(word, UNSEEN) for word in some), default=0)
+    return max(map(weight, some), default=0)
 
 
 def share(part, whole, of_nothing=0):
@@ -81,7 +108,7 @@ def trigrams(some):
     for word in some:
         grams = set(ngrams(word, 3, 3))
         for gram in grams:
-            found[gram] = found.get(gram, 0) + KNOWN.get(word, UNSEEN) / len(grams)
+            found[gram] = found.get(gram, 0) + weight(word) / len(grams)
     return found
 
 
@@ -94,16 +121,51 @@ def common_subsequence(a, b):
     return best[-1][-1]
 
 
+def exchanged(a, b):
+    """Whether b is a with two parts of up to three words in each other's place, by trying all parts."""
+    if a == b:
+        return False
+    for i, j in combinations(range(len(a) + 1), 2):
+        for k, m in combinations(range(j, len(a) + 1), 2):
+            before, x, middle, y, after = a[:i], a[i:j], a[j:k], a[k:m], a[m:]
+            if max(len(x), len(y)) <= 3 and before + y + middle + x + after == b and set(middle) - NEUTRAL_WORDS:
+                return True
+    return False
+
+
+def meaning(some):
+    """The weighted mean vector of some words, of length 1; None if no word is known."""
+    total = sum((VECTORS.of([word])[0].astype(float) * weight(word) for word in some), np.zeros(3))
+    return total / np.linalg.norm(total) if np.linalg.norm(total) > 1e-6 else None
+
+
+def cosine(a, b):
+    a, b = meaning(a), meaning(b)
+    return float("nan") if a is None or b is None else float(a @ b)
+
+
+def known_share(some):
+    return share(rare(some & KNOWN.keys()), rare(some))
+
+
 def by_definition(text_a, text_b):
-    """Every feature by its definition, with sets and loops."""
+    """Every feature by its definition, with sets and loops, where no word is put together from others."""
     (order_a, names_a), (order_b, names_b) = parts(text_a), parts(text_b)
     a, b = set(order_a), set(order_b)
     grams_a, grams_b = trigrams(a), trigrams(b)
     common = sum(min(grams_a[g], grams_b[g]) for g in grams_a.keys() & grams_b.keys())
     sums = sum(grams_a.values()), sum(grams_b.values())
-    squares = [sqrt(sum(KNOWN.get(w, UNSEEN) ** 2 for w in some)) for some in (a, b, a & b)]
+    squares = [sqrt(sum(weight(w) ** 2 for w in some)) for some in (a, b, a & b)]
     cut = order_a[:48], order_b[:48]
     digits = {word for word in a | b if any(char.isdigit() for char in word)}
+    strength = {}
+    for word, others in [*((word, b - a) for word in a - b), *((word, a - b) for word in b - a)]:
+        known = [{word, other} <= KNOWN.keys() for other in others]
+        strength[word] = max((similarity(word, other, k) for other, k in zip(others, known, strict=True)), default=0)
+    free = [{word for word in some if strength[word] < MATCHED} for some in (a - b, b - a)]
+    lost = [sum(weight(word) * (1 - strength[word]) for word in some) for some in (a - b, b - a)]
+    matched = [1 - share(left, rare(some)) for left, some in zip(lost, (a, b), strict=True)]
+    moved = sum((Counter(cut[0]) & Counter(cut[1])).values()) - common_subsequence(*cut)
     return {
         "word_cosine": share(squares[2] ** 2, squares[0] * squares[1]),
         "word_containment": share(len(a & b), min(len(a), len(b))),
@@ -114,16 +176,36 @@ def by_definition(text_a, text_b):
         "first_equal": bool(order_a and order_b and order_a[0] == order_b[0]),
         "last_equal": bool(order_a and order_b and order_a[-1] == order_b[-1]),
         "rarest_shared": rarest(a & b),
-        "rarest_left_high": max(rarest(a - b), rarest(b - a)),
-        "rarest_left_low": min(rarest(a - b), rarest(b - a)),
-        "left_high": log(1 + max(rare(a - b), rare(b - a))),
+        "words_moved": share(2 * moved, len(cut[0]) + len(cut[1])),
+        "exchanged": exchanged([w for w in cut[0] if w in b], [w for w in cut[1] if w in a]),
+        "weight_containment": share(rare(a & b), min(rare(a), rare(b))),
+        "matched_high": max(matched),
+        "matched_low": min(matched),
+        "unmatched_high": log(1 + max(lost)),
+        "unmatched_low": log(1 + min(lost)),
+        "rarest_unmatched_high": max(map(rarest, free)),
+        "rarest_unmatched_low": min(map(rarest, free)),
+        "aside": share(
+            sum(
+                weight(w) * (1 - strength[w])
+                for some, other, text in ((a, b, text_a), (b, a, text_b))
+                for w in (some - other) & asides(text)
+            ),
+            sum(lost),
+        ),
+        "implied": False,
+        "vector_cosine": cosine(a, b) if min(known_share(a), known_share(b)) >= 1 / 3 else float("nan"),
+        "unmatched_cosine": cosine(*free),
+        "known_share": min(known_share(a), known_share(b)),
+        "opposite": any(are_opposite(word, other) for word in a - b for other in b - a),
+        "length": log(1 + min(len(order_a), len(order_b))),
         "numbers_shared": log(1 + len(digits & a & b)),
-        "numbers_differing": log(1 + len(digits & (a ^ b))),
-        "numbers_swapped": log(1 + min(len(digits & (a - b)), len(digits & (b - a)))),
+        "numbers_differing": log(1 + len(digits & (free[0] | free[1]))),
+        "numbers_swapped": log(1 + min(len(digits & free[0]), len(digits & free[1]))),
         "names_shared": log(1 + max(len(names_a & b), len(names_b & a))),
         "names_differing": log(1 + len(names_a - b) + len(names_b - a)),
         "names_swapped": log(1 + min(len(names_a - b), len(names_b - a))),
-        "negation_differs": bool(NEGATIONS & (a ^ b)),
+        "negation_differs": bool(NEGATIONS & a) != bool(NEGATIONS & b),
         "question_words_jaccard": jaccard(a & QUESTION_WORDS, b & QUESTION_WORDS),
         "question_words_differing": log(1 + len(QUESTION_WORDS & (a ^ b))),
         "function_words_jaccard": jaccard(a & FUNCTION_WORDS, b & FUNCTION_WORDS),
@@ -132,30 +214,34 @@ def by_definition(text_a, text_b):
 
 
 def row(text_a, text_b):
-    return pair_features(tokenize_texts([text_a, text_b], RARITY), np.array([0]), np.array([1]))[0]
+    read = tokenize_texts([text_a, text_b], RARITY, vectors=VECTORS)
+    return pair_features(read, np.array([0]), np.array([1]))[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(texts, texts)
 def test_every_feature_is_what_its_definition_says(a, b):
     expected = by_definition(a, b)
     found = dict(zip(NAMES, row(a, b).tolist(), strict=True))
     assert found.keys() == expected.keys()
+    assume(not found["implied"])
     for name in NAMES:
-        assert found[name] == pytest.approx(float(expected[name]), abs=1e-5), name
+        assert found[name] == pytest.approx(float(expected[name]), abs=1e-4, nan_ok=True), name
 
 
 @pytest.mark.parametrize("length", [46, 47, 48, 49, 60])
 def test_only_the_first_48_words_are_looked_at_for_their_order(length):
-    a, b = " ".join(f"w{k}" for k in range(length)), " ".join(f"w{k}" for k in [*range(40), *range(40, length)[::-1]])
-    assert row(a, b)[NAMES.index("word_order")] == pytest.approx(by_definition(a, b)["word_order"], abs=1e-6)
+    words = [f"{first}{second}w" for first in "bcdfghjklm" for second in "aeiouyz"]
+    a, b = " ".join(words[:length]), " ".join(words[:40] + words[40:length][::-1])
+    assert row(a, b)[NAMES.index("word_order")] == pytest.approx(by_definition(a, b)["word_order"], abs=2e-5)
 
 
+@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=6), st.data())
 def test_swapping_the_texts_and_having_others_beside_them_changes_nothing(many, data):
     places = st.lists(st.integers(0, len(many) - 1), min_size=8, max_size=8)
     first, second = (np.array(data.draw(places)) for _ in range(2))
-    read = tokenize_texts(many, RARITY)
+    read = tokenize_texts(many, RARITY, vectors=VECTORS)
     found = pair_features(read, first, second)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, pair_features(read, second, first), atol=1e-6)
@@ -168,6 +254,23 @@ def test_more_pairs_than_a_block_come_out_in_their_order():
     every = {(i, j): pair_features(read, np.array([i]), np.array([j]))[0] for i in range(5) for j in range(5)}
     expected = [every[i, j] for i, j in zip(first.tolist(), second.tolist(), strict=True)]
     np.testing.assert_allclose(pair_features(read, first, second), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ("trains from Paris to Berlin", "trains from Berlin to Paris", 1),
+        ("send New York the file from Santa Cruz now", "send Santa Cruz the file from New York now", 1),
+        ("does a dog eat a cat", "does a cat eat a dog", 1),
+        ("Ada Lovelace", "Lovelace Ada", 0),
+        ("salt and pepper", "pepper and salt", 0),
+        ("a process and a thread", "a thread and a process", 0),
+        ("the old file is lost now", "now the old is lost file", 0),
+        ("a b c d", "a b c d", 0),
+    ],
+)
+def test_parts_that_change_places(a, b, expected):
+    assert row(a, b)[NAMES.index("exchanged")] == row(b, a)[NAMES.index("exchanged")] == expected
 
 
 @pytest.mark.parametrize("many", [[], [""], ["?", " "]])
@@ -185,6 +288,32 @@ def test_rarity_of_known_and_unknown_words():
     assert RARITY.of([]).shape == (0,)
     nothing = Rarity(np.empty(0, np.int64), np.empty(0), 2.0)
     assert nothing.of(["is"]).tolist() == [2.0]
+
+
+def test_rarity_in_a_table_is_that_of_english_and_of_the_table_together():
+    many = TableWords(1_000_000, 1_000_000, {"paris": 1_000_000, "zebra": 1})
+    paris, zebra, cat = RARITY.of(["paris", "zebra", "cat"], many)
+    assert paris == pytest.approx(0.05, abs=1e-3)  # in every row
+    assert zebra > cat - 5 > 0
+    none = RARITY.of(["paris", "zebra", "cat"], TableWords(0, 0, {}))
+    np.testing.assert_allclose(none, RARITY.of(["paris", "zebra", "cat"]) + 0.05)
+    # A function word says nothing where it is rare, in a table of names or in a language that the English words do not have.
+    assert RARITY.of(["the", "der"], TableWords(9000, 9000, {"the": 1})).tolist() == [KNOWN["the"], 1.5]
+
+
+def test_words_are_counted_once_a_text():
+    assert count_words(["a a b", "A, c", ""]) == TableWords(3, 3, {"a": 2, "b": 1, "c": 1})
+    assert count_words(["a", "b", "c d", "d"], step=2) == TableWords(4, 2, {"a": 1, "c": 1, "d": 1})
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("IBM opens", "International Business Machines opens"), ("website down", "web site down"), ("log in", "login")]
+)
+def test_a_word_that_is_put_together_from_words_of_the_other_text(a, b):
+    found = dict(zip(NAMES, row(a, b).tolist(), strict=True))
+    assert found["implied"] == 1
+    assert found["matched_low"] > 0.85
+    assert row("IBM opens", "Indian Banks open")[NAMES.index("implied")] == 0
 
 
 def test_scoring_imports_neither_torch_nor_pandas_nor_scikit_learn():

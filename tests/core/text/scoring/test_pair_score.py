@@ -1,6 +1,6 @@
 import json
-from dataclasses import replace
-from math import exp
+from dataclasses import fields, replace
+from math import exp, isnan, log
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from dlcli.core.evaluation import metrics
 from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
 from dlcli.core.stats import wilson
-from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features, tokenize_texts
+from dlcli.core.text.scoring.features import FEATURES, NAMES, TableWords
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
-from dlcli.core.text.scoring.pair_score import FILE, built_in, built_in_threshold_counts, from_dict, to_dict
+from dlcli.core.text.scoring.pair_score import FILE, LONG, built_in, built_in_threshold_counts, from_dict, to_dict
 from dlcli.core.text.tokens import fold_all
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -41,22 +41,51 @@ def scores(pairs):
 
 def test_every_duplicate_scores_above_every_near_miss():
     assert scores(DUPLICATES).min() > scores(OTHERS).max()
-    assert scores(OTHERS[-1:])[0] < 0.01
+    assert scores(OTHERS[-1:])[0] < 0.05
 
 
-@given(st.lists(st.floats(-50, 50), min_size=len(FEATURES), max_size=len(FEATURES)))
-def test_the_probability_is_the_formula_term_by_term(values):
-    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))["model"]
-    parts = zip(values, card["low"], card["high"], card["mean"], card["scale"], strict=True)
-    z = [(min(max(v, low), high) - mean) / scale for v, low, high, mean, scale in parts]
-    odds = card["intercept"] + sum(w * v for w, v in zip(card["linear"], z, strict=True))
-    odds += sum(card["products"][i][j] * z[i] * z[j] for i in range(len(z)) for j in range(len(z)))
-    found = built_in().probability(np.array([values]))
+some_features = st.lists(st.floats(-50, 50, width=32) | st.just(float("nan")), min_size=len(FEATURES), max_size=len(FEATURES))
+
+
+@given(some_features, st.none() | st.integers(1, 100_000))
+def test_the_probability_is_the_formula_term_by_term(values, size):
+    card = json.loads((ROOT / "dlcli" / "core" / "text" / "scoring" / FILE).read_text(encoding="utf-8"))
+    model = card["alone" if size is None else "in_table"]
+    trees, total = model["trees"], model["trees"]["baseline"]
+    values[NAMES.index("length")] = 1.0
+    for node in trees["starts"]:
+        while trees["left"][node] >= 0:
+            value, limit = values[trees["feature"][node]], float(np.float32(trees["threshold"][node]))
+            goes_left = trees["missing_left"][node] if isnan(value) else value <= limit
+            node = trees["left" if goes_left else "right"][node]
+        total += trees["value"][node]
+    low, high = model["sizes"]
+    odds = model["slope"] * total + model["intercept"] + model["by_size"] * log(min(high, max(low, size or 1)))
+    found = built_in().probability(np.array([values], np.float32), size)
     assert found.shape == (1,)
     assert found[0] == pytest.approx(1 / (1 + exp(-odds)), abs=1e-9)
 
 
-@settings(max_examples=60)
+def test_the_same_pair_is_less_likely_a_duplicate_in_a_larger_table():
+    texts = [text for pair in DUPLICATES for text in pair]
+    first, second = np.arange(0, len(texts), 2), np.arange(1, len(texts), 2)
+    found = [built_in().score(texts, first, second, TableWords(size, 0, {})) for size in (20, 100, 300, 10_000)]
+    assert (found[0] > found[1]).all() and (found[1] > found[2]).all()
+    np.testing.assert_array_equal(found[2], found[3])
+
+
+def test_long_texts_are_scored_by_the_word_pairs_they_share():
+    random = np.random.default_rng(0)
+    words = [f"{a}{b}{c}" for a in "bcdfglmnprst" for b in "aeiou" for c in ("n", "r", "st", "l", "ck")]
+    for length in (LONG, 500, 2000):
+        body = random.choice(words, length).tolist()
+        copy = [random.choice(words) if random.random() < 0.02 else word for word in body]
+        other = random.choice(words, length).tolist()
+        assert scores([(" ".join(body), " ".join(copy))])[0] > 0.95
+        assert scores([(" ".join(body), " ".join(other))])[0] < 0.01
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.text(max_size=30) | st.sampled_from(["How are you?", "how ARE  you", "?", "a", "😀"]), min_size=2, max_size=6)
 )
@@ -86,25 +115,21 @@ def test_a_language_that_the_table_does_not_know():
     assert scores([("你好吗我很好", "你好吗我不好")])[0] > scores([("你好吗我很好", "今天下雨")])[0]
 
 
-def test_features_far_outside_what_training_saw_count_as_its_bounds():
-    model = built_in()
-    far, bound = np.full((1, len(FEATURES)), 1e30), model.high[None]
-    assert model.probability(far)[0] == model.probability(bound)[0]
-    assert np.isfinite(model.probability(-far)).all()
-
-
 def test_features_of_another_width_are_refused():
-    with pytest.raises(ValueError, match="not \\(pairs, 23\\)"):
+    with pytest.raises(ValueError, match="not \\(pairs, 36\\)"):
         built_in().probability(np.zeros((3, 22)))
 
 
 def test_a_card_comes_back_as_it_was_and_one_for_other_features_is_refused():
-    model = replace(built_in(), intercept=0.25)
+    model = replace(built_in(), in_table=replace(built_in().in_table, intercept=0.25))
     card = json.loads(json.dumps(to_dict(model, seed=1)))
     again = from_dict(card)
-    assert again.intercept == 0.25
-    for name in ("low", "high", "mean", "scale", "linear", "products"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
+    assert again.in_table.intercept == 0.25
+    for name in ("alone", "in_table"):
+        one, other = getattr(again, name), getattr(model, name)
+        assert (one.slope, one.by_size, one.sizes) == (other.slope, other.by_size, other.sizes)
+        for field in fields(one.trees):
+            np.testing.assert_array_equal(getattr(one.trees, field.name), getattr(other.trees, field.name))
     assert again.rarity.of(["the", "zyxw"]).tolist() == model.rarity.of(["the", "zyxw"]).tolist()
     with pytest.raises(ValueError, match="other features"):
         from_dict({**card, "features": card["features"][1:]})
@@ -144,7 +169,6 @@ def test_held_out_quora_questions_and_mrpc():
     for wanted in (0.6, 0.7, 0.8):
         _, called, right = counts["test"][round(choose_threshold(counts["dev"], wanted, "dev").threshold * 100) - 1]
         assert wilson(right, called).high >= wanted
-    for pairs, least in ((test, 0.80), (read_labelled_pairs(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.70)):
-        read = tokenize_texts(pairs.texts, built_in().rarity)
-        area = metrics.auc(built_in().probability(pair_features(read, pairs.first, pairs.second)), pairs.duplicate)
+    for pairs, least in ((test, 0.85), (read_labelled_pairs(str(DATA / "pairs" / "mrpc_test.csv.gz")), 0.76)):
+        area = metrics.auc(built_in().score(pairs.texts, pairs.first, pairs.second), pairs.duplicate)
         assert area.low > least

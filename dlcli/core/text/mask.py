@@ -1,0 +1,45 @@
+"""Mask what differs from row to row in logs and notices: numbers, ids, times and URLs each count as one word."""
+
+import re
+from collections.abc import Sequence
+
+_DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s?[ap]m\b)?"
+_ZONE = r"(?:Z\b|\s?(?:UTC|GMT)\b|\s?[+-]\d{2}:?\d{2}\b)?"
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
+_PATTERNS = (
+    ("urls", r"(?:https?|ftp)://[^\s<>\"]*[\w/=#]|\bwww\.[^\s<>\"]*[\w/=#]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
+    # UUIDs, and addresses of machines, whose parts look like times.
+    ("ids", r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
+    ("ids", r"\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\b(?:[0-9a-f]{2}:){3,}[0-9a-f]{2}\b"),
+    ("times", rf"\b{_DAY}(?:[T\s]{_CLOCK}{_ZONE})?"),
+    ("times", rf"\b(?:{_MONTH}\s+\d{{1,2}}|\d{{1,2}}\s+{_MONTH})(?:,?\s+\d{{4}})?\b(?:\s+{_CLOCK}{_ZONE})?"),
+    ("times", rf"\b{_CLOCK}{_ZONE}"),
+    # Other words that mix letters and digits.
+    ("ids", r"\b0x[0-9a-f]+\b|#\w*\d\w*|\b(?=\w*\d)(?=\w*[a-z])\w{6,}\b|\b[a-z]+[-_]\d[\w-]*"),
+    ("numbers", r"(?<![\w.])[-+]?\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*"),
+)
+"""Kinds of parts in the order in which they are masked: the parts of a URL, a time or an id are no numbers."""
+_WORDS = {"urls": "url", "times": "time", "ids": "id", "numbers": "number"}
+
+
+def mask_texts(texts: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """The texts with each part of one of these kinds replaced by a word in angle quotes, such as ‹number›.
+
+    Args:
+        texts: The texts.
+        kinds: Some of urls, times, ids and numbers.
+
+    Returns:
+        The masked texts.
+    """
+    if not kinds:
+        return list(texts)
+    masks = [(re.compile(pattern, re.IGNORECASE), f"‹{_WORDS[kind]}›") for kind, pattern in _PATTERNS if kind in kinds]
+    return [_mask(text, masks) for text in texts]
+
+
+def _mask(text: str, masks: Sequence[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, word in masks:
+        text = pattern.sub(word, text)
+    return text

@@ -1,0 +1,248 @@
+"""Match the words that only one text of a pair has with those that only the other has.
+
+Most leftover words of two texts are not alike at all. So the cross product of the leftover words of each pair is first
+filtered by what numpy can test on all of it at once, and `similarity` looks only at the rest, each pair of words once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from dlcli.core.text.ragged import Ragged
+from dlcli.core.text.scoring.similar_words import ONE_SLIP_FROM, TWO_SLIPS_FROM, is_skeleton, similarity
+from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, OPPOSITES, are_opposite
+
+Floats = NDArray[np.float64]
+Numbers = NDArray[np.integer]
+
+_MOST = 400
+"""Pairs of texts with more pairs of leftover words than this are not aligned: these are long texts, scored by their rates."""
+_IMPLIED = 0.9
+"""Strength of `ibm` for the initials of three words, and of `website` for `web site`."""
+_INITIALS = range(3, 7)
+
+
+@dataclass(frozen=True)
+class WordShapes:
+    """What the first filter tests, for each word of a vocabulary, (vocabulary,).
+
+    Attributes:
+        vocabulary: The words.
+        length: Number of letters.
+        start: The first three letters, as a number.
+        end: The last four letters, as a number; unique for shorter words.
+        skeleton: First and last letter, as a number, of words without a vowel between; unique for others.
+        ends: First and last letter, as a number.
+        letters: A bit for each letter that occurs, hashed to 32 bits.
+        special: Whether the word is in the list of opposites or of number words, or a number, which need not look alike.
+        known: Whether it is a known word of the language.
+    """
+
+    vocabulary: list[str]
+    length: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    skeleton: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    letters: NDArray[np.uint32]
+    special: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+def word_shapes(vocabulary: list[str], known: NDArray[np.bool_]) -> WordShapes:
+    """The shapes of the words of a vocabulary, of which those in `known` (vocabulary,) are words of the language."""
+    letters = np.array([_letters(word) for word in vocabulary], np.uint32)
+    special = np.array([word in OPPOSITES or word in NUMBER_WORDS or word[0].isdigit() for word in vocabulary], bool)
+    ends = [word[0] + word[-1] for word in vocabulary]
+    # A part that cannot match gets a text of its own.
+    end = [word[-4:] if len(word) >= 4 else f"{k} " for k, word in enumerate(vocabulary)]
+    skeleton = [both if is_skeleton(word) else f"{k} " for k, (word, both) in enumerate(zip(vocabulary, ends, strict=True))]
+    codes = np.unique([*(word[:3] for word in vocabulary), *end, *ends, *skeleton], return_inverse=True)[1].reshape(4, -1)
+    length = np.array([*map(len, vocabulary)], np.int64)
+    return WordShapes(vocabulary, length, codes[0], codes[1], codes[3], codes[2], letters, special, known)
+
+
+def _letters(word: str) -> int:
+    bits = 0
+    for char in word:
+        bits |= 1 << (ord(char) & 31)
+    return bits
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Leftover words of both sides of a block of pairs, and how well each is matched by a leftover word of the other side.
+
+    Attributes:
+        left: For each side, the leftover words of each pair, (pairs, vocabulary); the entries are zeros and ones.
+        strength: For each side, the strength of the best match of each entry of `left`, in [0, 1].
+        opposite: Whether a leftover word of a pair is the opposite of one of the other side, (pairs,).
+        implied: Whether a word of one side is put together from words of the other, (pairs,).
+    """
+
+    left: tuple[sp.csr_array, sp.csr_array]
+    strength: tuple[Floats, Floats]
+    opposite: NDArray[np.bool_]
+    implied: NDArray[np.bool_]
+
+
+def align(
+    left: tuple[sp.csr_array, sp.csr_array],
+    shapes: WordShapes,
+    implied: sp.csr_array,
+    words: Ragged,
+    rows: tuple[Numbers, Numbers],
+) -> Alignment:
+    """Align the leftover words of pairs of texts.
+
+    Args:
+        left: For each side, the words that only this text of each pair has, (pairs, vocabulary).
+        shapes: The shapes of the vocabulary.
+        implied: Which words each text puts together from several of its own, (texts, vocabulary), see `implied_words`.
+        words: The words of each text, in order.
+        rows: For each side, the number of the text of each pair, (pairs,).
+
+    Returns:
+        The alignment.
+    """
+    strength = tuple(np.zeros(side.nnz) for side in left)
+    opposite = np.zeros(left[0].shape[0], bool)
+    pair, i, j = _cross(left[0].indptr, left[1].indptr)
+    a, b = left[0].indices[i], left[1].indices[j]
+    near = np.flatnonzero(_may_match(shapes, a, b))
+    if len(near):
+        a, b, i, j, pair = a[near], b[near], i[near], j[near], pair[near]
+        width = len(shapes.vocabulary)
+        codes, which = np.unique(np.minimum(a, b).astype(np.int64) * width + np.maximum(a, b), return_inverse=True)
+        found = np.array([_judge(shapes, *divmod(code, width)) for code in codes.tolist()])[which]
+        np.maximum.at(strength[0], i, found.clip(0))
+        np.maximum.at(strength[1], j, found.clip(0))
+        opposite[pair[found < 0]] = True
+    explained = np.zeros(len(opposite), bool)
+    for side in (0, 1):
+        _credit_implied(left, strength, implied, words, rows, side, explained, shapes)
+    return Alignment(left, (strength[0], strength[1]), opposite, explained)
+
+
+def _cross(ends_a: Numbers, ends_b: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+    """All combinations of an entry of side a and one of side b of the same pair: the pair, and the places of both entries."""
+    of_a, of_b = np.diff(ends_a).astype(np.int64), np.diff(ends_b).astype(np.int64)
+    count = of_a * of_b
+    count[count > _MOST] = 0
+    pair = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(pair)) - np.repeat(np.cumsum(count) - count, count)
+    return pair, ends_a[:-1][pair] + within // np.maximum(of_b[pair], 1), ends_b[:-1][pair] + within % np.maximum(of_b[pair], 1)
+
+
+def _may_match(shapes: WordShapes, a: Numbers, b: Numbers) -> NDArray[np.bool_]:
+    """A necessary condition of `similarity(a, b, ...) > 0` and of being opposites."""
+    shorter, gap = np.minimum(shapes.length[a], shapes.length[b]), np.abs(shapes.length[a] - shapes.length[b])
+    slips = np.where(shorter >= TWO_SLIPS_FROM, 2, 1)
+    # A slip exchanges one letter for another at most, which changes two bits.
+    slip = (np.bitwise_count(shapes.letters[a] ^ shapes.letters[b]) <= 2 * slips) & (gap <= slips) & (shorter >= ONE_SLIP_FROM)
+    part = (shapes.start[a] == shapes.start[b]) | (shapes.end[a] == shapes.end[b])
+    skeleton = (shapes.skeleton[a] == shapes.ends[b]) | (shapes.ends[a] == shapes.skeleton[b])
+    return np.asarray(slip | part | skeleton | (shapes.special[a] & shapes.special[b]))
+
+
+def _judge(shapes: WordShapes, a: int, b: int) -> float:
+    """The similarity of two words, -1 for opposites."""
+    first, second = shapes.vocabulary[a], shapes.vocabulary[b]
+    if are_opposite(first, second):
+        return -1.0
+    return similarity(first, second, bool(shapes.known[a] and shapes.known[b]))
+
+
+def implied_words(words: Ragged, vocabulary: list[str], content: NDArray[np.bool_]) -> sp.csr_array:
+    """Which words of the vocabulary each text has in parts: as two neighbours, or as the initials of 3 to 6 content words.
+
+    Args:
+        words: The words of each text, in order.
+        vocabulary: The words.
+        content: Whether each word is a content word, (vocabulary,).
+
+    Returns:
+        A matrix of zeros and ones, (texts, vocabulary).
+    """
+    numbers = {word: k for k, word in enumerate(vocabulary)}
+    text = np.repeat(np.arange(len(words.lengths)), words.lengths)
+    found = [_joined(words, vocabulary, numbers, text), _initials(words, vocabulary, numbers, text, content)]
+    rows, columns = (np.concatenate([part[k] for part in found]) for k in (0, 1))
+    matrix = sp.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(words.lengths), len(vocabulary)))
+    matrix.data[:] = 1
+    return matrix
+
+
+def _joined(words: Ragged, vocabulary: list[str], numbers: dict[str, int], text: Numbers) -> tuple[Numbers, Numbers]:
+    later = np.flatnonzero(~words.is_first())
+    width = len(vocabulary)
+    codes, which = np.unique(words.flat[later - 1] * width + words.flat[later], return_inverse=True)
+    whole = np.array(
+        [_whole(vocabulary[code // width], vocabulary[code % width], numbers) for code in codes.tolist()], np.int64
+    )
+    whole = whole[which] if len(codes) else np.empty(0, np.int64)
+    return text[later[whole >= 0]], whole[whole >= 0]
+
+
+def _whole(first: str, second: str, numbers: dict[str, int]) -> int:
+    return numbers.get(first + second, -1) if first.isalpha() and second.isalpha() else -1
+
+
+def _initials(
+    words: Ragged, vocabulary: list[str], numbers: dict[str, int], text: Numbers, content: NDArray[np.bool_]
+) -> tuple[Numbers, Numbers]:
+    kept = np.flatnonzero(content[words.flat])
+    first = np.array([ord(word[0]) for word in vocabulary], np.int64)[words.flat[kept]]
+    owner = text[kept]
+    wanted = {
+        word: k for word, k in numbers.items() if len(word) in _INITIALS and word.isascii() and word.isalpha() and content[k]
+    }
+    rows, columns = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for size in _INITIALS:
+        names = {word: k for word, k in wanted.items() if len(word) == size}
+        if not names or len(first) < size:
+            continue
+        # The initials of each window of `size` content words, as a number in base 128.
+        window = np.lib.stride_tricks.sliding_window_view(first, size)
+        code = np.where((window < 128).all(axis=1), window @ (128 ** np.arange(size)[::-1]), -1)
+        known = np.array([sum(ord(char) * 128**p for p, char in enumerate(reversed(word))) for word in names], np.int64)
+        order = np.argsort(known)
+        place = np.searchsorted(known[order], code).clip(max=len(known) - 1)
+        hit = np.flatnonzero((known[order][place] == code) & (owner[: len(code)] == owner[size - 1 :]))
+        rows.append(owner[hit].astype(np.int64))
+        columns.append(np.array(list(names.values()), np.int64)[order][place[hit]])
+    return np.concatenate(rows), np.concatenate(columns)
+
+
+def _credit_implied(
+    left: tuple[sp.csr_array, sp.csr_array],
+    strength: tuple[Floats, ...],
+    implied: sp.csr_array,
+    words: Ragged,
+    rows: tuple[Numbers, Numbers],
+    side: int,
+    explained: NDArray[np.bool_],
+    shapes: WordShapes,
+) -> None:
+    """Mark the words of `side` that the other text has in parts as matched, and these parts too."""
+    met = sp.coo_array(implied[rows[1 - side]].multiply(left[side]))
+    for pair, word in zip(met.coords[0].tolist(), met.coords[1].tolist(), strict=True):
+        text = int(rows[1 - side][pair])
+        parts = _parts(shapes.vocabulary, words.flat[words.ends[text] : words.ends[text + 1]].tolist(), word)
+        explained[pair] = True
+        for number, wanted in ((side, {word}), (1 - side, parts)):
+            matrix = left[number]
+            entries = np.arange(matrix.indptr[pair], matrix.indptr[pair + 1])
+            mine = entries[np.isin(matrix.indices[entries], list(wanted))]
+            strength[number][mine] = np.maximum(strength[number][mine], _IMPLIED)
+
+
+def _parts(vocabulary: list[str], text: list[int], word: int) -> set[int]:
+    """The words of a text that `word` is put together from."""
+    whole = vocabulary[word]
+    for first, second in zip(text, text[1:], strict=False):
+        if vocabulary[first] + vocabulary[second] == whole:
+            return {first, second}
+    return {number for number in text if vocabulary[number][0] in whole}

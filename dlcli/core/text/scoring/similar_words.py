@@ -1,0 +1,109 @@
+"""How well two different words stand for each other: slips of the keyboard, inflections, abbreviations.
+
+The strengths are shares of a match, set by hand so that a likely slip counts almost as the same word; the score that is fitted
+on top of them decides what they are worth.
+"""
+
+from functools import lru_cache
+
+from dlcli.core.text.scoring.word_lists import NUMBER_WORDS, are_opposite
+from dlcli.core.text.tokens import IDEOGRAPH
+
+MATCHED = 0.6
+"""From this strength on a word counts as matched."""
+_NUMBER_WORD, _SLIP, _TWO_SLIPS, _INFLECTED, _SAME_STEM, _ABBREVIATED, _SKELETON = 0.95, 0.9, 0.85, 0.9, 0.75, 0.7, 0.8
+_KNOWN = 0.5
+ONE_SLIP_FROM, TWO_SLIPS_FROM = 4, 8
+"""Length of the shorter word from which one slip, and two, are taken for such: `cat` and `car` are two words."""
+_LONGEST_SKELETON = 5
+_STEM = 4
+_STEM_SHARE = 0.65
+_ENDING = 3
+_VOWELS = frozenset("aeiou")
+_CACHED = 1 << 20
+
+
+@lru_cache(maxsize=_CACHED)
+def similarity(a: str, b: str, both_known: bool) -> float:
+    """The strength of the match of two different words, in [0, 1]; symmetric.
+
+    Words with digits never match by likeness: `2023` is not a slip for `2024`. Neither do opposites. If both are known words,
+    as `desert` and `dessert`, only a swap of letters is likely to be a slip.
+    """
+    if has_digit(a) or has_digit(b):
+        return _NUMBER_WORD if NUMBER_WORDS.get(a) == b or NUMBER_WORDS.get(b) == a else 0.0
+    if IDEOGRAPH.match(a) or IDEOGRAPH.match(b) or are_opposite(a, b):
+        return 0.0
+    shorter, longer = sorted((a, b), key=lambda word: (len(word), word))
+    slip = _slip(shorter, longer)
+    if both_known and sorted(a) != sorted(b):
+        slip *= _KNOWN
+    return max(slip, _inflection(shorter, longer), _abbreviation(shorter, longer))
+
+
+def has_digit(word: str) -> bool:
+    """Whether a word has a digit."""
+    return any(map(str.isdigit, word))
+
+
+def _slip(shorter: str, longer: str) -> float:
+    most = 2 if len(shorter) >= TWO_SLIPS_FROM else 1
+    if len(shorter) < ONE_SLIP_FROM or len(longer) - len(shorter) > most:
+        return 0.0
+    distance = edit_distance(shorter, longer, most)
+    if distance == 1 and (shorter[0] == longer[0] or len(shorter) > ONE_SLIP_FROM):
+        return _SLIP
+    return _TWO_SLIPS if distance <= most and distance == 2 and shorter[0] == longer[0] else 0.0
+
+
+def edit_distance(a: str, b: str, most: int) -> int:
+    """Insertions, deletions, substitutions and swaps of neighbours between two words, `most + 1` if there are more.
+
+    The restricted distance of Damerau (1964): no part is edited twice.
+    """
+    if abs(len(a) - len(b)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, char in enumerate(a, 1):
+        following = [i]
+        for j, other in enumerate(b, 1):
+            least = min(row[j] + 1, following[-1] + 1, row[j - 1] + (char != other))
+            if i > 1 and j > 1 and char == b[j - 2] and a[i - 2] == other:
+                least = min(least, before[j - 2] + 1)
+            following.append(least)
+        if min(following) > most:
+            return most + 1
+        before, row = row, following
+    return min(row[-1], most + 1)
+
+
+def _inflection(shorter: str, longer: str) -> float:
+    if len(shorter) < _STEM:
+        return 0.0
+    if longer.startswith(shorter) and len(longer) - len(shorter) <= _ENDING:
+        return _INFLECTED
+    if longer.endswith(shorter):  # website for site
+        return _SAME_STEM
+    same = next((k for k, char in enumerate(shorter) if char != longer[k]), len(shorter))
+    return _SAME_STEM if same >= max(_STEM, _STEM_SHARE * len(longer)) else 0.0
+
+
+def _abbreviation(shorter: str, longer: str) -> float:
+    if shorter[0] != longer[0] or len(longer) < len(shorter) + 2 or len(shorter) < 2:
+        return 0.0
+    if len(shorter) > 2 and longer.startswith(shorter):  # corp, dept
+        return _ABBREVIATED
+    if is_skeleton(shorter) and shorter[-1] == longer[-1] and _is_subsequence(shorter, longer):  # blvd, st, ltd
+        return _SKELETON
+    return 0.0
+
+
+def is_skeleton(word: str) -> bool:
+    """Whether a word may be the consonants of a longer one: at most five letters, and no vowel after the first."""
+    return len(word) <= _LONGEST_SKELETON and not _VOWELS & set(word[1:])
+
+
+def _is_subsequence(shorter: str, longer: str) -> bool:
+    rest = iter(longer)
+    return all(char in rest for char in shorter)

@@ -1,0 +1,67 @@
+"""Candidate pairs by budget: all pairs of a small table, of a larger one the pairs that are most alike.
+
+A fixed cosine would let through nothing in a small table and too much in a large one, since the number of pairs grows with the
+square of the number of texts. So the cosine is chosen such that about as many pairs reach it as there is time to score.
+"""
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
+from dlcli.core.text.vectors.weighting import Matrix
+
+_MOST = 40_000
+"""Pairs scored at the most, which takes a second; of up to 283 texts these are all pairs."""
+_FULL = 2_000
+"""From this many texts on the budget falls, since finding the pairs takes the time."""
+_LEAST, _PER_TEXT = 10_000, 0.1
+_LOWEST = 0.15
+_SAMPLED = 4_000_000
+"""Cosines computed to choose the level; 2,000 texts are compared with all."""
+
+
+def pair_budget(texts: int) -> int:
+    """How many pairs of a table of n distinct `texts` are to be scored."""
+    return int(max(min(_MOST, _MOST * _FULL / max(1, texts)), _LEAST + _PER_TEXT * texts))
+
+
+def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, seed: int = 0) -> float:
+    """The cosine that about `budget` pairs of rows reach, from a sample of rows.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0, (n, d).
+        budget: Number of pairs.
+        ceiling: The result is this at the most.
+        seed: Seed of the sample.
+
+    Returns:
+        The cosine, rounded up to 0.01, at least 0.15; 0 if all pairs are within the budget.
+    """
+    n = vectors.shape[0]
+    if n * (n - 1) // 2 <= budget:
+        return 0.0
+    rows = np.sort(np.random.default_rng(seed).permutation(n)[: max(100, _SAMPLED // n)])
+    product = vectors[rows] @ vectors.T
+    values = product.toarray() if sp.issparse(product) else product
+    values[np.arange(len(rows)), rows] = -1
+    # Each pair of the sample with another row is seen once, or twice if both are in the sample.
+    rank = int(min(values.size - 1, budget * 2 * len(rows) / n))
+    level = float(np.partition(values, values.size - 1 - rank, axis=None)[values.size - 1 - rank])
+    return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
+
+
+def pairs_from(vectors: Matrix, level: float, **options: object) -> Pairs:
+    """All pairs of rows with a cosine of `level` or more; with 0 all pairs, whatever their cosine."""
+    if level > 0:
+        return similar_pairs(vectors, level, **options)  # type: ignore[arg-type]
+    first, second = (part.astype(np.int32) for part in np.triu_indices(vectors.shape[0], 1))
+    return Pairs(first, second, cosines(vectors, first, second))
+
+
+def united(vectors: Matrix, *found: Pairs) -> Pairs:
+    """The pairs that are in any of these, each once and in order, with the cosine of `vectors` as their score."""
+    n = vectors.shape[0]
+    codes: NDArray[np.int64] = np.unique(np.concatenate([part.first.astype(np.int64) * n + part.second for part in found]))
+    first, second = (codes // max(1, n)).astype(np.int32), (codes % max(1, n)).astype(np.int32)
+    return Pairs(first, second, np.clip(cosines(vectors, first, second), -1, 1))

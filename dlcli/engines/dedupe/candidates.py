@@ -1,0 +1,94 @@
+"""Candidates: the pairs of distinct texts that are similar enough to be scored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from dlcli.core.stats import wilson
+from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.scoring.features import tokenize_texts
+from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from, united
+from dlcli.core.text.search.neighbours import Pairs, sampled_recall
+from dlcli.core.text.vectors import candidate_cosine, make_vectors
+from dlcli.core.text.vectors.devices import search_device
+from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.estimates import Estimate
+from dlcli.support.reporter import Reporter
+
+SECOND_SEARCH = 10_000
+"""Up to this many distinct texts candidates are sought by a second kind of vectors too."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Pairs of distinct texts that are similar enough to be scored.
+
+    Attributes:
+        pairs: Numbers of the texts, with the cosine as score.
+        min_cosine: Smallest cosine of a pair.
+        recall: Fraction of the pairs with such a cosine that was found, if it was measured.
+    """
+
+    pairs: Pairs
+    min_cosine: float
+    recall: Estimate | None
+
+
+def min_cosine(config: DedupeConfig) -> float:
+    """The smallest cosine of a candidate pair."""
+    return candidate_cosine(config.vectors) if config.candidates is None else config.candidates
+
+
+def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> Candidates:
+    """Find the pairs to score: by `candidates`, or else as many as the budget allows."""
+    if len(texts) < 2:
+        none = np.empty(0, np.int32)
+        return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)
+    vectors = make_vectors(config.vectors, texts.keys, config.device)
+    level = choose_level(config, vectors)
+    with report.task("comparing", total=len(texts)) as task:
+        pairs = pairs_from(vectors, level, device=search_device(config.vectors, config.device), advance=task.advance)
+    recall = estimate_recall(vectors, pairs, level, np.arange(len(texts))) if level else None
+    if config.candidates is None and level and len(texts) <= SECOND_SEARCH:
+        pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
+    return Candidates(pairs, level, recall)
+
+
+def choose_level(config: DedupeConfig, vectors: Matrix) -> float:
+    """The smallest cosine of a candidate pair: `candidates`, or what keeps to the budget, 0 for all pairs."""
+    if config.candidates is not None:
+        return config.candidates
+    return cosine_within(vectors, pair_budget(vectors.shape[0]), candidate_cosine(config.vectors))
+
+
+def _by_other_vectors(texts: Distinct, vectors: Matrix) -> Pairs:
+    """The pairs that are most alike by vectors of another kind: by meaning beside TF-IDF, by TF-IDF beside all others.
+
+    Two searches that are unlike miss different pairs: other words for the same, or the same word among many others.
+    """
+    if not sp.issparse(vectors):
+        other = make_vectors("tfidf", texts.keys)
+        return pairs_from(other, cosine_within(other, pair_budget(len(texts)), candidate_cosine("tfidf")))
+    score = built_in()
+    means = tokenize_texts(texts.keys, score.rarity, vectors=score.vectors).vectors
+    return pairs_from(means, cosine_within(means, pair_budget(len(texts)), 1.0))
+
+
+def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
+    """Estimate which fraction of the similar pairs of some texts was found.
+
+    Args:
+        vectors: Vectors of all texts.
+        pairs: The pairs that were found.
+        level: Smallest cosine of a similar pair.
+        among: Numbers of the texts to sample from.
+
+    Returns:
+        The recall, with its 95% interval; None if the sample has no similar pair.
+    """
+    found, wanted = sampled_recall(vectors, pairs, level, among=among)
+    return wilson(found, wanted) if wanted else None

@@ -1,0 +1,166 @@
+"""Scores of candidate pairs, and the threshold from which on a pair is a duplicate."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.ragged import compact_ids
+from dlcli.core.text.scoring.features import Floats, Rows, TableWords, count_words
+from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
+from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
+from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.neighbours import Pairs
+from dlcli.core.text.vectors.devices import check_device, device_use
+from dlcli.specs.dedupe import THRESHOLD, THRESHOLD_ALONE, DedupeConfig
+from dlcli.specs.estimates import Estimate
+
+_COUNTED = 20_000
+"""Texts of a table whose words are counted."""
+_DIGITS = 6
+"""Decimals of a probability: further ones differ between machines and numbers of threads, and must not change a group."""
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Candidates with the `probability` of each, (pairs,), that its texts are duplicates."""
+
+    pairs: Pairs
+    probability: Floats
+
+    def duplicates(self, threshold: float) -> "ScoredPairs":
+        """The pairs at or above the threshold."""
+        kept = self.probability >= threshold
+        pairs = Pairs(self.pairs.first[kept], self.pairs.second[kept], self.pairs.score[kept])
+        return ScoredPairs(pairs, self.probability[kept])
+
+    def by_probability(self) -> Pairs:
+        """The pairs with their probability as the score."""
+        return Pairs(self.pairs.first, self.pairs.second, self.probability.astype(np.float32))
+
+
+class ResolvedThreshold(NamedTuple):
+    """The configuration with its threshold, and the precision there if the option `precision` chose that."""
+
+    config: DedupeConfig
+    precision: Estimate | None
+
+
+def scores_alone(config: DedupeConfig) -> bool:
+    """Whether the score of a pair depends on its two texts alone, and not on the table that they are in.
+
+    A fitted model knows no table, the rows of an index come in several tables, and two columns are pairs already.
+    """
+    return config.model is not None or config.index is not None or bool(config.pair_columns)
+
+
+def resolve_alone(config: DedupeConfig) -> ResolvedThreshold:
+    """Choose the threshold that has the wanted `precision` on held-out pairs, if one is asked for and pairs are scored alone.
+
+    Raises CheckFailedError if no threshold has it, and InputError if the run directory `model` has no counts of held-out pairs.
+    """
+    if config.precision is None or not scores_alone(config):
+        return ResolvedThreshold(config, None)
+    counts, by = built_in_threshold_counts(), "the built-in score"
+    if config.model is not None:
+        from dlcli.core.pairs.saved import read_threshold_counts  # here, since most runs do not need it
+
+        counts, by = read_threshold_counts(config.model), str(config.model)
+    return _resolved(config, choose_threshold(counts, config.precision, by))
+
+
+def resolve_in_table(config: DedupeConfig, scored: ScoredPairs) -> ResolvedThreshold:
+    """Choose the threshold that has the wanted `precision` among the pairs of this table, if one is still asked for.
+
+    It is estimated from the probabilities themselves. Raises CheckFailedError if no threshold has it.
+    """
+    if config.precision is None:
+        return ResolvedThreshold(config, None)
+    return _resolved(config, choose_by_probability(scored.probability, config.precision, built_in().precision_error))
+
+
+def _resolved(config: DedupeConfig, point: OperatingPoint) -> ResolvedThreshold:
+    return ResolvedThreshold(replace(config, precision=None, threshold=point.threshold), point.precision)
+
+
+def precision_of(config: DedupeConfig) -> str:
+    """What a precision that was asked for is that of, after the figure."""
+    return "on held-out pairs" if scores_alone(config) else "expected in this table"
+
+
+def effective_threshold(config: DedupeConfig) -> float:
+    """The smallest probability of a duplicate."""
+    if config.threshold is not None:
+        return config.threshold
+    return THRESHOLD_ALONE if scores_alone(config) else THRESHOLD
+
+
+def describe_threshold(config: DedupeConfig, precision: Estimate | None) -> str:
+    """A sentence for `plan`: from which probability on a pair is called a duplicate."""
+    by = f"by {config.model or 'the built-in score'}"
+    if config.precision is not None:
+        return f"call a pair duplicate from the probability on that has a precision of {config.precision:g} in this table, {by}"
+    worth = f" (precision {precision} on held-out pairs)" if precision else ""
+    return f"call a pair duplicate from a probability of {effective_threshold(config):g} on{worth}, {by}"
+
+
+def choose_scorer(config: DedupeConfig) -> Scorer:
+    """The scorer of pairs, on `device`: that of the run directory `model`, or the built-in one.
+
+    Raises what `load_scorer` raises, and what `check_device` raises if neither the scorer nor the vectors use the device.
+    """
+    scorer: Scorer
+    if config.model is None:
+        scorer = built_in()
+    else:
+        from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
+
+        scorer = load_scorer(config.model).scorer.on_device(config.device)
+    used = scorer.uses_device or not config.pair_columns and device_use(config.vectors) != ""
+    what = "pairs are scored" if config.pair_columns else f"vectors of {config.vectors} are compared"
+    check_device(config.device, used, what)
+    return scorer
+
+
+def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs, table: TableWords | None = None) -> ScoredPairs:
+    """Score each pair; only texts that are in a pair are tokenized.
+
+    Args:
+        scorer: Scorer of pairs.
+        texts: The distinct texts.
+        pairs: Numbers of the texts of each pair.
+        table: How frequent words are in the table; None omits that.
+
+    Returns:
+        The pairs with their probabilities.
+    """
+    needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
+    return ScoredPairs(pairs, rounded_probability(scorer, [texts.texts[k] for k in needed], first, second, table))
+
+
+def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
+    """How frequent words are in a table; None if that does not count.
+
+    In a large table they are counted in every k-th text by key, which no order of rows changes.
+    """
+    if scores_alone(config):
+        return None
+    step = -(-len(texts) // _COUNTED)
+    return count_words(texts.texts, step=max(1, step))
+
+
+def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
+    """Score pairs, rounded so that every machine and number of threads gives the same probability.
+
+    Args:
+        scorer: Scorer of pairs.
+        texts: Texts that pairs refer to by index.
+        first: Index of the first text of each pair, (pairs,).
+        second: Index of the second text, (pairs,).
+        table: How frequent words are in the table; None omits that.
+
+    Returns:
+        The probability that the texts are duplicates, (pairs,).
+    """
+    return np.round(scorer.score(texts, first, second, table), _DIGITS)

@@ -1,0 +1,87 @@
+"""Tables of texts with known duplicates, made up from word lists, to fit a duplicate score on.
+
+A table holds groups of texts: the texts of a group name or ask for one entity, such as a firm, an address or a question, in
+different forms (abbreviated, reordered, misspelt, paraphrased) and are duplicates of each other. Texts of different groups are
+not, though many are similar: the next model of a product, another branch, the same question about another object.
+`python -m made_tables`, run in `examples/`, prints some groups of each kind of table.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from random import Random
+
+from .contrasts import directions, negations, opposites
+from .documents import documents
+from .organisations import branches, firms, firms_and_people, government_units
+from .people import people
+from .places import addresses, names_of_places, neighbours, places, venue_names
+from .products import products
+from .publications import compound_titles, titles
+from .questions import problems, questions
+
+GroupMaker = Callable[[Random, int], Iterator[list[str]]]
+"""Yields groups of texts, about as many as the number asks for."""
+
+# The names are part of the seeds: a table changes with the name of its kind.
+KINDS: dict[str, GroupMaker] = {
+    "people": people,
+    "firm": firms,
+    "firms+people": firms_and_people,
+    "unit": government_units,
+    "address": addresses,
+    "venue": names_of_places,
+    "venue+address": places,
+    "product": products,
+    "title": titles,
+    "faq-en": partial(questions, code="en"),
+    "faq-enbug": partial(problems, code="en"),
+    "faq-de": partial(questions, code="de"),
+    "faq-fr": partial(questions, code="fr"),
+    "faq-es": partial(questions, code="es"),
+    "faq-zh": partial(questions, code="zh"),
+    "faq-ja": partial(questions, code="ja"),
+    "faq-ko": partial(questions, code="ko"),
+    "document": documents,
+    "branch": branches,
+    "compound": compound_titles,
+    "neighbours": neighbours,
+    "venue names": venue_names,
+    "opposites": opposites,
+    "negations": negations,
+    "directions": directions,
+}
+SIZES = (25, 50, 100, 200, 400, 800)
+
+
+def make_table(kind: str, seed: int, size: int | None = None) -> tuple[list[str], list[int]]:
+    """A table of one of `KINDS`, in random order; the same for the same arguments.
+
+    Args:
+        kind: A key of `KINDS`.
+        seed: Seed of the random generator, together with the kind.
+        size: About how many groups to make; the docstring of the kind's function says how many exactly. Default: one of
+            `SIZES`, at random.
+
+    Returns:
+        The texts, and the number of the group of each.
+
+    """
+    rng = Random(f"{kind}-{seed}")
+    size = size or rng.choice(SIZES)
+    rows = list(_number_groups(KINDS[kind](rng, size)).items())
+    rng.shuffle(rows)
+    return [text for text, _ in rows], [group for _, group in rows]
+
+
+def _number_groups(groups: Iterable[list[str]]) -> dict[str, int]:
+    """The group of each text; groups that have a text in common, whatever its case, are one, as nothing tells them apart."""
+    number: dict[str, int] = {}
+    of_key: dict[str, int] = {}
+    for group, texts in enumerate(groups):
+        joined = {of_key[text.casefold()] for text in texts if text.casefold() in of_key}
+        if joined:
+            number = {text: group if old in joined else old for text, old in number.items()}
+            of_key = {key: group if old in joined else old for key, old in of_key.items()}
+        number |= dict.fromkeys(texts, group)
+        of_key |= {text.casefold(): group for text in texts}
+    return number
