@@ -19,7 +19,7 @@ from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.reporter import Reporter
 
-SECOND_SEARCH = 10_000
+SECOND_SEARCH = 5_000
 """Up to this many distinct texts candidates are sought by a second kind of vectors too."""
 
 

@@ -17,8 +17,8 @@ _FULL = 2_000
 """From this many texts on the budget falls, since finding the pairs takes the time."""
 _LEAST, _PER_TEXT = 10_000, 0.1
 _LOWEST = 0.15
-_SAMPLED = 4_000_000
-"""Cosines computed to choose the level; 2,000 texts are compared with all."""
+_SAMPLED = 1_000_000
+"""Cosines computed to choose the level; 1,000 texts are compared with all."""
 
 
 def pair_budget(texts: int) -> int:
