@@ -118,6 +118,7 @@ def test_readme_commands_on_own_videos(shell, tmp_path: Path):
 
 @pytest.mark.slow
 def test_readme_commands_on_own_tables(shell, tmp_path: Path):
+    from tests.core.image_matching.scenes import scene
     from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 
     work = tmp_path / "work"
@@ -125,7 +126,10 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     (work / "today.csv").write_text("question\nHow do I learn chess?\nhow do i learn chess\nHow can I learn to play chess?\n")
     (work / "faq.csv").write_text("question\nHow do I learn chess?\nWhat is SELU?\n")
     lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 8
+    assert len(lines) == 10
+    for folder in ("photos", "inbox"):
+        (work / folder).mkdir()
+        scene(1).save(work / folder / "a.png")
     assert shell("dlcli train pairs.csv --task pairs --model lexical -o runs/pairs").returncode == 0
     for line in lines:
         done = shell(line)

@@ -50,7 +50,7 @@ class DedupeConfig:
     table: str | None = option(
         None,
         "Table to deduplicate: a csv, tsv, JSON, parquet or xlsx file, plain or .gz; - for standard input; questions for the "
-        "bundled sample. Default: standard input, or the sample on a terminal.",
+        "bundled sample. Or a folder of images. Default: standard input, or the sample on a terminal.",
         argument=True,
         metavar="[TABLE]",
         reads=True,
@@ -106,7 +106,8 @@ class DedupeConfig:
     keep_rule: str = option(
         "central",
         "Choose the canonical text of a group: the one with the most duplicates (central), of the first row (first), the "
-        "longest one (longest), or of the row with the highest number or latest date in a column (max:COLUMN).",
+        "longest one (longest; of images the one with most pixels), or of the row with the highest number or latest date in a "
+        "column (max:COLUMN).",
         metavar="|".join(KEEP_RULES),
     )
     max_group: int = option(1000, "Warn about groups of more rows than this.", minimum=1)
@@ -117,7 +118,8 @@ class DedupeConfig:
     )
     against: str | None = option(
         None,
-        "Also mark rows that duplicate a row of this table, whose own rows are not printed. It is read with the same options.",
+        "Also mark rows that duplicate a row of this table, whose own rows are not printed. It is read with the same options. "
+        "For a folder of images: another folder.",
         metavar="TABLE",
         reads=True,
     )

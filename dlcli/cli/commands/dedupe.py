@@ -5,6 +5,7 @@ from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.support.plural import count
 
 
@@ -15,9 +16,11 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _table(result: DedupeResult | PairColumnsResult) -> TerminalTable:
+def _table(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> TerminalTable:
     if isinstance(result, PairColumnsResult):
         return _pairs_table(result)
+    if isinstance(result, DedupeImagesResult):
+        return _images_table(result)
     title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
     rows = tuple(
         (str(g.size), str(g.canonical_row), _shorten(g.canonical_text), _shorten(g.example_text), f"{g.example_score:.2f}")
@@ -37,6 +40,13 @@ def _pairs_table(result: PairColumnsResult) -> TerminalTable:
     return TerminalTable(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
 
 
+def _images_table(result: DedupeImagesResult) -> TerminalTable:
+    title = f"The largest of {count(result.groups, 'group')} in {result.source}"
+    rows = tuple((str(g.size), g.canonical, g.example, f"{g.example_score:.2f}", g.example_why) for g in result.largest)
+    notes = ("Every file: -o FILE, or a pipe. Canonical files only: --keep. Pairs: --pairs. Thumbnails: --review FILE.html.",)
+    return TerminalTable(title, ("size", "canonical", "a member", "score", "why"), rows, notes=notes)
+
+
 def _column_names(result: PairColumnsResult) -> str:
     return " and ".join(f"'{name}'" for name in result.columns)
 
@@ -46,7 +56,9 @@ def _shorten(text: str) -> str:
     return folded if len(folded) <= 60 else folded[:59] + "\u2026"
 
 
-def _summary(result: DedupeResult | PairColumnsResult) -> str:
+def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> str:
+    if isinstance(result, DedupeImagesResult):
+        return _images_summary(result)
     precision = f", precision {result.precision} {result.precision_of}" if result.precision else ""
     threshold = f"threshold {result.threshold:g}{precision}"
     if isinstance(result, PairColumnsResult):
@@ -65,6 +77,14 @@ def _summary(result: DedupeResult | PairColumnsResult) -> str:
     )
 
 
+def _images_summary(result: DedupeImagesResult) -> str:
+    unreadable = f", {result.files_unreadable:,} unreadable" if result.files_unreadable else ""
+    counted = f"{count(result.files, 'image')} in {result.source}: {result.files_canonical:,} canonical"
+    equal = f"{result.files_exact:,} exact, {result.files_pixels:,} with equal pixels"
+    near = f"{count(result.files_near, 'near duplicate')}{unreadable}, in {count(result.groups, 'group')}"
+    return f"{counted}, {equal}, {near} ({count(result.candidates, 'candidate pair')})"
+
+
 COMMAND = Command(
     name="dedupe",
     config=DedupeConfig,
@@ -73,6 +93,7 @@ COMMAND = Command(
         "dlcli dedupe questions.csv",
         "dlcli dedupe --keep questions.csv -o clean.csv",
         "dlcli dedupe questions.csv --model runs/questions --precision 0.9",
+        "dlcli dedupe photos/ --review photos.html -o photos.csv",
         "dlcli dedupe pairs.csv --pair-columns question1,question2",
         "cut -f2 tickets.tsv | dlcli dedupe --pairs | head",
     ),

@@ -21,6 +21,7 @@ from torch import Tensor
 from dlcli.core.compute.loader import prefetch
 from dlcli.core.data.base import LoadOptions
 from dlcli.core.data.cache import Decoded, PixelCache
+from dlcli.core.data.failures import file_state
 from dlcli.core.data.memmap import folder
 from dlcli.support.errors import InputError
 from dlcli.support.lock import cache_lock
@@ -120,17 +121,9 @@ def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder
 
 def _key(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> str:
     """Hash of all that determines the pixels: names, sizes and times of the files, options, decoding library and our code."""
-    stats = [[os.path.relpath(path, root), *_stat(path)] for path in files]
+    stats = [[os.path.relpath(path, root), *file_state(path)] for path in files]
     code = hashlib.sha256(Path(str(sys.modules[type(decoder).__module__].__file__)).read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps([stats, decoder.cache_options, decoder.version, code]).encode()).hexdigest()
-
-
-def _stat(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return -1, -1
-    return found.st_size, found.st_mtime_ns
 
 
 def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
@@ -183,20 +176,6 @@ def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
     for result in results:
         task.advance()
         yield result
-
-
-def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) -> str:
-    """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation."""
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, PermissionError):
-        return "may not be read"
-    if _stat(path)[0] == 0:
-        return "is empty"
-    if type(error).__name__ == unknown[0]:
-        return unknown[1]
-    words = str(getattr(error, "strerror", None) or error).split()
-    return f"cannot be decoded ({' '.join(words) or type(error).__name__})"
 
 
 def _report_problems(root: Path, files: Sequence[Path], problems: Problems, options: LoadOptions, word: str) -> None:

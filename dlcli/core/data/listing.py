@@ -1,6 +1,5 @@
 """List the pictures or videos of a folder with their classes and sets; no file is opened except labels.csv."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import FILE, Metadata, hold_out
+from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.read_tables import read_table
@@ -20,40 +20,6 @@ TABLE = "labels.csv"
 _SETS = {"train": "train", "test": "test", "val": "val", "dev": "dev", "train-dev": "train-dev", "train_dev": "train-dev"}
 _TEST_SHARE = 1 / 5
 _MAX_CLASSES = 100_000
-
-
-@dataclass(frozen=True)
-class FileKind:
-    """A kind of files to load.
-
-    Attributes:
-        word: What one holds, such as `image`.
-        described: The same with its article, such as `a picture`.
-        suffixes: Endings of their names, in lower case.
-        example: Path of such a file in the folder of its class, for hints.
-    """
-
-    word: str
-    described: str
-    suffixes: frozenset[str]
-    example: str
-
-    def matches(self, path: Path) -> bool:
-        """Whether a file is of this kind by its name; hidden files are not."""
-        return path.suffix.lower() in self.suffixes and not path.name.startswith(".")
-
-    def hint(self, folder: Path) -> str:
-        """How to arrange the files in folders."""
-        return f"use one folder per class, such as {folder}/{self.example}, or the same under {folder}/train and {folder}/test"
-
-
-PICTURES = FileKind(
-    "image",
-    "a picture",
-    frozenset(".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()),
-    "cat/1.jpg",
-)
-VIDEOS = FileKind("video", "a video", frozenset(".avi .mkv .mov .mp4 .webm".split()), "run/1.mp4")
 
 
 @dataclass(frozen=True)
@@ -213,7 +179,7 @@ def _files(found: dict[str, list[Path]], classes: tuple[str, ...], search: _Sear
 def _files_classes_and_files(folder: Path, search: _Search) -> dict[str, list[Path]]:
     found, others = {}, [path for path in folder.iterdir() if path.is_file()]
     for name in _folders(folder):
-        files = list(_all_files(folder / name))
+        files = list(all_files(folder / name))
         found[name] = [path for path in files if search.kind.matches(path)]
         others += [path for path in files if not search.kind.matches(path)]
     _refuse_mixed(folder, others, search.kind)
@@ -233,15 +199,8 @@ def _refuse_mixed(folder: Path, others: Iterable[Path], kind: FileKind) -> None:
 
 def first_kind(root: Path) -> FileKind | None:
     """The kind of the first picture or video below `root`; None if there is neither."""
-    kinds = (next((kind for kind in (PICTURES, VIDEOS) if kind.matches(path)), None) for path in _all_files(root))
+    kinds = (next((kind for kind in (PICTURES, VIDEOS) if kind.matches(path)), None) for path in all_files(root))
     return next((kind for kind in kinds if kind is not None), None)
-
-
-def _all_files(folder: Path) -> Iterable[Path]:
-    """Every file below `folder`, folder by folder, each sorted; links to folders are not followed."""
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(base, name) for name in sorted(names))
 
 
 def _warn_unused(folder: Path, paths: list[Path], search: _Search, where: str = " in a class folder") -> None:

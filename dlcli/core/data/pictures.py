@@ -1,6 +1,5 @@
 """Decode pictures with Pillow: upright, grey or RGB, all of one size."""
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,29 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import LoadOptions
-from dlcli.core.data.decoding import ParallelMap, Problems, failure_reason
+from dlcli.core.data.decoding import ParallelMap, Problems
+from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
+from dlcli.core.data.image_file import GREY_MODES, in_mode, orientation, upright
 from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
 _DEFAULT_SIZE = 224  # the input size of networks for ImageNet
-_GREY = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
-_ORIENTATION = 0x0112
-_TRANSPOSITIONS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
-"""The transposition that undoes each EXIF orientation; from 5 on it swaps height and width."""
-
-_UNKNOWN = ("UnidentifiedImageError", "not an image in a supported format")
-
-# Pillow logs oddities of files; without a handler they would go to standard error.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -114,9 +98,9 @@ def _read_header(path: Path) -> _ImageHeader | str:
     try:
         with Image.open(path) as image:
             sides = image.height, image.width
-            return _ImageHeader(sides[::-1] if _orientation(image) >= 5 else sides, image.mode in _GREY)
+            return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
     except Exception as error:  # Pillow raises many types for damaged files
-        return failure_reason(path, error, _UNKNOWN)
+        return failure_reason(path, error, UNKNOWN_IMAGE)
 
 
 def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
@@ -125,39 +109,11 @@ def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
 
     try:
         with Image.open(path) as opened:
-            image = _in_mode(_upright(opened), "L" if len(pixels) == 1 else "RGB")
+            image = in_mode(upright(opened), "L" if len(pixels) == 1 else "RGB")
         pixels[:] = np.atleast_3d(np.asarray(_resized(image, pixels.shape[1:]))).transpose(2, 0, 1)
     except Exception as error:  # as above
-        return failure_reason(path, error, _UNKNOWN)
+        return failure_reason(path, error, UNKNOWN_IMAGE)
     return ""
-
-
-def _orientation(image: Any) -> int:
-    """The EXIF orientation; 1, which is upright, if there is none or EXIF is damaged, since the pixels may be intact."""
-    try:
-        found = image.getexif().get(_ORIENTATION)
-    except Exception:  # as above
-        return 1
-    return found if found in _TRANSPOSITIONS else 1
-
-
-def _upright(image: Any) -> Any:
-    """Turn the image upright."""
-    from PIL import Image
-
-    orientation = _orientation(image)  # read before decoding, which adds EXIF data in some formats
-    return image.transpose(Image.Transpose[_TRANSPOSITIONS[orientation]]) if orientation in _TRANSPOSITIONS else image
-
-
-def _in_mode(image: Any, mode: str) -> Any:
-    """Convert to grey or RGB with 8 bits; Pillow itself would clip 16 bits at 255."""
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.float64) / 257).round().astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        raise ValueError("32-bit pixels, whose range is unknown")
-    return image.convert(mode)
 
 
 def _resized(image: Any, shape: tuple[int, ...]) -> Any:

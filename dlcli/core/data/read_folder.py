@@ -9,7 +9,8 @@ from torch import Tensor
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import ImageData, LoadOptions, Split, check_trainable, choose, data_from_splits
 from dlcli.core.data.decoding import DecodedFiles, Decoder, read_pixels
-from dlcli.core.data.listing import FileKind, Files, list_files
+from dlcli.core.data.file_kinds import FileKind
+from dlcli.core.data.listing import Files, list_files
 from dlcli.core.data.memmap import folder
 from dlcli.core.data.resize import MEMORY_HINT
 from dlcli.support.errors import InputError

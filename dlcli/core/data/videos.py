@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Sampling
-from dlcli.core.data.decoding import ParallelMap, Problems, failure_reason
+from dlcli.core.data.decoding import ParallelMap, Problems
+from dlcli.core.data.failures import failure_reason
 from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
 from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.core.data.truncation import describe_truncation

@@ -10,6 +10,7 @@ from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
 from dlcli.engines.dedupe.candidates import find_candidates, min_cosine
+from dlcli.engines.dedupe.images import dedupe_images, is_image_folder, plan_images
 from dlcli.engines.dedupe.index import dedupe_with_index
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.review import label_table, make_review, write_review
@@ -36,6 +37,7 @@ from dlcli.engines.dedupe.stages import (
 )
 from dlcli.engines.dedupe.tables import grouped_table, largest_groups, pairs_table
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.estimates import Estimate
 from dlcli.support.garbage import gc_disabled
 from dlcli.support.reporter import SILENT, Reporter
@@ -43,13 +45,16 @@ from dlcli.support.tables import Table
 
 
 @gc_disabled()
-def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | PairColumnsResult:
+def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | PairColumnsResult | DedupeImagesResult:
     """Group the rows of a table whose texts are equal after folding, or duplicates with a probability of `threshold` or more.
 
     Pairs of texts that are alike are scored, see `candidates`. Groups come from star clustering (Aslam et al. 2004):
     every member is a duplicate of the canonical text itself, whatever the order of the rows. Rows without text are in no group.
-    With `pair_columns` the two texts within each row are compared instead. Raises the kinds of `dlcli.support.errors`.
+    With `pair_columns` the two texts within each row are compared instead; of a folder its images are. Raises the
+    kinds of `dlcli.support.errors`.
     """
+    if is_image_folder(config):
+        return dedupe_images(config, report)
     if config.pair_columns:
         return classify_pair_columns(config, report)
     started = time.perf_counter()
@@ -76,6 +81,8 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
 
 def plan(config: DedupeConfig) -> list[str]:
     """Describe what `run` would do, one line per step; reads the table, but compares nothing."""
+    if is_image_folder(config):
+        return plan_images(config)
     if config.pair_columns:
         return plan_pairs(config)
     check_vectors(config.vectors)

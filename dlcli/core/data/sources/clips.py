@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
-from dlcli.core.data.listing import VIDEOS, first_kind, is_file_of
+from dlcli.core.data.file_kinds import VIDEOS
+from dlcli.core.data.listing import first_kind, is_file_of
 from dlcli.core.data.read_folder import read_folder
 from dlcli.core.data.videos import Videos
 

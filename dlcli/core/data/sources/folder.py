@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
-from dlcli.core.data.listing import PICTURES, is_file_of
+from dlcli.core.data.file_kinds import PICTURES
+from dlcli.core.data.listing import is_file_of
 from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_folder
 

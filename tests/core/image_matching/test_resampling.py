@@ -1,0 +1,22 @@
+"""Resampling by matrices, against sums by hand and constant images."""
+
+import numpy as np
+
+from dlcli.core.image_matching.resampling import blurring_weights, resampling_weights
+
+
+def test_weights_keep_what_is_constant():
+    ends = np.array([0.0, 0.3], np.float32), np.array([1.0, 0.8], np.float32)
+    for weights in (resampling_weights(*ends, 12, 40), blurring_weights(12, 40, 1.5)[None]):
+        np.testing.assert_allclose(weights.sum(2), 1, rtol=1e-5)
+
+
+def test_as_many_samples_as_pixels_are_the_pixels():
+    weights = resampling_weights(np.zeros(1, np.float32), np.ones(1, np.float32), 9, 9)[0]
+    np.testing.assert_allclose(weights, np.eye(9), atol=1e-5)
+
+
+def test_a_line_is_sampled_at_the_middles():
+    line = np.arange(100, dtype=np.float32) + 0.5  # the value of a pixel is its middle
+    weights = resampling_weights(np.float32([0.2]), np.float32([0.6]), 10, 100)[0]
+    np.testing.assert_allclose(weights @ line, 20 + 4 * (np.arange(10) + 0.5), atol=1e-3)
