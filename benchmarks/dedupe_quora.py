@@ -28,7 +28,7 @@ from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_t
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
-from dlcli.core.text.vectors import candidate_cosine, make_vectors
+from dlcli.core.text.vectors import make_vectors
 from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
@@ -75,13 +75,12 @@ def main() -> None:
 def probabilities(path: str) -> None:
     """Precision and recall of thresholds on the built-in probability, on questions not used in fitting or calibration.
 
-    A pair is called a duplicate only if it is a candidate, by the default cosine of the default vectors.
+    Each pair is scored alone, as with `--pair-columns`.
     """
     _, _, pairs = split_by_question(read_labelled_pairs(path), SEED)
     scores = built_in().score(pairs.texts, pairs.first, pairs.second)
-    seen = default_scores(pairs.texts, pairs.first, pairs.second) >= candidate_cosine("tfidf")
-    print(f"\nprobability, held-out questions, n={len(pairs):,}, {seen.sum():,} of them candidates")
-    thresholds(pairs.duplicate, np.where(seen, scores, 0.0), (0.5, 0.6, 0.7, 0.8, 0.9))
+    print(f"\nprobability, held-out questions, n={len(pairs):,}")
+    thresholds(pairs.duplicate, scores, (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9))
 
 
 def precisions(path: str) -> None:

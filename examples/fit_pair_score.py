@@ -130,7 +130,7 @@ def main() -> int:
     )
     model = PairScore(alone, in_table, precision_error(in_table, rarity), rarity, built_in_vectors())
     lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc}, model))
-    print("\n".join(lines))
+    print("\n".join([*lines, "", *f1_by_threshold(model)]))
     if given.output:
         counts = {"labelled pairs of Quora": len(train), "of MRPC": len(news), "tables made up": len(KINDS) * MADE_TABLES}
         save(given.output, describe(model, counts, lines), test)
@@ -283,6 +283,23 @@ def precision_error(model: CalibratedTrees, rarity: Rarity) -> tuple[float, floa
                 found.append(logit(precision) - logit(probability[called].mean()))
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
     return low, high
+
+
+def f1_by_threshold(model: PairScore) -> Iterable[str]:
+    """Markdown: the mean F1 of pairs, and their precision, over the tables that the model was calibrated on, by threshold."""
+    thresholds = np.arange(2, 15) / 20
+    found: dict[float, list[tuple[float, float]]] = {threshold: [] for threshold in thresholds.tolist()}
+    for part, size in held_out_tables(model.rarity):
+        probability = model.probability(part.x, size)
+        for threshold, values in found.items():
+            called = probability >= threshold
+            right = int((called & part.y).sum())
+            values.append((2 * right / max(1, int(called.sum()) + int(part.y.sum())), right / max(1, int(called.sum()))))
+    yield "| threshold | F1 | precision |"
+    yield "|---|---|---|"
+    for threshold, values in found.items():
+        f1, precision = np.mean(values, axis=0).tolist()
+        yield f"| {threshold:.2f} | {f1:.3f} | {precision:.3f} |"
 
 
 def table(sets: dict[str, LabelledPairs], model: PairScore) -> Iterable[str]:
