@@ -24,7 +24,7 @@ _MIN_DETAIL = 4.0
 """Smallest standard deviation, in grey levels, beyond a smooth gradient."""
 _NOISE = 4.0
 """Standard deviation, in grey levels, of what compression adds."""
-_COARSE, _MIDDLE, _FINE = (16, 0.45), (24, 0.75), (48, 0.85)
+_COARSE, _MIDDLE, _FINE = (16, 0.7), (24, 0.75), (48, 0.85)
 """Numbers of samples, and the correlation from which on a candidate is looked at further."""
 _BLOCKS = 8
 _SMALL = 80
@@ -65,7 +65,8 @@ def confirm(grey: NDArray[np.uint8], sizes: NDArray[np.integer], candidates: Ali
 
 def has_detail(grey: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Whether images, (n, side, side), have more than a smooth gradient, (n,)."""
-    return np.array([_detail(image[None].astype(np.float32))[0] >= _MIN_DETAIL for image in grey], bool)
+    found = [_detail(grey[start : start + _BATCH].astype(np.float32)) for start in range(0, len(grey), _BATCH)]
+    return np.concatenate([np.empty(0, np.float32), *found]) >= _MIN_DETAIL
 
 
 def _best_alignments(grey: NDArray[np.uint8], candidates: Alignments) -> Alignments:

@@ -23,9 +23,14 @@ _BIN = 8.0
 
 @dataclass(frozen=True)
 class _Index:
-    """The keypoints of all images at the first scale, sorted by code: the image and place of each."""
+    """The keypoints of all images at the first scale, sorted by code: the image and place of each.
+
+    Of the different codes, `low` and `counts` have the first keypoint and the number of keypoints.
+    """
 
     codes: NDArray[np.int32]
+    low: NDArray[np.intp]
+    counts: NDArray[np.intp]
     image: Numbers
     x: Floats
     y: Floats
@@ -88,7 +93,9 @@ def _make_index(points: list[Keypoints]) -> _Index:
     x, y = np.concatenate([one.x for one in points]), np.concatenate([one.y for one in points])
     order = np.argsort(codes, kind="stable")
     canvas = np.array([(one.width, one.height) for one in points], np.float32)
-    return _Index(codes[order], image[order], x[order], y[order], canvas)
+    different, counts = np.unique(codes, return_counts=True)
+    low = np.cumsum(counts) - counts
+    return _Index(different, low, np.where(counts > _CROWDED, 0, counts), image[order], x[order], y[order], canvas)
 
 
 def _make_query(points: list[Keypoints], start: int, mirror: bool) -> _Query:
@@ -104,9 +111,11 @@ def _images(points: list[Keypoints], start: int) -> Numbers:
 
 def _votes(index: _Index, query: _Query) -> _Votes:
     """Match the keypoints, keeping pairs of images with enough matches."""
-    low, high = (np.searchsorted(index.codes, query.codes, side).ravel() for side in ("left", "right"))
-    counts = np.where(high - low > _CROWDED, 0, high - low)
-    point = np.repeat(np.arange(len(low)) // query.codes.shape[1], counts)
+    codes = query.codes.ravel()
+    place = np.searchsorted(index.codes, codes).clip(max=max(len(index.codes) - 1, 0))
+    known = np.flatnonzero(index.codes[place] == codes) if len(index.codes) else np.empty(0, np.intp)
+    low, counts = index.low[place[known]], index.counts[place[known]]
+    point = np.repeat(known // query.codes.shape[1], counts)
     entry = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
     asked, found = query.image[point], index.image[entry]
     pair = asked * len(index.canvas) + found
