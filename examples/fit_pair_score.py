@@ -60,6 +60,8 @@ MADE_WEIGHT, MADE_WEIGHT_ALONE = 1.5, 0.2
 """The weight of all their pairs together beside those of Quora, in the model of a table and in that of a pair alone."""
 PAIRS, RANDOM_SHARE = 1500, 1 / 8
 """Most pairs of one table that is made up, and how many random ones are added."""
+CONTRADICTING = dict.fromkeys(("opposites", "negations", "directions"), 3)
+"""Factor on the weight of tables whose texts contradict each other, in the model of a table: such pairs are wrong to merge."""
 FEW = 20
 """Fewer pairs than this that are called in a table say little about its precision."""
 ALL_PAIRS = 40_000
@@ -196,7 +198,8 @@ def made_examples(rarity: Rarity, *, in_table: bool = True) -> Iterator[Examples
         first, second = made_pairs(texts, group, read, np.random.default_rng(seed))
         if not in_table:
             read = tokenize_texts(texts, rarity, vectors=built_in_vectors())
-        yield of_table(read, group, first, second)
+        part = of_table(read, group, first, second)
+        yield part._replace(weight=part.weight * CONTRADICTING.get(kind, 1)) if in_table else part
 
 
 def held_out_tables(rarity: Rarity) -> Iterator[tuple[Examples, int]]:
