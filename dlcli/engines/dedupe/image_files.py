@@ -71,7 +71,9 @@ def list_images(folder: str) -> ImageFolder:
     paths = [path for path in all_files(root) if PICTURES.matches(path)]
     if not paths:
         endings = " ".join(sorted(PICTURES.suffixes))
-        raise InputError(f"{folder}: contains no images", hint=f"images are files that end in {endings}")
+        raise InputError(
+            f"{folder}: is a folder without images", hint=f"name a table in it, or add files that end in {endings}"
+        )
     return ImageFolder(root, paths)
 
 

@@ -79,9 +79,12 @@ def test_unusable_input_gives_one_line(name: str, dlcli: Run, tmp_path: Path):
     assert (tmp_path / name).read_bytes() == content
 
 
-def test_a_folder_is_not_a_table(dlcli: Run):
+def test_a_folder_is_not_a_table(dlcli: Run, tmp_path: Path):
+    (tmp_path / "questions.csv").write_text("question\nWhy?\n")
     done = dlcli("dedupe", ".")
-    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"dlcli dedupe: .: is a folder, not a table\n")
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert done.stderr.startswith(b"dlcli dedupe: .: is a folder without images (name a table in it, ")
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "cp1252", "latin-1", "shift-jis"])

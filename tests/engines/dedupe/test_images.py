@@ -193,7 +193,7 @@ def test_options_that_do_not_apply_are_refused(photos: Path, options: dict):
 
 
 def test_folders_without_images_are_refused(tmp_path: Path):
-    with pytest.raises(InputError, match="contains no images"):
+    with pytest.raises(InputError, match="is a folder without images"):
         run(tmp_path)
     (tmp_path / "broken.png").write_bytes(b"")
     with pytest.raises(InputError, match="none of its 1 image can be read, for example .*broken.png: is empty"):
