@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from dlcli.core.pairs.labelled import read_labelled_pairs, split_by_question
 from dlcli.core.text.ragged import integer_encode
-from dlcli.core.text.scoring.features import word_hash
+from dlcli.core.text.scoring.rarity import word_hash
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import atomic_path

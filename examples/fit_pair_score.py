@@ -32,17 +32,11 @@ from sklearn.linear_model import LogisticRegression
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, shares_no_text, split_by_question
 from dlcli.core.pairs.measures import evaluate_pairs
-from dlcli.core.text.scoring.features import (
-    NAMES,
-    Rarity,
-    TokenizedTexts,
-    count_words,
-    pair_features,
-    tokenize_texts,
-    word_hash,
-)
+from dlcli.core.text.scoring.features import NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import GRID, count_by_threshold
 from dlcli.core.text.scoring.pair_score import PairScore, from_dict, to_dict
+from dlcli.core.text.scoring.rarity import Rarity, count_words, word_hash
+from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_texts
 from dlcli.core.text.scoring.trees import CalibratedTrees, HistogramTrees, from_scikit_learn
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_vectors import built_in_vectors

@@ -73,5 +73,5 @@ def _copy(source: Tensor, there: bool, non_blocking: bool) -> list[str]:
     if here:
         return [] if non_blocking else ["copy to the device"]
     if non_blocking:
-        raise AssertionError("a copy from the device that nobody waits for: its values may not have arrived")
+        raise AssertionError("a copy from the device without a wait for it: its values may not have arrived")
     return ["copy from the device"]

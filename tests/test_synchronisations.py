@@ -66,8 +66,8 @@ def test_on_the_cpu_nothing_waits(case):
     assert not waits.total, waits.counted
 
 
-def test_a_copy_from_the_device_that_nobody_waits_for_is_an_error():
+def test_a_copy_from_the_device_without_a_wait_is_an_error():
     with fake_device() as device:
         x = X.to(device)
-        with Synchronisations(), pytest.raises(AssertionError, match="nobody waits"):
+        with Synchronisations(), pytest.raises(AssertionError, match="without a wait"):
             x.to("cpu", non_blocking=True)

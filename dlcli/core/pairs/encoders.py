@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.scoring.features import Rarity, word_hash
+from dlcli.core.text.scoring.rarity import Rarity, word_hash
 from dlcli.core.text.tokens import ngrams, words
 from dlcli.core.text.vectors import check_vectors, make_vectors
 from dlcli.core.text.vectors.averaging import normalize_rows

@@ -17,7 +17,8 @@ from dlcli.core.pairs.architectures import PairNet
 from dlcli.core.pairs.encoders import Encoder, load_encoder
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, fold_pairs, lexical_features, strip_prefix
-from dlcli.core.text.scoring.features import Rows, word_hash
+from dlcli.core.text.scoring.arrays import Rows
+from dlcli.core.text.scoring.rarity import word_hash
 from dlcli.core.text.tokens import words
 from dlcli.core.training.loop import memory_error_context
 from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch

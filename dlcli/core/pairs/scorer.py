@@ -10,8 +10,11 @@ from scipy.special import expit
 
 from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs
-from dlcli.core.text.scoring.features import Rows, TableWords, pair_features, tokenize_texts
+from dlcli.core.text.scoring.arrays import Rows
+from dlcli.core.text.scoring.features import pair_features
 from dlcli.core.text.scoring.pair_score import built_in, with_exact_cases
+from dlcli.core.text.scoring.rarity import TableWords
+from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.tokens import fold_all
 from dlcli.core.text.vectors.devices import device_use
 from dlcli.support.reporter import SILENT, Reporter

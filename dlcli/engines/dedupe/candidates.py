@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from dlcli.core.stats import wilson
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.scoring.features import tokenize_texts
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from, united
 from dlcli.core.text.search.neighbours import Pairs, sampled_recall
 from dlcli.core.text.vectors import candidate_cosine, make_vectors

@@ -15,7 +15,7 @@ from dlcli.core.text.clusters import Groups, group_in_order
 from dlcli.core.text.group_ids import carry_group_ids
 from dlcli.core.text.index_dir import StoredIndex, read_index, write_index
 from dlcli.core.text.keep_rule import canonical_order
-from dlcli.core.text.scoring.features import Floats
+from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors import make_vectors, vectors_depend_on

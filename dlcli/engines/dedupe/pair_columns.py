@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.columns import find_column, texts_of
 from dlcli.core.text.mask import mask_texts
+from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.scoring.explanation import explain
-from dlcli.core.text.scoring.features import Floats
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.scores import (

@@ -7,9 +7,10 @@ import numpy as np
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.ragged import compact_ids
-from dlcli.core.text.scoring.features import Floats, Rows, TableWords, count_words
+from dlcli.core.text.scoring.arrays import Floats, Rows
 from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
 from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
+from dlcli.core.text.scoring.rarity import TableWords, count_words
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors.devices import check_device, device_use

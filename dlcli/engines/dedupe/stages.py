@@ -16,7 +16,7 @@ from dlcli.core.text.columns import choose_text_column, find_column, texts_of
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.keep_rule import canonical_order, row_priorities
 from dlcli.core.text.mask import mask_texts
-from dlcli.core.text.scoring.features import Floats
+from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines.dedupe.candidates import Candidates
 from dlcli.engines.dedupe.scores import ScoredPairs

@@ -8,9 +8,11 @@ import numpy as np
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.group_ids import group_id
 from dlcli.core.text.ragged import compact_ids
+from dlcli.core.text.scoring.arrays import Rows
 from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
-from dlcli.core.text.scoring.features import Rows, tokenize_texts, trigram_overlap
+from dlcli.core.text.scoring.features import trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup

@@ -183,7 +183,7 @@ STOPPED = ("attack", "--method", "pgd", "--eps", "0.05,0.1,0.15", "--limit", "10
 
 @pytest.fixture(scope="module")
 def whole(environment: dict[str, str], preloaded: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """The adversarial images and the rows of a run that nobody stopped."""
+    """The adversarial images and the rows of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     done = program.run(["dlcli", *STOPPED, "-o", "whole"], cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ def weights_of(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def whole(environment: dict[str, str], preloaded: None, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The weights of a run that nobody stopped."""
+    """The weights of an uninterrupted run."""
     folder = tmp_path_factory.mktemp("whole")
     assert program.run(["dlcli", "train", *LONG, "-q", "-o", "run"], cwd=folder, env=environment).returncode == 0
     return weights_of(folder / "run")

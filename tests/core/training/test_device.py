@@ -43,7 +43,7 @@ def _hooks(chosen=(), *, device=META, weights=False):
 
 
 def _epoch(training):
-    """Run an epoch on `meta`, whose losses nobody can read at its end, and count."""
+    """Run an epoch on `meta`, whose losses cannot be read at its end, and count."""
     training._checked_mean = lambda: 0.0
     with Transfers() as seen, SILENT.task("") as task:
         assert training.run_epoch(task) == 0.0

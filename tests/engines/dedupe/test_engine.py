@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.explanation import explain
-from dlcli.core.text.scoring.features import count_words
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.rarity import count_words
 from dlcli.core.text.tokens import fold
 from dlcli.core.text.vectors.encoders import tfidf
 from dlcli.engines.dedupe.engine import plan, run

@@ -18,7 +18,7 @@ from dlcli.core.pairs.encoders import Encoder, word_vectors
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.net_training import NetModel, PairTrainer, WordIdEncoder, build_vocabulary, load_network
 from dlcli.core.pairs.scorer import PairScorer
-from dlcli.core.text.scoring.features import word_hash
+from dlcli.core.text.scoring.rarity import word_hash
 from dlcli.core.text.tokens import fold_all, words
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import SILENT, Reporter

@@ -15,7 +15,7 @@ from dlcli.core.pairs.boosted_trees import BoostedTrees, fit_trees, load_trees
 from dlcli.core.pairs.encoders import Encoder, fit_encoder, load_encoder
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, fold_pairs, lexical_features, strip_prefix
-from dlcli.core.text.scoring.features import Rows
+from dlcli.core.text.scoring.arrays import Rows
 from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.errors import UsageError

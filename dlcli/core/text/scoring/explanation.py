@@ -6,7 +6,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.text.scoring.features import Rows, TokenizedTexts
+from dlcli.core.text.scoring.arrays import Rows
+from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS
 

@@ -21,18 +21,11 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from dlcli.core.text.ragged import compact_ids
-from dlcli.core.text.scoring.features import (
-    FEATURES,
-    NAMES,
-    Floats,
-    Rarity,
-    Rows,
-    TableWords,
-    TokenizedTexts,
-    pair_features,
-    tokenize_texts,
-)
+from dlcli.core.text.scoring.arrays import Floats, Rows
+from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
+from dlcli.core.text.scoring.rarity import Rarity, TableWords
+from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_texts
 from dlcli.core.text.scoring.trees import CalibratedTrees, calibrated_from_dict, calibrated_to_dict
 from dlcli.core.text.scoring.word_vectors import WordVectors, built_in_vectors
 from dlcli.core.text.tokens import fold_all

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from dlcli.core.text.scoring.features import Floats, Rows, TableWords
+from dlcli.core.text.scoring.arrays import Floats, Rows
+from dlcli.core.text.scoring.rarity import TableWords
 
 
 class Scorer(Protocol):

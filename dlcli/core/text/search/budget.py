@@ -4,12 +4,18 @@ A fixed cosine would let through nothing in a small table and too much in a larg
 square of the number of texts. So the cosine is chosen such that about as many pairs reach it as there is time to score.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
+
+if TYPE_CHECKING:
+    import torch
 
 _MOST = 40_000
 """Pairs scored at the most, which takes a second; of up to 283 texts these are all pairs."""
@@ -51,10 +57,26 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, seed: int = 0
     return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
 
 
-def pairs_from(vectors: Matrix, level: float, **options: object) -> Pairs:
-    """All pairs of rows with a cosine of `level` or more; with 0 all pairs, whatever their cosine."""
+def pairs_from(
+    vectors: Matrix,
+    level: float,
+    *,
+    device: "torch.device | None" = None,
+    advance: Callable[[int], None] = lambda rows: None,
+) -> Pairs:
+    """All pairs of rows with a cosine of `level` or more; with 0 all pairs, whatever their cosine.
+
+    Args:
+        vectors: Rows with L2 norm 1 or 0.
+        level: Smallest cosine.
+        device: Where `similar_pairs` multiplies dense rows.
+        advance: Called with the number of rows done since the last call.
+
+    Returns:
+        The pairs.
+    """
     if level > 0:
-        return similar_pairs(vectors, level, **options)  # type: ignore[arg-type]
+        return similar_pairs(vectors, level, device=device, advance=advance)
     first, second = (part.astype(np.int32) for part in np.triu_indices(vectors.shape[0], 1))
     return Pairs(first, second, cosines(vectors, first, second))
 

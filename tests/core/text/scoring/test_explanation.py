@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.text.scoring.explanation import KINDS, LEXICAL, explain, explain_pairs, match_kinds
-from dlcli.core.text.scoring.features import tokenize_texts
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 
 
 @pytest.mark.parametrize(

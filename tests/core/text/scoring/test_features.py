@@ -9,17 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dlcli.core.text.scoring.features import (
-    FEATURES,
-    NAMES,
-    Rarity,
-    TableWords,
-    count_words,
-    pair_features,
-    tokenize_texts,
-    word_hash,
-)
+from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
+from dlcli.core.text.scoring.rarity import Rarity, TableWords, count_words, word_hash
 from dlcli.core.text.scoring.similar_words import MATCHED, similarity
+from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS, NEGATIONS, NEUTRAL_WORDS, QUESTION_WORDS, are_opposite
 from dlcli.core.text.scoring.word_vectors import WordVectors

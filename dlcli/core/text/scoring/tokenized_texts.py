@@ -1,0 +1,199 @@
+"""Tokenized texts, with what the features of a pair need of each text, computed once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from dlcli.core.text.ragged import Ragged, bigrams, integer_encode
+from dlcli.core.text.scoring.alignment import WordShapes, implied_words, word_shapes
+from dlcli.core.text.scoring.arrays import Floats, ratio, row_sums, unit_rows
+from dlcli.core.text.scoring.rarity import Rarity, TableWords
+from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
+from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS, NEGATIONS, NEUTRAL_WORDS, QUESTION_WORDS
+from dlcli.core.text.scoring.word_vectors import WordVectors
+from dlcli.core.text.tokens import ngrams
+
+_OPENING, _CLOSING = "([（", ")]）"
+
+
+class Kind(IntEnum):
+    """The columns of `TokenizedTexts.kinds`."""
+
+    ONE = 0
+    RARITY = 1
+    SQUARE = 2
+    NUMBER = 3
+    NEGATION = 4
+    QUESTION = 5
+    FUNCTION = 6
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Tokenized texts, with matrices over them that are computed on first use.
+
+    Attributes:
+        vocabulary: The distinct words.
+        words: The words of each text in order, as indices into `vocabulary`.
+        named: Whether each word occurrence is a name, capitalised within the text, (occurrences,).
+        bracketed: Whether each word occurrence is in brackets, (occurrences,).
+        kinds: For each word of the vocabulary 1, its rarity, its squared rarity, and whether it is a number, a negation, a
+            question word and a function word, (vocabulary, 7). One product of a set of words with it gives all seven sums.
+        meanings: A vector for each word of the vocabulary, (vocabulary, dimensions), zeros if it is unknown.
+        table_size: Number of distinct texts of the table, None without one.
+    """
+
+    vocabulary: list[str]
+    words: Ragged
+    named: NDArray[np.bool_]
+    bracketed: NDArray[np.bool_]
+    kinds: Floats
+    meanings: NDArray[np.float32]
+    table_size: int | None = None
+
+    @property
+    def rarity(self) -> Floats:
+        """The rarity of each word of the vocabulary."""
+        return self.kinds[:, Kind.RARITY]
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether each word of the vocabulary has a vector."""
+        return np.asarray(self.meanings.any(axis=1))
+
+    @cached_property
+    def neutral(self) -> frozenset[int]:
+        """Numbers of the words around which two parts may change places without a change of meaning."""
+        return frozenset(number for number, word in enumerate(self.vocabulary) if word in NEUTRAL_WORDS)
+
+    @cached_property
+    def shapes(self) -> WordShapes:
+        """What the alignment compares first."""
+        return word_shapes(self.vocabulary, self.known)
+
+    @cached_property
+    def implied(self) -> sp.csr_array:
+        """Which words each text has in parts, (texts, vocabulary)."""
+        return implied_words(self.words, self.vocabulary, self.kinds[:, Kind.FUNCTION] == 0)
+
+    @cached_property
+    def sets(self) -> sp.csr_array:
+        """Which words each text has, (texts, vocabulary)."""
+        return self.words.binary_matrix(len(self.vocabulary))
+
+    @cached_property
+    def names(self) -> sp.csr_array:
+        """Which names each text has, (texts, vocabulary)."""
+        return self.words.keep(self.named).binary_matrix(len(self.vocabulary))
+
+    @cached_property
+    def asides(self) -> sp.csr_array:
+        """Which words each text has in brackets, (texts, vocabulary)."""
+        return self.words.keep(self.bracketed).binary_matrix(len(self.vocabulary))
+
+    @cached_property
+    def bigrams(self) -> sp.csr_array:
+        """Which pairs of adjacent words each text has, (texts, vocabulary * vocabulary)."""
+        width = len(self.vocabulary)
+        return bigrams(self.words, width).binary_matrix(width**2)
+
+    @cached_property
+    def trigrams(self) -> sp.csr_array:
+        """The weight of each trigram in each text, (texts, trigrams): the rarity of its words, split among their trigrams."""
+        return sp.csr_array(self.sets @ _spread(self.vocabulary, self.rarity))
+
+    @cached_property
+    def sums(self) -> Floats:
+        """The sum of `kinds` over the words of each text, (texts, 7)."""
+        return np.asarray(self.sets @ self.kinds)
+
+    @cached_property
+    def in_trigrams(self) -> Floats:
+        """The sum of `trigrams` of each text, (texts,)."""
+        return row_sums(self.trigrams)
+
+    @cached_property
+    def in_bigrams(self) -> Floats:
+        """How many pairs of words each text has, (texts,)."""
+        return row_sums(self.bigrams)
+
+    @cached_property
+    def in_names(self) -> Floats:
+        """How many names each text has, (texts,)."""
+        return row_sums(self.names)
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """The mean word vector of each text, weighted by rarity, of length 1 or 0, (texts, dimensions)."""
+        return unit_rows(self.sets @ (self.meanings * self.rarity[:, None]).astype(np.float32))
+
+    @cached_property
+    def known_share(self) -> Floats:
+        """The share of the rarity of each text that known words have, (texts,)."""
+        return ratio(np.asarray(self.sets @ (self.rarity * self.known)), self.sums[:, Kind.RARITY])
+
+
+def tokenize_texts(
+    texts: Sequence[str], rarity: Rarity, *, table: TableWords | None = None, vectors: WordVectors | None = None
+) -> TokenizedTexts:
+    """Tokenize texts before folding, since capitals show names; each distinct run between blanks and each word only once.
+
+    Args:
+        texts: The texts.
+        rarity: How rare words are in English.
+        table: How frequent words are in the table; None omits that.
+        vectors: Vectors of words; None knows no word.
+
+    Returns:
+        The tokenized texts.
+    """
+    runs, distinct = integer_encode(without_markup(text).split() for text in texts)
+    inner, vocabulary = integer_encode(map(forms_of_run, distinct))
+    in_order = runs.expand(inner)
+    kinds = _kinds(vocabulary, rarity.of(vocabulary, table))
+    named = np.array([_capital(run) for run in distinct], bool)[runs.flat] & ~runs.is_first()
+    lengths = inner.lengths[runs.flat]
+    named = np.repeat(named, lengths) & (kinds[in_order.flat, Kind.FUNCTION] == 0)
+    bracketed = np.repeat(_in_brackets(runs, distinct), lengths)
+    meanings = np.zeros((len(vocabulary), 1), np.float32) if vectors is None else vectors.of(vocabulary)
+    return TokenizedTexts(vocabulary, in_order, named, bracketed, kinds, meanings, None if table is None else table.size)
+
+
+def _capital(run: str) -> bool:
+    """Whether the first letter or digit of a run is a capital letter."""
+    return next((char.isupper() for char in run if char.isalnum()), False)
+
+
+def _in_brackets(runs: Ragged, distinct: list[str]) -> NDArray[np.bool_]:
+    """Whether each run of each text is in brackets, (runs,)."""
+    opened, closed = (np.array([sum(map(run.count, marks)) for run in distinct], np.int64) for marks in (_OPENING, _CLOSING))
+    begins = np.array([run[0] in _OPENING for run in distinct], bool)
+    found = np.zeros(len(runs.flat), bool)
+    # Few texts have brackets, and only these are walked through.
+    for text in np.unique(np.searchsorted(runs.ends, np.flatnonzero(opened[runs.flat]), side="right") - 1).tolist():
+        depth = 0
+        for place in range(runs.ends[text], runs.ends[text + 1]):
+            run = runs.flat[place]
+            found[place] = depth > 0 or begins[run]
+            depth = max(0, depth + opened[run] - closed[run])
+    return found
+
+
+def _kinds(vocabulary: list[str], rare: Floats) -> Floats:
+    numbers = [any(map(str.isdigit, word)) for word in vocabulary]
+    lists = [[word in known for word in vocabulary] for known in (NEGATIONS, QUESTION_WORDS, FUNCTION_WORDS)]
+    return np.stack([np.ones_like(rare), rare, rare**2, numbers, *lists], axis=1).astype(np.float64)
+
+
+def _spread(vocabulary: list[str], rarity: Floats) -> sp.csr_array:
+    """The rarity of each word, split equally among its trigrams, (vocabulary, trigrams)."""
+    cut, distinct = integer_encode(ngrams(word, 3, 3) for word in vocabulary)
+    trigrams = cut.binary_matrix(len(distinct))
+    counts = np.diff(trigrams.indptr)
+    trigrams.data = np.repeat(rarity / np.maximum(counts, 1), counts)
+    return trigrams

@@ -1,0 +1,117 @@
+"""Features of the order of the words of two texts, and of their ends."""
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.ragged import Ragged
+from dlcli.core.text.scoring.arrays import Floats, Rows, ratio
+
+_EXCHANGED = 3
+"""Most words of a part that changes places with another."""
+_ORDERED = 48
+"""Only the first 48 words are compared for order: they fit in the bits of one 64-bit integer, see `_order`."""
+
+
+def exchanged(words: Ragged, first: Rows, second: Rows, moved: NDArray[np.bool_], neutral: frozenset[int]) -> NDArray[np.bool_]:
+    """Whether the shared words of a pair are P X M Y S in one text and P Y M X S in the other, with M that makes a difference.
+
+    "from a to b" and "from b to a", but not "a and b" and "b and a", nor "Ada Lovelace" and "Lovelace, Ada".
+
+    Args:
+        words: The words of each text in order, as numbers.
+        first: Number of the first text of each pair, (pairs,).
+        second: Number of the second text.
+        moved: Which pairs have shared words in another order; only these are looked at, (pairs,).
+        neutral: Numbers of conjunctions and articles.
+
+    Returns:
+        Whether they have, (pairs,).
+    """
+    found = np.zeros(len(first), bool)
+    for row in np.flatnonzero(moved).tolist():
+        a, b = (words.flat[words.ends[text] : words.ends[text + 1]].tolist()[:_ORDERED] for text in (first[row], second[row]))
+        shared = set(a) & set(b)
+        found[row] = _is_exchange([w for w in a if w in shared], [w for w in b if w in shared], neutral)
+    return found
+
+
+def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
+    if sorted(a) != sorted(b):
+        return False
+    start = next((k for k, (x, y) in enumerate(zip(a, b, strict=True)) if x != y), len(a))
+    while len(a) > start and a[-1] == b[-1]:
+        a, b = a[:-1], b[:-1]
+    a, b = a[start:], b[start:]
+    for x, y in product(range(1, _EXCHANGED + 1), repeat=2):
+        between = a[x : len(a) - y]
+        if between and a[:x] == b[len(b) - x :] and a[len(a) - y :] == b[:y] and between == b[y : len(b) - x]:
+            return not neutral.issuperset(between)
+    return False
+
+
+def equal_end(in_order: Ragged, first: Rows, second: Rows, *, last: bool) -> NDArray[np.bool_]:
+    """Whether the first words of a pair, or with `last` the last ones, are equal.
+
+    Args:
+        in_order: The words of each text in order, as numbers.
+        first: Number of the first text of each pair, (pairs,).
+        second: Number of the second text.
+        last: Compare the last words.
+
+    Returns:
+        Whether they are, (pairs,).
+    """
+    a, b = in_order.end_of(first, last=last), in_order.end_of(second, last=last)
+    return np.asarray((a == b) & (a >= 0))
+
+
+def length_ratio(lengths: NDArray[np.int64], first: Rows, second: Rows) -> Floats:
+    """The number of words of the shorter text over that of the longer.
+
+    Args:
+        lengths: Number of words of each text, (texts,).
+        first: Number of the first text of each pair, (pairs,).
+        second: Number of the second text.
+
+    Returns:
+        The ratios, (pairs,), 0 for a text without words.
+    """
+    a, b = lengths[first], lengths[second]
+    return ratio(np.minimum(a, b).astype(np.float64), np.maximum(a, b).astype(np.float64))
+
+
+def word_order(in_order: Ragged, first: Rows, second: Rows) -> tuple[Floats, Floats]:
+    """Measure how much two texts have in common in order, and in any order.
+
+    The table of Wagner and Fischer (1974) has one row per word of `b`. Along a row the length grows by 0 or 1 per word of `a`,
+    so a row is one bit per word, here 0 where it grows (Hyyrö 2004, "Bit-parallel LCS-length computation revisited"). The carry
+    of one integer addition moves each growth as far as the dynamic programme would, and numpy does it for all pairs at once.
+    In any order, each word of `b` takes the first equal word of `a` that is not yet taken.
+
+    Args:
+        in_order: The words of each text in order, as numbers.
+        first: Number of the first text of each pair, (pairs,).
+        second: Number of the second text.
+
+    Returns:
+        2 L / (words of both), with L the longest common subsequence of the first 48 words; and the same in any order, (pairs,).
+    """
+    of_a, of_b = (np.minimum(in_order.lengths[rows], _ORDERED) for rows in (first, second))
+    a, b = in_order.padded(first, int(of_a.max(initial=0)), -1), in_order.padded(second, int(of_b.max(initial=0)), -2)
+    grows, free = np.full(len(first), -1, np.int64), np.full(len(first), -1, np.int64)
+    for word in b.T:
+        met = _bits(a == word[:, None])
+        grows = (grows + (grows & met)) | (grows & ~met)
+        free &= ~(met & free & -(met & free))
+    words = (of_a + of_b).astype(np.float64)
+    return ratio(2.0 * np.bitwise_count(~grows), words), ratio(2.0 * np.bitwise_count(~free), words)
+
+
+def _bits(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Pack each row of up to 64 flags into an integer, the first flag into its lowest bit."""
+    found = np.zeros((len(flags), 8), np.uint8)
+    packed = np.packbits(flags, axis=1, bitorder="little")
+    found[:, : packed.shape[1]] = packed
+    return found.view("<i8").ravel()
