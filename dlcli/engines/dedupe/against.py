@@ -9,11 +9,13 @@ from dlcli.core.text.clusters import group_in_order
 from dlcli.core.text.distinct import Distinct, spelling_rank
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.budget import pairs_from
 from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
+from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors import make_vectors
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.candidates import Candidates, estimate_recall, min_cosine
+from dlcli.engines.dedupe.candidates import Candidates, choose_level, estimate_recall
 from dlcli.engines.dedupe.other_table import read_other_table
 from dlcli.engines.dedupe.scores import effective_threshold, resolve_in_table, score_pairs, table_words
 from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, TextColumn, assign_rows, distinct_texts
@@ -70,22 +72,28 @@ def merge_texts(keys: list[str], texts: list[str], fresh: Distinct, start: int) 
     return MergedTexts(Distinct(every, [written[key] for key in every], of_row, row, priority), old, new)
 
 
-def find_new_candidates(config: DedupeConfig, merged: MergedTexts, vectors: Matrix, report: Reporter) -> Candidates:
+def find_new_candidates(
+    config: DedupeConfig, merged: MergedTexts, vectors: Matrix, level: float, report: Reporter
+) -> Candidates:
     """Find the candidate pairs with at least one new text.
 
     If few texts are new, they are compared with all others by brute force. Recall is then not measured: it is 1, and measuring
     it would cost as much again.
 
     Args:
-        config: Gives the smallest cosine.
+        config: Gives the vectors and the device.
         merged: The texts.
         vectors: Their vectors.
+        level: Smallest cosine; 0 takes all pairs.
         report: Shows progress.
 
     Returns:
         The pairs, with the recall on new texts if it was measured.
     """
-    level = min_cosine(config)
+    if not level:
+        pairs = pairs_from(vectors, level)
+        kept = merged.new[pairs.first] | merged.new[pairs.second]
+        return Candidates(Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept]), level, None)
     with report.task("comparing", total=int(merged.new.sum())) as task:
         device = search_device(config.vectors, config.device)
         pairs = cross_pairs(vectors, merged.new, level, device=device, advance=task.advance)
@@ -113,7 +121,7 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     other, their = read_other_table(config, table, text_column, report)
     merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
-    candidates = find_new_candidates(config, merged, vectors, report)
+    candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors), report)
     scored = score_pairs(scorer, merged.texts, candidates.pairs, table_words(config, merged.texts))
     config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))

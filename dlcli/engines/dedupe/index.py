@@ -85,7 +85,7 @@ def _update_index(config: DedupeConfig, folder: Path, text_column: TextColumn, s
     own = stored.source == this
     merged.texts.row[merged.old[own]] = stored.row[own]
     vectors = _vectors(config, stored, merged)
-    new = find_new_candidates(config, merged, vectors, report)
+    new = find_new_candidates(config, merged, vectors, min_cosine(config), report)
     scored = _score_all(scorer, stored, merged, new.pairs)
     duplicates = scored.duplicates(effective_threshold(config))
     order = _canonical_order(config.keep_rule, stored, merged, duplicates.by_probability())

@@ -104,7 +104,7 @@ def test_a_search_by_torch_changes_no_row(table, tmp_path, devices, searched_on_
 
 def test_the_device_reaches_the_encoder_and_the_search(table, tmp_path, devices, searched_on_the_cpu, monkeypatch, gpu):
     path = table(TEST.texts[:40])
-    for settings in ({}, {"against": table(TEST.texts[40:60], "o.jsonl")}, {"index": tmp_path / "i"}):
+    for settings in ({}, {"against": table(TEST.texts[40:60], "o.jsonl"), "candidates": 0.8}, {"index": tmp_path / "i"}):
         for device in ("cuda:0", "cpu") if "index" not in settings else ("cuda:0", "cuda"):
             devices.clear(), searched_on_the_cpu.clear()
             rows_of(path, vectors=SPEC, device=device, **settings)

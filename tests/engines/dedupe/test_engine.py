@@ -436,3 +436,13 @@ def test_masked_texts_are_compared_and_cells_stay_as_they_are(tmp_path):
         run(DedupeConfig(table=str(path), column="line", index=tmp_path / "i"))
     with pytest.raises(ValueError, match="'words' is not one of ids, numbers, times, urls"):
         parse_masks("ids,words")
+
+
+def test_against_an_unrelated_table_the_same_duplicates_are_found(table, tmp_path):
+    """Those of a small table are sought among all pairs, with another table or without one."""
+    texts = [row[1] for row in run(DedupeConfig(table="questions")).table.rows]
+    path, other = table(texts), table(["zebras in the mist", "a lorry full of gravel"], "other.jsonl")
+    alone, beside = (run(DedupeConfig(table=path, **more)) for more in ({}, {"against": other}))
+    assert beside.candidates_from == alone.candidates_from == 0
+    assert beside.candidates >= alone.candidates
+    assert abs(beside.rows_near - alone.rows_near) <= 2 and alone.rows_near > 30
