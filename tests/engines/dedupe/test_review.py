@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +78,28 @@ def _groups(review):
         candidates = [other for other in similarity.get(text, {}) if canonical_of.get(other) == other]
         canonical_of[text] = min(candidates, key=lambda other: (-similarity[text][other], place[other]), default=text)
     return {review.rows[text]: review.rows[canonical] for text, canonical in canonical_of.items()}
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="no node on this machine")
+@pytest.mark.parametrize("rule", ["central", "first", "longest"])
+def test_the_page_counts_duplicates_as_the_result_does(tmp_path, rule):
+    texts = "a red apple\nA red apple!\na red apple pie\na red apples pie\na red apples pie\nalone here\nAlone here\nother\n\n"
+    (tmp_path / "t.csv").write_text("text\n" + texts, encoding="utf-8")
+    for table, column in ((str(tmp_path / "t.csv"), "text"), ("questions", "question")):
+        for threshold in (0.1, 0.4, 0.9):
+            options = {"keep_rule": rule, "threshold": threshold, "review": tmp_path / "page.html"}
+            config = DedupeConfig(table=table, column=column, **options)
+            result = dedupe.run(config)
+            page = (tmp_path / "page.html").read_text(encoding="utf-8")
+            script = "".join((files("dlcli.core.text.review") / "review_groups.js").read_text(encoding="utf-8"))
+            script += "const given = JSON.parse(require('fs').readFileSync(0)); const { canonicalOf } = groupCards("
+            script += "given.texts.length, given, given.threshold, given.central);"
+            script += "console.log(JSON.stringify(totals(canonicalOf, given, given.threshold)));"
+            data = re.search(r'id="data">(.*?)</script>', page)[1]
+            done = subprocess.run([shutil.which("node"), "-e", script], input=data, capture_output=True, text=True, check=True)
+            found = json.loads(done.stdout)
+            assert (found["exact"], found["near"], found["groups"]) == (result.rows_exact, result.rows_near, result.groups)
+            assert result.rows_exact + result.rows_near > 0
 
 
 def test_a_table_without_pairs_has_a_page_too(tmp_path):

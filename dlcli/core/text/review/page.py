@@ -60,7 +60,9 @@ class ReviewPage:
         kept = most_uncertain_components(len(self.texts), self.first, self.second, self.probability, self.threshold, most)
         body = _part("review.html").replace(_LEAD, escape(self._lead(len(self.first) - len(kept))))
         script = "".join(map(_part, ("review_groups.js", "review_memory.js", "review.js")))
-        data = f'<script type="application/json" id="data">{_embeddable(self._data(kept))}</script>'
+        whole = len(kept) == len(self.first)
+        counts = {"alone": self._alone() if whole else {"groups": 0, "rows": 0}, "counted": "" if whole else " on this page"}
+        data = f'<script type="application/json" id="data">{_embeddable(self._data(kept) | counts)}</script>'
         return frame(f"Duplicates in {self.source}", body + data, style=_part("review.css"), script=script)
 
     def _lead(self, dropped: int) -> str:
@@ -69,6 +71,11 @@ class ReviewPage:
             return lead
         verb = "is" if dropped == 1 else "are"
         return f"{lead} {count(dropped, 'pair')} further from the threshold {verb} not on this page."
+
+    def _alone(self) -> dict[str, int]:
+        """Groups of equal texts that are in no pair, and the rows in them that are duplicates."""
+        copies = np.delete(np.asarray(self.copies), np.concatenate([self.first, self.second]).astype(np.int64))
+        return {"groups": int((copies > 1).sum()), "rows": int((copies - 1).sum())}
 
     def _data(self, kept: NDArray[np.intp]) -> dict[str, Any]:
         """The texts that are in a pair, and the pairs sorted as the grouping needs them: by second text, best pair first."""

@@ -10,6 +10,7 @@ const VALUES = { 1: "Same meaning (a)", 0: "Different meaning (r)" };
 
 const byId = (id) => document.getElementById(id);
 const labels = new Map();
+const undoable = []; // [pair, its label before], the last change at the end
 const state = { threshold: data.threshold, waiting: [], section: null, every: [], canonicalOf: [], changes: 0, dirty: false, loaded: null };
 
 function element(tag, attributes = {}, ...children) {
@@ -25,10 +26,10 @@ const formatted = (p) => (p === 1 ? "1" : p.toFixed(3));
 function regroup() {
   const { every, canonicalOf } = groupCards(texts.length, data, state.threshold, data.central);
   Object.assign(state, { every, canonicalOf });
-  const { groups, duplicates, above } = totals(every, data, state.threshold);
+  const { groups, exact, near, above } = totals(canonicalOf, data, state.threshold);
   byId("at").value = formatted(state.threshold);
   byId("counts").textContent =
-    `${plural(duplicates, "duplicate")} in ${plural(groups, "group")}; ` +
+    `${exact.toLocaleString("en")} exact and ${plural(near, "near duplicate")} in ${plural(groups, "group")}${data.counted}; ` +
     `${plural(above, "pair")} at or above the threshold, ${(data.first.length - above).toLocaleString("en")} below`;
   for (const bar of byId("bars").children) bar.classList.toggle("above", Number(bar.dataset.end) > state.threshold);
   showPairs();
@@ -79,7 +80,7 @@ function article(card, pair) {
   const buttons = element("div", { class: "row", role: "group", "aria-label": "Label" });
   for (const [value, name] of [[1, "Accept"], [0, "Reject"]]) {
     const button = element("button", { type: "button", "data-value": value, title: VALUES[value] }, name);
-    button.addEventListener("click", () => setLabel(made, value));
+    button.addEventListener("click", () => setLabel(pair, value));
     buttons.append(button);
   }
   made.append(score, element("div", { class: "both" }, text(a, b), text(b, a)), buttons);
@@ -105,14 +106,34 @@ function showLabel(made) {
   made.classList.toggle("rejected", value === 0);
 }
 
-function setLabel(made, value) {
-  const pair = Number(made.dataset.pair);
-  if (value === undefined || labels.get(pair) === value) labels.delete(pair);
+/** Label a pair, or remove its label if it is this one already. */
+function setLabel(pair, value) {
+  const before = labels.get(pair);
+  undoable.push([pair, before]);
+  change(pair, before === value ? undefined : value);
+}
+
+function change(pair, value) {
+  if (value === undefined) labels.delete(pair);
   else labels.set(pair, value);
-  showLabel(made);
+  const made = shown(pair);
+  if (made) showLabel(made);
   count();
   saveLabels();
 }
+
+/** Take back the last change of a label, wherever the focus is, and go to its pair. */
+function undo() {
+  const last = undoable.pop();
+  if (!last) return;
+  change(...last);
+  const [pair] = last;
+  if (!shown(pair) && byId("open").checked) showPairs();
+  while (!shown(pair) && state.waiting.some((entry) => entry.pair === pair)) showMore();
+  shown(pair)?.focus();
+}
+
+const shown = (pair) => document.querySelector(`.pair[data-pair="${pair}"]`);
 
 /** Store the labels. While some are neither stored nor exported, the browser asks before it closes the page. */
 async function saveLabels() {
@@ -126,7 +147,9 @@ async function saveLabels() {
 /** Show stored labels. A label set in the meantime wins, and the focus does not move. */
 async function loadLabels() {
   const before = labels.size;
-  for (const [pair, value] of await loadEntries(NAME)) if (!labels.has(pair)) labels.set(pair, value);
+  const loaded = (await loadEntries(NAME)).filter(([pair]) => !labels.has(pair));
+  for (const [pair, value] of loaded) labels.set(pair, value);
+  undoable.unshift(...loaded.map(([pair]) => [pair, undefined]));
   if (labels.size === before) return;
   if (byId("open").checked) showPairs();
   else document.querySelectorAll(".pair").forEach((made) => showLabel(made));
@@ -137,6 +160,7 @@ function count() {
   const accepted = [...labels.values()].filter((value) => value === 1).length;
   byId("progress").textContent = `${plural(labels.size, "pair")} labelled: ${accepted} accepted, ${labels.size - accepted} rejected`;
   byId("export").disabled = !labels.size;
+  byId("undo").disabled = !undoable.length;
 }
 
 function exportCsv() {
@@ -162,11 +186,12 @@ function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const made = document.activeElement?.closest(".pair");
   const done = (value) => {
-    setLabel(made, value);
-    if (labels.has(Number(made.dataset.pair))) move(1);
+    const pair = Number(made.dataset.pair);
+    setLabel(pair, value);
+    if (labels.has(pair)) move(1);
   };
-  const actions = { j: () => move(1), k: () => move(-1), e: exportCsv };
-  if (made) Object.assign(actions, { a: () => done(1), r: () => done(0), u: () => setLabel(made) });
+  const actions = { j: () => move(1), k: () => move(-1), u: undo, e: exportCsv };
+  if (made) Object.assign(actions, { a: () => done(1), r: () => done(0) });
   const action = actions[event.key];
   if (!action) return;
   event.preventDefault();
@@ -203,6 +228,7 @@ function start() {
   for (const id of ["below", "open"]) byId(id).addEventListener("change", showPairs);
   byId("more").addEventListener("click", showMore);
   byId("export").addEventListener("click", exportCsv);
+  byId("undo").addEventListener("click", undo);
   document.addEventListener("keydown", key);
   window.addEventListener("beforeunload", (event) => state.dirty && event.preventDefault());
   new IntersectionObserver((seen) => seen[0].isIntersecting && state.waiting.length && showMore(), { rootMargin: "600px" }).observe(

@@ -63,19 +63,78 @@ function groupCards(count, pairs, threshold, central) {
   return { every, canonicalOf };
 }
 
-/** How many groups, duplicates and pairs at or above the threshold there are. */
-function totals(every, pairs, threshold) {
-  return {
-    groups: every.filter((card) => card.members.length).length,
-    duplicates: every.reduce((sum, card) => sum + card.members.length, 0),
-    above: pairs.probability.filter((p) => p >= threshold).length,
-  };
+/**
+ * How many groups, exact and near duplicates there are, counted in rows as the command does, and how many pairs at or above the
+ * threshold. A row whose text is a member of a group is a near duplicate, however often that text is repeated.
+ */
+function totals(canonicalOf, { copies, alone, probability }, threshold) {
+  const found = { groups: alone.groups, exact: alone.rows, near: 0, above: probability.filter((p) => p >= threshold).length };
+  const hasMember = new Set(canonicalOf.filter((canonical, text) => canonical !== text));
+  canonicalOf.forEach((canonical, text) => {
+    if (canonical !== text) found.near += copies[text];
+    else found.exact += copies[text] - 1;
+    if (canonical === text && (copies[text] > 1 || hasMember.has(text))) found.groups += 1;
+  });
+  return found;
 }
 
-/** For each piece of the first text, whether it has a word that the second text lacks. */
-function differing([, words], [, others]) {
+/**
+ * For each piece of the first text, whether it is marked: it has a word that the second text lacks; if neither text has such a
+ * word, one that stands elsewhere there; if there is none of these either, it is spelled differently there.
+ */
+function differing(one, other) {
+  const marked = lacking(one[1], other[1]);
+  if ([...marked, ...lacking(other[1], one[1])].some(Boolean)) return marked;
+  const moved = displaced(one[1], other[1]);
+  if (moved.some(Boolean) || displaced(other[1], one[1]).some(Boolean)) return moved;
+  const known = new Set(other[0]);
+  return one[0].map((piece) => piece.trim() !== "" && !known.has(piece));
+}
+
+function lacking(words, others) {
   const known = new Set(others.flat());
   return words.map((numbers) => numbers.some((number) => !known.has(number)));
+}
+
+/** For each piece, whether one of its words is not in its place, which is what the fewest words must leave to make both equal. */
+function displaced(words, others) {
+  const [a, b] = [words.flat(), others.flat()];
+  let start = 0;
+  while (start < Math.min(a.length, b.length) && a[start] === b[start]) start++;
+  let end = 0;
+  while (end < Math.min(a.length, b.length) - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
+  const inside = commonWords(a.slice(start, a.length - end), b.slice(start, b.length - end));
+  const kept = a.map((_, k) => k < start || k >= a.length - end || inside[k - start]);
+  let next = 0;
+  return words.map((numbers) => numbers.map(() => kept[next++]).includes(false));
+}
+
+const CELLS = 1 << 20;
+
+/** Which words of `a` stay in place: those equal in both at their place, or a longest common subsequence if that has more. */
+function commonWords(a, b) {
+  const equal = a.map((word, k) => a.length === b.length && word === b[k]);
+  if (a.length * b.length > CELLS) return equal;
+  const width = b.length + 1;
+  const longest = new Uint16Array((a.length + 1) * width); // of the words from i and from j on
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--)
+      longest[i * width + j] =
+        a[i] === b[j]
+          ? longest[(i + 1) * width + j + 1] + 1
+          : Math.max(longest[(i + 1) * width + j], longest[i * width + j + 1]);
+  if (equal.filter(Boolean).length >= longest[0]) return equal;
+  const kept = a.map(() => false);
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    if (a[i] === b[j]) [kept[i], i, j] = [true, i + 1, j + 1];
+    else {
+      // Of two ways that keep as many words, the same one whichever text is the first.
+      const ahead = longest[(i + 1) * width + j] - longest[i * width + j + 1];
+      if (ahead > 0 || (ahead === 0 && a[i] > b[j])) i++;
+      else j++;
+    }
+  }
+  return kept;
 }
 
 /** Counts of the probabilities in `bins` equal intervals of [lowest, 1]. */

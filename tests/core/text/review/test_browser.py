@@ -85,10 +85,11 @@ def test_the_slider_regroups_as_python_does(show):
         slide(window, threshold)
         above = probability >= threshold
         groups = group_texts(40, Pairs(first[above], second[above], probability[above]))
-        members = int((groups.canonical != np.arange(40)).sum())
+        members = int((groups.canonical != np.arange(40)).sum())  # each in one row, as all texts here
         centres = len(set(groups.canonical[groups.canonical != np.arange(40)].tolist()))
         said = window.run("return document.getElementById('counts').textContent")
-        assert said.startswith(f"{members} duplicates in {centres} groups; {int(above.sum())} pairs at or above")
+        counts = f"0 exact and {members} near duplicates in {centres} groups; {int(above.sum())} pairs at or above"
+        assert said.startswith(counts)
         assert window.run("return document.querySelectorAll('.pair').length") > 0
     window.run("document.getElementById('reset').click()")
     assert window.run("return document.getElementById('at').value") == "0.500"
@@ -96,8 +97,8 @@ def test_the_slider_regroups_as_python_does(show):
 
 def test_keys_set_labels_and_the_export_contains_them(show):
     window = show(page())
-    window.press("jarju")  # first: the same, on to the second: different, on to the third, and on; nothing to take back
-    window.press("kka")  # back to the second, and label it again
+    window.press("jarju")  # first: the same, on to the second: different, on to the third, and on; take the second back
+    window.press("a")  # back on the second, and label it again
     assert window.run("return document.getElementById('progress').textContent") == "2 pairs labelled: 2 accepted, 0 rejected"
     window.run("document.querySelectorAll('.pair')[3].querySelectorAll('button')[1].click()")
     window.press("e")
@@ -110,6 +111,44 @@ def test_keys_set_labels_and_the_export_contains_them(show):
         rows = list(csv.reader(stream))
     assert rows[0] == ["question1", "question2", "is_duplicate"]
     assert sorted(rows[1:]) == sorted([[*TEXTS[2:4], "1"], [*TEXTS[4:6], "1"], [TEXTS[0], TEXTS[6], "0"]])
+
+
+def test_undo_takes_back_the_last_label_wherever_the_focus_is(show):
+    window = show(page())
+    progress = "return document.getElementById('progress').textContent"
+    focus = "[...document.querySelectorAll('.pair')].indexOf"
+    window.press("jaraj")
+    window.run("document.activeElement.blur()")
+    window.press("u")
+    assert window.run(progress) == "2 pairs labelled: 1 accepted, 1 rejected"
+    assert window.run(f"return {focus}(document.activeElement)") == 2
+    window.run("document.getElementById('threshold').focus()")
+    window.press("u")
+    assert window.run(progress) == "1 pair labelled: 1 accepted, 0 rejected"
+    assert window.run(f"return {focus}(document.activeElement)") == 1
+    window.press("kr")  # another label for the first, which comes back with the button
+    assert window.run(progress) == "1 pair labelled: 0 accepted, 1 rejected"
+    window.run("document.getElementById('undo').click()")
+    assert window.run(progress) == "1 pair labelled: 1 accepted, 0 rejected"
+    window.press("uu")
+    assert window.run(progress) == "0 pairs labelled: 0 accepted, 0 rejected"
+    assert window.run("return document.getElementById('undo').disabled")
+
+
+def test_undo_shows_a_pair_that_was_hidden_once_labelled_and_works_after_a_reload(show):
+    window = show(page())
+    window.press("ja")
+    window.run("document.getElementById('open').click()")
+    assert "0.510" not in [score for score, *_ in window.run(SEEN)]
+    window.press("u")
+    assert "0.510" in [score for score, *_ in window.run(SEEN)]
+    assert window.run("return document.activeElement.querySelector('strong').textContent") == "0.510"
+    window.press("a")
+    window.wait("!state.dirty")
+    window.run("window.old = true; location.reload()")
+    window.wait("!window.old && document.querySelector('.accepted')")
+    window.press("u")
+    assert window.run("return document.getElementById('progress').textContent").startswith("0 pairs labelled")
 
 
 def test_a_label_set_before_stored_ones_load_moves_nothing_and_loses_none(show):
@@ -180,6 +219,7 @@ def test_controls_have_names_that_are_read_aloud(show):
         (".pair button", "Accept"),
         (".pair", "0.510, in the group: row 3 and row 4"),
         ("#export", "Export CSV"),
+        ("#undo", "Undo"),
         ("#below", "Show pairs below the threshold"),
     ]:
         found = window.ask("POST", "/element", using="css selector", value=selector)

@@ -216,6 +216,57 @@ def test_words_of_one_text_only_are_marked():
     assert marked == [["do"], ["can", "3"]]
 
 
+def marked_in_node(one, other):
+    data = embedded(review([one, other], [(0, 1, 0.6)]).html())
+    found = in_node("[[0, 1], [1, 0]].map(([a, b]) => differing(given.texts[a], given.texts[b]))", data)
+    return [
+        [piece for piece, differs in zip(text[0], flags, strict=True) if differs]
+        for text, flags in zip(data["texts"], found, strict=True)
+    ]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("one", "other", "marked"),
+    [
+        ("a train from Rome to Paris", "a train from Paris to Rome", [["Rome", "Paris"], ["Paris", "Rome"]]),
+        ("red shoes, size 42", "shoes red size 42", [["shoes,"], ["shoes"]]),
+        ("learn python how can I", "how can I learn python", [["learn", "python"], ["learn", "python"]]),
+        ("it is very very good", "it is very good", [["very"], []]),
+        ("狗咬人", "人咬狗", [["狗", "人"], ["人", "狗"]]),
+        ("C++ or Java", "Java or C++", [["C++", "Java"], ["Java", "C++"]]),
+    ],
+)
+def test_words_elsewhere_are_marked_where_only_the_order_differs(one, other, marked):
+    assert marked_in_node(one, other) == marked
+
+
+@needs_node
+def test_without_the_marked_words_both_texts_of_the_same_words_are_equal():
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        words = [f"w{k}" for k in rng.integers(0, 6, int(rng.integers(2, 9)))]
+        one, other = (" ".join(rng.permutation(words).tolist()) for _ in range(2))
+        if one == other:
+            continue
+        data = embedded(review([one, other], [(0, 1, 0.6)]).html())
+        flags = in_node("[[0, 1], [1, 0]].map(([a, b]) => differing(given.texts[a], given.texts[b]))", data)
+        kept = [
+            [piece for piece, differs in zip(text[0], marks, strict=True) if not differs and piece.strip()]
+            for text, marks in zip(data["texts"], flags, strict=True)
+        ]
+        in_place = [a == b for a, b in zip(one.split(), other.split(), strict=True)]
+        assert kept[0] == kept[1] and len(kept[0]) >= sum(in_place)
+        assert any(map(any, flags))
+
+
+@needs_node
+def test_long_texts_are_marked_without_comparing_each_word_with_each():
+    one = " ".join(f"w{k}" for k in range(3000))
+    other = " ".join(f"w{k}" for k in [*range(1, 3000), 0])
+    assert [len(found) for found in marked_in_node(one, other)] == [3000, 3000]
+
+
 @needs_node
 @pytest.mark.parametrize("lowest", [0.0, 0.3, 1.0])
 def test_every_pair_is_in_one_bar(lowest):
