@@ -14,6 +14,7 @@ from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.run_dir import trained_on
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
+from dlcli.core.models.base import normalised_architecture
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
@@ -97,7 +98,7 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
     lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {labels}"]
     if config.model is None:
         check_trainable(data)
-        arch = open_model(None, data)
+        arch = normalised_architecture(open_model(None, data), config.normalise, data.channels)
         return [*lines, f"train {arch.name} on {device}, or reuse it if it is found in {cache_dir() / 'models'}"]
     trained = _named(config, config.model, data, device)
     map_classes(trained, data)
@@ -105,13 +106,13 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
 
 
 def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
-    return open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
+    return open_trained(spec, data, arch=config.arch, rule=config.ensemble, normalise=config.normalise, device=device)
 
 
 def _default(config: ModelAndDataOptions, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:
     """The same network that `dlcli attack` uses as its baseline, so both share one cache entry."""
     check_trainable(data)
-    arch = open_model(None, data)
+    arch = normalised_architecture(open_model(None, data), config.normalise, data.channels)
     member = train_or_load(
         arch,
         data,

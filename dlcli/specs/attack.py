@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.model_and_data import arch_option
+from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.shared import (
     RULE_MEANINGS,
@@ -54,6 +55,7 @@ class AttackConfig:
         reads=True,
     )
     arch: str | None = arch_option()
+    normalise: str = normalise_option()
     surrogate: str | None = option(
         None,
         "Trained network (a directory, or file.py:callable) on which to make the images for `method=transfer`, or for the "

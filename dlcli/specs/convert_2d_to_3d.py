@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse
 from dlcli.specs.model_and_data import arch_option
+from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.shared import output_option, seed_option
 from dlcli.support.errors import UsageError
@@ -28,6 +29,7 @@ class Convert2DTo3DConfig:
     )
     arch: str | None = arch_option()
     weights: Path | None = option(None, "Load the weights in this file into MODEL.", metavar="FILE", reads=True)
+    normalise: str = normalise_option("MODEL")
     rule: str = option(
         "besnet",
         "How convolutions are inflated, written time x height x width. besnet: the 1x1 that `inflate` chooses become 3x1x1. "

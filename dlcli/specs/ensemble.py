@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
     RULE_MEANINGS,
@@ -37,6 +38,7 @@ class EnsembleConfig:
         "(repeatable; members take them in turn). Default: the built-in model for the dataset.",
         metavar="SPEC",
     )
+    normalise: str = normalise_option("every network")
     surgery: tuple[str, ...] = surgery_option("every network")
     members: int = option(5, "Number of networks to train, each from its own seed.", minimum=0, maximum=1000)
     add: tuple[str, ...] = option(
@@ -124,6 +126,7 @@ class EnsembleConfig:
         return TrainConfig(
             data=self.data,
             model=self.model[number % len(self.model)] if self.model else None,
+            normalise=self.normalise,
             surgery=self.surgery,
             epochs=self.epochs,
             batch_size=self.batch_size,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.specs.diagnosis import SPLITS
+from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
     clips_option,
@@ -53,6 +54,7 @@ class ModelAndDataOptions:
     )
     data: str = data_option("digits")
     arch: str | None = arch_option()
+    normalise: str = normalise_option()
     ensemble: str | None = rule_option()
     split: str = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
     data_option,
@@ -20,7 +21,7 @@ from dlcli.support.errors import UsageError
 KINDS = ("plain", "bn", "resnet", "looks-linear")
 """The scalar-to-scalar networks that are compared by default."""
 
-_OF_A_NETWORK = ("weights", "surgery", "data", "path", "walks", "wrt", "lesion", "paths", "limit", "size")
+_OF_A_NETWORK = ("weights", "normalise", "surgery", "data", "path", "walks", "wrt", "lesion", "paths", "limit", "size")
 _OF_A_LINE = ("synthetic", "depth", "beta", "seeds")
 
 
@@ -37,6 +38,7 @@ class ProbeGradientsConfig:
         reads=True,
     )
     weights: Path | None = option(None, "Load the weights in this file into the network.", metavar="FILE", reads=True)
+    normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
     data: str = data_option("digits")
     synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))

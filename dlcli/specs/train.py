@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import parse, table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
 from dlcli.specs.shared import (
@@ -66,6 +67,7 @@ class TrainConfig:
         metavar="FILE",
         reads=True,
     )
+    normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
     versus: str | None = option(
         None,

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import InflatedNetwork, Inflation, rebuild
-from dlcli.core.layers.normalise import imagenet_normalised
+from dlcli.core.layers.normalise import IMAGENET, normalised
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.besnet import RECIPE
+from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import read_json_metadata
@@ -36,7 +37,7 @@ class ImageNetwork:
         size: Height and width of the images in pixels.
         outputs: Number of its outputs.
         classes: Names of its outputs, None if unknown.
-        normalised: Whether ImageNet's normalisation precedes it.
+        normalise: The name of the normalisation before it, a value of the option `normalise`.
     """
 
     model: str
@@ -45,7 +46,7 @@ class ImageNetwork:
     size: tuple[int, int]
     outputs: int
     classes: tuple[str, ...] | None
-    normalised: bool
+    normalise: str = NONE
 
     def build(self, outputs: int | None = None) -> nn.Module:
         """The network without normalisation, with `outputs` outputs instead of its own if given."""
@@ -53,8 +54,8 @@ class ImageNetwork:
         return build_model(self.model, self.channels, self.size, names, self.surgery)
 
     def wrapped(self, model: nn.Module) -> nn.Module:
-        """`model`, made from this network, behind ImageNet's normalisation if this network has it."""
-        return imagenet_normalised(model) if self.normalised else model
+        """`model`, made from this network, behind the normalisation of this network."""
+        return normalised(model, self.normalise, self.channels)
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,9 @@ class VideoMetadata:
     def from_json(cls, entries: Any, source: str) -> "VideoMetadata":
         """Read the decoded JSON that `to_json` gives; raises InputError naming `source` if it is anything else."""
         try:
-            network = entries["network"]
+            network = dict(entries["network"])
+            if network.pop("normalised", False):  # what older versions wrote
+                network["normalise"] = IMAGENET
             height, width = map(int, network["size"])
             names = network["classes"] and tuple(map(str, network["classes"]))
             own = {"surgery": tuple(map(str, network["surgery"])), "size": (height, width), "classes": names}

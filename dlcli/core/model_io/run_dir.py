@@ -1,7 +1,7 @@
 """A run directory: a trained network on disk, with all that is needed to build it again.
 
 `weights.safetensors` holds the parameters and buffers; `model.json` the network's name, the surgery done to it, the images or
-clips and the classes it was made for, whether it normalises images as ImageNet's are, and the SHA-256 of the weights.
+clips and the classes it was made for, how it normalises images, and the SHA-256 of the weights.
 """
 
 import json
@@ -16,13 +16,14 @@ from torch import nn
 
 from dlcli.core.inflate.video_net import origin_of
 from dlcli.core.layers.multi_clip import MultiClip
-from dlcli.core.layers.normalise import Normalised, imagenet_normalised
+from dlcli.core.layers.normalise import IMAGENET, normalisation_of, normalised
 from dlcli.core.model_io.build import build_model, build_with_surgery, example_shape
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, save_weights, weights_sha256
 from dlcli.core.model_io.converted import VideoMetadata
 from dlcli.specs.command_line import command_line
+from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import read_json_metadata
 
 WEIGHTS, METADATA = "weights.safetensors", "model.json"
@@ -82,15 +83,15 @@ def save_model(
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     metadata = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
     metadata |= {} if frames is None else {"frames": frames, "clips": clips}
-    metadata |= {"normalised": True} if is_normalised(model) else {}
+    metadata |= {"normalise": how} if (how := model_normalisation(model)) != NONE else {}
     metadata |= {"converted": origin} if (origin := origin_of(model)) else {}
     write_text(folder / METADATA, json.dumps(metadata | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")
     return digest
 
 
-def is_normalised(model: nn.Module) -> bool:
-    """Whether the network, for one clip or several, stands behind the normalisation of ImageNet."""
-    return isinstance(model.inner if isinstance(model, MultiClip) else model, Normalised)
+def model_normalisation(model: nn.Module) -> str:
+    """The name of the normalisation that the network, for one clip or several, stands behind."""
+    return normalisation_of(model.inner if isinstance(model, MultiClip) else model)
 
 
 def is_run_dir(folder: Path) -> bool:
@@ -140,12 +141,22 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     else:
         model = build_model(metadata["model"], metadata["channels"], (height, width), classes, surgery, frames=frames)
     load_state_into(model, state, source=str(folder / WEIGHTS), network=metadata["model"])
-    model = imagenet_normalised(model) if metadata.get("normalised") and not is_normalised(model) else model
+    model = _normalised_as_recorded(model, metadata, folder / METADATA)
     model.to(device).eval()
     made_for = (metadata["channels"], (height, width), classes)
     return SavedNetwork(
         model, metadata["model"], surgery, *made_for, metadata["weights_sha256"], frames, metadata.get("clips", 1)
     )
+
+
+def _normalised_as_recorded(model: nn.Module, metadata: Mapping[str, Any], path: Path) -> nn.Module:
+    how = metadata.get("normalise", IMAGENET if metadata.get("normalised") else None)  # what older versions wrote
+    if how is None:
+        return model
+    try:
+        return normalised(model, str(how), metadata["channels"])
+    except UsageError:
+        raise InputError(f"{path}: normalise is '{how}', which this version does not know", hint="update dlcli") from None
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from dlcli.core.compute.forward import logits_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.layers.multi_clip import for_clips
-from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
+from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalisation_of, normalised
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import load_model
+from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
 
@@ -35,6 +36,7 @@ class TrainedNetwork:
 
     `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit. Of an
     ensemble, `model` decides by `rule`, `members` are its networks, and `member_spec` names the first one's architecture.
+    `recorded` tells that dlcli wrote down how it wants its images.
     """
 
     model: nn.Module
@@ -45,6 +47,7 @@ class TrainedNetwork:
     members: tuple[nn.Module, ...] = ()
     rule: str = ""
     member_spec: str = ""
+    recorded: bool = False
 
 
 def open_trained(
@@ -54,6 +57,7 @@ def open_trained(
     arch: str | None = None,
     weights: Path | None = None,
     rule: str | None = None,
+    normalise: str = AUTO,
     device: torch.device,
 ) -> TrainedNetwork:
     """Open a trained network and check that it returns finite logits for images of `data`.
@@ -70,6 +74,8 @@ def open_trained(
         arch: Name of the network that the weights in the file `spec` belong to.
         weights: File of weights for the network `spec`.
         rule: Combination rule of an ensemble; None for the rule it was saved with.
+        normalise: How the network wants its images, as the option of this name. auto: as is recorded with it; ImageNet's for
+            weights of 1,000 outputs for a network of torchvision; else none.
         device: Where the network goes.
 
     Raises:
@@ -79,7 +85,7 @@ def open_trained(
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"`ensemble`: {spec} is not an ensemble", hint="choose a directory that dlcli ensemble wrote")
     data = data if data.classes else replace(data, classes=("0",))  # without labels: one, for the weights know better
-    found = _open(spec, data, arch, weights, rule, device)
+    found = _with_normalisation(_open(spec, data, arch, weights, rule, device), normalise, data.channels)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
     found = replace(found, model=for_clips(found.model, data.clips))
@@ -91,6 +97,20 @@ def open_trained(
 def _in_order(data: ImageData) -> str:
     first = ", ".join(f"{name} is output {k}" for k, name in enumerate(data.classes[:2]))
     return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
+
+
+def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) -> TrainedNetwork:
+    """The network behind the normalisation that was asked for, in place of the one that it came with."""
+    if normalise == AUTO:
+        imagenet = not found.recorded and normalisation_of(found.model) == IMAGENET
+        note = f"{found.name} has 1,000 outputs: images are normalised as for ImageNet weights"
+        return replace(found, notes=(*found.notes, note)) if imagenet else found
+    own = found.members or (found.model,)
+    other = [name for name in map(normalisation_of, own) if found.recorded and name != normalise]
+    note = f"`normalise={normalise}` replaces what {found.name} was trained with: {other[0] if other else ''}"
+    members = tuple(normalised(one, normalise, channels) for one in found.members)
+    model = RuleModel(members, found.rule).eval() if members else normalised(found.model, normalise, channels)
+    return replace(found, model=model, members=members, notes=(*found.notes, *([note] if other else [])))
 
 
 class ClassMap(NamedTuple):
@@ -127,7 +147,14 @@ def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNe
     name = f"{saved.spec} ({decided} rule)"
     first = saved.members[0]
     return TrainedNetwork(
-        model, name, saved.sha256, first.classes, members=members, rule=decided, member_spec="" if first.surgery else first.spec
+        model,
+        name,
+        saved.sha256,
+        first.classes,
+        members=members,
+        rule=decided,
+        member_spec="" if first.surgery else first.spec,
+        recorded=True,
     )
 
 
@@ -142,7 +169,7 @@ def _open(
             raise UsageError(f"`{given}`: {spec} is {kind} and {has}", hint=f"omit `{given}`")
         if is_video_network(path):
             video, metadata = load_video_network(path, device)
-            return TrainedNetwork(video, metadata.name, metadata.weights_sha256, metadata.image_network.classes)
+            return TrainedNetwork(video, metadata.name, metadata.weights_sha256, metadata.image_network.classes, recorded=True)
         return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
     if is_weights(path):
         return _from_file(_needed(arch, path), path, data, device)
@@ -168,7 +195,7 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> TrainedNet
     if (saved.frames is None) != (data.frames is None):
         made = "images" if saved.frames is None else f"clips of {count(saved.frames, 'frame')}"
         raise InputError(f"{folder}: was trained on {made}, and {data.name} holds {data.unit}s", hint="choose another `data`")
-    return TrainedNetwork(saved.model, saved.spec, saved.sha256, saved.classes)
+    return TrainedNetwork(saved.model, saved.spec, saved.sha256, saved.classes, recorded=True)
 
 
 def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> TrainedNetwork:
@@ -180,11 +207,10 @@ def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> 
         classes += [str(k) for k in range(len(classes), outputs)]
         model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
     load_state_into(model, state, source=str(path), network=arch)
-    notes: tuple[str, ...] = ()
     if outputs == IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
-        model, notes = imagenet_normalised(model), (f"{arch} has 1,000 outputs: images are normalised as for ImageNet weights",)
+        model = normalised(model, IMAGENET)
     model.to(device).eval()
-    return TrainedNetwork(model, arch, weights_sha256(model), notes=notes)
+    return TrainedNetwork(model, arch, weights_sha256(model))
 
 
 def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:

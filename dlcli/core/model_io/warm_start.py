@@ -10,23 +10,34 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.layers.normalise import IMAGENET_CLASSES, imagenet_normalised
+from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalised
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.frame_mlp import FrameMlp
+from dlcli.specs.normalise import AUTO
 
 
-def warm_started(arch: Architecture, file: Path, classes: int) -> Architecture:
-    """`arch` with the weights of `file`: .safetensors, or .pt or .pth that hold tensors and nothing else.
+def warm_started(arch: Architecture, file: Path, classes: int, normalise: str = AUTO) -> Architecture:
+    """`arch` with the weights of `file`.
 
     The last layer is reinitialised if the weights are for another number of classes. For a `FrameMlp` the weights are those of
-    the backbone; those of its removed last layer are ignored. A network of torchvision whose weights have 1,000 outputs, or
-    none as a backbone, gets ImageNet's normalisation in front of it. Raises InputError if the weights do not fit.
+    the backbone; those of its removed last layer are ignored.
+
+    Args:
+        arch: The network that the weights belong to.
+        file: Weights: .safetensors, or .pt or .pth that hold tensors and nothing else.
+        classes: Number of outputs.
+        normalise: How it gets images, as the option of this name. auto: a network of torchvision whose weights have 1,000
+            outputs, or none as a backbone, gets ImageNet's normalisation in front of it; others are left to the caller.
+
+    Raises:
+        InputError: If the weights do not fit.
     """
     state = strip_parallel_prefix(load_weights(file))
     with preserved(), torch.no_grad():
         plan = _plan(arch.build(), state, classes)
+        plan = plan if normalise == AUTO else replace(plan, normalised=False)
         build = partial(_built, arch, state, plan, str(file))
         build()
     digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}".encode()).hexdigest()
@@ -68,7 +79,7 @@ def _built(arch: Architecture, state: Mapping[str, Tensor], plan: _Plan, source:
     own = target.state_dict()
     kept = {key: tensor for key, tensor in state.items() if key not in plan.ignored}
     load_state_into(target, {**kept, **{key: own[key] for key in plan.reinitialised}}, source=source, network=arch.name)
-    return imagenet_normalised(model) if plan.normalised else model
+    return normalised(model, IMAGENET) if plan.normalised else model
 
 
 def _notes(arch: Architecture, file: Path, plan: _Plan) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -19,7 +19,9 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.rng import preserved
+from dlcli.core.layers.normalise import normalised
 from dlcli.core.training.recipe import Recipe
+from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
@@ -71,6 +73,23 @@ def from_zoo(
             raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)
     return Architecture(name, build, module.RECIPE, _source_sha256(module))
+
+
+def normalised_architecture(architecture: Architecture, normalise: str, channels: int) -> Architecture:
+    """`architecture` behind the normalisation of that name, in place of its own; auto leaves it as it is.
+
+    Raises what `normalised` raises.
+    """
+    if normalise == AUTO:
+        return architecture
+    normalised(nn.Identity(), normalise, channels)  # refuses here what it would refuse at each build
+    digest = hashlib.sha256(f"{architecture.source_sha256} {normalise}".encode()).hexdigest()
+    build = partial(_built_normalised, architecture.build, normalise)
+    return replace(architecture, build=build, source_sha256=digest)
+
+
+def _built_normalised(build: Callable[[], nn.Module], normalise: str) -> nn.Module:
+    return normalised(build(), normalise)
 
 
 def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:

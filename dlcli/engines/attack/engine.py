@@ -205,6 +205,7 @@ def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[st
         "target": config.target,
         "networks": combined_sha256([weights_sha256(one) for one in networks]),
         "surrogate": setup.origin,
+        "normalise": config.normalise,
         "norm": setup.norm,
         "seed": config.seed,
         "device": [device_key(setup.device), str(fast_dtype(setup.device)), torch.get_num_threads()],

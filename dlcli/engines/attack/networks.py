@@ -10,7 +10,7 @@ from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.trained import TrainedNetwork, is_weights, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
-from dlcli.core.models.base import Architecture
+from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
@@ -97,7 +97,7 @@ def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -
     if config.ensemble is not None and not saved:
         hint = "give `model` a directory that dlcli ensemble wrote, the name of a built-in model, or code"
         raise UsageError(f"`ensemble`: {spec} is trained already, but members must be trained here", hint=hint)
-    found = open_trained(spec, data, arch=config.arch, rule=config.ensemble, device=device)
+    found = open_trained(spec, data, arch=config.arch, rule=config.ensemble, normalise=config.normalise, device=device)
     networks = _saved_ensemble(config, data, device, found) if saved else Networks(found, found, notes=found.notes)
     if config.epochs is not None and networks.recipe is None:
         hint = "drop `epochs`, or give `model` the name of a built-in model, or code"
@@ -156,7 +156,7 @@ def _surrogate(config: AttackConfig, data: ImageData, device: torch.device) -> t
 
 
 def _untrained(spec: str | None, config: AttackConfig, data: ImageData) -> Untrained:
-    arch = open_model(spec, data)
+    arch = normalised_architecture(open_model(spec, data), config.normalise, data.channels)
     return Untrained(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
 
 

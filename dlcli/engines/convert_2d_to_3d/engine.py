@@ -93,6 +93,7 @@ def _open(config: Convert2DTo3DConfig) -> SourceNetwork:
         size=config.size,
         classes=config.classes,
         seed=derive(config.seed, "init"),
+        normalise=config.normalise,
     )
 
 

@@ -1,7 +1,7 @@
 """The network for images that a person names."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,13 +11,14 @@ from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import check_2d
-from dlcli.core.layers.normalise import Normalised
+from dlcli.core.layers.normalise import normalisation_of, normalised, without_normalisation
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.converted import ImageNetwork, is_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble
-from dlcli.core.model_io.run_dir import is_normalised, load_model
+from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.trained import is_weights, open_trained
 from dlcli.core.models import FRAME_MLP, MODELS, named_model
+from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 
 CPU = torch.device("cpu")
@@ -29,7 +30,7 @@ _CHANNELS, _SIZE, _CLASSES = 3, 224, 1000
 class SourceNetwork:
     """A network for images in evaluation mode on the CPU, how to build it again, and the SHA-256 of its weights.
 
-    If it is `flat.normalised`, `model` is what stands behind the normalisation.
+    `model` is what stands behind the normalisation that `flat` names.
     """
 
     model: nn.Module
@@ -39,7 +40,14 @@ class SourceNetwork:
 
 
 def open_source(
-    spec: str, *, arch: str | None, weights: Path | None, size: int | None, classes: int | None, seed: int
+    spec: str,
+    *,
+    arch: str | None,
+    weights: Path | None,
+    size: int | None,
+    classes: int | None,
+    seed: int,
+    normalise: str = AUTO,
 ) -> SourceNetwork:
     """Open the image network to convert.
 
@@ -51,6 +59,7 @@ def open_source(
         size: Height and width of its images, in pixels.
         classes: Number of classes of a network without weights.
         seed: Of random weights.
+        normalise: How it wants its images; auto for what is known about it, see `open_trained`.
 
     Returns:
         The network.
@@ -59,6 +68,17 @@ def open_source(
         UsageError: If these options do not go together, or there is no such network.
         InputError: If a file cannot be read or does not fit the network.
     """
+    found = _opened(spec, arch=arch, weights=weights, size=size, classes=classes, seed=seed)
+    if normalise == AUTO:
+        return found
+    wrapped = normalised(found.model, normalise, found.flat.channels)  # refuses what is for other channels
+    return replace(found, flat=replace(found.flat, normalise=normalisation_of(wrapped)))
+
+
+def _opened(
+    spec: str, *, arch: str | None, weights: Path | None, size: int | None, classes: int | None, seed: int
+) -> SourceNetwork:
+    """The network as what is known about it says that it wants its images."""
     if FRAME_MLP in (spec.partition(":")[0], (arch or "").partition(":")[0]):
         raise InputError(f"{FRAME_MLP} takes clips already", hint="name the network whose features it takes")
     path = Path(spec)
@@ -77,7 +97,7 @@ def open_source(
     shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
     found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
-    return SourceNetwork(_bare(found.model), flat, found.sha256, found.notes)
+    return SourceNetwork(without_normalisation(found.model), flat, found.sha256, found.notes)
 
 
 def _from_run(path: Path, given: list[str]) -> SourceNetwork:
@@ -87,9 +107,9 @@ def _from_run(path: Path, given: list[str]) -> SourceNetwork:
         raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
     saved = load_model(path, CPU)
     flat = ImageNetwork(
-        saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, is_normalised(saved.model)
+        saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, normalisation_of(saved.model)
     )
-    return SourceNetwork(_bare(saved.model), flat, saved.sha256)
+    return SourceNetwork(without_normalisation(saved.model), flat, saved.sha256)
 
 
 def _built(spec: str, shape: ImageData, seed: int) -> SourceNetwork:
@@ -114,16 +134,11 @@ def _channels_read(model: nn.Module, shape: ImageData) -> int:
     return next(module.in_channels for module in model.modules() if isinstance(module, nn.Conv2d))
 
 
-def _bare(model: nn.Module) -> nn.Module:
-    """The network without the normalisation before it, which its metadata records."""
-    return model.inner if isinstance(model, Normalised) else model
-
-
 @torch.no_grad()
 def _flat(spec: str, shape: ImageData, model: nn.Module) -> ImageNetwork:
     """The description of a network, once it is seen to give finite logits for images of `shape`."""
     outputs = logits_of(model, shape.x_train[:1].to(next(model.parameters()).dtype)).shape[1]
-    return ImageNetwork(spec, (), shape.channels, shape.size, outputs, None, is_normalised(model))
+    return ImageNetwork(spec, (), shape.channels, shape.size, outputs, None, normalisation_of(model))
 
 
 def _shape(channels: int, side: int, classes: int) -> ImageData:

@@ -9,6 +9,7 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.summary import summarise
 from dlcli.core.model_io.untrained import open_model
+from dlcli.core.models.base import normalised_architecture
 from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
@@ -45,7 +46,7 @@ def summarize_network(config: EvalConfig, report: Reporter) -> EvalResult:
 def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
     if config.model is None and config.arch is not None:
         data, device = read(config, report), choose_device(config.device)
-        arch = open_model(config.arch, data)
+        arch = normalised_architecture(open_model(config.arch, data), config.normalise, data.channels)
         with preserved():
             torch.manual_seed(rng.derive(config.seed, "init"))
             model = arch.build().to(device)

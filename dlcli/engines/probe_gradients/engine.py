@@ -26,6 +26,7 @@ from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.converted import is_video_network
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
+from dlcli.core.models.base import normalised_architecture
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
@@ -164,9 +165,10 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
     if untrained:
         with preserved():
             torch.manual_seed(derive(config.seed, "init"))
-            trained = TrainedNetwork(open_model(spec, data).build().to(device), spec, "")
+            arch = normalised_architecture(open_model(spec, data), config.normalise, data.channels)
+            trained = TrainedNetwork(arch.build().to(device), spec, "")
     else:
-        trained = open_trained(spec, data, weights=config.weights, device=device)
+        trained = open_trained(spec, data, weights=config.weights, normalise=config.normalise, device=device)
     model, notes = trained.model, trained.notes
     if config.surgery:
         model, done = apply_surgery(model, config.surgery, data.sample(2).to(device))

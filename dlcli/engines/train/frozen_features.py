@@ -13,7 +13,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.layers.multi_clip import MultiClip, for_clips
 from dlcli.core.model_io.checkpoint import load_weights, save_tensors, weights_sha256
-from dlcli.core.model_io.run_dir import is_normalised
+from dlcli.core.model_io.run_dir import model_normalisation
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.frame_mlp import FrameMlp
 from dlcli.engines.train import job as job_module
@@ -70,7 +70,7 @@ def _cached_features(job: Job, model: nn.Module, frame: FrameMlp, report: Report
 
 def _key(job: Job, model: nn.Module, frame: FrameMlp) -> str:
     """A digest of everything that determines the features."""
-    facts = [job.data.fingerprint, weights_sha256(frame.backbone), is_normalised(model)]
+    facts: list[object] = [job.data.fingerprint, weights_sha256(frame.backbone), model_normalisation(model)]
     facts += [job.arch.name, job.arch.source_sha256, list(job.config.surgery)]
     facts += [device_key(job.device), torch.get_num_threads(), torch.__version__]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -22,7 +22,7 @@ from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
-from dlcli.core.models.base import Architecture
+from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.loop import Hooks, Training, resolve_dtype, resolve_threads
@@ -109,7 +109,8 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         InputError: If the network or its weights do not fit the data.
     """
     arch = open_model(config.model, data)
-    arch = arch if config.weights is None else warm_started(arch, config.weights, len(data.classes))
+    arch = arch if config.weights is None else warm_started(arch, config.weights, len(data.classes), config.normalise)
+    arch = normalised_architecture(arch, config.normalise, data.channels)
     return Job(config, data, arch, _recipe(config, arch.recipe), device, seed)
 
 

@@ -9,7 +9,7 @@ from torchvision.models import densenet, get_model, mobilenetv2, resnet, vgg
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.inflate.convert import Inflation, inflate, rebuild
-from dlcli.core.layers.normalise import imagenet_normalised
+from dlcli.core.layers.normalise import normalised
 from dlcli.core.layers.temporal import TemporalConv
 from dlcli.support.errors import InputError
 from tests.conftest import DATA
@@ -162,7 +162,7 @@ def test_type_mode_and_what_learns_are_inherited():
 
 
 def test_it_is_built_again_from_what_was_done_behind_a_normalisation():
-    model, x = imagenet_normalised(NETWORKS["plain"]()), torch.rand(1, 3, 8, 8)
+    model, x = normalised(NETWORKS["plain"](), "imagenet"), torch.rand(1, 3, 8, 8)
     model.inner[0] = nn.Conv2d(3, 4, 3, padding=1)
     found = inflate(model.eval(), x, Inflation(ends="renorm"))
     taps = {layer.path: layer.after[2] for layer in found.layers}

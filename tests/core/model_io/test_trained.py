@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from dlcli.core.data.base import ImageData
-from dlcli.core.layers.normalise import IMAGENET_MEAN, IMAGENET_STD, imagenet_normalised
+from dlcli.core.layers.normalise import normalised
 from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.core.model_io.trained import map_classes, open_trained
@@ -16,6 +16,7 @@ from dlcli.core.models.zoo import digits_net
 from dlcli.support.errors import InputError, UsageError
 
 CPU = torch.device("cpu")
+IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
 X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 Y = torch.arange(6) % 3
 DATA = ImageData(X, Y, X, Y, ("ant", "bee", "cat"), "insects.npz")
@@ -130,16 +131,16 @@ def test_unknown_class_names_use_the_first_outputs_with_a_note(tmp_path: Path, c
 
 def test_normalisation_is_inside_the_model_and_keys_do_not_change():
     inner = nn.Sequential(nn.Conv2d(3, 2, 1))
-    wrapped = imagenet_normalised(inner)
+    wrapped = normalised(inner, "imagenet")
     assert list(wrapped.state_dict()) == list(inner.state_dict())
     x = torch.rand(2, 3, 4, 4)
-    by_hand = torch.stack([(x[:, k] - IMAGENET_MEAN[k]) / IMAGENET_STD[k] for k in range(3)], 1)
+    by_hand = torch.stack([(x[:, k] - mean) / std for k, (mean, std) in enumerate(IMAGENET)], 1)
     assert torch.allclose(wrapped(x), inner(by_hand))
-    other = imagenet_normalised(nn.Sequential(nn.Conv2d(3, 2, 1)))
+    other = normalised(nn.Sequential(nn.Conv2d(3, 2, 1)), "imagenet")
     other.load_state_dict(wrapped.state_dict())
     assert torch.equal(other(x), wrapped(x)) and weights_sha256(other) == weights_sha256(inner)
 
 
 def test_clips_are_normalised_frame_by_frame():
-    model, clips = imagenet_normalised(nn.Identity()), torch.rand(2, 3, 4, 5, 5)
+    model, clips = normalised(nn.Identity(), "imagenet"), torch.rand(2, 3, 4, 5, 5)
     assert torch.equal(model(clips), torch.stack([model(frame) for frame in clips.unbind(2)], 2))

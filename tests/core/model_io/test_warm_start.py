@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from dlcli.core.data.base import ImageData
-from dlcli.core.layers.normalise import IMAGENET_MEAN, IMAGENET_STD, Normalised
+from dlcli.core.layers.normalise import Normalised
 from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
 from dlcli.core.model_io.untrained import find_model
 from dlcli.core.model_io.warm_start import warm_started
@@ -63,7 +63,7 @@ def test_a_backbone_loads_weights_with_or_without_a_last_layer(tmp_path, kept):
     model = arch.build().eval()
     assert isinstance(model, Normalised)
     assert arch.notes == ("frame-mlp:mobilenet_v2: images are normalised as for ImageNet weights",)
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     whole.classifier[1], frames = nn.Identity(), _data(frames=2).x_test
     features = sum(whole((frame - mean) / std) for frame in frames.unbind(2)) / 2
     assert torch.allclose(model(frames), model.inner.mlp(features), atol=1e-4)
