@@ -1,6 +1,7 @@
 """Open data and a trained network and match their classes, for `dlcli eval` and `dlcli predict`."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,15 +30,19 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
     Args:
         config: The data, and the network in whose run directory the training resolution is recorded.
         report: Receives progress and warnings about files.
-        unlabelled: Accept files without labels, and resize images too to the training resolution.
+        unlabelled: Take every file, of `config.split` if it names a set, and resize images too to the training resolution.
     """
     sampling, size = Sampling(config.frames, config.clips, config.fps), config.size
-    frames, side = (None if config.model is None else trained_on(Path(config.model))) or (None, None)
+    shape = None if config.model is None else trained_on(Path(config.model))
+    frames, side = shape or (None, None)
     if frames is not None and side is not None:
         sampling = replace(sampling, default_frames=frames, default_size=side)
     elif unlabelled:
         size = size or side
-    return open_data(config.data, strict=config.strict, report=report, size=size, sampling=sampling, unlabelled=unlabelled)
+    load = partial(open_data, config.data, strict=config.strict, report=report, size=size, sampling=sampling)
+    if not unlabelled:
+        return load()
+    return load(unlabelled=True, split=config.split, videos=None if shape is None else frames is not None)
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ def open_model_and_data(config: ModelAndDataOptions, report: Reporter, *, unlabe
     trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
     for note in trained.notes:
         report.note(note)
+    if unlabelled and trained.classes is not None:  # labels need not be among the classes that the network knows
+        return LoadedModel(data, trained, device, torch.arange(0), trained.classes, config.limit)
     output_of, outputs = map_classes(trained, data)
     return LoadedModel(data, trained, device, output_of, outputs, config.limit)
 
@@ -101,7 +108,8 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
         arch = normalised_architecture(open_model(None, data), config.normalise, data.channels)
         return [*lines, f"train {arch.name} on {device}, or reuse it if it is found in {cache_dir() / 'models'}"]
     trained = _named(config, config.model, data, device)
-    map_classes(trained, data)
+    if not unlabelled:
+        map_classes(trained, data)
     return [*lines, f"read {trained.name} from {config.model} (SHA-256 {trained.sha256})"]
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from dlcli.core.compute.device import describe_device
-from dlcli.core.data.base import FILE, Array
+from dlcli.core.data.base import FILE, Array, ImageData
 from dlcli.core.evaluation import metrics
 from dlcli.engines.model_and_data import describe, open_model_and_data
 from dlcli.specs.predict import PredictConfig, PredictResult
@@ -17,13 +17,14 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """The most probable classes of each example of a split, with probabilities. Raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
     loaded = open_model_and_data(config, report, unlabelled=True)
-    examples = loaded.split(config.split)
+    split = _split(config, loaded.data)
+    examples = loaded.split(split or "test")
     log_p = metrics.log_probabilities(loaded.logits(examples.x).numpy())
     names = loaded.names(log_p.shape[1])
     best = metrics.ranking(log_p, min(config.top, len(names)))
     return PredictResult(
         data=loaded.data.name,
-        split=config.split,
+        split=split,
         unit=loaded.data.unit,
         model=loaded.trained.name,
         model_sha256=loaded.trained.sha256,
@@ -37,10 +38,13 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
 
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains and predicts nothing."""
-    return [
-        *describe(config, unlabelled=True),
-        f"write one row per {config.split} example to {config.output or 'standard output'}",
-    ]
+    which = "" if config.split is None else f"{config.split} "
+    return [*describe(config, unlabelled=True), f"write one row per {which}example to {config.output or 'standard output'}"]
+
+
+def _split(config: PredictConfig, data: ImageData) -> str:
+    """The set to predict; empty for files without classes, all of which are read as one set."""
+    return (config.split or "test") if data.classes else ""
 
 
 def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Array | None) -> Table:

@@ -30,12 +30,12 @@ def arch_option() -> Any:
     )
 
 
-def split_option(verb: str) -> Any:
-    """`split`: the set of examples to `verb`."""
+def split_option(verb: str, default: str | None = "test", more: str = "") -> Any:
+    """`split`: the set of examples to `verb`; `more` says what happens without it, where there is no `default`."""
     return option(
-        "test",
+        default,
         f"Split to {verb}. train-dev is held out from the training distribution, for data whose dev and test sets are of "
-        "another one.",
+        f"another one.{more}",
         choices=one_of(*SPLITS),
     )
 
@@ -56,7 +56,7 @@ class ModelAndDataOptions:
     arch: str | None = arch_option()
     normalise: str = normalise_option()
     ensemble: str | None = rule_option()
-    split: str = split_option("use")
+    split: str | None = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()
     frames: int | None = frames_option()

@@ -60,7 +60,7 @@ def test_a_network_trained_on_clips_is_judged_on_such_without_a_word(folder):
     assert evaluate.run(EvalConfig(**films, output=folder / "report")).n_images == 6
     assert (folder / "report" / "report.html").exists()
     assert "6 test videos of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(**films)))
-    assert len(predict.run(PredictConfig(**films, clips=3)).table.rows) == 6
+    assert len(predict.run(PredictConfig(**films, clips=3, split="test")).table.rows) == 6
     untrained = EvalConfig(data=films["data"], arch="besnet18", summary=True, frames=3, size=16, device="cpu")
     assert evaluate.plan(untrained)[0] == "build besnet18 for videos of 3x3x16x16"
 
@@ -69,7 +69,7 @@ def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
     """Two clips of three frames are the even and the odd of six: what is said of each alone is what is averaged."""
     train.run(_config(folder, output=folder / "run"))
     films = {"model": str(folder / "run"), "data": str(folder / "films"), "device": "cpu", "top": 2}
-    both = predict.run(PredictConfig(**films, clips=2)).table.rows
+    both = predict.run(PredictConfig(**films, clips=2, split="test")).table.rows
     from dlcli.core.data import open_data
     from dlcli.core.data.base import Sampling
     from dlcli.core.model_io.run_dir import load_model

@@ -6,7 +6,7 @@ from dlcli.support.plural import count
 
 
 def _table(result: PredictResult) -> TerminalTable:
-    title = f"The first of {count(result.n_images, result.unit)} of {result.data}, {result.split}, by {result.model}"
+    title = f"The first of {count(result.n_images, result.unit)} of {_what(result)}, by {result.model}"
     rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
     return TerminalTable(title, tuple(result.table.columns), rows, notes=(*result.notes, "All rows: use -o FILE or a pipe."))
 
@@ -16,7 +16,11 @@ def _cell(value: object) -> str:
 
 
 def _summary(result: PredictResult) -> str:
-    return f"{count(result.n_images, result.unit)} of {result.data}, {result.split}, predicted by {result.model}"
+    return f"{count(result.n_images, result.unit)} of {_what(result)}, predicted by {result.model}"
+
+
+def _what(result: PredictResult) -> str:
+    return f"{result.data}, {result.split}" if result.split else result.data
 
 
 COMMAND = Command(

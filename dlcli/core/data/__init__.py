@@ -1,5 +1,6 @@
 """Load images and videos; each module of the registry `sources` claims some specs and loads them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.support.errors import UsageError
@@ -7,6 +8,8 @@ from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from dlcli.core.data.base import ImageData, Sampling
 
 __all__ = ["SOURCES", "open_data"]
@@ -23,6 +26,8 @@ def open_data(
     limit: int | None = None,
     sampling: "Sampling | None" = None,
     unlabelled: bool = False,
+    split: str | None = None,
+    videos: bool | None = None,
     option: str = "data",
 ) -> "ImageData":
     """Load the dataset that `spec` names.
@@ -35,7 +40,9 @@ def open_data(
         size: Resize every image to this height and width; its shorter side is resized and the centre cropped.
         limit: Keep at most this many examples of each set, every class represented as far as possible; a fixed choice.
         sampling: Which frames of videos to take; None refuses videos.
-        unlabelled: Accept files without labels too.
+        unlabelled: Load every file below a folder, or a single file: a test set without classes.
+        split: With `unlabelled`, load the files of this set of a folder only, with classes only if these form the set.
+        videos: With `unlabelled`, whether to load the videos or the images of a folder with both; None for the first kind.
         option: Field of the configuration that holds `spec`, for messages.
 
     Returns:
@@ -57,13 +64,30 @@ def open_data(
     for module in sorted(modules, key=lambda module: getattr(module, "CLAIMS_LAST", False)):
         if module.claims(spec):
             options = base.LoadOptions(
-                strict=strict, report=report, size=size, limit=limit, sampling=sampling, unlabelled=unlabelled, option=option
+                strict=strict,
+                report=report,
+                size=size,
+                limit=limit,
+                sampling=sampling,
+                unlabelled=unlabelled,
+                split=split,
+                option=option,
             )
+            module = _of_kind(module, spec, videos) if unlabelled else module
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size)
             _check_sampling(data, sampling)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
     raise UsageError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
+
+
+def _of_kind(module: "ModuleType", spec: str, videos: bool | None) -> "ModuleType":
+    """The source of videos or of images, as asked, if `module` reads a folder that has such files."""
+    from dlcli.core.data.file_kinds import has_files
+
+    wanted = SOURCES.module("clips" if videos else "folder")
+    chosen = videos is not None and hasattr(module, "FILES") and has_files(wanted.FILES, Path(spec))
+    return wanted if chosen else module
 
 
 def _check_sampling(data: "ImageData", sampling: "Sampling | None") -> None:

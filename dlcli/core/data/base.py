@@ -67,7 +67,8 @@ class LoadOptions:
         size: Resize every image to this height and width, in pixels.
         limit: Keep at most this many examples of each set, a fixed choice.
         sampling: Which frames of videos to take; None where the caller takes images only.
-        unlabelled: Accept a single file, or a flat folder without labels.csv.
+        unlabelled: Load every file below a folder, or a single file, without classes.
+        split: With `unlabelled`, load the files of this set only.
         option: Field of the configuration that names the dataset, for messages.
     """
 
@@ -77,6 +78,7 @@ class LoadOptions:
     limit: int | None = None
     sampling: Sampling | None = None
     unlabelled: bool = False
+    split: str | None = None
     option: str = "data"
 
     def require_sampling(self, spec: str) -> Sampling:

@@ -45,3 +45,8 @@ def all_files(folder: Path) -> Iterator[Path]:
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(base, name) for name in sorted(names))
+
+
+def has_files(kind: FileKind, folder: Path) -> bool:
+    """Whether there is a file of `kind` anywhere below `folder`."""
+    return any(map(kind.matches, all_files(folder)))

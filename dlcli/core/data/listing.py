@@ -1,6 +1,7 @@
 """List the pictures or videos of a folder with their classes and sets; no file is opened except labels.csv."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.base import FILE, Metadata, hold_out
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files
+from dlcli.core.data.set_folders import set_folders, subfolders
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.read_tables import read_table
-from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
 
 TABLE = "labels.csv"
-_SETS = {"train": "train", "test": "test", "val": "val", "dev": "dev", "train-dev": "train-dev", "train_dev": "train-dev"}
 _TEST_SHARE = 1 / 5
 _MAX_CLASSES = 100_000
 
@@ -46,7 +47,7 @@ class Listing:
 
 
 @dataclass(frozen=True)
-class _Search:
+class Search:
     """The folder to search, the kind of files to find, and where to report other files."""
 
     root: Path
@@ -59,14 +60,13 @@ class _Search:
         return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
 
 
-def list_files(root: Path, kind: FileKind, report: Reporter, *, unlabelled: bool = False) -> Listing:
+def list_files(root: Path, kind: FileKind, report: Reporter) -> Listing:
     """List the files of one kind below a folder, sorted.
 
     Args:
         root: The folder, with one folder per class, maybe under train and test; or with labels.csv.
         kind: Which files to list. Hidden files are ignored, others are reported.
         report: Receives warnings about files that are not used.
-        unlabelled: Accept a single file, or a flat folder without labels.csv: a test set without classes.
 
     Returns:
         The files of each set, and the classes.
@@ -75,13 +75,18 @@ def list_files(root: Path, kind: FileKind, report: Reporter, *, unlabelled: bool
         InputError: If there are fewer than two classes, if a set has a class that the training set lacks, or if pictures and
             videos are mixed.
     """
-    search = _Search(root, kind, report)
-    try:
+    search = Search(root, kind, report)
+    with read_errors(root):
         if root.is_file():
-            return _single_file(root, kind, unlabelled=unlabelled)
-        if unlabelled and not _folders(root) and not (root / TABLE).is_file():
-            return _from_flat_folder(search)
+            raise InputError(f"{root}: is {kind.described} and has no label", hint=kind.hint(Path("FOLDER")))
         return _from_table(root, search) if (root / TABLE).is_file() else _from_class_folders(root, search)
+
+
+@contextmanager
+def read_errors(root: Path) -> Iterator[None]:
+    """Turn an OSError about a file or folder below `root` into an InputError that names it."""
+    try:
+        yield
     except OSError as error:
         raise InputError(f"{error.filename or root}: cannot be read ({error.strerror})") from None
 
@@ -91,53 +96,20 @@ def is_file_of(kind: FileKind, path: Path) -> bool:
     return kind.matches(path) and path.is_file()
 
 
-def _single_file(file: Path, kind: FileKind, *, unlabelled: bool) -> Listing:
-    if not unlabelled:
-        raise InputError(f"{file}: is {kind.described} and has no label", hint=kind.hint(Path("FOLDER")))
-    return Listing({"test": _Search(file.parent, kind, SILENT).files([file], [0])}, ())
-
-
-def _from_flat_folder(search: _Search) -> Listing:
-    every = sorted(path for path in search.root.iterdir() if path.is_file())
-    paths, others = (
-        [path for path in every if search.kind.matches(path)],
-        [path for path in every if not search.kind.matches(path)],
-    )
-    _refuse_mixed(search.root, others, search.kind)
-    if not paths:
-        raise InputError(f"{search.root}: contains no {search.kind.word}s")
-    _warn_unused(search.root, others, search, "")
-    return Listing({"test": search.files(paths, len(paths) * [0])}, ())
-
-
-def _from_class_folders(root: Path, search: _Search) -> Listing:
-    folders = _folders(root)
-    sets = {name: root / name for name in folders if name in _SETS and _folders(root / name)}
+def _from_class_folders(root: Path, search: Search) -> Listing:
+    folders = subfolders(root)
+    sets = set_folders(root, search.kind, search.report)
     if sets:
-        _warn_unused(root, [root / name for name in folders if name not in sets], search)
-        return _from_set_folders(root, _set_folders(root, sets), search)
+        loose = [path for path in root.iterdir() if path.is_file() and search.kind.matches(path)]
+        warn_unused(root, loose, search, " in a set")
+        return _from_set_folders(root, sets, search)
     if not folders:
         raise InputError(f"{root}: has no folder in it, and no {TABLE}", hint=search.kind.hint(root))
     classes, files = _classes_and_files(root, search)
     return Listing(_with_held_out_test(root, files, search.kind), classes)
 
 
-def _folders(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _set_folders(root: Path, folders: dict[str, Path]) -> dict[str, Path]:
-    """The folder of each set; `val` is the test set if there is no `test`, else the dev set."""
-    named: dict[str, Path] = {}
-    for folder, path in folders.items():
-        name = _SETS[folder] if folder != "val" else "dev" if "test" in folders else "test"
-        if name in named:
-            raise InputError(f"{root}: both {named[name].name} and {folder} would be the {name} set", hint="rename one of them")
-        named[name] = path
-    return named
-
-
-def _from_set_folders(root: Path, folders: dict[str, Path], search: _Search) -> Listing:
+def _from_set_folders(root: Path, folders: dict[str, Path], search: Search) -> Listing:
     # The training set defines the classes; without one, as for data to evaluate on, the test set does.
     leading = folders.get("train") or folders.get("test")
     if leading is None:
@@ -147,7 +119,7 @@ def _from_set_folders(root: Path, folders: dict[str, Path], search: _Search) -> 
     return Listing(sets if "test" in sets else {**sets, **_with_held_out_test(root, files, search.kind)}, classes)
 
 
-def _classes_and_files(folder: Path, search: _Search) -> tuple[tuple[str, ...], Files]:
+def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], Files]:
     """The classes, which are the subfolders that contain such files, and all these files."""
     found = _files_classes_and_files(folder, search)
     for name in (name for name, paths in found.items() if not paths):
@@ -155,11 +127,13 @@ def _classes_and_files(folder: Path, search: _Search) -> tuple[tuple[str, ...], 
     classes = tuple(name for name, paths in found.items() if paths)
     if len(classes) < 2:
         has = f"{search.kind.word}s of one class only, '{classes[0]}'" if classes else f"no {search.kind.word}s in its folders"
-        raise InputError(f"{folder}: has {has}; at least two classes are needed", hint=search.kind.hint(folder))
+        inside = folder / classes[0] if classes and len(subfolders(folder / classes[0])) > 1 else None
+        hint = search.kind.hint(folder) if inside is None else f"if sets or classes are inside it, choose {inside} as `data`"
+        raise InputError(f"{folder}: has {has}; at least two classes are needed", hint=hint)
     return classes, _files(found, classes, search)
 
 
-def _other_set(folder: Path, leading: Path, classes: tuple[str, ...], search: _Search) -> Files:
+def _other_set(folder: Path, leading: Path, classes: tuple[str, ...], search: Search) -> Files:
     """The files of another set, which may lack a class but must not have a new one."""
     found = _files_classes_and_files(folder, search)
     for name, paths in found.items():
@@ -171,19 +145,19 @@ def _other_set(folder: Path, leading: Path, classes: tuple[str, ...], search: _S
     return _files(found, classes, search)
 
 
-def _files(found: dict[str, list[Path]], classes: tuple[str, ...], search: _Search) -> Files:
+def _files(found: dict[str, list[Path]], classes: tuple[str, ...], search: Search) -> Files:
     pairs = [(path, k) for k, name in enumerate(classes) for path in found.get(name, [])]
     return search.files([path for path, _ in pairs], [k for _, k in pairs])
 
 
-def _files_classes_and_files(folder: Path, search: _Search) -> dict[str, list[Path]]:
+def _files_classes_and_files(folder: Path, search: Search) -> dict[str, list[Path]]:
     found, others = {}, [path for path in folder.iterdir() if path.is_file()]
-    for name in _folders(folder):
+    for name in subfolders(folder):
         files = list(all_files(folder / name))
         found[name] = [path for path in files if search.kind.matches(path)]
         others += [path for path in files if not search.kind.matches(path)]
     _refuse_mixed(folder, others, search.kind)
-    _warn_unused(folder, others, search)
+    warn_unused(folder, others, search)
     return found
 
 
@@ -203,7 +177,15 @@ def first_kind(root: Path) -> FileKind | None:
     return next((kind for kind in kinds if kind is not None), None)
 
 
-def _warn_unused(folder: Path, paths: list[Path], search: _Search, where: str = " in a class folder") -> None:
+def warn_unused(folder: Path, paths: list[Path], search: Search, where: str = " in a class folder") -> None:
+    """Report files that are not read, but for hidden ones.
+
+    Args:
+        folder: Which `paths` are below.
+        paths: The files.
+        search: What is read instead, and where to report.
+        where: Where files would be read, for the message.
+    """
     names = sorted(str(path.relative_to(folder)) for path in paths if not path.name.startswith("."))
     if names:
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -218,7 +200,7 @@ def _with_held_out_test(root: Path, files: Files, kind: FileKind) -> dict[str, F
     return {"train": files.take(~held), "test": files.take(held)}
 
 
-def _from_table(root: Path, search: _Search) -> Listing:
+def _from_table(root: Path, search: Search) -> Listing:
     """Read labels.csv: a test set, with labels of the column class_index or, without one, of name."""
     table = read_table(str(root / TABLE))
     files = _column(table, FILE)

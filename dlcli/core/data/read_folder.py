@@ -1,6 +1,7 @@
 """Load folders of pictures or videos as ImageData."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from dlcli.core.data.file_kinds import FileKind
 from dlcli.core.data.listing import Files, list_files
 from dlcli.core.data.memmap import folder
 from dlcli.core.data.resize import MEMORY_HINT
+from dlcli.core.data.unlabelled import list_unlabelled
 from dlcli.support.errors import InputError
 from dlcli.support.memory import fits, size_text
 from dlcli.support.plural import count
@@ -37,7 +39,8 @@ def read_folder(spec: str, options: LoadOptions, kind: FileKind, decoder: Decode
         InputError: If the folder or its files cannot be used.
         ResourceError: If the images fit neither into memory nor into the cache.
     """
-    listing = list_files(Path(spec), kind, options.report, unlabelled=options.unlabelled)
+    list_them = partial(list_unlabelled, split=options.split) if options.unlabelled else list_files
+    listing = list_them(Path(spec), kind, options.report)
     sets = {name: files.take(choose(files.y, options.limit)) for name, files in listing.sets.items()}
     found = read_pixels(Path(spec), [path for files in sets.values() for path in files.paths], options, decoder)
     splits = _splits(found, sets, streamed=_must_stream(spec, found.pixels, options, kind.word))

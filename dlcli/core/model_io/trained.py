@@ -24,6 +24,9 @@ from dlcli.support.plural import count
 
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 
+_ONE = ("0",)
+"""What stands for the classes of data without labels: the weights know better."""
+
 
 def is_weights(path: Path) -> bool:
     """Whether `path` is named as files of weights are."""
@@ -84,8 +87,8 @@ def open_trained(
     """
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"`ensemble`: {spec} is not an ensemble", hint="choose a directory that dlcli ensemble wrote")
-    data = data if data.classes else replace(data, classes=("0",))  # without labels: one, for the weights know better
     found = _with_normalisation(_open(spec, data, arch, weights, rule, device), normalise, data.channels)
+    data = data if data.classes else replace(data, classes=_ONE)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
     found = replace(found, model=for_clips(found.model, data.clips))
@@ -200,7 +203,7 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> TrainedNet
 
 def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> TrainedNetwork:
     state = strip_parallel_prefix(load_weights(path))
-    classes = list(data.classes)
+    classes = list(data.classes or _ONE)
     model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
     outputs = _outputs(model, state, len(classes))
     if outputs != len(classes):

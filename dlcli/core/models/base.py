@@ -109,7 +109,7 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
         spec: `package.module:callable` or `file.py:callable`.
         channels: Channels of the images or frames.
         size: Height and width in pixels.
-        classes: Number of outputs.
+        classes: Number of outputs; 0 if it is unknown, which leaves it to the callable.
         frames: Frames per clip; None for images.
 
     Raises:
@@ -122,8 +122,9 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
     if not callable(function):
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         raise UsageError(f"{source} has no callable '{name}'", hint=f"it has: {', '.join(own) or 'none'}")
-    of_clips = {} if frames is None else {"frames": frames}
-    named = _named_arguments(function, {"channels": channels, "size": size, "classes": classes, **of_clips})
+    known = {} if frames is None else {"frames": frames}
+    known |= {"classes": classes} if classes else {}
+    named = _named_arguments(function, {"channels": channels, "size": size, **known})
     return Architecture(spec, partial(_built, spec, function, named), GENERAL_RECIPE, _source_sha256(module))
 
 

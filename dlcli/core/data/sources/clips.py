@@ -11,6 +11,7 @@ from dlcli.core.data.videos import Videos
 
 DESCRIPTION = ""  # the description of `folder` covers both
 CLAIMS_LAST = True
+FILES = VIDEOS
 
 
 def claims(spec: str) -> bool:

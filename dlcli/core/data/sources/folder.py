@@ -10,6 +10,7 @@ from dlcli.core.data.read_folder import read_folder
 
 DESCRIPTION = "a folder of images or videos (one folder per class, maybe under train and test; or labels.csv)"
 CLAIMS_LAST = True
+FILES = PICTURES
 
 
 def claims(spec: str) -> bool:

@@ -345,29 +345,6 @@ def test_each_image_is_known_by_its_file(tmp_path):
             np.testing.assert_array_equal(image.mul(255).round().byte().numpy(), written[name].transpose(2, 0, 1))
 
 
-def test_without_labels_a_flat_folder_or_one_image_is_a_test_set_of_no_classes(tmp_path, listener):
-    (tmp_path / "b.txt").touch()
-    pixels = {f"{name}.png": noise(k) for k, name in enumerate("cab")}
-    for name, image in pixels.items():
-        picture(tmp_path / name, image)
-    data = open_data(str(tmp_path), unlabelled=True, report=listener)
-    assert (data.classes, len(data.y_train), data.splits["test"].metadata["file"].tolist()) == ((), 0, sorted(pixels))
-    assert listener.warnings == [f"{tmp_path}: skipped (not images): b.txt (1 in total)"]
-    (one,) = open_data(str(tmp_path / "c.png"), unlabelled=True).x_test
-    for found in (one, data.x_test[2]):
-        np.testing.assert_array_equal(found.mul(255).round().byte().numpy(), pixels["c.png"].transpose(2, 0, 1))
-    with pytest.raises(InputError, match="c.png: is a picture and has no label"):
-        open_data(str(tmp_path / "c.png"))
-    (tmp_path / "d.mp4").touch()
-    with pytest.raises(InputError, match="d.mp4: is a video by its name"):
-        open_data(str(tmp_path), unlabelled=True)
-
-
-def test_labels_that_are_there_count_where_none_are_needed(tmp_path):
-    fill(tmp_path)
-    assert open_data(str(tmp_path), unlabelled=True).classes == ("ant", "bee")
-
-
 def test_two_images_a_class_are_enough(tmp_path):
     fill(tmp_path, n=2)
     assert [len(split.y) for split in open_data(str(tmp_path)).splits.values()] == [2, 2]

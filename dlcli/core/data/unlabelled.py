@@ -1,0 +1,59 @@
+"""List every picture or video below a folder, whatever its folders mean, to predict its label."""
+
+from pathlib import Path
+
+from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files
+from dlcli.core.data.listing import TABLE, Listing, Search, list_files, read_errors, warn_unused
+from dlcli.core.data.set_folders import named_folders, subfolders
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
+
+
+def list_unlabelled(root: Path, kind: FileKind, report: Reporter, *, split: str | None = None) -> Listing:
+    """Every file of one kind below a folder, or the file itself, as a test set without classes.
+
+    Args:
+        root: The folder, in any arrangement, or a file.
+        kind: Which files to list. Hidden files are ignored, others are reported.
+        report: Receives warnings about files that are not used.
+        split: List those of this set only: the files below its folder or, if no folder is named as a set, the set as
+            `list_files` forms it.
+
+    Returns:
+        The files; with classes only where `list_files` forms the set.
+
+    Raises:
+        InputError: If there are no such files, or no such set.
+    """
+    with read_errors(root):
+        if root.is_file():
+            return Listing({"test": Search(root.parent, kind, SILENT).files([root], [0])}, ())
+        if split is None or (split == "test" and _is_flat(root)):
+            return _below(root, Search(root, kind, report))
+        sets = {} if (root / TABLE).is_file() else named_folders(root)
+        if not sets:
+            return list_files(root, kind, report)
+        if split not in sets:
+            raise InputError(f"{root}: has no split '{split}'", hint=f"it has {', '.join(sets)}")
+        return _below(sets[split], Search(root, kind, report))
+
+
+def _is_flat(folder: Path) -> bool:
+    """Whether nothing in it forms sets: neither folders nor a table."""
+    return not subfolders(folder) and not (folder / TABLE).is_file()
+
+
+def _below(folder: Path, search: Search) -> Listing:
+    every = list(all_files(folder))
+    paths = [path for path in every if search.kind.matches(path)]
+    if not paths:
+        raise InputError(f"{folder}: contains no {search.kind.word}s")
+    for other in (PICTURES, VIDEOS):
+        mixed = [path for path in every if other is not search.kind and other.matches(path)]
+        if mixed:
+            first = mixed[0].relative_to(search.root)
+            search.report.warn(f"{folder}: {count(len(mixed), other.word)} skipped, since a network takes either: {first} ...")
+    strange = [path for path in every if not (PICTURES.matches(path) or VIDEOS.matches(path) or path.name == TABLE)]
+    warn_unused(search.root, strange, search, "")
+    return Listing({"test": search.files(paths, len(paths) * [0])}, ())
