@@ -124,9 +124,11 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     work = tmp_path / "work"
     write(synthetic_pairs(300), work / "pairs.csv")
     (work / "today.csv").write_text("question\nHow do I learn chess?\nhow do i learn chess\nHow can I learn to play chess?\n")
+    (work / "shops.csv").write_text("name,address\nAle House,1 Main St.\nAle House,1 Main Street\n")
+    (work / "tickets.csv").write_text("customer,subject\nacme,The printer is on fire\nacme,the printer is on fire\n")
     (work / "faq.csv").write_text("question\nHow do I learn chess?\nWhat is SELU?\n")
     lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 10
+    assert len(lines) == 12
     for folder in ("photos", "inbox"):
         (work / folder).mkdir()
         scene(1).save(work / folder / "a.png")

@@ -55,7 +55,17 @@ class DedupeConfig:
         metavar="[TABLE]",
         reads=True,
     )
-    column: str | None = option(None, "Text column to compare. Default: detected, and printed.", metavar="NAME")
+    column: str | None = option(
+        None,
+        "Text column to compare, or several (title,body), whose cells make one text. Default: detected, and printed.",
+        metavar="NAME,...",
+    )
+    within: str | None = option(
+        None,
+        "Only rows with equal cells in this column, or in each of several, can be duplicates of each other: of one customer, "
+        "in one language. A row that is blank there is in no group.",
+        metavar="NAME,...",
+    )
     pair_columns: tuple[str, ...] = pair_columns_option()
     mask: tuple[str, ...] = option(
         (),
@@ -124,7 +134,7 @@ class DedupeConfig:
         reads=True,
     )
     against_column: str | None = option(
-        None, "Text column of the table of `against`. Default: the one with the name of `column`.", metavar="NAME"
+        None, "Text column of the table of `against`. Default: as in the table itself.", metavar="NAME,..."
     )
     against_encoding: str | None = table_options.encoding_option(of="the table of `against`", default="as `encoding`")
     keep: bool = option(False, "Print only the canonical rows.")
@@ -228,7 +238,8 @@ class DedupeResult:
 
     Attributes:
         source: Name of the table.
-        column: The text column.
+        column: The text column, or several with commas between them.
+        within: The columns in which duplicates have equal cells, "" without the option.
         vectors: Vectors that texts were compared by.
         model: Run directory of the scorer, "" for the built-in score.
         candidates_from: Smallest cosine of a candidate pair.
@@ -237,7 +248,7 @@ class DedupeResult:
         precision_of: What it is the precision of.
         keep_rule: Rule that chose the canonical texts.
         rows_read: Number of rows.
-        rows_empty: Rows without text, which are in no group.
+        rows_empty: Rows without text, or blank in a column of `within`, which are in no group.
         rows_exact: Duplicates whose text equals the canonical text after folding.
         rows_near: Other duplicates.
         rows_canonical: Canonical rows.
@@ -259,6 +270,7 @@ class DedupeResult:
 
     source: str
     column: str
+    within: str
     vectors: str
     model: str
     candidates_from: float

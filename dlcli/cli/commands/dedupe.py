@@ -70,10 +70,11 @@ def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> s
     recall = f", of which it found {result.recall}" if result.recall and result.recall.value < 1 else ""
     level = f" from {result.candidates_from:g}" if result.candidates_from else ", all"
     candidates = f"{count(result.candidates, 'pair')} by {result.vectors}{level}{recall}"
+    within, blank = (f" within '{result.within}'", f" or {result.within}") if result.within else ("", "")
     return (
-        f"{count(result.rows_read, 'row')}, column '{result.column}': {result.rows_canonical:,} canonical, "
+        f"{count(result.rows_read, 'row')}, column '{result.column}'{within}: {result.rows_canonical:,} canonical, "
         f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "
-        f"{result.rows_empty:,} without text ({candidates}; {threshold})"
+        f"{result.rows_empty:,} without text{blank} ({candidates}; {threshold})"
     )
 
 

@@ -1,5 +1,8 @@
-"""Find the column of a table that holds the texts."""
+"""Find the columns of a table that hold the texts, and those that divide it into blocks."""
 
+import csv
+import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from dlcli.core.text.column_evidence import NAMES, Evidence, column_evidence, is_blank, name_weight
@@ -23,28 +26,29 @@ class ColumnTexts(NamedTuple):
 
 
 class TextColumnChoice(NamedTuple):
-    """The index `place` of the text column, and the names of others that look almost as much like texts, best first."""
+    """The indices `places` of the text columns, and the names of others that look almost as much like texts, best first."""
 
-    place: int
+    places: tuple[int, ...]
     near: tuple[str, ...]
 
 
 def choose_text_column(table: Table, name: str | None, *, field: str = "column") -> TextColumnChoice:
-    """Choose the column to compare: the one called `name`, or else the one that looks most like texts.
+    """Choose the columns to compare: those called `name` (see `find_columns`), or else the one that looks most like texts.
 
     Names and cells count (see `Evidence`), the order of rows does not. `field` is the field of the configuration that names the
     column, for messages. Raises InputError, with the names of the columns, if there is no such column, or if the best is blank.
     """
     if name is not None:
-        return TextColumnChoice(find_column(table, name, field=field), ())
+        return TextColumnChoice(find_columns(table, name, field=field), ())
     if len(table.columns) > 1:
         choice = _by_content(table, field) if table.rows else _by_name(table, field)
     else:
-        choice = TextColumnChoice(0, ())
-    column = table.columns[choice.place]
-    if table.rows and all(is_blank(row[choice.place]) for row in table.rows):
+        choice = TextColumnChoice((0,), ())
+    (place,) = choice.places
+    column = table.columns[place]
+    if table.rows and all(is_blank(row[place]) for row in table.rows):
         raise InputError(f"{table.name}: column '{column}' is blank in every row; {_listed(table)}", hint=_name_one(field))
-    return choice._replace(place=find_column(table, column, field=field))  # refuses a name that two columns have
+    return choice._replace(places=(find_column(table, column, field=field),))  # refuses a name that two columns have
 
 
 def _by_name(table: Table, field: str) -> TextColumnChoice:
@@ -52,7 +56,7 @@ def _by_name(table: Table, field: str) -> TextColumnChoice:
     best = max(range(len(table.columns)), key=lambda place: name_weight(table.columns[place]), default=0)
     if not table.columns or name_weight(table.columns[best]) <= name_weight(""):
         raise _no_text(table, field)
-    return TextColumnChoice(best, ())
+    return TextColumnChoice((best,), ())
 
 
 def _by_content(table: Table, field: str) -> TextColumnChoice:
@@ -68,7 +72,7 @@ def _by_content(table: Table, field: str) -> TextColumnChoice:
         raise _no_text(table, field, [best])
     rank = found[best].rank[0]
     near = [place for place in order[1:] if found[place].rank[0] >= max(_LEAST, _NEAR * rank)]
-    return TextColumnChoice(best, tuple(table.columns[place] for place in near))
+    return TextColumnChoice((best,), tuple(table.columns[place] for place in near))
 
 
 def _mostly_blank(evidence: Evidence) -> bool:
@@ -82,6 +86,27 @@ def _no_text(table: Table, field: str, blank: list[int] | None = None) -> InputE
 
 def _name_one(field: str) -> str:
     return f"name one with `{field}`" if "=" in field else f"name one with `{field}=NAME`"
+
+
+def find_columns(table: Table, names: str, *, field: str = "column") -> tuple[int, ...]:
+    """The indices of the columns called `names`: one name, or several with commas between them.
+
+    A name with commas of its own is found if it is the only one; among several it is quoted as in csv, or its number is given.
+    `field` is the field of the configuration that names them, for messages. Raises InputError as `find_column` does, and if a
+    column is named twice.
+    """
+    try:
+        return (find_column(table, names, field=field),)
+    except InputError:
+        several = [name for row in csv.reader([names], skipinitialspace=True) for name in row]
+        if len(several) < 2 or names in table.columns:
+            raise
+    found = tuple(find_column(table, name, field=field) for name in several)
+    for k, place in enumerate(found):
+        if place in found[:k]:
+            message = f"`{field}={names}` names column '{table.columns[place]}' twice"
+            raise InputError(message, hint="name each column once")
+    return found
 
 
 def find_column(table: Table, name: str, *, field: str = "column") -> int:
@@ -117,6 +142,27 @@ def texts_of(table: Table, place: int) -> ColumnTexts:
     for k in nulls:
         texts[k] = ""
     return ColumnTexts(texts, nulls)
+
+
+def joined_texts(table: Table, places: Sequence[int]) -> ColumnTexts:
+    """One text of several columns: their cells that are not blank, with a comma and a space between them.
+
+    A row counts as null if all these cells are null.
+    """
+    columns = [texts_of(table, place) for place in places]
+    if len(columns) == 1:
+        return columns[0]
+    texts = [", ".join(filter(str.strip, cells)) for cells in zip(*(column.texts for column in columns), strict=True)]
+    return ColumnTexts(texts, sorted(set.intersection(*(set(column.nulls) for column in columns))))
+
+
+def blocks_of(table: Table, places: Sequence[int]) -> list[str | None]:
+    """The block of each row: the cells of these columns without blanks around them; None if one of them is blank.
+
+    Blocks are JSON, so they have no control characters and none begins with another one.
+    """
+    cells = [[text.strip() for text in texts_of(table, place).texts] for place in places]
+    return [json.dumps(row) if all(row) else None for row in zip(*cells, strict=True)]
 
 
 def _is_null(cell: Any) -> bool:

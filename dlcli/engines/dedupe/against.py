@@ -47,29 +47,29 @@ class MergedTexts:
         return found
 
 
-def merge_texts(keys: list[str], texts: list[str], fresh: Distinct, start: int) -> MergedTexts:
+def merge_texts(ids: list[str], texts: list[str], fresh: Distinct, start: int) -> MergedTexts:
     """Merge the texts of earlier tables with those of the table.
 
     Args:
-        keys: Keys of the earlier texts, sorted.
+        ids: Ids of the earlier texts, sorted.
         texts: Their spelling.
-        fresh: Distinct texts of the table. If both have a key, the spelling that `distinct` would choose is kept.
+        fresh: Distinct texts of the table. If both have an id, the spelling that `distinct` would choose is kept.
         start: Row number of the first earlier text: the number of rows of the table.
 
     Returns:
         The texts of both.
     """
-    written = dict(zip(keys, texts, strict=True))
-    for key, text in zip(fresh.keys, fresh.texts, strict=True):
-        written[key] = min(written.get(key, text), text, key=spelling_rank)
+    written = dict(zip(ids, texts, strict=True))
+    for found, text in zip(fresh.ids, fresh.texts, strict=True):
+        written[found] = min(written.get(found, text), text, key=spelling_rank)
     every = sorted(written)
-    numbers = {key: number for number, key in enumerate(every)}
-    old, new = (np.array([numbers[key] for key in part], np.int64) for part in (keys, fresh.keys))
+    numbers = {found: number for number, found in enumerate(every)}
+    old, new = (np.array([numbers[found] for found in part], np.int64) for part in (ids, fresh.ids))
     row, priority = np.zeros(len(every), np.int64), np.zeros(len(every), np.int64)
     row[new], priority[new] = fresh.row, fresh.priority
     row[old] = start + np.arange(len(old))
     of_row = np.append(new, -1)[fresh.of_row]
-    return MergedTexts(Distinct(every, [written[key] for key in every], of_row, row, priority), old, new)
+    return MergedTexts(Distinct(every, [written[found] for found in every], of_row, row, priority), old, new)
 
 
 def find_new_candidates(
@@ -90,16 +90,17 @@ def find_new_candidates(
     Returns:
         The pairs, with the recall on new texts if it was measured.
     """
+    block = merged.texts.block
     if not level:
-        pairs = pairs_from(vectors, level)
+        pairs = pairs_from(vectors, level, block=block)
         kept = merged.new[pairs.first] | merged.new[pairs.second]
         return Candidates(Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept]), level, None)
     with report.task("comparing", total=int(merged.new.sum())) as task:
         device = search_device(config.vectors, config.device)
-        pairs = cross_pairs(vectors, merged.new, level, device=device, advance=task.advance)
+        pairs = cross_pairs(vectors, merged.new, level, block=block, device=device, advance=task.advance)
     if not uses_full_join(vectors, merged.new):
         return Candidates(pairs, level, None)
-    return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.flatnonzero(merged.new)))
+    return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.flatnonzero(merged.new), block))
 
 
 def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
@@ -119,9 +120,9 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
         What was found; the texts of the other table are its `earlier` texts.
     """
     other, their = read_other_table(config, table, text_column, report)
-    merged = merge_texts(their.keys, their.texts, distinct_texts(config, text_column), len(text_column.texts))
+    merged = merge_texts(their.ids, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
-    candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors), report)
+    candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block), report)
     scored = score_pairs(scorer, merged.texts, candidates.pairs, table_words(config, merged.texts))
     config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))

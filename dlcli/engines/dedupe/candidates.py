@@ -10,6 +10,7 @@ from dlcli.core.stats import wilson
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
+from dlcli.core.text.search.blocks import Blocks
 from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from, united
 from dlcli.core.text.search.neighbours import Pairs, sampled_recall
 from dlcli.core.text.vectors import candidate_cosine, make_vectors
@@ -49,20 +50,21 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
         none = np.empty(0, np.int32)
         return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)
     vectors = make_vectors(config.vectors, texts.keys, config.device)
-    level = choose_level(config, vectors)
+    level = choose_level(config, vectors, texts.block)
     with report.task("comparing", total=len(texts)) as task:
-        pairs = pairs_from(vectors, level, device=search_device(config.vectors, config.device), advance=task.advance)
-    recall = estimate_recall(vectors, pairs, level, np.arange(len(texts))) if level else None
+        device = search_device(config.vectors, config.device)
+        pairs = pairs_from(vectors, level, block=texts.block, device=device, advance=task.advance)
+    recall = estimate_recall(vectors, pairs, level, np.arange(len(texts)), texts.block) if level else None
     if config.candidates is None and level and len(texts) <= SECOND_SEARCH:
         pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
     return Candidates(pairs, level, recall)
 
 
-def choose_level(config: DedupeConfig, vectors: Matrix) -> float:
+def choose_level(config: DedupeConfig, vectors: Matrix, block: Blocks | None) -> float:
     """The smallest cosine of a candidate pair: `candidates`, or what keeps to the budget, 0 for all pairs."""
     if config.candidates is not None:
         return config.candidates
-    return cosine_within(vectors, pair_budget(vectors.shape[0]), candidate_cosine(config.vectors))
+    return cosine_within(vectors, pair_budget(vectors.shape[0]), candidate_cosine(config.vectors), block=block)
 
 
 def _by_other_vectors(texts: Distinct, vectors: Matrix) -> Pairs:
@@ -70,15 +72,18 @@ def _by_other_vectors(texts: Distinct, vectors: Matrix) -> Pairs:
 
     Two searches that are unlike miss different pairs: other words for the same, or the same word among many others.
     """
+    budget, block = pair_budget(len(texts)), texts.block
     if not sp.issparse(vectors):
         other = make_vectors("tfidf", texts.keys)
-        return pairs_from(other, cosine_within(other, pair_budget(len(texts)), candidate_cosine("tfidf")))
+        return pairs_from(other, cosine_within(other, budget, candidate_cosine("tfidf"), block=block), block=block)
     score = built_in()
     means = tokenize_texts(texts.keys, score.rarity, vectors=score.vectors).vectors
-    return pairs_from(means, cosine_within(means, pair_budget(len(texts)), 1.0))
+    return pairs_from(means, cosine_within(means, budget, 1.0, block=block), block=block)
 
 
-def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64]) -> Estimate | None:
+def estimate_recall(
+    vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64], block: Blocks | None
+) -> Estimate | None:
     """Estimate which fraction of the similar pairs of some texts was found.
 
     Args:
@@ -86,9 +91,10 @@ def estimate_recall(vectors: Matrix, pairs: Pairs, level: float, among: NDArray[
         pairs: The pairs that were found.
         level: Smallest cosine of a similar pair.
         among: Numbers of the texts to sample from.
+        block: The block of each text, if only pairs within a block count.
 
     Returns:
         The recall, with its 95% interval; None if the sample has no similar pair.
     """
-    found, wanted = sampled_recall(vectors, pairs, level, among=among)
+    found, wanted = sampled_recall(vectors, pairs, level, among=among, block=block)
     return wilson(found, wanted) if wanted else None

@@ -97,7 +97,7 @@ def plan(config: DedupeConfig) -> list[str]:
     else:
         what = f"{'the canonical rows' if config.keep else 'all rows'} with the columns {', '.join(columns)}"
     earlier = config.against or f"the index {config.index}, and add these"
-    column, alike = text_column.table.columns[text_column.index], _alike(config)
+    column, alike = text_column.name, _alike(config)
     return [
         f"read {len(text_column.table.rows):,} rows from {text_column.table.name}",
         f"score pairs of column '{column}' {alike}",
@@ -144,7 +144,8 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
     sizes = group_sizes(assignments, state.earlier)[np.unique(assignments.canonical_text[duplicate])]
     return DedupeResult(
         source=text_column.table.name,
-        column=text_column.table.columns[text_column.index],
+        column=text_column.name,
+        within=config.within or "",
         vectors=config.vectors,
         model=str(config.model or ""),
         candidates_from=candidates.min_cosine,

@@ -168,7 +168,7 @@ def _membership(
     stored: StoredIndex, tables: list[tuple[str, str]], this: int, merged: MergedTexts, groups: Groups
 ) -> _MembershipLog:
     """Add the table to the sources of texts, and carry the ids of groups over to the groups found now."""
-    ids, group, log = carry_group_ids(stored.ids, _scatter(merged, stored.group, -1), groups.canonical, merged.texts.keys)
+    ids, group, log = carry_group_ids(stored.ids, _scatter(merged, stored.group, -1), groups.canonical, merged.texts.ids)
     source, row, rows = _scatter(merged, stored.source, this), merged.texts.row.copy(), _scatter(merged, stored.rows, 0)
     row[merged.old] = stored.row
     if len(tables) > len(stored.tables):
@@ -190,7 +190,7 @@ def _extend_index(
         settings=membership.stored.settings,
         tables=membership.tables,
         log=membership.stored.log + log,
-        keys=merged.texts.keys,
+        keys=merged.texts.ids,
         texts=merged.texts.texts,
         ids=membership.ids,
         source=membership.source,
@@ -247,6 +247,7 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
         "threshold": effective_threshold(config),
         "model": model,
         "mask": ",".join(config.mask) or None,
+        "within": config.within,
         **describe_encoding(config.vectors, config.device),
     }
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from dlcli.core.text.bad_rows import save_bad_rows
-from dlcli.core.text.columns import choose_text_column, find_column, texts_of
+from dlcli.core.text.columns import choose_text_column, find_column, find_columns, joined_texts
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.table_input import open_table
-from dlcli.engines.dedupe.stages import TextColumn
+from dlcli.engines.dedupe.stages import TextColumn, row_blocks
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
@@ -43,8 +43,8 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
     for warning in other.warnings:
         report.warn(warning.replace("omit `encoding`", "pass `against_encoding=utf-8`"))
     save_bad_rows(config.skip_bad, text_column.table, other)
-    place = _find(config, other, text_column.table.columns[text_column.index])
-    return OtherTexts(other.name, distinct(mask_texts(texts_of(other, place).texts, config.mask)))
+    texts = joined_texts(other, _find(config, other, text_column)).texts
+    return OtherTexts(other.name, distinct(mask_texts(texts, config.mask), blocks=row_blocks(config, other, report)))
 
 
 def _open(config: DedupeConfig, source: str) -> Table:
@@ -59,13 +59,13 @@ def _open(config: DedupeConfig, source: str) -> Table:
         raise InputError(error.message, hint=error.hint.replace("`encoding", "`against_encoding")) from None
 
 
-def _find(config: DedupeConfig, other: Table, name: str) -> int:
+def _find(config: DedupeConfig, other: Table, text_column: TextColumn) -> tuple[int, ...]:
     if config.against_column is not None:
-        return find_column(other, config.against_column, field="against_column")
+        return find_columns(other, config.against_column, field="against_column")
     try:
-        return find_column(other, name)
+        return tuple(find_column(other, text_column.table.columns[place]) for place in text_column.places)
     except InputError as error:
         suggested = "NAME"
         with suppress(InputError):
-            suggested = other.columns[choose_text_column(other, None).place]
+            suggested = other.columns[choose_text_column(other, None).places[0]]
         raise InputError(error.message, hint=f"name its text column with `against_column={suggested}`") from None

@@ -44,7 +44,7 @@ def make_review(config: DedupeConfig, text_column: TextColumn, texts: Distinct, 
     ends = np.sort([rank[pairs.pairs.first], rank[pairs.pairs.second]], axis=0)
     return ReviewPage(
         source=text_column.table.name,
-        column=text_column.table.columns[text_column.index],
+        column=text_column.name,
         texts=[texts.texts[k] for k in order],
         rows=(texts.row[order] + 1).tolist(),
         copies=np.bincount(texts.of_row[texts.of_row >= 0], minlength=len(texts))[order].tolist(),

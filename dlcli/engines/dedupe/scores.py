@@ -12,6 +12,7 @@ from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_pr
 from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.rarity import TableWords, count_words
 from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors.devices import check_device, device_use
 from dlcli.specs.dedupe import THRESHOLD, THRESHOLD_ALONE, DedupeConfig
@@ -143,12 +144,14 @@ def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs, table: TableWords
 def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
     """How frequent words are in a table; None if that does not count.
 
-    In a large table they are counted in every k-th text by key, which no order of rows changes.
+    In a large table they are counted in every k-th text by key, which no order of rows changes. Where texts are compared within
+    blocks, the table counts as large as the average block that a text is in, since only these texts may be duplicates of it.
     """
     if scores_alone(config):
         return None
     step = -(-len(texts) // _COUNTED)
-    return count_words(texts.texts, step=max(1, step))
+    words = count_words(texts.texts, step=max(1, step))
+    return words if texts.block is None else replace(words, size=comparable_texts(texts.block))
 
 
 def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:

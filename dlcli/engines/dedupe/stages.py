@@ -5,14 +5,14 @@ compared once however often it is repeated. A cosine, which a join finds without
 only these are scored. Groups need all scores, since a text joins the canonical text with the highest one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.clusters import Groups, group_in_order
-from dlcli.core.text.columns import choose_text_column, find_column, texts_of
+from dlcli.core.text.columns import blocks_of, choose_text_column, find_column, find_columns, joined_texts
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.keep_rule import canonical_order, row_priorities
 from dlcli.core.text.mask import mask_texts
@@ -29,19 +29,26 @@ from dlcli.support.tables import Table
 
 @dataclass(frozen=True)
 class TextColumn:
-    """The text column of a table.
+    """The text column of a table, or several whose cells make one text.
 
     Attributes:
         table: The table.
-        index: Index of the column.
-        texts: Its texts, "" where a cell is empty; those of earlier tables follow.
+        places: Indices of the columns.
+        texts: The text of each row, "" where it is empty; those of earlier tables follow.
         notes: Remarks on the input.
+        blocks: The block of each row of the table, within which it is compared; None if rows are compared with all.
     """
 
     table: Table
-    index: int
+    places: tuple[int, ...]
     texts: list[str]
     notes: tuple[str, ...]
+    blocks: list[str | None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The names of the columns, with commas between them."""
+        return ",".join(self.table.columns[place] for place in self.places)
 
 
 @dataclass(frozen=True)
@@ -161,34 +168,49 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
     grouped = not (config.pairs or config.label)
     table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
-    place, near = choose_text_column(table, config.column)
+    places, near = choose_text_column(table, config.column)
+    texts, nulls = joined_texts(table, places)
+    texts = mask_texts(texts, config.mask)
+    blocks = row_blocks(config, table, report)
+    found = TextColumn(table, places, texts, (), blocks)
     if config.column is None:
         also = f" (like text, too: {', '.join(map(repr, near))})" if near else ""
-        notes.append(f"comparing column '{table.columns[place]}' of {table.name}{also}; another: `column=NAME`")
-    texts, nulls = texts_of(table, place)
-    texts = mask_texts(texts, config.mask)
+        notes.append(f"comparing column '{found.name}' of {table.name}{also}; another: `column=NAME`")
     for note in notes:
         report.note(note)
     for warning in table.warnings:
         report.warn(warning)
     if texts and not any(map(str.strip, texts)):
-        report.warn(f"{table.name}: column '{table.columns[place]}' is blank in every row")
+        report.warn(f"{table.name}: column '{found.name}' is blank in every row")
     elif nulls:
-        where = f"{table.name}: row {nulls[0] + 1}, column '{table.columns[place]}'"
+        where = f"{table.name}: row {nulls[0] + 1}, column '{found.name}'"
         report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
-    return TextColumn(table, place, texts, (*notes, *table.warnings))
+    return replace(found, notes=(*notes, *table.warnings))
+
+
+def row_blocks(config: DedupeConfig, table: Table, report: Reporter) -> list[str | None] | None:
+    """The block of each row by the columns of `within`, None without that; warns of rows that are blank there."""
+    if config.within is None:
+        return None
+    blocks = blocks_of(table, find_columns(table, config.within, field="within"))
+    blank = blocks.count(None)
+    if blank:
+        where = f"{table.name}: row {blocks.index(None) + 1}, column '{config.within}'"
+        report.warn(f"{where}: blank; rows like this are compared with none, in no group ({blank:,} in all)")
+    return blocks
 
 
 def distinct_texts(config: DedupeConfig, text_column: TextColumn) -> Distinct:
     """The distinct texts; raises InputError if `keep_rule` names a column that does not exist or cannot be ordered."""
     rule, _, column = config.keep_rule.partition(":")
     if rule == "first":
-        return distinct(text_column.texts, np.zeros(len(text_column.texts), np.int64))
+        return distinct(text_column.texts, np.zeros(len(text_column.texts), np.int64), text_column.blocks)
     if rule != "max":
-        return distinct(text_column.texts)
+        return distinct(text_column.texts, blocks=text_column.blocks)
     place = find_column(text_column.table, column, field="keep_rule=max:COLUMN")
     cells = [row[place] for row in text_column.table.rows]
-    return distinct(text_column.texts, row_priorities(cells, table=text_column.table.name, column=column))
+    priorities = row_priorities(cells, table=text_column.table.name, column=column)
+    return distinct(text_column.texts, priorities, text_column.blocks)
 
 
 def group_texts(config: DedupeConfig, texts: Distinct, duplicates: ScoredPairs) -> Groups:

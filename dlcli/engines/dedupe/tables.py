@@ -47,7 +47,7 @@ def grouped_table(
     columns = added_columns(prefix, earlier=earlier is not None)
     ids = earlier.ids if earlier else {}
     canonical_texts, place = compact_ids(len(texts), assignments.canonical_text)
-    names = [ids.get(text) or group_id(texts.keys[text]) for text in canonical_texts.tolist()]
+    names = [ids.get(text) or group_id(texts.ids[text]) for text in canonical_texts.tolist()]
     duplicate = np.flatnonzero(~assignments.is_canonical)
     row, of = assignments.rows[duplicate], assignments.canonical_row[duplicate]
     texts_of_row, texts_of_canonical = assignments.text[duplicate], assignments.canonical_text[duplicate]
@@ -94,8 +94,10 @@ def pairs_table(text_column: TextColumn, texts: Distinct, duplicates: ScoredPair
     a, b = a[order], b[order]
     reasons = _explain_rows(text_column.texts, texts, _RowTexts(a, a_text[order]), _RowTexts(b, b_text[order]))
     columns = (a, b, score[order], cosine[order])
+    places = text_column.places
+    shown = text_column.texts if len(places) > 1 else [row[places[0]] for row in text_column.table.rows]
     cells = [
-        [i + 1, j + 1, *figures, text_column.table.rows[i][text_column.index], text_column.table.rows[j][text_column.index]]
+        [i + 1, j + 1, *figures, shown[i], shown[j]]
         for i, j, *figures in zip(*(column.tolist() for column in columns), *reasons, strict=True)
     ]
     return replace(text_column.table, columns=list(PAIR_COLUMNS), rows=cells, origin=None, origin_columns=0, origin_rows=())

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.search.blocks import Blocks, all_pairs_within, pairs_within
 from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
 
@@ -32,28 +33,30 @@ def pair_budget(texts: int) -> int:
     return int(max(min(_MOST, _MOST * _FULL / max(1, texts)), _LEAST + _PER_TEXT * texts))
 
 
-def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, seed: int = 0) -> float:
+def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks | None = None, seed: int = 0) -> float:
     """The cosine that about `budget` pairs of rows reach, from a sample of rows.
 
     Args:
         vectors: Rows with L2 norm 1 or 0, (n, d).
         budget: Number of pairs.
         ceiling: The result is this at the most.
+        block: The block of each row, ascending, (n,): only pairs within a block count. None counts all.
         seed: Seed of the sample.
 
     Returns:
         The cosine, rounded up to 0.01, at least 0.15; 0 if all pairs are within the budget.
     """
     n = vectors.shape[0]
-    if n * (n - 1) // 2 <= budget:
+    if pairs_within(n, block) <= budget:
         return 0.0
     rows = np.sort(np.random.default_rng(seed).permutation(n)[: max(100, _SAMPLED // n)])
     product = vectors[rows] @ vectors.T
     values = product.toarray() if sp.issparse(product) else product
     values[np.arange(len(rows)), rows] = -1
+    values = values.ravel() if block is None else values[block[rows][:, None] == block]
     # Each pair of the sample with another row is seen once, or twice if both are in the sample.
     rank = int(min(values.size - 1, budget * 2 * len(rows) / n))
-    level = float(np.partition(values, values.size - 1 - rank, axis=None)[values.size - 1 - rank])
+    level = float(np.partition(values, values.size - 1 - rank)[values.size - 1 - rank])
     return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
 
 
@@ -61,6 +64,7 @@ def pairs_from(
     vectors: Matrix,
     level: float,
     *,
+    block: Blocks | None = None,
     device: "torch.device | None" = None,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Pairs:
@@ -69,6 +73,7 @@ def pairs_from(
     Args:
         vectors: Rows with L2 norm 1 or 0.
         level: Smallest cosine.
+        block: The block of each row, ascending, (n,): only pairs within a block are returned. None returns all.
         device: Where `similar_pairs` multiplies dense rows.
         advance: Called with the number of rows done since the last call.
 
@@ -76,8 +81,8 @@ def pairs_from(
         The pairs.
     """
     if level > 0:
-        return similar_pairs(vectors, level, device=device, advance=advance)
-    first, second = (part.astype(np.int32) for part in np.triu_indices(vectors.shape[0], 1))
+        return similar_pairs(vectors, level, block=block, device=device, advance=advance)
+    first, second = all_pairs_within(np.zeros(vectors.shape[0], np.int64) if block is None else block)
     return Pairs(first, second, cosines(vectors, first, second))
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.text.search.neighbours import SLACK, Pairs, confirm_pairs, in_row_order, similar_pairs
+from dlcli.core.text.search.blocks import Blocks, searched
+from dlcli.core.text.search.neighbours import SLACK, Pairs, confirm_pairs, in_one_block, in_row_order, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def cross_pairs(
     new: NDArray[np.bool_],
     threshold: float,
     *,
+    block: Blocks | None = None,
     device: "torch.device | None" = None,
     advance: Callable[[int], None] = lambda rows: None,
 ) -> Pairs:
@@ -41,6 +43,7 @@ def cross_pairs(
         vectors: Rows with L2 norm 1 or 0, (n, d).
         new: Which rows are new, (n,).
         threshold: Smallest cosine, in (0, 1].
+        block: The block of each row, ascending, (n,): only pairs within a block are returned. None returns all.
         device: Where to multiply dense rows with torch, as for `similar_pairs`.
         advance: Called with the number of new rows done since the last call.
 
@@ -48,11 +51,13 @@ def cross_pairs(
         The pairs.
     """
     if uses_full_join(vectors, new):
-        every = similar_pairs(vectors, threshold, device=device, advance=advance)
+        every = similar_pairs(vectors, threshold, block=block, device=device, advance=advance)
         kept = new[every.first] | new[every.second]
         return Pairs(every.first[kept], every.second[kept], every.score[kept])
     first, second = [np.empty(0, np.int32)], [np.empty(0, np.int32)]
-    for left, right, rows in _candidates(vectors, np.flatnonzero(new).astype(np.int32), threshold - SLACK, device):
+    numbers = np.flatnonzero(new).astype(np.int32)
+    for left, right, rows in _candidates(searched(vectors, block), numbers, threshold - SLACK, device):
+        left, right = in_one_block(block, left, right)
         # A pair of two new rows occurs twice in the product, once from each side; of new and old only once.
         once = np.where(new[right], left < right, True)
         first.append(np.minimum(left, right)[once])

@@ -7,12 +7,13 @@ accelerator; otherwise dense rows are joined by cells, which is approximate.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from dlcli.core.text.search.blocks import Blocks, block_ends, pairs_within, searched
 from dlcli.core.text.search.cell_join import cell_candidates
 from dlcli.core.text.search.sparse_join import sparse_candidates
 from dlcli.core.text.vectors.weighting import Matrix
@@ -33,6 +34,7 @@ _ROUNDING = 1e-6
 """A pair is kept from the threshold minus this on, so that two equal rows have a cosine of 1 despite rounding."""
 _WORK = 1 << 19
 _CHUNK = 1 << 16
+_Number = TypeVar("_Number", np.int32, np.int64)
 _COMPARED = 50_000_000
 """Most dot products for measuring recall; 500 rows with 500,000 took 3 CPU seconds."""
 
@@ -60,6 +62,7 @@ def similar_pairs(
     vectors: Matrix,
     threshold: float,
     *,
+    block: Blocks | None = None,
     work: int | None = None,
     exact_rows: int = EXACT_ROWS,
     max_pairs: int = MAX_PAIRS,
@@ -74,6 +77,7 @@ def similar_pairs(
     Args:
         vectors: Rows with L2 norm 1 or 0, sparse or dense, (n, d).
         threshold: Smallest cosine, in (0, 1].
+        block: The block of each row, ascending, (n,): only pairs within a block are returned. None returns all.
         work: Multiplications per block, which bounds the memory to about 50 bytes each; it does not change the result.
             None chooses it for the method.
         exact_rows: Most dense rows to join exactly without a device.
@@ -90,10 +94,11 @@ def similar_pairs(
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold {threshold} is not in (0, 1]")
-    candidates, usual = _method(vectors, exact_rows, device)
+    candidates, usual = _method(vectors, exact_rows, device, block)
     found: list[Pairs] = []
     count = 0
-    for first, second, rows in candidates(vectors, threshold - SLACK, usual if work is None else work):
+    for first, second, rows in candidates(searched(vectors, block), threshold - SLACK, usual if work is None else work):
+        first, second = in_one_block(block, first, second)
         found.append(confirm_pairs(vectors, first, second, threshold))
         count += len(found[-1])
         if count > max_pairs:
@@ -111,14 +116,30 @@ class _Method(NamedTuple):
     work: int
 
 
-def _method(vectors: Matrix, exact_rows: int, device: "torch.device | None") -> _Method:
+def in_one_block(
+    block: Blocks | None, first: NDArray[_Number], second: NDArray[_Number]
+) -> tuple[NDArray[_Number], NDArray[_Number]]:
+    """Drop the pairs of rows of different blocks.
+
+    Returns:
+        The two rows of each remaining pair.
+    """
+    if block is None:
+        return first, second
+    kept = np.flatnonzero(block[first] == block[second])
+    return first.take(kept), second.take(kept)
+
+
+def _method(vectors: Matrix, exact_rows: int, device: "torch.device | None", block: Blocks | None) -> _Method:
     if sp.issparse(vectors):
         return _Method(sparse_candidates, _WORK)
     if device is not None:
         from dlcli.core.text.search.device_join import WORK, device_candidates  # here, because it imports torch
 
         return _Method(partial(device_candidates, device=device), WORK)
-    return _Method(_dense_candidates if vectors.shape[0] <= exact_rows else cell_candidates, _WORK)
+    if pairs_within(vectors.shape[0], block) <= exact_rows * (exact_rows - 1) // 2:
+        return _Method(partial(_dense_candidates, block=block), _WORK)
+    return _Method(cell_candidates, _WORK)
 
 
 def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -133,6 +154,7 @@ def sampled_recall(
     threshold: float,
     *,
     among: NDArray[np.int64] | None = None,
+    block: Blocks | None = None,
     sample: int | None = None,
     seed: int = 0,
 ) -> RecallCounts:
@@ -143,6 +165,7 @@ def sampled_recall(
         pairs: The pairs that a search found.
         threshold: Smallest cosine of a pair.
         among: Rows to draw the sample from; None draws from all.
+        block: The block of each row, (n,): only pairs within a block count. None counts all.
         sample: Size of the sample. None takes 500, reduced to at most `_COMPARED` products with all rows but at least 100.
         seed: Seed of the sample.
 
@@ -158,7 +181,7 @@ def sampled_recall(
     for start in range(0, n, _CHUNK // 4):
         # Pairs exactly at the threshold are skipped: rounding decides on which side they are.
         left, right = np.nonzero(vectors[start : start + _CHUNK // 4] @ against >= threshold + _ROUNDING)
-        left, right = left + start, rows[right]
+        left, right = in_one_block(block, (left + start).astype(np.int64), rows[right])
         left, right = np.minimum(left, right)[left != right], np.maximum(left, right)[left != right]
         truth.append(left.astype(np.int64) * n + right)
     wanted = np.unique(np.concatenate(truth)) if truth else np.empty(0, np.int64)
@@ -205,14 +228,19 @@ def in_row_order(parts: list[Pairs]) -> Pairs:
 _Candidates = Iterator[tuple[NDArray[np.int32], NDArray[np.int32], int]]
 
 
-def _dense_candidates(vectors: NDArray[np.float32], bound: float, work: int) -> _Candidates:
-    """Candidates by brute force, tile by tile of the upper triangle of the product of all rows with all rows."""
+def _dense_candidates(vectors: NDArray[np.float32], bound: float, work: int, block: Blocks | None) -> _Candidates:
+    """Candidates by brute force, tile by tile of the upper triangle of the product of all rows with all rows.
+
+    Of the rows that come after a tile, only those up to the end of its last block are looked at.
+    """
     n = len(vectors)
+    ends = None if block is None else block_ends(block)
     side = max(1, int(work**0.5))
     for start in range(0, n, side):
         rows = vectors[start : start + side]
+        n = len(vectors) if ends is None else int(ends[start + len(rows) - 1])
         for other in range(start, n, side):
-            left, right = np.nonzero(rows @ vectors[other : other + side].T >= bound)
+            left, right = np.nonzero(rows @ vectors[other : min(other + side, n)].T >= bound)
             first, second = (left + start).astype(np.int32), (right + other).astype(np.int32)
             ahead = first < second
             yield first[ahead], second[ahead], len(rows) if other + side >= n else 0
