@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import table_options
 from dlcli.specs.estimates import Estimate
-from dlcli.specs.option import check, option
+from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
 from dlcli.specs.shared import device_option, output_option
 from dlcli.support.errors import UsageError
@@ -14,6 +14,8 @@ from dlcli.support.tables import Table
 
 MASKS = ("ids", "numbers", "times", "urls")
 """What `mask` may name."""
+STRICT = "strict"
+"""The value of `fold` for code and formulas."""
 ADDED_COLUMNS = ("group", "group_size", "canonical", "duplicate_of", "score", "match", "why")
 EARLIER_COLUMN = "duplicate_in"
 """Added after these with `index` or `against`: name of the table in which `duplicate_of` is a row."""
@@ -22,7 +24,7 @@ PAIR_VERDICT_COLUMNS = ("score", "verdict", "why")
 VERDICTS = ("different", "duplicate")
 LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
 _PAIR_OPTIONS = (
-    *("table", "pair_columns", "mask", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
+    *("table", "pair_columns", "mask", "fold", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
     *(*table_options.FIELDS, "excel_safe", "output"),
 )
 """The options that apply with `pair_columns`."""
@@ -74,6 +76,12 @@ class DedupeConfig:
         parse=parse_masks,
         show=",".join,
         metavar="KIND,...",
+    )
+    fold: str = option(
+        "text",
+        "What makes no difference. text: case, spacing and sentence punctuation. strict, for code and formulas: spacing that "
+        "separates nothing; rows with the same words in another case or order or with other marks are no duplicates.",
+        choices=one_of("text", STRICT),
     )
     model: Path | None = option(
         None,

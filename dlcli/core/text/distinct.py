@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.text.strict import strict_keys
 from dlcli.core.text.tokens import fold_all
 
 _AFTER_BLOCK = "\x1f"
@@ -23,6 +24,7 @@ class Distinct:
         of_row: For each row the number of its text, (rows,); -1 for a row without text or without a block.
         row: For each text the row that represents it, counted from 0, (k,).
         priority: For each text the priority of that row, (k,).
+        strict: Whether the keys in `ids` are strict ones, for code and formulas.
     """
 
     ids: list[str]
@@ -30,14 +32,16 @@ class Distinct:
     of_row: NDArray[np.int64]
     row: NDArray[np.int64]
     priority: NDArray[np.int64]
+    strict: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @cached_property
     def keys(self) -> list[str]:
-        """The key of each text, (k); a key that is in several blocks occurs as often."""
-        return [found.rpartition(_AFTER_BLOCK)[2] for found in self.ids]
+        """The folded key of each text, (k); it occurs several times if it is in several blocks, or has several strict keys."""
+        keys = [found.rpartition(_AFTER_BLOCK)[2] for found in self.ids]
+        return fold_all(keys) if self.strict else keys
 
     @cached_property
     def block(self) -> NDArray[np.int64] | None:
@@ -49,7 +53,11 @@ class Distinct:
 
 
 def distinct(
-    texts: Sequence[str], priority: NDArray[np.int64] | None = None, blocks: Sequence[str | None] | None = None
+    texts: Sequence[str],
+    priority: NDArray[np.int64] | None = None,
+    blocks: Sequence[str | None] | None = None,
+    *,
+    strict: bool = False,
 ) -> Distinct:
     """Find the distinct texts of rows. Rows whose text folds to "" have none.
 
@@ -61,11 +69,12 @@ def distinct(
             written in the chosen spelling, so that a table of only the representing rows has the same texts again.
         blocks: The block of each row: texts of different blocks are distinct. A row without one, None, has no text either.
             None compares all rows.
+        strict: Whether texts are distinct if their strict keys are, see `strict_keys`.
 
     Returns:
         The distinct texts.
     """
-    row_ids = fold_all(texts)
+    row_ids = strict_keys(texts) if strict else fold_all(texts)
     if blocks is not None:
         row_ids = [_id(block, key) for block, key in zip(blocks, row_ids, strict=True)]
     written: dict[str, str] = {}
@@ -82,7 +91,7 @@ def distinct(
     rows = np.flatnonzero(of_row >= 0)
     rows = rows[np.lexsort((rows, -priority[rows], of_row[rows]))]
     rows = rows[np.unique(of_row[rows], return_index=True)[1]]
-    return Distinct(ids, [written[found] for found in ids], of_row, rows, priority[rows])
+    return Distinct(ids, [written[found] for found in ids], of_row, rows, priority[rows], strict)
 
 
 def _id(block: str | None, key: str) -> str:

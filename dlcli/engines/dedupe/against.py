@@ -69,7 +69,7 @@ def merge_texts(ids: list[str], texts: list[str], fresh: Distinct, start: int) -
     row[new], priority[new] = fresh.row, fresh.priority
     row[old] = start + np.arange(len(old))
     of_row = np.append(new, -1)[fresh.of_row]
-    return MergedTexts(Distinct(every, [written[found] for found in every], of_row, row, priority), old, new)
+    return MergedTexts(Distinct(every, [written[found] for found in every], of_row, row, priority, fresh.strict), old, new)
 
 
 def find_new_candidates(

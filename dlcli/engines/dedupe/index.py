@@ -25,7 +25,7 @@ from dlcli.engines.dedupe.against import MergedTexts, Numbers, find_new_candidat
 from dlcli.engines.dedupe.candidates import Candidates, min_cosine
 from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, score_pairs
 from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, RowAssignments, TextColumn, assign_rows, distinct_texts
-from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.dedupe import STRICT, DedupeConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.lock import locked
 from dlcli.support.reporter import Reporter
@@ -248,6 +248,7 @@ def _settings(config: DedupeConfig) -> dict[str, Any]:
         "model": model,
         "mask": ",".join(config.mask) or None,
         "within": config.within,
+        "fold": config.fold if config.fold == STRICT else None,
         **describe_encoding(config.vectors, config.device),
     }
 

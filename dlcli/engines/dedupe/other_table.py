@@ -10,7 +10,7 @@ from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.table_input import open_table
 from dlcli.engines.dedupe.stages import TextColumn, row_blocks
-from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.dedupe import STRICT, DedupeConfig
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
@@ -44,7 +44,8 @@ def read_other_table(config: DedupeConfig, source: str, text_column: TextColumn,
         report.warn(warning.replace("omit `encoding`", "pass `against_encoding=utf-8`"))
     save_bad_rows(config.skip_bad, text_column.table, other)
     texts = joined_texts(other, _find(config, other, text_column)).texts
-    return OtherTexts(other.name, distinct(mask_texts(texts, config.mask), blocks=row_blocks(config, other, report)))
+    texts, blocks = mask_texts(texts, config.mask), row_blocks(config, other, report)
+    return OtherTexts(other.name, distinct(texts, blocks=blocks, strict=config.fold == STRICT))
 
 
 def _open(config: DedupeConfig, source: str) -> Table:

@@ -23,7 +23,7 @@ from dlcli.engines.dedupe.scores import (
     rounded_probability,
 )
 from dlcli.engines.dedupe.stages import read_input_table
-from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
+from dlcli.specs.dedupe import PAIR_VERDICT_COLUMNS, STRICT, VERDICTS, DedupeConfig, DuplicatePair, PairColumnsResult
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.tables import Table
@@ -48,7 +48,7 @@ def classify_pair_columns(config: DedupeConfig, report: Reporter) -> PairColumns
     for warning in table.warnings:
         report.warn(warning)
     save_bad_rows(config.skip_bad, table)
-    probability = _probabilities(scorer, left, right, report)
+    probability = _probabilities(scorer, left, right, config.fold == STRICT, report)
     predicted = probability >= effective_threshold(config)
     extended = table.extend(_added(config), list(_cells(probability, predicted, left, right)))
     duplicates, empty = int(predicted.sum()), int(np.isnan(probability).sum())
@@ -104,20 +104,25 @@ def _read_pairs(config: DedupeConfig) -> _PairTable:
     return _PairTable(table, notes, left, right)
 
 
-def _probabilities(scorer: Scorer, left: list[str], right: list[str], report: Reporter) -> Floats:
+def _probabilities(scorer: Scorer, left: list[str], right: list[str], strict: bool, report: Reporter) -> Floats:
     """The probability of each row, (rows,), NaN where a text folds to nothing."""
+    empty = _blank if strict else _empty
     with report.task("scoring", total=len(left)) as task:
         parts = [np.empty(0)]
         for start in range(0, len(left), _BLOCK):
             a, b = left[start : start + _BLOCK], right[start : start + _BLOCK]
-            found = rounded_probability(scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)))
-            parts.append(np.where(_empty(a) | _empty(b), np.nan, found))
+            found = rounded_probability(scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)), strict=strict)
+            parts.append(np.where(empty(a) | empty(b), np.nan, found))
             task.advance(len(a))
     return np.concatenate(parts)
 
 
 def _empty(texts: list[str]) -> NDArray[np.bool_]:
     return np.array([not key for key in fold_all(texts)], bool)
+
+
+def _blank(texts: list[str]) -> NDArray[np.bool_]:
+    return np.array([not text.strip() for text in texts], bool)
 
 
 def _cells(probability: Floats, predicted: NDArray[np.bool_], left: list[str], right: list[str]) -> Iterator[list[object]]:

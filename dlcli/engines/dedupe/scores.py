@@ -9,11 +9,12 @@ from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.ragged import compact_ids
 from dlcli.core.text.scoring.arrays import Floats, Rows
 from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_probability, choose_threshold
-from dlcli.core.text.scoring.pair_score import built_in, built_in_threshold_counts
+from dlcli.core.text.scoring.pair_score import PairScore, built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.rarity import TableWords, count_words
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.search.neighbours import Pairs
+from dlcli.core.text.strict import differ_in_form_alone, spell_out
 from dlcli.core.text.vectors.devices import check_device, device_use
 from dlcli.specs.dedupe import THRESHOLD, THRESHOLD_ALONE, DedupeConfig
 from dlcli.specs.estimates import Estimate
@@ -138,7 +139,8 @@ def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs, table: TableWords
         The pairs with their probabilities.
     """
     needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
-    return ScoredPairs(pairs, rounded_probability(scorer, [texts.texts[k] for k in needed], first, second, table))
+    some = [texts.texts[k] for k in needed]
+    return ScoredPairs(pairs, rounded_probability(scorer, some, first, second, table, strict=texts.strict))
 
 
 def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
@@ -150,11 +152,13 @@ def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
     if scores_alone(config):
         return None
     step = -(-len(texts) // _COUNTED)
-    words = count_words(texts.texts, step=max(1, step))
+    words = count_words(spell_out(texts.texts) if texts.strict else texts.texts, step=max(1, step))
     return words if texts.block is None else replace(words, size=comparable_texts(texts.block))
 
 
-def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
+def rounded_probability(
+    scorer: Scorer, texts: list[str], first: Rows, second: Rows, table: TableWords | None = None, *, strict: bool = False
+) -> Floats:
     """Score pairs, rounded so that every machine and number of threads gives the same probability.
 
     Args:
@@ -163,8 +167,14 @@ def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: R
         first: Index of the first text of each pair, (pairs,).
         second: Index of the second text, (pairs,).
         table: How frequent words are in the table; None omits that.
+        strict: Whether marks and case count as `dlcli.core.text.strict` describes.
 
     Returns:
         The probability that the texts are duplicates, (pairs,).
     """
-    return np.round(scorer.score(texts, first, second, table), _DIGITS)
+    if not strict:
+        return np.round(scorer.score(texts, first, second, table), _DIGITS)
+    # A model that was trained on texts as they are has not seen marks spelled out.
+    compared = spell_out(texts) if isinstance(scorer, PairScore) else texts
+    found = np.round(scorer.score(compared, first, second, table), _DIGITS)
+    return np.where(differ_in_form_alone(texts, first, second), 0.0, found)

@@ -20,7 +20,7 @@ from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines.dedupe.candidates import Candidates
 from dlcli.engines.dedupe.scores import ScoredPairs
-from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, DedupeConfig
+from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, STRICT, DedupeConfig
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
@@ -203,14 +203,15 @@ def row_blocks(config: DedupeConfig, table: Table, report: Reporter) -> list[str
 def distinct_texts(config: DedupeConfig, text_column: TextColumn) -> Distinct:
     """The distinct texts; raises InputError if `keep_rule` names a column that does not exist or cannot be ordered."""
     rule, _, column = config.keep_rule.partition(":")
+    texts, blocks, strict = text_column.texts, text_column.blocks, config.fold == STRICT
     if rule == "first":
-        return distinct(text_column.texts, np.zeros(len(text_column.texts), np.int64), text_column.blocks)
+        return distinct(texts, np.zeros(len(texts), np.int64), blocks, strict=strict)
     if rule != "max":
-        return distinct(text_column.texts, blocks=text_column.blocks)
+        return distinct(texts, blocks=blocks, strict=strict)
     place = find_column(text_column.table, column, field="keep_rule=max:COLUMN")
     cells = [row[place] for row in text_column.table.rows]
     priorities = row_priorities(cells, table=text_column.table.name, column=column)
-    return distinct(text_column.texts, priorities, text_column.blocks)
+    return distinct(texts, priorities, blocks, strict=strict)
 
 
 def group_texts(config: DedupeConfig, texts: Distinct, duplicates: ScoredPairs) -> Groups:

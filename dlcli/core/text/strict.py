@@ -1,0 +1,82 @@
+"""Strict keys of texts, for code and formulas, in which `>=` is not `<=`, `foo()` not `foo[]`, and `CO` not `Co`.
+
+Two texts are exact duplicates if they differ in blanks alone, where these separate nothing: between a word and an operator, and
+beside brackets, commas and semicolons. A blank between two words, two operators or beside a quote is kept, as one: `a b` is not
+`ab`, `> =` not `>=`. Case, marks and compatibility forms (x² and x2) count.
+
+A score of words cannot tell such texts apart, so it is given texts in which each mark is a word, a number: like another number,
+another operator is a small change and another meaning. And texts with the same words that differ in case, marks or order are
+never duplicates (`a - b` and `b - a`); if only blanks and the kind of quotes differ, they are.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.scoring.arrays import Rows
+
+_SEPARATORS = frozenset("()[]{},;")
+_QUOTES = frozenset("\"'")
+_IDLE_BLANK = re.compile(r"(?<=[wu]) (?=[os])|(?<=[os]) (?=[wu])|(?<=s) (?=.)|(?<=.) (?=s)|(?<=o) (?=q)|(?<=q) (?=o)")
+_TOKEN = re.compile(r"w+|[uosq]")
+
+
+class _Classes(dict[int, str]):
+    """A table for str.translate, filled on demand: w for letters, digits and accents, u for _, s, q and o for other marks."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        word = char.isalnum() or unicodedata.category(char)[0] == "M"
+        mark = "s" if char in _SEPARATORS else "q" if char in _QUOTES else {" ": " ", "_": "u"}.get(char, "o")
+        self[code] = found = "w" if word else mark
+        return found
+
+
+_CLASSES = _Classes()
+
+
+def strict_keys(texts: Sequence[str]) -> list[str]:
+    """The strict key of each text, "" if it is blank. The key of a key is the key itself."""
+    return [_strict_key(text) for text in texts]
+
+
+def _strict_key(text: str) -> str:
+    joined = _normal(text)
+    ends = [0, *chain.from_iterable(found.span() for found in _IDLE_BLANK.finditer(joined.translate(_CLASSES))), len(joined)]
+    return "".join(joined[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True))
+
+
+def spell_out(texts: Sequence[str]) -> list[str]:
+    """The texts with each mark as a word of its own, a number of seven digits; both kinds of quotes are one."""
+    return [" ".join(token if _is_word(token) else f"9{ord(token):06d}" for token in _tokens(text)) for text in texts]
+
+
+def differ_in_form_alone(texts: Sequence[str], first: Rows, second: Rows) -> NDArray[np.bool_]:
+    """Whether the texts of each pair have the same words, but in other case or order or with other marks, (pairs,)."""
+    tokens = [_tokens(text) for text in texts]
+    exactly = _numbered([" ".join(each) for each in tokens])
+    words = _numbered([" ".join(sorted(token.casefold() for token in each if _is_word(token))) for each in tokens])
+    return np.asarray((words[first] == words[second]) & (exactly[first] != exactly[second]))
+
+
+def _normal(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _tokens(text: str) -> list[str]:
+    """The words and single marks of a text."""
+    normal = _normal(text).replace('"', "'")
+    return [normal[slice(*found.span())] for found in _TOKEN.finditer(normal.translate(_CLASSES))]
+
+
+def _is_word(token: str) -> bool:
+    return _CLASSES[ord(token[0])] == "w"
+
+
+def _numbered(texts: list[str]) -> NDArray[np.int64]:
+    numbers = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    return np.array([numbers[text] for text in texts], np.int64)
