@@ -3,7 +3,7 @@
 #
 #   crontab:  15 3 * * *  /opt/jobs/cron.sh /var/tickets/today.csv /var/tickets/clean.csv
 #
-# cron mails all output, so --quiet leaves only errors; the exit status tells which kind of error it was.
+# cron mails all output, so --quiet leaves only warnings and errors; the exit status tells which kind of error it was.
 set -u
 input=$1
 output=$2

@@ -60,6 +60,7 @@ class Command:
         examples: Commands that --help shows.
         table: Draws a result for a terminal.
         summary: The result in one line, for standard error.
+        rows: Whether its output file holds the rows of its result.
         adjust: Sets defaults that depend on the shell (is standard input a pipe?), which engines do not know.
     """
 
@@ -69,4 +70,5 @@ class Command:
     examples: tuple[str, ...]
     table: Callable[[Any], TerminalTable]
     summary: Callable[[Any], str]
+    rows: bool = False
     adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict

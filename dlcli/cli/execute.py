@@ -28,6 +28,8 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
     if run.dry_run:
         sys.stdout.writelines(with_flags(line, command.name) + "\n" for line in engine.plan(config))
         return ExitCode.DONE
+    if command.rows and config.output is not None:
+        output.rows_form(config.output, run.format)
     if not run.verbose:
         _hush_libraries()
     keep_freed()

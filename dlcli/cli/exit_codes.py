@@ -2,6 +2,7 @@
 
 import errno
 from enum import IntEnum
+from typing import Any
 
 import typer
 
@@ -65,7 +66,24 @@ def _explain_usage(error: Exception) -> tuple[ExitCode, str, str]:
     context = getattr(error, "ctx", None)
     hint = f"see {context.command_path} --help" if context else ""
     message: str = error.format_message()  # type: ignore[attr-defined]
+    for details in getattr(error.__cause__, "errors", list)():
+        message = message.replace(details["msg"], _in_our_words(details))
     return ExitCode.USAGE, message.replace("Value error, ", "").removesuffix("."), hint
+
+
+def _in_our_words(details: dict[str, Any]) -> str:
+    """What is wrong with a value, in the words of `check` in place of those of the library that Typer validates with."""
+    value, bounds = details["input"], details.get("ctx", {})
+    words = {
+        "greater_than_equal": f"{value} is below {bounds.get('ge', 0):g}",
+        "less_than_equal": f"{value} is above {bounds.get('le', 0):g}",
+        "int_parsing": f"'{value}' is not a whole number",
+        "int_from_float": f"'{value}' is not a whole number",
+        "float_parsing": f"'{value}' is not a number",
+        "finite_number": f"'{value}' is not a finite number",
+        "bool_parsing": f"'{value}' is neither true nor false",
+    }
+    return words.get(details["type"], str(details["msg"]))
 
 
 def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:

@@ -22,6 +22,8 @@ from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
 
+_WORKBOOKS = ("xlsx", "xlsm", "xls", "ods")
+
 
 def show(command: Command, config: Any, result: Any, form: str, reporter: TerminalReporter) -> None:
     """Print a result in the chosen form, or write rows to the output file; then print the summary on standard error.
@@ -99,14 +101,34 @@ def plain(value: Any, command: str) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _save_rows(table: Table, path: Path, form: str) -> None:
+def rows_form(path: Path, form: str) -> str:
+    """The form in which rows are written to a file: csv, tsv, jsonl or parquet.
+
+    Args:
+        path: The file, whose ending tells.
+        form: Value of `format`, which comes first if it is csv or jsonl.
+
+    Returns:
+        The form.
+
+    Raises:
+        UsageError: If neither tells.
+    """
     ending = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    if ending in _WORKBOOKS:
+        hint = "a spreadsheet opens .csv as well, with --excel-safe if cells may begin with ="
+        raise UsageError(f"--output: {path} would be a workbook, which cannot be written", hint=hint)
     forms = {"csv": "csv", "tsv": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "parquet": "parquet", "pq": "parquet"}
     form = form if form in ("csv", "jsonl") else forms.get(ending, "")
     if not form and path.exists() and not path.is_file():
         form = "csv"
     if not form:
         raise UsageError(f"--output: {path} ends in none of .csv .tsv .jsonl .parquet", hint="or pass --format csv or jsonl")
+    return form
+
+
+def _save_rows(table: Table, path: Path, form: str) -> None:
+    form = rows_form(path, form)
     if form == "parquet":
         from dlcli.core.parquet import write_parquet
 

@@ -71,8 +71,9 @@ class DedupeConfig:
     pair_columns: tuple[str, ...] = pair_columns_option()
     mask: tuple[str, ...] = option(
         (),
-        f"Compare texts with these parts masked, as logs and notices need it: one or more of {', '.join(MASKS)}. Each part "
-        "then counts as one word; by default every number counts, as in questions and products. Cells are not changed.",
+        f"Compare texts with these parts masked, as logs and notices need it: one or more of {', '.join(MASKS)}; with "
+        "numbers times are masked as well. Each part then counts as one word; by default every number counts, as in questions "
+        "and products. Cells are not changed.",
         parse=parse_masks,
         show=",".join,
         metavar="KIND,...",
@@ -242,7 +243,7 @@ class DuplicateGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class DedupeResult:
-    """Result of `dlcli dedupe`; canonical + exact + near + empty = read.
+    """Result of `dlcli dedupe`; canonical + exact + masked + near + empty = read.
 
     Attributes:
         source: Name of the table.
@@ -258,6 +259,7 @@ class DedupeResult:
         rows_read: Number of rows.
         rows_empty: Rows without text, or blank in a column of `within`, which are in no group.
         rows_exact: Duplicates whose text equals the canonical text after folding.
+        rows_masked: Other duplicates whose text equals it once both are masked.
         rows_near: Other duplicates.
         rows_canonical: Canonical rows.
         groups: Number of groups with a duplicate.
@@ -289,6 +291,7 @@ class DedupeResult:
     rows_read: int
     rows_empty: int
     rows_exact: int
+    rows_masked: int
     rows_near: int
     rows_canonical: int
     groups: int

@@ -132,7 +132,7 @@ class RunOptions:
         "Output format. auto: a table on a terminal; elsewhere CSV from predict and dedupe, JSON from all other commands.",
         choices=one_of(*FORMATS),
     )
-    quiet: bool = option(False, "Print only the result and errors.", short="-q")
+    quiet: bool = option(False, "Print only the result, warnings and errors.", short="-q")
     verbose: bool = option(False, "Print more progress.", short="-v")
     dry_run: bool = option(False, "Check the options and the input, print what would be done, and exit.", short="-n")
     debug: bool = option(False, "Print a traceback with an error.")

@@ -26,5 +26,5 @@ def test_matrix_products_of_a_gpu_are_reproducible_from_the_first_on(monkeypatch
     monkeypatch.setattr(module.output, "show", lambda *arguments: None)
     monkeypatch.setattr(module, "keep_freed", lambda: None)
     monkeypatch.setattr(module, "_hush_libraries", lambda: None)
-    assert execute(SimpleNamespace(engine="made up", name="train"), SimpleNamespace(output=None), RunOptions()) == 0
+    assert execute(SimpleNamespace(engine="made up", name="train", rows=False), SimpleNamespace(output=None), RunOptions()) == 0
     assert seen == [":4096:8"]

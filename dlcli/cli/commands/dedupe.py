@@ -60,20 +60,22 @@ def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> s
     if isinstance(result, DedupeImagesResult):
         return _images_summary(result)
     precision = f", precision {result.precision} {result.precision_of}" if result.precision else ""
-    threshold = f"threshold {result.threshold:g}{precision}"
+    threshold = f"duplicates from a probability of {result.threshold:g} on{precision}"
     if isinstance(result, PairColumnsResult):
         return (
             f"{count(result.rows_read, 'pair')}, columns {_column_names(result)}: {result.rows_duplicate:,} duplicate, "
             f"{result.rows_different:,} different, {result.rows_empty:,} without text ({threshold})"
         )
     # The join is exact but for many dense vectors, of which it misses some.
-    recall = f", of which it found {result.recall}" if result.recall and result.recall.value < 1 else ""
-    level = f" from {result.candidates_from:g}" if result.candidates_from else ", all"
-    candidates = f"{count(result.candidates, 'pair')} by {result.vectors}{level}{recall}"
+    recall = f", {result.recall} of those there are" if result.recall and result.recall.value < 1 else ""
+    alike = f"the most alike, {result.vectors} cosine {result.candidates_from:g} or more{recall}"
+    candidates = f"scored {count(result.candidates, 'pair')}, {alike if result.candidates_from else 'all there are'}"
+    masked = f", {result.rows_masked:,} equal once masked" if result.rows_masked else ""
+    kinds = f"{result.rows_exact:,} exact{masked} and {count(result.rows_near, 'near duplicate')}"
     within, blank = (f" within '{result.within}'", f" or {result.within}") if result.within else ("", "")
     return (
         f"{count(result.rows_read, 'row')}, column '{result.column}'{within}: {result.rows_canonical:,} canonical, "
-        f"{result.rows_exact:,} exact and {count(result.rows_near, 'near duplicate')} in {count(result.groups, 'group')}, "
+        f"{kinds} in {count(result.groups, 'group')}, "
         f"{result.rows_empty:,} without text{blank} ({candidates}; {threshold})"
     )
 
@@ -100,5 +102,6 @@ COMMAND = Command(
     ),
     table=_table,
     summary=_summary,
+    rows=True,
     adjust=_adjust,
 )

@@ -34,4 +34,5 @@ COMMAND = Command(
     ),
     table=_table,
     summary=_summary,
+    rows=True,
 )

@@ -1,7 +1,10 @@
 """Mask what differs from row to row in logs and notices: numbers, ids, times and URLs each count as one word."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from dlcli.core.text.tokens import fold_all
 
 _DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?(?:\s?[ap]m\b)?"
@@ -21,10 +24,14 @@ _PATTERNS = (
 )
 """Kinds of parts in the order in which they are masked: the parts of a URL, a time or an id are no numbers."""
 _WORDS = {"urls": "url", "times": "time", "ids": "id", "numbers": "number"}
+_SAMPLED, _FEWEST, _MORE = 2_000, 20, 0.3
+"""Texts looked at, the fewest that tell something, and the least fraction of them that masks must make equal."""
 
 
-def mask_texts(texts: Sequence[str], kinds: Sequence[str]) -> list[str]:
+def mask_texts(texts: Sequence[str], kinds: Collection[str]) -> list[str]:
     """The texts with each part of one of these kinds replaced by a word in angle quotes, such as ‹number›.
+
+    A time consists of numbers, so it is masked with them: its parts one by one would make unlike texts look alike.
 
     Args:
         texts: The texts.
@@ -33,8 +40,7 @@ def mask_texts(texts: Sequence[str], kinds: Sequence[str]) -> list[str]:
     Returns:
         The masked texts.
     """
-    if not kinds:
-        return list(texts)
+    kinds = {*kinds, "times"} if "numbers" in kinds else kinds
     masks = [(re.compile(pattern, re.IGNORECASE), f"‹{_WORDS[kind]}›") for kind, pattern in _PATTERNS if kind in kinds]
     return [_mask(text, masks) for text in texts]
 
@@ -43,3 +49,30 @@ def _mask(text: str, masks: Sequence[tuple[re.Pattern[str], str]]) -> str:
     for pattern, word in masks:
         text = pattern.sub(word, text)
     return text
+
+
+class HelpfulMasks(NamedTuple):
+    """Kinds of masks, sorted, and the fraction of texts that they make equal to another one."""
+
+    kinds: tuple[str, ...]
+    equal: float
+
+
+def masks_that_help(texts: Sequence[str], duplicates: float) -> HelpfulMasks | None:
+    """The masks that would make many more texts equal, as in logs; None if they would not.
+
+    Args:
+        texts: Texts that all differ after folding.
+        duplicates: Fraction of the rows that are duplicates without masks.
+
+    Returns:
+        The kinds that occur in the texts.
+    """
+    sample = texts[:: max(1, len(texts) // _SAMPLED)]
+    if len(sample) < _FEWEST:
+        return None
+    masked = mask_texts(sample, tuple(_WORDS))
+    equal = 1 - len(set(fold_all(masked))) / len(sample)
+    if equal < duplicates + _MORE:
+        return None
+    return HelpfulMasks(tuple(kind for kind in sorted(_WORDS) if any(f"‹{_WORDS[kind]}›" in text for text in masked)), equal)

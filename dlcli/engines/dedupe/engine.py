@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from dlcli.core.text.bad_rows import save_bad_rows
+from dlcli.core.text.mask import masks_that_help
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
@@ -35,7 +36,7 @@ from dlcli.engines.dedupe.stages import (
     group_texts,
     read_text_column,
 )
-from dlcli.engines.dedupe.tables import grouped_table, largest_groups, pairs_table
+from dlcli.engines.dedupe.tables import equal_once_masked, grouped_table, largest_groups, pairs_table
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.estimates import Estimate
@@ -74,9 +75,7 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
     if config.review is not None:
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
     result = _result(config, state, _table(config, state), precision, started)
-    if result.oversized_groups:
-        report.warn(_oversized(config, result))
-    return result
+    return _with_remarks(config, state, result, report)
 
 
 def plan(config: DedupeConfig) -> list[str]:
@@ -141,6 +140,7 @@ def _table(config: DedupeConfig, state: DedupeState) -> Table:
 def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
     text_column, assignments, candidates = state.text_column, state.assignments, state.candidates
     duplicate, near = ~assignments.is_canonical, assignments.text != assignments.canonical_text
+    masked = equal_once_masked(text_column, assignments.rows, assignments.canonical_row, duplicate & ~near)
     sizes = group_sizes(assignments, state.earlier)[np.unique(assignments.canonical_text[duplicate])]
     return DedupeResult(
         source=text_column.table.name,
@@ -155,7 +155,8 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
         keep_rule=config.keep_rule,
         rows_read=len(text_column.table.rows),
         rows_empty=len(text_column.table.rows) - len(assignments.rows),
-        rows_exact=int((duplicate & ~near).sum()),
+        rows_exact=int((duplicate & ~near & ~masked).sum()),
+        rows_masked=int(masked.sum()),
         rows_near=int(near.sum()),
         rows_canonical=int(assignments.is_canonical.sum()),
         groups=len(sizes),
@@ -173,12 +174,35 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
     )
 
 
+def _with_remarks(config: DedupeConfig, state: DedupeState, result: DedupeResult, report: Reporter) -> DedupeResult:
+    """Report what is odd about the result, and return it with these notes."""
+    if result.oversized_groups:
+        report.warn(_oversized(config, result))
+    hint = _mask_hint(config, state, result)
+    if not hint:
+        return result
+    report.note(hint)
+    return replace(result, notes=(*result.notes, hint))
+
+
 def _oversized(config: DedupeConfig, result: DedupeResult) -> str:
     first = result.largest[0]
     have = "group has" if result.oversized_groups == 1 else "groups have"
     where = f"{first.size:,} rows with row {first.canonical_row}, '{first.canonical_text[:40]}'"
     large = f"{result.oversized_groups:,} {have} more than {config.max_group:,} rows (`max_group`)"
     return f"{result.source}: {large}; the largest: {where}"
+
+
+def _mask_hint(config: DedupeConfig, state: DedupeState, result: DedupeResult) -> str:
+    """A sentence that names the option `mask` if it would make many more texts equal, else ""."""
+    if config.mask or config.index or config.within:
+        return ""
+    found = masks_that_help(state.texts.texts, 1 - result.rows_canonical / max(1, result.rows_read - result.rows_empty))
+    if found is None:
+        return ""
+    kinds = " and ".join(filter(None, [", ".join(found.kinds[:-1]), found.kinds[-1]]))
+    equal = f"{found.equal:.0%} of the texts equal another one but for {kinds}"
+    return f"{result.source}: {equal}; if these do not matter, as in logs: `mask={','.join(found.kinds)}`"
 
 
 def _failed(config: DedupeConfig, table: Table, duplicates: int) -> str:

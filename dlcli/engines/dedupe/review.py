@@ -54,6 +54,7 @@ def make_review(config: DedupeConfig, text_column: TextColumn, texts: Distinct, 
         threshold=threshold,
         lowest=lowest,
         central=rule == "central",
+        masked=bool(config.mask),
     )
 
 

@@ -34,7 +34,8 @@ class TextColumn:
     Attributes:
         table: The table.
         places: Indices of the columns.
-        texts: The text of each row, "" where it is empty; those of earlier tables follow.
+        texts: The text of each row as it is compared, "" where it is empty; those of earlier tables follow.
+        written: The text of each row before masking, of its own rows only.
         notes: Remarks on the input.
         blocks: The block of each row of the table, within which it is compared; None if rows are compared with all.
     """
@@ -42,6 +43,7 @@ class TextColumn:
     table: Table
     places: tuple[int, ...]
     texts: list[str]
+    written: list[str]
     notes: tuple[str, ...]
     blocks: list[str | None] | None = None
 
@@ -169,22 +171,23 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     grouped = not (config.pairs or config.label)
     table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
     places, near = choose_text_column(table, config.column)
-    texts, nulls = joined_texts(table, places)
-    texts = mask_texts(texts, config.mask)
+    written, nulls = joined_texts(table, places)
+    texts = mask_texts(written, config.mask) if config.mask else written
     blocks = row_blocks(config, table, report)
-    found = TextColumn(table, places, texts, (), blocks)
+    found = TextColumn(table, places, texts, written, (), blocks)
     if config.column is None:
         also = f" (like text, too: {', '.join(map(repr, near))})" if near else ""
         notes.append(f"comparing column '{found.name}' of {table.name}{also}; another: `column=NAME`")
+    blank = bool(texts) and not any(map(str.strip, texts))
+    if nulls and not blank:
+        where = f"{table.name}: row {nulls[0] + 1}, column '{found.name}'"
+        notes.append(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
     for note in notes:
         report.note(note)
     for warning in table.warnings:
         report.warn(warning)
-    if texts and not any(map(str.strip, texts)):
+    if blank:
         report.warn(f"{table.name}: column '{found.name}' is blank in every row")
-    elif nulls:
-        where = f"{table.name}: row {nulls[0] + 1}, column '{found.name}'"
-        report.warn(f"{where}: null; rows like this pass through, in no group ({len(nulls):,} in all)")
     return replace(found, notes=(*notes, *table.warnings))
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.group_ids import group_id
@@ -13,6 +14,7 @@ from dlcli.core.text.scoring.explanation import explain_pairs, match_kinds
 from dlcli.core.text.scoring.features import trigram_overlap
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
+from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.engines.dedupe.stages import EarlierTexts, RowAssignments, TextColumn, added_columns, group_sizes
 from dlcli.specs.dedupe import PAIR_COLUMNS, DuplicateGroup
@@ -51,7 +53,7 @@ def grouped_table(
     duplicate = np.flatnonzero(~assignments.is_canonical)
     row, of = assignments.rows[duplicate], assignments.canonical_row[duplicate]
     texts_of_row, texts_of_canonical = assignments.text[duplicate], assignments.canonical_text[duplicate]
-    reasons = _explain_rows(text_column.texts, texts, _RowTexts(row, texts_of_row), _RowTexts(of, texts_of_canonical))
+    reasons = _explain_rows(text_column, texts, _RowTexts(row, texts_of_row), _RowTexts(of, texts_of_canonical))
     numbers, *tables = earlier.places(of, text_column.table.name) if earlier else (of + 1,)
     score = assignments.score[duplicate].round(_DIGITS)
     canonical = np.ones(len(text_column.table.rows), bool)
@@ -92,7 +94,7 @@ def pairs_table(text_column: TextColumn, texts: Distinct, duplicates: ScoredPair
     a, b, a_text, b_text = *np.where(swapped, (b, a), (a, b)), *np.where(swapped, (b_text, a_text), (a_text, b_text))
     order = np.lexsort((b, a, -score))
     a, b = a[order], b[order]
-    reasons = _explain_rows(text_column.texts, texts, _RowTexts(a, a_text[order]), _RowTexts(b, b_text[order]))
+    reasons = _explain_rows(text_column, texts, _RowTexts(a, a_text[order]), _RowTexts(b, b_text[order]))
     columns = (a, b, score[order], cosine[order])
     places = text_column.places
     shown = text_column.texts if len(places) > 1 else [row[places[0]] for row in text_column.table.rows]
@@ -117,17 +119,41 @@ class _Explanations(NamedTuple):
     why: list[str]
 
 
-def _explain_rows(row_texts: list[str], texts: Distinct, left: _RowTexts, right: _RowTexts) -> _Explanations:
+def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, right: _RowTexts) -> _Explanations:
     """Explain each pair of rows; a pair of texts that occurs in several rows is explained once."""
     (rows_a, a), (rows_b, b) = left, right
-    same_text = np.array([row_texts[i] == row_texts[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
+    written = text_column.written + text_column.texts[len(text_column.written) :]
+    same_text = np.array([written[i] == written[j] for i, j in zip(rows_a.tolist(), rows_b.tolist(), strict=True)], bool)
+    masked = equal_once_masked(text_column, rows_a, rows_b, a == b)
     codes, place = np.unique(a.astype(np.int64) * len(texts) + b, return_inverse=True)
     first, second = np.divmod(codes, max(len(texts), 1))
     needed, (first, second) = compact_ids(len(texts), first, second)
     tokens = tokenize_texts([texts.texts[k] for k in needed], built_in().rarity)
     why = explain_pairs(tokens, first, second)
-    kinds = match_kinds(same_text, a == b, trigram_overlap(tokens, first, second)[place])
+    kinds = match_kinds(same_text, (a == b) & ~masked, masked, trigram_overlap(tokens, first, second)[place])
     return _Explanations(kinds, [why[k] for k in place.tolist()])
+
+
+def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pairs of rows are equal only once they are masked, (pairs,).
+
+    Args:
+        text_column: The table. Earlier rows are known as masked, so they are compared as such.
+        rows: One row of each pair, (pairs,).
+        others: The other row.
+        equal: Whether the texts are equal after masking and folding.
+
+    Returns:
+        A mask.
+    """
+    if text_column.written == text_column.texts[: len(text_column.written)]:
+        return np.zeros(len(rows), bool)
+    written = text_column.written + text_column.texts[len(text_column.written) :]
+    places = np.flatnonzero(equal)
+    sides = (fold_all([written[k] for k in side[places].tolist()]) for side in (rows, others))
+    found = np.zeros(len(rows), bool)
+    found[places] = [one != other for one, other in zip(*sides, strict=True)]
+    return found
 
 
 def largest_groups(
@@ -145,7 +171,7 @@ def largest_groups(
 def _group(
     text_column: TextColumn, assignments: RowAssignments, canonical_row: int, size: int, earlier: EarlierTexts | None
 ) -> DuplicateGroup:
-    row_texts = text_column.texts
+    row_texts = text_column.written + text_column.texts[len(text_column.written) :]
     members = np.flatnonzero((assignments.canonical_row == canonical_row) & ~assignments.is_canonical)
     example = members[np.argmin(assignments.score[members])]
     return DuplicateGroup(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.text.mask import mask_texts
+from dlcli.core.text.mask import mask_texts, masks_that_help
 from dlcli.core.text.tokens import fold
 from dlcli.specs.dedupe import MASKS
 
@@ -68,6 +68,21 @@ def test_only_what_is_asked_for_is_masked():
     assert mask_texts([text], ["urls"]) == ["2026-11-23 job 7349f28c took 12 s: ‹url›"]
     assert mask_texts([text], ["times"]) == ["‹time› job 7349f28c took 12 s: https://example.org/7"]
     assert mask_texts([text], ["ids", "times", "urls"]) == ["‹time› job ‹id› took 12 s: ‹url›"]
+
+
+def test_a_time_is_one_word_among_numbers():
+    text = "2026-11-23 14:57:52,250 job 7 took 12 s, again at 9:15 pm"
+    assert mask_texts([text], ["numbers"]) == ["‹time› job ‹number› took ‹number› s, again at ‹time›"]
+
+
+def test_masks_help_where_they_make_many_texts_equal():
+    lines = [f"2026-11-{1 + k % 28:02} worker-{k} done in {k} s" for k in range(50)]
+    assert masks_that_help(lines, 0.0) == (("ids", "numbers", "times"), 0.98)
+    assert masks_that_help(lines, 0.9) is None  # the duplicates are found without
+    assert masks_that_help([f"cable of {k} m" for k in range(50)], 0.0).kinds == ("numbers",)
+    many = [f"{first} {second}" for first in "abcdefgh" for second in "abcdefgh"]
+    assert masks_that_help([*many, "call 1", "call 2", "call 3"], 0.0) is None
+    assert masks_that_help(lines[:3], 0.0) is None
 
 
 @given(st.text(max_size=60), st.sets(st.sampled_from(MASKS)))

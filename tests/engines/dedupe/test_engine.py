@@ -313,12 +313,48 @@ def test_other_columns_of_these_names_are_refused_unless_prefixed(tmp_path):
     assert len(run(DedupeConfig(table=str(path), pairs=True)).table.rows) == 1
 
 
-def test_null_gives_one_warning_with_its_place(table):
+LOGS = [f"2026-11-{k:02} 10:00:{k:02} worker-{k} done in {k} s" for k in range(1, 26)]
+
+
+def test_rows_that_are_equal_once_masked_are_called_so(table):
+    rows = [*LOGS[:3], LOGS[0], "Nothing to mask", "nothing to mask!"]
+    result = run(DedupeConfig(table=table(rows), column="text", mask=("ids", "numbers", "times")))
+    assert (result.rows_exact, result.rows_masked, result.rows_near, result.rows_canonical) == (2, 2, 0, 2)
+    found = [(row["duplicate_of"], row["match"]) for row in result.table.records()]
+    assert found == [(None, None), (1, "masked"), (1, "masked"), (1, "exact"), (None, None), (5, "folded")]
+    assert result.largest[0].canonical_text == LOGS[0]
+    pairs = run(DedupeConfig(table=table(rows), column="text", mask=("ids", "numbers", "times"), pairs=True)).table.records()
+    assert {(row["row_a"], row["row_b"]): row["match"] for row in pairs}[1, 4] == "exact"
+
+
+def test_rows_of_another_table_that_are_equal_once_masked_are_called_so(table):
+    other = table(LOGS[:2], "other.jsonl")
+    options = {"column": "text", "mask": ("ids", "numbers", "times"), "against": other}
+    result = run(DedupeConfig(table=table([LOGS[5], "Nothing"]), **options))
+    assert (result.rows_exact, result.rows_masked, result.rows_canonical) == (0, 1, 1)
+
+
+def test_a_hint_names_the_masks_only_where_they_help(table):
+    reporter = RecordingReporter()
+    result = run(DedupeConfig(table=table(LOGS), column="text"), report=reporter)
+    assert (
+        reporter.notes
+        == list(result.notes)
+        == [
+            f"{result.source}: 96% of the texts equal another one but for ids, numbers and times; "
+            "if these do not matter, as in logs: `mask=ids,numbers,times`"
+        ]
+    )
+    assert run(DedupeConfig(table=table(LOGS), column="text", mask=("ids", "numbers", "times"))).notes == ()
+    assert run(DedupeConfig(table="questions", column="question")).notes == ()
+
+
+def test_null_gives_one_note_with_its_place(table):
     path, reporter = table(["a b c", None, "d e f", None]), RecordingReporter()
-    run(DedupeConfig(table=path), report=reporter)
-    (warning,) = reporter.warnings
-    assert f"{path}: row 2, column 'text': null" in warning
-    assert "2 in all" in warning
+    run(DedupeConfig(table=path, column="text"), report=reporter)
+    (note,) = reporter.notes
+    assert f"{path}: row 2, column 'text': null" in note
+    assert "2 in all" in note and not reporter.warnings
 
 
 def test_a_detected_column_is_reported_and_a_given_one_is_not(table):

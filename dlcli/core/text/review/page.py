@@ -39,6 +39,7 @@ class ReviewPage:
         probability: Of each pair, in [0, 1]; all pairs at or above `lowest` are included.
         threshold: Initial threshold, in [lowest, 1].
         lowest: Lowest threshold that can be chosen.
+        masked: Whether texts are shown masked, so that equal ones may be of rows that differ.
         central: Whether the texts with the most pairs at or above the threshold become canonical first. That order depends on
             the threshold, so the browser computes it; the order of `texts` then only breaks ties.
     """
@@ -54,6 +55,7 @@ class ReviewPage:
     threshold: float
     lowest: float
     central: bool = False
+    masked: bool = False
 
     def html(self, most: int = MAX_PAIRS) -> str:
         """The page as HTML; with more than `most` pairs, only the least certain connected components of their graph."""
@@ -88,6 +90,7 @@ class ReviewPage:
             "threshold": self.threshold,
             "lowest": self.lowest,
             "central": self.central,
+            "equal": "exact or masked" if self.masked else "exact",
             "texts": [tokenizer.tokenize(self.texts[k]) for k in used],
             "rows": [int(self.rows[k]) for k in used],
             "copies": [int(self.copies[k]) for k in used],

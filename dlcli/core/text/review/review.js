@@ -29,7 +29,7 @@ function regroup() {
   const { groups, exact, near, above } = totals(canonicalOf, data, state.threshold);
   byId("at").value = formatted(state.threshold);
   byId("counts").textContent =
-    `${exact.toLocaleString("en")} exact and ${plural(near, "near duplicate")} in ${plural(groups, "group")}${data.counted}; ` +
+    `${exact.toLocaleString("en")} ${data.equal} and ${plural(near, "near duplicate")} in ${plural(groups, "group")}${data.counted}; ` +
     `${plural(above, "pair")} at or above the threshold, ${(data.first.length - above).toLocaleString("en")} below`;
   for (const bar of byId("bars").children) bar.classList.toggle("above", Number(bar.dataset.end) > state.threshold);
   showPairs();

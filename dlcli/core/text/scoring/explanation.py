@@ -11,8 +11,8 @@ from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS
 
-KINDS = ("exact", "folded", "lexical", "semantic")
-"""The texts are identical; equal after folding; mostly of the same words; or similar in meaning only."""
+KINDS = ("exact", "folded", "masked", "lexical", "semantic")
+"""The texts are identical; equal after folding; equal once masked; mostly of the same words; or similar in meaning only."""
 
 LEXICAL = 0.5
 """A match is lexical from this `trigram_overlap` on: at least half of the weighted trigrams of both texts are shared."""
@@ -20,10 +20,25 @@ LEXICAL = 0.5
 _SHOWN = 4
 
 
-def match_kinds(same_text: NDArray[np.bool_], same_key: NDArray[np.bool_], trigram_overlap: NDArray[np.floating]) -> list[str]:
-    """The kind of match of each pair, one of `KINDS`; all arguments are (pairs,), the last a feature of that name."""
+def match_kinds(
+    same_text: NDArray[np.bool_],
+    same_key: NDArray[np.bool_],
+    same_masked: NDArray[np.bool_],
+    trigram_overlap: NDArray[np.floating],
+) -> list[str]:
+    """The kind of match of each pair, one of `KINDS`.
+
+    Args:
+        same_text: Whether the texts are identical, (pairs,).
+        same_key: Whether they are equal after folding.
+        same_masked: Whether they are equal after masking and folding.
+        trigram_overlap: The feature of that name.
+
+    Returns:
+        The kinds.
+    """
     lexical = trigram_overlap >= LEXICAL
-    kinds: list[str] = np.select([same_text, same_key, lexical], KINDS[:3], default=KINDS[3]).tolist()
+    kinds: list[str] = np.select([same_text, same_key, same_masked, lexical], KINDS[:4], default=KINDS[4]).tolist()
     return kinds
 
 
