@@ -22,7 +22,7 @@ EARLIER_COLUMN = "duplicate_in"
 PAIR_COLUMNS = ("row_a", "row_b", "score", "cosine", "match", "why", "text_a", "text_b")
 PAIR_VERDICT_COLUMNS = ("score", "verdict", "why")
 VERDICTS = ("different", "duplicate")
-LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why")
+LABEL_COLUMNS = ("question1", "question2", "is_duplicate", "score", "why", "stratum")
 _PAIR_OPTIONS = (
     *("table", "pair_columns", "mask", "fold", "model", "threshold", "precision", "device", "fail_on_duplicates", "prefix"),
     *(*table_options.FIELDS, "excel_safe", "output"),
@@ -100,8 +100,8 @@ class DedupeConfig:
     precision: float | None = option(
         None,
         "Choose the smallest threshold with this precision (lower bound of the 95% interval), instead of `threshold`: in this "
-        "table, as its probabilities let expect, or on held-out pairs with `model`, `index` or `pair_columns`. If none reaches "
-        "it, exit with status 1 and report the best achievable precision.",
+        "table, by pairs that you labelled (`labelled`) or else as its probabilities let expect, or on held-out pairs with "
+        "`model`, `index` or `pair_columns`. If none reaches it, exit with status 1 and report the best achievable precision.",
         minimum=LOWEST_PRECISION,
         maximum=1,
         metavar="PRECISION",
@@ -152,10 +152,18 @@ class DedupeConfig:
     )
     label: int | None = option(
         None,
-        "Print the N pairs nearest to the threshold instead of rows, with an empty column is_duplicate to fill in (1 or 0); "
-        "dlcli train reads the completed table.",
+        "Print N pairs drawn at random instead of rows, half of them at or above the threshold and half from half of it on, "
+        "with an empty column is_duplicate to fill in (1 or 0). `labelled` estimates the precision from the completed table, "
+        "and dlcli train learns from it.",
         minimum=1,
         metavar="N",
+    )
+    labelled: Path | None = option(
+        None,
+        "Pairs of this table that `label` printed, with is_duplicate filled in. From them the precision in this table is "
+        "estimated (at the threshold, or for `precision` to choose it), and which fraction of the duplicates is found.",
+        metavar="FILE",
+        reads=True,
     )
     review: Path | None = option(
         None,
@@ -205,10 +213,12 @@ class DedupeConfig:
                 raise UsageError(f"`{name}` needs `against`")
 
     def _check_earlier(self) -> None:
+        if self.labelled is not None and self.within is not None:
+            raise UsageError("`labelled` and `within` cannot be combined", hint="omit `labelled`")
         earlier = "index" if self.index else "against"
         if self.index and self.against:
             raise UsageError("`index` and `against` cannot be combined", hint="use one of them")
-        for other in ("pairs", "label", "review"):
+        for other in ("pairs", "label", "labelled", "review"):
             if self.has_earlier and getattr(self, other):
                 raise UsageError(f"`{earlier}` and `{other}` cannot be combined", hint=f"omit `{other}`")
         if self.index and self.keep_rule.startswith("max:"):
@@ -253,8 +263,11 @@ class DedupeResult:
         model: Run directory of the scorer, "" for the built-in score.
         candidates_from: Smallest cosine of a candidate pair.
         threshold: Smallest probability of a duplicate.
-        precision: Precision at `threshold`, if the option `precision` chose it.
+        precision: Precision at `threshold`, if the option `precision` chose it or `labelled` gives enough pairs.
         precision_of: What it is the precision of.
+        labelled_found: With `labelled`: of the duplicates among pairs with a probability of `labelled_from` or more, the
+            fraction at or above `threshold`.
+        labelled_from: The smallest probability of a pair that could be labelled.
         keep_rule: Rule that chose the canonical texts.
         rows_read: Number of rows.
         rows_empty: Rows without text, or blank in a column of `within`, which are in no group.
@@ -287,6 +300,8 @@ class DedupeResult:
     threshold: float
     precision: Estimate | None
     precision_of: str
+    labelled_found: Estimate | None
+    labelled_from: float | None
     keep_rule: str
     rows_read: int
     rows_empty: int

@@ -60,7 +60,7 @@ def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> s
     if isinstance(result, DedupeImagesResult):
         return _images_summary(result)
     precision = f", precision {result.precision} {result.precision_of}" if result.precision else ""
-    threshold = f"duplicates from a probability of {result.threshold:g} on{precision}"
+    threshold = f"duplicates from a probability of {result.threshold:g} on{precision}{_labelled_found(result)}"
     if isinstance(result, PairColumnsResult):
         return (
             f"{count(result.rows_read, 'pair')}, columns {_column_names(result)}: {result.rows_duplicate:,} duplicate, "
@@ -78,6 +78,14 @@ def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> s
         f"{kinds} in {count(result.groups, 'group')}, "
         f"{result.rows_empty:,} without text{blank} ({candidates}; {threshold})"
     )
+
+
+def _labelled_found(result: DedupeResult | PairColumnsResult) -> str:
+    if isinstance(result, PairColumnsResult) or result.labelled_from is None:
+        return ""
+    precision = "" if result.precision else ", precision unknown, too few pairs are labelled"
+    found = f", {result.labelled_found} of the duplicates from {result.labelled_from:g} on" if result.labelled_found else ""
+    return precision + found
 
 
 def _images_summary(result: DedupeImagesResult) -> str:

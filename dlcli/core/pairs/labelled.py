@@ -127,7 +127,7 @@ def read_labelled_pairs(
     """
     table = open_table(source, table_format)
     found = find_pair_columns(table, columns)
-    labels = [_label(table, row, found.label) for row in range(len(table.rows))]
+    labels = [label_of(table, row, found.label) for row in range(len(table.rows))]
     texts = [[cell_text(row[place]) for row in table.rows] for place in (found.first, found.second)]
     texted = [bool(first.strip() and second.strip()) for first, second in zip(*texts, strict=True)]
     kept = [row for row, label in enumerate(labels) if label is not None and texted[row]]
@@ -200,8 +200,8 @@ def _listed(table: Table) -> str:
     return ", ".join(f"'{name}'" for name in table.columns[:20]) + (" and more" if len(table.columns) > 20 else "")
 
 
-def _label(table: Table, row: int, place: int) -> bool | None:
-    """The label of a row, None if it is blank."""
+def label_of(table: Table, row: int, place: int) -> bool | None:
+    """The label in a cell of a table, None if it is blank; raises InputError if it is none."""
     cell = table.rows[row][place]
     if is_blank(cell):
         return None

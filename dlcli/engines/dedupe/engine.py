@@ -13,9 +13,11 @@ from dlcli.engines.dedupe.against import dedupe_against
 from dlcli.engines.dedupe.candidates import find_candidates, min_cosine
 from dlcli.engines.dedupe.images import dedupe_images, is_image_folder, plan_images
 from dlcli.engines.dedupe.index import dedupe_with_index
+from dlcli.engines.dedupe.labelled import estimate_by_labels, label_note, label_table
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
-from dlcli.engines.dedupe.review import label_table, make_review, write_review
+from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
+    ResolvedThreshold,
     choose_scorer,
     describe_threshold,
     effective_threshold,
@@ -41,6 +43,7 @@ from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.estimates import Estimate
 from dlcli.support.garbage import gc_disabled
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
@@ -70,12 +73,19 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | Pa
         state = dedupe_against(config, config.against, text_column, scorer, report)
     else:
         state = _dedupe_table(config, text_column, scorer, report)
-    if not scores_alone(config):
-        config, precision = resolve_in_table(config, state.scored)
+    config, precision = _resolve(config, state, precision)
     if config.review is not None:
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
     result = _result(config, state, _table(config, state), precision, started)
     return _with_remarks(config, state, result, report)
+
+
+def _resolve(config: DedupeConfig, state: DedupeState, precision: Estimate | None) -> ResolvedThreshold:
+    """The threshold and its precision: by labels, by the probabilities in the table, or as `precision` gives it."""
+    if state.labelled is not None:
+        config = replace(config, precision=None, threshold=state.labelled.threshold)
+        return ResolvedThreshold(config, state.labelled.precision)
+    return ResolvedThreshold(config, precision) if scores_alone(config) else resolve_in_table(config, state.scored)
 
 
 def plan(config: DedupeConfig) -> list[str]:
@@ -90,7 +100,7 @@ def plan(config: DedupeConfig) -> list[str]:
     text_column = read_text_column(config, SILENT)
     columns = added_columns(config.prefix, earlier=config.has_earlier)
     if config.label is not None:
-        what = f"the {config.label:,} pairs nearest that"
+        what = f"{count(config.label, 'pair')} to label, half of them from that on"
     elif config.pairs:
         what = "the pairs"
     else:
@@ -118,16 +128,15 @@ def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer,
     texts = distinct_texts(config, text_column)
     candidates = find_candidates(config, texts, report)
     scored = score_pairs(scorer, texts, candidates.pairs, table_words(config, texts))
-    config = resolve_in_table(config, scored).config
-    groups = group_texts(config, texts, scored.duplicates(effective_threshold(config)))
-    return DedupeState(text_column, texts, candidates, scored, assign_rows(texts, groups))
+    labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
+    threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)
+    groups = group_texts(config, texts, scored.duplicates(threshold))
+    return DedupeState(text_column, texts, candidates, scored, assign_rows(texts, groups), labelled=labelled)
 
 
 def _table(config: DedupeConfig, state: DedupeState) -> Table:
     if config.label is not None:
-        table = label_table(
-            state.text_column.table, make_review(config, state.text_column, state.texts, state.scored), config.label
-        )
+        table = label_table(config, state.text_column.table, state.texts, state.scored, config.label)
     elif config.pairs:
         table = pairs_table(state.text_column, state.texts, state.scored.duplicates(effective_threshold(config)))
     else:
@@ -152,6 +161,8 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
         threshold=effective_threshold(config),
         precision=precision,
         precision_of=precision_of(config),
+        labelled_found=state.labelled.found if state.labelled else None,
+        labelled_from=state.labelled.found_from if state.labelled else None,
         keep_rule=config.keep_rule,
         rows_read=len(text_column.table.rows),
         rows_empty=len(text_column.table.rows) - len(assignments.rows),
@@ -178,11 +189,11 @@ def _with_remarks(config: DedupeConfig, state: DedupeState, result: DedupeResult
     """Report what is odd about the result, and return it with these notes."""
     if result.oversized_groups:
         report.warn(_oversized(config, result))
-    hint = _mask_hint(config, state, result)
-    if not hint:
-        return result
-    report.note(hint)
-    return replace(result, notes=(*result.notes, hint))
+    labels = state.labelled.note if state.labelled else label_note(config, len(result.table.rows))
+    notes = [note for note in (labels, _mask_hint(config, state, result)) if note]
+    for note in notes:
+        report.note(note)
+    return replace(result, notes=(*result.notes, *notes))
 
 
 def _oversized(config: DedupeConfig, result: DedupeResult) -> str:

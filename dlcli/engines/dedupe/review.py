@@ -1,7 +1,5 @@
-"""Pairs to label by hand: the most uncertain ones as a table (`label`), or all on one page (`review`)."""
+"""The page on which pairs are labelled (`review`)."""
 
-import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +7,12 @@ import numpy as np
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.review.page import MAX_PAIRS, ReviewPage
-from dlcli.core.text.review.uncertainty import most_uncertain
-from dlcli.core.text.scoring.explanation import explain
-from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold
+from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled
 from dlcli.engines.dedupe.stages import TextColumn
-from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
+from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.atomic import write_text
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
-from dlcli.support.tables import Table
-
-_DIGITS = 4
 
 
 def make_review(config: DedupeConfig, text_column: TextColumn, texts: Distinct, pairs: ScoredPairs) -> ReviewPage:
@@ -36,7 +29,7 @@ def make_review(config: DedupeConfig, text_column: TextColumn, texts: Distinct, 
         threshold is moved.
     """
     threshold = effective_threshold(config)
-    lowest = math.floor(threshold * 50) / 100
+    lowest = lowest_labelled(threshold)
     pairs = pairs.duplicates(lowest)
     rule = config.keep_rule.partition(":")[0]
     order = np.arange(len(texts)) if rule == "central" else canonical_order(rule, texts, pairs.by_probability())
@@ -56,20 +49,6 @@ def make_review(config: DedupeConfig, text_column: TextColumn, texts: Distinct, 
         central=rule == "central",
         masked=bool(config.mask),
     )
-
-
-def label_table(table: Table, review: ReviewPage, wanted: int) -> Table:
-    """The `wanted` pairs nearest to the threshold, nearest first, in the columns that `dlcli train` reads for pairs.
-
-    The column of labels is empty, to be filled in; the score is the probability that the two texts are duplicates.
-    """
-    rows = [_line(review, int(pair)) for pair in most_uncertain(review.probability, review.threshold, wanted)]
-    return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
-
-
-def _line(review: ReviewPage, pair: int) -> list[str | float | None]:
-    a, b = review.texts[review.first[pair]], review.texts[review.second[pair]]
-    return [a, b, None, round(float(review.probability[pair]), _DIGITS), explain(a, b)]
 
 
 def write_review(path: Path, review: ReviewPage, report: Reporter) -> None:

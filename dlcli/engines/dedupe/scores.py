@@ -1,5 +1,6 @@
 """Scores of candidate pairs, and the threshold from which on a pair is a duplicate."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ def resolve_alone(config: DedupeConfig) -> ResolvedThreshold:
 
     Raises CheckFailedError if no threshold has it, and InputError if the run directory `model` has no counts of held-out pairs.
     """
-    if config.precision is None or not scores_alone(config):
+    if config.precision is None or config.labelled is not None or not scores_alone(config):
         return ResolvedThreshold(config, None)
     counts, by = built_in_threshold_counts(), "the built-in score"
     if config.model is not None:
@@ -88,7 +89,9 @@ def _resolved(config: DedupeConfig, point: OperatingPoint) -> ResolvedThreshold:
 
 
 def precision_of(config: DedupeConfig) -> str:
-    """What a precision that was asked for is that of, after the figure."""
+    """What the precision is that of, after the figure."""
+    if config.labelled is not None:
+        return "by labelled pairs"
     return "on held-out pairs" if scores_alone(config) else "expected in this table"
 
 
@@ -99,9 +102,18 @@ def effective_threshold(config: DedupeConfig) -> float:
     return THRESHOLD_ALONE if scores_alone(config) else THRESHOLD
 
 
+def lowest_labelled(threshold: float) -> float:
+    """The smallest probability of a pair to label: half the threshold, rounded down to 0.01."""
+    return math.floor(threshold * 50) / 100
+
+
 def describe_threshold(config: DedupeConfig, precision: Estimate | None) -> str:
     """A sentence for `plan`: from which probability on a pair is called a duplicate."""
     by = f"by {config.model or 'the built-in score'}"
+    if config.labelled is not None:
+        wanted = "" if config.precision is None else f" that has a precision of {config.precision:g}"
+        threshold = f"the probability on{wanted}" if wanted else f"a probability of {effective_threshold(config):g} on"
+        return f"call a pair duplicate from {threshold}, {by}, with the precision by the pairs of {config.labelled}"
     if config.precision is not None:
         return f"call a pair duplicate from the probability on that has a precision of {config.precision:g} in this table, {by}"
     worth = f" (precision {precision} on held-out pairs)" if precision else ""

@@ -19,6 +19,7 @@ from dlcli.core.text.mask import mask_texts
 from dlcli.core.text.scoring.arrays import Floats
 from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines.dedupe.candidates import Candidates
+from dlcli.engines.dedupe.labelled import LabelledEstimates
 from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, STRICT, DedupeConfig
 from dlcli.specs.table_options import table_format
@@ -119,6 +120,7 @@ class DedupeState:
         scored: The candidates with their probability.
         assignments: The groups of the rows of the table.
         earlier: Texts of earlier tables, if any take part.
+        labelled: What labelled pairs tell, if there are some.
     """
 
     text_column: TextColumn
@@ -127,6 +129,7 @@ class DedupeState:
     scored: ScoredPairs
     assignments: RowAssignments
     earlier: EarlierTexts | None = None
+    labelled: LabelledEstimates | None = None
 
 
 class InputTable(NamedTuple):

@@ -1,4 +1,4 @@
-"""`label` and `review`: pairs to label by hand, as a table and as a page."""
+"""`review`: pairs to label by hand, as a page."""
 
 import json
 import re
@@ -7,10 +7,8 @@ import subprocess
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from dlcli.core.pairs.labelled import read_labelled_pairs
 from dlcli.core.text.clusters import Groups
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
@@ -18,10 +16,9 @@ from dlcli.engines.dedupe.candidates import find_candidates
 from dlcli.engines.dedupe.review import make_review
 from dlcli.engines.dedupe.scores import choose_scorer, score_pairs, table_words
 from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_column
-from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
+from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
-from dlcli.support.tables import write_csv
 
 
 def stages(config):
@@ -29,22 +26,6 @@ def stages(config):
     texts = distinct_texts(config, text_column)
     pairs, words = find_candidates(config, texts, SILENT).pairs, table_words(config, texts)
     return text_column, texts, score_pairs(choose_scorer(config), texts, pairs, words)
-
-
-def test_labels_are_the_nearest_and_train_reads_them_once_filled_in(tmp_path):
-    config = DedupeConfig(table="questions", label=20)
-    table = dedupe.run(config).table
-    assert table.columns == list(LABEL_COLUMNS) and len(table.rows) == 20
-    assert all(row[2] is None for row in table.rows)
-    _, _, scored = stages(config)
-    nearest = np.sort(np.abs(scored.probability - 0.4))[:20]
-    assert np.allclose([abs(row[3] - 0.4) for row in table.rows], nearest, atol=6e-5)
-    for k, row in enumerate(table.rows):
-        row[2] = k % 2
-    path = tmp_path / "labels.csv"
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        write_csv(table, stream)
-    assert read_labelled_pairs(str(path)).duplicate.tolist() == [k % 2 for k in range(20)]
 
 
 @pytest.mark.parametrize("rule", ["central", "first", "longest", "max:id"])

@@ -71,7 +71,8 @@ def choose_by_probability(probability: NDArray[np.float64], wanted: float, error
     found = {threshold: expected_precision(some, error) for threshold, some in called.items() if len(some)}
     if len(found) < len(GRID) and not any(precision.low >= wanted for precision in found.values()):
         return OperatingPoint(GRID[len(found)], None)
-    return _smallest(found, wanted, "the lower bound expected in this table")
+    threshold = smallest_reaching(found, wanted, "the lower bound expected in this table", _learn())
+    return OperatingPoint(threshold, found[threshold])
 
 
 def expected_precision(probability: NDArray[np.float64], error: tuple[float, float]) -> Estimate:
@@ -88,21 +89,37 @@ def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) 
     """
     found = {t: wilson(true, predicted) for t, predicted, true in counts if predicted and t in GRID}
     if found:
-        return _smallest(found, wanted, f"on held-out pairs the lower bound for {by}")
+        threshold = smallest_reaching(found, wanted, f"on held-out pairs the lower bound for {by}", _learn())
+        return OperatingPoint(threshold, found[threshold])
     raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {by} calls no held-out pair a duplicate", hint=_learn())
 
 
-def _smallest(found: Mapping[float, Estimate], wanted: float, bound_of: str) -> OperatingPoint:
-    """The smallest threshold with a lower bound of at least `wanted`; `bound_of` is for the message."""
+def smallest_reaching(found: Mapping[float, Estimate], wanted: float, bound_of: str, otherwise: str) -> float:
+    """The smallest threshold with a lower bound of at least the wanted precision.
+
+    Args:
+        found: The precision at each threshold.
+        wanted: The precision.
+        bound_of: What the bound is that of, for the message.
+        otherwise: What else to do, for the hint.
+
+    Returns:
+        The threshold.
+
+    Raises:
+        CheckFailedError: If none reaches it, with the best lower bound.
+    """
     reached = [threshold for threshold, precision in found.items() if precision.low >= wanted]
     if reached:
-        return OperatingPoint(min(reached), found[min(reached)])
+        return min(reached)
+    if not found:
+        raise CheckFailedError(f"`precision={wanted:g}`: {bound_of} is not known, too few are labelled", hint=otherwise)
     best = max(found, key=lambda threshold: found[threshold].low)
     # Rounded down, so that the suggested value is reached.
     bound = int(found[best].low * 1000) / 1000
     lower = f"`precision={bound:g}` or less, or " if bound >= LOWEST_PRECISION else ""
     reach = f"{bound_of} is at most {bound:g}, at a threshold of {best:g}"
-    raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {reach}", hint=f"{lower}{_learn()}")
+    raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {reach}", hint=f"{lower}{otherwise}")
 
 
 def _learn() -> str:

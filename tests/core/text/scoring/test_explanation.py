@@ -44,4 +44,4 @@ def test_kinds_of_match():
     overlap = np.array([1.0, 0.0, 0.0, LEXICAL, LEXICAL - 1e-6])
     same_text, same_key, same_masked = (np.arange(5) < k for k in (1, 2, 3))
     assert tuple(match_kinds(same_text, same_key, same_masked, overlap)) == KINDS
-    assert match_kinds(same_text[:0], same_key[:0], overlap[:0]) == []
+    assert match_kinds(same_text[:0], same_key[:0], same_masked[:0], overlap[:0]) == []

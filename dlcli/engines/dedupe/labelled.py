@@ -1,0 +1,188 @@
+"""Pairs drawn at random to be labelled (`label`), and what the labels tell of the table (`labelled`)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from dlcli.core.pairs.labelled import find_pair_columns, label_of
+from dlcli.core.text.distinct import Distinct
+from dlcli.core.text.review.sampling import LabelledSample, Stratum, draw, shuffled, strata
+from dlcli.core.text.scoring.explanation import explain
+from dlcli.core.text.scoring.operating_point import GRID, smallest_reaching
+from dlcli.core.text.strict import strict_keys
+from dlcli.core.text.table_input import open_table
+from dlcli.core.text.tokens import fold_all
+from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled
+from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
+from dlcli.specs.estimates import Estimate
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.tables import Table, cell_text
+
+_DIGITS = 4
+_HINT = "print the pairs again with `label`, from this table and with the same options, and fill in is_duplicate"
+
+
+class LabelledRow(NamedTuple):
+    """A row of the completed table."""
+
+    row: int
+    texts: tuple[str, str]
+    label: bool | None
+    score: float
+    stratum: Stratum
+
+
+@dataclass(frozen=True)
+class LabelledEstimates:
+    """What the labels tell: a threshold, given or chosen by them, and the figures there, None if too few pairs are labelled.
+
+    Attributes:
+        threshold: The threshold.
+        precision: Fraction of the pairs at or above it that are duplicates.
+        found: Fraction of the duplicates among the pairs from `found_from` on that are at or above it.
+        found_from: Smallest probability of a pair that could be drawn.
+        labelled: Number of labelled pairs.
+        note: A remark on rows without a label, "" if there are none.
+    """
+
+    threshold: float
+    precision: Estimate | None
+    found: Estimate | None
+    found_from: float
+    labelled: int
+    note: str
+
+
+def label_table(config: DedupeConfig, table: Table, texts: Distinct, pairs: ScoredPairs, wanted: int) -> Table:
+    """Draw pairs to label, half of them at or above the threshold, in the columns that `dlcli train` reads for pairs.
+
+    Args:
+        config: Gives the threshold.
+        table: The table, for its format.
+        texts: Its distinct texts.
+        pairs: The scored pairs.
+        wanted: Number of pairs.
+
+    Returns:
+        The pairs in the order in which they were drawn, with an empty column of labels, to be filled in.
+    """
+    threshold = effective_threshold(config)
+    lowest = lowest_labelled(threshold)
+    parts = strata(lowest, threshold)
+    rows = []
+    for k in draw(parts, pairs.probability, wanted):
+        a, b = texts.texts[pairs.pairs.first[k]], texts.texts[pairs.pairs.second[k]]
+        probability = float(pairs.probability[k])
+        (within,) = [part for part in parts if part.holds(pairs.probability[k : k + 1])[0]]
+        rows.append([a, b, None, round(probability, _DIGITS), explain(a, b), f"{within.low:g} to {within.high:g}"])
+    return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
+
+
+def label_note(config: DedupeConfig, rows: int) -> str:
+    """A sentence on why `label` gave fewer rows than it asks for, "" if it did not."""
+    if config.label is None or rows >= config.label:
+        return ""
+    lowest = lowest_labelled(effective_threshold(config))
+    why = f"no other one has a probability of {lowest:g} or more, half the threshold"
+    return f"{count(rows, 'pair')} to label, not {config.label:,}: {why}"
+
+
+def read_labelled(path: Path) -> list[LabelledRow]:
+    """Read a completed table of pairs; raises InputError, naming file, row and column."""
+    table = open_table(str(path))
+    columns = find_pair_columns(table)
+    missing = [name for name in ("score", "stratum") if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: has no column '{missing[0]}', so its pairs were not drawn by `label`", hint=_HINT)
+    places = [table.columns.index(name) for name in ("score", "stratum")]
+    rows = []
+    for k, cells in enumerate(table.rows):
+        score, stratum = (cell_text(cells[place]).strip() for place in places)
+        bounds = re.fullmatch(r"([\d.]+) to ([\d.]+)", stratum)
+        try:
+            within, probability = Stratum(*map(float, bounds.groups() if bounds else ())), float(score.replace(",", "."))
+        except (TypeError, ValueError):
+            raise InputError(f"{path}: row {k + 1}: '{stratum}' or '{score}' was changed", hint=_HINT) from None
+        texts = cell_text(cells[columns.first]), cell_text(cells[columns.second])
+        rows.append(LabelledRow(k + 1, texts, label_of(table, k, columns.label), probability, within))
+    if not any(row.label is not None for row in rows):
+        raise InputError(f"{path}: no pair has a label", hint="fill in is_duplicate with 1 or 0")
+    return rows
+
+
+def estimate_by_labels(path: Path, config: DedupeConfig, texts: Distinct, scored: ScoredPairs) -> LabelledEstimates:
+    """Estimate the precision in the table from labelled pairs, at a given threshold or one with the wanted `precision`.
+
+    Args:
+        path: The completed table of `label`.
+        config: Gives `threshold` or `precision`.
+        texts: The distinct texts.
+        scored: The scored pairs, from which the sample was drawn.
+
+    Returns:
+        The threshold and the figures there.
+
+    Raises:
+        InputError: The file cannot be read, or its pairs are not a sample of these.
+        CheckFailedError: No threshold has the wanted precision.
+    """
+    rows = read_labelled(path)
+    pair = _places(path, rows, _pair_numbers(texts, scored, rows), scored)
+    kept = {k: row.label for k, row in zip(pair, rows, strict=True) if row.label is not None}
+    drawn = np.array(list(kept), np.intp)
+    parts = sorted({row.stratum for row in rows}, reverse=True)
+    sample = LabelledSample(parts, scored.probability, scored.probability[drawn], np.array(list(kept.values()), bool))
+    threshold = effective_threshold(config)
+    if config.precision is not None:
+        found = {t: sample.precision(t) for t in GRID if t >= min(part.low for part in parts)}
+        known = {t: estimate for t, estimate in found.items() if estimate is not None}
+        bound_of = f"the lower bound by the {count(len(kept), 'labelled pair')} of {path}"
+        threshold = smallest_reaching(known, config.precision, bound_of, "label more pairs: `label` with a larger number")
+    lowest = min(part.low for part in parts)
+    return LabelledEstimates(
+        threshold, sample.precision(threshold), sample.found(threshold), lowest, len(kept), _unlabelled(path, rows)
+    )
+
+
+def _pair_numbers(texts: Distinct, scored: ScoredPairs, rows: Sequence[LabelledRow]) -> list[int]:
+    """The number of the scored pair in each row, -1 if its texts are no such pair."""
+    keys = strict_keys if texts.strict else fold_all
+    number = {found: k for k, found in enumerate(texts.ids)}
+    sides = [[number.get(key, -1) for key in keys([row.texts[side] for row in rows])] for side in (0, 1)]
+    ends = zip(scored.pairs.first.tolist(), scored.pairs.second.tolist(), strict=True)
+    place = {(min(pair), max(pair)): k for k, pair in enumerate(ends)}
+    return [place.get((min(a, b), max(a, b)), -1) for a, b in zip(*sides, strict=True)]
+
+
+def _places(path: Path, rows: Sequence[LabelledRow], pair: list[int], scored: ScoredPairs) -> list[int]:
+    """The numbers of the pairs, once it is sure that these are a random sample of the scored pairs."""
+    for k, row in zip(pair, rows, strict=True):
+        probability = float(scored.probability[k]) if k >= 0 else -1.0
+        inside = k >= 0 and row.stratum.holds(scored.probability[k : k + 1])[0]
+        if not inside or abs(probability - row.score) > 10.0**-_DIGITS:
+            has = f"has a probability of {probability:.4f} and not {row.score:g}" if k >= 0 else "is not one of this table"
+            raise InputError(f"{path}: row {row.row}: this pair {has}: the table or options were others", hint=_HINT)
+    for stratum in {row.stratum for row in rows}:
+        of_rows = [k for k, row in zip(pair, rows, strict=True) if row.stratum == stratum]
+        if set(shuffled(stratum, scored.probability)[: len(set(of_rows))].tolist()) != set(of_rows):
+            message = f"{path}: its rows from {stratum.low:g} to {stratum.high:g} are not those that `label` draws first"
+            raise InputError(message, hint="keep all rows, and leave is_duplicate empty where you cannot tell")
+    if len(set(pair)) < len(pair):
+        again = next(row for place, row in enumerate(rows) if pair[place] in pair[:place])
+        raise InputError(f"{path}: row {again.row}: this pair stands in an earlier row, too", hint="keep one of them")
+    return pair
+
+
+def _unlabelled(path: Path, rows: Sequence[LabelledRow]) -> str:
+    """A remark on rows without a label before the last one with a label."""
+    last = max(k for k, row in enumerate(rows) if row.label is not None)
+    skipped = sum(row.label is None for row in rows[:last])
+    if not skipped:
+        return ""
+    rest = "if these are the hard ones, the figures are too good"
+    return f"{path}: {count(skipped, 'row')} without a label among the others; {rest}"
