@@ -126,7 +126,8 @@ class DedupeConfig:
         "central",
         "Choose the canonical text of a group: the one with the most duplicates (central), of the first row (first), the "
         "longest one (longest; of images the one with most pixels), or of the row with the highest number or latest date in a "
-        "column (max:COLUMN).",
+        "column (max:COLUMN). Of images, central is the likely original: the one with most pixels, then with the least lossy "
+        "compression, then with more files of equal bytes, then the oldest.",
         metavar="|".join(KEEP_RULES),
     )
     max_group: int = option(1000, "Warn about groups of more rows than this.", minimum=1)
@@ -148,7 +149,9 @@ class DedupeConfig:
     against_encoding: str | None = table_options.encoding_option(of="the table of `against`", default="as `encoding`")
     keep: bool = option(False, "Print only the canonical rows.")
     pairs: bool = option(
-        False, "Print pairs of exact and near duplicates instead of rows, with their probability and an explanation."
+        False,
+        "Print pairs of exact and near duplicates instead of rows, with their probability and an explanation. Rows with equal "
+        "texts, or files with equal bytes, are in one pair each, with the first of them, which stands for all in other pairs.",
     )
     label: int | None = option(
         None,

@@ -42,8 +42,8 @@ class DedupeImagesResult:
         keep_rule: Rule that chose the canonical files.
         files: Number of image files.
         files_unreadable: Files that cannot be read, which are in no row.
-        files_exact: Duplicates with the bytes of the canonical file.
-        files_pixels: Other duplicates with its pixels.
+        files_exact: Duplicates with the bytes of the canonical file, or of another file of the group.
+        files_pixels: Other duplicates with the pixels of the canonical file.
         files_near: Other duplicates.
         files_canonical: Canonical files.
         groups: Number of groups with a duplicate.

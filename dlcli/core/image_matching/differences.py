@@ -1,4 +1,4 @@
-"""Describe what was done to a copy of an image: scaled, flipped, cropped, extended."""
+"""Describe what was done to a copy of an image: scaled, flipped, cropped, extended, made grey or brighter."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,9 @@ from dlcli.core.image_matching.alignments import Alignments
 _SAME = 0.02
 """Differences in size and area below this are not named."""
 _STRETCHED = 1.03
+_TONE = 8.0
+"""Differences of the mean luma below this are not named."""
+RE_ENCODED = "re-encoded"
 
 
 def describe_differences(pairs: Alignments, sizes: NDArray[np.integer], *, from_first: bool) -> list[str]:
@@ -44,4 +47,25 @@ def _describe(across: float, along: float, mirror: bool, kept: float, of_copy: f
         found.append(f"cropped to {kept:.0%}")
     if of_copy < 1 - _SAME:
         found.append(f"extended to {1 / of_copy:.0%}")
-    return ", ".join(found) or "re-encoded"
+    return ", ".join(found) or RE_ENCODED
+
+
+def describe_tones(phrase: str, copy: NDArray[np.uint8], original: NDArray[np.uint8], *, greys: tuple[bool, bool]) -> str:
+    """Add to a phrase of `describe_differences` how colours and brightness differ.
+
+    Args:
+        phrase: The phrase.
+        copy: The copy, grey.
+        original: The original, grey; of parts that differ, as after cropping, no brightness is told.
+        greys: Whether the copy and the original have no colours.
+
+    Returns:
+        The phrase with what was found.
+    """
+    found = [] if phrase == RE_ENCODED else [phrase]
+    if greys[0] != greys[1]:
+        found.append("grey" if greys[0] else "coloured")
+    brighter = float(copy.mean()) - float(original.mean())
+    if abs(brighter) >= _TONE and "cropped" not in phrase and "extended" not in phrase:
+        found.append("brighter" if brighter > 0 else "darker")
+    return ", ".join(found) or RE_ENCODED

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ SIDE = 128
 """Height and width of the grey copy; the aspect ratio is not kept."""
 _DRAFT = 2 * SIDE
 _MAX_THREADS = 8
+_COLOURS, _GREY = 64, 6
+"""Side of the image that colours are sought in, and the largest difference between the channels of a grey one."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class ReadImage:
     Attributes:
         sha256: Hash of the bytes of the file.
         bytes: Size of the file.
+        modified: When it was last changed, in nanoseconds.
+        coarseness: How coarsely it is quantized: 0 without loss, of a JPEG the mean of its first table of steps, infinity for
+            other formats with loss.
         width: Width in pixels, once the image is upright.
         height: Height.
         grey: Luma of the upright image resized to (SIDE, SIDE), uint8.
@@ -37,6 +43,8 @@ class ReadImage:
 
     sha256: str
     bytes: int
+    modified: int
+    coarseness: float
     width: int
     height: int
     grey: NDArray[np.uint8]
@@ -60,8 +68,9 @@ def read_image(path: Path) -> ReadImage | str:
     from PIL import Image
 
     try:
-        data = path.read_bytes()
+        data, modified = path.read_bytes(), path.stat().st_mtime_ns
         with Image.open(io.BytesIO(data)) as image:
+            coarseness = _coarseness(image, data)
             turn = orientation(image)  # before decoding, which adds EXIF data in some formats
             width, height = image.size[::-1] if turn >= 5 else image.size
             image.draft("L", (_DRAFT, _DRAFT))  # of a JPEG: decode at a fraction of its size, luma only
@@ -70,7 +79,25 @@ def read_image(path: Path) -> ReadImage | str:
         grey = np.asarray(transpose(small, turn))
     except Exception as error:  # Pillow raises many types for damaged files
         return failure_reason(path, error, UNKNOWN_IMAGE)
-    return ReadImage(hashlib.sha256(data).hexdigest(), len(data), width, height, grey)
+    return ReadImage(hashlib.sha256(data).hexdigest(), len(data), modified, coarseness, width, height, grey)
+
+
+def _coarseness(image: Any, data: bytes) -> float:
+    tables = getattr(image, "quantization", None)
+    if tables:
+        return float(np.mean(next(iter(tables.values()))))
+    lossy = image.format in ("AVIF", "HEIF", "JPEG2000") or (image.format == "WEBP" and b"VP8 " in data[:4096])
+    return math.inf if lossy else 0.0
+
+
+def is_grey(path: Path) -> bool:
+    """Whether an image file shows no colours, whatever its mode; small differences between channels come from compression."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        image.draft("RGB", (_DRAFT, _DRAFT))
+        small = in_mode(opaque(image), "RGB").resize((_COLOURS, _COLOURS), Image.Resampling.BILINEAR)
+    return float(np.quantile(np.ptp(np.asarray(small, np.int16), axis=2), 0.99)) <= _GREY
 
 
 def pixel_hash(path: Path) -> str:

@@ -27,7 +27,7 @@ def write_image_review(path: Path, source: str, files: ImageFiles, groups: Image
     for k in range(files.own):
         if groups.canonical[k] != k:
             members.setdefault(int(groups.canonical[k]), []).append(k)
-    matches = {k: groups.relate(k, canonical) for canonical, copies in members.items() for k in copies}
+    matches = {k: groups.relate(k, int(groups.duplicate_of[k])) for copies in members.values() for k in copies}
     order = sorted(members, key=lambda canonical: (min(matches[k].score for k in members[canonical]), canonical))
     shown: list[list[GroupMember]] = []
     with report.task("thumbnails", total=len(order)) as task:

@@ -13,7 +13,7 @@ _SHOWN = 10
 
 
 def grouped_images(config: DedupeConfig, files: ImageFiles, groups: ImageGroups) -> Table:
-    """The files of the folder, each with its group and, for a duplicate, the file that it duplicates and why."""
+    """The files of the folder, each with its group and, for a duplicate, the file that it is a copy of and why."""
     added = (*ADDED_COLUMNS, *([EARLIER_COLUMN] if config.against else []))
     columns = [*IMAGE_COLUMNS, *(config.prefix + name for name in added)]
     rows = []
@@ -27,8 +27,9 @@ def grouped_images(config: DedupeConfig, files: ImageFiles, groups: ImageGroups)
         if canonical == k:
             rows.append([*row, True, *(len(columns) - len(row) - 1) * [None]])
             continue
-        folder = [config.against if canonical >= files.own else str(config.table)] if config.against else []
-        rows.append([*row, False, files.names[canonical], *groups.relate(k, canonical), *folder])
+        of = int(groups.duplicate_of[k])
+        folder = [config.against if of >= files.own else str(config.table)] if config.against else []
+        rows.append([*row, False, files.names[of], *groups.relate(k, of), *folder])
     return Table(columns, rows, name=str(config.table))
 
 
@@ -56,7 +57,7 @@ def largest_image_groups(files: ImageFiles, groups: ImageGroups) -> tuple[ImageG
 
 
 def _group(files: ImageFiles, groups: ImageGroups, canonical: int, members: list[int]) -> ImageGroup:
-    matches = {k: groups.relate(k, canonical) for k in members}
+    matches = {k: groups.relate(k, int(groups.duplicate_of[k])) for k in members}
     example = min(members, key=lambda k: (matches[k].score, k))
     return ImageGroup(
         size=int(groups.sizes[groups.content[canonical]]),

@@ -1,13 +1,14 @@
 """`dlcli dedupe` on a folder of images: groups, pairs, another folder, unreadable files, and options that do not apply."""
 
 import base64
+import os
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageEnhance, ImageOps
 
 from dlcli.engines import dedupe
 from dlcli.specs.dedupe import DedupeConfig
@@ -54,11 +55,11 @@ def test_every_file_has_its_group_and_what_was_done_to_it(photos: Path):
     assert sorted(map(len, groups.values())) == [1, 2, 5]
     assert all(row["group_size"] == len(groups[row["group"]]) for row in rows.values())
     canonical = next(row for row in rows.values() if row["group_size"] == 5 and row["canonical"])
-    assert canonical["file"] == "a.bmp"  # as many copies and pixels as others, and most bytes
+    assert canonical["file"] == "a.png"  # as many pixels as others, no loss, and two files of these bytes
     assert rows["a small.jpg"]["why"] == "scaled 0.50"
-    assert rows["a mirrored.webp"]["why"] == "flipped"
-    assert (rows["a.png"]["match"], rows["a.png"]["score"]) == ("pixels", 1.0)
-    assert rows["more/same bytes.png"]["match"] == "pixels"
+    assert rows["a mirrored.webp"]["why"] == "flipped, grey"
+    assert (rows["a.bmp"]["match"], rows["a.bmp"]["score"]) == ("pixels", 1.0)
+    assert (rows["more/same bytes.png"]["match"], rows["more/same bytes.png"]["duplicate_of"]) == ("exact", "a.png")
     assert rows["b crop.jpg"]["why"] == "cropped to 80%"
     assert (rows["c.JPG"]["canonical"], rows["c.JPG"]["duplicate_of"], rows["c.JPG"]["why"]) == (True, None, None)
     size = (photos / "a.png").stat().st_size
@@ -102,6 +103,50 @@ def test_pairs_hold_every_two_files_of_a_group_once(photos: Path):
     assert ("b crop.jpg", "b.jpg") in pairs
     scores = [row["score"] for row in result.table.records()]
     assert scores == sorted(scores, reverse=True)
+
+
+def test_the_original_is_canonical_whatever_its_name(tmp_path: Path):
+    """Fewer pixels, then more loss, then fewer files of equal bytes, then a later time make a copy."""
+    scene(1).save(tmp_path / "z.jpg", quality=90)
+    original = Image.open(tmp_path / "z.jpg")
+    original.save(tmp_path / "a.jpg", quality=50)
+    original.resize((200, 150)).save(tmp_path / "b.png")
+    original.save(tmp_path / "c.png")  # the same pixels without loss: decoded from the original
+    rows = records(run(tmp_path))
+    assert {row["duplicate_of"] for row in rows.values()} == {"z.jpg", None} and rows["z.jpg"]["canonical"]
+    assert rows["a.jpg"]["why"] == "re-encoded" and rows["c.png"]["match"] == "pixels"
+
+
+def test_of_equal_pixels_the_one_with_more_files_and_then_the_older_one_is_canonical(tmp_path: Path):
+    for name, level in (("a.png", 1), ("b.png", 9), ("c.png", 9)):
+        scene(1).save(tmp_path / name, compress_level=level)
+    rows = records(run(tmp_path))
+    assert [rows[name]["match"] for name in ("a.png", "b.png", "c.png")].count("exact") == 1 and not rows["a.png"]["canonical"]
+    (tmp_path / "c.png").unlink()
+    for name, time in (("a.png", 1_000), ("b.png", 2_000)):
+        os.utime(tmp_path / name, (time, time))
+    assert records(run(tmp_path))["a.png"]["canonical"]
+    os.utime(tmp_path / "a.png", (3_000, 3_000))
+    assert records(run(tmp_path))["b.png"]["canonical"]
+
+
+def test_files_with_equal_bytes_are_exact_duplicates_of_each_other(tmp_path: Path):
+    scene(1).save(tmp_path / "large.png")
+    scene(1).resize((160, 120)).save(tmp_path / "small.jpg")
+    shutil.copy(tmp_path / "small.jpg", tmp_path / "small too.jpg")
+    result = run(tmp_path)
+    found = {name: (row["duplicate_of"], row["match"]) for name, row in records(result).items()}
+    assert found["large.png"] == (None, None)
+    assert found["small.jpg"] == ("large.png", "near") and found["small too.jpg"] == ("small.jpg", "exact")
+    assert (result.files_exact, result.files_near, result.groups) == (1, 1, 1)
+
+
+def test_what_was_done_to_colours_and_brightness_is_told(tmp_path: Path):
+    scene(1).save(tmp_path / "a.png")
+    scene(1).convert("L").convert("RGB").save(tmp_path / "grey.jpg")
+    ImageEnhance.Brightness(scene(1)).enhance(0.85).save(tmp_path / "dark.jpg")
+    rows = records(run(tmp_path))
+    assert (rows["grey.jpg"]["why"], rows["dark.jpg"]["why"]) == ("grey", "darker")
 
 
 def test_names_do_not_change_the_groups(photos: Path, tmp_path: Path):
