@@ -56,7 +56,7 @@ def describe_tones(phrase: str, copy: NDArray[np.uint8], original: NDArray[np.ui
     Args:
         phrase: The phrase.
         copy: The copy, grey.
-        original: The original, grey; of parts that differ, as after cropping, no brightness is told.
+        original: The original, grey; of parts that differ, as after cropping, the brightness is not compared.
         greys: Whether the copy and the original have no colours.
 
     Returns:
