@@ -127,9 +127,9 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     (work / "shops.csv").write_text("name,address\nAle House,1 Main St.\nAle House,1 Main Street\n")
     (work / "tickets.csv").write_text("customer,subject\nacme,The printer is on fire\nacme,the printer is on fire\n")
     (work / "snippets.csv").write_text("code\nif (x >= 5) return a;\nif (x <= 5) return a;\n")
-    (work / "faq.csv").write_text("question\nHow do I learn chess?\nWhat is SELU?\n")
+    (work / "faq.csv").write_text("id,question\n1,How do I learn chess?\n2,What is SELU?\n")
     lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 13
+    assert len(lines) == 15
     for folder in ("photos", "inbox"):
         (work / folder).mkdir()
         scene(1).save(work / folder / "a.png")

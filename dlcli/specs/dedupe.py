@@ -136,6 +136,24 @@ class DedupeConfig:
         "Also compare with all earlier tables stored in this index, and add this table to it. Group ids persist.",
         metavar="DIR",
     )
+    key: str | None = option(
+        None,
+        "With `index`: column that identifies a row. A row replaces the stored row with the same key, from whatever table.",
+        metavar="NAME",
+    )
+    replace: bool = option(False, "With `index`: first remove all rows that earlier runs stored from a table of this name.")
+    forget: tuple[str, ...] = option(
+        (),
+        "With `index`: remove all rows of the table of this name, which need not exist any more. May be repeated. Without "
+        "TABLE nothing else is done.",
+        metavar="TABLE",
+    )
+    forget_keys: str | None = option(
+        None,
+        "With `index`: remove the rows whose keys are in the column `key` of this table. Without TABLE nothing else is done.",
+        metavar="FILE",
+        reads=True,
+    )
     against: str | None = option(
         None,
         "Also mark rows that duplicate a row of this table, whose own rows are not printed. It is read with the same options. "
@@ -224,10 +242,18 @@ class DedupeConfig:
         for other in ("pairs", "label", "labelled", "review"):
             if self.has_earlier and getattr(self, other):
                 raise UsageError(f"`{earlier}` and `{other}` cannot be combined", hint=f"omit `{other}`")
+        for name in ("key", "replace", "forget", "forget_keys"):
+            if getattr(self, name) and not self.index:
+                raise UsageError(f"`{name}` needs `index`")
         if self.index and self.keep_rule.startswith("max:"):
             # The index stores the compared texts only, so earlier rows have no value to order by.
             hint = "use `keep_rule=central`, `keep_rule=first` or `keep_rule=longest`"
             raise UsageError("`keep_rule=max:COLUMN` does not apply to `index`, which stores no other columns", hint=hint)
+
+    @property
+    def only_forgets(self) -> bool:
+        """Whether rows are removed from an index, and there is no table to add."""
+        return self.table is None and bool(self.forget or self.forget_keys)
 
     @property
     def has_earlier(self) -> bool:

@@ -6,21 +6,26 @@ from typing import Any
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
+from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.support.plural import count
 
 
 def _adjust(values: dict[str, Any]) -> dict[str, Any]:
-    """Read standard input if no table is given, unless it is a terminal, which gets the bundled sample."""
-    if values["table"] is None and not sys.stdin.isatty():
+    """Read standard input if no table is given, unless it is a terminal, which gets the bundled sample; or forget only."""
+    forgets = values["forget"] or values["forget_keys"]
+    if values["table"] is None and not forgets and not sys.stdin.isatty():
         values["table"] = "-"
     return values
 
 
-def _table(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> TerminalTable:
+def _table(result: DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult) -> TerminalTable:
     if isinstance(result, PairColumnsResult):
         return _pairs_table(result)
     if isinstance(result, DedupeImagesResult):
         return _images_table(result)
+    if isinstance(result, ForgetResult):
+        shown = tuple(tuple(map(str, row)) for row in result.table.rows)
+        return TerminalTable(f"Removed from {result.index}", tuple(result.table.columns), shown)
     title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
     rows = tuple(
         (str(g.size), str(g.canonical_row), _shorten(g.canonical_text), _shorten(g.example_text), f"{g.example_score:.2f}")
@@ -56,9 +61,11 @@ def _shorten(text: str) -> str:
     return folded if len(folded) <= 60 else folded[:59] + "\u2026"
 
 
-def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult) -> str:
+def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult) -> str:
     if isinstance(result, DedupeImagesResult):
         return _images_summary(result)
+    if isinstance(result, ForgetResult):
+        return f"{result.index}: {count(result.rows_removed, 'row')} with text removed, {result.rows_left:,} left"
     precision = f", precision {result.precision} {result.precision_of}" if result.precision else ""
     threshold = f"duplicates from a probability of {result.threshold:g} on{precision}{_labelled_found(result)}"
     if isinstance(result, PairColumnsResult):

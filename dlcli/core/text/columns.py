@@ -165,5 +165,23 @@ def blocks_of(table: Table, places: Sequence[int]) -> list[str | None]:
     return [json.dumps(row) if all(row) else None for row in zip(*cells, strict=True)]
 
 
+def row_keys(table: Table, name: str, *, unique: bool = True) -> list[str]:
+    """The cells of the column called `name`, without blanks around them, by which rows are found again.
+
+    Raises InputError, with the row, if one is blank, or if they are to be `unique` and are not.
+    """
+    place = find_column(table, name, field="key")
+    keys = [text.strip() for text in texts_of(table, place).texts]
+    rows: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        where = f"{table.name}: row {row + 1}, column '{table.columns[place]}'"
+        if not key:
+            raise InputError(f"{where}: blank, so the row cannot be found again", hint="fill it, or name another column")
+        if unique and rows.setdefault(key, row) != row:
+            hint = "remove one of them, or name another column"
+            raise InputError(f"{where}: '{key[:40]}' is the key of row {rows[key] + 1} too", hint=hint)
+    return keys
+
+
 def _is_null(cell: Any) -> bool:
     return cell is None or cell != cell  # NaN is the only value that differs from itself

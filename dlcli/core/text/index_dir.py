@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from dlcli.core.text.index_rows import NO_ROWS, IndexedRows, rows_from_texts
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
 
-FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 1
+FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 2
 _ENCODING = ("device", "dtype")
 """Settings of vectors that a network computes: vectors of another precision or kind of device have slightly other cosines."""
+COLUMN = "column"
+"""The setting of the text column. Tables may have others, see `dlcli.engines.dedupe.index_changes`."""
 _FRESH = "name another folder to start a new index"
 _DTYPES = {"U8": np.uint8, "I32": np.int32, "I64": np.int64, "F32": np.float32, "F64": np.float64}
 
@@ -38,12 +42,11 @@ class StoredIndex:
         settings: What scores and groups depend on; a table with other settings is refused.
         tables: Name and SHA-256 of each table, in the order they were added.
         log: Merges and splits of groups, oldest first.
-        keys: Key of each text, sorted, (n).
-        texts: Spelling of each key, (n).
+        keys: Id of each text, its key after its block, sorted, (n).
         ids: Ids of groups, the oldest first, (g).
-        source: Index in `tables` of the table in which a text occurred first, (n).
-        row: Its row there, from 0, (n).
-        rows: In how many rows of all tables it occurs, (n).
+        listed: The rows of all tables.
+        unlisted: How many more rows of unknown place each text has, (n); 0 but in an index of version 1, which
+            did not store rows.
         group: Index in `ids` of its group's id, (n).
         pairs: All candidates, (p, 2).
         cosine: Cosine of each candidate, (p).
@@ -55,27 +58,36 @@ class StoredIndex:
     tables: list[tuple[str, str]]
     log: list[dict[str, str]]
     keys: list[str]
-    texts: list[str]
     ids: list[str]
-    source: NDArray[np.int32]
-    row: NDArray[np.int64]
-    rows: NDArray[np.int64]
+    listed: IndexedRows
+    unlisted: NDArray[np.int64]
     group: NDArray[np.int32]
     pairs: NDArray[np.int32]
     cosine: NDArray[np.float32]
     probability: NDArray[np.float64]
     vectors: NDArray[np.float32]
 
+    @cached_property
+    def texts(self) -> list[str]:
+        """The spelling of each text, (n)."""
+        return self.listed.chosen()
 
-_ARRAYS = ("source", "row", "rows", "group", "pairs", "cosine", "probability", "vectors")
-_LISTS = ("keys", "texts", "ids")
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """In how many rows of all tables each text occurs, (n,)."""
+        return self.listed.counts(len(self.keys)) + self.unlisted
+
+
+_ARRAYS = ("unlisted", "group", "pairs", "cosine", "probability", "vectors")
+_LISTS = ("keys", "ids")
+_ROW_ARRAYS, _ROW_LISTS = ("table", "number", "spelling", "text"), ("keys", "spellings")
+_PREFIX = "listed."
 
 
 def empty_index(settings: Mapping[str, Any]) -> StoredIndex:
     """An index without tables."""
-    none32, none64 = np.empty(0, np.int32), np.empty(0, np.int64)
     nothing = np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0), np.empty((0, 0), np.float32)
-    return StoredIndex(settings, [], [], [], [], [], none32, none64, none64, none32, *nothing)
+    return StoredIndex(settings, [], [], [], [], NO_ROWS, np.empty(0, np.int64), np.empty(0, np.int32), *nothing)
 
 
 def write_index(folder: Path, index: StoredIndex) -> None:
@@ -84,8 +96,12 @@ def write_index(folder: Path, index: StoredIndex) -> None:
     Only the holder of the folder's lock may call it.
     """
     arrays = {name: np.ascontiguousarray(getattr(index, name)) for name in _ARRAYS}
-    for name in _LISTS:
-        arrays[f"{name}.bytes"], arrays[f"{name}.ends"] = _packed(getattr(index, name))
+    arrays |= {_PREFIX + name: np.ascontiguousarray(getattr(index.listed, name)) for name in _ROW_ARRAYS}
+    lists = {name: getattr(index, name) for name in _LISTS} | {
+        _PREFIX + name: getattr(index.listed, name) for name in _ROW_LISTS
+    }
+    for name, texts in lists.items():
+        arrays[f"{name}.bytes"], arrays[f"{name}.ends"] = _packed(texts)
     card = {"settings": dict(index.settings), "tables": index.tables, "log": index.log}
     text = json.dumps(card, sort_keys=True)
     about = {"format": FORMAT, "version": str(VERSION), "card": text, "sha256": _digest(text, arrays)}
@@ -116,10 +132,36 @@ def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:
     card = _checked(path, about, arrays)
     _same_settings(folder, card["settings"], settings)
     _same_encoding(folder, card["settings"], settings)
-    parts: dict[str, Any] = {name: _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"]) for name in _LISTS}
-    parts |= {name: arrays[name] for name in _ARRAYS}
+    parts: dict[str, Any] = {name: _list(arrays, name) for name in _LISTS}
+    parts |= _rows_of_version_1(arrays) if about["version"] == "1" else {"listed": _rows(arrays)}
+    parts |= {name: arrays[name] for name in _ARRAYS if name in arrays}
     tables = [(str(name), str(digest)) for name, digest in card["tables"]]
     return StoredIndex(settings=card["settings"], tables=tables, log=card["log"], **parts)
+
+
+def settings_of(folder: Path) -> Mapping[str, Any]:
+    """The settings of the index in `folder`, without a check of the rest; none if there is no index that can be read."""
+    try:
+        settings: Mapping[str, Any] = json.loads(_opened(folder / FILE).metadata["card"])["settings"]
+    except (InputError, OSError, KeyError, ValueError):
+        return {}
+    return settings
+
+
+def _list(arrays: Mapping[str, NDArray[Any]], name: str) -> list[str]:
+    return _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"])
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]]) -> IndexedRows:
+    parts: dict[str, Any] = {name: arrays[_PREFIX + name] for name in _ROW_ARRAYS}
+    parts |= {name: _list(arrays, _PREFIX + name) for name in _ROW_LISTS}
+    return IndexedRows(**parts)
+
+
+def _rows_of_version_1(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The first row of each text, and how many others it has."""
+    listed = rows_from_texts(_list(arrays, "texts"), arrays["source"], arrays["row"])
+    return {"listed": listed, "unlisted": arrays["rows"] - 1}
 
 
 class _Opened(NamedTuple):
@@ -146,7 +188,7 @@ def _opened(path: Path) -> _Opened:
 def _checked(path: Path, about: dict[str, str], arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     if about.get("format") != FORMAT:
         raise InputError(f"{path}: not an index of dlcli dedupe", hint=_FRESH)
-    if about.get("version") != str(VERSION):
+    if about.get("version") not in ("1", str(VERSION)):
         found = f"an index of version {about.get('version')}, but this dlcli reads version {VERSION}"
         raise InputError(f"{path}: {found}", hint=_FRESH)
     text = about.get("card", "")
@@ -158,7 +200,7 @@ def _checked(path: Path, about: dict[str, str], arrays: dict[str, NDArray[Any]])
 
 def _same_settings(folder: Path, made: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     for name, value in asked.items():
-        if made.get(name) != value and name not in _ENCODING:
+        if made.get(name) != value and name not in (*_ENCODING, COLUMN):
             was = made.get(name)
             known = f"use `{name}={was}`" if name != "model" else "use `model` with the folder of that scorer"
             hint = known if was else f"omit `{name}`"

@@ -13,6 +13,8 @@ from dlcli.engines.dedupe.against import dedupe_against
 from dlcli.engines.dedupe.candidates import find_candidates, min_cosine
 from dlcli.engines.dedupe.images import dedupe_images, is_image_folder, plan_images
 from dlcli.engines.dedupe.index import dedupe_with_index
+from dlcli.engines.dedupe.index_changes import preferred_column
+from dlcli.engines.dedupe.index_forget import forget_rows, plan_forget
 from dlcli.engines.dedupe.labelled import estimate_by_labels, label_note, label_table
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.review import make_review, write_review
@@ -41,31 +43,43 @@ from dlcli.engines.dedupe.stages import (
 from dlcli.engines.dedupe.tables import equal_once_masked, grouped_table, largest_groups, pairs_table
 from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
+from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.estimates import Estimate
 from dlcli.support.garbage import gc_disabled
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
+DedupeOutcome = DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult
+
 
 @gc_disabled()
-def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeResult | PairColumnsResult | DedupeImagesResult:
+def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeOutcome:
     """Group the rows of a table whose texts are equal after folding, or duplicates with a probability of `threshold` or more.
 
     Pairs of texts that are alike are scored, see `candidates`. Groups come from star clustering (Aslam et al. 2004):
     every member is a duplicate of the canonical text itself, whatever the order of the rows. Rows without text are in no group.
-    With `pair_columns` the two texts within each row are compared instead; of a folder its images are. Raises the
-    kinds of `dlcli.support.errors`.
+    With `pair_columns` the two texts within each row are compared instead; of a folder its images are. Without a table, rows
+    are removed from an index. Raises the kinds of `dlcli.support.errors`.
     """
+    return _other_mode(config, report) or _run_on_table(config, report)
+
+
+def _other_mode(config: DedupeConfig, report: Reporter) -> DedupeOutcome | None:
+    """What a run does that compares no rows of a table with each other; None if the run is none of these."""
+    if config.only_forgets and config.index is not None:
+        return forget_rows(config, config.index, report)
     if is_image_folder(config):
         return dedupe_images(config, report)
-    if config.pair_columns:
-        return classify_pair_columns(config, report)
+    return classify_pair_columns(config, report) if config.pair_columns else None
+
+
+def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
     started = time.perf_counter()
     check_vectors(config.vectors)
     scorer = choose_scorer(config)
     config, precision = resolve_alone(config)
-    text_column = read_text_column(config, report)
+    text_column = read_text_column(config, report, preferred_column(config))
     save_bad_rows(config.skip_bad, text_column.table)
     if config.index is not None:
         state = dedupe_with_index(config, config.index, text_column, scorer, report)
@@ -90,6 +104,8 @@ def _resolve(config: DedupeConfig, state: DedupeState, precision: Estimate | Non
 
 def plan(config: DedupeConfig) -> list[str]:
     """Describe what `run` would do, one line per step; reads the table, but compares nothing."""
+    if config.only_forgets and config.index is not None:
+        return plan_forget(config, config.index)
     if is_image_folder(config):
         return plan_images(config)
     if config.pair_columns:
@@ -97,7 +113,7 @@ def plan(config: DedupeConfig) -> list[str]:
     check_vectors(config.vectors)
     choose_scorer(config)
     config, precision = resolve_alone(config)
-    text_column = read_text_column(config, SILENT)
+    text_column = read_text_column(config, SILENT, preferred_column(config))
     columns = added_columns(config.prefix, earlier=config.has_earlier)
     if config.label is not None:
         what = f"{count(config.label, 'pair')} to label, half of them from that on"

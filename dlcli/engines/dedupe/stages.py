@@ -5,6 +5,7 @@ compared once however often it is repeated. A cosine, which a join finds without
 only these are scored. Groups need all scores, since a text joins the canonical text with the highest one.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.text.clusters import Groups, group_in_order
-from dlcli.core.text.columns import blocks_of, choose_text_column, find_column, find_columns, joined_texts
+from dlcli.core.text.columns import (
+    TextColumnChoice,
+    blocks_of,
+    choose_text_column,
+    find_column,
+    find_columns,
+    joined_texts,
+    row_keys,
+)
 from dlcli.core.text.distinct import Distinct, distinct
 from dlcli.core.text.keep_rule import canonical_order, row_priorities
 from dlcli.core.text.mask import mask_texts
@@ -39,6 +48,7 @@ class TextColumn:
         written: The text of each row before masking, of its own rows only.
         notes: Remarks on the input.
         blocks: The block of each row of the table, within which it is compared; None if rows are compared with all.
+        keys: The key of each row of the table, by which an index finds it again; None without the option `key`.
     """
 
     table: Table
@@ -47,6 +57,7 @@ class TextColumn:
     written: list[str]
     notes: tuple[str, ...]
     blocks: list[str | None] | None = None
+    keys: list[str] | None = None
 
     @property
     def name(self) -> str:
@@ -169,15 +180,19 @@ def read_input_table(config: DedupeConfig, added: list[str]) -> InputTable:
     )
 
 
-def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
-    """Read the table and find its column; raises the kinds of `dlcli.support.errors`."""
+def read_text_column(config: DedupeConfig, report: Reporter, preferred: str | None = None) -> TextColumn:
+    """Read the table and find its column, the `preferred` one if it is there and the options name none.
+
+    Raises the kinds of `dlcli.support.errors`.
+    """
     grouped = not (config.pairs or config.label)
     table, notes = read_input_table(config, added_columns(config.prefix, earlier=config.has_earlier) if grouped else [])
-    places, near = choose_text_column(table, config.column)
+    places, near = _choose_column(config, table, preferred)
     written, nulls = joined_texts(table, places)
     texts = mask_texts(written, config.mask) if config.mask else written
     blocks = row_blocks(config, table, report)
-    found = TextColumn(table, places, texts, written, (), blocks)
+    keys = None if config.key is None else row_keys(table, config.key)
+    found = TextColumn(table, places, texts, written, (), blocks, keys)
     if config.column is None:
         also = f" (like text, too: {', '.join(map(repr, near))})" if near else ""
         notes.append(f"comparing column '{found.name}' of {table.name}{also}; another: `column=NAME`")
@@ -192,6 +207,13 @@ def read_text_column(config: DedupeConfig, report: Reporter) -> TextColumn:
     if blank:
         report.warn(f"{table.name}: column '{found.name}' is blank in every row")
     return replace(found, notes=(*notes, *table.warnings))
+
+
+def _choose_column(config: DedupeConfig, table: Table, preferred: str | None) -> TextColumnChoice:
+    if config.column is None and preferred is not None:
+        with suppress(InputError):
+            return TextColumnChoice(find_columns(table, preferred), ())
+    return choose_text_column(table, config.column)
 
 
 def row_blocks(config: DedupeConfig, table: Table, report: Reporter) -> list[str | None] | None:

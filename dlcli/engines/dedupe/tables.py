@@ -97,7 +97,7 @@ def pairs_table(text_column: TextColumn, texts: Distinct, duplicates: ScoredPair
     reasons = _explain_rows(text_column, texts, _RowTexts(a, a_text[order]), _RowTexts(b, b_text[order]))
     columns = (a, b, score[order], cosine[order])
     places = text_column.places
-    shown = text_column.texts if len(places) > 1 else [row[places[0]] for row in text_column.table.rows]
+    shown = text_column.written if len(places) > 1 else [row[places[0]] for row in text_column.table.rows]
     cells = [
         [i + 1, j + 1, *figures, shown[i], shown[j]]
         for i, j, *figures in zip(*(column.tolist() for column in columns), *reasons, strict=True)

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from dlcli.core.text import index_dir
 from dlcli.core.text.index_dir import FILE, StoredIndex, empty_index, read_index, write_index
+from dlcli.core.text.index_rows import IndexedRows
 from dlcli.support import atomic
 from dlcli.support.errors import InputError
 
@@ -23,19 +24,27 @@ SETTINGS = {"vectors": "tfidf", "threshold": 0.7, "model": ""}
 def index_of(texts, seed=0):
     rng, n = np.random.default_rng(seed), len(texts)
     pairs = rng.integers(0, max(n, 1), (n, 2)).astype(np.int32)
-    numbers = rng.integers(0, 9, n).astype(np.int32), rng.integers(0, 9, n), rng.integers(1, 9, n)
+    numbers = np.sort(rng.integers(0, 9, n)).astype(np.int32), np.arange(n), rng.permutation(n).astype(np.int32)
+    listed = IndexedRows(*numbers, [f"key {k}" for k in range(n)], texts[::-1], np.arange(n, dtype=np.int32))
     group = rng.integers(0, 2, n).astype(np.int32)
     tables, log = [("t.csv", "0" * 64)], [{"event": "merged", "group": "a", "into": "b"}]
     scores = rng.random(n).astype(np.float32), rng.random(n)
     return StoredIndex(
-        SETTINGS, tables, log, texts, texts[::-1], ["a", "b"], *numbers, group, pairs, *scores, np.ones((n, 3), "f4")
+        SETTINGS, tables, log, texts, ["a", "b"], listed, np.zeros(n, np.int64), group, pairs, *scores, np.ones((n, 3), "f4")
     )
+
+
+def same_rows(left, right):
+    pairs = [(getattr(left, name), getattr(right, name)) for name in IndexedRows.__dataclass_fields__]
+    return all(np.array_equal(a, b) and getattr(a, "dtype", None) == getattr(b, "dtype", None) for a, b in pairs)
 
 
 def same(left, right):
     for name in StoredIndex.__dataclass_fields__:
         a, b = getattr(left, name), getattr(right, name)
-        if isinstance(a, np.ndarray):
+        if isinstance(a, IndexedRows):
+            assert same_rows(a, b)
+        elif isinstance(a, np.ndarray):
             assert a.dtype == b.dtype and np.array_equal(a, b), name
         else:
             assert a == b, name
@@ -93,7 +102,7 @@ def test_foreign_and_older_files_and_folders_are_refused(tmp_path):
     write_index(tmp_path, empty_index(SETTINGS))
     about = {"format": index_dir.FORMAT, "version": "0", "card": "{}", "sha256": ""}
     save_file(load_file(tmp_path / FILE), tmp_path / FILE, metadata=about)
-    with pytest.raises(InputError, match="version 0, but this dlcli reads version 1"):
+    with pytest.raises(InputError, match="version 0, but this dlcli reads version 2"):
         read_index(tmp_path, SETTINGS)
 
 

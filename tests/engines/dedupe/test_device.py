@@ -205,7 +205,7 @@ def test_an_index_that_records_no_precision_is_read_and_does_not_claim_one(
 ):
     folder = tmp_path / "i"
     with monkeypatch.context() as patch:
-        patch.setattr("dlcli.engines.dedupe.index.describe_encoding", lambda spec, device: {})
+        patch.setattr("dlcli.engines.dedupe.index_changes.describe_encoding", lambda spec, device: {})
         before = index_on("cpu", table, folder, monkeypatch)
     after = index_on("cuda", table, folder, monkeypatch, TEST.texts[10:40], "b.jsonl")
     note = "does not record the precision of its vectors"

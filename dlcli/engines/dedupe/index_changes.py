@@ -1,0 +1,177 @@
+"""What an index has to do with a run before rows are compared: its settings, its column, and rows that the run takes out."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.text.columns import find_columns, row_keys
+from dlcli.core.text.index_dir import COLUMN, StoredIndex, settings_of
+from dlcli.core.text.index_removal import remove_rows
+from dlcli.core.text.table_input import open_table
+from dlcli.core.text.vectors.devices import describe_encoding
+from dlcli.engines.dedupe.candidates import min_cosine
+from dlcli.engines.dedupe.scores import effective_threshold
+from dlcli.engines.dedupe.stages import TextColumn
+from dlcli.specs.dedupe import STRICT, DedupeConfig
+from dlcli.specs.table_options import table_format
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+from dlcli.support.suggest import did_you_mean
+
+
+class RemovedRows(NamedTuple):
+    """An index without the rows that a run takes out.
+
+    Attributes:
+        stored: What remains.
+        respelled: Which of its texts are spelled otherwise than before, (n,).
+        removed: For the name of each table that lost rows with text, how many it lost and how many are left.
+    """
+
+    stored: StoredIndex
+    respelled: NDArray[np.bool_]
+    removed: dict[str, tuple[int, int]]
+
+
+def index_settings(config: DedupeConfig, column: str) -> dict[str, Any]:
+    """What the scores and groups of an index depend on, and the text column."""
+    model = ""
+    if config.model is not None:
+        from dlcli.core.pairs.saved import load_scorer  # here, since most runs do not need it
+
+        model = load_scorer(config.model).sha256[:12]
+    return {
+        COLUMN: column,
+        "vectors": config.vectors,
+        "candidates": min_cosine(config),
+        "threshold": effective_threshold(config),
+        "model": model,
+        "mask": ",".join(config.mask) or None,
+        "within": config.within,
+        "fold": config.fold if config.fold == STRICT else None,
+        "key": config.key,
+        **describe_encoding(config.vectors, config.device),
+    }
+
+
+def preferred_column(config: DedupeConfig) -> str | None:
+    """The text column that an index was made with, if the run does not name one."""
+    found = settings_of(config.index).get(COLUMN) if config.index and config.column is None else None
+    return None if found is None else str(found)
+
+
+def check_column(folder: Path, made: Mapping[str, Any], text_column: TextColumn, report: Reporter) -> None:
+    """Check that the column of a table is the one that the index was made with.
+
+    Args:
+        folder: Directory of the index.
+        made: Its settings.
+        text_column: The table.
+        report: Receives a warning if the table does not have the column of the index.
+
+    Raises:
+        InputError: If it has that column, but another one is compared.
+    """
+    was, now, table = made.get(COLUMN), text_column.name, text_column.table
+    if was is None or _folded(was) == _folded(now):
+        return
+    try:
+        find_columns(table, was)
+    except InputError:
+        report.warn(f"{table.name}: its column '{now}' is compared with column '{was}' of {folder}")
+        return
+    message = f"`index={folder}` was made with column {was}, which {table.name} has, not {now}"
+    raise InputError(message, hint=f"use `column={was}`, or name another folder to start a new index")
+
+
+def _folded(names: str) -> list[str]:
+    return [name.strip().casefold() for name in names.split(",")]
+
+
+def table_digest(text_column: TextColumn) -> str:
+    """The SHA-256 of all that an index stores of a table."""
+    parts: list[Any] = [text_column.texts, text_column.blocks, text_column.keys]
+    known = parts[0] if parts[1] is None and parts[2] is None else parts
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()
+
+
+def remove_outdated(config: DedupeConfig, stored: StoredIndex, text_column: TextColumn | None) -> RemovedRows:
+    """Remove what is to be forgotten, and what the table at hand replaces.
+
+    Args:
+        config: Options.
+        stored: The index.
+        text_column: The table at hand, None if there is none. One that is in the index already replaces no row by key.
+
+    Returns:
+        What remains.
+
+    Raises:
+        InputError: If there is no table of a given name, or the index does not know where its rows come from.
+    """
+    tables = {k for name in config.forget for k in _tables_called(stored, name, config)}
+    keys = set(_keys_to_forget(config, stored))
+    if text_column is not None:
+        digest = table_digest(text_column)
+        if config.replace:
+            own = [k for k, (name, _) in enumerate(stored.tables) if name == text_column.table.name]
+            tables |= {k for k in own if stored.tables[k][1] != digest}
+        if digest not in [known for k, (_, known) in enumerate(stored.tables) if k not in tables]:
+            keys |= set(text_column.keys or ())
+    gone = np.isin(stored.listed.table, list(tables))
+    if keys and stored.listed.keys:
+        gone |= np.array([key in keys for key in stored.listed.keys], bool)
+    if (tables or gone.any()) and stored.unlisted.any():
+        message = f"`index={config.index}` was made by an earlier version, which did not store where its rows come from"
+        raise InputError(message, hint="make it again from its tables, in another folder")
+    remaining, respelled = remove_rows(stored, gone, tables)
+    return RemovedRows(remaining, respelled, _counted(stored, gone, tables))
+
+
+def _counted(stored: StoredIndex, gone: NDArray[np.bool_], tables: set[int]) -> dict[str, tuple[int, int]]:
+    before, out = (np.bincount(rows, minlength=len(stored.tables)) for rows in (stored.listed.table, stored.listed.table[gone]))
+    found: dict[str, tuple[int, int]] = {}
+    for k in sorted(tables | set(np.flatnonzero(out).tolist())):
+        name = stored.tables[k][0]
+        removed, left = found.get(name, (0, 0))
+        found[name] = (removed + int(out[k]), left + int(before[k] - out[k]))
+    return found
+
+
+def _tables_called(stored: StoredIndex, name: str, config: DedupeConfig) -> list[int]:
+    found = [k for k, (other, _) in enumerate(stored.tables) if other == name]
+    if not found:
+        names = list(dict.fromkeys(other for other, _ in stored.tables))
+        shown = ", ".join(f"'{other}'" for other in names[-10:])
+        has = f"it has {shown}" + (f" and {len(names) - 10} more" if len(names) > 10 else "") if names else "it is empty"
+        hint = did_you_mean(name, names, "give the name that was typed when the table was added")
+        raise InputError(f"`forget`: {config.index} has no table '{name}'; {has}", hint=hint)
+    return found
+
+
+def _keys_to_forget(config: DedupeConfig, stored: StoredIndex) -> list[str]:
+    if config.forget_keys is None:
+        return []
+    key = config.key or stored.settings.get("key")
+    if key is None:
+        hint = "an index has keys if it is made with `key=COLUMN`"
+        raise InputError(f"`forget_keys`: {config.index} was made without keys of rows", hint=hint)
+    return row_keys(open_table(config.forget_keys, table_format(config)), str(key), unique=False)
+
+
+def removal_notes(folder: Path, changes: RemovedRows) -> list[str]:
+    """A remark for each table of which rows were removed."""
+    return [f"{folder}: {count(rows, 'row')} of {name} removed" for name, (rows, _) in changes.removed.items()]
+
+
+def as_stored(config: DedupeConfig, made: Mapping[str, Any]) -> DedupeConfig:
+    """The configuration with the settings of an index, for a run that adds nothing."""
+    vectors, threshold, fold = made["vectors"], made["threshold"], made.get("fold") or "text"
+    return replace(config, vectors=vectors, threshold=threshold, precision=None, fold=fold)

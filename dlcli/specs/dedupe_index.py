@@ -1,0 +1,37 @@
+"""Result of `dlcli dedupe` when rows are only removed from an index."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from dlcli.support.tables import Table
+
+FORGET_COLUMNS = ("table", "rows_removed", "rows_left")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetResult:
+    """Result of `dlcli dedupe` with `forget` or `forget_keys` and no table; only rows that have text are counted.
+
+    Attributes:
+        index: The index.
+        rows_removed: Number of rows that were removed.
+        rows_left: Number of rows that it still has.
+        seconds: Wall-clock time.
+        table: A row for each table of which rows were removed.
+        notes: Remarks on the result.
+        failed: Why a requested check failed, "" if none did.
+    """
+
+    KIND: ClassVar[str] = "rows"
+
+    index: str
+    rows_removed: int
+    rows_left: int
+    seconds: float
+    table: Table = field(repr=False)
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows of the table."""
+        return [dict(zip(self.table.columns, row, strict=True)) for row in self.table.rows]
