@@ -247,7 +247,8 @@ def _frozen(model: nn.Module) -> Iterator[None]:
     parameters = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     with in_mode(model):
         try:
-            model.requires_grad_(False)
+            for parameter, _ in parameters:  # one by one, which TorchScript allows too
+                parameter.requires_grad_(False)
             yield
         finally:
             for parameter, required in parameters:

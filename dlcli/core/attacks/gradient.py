@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import fast_dtype
-from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.forward import differentiate, logits_of
 from dlcli.core.compute.numeric_checks import deferred_checks, require_none
 from dlcli.support.errors import InputError, NumericError
 
@@ -103,7 +103,8 @@ def differentiable_logits(model: nn.Module, images: Tensor) -> Tensor:
 def gradient_of(value: Tensor, images: Tensor, *, retain_graph: bool = False) -> Tensor:
     """The gradient (n, ...) of each image's own `value` (n,); raises NumericError if it is NaN."""
     # A sum, not a mean: an image's gradient must not depend on how many others share its batch.
-    (gradient,) = torch.autograd.grad(value.sum(), images, retain_graph=retain_graph, allow_unused=True, materialize_grads=True)
+    (found,) = differentiate(value.sum(), [images], retain_graph=retain_graph)
+    gradient = torch.zeros_like(images) if found is None else found
     require_none(torch.isnan(gradient).any().long(), _nan_gradient)
     return gradient
 

@@ -1,6 +1,6 @@
 """Forward passes of networks that may be the user's own code: their outputs are checked and their failures explained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -14,9 +14,6 @@ from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
 
-# What the code of a network may raise on images of a shape or type that it was not written for.
-_MODEL_FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
-
 
 def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
     """Call `model` on the images or clips `x` (n, ...) and check its logits: finite, of shape (n, at least `classes`).
@@ -24,7 +21,9 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
     Raises InputError if it fails on such images or returns anything else, NumericError if a logit is not finite, the latter
     perhaps later inside `deferred_checks`.
     """
-    logits = _call(model, x)
+    if not len(x):  # some networks fail on none: `view(len(x), -1)` cannot tell the shape
+        return logits_of(model, x.new_zeros(1, *x.shape[1:]), classes=classes)[:0]
+    logits = call_model(model, x)
     if not isinstance(logits, Tensor):
         hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
         raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
@@ -72,22 +71,82 @@ def predict_logits(model: nn.Module, x: Tensor, *, device: torch.device, batch_s
         return torch.cat(list(in_batches(predict, x, size=at_a_time(batch_size, x, device), device=device)))
 
 
-def _call(model: nn.Module, x: Tensor) -> object:
+def call_model(model: nn.Module, x: Tensor) -> object:
+    """Call `model`, which may be any code, on images or clips `x` (n, ...), n at least 1; whatever it returns.
+
+    Raises InputError if it fails on them, also if they are contiguous, and ResourceError if memory does not suffice.
+    """
+    try:
+        with explained_failures(model, x):
+            found = _in_either_layout(model, x)
+    except Exception as error:
+        if isinstance(error, DlcliError) or not out_of_memory(error):
+            raise
+        raise ResourceError(f"out of memory running the network on {_examples(len(x), _are_clips(x))}") from error
+    return found
+
+
+def _in_either_layout(model: nn.Module, x: Tensor) -> object:
     try:
         return model(x)
+    except RuntimeError as error:
+        if x.is_contiguous() or out_of_memory(error):
+            raise
+    return model(x.contiguous())
+
+
+@contextmanager
+def explained_failures(model: nn.Module, x: Tensor) -> Iterator[None]:
+    """Turn what the code of `model` raises inside the block on `x` (n, ...) into InputError, but not a lack of memory."""
+    try:
+        yield
     except DlcliError:
         raise
-    except _MODEL_FAILURES as error:
+    except Exception as error:
         if out_of_memory(error):
-            raise ResourceError(f"out of memory running the network on {_examples(len(x), _are_clips(x))}") from error
+            raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         kind = "clips" if _are_clips(x) else "images"
-        message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}): {first}"
-        raise InputError(message, hint=_failure_hint(model, x)) from error
+        where = " in training mode" if model.training else ""
+        message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}){where}: {first}"
+        raise InputError(message, hint=_failure_hint(model, x, first)) from error
 
 
-def _failure_hint(model: nn.Module, x: Tensor) -> str:
+def differentiate(value: Tensor, inputs: Sequence[Tensor], *, retain_graph: bool = False) -> tuple[Tensor | None, ...]:
+    """The gradient of a number `value` with respect to each of `inputs`, computed by a network that may be any code.
+
+    Args:
+        value: What to differentiate, a tensor of one element.
+        inputs: With respect to what.
+        retain_graph: Keep the graph for another pass.
+
+    Returns:
+        The gradients, None for an input on which `value` does not depend.
+
+    Raises:
+        InputError: If the code of the network fails in its backward pass; a lack of memory is raised as it is.
+    """
+    try:
+        return torch.autograd.grad(value, inputs, retain_graph=retain_graph, allow_unused=True)
+    except Exception as error:
+        if isinstance(error, DlcliError) or out_of_memory(error):
+            raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        hint = "look for operations in place and for autograd functions of its own in the model"
+        raise InputError(f"the model fails in its backward pass: {first}", hint=hint) from error
+
+
+def refuse_scripted(model: nn.Module) -> None:
+    """Raise InputError if `model` holds TorchScript, on which hooks cannot be registered."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        hint = "return the module from before torch.jit.script or torch.jit.trace"
+        raise InputError("the model holds TorchScript, whose layers cannot be looked at", hint=hint)
+
+
+def _failure_hint(model: nn.Module, x: Tensor, reason: str) -> str:
     """What to do about a network that fails on `x`, by the most likely cause."""
+    if "more than 1 value per channel" in reason:
+        return "batch normalisation needs two examples or more: raise `batch_size`"
     other = next((p for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
     if other is not None:
         return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"

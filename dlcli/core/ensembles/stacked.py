@@ -96,7 +96,7 @@ class StackedTraining(Training):
     Raises UsageError for adversarial examples, and for models that `why_not_stackable` gives a reason against.
     """
 
-    layout: ClassVar[torch.memory_format] = torch.contiguous_format  # weights of convolutions have five axes here
+    layout: torch.memory_format = torch.contiguous_format  # weights of convolutions have five axes here
     too_large: ClassVar[tuple[str, str]] = ("out of memory training these networks at once", _HINT)
 
     def __init__(
@@ -123,7 +123,8 @@ class StackedTraining(Training):
             record = torch.zeros(steps_per_epoch(len(draws[0]), recipe.batch_size), len(models), device=device)
             self.losses, self.largest = record, record.clone()
 
-    def _precision(self, asked: torch.dtype | None, x: Tensor, device: torch.device) -> torch.dtype:
+    def _precision(self, asked: torch.dtype | None, x: Tensor, model: nn.Module) -> torch.dtype:
+        device = next(model.parameters()).device
         wanted = asked or (torch.float32 if device.type == "cpu" else resolve_dtype(self.recipe, device))
         if wanted == torch.float32:
             return wanted

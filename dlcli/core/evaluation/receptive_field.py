@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from dlcli.core.compute.forward import call_model, differentiate
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
 
@@ -102,7 +103,7 @@ class FieldTracker(TorchFunctionMode):
             spatial = tuple(tensor.shape[2:])
             fields = [field for field, _ in before]
             if rule is not None:
-                field = rule(before[0][0], before[0][1], args, kwargs)
+                field = _ruled(rule, before[0][0], before[0][1], args, kwargs)
             else:
                 # What leaves the places alone (an activation, a sum, a norm) keeps the fields of all that go into it.
                 field = merged(fields) if any(shape == spatial for _, shape in before) else ()
@@ -146,6 +147,14 @@ def _pool(field: Field, args: Any, kwargs: Any, dilation: Any) -> Field:
 
 def _given(args: Any, kwargs: Any, place: int, name: str, default: Any) -> Any:
     return args[place] if len(args) > place else kwargs.get(name, default)
+
+
+def _ruled(rule: "_Rule", field: Field, shape: tuple[int, ...], args: Any, kwargs: Any) -> Field:
+    """What `rule` says; unbounded where the call is not one that it knows, as on tensors with channels last."""
+    try:
+        return rule(field, shape, args, kwargs)
+    except (ValueError, TypeError, LookupError):
+        return ()
 
 
 def _window(field: Field, kernel: Any, stride: Any, padding: Any, dilation: Any) -> Field:
@@ -192,7 +201,8 @@ _WINDOWS = {
     **{f"avg_pool{axes}d": _avg_pool for axes in (1, 2, 3)},
 }
 _MIXING = ("linear", "matmul", "bmm", "einsum", "scaled_dot_product_attention", "interpolate", "grid_sample", "roll", "flip")
-_RULES: dict[str, Callable[[Field, tuple[int, ...], Any, Any], Field]] = {
+_Rule = Callable[[Field, tuple[int, ...], Any, Any], Field]
+_RULES: dict[str, _Rule] = {
     **_WINDOWS,
     "pad": _padding,
     "__getitem__": _slicing,
@@ -207,7 +217,7 @@ def receptive_field(model: nn.Module, x: Tensor) -> tuple[int, ...]:
     It is what the units could see of an image without end. Empty if there is no such layer or its field has no bounds.
     """
     with preserved(), torch.no_grad(), FieldTracker(x) as tracker:
-        model(x)
+        call_model(model, x)
     return tuple(reach.size for reach in tracker.field)
 
 
@@ -221,11 +231,13 @@ def effective_field(model: nn.Module, x: Tensor) -> float | None:
     images = x.detach().clone().requires_grad_()
     with preserved(), torch.enable_grad():
         with FieldTracker(images) as tracker:
-            model(images)
+            call_model(model, images)
         if tracker.last is None or not tracker.last.requires_grad:
             return None
         middle = tuple(side // 2 for side in tracker.last.shape[2:])
-        (gradient,) = torch.autograd.grad(tracker.last[(..., *middle)].sum(), images)
+        (gradient,) = differentiate(tracker.last[(..., *middle)].sum(), [images])
+    if gradient is None:
+        return None
     weight = gradient.abs().mean((0, 1))
     if not bool(weight.isfinite().all()) or not float(weight.max()) > 0:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import in_mode
+from dlcli.core.compute.forward import call_model, in_mode, refuse_scripted
 from dlcli.core.compute.rng import preserved
 from dlcli.core.evaluation.receptive_field import FieldTracker, effective_field
 from dlcli.specs.summary import LayerSummary, Summary
@@ -45,13 +45,14 @@ def summarise(model: nn.Module, x: Tensor) -> Summary:
 
 
 def _watch(model: nn.Module, x: Tensor) -> tuple[list[LayerSummary], tuple[int, ...]]:
+    refuse_scripted(model)
     found: dict[str, LayerSummary] = {}
     with ExitStack() as hooks, preserved(), torch.no_grad(), FieldTracker(x) as tracker:
         for name, module in model.named_modules():
             if not list(module.children()) or list(module.parameters(recurse=False)):
                 hook = module.register_forward_hook(_hook(name, found, tracker))
                 hooks.callback(hook.remove)
-        model(x)
+        call_model(model, x)
         last = tuple(reach.size for reach in tracker.field)
     return list(found.values()), last
 

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time
-from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.forward import differentiate, in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
 from dlcli.core.training.loop import memory_error_context
@@ -100,7 +100,7 @@ def _gradient(model: nn.Module, batch: Tensor, derivative: Derivative, seen: lis
         raise UsageError(f"`wrt`: the network does not use its layer '{derivative.layer}'", hint="name another layer")
     by = seen[0] if derivative.layer else given
     total = target_sum(logits, derivative)
-    grads = torch.autograd.grad(total, by, allow_unused=True) if total.requires_grad else (None,)
+    grads = differentiate(total, [by]) if total.requires_grad else (None,)
     if grads[0] is None:
         what = f"layer {derivative.layer}" if derivative.layer else "its input"
         further = "a layer nearer to the output" if derivative.layer else "a layer behind such a place"

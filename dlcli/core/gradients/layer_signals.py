@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time
-from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.forward import differentiate, in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision, to_float64
 from dlcli.core.compute.rng import preserved
 from dlcli.core.gradients.input_gradients import TOO_LARGE, Derivative, batch_statistics, target_sum
@@ -144,7 +144,7 @@ def _passed(model: nn.Module, given: Tensor, derivative: Derivative) -> list[tup
     outputs = [one.output for one in watcher.seen]
     known = [k for k, output in enumerate(outputs) if output.requires_grad]
     by = [outputs[k] for k in known]
-    found = torch.autograd.grad(total, by, allow_unused=True) if by and total.requires_grad else ()
+    found = differentiate(total, by) if by and total.requires_grad else ()
     gradients = dict(zip(known, found, strict=False))
     return [(one, gradients.get(k)) for k, one in enumerate(watcher.seen)]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import in_mode, predict_logits
+from dlcli.core.compute.forward import call_model, in_mode, predict_logits
 from dlcli.core.graph.rewire import address_of, rewire
 from dlcli.core.graph.skips import find_skips
 from dlcli.core.graph.trace import record_trace
@@ -84,7 +84,7 @@ def _passable(model: nn.Module, sample: Tensor) -> list[str]:
     handles = [module.register_forward_hook(note(name)) for name, module in layers]
     try:
         with torch.no_grad(), in_mode(model):
-            model(sample)
+            call_model(model, sample)
     finally:
         for handle in handles:
             handle.remove()

@@ -10,14 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.machinery import SourceFileLoader
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
 from dlcli.core.training.recipe import Recipe
@@ -125,7 +127,8 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
     known = {} if frames is None else {"frames": frames}
     known |= {"classes": classes} if classes else {}
     named = _named_arguments(function, {"channels": channels, "size": size, **known})
-    return Architecture(spec, partial(_built, spec, function, named), GENERAL_RECIPE, _source_sha256(module))
+    shape = (channels, *size) if frames is None else (channels, frames, *size)
+    return Architecture(spec, partial(_built, spec, function, named, shape), GENERAL_RECIPE, _source_sha256(module))
 
 
 def _named_arguments(function: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
@@ -137,13 +140,17 @@ def _named_arguments(function: Callable[..., Any], known: dict[str, Any]) -> dic
     return {key: value for key, value in known.items() if key in parameters and parameters[key].kind in by_name}
 
 
-def _built(spec: str, function: Callable[..., Any], named: dict[str, Any]) -> nn.Module:
+def _built(spec: str, function: Callable[..., Any], named: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
     try:
         model = function(**named)
     except Exception as error:
         raise InputError(f"calling {spec} failed: {_line(error)}") from error
     if not isinstance(model, nn.Module):
         raise InputError(f"{spec} returned {type(model).__name__}, not a torch.nn.Module")
+    if any(map(is_lazy, chain(model.parameters(), model.buffers()))):
+        # Lazy layers learn their shapes, and draw their weights, in the first pass.
+        with error_context(spec), in_mode(model), torch.no_grad():
+            call_model(model, torch.zeros(1, *shape))
     return model
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import in_mode
+from dlcli.core.compute.forward import call_model, in_mode
 from dlcli.core.compute.rng import preserved
 
 
@@ -30,7 +30,7 @@ def has_dead_taps(model: nn.Module, x: Tensor) -> bool:
     handles = [layer.register_forward_pre_hook(look, with_kwargs=True) for layer in layers]
     try:
         with preserved(), in_mode(model):
-            model(x)
+            call_model(model, x)
     finally:
         for handle in handles:
             handle.remove()

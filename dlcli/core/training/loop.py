@@ -12,16 +12,20 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.batches import if_it_fits
 from dlcli.core.compute.device import fast_dtype, out_of_memory, threads
-from dlcli.core.compute.loader import BatchLoader, channels_last, to_float
+from dlcli.core.compute.forward import explained_failures
+from dlcli.core.compute.loader import BatchLoader, to_float
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.training.augment import Augmentation
 from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.deterministic import deterministic
 from dlcli.core.training.foreach import largest_magnitude, move_towards
+from dlcli.core.training.outputs import training_outputs
 from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
 from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
-from dlcli.support.errors import NumericError, ResourceError
+from dlcli.core.training.trainable import check_loss, check_parameters, in_layout
+from dlcli.support.errors import InputError, NumericError, ResourceError
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter, Task
 
 _DRAWN_AHEAD = 64
@@ -51,8 +55,8 @@ class Training:
     stopped after any step, saved as `state()` and resumed elsewhere by `load(state)`.
     """
 
-    layout: ClassVar[torch.memory_format] = torch.channels_last
-    """How the weights lie in memory while they are trained."""
+    layout: torch.memory_format = torch.channels_last
+    """How the weights lie in memory while they are trained; contiguous if the network's code needs that."""
     too_large: ClassVar[tuple[str, str]] = (
         "out of memory training this network, even on one example at a time",
         "lower `size`, or choose a smaller network",
@@ -71,13 +75,16 @@ class Training:
         dtype: torch.dtype | None = None,
         hooks: Hooks | None = None,
     ) -> None:
-        self.model = _in_layout(model.to(device), self.layout)
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
-        self.dtype = self._precision(dtype, x[:1], device)
+        check_parameters(model)
+        self.dtype = self._precision(dtype, x[:1], model.to(device))
+        self.model = in_layout(model, self.layout)
         self.feed = BatchLoader(x, y, device)
         self.optimizer = build_optimizer(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
         self.epoch, self.step, self.parts = 0, 0, 1
+        self.auxiliary = 0, 0.0
+        self._has_run = False
         self.nondeterministic: set[str] = set()
         steps = steps_per_epoch(len(x), recipe.batch_size)
         # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
@@ -86,12 +93,14 @@ class Training:
             torch.manual_seed(derive(seed, "dropout"))
             self.random = random_state(device)
 
-    def _precision(self, asked: torch.dtype | None, x: Tensor, device: torch.device) -> torch.dtype:
+    def _precision(self, asked: torch.dtype | None, x: Tensor, model: nn.Module) -> torch.dtype:
         """As asked or as the recipe says, but for networks whose gradients a CPU gets wrong in bfloat16."""
         if asked is not None:
             return asked
-        found = resolve_dtype(self.recipe, device)
-        unsafe = found != torch.float32 and device.type == "cpu" and has_dead_taps(self.model, channels_last(to_float(x)))
+        where = next(model.parameters()).device
+        found = resolve_dtype(self.recipe, where)
+        # Before the weights are laid out, in the layout that any network takes.
+        unsafe = found != torch.float32 and where.type == "cpu" and has_dead_taps(model, to_float(x).contiguous())
         return torch.float32 if unsafe else found
 
     def run_epoch(self, task: Task, stop: Callable[[], bool] = lambda: False) -> float | None:
@@ -161,7 +170,7 @@ class Training:
     def _one_step(self, x: Tensor, y: Tensor, drawn: Any) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
-        self.losses[self.step] = self._with_room(lambda: self._gradients(*self._prepared(x, y, drawn)), len(y))
+        self.losses[self.step] = self._in_any_layout(lambda: self._gradients(*self._prepared(x, y, drawn)), len(y))
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         self.largest[self.step] = self._largest(gradients)
         if self.recipe.clip_norm is not None:
@@ -169,6 +178,29 @@ class Training:
         self.optimizer.step()
         self._average()
         self.step += 1
+
+    def _in_any_layout(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
+        """What `attempt` gives for `n` examples; the first one decides whether the network's code needs contiguous tensors."""
+        if self._has_run or self.layout is torch.contiguous_format:
+            return self._with_room(attempt, n)
+        random, buffers = random_state(self.feed.device), [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        try:
+            loss = self._with_room(attempt, n)
+        except InputError:
+            self._to_contiguous()
+            with torch.no_grad():
+                for buffer, before in buffers:
+                    buffer.copy_(before)
+            set_random_state(random, self.feed.device)
+            loss = self._with_room(attempt, n)
+        self._has_run = True
+        return loss
+
+    def _to_contiguous(self) -> None:
+        self.layout = torch.contiguous_format
+        in_layout(self.model, self.layout)
+        for values in self.optimizer.state.values():  # a fused optimizer goes through weights and state alike, byte by byte
+            values.update({name: value.contiguous() for name, value in values.items() if isinstance(value, Tensor)})
 
     def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
         """What `attempt` gives, once `n` examples are in as many parts as it takes."""
@@ -194,18 +226,27 @@ class Training:
         self.optimizer.zero_grad(set_to_none=True)
         total, whole, parts = torch.zeros_like(self.losses[0]), self._weight(y), min(self.parts, len(y))
         for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-            # bfloat16 has the exponents of float32, so gradients do not underflow and the loss needs no scaling as in float16.
-            # It has 8 significant bits, so the loss is computed, and gradients are added up, in float32.
-            with nullcontext() if self.dtype == torch.float32 else torch.autocast(x.device.type, dtype=self.dtype):
-                logits = self.model(images)
-            loss = self._loss(logits.float(), labels)
-            if parts > 1:
-                # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size, and
-                # with class weights in the weight of their labels.
-                loss = loss * (self._weight(labels) / whole)
-            torch.autograd.backward(loss.sum())
+            with explained_failures(self.model, images):
+                loss = self._loss_of_part(images, labels)
+                if parts > 1:
+                    # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size,
+                    # and with class weights in the weight of their labels.
+                    loss = loss * (self._weight(labels) / whole)
+                torch.autograd.backward(loss.sum())
             total += loss.detach()
         return total
+
+    def _loss_of_part(self, images: Tensor, labels: Tensor) -> Tensor:
+        # bfloat16 has the exponents of float32, so gradients do not underflow and the loss needs no scaling as in float16.
+        # It has 8 significant bits, so the loss is computed, and gradients are added up, in float32.
+        with nullcontext() if self.dtype == torch.float32 else torch.autocast(images.device.type, dtype=self.dtype):
+            found = training_outputs(self.model(images if self.layout is torch.channels_last else images.contiguous()))
+        loss = self._loss(found.logits.float(), labels)
+        for auxiliary in found.auxiliary:
+            loss = loss + found.weight * self._loss(auxiliary.float(), labels)
+        self.auxiliary = len(found.auxiliary), found.weight
+        check_loss(loss)
+        return loss
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The mean loss, of the shape of an entry of `losses`."""
@@ -266,7 +307,12 @@ class Training:
         """What there is to report of this training so far."""
         names = ", ".join(sorted(self.nondeterministic))
         where = f"torch has no deterministic implementation on this device of {names}"
-        return (f"{where}: the same seed may give other weights",) if names else ()
+        found = [f"{where}: the same seed may give other weights"] if names else []
+        number, weight = self.auxiliary
+        if number:
+            what = count(number, "auxiliary output")
+            found.append(f"the network has {what} in training mode, whose loss is added with weight {weight:g}")
+        return tuple(found)
 
     @contextmanager
     def final_weights(self) -> Iterator[None]:
@@ -320,14 +366,6 @@ class Training:
             number, _, key = name.partition(".")
             kept.setdefault(int(number), {})[key] = laid_out_as(parameters[int(number)], value)
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": kept})
-
-
-def _in_layout(model: nn.Module, layout: torch.memory_format) -> nn.Module:
-    """`model` with its weights in that layout; as they were if it has some that know no such layout, as those of Conv3d."""
-    try:
-        return model.to(memory_format=layout)
-    except RuntimeError:
-        return model.to(memory_format=torch.contiguous_format)
 
 
 def train(

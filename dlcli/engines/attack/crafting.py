@@ -18,6 +18,7 @@ from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, SmoothMax, any_correct
+from dlcli.core.training.trainable import in_layout
 from dlcli.engines.attack.networks import BASELINE, REFERENCE_RULE
 from dlcli.engines.attack.resume import PartialResult, PartialResults
 from dlcli.engines.attack.setup import AttackSetup
@@ -269,7 +270,7 @@ def to_channels_last(model: nn.Module, x: Tensor, device: torch.device) -> nn.Mo
     Convolutions on a CPU take half the time in that layout. A network that takes views of its activations fails in it and keeps
     its own.
     """
-    model.to(memory_format=torch.channels_last)
+    in_layout(model, torch.channels_last)
     try:
         predict_logits(model, x[:1], device=device)
     except DlcliError:

@@ -69,9 +69,26 @@ def test_out_of_memory_is_a_resource_error(error):
         logits_of(Gives(fail(error)), IMAGES)
 
 
-def test_other_exceptions_of_the_network_pass_through():
-    with pytest.raises(ZeroDivisionError):
+def test_any_exception_of_the_network_is_an_input_error():
+    with pytest.raises(InputError, match="ZeroDivisionError"):
         logits_of(Gives(fail(ZeroDivisionError())), IMAGES)
+
+
+def test_no_network_is_called_on_no_images():
+    lengths = []
+
+    def make(x):
+        lengths.append(len(x))
+        return x.view(len(x), -1)  # ambiguous for none
+
+    assert logits_of(Gives(make), IMAGES[:0]).shape == (0, IMAGES[0].numel())
+    assert lengths == [1]
+
+
+def test_a_view_of_channels_last_images_is_tried_on_contiguous_ones():
+    images = torch.rand(5, 3, 4, 4)
+    found = logits_of(Gives(lambda x: x.view(len(x), -1)), images.contiguous(memory_format=torch.channels_last))
+    assert torch.equal(found, images.flatten(1))
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -154,3 +154,26 @@ def test_a_binomial_filter_is_cut_where_the_source_cuts():
         conv.weight.copy_(row.outer(row))
     inside = sum(a * b >= (1 - 0.9545) * 4900 for a in row.tolist() for b in row.tolist())
     assert effective_field(conv, torch.rand(1, 1, 20, 20)) == pytest.approx(inside**0.5)
+
+
+class PatchMerging(nn.Module):
+    """Every second row and column of images with channels last, as in Swin transformers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 2, stride=2)
+
+    def forward(self, x):
+        rows = self.conv(x).permute(0, 2, 3, 1)
+        return torch.cat([rows[:, 0::2, 0::2, :], rows[:, 1::2, 1::2, :]], -1).mean((1, 2))
+
+
+class Detached(PatchMerging):
+    def forward(self, x):
+        return super().forward(x.detach())
+
+
+def test_what_is_not_known_is_unbounded_and_no_error():
+    x = torch.rand(1, 3, 16, 16)
+    assert receptive_field(PatchMerging(), x) == (2, 2)  # of the last convolution
+    assert effective_field(Detached(), x) is None
