@@ -32,6 +32,8 @@ KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
 THRESHOLD, THRESHOLD_ALONE = 0.4, 0.75
 """Default of `threshold` in a table, with an F1 near the highest on tables that are made up, and where a pair is scored alone,
 with a precision above 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
+LOWEST_COSINE = 0.3
+"""Smallest value of `candidates`."""
 LOWEST_PRECISION = 0.5
 """Smallest value of `precision`."""
 
@@ -110,7 +112,7 @@ class DedupeConfig:
         None,
         "Smallest cosine similarity at which a pair is scored. Default: all pairs of a small table; of a larger one the pairs "
         "that are most alike, as many as there is time for. Lower values find more duplicates and take longer.",
-        minimum=0.3,
+        minimum=LOWEST_COSINE,
         maximum=1,
         metavar="COSINE",
     )
@@ -280,6 +282,27 @@ class DuplicateGroup:
     example_score: float
 
 
+@dataclass(frozen=True)
+class Unscored:
+    """Duplicates that are expected among the pairs next most alike to those that were scored.
+
+    Attributes:
+        pairs: Number of these pairs.
+        cosine_from: Smallest cosine of one.
+        duplicates: How many of them would be called duplicates, as a random sample lets expect.
+        low: Lower bound of the 95% interval.
+        high: Upper bound.
+        sampled: Size of the sample.
+    """
+
+    pairs: int
+    cosine_from: float
+    duplicates: int
+    low: int
+    high: int
+    sampled: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class DedupeResult:
     """Result of `dlcli dedupe`; canonical + exact + masked + near + empty = read.
@@ -311,6 +334,8 @@ class DedupeResult:
         recall: Fraction of the pairs with a cosine of `candidates_from` or more, found by brute force for a sample of texts,
             that are among the candidates. With `index` or `against` the sample is of new texts; None if these are so few that
             each was compared with all.
+        unscored: Duplicates expected among the pairs next most alike, which were not scored; None if all pairs were, if
+            `candidates` was given, or of a large table.
         largest: The largest groups.
         seconds: Wall-clock time.
         table: The output table.
@@ -343,6 +368,7 @@ class DedupeResult:
     candidates: int
     pairs: int
     recall: Estimate | None
+    unscored: Unscored | None
     largest: tuple[DuplicateGroup, ...]
     seconds: float
     table: Table = field(repr=False)

@@ -16,6 +16,7 @@ from dlcli.core.text.search.neighbours import Pairs, sampled_recall
 from dlcli.core.text.vectors import candidate_cosine, make_vectors
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.engines.dedupe.missed import NextPairs, next_level, next_pairs
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.reporter import Reporter
@@ -32,11 +33,13 @@ class Candidates:
         pairs: Numbers of the texts, with the cosine as score.
         min_cosine: Smallest cosine of a pair.
         recall: Fraction of the pairs with such a cosine that was found, if it was measured.
+        beyond: The pairs next most alike, of a table that is not large.
     """
 
     pairs: Pairs
     min_cosine: float
     recall: Estimate | None
+    beyond: NextPairs | None = None
 
 
 def min_cosine(config: DedupeConfig) -> float:
@@ -51,13 +54,17 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
         return Candidates(Pairs(none, none, np.empty(0, np.float32)), min_cosine(config), None)
     vectors = make_vectors(config.vectors, texts.keys, config.device)
     level = choose_level(config, vectors, texts.block)
+    twice = config.candidates is None and level > 0 and len(texts) <= SECOND_SEARCH
+    lower = next_level(vectors, texts, level, candidate_cosine(config.vectors)) if twice else level
     with report.task("comparing", total=len(texts)) as task:
         device = search_device(config.vectors, config.device)
-        pairs = pairs_from(vectors, level, block=texts.block, device=device, advance=task.advance)
+        more = pairs_from(vectors, lower, block=texts.block, device=device, advance=task.advance)
+    pairs = more.from_cosine(level) if lower < level else more
     recall = estimate_recall(vectors, pairs, level, np.arange(len(texts)), texts.block) if level else None
-    if config.candidates is None and level and len(texts) <= SECOND_SEARCH:
-        pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
-    return Candidates(pairs, level, recall)
+    if not twice:
+        return Candidates(pairs, level, recall)
+    pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
+    return Candidates(pairs, level, recall, next_pairs(more, pairs, len(texts), lower))
 
 
 def choose_level(config: DedupeConfig, vectors: Matrix, block: Blocks | None) -> float:

@@ -16,6 +16,7 @@ from dlcli.engines.dedupe.index import dedupe_with_index
 from dlcli.engines.dedupe.index_changes import preferred_column
 from dlcli.engines.dedupe.index_forget import forget_rows, plan_forget
 from dlcli.engines.dedupe.labelled import estimate_by_labels, label_note, label_table
+from dlcli.engines.dedupe.missed import count_unscored
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
@@ -41,7 +42,7 @@ from dlcli.engines.dedupe.stages import (
     read_text_column,
 )
 from dlcli.engines.dedupe.tables import equal_once_masked, grouped_table, largest_groups, pairs_table
-from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe import LOWEST_COSINE, DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.estimates import Estimate
@@ -143,11 +144,14 @@ def _alike(config: DedupeConfig) -> str:
 def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer, report: Reporter) -> DedupeState:
     texts = distinct_texts(config, text_column)
     candidates = find_candidates(config, texts, report)
-    scored = score_pairs(scorer, texts, candidates.pairs, table_words(config, texts))
+    words = table_words(config, texts)
+    scored = score_pairs(scorer, texts, candidates.pairs, words)
     labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
     threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)
     groups = group_texts(config, texts, scored.duplicates(threshold))
-    return DedupeState(text_column, texts, candidates, scored, assign_rows(texts, groups), labelled=labelled)
+    unscored = count_unscored(scorer, texts, candidates.beyond, words, threshold) if candidates.beyond else None
+    assignments = assign_rows(texts, groups)
+    return DedupeState(text_column, texts, candidates, scored, assignments, labelled=labelled, unscored=unscored)
 
 
 def _table(config: DedupeConfig, state: DedupeState) -> Table:
@@ -193,6 +197,7 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
         + len(assignments.rows)
         - len(np.unique(assignments.text)),
         recall=candidates.recall,
+        unscored=state.unscored,
         largest=largest_groups(text_column, assignments, state.earlier),
         seconds=time.perf_counter() - started,
         table=table,
@@ -206,7 +211,7 @@ def _with_remarks(config: DedupeConfig, state: DedupeState, result: DedupeResult
     if result.oversized_groups:
         report.warn(_oversized(config, result))
     labels = state.labelled.note if state.labelled else label_note(config, len(result.table.rows))
-    notes = [note for note in (labels, _mask_hint(config, state, result)) if note]
+    notes = [note for note in (labels, _mask_hint(config, state, result), _unscored(result)) if note]
     for note in notes:
         report.note(note)
     return replace(result, notes=(*result.notes, *notes))
@@ -218,6 +223,17 @@ def _oversized(config: DedupeConfig, result: DedupeResult) -> str:
     where = f"{first.size:,} rows with row {first.canonical_row}, '{first.canonical_text[:40]}'"
     large = f"{result.oversized_groups:,} {have} more than {config.max_group:,} rows (`max_group`)"
     return f"{result.source}: {large}; the largest: {where}"
+
+
+def _unscored(result: DedupeResult) -> str:
+    """A sentence on duplicates among pairs that were not scored, "" if none are expected."""
+    found = result.unscored
+    if found is None or not found.low:
+        return ""
+    number = f"some {found.duplicates:,} [{found.low:,}, {found.high:,}] more pairs would be called duplicates"
+    among = f"among the {found.pairs:,} next most alike (by a {result.vectors} cosine of {found.cosine_from:g} or more)"
+    remedy = f"; `candidates={found.cosine_from:g}` scores these" if found.cosine_from >= LOWEST_COSINE else ""
+    return f"{result.source}: {number} {among}, which were not scored{remedy}"
 
 
 def _mask_hint(config: DedupeConfig, state: DedupeState, result: DedupeResult) -> str:

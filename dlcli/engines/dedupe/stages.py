@@ -30,7 +30,7 @@ from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines.dedupe.candidates import Candidates
 from dlcli.engines.dedupe.labelled import LabelledEstimates
 from dlcli.engines.dedupe.scores import ScoredPairs
-from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, STRICT, DedupeConfig
+from dlcli.specs.dedupe import ADDED_COLUMNS, EARLIER_COLUMN, STRICT, DedupeConfig, Unscored
 from dlcli.specs.table_options import table_format
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
@@ -132,6 +132,7 @@ class DedupeState:
         assignments: The groups of the rows of the table.
         earlier: Texts of earlier tables, if any take part.
         labelled: What labelled pairs tell, if there are some.
+        unscored: Duplicates that are expected among the pairs next most alike.
     """
 
     text_column: TextColumn
@@ -141,6 +142,7 @@ class DedupeState:
     assignments: RowAssignments
     earlier: EarlierTexts | None = None
     labelled: LabelledEstimates | None = None
+    unscored: Unscored | None = None
 
 
 class InputTable(NamedTuple):

@@ -50,6 +50,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.first)
 
+    def from_cosine(self, threshold: float) -> "Pairs":
+        """The pairs that an exact search from `threshold` on finds, of one from a smaller cosine on."""
+        kept = self.score >= threshold - _ROUNDING
+        return Pairs(self.first[kept], self.second[kept], self.score[kept])
+
 
 class RecallCounts(NamedTuple):
     """How many of the pairs in a brute-force sample were found, and how many there are."""
