@@ -108,7 +108,7 @@ def remove_outdated(config: DedupeConfig, stored: StoredIndex, text_column: Text
     Args:
         config: Options.
         stored: The index.
-        text_column: The table at hand, None if there is none. One that is in the index already replaces no row by key.
+        text_column: The table at hand, None if there is none. One that is in the index already does not replace its own rows.
 
     Returns:
         What remains.
@@ -117,22 +117,25 @@ def remove_outdated(config: DedupeConfig, stored: StoredIndex, text_column: Text
         InputError: If there is no table of a given name, or the index does not know where its rows come from.
     """
     tables = {k for name in config.forget for k in _tables_called(stored, name, config)}
-    keys = set(_keys_to_forget(config, stored))
+    gone = _having(stored, _keys_to_forget(config, stored))
     if text_column is not None:
         digest = table_digest(text_column)
+        same = [k for k, (_, known) in enumerate(stored.tables) if known == digest]
         if config.replace:
-            own = [k for k, (name, _) in enumerate(stored.tables) if name == text_column.table.name]
-            tables |= {k for k in own if stored.tables[k][1] != digest}
-        if digest not in [known for k, (_, known) in enumerate(stored.tables) if k not in tables]:
-            keys |= set(text_column.keys or ())
-    gone = np.isin(stored.listed.table, list(tables))
-    if keys and stored.listed.keys:
-        gone |= np.array([key in keys for key in stored.listed.keys], bool)
+            tables |= {k for k, (name, _) in enumerate(stored.tables) if name == text_column.table.name and k not in same}
+        gone |= _having(stored, text_column.keys or []) & ~np.isin(stored.listed.table, same)
+    gone |= np.isin(stored.listed.table, list(tables))
     if (tables or gone.any()) and stored.unlisted.any():
         message = f"`index={config.index}` was made by an earlier version, which did not store where its rows come from"
         raise InputError(message, hint="make it again from its tables, in another folder")
     remaining, respelled = remove_rows(stored, gone, tables)
     return RemovedRows(remaining, respelled, _counted(stored, gone, tables))
+
+
+def _having(stored: StoredIndex, keys: list[str]) -> NDArray[np.bool_]:
+    """Which rows of an index have one of these keys, (rows,)."""
+    wanted = set(keys) if stored.listed.keys else set()
+    return np.array([key in wanted for key in stored.listed.keys], bool) if wanted else np.zeros(len(stored.listed), bool)
 
 
 def _counted(stored: StoredIndex, gone: NDArray[np.bool_], tables: set[int]) -> dict[str, tuple[int, int]]:

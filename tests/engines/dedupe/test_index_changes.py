@@ -73,16 +73,19 @@ class RemainingRows:
             given = given or [("none", "")]
             if what == "replace":
                 self.tables = [table for table in self.tables if table[0] != name or table[1] == given]
-            if given not in [rows for _, rows in self.tables]:
-                self._remove({key for key, _ in given})
-                self.tables.append((name, given))
-        self.tables = [(name, rows) for name, rows in self.tables if any(row is None or row[1] for row in rows)]
-        self.tables = [(name, rows) for name, rows in self.tables if any(row and row[1] for row in rows)]
+            known = given in [rows for _, rows in self.tables]
+            self._remove({key for key, _ in given}, but=given if known else None)
+            self.tables += [] if known else [(name, given)]
 
-    def _remove(self, keys):
+    def _remove(self, keys, but=None):
         # A row without text is not stored, so its table does not change with it.
+        def left(rows):
+            return [None if row and row[0] in keys and row[1].strip() else row for row in rows]
+
+        self.tables = [(name, rows if rows == but else left(rows)) for name, rows in self.tables]
+        # A table that lost its last row with text is gone.
         self.tables = [
-            (name, [None if row and row[0] in keys and row[1] else row for row in rows]) for name, rows in self.tables
+            table for table in self.tables if None not in table[1] or any(row and row[1].strip() for row in table[1])
         ]
 
 
