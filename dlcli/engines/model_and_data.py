@@ -88,7 +88,7 @@ def open_model_and_data(config: ModelAndDataOptions, report: Reporter, *, unlabe
     data = read(config, report, unlabelled=unlabelled)
     trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
     for note in trained.notes:
-        report.note(note)
+        (report.warn if note in trained.warnings else report.note)(note)
     if unlabelled and trained.classes is not None:  # labels need not be among the classes that the network knows
         return LoadedModel(data, trained, device, torch.arange(0), trained.classes, config.limit)
     output_of, outputs = map_classes(trained, data)

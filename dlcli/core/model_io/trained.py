@@ -1,6 +1,7 @@
 """Open a trained network: a run directory, a file of weights, or the user's code that loads its own."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.forward import logits_of
-from dlcli.core.data.base import ImageData
+from dlcli.core.compute.loader import to_float
+from dlcli.core.data.base import ImageData, choose
 from dlcli.core.ensembles.combine import RuleModel
+from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalisation_of, normalised
 from dlcli.core.model_io.build import build_model
@@ -18,6 +21,7 @@ from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import load_model
+from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
@@ -39,7 +43,7 @@ class TrainedNetwork:
 
     `classes` are the names of its outputs in order, where they are known; `notes` say what was done to make it fit. Of an
     ensemble, `model` decides by `rule`, `members` are its networks, and `member_spec` names the first one's architecture.
-    `recorded` tells that dlcli wrote down how it wants its images.
+    `recorded` tells that dlcli wrote down how it wants its images. `warnings` are the notes that the figures may be wrong.
     """
 
     model: nn.Module
@@ -51,6 +55,7 @@ class TrainedNetwork:
     rule: str = ""
     member_spec: str = ""
     recorded: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def open_trained(
@@ -61,6 +66,7 @@ def open_trained(
     weights: Path | None = None,
     rule: str | None = None,
     normalise: str = AUTO,
+    look: bool = True,
     device: torch.device,
 ) -> TrainedNetwork:
     """Open a trained network and check that it returns finite logits for images of `data`.
@@ -79,6 +85,7 @@ def open_trained(
         rule: Combination rule of an ensemble; None for the rule it was saved with.
         normalise: How the network wants its images, as the option of this name. auto: as is recorded with it; ImageNet's for
             weights of 1,000 outputs for a network of torchvision; else none.
+        look: Whether to look by a few images of `data` if a network is fed as it was in training, unless that is recorded.
         device: Where the network goes.
 
     Raises:
@@ -91,15 +98,45 @@ def open_trained(
     data = data if data.classes else replace(data, classes=_ONE)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
-    found = replace(found, model=for_clips(found.model, data.clips))
     if numbers:
-        return replace(found, classes=tuple(map(str, range(outputs))))
-    return found if found.classes or outputs == len(data.classes) else replace(found, notes=(*found.notes, _in_order(data)))
+        found = replace(found, classes=tuple(map(str, range(outputs))))
+    elif not found.classes and outputs != len(data.classes):
+        found = replace(found, notes=(*found.notes, _in_order(data)))
+    if look and not found.recorded:
+        found = _with_warnings(found, data, device)
+    return replace(found, model=for_clips(found.model, data.clips))
 
 
 def _in_order(data: ImageData) -> str:
     first = ", ".join(f"{name} is output {k}" for k, name in enumerate(data.classes[:2]))
     return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
+
+
+def _with_warnings(found: TrainedNetwork, data: ImageData, device: torch.device) -> TrainedNetwork:
+    diagnosis = diagnose_trained(found, data, device=device)
+    warnings = (diagnosis.warning,) if diagnosis.sure else ()
+    return replace(found, notes=(*found.notes, *warnings), warnings=(*found.warnings, *warnings))
+
+
+def diagnose_trained(found: TrainedNetwork, data: ImageData, *, device: torch.device, bounded: bool = True) -> InputDiagnosis:
+    """Find how a network was fed from a few images of `data`, and their labels if there are any.
+
+    Args:
+        found: The network, for one clip.
+        data: Its test set is looked at, or its training set if that is empty.
+        device: Where the network is.
+        bounded: Whether to do without where it would take long beside the task at hand.
+    """
+    split = data.splits["test"] if len(data.y_test) else data.splits["train"]
+    pixels = data.size[0] * data.size[1] * (data.frames or 1)
+    picked = torch.from_numpy(choose(split.y.numpy(), images_needed(found.model, pixels)))
+    x = to_float(split.x[picked]).to(device)
+    x = x if data.frames is None else x[:, :, : data.frames]
+    y = None
+    if len(data.classes) > 1:
+        with suppress(InputError):
+            y = map_classes(found, data).output_of[split.y[picked]]
+    return diagnose_input(found.model, x, y, task_size=len(split.y) if bounded else 0)
 
 
 def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) -> TrainedNetwork:

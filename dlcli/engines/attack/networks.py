@@ -59,6 +59,12 @@ class Networks:
     notes: tuple[str, ...] = ()
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """The notes that figures may be wrong."""
+        both = [one for one in (self.attacked, self.baseline) if isinstance(one, TrainedNetwork)]
+        return tuple(dict.fromkeys(warning for one in both for warning in one.warnings))
+
+    @property
     def ensemble(self) -> Untrained | TrainedNetwork | None:
         """The ensemble, None for a single network."""
         return self.attacked if self.members else None

@@ -91,6 +91,8 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     data = open_data(config.data, strict=config.strict, report=report, size=config.size)
     networks = open_networks(config, data, device)
     _check_together(config, networks)
+    for warning in networks.warnings:
+        report.warn(warning)
     output_of, outputs = networks.outputs(data)
     x, labels, notes = _images(config, data)
     y, notes = output_of[labels], networks.notes + notes

@@ -95,7 +95,7 @@ def _opened(
     if classes is not None:
         raise UsageError("`classes`: the weights determine how many there are", hint="omit `classes`")
     shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
-    found = open_trained(spec, shape, arch=arch, weights=weights, device=CPU)
+    found = open_trained(spec, shape, arch=arch, weights=weights, look=False, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
     return SourceNetwork(without_normalisation(found.model), flat, found.sha256, found.notes)
 

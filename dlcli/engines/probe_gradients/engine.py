@@ -170,6 +170,8 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
     else:
         trained = open_trained(spec, data, weights=config.weights, normalise=config.normalise, device=device)
     model, notes = trained.model, trained.notes
+    for warning in trained.warnings:
+        report.warn(warning)
     if config.surgery:
         model, done = apply_surgery(model, config.surgery, data.sample(2).to(device))
         notes = (*notes, *done)
