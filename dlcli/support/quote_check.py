@@ -38,6 +38,11 @@ def _lines(cells: list[str], dialect: CsvDialect) -> list[str]:
     return dialect.delimiter.join(cells).replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
+def all_quoted(text: str, dialect: CsvDialect) -> bool:
+    """Whether every cell is quoted, the names of the columns too: then a program has quoted them, and each quote encloses."""
+    return not any(cells_of(text, dialect))
+
+
 def has_stray_quote(text: str, dialect: CsvDialect) -> bool:
     """Whether a quote stands inside a cell that is not quoted: programs that quote cells would have quoted this one."""
     return any('"' in cell for cell in cells_of(text, dialect))

@@ -13,7 +13,7 @@ from dlcli.support.csv_dialect import CsvDialect, CsvText, csv_reader, csv_text,
 from dlcli.support.decode import Cells, decode, marked_encoding, place
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
-from dlcli.support.quote_check import has_stray_quote, looks_joined, may_be_joined
+from dlcli.support.quote_check import all_quoted, has_stray_quote, looks_joined, may_be_joined
 from dlcli.support.table_format import SINGLE, TableFormat
 from dlcli.support.tables import Table
 
@@ -102,6 +102,8 @@ def _check_joined(table: Table, rows: _Rows, joined: list[int], found: CsvText, 
     """Refuse a row of several lines, of those numbered `joined`, if it looks like several rows."""
     width = len(rows.cells[0])
     doubtful = [k for k in joined if k and may_be_joined(rows.cells[k], dialect, width)]
+    if doubtful and all_quoted(found.text, dialect):
+        return
     wrong = next((k for k in doubtful if looks_joined(k, rows.cells, dialect)), None)
     if wrong is None and doubtful and has_stray_quote(found.text, dialect):
         wrong = doubtful[0]

@@ -40,7 +40,7 @@ def test_csv_cells_come_back(
     writer = csv.writer(stream, delimiter=delimiter, lineterminator=newline, quoting=csv.QUOTE_ALL)
     writer.writerows([("id", "text"), *rows])
     path = write(tmp_path_factory.mktemp("csv") / "in.csv", stream.getvalue())
-    table = read_table(path, TableFormat(delimiter=delimiter, quoting="minimal"))
+    table = read_table(path, TableFormat(delimiter=delimiter))
     assert (table.columns, [tuple(row) for row in table.rows]) == (["id", "text"], rows)
     again = io.StringIO(newline="")
     write_csv(table, again)

@@ -3,7 +3,10 @@
 Texts are numbered in the order of their keys (see `distinct`), so ties between texts are broken by key, never by row.
 """
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -41,23 +44,43 @@ def canonical_order(rule: str, distinct: Distinct, pairs: Pairs) -> Numbers:
 def row_priorities(cells: Sequence[Any], *, table: str, column: str) -> Numbers:
     """Rank the cells of a column in ascending order from 1, equal cells alike, (rows,); empty cells get 0.
 
-    Cells are compared as numbers if all are numbers, and as text if none is, which orders dates such as 2024-05-31.
-    Raises InputError, with the row, if only some cells are numbers, and if all are empty.
+    Cells are compared as numbers if the first that is not empty is a number, else as dates, year first, with or without a time.
+    Raises InputError, with the row, if one is neither or of the other kind, if only some dates have a time zone, and if all
+    cells are empty.
     """
     held = {row: cell for row, cell in enumerate(cells) if not _is_empty(cell)}
-    numbers = {row: number for row, cell in held.items() if (number := _number(cell)) is not None}
     if not held:
         raise InputError(f"{table}: column '{column}' is empty, so it has no highest row", hint="use another `keep_rule`")
-    if numbers and len(numbers) < len(held):
-        row = next(row for row in held if row not in numbers)
-        raise InputError(
-            f"{table}: row {row + 1}, column '{column}': '{str(held[row])[:40]}' is not a number, but other cells are",
-            hint="empty the cell, or name another column in `keep_rule=max:COLUMN`",
-        )
-    values: Any = list(numbers.values()) if numbers else [str(cell) for cell in held.values()]
+    first = next(iter(held.values()))
+    parse, kind = (_number, "a number") if _number(first) is not None else (_date, "a date")
+    values: dict[int, Any] = {row: parse(cell) for row, cell in held.items()}
+    wrong = next((row for row, value in values.items() if value is None), None)
+    if wrong is not None:
+        what = "neither a number nor a date" if values[min(held)] is None else f"not {kind}, but other cells are"
+        hint = "name a column of numbers, or of dates such as 2024-05-31, in `keep_rule=max:COLUMN`; empty cells count least"
+        raise InputError(f"{table}: row {wrong + 1}, column '{column}': '{str(held[wrong])[:40]}' is {what}", hint=hint)
     found = np.zeros(len(cells), np.int64)
-    found[list(held)] = np.unique(np.array(values, float if numbers else object), return_inverse=True)[1] + 1
+    try:
+        order = {value: rank for rank, value in enumerate(sorted(set(values.values())), start=1)}
+    except TypeError:
+        message = f"{table}: column '{column}': only some of its dates have a time zone, so they have no order"
+        raise InputError(message, hint="use another `keep_rule`, or write all dates alike") from None
+    found[list(values)] = [order[value] for value in values.values()]
     return found
+
+
+_YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d{1,2})(?:[-/.](\d{1,2}))?(?![\d/.-])(.*)", re.DOTALL)
+
+
+def _date(cell: Any) -> datetime | None:
+    """A date that begins with its year, of which the day may be missing, and its time if it has one."""
+    found = _YEAR_FIRST.fullmatch(str(cell).strip())
+    if found is None:
+        return None
+    year, month, day, time = found.groups()
+    with suppress(ValueError):
+        return datetime.fromisoformat(f"{year}-{int(month):02d}-{int(day or 1):02d}{time}")
+    return None
 
 
 def _is_empty(cell: Any) -> bool:

@@ -1,3 +1,5 @@
+from datetime import date, datetime
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,9 +43,39 @@ def test_numbers_are_compared_as_numbers_and_nothing_is_least(cells):
             assert (priority[a] > priority[b]) == (values[a] > values[b])
 
 
-def test_text_is_compared_as_text_and_numbers_as_text_as_numbers():
+def test_dates_are_compared_as_dates_and_numbers_in_quotes_as_numbers():
     assert row_priorities(["2024-05-31", "", "2023-12-01", "2024-05-31"], table="t", column="c").tolist() == [2, 0, 1, 2]
     assert row_priorities(["9", "10", " ", "1e1"], table="t", column="c").tolist() == [1, 2, 0, 2]
+    for order in (
+        ["2024-1-9", "2024/01/10", "2024.10.01"],
+        ["2023-12", "2024-01-01", "2024-01"][:2],
+        ["2024-05-31T23:00:00+02:00", "2024-05-31 22:00:00Z"],
+        [datetime(2024, 5, 31, 9), datetime(2024, 5, 31, 10)],
+        [date(2023, 9, 1), date(2023, 10, 1)],
+    ):
+        assert row_priorities(order, table="t", column="c").tolist() == list(range(1, len(order) + 1))
+
+
+@given(st.lists(st.datetimes(), min_size=1, max_size=8))
+def test_any_iso_dates_are_in_their_order(dates):
+    ranks = row_priorities([one.isoformat() for one in dates], table="t", column="c")
+    assert ranks.tolist() == [sorted(set(dates)).index(one) + 1 for one in dates]
+
+
+@pytest.mark.parametrize(
+    "cells", [["high", "low"], ["31.05.2024", "01.06.2024"], ["May 31, 2024"], ["2024-13-01"], ["2024-05-31 noon"]]
+)
+def test_what_is_neither_a_number_nor_a_date_is_refused(cells):
+    with pytest.raises(InputError, match=f"t.csv: row 2, column 'c': '{cells[0]}' is neither a number nor a date") as caught:
+        row_priorities(["", *cells], table="t.csv", column="c")
+    assert "2024-05-31" in caught.value.hint
+
+
+def test_kinds_are_not_mixed():
+    with pytest.raises(InputError, match="row 2, column 'c': '7' is not a date, but other cells are"):
+        row_priorities(["2024-05-31", "7"], table="t.csv", column="c")
+    with pytest.raises(InputError, match="only some of its dates have a time zone"):
+        row_priorities(["2024-05-31T10:00", "2024-05-31T10:00Z"], table="t.csv", column="c")
 
 
 def test_a_column_without_an_order_is_refused():
