@@ -1,6 +1,7 @@
 """Find the columns of a table that hold the texts, and those that divide it into blocks."""
 
 import csv
+import io
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -107,6 +108,15 @@ def find_columns(table: Table, names: str, *, field: str = "column") -> tuple[in
             message = f"`{field}={names}` names column '{table.columns[place]}' twice"
             raise InputError(message, hint="name each column once")
     return found
+
+
+def listed_names(names: Sequence[str]) -> str:
+    """Names of columns as `find_columns` reads them: one as it is, several with commas between them, quoted where needed."""
+    if len(names) == 1:
+        return names[0]
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="").writerow(names)
+    return stream.getvalue()
 
 
 def find_column(table: Table, name: str, *, field: str = "column") -> int:

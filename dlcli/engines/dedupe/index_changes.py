@@ -80,7 +80,7 @@ def check_column(folder: Path, made: Mapping[str, Any], text_column: TextColumn,
         InputError: If it has that column, but another one is compared.
     """
     was, now, table = made.get(COLUMN), text_column.name, text_column.table
-    if was is None or _folded(was) == _folded(now):
+    if was is None or was.strip().casefold() == now.strip().casefold():
         return
     try:
         find_columns(table, was)
@@ -89,10 +89,6 @@ def check_column(folder: Path, made: Mapping[str, Any], text_column: TextColumn,
         return
     message = f"`index={folder}` was made with column {was}, which {table.name} has, not {now}"
     raise InputError(message, hint=f"use `column={was}`, or name another folder to start a new index")
-
-
-def _folded(names: str) -> list[str]:
-    return [name.strip().casefold() for name in names.split(",")]
 
 
 def table_digest(text_column: TextColumn) -> str:

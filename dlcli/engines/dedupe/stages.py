@@ -20,6 +20,7 @@ from dlcli.core.text.columns import (
     find_column,
     find_columns,
     joined_texts,
+    listed_names,
     row_keys,
 )
 from dlcli.core.text.distinct import Distinct, distinct
@@ -61,8 +62,8 @@ class TextColumn:
 
     @property
     def name(self) -> str:
-        """The names of the columns, with commas between them."""
-        return ",".join(self.table.columns[place] for place in self.places)
+        """The names of the columns, as the option `column` takes them."""
+        return listed_names([self.table.columns[place] for place in self.places])
 
 
 @dataclass(frozen=True)

@@ -337,3 +337,16 @@ def test_eighty_columns_hold_every_line_and_no_escape_of_a_cell(
     seen = on_terminal(start_dlcli, "dedupe", "t.csv", env={**environment, "NO_COLOR": "1"}).decode()
     assert "\x1b[31m" not in seen and "\\x1b[31mred" in seen and "[bold]" in seen
     assert "capital" in seen
+
+
+def test_forgetting_reads_no_table(dlcli: Run, tmp_path: Path):
+    (tmp_path / "old.csv").write_text("id,question\n1,How do I exit Vim?\n2,What is C++?\n")
+    assert dlcli("dedupe", "old.csv", "--index", "seen", "--key", "id", cwd=tmp_path).returncode == 0
+    (tmp_path / "gone.csv").write_text("id\n2\n")
+    rows = b"question\nhow do I exit vim\n"
+    done = dlcli("dedupe", "--index", "seen", "--forget-keys", "gone.csv", stdin=rows, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, b"table,rows_removed,rows_left\nold.csv,1,1\n"), done.stderr
+    done = dlcli("dedupe", "--index", "seen", "--forget", "older.csv", stdin=rows, cwd=tmp_path)
+    assert done.returncode == 3 and b"--forget: seen has no table 'older.csv'; it has 'old.csv'" in done.stderr
+    done = dlcli("dedupe", "--index", "seen", "--forget", "old.csv", stdin=b"", cwd=tmp_path)
+    assert done.returncode == 0 and b"2 rows" not in done.stdout and b"1 row with text removed, 0 left" in done.stderr

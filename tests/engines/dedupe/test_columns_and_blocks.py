@@ -169,6 +169,16 @@ def test_names_with_commas_are_reached(table, column, expected):
     assert run(DedupeConfig(table=path, column=column, pairs=True)).table.rows[0][6:] == 2 * expected
 
 
+def test_an_index_of_several_columns_takes_them_again(table, tmp_path):
+    header = ("id", "last, first", "note")
+    path = table([["1", "Doe, Jane", "called twice about the printer"]], header=header)
+    options = {"table": path, "index": tmp_path / "i"}
+    assert run(DedupeConfig(**options, column='"last, first",note')).column == '"last, first",note'
+    assert run(DedupeConfig(**options)).column == '"last, first",note'
+    with pytest.raises(InputError, match='made with column "last, first",note'):
+        run(DedupeConfig(**options, column="note"))
+
+
 def test_wrong_names_are_refused(table, tmp_path):
     path = table(made(4, 1))
     with pytest.raises(InputError, match="has no column 'bdy'") as caught:
