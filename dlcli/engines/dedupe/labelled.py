@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlcli.core.pairs.labelled import find_pair_columns, label_of
+from dlcli.core.pairs.labelled import label_of
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.review.sampling import LabelledSample, Stratum, draw, shuffled, strata
 from dlcli.core.text.scoring.explanation import explain
@@ -95,21 +95,20 @@ def label_note(config: DedupeConfig, rows: int) -> str:
 def read_labelled(path: Path) -> list[LabelledRow]:
     """Read a completed table of pairs; raises InputError, naming file, row and column."""
     table = open_table(str(path))
-    columns = find_pair_columns(table)
-    missing = [name for name in ("score", "stratum") if name not in table.columns]
+    missing = [name for name in LABEL_COLUMNS if name not in table.columns and name != "why"]
     if missing:
         raise InputError(f"{path}: has no column '{missing[0]}', so its pairs were not drawn by `label`", hint=_HINT)
-    places = [table.columns.index(name) for name in ("score", "stratum")]
+    places = [table.columns.index(name) for name in ("question1", "question2", "score", "stratum")]
     rows = []
     for k, cells in enumerate(table.rows):
-        score, stratum = (cell_text(cells[place]).strip() for place in places)
+        a, b, score, stratum = (cell_text(cells[place]).strip() for place in places)
         bounds = re.fullmatch(r"([\d.]+) to ([\d.]+)", stratum)
         try:
             within, probability = Stratum(*map(float, bounds.groups() if bounds else ())), float(score.replace(",", "."))
         except (TypeError, ValueError):
             raise InputError(f"{path}: row {k + 1}: '{stratum}' or '{score}' was changed", hint=_HINT) from None
-        texts = cell_text(cells[columns.first]), cell_text(cells[columns.second])
-        rows.append(LabelledRow(k + 1, texts, label_of(table, k, columns.label), probability, within))
+        label = label_of(table, k, table.columns.index("is_duplicate"))
+        rows.append(LabelledRow(k + 1, (a, b), label, probability, within))
     if not any(row.label is not None for row in rows):
         raise InputError(f"{path}: no pair has a label", hint="fill in is_duplicate with 1 or 0")
     return rows

@@ -111,9 +111,11 @@ def describe_threshold(config: DedupeConfig, precision: Estimate | None) -> str:
     """A sentence for `plan`: from which probability on a pair is called a duplicate."""
     by = f"by {config.model or 'the built-in score'}"
     if config.labelled is not None:
-        wanted = "" if config.precision is None else f" that has a precision of {config.precision:g}"
-        threshold = f"the probability on{wanted}" if wanted else f"a probability of {effective_threshold(config):g} on"
-        return f"call a pair duplicate from {threshold}, {by}, with the precision by the pairs of {config.labelled}"
+        if config.precision is None:
+            from_on = f"a probability of {effective_threshold(config):g} on, {by}, and estimate the precision"
+        else:
+            from_on = f"the probability on, {by}, that has a precision of {config.precision:g}"
+        return f"call a pair duplicate from {from_on} by the labelled pairs of {config.labelled}"
     if config.precision is not None:
         return f"call a pair duplicate from the probability on that has a precision of {config.precision:g} in this table, {by}"
     worth = f" (precision {precision} on held-out pairs)" if precision else ""
