@@ -71,7 +71,7 @@ def choose_level(config: DedupeConfig, vectors: Matrix, block: Blocks | None) ->
     """The smallest cosine of a candidate pair: `candidates`, or what keeps to the budget, 0 for all pairs."""
     if config.candidates is not None:
         return config.candidates
-    return cosine_within(vectors, pair_budget(vectors.shape[0]), candidate_cosine(config.vectors), block=block)
+    return cosine_within(vectors, pair_budget(vectors.shape[0], block), candidate_cosine(config.vectors), block=block)
 
 
 def _by_other_vectors(texts: Distinct, vectors: Matrix) -> Pairs:

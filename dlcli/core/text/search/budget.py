@@ -28,8 +28,10 @@ _SAMPLED = 1_000_000
 """Cosines computed to choose the level; 1,000 texts are compared with all."""
 
 
-def pair_budget(texts: int) -> int:
-    """How many pairs of a table of n distinct `texts` are to be scored."""
+def pair_budget(texts: int, block: Blocks | None = None) -> int:
+    """How many pairs of a table of n distinct `texts` are to be scored, within the `block` of each if there are blocks."""
+    if pairs_within(texts, block) <= _MOST:  # all of them, and none needs to be found
+        return _MOST
     return int(max(min(_MOST, _MOST * _FULL / max(1, texts)), _LEAST + _PER_TEXT * texts))
 
 

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlcli.core.text.search import cross_join, neighbours
 from dlcli.core.text.search.blocks import all_pairs_within, comparable_texts, pairs_within, separate_blocks
-from dlcli.core.text.search.budget import cosine_within, pairs_from
+from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from
 from dlcli.core.text.search.neighbours import sampled_recall, similar_pairs
 from tests.core.text.search.test_neighbours import as_set, matrices
 
@@ -31,6 +32,9 @@ def test_the_join_is_that_of_all_rows_less_pairs_of_different_blocks(matrix, thr
     score = dict(zip(zip(every.first, every.second, strict=True), every.score, strict=True))
     assert [score[pair] for pair in zip(found.first, found.second, strict=True)] == found.score.tolist()
     assert as_set(similar_pairs(vectors, threshold, block=block, exact_rows=0)) <= as_set(found)
+    if not sparse:
+        on_device = similar_pairs(vectors, threshold, block=block, device=torch.device("cpu"))
+        assert as_set(on_device) == as_set(found)
 
 
 @settings(max_examples=60)
@@ -61,6 +65,12 @@ def test_all_pairs_are_counted_and_listed(numbers):
     assert pairs_within(len(block), block) == len(expected)
     if len(block):
         assert comparable_texts(block) == max(1, round(np.mean([np.sum(block == one) for one in block])))
+
+
+def test_all_pairs_of_small_blocks_are_scored_however_many_blocks_there_are():
+    block = np.arange(60_000) // 2
+    assert pair_budget(60_000, block) >= pairs_within(60_000, block) > pair_budget(60_000)
+    assert [pair_budget(n) for n in (2, 283, 284, 2_000)] == 4 * [40_000] and pair_budget(100_000) == 20_000
 
 
 def test_the_budget_and_the_recall_count_pairs_within_blocks_alone():
