@@ -24,6 +24,8 @@ _PATTERNS = (
 )
 """Kinds of parts in the order in which they are masked: the parts of a URL, a time or an id are no numbers."""
 _WORDS = {"urls": "url", "times": "time", "ids": "id", "numbers": "number"}
+_MASKABLE = re.compile(r"[\d@]|www\.|://")
+"""What every part to mask has; most texts of other tables have none, and are not masked in vain."""
 _SAMPLED, _FEWEST, _MORE = 2_000, 20, 0.3
 """Texts looked at, the fewest that tell something, and the least fraction of them that masks must make equal."""
 
@@ -69,7 +71,7 @@ def masks_that_help(texts: Sequence[str], duplicates: float) -> HelpfulMasks | N
         The kinds that occur in the texts.
     """
     sample = texts[:: max(1, len(texts) // _SAMPLED)]
-    if len(sample) < _FEWEST:
+    if len(sample) < _FEWEST or sum(bool(_MASKABLE.search(text)) for text in sample) < _MORE * len(sample):
         return None
     masked = mask_texts(sample, tuple(_WORDS))
     equal = 1 - len(set(fold_all(masked))) / len(sample)
