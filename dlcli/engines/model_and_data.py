@@ -11,38 +11,66 @@ from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
+from dlcli.core.data.channels import with_channels
 from dlcli.core.model_io.cached import train_or_load
-from dlcli.core.model_io.run_dir import trained_on
+from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
+from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 _BASELINE = "baseline"
 
 
 def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: bool = False) -> ImageData:
-    """Open the data; clips have as many frames and pixels as the network was trained on unless the options differ.
+    """Open the data; size, channels and frames are those that the network was made for unless the options differ.
 
     Args:
-        config: The data, and the network in whose run directory the training resolution is recorded.
+        config: The data, and the network whose card records what it was made for.
         report: Receives progress and warnings about files.
-        unlabelled: Take every file, of `config.split` if it names a set, and resize images too to the training resolution.
+        unlabelled: Take every file, of `config.split` if it names a set.
     """
-    sampling, size = Sampling(config.frames, config.clips, config.fps), config.size
-    shape = None if config.model is None else trained_on(Path(config.model))
-    frames, side = shape or (None, None)
-    if frames is not None and side is not None:
-        sampling = replace(sampling, default_frames=frames, default_size=side)
-    elif unlabelled:
-        size = size or side
+    shape = input_shape(config.model)
+    sampling, size = _sampling(config, shape), config.size or (shape.side if shape is not None else None)
     load = partial(open_data, config.data, strict=config.strict, report=report, size=size, sampling=sampling)
-    if not unlabelled:
-        return load()
-    return load(unlabelled=True, split=config.split, videos=None if shape is None else frames is not None)
+    if unlabelled:
+        data = load(unlabelled=True, split=config.split, videos=None if shape is None else shape.video)
+    else:
+        data = load()
+    if shape is None:
+        return data
+    fitted = with_channels(data, shape.channels)
+    _note_conversion(config, data, fitted, shape.side, report)
+    return fitted
+
+
+def _sampling(config: ModelAndDataOptions, shape: InputShape | None) -> Sampling:
+    found = Sampling(config.frames, config.clips, config.fps)
+    if shape is None:
+        return found
+    return replace(
+        found,
+        default_frames=shape.frames or found.default_frames,
+        default_size=shape.side or found.default_size,
+    )
+
+
+def _note_conversion(
+    config: ModelAndDataOptions, data: ImageData, fitted: ImageData, side: int | None, report: Reporter
+) -> None:
+    """Report the size and colour that the card of the network decided, where files may have others."""
+    if Path(config.data).exists() and not config.data.lower().endswith(".npz"):
+        of = "" if fitted.frames is None else f"{count(fitted.frames, 'frame')} of "
+        height, width = fitted.size
+        why = f", which {config.model} was made for" if config.size is None and side is not None else ""
+        report.note(f"{fitted.unit}s are read as {of}{height}x{width} pixels{why}")
+    if fitted.channels != data.channels:
+        what = "grey" if fitted.channels == 1 else "colour"
+        report.note(f"{data.unit}s are converted to {what}, which {config.model} was made for")
 
 
 @dataclass(frozen=True)

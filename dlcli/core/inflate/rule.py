@@ -7,7 +7,12 @@ from functools import cached_property
 from torch import Tensor, nn
 
 from dlcli.core.graph.skips import Skip, find_skips
-from dlcli.core.graph.trace import CONVOLUTIONS, Op, Trace
+from dlcli.core.graph.trace import ADDITIONS, CONCATENATIONS, CONVOLUTIONS, Op, Trace
+
+_PRODUCTS = frozenset({"mul", "mul_", "__mul__", "__imul__", "multiply"})
+_GLOBAL_POOLINGS = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"})
+_ENDS = _PRODUCTS | CONCATENATIONS | ADDITIONS
+"""What a gate does not reach back across."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,22 @@ class TracedNetwork:
         """Whether what a convolution gives reaches no other convolution and no fully connected layer: it is the head."""
         after = self.trace.ops_named(CONVOLUTIONS | {"linear"})
         return not any(other.node != op.node and other.descends_from(op.node) for other in after)
+
+    def is_gate(self, op: Op) -> bool:
+        """Whether a convolution is part of a squeeze-excite gate: behind a pooling of the whole map, before a product."""
+        products = self.trace.ops_named(_PRODUCTS)
+        return self._pooled(op) and any(other.descends_from(op.node) for other in products)
+
+    def _pooled(self, op: Op) -> bool:
+        """Whether what goes into `op` comes of such a pooling through layers that keep it, such as other layers of the gate."""
+        before: Op | None = op
+        while before is not None and before.parents:
+            before = self.trace.op(before.parents[0])
+            if before is not None and before.name in _GLOBAL_POOLINGS:
+                return True
+            if before is not None and before.name in _ENDS:
+                return False
+        return False
 
     def _layer(self, op: Op) -> nn.Module:
         return self.model.get_submodule(op.layer)

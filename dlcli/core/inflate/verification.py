@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision
-from dlcli.core.inflate.convert import Inflation, inflate
-from dlcli.core.inflate.video_net import VideoNet
+from dlcli.core.inflate.convert import InflatedNetwork, Inflation, inflate
 from dlcli.core.surgery.base import deep_copy
 from dlcli.support.errors import InputError
 
@@ -86,7 +85,8 @@ def verify(
     for dtype in dtypes:
         image = deep_copy(model).to(dtype)
         x = images.to(next(image.parameters()))
-        for frames, found, same in _compared(image, _inflated(image, x[:1], how), x, lengths):
+        video = _inflated(image, x[:1], how)
+        for frames, found, same in _compared(image, video, x, lengths):
             errors |= {(dtype, stage, frames): error for stage, error in found.items()}
             agree += same
             done()
@@ -96,9 +96,9 @@ def verify(
     return Verification(errors, agree, len(images) * len(lengths) * len(dtypes), len(images), size)
 
 
-def _inflated(image: nn.Module, sample: Tensor, how: Inflation) -> VideoNet:
+def _inflated(image: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork:
     try:
-        return inflate(image, sample, how).model
+        return inflate(image, sample, how)
     except InputError as error:
         own = "verification runs in float64 and in float32: tensors that the network creates or stores must have its type"
         error.hint = error.hint or own
@@ -106,19 +106,34 @@ def _inflated(image: nn.Module, sample: Tensor, how: Inflation) -> VideoNet:
 
 
 def _compared(
-    image: nn.Module, video: VideoNet, x: Tensor, lengths: Sequence[int]
+    image: nn.Module, inflated: InflatedNetwork, x: Tensor, lengths: Sequence[int]
 ) -> Iterator[tuple[int, dict[str, float], int]]:
-    """Of each length the error by stage, and how many answers are the same."""
+    """Of each length the error by stage, and how many answers are the same.
+
+    A stage's error is the largest of its output and of those of the inflated layers in it: a branch that hardly counts yet, as
+    by a layer scale of 1e-6 or gammas of 0, would hide an error of its own.
+    """
+    video, layers = inflated.model, tuple(layer.path for layer in inflated.layers)
     with in_mode(image), in_mode(video):
         wanted: dict[str, Tensor] = {}
-        with _watched(image, wanted.__setitem__):
+        with _watched(image, layers, wanted.__setitem__):
             logits = wanted[OUTPUT] = logits_of(image, x)
         for frames in lengths:
             seen = _Errors(wanted)
-            with _watched(video.inner, seen):
+            with _watched(video.inner, layers, seen):
                 found = logits_of(video, x.unsqueeze(2).expand(-1, -1, frames, -1, -1))
             seen(OUTPUT, found)
-            yield frames, seen.errors, int((found.argmax(1) == logits.argmax(1)).sum())
+            yield frames, _by_stage(seen.errors, tuple(stages(image))), int((found.argmax(1) == logits.argmax(1)).sum())
+
+
+def _by_stage(errors: Mapping[str, float], names: Sequence[str]) -> dict[str, float]:
+    """The largest error of each stage and of the layers in it."""
+    found: dict[str, float] = {}
+    for path, error in errors.items():
+        stage = next((name for name in names if path == name or path.startswith(f"{name}.")), OUTPUT)
+        found[stage] = max(error, found.get(stage, 0.0))
+    order = {name: k for k, name in enumerate((*names, OUTPUT))}
+    return dict(sorted(found.items(), key=lambda item: order[item[0]]))
 
 
 def stages(model: nn.Module) -> dict[str, nn.Module]:
@@ -134,10 +149,11 @@ def stages(model: nn.Module) -> dict[str, nn.Module]:
 
 
 @contextmanager
-def _watched(model: nn.Module, seen: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """Inside, what each stage gives is handed to `seen`, copied, for the next may work in place."""
+def _watched(model: nn.Module, layers: Sequence[str], seen: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Inside, what each stage and each of `layers` gives is handed to `seen`, copied, for the next may work in place."""
+    parts = {path: model.get_submodule(path) for path in layers} | stages(model)
     with ExitStack() as stack:
-        for name, part in stages(model).items():
+        for name, part in parts.items():
 
             def hand(module: nn.Module, args: object, output: object, name: str = name) -> None:
                 if isinstance(output, Tensor):

@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -154,8 +155,11 @@ def load_state_into(model: nn.Module, state: Mapping[str, Tensor], *, source: st
     if problems:
         hint = "choose the network that the weights were trained with"
         raise InputError(f"{source}: the weights do not fit {network}: {'; '.join(problems)}", hint=hint)
+    # With the versions of the modules, which files do not keep: MNASNet refuses weights of an unknown one.
+    versioned = OrderedDict(state)
+    versioned._metadata = getattr(own, "_metadata", {})  # type: ignore[attr-defined]
     # Not strict, for `num_batches_tracked` may be missing; everything else has been checked.
-    model.load_state_dict(dict(state), strict=False)
+    model.load_state_dict(versioned, strict=False)
 
 
 def _some(sentence: str, names: Sequence[str]) -> str:

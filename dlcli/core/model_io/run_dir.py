@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -99,35 +99,13 @@ def is_run_dir(folder: Path) -> bool:
     return (folder / METADATA).is_file()
 
 
-class InputShape(NamedTuple):
-    """The square images or clips that a network was trained on.
-
-    Attributes:
-        frames: Frames per clip; None for images.
-        side: Height and width in pixels.
-    """
-
-    frames: int | None
-    side: int
-
-
-def trained_on(folder: Path) -> InputShape | None:
-    """The shape of what the network in `folder` was trained on; None if it is not square, or unknown."""
-    try:
-        metadata = _read_metadata(folder)
-    except InputError:
-        return None
-    height, width = metadata["size"]
-    return InputShape(metadata.get("frames"), height) if height == width else None
-
-
 def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
 
     Raises InputError if a file is missing, damaged, not the one that the metadata describes, or does not fit the network, and
     what `named_model` raises.
     """
-    metadata = _read_metadata(folder)
+    metadata = read_run_metadata(folder)
     state = load_weights(folder / WEIGHTS)
     if weights_sha256(state) != metadata["weights_sha256"]:
         message = f"{folder / WEIGHTS}: the weights are not those that {METADATA} describes (SHA-256 differs)"
@@ -159,7 +137,8 @@ def _normalised_as_recorded(model: nn.Module, metadata: Mapping[str, Any], path:
         raise InputError(f"{path}: normalise is '{how}', which this version does not know", hint="update dlcli") from None
 
 
-def _read_metadata(folder: Path) -> dict[str, Any]:
+def read_run_metadata(folder: Path) -> dict[str, Any]:
+    """What `model.json` in `folder` records; raises InputError if it is missing or damaged."""
     path = folder / METADATA
     if not path.is_file():
         raise InputError(

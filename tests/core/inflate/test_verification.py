@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.inflate.convert import Inflation
+from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.inflate.verification import OUTPUT, stages, verify
 
 
@@ -54,3 +54,42 @@ def test_the_stages_of_a_mere_shell_are_those_inside():
     assert list(stages(shell)) == ["inner.body.0", "inner.body.1", "inner.head"]
     alone = nn.Identity()
     assert stages(alone) == {"": alone}
+
+
+class Scaled(nn.Module):
+    """A residual block whose branch does not count yet, as with gammas of 0, with a squeeze-excite gate in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(4, 8, 1), nn.Conv2d(8, 4, 1)
+        self.squeeze, self.excite = nn.Conv2d(8, 2, 1), nn.Conv2d(2, 8, 1)
+
+    def forward(self, x):
+        found = self.first(x).relu()
+        gate = self.excite(self.squeeze(nn.functional.adaptive_avg_pool2d(found, 1)).relu()).sigmoid()
+        return x + 0 * self.last(found * gate)
+
+
+def gated():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), Scaled(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)).eval()
+
+
+def test_gates_have_no_time():
+    found = inflate(gated(), torch.rand(1, 3, 9, 9), Inflation("besnet"))
+    assert [layer.path for layer in found.layers] == ["1.first", "1.last"]
+
+
+def test_an_error_in_a_branch_that_does_not_count_is_seen(monkeypatch):
+    images = torch.rand(2, 3, 9, 9, dtype=torch.float64)
+    assert verify(gated(), images, Inflation("besnet"), (2,)).worst(torch.float64).error < 1e-12
+
+    def spoiled(model, sample, how):
+        found = inflate(model, sample, how)
+        found.model.inner.get_submodule("1.last").weight.data.mul_(1.5)
+        return found
+
+    monkeypatch.setattr("dlcli.core.inflate.verification.inflate", spoiled)
+    worst = verify(gated(), images, Inflation("besnet"), (2,)).worst(torch.float64)
+    assert worst.stage == "1"
+    assert worst.error > 0.1

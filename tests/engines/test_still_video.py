@@ -1,0 +1,50 @@
+"""A converted network gives a video of one picture the answer that the network for images gives the picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlcli.core.compute.rng import derive
+from dlcli.engines import convert_2d_to_3d, predict
+from dlcli.engines.convert_2d_to_3d.source import open_source
+from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
+from dlcli.specs.predict import PredictConfig
+from tests.core.data.videos import film
+
+NETS = """
+from torch import nn
+
+
+class Sized(nn.Sequential):
+    "Takes images of 40x40 only, in grey."
+
+    def __init__(self, classes=5):
+        super().__init__(
+            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Flatten(), nn.Linear(4 * 40 * 40, classes)
+        )
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [("cifar-resnet-8", 48), ("tiny-darknet", 40), ("mnasnet0_5", 64), ("squeezenet1_1", 72), ("NETS:Sized", 40)],
+)
+def test_a_still_video_is_its_picture(model, size, tmp_path: Path):
+    (tmp_path / "nets.py").write_text(NETS)
+    model, channels = (f"{tmp_path}/nets.py:Sized", 1) if model.startswith("NETS") else (model, 3)
+    draws = np.random.default_rng(0)
+    coarse = draws.integers(0, 256, (size // 8, size // 8, 1 if channels == 1 else 3))
+    pixels = np.kron(coarse, np.ones((8, 8, 3 // coarse.shape[2]))).astype(np.uint8)
+    film(tmp_path / "still.mkv", 9, shape=(size, size), pixels=[pixels] * 9, codec="ffv1")
+    converted = tmp_path / "video.safetensors"
+    convert_2d_to_3d.run(Convert2DTo3DConfig(model=model, size=size, classes=5, frames=2, output=converted))
+    config = PredictConfig(model=str(converted), data=str(tmp_path / "still.mkv"), top=5, device="cpu")
+    (row,) = predict.run(config).table.rows
+    source = open_source(model, arch=None, weights=None, size=size, classes=5, seed=derive(0, "init"), normalise="auto")
+    image = torch.from_numpy(pixels).permute(2, 0, 1)[None, :channels].float() / 255
+    with torch.no_grad():
+        expected = source.flat.wrapped(source.model).eval()(image).softmax(1)[0]
+    found = dict(zip(row[2::2], row[3::2], strict=True))
+    assert [found[str(k)] for k in range(5)] == pytest.approx(expected.tolist(), abs=1e-5)
