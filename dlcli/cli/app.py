@@ -91,10 +91,23 @@ def _invoke(arguments: list[str]) -> int:
     name = f"dlcli {arguments[0]}" if direct else "dlcli"
     command = _subcommand(arguments[0]) if direct else typer.main.get_command(app)
     try:
-        with command.make_context(name, arguments[1:] if direct else list(arguments or ["--help"])) as context:
+        words = _joined(command, arguments[1:]) if direct else list(arguments or ["--help"])
+        with command.make_context(name, words) as context:
             return int(command.invoke(context) or 0)
     except typer.Exit as done:
         return done.exit_code if arguments else ExitCode.USAGE
+
+
+def _joined(command: Any, words: list[str]) -> list[str]:
+    """The words with `--diagnose input` written as the flag `--diagnose-input`, where both are flags of the command."""
+    flags = {name for parameter in command.params if getattr(parameter, "is_flag", False) for name in parameter.opts}
+    found: list[str] = []
+    for word in words:
+        if found and found[-1] in flags and f"{found[-1]}-{word}" in flags and "--" not in found:
+            found[-1] += f"-{word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _fail(error: BaseException, arguments: list[str]) -> int:

@@ -110,11 +110,23 @@ class LoadedModel:
         return (*self.outputs[:count], *(str(k) for k in range(len(self.outputs), count)))
 
 
-def open_model_and_data(config: ModelAndDataOptions, report: Reporter, *, unlabelled: bool = False) -> LoadedModel:
-    """Open data and network; if none is named, train the built-in model for the dataset. Notes go to `report`."""
+def open_model_and_data(
+    config: ModelAndDataOptions, report: Reporter, *, unlabelled: bool = False, look: bool = True
+) -> LoadedModel:
+    """Open data and network; if none is named, train the built-in model for the dataset. Notes go to `report`.
+
+    Args:
+        config: The network and the data.
+        report: Receives progress, notes and warnings.
+        unlabelled: Accept files without labels.
+        look: Whether to look if a network that dlcli did not train is fed as it was in training.
+    """
     device = choose_device(config.device)
     data = read(config, report, unlabelled=unlabelled)
-    trained = _default(config, data, device, report) if config.model is None else _named(config, config.model, data, device)
+    if config.model is None:
+        trained = _default(config, data, device, report)
+    else:
+        trained = _named(config, config.model, data, device, look=look)
     for note in trained.notes:
         (report.warn if note in trained.warnings else report.note)(note)
     if unlabelled and trained.classes is not None:  # labels need not be among the classes that the network knows
@@ -135,14 +147,15 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
         check_trainable(data)
         arch = normalised_architecture(open_model(None, data), config.normalise, data.channels)
         return [*lines, f"train {arch.name} on {device}, or reuse it if it is found in {cache_dir() / 'models'}"]
-    trained = _named(config, config.model, data, device)
+    trained = _named(config, config.model, data, device, look=False)
     if not unlabelled:
         map_classes(trained, data)
     return [*lines, f"read {trained.name} from {config.model} (SHA-256 {trained.sha256})"]
 
 
-def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
-    return open_trained(spec, data, arch=config.arch, rule=config.ensemble, normalise=config.normalise, device=device)
+def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device, *, look: bool) -> TrainedNetwork:
+    how = config.normalise
+    return open_trained(spec, data, arch=config.arch, rule=config.ensemble, normalise=how, look=look, device=device)
 
 
 def _default(config: ModelAndDataOptions, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:

@@ -8,6 +8,7 @@ from dlcli.specs import parse, table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
@@ -39,6 +40,11 @@ class EvalConfig(ModelAndDataOptions):
         False,
         "Error analysis: compare the errors of humans and on the train, train-dev, dev and test splits; report the largest gap "
         "and what to try.",
+    )
+    diagnose_input: bool = option(
+        False,
+        "Find how the network was fed in training, by a few images: compare scales, means and standard deviations, and orders "
+        "of colours, as values of `normalise`. Also typed as `diagnose` input.",
     )
     human_error: float | None = option(
         None,
@@ -73,7 +79,7 @@ class EvalConfig(ModelAndDataOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         table_options.check_delimiter(self.delimiter)
-        modes = [f"`{name}`" for name in ("diagnose", "slices", "summary") if getattr(self, name)]
+        modes = [f"`{name}`" for name in ("diagnose", "diagnose_input", "slices", "summary") if getattr(self, name)]
         if len(modes) > 1:
             raise UsageError(f"{' and '.join(modes)} do not go together", hint="choose one of them")
         if self.human_error is not None and not self.diagnose:
@@ -93,8 +99,9 @@ class EvalConfig(ModelAndDataOptions):
         if self.fail_under is None:
             return
         metric, _ = self.fail_under
-        if self.summary:
-            raise UsageError("`fail_under`: `summary` measures nothing", hint="drop `summary`")
+        if self.summary or self.diagnose_input:
+            name = "summary" if self.summary else "diagnose_input"
+            raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
         if metric not in (*METRICS, *PAIR_METRICS):
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(dict.fromkeys((*METRICS, *PAIR_METRICS)))}")
         if metric == "worst-slice" and not self.slices:
@@ -170,7 +177,8 @@ class EvalResult:
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
-    With `summary` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are empty.
+    With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
+    empty.
     """
 
     KIND: ClassVar[str] = "single"
@@ -188,6 +196,7 @@ class EvalResult:
     mistakes: tuple[Mistake, ...]
     diagnosis: Diagnosis | None
     summary: Summary | None
+    input: InputDiagnosis | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     seed: int
@@ -197,9 +206,11 @@ class EvalResult:
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:
-        """Flat records: the layers, gaps or slices, or else the metrics and then the accuracy of each class."""
+        """Flat records: the layers, ways to feed, gaps or slices, or else the metrics and then the accuracy of each class."""
         if self.summary is not None:
             return [_layer(layer) for layer in self.summary.layers]
+        if self.input is not None:
+            return [dict(vars(row)) for row in self.input.feedings]
         if self.diagnosis is not None:
             return [_gap(gap) for gap in self.diagnosis.gaps]
         if self.slices:

@@ -6,6 +6,7 @@ from dlcli.cli.percent import percent
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.summary import Summary
 
@@ -19,6 +20,8 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
         return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
     if result.summary is not None:
         return _layers(result, result.summary)
+    if result.input is not None:
+        return _feedings(result, result.input)
     if result.diagnosis is not None:
         return _gaps(result, result.diagnosis)
     if result.slices:
@@ -41,6 +44,27 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
     return TerminalTable(
         title, ("metric", f"{result.unit}s", "value", "most confused with"), tuple(rows), frozenset({0}), notes
     )
+
+
+def _feedings(result: EvalResult, found: InputDiagnosis) -> TerminalTable:
+    title = f"{result.model} on {result.data}: how it was fed in training, by {found.evidence or 'nothing'}, n={found.n}"
+    columns = {"misfit": ".4g", "right": "d", "loss": ".3f", "margin": ".3g", "information": ".2f"}
+    shown = [name for name in columns if any(getattr(row, name) is not None for row in found.feedings)]
+    rows = [
+        (row.normalise, *("" if (value := getattr(row, name)) is None else format(value, columns[name]) for name in shown))
+        for row in found.feedings
+    ]
+    strong = frozenset(k for k, row in enumerate(found.feedings) if row.normalise == found.best)
+    notes = (f"The way in use is {found.current}. {_verdict_on_input(found)}", *result.notes)
+    return TerminalTable(title, ("normalise", *shown), tuple(rows), strong, notes)
+
+
+def _verdict_on_input(found: InputDiagnosis) -> str:
+    if not found.best:
+        return "These images do not tell which way is right."
+    if found.sure:
+        return f"{found.best} fits better."
+    return "It fits best." if found.best == found.current else f"It does not fit worse than {found.best} beyond chance."
 
 
 def _sliced(result: EvalResult) -> TerminalTable:
@@ -123,6 +147,8 @@ def _summary(result: EvalResult | PairsEvalResult) -> str:
     if result.summary is not None:
         total = result.summary
         return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
+    if result.input is not None:
+        return result.input.warning or f"{result.model} on {result.data}: {_verdict_on_input(result.input)}"
     top = result.metrics[0].estimate
     line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} {result.unit}s right"
     if result.slices:
@@ -137,6 +163,7 @@ COMMAND = Command(
     examples=(
         "dlcli eval runs/digits",
         "dlcli eval runs/mine --data mine.npz --diagnose --human-error 0.01 -o report/",
+        "dlcli eval nets.py:Net --data photos/ --diagnose input",
         "dlcli eval runs/mine --data photos/ --slices camera --fail-under worst-slice=0.8",
         "dlcli eval runs/questions pairs.csv --fail-under auc=0.8",
         "dlcli eval weights.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",

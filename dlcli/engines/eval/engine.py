@@ -19,7 +19,7 @@ from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import wilson
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
-from dlcli.engines.eval.summary import summarize_network
+from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
@@ -50,6 +50,8 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsE
     _check_images(config)
     if config.summary:
         result = summarize_network(config, report)
+    elif config.diagnose_input:
+        result = diagnose_network_input(config, report)
     else:
         result = _evaluate(config, report)
     return replace(result, seconds=time.perf_counter() - started)
@@ -69,10 +71,11 @@ def plan(config: EvalConfig) -> list[str]:
         if config.slices:
             _columns(config, read(config))
     what = "summarize the network" if config.summary else f"evaluate it on the {config.split} set"
+    what = "find how it was fed in training" if config.diagnose_input else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
     if config.output is not None:
-        lines.append(f"write {'run.json' if config.summary else ', '.join(FILES)} in {config.output}")
+        lines.append(f"write {'run.json' if config.summary or config.diagnose_input else ', '.join(FILES)} in {config.output}")
     return lines
 
 

@@ -1,4 +1,6 @@
-"""Summarize a network without evaluating it."""
+"""Summarize a network, or find how it was fed in training, without evaluating it."""
+
+from dataclasses import replace
 
 import torch
 
@@ -8,6 +10,8 @@ from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.summary import summarise
+from dlcli.core.layers.multi_clip import MultiClip
+from dlcli.core.model_io.trained import diagnose_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.engines.model_and_data import open_model_and_data, read
@@ -22,6 +26,25 @@ _SUMMARY_IMAGES = 16
 def summarize_network(config: EvalConfig, report: Reporter) -> EvalResult:
     """The result with `summary`: layers and no metrics. Raises the kinds of `dlcli.support.errors`."""
     summary, data, name, sha256, notes = _summary(config, report)
+    return replace(_without_metrics(config, data, name, sha256), summary=summary, notes=notes)
+
+
+def diagnose_network_input(config: EvalConfig, report: Reporter) -> EvalResult:
+    """The result with `diagnose_input`: the ways to feed the network and no metrics."""
+    loaded = open_model_and_data(config, report, look=False)
+    trained = loaded.trained
+    one = trained.members[0] if trained.members else trained.model
+    one = one.inner if isinstance(one, MultiClip) else one
+    with report.task("trying ways to feed the network"):
+        found = diagnose_trained(replace(trained, model=one), loaded.data, device=loaded.device, bounded=False)
+    member = ("Of the ensemble, the first member was looked at.",) if trained.members else ()
+    notes = (*trained.notes, *member, *([found.warning] if found.sure else []))
+    if found.sure:
+        report.warn(found.warning)
+    return replace(_without_metrics(config, loaded.data, trained.name, trained.sha256), input=found, notes=notes)
+
+
+def _without_metrics(config: EvalConfig, data: ImageData, name: str, sha256: str) -> EvalResult:
     return EvalResult(
         data=data.name,
         split=config.split,
@@ -35,11 +58,10 @@ def summarize_network(config: EvalConfig, report: Reporter) -> EvalResult:
         bins=(),
         mistakes=(),
         diagnosis=None,
-        summary=summary,
+        summary=None,
         seed=config.seed,
         device=describe_device(choose_device(config.device)),
         seconds=0.0,
-        notes=notes,
     )
 
 
@@ -58,7 +80,7 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
             sha256,
             (_multiply_adds_note(data), untrained),
         )
-    loaded = open_model_and_data(config, report)
+    loaded = open_model_and_data(config, report, look=False)
     images = to_float(loaded.split(config.split).x[:_SUMMARY_IMAGES]).to(loaded.device)
     trained = loaded.trained
     return (
