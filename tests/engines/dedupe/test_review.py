@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dlcli.core.text.clusters import Groups
+from dlcli.core.text.table_input import SAMPLE, open_table
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import review as _dedupe_review
 from dlcli.engines.dedupe.candidates import find_candidates
@@ -19,6 +20,7 @@ from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_c
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
+from dlcli.support.tables import write_csv
 
 
 def stages(config):
@@ -28,9 +30,14 @@ def stages(config):
     return text_column, texts, score_pairs(choose_scorer(config), texts, pairs, words)
 
 
-@pytest.mark.parametrize("rule", ["central", "first", "longest", "max:id"])
+@pytest.mark.parametrize("rule", ["central", "first", "longest", "max:votes"])
 def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
-    config = DedupeConfig(table="questions", column="question", keep_rule=rule, review=tmp_path / "page.html")
+    sample = open_table(SAMPLE)
+    voted = sample.extend(["votes"], [[k * 7 % 31] for k in range(len(sample.rows))])
+    with (tmp_path / "voted.csv").open("w", newline="", encoding="utf-8") as stream:
+        write_csv(voted, stream)
+    path, page = str(tmp_path / "voted.csv"), tmp_path / "page.html"
+    config = DedupeConfig(table=path, column="question", keep_rule=rule, review=page)
     text_column, texts, scored = stages(config)
     review = make_review(config, text_column, texts, scored)
     again = _groups(review)
