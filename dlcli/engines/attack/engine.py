@@ -1,10 +1,9 @@
 """The engine of `dlcli attack`: measures adversarial robustness, and whether an ensemble improves it."""
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Evaluation,
 from dlcli.engines.attack.images import AttackedImages, pick_adversarial, save_images
 from dlcli.engines.attack.networks import BASELINE, Untrained
 from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
-from dlcli.engines.attack.resume import PartialResults
+from dlcli.engines.attack.resume import PartialResults, parts_folder, stored_parts
 from dlcli.engines.attack.rows import by_method, per_image, rows
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, choose_targets
@@ -54,9 +53,27 @@ def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
     """
     setup = open_setup(config, report)
     recipe = setup.networks.recipe
+    if config.members is not None and config.ensemble is None and setup.networks.ensemble is None:
+        report.warn("`members` has no effect without an ensemble: add `ensemble=RULE`")
+    if config.resume and not stored_parts(config):
+        report.note("`resume`: no finished set of images is stored, so the attack starts over")
     # Small networks run slower with more threads, in evaluation as in training.
-    with nullcontext() if recipe is None else threads(resolve_threads(recipe)):
+    with nullcontext() if recipe is None else threads(resolve_threads(recipe)), _told_if_interrupted(config, report):
         return _run(setup)
+
+
+@contextmanager
+def _told_if_interrupted(config: AttackConfig, report: Reporter) -> Iterator[None]:
+    """Report what an interrupted run leaves behind, and how to continue."""
+    try:
+        yield
+    except BaseException as error:
+        # Signals end a run by exceptions that are no Exception. Only whole sets of images are stored.
+        if not isinstance(error, Exception) and parts_folder(config) is not None:
+            stored = stored_parts(config)
+            kept = f"{count(stored, 'finished set')} of images {'is' if stored == 1 else 'are'} kept; continue with `resume`"
+            report.note(kept if stored else "no set of images was finished, so `resume` would start over")
+        raise
 
 
 def plan(config: AttackConfig) -> list[str]:
@@ -183,10 +200,9 @@ def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
 
 def _partial_results(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:
     """Where images are stored until the run ends, None if it writes no files."""
-    config = setup.config
-    if config.output is None and config.save is None:
+    config, folder = setup.config, parts_folder(setup.config)
+    if folder is None:
         return None
-    folder = config.output / "parts" if config.output is not None else Path(f"{config.save}.parts")
     partial = PartialResults(folder, _determined_by(setup, networks))
     if not config.resume:
         partial.remove()

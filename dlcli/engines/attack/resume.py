@@ -10,10 +10,24 @@ from pathlib import Path
 from torch import Tensor
 
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors
+from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
 
 _KEY = "part"
 """The tensor and the metadata of a file; it must stay, or interrupted runs of earlier versions cannot be resumed."""
+
+
+def parts_folder(config: AttackConfig) -> Path | None:
+    """Where a run stores images until it ends; None if it writes no files."""
+    if config.output is not None:
+        return config.output / "parts"
+    return None if config.save is None else Path(f"{config.save}.parts")
+
+
+def stored_parts(config: AttackConfig) -> int:
+    """How many results an interrupted run has stored."""
+    folder = parts_folder(config)
+    return 0 if folder is None else len(list(folder.glob("*.safetensors")))
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,12 @@ def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tupl
         if not len(places):
             raise InputError(f"`target`: all test images are of class {data.classes[number]}", hint="name another class")
     picked = places[torch.from_numpy(choose(labels[places].numpy(), config.limit))]
+    classes, kept = len(labels[places].unique()), len(labels[picked].unique())
+    if kept < classes:
+        notes = (
+            *notes,
+            f"Only {kept} of {classes} classes are represented: the limit is below their number.",
+        )
     return to_float(data.x_test[picked.numpy()]), labels[picked], notes
 
 
