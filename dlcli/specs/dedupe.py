@@ -128,8 +128,8 @@ class DedupeConfig:
         "central",
         "Choose the canonical text of a group: the one with the most duplicates (central), of the first row (first), the "
         "longest one (longest; of images the one with most pixels), or of the row with the highest number or latest date in a "
-        "column (max:COLUMN). Of images, central is the likely original: the one with most pixels, then with the least lossy "
-        "compression, then with more files of equal bytes, then the oldest.",
+        "column (max:COLUMN). Of images, central is the likely original: the one that shows what most others show, then with "
+        "most pixels, then with the least lossy compression, then with more files of equal bytes, then the oldest.",
         metavar="|".join(KEEP_RULES),
     )
     max_group: int = option(1000, "Warn about groups of more rows than this.", minimum=1)

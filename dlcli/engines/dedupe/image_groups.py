@@ -21,6 +21,9 @@ from dlcli.engines.dedupe.image_files import DistinctImages, ImageFiles
 
 Numbers = NDArray[np.int64]
 
+_SAME_VIEW = 0.98
+"""The fraction of both images that their pair shows from which on they show the same."""
+
 
 class ImageMatch(NamedTuple):
     """How a file relates to another one: the score, the kind of match (exact, pixels, near) and why."""
@@ -139,7 +142,7 @@ def group_images(rule: str, files: ImageFiles, distinct: DistinctImages, copies:
     groups = group_in_order(order, Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept]))
     canonical = groups.canonical.astype(np.int64)
     if rule == "central":
-        canonical = _most_original(canonical, pairs, original_order(files, distinct, copies), earlier)
+        canonical = _most_original(canonical, copies, original_order(files, distinct, copies), earlier)
     content = canonical[distinct.of_file]
     representative = distinct.file.copy() if rule == "first" else _oldest_files(files, distinct)
     for k in range(len(files.names) - 1, files.own - 1, -1):  # of contents in both folders, the file of the other one
@@ -170,15 +173,21 @@ def original_order(files: ImageFiles, distinct: DistinctImages, copies: Copies) 
     return np.lexsort((np.arange(number), modified, -copied, coarseness == 0, of_pixels[same], -pixels))
 
 
-def _most_original(canonical: Numbers, pairs: Pairs, order: Numbers, earlier: NDArray[np.bool_]) -> Numbers:
-    """The canonical content of each, chosen again in each group among those that are in a pair with all others of it."""
+def _most_original(canonical: Numbers, copies: Copies, order: Numbers, earlier: NDArray[np.bool_]) -> Numbers:
+    """The canonical content of each, chosen again in each group among those that are in a pair with all others of it.
+
+    It is the one that shows exactly what most others show, neither more (a border) nor less (a crop) nor flipped, and then the
+    first in `order`.
+    """
+    pairs, number = copies.pairs, len(canonical)
     within = canonical[pairs.first] == canonical[pairs.second]
-    partners = np.bincount(pairs.first[within], minlength=len(canonical)) + np.bincount(
-        pairs.second[within], minlength=len(canonical)
+    same = within & ~pairs.mirror & (np.minimum(pairs.first_shown, pairs.second_shown) >= _SAME_VIEW)
+    partners, alike = (
+        np.bincount(np.concatenate([pairs.first[kept], pairs.second[kept]]), minlength=number) for kept in (within, same)
     )
-    able = (partners == np.bincount(canonical, minlength=len(canonical))[canonical] - 1) & ~earlier[canonical]
-    chosen = np.arange(len(canonical))
-    for content in order[::-1].tolist():
+    able = (partners == np.bincount(canonical, minlength=number)[canonical] - 1) & ~earlier[canonical]
+    chosen, place = np.arange(number), np.argsort(order)
+    for content in np.lexsort((place, -alike))[::-1].tolist():
         if able[content]:
             chosen[canonical[content]] = content
     return chosen[canonical]

@@ -117,6 +117,15 @@ def test_the_original_is_canonical_whatever_its_name(tmp_path: Path):
     assert rows["a.jpg"]["why"] == "re-encoded" and rows["c.png"]["match"] == "pixels"
 
 
+def test_a_copy_with_a_border_or_flipped_is_not_canonical_though_it_is_the_largest(tmp_path: Path):
+    scene(1).save(tmp_path / "z.png")
+    scene(1).save(tmp_path / "y.jpg", quality=60)
+    ImageOps.expand(scene(1), 8, "white").save(tmp_path / "a.png")
+    ImageOps.mirror(scene(1)).resize((640, 480)).save(tmp_path / "b.png")
+    rows = records(run(tmp_path))
+    assert [name for name, row in rows.items() if row["canonical"]] == ["z.png"]
+
+
 def test_of_equal_pixels_the_one_with_more_files_and_then_the_older_one_is_canonical(tmp_path: Path):
     for name, level in (("a.png", 1), ("b.png", 9), ("c.png", 9)):
         scene(1).save(tmp_path / name, compress_level=level)
