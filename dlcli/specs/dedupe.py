@@ -29,7 +29,7 @@ _PAIR_OPTIONS = (
 )
 """The options that apply with `pair_columns`."""
 KEEP_RULES = ("central", "first", "longest", "max:COLUMN")
-THRESHOLD, THRESHOLD_ALONE = 0.4, 0.75
+THRESHOLD, THRESHOLD_ALONE = 0.35, 0.75
 """Default of `threshold` in a table, with an F1 near the highest on tables that are made up, and where a pair is scored alone,
 with a precision above 0.8 on labelled pairs; see docs/systems/duplicate-questions.md."""
 LOWEST_COSINE = 0.3

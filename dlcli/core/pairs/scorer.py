@@ -89,7 +89,14 @@ class PairScorer:
         model: Any = self.model
         return replace(self, model=replace(model, encoder=replace(model.encoder, device=device)))
 
-    def score(self, texts: Sequence[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
+    def score(
+        self,
+        texts: Sequence[str],
+        first: Rows,
+        second: Rows,
+        table: TableWords | None = None,
+        above_chance: Floats | None = None,
+    ) -> Floats:
         """The probability that each pair of texts is a duplicate, (pairs,) in [0, 1].
 
         It is calibrated for pairs like those that the scorer was trained on. Texts that are equal after folding get 1, a text
@@ -100,6 +107,7 @@ class PairScorer:
             first: Index of the first text of each pair, (pairs,).
             second: Index of the second text, (pairs,).
             table: Not used: a pair has the same score in every table.
+            above_chance: Not used.
 
         Returns:
             The probabilities.

@@ -15,7 +15,7 @@ from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors import make_vectors
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.candidates import Candidates, choose_level, estimate_recall
+from dlcli.engines.dedupe.candidates import Candidates, chance, choose_level, estimate_recall
 from dlcli.engines.dedupe.other_table import read_other_table
 from dlcli.engines.dedupe.scores import effective_threshold, resolve_in_table, score_pairs, table_words
 from dlcli.engines.dedupe.stages import DedupeState, EarlierTexts, TextColumn, assign_rows, distinct_texts
@@ -123,7 +123,8 @@ def dedupe_against(config: DedupeConfig, table: str, text_column: TextColumn, sc
     merged = merge_texts(their.ids, their.texts, distinct_texts(config, text_column), len(text_column.texts))
     vectors = make_vectors(config.vectors, merged.texts.keys, config.device)
     candidates = find_new_candidates(config, merged, vectors, choose_level(config, vectors, merged.texts.block), report)
-    scored = score_pairs(scorer, merged.texts, candidates.pairs, table_words(config, merged.texts))
+    words = table_words(config, merged.texts)
+    scored = score_pairs(scorer, merged.texts, candidates.pairs, words, chance(config, vectors))
     config = resolve_in_table(config, scored).config
     duplicates = scored.duplicates(effective_threshold(config))
     order = canonical_order(config.keep_rule.partition(":")[0], merged.texts, duplicates.by_probability())

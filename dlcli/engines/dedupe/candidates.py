@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from dlcli.core.stats import wilson
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
+from dlcli.core.text.scoring.sentence_score import chance_cosine
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.search.blocks import Blocks
 from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from, united
 from dlcli.core.text.search.neighbours import Pairs, sampled_recall
-from dlcli.core.text.vectors import candidate_cosine, make_vectors
+from dlcli.core.text.vectors import candidate_cosine, make_vectors, vectors_are_scored
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.missed import NextPairs, next_level, next_pairs
@@ -33,12 +34,14 @@ class Candidates:
         pairs: Numbers of the texts, with the cosine as score.
         min_cosine: Smallest cosine of a pair.
         recall: Fraction of the pairs with such a cosine that was found, if it was measured.
+        chance: The mean cosine of any two texts, if the score uses cosines.
         beyond: The pairs next most alike, of a table that is not large.
     """
 
     pairs: Pairs
     min_cosine: float
     recall: Estimate | None
+    chance: float | None = None
     beyond: NextPairs | None = None
 
 
@@ -62,9 +65,14 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
     pairs = more.from_cosine(level) if lower < level else more
     recall = estimate_recall(vectors, pairs, level, np.arange(len(texts)), texts.block) if level else None
     if not twice:
-        return Candidates(pairs, level, recall)
+        return Candidates(pairs, level, recall, chance(config, vectors))
     pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
-    return Candidates(pairs, level, recall, next_pairs(more, pairs, len(texts), lower))
+    return Candidates(pairs, level, recall, chance(config, vectors), next_pairs(more, pairs, len(texts), lower))
+
+
+def chance(config: DedupeConfig, vectors: Matrix) -> float | None:
+    """The mean cosine of any two texts, if the score uses cosines."""
+    return None if sp.issparse(vectors) or not vectors_are_scored(config.vectors) else chance_cosine(vectors)
 
 
 def choose_level(config: DedupeConfig, vectors: Matrix, block: Blocks | None) -> float:

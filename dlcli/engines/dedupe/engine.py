@@ -145,11 +145,14 @@ def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer,
     texts = distinct_texts(config, text_column)
     candidates = find_candidates(config, texts, report)
     words = table_words(config, texts)
-    scored = score_pairs(scorer, texts, candidates.pairs, words)
+    scored = score_pairs(scorer, texts, candidates.pairs, words, candidates.chance)
     labelled = estimate_by_labels(config.labelled, config, texts, scored) if config.labelled is not None else None
     threshold = labelled.threshold if labelled else effective_threshold(resolve_in_table(config, scored).config)
     groups = group_texts(config, texts, scored.duplicates(threshold))
-    unscored = count_unscored(scorer, texts, candidates.beyond, words, threshold) if candidates.beyond else None
+    unscored = None
+    if candidates.beyond:
+        found = score_pairs(scorer, texts, candidates.beyond.sample, words, candidates.chance)
+        unscored = count_unscored(candidates.beyond, found, threshold)
     assignments = assign_rows(texts, groups)
     return DedupeState(text_column, texts, candidates, scored, assignments, labelled=labelled, unscored=unscored)
 

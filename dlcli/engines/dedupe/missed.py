@@ -6,12 +6,10 @@ import numpy as np
 
 from dlcli.core.hypergeometric import hypergeometric_bounds
 from dlcli.core.text.distinct import Distinct
-from dlcli.core.text.scoring.rarity import TableWords
-from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.budget import cosine_within, pair_budget
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors.weighting import Matrix
-from dlcli.engines.dedupe.scores import score_pairs
+from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.specs.dedupe import Unscored
 
 _TIMES = 2
@@ -69,7 +67,7 @@ def next_pairs(more: Pairs, candidates: Pairs, texts: int, level: float) -> Next
     return NextPairs(Pairs(more.first[drawn], more.second[drawn], more.score[drawn]), len(new), level) if len(new) else None
 
 
-def count_unscored(scorer: Scorer, texts: Distinct, pairs: NextPairs, words: TableWords | None, threshold: float) -> Unscored:
+def count_unscored(pairs: NextPairs, sample: ScoredPairs, threshold: float) -> Unscored:
     """Estimate how many of the next pairs would be called duplicates, with exact bounds.
 
     Nothing is assumed about the search: the sample is one of all these pairs. Pairs that are even less alike are not counted.
@@ -77,16 +75,13 @@ def count_unscored(scorer: Scorer, texts: Distinct, pairs: NextPairs, words: Tab
     mostly misses as well: on generated tables of 1,300 to 2,500 texts it gave 1 to 2% of the number that all pairs have.
 
     Args:
-        scorer: Scorer of pairs.
-        texts: The distinct texts.
         pairs: The next pairs.
-        words: How frequent words are in the table; None omits that.
+        sample: Their sample, with the probability of each.
         threshold: Smallest probability of a duplicate.
 
     Returns:
         The number.
     """
-    probability = score_pairs(scorer, texts, pairs.sample, words).probability
-    hits, drawn = int((probability >= threshold).sum()), len(probability)
+    hits, drawn = int((sample.probability >= threshold).sum()), len(sample.probability)
     low, high = hypergeometric_bounds(hits, drawn, pairs.size)
     return Unscored(pairs.size, pairs.min_cosine, round(hits * pairs.size / drawn), low, high, drawn)

@@ -15,6 +15,7 @@ from dlcli.core.text.scoring.explanation import explain
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.scores import (
+    PairContext,
     choose_scorer,
     describe_threshold,
     effective_threshold,
@@ -111,7 +112,9 @@ def _probabilities(scorer: Scorer, left: list[str], right: list[str], strict: bo
         parts = [np.empty(0)]
         for start in range(0, len(left), _BLOCK):
             a, b = left[start : start + _BLOCK], right[start : start + _BLOCK]
-            found = rounded_probability(scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)), strict=strict)
+            found = rounded_probability(
+                scorer, a + b, np.arange(len(a)), len(a) + np.arange(len(a)), PairContext(strict=strict)
+            )
             parts.append(np.where(empty(a) | empty(b), np.nan, found))
             task.advance(len(a))
     return np.concatenate(parts)

@@ -13,9 +13,11 @@ from dlcli.core.text.scoring.operating_point import OperatingPoint, choose_by_pr
 from dlcli.core.text.scoring.pair_score import PairScore, built_in, built_in_threshold_counts
 from dlcli.core.text.scoring.rarity import TableWords, count_words
 from dlcli.core.text.scoring.scorer import Scorer
+from dlcli.core.text.scoring.sentence_score import cosine_above_chance, sentence_score
 from dlcli.core.text.search.blocks import comparable_texts
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.strict import differ_in_form_alone, spell_out
+from dlcli.core.text.vectors import vectors_are_scored
 from dlcli.core.text.vectors.devices import check_device, device_use
 from dlcli.specs.dedupe import THRESHOLD, THRESHOLD_ALONE, DedupeConfig
 from dlcli.specs.estimates import Estimate
@@ -81,7 +83,19 @@ def resolve_in_table(config: DedupeConfig, scored: ScoredPairs) -> ResolvedThres
     """
     if config.precision is None:
         return ResolvedThreshold(config, None)
-    return _resolved(config, choose_by_probability(scored.probability, config.precision, built_in().precision_error))
+    return _resolved(config, choose_by_probability(scored.probability, config.precision, precision_error(config)))
+
+
+def precision_error(config: DedupeConfig) -> tuple[float, float]:
+    """How far off the precision is that the probabilities in a table promise.
+
+    Args:
+        config: Gives the vectors.
+
+    Returns:
+        Bounds on the log-odds of the precision less those of the mean probability, for 95% of tables.
+    """
+    return sentence_score().precision_error if vectors_are_scored(config.vectors) else built_in().precision_error
 
 
 def _resolved(config: DedupeConfig, point: OperatingPoint) -> ResolvedThreshold:
@@ -140,21 +154,26 @@ def choose_scorer(config: DedupeConfig) -> Scorer:
     return scorer
 
 
-def score_pairs(scorer: Scorer, texts: Distinct, pairs: Pairs, table: TableWords | None = None) -> ScoredPairs:
+def score_pairs(
+    scorer: Scorer, texts: Distinct, pairs: Pairs, table: TableWords | None = None, chance: float | None = None
+) -> ScoredPairs:
     """Score each pair; only texts that are in a pair are tokenized.
 
     Args:
         scorer: Scorer of pairs.
         texts: The distinct texts.
-        pairs: Numbers of the texts of each pair.
+        pairs: Numbers of the texts of each pair, with their cosines.
         table: How frequent words are in the table; None omits that.
+        chance: The mean cosine of any two texts, if cosines count; None omits them.
 
     Returns:
         The pairs with their probabilities.
     """
     needed, (first, second) = compact_ids(len(texts), pairs.first, pairs.second)
     some = [texts.texts[k] for k in needed]
-    return ScoredPairs(pairs, rounded_probability(scorer, some, first, second, table, strict=texts.strict))
+    above_chance = None if chance is None else cosine_above_chance(pairs.score, chance)
+    context = PairContext(table, above_chance, texts.strict)
+    return ScoredPairs(pairs, rounded_probability(scorer, some, first, second, context))
 
 
 def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
@@ -170,9 +189,21 @@ def table_words(config: DedupeConfig, texts: Distinct) -> TableWords | None:
     return words if texts.block is None else replace(words, size=comparable_texts(texts.block))
 
 
-def rounded_probability(
-    scorer: Scorer, texts: list[str], first: Rows, second: Rows, table: TableWords | None = None, *, strict: bool = False
-) -> Floats:
+class PairContext(NamedTuple):
+    """What is known of pairs beside their texts.
+
+    Attributes:
+        table: How frequent words are in the table; None omits that.
+        above_chance: The cosine of a sentence model above chance, (pairs,); None omits that.
+        strict: Whether marks and case count as `dlcli.core.text.strict` describes.
+    """
+
+    table: TableWords | None = None
+    above_chance: Floats | None = None
+    strict: bool = False
+
+
+def rounded_probability(scorer: Scorer, texts: list[str], first: Rows, second: Rows, context: PairContext) -> Floats:
     """Score pairs, rounded so that every machine and number of threads gives the same probability.
 
     Args:
@@ -180,15 +211,15 @@ def rounded_probability(
         texts: Texts that pairs refer to by index.
         first: Index of the first text of each pair, (pairs,).
         second: Index of the second text, (pairs,).
-        table: How frequent words are in the table; None omits that.
-        strict: Whether marks and case count as `dlcli.core.text.strict` describes.
+        context: What else is known of the pairs.
 
     Returns:
         The probability that the texts are duplicates, (pairs,).
     """
+    table, above_chance, strict = context
     if not strict:
-        return np.round(scorer.score(texts, first, second, table), _DIGITS)
+        return np.round(scorer.score(texts, first, second, table, above_chance), _DIGITS)
     # A model that was trained on texts as they are has not seen marks spelled out.
     compared = spell_out(texts) if isinstance(scorer, PairScore) else texts
-    found = np.round(scorer.score(compared, first, second, table), _DIGITS)
+    found = np.round(scorer.score(compared, first, second, table, above_chance), _DIGITS)
     return np.where(differ_in_form_alone(texts, first, second), 0.0, found)

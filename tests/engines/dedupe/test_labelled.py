@@ -9,9 +9,11 @@ import pytest
 
 from dlcli.core.pairs.labelled import read_labelled_pairs
 from dlcli.engines import dedupe
-from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
+from dlcli.specs.dedupe import LABEL_COLUMNS, THRESHOLD, DedupeConfig
 from dlcli.support.errors import CheckFailedError, InputError, UsageError
 from dlcli.support.tables import write_csv
+
+LOWEST = round(THRESHOLD / 2, 2)
 
 VERBS = ["reset", "change", "delete", "export", "print", "share", "open", "rename"]
 NOUNS = ["password", "invoice", "calendar", "address", "report", "folder", "profile", "contract"]
@@ -43,7 +45,7 @@ def fill(result, path, *, rows=None, label=lambda row: int(same(row[0], row[1]))
     return path
 
 
-def truth(table, threshold, lowest=0.2):
+def truth(table, threshold, lowest=LOWEST):
     """Precision and share found, from all pairs labelled by the definition."""
     pairs = list(dedupe.run(DedupeConfig(table=table, threshold=lowest, pairs=True)).table.records())
     called = [same(row["text_a"], row["text_b"]) for row in pairs if row["score"] >= threshold]
@@ -56,8 +58,8 @@ def test_half_of_the_pairs_are_at_or_above_the_threshold_and_train_reads_them(ta
     assert result.table.columns == list(LABEL_COLUMNS) and len(result.table.rows) == 40
     assert all(row[2] is None for row in result.table.rows)
     scores = [row[3] for row in result.table.rows]
-    assert [score >= 0.4 for score in scores] == 20 * [True, False] and min(scores) >= 0.2
-    assert {row[5] for row in result.table.rows} == {"0.4 to 1", "0.2 to 0.4"}
+    assert [score >= THRESHOLD for score in scores] == 20 * [True, False] and min(scores) >= LOWEST
+    assert {row[5] for row in result.table.rows} == {f"{THRESHOLD:g} to 1", f"{LOWEST:g} to {THRESHOLD:g}"}
     longer = dedupe.run(DedupeConfig(table=table, label=60)).table
     assert longer.rows[:40] == result.table.rows
     path = fill(result, tmp_path / "l.csv", label=lambda row: int(row[3] > 0.5))
@@ -66,27 +68,27 @@ def test_half_of_the_pairs_are_at_or_above_the_threshold_and_train_reads_them(ta
 
 def test_fewer_pairs_than_asked_for_are_explained(table):
     result = dedupe.run(DedupeConfig(table=table, label=100_000))
-    why = "no other one has a probability of 0.2 or more, half the threshold"
+    why = f"no other one has a probability of {LOWEST:g} or more, half the threshold"
     assert result.notes[-1] == f"{len(result.table.rows):,} pairs to label, not 100,000: {why}"
 
 
 def test_all_pairs_labelled_give_the_truth(table, tmp_path):
     path = fill(dedupe.run(DedupeConfig(table=table, label=100_000)), tmp_path / "l.csv")
     result = dedupe.run(DedupeConfig(table=table, labelled=path))
-    precision, share = truth(table, 0.4)
+    precision, share = truth(table, THRESHOLD)
     found = result.precision, result.labelled_found
     assert [(e.low, e.value, e.high) for e in found] == [pytest.approx(3 * (value,)) for value in (precision, share)]
-    assert (result.threshold, result.precision_of, result.labelled_from) == (0.4, "by labelled pairs", 0.2)
+    assert (result.threshold, result.precision_of, result.labelled_from) == (THRESHOLD, "by labelled pairs", LOWEST)
 
 
 def test_a_part_of_the_labels_gives_intervals_and_a_threshold(table, tmp_path):
     path = fill(dedupe.run(DedupeConfig(table=table, label=200)), tmp_path / "l.csv", rows=120)
     result = dedupe.run(DedupeConfig(table=table, labelled=path))
-    precision, share = truth(table, 0.4)
+    precision, share = truth(table, THRESHOLD)
     assert result.precision.n == 60 and result.precision.low <= precision <= result.precision.high
     assert result.labelled_found.low <= share <= result.labelled_found.high
     chosen = dedupe.run(DedupeConfig(table=table, labelled=path, precision=0.5))
-    assert chosen.threshold <= 0.4 and chosen.precision.low >= 0.5
+    assert chosen.threshold <= THRESHOLD and chosen.precision.low >= 0.5
     path = fill(dedupe.run(DedupeConfig(table=table, label=200)), tmp_path / "l.csv", rows=120, label=lambda _: 0)
     with pytest.raises(CheckFailedError, match="out of reach: the lower bound by the 120 labelled pairs"):
         dedupe.run(DedupeConfig(table=table, labelled=path, precision=0.5))

@@ -13,6 +13,7 @@ from dlcli.core.text.search.budget import pairs_from
 from dlcli.core.text.vectors import make_vectors
 from dlcli.engines import dedupe
 from dlcli.engines.dedupe import missed
+from dlcli.engines.dedupe.scores import score_pairs
 from dlcli.specs.dedupe import DedupeConfig
 
 STREETS = ["Mill", "Church", "Station", "Park", "Bridge", "Castle", "Market", "School", "Forest", "Garden"]
@@ -41,7 +42,7 @@ def test_the_interval_covers_the_number_that_all_next_pairs_have(small_budget, m
     assert np.array_equal(more.from_cosine(level).first, candidates.first)
     monkeypatch.setattr(missed, "_SAMPLED", 10**9)
     whole = missed.next_pairs(more, candidates, len(texts), lower)
-    exact = missed.count_unscored(built_in(), texts, whole, words, 0.4)
+    exact = missed.count_unscored(whole, score_pairs(built_in(), texts, whole.sample, words), 0.4)
     assert exact.low == exact.duplicates == exact.high > 10 and len(whole.sample) == whole.size == exact.pairs
     known = set(zip(candidates.first.tolist(), candidates.second.tolist(), strict=True))
     assert not known & set(zip(whole.sample.first.tolist(), whole.sample.second.tolist(), strict=True))
@@ -51,7 +52,7 @@ def test_the_interval_covers_the_number_that_all_next_pairs_have(small_budget, m
     for seed in range(60):
         monkeypatch.setattr(missed, "_SEED", seed)
         pairs = missed.next_pairs(more, candidates, len(texts), lower)
-        found = missed.count_unscored(built_in(), texts, pairs, words, 0.4)
+        found = missed.count_unscored(pairs, score_pairs(built_in(), texts, pairs.sample, words), 0.4)
         covered.append(found.low <= exact.duplicates <= found.high)
     assert sum(covered) >= 52  # 57 of 60 expected
     assert np.unique([found.sampled, pairs.size]).tolist() == [whole.size // 3, whole.size]

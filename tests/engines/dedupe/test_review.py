@@ -17,7 +17,7 @@ from dlcli.engines.dedupe.candidates import find_candidates
 from dlcli.engines.dedupe.review import make_review
 from dlcli.engines.dedupe.scores import choose_scorer, score_pairs, table_words
 from dlcli.engines.dedupe.stages import distinct_texts, group_texts, read_text_column
-from dlcli.specs.dedupe import DedupeConfig
+from dlcli.specs.dedupe import THRESHOLD, DedupeConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
 from dlcli.support.tables import write_csv
@@ -41,14 +41,14 @@ def test_the_page_has_the_groups_of_the_table(tmp_path, rule):
     text_column, texts, scored = stages(config)
     review = make_review(config, text_column, texts, scored)
     again = _groups(review)
-    groups: Groups = group_texts(config, texts, scored.duplicates(0.4))
+    groups: Groups = group_texts(config, texts, scored.duplicates(THRESHOLD))
     wanted = {int(texts.row[k]) + 1: int(texts.row[c]) + 1 for k, c in enumerate(groups.canonical)}
     assert again == wanted
     dedupe.run(config)
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
     assert len(data["first"]) == len(review.first) > 0
-    assert min(data["probability"]) >= data["lowest"] == 0.2
+    assert min(data["probability"]) >= data["lowest"] == round(THRESHOLD / 2, 2)
 
 
 def _groups(review):
@@ -74,7 +74,7 @@ def test_the_page_counts_duplicates_as_the_result_does(tmp_path, rule):
     texts = "a red apple\nA red apple!\na red apple pie\na red apples pie\na red apples pie\nalone here\nAlone here\nother\n\n"
     (tmp_path / "t.csv").write_text("text\n" + texts, encoding="utf-8")
     for table, column in ((str(tmp_path / "t.csv"), "text"), ("questions", "question")):
-        for threshold in (0.1, 0.4, 0.9):
+        for threshold in (0.1, THRESHOLD, 0.9):
             options = {"keep_rule": rule, "threshold": threshold, "review": tmp_path / "page.html"}
             config = DedupeConfig(table=table, column=column, **options)
             result = dedupe.run(config)

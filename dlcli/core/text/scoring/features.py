@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from dlcli.core.text.ragged import Ragged
 from dlcli.core.text.scoring.alignment import Alignment, align
 from dlcli.core.text.scoring.arrays import Floats, Rows, ratio, row_sums, unit_rows
+from dlcli.core.text.scoring.codes import missing_codes
 from dlcli.core.text.scoring.similar_words import MATCHED
 from dlcli.core.text.scoring.tokenized_texts import Kind, TokenizedTexts
 from dlcli.core.text.scoring.word_order import equal_end, exchanged, length_ratio, word_order
@@ -51,11 +52,14 @@ FEATURES = (
     ("rarest_unmatched_high", "rarity of the rarest unmatched word of either text, 0 if there is none"),
     ("rarest_unmatched_low", "the same in the text where that is lower"),
     ("aside", "share of the rarity of unmatched words of both texts that is in brackets; 0 if all are matched"),
+    ("aside_in_both", "1 if both texts have unmatched words in brackets"),
     ("implied", "1 if a word of one text is put together from words of the other: website, IBM"),
     # Numbers and names
     ("numbers_shared", "ln(1 + words with a digit that both have)"),
     ("numbers_differing", "ln(1 + unmatched words with a digit)"),
     ("numbers_swapped", "ln(1 + unmatched words with a digit, in the text where those are fewer)"),
+    ("codes_differing", "ln(1 + runs of several words with a number, as LC-40LE or 2024-01-02, that the other text has not)"),
+    ("codes_swapped", "the same as numbers_swapped, for such runs"),
     ("names_shared", "ln(1 + words capitalised within one text that the other has)"),
     ("names_differing", "ln(1 + words capitalised within one text that the other has not)"),
     ("names_swapped", "the same as numbers_swapped, for words capitalised within one text"),
@@ -127,6 +131,7 @@ def _block(texts: TokenizedTexts, first: Rows, second: Rows) -> NDArray[np.float
         "function_words_jaccard": ratio(shared[:, Kind.FUNCTION], union[:, Kind.FUNCTION], if_empty=1.0),
         **_of_ngrams(texts, first, second),
         **_of_order(texts.words, first, second, texts.neutral),
+        **_of_codes(texts, first, second),
         **_of_names(texts, a, b, first, second),
         **_of_leftover(texts, (sp.csr_array(a - both), sp.csr_array(b - both)), (of_a, of_b), (first, second)),
         **_of_vectors(texts, first, second),
@@ -162,6 +167,11 @@ def _of_order(words: Ragged, first: Rows, second: Rows, neutral: frozenset[int])
     }
 
 
+def _of_codes(texts: TokenizedTexts, first: Rows, second: Rows) -> _Columns:
+    left = [missing_codes(texts.codes, texts.words, texts.vocabulary, *rows) for rows in ((first, second), (second, first))]
+    return {"codes_differing": np.log1p(left[0] + left[1]), "codes_swapped": np.log1p(np.minimum(*left))}
+
+
 def _of_names(texts: TokenizedTexts, a: sp.csr_array, b: sp.csr_array, first: Rows, second: Rows) -> _Columns:
     in_a, in_b = row_sums(texts.names[second].multiply(a)), row_sums(texts.names[first].multiply(b))
     left_a, left_b = texts.in_names.take(first) - in_b, texts.in_names.take(second) - in_a
@@ -181,7 +191,7 @@ def _of_leftover(
     lost = [_filled(left[k], texts.rarity[left[k].indices] * (1 - found.strength[k])) for k in (0, 1)]
     weight = [row_sums(side) for side in lost]
     matched = [1 - ratio(weight[k], sums[k][:, Kind.RARITY]) for k in (0, 1)]
-    aside = sum(row_sums(lost[k].multiply(texts.asides[rows[k]])) for k in (0, 1))
+    aside = [row_sums(lost[k].multiply(texts.asides[rows[k]])) for k in (0, 1)]
     unmatched = [_unmatched(found, k) for k in (0, 1)]
     rarest = [_rarest(side, texts.rarity) for side in unmatched]
     numbers = [np.asarray(side @ texts.kinds[:, Kind.NUMBER]) for side in unmatched]
@@ -195,7 +205,8 @@ def _of_leftover(
         "unmatched_low": np.log1p(np.minimum(*weight).clip(0)),
         "rarest_unmatched_high": np.maximum(*rarest),
         "rarest_unmatched_low": np.minimum(*rarest),
-        "aside": ratio(np.asarray(aside), weight[0] + weight[1]),
+        "aside": ratio(aside[0] + aside[1], weight[0] + weight[1]),
+        "aside_in_both": np.minimum(*aside) > 0,
         "implied": found.implied,
         "numbers_differing": np.log1p(numbers[0] + numbers[1]),
         "numbers_swapped": np.log1p(np.minimum(*numbers)),

@@ -25,6 +25,7 @@ from dlcli.core.text.scoring.arrays import Floats, Rows
 from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.core.text.scoring.rarity import Rarity, TableWords
+from dlcli.core.text.scoring.sentence_score import sentence_score
 from dlcli.core.text.scoring.tokenized_texts import TokenizedTexts, tokenize_texts
 from dlcli.core.text.scoring.trees import CalibratedTrees, calibrated_from_dict, calibrated_to_dict
 from dlcli.core.text.scoring.word_vectors import WordVectors, built_in_vectors
@@ -64,7 +65,9 @@ class PairScore:
         """False: numpy computes the features."""
         return False
 
-    def probability(self, features: NDArray[np.float32], table_size: int | None = None) -> Floats:
+    def probability(
+        self, features: NDArray[np.float32], table_size: int | None = None, above_chance: Floats | None = None
+    ) -> Floats:
         """The probability that each pair is a duplicate, from its features.
 
         A pair alone is calibrated for a duplicate rate of 37%, with near misses as the rest, as in the labelled Quora pairs; a
@@ -74,6 +77,7 @@ class PairScore:
         Args:
             features: The features, (pairs, k).
             table_size: Number of distinct texts of the table; None for pairs alone.
+            above_chance: The cosine of a sentence model above chance, (pairs,), for pairs of a table; None omits that.
 
         Returns:
             The probabilities, (pairs,) in (0, 1).
@@ -84,10 +88,19 @@ class PairScore:
         if features.ndim != 2 or features.shape[1] != len(FEATURES):
             raise ValueError(f"features of shape {features.shape}, not (pairs, {len(FEATURES)})")
         odds = self.alone.log_odds(features) if table_size is None else self.in_table.log_odds(features, table_size)
+        if above_chance is not None and table_size is not None:
+            odds = sentence_score().log_odds(odds, above_chance, features)
         long = features[:, _LENGTH] > np.log1p(LONG - 0.5)
         return np.asarray(expit(np.where(long, _LONG_SLOPE * (features[:, _BIGRAMS] - _LONG_HALF), odds)))
 
-    def score(self, texts: Sequence[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
+    def score(
+        self,
+        texts: Sequence[str],
+        first: Rows,
+        second: Rows,
+        table: TableWords | None = None,
+        above_chance: Floats | None = None,
+    ) -> Floats:
         """The probability that `texts[first]` and `texts[second]` are duplicates, (pairs,) in [0, 1].
 
         Texts with the same key are duplicates by definition and get 1; pairs with a text without words get 0.
@@ -97,17 +110,25 @@ class PairScore:
             first: Number of the first text of each pair, (pairs,).
             second: Number of the second text.
             table: How frequent words are in the table of the texts; None omits that.
+            above_chance: The cosine of a sentence model above chance, (pairs,), for pairs of a table; None omits that.
 
         Returns:
             The probabilities.
         """
         read = tokenize_texts(texts, self.rarity, table=table, vectors=self.vectors)
         some = [slice(start, start + _SCORED) for start in range(0, len(first), _SCORED)]
-        return np.concatenate([np.empty(0), *(self._score_block(texts, read, first[block], second[block]) for block in some)])
+        found = [np.empty(0)]
+        for block in some:
+            cosine = None if above_chance is None else above_chance[block]
+            found.append(self._score_block(texts, read, (first[block], second[block]), cosine))
+        return np.concatenate(found)
 
-    def _score_block(self, texts: Sequence[str], read: TokenizedTexts, first: Rows, second: Rows) -> Floats:
+    def _score_block(
+        self, texts: Sequence[str], read: TokenizedTexts, pairs: tuple[Rows, Rows], above_chance: Floats | None
+    ) -> Floats:
+        first, second = pairs
         features = pair_features(read, first, second)
-        found = self.probability(features, read.table_size)
+        found = self.probability(features, read.table_size, above_chance)
         # Only texts without words, or with the same words in the same order, can have equal or empty keys; fold only these.
         empty = read.words.lengths == 0
         few = np.flatnonzero(empty[first] | empty[second] | (features[:, _WORD_ORDER] == 1))

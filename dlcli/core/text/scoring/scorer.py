@@ -14,7 +14,14 @@ class Scorer(Protocol):
     def uses_device(self) -> bool:
         """Whether an accelerator can encode the texts."""
 
-    def score(self, texts: Sequence[str], first: Rows, second: Rows, table: TableWords | None = None) -> Floats:
+    def score(
+        self,
+        texts: Sequence[str],
+        first: Rows,
+        second: Rows,
+        table: TableWords | None = None,
+        above_chance: Floats | None = None,
+    ) -> Floats:
         """The probability that `texts[first]` and `texts[second]` are duplicates, (pairs,) in [0, 1].
 
         It is symmetric; two texts with the same key get 1.
@@ -24,6 +31,7 @@ class Scorer(Protocol):
             first: Number of the first text of each pair, (pairs,).
             second: Number of the second text.
             table: How frequent words are in the table of the texts; None omits that.
+            above_chance: The cosine of a sentence model above chance, (pairs,), for pairs of a table; None omits that.
 
         Returns:
             The probabilities.

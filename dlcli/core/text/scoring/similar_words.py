@@ -11,14 +11,21 @@ from dlcli.core.text.tokens import IDEOGRAPH
 
 MATCHED = 0.6
 """From this strength on a word counts as matched."""
-_NUMBER_WORD, _SLIP, _TWO_SLIPS, _INFLECTED, _SAME_STEM, _ABBREVIATED, _SKELETON = 0.95, 0.9, 0.85, 0.9, 0.75, 0.7, 0.8
+_NUMBER_WORD, _SLIP, _SLIP_IN_SHORT, _TWO_SLIPS, _INFLECTED, _SAME_STEM, _SKELETON = 0.95, 0.9, 0.75, 0.85, 0.9, 0.75, 0.8
+_ABBREVIATED, _PART = 0.7, 0.45
 _KNOWN = 0.5
 ONE_SLIP_FROM, TWO_SLIPS_FROM = 4, 8
 """Length of the shorter word from which one slip, and two, are taken for such: `cat` and `car` are two words."""
+_SHORT = 5
+"""A slip in a word of at most 5 letters often makes another name: Felix, Fenix."""
 _LONGEST_SKELETON = 5
 _STEM = 4
 _STEM_SHARE = 0.65
-_ENDING = 3
+_ENDINGS = frozenset(
+    "s es e n en ns em er ers ern r rs d ed t y ies ing ings ion ions al ally ly ic ics ist ists ity ful ness ment ments a o x "
+    "ne nes".split()
+)
+"""Endings of inflections and derivations in English, German, French and Spanish."""
 _VOWELS = frozenset("aeiou")
 _CACHED = 1 << 20
 
@@ -52,7 +59,7 @@ def _slip(shorter: str, longer: str) -> float:
         return 0.0
     distance = edit_distance(shorter, longer, most)
     if distance == 1 and (shorter[0] == longer[0] or len(shorter) > ONE_SLIP_FROM):
-        return _SLIP
+        return _SLIP if len(shorter) > _SHORT or sorted(shorter) == sorted(longer) else _SLIP_IN_SHORT
     return _TWO_SLIPS if distance <= most and distance == 2 and shorter[0] == longer[0] else 0.0
 
 
@@ -81,10 +88,10 @@ def edit_distance(a: str, b: str, most: int) -> int:
 def _inflection(shorter: str, longer: str) -> float:
     if len(shorter) < _STEM:
         return 0.0
-    if longer.startswith(shorter) and len(longer) - len(shorter) <= _ENDING:
+    if longer.startswith(shorter) and longer[len(shorter) :] in _ENDINGS:
         return _INFLECTED
-    if longer.endswith(shorter):  # website for site
-        return _SAME_STEM
+    if longer.endswith(shorter):  # website for site, but also thesis for hypothesis
+        return _PART
     same = next((k for k, char in enumerate(shorter) if char != longer[k]), len(shorter))
     return _SAME_STEM if same >= max(_STEM, _STEM_SHARE * len(longer)) else 0.0
 
@@ -92,8 +99,9 @@ def _inflection(shorter: str, longer: str) -> float:
 def _abbreviation(shorter: str, longer: str) -> float:
     if shorter[0] != longer[0] or len(longer) < len(shorter) + 2 or len(shorter) < 2:
         return 0.0
-    if len(shorter) > 2 and longer.startswith(shorter):  # corp, dept
-        return _ABBREVIATED
+    if len(shorter) > 2 and longer.startswith(shorter):
+        # Words are cut between a consonant and a vowel: corp, dev, calif.
+        return _ABBREVIATED if shorter[-1] not in _VOWELS and longer[len(shorter)] in _VOWELS else _PART
     if is_skeleton(shorter) and shorter[-1] == longer[-1] and _is_subsequence(shorter, longer):  # blvd, st, ltd
         return _SKELETON
     return 0.0

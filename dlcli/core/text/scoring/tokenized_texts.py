@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dlcli.core.text.ragged import Ragged, bigrams, integer_encode
 from dlcli.core.text.scoring.alignment import WordShapes, implied_words, word_shapes
 from dlcli.core.text.scoring.arrays import Floats, ratio, row_sums, unit_rows
+from dlcli.core.text.scoring.codes import Codes, find_codes
 from dlcli.core.text.scoring.rarity import Rarity, TableWords
 from dlcli.core.text.scoring.word_forms import forms_of_run, without_markup
 from dlcli.core.text.scoring.word_lists import FUNCTION_WORDS, NEGATIONS, NEUTRAL_WORDS, QUESTION_WORDS
@@ -45,6 +46,7 @@ class TokenizedTexts:
         kinds: For each word of the vocabulary 1, its rarity, its squared rarity, and whether it is a number, a negation, a
             question word and a function word, (vocabulary, 7). One product of a set of words with it gives all seven sums.
         meanings: A vector for each word of the vocabulary, (vocabulary, dimensions), zeros if it is unknown.
+        codes: The model numbers, dates and so on of each text.
         table_size: Number of distinct texts of the table, None without one.
     """
 
@@ -54,6 +56,7 @@ class TokenizedTexts:
     bracketed: NDArray[np.bool_]
     kinds: Floats
     meanings: NDArray[np.float32]
+    codes: Codes
     table_size: int | None = None
 
     @property
@@ -161,7 +164,8 @@ def tokenize_texts(
     named = np.repeat(named, lengths) & (kinds[in_order.flat, Kind.FUNCTION] == 0)
     bracketed = np.repeat(_in_brackets(runs, distinct), lengths)
     meanings = np.zeros((len(vocabulary), 1), np.float32) if vectors is None else vectors.of(vocabulary)
-    return TokenizedTexts(vocabulary, in_order, named, bracketed, kinds, meanings, None if table is None else table.size)
+    codes = find_codes(runs, inner, vocabulary)
+    return TokenizedTexts(vocabulary, in_order, named, bracketed, kinds, meanings, codes, None if table is None else table.size)
 
 
 def _capital(run: str) -> bool:

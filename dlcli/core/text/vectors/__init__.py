@@ -13,6 +13,7 @@ A kind defines:
   share of the pairs called duplicates is correct as with `tfidf` (benchmarks/candidates.py).
 - `DEPENDS_ON`: what a vector depends on besides its text. "text": nothing; "table": slightly on the other texts, through
   the IDF weights; "run": vectors of different calls are not comparable.
+- `SCORED`: whether the built-in score of a pair in a table uses the cosine, because the vectors tell what texts mean.
 - `DEVICE`: what an accelerator can do. "vectors": compute the vectors, with torch (`vectors` then takes a `device`), and search
   among them; "search": only search among them, as they are dense; "": nothing, as they are sparse.
 - `DTYPE`, where `DEVICE` is "vectors": the precision of the computation, as torch names it.
@@ -25,7 +26,7 @@ from dlcli.support.registry import Registry
 if TYPE_CHECKING:
     from dlcli.core.text.vectors.weighting import Matrix
 
-__all__ = ["VECTORS", "candidate_cosine", "check_vectors", "make_vectors", "vectors_depend_on"]
+__all__ = ["VECTORS", "candidate_cosine", "check_vectors", "make_vectors", "vectors_are_scored", "vectors_depend_on"]
 
 VECTORS = Registry("kind of vectors", "dlcli.core.text.vectors.encoders")
 
@@ -50,6 +51,12 @@ def candidate_cosine(spec: str) -> float:
     """The default cosine, in (0, 1], from which pairs become candidates; raises UsageError if there is no such kind."""
     cosine: float = VECTORS.module(spec.partition(":")[0]).CANDIDATE_COSINE
     return cosine
+
+
+def vectors_are_scored(spec: str) -> bool:
+    """Whether the built-in score of a pair in a table uses the cosine; raises UsageError if there is no such kind."""
+    scored: bool = VECTORS.module(spec.partition(":")[0]).SCORED
+    return scored
 
 
 def vectors_depend_on(spec: str) -> str:

@@ -48,6 +48,9 @@ some_words = [
     "(3)",
     "paris)",
     "[the",
+    "LC-40",
+    "40-LC",
+    "2024-3",
 ]
 texts = st.lists(st.sampled_from(some_words), max_size=9).map(" ".join) | st.text(max_size=12)
 
@@ -73,6 +76,21 @@ def asides(text):
             found |= set(forms_of_run(run))
         depth = max(0, depth + opened - sum(map(run.count, ")]）")))
     return found
+
+
+def codes(text):
+    """The words of each run that is several words, one of them with a digit, and none of a script without blanks."""
+    runs = [forms_of_run(run) for run in without_markup(text).split()]
+    return {words for words in runs if len(words) > 1 and any(map(has_digit, words)) and not any(map(IDEOGRAPH.match, words))}
+
+
+def has_digit(word):
+    return any(char.isdigit() for char in word)
+
+
+def missing(text, order):
+    """How many codes of a text are nowhere in the words of another text, in a row."""
+    return sum(all(order[k : k + len(code)] != list(code) for k in range(len(order))) for code in codes(text))
 
 
 def weight(word):
@@ -150,11 +168,16 @@ def by_definition(text_a, text_b):
     sums = sum(grams_a.values()), sum(grams_b.values())
     squares = [sqrt(sum(weight(w) ** 2 for w in some)) for some in (a, b, a & b)]
     cut = order_a[:48], order_b[:48]
-    digits = {word for word in a | b if any(char.isdigit() for char in word)}
+    digits = {word for word in a | b if has_digit(word)}
+    codes_left = missing(text_a, order_b), missing(text_b, order_a)
     strength = {}
     for word, others in [*((word, b - a) for word in a - b), *((word, a - b) for word in b - a)]:
         known = [{word, other} <= KNOWN.keys() for other in others]
         strength[word] = max((similarity(word, other, k) for other, k in zip(others, known, strict=True)), default=0)
+    in_asides = [
+        sum(weight(w) * (1 - strength[w]) for w in (some - other) & asides(text))
+        for some, other, text in ((a, b, text_a), (b, a, text_b))
+    ]
     free = [{word for word in some if strength[word] < MATCHED} for some in (a - b, b - a)]
     lost = [sum(weight(word) * (1 - strength[word]) for word in some) for some in (a - b, b - a)]
     matched = [1 - share(left, rare(some)) for left, some in zip(lost, (a, b), strict=True)]
@@ -178,14 +201,8 @@ def by_definition(text_a, text_b):
         "unmatched_low": log(1 + min(lost)),
         "rarest_unmatched_high": max(map(rarest, free)),
         "rarest_unmatched_low": min(map(rarest, free)),
-        "aside": share(
-            sum(
-                weight(w) * (1 - strength[w])
-                for some, other, text in ((a, b, text_a), (b, a, text_b))
-                for w in (some - other) & asides(text)
-            ),
-            sum(lost),
-        ),
+        "aside": share(sum(in_asides), sum(lost)),
+        "aside_in_both": min(in_asides) > 0,
         "implied": False,
         "vector_cosine": cosine(a, b) if min(known_share(a), known_share(b)) >= 1 / 3 else float("nan"),
         "unmatched_cosine": cosine(*free),
@@ -195,6 +212,8 @@ def by_definition(text_a, text_b):
         "numbers_shared": log(1 + len(digits & a & b)),
         "numbers_differing": log(1 + len(digits & (free[0] | free[1]))),
         "numbers_swapped": log(1 + min(len(digits & free[0]), len(digits & free[1]))),
+        "codes_differing": log(1 + sum(codes_left)),
+        "codes_swapped": log(1 + min(codes_left)),
         "names_shared": log(1 + max(len(names_a & b), len(names_b & a))),
         "names_differing": log(1 + len(names_a - b) + len(names_b - a)),
         "names_swapped": log(1 + min(len(names_a - b), len(names_b - a))),
@@ -264,6 +283,45 @@ def test_more_pairs_than_a_block_come_out_in_their_order():
 )
 def test_parts_that_change_places(a, b, expected):
     assert row(a, b)[NAMES.index("exchanged")] == row(b, a)[NAMES.index("exchanged")] == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "differing", "swapped"),
+    [
+        ("due 2024-01-02", "due 2024-02-01", 2, 1),
+        ("due 2024-01-02", "due 2024 01 02", 0, 0),
+        ("tv LC-40LE830U", "tv LC40LE-830U", 0, 0),
+        ("tv LC-40LE830U", "tv LC-40LE", 1, 0),
+        ("4-methyl-(2-ethyl)benzene", "2-methyl-(4-ethyl)benzene", 2, 1),
+        ("tel 030/123-45", "tel 030 12345", 1, 0),
+        ("no code 7 here", "no code 8 here", 0, 0),
+        ("在2023年学习", "在2024年学习", 0, 0),
+    ],
+)
+def test_codes_are_equal_where_their_words_are_in_the_same_order(a, b, differing, swapped):
+    found = dict(zip(NAMES, row(a, b).tolist(), strict=True))
+    assert found["codes_differing"] == pytest.approx(log(1 + differing), abs=1e-5)
+    assert found["codes_swapped"] == pytest.approx(log(1 + swapped), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "least", "most"),
+    [
+        ("corporation", "corp", 0.6, 0.8),  # cut before a vowel
+        ("international", "int", 0.6, 0.8),
+        ("chantilly", "cha", 0, 0.5),  # cut after a vowel
+        ("chopstix", "chop", 0, 0.5),
+        ("hypothesis", "thesis", 0, 0.5),
+        ("felix", "fenix", 0.6, 0.8),  # a slip in a short word may be another name
+        ("receive", "recieve", 0.85, 1),
+        ("hotels", "hotel", 0.85, 1),
+        ("bookings", "booking", 0.85, 1),
+        ("aquavit", "aqua", 0, 0.5),
+    ],
+)
+def test_how_well_one_word_stands_for_another(a, b, least, most):
+    assert similarity(a, b, False) == similarity(b, a, False)
+    assert least <= similarity(a, b, False) <= most
 
 
 @pytest.mark.parametrize("many", [[], [""], ["?", " "]])

@@ -16,6 +16,7 @@ from dlcli.support.errors import InputError, UsageError
 
 CANDIDATE_COSINE = 0.97
 DEPENDS_ON = "table"
+SCORED = False
 DEVICE = "search"
 _HINT = "python -m spacy download en_core_web_md"
 

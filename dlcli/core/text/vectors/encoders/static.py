@@ -21,6 +21,7 @@ from dlcli.support.errors import InputError, UsageError
 
 CANDIDATE_COSINE = 0.9
 DEPENDS_ON = "text"
+SCORED = False
 DEVICE = "search"
 _HINT = "name a folder with model.safetensors and tokenizer.json, as model2vec saves it; nothing is downloaded"
 _CUT_AT_SPACES = ("BertPreTokenizer", "Whitespace", "WhitespaceSplit")

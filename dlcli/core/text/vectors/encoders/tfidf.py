@@ -9,6 +9,7 @@ from dlcli.support.errors import UsageError
 
 CANDIDATE_COSINE = 0.75
 DEPENDS_ON = "table"
+SCORED = False
 DEVICE = ""
 N = 3
 WORD_SHARE = 0.2

@@ -16,6 +16,7 @@ from dlcli.support.errors import UsageError
 
 CANDIDATE_COSINE = 0.96
 DEPENDS_ON = "run"
+SCORED = False
 DEVICE = "search"
 DIMENSIONS = 100
 WINDOW = 5

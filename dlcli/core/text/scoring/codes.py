@@ -1,0 +1,89 @@
+"""Codes: runs between blanks that are several words, one of them a number, such as model numbers, dates and chemical names.
+
+`LC-40LE830U`, `2024-01-02` and `4-methyl-[1,1-biphenyl]` are split into words, so that `LC 40LE830U` has the same ones. But a
+set of words does not tell `2024-01-02` from `2024-02-01`: the words of a code belong together, in this order.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from dlcli.core.text.ragged import Ragged, integer_encode
+from dlcli.core.text.scoring.arrays import Floats, Rows
+from dlcli.core.text.tokens import IDEOGRAPH
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The codes of texts.
+
+    Attributes:
+        sets: Which codes each text has, a matrix of zeros and ones, (texts, codes).
+        spelled: The words of each code, each between blanks.
+    """
+
+    sets: sp.csr_array
+    spelled: list[str]
+
+
+def find_codes(runs: Ragged, words: Ragged, vocabulary: Sequence[str]) -> Codes:
+    """Find the runs that are codes. Where words are not separated by blanks, as in Chinese, a run is not one.
+
+    Args:
+        runs: The runs of each text, as numbers.
+        words: The words of each distinct run, as numbers.
+        vocabulary: The words.
+
+    Returns:
+        The codes of each text.
+    """
+    digit, ideograph = (np.array([*map(test, vocabulary)], bool) for test in (_has_digit, IDEOGRAPH.match))
+    of_run = words.binary_matrix(len(vocabulary))
+    is_code = (words.lengths > 1) & (of_run @ digit > 0) & (of_run @ ideograph == 0)
+    flat, ends = words.flat.tolist(), words.ends.tolist()
+    spelled = {
+        run: _between_blanks(vocabulary[word] for word in flat[ends[run] : ends[run + 1]])
+        for run in np.flatnonzero(is_code).tolist()
+    }
+    kept = runs.keep(is_code[runs.flat])
+    number, ends = kept.flat.tolist(), kept.ends.tolist()
+    codes, distinct = integer_encode(
+        [spelled[run] for run in number[start:end]] for start, end in zip(ends, ends[1:], strict=False)
+    )
+    return Codes(codes.binary_matrix(len(distinct)), distinct)
+
+
+def missing_codes(codes: Codes, words: Ragged, vocabulary: Sequence[str], texts: Rows, others: Rows) -> Floats:
+    """How many codes of each text do not occur in another text, whether as one run or as several.
+
+    Args:
+        codes: The codes of all texts.
+        words: The words of each text in order, as numbers.
+        vocabulary: The words.
+        texts: Numbers of the texts, (pairs,).
+        others: The numbers of the others.
+
+    Returns:
+        The counts, (pairs,).
+    """
+    found = np.zeros(len(texts))
+    left = sp.coo_array(codes.sets[texts] - codes.sets[texts].multiply(codes.sets[others]))
+    strings: dict[int, str] = {}
+    for pair, code, kept in zip(left.coords[0].tolist(), left.coords[1].tolist(), left.data.tolist(), strict=True):
+        if kept:
+            other = int(others[pair])
+            if other not in strings:
+                numbers = words.flat[words.ends[other] : words.ends[other + 1]].tolist()
+                strings[other] = _between_blanks(vocabulary[number] for number in numbers)
+            found[pair] += codes.spelled[code] not in strings[other]
+    return found
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
+
+
+def _between_blanks(words: Iterator[str]) -> str:
+    return f" {' '.join(words)} "
