@@ -82,8 +82,9 @@ class DedupeConfig:
     )
     fold: str = option(
         "text",
-        "What makes no difference. text: case, spacing and sentence punctuation. strict, for code and formulas: spacing that "
-        "separates nothing; rows with the same words in another case or order or with other marks are no duplicates.",
+        "What makes no difference. text: case, spacing and sentence punctuation. strict, for code and formulas: spacing and "
+        "line breaks that do not separate words or operators; rows with the same words in another case or order or with other "
+        "marks are no duplicates.",
         choices=one_of("text", STRICT),
     )
     model: Path | None = option(
@@ -111,7 +112,8 @@ class DedupeConfig:
     candidates: float | None = option(
         None,
         "Smallest cosine similarity at which a pair is scored. Default: all pairs of a small table; of a larger one the pairs "
-        "that are most alike, as many as there is time for. Lower values find more duplicates and take longer.",
+        "that are most alike, as many as there is time for; with `index` the largest cosine that is chosen so. Lower values "
+        "find more duplicates and take longer.",
         minimum=LOWEST_COSINE,
         maximum=1,
         metavar="COSINE",

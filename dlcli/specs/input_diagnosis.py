@@ -14,7 +14,7 @@ class Feeding:
         normalise: The way.
         misfit: How far what reaches the first batch normalisations is from what they recorded: mean Kullback-Leibler divergence
             in nats, 0 for the same.
-        right: Number of images that are classified correctly.
+        right: Number of images that are classified correctly; None if only some of them were looked at, as the loss is high.
         loss: Mean cross-entropy in nats at the best temperature.
         margin: Median distance of the two highest logits.
         information: Mutual information of image and predicted class, in nats.

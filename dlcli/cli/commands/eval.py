@@ -55,16 +55,20 @@ def _feedings(result: EvalResult, found: InputDiagnosis) -> TerminalTable:
         for row in found.feedings
     ]
     strong = frozenset(k for k, row in enumerate(found.feedings) if row.normalise == found.best)
-    notes = (f"The way in use is {found.current}. {_verdict_on_input(found)}", *result.notes)
+    # The warning says in a sentence what the verdict says.
+    notes = (_verdict_on_input(found), *(note for note in result.notes if note != found.warning))
     return TerminalTable(title, ("normalise", *shown), tuple(rows), strong, notes)
 
 
 def _verdict_on_input(found: InputDiagnosis) -> str:
+    used = f"The way in use is {found.current}"
     if not found.best:
-        return "These images do not tell which way is right."
+        return f"{used}; these images do not tell which way is right."
     if found.sure:
-        return f"{found.best} fits better."
-    return "It fits best." if found.best == found.current else f"It does not fit worse than {found.best} beyond chance."
+        return f"{used}; {found.best} fits better."
+    return (
+        f"{used}; it fits best." if found.best == found.current else f"{used}; {found.best} fits better, but this is not sure."
+    )
 
 
 def _sliced(result: EvalResult) -> TerminalTable:

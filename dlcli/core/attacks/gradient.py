@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.device import fast_dtype
-from dlcli.core.compute.forward import differentiate, logits_of
+from dlcli.core.compute.forward import differentiate, logits_of, only_given_layout
 from dlcli.core.compute.numeric_checks import deferred_checks, require_none
 from dlcli.support.errors import InputError, NumericError
 
@@ -52,7 +52,7 @@ def fastest_forward_mode(model: nn.Module, x: Tensor, *, fast: bool) -> ForwardM
 
 def _runs(model: nn.Module, x: Tensor, mode: ForwardMode) -> bool:
     try:
-        with deferred_checks():
+        with deferred_checks(), only_given_layout():
             loss_gradient_at(model, x, lambda logits: logits.sum(1), mode=mode)
     except (InputError, NumericError, RuntimeError):
         return False

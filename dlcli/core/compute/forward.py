@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from dlcli.core.compute.numeric_checks import require_none
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
+
+_EITHER_LAYOUT = ContextVar("either_layout", default=True)
 
 
 def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
@@ -90,9 +93,19 @@ def _in_either_layout(model: nn.Module, x: Tensor) -> object:
     try:
         return model(x)
     except RuntimeError as error:
-        if x.is_contiguous() or out_of_memory(error):
+        if not _EITHER_LAYOUT.get() or x.is_contiguous() or out_of_memory(error):
             raise
     return model(x.contiguous())
+
+
+@contextmanager
+def only_given_layout() -> Iterator[None]:
+    """Inside the block a network that fails on the layout that it is given fails, so that a mode can be tried."""
+    token = _EITHER_LAYOUT.set(False)
+    try:
+        yield
+    finally:
+        _EITHER_LAYOUT.reset(token)
 
 
 @contextmanager

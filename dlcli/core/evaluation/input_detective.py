@@ -156,7 +156,9 @@ def _by_predictions(trial: _Trial, names: Sequence[str]) -> InputDiagnosis:
     colours = [swapped(name) for name in (first.best, trial.current) if name and trial.x.shape[1] == 3]
     final = _judged(trial, list(dict.fromkeys((*filter(None, picked), *colours))))
     seen = {row.normalise for row in final.feedings}
-    return replace(final, feedings=(*final.feedings, *(row for row in first.feedings if row.normalise not in seen)))
+    # A count among fewer images must not stand beside one among all.
+    others = (replace(row, right=None) for row in first.feedings if row.normalise not in seen)
+    return replace(final, feedings=(*final.feedings, *others))
 
 
 def _judged(trial: _Trial, names: Sequence[str]) -> InputDiagnosis:

@@ -4,9 +4,10 @@ Two texts are exact duplicates if they differ in blanks alone, where these separ
 beside brackets, commas and semicolons. A blank between two words, two operators or beside a quote is kept, as one: `a b` is not
 `ab`, `> =` not `>=`. Case, marks and compatibility forms (x² and x2) count.
 
-A score of words cannot tell such texts apart, so it is given texts in which each mark is a word, a number: like another number,
-another operator is a small change and another meaning. And texts with the same words that differ in case, marks or order are
-never duplicates (`a - b` and `b - a`); if only blanks and the kind of quotes differ, they are.
+A score of words cannot tell such texts apart, so it is given texts in which each mark or operator is a word, a number: like
+another number, another operator is a small change and another meaning. And texts with the same words that differ in case, marks
+or order are never duplicates (`a - b` and `b - a`), nor are those with the same characters in other words or operators
+(`return x` and `returnx`, `++` and `+ +`); if only other blanks and the kind of quotes differ, they are.
 """
 
 import re
@@ -22,7 +23,10 @@ from dlcli.core.text.scoring.arrays import Rows
 _SEPARATORS = frozenset("()[]{},;")
 _QUOTES = frozenset("\"'")
 _IDLE_BLANK = re.compile(r"(?<=[wu]) (?=[os])|(?<=[os]) (?=[wu])|(?<=s) (?=.)|(?<=.) (?=s)|(?<=o) (?=q)|(?<=q) (?=o)")
-_TOKEN = re.compile(r"w+|[uosq]")
+_TOKEN = re.compile(r"w+|o+|[usq]")
+# Without >>, which also closes two lists of types in C++.
+_OPERATORS = "=== !== <=> ... == != <= >= && || ++ -- += -= *= /= %= &= |= ^= -> => :: := ** // /* */ << <> ?. ?? ..".split()
+_OPERATOR = re.compile("|".join([*map(re.escape, _OPERATORS), "."]), re.DOTALL)
 
 
 class _Classes(dict[int, str]):
@@ -51,16 +55,21 @@ def _strict_key(text: str) -> str:
 
 
 def spell_out(texts: Sequence[str]) -> list[str]:
-    """The texts with each mark as a word of its own, a number of seven digits; both kinds of quotes are one."""
-    return [" ".join(token if _is_word(token) else f"9{ord(token):06d}" for token in _tokens(text)) for text in texts]
+    """The texts with each mark or operator as a word of its own, a number; both kinds of quotes are one."""
+    return [" ".join(token if _is_word(token) else _number(token) for token in _tokens(text)) for text in texts]
 
 
 def differ_in_form_alone(texts: Sequence[str], first: Rows, second: Rows) -> NDArray[np.bool_]:
-    """Whether the texts of each pair have the same words, but in other case or order or with other marks, (pairs,)."""
+    """Whether the texts of each pair have the same words, but in other case or order or with other marks, (pairs,).
+
+    Or the same characters, but other words or operators, as blanks separate them elsewhere.
+    """
     tokens = [_tokens(text) for text in texts]
     exactly = _numbered([" ".join(each) for each in tokens])
     words = _numbered([" ".join(sorted(token.casefold() for token in each if _is_word(token))) for each in tokens])
-    return np.asarray((words[first] == words[second]) & (exactly[first] != exactly[second]))
+    characters = _numbered(["".join(each) for each in tokens])
+    same = (words[first] == words[second]) | (characters[first] == characters[second])
+    return np.asarray(same & (exactly[first] != exactly[second]))
 
 
 def _normal(text: str) -> str:
@@ -68,9 +77,14 @@ def _normal(text: str) -> str:
 
 
 def _tokens(text: str) -> list[str]:
-    """The words and single marks of a text."""
+    """The words, operators and single marks of a text."""
     normal = _normal(text).replace('"', "'")
-    return [normal[slice(*found.span())] for found in _TOKEN.finditer(normal.translate(_CLASSES))]
+    parts = [(found[0][0], normal[slice(*found.span())]) for found in _TOKEN.finditer(normal.translate(_CLASSES))]
+    return [token for kind, part in parts for token in (_OPERATOR.findall(part) if kind == "o" else [part])]
+
+
+def _number(token: str) -> str:
+    return "9" + "".join(f"{ord(char):06d}" for char in token)
 
 
 def _is_word(token: str) -> bool:

@@ -65,7 +65,7 @@ def test_texts_with_one_strict_key_are_equal_when_spelled_out(one, other):
 
 
 def test_each_mark_is_spelled_as_a_number_and_both_quotes_as_one():
-    assert spell_out(["x>= 5", "f('a')"]) == ["x 9000062 9000061 5", "f 9000040 9000039 a 9000039 9000041"]
+    assert spell_out(["x>= -5", "f('a')"]) == ["x 9000062000061 9000045 5", "f 9000040 9000039 a 9000039 9000041"]
     assert spell_out(['f("a")']) == spell_out(["f('a')"])
 
 
@@ -73,7 +73,9 @@ def test_each_mark_is_spelled_as_a_number_and_both_quotes_as_one():
     ("one", "other", "expected"),
     [
         *[("x >= 5", "x <= 5", True), ("Co2", "CO2", True), ("a - b", "b - a", True), ("x_i", "x^i", True), ("()", "[]", True)],
-        *[("x= -1", "x=-1", False), ("f('a')", 'f("a")', False), ("x >= 5", "x <= 6", False), ("a b", "ab", False)],
+        *[("x= -1", "x=-1", False), ("f('a')", 'f("a")', False), ("x >= 5", "x <= 6", False), ("a=b", "a =-b", True)],
+        *[("return x", "returnx", True), ("0x1F", "0 x1F", True), ("x == 1", "x = = 1", True), ("i ++ j", "i + + j", True)],
+        *[("a<b<c> >", "a<b<c>>", False), ("x=-1", "x = -1", False), ("x=&y", "x = &y", False)],
     ],
 )
 def test_other_case_marks_or_order_of_the_same_words_are_told_from_other_words(one, other, expected):

@@ -71,7 +71,7 @@ def choose_by_probability(probability: NDArray[np.float64], wanted: float, error
     found = {threshold: expected_precision(some, error) for threshold, some in called.items() if len(some)}
     if len(found) < len(GRID) and not any(precision.low >= wanted for precision in found.values()):
         return OperatingPoint(GRID[len(found)], None)
-    threshold = smallest_reaching(found, wanted, "the lower bound expected in this table", _learn())
+    threshold = smallest_reaching(found, wanted, "the lower bound expected in this table", _LABEL)
     return OperatingPoint(threshold, found[threshold])
 
 
@@ -120,6 +120,9 @@ def smallest_reaching(found: Mapping[float, Estimate], wanted: float, bound_of: 
     lower = f"`precision={bound:g}` or less, or " if bound >= LOWEST_PRECISION else ""
     reach = f"{bound_of} is at most {bound:g}, at a threshold of {best:g}"
     raise CheckFailedError(f"`precision={wanted:g}` is out of reach: {reach}", hint=f"{lower}{otherwise}")
+
+
+_LABEL = "label pairs of this table, which `label=100` draws, and pass them as `labelled=FILE`"
 
 
 def _learn() -> str:
