@@ -96,8 +96,8 @@ def training_in_parts(setup: Setup) -> Iterator[Row]:
         training = Training(ours, x, y, RECIPE, seed=0, device=setup.device)
         epoch(training)
     epoch(Training(theirs, x.to(setup.reference), y, RECIPE, seed=0, device=CPU, dtype=torch.float32))
-    note = f"in {training.parts} parts, {_how(setup)}"
-    yield holds("training halves the batch", training.parts > 1, "in 2 parts or more", note)
+    note = f"in {training.gradients.parts} parts, {_how(setup)}"
+    yield holds("training halves the batch", training.gradients.parts > 1, "in 2 parts or more", note)
     error = relative(weights_of(ours) - before, weights_of(theirs) - before)
     yield at_most("the step in parts beside the whole batch", error, 1e-4, f"{len(x)} images, {setup.against}")
 

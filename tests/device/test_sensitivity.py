@@ -13,10 +13,10 @@ from torch import nn
 from benchmarks._gpu import engine_checks, image_checks, memory, texts, training_checks
 from benchmarks._gpu.rows import Status
 from benchmarks._gpu.setup import CPU, Setup, why_missing
-from dlcli.core.ensembles.stacked import StackedTraining
+from dlcli.core.ensembles.stacked import StackedGradients
 from dlcli.core.inflate.convert import Inflation
 from dlcli.core.text.search.neighbours import Pairs
-from dlcli.core.training.loop import Training
+from dlcli.core.training.batch_gradients import BatchGradients
 
 ACCURACIES = [("mean rule", 0.8), ("mean of members", 0.9)]
 
@@ -39,13 +39,13 @@ def tf32(patch):
 
 def different_each_time(patch):
     """Every loss has another factor, as sums in another order would."""
-    numbers, loss = count(), Training._loss
-    patch.setattr(Training, "_loss", lambda self, logits, y: loss(self, logits, y) * (1 + 1e-3 * next(numbers)))
+    numbers, loss = count(), BatchGradients._loss
+    patch.setattr(BatchGradients, "_loss", lambda self, logits, y: loss(self, logits, y) * (1 + 1e-3 * next(numbers)))
 
 
 def scaled_stacks(patch):
-    loss = StackedTraining._loss
-    patch.setattr(StackedTraining, "_loss", lambda self, logits, y: loss(self, logits, y) * 1.01)
+    loss = StackedGradients._loss
+    patch.setattr(StackedGradients, "_loss", lambda self, logits, y: loss(self, logits, y) * 1.01)
 
 
 def other_weights(patch):
@@ -106,7 +106,7 @@ def other_vectors(patch):
 
 
 def sums_of_parts(patch):
-    patch.setattr(Training, "_weight", lambda self, y: 1)
+    patch.setattr(BatchGradients, "_weight", lambda self, y: 1)
 
 
 def wrong_order(patch):

@@ -1,6 +1,7 @@
 """Calls on batches that may not fit in memory: one that does not is made again on half of the batch."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -78,3 +79,14 @@ class FittingParts:
             else:
                 yield found
                 begin = end
+
+
+@contextmanager
+def memory_error_context(message: str, hint: str) -> Iterator[None]:
+    """Turn a lack of memory into a ResourceError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        raise ResourceError(message, hint=hint) from error

@@ -14,12 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from dlcli.core.compute.batches import memory_error_context
 from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.ensembles.stacked_precision import reduced_throughout
-from dlcli.core.training.loop import Hooks, Training, memory_error_context, resolve_dtype
-from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.core.training.batch_gradients import BatchGradients
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.loop import Training
+from dlcli.core.training.recipe import Recipe, resolve_dtype, steps_per_epoch
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -38,6 +41,7 @@ class StackedModel(nn.Module):
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         super().__init__()
+        self.members = len(models)
         self.net = copy.deepcopy(models[0])
         each = [_tensors(model) for model in models]
         for name, tensor in _tensors(self.net).items():
@@ -82,6 +86,24 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
     return dict(chain(module.named_parameters(), module.named_buffers()))
 
 
+class StackedGradients(BatchGradients):
+    """The gradients of a `StackedModel`, each network's by its own loss; labels are (n, members)."""
+
+    layout = torch.contiguous_format  # weights of convolutions have five axes here
+    model: StackedModel
+
+    def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
+        # Accumulating over parts would make BatchNorm, and so a member's weights, depend on how many members are stacked.
+        return super()._with_room(attempt, n if self.model.members == 1 else 1)
+
+    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
+        weights, smoothing = self.class_weights, self.recipe.label_smoothing
+        # One loss per member. `_gradients` differentiates their sum; as the others' losses do not depend on a member's weights,
+        # the gradient of the sum is that of its own loss.
+        every = F.cross_entropy(logits.flatten(0, 1), y.flatten(), weight=weights, label_smoothing=smoothing, reduction="none")
+        return every.view_as(y).sum(0) / self._weight(y)
+
+
 class StackedTraining(Training):
     """Training of all `models`, in place, at once: each on the images and labels that its own entry of `draws` picks.
 
@@ -96,7 +118,7 @@ class StackedTraining(Training):
     Raises UsageError for adversarial examples, and for models that `why_not_stackable` gives a reason against.
     """
 
-    layout: torch.memory_format = torch.contiguous_format  # weights of convolutions have five axes here
+    gradients_class = StackedGradients
     too_large: ClassVar[tuple[str, str]] = ("out of memory training these networks at once", _HINT)
 
     def __init__(
@@ -155,22 +177,11 @@ class StackedTraining(Training):
         members = len(self.members)
         super()._one_step(x.view(-1, members, *x.shape[1:]), y.view(-1, members), drawn)
 
-    def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
-        # Accumulating over parts would make BatchNorm, and so a member's weights, depend on how many members are stacked.
-        return super()._with_room(attempt, n if len(self.members) == 1 else 1)
-
     def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, Tensor]:
         if self.hooks.augment is None:
             return x, y
         each = zip(x.unbind(1), drawn, strict=True)
         return torch.stack([self.hooks.augment.apply(images, own) for images, own in each], 1), y
-
-    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        weights, smoothing = self.hooks.class_weights, self.recipe.label_smoothing
-        # One loss per member. `_gradients` differentiates their sum; as the others' losses do not depend on a member's weights,
-        # the gradient of the sum is that of its own loss.
-        every = F.cross_entropy(logits.flatten(0, 1), y.flatten(), weight=weights, label_smoothing=smoothing, reduction="none")
-        return every.view_as(y).sum(0) / self._weight(y)
 
     def _largest(self, gradients: Sequence[Tensor]) -> Tensor:
         ends = [end for gradient in gradients for end in self._by_member(gradient).aminmax(dim=1)]

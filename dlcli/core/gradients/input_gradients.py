@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dlcli.core.compute.batches import in_batches
+from dlcli.core.compute.batches import in_batches, memory_error_context
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import differentiate, in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
-from dlcli.core.training.loop import memory_error_context
 from dlcli.support.errors import InputError, NumericError, UsageError
 
 _BATCH = 256

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from dlcli.core.compute.batches import in_batches
+from dlcli.core.compute.batches import in_batches, memory_error_context
 from dlcli.core.compute.device import at_a_time
 from dlcli.core.compute.forward import differentiate, in_mode, logits_of
 from dlcli.core.compute.precision import float32_precision, to_float64
@@ -25,7 +25,6 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.gradients.input_gradients import TOO_LARGE, Derivative, batch_statistics, target_sum
 from dlcli.core.graph.trace import ACTIVATIONS, is_transparent
 from dlcli.core.layers.selu import ScaledELU, solve_fixed_point
-from dlcli.core.training.loop import memory_error_context
 from dlcli.specs.probe_gradients import LayerRow
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcli.core.compute.batches import memory_error_context
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import derive, generator, preserved
 from dlcli.core.evaluation.metrics import auc
@@ -20,7 +21,6 @@ from dlcli.core.pairs.scorer import Floats, PairScorer, calibrated, fold_pairs, 
 from dlcli.core.text.scoring.arrays import Rows
 from dlcli.core.text.scoring.rarity import word_hash
 from dlcli.core.text.tokens import words
-from dlcli.core.training.loop import memory_error_context
 from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
 from dlcli.support.errors import NumericError
 from dlcli.support.reporter import Reporter, Task

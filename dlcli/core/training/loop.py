@@ -1,62 +1,41 @@
 """The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
-from itertools import chain
+from contextlib import closing, contextmanager
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dlcli.core.compute.batches import if_it_fits
-from dlcli.core.compute.device import fast_dtype, out_of_memory, threads
-from dlcli.core.compute.forward import explained_failures
+from dlcli.core.compute.batches import memory_error_context
+from dlcli.core.compute.device import threads
 from dlcli.core.compute.loader import BatchLoader, to_float
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import derive, generator, preserved
-from dlcli.core.training.augment import Augmentation
+from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.deterministic import deterministic
 from dlcli.core.training.foreach import largest_magnitude, move_towards
-from dlcli.core.training.outputs import training_outputs
-from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.recipe import Recipe, build_optimizer, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
-from dlcli.core.training.trainable import check_loss, check_parameters, in_layout
-from dlcli.support.errors import InputError, NumericError, ResourceError
+from dlcli.core.training.trainable import check_parameters, in_layout
+from dlcli.support.errors import NumericError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter, Task
-
-_DRAWN_AHEAD = 64
-"""For how many steps random changes are drawn at once: some tenths of a second of work at most."""
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What may happen to a batch before the step.
-
-    `augment` changes images at random; `examples(model, x, y, seed, most)` replaces images by others made from the current
-    weights (adversarial training), `most` images at a time at the most. `class_weights` (classes,) weigh the loss.
-    """
-
-    augment: Augmentation | None = None
-    examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
-    class_weights: Tensor | None = None
 
 
 class Training:
     """Training of `model`, in place, on images or clips `x` (see `BatchLoader`) and labels `y` (n,), an epoch at a time.
 
-    A step that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated before the weights are
-    updated: the same step up to rounding, except for dropout masks and for batch normalisation, which sees one part.
+    A step that runs out of memory is repeated in parts (`BatchGradients`), whose gradients are accumulated before the weights
+    are updated: the same step up to rounding, except for dropout masks and for batch normalisation, which sees one part.
     Weights stay float32; with `dtype` bfloat16 (None: as the recipe says) only the forward and backward pass run in it, by
     autocast. The same seed, device and thread count give bit for bit the same weights, and so does a training that was
     stopped after any step, saved as `state()` and resumed elsewhere by `load(state)`.
     """
 
-    layout: torch.memory_format = torch.channels_last
-    """How the weights lie in memory while they are trained; contiguous if the network's code needs that."""
+    gradients_class: ClassVar[type[BatchGradients]] = BatchGradients
     too_large: ClassVar[tuple[str, str]] = (
         "out of memory training this network, even on one example at a time",
         "lower `size`, or choose a smaller network",
@@ -78,13 +57,19 @@ class Training:
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         check_parameters(model)
         self.dtype = self._precision(dtype, x[:1], model.to(device))
-        self.model = in_layout(model, self.layout)
+        self.model = in_layout(model, self.gradients_class.layout)
         self.feed = BatchLoader(x, y, device)
         self.optimizer = build_optimizer(recipe, model.parameters(), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
-        self.epoch, self.step, self.parts = 0, 0, 1
-        self.auxiliary = 0, 0.0
-        self._has_run = False
+        self.gradients = self.gradients_class(
+            self.model,
+            self.optimizer,
+            recipe=recipe,
+            dtype=self.dtype,
+            device=device,
+            class_weights=self.hooks.class_weights,
+        )
+        self.epoch, self.step = 0, 0
         self.nondeterministic: set[str] = set()
         steps = steps_per_epoch(len(x), recipe.batch_size)
         # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
@@ -157,20 +142,13 @@ class Training:
         return self._drawn(self.seed, sizes)
 
     def _drawn(self, seed: int, sizes: Sequence[int]) -> Iterable[Any]:
-        """The draws of augmentation that a training with `seed` makes in each of the next steps."""
-        augment, device = self.hooks.augment, self.feed.device
-        if augment is None:
-            return [()] * len(sizes)
-        seeds = [derive(seed, "augment", self._number + step) for step in range(len(sizes))]
-        shapes = [torch.Size((size, *self.feed.shape)) for size in sizes]
-        # For many steps at once: a copy to the device in each step would make the host wait for the device each time.
-        blocks = [slice(at, at + _DRAWN_AHEAD) for at in range(0, len(sizes), _DRAWN_AHEAD)]
-        return chain.from_iterable(augment.draw_ahead(shapes[k], map(generator, seeds[k]), device) for k in blocks)
+        """The draws that a training with `seed` makes in each of the next steps."""
+        return self.hooks.draw_ahead(sizes, self.feed.shape, seed=seed, step=self._number, device=self.feed.device)
 
     def _one_step(self, x: Tensor, y: Tensor, drawn: Any) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
-        self.losses[self.step] = self._in_any_layout(lambda: self._gradients(*self._prepared(x, y, drawn)), len(y))
+        self.losses[self.step] = self.gradients.backward(lambda: self._prepared(x, y, drawn), len(y))
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         self.largest[self.step] = self._largest(gradients)
         if self.recipe.clip_norm is not None:
@@ -179,83 +157,13 @@ class Training:
         self._average()
         self.step += 1
 
-    def _in_any_layout(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
-        """What `attempt` gives for `n` examples; the first one decides whether the network's code needs contiguous tensors."""
-        if self._has_run or self.layout is torch.contiguous_format:
-            return self._with_room(attempt, n)
-        random, buffers = random_state(self.feed.device), [(buffer, buffer.clone()) for buffer in self.model.buffers()]
-        try:
-            loss = self._with_room(attempt, n)
-        except InputError:
-            self._to_contiguous()
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
-            set_random_state(random, self.feed.device)
-            loss = self._with_room(attempt, n)
-        self._has_run = True
-        return loss
-
-    def _to_contiguous(self) -> None:
-        self.layout = torch.contiguous_format
-        in_layout(self.model, self.layout)
-        for values in self.optimizer.state.values():  # a fused optimizer goes through weights and state alike, byte by byte
-            values.update({name: value.contiguous() for name, value in values.items() if isinstance(value, Tensor)})
-
-    def _with_room(self, attempt: Callable[[], Tensor], n: int) -> Tensor:
-        """What `attempt` gives, once `n` examples are in as many parts as it takes."""
-        while True:
-            # A failed attempt may have drawn dropout masks already; the next one must draw the same.
-            random = random_state(self.feed.device)
-            loss = if_it_fits(attempt, self.feed.device, divisible=self.parts < n)
-            if loss is not None:
-                return loss
-            # Later steps keep the number of parts, for they would run out of memory too.
-            self.parts *= 2
-            set_random_state(random, self.feed.device)
-
     def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, Tensor]:
         if self.hooks.augment is not None:
             x = self.hooks.augment.apply(x, drawn)
         if self.hooks.examples is not None:
-            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), -(-len(x) // self.parts))
+            most = -(-len(x) // self.gradients.parts)
+            x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), most)
         return x, y
-
-    def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
-        """Leave the gradient of the mean loss in the parameters; the loss."""
-        self.optimizer.zero_grad(set_to_none=True)
-        total, whole, parts = torch.zeros_like(self.losses[0]), self._weight(y), min(self.parts, len(y))
-        for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-            with explained_failures(self.model, images):
-                loss = self._loss_of_part(images, labels)
-                if parts > 1:
-                    # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size,
-                    # and with class weights in the weight of their labels.
-                    loss = loss * (self._weight(labels) / whole)
-                torch.autograd.backward(loss.sum())
-            total += loss.detach()
-        return total
-
-    def _loss_of_part(self, images: Tensor, labels: Tensor) -> Tensor:
-        # bfloat16 has the exponents of float32, so gradients do not underflow and the loss needs no scaling as in float16.
-        # It has 8 significant bits, so the loss is computed, and gradients are added up, in float32.
-        with nullcontext() if self.dtype == torch.float32 else torch.autocast(images.device.type, dtype=self.dtype):
-            found = training_outputs(self.model(images if self.layout is torch.channels_last else images.contiguous()))
-        loss = self._loss(found.logits.float(), labels)
-        for auxiliary in found.auxiliary:
-            loss = loss + found.weight * self._loss(auxiliary.float(), labels)
-        self.auxiliary = len(found.auxiliary), found.weight
-        check_loss(loss)
-        return loss
-
-    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """The mean loss, of the shape of an entry of `losses`."""
-        smoothing = self.recipe.label_smoothing
-        return F.cross_entropy(logits, y, weight=self.hooks.class_weights, label_smoothing=smoothing)
-
-    def _weight(self, y: Tensor) -> Tensor | int:
-        """Denominator of the mean loss over `y`."""
-        return len(y) if self.hooks.class_weights is None else self.hooks.class_weights[y].sum(0)
 
     def _largest(self, gradients: Sequence[Tensor]) -> Tensor:
         return largest_magnitude(gradients)
@@ -308,7 +216,7 @@ class Training:
         names = ", ".join(sorted(self.nondeterministic))
         where = f"torch has no deterministic implementation on this device of {names}"
         found = [f"{where}: the same seed may give other weights"] if names else []
-        number, weight = self.auxiliary
+        number, weight = self.gradients.auxiliary
         if number:
             what = count(number, "auxiliary output")
             found.append(f"the network has {what} in training mode, whose loss is added with weight {weight:g}")
@@ -342,7 +250,7 @@ class Training:
         """All that the next step depends on, on the CPU, by name."""
         # Order, augmentation and learning rate follow from the seed and the position. The number of parts does not, and it
         # decides how sums are rounded; nor does the state of the generators, from which dropout draws.
-        found = {"position": torch.tensor([self.epoch, self.step, self.parts])}
+        found = {"position": torch.tensor([self.epoch, self.step, self.gradients.parts])}
         found |= {name: getattr(self, name) for name in ("losses", "largest")}
         found |= {f"random.{name}": value for name, value in self.random.items()}
         found |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -353,7 +261,7 @@ class Training:
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue where `state` was taken; raises KeyError or RuntimeError if it is of another network or recipe."""
-        self.epoch, self.step, self.parts = state["position"].tolist()
+        self.epoch, self.step, self.gradients.parts = state["position"].tolist()
         for name in ("losses", "largest"):
             getattr(self, name).copy_(state[name])
         self.model.load_state_dict(under(state, "model."))
@@ -406,24 +314,3 @@ def train(
         mean = training.run_epoch(task) or 0.0
     training.finish(report)
     return mean
-
-
-def resolve_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
-    """The precision in which `recipe` trains on `device`."""
-    return torch.float32 if recipe.dtype == "float32" else fast_dtype(device)
-
-
-def resolve_threads(recipe: Recipe) -> int:
-    """On how many CPU threads `recipe` trains here."""
-    return min(recipe.threads or torch.get_num_threads(), torch.get_num_threads())
-
-
-@contextmanager
-def memory_error_context(message: str, hint: str) -> Iterator[None]:
-    """Turn a lack of memory into a ResourceError."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        raise ResourceError(message, hint=hint) from error

@@ -7,6 +7,7 @@ from math import cos, pi
 import torch
 from torch import nn
 
+from dlcli.core.compute.device import fast_dtype
 from dlcli.support.errors import UsageError
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -82,3 +83,13 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], device: 
 def steps_per_epoch(n: int, batch_size: int) -> int:
     """How many batches hold `n` examples."""
     return -(-n // batch_size)
+
+
+def resolve_dtype(recipe: Recipe, device: torch.device) -> torch.dtype:
+    """The precision in which `recipe` trains on `device`."""
+    return torch.float32 if recipe.dtype == "float32" else fast_dtype(device)
+
+
+def resolve_threads(recipe: Recipe) -> int:
+    """On how many CPU threads `recipe` trains here."""
+    return min(recipe.threads or torch.get_num_threads(), torch.get_num_threads())

@@ -17,7 +17,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
 from dlcli.core.stats import wilson
-from dlcli.core.training.loop import resolve_threads
+from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.attack.check_runs import check_inputs
 from dlcli.engines.attack.checks import failed_checks
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Evaluation, to_channels_last

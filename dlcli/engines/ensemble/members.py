@@ -23,7 +23,7 @@ from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
-from dlcli.core.training.loop import resolve_threads
+from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.job import Job, describe, open_job, start_training, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError

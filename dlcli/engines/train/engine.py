@@ -14,7 +14,7 @@ from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.stats import wilson
-from dlcli.core.training.loop import resolve_threads
+from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.job import Fitted, Job, open_job, preflight, steps

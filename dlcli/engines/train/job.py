@@ -25,8 +25,9 @@ from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
-from dlcli.core.training.loop import Hooks, Training, resolve_dtype, resolve_threads
-from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.loop import Training
+from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.reporter import Reporter
@@ -148,10 +149,12 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     with report.stoppable() as stop, report.task(label, total) as task:
         task.advance(training.epoch * len(training.losses) + training.step)
         while not (training.done or early.due):
-            parts = training.parts
+            parts = training.gradients.parts
             mean = training.run_epoch(task, stop)
-            if training.parts > parts:
-                most = f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.parts} parts"
+            if training.gradients.parts > parts:
+                most = (
+                    f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.gradients.parts} parts"
+                )
                 report.note(f"out of memory on {most}")
             if mean is not None:
                 history.append(_evaluate_epoch(job, training, early, mean))

@@ -13,7 +13,7 @@ from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.stats import mean_difference
-from dlcli.core.training.loop import resolve_threads
+from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.job import Epoch, Job
 from dlcli.specs.train import Comparison, TrainRow
 from dlcli.support.atomic import atomic_path, write_text

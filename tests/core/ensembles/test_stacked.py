@@ -14,7 +14,8 @@ from dlcli.core.ensembles import stacked
 from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training.augment import augmentation
-from dlcli.core.training.loop import Hooks, Training
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.errors import NumericError, ResourceError, UsageError
 from dlcli.support.reporter import SILENT
@@ -336,7 +337,7 @@ def test_several_members_without_memory_are_an_error_and_one_accumulates():
     training = _stacked([model], _recipe(), seeds=[3])
     _run(training)
     _alone(reference, _recipe(), 3, _draws()[0])
-    assert training.parts == 2
+    assert training.gradients.parts == 2
     _assert_same(model, reference)
     with pytest.raises(ResourceError):
         why_not_stackable(_models(partial(Small, 1)), _examples()[0])

@@ -18,7 +18,7 @@ from dlcli.core.model_io.cached import is_cached, train_or_load
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import Architecture
-from dlcli.core.training import dead_taps, deterministic, foreach, loop, recipe
+from dlcli.core.training import batch_gradients, dead_taps, deterministic, foreach, hooks, loop, recipe
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.lock import locked
 from dlcli.support.reporter import SILENT
@@ -158,7 +158,7 @@ def test_the_second_call_loads_the_network_with_the_same_bits(tmp_path):
     ],
 )
 def test_a_change_of_any_argument_misses_the_cache(tmp_path, monkeypatch, change):
-    monkeypatch.setattr("dlcli.core.training.loop.fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("dlcli.core.training.recipe.fast_dtype", lambda device: torch.bfloat16)
     _fit(cache=tmp_path)
     assert not _fit(cache=tmp_path, **change).reused
     assert _fit(cache=tmp_path, **change).reused
@@ -174,7 +174,7 @@ def test_another_thread_count_torch_or_training_code_misses_the_cache(tmp_path, 
         assert not _fit(cache=tmp_path).reused
     edited = tmp_path / "edited.py"
     edited.write_text("# edited")
-    for module in (loader, precision, rng, dead_taps, deterministic, foreach, loop, recipe, members):
+    for module in (loader, precision, rng, batch_gradients, dead_taps, deterministic, foreach, hooks, loop, recipe, members):
         with monkeypatch.context() as patch:
             patch.setattr(module, "__file__", str(edited))
             assert not _fit(cache=tmp_path / module.__name__).reused

@@ -39,7 +39,7 @@ def test_a_stride_of_one_has_no_dead_taps_and_hooks_are_removed():
 
 @pytest.mark.parametrize(("size", "dtype"), [(16, torch.float32), (32, torch.bfloat16)])
 def test_a_network_with_dead_taps_trains_in_float32_reproducibly(monkeypatch, size, dtype):
-    monkeypatch.setattr("dlcli.core.training.loop.fast_dtype", lambda device: torch.bfloat16)
+    monkeypatch.setattr("dlcli.core.training.recipe.fast_dtype", lambda device: torch.bfloat16)
     data = _data(3, (size, size), 4)
     arch = open_model("resnet18", data)
     ends = set()

@@ -9,7 +9,8 @@ from dlcli.core.compute.rng import generator
 from dlcli.core.ensembles import stacked
 from dlcli.core.ensembles.stacked import StackedTraining
 from dlcli.core.training.augment import augmentation, names
-from dlcli.core.training.loop import Hooks, Training
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import SILENT
 from tests.core.transfers import META, Transfers
@@ -116,7 +117,7 @@ def test_bytes_an_image_in_an_epoch(kind, room, bytes_each, monkeypatch):
 
 
 def test_a_copy_of_the_draws_is_for_many_steps(monkeypatch):
-    monkeypatch.setattr("dlcli.core.training.loop._DRAWN_AHEAD", 2)
+    monkeypatch.setattr("dlcli.core.training.hooks._DRAWN_AHEAD", 2)
     assert _epoch(_one(chosen=["crop"])).copies == 1 + STEPS // 2
 
 

@@ -12,9 +12,11 @@ from torch import nn
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.model_io.checkpoint import weights_sha256
-from dlcli.core.training import loop
+from dlcli.core.training import hooks as hooks_module
+from dlcli.core.training import recipe as recipe_module
 from dlcli.core.training.augment import Augmentation, augmentation
-from dlcli.core.training.loop import Hooks, Training, train
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.loop import Training, train
 from dlcli.core.training.random_change import RandomChange
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import NumericError, ResourceError, UsageError
@@ -172,13 +174,13 @@ def test_weights_stay_contiguous_float32_when_bfloat16_is_used():
 
 @pytest.mark.parametrize(("asked", "expected"), [("float32", torch.float32), ("fast", torch.float16)])
 def test_the_recipe_sets_the_precision(monkeypatch, asked, expected):
-    monkeypatch.setattr(loop, "fast_dtype", lambda device: torch.float16)
-    assert loop.resolve_dtype(_recipe(dtype=asked), CPU) == expected
+    monkeypatch.setattr(recipe_module, "fast_dtype", lambda device: torch.float16)
+    assert recipe_module.resolve_dtype(_recipe(dtype=asked), CPU) == expected
 
 
 def test_the_recipe_uses_at_most_the_threads_of_torch(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
-    assert [loop.resolve_threads(_recipe(threads=n)) for n in (None, 1, 4, 8)] == [4, 1, 4, 4]
+    assert [recipe_module.resolve_threads(_recipe(threads=n)) for n in (None, 1, 4, 8)] == [4, 1, 4, 4]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -312,7 +314,7 @@ def test_accumulated_gradients_match_the_whole_batch(weights, room, smoothing):
         while not training.done:
             training.run_epoch(Counter())
     parts = next(p for p in (1, 2, 4, 8, 16) if -(-13 // p) <= room)  # 50 examples in batches of 13, 13, 12, 12
-    assert training.parts == parts
+    assert training.gradients.parts == parts
     assert nets[1].refused == parts.bit_length() - 1  # not tried again once it is known
     for found, expected in zip(nets[1].parameters(), nets[0].parameters(), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
@@ -336,7 +338,7 @@ def test_a_failed_attempt_uses_up_no_dropout_draws():
 @pytest.mark.parametrize("ahead", [1, 2, 64])
 def test_a_failed_attempt_changes_the_images_as_before(ahead, monkeypatch):
     """And it does not matter for how many steps the changes are drawn at once."""
-    monkeypatch.setattr(loop, "_DRAWN_AHEAD", ahead)
+    monkeypatch.setattr(hooks_module, "_DRAWN_AHEAD", ahead)
     seen, hooks = [], Hooks(augment=augmentation(["crop", "rotate", "blur"], (6, 6)))
 
     class Sees(Small):
@@ -368,7 +370,7 @@ def test_resuming_keeps_the_number_of_parts():
     first.run_epoch(Counter(), stop=lambda: first.step == 2)
     second = fresh()
     second.load(first.state())
-    assert second.parts == first.parts == 4
+    assert second.gradients.parts == first.gradients.parts == 4
     for training in (second, whole):
         while not training.done:
             training.run_epoch(Counter())

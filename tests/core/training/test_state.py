@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dlcli.core.training.loop import Training
+from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.state import random_state, set_random_state, under
 
 
@@ -34,11 +34,8 @@ def test_a_repeated_step_draws_the_same_on_a_device(device_state):
     """Each attempt that fails for want of memory has drawn already; the last must draw what the first would have."""
     drawn = []
 
-    class Feed:
-        device = torch.device("cuda")
-
-    training = Training.__new__(Training)
-    training.feed, training.parts = Feed(), 1
+    gradients = BatchGradients.__new__(BatchGradients)
+    gradients.device, gradients.parts = torch.device("cuda"), 1
 
     def attempt():
         drawn.append(device_state[0])
@@ -47,8 +44,8 @@ def test_a_repeated_step_draws_the_same_on_a_device(device_state):
             raise torch.OutOfMemoryError("no memory")
         return torch.tensor(0.0)
 
-    training._with_room(attempt, 8)
-    assert (drawn, device_state, training.parts) == ([7, 7, 7], [8], 4)
+    gradients._with_room(attempt, 8)
+    assert (drawn, device_state, gradients.parts) == ([7, 7, 7], [8], 4)
 
 
 def test_entries_under_a_prefix():

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.loop import Training
 from dlcli.core.training.outputs import training_outputs
 from dlcli.core.training.recipe import Recipe
@@ -68,14 +69,14 @@ def view(x):
 
 def test_a_network_that_takes_views_trains_as_one_that_flattens():
     found, expected = trained(Net(view)), trained(Net(lambda x: x.flatten(1)))
-    assert (found.layout, expected.layout) == (torch.contiguous_format, torch.channels_last)
+    assert (found.gradients.layout, expected.gradients.layout) == (torch.contiguous_format, torch.channels_last)
     for name, value in state(expected).items():
         torch.testing.assert_close(found.model.state_dict()[name], value, rtol=1e-4, atol=1e-5)
 
 
 def test_the_failed_attempt_leaves_nothing_behind(monkeypatch):
     fallen_back = state(trained(Net(view), ema=0.9))
-    monkeypatch.setattr(Training, "layout", torch.contiguous_format)
+    monkeypatch.setattr(BatchGradients, "layout", torch.contiguous_format)
     for name, value in state(trained(Net(view), ema=0.9)).items():
         assert torch.equal(fallen_back[name], value)
 
