@@ -238,8 +238,6 @@ class DedupeConfig:
                 raise UsageError(f"`{name}` needs `against`")
 
     def _check_earlier(self) -> None:
-        if self.labelled is not None and self.within is not None:
-            raise UsageError("`labelled` and `within` cannot be combined", hint="omit `labelled`")
         earlier = "index" if self.index else "against"
         if self.index and self.against:
             raise UsageError("`index` and `against` cannot be combined", hint="use one of them")

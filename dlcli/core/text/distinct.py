@@ -40,8 +40,12 @@ class Distinct:
     @cached_property
     def keys(self) -> list[str]:
         """The folded key of each text, (k); it occurs several times if it is in several blocks, or has several strict keys."""
-        keys = [found.rpartition(_AFTER_BLOCK)[2] for found in self.ids]
-        return fold_all(keys) if self.strict else keys
+        return fold_all(self.keys_in_block) if self.strict else self.keys_in_block
+
+    @cached_property
+    def keys_in_block(self) -> list[str]:
+        """The key of each text without its block, (k): a strict one if texts are compared so."""
+        return [found.rpartition(_AFTER_BLOCK)[2] for found in self.ids]
 
     @cached_property
     def block(self) -> NDArray[np.int64] | None:

@@ -149,13 +149,23 @@ def estimate_by_labels(path: Path, config: DedupeConfig, texts: Distinct, scored
 
 
 def _pair_numbers(texts: Distinct, scored: ScoredPairs, rows: Sequence[LabelledRow]) -> list[int]:
-    """The number of the scored pair in each row, -1 if its texts are no such pair."""
-    keys = strict_keys if texts.strict else fold_all
-    number = {found: k for k, found in enumerate(texts.ids)}
-    sides = [[number.get(key, -1) for key in keys([row.texts[side] for row in rows])] for side in (0, 1)]
-    ends = zip(scored.pairs.first.tolist(), scored.pairs.second.tolist(), strict=True)
-    place = {(min(pair), max(pair)): k for k, pair in enumerate(ends)}
-    return [place.get((min(a, b), max(a, b)), -1) for a, b in zip(*sides, strict=True)]
+    """The number of the scored pair in each row, -1 if its texts are no such pair.
+
+    Within blocks several pairs may have the same texts; rows with these stand for them in the order in which they are drawn.
+    """
+    fold, keys = strict_keys if texts.strict else fold_all, texts.keys_in_block
+    drawn = np.concatenate([shuffled(part, scored.probability) for part in {row.stratum for row in rows}])
+    last_first = np.append(np.setdiff1d(np.arange(len(scored.probability)), drawn), drawn[::-1]).tolist()
+    first, second = scored.pairs.first.tolist(), scored.pairs.second.tolist()
+    pairs: dict[tuple[str, ...], list[int]] = {}
+    for k in last_first:
+        pairs.setdefault(_unordered(keys[first[k]], keys[second[k]]), []).append(k)
+    found = [pairs.get(_unordered(*fold(row.texts)), [-1]) for row in rows]
+    return [same.pop() if len(same) > 1 else same[0] for same in found]
+
+
+def _unordered(*keys: str) -> tuple[str, ...]:
+    return tuple(sorted(keys))
 
 
 def _places(path: Path, rows: Sequence[LabelledRow], pair: list[int], scored: ScoredPairs) -> list[int]:

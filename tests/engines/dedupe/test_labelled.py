@@ -2,6 +2,7 @@
 
 import csv
 import random
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -144,8 +145,29 @@ def test_rows_in_another_order_and_other_marks_are_the_same_sample(table, tmp_pa
     assert (one.precision, one.labelled_found) == (other.precision, other.labelled_found)
 
 
+@pytest.mark.parametrize("more", [{}, {"fold": "strict"}])
+def test_the_same_texts_in_several_blocks_are_pairs_of_their_own(table, tmp_path, more):
+    texts = Path(table).read_text(encoding="utf-8").splitlines()[1:]
+    lines = [f"{text},{block}" for k, text in enumerate(texts) for block in ("x", "y", "z")[: 1 + k % 3]]
+    blocks = tmp_path / "blocks.csv"
+    blocks.write_text("text,block\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    config = {"table": str(blocks), "column": "text", "within": "block", **more}
+    drawn = dedupe.run(DedupeConfig(**config, label=100_000))
+    written = [tuple(row[:2]) for row in drawn.table.rows]
+    assert len(set(written)) < len(written)
+    path = fill(drawn, tmp_path / "l.csv")
+    result = dedupe.run(DedupeConfig(**config, labelled=path))
+    pairs = list(dedupe.run(DedupeConfig(**config, threshold=LOWEST, pairs=True)).table.records())
+    right = [same(*sorted([row["text_a"], row["text_b"]])) for row in pairs if row["score"] >= THRESHOLD and row["score"] < 1]
+    assert result.precision.n == len(right) and result.precision.value == pytest.approx(np.mean(right))
+    short = fill(dedupe.run(DedupeConfig(**config, label=60)), tmp_path / "s.csv")
+    assert dedupe.run(DedupeConfig(**config, labelled=short)).precision.n <= 60
+    with short.open("a", encoding="utf-8") as stream:
+        stream.write(short.read_text(encoding="utf-8").splitlines()[-1] + "\n")
+    with pytest.raises(InputError, match="stands in an earlier row|are not those that `label` draws first"):
+        dedupe.run(DedupeConfig(**config, labelled=short))
+
+
 def test_options_that_labels_cannot_speak_of_are_refused(tmp_path):
-    with pytest.raises(UsageError, match="`labelled` and `within` cannot be combined"):
-        DedupeConfig(labelled=tmp_path / "l.csv", within="id")
     with pytest.raises(UsageError, match="`index` and `labelled` cannot be combined"):
         DedupeConfig(labelled=tmp_path / "l.csv", index=tmp_path)
