@@ -8,8 +8,9 @@ class LayerSummary:
     """A layer as called for one image.
 
     `output` is the shape of what it returns without the batch, `parameters` are its own, `multiply_adds` those of
-    convolutions and linear layers (others count 0), `receptive_field` is in input pixels, one entry per spatial axis:
-    empty where the layer has no window or its field is unbounded.
+    convolutions and matrix products (others count 0), `receptive_field` is in input pixels, one entry per spatial axis:
+    empty where the layer has no window or its field is unbounded. `attends_to` is `whole image` or `part of image` for
+    attention, else empty.
     """
 
     name: str
@@ -18,6 +19,7 @@ class LayerSummary:
     parameters: int
     multiply_adds: int
     receptive_field: tuple[int, ...] = ()
+    attends_to: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

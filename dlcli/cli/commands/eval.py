@@ -122,7 +122,7 @@ def _layers(result: EvalResult, summary: Summary) -> TerminalTable:
             "x".join(map(str, layer.output)),
             f"{layer.parameters:,}",
             f"{layer.multiply_adds:,}",
-            "x".join(map(str, layer.receptive_field)),
+            layer.attends_to or "x".join(map(str, layer.receptive_field)),
         )
         for layer in summary.layers
     )
@@ -136,13 +136,26 @@ def _one(result: EvalResult) -> str:
 
 
 def _field(summary: Summary) -> str:
+    if _whole_from(summary):
+        return "whole image"
+    return _window(summary)
+
+
+def _whole_from(summary: Summary) -> str:
+    """The first attention layer that sees the whole image."""
+    return next((layer.name for layer in summary.layers if layer.attends_to == "whole image"), "")
+
+
+def _window(summary: Summary) -> str:
     return "x".join(map(str, summary.receptive_field))
 
 
 def _fields(summary: Summary) -> list[str]:
-    theory = f"{_field(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
+    theory = f"{_window(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
     effective = f", {summary.effective_field:.1f} pixels across effectively" if summary.effective_field is not None else ""
-    return [f"The last convolution or pooling layer sees {theory}{effective}."]
+    whole = _whole_from(summary)
+    attention = [f"Attention sees the whole image from {whole} on."] if whole else []
+    return [f"The last convolution or pooling layer sees {theory}{effective}.", *attention]
 
 
 def _summary(result: EvalResult | PairsEvalResult) -> str:

@@ -4,8 +4,6 @@ Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167, section 3.1) keep
 training. Images that are fed in the same way give the first of these layers the same statistics again.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from dlcli.core.compute.forward import in_mode, logits_of
 from dlcli.core.compute.rng import preserved
+from dlcli.core.evaluation.multiply_adds import counting
 from dlcli.support.errors import DlcliError
 
 _LAYERS = 3
@@ -133,23 +132,7 @@ def median_margin(logits: Tensor) -> float:
 
 
 def multiply_adds(model: nn.Module, x: Tensor) -> float:
-    """Multiply-adds of the convolutions and linear layers for the first of the images `x`."""
-    total = [0.0]
-    with _counted(model, total), in_mode(model), torch.no_grad():
+    """Multiply-adds for the first of the images `x`."""
+    with counting() as total, in_mode(model), torch.no_grad():
         finite_logits(model, x[:1])
-    return total[0]
-
-
-@contextmanager
-def _counted(model: nn.Module, total: list[float]) -> Iterator[None]:
-    def hook(module: Any, inputs: object, output: Any) -> None:
-        if isinstance(output, Tensor):
-            total[0] += output.numel() / module.weight.shape[0] * module.weight.numel()
-
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-    handles = [module.register_forward_hook(hook) for module in model.modules() if isinstance(module, kinds)]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+        return total()

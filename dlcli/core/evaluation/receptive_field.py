@@ -70,7 +70,8 @@ def merged(fields: Sequence[Field]) -> Field:
 class FieldTracker(TorchFunctionMode):
     """Inside this context every tensor computed from `x` (n, c, ...) is tracked; `field_of` gives its field.
 
-    `last` is the result of the last window (convolution or pooling), None before the first.
+    `last` is the result of the last window (convolution or pooling), None before the first; `attentions` counts the products
+    of two tensors that both come of `x`, which is what attention is.
     """
 
     def __init__(self, x: Tensor) -> None:
@@ -79,6 +80,7 @@ class FieldTracker(TorchFunctionMode):
         self._known: dict[int, tuple[Tensor, Field]] = {id(x): (x, (Reach(),) * (x.dim() - 2))}
         self.last: Tensor | None = None
         self.field: Field = ()
+        self.attentions = 0
 
     def field_of(self, tensor: Tensor) -> Field | None:
         """The field of `tensor`, None if it does not come of the input."""
@@ -93,6 +95,7 @@ class FieldTracker(TorchFunctionMode):
         before = [(self._known[id(tensor)][1], tuple(tensor.shape[2:])) for tensor in inputs]
         found = func(*args, **kwargs)
         if inputs:
+            self.attentions += getattr(func, "__name__", "") in _PRODUCTS and _operands(args, kwargs, self._known) > 1
             self._follow(func, before, found, args, kwargs)
         return found
 
@@ -121,6 +124,11 @@ def _tensors(values: Any) -> Iterator[Tensor]:
     elif isinstance(values, (list, tuple)):
         for value in values:
             yield from _tensors(value)
+
+
+def _operands(args: Any, kwargs: Any, known: Mapping[int, Any]) -> int:
+    """How many of the tensors that a product is of are known; attention takes the same one as query, key and value."""
+    return sum(id(tensor) in known for tensor in _tensors([args, kwargs]))
 
 
 def _convolution(field: Field, shape: tuple[int, ...], args: Any, kwargs: Any) -> Field:
@@ -200,7 +208,11 @@ _WINDOWS = {
     **{f"max_pool{axes}d{ending}": _max_pool for axes in (1, 2, 3) for ending in ("", "_with_indices")},
     **{f"avg_pool{axes}d": _avg_pool for axes in (1, 2, 3)},
 }
-_MIXING = ("linear", "matmul", "bmm", "einsum", "scaled_dot_product_attention", "interpolate", "grid_sample", "roll", "flip")
+_PRODUCTS = (
+    *("matmul", "__matmul__", "bmm", "baddbmm", "einsum"),
+    *("scaled_dot_product_attention", "multi_head_attention_forward"),
+)
+_MIXING = (*_PRODUCTS, "linear", "interpolate", "grid_sample", "roll", "flip")
 _Rule = Callable[[Field, tuple[int, ...], Any, Any], Field]
 _RULES: dict[str, _Rule] = {
     **_WINDOWS,

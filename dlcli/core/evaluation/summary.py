@@ -1,8 +1,9 @@
 """Summarize a network: layers, shapes, parameters, multiply-adds and receptive field."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
-from math import prod
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,13 +11,13 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import call_model, in_mode, refuse_scripted
 from dlcli.core.compute.rng import preserved
+from dlcli.core.evaluation.attention_reach import layers_that_see_all
+from dlcli.core.evaluation.multiply_adds import counting
 from dlcli.core.evaluation.receptive_field import FieldTracker, effective_field
 from dlcli.specs.summary import LayerSummary, Summary
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _WINDOWED = (
-    *_CONVOLUTIONS,
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
     *(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d),
     *(nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
 )
@@ -25,9 +26,10 @@ _WINDOWED = (
 def summarise(model: nn.Module, x: Tensor) -> Summary:
     """Summarize the layers of `model` in the order in which it calls them, in evaluation mode, for images `x` (n, c, h, w).
 
-    `x` is on the device of `model`. A layer is a module without submodules, or with parameters of its own; one that is called
-    twice is listed once, with the multiply-adds of both calls. Multiply-adds are counted by hooks on convolutions and linear
-    layers: functional calls, attention, norms, activations, pooling and biases count 0.
+    `x` is on the device of `model`. A layer is a module without submodules, or one with parameters or multiply-adds that are
+    not those of its submodules; one that is called twice is listed once, with the multiply-adds of both calls. Submodules
+    whose weights a layer uses without calling them count with the layer. Multiply-adds are those of all convolutions and
+    matrix products, attention and functional calls included (see `counting`).
     """
     with in_mode(model):
         layers, field = _watch(model, x[:1])
@@ -46,31 +48,74 @@ def summarise(model: nn.Module, x: Tensor) -> Summary:
 
 def _watch(model: nn.Module, x: Tensor) -> tuple[list[LayerSummary], tuple[int, ...]]:
     refuse_scripted(model)
-    found: dict[str, LayerSummary] = {}
-    with ExitStack() as hooks, preserved(), torch.no_grad(), FieldTracker(x) as tracker:
+    with ExitStack() as stack, preserved(), torch.no_grad(), counting() as total, FieldTracker(x) as tracker:
+        watch = _Watch(tracker, total)
         for name, module in model.named_modules():
-            if not list(module.children()) or list(module.parameters(recurse=False)):
-                hook = module.register_forward_hook(_hook(name, found, tracker))
-                hooks.callback(hook.remove)
+            for handle in (
+                module.register_forward_pre_hook(watch.enter),
+                module.register_forward_hook(watch.leave(name), always_call=True),
+            ):
+                stack.callback(handle.remove)
         call_model(model, x)
         last = tuple(reach.size for reach in tracker.field)
-    return list(found.values()), last
+    _add_uncalled(model, watch)
+    attending = [name for name in watch.attending if name in watch.found]
+    everything = layers_that_see_all(model, x, attending) if attending else set()
+    for name in attending:
+        reach = "whole image" if name in everything else "part of image"
+        watch.found[name] = replace(watch.found[name], attends_to=reach)
+    return [replace(layer, name=name or "(the network itself)") for name, layer in watch.found.items()], last
 
 
-def _hook(name: str, found: dict[str, LayerSummary], tracker: FieldTracker) -> Callable[[nn.Module, Any, Any], None]:
-    def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-        tensor = output if isinstance(output, Tensor) else None
-        earlier = found[name].multiply_adds if name in found else 0
-        found[name] = LayerSummary(
-            name=name or "(the network itself)",
+class _Watch:
+    """Hooks that write down each layer.
+
+    What a module costs is what is counted between its call and its return, less what its submodules cost.
+    """
+
+    def __init__(self, tracker: FieldTracker, total: Callable[[], int]) -> None:
+        self.found: dict[str, LayerSummary] = {}
+        self.attending: dict[str, None] = {}
+        self.called: set[str] = set()
+        self._tracker, self._total = tracker, total
+        self._before: list[tuple[int, int]] = []
+        self._inner: list[Counter[str]] = [Counter()]
+
+    def enter(self, module: nn.Module, inputs: Any) -> None:
+        """Note the totals at a module's call."""
+        self._before.append((self._total(), self._tracker.attentions))
+        self._inner.append(Counter())
+
+    def leave(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        """A hook that writes down the module of this name when it returns."""
+
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            total, attentions = self._before.pop()
+            cost, attended = self._total() - total, self._tracker.attentions - attentions
+            inner = self._inner.pop()
+            self._inner[-1].update(cost=cost, attended=attended)
+            self.called.add(name)
+            own, tensor = cost - inner["cost"], output if isinstance(output, Tensor) else None
+            if attended > inner["attended"]:
+                self.attending[name] = None
+            if own or not list(module.children()) or list(module.parameters(recurse=False)):
+                self._write(name, module, tensor, own)
+
+        return hook
+
+    def _write(self, name: str, module: nn.Module, output: Tensor | None, own: int) -> None:
+        self.found[name] = LayerSummary(
+            name=name,
             kind=type(module).__name__,
-            output=() if tensor is None else tuple(tensor.shape[1:]),
-            parameters=sum(one.numel() for one in module.parameters(recurse=False)),
-            multiply_adds=earlier + (0 if tensor is None else _multiply_adds(module, inputs, tensor)),
-            receptive_field=_field(module, tensor, tracker),
+            output=() if output is None else tuple(output.shape[1:]),
+            parameters=_own_parameters(module),
+            multiply_adds=own + (self.found[name].multiply_adds if name in self.found else 0),
+            receptive_field=_field(module, output, self._tracker),
         )
 
-    return hook
+
+def _own_parameters(module: nn.Module) -> int:
+    return sum(one.numel() for one in module.parameters(recurse=False))
 
 
 def _field(module: nn.Module, output: Tensor | None, tracker: FieldTracker) -> tuple[int, ...]:
@@ -78,12 +123,10 @@ def _field(module: nn.Module, output: Tensor | None, tracker: FieldTracker) -> t
     return tuple(reach.size for reach in field or ())
 
 
-def _multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
-    """For a batch of one: each output of a convolution or a linear layer costs its fan-in."""
-    if isinstance(module, _CONVOLUTIONS):
-        return output.numel() * int(module.weight[0].numel())
-    if isinstance(module, _TRANSPOSED):
-        return int(inputs[0].numel()) * module.out_channels // module.groups * prod(module.kernel_size)
-    if isinstance(module, nn.Linear):
-        return output.numel() * module.in_features
-    return 0
+def _add_uncalled(model: nn.Module, watch: _Watch) -> None:
+    """Count the parameters of modules that are not called, such as `out_proj` of attention, with the layer that holds them."""
+    for name, module in model.named_modules():
+        holder = name.rpartition(".")[0]
+        if name and name not in watch.called and holder in watch.found:
+            layer = watch.found[holder]
+            watch.found[holder] = replace(layer, parameters=layer.parameters + _own_parameters(module))

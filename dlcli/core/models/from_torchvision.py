@@ -41,6 +41,17 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
     return Architecture(name, partial(_built, name, classes), GENERAL_RECIPE, digest)
 
 
+def published_side(name: str) -> int | None:
+    """Height and width in pixels of the images that published weights of this network take; None if it is not torchvision's."""
+    import torchvision
+
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        return None
+    weights = torchvision.models.get_model_weights(name)
+    first: Any = next(iter(weights))  # the one of the paper; later ones may be for larger images
+    return int(first.transforms().crop_size[0])
+
+
 def _built(name: str, classes: int) -> nn.Module:
     import torchvision
 

@@ -11,9 +11,12 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.summary import summarise
 from dlcli.core.layers.multi_clip import MultiClip
+from dlcli.core.layers.normalise import IMAGENET_CLASSES
 from dlcli.core.model_io.trained import diagnose_trained
 from dlcli.core.model_io.untrained import open_model
+from dlcli.core.models import MODELS
 from dlcli.core.models.base import normalised_architecture
+from dlcli.core.models.from_torchvision import published_side
 from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
@@ -21,6 +24,9 @@ from dlcli.support.reporter import Reporter
 
 _SUMMARY_IMAGES = 16
 """Number of images over which the effective receptive field is averaged."""
+
+_NOISE_IMAGES = 2
+"""The same, where they are random."""
 
 
 def summarize_network(config: EvalConfig, report: Reporter) -> EvalResult:
@@ -67,19 +73,7 @@ def _without_metrics(config: EvalConfig, data: ImageData, name: str, sha256: str
 
 def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
     if config.model is None and config.arch is not None:
-        data, device = read(config, report), choose_device(config.device)
-        arch = normalised_architecture(open_model(config.arch, data), config.normalise, data.channels)
-        with preserved():
-            torch.manual_seed(rng.derive(config.seed, "init"))
-            model = arch.build().to(device)
-        sha256, untrained = "", "The network is untrained, so its effective receptive field is that of random weights."
-        return (
-            summarise(model, data.sample(_SUMMARY_IMAGES).to(device)),
-            data,
-            arch.name,
-            sha256,
-            (_multiply_adds_note(data), untrained),
-        )
+        return _of_untrained(config, config.arch, report)
     loaded = open_model_and_data(config, report, look=False)
     images = to_float(loaded.split(config.split).x[:_SUMMARY_IMAGES]).to(loaded.device)
     trained = loaded.trained
@@ -92,5 +86,31 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
     )
 
 
+def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
+    noise = _as_published(config, name)
+    data, device = noise or read(config, report), choose_device(config.device)
+    arch = normalised_architecture(open_model(name, data), config.normalise, data.channels)
+    with preserved():
+        torch.manual_seed(rng.derive(config.seed, "init"))
+        model = arch.build().to(device)
+    notes = [_multiply_adds_note(data), "The network is untrained, so its effective receptive field is that of random weights."]
+    if noise is not None:
+        shape, classes = "x".join(map(str, data.x_test.shape[1:])), len(data.classes)
+        notes.append(f"Without `data`: random images of {shape} and {classes:,} classes, as of the published weights.")
+    return summarise(model, data.sample(_SUMMARY_IMAGES).to(device)), data, arch.name, "", tuple(notes)
+
+
+def _as_published(config: EvalConfig, name: str) -> ImageData | None:
+    """Random images of the size and number of classes of the network's published weights, unless the data are named."""
+    side = published_side(name) if config.data == EvalConfig.data and name not in MODELS.names() else None
+    if side is None:
+        return None
+    side = config.size or side
+    x = torch.rand(_NOISE_IMAGES, 3, side, side, generator=rng.generator(rng.derive(config.seed, "images")))
+    y = torch.zeros(len(x), dtype=torch.int64)
+    return ImageData(x[:0], y[:0], x, y, tuple(map(str, range(IMAGENET_CLASSES))), name)
+
+
 def _multiply_adds_note(data: ImageData) -> str:
-    return f"Multiply-adds are those of convolutions and linear layers, for one {data.unit}; a FLOP count is twice that."
+    what = "convolutions and matrix products, attention included"
+    return f"Multiply-adds are those of {what}, for one {data.unit}; a FLOP count is twice that."

@@ -306,6 +306,22 @@ def test_the_summary_of_a_trained_and_of_an_untrained_network(digits_run: Path):
     assert "20,106 parameters" in EVAL.summary(trained) and len(trained.records()) == 11
 
 
+def test_a_network_of_torchvision_is_summarised_as_published():
+    """Without data: torchvision publishes 1,235,496 parameters and 0.349 G multiply-adds."""
+    result = eval.run(EvalConfig(arch="squeezenet1_1", summary=True, device="cpu"))
+    assert result.summary.input == (3, 224, 224) and result.summary.parameters == 1_235_496
+    assert round(result.summary.multiply_adds / 1e9, 3) == 0.349
+    assert any("random images of 3x224x224 and 1,000 classes" in note for note in result.notes)
+    assert eval.run(EvalConfig(arch="squeezenet1_1", summary=True, device="cpu", size=64)).summary.input == (3, 64, 64)
+
+
+def test_attention_is_shown_to_see_the_whole_image():
+    table = EVAL.table(eval.run(EvalConfig(arch="vit_b_32", summary=True, device="cpu")))
+    first = "encoder.layers.encoder_layer_0.self_attention"
+    assert next(row for row in table.rows if row[0] == first)[-1] == table.rows[-1][-1] == "whole image"
+    assert f"Attention sees the whole image from {first} on." in table.notes
+
+
 def test_the_weights_of_an_untrained_network_come_of_the_seed():
     config = EvalConfig(arch="cifar-resnet-8", size=32, summary=True, device="cpu")
     first, again, other = (eval.run(replace(config, seed=seed)).summary for seed in (0, 0, 3))
