@@ -6,6 +6,7 @@ bounds when a configuration is made from Python.
 
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, field, fields
+from math import isfinite
 from typing import Any
 
 from dlcli.support.errors import UsageError
@@ -115,5 +116,7 @@ def _check_value(name: str, details: Option, value: Any) -> None:
         raise UsageError(f"{name}: {value} is not above {details.above:g}")
     if details.below is not None and not value < details.below:
         raise UsageError(f"{name}: {value} is not below {details.below:g}")
+    if isinstance(value, float) and not isfinite(value):
+        raise UsageError(f"{name}: {value} is not finite")
     if details.choices is not None and value not in details.choices():
         raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs import parse, table_options
+from dlcli.specs import parse, table_options, training_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.normalise import normalise_option
@@ -97,9 +97,12 @@ class TrainConfig:
     lr: float | None = option(
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
     )
+    momentum: float | None = training_options.momentum_option()
+    weight_decay: float | None = training_options.weight_decay_option()
     schedule: str | None = option(
         None, "Learning rate schedule. Default: the network's own.", choices=one_of("constant", "cosine")
     )
+    warmup: float = training_options.warmup_option()
     label_smoothing: float | None = option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
     clip_norm: float | None = option(
         None, "Clip the gradient norm to this value. Default: the network's own, or no clipping.", above=0

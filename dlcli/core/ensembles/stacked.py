@@ -138,6 +138,8 @@ class StackedTraining(Training):
         self.members, self.draws, self.seeds = tuple(models), tuple(draws), tuple(seeds)
         self.names = tuple(names) or tuple(f"member {number + 1}" for number in range(len(models)))
         _check(self.members, self.draws, self.seeds, x, hooks)
+        if recipe.weight_decay is not None:  # which parameters decay depends on their axes, of which there is one more here
+            raise UsageError("weight decay of weights only is for one network at a time", hint=_HINT)
         with memory_error_context(*self.too_large):
             self._stack = StackedModel(self.members)
             seed = derive(self.seeds[0], "stacked", *self.seeds)  # for dropout alone: the rest goes by the members' seeds

@@ -18,7 +18,17 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.models.base import Architecture
-from dlcli.core.training import batch_gradients, dead_taps, deterministic, foreach, hooks, loop, recipe
+from dlcli.core.training import (
+    batch_gradients,
+    dead_taps,
+    deterministic,
+    foreach,
+    hooks,
+    loop,
+    parameter_groups,
+    recipe,
+    schedule,
+)
 from dlcli.core.training.loop import train
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.support.errors import InputError
@@ -188,7 +198,7 @@ def _description(plan: _Plan) -> str:
     # So code is covered by a hash of its source rather than by a version number, which is easily forgotten. Precision and
     # threads are those in use here: they decide how sums are rounded, and the recipe only bounds them. The model of the CPU is
     # not covered, because a cache belongs to one machine; that of the GPU is, because a machine may have several.
-    training = (batch_gradients, dead_taps, deterministic, foreach, hooks, loop, recipe)
+    training = (batch_gradients, dead_taps, deterministic, foreach, hooks, loop, parameter_groups, recipe, schedule)
     modules = (*training, loader, precision, rng, sys.modules[__name__])
     code = "".join(inspect.getsource(module) for module in modules).encode()
     facts = {

@@ -264,7 +264,7 @@ class PairTrainer:
             net.train()
             # Batches of nearly equal size, as in `core.training.loop`: BatchNorm breaks on a last batch of one pair.
             for step, picked in enumerate(torch.randperm(len(y), generator=order).tensor_split(steps)):
-                lr = recipe.lr_at((epoch + step / steps) / recipe.epochs)
+                lr = recipe.lr_at(epoch, step, steps)
                 _step(net, optimizer, lr, inputs.batch(picked), y[picked])
                 task.advance()
             yield epoch + 1

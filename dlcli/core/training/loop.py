@@ -17,6 +17,7 @@ from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.deterministic import deterministic
 from dlcli.core.training.foreach import largest_magnitude, move_towards
 from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.parameter_groups import optimized, parameter_groups
 from dlcli.core.training.recipe import Recipe, build_optimizer, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
 from dlcli.core.training.trainable import check_parameters, in_layout
@@ -59,7 +60,7 @@ class Training:
         self.dtype = self._precision(dtype, x[:1], model.to(device))
         self.model = in_layout(model, self.gradients_class.layout)
         self.feed = BatchLoader(x, y, device)
-        self.optimizer = build_optimizer(recipe, model.parameters(), device)
+        self.optimizer = build_optimizer(recipe, parameter_groups(model, recipe), device)
         self.average = {k: v.clone() for k, v in model.state_dict().items()} if recipe.ema else {}
         self.gradients = self.gradients_class(
             self.model,
@@ -186,7 +187,7 @@ class Training:
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
-        return self.recipe.lr_at((self.epoch + self.step / len(self.losses)) / self.recipe.epochs)
+        return self.recipe.lr_at(self.epoch, self.step, len(self.losses))
 
     @property
     def done(self) -> bool:
@@ -269,7 +270,7 @@ class Training:
             value.copy_(state[f"average.{name}"])
         self.random = under(state, "random.")
         kept: dict[int, dict[str, Tensor]] = {}
-        parameters = list(self.model.parameters())
+        parameters = optimized(self.optimizer)
         for name, value in under(state, "optimizer.").items():
             number, _, key = name.partition(".")
             kept.setdefault(int(number), {})[key] = laid_out_as(parameters[int(number)], value)

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from math import cos, pi
+from math import isfinite
+from typing import Any
 
 import torch
-from torch import nn
 
 from dlcli.core.compute.device import fast_dtype
+from dlcli.core.training.schedule import SCHEDULES, lr_factor
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
@@ -22,19 +24,14 @@ _FUSES = ("cpu", "cuda", "mps")
 _GRAPH_CHECKS = ("_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check")
 """The names, in newer and older versions of torch, of a method of most optimizers."""
 
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: (1 + cos(pi * done)) / 2,
-}
-"""The share of the learning rate that is in force when the share `done` in [0, 1) of all steps is done."""
-
 
 @dataclass(frozen=True)
 class Recipe:
     """How to train: minimise cross-entropy over shuffled batches.
 
     `batch_size` is the most images in a batch; `optimizer` one of sgd, adam, adamw, adadelta, with `options` its further
-    settings (momentum, rho, weight_decay ...); `schedule` constant or cosine (to 0, Loshchilov & Hutter 2017);
+    settings (momentum, rho, weight_decay ...); `weight_decay` that of weights only, in place of the one in `options`, which
+    is of all parameters; `schedule` constant or cosine (to 0, Loshchilov & Hutter 2017), which begins after `warmup` epochs;
     `label_smoothing` in [0, 1) (Szegedy et al. 2016); `clip_norm` the largest norm that the gradient of all weights may
     have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that takes
     their place at the end (Polyak & Juditsky 1992; 0: none). `dtype` is `fast` (bfloat16 where that is native) or
@@ -49,6 +46,8 @@ class Recipe:
     lr: float
     options: Mapping[str, float] = field(default_factory=dict)
     schedule: str = "constant"
+    warmup: float = 0.0
+    weight_decay: float | None = None
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     ema: float = 0.0
@@ -63,14 +62,22 @@ class Recipe:
             raise UsageError("recipe: epochs, batch_size and lr must be above 0")
         if not (0 <= self.label_smoothing < 1 and 0 <= self.ema < 1 and (self.clip_norm is None or self.clip_norm > 0)):
             raise UsageError("recipe: label_smoothing and ema must be in [0, 1), clip_norm above 0")
+        if not 0 <= self.warmup < self.epochs:
+            raise UsageError(f"recipe: warmup must be from 0 to less than the {count(self.epochs, 'epoch')}")
+        if self.weight_decay is not None and not (isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise UsageError("recipe: weight_decay must be 0 or more")
 
-    def lr_at(self, done: float) -> float:
-        """The learning rate when the share `done` in [0, 1) of all steps is done."""
-        return self.lr * SCHEDULES[self.schedule](done)
+    def lr_at(self, epoch: int, step: int, steps: int) -> float:
+        """The learning rate of a step, both counted from 0, in an epoch of `steps`."""
+        where = {"epochs": self.epochs, "epoch": epoch, "step": step, "steps": steps}
+        return self.lr * lr_factor(self.schedule, warmup=self.warmup, **where)
 
 
-def build_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
-    """The optimizer of `recipe`, fused where torch can: one pass over the weights, a quarter of the time on a CPU."""
+def build_optimizer(recipe: Recipe, parameters: Iterable[Any], device: torch.device) -> torch.optim.Optimizer:
+    """The optimizer of `recipe`, fused where torch can: one pass over the weights, a quarter of the time on a CPU.
+
+    `parameters` are nn.Parameters, or groups with settings of their own (`parameter_groups`).
+    """
     fused = {"fused": True} if recipe.optimizer in _FUSED and device.type in _FUSES else {}
     optimizer = OPTIMIZERS[recipe.optimizer](parameters, lr=recipe.lr, **recipe.options, **fused)
     if device.type == "cpu":

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
+from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.reporter import Reporter
@@ -37,14 +38,6 @@ _TRAINING_EXAMPLES = 2000
 
 _STEPS = 7
 """Steps of an attack that takes several, when it makes examples to train on (Madry et al. 2018, section 4, on CIFAR-10)."""
-
-_OPTIMIZER_DEFAULTS: dict[str, tuple[float, dict[str, float]]] = {
-    "sgd": (0.1, {"momentum": 0.9}),
-    "adam": (1e-3, {}),
-    "adamw": (1e-3, {}),
-    "adadelta": (1.0, {}),
-}
-"""The learning rate and settings of an optimizer that is not the one the network's recipe was made with."""
 
 
 @dataclass(frozen=True)
@@ -106,22 +99,13 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         seed: That of the initial weights, the order of examples and everything random.
 
     Raises:
-        UsageError: If there is no such network.
+        UsageError: If there is no such network, or an option does not apply to it.
         InputError: If the network or its weights do not fit the data.
     """
     arch = open_model(config.model, data)
     arch = arch if config.weights is None else warm_started(arch, config.weights, len(data.classes), config.normalise)
     arch = normalised_architecture(arch, config.normalise, data.channels)
-    return Job(config, data, arch, _recipe(config, arch.recipe), device, seed)
-
-
-def _recipe(config: TrainConfig, recipe: Recipe) -> Recipe:
-    if config.optimizer is not None and config.optimizer != recipe.optimizer:
-        lr, options = _OPTIMIZER_DEFAULTS[config.optimizer]
-        recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
-    names = ("epochs", "batch_size", "lr", "schedule", "label_smoothing", "clip_norm", "ema")
-    given = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
-    return replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
+    return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed)
 
 
 def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> Fitted | None:

@@ -1,0 +1,50 @@
+"""How the options of `dlcli train` change the recipe of a network, and which of them do not apply to it."""
+
+from dataclasses import replace
+
+from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
+
+_OPTIMIZER_DEFAULTS: dict[str, tuple[float, dict[str, float]]] = {
+    "sgd": (0.1, {"momentum": 0.9}),
+    "adam": (1e-3, {}),
+    "adamw": (1e-3, {}),
+    "adadelta": (1.0, {}),
+}
+"""The learning rate and settings of an optimizer that is not the one the network's recipe was made with."""
+
+_NAMES = ("epochs", "batch_size", "lr", "weight_decay", "schedule", "label_smoothing", "clip_norm", "ema")
+
+
+def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
+    """The `recipe` of a network with the settings that `config` gives, for `n` training examples.
+
+    Raises UsageError for a setting that would have no effect.
+    """
+    if config.optimizer is not None and config.optimizer != recipe.optimizer:
+        lr, options = _OPTIMIZER_DEFAULTS[config.optimizer]
+        recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
+    recipe = _with_momentum(recipe, config.momentum)
+    given = {name: getattr(config, name) for name in _NAMES if getattr(config, name) is not None}
+    recipe = replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
+    return _with_warmup(recipe, config.warmup, n)
+
+
+def _with_momentum(recipe: Recipe, momentum: float | None) -> Recipe:
+    if momentum is None:
+        return recipe
+    if recipe.optimizer != "sgd":
+        raise UsageError(f"`momentum` does not apply to {recipe.optimizer}", hint="add `optimizer=sgd`, or omit `momentum`")
+    return replace(recipe, options={**recipe.options, "momentum": momentum})
+
+
+def _with_warmup(recipe: Recipe, warmup: float, n: int) -> Recipe:
+    steps = steps_per_epoch(n, recipe.batch_size)
+    if warmup >= recipe.epochs:
+        raise UsageError(f"`warmup`: {warmup:g} epochs leave none of {count(recipe.epochs, 'epoch')}", hint="give fewer")
+    if warmup and round(warmup * steps) < 2:
+        message = f"`warmup`: {warmup:g} epochs are less than 2 steps; an epoch has {count(steps, 'step')}"
+        raise UsageError(message, hint=f"give at least {2 / steps:.2g}")
+    return replace(recipe, warmup=warmup)

@@ -1,0 +1,71 @@
+"""Options that change the recipe of a network: what they make of it, where they are refused, and runs that are resumed."""
+
+from pathlib import Path
+
+import pytest
+
+from dlcli.core.training.recipe import Recipe
+from dlcli.engines import train
+from dlcli.engines.train.recipe_options import resolve_recipe
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import UsageError
+
+ADAM = Recipe(epochs=4, batch_size=10, optimizer="adam", lr=0.1)
+SGD = Recipe(epochs=4, batch_size=10, optimizer="sgd", lr=0.1, options={"momentum": 0.9, "weight_decay": 1e-4})
+
+
+def resolved(recipe: Recipe, **options: object) -> Recipe:
+    return resolve_recipe(TrainConfig(**options), recipe, 100)
+
+
+def test_without_options_the_recipe_stays_as_it_is():
+    assert [resolved(recipe) for recipe in (ADAM, SGD)] == [ADAM, SGD]
+
+
+def test_momentum_and_decay_replace_those_of_the_network():
+    found = resolved(SGD, momentum=0.5, weight_decay=0.0, warmup=1.5)
+    assert (dict(found.options)["momentum"], found.weight_decay, found.warmup) == (0.5, 0.0, 1.5)
+    assert dict(resolved(ADAM, optimizer="sgd", momentum=0.0).options) == {"momentum": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"momentum": 0.5}, "`momentum` does not apply to adam"),
+        ({"warmup": 4.0}, "`warmup`: 4 epochs leave none of 4 epochs"),
+        ({"warmup": 0.1}, "`warmup`: 0.1 epochs are less than 2 steps; an epoch has 10 steps"),
+    ],
+)
+def test_options_without_effect_are_refused(options: dict[str, float], message: str):
+    with pytest.raises(UsageError, match=message):
+        resolved(ADAM, **options)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1])
+@pytest.mark.parametrize("name", ["weight_decay", "momentum", "warmup"])
+def test_values_out_of_bounds_are_refused(name: str, value: float):
+    with pytest.raises(UsageError, match=f"`{name}`"):
+        TrainConfig(**{name: value})
+
+
+KNOBS = {
+    "decay": {"optimizer": "adamw", "weight_decay": 0.1},
+    "momentum": {"optimizer": "sgd", "momentum": 0.8, "weight_decay": 0.01},
+    "warm-up": {"warmup": 1.0, "schedule": "cosine"},
+}
+
+
+@pytest.mark.parametrize("options", KNOBS.values(), ids=list(KNOBS))
+def test_a_stopped_run_gives_the_same_bits(options: dict[str, object], tmp_path: Path):
+    """Stopped in the first and in the second epoch, each time resumed with the same options, and with others refused."""
+    from tests.engines.train.test_engine import Impatient
+
+    shared = {"epochs": 3, "device": "cpu", "limit": 300, "batch_size": 50, **options}
+    whole = train.run(TrainConfig(**shared)).rows[0]
+    plain = train.run(TrainConfig(**{name: shared[name] for name in ("epochs", "device", "limit", "batch_size")})).rows[0]
+    parts = {**shared, "output": tmp_path / "run"}
+    assert train.run(TrainConfig(**parts), report=Impatient(3)).rows == ()
+    with pytest.raises(UsageError, match="started with other"):
+        train.run(TrainConfig(**{name: value for name, value in parts.items() if name not in options}, resume=True))
+    assert train.run(TrainConfig(**parts, resume=True), report=Impatient(7)).rows == ()
+    assert train.run(TrainConfig(**parts, resume=True)).rows[0].weights_sha256 == whole.weights_sha256 != plain.weights_sha256
