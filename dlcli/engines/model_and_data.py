@@ -154,8 +154,16 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
 
 
 def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device, *, look: bool) -> TrainedNetwork:
-    how = config.normalise
-    return open_trained(spec, data, arch=config.arch, rule=config.ensemble, normalise=how, look=look, device=device)
+    return open_trained(
+        spec,
+        data,
+        arch=config.arch,
+        weights_key=config.weights_key,
+        rule=config.ensemble,
+        normalise=config.normalise,
+        look=look,
+        device=device,
+    )
 
 
 def _default(config: ModelAndDataOptions, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork:

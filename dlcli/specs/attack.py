@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
-from dlcli.specs.model_and_data import arch_option
+from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.shared import (
@@ -55,6 +55,7 @@ class AttackConfig:
         reads=True,
     )
     arch: str | None = arch_option()
+    weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surrogate: str | None = option(
         None,
@@ -135,6 +136,7 @@ class AttackConfig:
             raise UsageError("`target` needs a single network", hint="drop `ensemble`")
         if self.arch is not None and self.model is None:
             raise UsageError("`arch` needs a file of weights", hint="give `model=WEIGHTS` `arch=NAME`")
+        check_weights_key(self.weights_key, self.arch)
 
     def _check_values(self) -> None:
         if not self.methods:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
-from dlcli.specs.model_and_data import arch_option
+from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.shared import output_option, seed_option
@@ -29,6 +29,7 @@ class Convert2DTo3DConfig:
     )
     arch: str | None = arch_option()
     weights: Path | None = option(None, "Load the weights in this file into MODEL.", metavar="FILE", reads=True)
+    weights_key: str | None = weights_key_option()
     normalise: str = normalise_option("MODEL")
     rule: str = option(
         "besnet",
@@ -83,6 +84,7 @@ class Convert2DTo3DConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        check_weights_key(self.weights_key, self.arch, self.weights)
         if self.rule != "besnet" and self.inflate is not None:
             raise UsageError(f"`inflate`: {self.rule} inflates every layer above 1x1", hint="omit `inflate`")
         if self.temporal_kernel is not None and self.temporal_kernel % 2 == 0:

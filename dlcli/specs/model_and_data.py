@@ -19,6 +19,7 @@ from dlcli.specs.shared import (
     size_option,
     strict_option,
 )
+from dlcli.support.errors import UsageError
 
 
 def arch_option() -> Any:
@@ -28,6 +29,22 @@ def arch_option() -> Any:
         "Architecture of a checkpoint: a built-in model, package.module:callable or file.py:callable.",
         metavar="SPEC",
     )
+
+
+def weights_key_option() -> Any:
+    """`weights_key`: which of several sets of weights in a checkpoint."""
+    return option(
+        None,
+        "Take the weights under this key of a checkpoint, such as state_dict_ema. Default: those that fit the network; if "
+        "several do, those under a usual name (state_dict, model), with a warning.",
+        metavar="KEY",
+    )
+
+
+def check_weights_key(key: str | None, *files: object) -> None:
+    """Raise UsageError if a key is given, but none of the options that go with a file of weights."""
+    if key is not None and all(file is None for file in files):
+        raise UsageError("`weights_key` needs a file of weights")
 
 
 def split_option(verb: str, default: str | None = "test", more: str = "") -> Any:
@@ -54,6 +71,7 @@ class ModelAndDataOptions:
     )
     data: str = data_option("digits")
     arch: str | None = arch_option()
+    weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     ensemble: str | None = rule_option()
     split: str | None = split_option("use")
@@ -69,3 +87,4 @@ class ModelAndDataOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        check_weights_key(self.weights_key, self.arch)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
@@ -38,6 +39,7 @@ class ProbeGradientsConfig:
         reads=True,
     )
     weights: Path | None = option(None, "Load the weights in this file into the network.", metavar="FILE", reads=True)
+    weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
     data: str = data_option("digits")
@@ -83,6 +85,7 @@ class ProbeGradientsConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        check_weights_key(self.weights_key, self.weights)
         if self.model is None:
             self._refuse(_OF_A_NETWORK, "needs a network", "add `model=SPEC`")
         else:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import parse, table_options, training_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
@@ -61,12 +62,13 @@ class TrainConfig:
     sheet: str | None = table_options.sheet_option(table_options.PAIRS)
     weights: Path | None = option(
         None,
-        "Start from the weights in this file: .safetensors, or .pt or .pth that hold tensors only. A last layer for another "
+        "Start from the weights in this file: safetensors, or a checkpoint of torch.save. A last layer for another "
         "number of classes is reinitialised. With `model=frame-mlp:NAME`, a perceptron on features of single frames computed "
         "by the network NAME, these are the weights of NAME.",
         metavar="FILE",
         reads=True,
     )
+    weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
     versus: str | None = option(
@@ -161,6 +163,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        check_weights_key(self.weights_key, self.weights)
         self._check_task()
         if self.seeds and not self.versus:
             raise UsageError("`seeds` needs `versus`")

@@ -1,15 +1,12 @@
-"""Weights in and out of files, without ever running code from one."""
+"""Weights in and out of safetensors files, their digest, and into a network."""
 
 import hashlib
 import os
-import pickle
 import re
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,11 +16,7 @@ from torch import Tensor, nn
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
 
-_PICKLES = (".pt", ".pth")
-_NESTED = ("state_dict", "model_state_dict", "model")
 _SHOWN = 3
-_PARALLEL = "module."
-"""What torch's wrapper for several devices puts before every key."""
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -53,26 +46,13 @@ def _system_errors(path: Path) -> Iterator[None]:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name, on the CPU: .safetensors, or .pt or .pth that hold tensors and nothing else.
-
-    Raises InputError if the file is missing, damaged, of another kind, or a pickle that would run code.
-    """
+    """The tensors of a safetensors file by name, on the CPU; raises InputError if it is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: not a whole safetensors file ({_line(error)})") from None
-    if path.suffix in _PICKLES:
-        return _tensors(path, _unpickled(path))
-    raise InputError(f"{path}: weights are read from .safetensors, .pt or .pth")
-
-
-def strip_parallel_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors by the names they have in the network itself, if torch's wrapper for several devices was around it."""
-    shared = all(key.startswith(_PARALLEL) for key in state)
-    return {key.removeprefix(_PARALLEL) if shared else key: tensor for key, tensor in state.items()}
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: not a whole safetensors file ({_line(error)})") from None
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -82,30 +62,6 @@ def read_metadata(path: Path) -> dict[str, str]:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path}: not a whole safetensors file ({_line(error)})") from None
-
-
-def _unpickled(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # what torch finds odd in a file, the errors below say in one line
-            # `weights_only` unpickles with an allowlist of types: a plain pickle may call any function while it is loaded.
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        message = f"{path}: refused, it holds more than tensors, and loading it could run code"
-        raise InputError(message, hint="save it again with torch.save(model.state_dict(), path)") from None
-    except Exception as error:  # torch raises many kinds for damaged files
-        why = "is empty" if not path.stat().st_size else "not a whole torch file"
-        raise InputError(
-            f"{path}: {why}", hint="copy it again, or save it with torch.save(model.state_dict(), path)"
-        ) from error
-
-
-def _tensors(path: Path, found: Any) -> dict[str, Tensor]:
-    """The state dict itself, or the one inside a training checkpoint under one of its usual names."""
-    if isinstance(found, Mapping):
-        found = next((found[name] for name in _NESTED if isinstance(found.get(name), Mapping)), found)
-    if not isinstance(found, Mapping) or not all(isinstance(item, Tensor) for item in found.values()):
-        raise InputError(f"{path}: holds no state dict of tensors", hint="save it with torch.save(model.state_dict(), path)")
-    return {str(name): tensor for name, tensor in found.items()}
 
 
 def _line(error: Exception) -> str:

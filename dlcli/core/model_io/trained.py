@@ -17,24 +17,19 @@ from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalisation_of, normalised
 from dlcli.core.model_io.build import build_model
-from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
+from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
+from dlcli.core.model_io.weights_fit import fit_weights
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
 
-_WEIGHTS = (".safetensors", ".pt", ".pth")
-
 _ONE = ("0",)
 """What stands for the classes of data without labels: the weights know better."""
-
-
-def is_weights(path: Path) -> bool:
-    """Whether `path` is named as files of weights are."""
-    return path.suffix in _WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,7 @@ def open_trained(
     *,
     arch: str | None = None,
     weights: Path | None = None,
+    weights_key: str | None = None,
     rule: str | None = None,
     normalise: str = AUTO,
     look: bool = True,
@@ -82,6 +78,7 @@ def open_trained(
         data: The images and classes that the network is used on.
         arch: Name of the network that the weights in the file `spec` belong to.
         weights: File of weights for the network `spec`.
+        weights_key: Which set of weights in the file to take, see `fit_weights`; None for the one that fits.
         rule: Combination rule of an ensemble; None for the rule it was saved with.
         normalise: How the network wants its images, as the option of this name. auto: as is recorded with it; ImageNet's for
             weights of 1,000 outputs for a network of torchvision; else none.
@@ -94,7 +91,8 @@ def open_trained(
     """
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"`ensemble`: {spec} is not an ensemble", hint="choose a directory that dlcli ensemble wrote")
-    found = _with_normalisation(_open(spec, data, arch, weights, rule, device), normalise, data.channels)
+    opened = _open(spec, data, arch, weights, weights_key, rule, device)
+    found = _with_normalisation(opened, normalise, data.channels)
     data = data if data.classes else replace(data, classes=_ONE)
     numbers = _numbers(data.classes) if found.classes is None else []
     outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
@@ -199,7 +197,13 @@ def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNe
 
 
 def _open(
-    spec: str, data: ImageData, arch: str | None, weights: Path | None, rule: str | None, device: torch.device
+    spec: str,
+    data: ImageData,
+    arch: str | None,
+    weights: Path | None,
+    key: str | None,
+    rule: str | None,
+    device: torch.device,
 ) -> TrainedNetwork:
     path = Path(spec)
     if path.is_dir() or is_video_network(path):
@@ -211,10 +215,12 @@ def _open(
             video, metadata = load_video_network(path, device)
             return TrainedNetwork(video, metadata.name, metadata.weights_sha256, metadata.image_network.classes, recorded=True)
         return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
+    if weights is not None and arch is None:
+        return _from_file(spec, weights, data, key, device)
     if is_weights(path):
-        return _from_file(_needed(arch, path), path, data, device)
-    if weights is not None:
-        return _from_file(spec, weights, data, device)
+        return _from_file(_needed(arch, path), path, data, key, device)
+    if arch is not None:
+        raise UsageError(f"`arch`: goes with a checkpoint, and {spec} is no file", hint="omit `arch`")
     if ":" not in spec:
         hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
         raise InputError(f"{spec}: no such run directory or checkpoint", hint=hint)
@@ -223,8 +229,7 @@ def _open(
 
 
 def _needed(arch: str | None, path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    check_weights_file(path)
     if arch is None:
         raise UsageError(f"`arch`: which network do the weights in {path} belong to?", hint="add `arch=NAME`")
     return arch
@@ -238,19 +243,20 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> TrainedNet
     return TrainedNetwork(saved.model, saved.spec, saved.sha256, saved.classes, recorded=True)
 
 
-def _from_file(arch: str, path: Path, data: ImageData, device: torch.device) -> TrainedNetwork:
-    state = strip_parallel_prefix(load_weights(path))
+def _from_file(arch: str, path: Path, data: ImageData, key: str | None, device: torch.device) -> TrainedNetwork:
+    file = read_weights_file(path)
     classes = list(data.classes or _ONE)
     model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
-    outputs = _outputs(model, state, len(classes))
+    fitted = fit_weights(file, model.state_dict(), network=arch, key=key)
+    outputs = _outputs(model, fitted.state, len(classes))
     if outputs != len(classes):
         classes += [str(k) for k in range(len(classes), outputs)]
         model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
-    load_state_into(model, state, source=str(path), network=arch)
+    load_state_into(model, fitted.state, source=str(path), network=arch)
     if outputs == IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
         model = normalised(model, IMAGENET)
     model.to(device).eval()
-    return TrainedNetwork(model, arch, weights_sha256(model))
+    return TrainedNetwork(model, arch, weights_sha256(model), notes=fitted.notes, warnings=fitted.warnings)
 
 
 def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:

@@ -11,14 +11,18 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalised
-from dlcli.core.model_io.checkpoint import load_state_into, load_weights, strip_parallel_prefix, weights_sha256
+from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
+from dlcli.core.model_io.weights_file import read_weights_file
+from dlcli.core.model_io.weights_fit import fit_weights
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.frame_mlp import FrameMlp
 from dlcli.specs.normalise import AUTO
 
 
-def warm_started(arch: Architecture, file: Path, classes: int, normalise: str = AUTO) -> Architecture:
+def warm_started(
+    arch: Architecture, file: Path, classes: int, normalise: str = AUTO, weights_key: str | None = None
+) -> Architecture:
     """`arch` with the weights of `file`.
 
     The last layer is reinitialised if the weights are for another number of classes. For a `FrameMlp` the weights are those of
@@ -26,23 +30,27 @@ def warm_started(arch: Architecture, file: Path, classes: int, normalise: str = 
 
     Args:
         arch: The network that the weights belong to.
-        file: Weights: .safetensors, or .pt or .pth that hold tensors and nothing else.
+        file: Weights, as `read_weights_file` takes them.
         classes: Number of outputs.
         normalise: How it gets images, as the option of this name. auto: a network of torchvision whose weights have 1,000
             outputs, or none as a backbone, gets ImageNet's normalisation in front of it; others are left to the caller.
+        weights_key: Which set of weights in the file to take, see `fit_weights`; None for the one that fits.
 
     Raises:
         InputError: If the weights do not fit.
     """
-    state = strip_parallel_prefix(load_weights(file))
+    read = read_weights_file(file)
     with preserved(), torch.no_grad():
-        plan = _plan(arch.build(), state, classes)
+        model = arch.build()
+        fitted = fit_weights(read, _target(model).state_dict(), network=arch.name, key=weights_key)
+        state = fitted.state
+        plan = _plan(model, state, classes)
         plan = plan if normalise == AUTO else replace(plan, normalised=False)
         build = partial(_built, arch, state, plan, str(file))
         build()
     digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}".encode()).hexdigest()
     before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # the note of a frame-mlp is about random features
-    return replace(arch, build=build, source_sha256=digest, notes=(*before, *_notes(arch, file, plan)))
+    return replace(arch, build=build, source_sha256=digest, notes=(*before, *fitted.notes, *_notes(arch, file, plan)))
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData
     from dlcli.core.models.base import Architecture
 
-__all__ = ["FRAME_MLP", "MODELS", "named_model"]
+__all__ = ["FRAME_MLP", "MODELS", "WEIGHTS_SUFFIXES", "named_model"]
 
 MODELS = Registry("model", "dlcli.core.models.zoo")
 
 FRAME_MLP = "frame-mlp"
 """`frame-mlp:NAME` is a perceptron on features that the image network NAME computes from the frames of a clip."""
+
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+"""How names of files of weights end, where there is no such file to look into."""
 
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
@@ -84,7 +87,7 @@ def _only_weights(spec: str) -> DlcliError:
 
 
 def _checked(name: str) -> str:
-    if name.endswith((".safetensors", ".pt", ".pth")):
+    if name.endswith(WEIGHTS_SUFFIXES):
         raise _only_weights(name)
     if name.endswith(".py"):
         raise UsageError(f"{name} needs the name of a callable in it", hint=f"{name}:CALLABLE")

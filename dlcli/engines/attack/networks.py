@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.model_io.ensemble_dir import is_ensemble
-from dlcli.core.model_io.trained import TrainedNetwork, is_weights, map_classes, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
+from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
@@ -103,7 +104,15 @@ def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -
     if config.ensemble is not None and not saved:
         hint = "give `model` a directory that dlcli ensemble wrote, the name of a built-in model, or code"
         raise UsageError(f"`ensemble`: {spec} is trained already, but members must be trained here", hint=hint)
-    found = open_trained(spec, data, arch=config.arch, rule=config.ensemble, normalise=config.normalise, device=device)
+    found = open_trained(
+        spec,
+        data,
+        arch=config.arch,
+        weights_key=config.weights_key,
+        rule=config.ensemble,
+        normalise=config.normalise,
+        device=device,
+    )
     networks = _saved_ensemble(config, data, device, found) if saved else Networks(found, found, notes=found.notes)
     if config.epochs is not None and networks.recipe is None:
         hint = "drop `epochs`, or give `model` the name of a built-in model, or code"
@@ -115,7 +124,7 @@ def _comes_trained(spec: str, config: AttackConfig) -> bool:
     if ":" in spec and not Path(spec).exists():
         return config.epochs is None and config.ensemble is None
     path = Path(spec)
-    return path.is_dir() or is_weights(path) or len(path.parts) > 1
+    return path.is_dir() or is_weights(path, may_be_name=config.arch is None) or len(path.parts) > 1
 
 
 def _trained_here(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:

@@ -90,6 +90,7 @@ def _open(config: Convert2DTo3DConfig) -> SourceNetwork:
         config.model,
         arch=config.arch,
         weights=config.weights,
+        weights_key=config.weights_key,
         size=config.size,
         classes=config.classes,
         seed=derive(config.seed, "init"),

@@ -12,11 +12,12 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.inflate.convert import check_2d
 from dlcli.core.layers.normalise import normalisation_of, normalised, without_normalisation
-from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
+from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.converted import ImageNetwork, is_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.model_io.trained import is_weights, open_trained
+from dlcli.core.model_io.trained import open_trained
+from dlcli.core.model_io.weights_file import is_weights, read_weights_file
 from dlcli.core.models import FRAME_MLP, MODELS, named_model
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
@@ -48,6 +49,7 @@ def open_source(
     classes: int | None,
     seed: int,
     normalise: str = AUTO,
+    weights_key: str | None = None,
 ) -> SourceNetwork:
     """Open the image network to convert.
 
@@ -60,6 +62,7 @@ def open_source(
         classes: Number of classes of a network without weights.
         seed: Of random weights.
         normalise: How it wants its images; auto for what is known about it, see `open_trained`.
+        weights_key: Which set of weights in the file to take; None for the one that fits.
 
     Returns:
         The network.
@@ -68,7 +71,7 @@ def open_source(
         UsageError: If these options do not go together, or there is no such network.
         InputError: If a file cannot be read or does not fit the network.
     """
-    found = _opened(spec, arch=arch, weights=weights, size=size, classes=classes, seed=seed)
+    found = _opened(spec, arch=arch, weights=weights, weights_key=weights_key, size=size, classes=classes, seed=seed)
     if normalise == AUTO:
         return found
     wrapped = normalised(found.model, normalise, found.flat.channels)  # refuses what is for other channels
@@ -76,7 +79,14 @@ def open_source(
 
 
 def _opened(
-    spec: str, *, arch: str | None, weights: Path | None, size: int | None, classes: int | None, seed: int
+    spec: str,
+    *,
+    arch: str | None,
+    weights: Path | None,
+    weights_key: str | None,
+    size: int | None,
+    classes: int | None,
+    seed: int,
 ) -> SourceNetwork:
     """The network as what is known about it says that it wants its images."""
     if FRAME_MLP in (spec.partition(":")[0], (arch or "").partition(":")[0]):
@@ -87,7 +97,7 @@ def _opened(
         return _from_run(path, [name for name, value in given.items() if value is not None])
     if is_video_network(path):
         raise InputError(f"{spec}: the network is 3-D already", hint="give a network for images")
-    file = path if is_weights(path) else weights
+    file = path if is_weights(path, may_be_name=arch is None) else weights
     if arch is not None and file is not path:
         raise UsageError("`arch`: goes with a file of weights", hint="name the file first, or omit `arch`")
     if file is None:
@@ -95,7 +105,7 @@ def _opened(
     if classes is not None:
         raise UsageError("`classes`: the weights determine how many there are", hint="omit `classes`")
     shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
-    found = open_trained(spec, shape, arch=arch, weights=weights, look=False, device=CPU)
+    found = open_trained(spec, shape, arch=arch, weights=weights, weights_key=weights_key, look=False, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
     return SourceNetwork(without_normalisation(found.model), flat, found.sha256, found.notes)
 
@@ -152,4 +162,5 @@ def _channels_of(file: Path, network: str) -> int:
     own = ":" in network or bool({network, network.rpartition("-")[0]} & set(MODELS.names()))
     if not own:
         return _CHANNELS
-    return next((tensor.shape[1] for tensor in load_weights(file).values() if tensor.dim() == 4), _CHANNELS)
+    tensors = (stored.tensor for stored in read_weights_file(file).tensors.values())
+    return next((tensor.shape[1] for tensor in tensors if tensor.dim() == 4), _CHANNELS)

@@ -168,7 +168,14 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
             arch = normalised_architecture(open_model(spec, data), config.normalise, data.channels)
             trained = TrainedNetwork(arch.build().to(device), spec, "")
     else:
-        trained = open_trained(spec, data, weights=config.weights, normalise=config.normalise, device=device)
+        trained = open_trained(
+            spec,
+            data,
+            weights=config.weights,
+            weights_key=config.weights_key,
+            normalise=config.normalise,
+            device=device,
+        )
     model, notes = trained.model, trained.notes
     for warning in trained.warnings:
         report.warn(warning)

@@ -103,7 +103,8 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         InputError: If the network or its weights do not fit the data.
     """
     arch = open_model(config.model, data)
-    arch = arch if config.weights is None else warm_started(arch, config.weights, len(data.classes), config.normalise)
+    if config.weights is not None:
+        arch = warm_started(arch, config.weights, len(data.classes), config.normalise, config.weights_key)
     arch = normalised_architecture(arch, config.normalise, data.channels)
     return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed)
 

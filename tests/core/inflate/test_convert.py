@@ -176,13 +176,12 @@ def test_it_is_built_again_from_what_was_done_behind_a_normalisation():
 
 @pytest.mark.skipif(not (DATA / "weights").is_dir(), reason="needs ../shared/data/weights")
 def test_real_squeezenet_and_cifar_resnet():
-    from dlcli.core.model_io.checkpoint import load_weights
     from dlcli.core.models.zoo.cifar_resnet import build
 
     squeezenet, cifar = get_model("squeezenet1_1"), build(3, (32, 32), 10)
     for model, name, size in ((squeezenet, "squeezenet1_1_imagenet", 96), (cifar, "cifar10_resnet20", 32)):
-        state = {key.removeprefix("module."): tensor for key, tensor in load_weights(DATA / "weights" / f"{name}.pth").items()}
-        model.load_state_dict(state)
+        held = torch.load(DATA / "weights" / f"{name}.pth", weights_only=True)
+        model.load_state_dict({key.removeprefix("module."): tensor for key, tensor in held.get("state_dict", held).items()})
         model, x = model.double().eval(), torch.rand(2, 3, size, size, dtype=torch.float64)
         for ends in ("replicate", "renorm"):
             video = inflate(model, x[:1], Inflation(ends=ends)).model
