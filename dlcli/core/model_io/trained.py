@@ -220,7 +220,7 @@ def _open(
     if is_weights(path):
         return _from_file(_needed(arch, path), path, data, key, device)
     if arch is not None:
-        raise UsageError(f"`arch`: goes with a checkpoint, and {spec} is no file", hint="omit `arch`")
+        raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
     if ":" not in spec:
         hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
         raise InputError(f"{spec}: no such run directory or checkpoint", hint=hint)
