@@ -233,7 +233,7 @@ def _strangers(chosen: _Set, sets: Sequence[_Set], tensors: Mapping[str, StoredT
 
 
 def _is_beside(name: str, tensor: Tensor) -> bool:
-    """Whether a tensor is not a weight of a layer by its name or type: a counter, an index, or the state of a metric or loss."""
+    """Whether a tensor is not a weight of a layer: by its name or type a counter, an index, or state of a metric or loss."""
     *modules, last = name.split(".")
     if last in _COUNTERS or not tensor.is_floating_point() or (modules and _LOSSES.fullmatch(modules[0])):
         return True
