@@ -129,6 +129,8 @@ class TrainConfig:
         choices=one_of("auto", "float32"),
     )
     augment: tuple[str, ...] = augment_option()
+    mixup: float = training_options.mixup_option()
+    cutmix: float = training_options.cutmix_option()
     class_weights: bool = option(False, "Weight the loss by inverse class frequency.")
     corrupt: str | None = option(
         None,
@@ -175,6 +177,7 @@ class TrainConfig:
             raise UsageError(
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
+        training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
             raise UsageError("`adversarial`: the share must be above 0 and at most 1")
 

@@ -1,8 +1,13 @@
 """Options of `dlcli train` on the steps of training: what the optimizer does with a gradient, and at what rate."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from dlcli.specs.option import option
+from dlcli.support.errors import UsageError
+
+_LEAST_ALPHA = 0.001
+"""Below it a Beta distribution of float32 is no longer one: torch draws 0.5 each time."""
 
 
 def weight_decay_option() -> Any:
@@ -30,3 +35,37 @@ def warmup_option() -> Any:
         minimum=0,
         metavar="EPOCHS",
     )
+
+
+def mixup_option() -> Any:
+    """`mixup`: images that are sums of two."""
+    return option(
+        0.0,
+        "Mixup: mix the images of each batch in pairs, and their labels alike, by a share drawn from Beta(ALPHA, ALPHA), e.g. "
+        "0.2 (Zhang et al. 2018).",
+        minimum=0,
+        maximum=1000,
+        metavar="ALPHA",
+    )
+
+
+def cutmix_option() -> Any:
+    """`cutmix`: images with a rectangle of another one."""
+    return option(
+        0.0,
+        "CutMix: paste a rectangle of one image into another, with labels by area; its share is drawn from Beta(ALPHA, ALPHA), "
+        "e.g. 1 (Yun et al. 2019). With `mixup` too, each batch gets either.",
+        minimum=0,
+        maximum=1000,
+        metavar="ALPHA",
+    )
+
+
+def check_mixing(alphas: Mapping[str, float], *, adversarial: bool) -> None:
+    """Raise UsageError if images cannot be mixed by the `alphas` of `mixup` and `cutmix`, or not in adversarial training."""
+    for name, alpha in alphas.items():
+        if 0 < alpha < _LEAST_ALPHA:
+            raise UsageError(f"`{name}`: {alpha:g} is below {_LEAST_ALPHA:g}", hint="0 is none")
+        if alpha and adversarial:
+            message = f"`adversarial` and `{name}` cannot be combined: an attack needs one label for each image"
+            raise UsageError(message, hint=f"omit `{name}`")

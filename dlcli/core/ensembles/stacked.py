@@ -235,6 +235,8 @@ def _check(models: Sequence[nn.Module], draws: Sequence[Tensor], seeds: Sequence
         raise ValueError(f"{len(models)} models, {len(draws)} draws, {len(seeds)} seeds; or draws of different lengths")
     if hooks is not None and hooks.examples is not None:
         raise UsageError("adversarial examples are made for one network at a time", hint=_HINT)
+    if hooks is not None and hooks.mixing is not None:
+        raise UsageError("images are mixed for one network at a time", hint=_HINT)
     if (reason := why_not_stackable(models, x[:2])) is not None:
         raise UsageError(f"these networks cannot be trained as one: {reason}", hint=_HINT)
 

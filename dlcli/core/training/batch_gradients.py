@@ -20,7 +20,8 @@ class BatchGradients:
     """Leaves gradients in the parameters of `model`, whose memory layout is `layout`, for `optimizer` to step by.
 
     A batch that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated. With `dtype`
-    bfloat16 the forward and backward pass run in it, by autocast. `class_weights` (classes,) weigh the loss.
+    bfloat16 the forward and backward pass run in it, by autocast. `class_weights` (classes,) weigh the loss. Labels are whole
+    numbers (n,), or shares of classes (n, classes).
 
     `auxiliary` is how many auxiliary outputs the last batch had, and with what weight their losses were added.
     """
@@ -115,8 +116,16 @@ class BatchGradients:
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The mean loss: one value, or one for each network."""
-        return F.cross_entropy(logits, y, weight=self.class_weights, label_smoothing=self.recipe.label_smoothing)
+        weights, smoothing = self.class_weights, self.recipe.label_smoothing
+        if not y.is_floating_point():
+            return F.cross_entropy(logits, y, weight=weights, label_smoothing=smoothing)
+        # Shares of classes, of which a network may have more outputs than there are; torch would divide by their number, not
+        # by their weight.
+        shares = F.pad(y, (0, logits.shape[1] - y.shape[1]))
+        return F.cross_entropy(logits, shares, weight=weights, label_smoothing=smoothing, reduction="sum") / self._weight(y)
 
     def _weight(self, y: Tensor) -> Tensor | int:
         """Denominator of the mean loss over `y`."""
-        return len(y) if self.class_weights is None else self.class_weights[y].sum(0)
+        if self.class_weights is None:
+            return len(y)
+        return (y @ self.class_weights).sum() if y.is_floating_point() else self.class_weights[y].sum(0)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.training.augment import Augmentation
+from dlcli.core.training.mixing import Mixing
 
 _DRAWN_AHEAD = 64
 """For how many steps random changes are drawn at once: some tenths of a second of work at most."""
@@ -19,13 +20,15 @@ _DRAWN_AHEAD = 64
 class Hooks:
     """What may happen to a batch before the step.
 
-    `augment` changes images at random; `examples(model, x, y, seed, most)` replaces images by others made from the current
-    weights (adversarial training), `most` images at a time at the most. `class_weights` (classes,) weigh the loss.
+    `augment` changes images at random, and `mixing` then mixes them with each other. `examples(model, x, y, seed, most)`
+    replaces images by others made from the current weights (adversarial training), `most` images at a time at the most.
+    `class_weights` (classes,) weigh the loss.
     """
 
     augment: Augmentation | None = None
     examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
     class_weights: Tensor | None = None
+    mixing: Mixing | None = None
 
     def draw_ahead(
         self, sizes: Sequence[int], shape: Sequence[int], *, seed: int, step: int, device: torch.device

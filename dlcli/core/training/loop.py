@@ -164,6 +164,8 @@ class Training:
         if self.hooks.examples is not None:
             most = -(-len(x) // self.gradients.parts)
             x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), most)
+        if self.hooks.mixing is not None:
+            x, y = self.hooks.mixing(x, y, derive(self.seed, "mixing", self._number))
         return x, y
 
     def _largest(self, gradients: Sequence[Tensor]) -> Tensor:

@@ -41,7 +41,7 @@ def _seed(source: torch.Generator) -> int:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seed torch's global generator inside the block, from which torchvision draws: that of the CPU, whatever the device."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -53,7 +53,7 @@ def _one_by_one(transform: Callable[[Tensor], Tensor]) -> RandomChange:
 
     def apply(x: Tensor, seed: int) -> Tensor:
         images = x if x.dim() == 4 else x.transpose(1, 2)  # torchvision's videos are (t, c, h, w)
-        with _seeded(seed):
+        with seeded(seed):
             changed = torch.stack([transform(image) for image in images]).clamp(0, 1)
         return changed if x.dim() == 4 else changed.transpose(1, 2)
 
@@ -64,7 +64,7 @@ def _at_once(row: Callable[[torch.Size], list[float]], apply: Callable[[Tensor, 
     """A change of frames (n, c, h, w) by the rows (n, ...) that `row` draws, one for each image, from the global generator."""
 
     def draw(shape: torch.Size, source: torch.Generator) -> Tensor:
-        with _seeded(_seed(source)):
+        with seeded(_seed(source)):
             return torch.tensor([row(shape) for _ in range(shape[0])])
 
     def run(x: Tensor, rows: Tensor) -> Tensor:

@@ -55,8 +55,8 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
 
 
 def _check(job: Job) -> None:
-    for option, given in (("augment", job.config.augment), ("adversarial", job.config.adversarial)):
-        if given:
+    for option in ("augment", "mixup", "cutmix", "adversarial"):
+        if getattr(job.config, option):
             message = f"`{option}`: {FRAME_MLP} computes the features of its frames once, so they cannot change later"
             raise UsageError(message, hint=f"omit `{option}`")
 

@@ -27,6 +27,7 @@ from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
+from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.train import TrainConfig
@@ -216,7 +217,8 @@ def hooks(job: Job) -> Hooks:
     config, data = job.config, job.data
     weights = class_weights(data.y_train, len(data.classes)).to(job.device) if config.class_weights else None
     augment = augmentation(config.augment, data.size)
-    return Hooks(augment=augment, examples=_adversarial_examples(config), class_weights=weights)
+    mixing = Mixing(config.mixup, config.cutmix, len(data.classes)) if config.mixup or config.cutmix else None
+    return Hooks(augment=augment, examples=_adversarial_examples(config), class_weights=weights, mixing=mixing)
 
 
 def _adversarial_examples(config: TrainConfig) -> Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None:
@@ -297,6 +299,7 @@ def describe(job: Job) -> dict[str, object]:
         "early stopping": job.config.early_stop,
         "adversarial examples": job.config.adversarial,
         "augmentation": [*job.config.augment, job.config.class_weights],
+        "mixing": [job.config.mixup, job.config.cutmix],
         "seed": job.seed,
         "device": [device_key(job.device), str(resolve_dtype(job.recipe, job.device)), resolve_threads(job.recipe)],
         "torch": torch.__version__,

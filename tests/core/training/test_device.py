@@ -11,6 +11,7 @@ from dlcli.core.ensembles.stacked import StackedTraining
 from dlcli.core.training.augment import augmentation, names
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
+from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import SILENT
 from tests.core.transfers import META, Transfers
@@ -38,9 +39,9 @@ def _recipe(**changes):
     return Recipe(**{"epochs": 2, "batch_size": N // STEPS, "optimizer": "sgd", "lr": 0.1, "dtype": "float32", **changes})
 
 
-def _hooks(chosen=(), *, device=META, weights=False):
+def _hooks(chosen=(), *, device=META, weights=False, mixing=None):
     class_weights = torch.tensor([1.0, 2.0, 3.0]).to(device) if weights else None
-    return Hooks(augment=augmentation(chosen, SIZE), class_weights=class_weights)
+    return Hooks(augment=augmentation(chosen, SIZE), class_weights=class_weights, mixing=mixing)
 
 
 def _epoch(training):
@@ -84,6 +85,13 @@ def test_no_step_copies_or_waits(changes, weights, monkeypatch):
     """Of the whole epoch, one copy: the order of the examples."""
     assert _epoch(_one(changes, weights=weights)).copies == 1
     assert _epoch(_several(monkeypatch, changes, weights=weights)).copies == 1
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("alphas", [(0.2, 0.0), (0.0, 1.0), (0.2, 1.0)])
+def test_mixing_copies_nothing(alphas, weights):
+    """Its few numbers are drawn and used on the host."""
+    assert _epoch(_one(mixing=Mixing(*alphas, 3), weights=weights)).copies == 1
 
 
 DRAWN_ONCE = ["horizontal-flip", "vertical-flip", "crop", "shift", "rotate", "affine", "erase"]

@@ -52,6 +52,9 @@ KNOBS = {
     "decay": {"optimizer": "adamw", "weight_decay": 0.1},
     "momentum": {"optimizer": "sgd", "momentum": 0.8, "weight_decay": 0.01},
     "warm-up": {"warmup": 1.0, "schedule": "cosine"},
+    "mixup": {"mixup": 0.3, "class_weights": True},
+    "cutmix": {"cutmix": 1.0},
+    "both": {"mixup": 0.3, "cutmix": 1.0, "augment": ("crop",)},
 }
 
 
