@@ -24,6 +24,9 @@ Edit = Callable[[Call, Call, tuple[Any, ...], dict[str, Any]], Any]
 ALL_POSITIONS = -1
 """The position that stands for all operations of the kind, in the module and in all below it."""
 
+OWN_POSITIONS = -2
+"""The position that stands for all operations of the kind in the module's own code."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -57,13 +60,13 @@ class _Scope:
 
 
 def _scope_of(module: nn.Module) -> _Scope:
-    for hook in module._forward_pre_hooks.values():
-        if isinstance(hook, _Enter):
-            return hook.scope
-    scope = _Scope()
-    _bracket(module, _Enter(scope), _leave)
+    scope = next((hook.scope for hook in module._forward_pre_hooks.values() if isinstance(hook, _Enter)), None)
+    if scope is None:
+        scope = _Scope()
+        _bracket(module, _Enter(scope), _leave)
     # While a module inside runs, its operations are not those of the outer one. It pushes None, so that the outer frame is not
-    # on top of the stack; activation modules do not, because what they do counts as done by their caller.
+    # on top of the stack; activation modules do not, because what they do counts as done by their caller. Modules may have been
+    # replaced since the last time.
     for below in module.modules():
         if below is not module and not is_transparent(below) and not _has_hook(below):
             _bracket(below, _pause, _leave)
@@ -135,4 +138,5 @@ class _Frame(TorchFunctionMode):
             position = self._counts[number][kind]
             self._counts[number][kind] += 1
         chosen = self._passes[number]
-        return chosen.get((kind, position)) or chosen.get((kind, ALL_POSITIONS))
+        everywhere = chosen.get((kind, ALL_POSITIONS))
+        return chosen.get((kind, position)) or (chosen.get((kind, OWN_POSITIONS), everywhere) if own else everywhere)

@@ -31,6 +31,9 @@ ACTIVATIONS = RELUS | {
     "celu",
     "leaky_relu",
     "leaky_relu_",
+    "prelu",
+    "rrelu",
+    "softplus",
     "gelu",
     "silu",
     "mish",
@@ -49,7 +52,16 @@ POOLINGS = frozenset(
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"})
 WEIGHTED = CONVOLUTIONS | {"linear", "bilinear", "multi_head_attention_forward", "scaled_dot_product_attention"}
 
-_TRANSPARENT = (nn.ReLU, nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Identity)
+_ONLY_SHAPES = frozenset(
+    {f"new_{what}" for what in ("empty", "full", "ones", "zeros", "tensor")}
+    | {f"{what}_like" for what in ("empty", "full", "ones", "zeros", "rand", "randn", "randint")}
+)
+"""What these return depends on the shape and type of a tensor, not on its values: masks of windows are made so."""
+
+_TRANSPARENT = (
+    *(nn.ReLU, nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.LeakyReLU, nn.PReLU, nn.RReLU),
+    *(nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Softplus, nn.Identity),
+)
 
 SAMPLE = 0
 """The node that stands for the input of the network."""
@@ -224,7 +236,7 @@ class _Recorder(TorchFunctionMode):
         position = owner.counts[kind] if kind else 0
         if kind:
             owner.counts[kind] += 1
-        if not parents or not outputs:
+        if not parents or not outputs or name in _ONLY_SHAPES:
             return
         node = len(self.ops) + 1
         # A set of ancestors as the bits of one integer: union, intersection and membership are single operations, and the

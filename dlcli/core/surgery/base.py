@@ -1,4 +1,4 @@
-"""What the operations of surgery share: results, parsing of arguments, and replacing modules and functional calls."""
+"""What the operations of surgery share: results, parsing of arguments, replacing modules and drawing weights."""
 
 import copy
 import math
@@ -10,9 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from dlcli.core.graph import rewire
-from dlcli.core.graph.rewire import ALL_POSITIONS, Address, Call, Edit
-from dlcli.core.graph.trace import RELUS, Trace, record_trace
+from dlcli.core.graph.trace import Trace, record_trace
 from dlcli.support.errors import DlcliError, InputError, UsageError
 
 WEIGHT_LAYERS = (
@@ -24,8 +22,6 @@ WEIGHT_LAYERS = (
     nn.ConvTranspose2d,
     nn.ConvTranspose3d,
 )
-
-_RELU_MODULES = (nn.ReLU, nn.ReLU6)
 
 
 @dataclass(frozen=True)
@@ -105,55 +101,6 @@ def replace_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...], make: 
     return paths
 
 
-def replace_relus(model: nn.Module, sample: Tensor, make: Callable[[Any], nn.Module], edit: Edit) -> int:
-    """Replace every ReLU of a network, in place.
-
-    Args:
-        model: The network.
-        sample: An example of its input, (1, c, h, w).
-        make: Returns the replacement of a ReLU module.
-        edit: Replaces functional calls of a ReLU.
-
-    Returns:
-        Number of calls of a ReLU in a forward pass before.
-
-    Raises:
-        InputError: If there is none.
-    """
-    if isinstance(model, _RELU_MODULES):
-        raise InputError("the network is a ReLU and nothing else")
-    runs = traces(model, sample)
-    calls = len(runs[0].ops_named(RELUS))
-    # Modules are replaced as modules, so that print(model) shows the truth and hooks stay; functional calls have no module,
-    # and are replaced when they run. The training pass counts too: auxiliary heads run there only.
-    functional = [
-        op for trace in runs for op in trace.ops_named(RELUS) if not issubclass(trace.classes[op.layer], _RELU_MODULES)
-    ]
-    paths = replace_modules(model, _RELU_MODULES, make)
-    if functional:
-        rewire.rewire(model, {Address("", "activation", ALL_POSITIONS): edit})
-    if not functional and not paths:
-        raise InputError("the network has no ReLU", hint="surgery on activations comes first if several are asked for")
-    return calls
-
-
-class ReplaceRelu:
-    """An edit: `function(x)` for relu(x), and what it is handed that is no ReLU stays as it is."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        self._function = function
-
-    def __call__(self, call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run `function` for a ReLU, in place if that was."""
-        name = getattr(operation, "__name__", "")
-        if name not in RELUS:
-            return call_next(operation, args, kwargs)
-        x = args[0] if args else kwargs["input"]
-        result = self._function(x)
-        in_place = name.endswith("_") or kwargs.get("inplace", len(args) > 1 and args[1])
-        return x.copy_(result) if in_place else result
-
-
 def remove_batchnorms(model: nn.Module, sample: Tensor) -> list[str]:
     """Remove each batch normalisation from `model`, in place; returns their paths.
 
@@ -183,16 +130,18 @@ def fan_in(layer: nn.Module) -> int:
 def redraw_weights(model: nn.Module, draw: Callable[[nn.Module, Tensor], Any]) -> int:
     """Call `draw(layer, weight)` on each layer of `WEIGHT_LAYERS` of `model` to fill it, and set biases to 0.
 
-    Returns how many there were. Raises InputError if there is none, or for weights that stand in other kinds of layers.
+    Returns how many there were. Raises InputError if there is none, or for weights that stand in other kinds of layers; scales
+    and offsets with a single axis longer than 1 are no weights.
     """
     layers = {path: module for path, module in model.named_modules() if isinstance(module, WEIGHT_LAYERS)}
     # Weights in other kinds of layers (attention, custom modules) have no known fan-in: refusing is better than leaving them as
     # they were while the note says that all were drawn.
     known = {id(parameter) for layer in layers.values() for parameter in layer.parameters(recurse=False)}
     for path, parameter in model.named_parameters():
-        if id(parameter) not in known and parameter.dim() > 1:
+        if id(parameter) not in known and sum(side > 1 for side in parameter.shape) > 1:
             raise InputError(
-                f"{path} is the weight of no convolution or fully connected layer, so it is not clear how to draw it"
+                f"{path} is the weight of no convolution or fully connected layer, so it is not clear how to draw it",
+                hint="attention, recurrence and embeddings have no fan-in; `surgery=elu` leaves weights alone",
             )
     if not layers:
         raise InputError("the network has no convolution and no fully connected layer")

@@ -25,7 +25,9 @@ Pair = tuple[int, int]
 _LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 _STRIDING = frozenset({"conv2d", "max_pool2d", "max_pool2d_with_indices", "avg_pool2d"})
 _RESIZING = frozenset({"interpolate", "pixel_shuffle", "pixel_unshuffle", "conv_transpose2d", "unfold", "fold", "grid_sample"})
-_GLOBAL = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax", "flatten", "view", "reshape"})
+_GLOBAL = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"})
+_RESHAPING = frozenset({"flatten", "view", "reshape"})
+_CONVOLUTIONAL = "dilate fits convolutional networks, which have strides in convolutions and poolings"
 
 
 def check(argument: str) -> None:
@@ -53,10 +55,14 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
 
 @dataclass(frozen=True)
 class _Flow:
-    """How far apart, in each direction, image pixels and kept positions are between neighbours of a map."""
+    """How far apart, in each direction, image pixels and kept positions are between neighbours of a map.
+
+    `lost` where that is not known, since positions were put into another order.
+    """
 
     stride: Pair = (1, 1)
     rate: Pair = (1, 1)
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,18 +85,54 @@ def _plans(model: nn.Module, trace: Trace, most: int) -> dict[str, _Plan]:
     for op in trace.ops:
         flow = _joined(flows, op)
         if op.name in _STRIDING:
+            _check_known(model, op, flow, any(plan.is_dense for plan in plans.values()))
             plan, flow = _planned(model, op, flow, most)
             if plans.setdefault(op.layer, plan) != plan:
                 raise InputError(f"{display_name(op.layer)} is used at two resolutions, which need two dilations")
-        elif flow.rate != (1, 1):
-            _check_dense(op)
-        flows[op.node] = _Flow() if op.name in _GLOBAL or len(op.shape) != 4 else flow
+        else:
+            _check_merging(trace, op)
+            if flow.rate != (1, 1):
+                _check_dense(op)
+        flows[op.node] = _after(trace, op, flow)
     return {path: plan for path, plan in plans.items() if plan.is_change}
 
 
 def _joined(flows: dict[int, _Flow], op: Op) -> _Flow:
     spread = [flows[parent] for parent in op.parents]
-    return max(spread, key=lambda flow: flow.stride)
+    return max(spread, key=lambda flow: (not flow.lost, flow.stride))
+
+
+def _after(trace: Trace, op: Op, flow: _Flow) -> _Flow:
+    """The flow of what `op` puts out, if `flow` is that of its inputs."""
+    if op.name in _GLOBAL:
+        return _Flow()
+    if len(op.shape) == 4 and op.name not in _RESHAPING:
+        return flow
+    maps = {before[-2:] for before in _shapes_before(trace, op) if len(before) >= 4}
+    return flow if op.shape[-2:] in maps else _Flow(lost=True)  # a shuffle of channels leaves the map at the end
+
+
+def _shapes_before(trace: Trace, op: Op) -> list[tuple[int, ...]]:
+    before = (trace.op(parent) for parent in op.parents)
+    return [trace.shape if other is None else other.shape for other in before]
+
+
+def _check_known(model: nn.Module, op: Op, flow: _Flow, dense: bool) -> None:
+    """Refuse a layer that strides on a map of unknown resolution, or that would stand on a dense one."""
+    layer: Any = model.get_submodule(op.layer)
+    steps = _pair(getattr(layer, "stride", None) or 1)
+    if flow.lost and (steps != (1, 1) or dense):
+        what = f"{display_name(op.layer)} stands behind attention over windows or another change of order"
+        raise InputError(f"{what}, for which dilate has no rule", hint=_CONVOLUTIONAL)
+
+
+def _check_merging(trace: Trace, op: Op) -> None:
+    """Refuse slices of rows and columns of a map with channels last."""
+    for before in _shapes_before(trace, op):
+        if op.name == "__getitem__" and len(before) == len(op.shape) == 4 and before[3] == op.shape[3]:
+            if op.shape[1] < before[1] and op.shape[2] < before[2]:
+                what = f"{display_name(op.layer)} merges patches by slicing"
+                raise InputError(f"{what}, for which dilate has no rule", hint=_CONVOLUTIONAL)
 
 
 def _planned(model: nn.Module, op: Op, flow: _Flow, most: int) -> tuple[_Plan, _Flow]:

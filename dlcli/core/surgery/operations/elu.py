@@ -1,10 +1,10 @@
-"""ELUs for ReLUs: x above 0, e^x - 1 below (Clevert et al. 2016, arXiv 1511.07289, equation 15 with alpha 1)."""
+"""ELUs for other activations: x above 0, e^x - 1 below (Clevert et al. 2016, arXiv 1511.07289, equation 15 with alpha 1)."""
 
 from torch import Tensor, nn
 from torch.nn.functional import elu
 
-from dlcli.core.surgery.base import ReplaceRelu, SurgeryResult, deep_copy, replace_relus
-from dlcli.support.plural import count
+from dlcli.core.surgery.activations import ReplaceActivation, kinds_of, replace_activations
+from dlcli.core.surgery.base import SurgeryResult, deep_copy
 
 ARGUMENT = ""
 
@@ -14,7 +14,12 @@ def check(argument: str) -> None:
 
 
 def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
-    """A copy with an ELU for each ReLU, functional calls included."""
+    """A copy with an ELU for each pointwise activation, functional calls included."""
     done = deep_copy(model)
-    calls = replace_relus(done, sample, lambda module: nn.ELU(inplace=module.inplace), ReplaceRelu(elu))
-    return SurgeryResult(done, f"{count(calls, 'ReLU')} replaced by ELUs")
+    edit = ReplaceActivation(elu, stays=(nn.ELU,), keeps=frozenset({"elu", "elu_"}))
+    calls = replace_activations(done, sample, _elu, edit)
+    return SurgeryResult(done, f"{kinds_of(calls)} replaced by ELUs")
+
+
+def _elu(module: nn.Module) -> nn.Module:
+    return nn.ELU(inplace=bool(getattr(module, "inplace", False)))

@@ -1,11 +1,14 @@
 """Take out the last ReLU of every block (EraseReLU, Dong et al. 2017, arXiv 1709.07634, section 3 and figure 1).
 
+The paper has ReLUs; networks with GELU, SiLU, Hardswish or another pointwise activation lose the last of these.
+
 A block is what the network's own data flow makes one: the code around a residual sum (its last ReLU is the one after the
 sum in ResNets), a branch that is concatenated (Inception, DenseNet, Fire), and in plain networks the layers up to a pooling.
 """
 
 from collections.abc import Iterator
 from itertools import chain
+from math import prod
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,9 +16,9 @@ from torch import Tensor, nn
 from dlcli.core.graph.rewire import Address, Call, address_of, rewire
 from dlcli.core.graph.skips import Skip, find_skips
 from dlcli.core.graph.trace import CONCATENATIONS, POOLINGS, RELUS, Op, Trace, record_trace
+from dlcli.core.surgery.activations import POINTWISE, kinds_of, no_activation
 from dlcli.core.surgery.base import SurgeryResult, deep_copy, parse_number
 from dlcli.support.errors import InputError
-from dlcli.support.plural import count
 
 _GLOBAL = frozenset({"adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"})
 
@@ -32,12 +35,12 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     share = _proportion(argument)
     done = deep_copy(model)
     trace = record_trace(done, sample)
-    addresses = {address_of(op): None for op in last_relus(trace)}
+    addresses = {address_of(op): None for op in last_activations(trace)}
     chosen = _spread(list(addresses), share)
     rewire(done, dict.fromkeys(chosen, erase))
-    relus = trace.ops_named(RELUS)
-    erased = sum(address_of(op) in chosen for op in relus)
-    return SurgeryResult(done, f"{erased} of {count(len(relus), 'ReLU')} erased")
+    activations = trace.ops_named(POINTWISE)
+    erased = sum(address_of(op) in chosen for op in activations)
+    return SurgeryResult(done, f"{kinds_of(activations, erased)} erased")
 
 
 def erase(call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -45,15 +48,16 @@ def erase(call_next: Call, operation: Call, args: tuple[Any, ...], kwargs: dict[
     return args[0] if args else kwargs["input"]
 
 
-def last_relus(trace: Trace) -> list[Op]:
-    """The last ReLU of every block, in order; raises InputError if the network has no ReLU or no blocks."""
-    if not trace.ops_named(RELUS):
-        raise InputError("the network has no ReLU", hint="give erase-relu before surgery that replaces ReLUs")
+def last_activations(trace: Trace) -> list[Op]:
+    """The last activation of every block, in order; raises InputError if the network has no activation or no blocks."""
+    if not trace.ops_named(POINTWISE):
+        raise no_activation(trace, "erase-relu fits networks with activations in their blocks")
     found = {op.node: op for op in chain(_of_residuals(trace), _of_branches(trace))}
     found = found or {op.node: op for op in _of_stages(trace)}
     if not found:
         hint = "erase-relu fits networks of residual blocks, concatenated branches, or layers between poolings"
-        raise InputError("no block ends in a ReLU: no residual sum, no concatenation and no pooling marks one", hint=hint)
+        what = "a ReLU" if {op.name for op in trace.ops_named(POINTWISE)} <= RELUS else "an activation"
+        raise InputError(f"no block ends in {what}: no residual sum, no concatenation and no pooling marks one", hint=hint)
     return [found[node] for node in sorted(found)]
 
 
@@ -77,7 +81,7 @@ def _of_residuals(trace: Trace) -> Iterator[Op]:
         sums.setdefault(skip.add.calls[-1], []).append(skip)
     classes = {trace.classes[owner] for (owner, _), skips in sums.items() if owner and len(skips) == 1}
     last: dict[tuple[str, int], Op] = {}
-    for op in trace.ops_named(RELUS):
+    for op in trace.ops_named(POINTWISE):
         block = next((call for call in reversed(op.calls) if trace.classes[call[0]] in classes), None)
         if block is not None and not _is_gate(trace, op, block):
             last[block] = op
@@ -88,31 +92,31 @@ def _of_residuals(trace: Trace) -> Iterator[Op]:
 
 
 def _is_gate(trace: Trace, op: Op, block: tuple[str, int]) -> bool:
-    """Whether a ReLU works on what its block pooled to one value a channel, as in squeeze and excitation."""
-    return any(
+    """Whether an activation works on one value a channel that its block pooled, as in squeeze and excitation."""
+    return prod(op.shape[2:]) == 1 and any(
         other.name in _GLOBAL and block in other.calls and op.descends_from(other.node) for other in trace.ops[: op.node]
     )
 
 
 def _after_or_in(trace: Trace, skip: Skip) -> Op | None:
-    after = next((op for op in trace.consumers(skip.add.node) if op.name in RELUS), None)
-    return after or next((op for op in reversed(skip.branch) if op.name in RELUS), None)
+    after = next((op for op in trace.consumers(skip.add.node) if op.name in POINTWISE), None)
+    return after or next((op for op in reversed(skip.branch) if op.name in POINTWISE), None)
 
 
 def _of_branches(trace: Trace) -> Iterator[Op]:
-    """ReLUs that are concatenated, and the last on the way from one part of a concatenation to a later part (DenseNet)."""
+    """Activations that are concatenated, and the last on the way from one part of a concatenation to a later one (DenseNet)."""
     for cat in trace.ops_named(CONCATENATIONS):
         for node in cat.parents:
             op = trace.op(node)
-            if op is not None and op.name in RELUS:
+            if op is not None and op.name in POINTWISE:
                 yield op
             elif before := [other for other in cat.parents if other != node and trace.ancestors(node) >> other & 1]:
                 way = trace.ancestors(node) & ~trace.ancestors(max(before))
-                last = next((op for op in reversed(trace.ops[:node]) if way >> op.node & 1 and op.name in RELUS), None)
+                last = next((op for op in reversed(trace.ops[:node]) if way >> op.node & 1 and op.name in POINTWISE), None)
                 yield from [last] if last else []
 
 
 def _of_stages(trace: Trace) -> Iterator[Op]:
-    """ReLUs that are pooled."""
+    """Activations that are pooled."""
     pooled = {node for pool in trace.ops_named(POOLINGS) for node in pool.parents}
-    return (op for op in trace.ops_named(RELUS) if op.node in pooled)
+    return (op for op in trace.ops_named(POINTWISE) if op.node in pooled)

@@ -7,8 +7,8 @@ from N(0, 1/fan_in), so the surgery belongs before training.
 from torch import Tensor, nn
 
 from dlcli.core.layers.selu import AlphaDropout, FixedPoint, ScaledELU, solve_fixed_point
+from dlcli.core.surgery.activations import ReplaceActivation, kinds_of, replace_activations
 from dlcli.core.surgery.base import (
-    ReplaceRelu,
     SurgeryResult,
     deep_copy,
     display_name,
@@ -16,7 +16,6 @@ from dlcli.core.surgery.base import (
     redraw_weights,
     remove_batchnorms,
     replace_modules,
-    replace_relus,
     traces,
 )
 from dlcli.support.errors import InputError, UsageError
@@ -35,12 +34,12 @@ def check(argument: str) -> None:
 
 
 def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
-    """A copy with SELUs for ReLUs, and all that belongs to them."""
+    """A copy with SELUs for pointwise activations, and all that belongs to them."""
     point = _point(argument)
     done = deep_copy(model)
     _refuse_functional_dropout(done, sample)
     activation = ScaledELU(point.alpha, point.lam)
-    calls = replace_relus(done, sample, lambda module: ScaledELU(point.alpha, point.lam), ReplaceRelu(activation))
+    calls = replace_activations(done, sample, lambda _: ScaledELU(point.alpha, point.lam), ReplaceActivation(activation))
     norms = remove_batchnorms(done, sample)
     dropouts = [
         *replace_modules(done, _BY_VALUE, lambda module: AlphaDropout(module.p, point)),
@@ -48,7 +47,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     ]
     layers = redraw_weights(done, lecun_normal)
     parts = (
-        f"{count(calls, 'ReLU')} replaced by SELUs for mean {point.mean:g} and variance {point.variance:g}",
+        f"{kinds_of(calls)} replaced by SELUs for mean {point.mean:g} and variance {point.variance:g}",
         f"{count(len(norms), 'batch normalisation')} taken out",
         f"{count(len(dropouts), 'dropout')} fitted",
         f"{count(layers, 'layer')} redrawn",
