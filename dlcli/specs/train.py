@@ -99,6 +99,7 @@ class TrainConfig:
     lr: float | None = option(
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
     )
+    lr_for: tuple[str, ...] = training_options.lr_for_option()
     momentum: float | None = training_options.momentum_option()
     weight_decay: float | None = training_options.weight_decay_option()
     schedule: str | None = option(
@@ -115,6 +116,7 @@ class TrainConfig:
         minimum=0,
         below=1,
     )
+    freeze: tuple[str, ...] = training_options.freeze_option()
     early_stop: tuple[str, int] | None = option(
         None,
         "Stop when the accuracy or the loss on the dev set has not improved for EPOCHS epochs (default 5), and restore the "
@@ -177,6 +179,7 @@ class TrainConfig:
             raise UsageError(
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
+        training_options.parse_rates(self.lr_for)
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
             raise UsageError("`adversarial`: the share must be above 0 and at most 1")

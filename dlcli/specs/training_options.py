@@ -1,6 +1,7 @@
 """Options of `dlcli train` on the steps of training: what the optimizer does with a gradient, and at what rate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from dlcli.specs.option import option
@@ -69,3 +70,41 @@ def check_mixing(alphas: Mapping[str, float], *, adversarial: bool) -> None:
         if alpha and adversarial:
             message = f"`adversarial` and `{name}` cannot be combined: an attack needs one label for each image"
             raise UsageError(message, hint=f"omit `{name}`")
+
+
+def freeze_option() -> Any:
+    """`freeze`: what is not trained."""
+    return option(
+        (),
+        "Freeze the parameters whose names in the file of weights begin with PREFIX, e.g. features or layer1.0 (repeatable). "
+        "Frozen layers stay in evaluation mode, so their batch normalisation does not change either.",
+        metavar="PREFIX",
+    )
+
+
+def lr_for_option() -> Any:
+    """`lr_for`: learning rates of parts of the network."""
+    return option(
+        (),
+        "Learning rate of the parameters whose names begin with PREFIX, e.g. layer4=1e-4 (repeatable; the longest prefix "
+        "counts). The schedule applies to all rates alike.",
+        metavar="PREFIX=RATE",
+    )
+
+
+def parse_rates(values: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """The prefixes and rates of `lr_for`; raises UsageError for a rate that is not one, or a prefix without or with two."""
+    found: dict[str, float] = {}
+    for value in values:
+        prefix, _, rate = value.rpartition("=")
+        prefix = prefix.removesuffix(".")
+        try:
+            number = float(rate)
+        except ValueError:
+            number = 0.0
+        if not prefix or not 0 < number < inf:
+            raise UsageError(f"`lr_for`: '{value}' is not PREFIX=RATE with a rate above 0", hint="`lr_for=layer4=1e-4`")
+        if prefix in found:
+            raise UsageError(f"`lr_for`: '{prefix}' is given twice")
+        found[prefix] = number
+    return tuple(found.items())

@@ -17,7 +17,7 @@ from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.deterministic import deterministic
 from dlcli.core.training.foreach import largest_magnitude, move_towards
 from dlcli.core.training.hooks import Hooks
-from dlcli.core.training.parameter_groups import optimized, parameter_groups
+from dlcli.core.training.parameter_groups import freeze, optimized, parameter_groups
 from dlcli.core.training.recipe import Recipe, build_optimizer, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
 from dlcli.core.training.trainable import check_parameters, in_layout
@@ -56,6 +56,7 @@ class Training:
         hooks: Hooks | None = None,
     ) -> None:
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
+        self.frozen = freeze(model, recipe.freeze)
         check_parameters(model)
         self.dtype = self._precision(dtype, x[:1], model.to(device))
         self.model = in_layout(model, self.gradients_class.layout)
@@ -124,6 +125,8 @@ class Training:
         ):
             set_random_state(self.random, self.feed.device)
             self.model.train()
+            for module in self.frozen:
+                module.eval()
             yield
             self.random = random_state(self.feed.device)
 
@@ -147,8 +150,9 @@ class Training:
         return self.hooks.draw_ahead(sizes, self.feed.shape, seed=seed, step=self._number, device=self.feed.device)
 
     def _one_step(self, x: Tensor, y: Tensor, drawn: Any) -> None:
+        factor = self.recipe.lr_factor(self.epoch, self.step, len(self.losses))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr
+            group["lr"] = group["initial_lr"] * factor
         self.losses[self.step] = self.gradients.backward(lambda: self._prepared(x, y, drawn), len(y))
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         self.largest[self.step] = self._largest(gradients)

@@ -32,9 +32,10 @@ class Recipe:
     `batch_size` is the most images in a batch; `optimizer` one of sgd, adam, adamw, adadelta, with `options` its further
     settings (momentum, rho, weight_decay ...); `weight_decay` that of weights only, in place of the one in `options`, which
     is of all parameters; `schedule` constant or cosine (to 0, Loshchilov & Hutter 2017), which begins after `warmup` epochs;
-    `label_smoothing` in [0, 1) (Szegedy et al. 2016); `clip_norm` the largest norm that the gradient of all weights may
-    have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that takes
-    their place at the end (Polyak & Juditsky 1992; 0: none). `dtype` is `fast` (bfloat16 where that is native) or
+    `freeze` prefixes of the names of parameters that are not trained, and `rates` prefixes and learning rates of those that
+    have one of their own; `label_smoothing` in [0, 1) (Szegedy et al. 2016); `clip_norm` the largest norm that the gradient of
+    all weights may have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that
+    takes their place at the end (Polyak & Juditsky 1992; 0: none). `dtype` is `fast` (bfloat16 where that is native) or
     `float32`, for narrow full connections gain nothing from less; `threads` the most CPU threads (None: as many as torch
     has), for small networks lose time with more.
     Raises UsageError for values outside these.
@@ -48,6 +49,8 @@ class Recipe:
     schedule: str = "constant"
     warmup: float = 0.0
     weight_decay: float | None = None
+    freeze: tuple[str, ...] = ()
+    rates: tuple[tuple[str, float], ...] = ()
     label_smoothing: float = 0.0
     clip_norm: float | None = None
     ema: float = 0.0
@@ -67,10 +70,14 @@ class Recipe:
         if self.weight_decay is not None and not (isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise UsageError("recipe: weight_decay must be 0 or more")
 
-    def lr_at(self, epoch: int, step: int, steps: int) -> float:
-        """The learning rate of a step, both counted from 0, in an epoch of `steps`."""
+    def lr_factor(self, epoch: int, step: int, steps: int) -> float:
+        """The share of each learning rate that is in force in a step, both counted from 0, in an epoch of `steps`."""
         where = {"epochs": self.epochs, "epoch": epoch, "step": step, "steps": steps}
-        return self.lr * lr_factor(self.schedule, warmup=self.warmup, **where)
+        return lr_factor(self.schedule, warmup=self.warmup, **where)
+
+    def lr_at(self, epoch: int, step: int, steps: int) -> float:
+        """The learning rate of a step; arguments are those of `lr_factor`."""
+        return self.lr * self.lr_factor(epoch, step, steps)
 
 
 def build_optimizer(recipe: Recipe, parameters: Iterable[Any], device: torch.device) -> torch.optim.Optimizer:
@@ -80,6 +87,8 @@ def build_optimizer(recipe: Recipe, parameters: Iterable[Any], device: torch.dev
     """
     fused = {"fused": True} if recipe.optimizer in _FUSED and device.type in _FUSES else {}
     optimizer = OPTIMIZERS[recipe.optimizer](parameters, lr=recipe.lr, **recipe.options, **fused)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]  # as torch's schedulers have it: what the schedule takes a share of
     if device.type == "cpu":
         # Each step would ask the GPU, if there is one, whether it is recording a CUDA graph, and so initialise CUDA.
         for name in _GRAPH_CHECKS:

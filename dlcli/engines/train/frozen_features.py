@@ -59,6 +59,10 @@ def _check(job: Job) -> None:
         if getattr(job.config, option):
             message = f"`{option}`: {FRAME_MLP} computes the features of its frames once, so they cannot change later"
             raise UsageError(message, hint=f"omit `{option}`")
+    for option in ("freeze", "lr_for"):
+        if getattr(job.config, option):
+            message = f"`{option}`: {FRAME_MLP} trains its perceptron only, at one rate"
+            raise UsageError(message, hint=f"omit `{option}`")
 
 
 def _cached_features(job: Job, model: nn.Module, frame: FrameMlp, report: Reporter) -> ImageData:

@@ -28,6 +28,7 @@ from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.core.training.mixing import Mixing
+from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.train import TrainConfig
@@ -209,7 +210,10 @@ def preflight(job: Job) -> tuple[str, ...]:
     """The notes of surgery; raises what `fit` would before its first step."""
     _early(job)
     hooks(job)
-    return build(job).notes
+    built = build(job)
+    freeze(built.model, job.recipe.freeze)
+    parameter_groups(built.model, job.recipe)
+    return built.notes
 
 
 def hooks(job: Job) -> Hooks:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.specs.train import TrainConfig
+from dlcli.specs.training_options import parse_rates
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
 
@@ -27,6 +28,7 @@ def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
         lr, options = _OPTIMIZER_DEFAULTS[config.optimizer]
         recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
     recipe = _with_momentum(recipe, config.momentum)
+    recipe = replace(recipe, freeze=config.freeze, rates=parse_rates(config.lr_for))
     given = {name: getattr(config, name) for name in _NAMES if getattr(config, name) is not None}
     recipe = replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
     return _with_warmup(recipe, config.warmup, n)

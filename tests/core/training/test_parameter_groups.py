@@ -8,8 +8,9 @@ from torch import nn
 from dlcli.core.compute.rng import derive, generator
 from dlcli.core.layers.normalise import normalised
 from dlcli.core.training.loop import Training
-from dlcli.core.training.parameter_groups import named_weights
+from dlcli.core.training.parameter_groups import freeze, named_weights
 from dlcli.core.training.recipe import OPTIMIZERS, Recipe
+from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
 
 CPU = torch.device("cpu")
@@ -90,3 +91,65 @@ def test_names_are_those_of_the_file_of_weights():
     wrapped = normalised(inner, "0.5/0.5")
     assert list(named_weights(wrapped)) == ["0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "4.bias"]
     assert all(a is b for a, b in zip(named_weights(wrapped).values(), inner.parameters(), strict=True))
+
+
+def trained_at(**changes: object) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+    """A network after a step of SGD without decay, and the gradients of that step by name, with batch norm in training mode."""
+    reference = network()
+    gradients = torch.autograd.grad(F.cross_entropy(reference(X), Y), list(reference.parameters()))
+    return trained(network(), **changes), dict(zip(named_weights(reference), gradients, strict=True))
+
+
+def test_each_parameter_moves_by_its_own_rate():
+    model, gradients = trained_at(rates=(("4", 0.5), ("4.bias", 0.125), ("1", 0.25)))
+    rate = {"4.weight": 0.5, "4.bias": 0.125, "1.weight": 0.25, "1.bias": 0.25}
+    before = named_weights(network())
+    for name, found in named_weights(model).items():
+        torch.testing.assert_close(found, before[name] - rate.get(name, LR) * gradients[name], rtol=1e-6, atol=1e-6)
+
+
+def test_the_schedule_takes_its_share_of_every_rate():
+    whole, half = (trained_at(rates=(("4", 0.5),), **how)[0] for how in ({}, {"epochs": 2, "warmup": 1.9}))
+    before = named_weights(network())
+    for name, found in named_weights(half).items():  # 2 steps of warm-up: the first is at half of each rate
+        torch.testing.assert_close((found - before[name]) * 2, named_weights(whole)[name] - before[name], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adamw", "weight_decay": 0.5, "ema": 0.5, "options": {}}])
+def test_what_is_frozen_stays_to_the_bit_with_its_statistics(settings: dict[str, object]):
+    before, after = network().state_dict(), trained(network(), batch_size=4, freeze=("0", "1."), **settings).state_dict()
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"4.weight", "4.bias"}
+
+
+def test_a_frozen_part_is_in_evaluation_mode_and_the_rest_is_not():
+    """The step by hand, with batch norm by its running statistics."""
+    model, reference = trained(network(), freeze=("0", "1")), network()
+    reference[1].eval()
+    gradients = torch.autograd.grad(F.cross_entropy(reference(X), Y), [reference[4].weight, reference[4].bias])
+    for found, weight, gradient in zip((model[4].weight, model[4].bias), reference[4].parameters(), gradients, strict=True):
+        torch.testing.assert_close(found, weight - LR * gradient, rtol=1e-6, atol=1e-6)
+    partly = Training(network(), X, Y, Recipe(1, 12, "sgd", LR, freeze=("1.weight",)), seed=0, device=CPU)
+    assert partly.frozen == []  # its bias is trained
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"freeze": ("2",)}, "`freeze`: no parameter of the network is below '2'"),
+        ({"freeze": ("0.w",)}, "`freeze`: no parameter of the network is below '0.w'"),
+        ({"freeze": ("0", "1", "4")}, "`freeze` leaves nothing to train"),
+        ({"rates": (("head", 0.1),)}, "`lr_for`: no parameter of the network is below 'head'"),
+        ({"rates": (("4", 0.1), ("4.weight", 0.2), ("4.bias", 0.2))}, "nothing is trained at the rate of '4'"),
+        ({"rates": (("0", 0.1),), "freeze": ("0",)}, "nothing is trained at the rate of '0'"),
+    ],
+)
+def test_prefixes_without_effect_are_refused(changes: dict[str, object], message: str):
+    with pytest.raises(UsageError, match=message):
+        trained(network(), **changes)
+
+
+def test_a_prefix_ends_with_a_whole_part_of_a_name():
+    model = nn.ModuleDict({"layer1": nn.Linear(1, 1), "layer10": nn.Linear(1, 1)})
+    freeze(model, ["layer1"])
+    assert [name for name, weight in model.named_parameters() if not weight.requires_grad] == ["layer1.weight", "layer1.bias"]

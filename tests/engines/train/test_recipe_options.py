@@ -48,10 +48,26 @@ def test_values_out_of_bounds_are_refused(name: str, value: float):
         TrainConfig(**{name: value})
 
 
+@pytest.mark.parametrize("value", ["layer4", "=1", "a=", "a=x", "a=0", "a=-1", "a=nan", "a=inf"])
+def test_what_is_no_rate_of_a_prefix(value: str):
+    with pytest.raises(UsageError, match="`lr_for`"):
+        TrainConfig(lr_for=(value,))
+    with pytest.raises(UsageError, match="`lr_for`: 'a' is given twice"):
+        TrainConfig(lr_for=("a=1", "a.=2"))
+
+
+@pytest.mark.parametrize("options", [{"freeze": ("conv",)}, {"lr_for": ("conv=1",)}])
+def test_a_plan_refuses_prefixes_that_training_would(options: dict[str, tuple[str, ...]]):
+    for function in (train.plan, train.run):
+        with pytest.raises(UsageError, match="no parameter of the network is below 'conv'"):
+            function(TrainConfig(epochs=1, device="cpu", **options))
+
+
 KNOBS = {
     "decay": {"optimizer": "adamw", "weight_decay": 0.1},
     "momentum": {"optimizer": "sgd", "momentum": 0.8, "weight_decay": 0.01},
     "warm-up": {"warmup": 1.0, "schedule": "cosine"},
+    "freeze": {"freeze": ("0",), "lr_for": ("10=0.01", "5.bias=0.1"), "weight_decay": 0.1, "ema": 0.9},
     "mixup": {"mixup": 0.3, "class_weights": True},
     "cutmix": {"cutmix": 1.0},
     "both": {"mixup": 0.3, "cutmix": 1.0, "augment": ("crop",)},
