@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time, out_of_memory
+from dlcli.core.compute.foreign import LOGITS, foreign_calls
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.numeric_checks import require_none
 from dlcli.core.compute.precision import float32_precision
@@ -28,19 +29,28 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
         return logits_of(model, x.new_zeros(1, *x.shape[1:]), classes=classes)[:0]
     logits = call_model(model, x)
     if not isinstance(logits, Tensor):
-        hint = "wrap it so that forward() returns one tensor of logits (n, classes)"
+        hint = (
+            f"wrap it so that forward() returns one tensor of logits (n, classes), or a mapping with one of {', '.join(LOGITS)}"
+        )
         raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
     if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
         seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(len(x), _are_clips(x))} of shape {shape_of(x[0])}"
         raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
     if logits.shape[1] < classes:
-        hint = f"give it at least {classes} outputs, or relabel the data from 0"
-        raise InputError(f"the model has {logits.shape[1]} outputs, but labels go up to {classes - 1}", hint=hint)
+        raise _too_few(model, logits.shape[1], classes)
     # The error comes perhaps much later, and must not keep the images in memory until then.
     n, clips = len(x), _are_clips(x)
     # NaN and infinity times 0 are NaN: two operations, where `isfinite` and its negation are five.
     require_none((logits.detach() * 0 != 0).any(1).sum(), lambda bad: _not_finite(bad, _examples(n, clips)))
     return logits
+
+
+def _too_few(model: nn.Module, outputs: int, classes: int) -> InputError:
+    if any(call.one_logit for call in foreign_calls(model)):
+        message = f"the model has one output, which is the logit of two classes, but labels go up to {classes - 1}"
+        return InputError(message, hint=f"give it {classes} outputs, or choose data of two classes, labelled 0 and 1")
+    hint = f"give it at least {classes} outputs, or relabel the data from 0"
+    return InputError(f"the model has {count(outputs, 'output')}, but labels go up to {classes - 1}", hint=hint)
 
 
 def _not_finite(bad: int, of: str) -> NumericError:

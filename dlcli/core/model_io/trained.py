@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.loader import to_float
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData, choose
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
@@ -23,6 +24,8 @@ from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
 from dlcli.core.model_io.weights_fit import fit_weights
+from dlcli.core.models import named_model
+from dlcli.core.models.output_checks import OutputCheck, check_outputs
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
@@ -63,6 +66,7 @@ def open_trained(
     rule: str | None = None,
     normalise: str = AUTO,
     look: bool = True,
+    doubt_outputs: bool = True,
     device: torch.device,
 ) -> TrainedNetwork:
     """Open a trained network and check that it returns finite logits for images of `data`.
@@ -83,6 +87,7 @@ def open_trained(
         normalise: How the network wants its images, as the option of this name. auto: as is recorded with it; ImageNet's for
             weights of 1,000 outputs for a network of torchvision; else none.
         look: Whether to look by a few images of `data` if a network is fed as it was in training, unless that is recorded.
+        doubt_outputs: Whether to warn of outputs that are probabilities or random.
         device: Where the network goes.
 
     Raises:
@@ -95,19 +100,27 @@ def open_trained(
     found = _with_normalisation(opened, normalise, data.channels)
     data = data if data.classes else replace(data, classes=_ONE)
     numbers = _numbers(data.classes) if found.classes is None else []
-    outputs = _check(found, spec, data, device, needed=1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1)
+    needed = 1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1
+    outputs, seen = _check(found, spec, data, device, needed=needed)
+    warnings = seen.warnings if doubt_outputs else ()
+    found = replace(found, notes=(*found.notes, *seen.notes, *warnings), warnings=(*found.warnings, *warnings))
+    if not found.classes and outputs != len(data.classes) and data.classes != _ONE:
+        found = replace(found, notes=(*found.notes, _unused(outputs, data) if numbers else _in_order(outputs, data)))
     if numbers:
         found = replace(found, classes=tuple(map(str, range(outputs))))
-    elif not found.classes and outputs != len(data.classes):
-        found = replace(found, notes=(*found.notes, _in_order(data)))
     if look and not found.recorded:
         found = _with_warnings(found, data, device)
     return replace(found, model=for_clips(found.model, data.clips))
 
 
-def _in_order(data: ImageData) -> str:
+def _in_order(outputs: int, data: ImageData) -> str:
     first = ", ".join(f"{name} is output {k}" for k, name in enumerate(data.classes[:2]))
-    return f"the network has more outputs than {data.name} has classes, which are taken as the first of them: {first} ..."
+    return f"{_unused(outputs, data)}; the classes are taken as the first of them: {first} ..."
+
+
+def _unused(outputs: int, data: ImageData) -> str:
+    n = len(data.classes)
+    return f"the network has more outputs than {data.name} has classes: {outputs - n:,} of {outputs:,} stand for no class of it"
 
 
 def _with_warnings(found: TrainedNetwork, data: ImageData, device: torch.device) -> TrainedNetwork:
@@ -224,8 +237,11 @@ def _open(
     if ":" not in spec:
         hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
         raise InputError(f"{spec}: no such run directory or checkpoint", hint=hint)
-    model = build_model(spec, data.channels, data.size, data.classes, frames=data.frames).to(device).eval()
-    return TrainedNetwork(model, spec, weights_sha256(model), notes=(f"{spec} is taken as trained, as the code returns it",))
+    found = named_model(spec, data)
+    with preserved():
+        model = found.build().to(device).eval()
+    notes = (*found.notes, f"{spec} is taken as trained, as the code returns it")
+    return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
 
 
 def _needed(arch: str | None, path: Path) -> str:
@@ -273,7 +289,9 @@ def _numbers(classes: tuple[str, ...]) -> list[int]:
     return numbers if len(numbers) == len(classes) else []
 
 
-def _check(found: TrainedNetwork, spec: str, data: ImageData, device: torch.device, *, needed: int) -> int:
-    """How many outputs the network has, once it is seen to give finite logits, at least `needed`."""
+def _check(found: TrainedNetwork, spec: str, data: ImageData, device: torch.device, *, needed: int) -> tuple[int, OutputCheck]:
+    """How many outputs the network has, once it is seen to give finite logits, at least `needed`, and what they look like."""
+    x = data.sample(2).to(device)
     with error_context(spec), torch.no_grad():
-        return logits_of(found.model, data.sample(2).to(device), classes=needed).shape[1]
+        logits = logits_of(found.model, x, classes=needed)
+        return logits.shape[1], check_outputs(found.model, x, logits)

@@ -1,5 +1,6 @@
 """A network to be trained, by what is typed: one with a name, or a file of `dlcli convert-2d-to-3d`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from dlcli.core.data.base import ImageData
@@ -15,8 +16,8 @@ def open_model(spec: str | None, data: ImageData) -> Architecture:
     (n, at least as many as there are classes) for such images.
     """
     found = find_model(spec, data)
-    check_fit(found, data.sample(2), len(data.classes))
-    return found
+    notes = check_fit(found, data.sample(2), len(data.classes))
+    return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 
 def find_model(spec: str | None, data: ImageData) -> Architecture:

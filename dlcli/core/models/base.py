@@ -5,7 +5,7 @@ import importlib
 import inspect
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,15 +19,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from dlcli.core.compute.foreign import guard_calls
 from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
+from dlcli.core.models.output_checks import check_outputs, unused_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """The recipe of networks that define none."""
+
+_CHANNELS = ("channels", "in_channels", "in_chans")
+_CLASSES = ("classes", "num_classes", "n_classes")
+"""What arguments for the number of channels and classes are called."""
 
 _INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 
@@ -94,18 +100,24 @@ def _built_normalised(build: Callable[[], nn.Module], normalise: str) -> nn.Modu
     return normalised(build(), normalise)
 
 
-def check_fit(architecture: Architecture, x: Tensor, classes: int) -> None:
-    """Build the network once and show it images or clips `x`; raises what `logits_of` raises, naming the network."""
+def check_fit(architecture: Architecture, x: Tensor, classes: int) -> tuple[str, ...]:
+    """Build the network once and show it images or clips `x`; what there is to note about its outputs.
+
+    Raises what `logits_of` raises, naming the network.
+    """
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
         with error_context(architecture.name):
-            logits_of(model, x, classes=classes)
+            logits = logits_of(model, x, classes=classes)
+            found = check_outputs(model, x, logits)
+    return (*found.notes, *found.warnings, *unused_outputs(logits.shape[1], classes))
 
 
 def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int, *, frames: int | None = None) -> Architecture:
     """The architecture that a callable of the user builds; imports, and so runs, the user's code.
 
-    The callable receives those of `channels`, `size`, `classes` and, for clips, `frames` that its signature names.
+    The callable receives those of `channels`, `size`, `classes` and, for clips, `frames` that its signature names; channels and
+    classes also by the names that timm and torchvision use.
 
     Args:
         spec: `package.module:callable` or `file.py:callable`.
@@ -125,10 +137,17 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
         raise UsageError(f"{source} has no callable '{name}'", hint=f"it has: {', '.join(own) or 'none'}")
     known = {} if frames is None else {"frames": frames}
-    known |= {"classes": classes} if classes else {}
-    named = _named_arguments(function, {"channels": channels, "size": size, **known})
+    known |= dict.fromkeys(_CLASSES, classes) if classes else {}
+    named = _named_arguments(function, {**dict.fromkeys(_CHANNELS, channels), "size": size, **known})
     shape = (channels, *size) if frames is None else (channels, frames, *size)
-    return Architecture(spec, partial(_built, spec, function, named, shape), GENERAL_RECIPE, _source_sha256(module))
+    build = partial(_built, spec, function, named, shape)
+    return Architecture(spec, build, GENERAL_RECIPE, _source_sha256(module), _called_note(spec, named))
+
+
+def _called_note(spec: str, named: Mapping[str, Any]) -> tuple[str, ...]:
+    """A note on arguments of names that other libraries use, whose defaults the user may rely on."""
+    theirs = [f"{name}={value}" for name, value in named.items() if name in (*_CHANNELS[1:], *_CLASSES[1:])]
+    return (f"{spec} is called with {', '.join(theirs)}, as the data need",) if theirs else ()
 
 
 def _named_arguments(function: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
@@ -144,14 +163,15 @@ def _built(spec: str, function: Callable[..., Any], named: dict[str, Any], shape
     try:
         model = function(**named)
     except Exception as error:
-        raise InputError(f"calling {spec} failed: {_line(error)}") from error
+        passed = f"dlcli passes those of {', '.join((*_CHANNELS, 'size', *_CLASSES))} (and frames of clips) that it names"
+        raise InputError(f"calling {spec} failed: {_line(error)}", hint=passed) from error
     if not isinstance(model, nn.Module):
         raise InputError(f"{spec} returned {type(model).__name__}, not a torch.nn.Module")
     if any(map(is_lazy, chain(model.parameters(), model.buffers()))):
         # Lazy layers learn their shapes, and draw their weights, in the first pass.
         with error_context(spec), in_mode(model), torch.no_grad():
             call_model(model, torch.zeros(1, *shape))
-    return model
+    return guard_calls(model)
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from dlcli.core.compute.foreign import main_output
 from dlcli.support.errors import InputError
-
-_MAIN = ("logits", "out")
-"""What the logits are called in an object or a mapping."""
 
 
 class TrainingOutputs(NamedTuple):
@@ -33,9 +31,10 @@ def training_outputs(found: object) -> TrainingOutputs:
     """
     if isinstance(found, Tensor):
         return TrainingOutputs(found)
-    named = dict(found) if isinstance(found, Mapping) else {key: getattr(found, key) for key in _MAIN if hasattr(found, key)}
-    values = list(found) if isinstance(found, tuple | list) else list(named.values())
-    main = next((named[key] for key in _MAIN if key in named), values[0] if values else None)
+    values = list(found.values()) if isinstance(found, Mapping) else list(found) if isinstance(found, tuple | list) else []
+    main, _ = main_output(found)
+    if not isinstance(main, Tensor) and values:
+        main = values[0]
     if not isinstance(main, Tensor):
         hint = "return one tensor of logits (n, classes), or a tuple that begins with it"
         raise InputError(f"in training mode the model returns a {type(found).__name__} without logits", hint=hint)

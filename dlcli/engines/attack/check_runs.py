@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -15,6 +14,7 @@ from dlcli.core.attacks.iterated import IterativeAttack
 from dlcli.core.compute import rng
 from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.ensembles.combine import RULES
+from dlcli.core.models.output_checks import differing, sums_to_1
 from dlcli.engines.attack.checks import CheckInputs, DoubledSteps, RuleImages
 from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness, Evaluation, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
@@ -24,7 +24,6 @@ from dlcli.specs.attack import Classifier
 Bools = NDArray[np.bool_]
 
 _FEW = 50
-_TOLERANCE = 1e-4
 
 
 class Attempt(NamedTuple):
@@ -99,9 +98,7 @@ class ReferenceChecks:
         some = self.setup.x[: 2 * _FEW]
         with in_mode(self.model):
             first, second = (predict_logits(self.model, some, device=self.setup.device) for _ in range(2))
-        sums_to_1 = bool(((first.sum(1) - 1).abs() < _TOLERANCE).all()) and bool((first >= 0).all())
-        same = torch.isclose(first, second, rtol=_TOLERANCE, atol=_TOLERANCE).all(1)
-        return LogitCheck(sums_to_1, int((~same).sum()))
+        return LogitCheck(sums_to_1(first), differing(first, second))
 
 
 def check_inputs(attack_run: AttackRun, clean: Evaluation, sets: Sequence[AdversarialSet]) -> CheckInputs:

@@ -111,6 +111,7 @@ def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -
         weights_key=config.weights_key,
         rule=config.ensemble,
         normalise=config.normalise,
+        doubt_outputs=False,  # the sanity checks look at more images
         device=device,
     )
     networks = _saved_ensemble(config, data, device, found) if saved else Networks(found, found, notes=found.notes)
@@ -133,9 +134,9 @@ def _trained_here(config: AttackConfig, data: ImageData, device: torch.device) -
     check_trainable(data)
     network = _untrained(config.model, config, data)
     if config.ensemble is None:
-        return Networks(network, network)
+        return Networks(network, network, notes=network.arch.notes)
     baseline, notes = _surrogate(config, data, device)
-    return Networks(network, baseline or network, config.members or _MEMBERS, config.ensemble, notes)
+    return Networks(network, baseline or network, config.members or _MEMBERS, config.ensemble, (*network.arch.notes, *notes))
 
 
 def _saved_ensemble(config: AttackConfig, data: ImageData, device: torch.device, found: TrainedNetwork) -> Networks:

@@ -193,8 +193,8 @@ def finish_member(
             classes=data.classes,
             more={_KEY: setup.key(number)},
         )
-    logits = predict_logits(model, data.x_test, device=setup.device)
-    return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), notes)
+    logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
+    return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), known)
 
 
 def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMember] | None:

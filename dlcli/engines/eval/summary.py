@@ -93,7 +93,8 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
     with preserved():
         torch.manual_seed(rng.derive(config.seed, "init"))
         model = arch.build().to(device)
-    notes = [_multiply_adds_note(data), "The network is untrained, so its effective receptive field is that of random weights."]
+    notes = [*arch.notes, _multiply_adds_note(data)]
+    notes.append("The network is untrained, so its effective receptive field is that of random weights.")
     if noise is not None:
         shape, classes = "x".join(map(str, data.x_test.shape[1:])), len(data.classes)
         notes.append(f"Without `data`: random images of {shape} and {classes:,} classes, as of the published weights.")

@@ -166,7 +166,7 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         with preserved():
             torch.manual_seed(derive(config.seed, "init"))
             arch = normalised_architecture(open_model(spec, data), config.normalise, data.channels)
-            trained = TrainedNetwork(arch.build().to(device), spec, "")
+            trained = TrainedNetwork(arch.build().to(device), spec, "", notes=arch.notes)
     else:
         trained = open_trained(
             spec,
