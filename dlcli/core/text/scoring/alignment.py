@@ -19,6 +19,8 @@ Numbers = NDArray[np.integer]
 
 _MOST = 400
 """Pairs of texts with more pairs of leftover words than this are not aligned: these are long texts, scored by their rates."""
+_FAR_RARER = 2.0
+"""Difference of two rarities from which one word occurs in a seventh of the texts that the other does, or fewer."""
 _IMPLIED = 0.9
 """Strength of `ibm` for the initials of three words, and of `website` for `web site`."""
 _INITIALS = range(3, 7)
@@ -38,6 +40,7 @@ class WordShapes:
         letters: A bit for each letter that occurs, hashed to 32 bits.
         special: Whether the word is in the list of opposites or of number words, or a number, which need not look alike.
         known: Whether it is a known word of the language.
+        rarity: How rare it is in English.
     """
 
     vocabulary: list[str]
@@ -49,10 +52,20 @@ class WordShapes:
     letters: NDArray[np.uint32]
     special: NDArray[np.bool_]
     known: NDArray[np.bool_]
+    rarity: Floats
 
 
-def word_shapes(vocabulary: list[str], known: NDArray[np.bool_]) -> WordShapes:
-    """The shapes of the words of a vocabulary, of which those in `known` (vocabulary,) are words of the language."""
+def word_shapes(vocabulary: list[str], known: NDArray[np.bool_], rarity: Floats) -> WordShapes:
+    """The shapes of the words of a vocabulary.
+
+    Args:
+        vocabulary: The words.
+        known: Which are words of the language, (vocabulary,).
+        rarity: How rare they are in English, (vocabulary,).
+
+    Returns:
+        Their shapes.
+    """
     letters = np.array([_letters(word) for word in vocabulary], np.uint32)
     special = np.array([word in OPPOSITES or word in NUMBER_WORDS or word[0].isdigit() for word in vocabulary], bool)
     ends = [word[0] + word[-1] for word in vocabulary]
@@ -61,7 +74,7 @@ def word_shapes(vocabulary: list[str], known: NDArray[np.bool_]) -> WordShapes:
     skeleton = [both if is_skeleton(word) else f"{k} " for k, (word, both) in enumerate(zip(vocabulary, ends, strict=True))]
     codes = np.unique([*(word[:3] for word in vocabulary), *end, *ends, *skeleton], return_inverse=True)[1].reshape(4, -1)
     length = np.array([*map(len, vocabulary)], np.int64)
-    return WordShapes(vocabulary, length, codes[0], codes[1], codes[3], codes[2], letters, special, known)
+    return WordShapes(vocabulary, length, codes[0], codes[1], codes[3], codes[2], letters, special, known, rarity)
 
 
 def _letters(word: str) -> int:
@@ -152,7 +165,9 @@ def _judge(shapes: WordShapes, a: int, b: int) -> float:
     first, second = shapes.vocabulary[a], shapes.vocabulary[b]
     if are_opposite(first, second):
         return -1.0
-    return similarity(first, second, bool(shapes.known[a] and shapes.known[b]))
+    # A known word that is far rarer than the other is likely to be a slip for it: `pubic` for `public`.
+    as_rare = abs(shapes.rarity[a] - shapes.rarity[b]) < _FAR_RARER
+    return similarity(first, second, bool(shapes.known[a] and shapes.known[b] and as_rare))
 
 
 def implied_words(words: Ragged, vocabulary: list[str], content: NDArray[np.bool_]) -> sp.csr_array:

@@ -47,6 +47,7 @@ class TokenizedTexts:
             question word and a function word, (vocabulary, 7). One product of a set of words with it gives all seven sums.
         meanings: A vector for each word of the vocabulary, (vocabulary, dimensions), zeros if it is unknown.
         codes: The model numbers, dates and so on of each text.
+        english: How rare each word is in English, whatever the table, (vocabulary,).
         table_size: Number of distinct texts of the table, None without one.
     """
 
@@ -57,6 +58,7 @@ class TokenizedTexts:
     kinds: Floats
     meanings: NDArray[np.float32]
     codes: Codes
+    english: Floats
     table_size: int | None = None
 
     @property
@@ -77,7 +79,7 @@ class TokenizedTexts:
     @cached_property
     def shapes(self) -> WordShapes:
         """What the alignment compares first."""
-        return word_shapes(self.vocabulary, self.known)
+        return word_shapes(self.vocabulary, self.known, self.english)
 
     @cached_property
     def implied(self) -> sp.csr_array:
@@ -165,7 +167,8 @@ def tokenize_texts(
     bracketed = np.repeat(_in_brackets(runs, distinct), lengths)
     meanings = np.zeros((len(vocabulary), 1), np.float32) if vectors is None else vectors.of(vocabulary)
     codes = find_codes(runs, inner, vocabulary)
-    return TokenizedTexts(vocabulary, in_order, named, bracketed, kinds, meanings, codes, None if table is None else table.size)
+    english, size = (kinds[:, Kind.RARITY], None) if table is None else (rarity.of(vocabulary), table.size)
+    return TokenizedTexts(vocabulary, in_order, named, bracketed, kinds, meanings, codes, english, size)
 
 
 def _capital(run: str) -> bool:

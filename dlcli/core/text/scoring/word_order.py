@@ -38,16 +38,25 @@ def exchanged(words: Ragged, first: Rows, second: Rows, moved: NDArray[np.bool_]
 
 
 def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
+    size = len(a)
     if sorted(a) != sorted(b):
         return False
-    start = next((k for k, (x, y) in enumerate(zip(a, b, strict=True)) if x != y), len(a))
-    while len(a) > start and a[-1] == b[-1]:
-        a, b = a[:-1], b[:-1]
-    a, b = a[start:], b[start:]
+    same = [x == y for x, y in zip(a, b, strict=True)]
+    before, after = [*same, False].index(False), [*same[::-1], False].index(False)
+    # Of a word that is repeated, either place may belong to a part, so all ends in common are tried.
+    repeated = len(set(a)) < size
+    trimmed = product(range(before + 1), range(after + 1)) if repeated else [(before, after)]
+    ends = ((start, size - end) for start, end in trimmed)
+    return any(_changes_ends(a[start:end], b[start:end], neutral) for start, end in ends)
+
+
+def _changes_ends(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
+    """Whether b is a with its ends in each other's place, and more than neutral words between."""
     for x, y in product(range(1, _EXCHANGED + 1), repeat=2):
         between = a[x : len(a) - y]
         if between and a[:x] == b[len(b) - x :] and a[len(a) - y :] == b[:y] and between == b[y : len(b) - x]:
-            return not neutral.issuperset(between)
+            if not neutral.issuperset(between):
+                return True
     return False
 
 

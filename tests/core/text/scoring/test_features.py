@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from dlcli.core.text.scoring.alignment import _judge
 from dlcli.core.text.scoring.features import FEATURES, NAMES, pair_features
 from dlcli.core.text.scoring.rarity import Rarity, TableWords, count_words, word_hash
 from dlcli.core.text.scoring.similar_words import MATCHED, similarity
@@ -19,7 +20,17 @@ from dlcli.core.text.scoring.word_vectors import WordVectors
 from dlcli.core.text.tokens import IDEOGRAPH, ngrams
 
 UNSEEN = 7.0
-KNOWN = {"how": 1.5, "the": 1.0, "is": 0.5, "cat": 5.0, "paris": 6.0}
+KNOWN = {
+    "how": 1.5,
+    "the": 1.0,
+    "is": 0.5,
+    "cat": 5.0,
+    "paris": 6.0,
+    "public": 4.0,
+    "pubic": 6.5,
+    "desert": 6.0,
+    "dessert": 6.5,
+}
 HASHES = sorted((word_hash(word), value) for word, value in KNOWN.items())
 VECTORS = WordVectors(
     np.array([h for h, _ in HASHES], np.int64), np.random.default_rng(0).normal(size=(len(HASHES), 3)).astype(np.float32)
@@ -51,6 +62,10 @@ some_words = [
     "LC-40",
     "40-LC",
     "2024-3",
+    "public",
+    "pubic",
+    "desert",
+    "dessert",
 ]
 texts = st.lists(st.sampled_from(some_words), max_size=9).map(" ".join) | st.text(max_size=12)
 
@@ -172,7 +187,7 @@ def by_definition(text_a, text_b):
     codes_left = missing(text_a, order_b), missing(text_b, order_a)
     strength = {}
     for word, others in [*((word, b - a) for word in a - b), *((word, a - b) for word in b - a)]:
-        known = [{word, other} <= KNOWN.keys() for other in others]
+        known = [{word, other} <= KNOWN.keys() and abs(KNOWN[word] - KNOWN[other]) < 2 for other in others]
         strength[word] = max((similarity(word, other, k) for other, k in zip(others, known, strict=True)), default=0)
     in_asides = [
         sum(weight(w) * (1 - strength[w]) for w in (some - other) & asides(text))
@@ -283,6 +298,14 @@ def test_more_pairs_than_a_block_come_out_in_their_order():
 )
 def test_parts_that_change_places(a, b, expected):
     assert row(a, b)[NAMES.index("exchanged")] == row(b, a)[NAMES.index("exchanged")] == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"), [("public", "pubic", 0.75), ("desert", "dessert", 0.45), ("desert", "deserd", 0.9)]
+)
+def test_a_known_word_is_a_slip_only_for_a_far_more_frequent_one(a, b, expected):
+    shapes = tokenize_texts([f"{a} {b}"], RARITY, vectors=VECTORS).shapes
+    assert _judge(shapes, *(shapes.vocabulary.index(word) for word in (a, b))) == expected
 
 
 @pytest.mark.parametrize(
