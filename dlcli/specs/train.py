@@ -11,6 +11,7 @@ from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
+from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.shared import (
     augment_option,
     clips_option,
@@ -102,9 +103,7 @@ class TrainConfig:
     lr_for: tuple[str, ...] = training_options.lr_for_option()
     momentum: float | None = training_options.momentum_option()
     weight_decay: float | None = training_options.weight_decay_option()
-    schedule: str | None = option(
-        None, "Learning rate schedule. Default: the network's own.", choices=one_of("constant", "cosine")
-    )
+    schedule: str | None = schedule_option()
     warmup: float = training_options.warmup_option()
     label_smoothing: float | None = option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
     clip_norm: float | None = option(
@@ -179,6 +178,7 @@ class TrainConfig:
             raise UsageError(
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
+        check_schedule(self.schedule, self.warmup)
         training_options.parse_rates(self.lr_for)
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
         if self.adversarial and not 0 < self.adversarial[2] <= 1:

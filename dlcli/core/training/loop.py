@@ -19,8 +19,10 @@ from dlcli.core.training.foreach import largest_magnitude, move_towards
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.parameter_groups import freeze, optimized, parameter_groups
 from dlcli.core.training.recipe import Recipe, build_optimizer, resolve_dtype, resolve_threads, steps_per_epoch
+from dlcli.core.training.schedule import Plateau
 from dlcli.core.training.state import laid_out_as, random_state, set_random_state, under
 from dlcli.core.training.trainable import check_parameters, in_layout
+from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import NumericError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter, Task
@@ -33,7 +35,8 @@ class Training:
     are updated: the same step up to rounding, except for dropout masks and for batch normalisation, which sees one part.
     Weights stay float32; with `dtype` bfloat16 (None: as the recipe says) only the forward and backward pass run in it, by
     autocast. The same seed, device and thread count give bit for bit the same weights, and so does a training that was
-    stopped after any step, saved as `state()` and resumed elsewhere by `load(state)`.
+    stopped after any step, saved as `state()` and resumed elsewhere by `load(state)`. After each epoch `plateau`, which is not
+    None for a schedule of that name, has to see the loss on a dev set.
     """
 
     gradients_class: ClassVar[type[BatchGradients]] = BatchGradients
@@ -72,6 +75,8 @@ class Training:
             class_weights=self.hooks.class_weights,
         )
         self.epoch, self.step = 0, 0
+        plan = parse_schedule(recipe.schedule)
+        self.plateau = Plateau(plan) if plan.name == "plateau" else None
         self.nondeterministic: set[str] = set()
         steps = steps_per_epoch(len(x), recipe.batch_size)
         # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
@@ -150,7 +155,7 @@ class Training:
         return self.hooks.draw_ahead(sizes, self.feed.shape, seed=seed, step=self._number, device=self.feed.device)
 
     def _one_step(self, x: Tensor, y: Tensor, drawn: Any) -> None:
-        factor = self.recipe.lr_factor(self.epoch, self.step, len(self.losses))
+        factor = self._lr_factor
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         self.losses[self.step] = self.gradients.backward(lambda: self._prepared(x, y, drawn), len(y))
@@ -193,7 +198,12 @@ class Training:
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
-        return self.recipe.lr_at(self.epoch, self.step, len(self.losses))
+        return self.recipe.lr * self._lr_factor
+
+    @property
+    def _lr_factor(self) -> float:
+        factor = self.recipe.lr_factor(self.epoch, self.step, len(self.losses))
+        return factor if self.plateau is None else factor * self.plateau.factor
 
     @property
     def done(self) -> bool:
@@ -259,6 +269,7 @@ class Training:
         # decides how sums are rounded; nor does the state of the generators, from which dropout draws.
         found = {"position": torch.tensor([self.epoch, self.step, self.gradients.parts])}
         found |= {name: getattr(self, name) for name in ("losses", "largest")}
+        found |= {} if self.plateau is None else {"plateau": self.plateau.state()}
         found |= {f"random.{name}": value for name, value in self.random.items()}
         found |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
         found |= {f"average.{name}": value for name, value in self.average.items()}
@@ -271,6 +282,8 @@ class Training:
         self.epoch, self.step, self.gradients.parts = state["position"].tolist()
         for name in ("losses", "largest"):
             getattr(self, name).copy_(state[name])
+        if self.plateau is not None:
+            self.plateau.load(state["plateau"])
         self.model.load_state_dict(under(state, "model."))
         for name, value in self.average.items():
             value.copy_(state[f"average.{name}"])

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from dlcli.core.compute.device import fast_dtype
-from dlcli.core.training.schedule import SCHEDULES, lr_factor
+from dlcli.core.training.schedule import lr_factor
+from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
 
@@ -31,7 +32,7 @@ class Recipe:
 
     `batch_size` is the most images in a batch; `optimizer` one of sgd, adam, adamw, adadelta, with `options` its further
     settings (momentum, rho, weight_decay ...); `weight_decay` that of weights only, in place of the one in `options`, which
-    is of all parameters; `schedule` constant or cosine (to 0, Loshchilov & Hutter 2017), which begins after `warmup` epochs;
+    is of all parameters; `schedule` as `parse_schedule` takes it, which begins after `warmup` epochs;
     `freeze` prefixes of the names of parameters that are not trained, and `rates` prefixes and learning rates of those that
     have one of their own; `label_smoothing` in [0, 1) (Szegedy et al. 2016); `clip_norm` the largest norm that the gradient of
     all weights may have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that
@@ -58,9 +59,13 @@ class Recipe:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", ("fast", "float32"))):
+        for name, known in (("optimizer", OPTIMIZERS), ("dtype", ("fast", "float32"))):
             if getattr(self, name) not in known:
                 raise UsageError(f"recipe: {name} '{getattr(self, name)}' is not one of {', '.join(known)}")
+        try:
+            parse_schedule(self.schedule)
+        except ValueError as error:
+            raise UsageError(f"recipe: schedule {error}") from None
         if self.epochs < 1 or self.batch_size < 1 or not self.lr > 0:
             raise UsageError("recipe: epochs, batch_size and lr must be above 0")
         if not (0 <= self.label_smoothing < 1 and 0 <= self.ema < 1 and (self.clip_norm is None or self.clip_norm > 0)):

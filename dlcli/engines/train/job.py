@@ -31,6 +31,7 @@ from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.engines.train.recipe_options import resolve_recipe
+from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.reporter import Reporter
@@ -145,6 +146,8 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
                 report.note(f"out of memory on {most}")
             if mean is not None:
                 history.append(_evaluate_epoch(job, training, early, mean))
+                if training.plateau is not None:
+                    training.plateau.see(history[-1].loss)
             if keep is not None:
                 _save(job, training, early, keep, history, before + time.perf_counter() - started)
             if stop() and not (training.done or early.due):
@@ -163,11 +166,14 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
 
 def _early(job: Job) -> EarlyStopping:
     """The early stopping of `early_stop`; without that option, one that never stops and keeps no weights."""
+    chooses = {"early_stop": "epoch"} if job.config.early_stop else {}
+    chooses |= {"schedule=plateau": "learning rate"} if parse_schedule(job.recipe.schedule).name == "plateau" else {}
+    if chooses and "dev" not in job.data.splits:
+        hint = f"`dev=0.1` holds out a tenth of the training {job.data.unit}s"
+        option, what = next(iter(chooses.items()))
+        raise UsageError(f"`{option}` needs a dev set, for the test set must not choose the {what}", hint=hint)
     if job.config.early_stop is None:
         return EarlyStopping("accuracy", job.recipe.epochs)
-    if "dev" not in job.data.splits:
-        hint = f"`dev=0.1` holds out a tenth of the training {job.data.unit}s"
-        raise UsageError("`early_stop` needs a dev set, for the test set must not choose the epoch", hint=hint)
     return EarlyStopping(*job.config.early_stop)
 
 

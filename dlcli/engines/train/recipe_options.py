@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.training_options import parse_rates
 from dlcli.support.errors import UsageError
@@ -31,7 +32,9 @@ def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
     recipe = replace(recipe, freeze=config.freeze, rates=parse_rates(config.lr_for))
     given = {name: getattr(config, name) for name in _NAMES if getattr(config, name) is not None}
     recipe = replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
-    return _with_warmup(recipe, config.warmup, n)
+    recipe = _with_warmup(recipe, config.warmup, n)
+    _check_schedule(recipe, recipe.epochs * steps_per_epoch(n, recipe.batch_size))
+    return recipe
 
 
 def _with_momentum(recipe: Recipe, momentum: float | None) -> Recipe:
@@ -40,6 +43,17 @@ def _with_momentum(recipe: Recipe, momentum: float | None) -> Recipe:
     if recipe.optimizer != "sgd":
         raise UsageError(f"`momentum` does not apply to {recipe.optimizer}", hint="add `optimizer=sgd`, or omit `momentum`")
     return replace(recipe, options={**recipe.options, "momentum": momentum})
+
+
+def _check_schedule(recipe: Recipe, steps: int) -> None:
+    plan, there = parse_schedule(recipe.schedule), count(recipe.epochs, "epoch")
+    if plan.name == "step" and plan.epochs and plan.epochs >= recipe.epochs - recipe.warmup:
+        raise UsageError(f"`schedule`: {recipe.schedule} leaves the rate as it is in {there}", hint="give fewer epochs")
+    if plan.name == "plateau" and plan.epochs and plan.epochs > recipe.epochs - 3:
+        hint = f"give at least {count(plan.epochs + 3, 'epoch')}, or a shorter wait such as `schedule=plateau:2`"
+        raise UsageError(f"`schedule`: plateau:{plan.epochs} waits longer than {there} can show", hint=hint)
+    if plan.name in ("step", "onecycle") and steps < 4:
+        raise UsageError(f"`schedule`: {plan.name} needs 4 steps; there {'is' if steps == 1 else 'are'} {steps}")
 
 
 def _with_warmup(recipe: Recipe, warmup: float, n: int) -> Recipe:

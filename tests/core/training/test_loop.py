@@ -218,7 +218,7 @@ def test_batch_norm_trains_when_one_example_remains():
     "changes",
     [
         {"optimizer": "lion"},
-        {"schedule": "step"},
+        {"schedule": "steps"},
         {"dtype": "half"},
         {"epochs": 0},
         {"batch_size": 0},
