@@ -12,6 +12,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
 from dlcli.core.data.channels import with_channels
+from dlcli.core.layers.flipped import Flipped
 from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
@@ -77,7 +78,8 @@ def _note_conversion(
 class LoadedModel:
     """The data, the network, and which output of the network is which class of the data.
 
-    `output_of` (classes,) is the output index of each class of the data, `outputs` are the names of the outputs.
+    `output_of` (classes,) is the output index of each class of the data, `outputs` are the names of the outputs. `tta` is
+    test-time augmentation.
     """
 
     data: ImageData
@@ -86,6 +88,7 @@ class LoadedModel:
     output_of: Tensor
     outputs: tuple[str, ...]
     limit: int | None
+    tta: bool = False
 
     def split(self, name: str) -> Split:
         """The examples of one split, their metadata, and the index of the correct output of each, 0 if it is unknown.
@@ -102,8 +105,11 @@ class LoadedModel:
         return Split(found.x[: self.limit], self.output_of[y] if len(self.output_of) else y, metadata)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits of examples `x`, (n, outputs), float32 on the CPU."""
-        return predict_logits(self.trained.model, x, device=self.device)
+        """Logits of examples `x`, (n, outputs), float32 on the CPU; with `tta` means over each example and its mirror image."""
+        found = predict_logits(self.trained.model, x, device=self.device)
+        if not self.tta:
+            return found
+        return (found + predict_logits(Flipped(self.trained.model), x, device=self.device)) / 2
 
     def names(self, count: int) -> tuple[str, ...]:
         """Names of the first `count` outputs; an output without a name is called by its index."""
@@ -127,12 +133,14 @@ def open_model_and_data(
         trained = _default(config, data, device, report)
     else:
         trained = _named(config, config.model, data, device, look=look)
+    if config.tta:
+        trained = replace(trained, notes=(*trained.notes, f"logits are means over each {data.unit} and its mirror image"))
     for note in trained.notes:
         (report.warn if note in trained.warnings else report.note)(note)
     if unlabelled and trained.classes is not None:  # labels need not be among the classes that the network knows
-        return LoadedModel(data, trained, device, torch.arange(0), trained.classes, config.limit)
+        return LoadedModel(data, trained, device, torch.arange(0), trained.classes, config.limit, config.tta)
     output_of, outputs = map_classes(trained, data)
-    return LoadedModel(data, trained, device, output_of, outputs, config.limit)
+    return LoadedModel(data, trained, device, output_of, outputs, config.limit, config.tta)
 
 
 def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[str]:

@@ -93,6 +93,9 @@ class EvalConfig(ModelAndDataOptions):
                 "`ensemble` needs a directory written by dlcli ensemble",
                 hint=command_line("eval", model="FOLDER", ensemble="RULE"),
             )
+        if self.tta and (self.summary or self.diagnose_input):
+            name = "summary" if self.summary else "diagnose_input"
+            raise UsageError(f"`tta`: `{name}` is about the network alone", hint="drop `tta`")
         self._check_bound()
 
     def _check_bound(self) -> None:

@@ -74,6 +74,11 @@ class ModelAndDataOptions:
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     ensemble: str | None = rule_option()
+    tta: bool = option(
+        False,
+        "Test-time augmentation: mean logits of each image or video and of its mirror image. Not for classes that a mirror "
+        "changes, such as digits or text.",
+    )
     split: str | None = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()

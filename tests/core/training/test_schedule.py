@@ -75,7 +75,7 @@ def test_one_cycle_is_that_of_torch():
     def build(optimizer: torch.optim.Optimizer) -> LRScheduler:
         return OneCycleLR(optimizer, LR, total_steps=EPOCHS * STEPS + 1, cycle_momentum=False)
 
-    # torch refuses to step past its last rate, which `of_torch` does at the end; so it is built one longer and compared as that.
+    # One step longer, for torch refuses to step past its last rate.
     recipe = Recipe(1, 8, "sgd", LR, schedule="onecycle")
     found = [recipe.lr_at(0, step, EPOCHS * STEPS + 1) for step in range(EPOCHS * STEPS)]
     assert found == pytest.approx(of_torch(build), rel=1e-9)
