@@ -64,7 +64,7 @@ def _note_conversion(
     config: ModelAndDataOptions, data: ImageData, fitted: ImageData, side: int | None, report: Reporter
 ) -> None:
     """Report the size and colour that the card of the network decided, where files may have others."""
-    if Path(config.data).exists() and not config.data.lower().endswith(".npz"):
+    if Path(config.data).exists() and not config.data.lower().endswith((".npz", ".npy")):
         of = "" if fitted.frames is None else f"{count(fitted.frames, 'frame')} of "
         height, width = fitted.size
         why = f", which {config.model} was made for" if config.size is None and side is not None else ""

@@ -43,8 +43,10 @@ def plan(config: PredictConfig) -> list[str]:
 
 
 def _split(config: PredictConfig, data: ImageData) -> str:
-    """The set to predict; empty for files without classes, all of which are read as one set."""
-    return (config.split or "test") if data.classes else ""
+    """The set to predict; empty where every example was read as one set."""
+    if not data.classes:
+        return ""
+    return config.split or ("test" if len(data.y_train) or data.extra_splits else "")
 
 
 def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Array | None) -> Table:

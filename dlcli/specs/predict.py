@@ -16,9 +16,13 @@ from dlcli.support.tables import Table
 class PredictConfig(ModelAndDataOptions):
     """Options of `dlcli predict`."""
 
-    data: str = data_option("digits", files="an image or a video, or a folder of them", argument=True, metavar="[DATA]")
+    data: str = data_option(
+        "digits", files="an image or a video, or a folder of them; a .npy of images", argument=True, metavar="[DATA]"
+    )
     split: str | None = split_option(
-        "predict", None, " Default: every file below a folder, whatever its folders mean, or the test set of other data."
+        "predict",
+        None,
+        " Default: every file below a folder, whatever its folders mean; every image of a .npz; or the test set of other data.",
     )
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
@@ -40,7 +44,7 @@ class PredictConfig(ModelAndDataOptions):
 class PredictResult:
     """Result of `dlcli predict`: `table` has one row per example, in the order of the data.
 
-    `split` is the set that was predicted, empty for every file below a folder.
+    `split` is the set that was predicted, empty for every file below a folder and every image of a .npz.
     `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted

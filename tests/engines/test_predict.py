@@ -99,3 +99,73 @@ def test_code_is_built_with_its_own_classes(run, tmp_path):
     with pytest.raises(InputError, match="missing 1 required positional argument: 'classes'"):
         predict.run(needy)
     assert set(labels(replace(needy, split="test")).values()) == {"a", "b"}
+
+
+def rows_of(config: PredictConfig) -> list[str]:
+    return [row[1] for row in predict.run(config).table.rows]
+
+
+@pytest.fixture
+def arrays() -> dict[str, np.ndarray]:
+    """Images of 12x12 whose bright half alternates in threes: lower, upper, upper ..."""
+    x = np.full((9, 12, 12, 3), 30, np.uint8)
+    for k, image in enumerate(x):
+        image[6:] = 200 if k % 3 == 0 else 30
+        image[:6] = 200 if k % 3 else 30
+    return {"x": x, "y": np.array(["cat", "dog", "dog"] * 3)}
+
+
+HALVES = ["lower", "upper", "upper"] * 3
+
+
+@pytest.mark.parametrize("labels", ["none", "theirs", "one class", "broken", "numbers"])
+def test_every_image_of_an_archive_is_predicted(run: PredictConfig, tmp_path: Path, arrays: dict[str, np.ndarray], labels: str):
+    y = {
+        "theirs": arrays["y"],
+        "one class": np.zeros(9, int),
+        "broken": np.ones(4),
+        "numbers": np.arange(9),
+    }
+    np.savez(tmp_path / "some.npz", x=arrays["x"], **({"y": y[labels]} if labels in y else {}))
+    result = predict.run(replace(run, data=str(tmp_path / "some.npz")))
+    assert [row[1] for row in result.table.rows] == HALVES and result.split == ""
+    np.savez(tmp_path / "one.npz", x=arrays["x"][:1], **({"y": y[labels][:1]} if labels in y else {}))
+    assert rows_of(replace(run, data=str(tmp_path / "one.npz"))) == ["lower"]
+
+
+def test_all_sets_of_an_archive_are_predicted_unless_one_is_asked_for(
+    run: PredictConfig, tmp_path: Path, arrays: dict[str, np.ndarray]
+):
+    x, y = arrays["x"], arrays["y"]
+    path = str(tmp_path / "sets.npz")
+    np.savez(path, x_train=x[:4], y_train=y[:4], x_test=x[4:6], y_test=y[4:6], x_dev=x[6:])
+    result = predict.run(replace(run, data=path))
+    assert [row[1] for row in result.table.rows] == HALVES
+    for name, rows in (("train", slice(4)), ("test", slice(4, 6))):
+        asked = predict.run(replace(run, data=path, split=name))
+        assert [row[1] for row in asked.table.rows] == HALVES[rows] and asked.split == name
+    alone = str(tmp_path / "unlabelled.npz")
+    np.savez(alone, x_test=x[4:6], x_dev=x[6:])
+    assert rows_of(replace(run, data=alone, split="dev")) == HALVES[6:]
+    with pytest.raises(InputError, match="has no split 'train'"):
+        predict.run(replace(run, data=alone, split="train"))
+
+
+def test_one_array_of_any_name_is_enough(run: PredictConfig, tmp_path: Path, arrays: dict[str, np.ndarray]):
+    np.save(tmp_path / "images.npy", arrays["x"])
+    np.savez(tmp_path / "images.npz", arrays["x"], times=np.arange(9))
+    for name in ("images.npy", "images.npz"):
+        assert rows_of(replace(run, data=str(tmp_path / name))) == HALVES
+    np.savez(tmp_path / "two.npz", a=arrays["x"], b=arrays["x"])
+    with pytest.raises(InputError, match=r"has a, b; images are looked for in x, x_train"):
+        predict.run(replace(run, data=str(tmp_path / "two.npz")))
+    with pytest.raises(InputError, match="is a single array"):
+        train.run(TrainConfig(data=str(tmp_path / "images.npy")))
+
+
+def test_a_fifth_of_an_unsplit_archive_is_its_test_set_only_when_asked(
+    run: PredictConfig, tmp_path: Path, arrays: dict[str, np.ndarray]
+):
+    np.savez(tmp_path / "some.npz", **arrays)
+    found = {name: len(rows_of(replace(run, data=str(tmp_path / "some.npz"), split=name))) for name in ("train", "test")}
+    assert sum(found.values()) == 9 and 0 < found["test"] < found["train"]

@@ -1,6 +1,7 @@
 """Check arrays of images and labels and convert them to ImageData."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -71,6 +72,40 @@ def with_held_out_test(
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be held out for testing")
     both = Split(x, reference.indices(labels), found.metadata)
     return _assembled(reference, both.take(~held), both.take(held), extra_splits)
+
+
+def all_images(name: str, images: Mapping[str, Array], labels: Sequence[Array | None]) -> ImageData:
+    """Convert images to predict: a test set without a training set.
+
+    Args:
+        name: Name of the dataset, for messages.
+        images: Arrays of images of one shape as in `from_train_and_test`, by their names; they follow one another.
+        labels: Their labels, None where there are none; used if all have some that can be used, of two classes at least.
+
+    Returns:
+        The dataset, its images as float32 in [0, 1]; without classes if labels are missing.
+
+    Raises:
+        InputError: If an array of images cannot be used.
+    """
+    parts = {key: _images(name, LabelledArrays(array, array[:0], key)) for key, array in images.items()}
+    first = next(iter(parts))
+    for key, part in parts.items():
+        if part.shape[1:] != parts[first].shape[1:]:
+            shapes = f"{tuple(parts[first].shape[1:])} and {tuple(part.shape[1:])}"
+            raise InputError(f"{name}: images of '{first}' and '{key}' differ in shape: {shapes}")
+    x = torch.cat(list(parts.values())) if len(parts) > 1 else parts[first]
+    y, classes = torch.zeros(len(x), dtype=torch.int64), np.array([])
+    with suppress(InputError):  # labels are not needed
+        found = [
+            _labels(name, LabelledArrays(array, one))
+            for array, one in zip(images.values(), labels, strict=True)
+            if one is not None
+        ]
+        if found and len(found) == len(images) and len({one.dtype.kind == "U" for one in found}) == 1:
+            distinct, indices = np.unique(np.concatenate(found), return_inverse=True)
+            y, classes = (torch.from_numpy(indices.astype(np.int64)), distinct) if len(distinct) > 1 else (y, classes)
+    return ImageData(x[:0], y[:0], x, y, tuple(str(label) for label in classes), name)
 
 
 @dataclass(frozen=True)

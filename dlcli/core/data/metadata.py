@@ -37,6 +37,11 @@ def columns(archive: "np.lib.npyio.NpzFile", images: list[str]) -> list[str]:
     return [key for key, (shape, kind) in others.items() if shape in lengths and kind in _KINDS]
 
 
+def shape_of(archive: "np.lib.npyio.NpzFile", key: str) -> tuple[int, ...]:
+    """The shape of an array, read from its header; empty for what is not an array."""
+    return _header(archive, key).shape
+
+
 def _header(archive: "np.lib.npyio.NpzFile", key: str) -> _Header:
     """Read the header of an array without its values; `V` for what is not an array or has named fields."""
     if f"{key}.npy" not in members(archive).namelist():
