@@ -140,12 +140,16 @@ class _PlainTask:
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
+        self._print_if_due()
+
+    def set_status(self, text: str) -> None:
+        self._status = text
+        self._print_if_due()
+
+    def _print_if_due(self) -> None:
         if time.monotonic() >= self._due:
             self._due = time.monotonic() + _SECONDS_BETWEEN_LINES
             whole = f" of {self._total:,}" if self._total else ""
             status = f", {self._status}" if self._status else ""
             sys.stderr.write(printable(f"{self._label}: {self._done:,}{whole}{status}") + "\n")
             sys.stderr.flush()
-
-    def set_status(self, text: str) -> None:
-        self._status = text

@@ -72,6 +72,11 @@ class Problem:
         if self.task is not None:
             self.task.advance(images)
 
+    def show_step(self, step: int, of: int) -> None:
+        """Report how far the furthest of the images under way is: those that resist take all steps, and advance at the end."""
+        if self.task is not None:
+            self.task.set_status(f"step {step:,} of {of:,}")
+
 
 @dataclass(frozen=True)
 class Attack(ABC):

@@ -140,6 +140,8 @@ class MinimumNormLoop:
             if not len(batch):
                 return self.found.images()
             batch = self._step_in_parts(batch)
+            if len(batch):
+                self.problem.show_step(int(batch.step.max()), self.attack.max_steps)
 
     def _take(self, most: int) -> ActiveBatch:
         batch = self.queue.take(most)

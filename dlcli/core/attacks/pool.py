@@ -122,6 +122,8 @@ class Pool:
                 return self.found.images()
             if len(batch):
                 batch = self._step_in_parts(batch)
+                if len(batch):
+                    self.problem.show_step(int(batch.step.max()), self.attack.steps)
                 over = batch.step == self.attack.steps
                 if bool(over.any()):
                     ended, batch = ended.joined(batch.rows(over)), batch.rows(~over)

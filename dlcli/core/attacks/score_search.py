@@ -109,6 +109,8 @@ class _SearchLoop:
         batch = self._take(self.rows)
         while len(batch):
             batch = self._step(batch)
+            if len(batch):
+                self.problem.show_step(int(batch.step.max()), self.attack.steps)
             batch = self._without(batch, batch.step == self.attack.steps)
             if len(self.queue) and len(batch) < self.rows:
                 batch = batch.joined(self._take(self.rows - len(batch)))

@@ -237,6 +237,22 @@ class Counts:
         pass
 
 
+def test_progress_is_shown_while_images_resist(problem: tuple[nn.Module, Tensor, Tensor, list[Alone]]) -> None:
+    """A batch that takes all steps advances at its end only: the steps are shown before."""
+
+    class Listens(Counts):
+        def __init__(self) -> None:
+            self.heard: list[tuple[int, str]] = []
+
+        def set_status(self, text: str) -> None:
+            self.heard.append((self.done, text))
+
+    model, x, y, _ = problem
+    task = Listens()
+    load_attack("pgd").with_options(steps=4)(model, x[:3], y[:3], eps=EPS, full=True, seed=SEED, task=task)
+    assert task.heard == [(0, f"step {step} of 4") for step in (1, 2, 3, 4)] and task.done == 3
+
+
 @pytest.mark.parametrize("failing", ["forward", "backward"])
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("name", ["pgd", "apgd-ce", "apgd-t"])

@@ -111,6 +111,9 @@ def test_progress_counts_images(trained: Trained) -> None:
         def advance(self, steps: int = 1) -> None:
             self.done += steps
 
+        def set_status(self, text: str) -> None:
+            pass
+
     x, y = trained[1][:12], trained[2][:12]
     for options in ({"surrogate": trained[0]}, {"saved": x}):
         task = Task()
