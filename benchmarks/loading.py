@@ -1,8 +1,8 @@
 """Training from a folder of JPEGs beside the same loop over torchvision's ImageFolder with workers: seconds, and their ratio.
 
-Both train the same network on the same files with the same optimizer, batch size, threads and precision (float32). dlcli decodes
-the folder once, into memory or into its cache, and then reads pixels; ImageFolder decodes in each epoch. Times are wall-clock,
-since workers are processes; `whole` counts reading and all epochs, `epoch` is the median epoch after reading.
+Both train the same network on the same files with the same optimizer, batch size, threads and precision (float32). dlcli
+decodes the folder once, into memory or into its cache, and then reads pixels; ImageFolder decodes in each epoch. Times are
+wall-clock, since workers are processes; `whole` counts reading and all epochs, `epoch` is the median epoch after reading.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from dlcli.specs.estimates import Difference, Estimate
 
@@ -69,6 +69,14 @@ def mean_difference(differences: ArrayLike, *, step: float = 0.0) -> Difference:
         raise ValueError("at least two differences are needed")
     centre, half = _student(values, least=step / sqrt(6))
     return Difference(centre, centre - half, centre + half, len(values))
+
+
+def p_value(difference: Difference) -> float:
+    """The two-sided p-value of a `mean_difference`, by the t distribution of its interval, which excludes 0 below 0.05."""
+    degrees, half = difference.n - 1, (difference.high - difference.low) / 2
+    if half == 0:
+        return 1.0 if difference.value == 0 else 0.0
+    return float(2 * stdtr(degrees, -abs(difference.value) / half * stdtrit(degrees, 0.975)))
 
 
 def _column(values: ArrayLike) -> NDArray[np.float64]:

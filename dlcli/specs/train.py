@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse, table_options, training_options
+from dlcli.specs.arms import Number, lists, numbers_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
@@ -97,15 +98,15 @@ class TrainConfig:
     optimizer: str | None = option(
         None, "Optimizer. Default: the network's own.", choices=one_of("sgd", "adam", "adamw", "adadelta")
     )
-    lr: float | None = option(
+    lr: Number = numbers_option(
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
     )
     lr_for: tuple[str, ...] = training_options.lr_for_option()
-    momentum: float | None = training_options.momentum_option()
-    weight_decay: float | None = training_options.weight_decay_option()
+    momentum: Number = training_options.momentum_option()
+    weight_decay: Number = training_options.weight_decay_option()
     schedule: str | None = schedule_option()
     warmup: float = training_options.warmup_option()
-    label_smoothing: float | None = option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
+    label_smoothing: Number = numbers_option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
     clip_norm: float | None = option(
         None, "Clip the gradient norm to this value. Default: the network's own, or no clipping.", above=0
     )
@@ -130,8 +131,8 @@ class TrainConfig:
         choices=one_of("auto", "float32"),
     )
     augment: tuple[str, ...] = augment_option()
-    mixup: float = training_options.mixup_option()
-    cutmix: float = training_options.cutmix_option()
+    mixup: Number = training_options.mixup_option()
+    cutmix: Number = training_options.cutmix_option()
     class_weights: bool = option(False, "Weight the loss by inverse class frequency.")
     corrupt: str | None = option(
         None,
@@ -168,12 +169,7 @@ class TrainConfig:
         check(self)
         check_weights_key(self.weights_key, self.weights)
         self._check_task()
-        if self.seeds and not self.versus:
-            raise UsageError("`seeds` needs `versus`")
-        if self.workers and not self.versus:
-            raise UsageError("`workers` needs `versus`")
-        if self.resume and self.versus:
-            raise UsageError("`resume`: a comparison by `versus` cannot be resumed", hint="run it again")
+        self._check_comparison()
         if self.early_stop and (self.early_stop[0] not in WATCHED or self.early_stop[1] < 1):
             raise UsageError(
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
@@ -183,6 +179,23 @@ class TrainConfig:
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
             raise UsageError("`adversarial`: the share must be above 0 and at most 1")
+
+    @property
+    def compares(self) -> bool:
+        """Whether several networks are trained and compared."""
+        return self.versus is not None or bool(lists(self))
+
+    def _check_comparison(self) -> None:
+        several = lists(self)
+        if self.versus and several:
+            message = f"`{several[0]}` has several values, which are compared already; `versus` compares two variants"
+            raise UsageError(message, hint=f"omit `versus`, or give `{several[0]}` one value")
+        for name in ("seeds", "workers"):
+            if getattr(self, name) and not self.compares:
+                raise UsageError(f"`{name}` needs `versus`", hint="or several values of an option, as `lr=0.001,0.01`")
+        if self.resume and self.compares:
+            what = "by `versus`" if self.versus else f"of several values of `{several[0]}`"
+            raise UsageError(f"`resume`: a comparison {what} cannot be resumed", hint="run it again")
 
     def _check_task(self) -> None:
         table_options.check_delimiter(self.delimiter)
@@ -204,7 +217,7 @@ class TrainRow:
     """One trained network and its learning curve in numbers.
 
     Attributes:
-        variant: Its side of the comparison: "this", or the text of `versus`.
+        variant: Its side of the comparison: "this", the text of `versus`, or values such as lr=0.01.
         seed: The seed it was trained from.
         accuracy: On the test set.
         train_accuracy: After `best_epoch`, on the first 2,000 training examples.
@@ -235,13 +248,19 @@ class TrainRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The mean of a metric for each variant, and the paired difference over seeds: the first variant minus the second."""
+    """The mean of a metric for each variant, and the paired difference over seeds: the first variant minus the second.
+
+    Of more than two variants each pair is compared: `variants` names the two, and `p` is the p-value of the paired t-test,
+    by Holm for all pairs, at 0.05 of which the verdict is made; the interval is that of one comparison.
+    """
 
     metric: str
     first: float
     second: float
     difference: Difference
     verdict: str
+    variants: tuple[str, ...] = ()
+    p: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

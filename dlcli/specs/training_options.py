@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
+from dlcli.specs.arms import Number, numbers_option
 from dlcli.specs.option import option
 from dlcli.support.errors import UsageError
 
@@ -13,7 +14,7 @@ _LEAST_ALPHA = 0.001
 
 def weight_decay_option() -> Any:
     """`weight_decay`: how fast weights shrink."""
-    return option(
+    return numbers_option(
         None,
         "Weight decay, as the optimizer defines it: decoupled for adamw, else an L2 penalty. Biases and normalisation do not "
         "decay. Default: the network's own.",
@@ -23,7 +24,7 @@ def weight_decay_option() -> Any:
 
 def momentum_option() -> Any:
     """`momentum`: that of SGD."""
-    return option(
+    return numbers_option(
         None, "Momentum of `optimizer=sgd`. Default: the network's own, or 0.9 if the network has none.", minimum=0, below=1
     )
 
@@ -40,7 +41,7 @@ def warmup_option() -> Any:
 
 def mixup_option() -> Any:
     """`mixup`: images that are sums of two."""
-    return option(
+    return numbers_option(
         0.0,
         "Mixup: mix the images of each batch in pairs, and their labels alike, by a share drawn from Beta(ALPHA, ALPHA), e.g. "
         "0.2 (Zhang et al. 2018).",
@@ -52,7 +53,7 @@ def mixup_option() -> Any:
 
 def cutmix_option() -> Any:
     """`cutmix`: images with a rectangle of another one."""
-    return option(
+    return numbers_option(
         0.0,
         "CutMix: paste a rectangle of one image into another, with labels by area; its share is drawn from Beta(ALPHA, ALPHA), "
         "e.g. 1 (Yun et al. 2019). With `mixup` too, each batch gets either.",
@@ -62,9 +63,12 @@ def cutmix_option() -> Any:
     )
 
 
-def check_mixing(alphas: Mapping[str, float], *, adversarial: bool) -> None:
+def check_mixing(alphas: Mapping[str, Number], *, adversarial: bool) -> None:
     """Raise UsageError if images cannot be mixed by the `alphas` of `mixup` and `cutmix`, or not in adversarial training."""
-    for name, alpha in alphas.items():
+    every = [
+        (name, alpha) for name, given in alphas.items() for alpha in (given if isinstance(given, tuple) else (given or 0.0,))
+    ]
+    for name, alpha in every:
         if 0 < alpha < _LEAST_ALPHA:
             raise UsageError(f"`{name}`: {alpha:g} is below {_LEAST_ALPHA:g}", hint="0 is none")
         if alpha and adversarial:

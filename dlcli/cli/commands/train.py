@@ -1,5 +1,7 @@
 """`dlcli train` at the shell."""
 
+from statistics import fmean
+
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_summary, pairs_table
 from dlcli.cli.percent import percent
@@ -30,12 +32,18 @@ def _cells(row: TrainRow) -> tuple[str, ...]:
 
 def _comparison(result: TrainResult, found: Comparison) -> str:
     name = f"{found.metric} {result.level:.3f}" if found.metric == "epochs to level" else found.metric
+    if found.variants:
+        first, second = found.variants
+        means = f"{first} ({found.first:.4g}) against {second} ({found.second:.4g})"
+        return f"{name}: {means}, difference {found.difference}: {found.verdict}, p {found.p:.2g} by Holm"
     return f"{name}: {found.first:.4g} against {found.second:.4g}, difference {found.difference}: {found.verdict}"
 
 
 def _summary(result: TrainResult | PairsTrainResult) -> str:
     if isinstance(result, PairsTrainResult):
         return f"{pairs_summary(result)}{f'; the run is in {result.folder}' if result.folder else ''}"
+    if result.comparisons and result.comparisons[0].variants:
+        return _summary_of_arms(result)
     if result.comparisons:
         best = result.comparisons[0]
         return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds: {best.verdict}"
@@ -45,6 +53,17 @@ def _summary(result: TrainResult | PairsTrainResult) -> str:
     place = f"; the run is in {result.folder}" if result.folder else ""
     tested = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
     return f"{tested}, {count(row.epochs, 'epoch')} in {row.seconds:.1f} s{place}"
+
+
+def _summary_of_arms(result: TrainResult) -> str:
+    names = dict.fromkeys(row.variant for row in result.rows)
+    means = {name: fmean(row.accuracy.value for row in result.rows if row.variant == name) for name in names}
+    best = max(means, key=lambda name: means[name])
+    others = [one for one in result.comparisons if best in one.variants]
+    established = sum(one.verdict == "established" for one in others)
+    seeds = result.comparisons[0].difference.n
+    won = f"the difference is established for {established} of {count(len(others), 'other')}"
+    return f"highest mean test accuracy over {seeds} seeds: {means[best]:.4g} with {best}; {won}"
 
 
 COMMAND = Command(

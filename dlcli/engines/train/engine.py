@@ -27,6 +27,7 @@ from dlcli.engines.train.versus import (
     save_comparison,
     train_paired,
 )
+from dlcli.specs.arms import arms
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
@@ -58,7 +59,7 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Pair
     device = choose_device(config.device)
     data = _data(config, report)
     _check_folder(config)
-    if config.versus:
+    if config.compares:
         return _versus(config, data, device, report)
     with threads(resolve_threads(open_job(config, data, device, config.seed).recipe)):
         return _single(config, data, device, report)
@@ -76,7 +77,7 @@ def plan(config: TrainConfig) -> list[str]:
     found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {len(data.classes)} classes"
     lines = [f"read {data.name}: {found}"]
     opened = _open_sides(config, data, device)
-    processes = _plan_workers(config, opened) if config.versus else WorkerPlan(1, torch.get_num_threads())
+    processes = _plan_workers(config, opened) if config.compares else WorkerPlan(1, torch.get_num_threads())
     for name, side in sides.items():
         job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
@@ -84,7 +85,7 @@ def plan(config: TrainConfig) -> list[str]:
             where = processes.describe_devices(device)
             lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {where}, {seeded}")
         lines += preflight(job)
-    if config.versus:
+    if config.compares:
         lines.append(f"train {count(processes.workers, 'network')} at a time")
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
 
@@ -122,7 +123,7 @@ def _inspect(folder: Path) -> FolderState:
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
-        return {"this": config}
+        return arms(config) if config.compares else {"this": config}
     return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
 
 
@@ -142,17 +143,19 @@ def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: 
     processes = _plan_workers(config, sides)
     found = train_paired(sides, _seeds(config), processes=processes, report=report)
     rows, level = add_epochs_to_level(found)
-    first = sides.jobs["this"]
+    first = next(iter(sides.jobs.values()))
     if config.output is not None and rows:
         save_comparison(config.output, found, names=(CURVES, RUNS), watched=_monitored_set(first.data))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
+    if len(sides.jobs) > 2:
+        notes = (*notes, "The highest of several test accuracies is biased upwards.")
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
         return replace(result, device=processes.describe_devices(device))
 
 
 def _seeds(config: TrainConfig) -> range:
-    return range(config.seed, config.seed + ((config.seeds or SEEDS) if config.versus else 1))
+    return range(config.seed, config.seed + ((config.seeds or SEEDS) if config.compares else 1))
 
 
 def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> PairedTraining:
@@ -167,7 +170,7 @@ def _reopened(config: TrainConfig) -> dict[str, Job]:
 
 def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
     """How many networks are trained at a time, on how many threads each, and on which GPUs."""
-    first = sides.jobs["this"]
+    first = next(iter(sides.jobs.values()))
     return plan_workers(len(_seeds(config)) * len(sides.jobs), first.device, wanted=config.workers, held=sides.held)
 
 

@@ -31,6 +31,7 @@ from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
 from dlcli.engines.train.recipe_options import resolve_recipe
+from dlcli.specs.arms import one
 from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
@@ -227,7 +228,8 @@ def hooks(job: Job) -> Hooks:
     config, data = job.config, job.data
     weights = class_weights(data.y_train, len(data.classes)).to(job.device) if config.class_weights else None
     augment = augmentation(config.augment, data.size)
-    mixing = Mixing(config.mixup, config.cutmix, len(data.classes)) if config.mixup or config.cutmix else None
+    alphas = one(config.mixup) or 0.0, one(config.cutmix) or 0.0
+    mixing = Mixing(*alphas, len(data.classes)) if any(alphas) else None
     return Hooks(augment=augment, examples=_adversarial_examples(config), class_weights=weights, mixing=mixing)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.specs.arms import one
 from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.training_options import parse_rates
@@ -28,7 +29,7 @@ def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
     if config.optimizer is not None and config.optimizer != recipe.optimizer:
         lr, options = _OPTIMIZER_DEFAULTS[config.optimizer]
         recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
-    recipe = _with_momentum(recipe, config.momentum)
+    recipe = _with_momentum(recipe, one(config.momentum))
     recipe = replace(recipe, freeze=config.freeze, rates=parse_rates(config.lr_for))
     given = {name: getattr(config, name) for name in _NAMES if getattr(config, name) is not None}
     recipe = replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)

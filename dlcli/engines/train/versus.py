@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import combinations, takewhile
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.compute.workers import in_parallel
-from dlcli.core.stats import mean_difference
+from dlcli.core.evaluation.slices import holm
+from dlcli.core.stats import mean_difference, p_value
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.job import Epoch, Job
 from dlcli.specs.train import Comparison, TrainRow
@@ -23,6 +24,7 @@ from dlcli.support.reporter import Reporter
 if TYPE_CHECKING:
     from dlcli.core.html_report.figures import PlotSeries
 
+_LEVEL = 0.05
 _COPIES = 3
 """Of the data in a worker, at most: as read, as split, and in the order in which the device takes them."""
 
@@ -135,8 +137,24 @@ def _first(history: Iterable[Epoch], level: float) -> int | None:
 
 
 def compare(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
-    """The two sides by each metric: the mean of the paired differences over seeds, with its interval and a verdict."""
+    """The two sides by each metric: the mean of the paired differences over seeds, with its interval and a verdict.
+
+    Of more than two sides each pair is compared by test accuracy, with Holm's correction for the number of pairs.
+    """
+    if len(names) > 2:
+        return _compare_pairs(rows, names)
     return tuple(found for metric in METRICS if (found := _comparison(rows, names, metric)) is not None)
+
+
+def _compare_pairs(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
+    metric = next(iter(METRICS))
+    pairs = [(pair, _comparison(rows, pair, metric)) for pair in combinations(names, 2)]
+    found = [(pair, one) for pair, one in pairs if one is not None]
+    adjusted = holm([p_value(one.difference) for _, one in found])
+    return tuple(
+        replace(one, variants=pair, p=p, verdict="established" if p <= _LEVEL else "not established")
+        for (pair, one), p in zip(found, adjusted, strict=True)
+    )
 
 
 def _comparison(rows: Sequence[TrainRow], names: Sequence[str], metric: str) -> Comparison | None:

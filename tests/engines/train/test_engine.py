@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
         ({"workers": 2}, "`workers` needs `versus`"),
         ({"versus": "--lr 0.1", "workers": 0}, "`workers`: 0 is below 1"),
         ({"versus": "selu"}, "must be baseline, or options"),
-        ({"versus": "--lr fast"}, "--lr: could not convert"),
+        ({"versus": "--lr fast"}, "--lr: 'fast' is not a number"),
         ({"versus": "--lr -1"}, "`lr`: -1.0 is not above 0"),
     ],
 )
