@@ -13,7 +13,7 @@ from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
 
-SETTINGS = {"epochs": 1, "device": "cpu", "precision": "float32", "limit": 300, "workers": 1}
+SETTINGS = {"model": "mlp", "epochs": 3, "device": "cpu", "precision": "float32", "limit": 300, "workers": 1}
 
 
 def _accuracies(result: object, name: str) -> list[float]:
@@ -23,14 +23,14 @@ def _accuracies(result: object, name: str) -> list[float]:
 @pytest.fixture(scope="module")
 def three(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, Path]:
     folder = tmp_path_factory.mktemp("arms") / "run"
-    return train.run(TrainConfig(**SETTINGS, lr=(1e-6, 0.01, 0.02), seeds=4, output=folder)), folder
+    return train.run(TrainConfig(**SETTINGS, lr=(1e-6, 0.002, 0.0021), seeds=4, output=folder)), folder
 
 
 def test_every_arm_is_the_network_that_is_trained_alone(three: tuple[object, Path]):
     result, folder = three
-    names = ["lr=1e-06", "lr=0.01", "lr=0.02"]
+    names = ["lr=1e-06", "lr=0.002", "lr=0.0021"]
     assert [row.variant for row in result.rows] == names * 4
-    for row, lr in zip(result.rows[:3], (1e-6, 0.01, 0.02), strict=True):
+    for row, lr in zip(result.rows[:3], (1e-6, 0.002, 0.0021), strict=True):
         alone = train.run(TrainConfig(**{**SETTINGS, "workers": None}, lr=lr)).rows[0]
         assert (alone.weights_sha256, alone.accuracy) == (row.weights_sha256, row.accuracy)
     assert {path.name for path in folder.iterdir()} == {"curves.png", "runs.csv"}
@@ -38,7 +38,7 @@ def test_every_arm_is_the_network_that_is_trained_alone(three: tuple[object, Pat
 
 def test_each_pair_is_compared_by_a_paired_t_test_with_holms_correction(three: tuple[object, Path]):
     result, _ = three
-    pairs = list(combinations(["lr=1e-06", "lr=0.01", "lr=0.02"], 2))
+    pairs = list(combinations(["lr=1e-06", "lr=0.002", "lr=0.0021"], 2))
     assert [one.variants for one in result.comparisons] == pairs
     raw = [stats.ttest_rel(*(_accuracies(result, name) for name in pair)) for pair in pairs]
     order = sorted(range(3), key=lambda k: raw[k].pvalue)
@@ -51,7 +51,8 @@ def test_each_pair_is_compared_by_a_paired_t_test_with_holms_correction(three: t
         assert (one.difference.low, one.difference.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
         assert one.p == pytest.approx(adjusted[k])
         assert one.verdict == ("established" if one.p <= 0.05 else "not established")
-    assert {one.verdict for one in result.comparisons} == {"established", "not established"}
+    # A rate of 1e-6 learns nothing, and those of the others are nearly the same.
+    assert [one.verdict for one in result.comparisons] == ["established", "established", "not established"]
 
 
 def test_two_values_are_compared_as_two_variants():
