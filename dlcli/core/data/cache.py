@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,13 @@ from dlcli.support.memory import fits
 from dlcli.support.reporter import Reporter
 
 
+class Remark(NamedTuple):
+    """A note on the files of a folder, or a warning that figures may be wrong."""
+
+    text: str
+    warn: bool = False
+
+
 @dataclass(frozen=True)
 class Decoded:
     """The pixels of the files that could be read.
@@ -28,11 +36,13 @@ class Decoded:
         pixels: Images (n, c, h, w) or clips (n, c, t, h, w), uint8.
         sha256: SHA-256 of `pixels`.
         problems: Why each other file could not be read, by its position.
+        remarks: What there is to say about those that could.
     """
 
     pixels: Tensor
     sha256: str
     problems: dict[int, str]
+    remarks: Sequence[Remark] = ()
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,11 @@ class PixelCache:
         """Load the entry; None if there is none with this key."""
         return self._find_tensors() or self._find_bytes()
 
-    def save(self, pixels: Tensor, problems: dict[int, str]) -> Decoded:
+    def save(self, pixels: Tensor, problems: dict[int, str], remarks: Callable[[], list[Remark]] = list) -> Decoded:
         """Write pixels that are in memory; if that fails, the cache is not used and a warning is reported."""
-        decoded = Decoded(pixels, _sha256(pixels), problems)
+        decoded = Decoded(pixels, _sha256(pixels), problems, remarks())
         metadata = {"key": self.key, "problems": json.dumps(problems), "sha256": decoded.sha256}
+        metadata["remarks"] = json.dumps(decoded.remarks)
         try:
             with atomic_path(self.file) as temporary:
                 save_file({"pixels": pixels}, temporary, metadata=metadata)
@@ -70,11 +81,23 @@ class PixelCache:
             self.report.warn(f"{self.file}: cannot be cached for the next run ({getattr(error, 'strerror', None) or error})")
         return decoded
 
-    def stream(self, images: Iterable[NDArray[np.uint8]], most: tuple[int, ...], problems: dict[int, str]) -> Decoded:
+    def stream(
+        self,
+        images: Iterable[NDArray[np.uint8]],
+        most: tuple[int, ...],
+        problems: dict[int, str],
+        remarks: Callable[[], list[Remark]] = list,
+    ) -> Decoded:
         """Write images one by one and map the file.
 
-        `most` is their shape (n, c, h, w) if none fails to decode; `problems` is complete once `images` is exhausted. Raises
-        ResourceError if the disk has no room for them.
+        Args:
+            images: The images, each (c, h, w).
+            most: Their shape (n, c, h, w) if none fails to decode.
+            problems: Complete once `images` is exhausted.
+            remarks: Called then.
+
+        Raises:
+            ResourceError: If the disk has no room for them.
         """
         with suppress(OSError):  # the old entry is stale, and the new one may need its space
             self._delete(".json", ".bytes")
@@ -82,10 +105,11 @@ class PixelCache:
             with atomic_path(self._sibling(".bytes")) as temporary, temporary.open("wb") as file:
                 number, sha256 = write_images(file, images)
             shape = (number, *most[1:])
-            metadata = {"key": self.key, "shape": shape, "problems": problems, "sha256": sha256}
+            found = remarks()
+            metadata = {"key": self.key, "shape": shape, "problems": problems, "remarks": found, "sha256": sha256}
             write_text(self._sibling(".json"), json.dumps(metadata))
             self._delete(self.file.suffix)
-            return Decoded(open_memmap(self._sibling(".bytes"), shape), sha256, problems)
+            return Decoded(open_memmap(self._sibling(".bytes"), shape), sha256, problems, found)
 
     def _find_tensors(self) -> Decoded | None:
         if not self.file.exists() or not fits(self.file.stat().st_size):
@@ -102,7 +126,8 @@ class PixelCache:
         if _sha256(pixels) != metadata.get("sha256"):
             self._warn_damaged(self.file, "the pixels differ from those that were written")
             return None
-        return Decoded(pixels, metadata["sha256"], _by_position(metadata["problems"]))
+        remarks = _remarks(json.loads(metadata.get("remarks", "[]")))
+        return Decoded(pixels, metadata["sha256"], _by_position(metadata["problems"]), remarks)
 
     def _find_bytes(self) -> Decoded | None:
         file = self._sibling(".bytes")
@@ -125,7 +150,8 @@ class PixelCache:
         if fits(4 * pixels.numel()) and _sha256(pixels) != sha256:
             self._warn_damaged(file, "the pixels differ from those that were written")
             return None
-        return Decoded(pixels, sha256, {int(k): reason for k, reason in metadata["problems"].items()})
+        problems = {int(k): reason for k, reason in metadata["problems"].items()}
+        return Decoded(pixels, sha256, problems, _remarks(metadata.get("remarks", [])))
 
     def _sibling(self, ending: str) -> Path:
         return self.file.with_suffix(ending)
@@ -136,6 +162,10 @@ class PixelCache:
 
     def _warn_damaged(self, file: Path, why: str) -> None:
         self.report.warn(f"{file}: {why}; the original files are read again")
+
+
+def _remarks(entries: list[list[Any]]) -> list[Remark]:
+    return [Remark(str(text), bool(warn)) for text, warn in entries]
 
 
 def _by_position(problems: str) -> dict[int, str]:

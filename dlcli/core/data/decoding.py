@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dlcli.core.compute.loader import prefetch
 from dlcli.core.data.base import LoadOptions
-from dlcli.core.data.cache import Decoded, PixelCache
+from dlcli.core.data.cache import Decoded, PixelCache, Remark
 from dlcli.core.data.failures import file_state
 from dlcli.core.data.memmap import folder
 from dlcli.support.errors import InputError
@@ -76,6 +76,9 @@ class Decoder(Protocol):
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a file to uint8 pixels, or say why it cannot be decoded."""
 
+    def remarks(self) -> list[Remark]:
+        """What there is to say about the files that were decoded, kept with their pixels."""
+
 
 @dataclass(frozen=True)
 class DecodedFiles:
@@ -114,6 +117,8 @@ def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder
     with cache_lock(cache.file, f"another run is reading {root}", options.report):
         decoded = cache.find() or _decode(root, files, options, decoder, cache)
     _report_problems(root, files, decoded.problems, options, decoder.word)
+    for remark in decoded.remarks:
+        (options.report.warn if remark.warn else options.report.note)(f"{root}: {remark.text}")
     kept = np.ones(len(files), dtype=bool)
     kept[list(decoded.problems)] = False
     return DecodedFiles(decoded.pixels, kept, decoded.sha256)
@@ -135,8 +140,8 @@ def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: De
         found = parallel_map(partial(decoder.decode, shape=example_shape), (files[k] for k in readable))
         examples = _decoded_only(found, readable, problems)
         if fits(5 * prod(shape)):  # one byte per value, plus the float32 that it becomes
-            return cache.save(_filled(examples, shape), problems)
-        return cache.stream(examples, shape, problems)
+            return cache.save(_filled(examples, shape), problems, decoder.remarks)
+        return cache.stream(examples, shape, problems, decoder.remarks)
 
 
 def _decoded_only(

@@ -1,6 +1,7 @@
 """Kinds of files by the endings of their names, and the files below a folder."""
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,17 +35,53 @@ class FileKind:
 PICTURES = FileKind(
     "image",
     "a picture",
-    frozenset(".bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()),
+    frozenset(".avif .bmp .gif .jfif .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()),
     "cat/1.jpg",
 )
-VIDEOS = FileKind("video", "a video", frozenset(".avi .mkv .mov .mp4 .webm".split()), "run/1.mp4")
+VIDEOS = FileKind(
+    "video",
+    "a video",
+    frozenset(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv".split()),
+    "run/1.mp4",
+)
+
+_NOT_DATA = frozenset(
+    "@eadir @recycle #recycle $recycle.bin __macosx __pycache__ lost+found".split() + ["system volume information"]
+)
+"""Folders that storage devices, archives and operating systems add, in lower case: thumbnails, waste baskets and the like."""
 
 
-def all_files(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, folder by folder, each sorted; links to folders are not followed."""
-    for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(base, name) for name in sorted(names))
+def holds_data(name: str) -> bool:
+    """Whether a folder of this name is looked into: not if it is hidden, or one that a system adds."""
+    return not name.startswith(".") and name.lower() not in _NOT_DATA
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC): file systems keep the same name in several, such as that of a Mac."""
+    return unicodedata.normalize("NFC", name)
+
+
+def all_files(folder: Path, *, follow: bool = True, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Every file below `folder`, folder by folder, each sorted.
+
+    Args:
+        folder: Where to look; folders that cannot be read are passed over.
+        follow: Follow links to folders, but not to a folder that the link is in.
+        above: Device and inode of the folders that it is in.
+    """
+    try:
+        state = os.stat(folder)
+        with os.scandir(folder) as entries:
+            folders = {entry.name: entry.is_dir() and (follow or not entry.is_symlink()) for entry in entries}
+    except OSError:
+        return
+    here = (state.st_dev, state.st_ino)
+    if here in above:
+        return
+    linked = {name for name in folders if not folders[name] and not follow and Path(folder, name).is_dir()}
+    yield from (Path(folder, name) for name in sorted(folders) if not folders[name] and name not in linked)
+    for name in sorted(name for name, is_folder in folders.items() if is_folder and holds_data(name)):
+        yield from all_files(Path(folder, name), follow=follow, above=above | {here})
 
 
 def has_files(kind: FileKind, folder: Path) -> bool:

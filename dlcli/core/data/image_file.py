@@ -43,6 +43,19 @@ def upright(image: Any) -> Any:
     return transpose(image, orientation(image))  # the orientation is read before decoding, which adds EXIF data in some formats
 
 
+def opaque(image: Any) -> Any:
+    """The image on white where it is transparent; the image itself if no pixel is."""
+    from PIL import Image
+
+    transparent = image.mode in ("RGBA", "LA", "PA") or ("transparency" in image.info and image.mode in ("P", "L", "RGB", "1"))
+    if not transparent:
+        return image
+    layers = image.convert("RGBA")
+    if layers.getchannel("A").getextrema()[0] == 255:
+        return image
+    return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")
+
+
 def in_mode(image: Any, mode: str) -> Any:
     """Convert to grey or RGB with 8 bits; Pillow itself would clip 16 bits at 255."""
     from PIL import Image

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import FILE, Metadata, hold_out
-from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files
+from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
 from dlcli.core.data.set_folders import set_folders, subfolders
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -151,14 +151,16 @@ def _files(found: dict[str, list[Path]], classes: tuple[str, ...], search: Searc
 
 
 def _files_classes_and_files(folder: Path, search: Search) -> dict[str, list[Path]]:
-    found, others = {}, [path for path in folder.iterdir() if path.is_file()]
+    """By class the files of its folder, all of them in the composed form of their names."""
+    found: dict[str, list[Path]] = {}
+    others = [path for path in folder.iterdir() if path.is_file()]
     for name in subfolders(folder):
         files = list(all_files(folder / name))
-        found[name] = [path for path in files if search.kind.matches(path)]
+        found.setdefault(composed(name), []).extend(path for path in files if search.kind.matches(path))
         others += [path for path in files if not search.kind.matches(path)]
     _refuse_mixed(folder, others, search.kind)
     warn_unused(folder, others, search)
-    return found
+    return dict(sorted(found.items()))
 
 
 def _refuse_mixed(folder: Path, others: Iterable[Path], kind: FileKind) -> None:
@@ -211,7 +213,8 @@ def _from_table(root: Path, search: Search) -> Listing:
         raise InputError(f"{table.name}: has no rows")
     _check_unique(table, files)
     _refuse_mixed(root, map(Path, files), search.kind)
-    names, indices = _column(table, "name"), _column(table, "class_index")
+    named, indices = _column(table, "name"), _column(table, "class_index")
+    names = None if named is None else list(map(composed, named))
     if indices is None:
         classes: tuple[str, ...] = tuple(sorted(set(names or [])))
         y = [classes.index(name) for name in names or []]
@@ -220,11 +223,19 @@ def _from_table(root: Path, search: Search) -> Listing:
         classes = _class_names(table, y, names)
     if len(classes) < 2:
         raise InputError(f"{table.name}: has one class only, '{classes[0]}'; at least two are needed")
-    unlisted = len([path for path in root.iterdir() if search.kind.matches(path) and path.name not in set(files)])
+    listed = set(map(composed, files))
+    unlisted = len([path for path in root.iterdir() if search.kind.matches(path) and composed(path.name) not in listed])
     if unlisted:
         search.report.warn(f"{root}: skipped {count(unlisted, search.kind.word)} not listed in {TABLE}")
     metadata = {name: np.array(_column(table, name), dtype=object) for name in table.columns}
-    return Listing({"test": Files([root / name for name in files], np.array(y, dtype=np.int64), metadata)}, classes)
+    return Listing({"test": Files(_paths(root, files), np.array(y, dtype=np.int64), metadata)}, classes)
+
+
+def _paths(root: Path, files: list[str]) -> list[Path]:
+    """The files of these names; where there is none, the one whose name has the same composed form."""
+    missing = [name for name in files if not name.isascii() and not (root / name).exists()]
+    there = {composed(str(path.relative_to(root))): path for path in all_files(root)} if missing else {}
+    return [there.get(composed(name), root / name) if name in missing else root / name for name in files]
 
 
 def _column(table: Table, name: str) -> list[str] | None:

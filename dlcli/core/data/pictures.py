@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import LoadOptions
+from dlcli.core.data.cache import Remark
 from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
-from dlcli.core.data.image_file import GREY_MODES, in_mode, orientation, upright
+from dlcli.core.data.image_file import GREY_MODES, in_mode, opaque, orientation, upright
 from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
 _DEFAULT_SIZE = 224  # the input size of networks for ImageNet
+_MOST, _FEW_BITS = 65535, 4095
+"""The highest value of 16 bits, and of the 12 bits that cameras and scanners store in them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Pictures:
     options: LoadOptions
     word: str = "image"
     passes: int = 2
+    seen: "SeenPixels" = field(default_factory=lambda: SeenPixels())
 
     @property
     def cache_options(self) -> list[Any]:
@@ -69,7 +73,39 @@ class Pictures:
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a picture, or say why it cannot be decoded."""
         pixels = np.empty(shape, dtype=np.uint8)
-        return _decode_into(pixels, path) or pixels
+        return _decode_into(pixels, path, self.seen) or pixels
+
+    def remarks(self) -> list[Remark]:
+        """What there is to say about the pictures that were decoded."""
+        return self.seen.remarks()
+
+
+@dataclass(frozen=True)
+class SeenPixels:
+    """What was noticed about pictures while they were decoded, in several threads.
+
+    Attributes:
+        transparent: The transparent ones.
+        brightest: The highest value of each picture of 16 bits.
+    """
+
+    transparent: list[Path] = field(default_factory=list)
+    brightest: list[int] = field(default_factory=list)
+
+    def remarks(self) -> list[Remark]:
+        """A note on transparent pictures, and a warning if those of 16 bits seem to hold data of fewer bits."""
+        found = []
+        if self.transparent:
+            found.append(Remark(f"{count(len(self.transparent), 'image')} with transparent parts: these are read as white"))
+        highest = max(self.brightest, default=0)
+        if 0 < highest <= _FEW_BITS:
+            bits = highest.bit_length()
+            text = (
+                f"no image of 16 bits ({len(self.brightest):,} in all) has a value above {highest:,} of {_MOST:,}, so they are "
+                f"read as nearly black; if they hold data of {bits} bits, multiply them by {_MOST / (2**bits - 1):.4g} first"
+            )
+            found.append(Remark(text, warn=True))
+        return found
 
 
 @dataclass(frozen=True)
@@ -103,13 +139,19 @@ def _read_header(path: Path) -> _ImageHeader | str:
         return failure_reason(path, error, UNKNOWN_IMAGE)
 
 
-def _decode_into(pixels: NDArray[np.uint8], path: Path) -> str:
+def _decode_into(pixels: NDArray[np.uint8], path: Path, seen: SeenPixels) -> str:
     """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
     from PIL import Image
 
     try:
         with Image.open(path) as opened:
-            image = in_mode(upright(opened), "L" if len(pixels) == 1 else "RGB")
+            turned = upright(opened)
+            if turned.mode.startswith("I;16"):
+                seen.brightest.append(int(np.asarray(turned).max()))
+            visible = opaque(turned)
+            if visible is not turned:
+                seen.transparent.append(path)
+            image = in_mode(visible, "L" if len(pixels) == 1 else "RGB")
         pixels[:] = np.atleast_3d(np.asarray(_resized(image, pixels.shape[1:]))).transpose(2, 0, 1)
     except Exception as error:  # as above
         return failure_reason(path, error, UNKNOWN_IMAGE)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcli.core.data.file_kinds import FileKind, all_files, has_files
+from dlcli.core.data.file_kinds import FileKind, all_files, composed, has_files, holds_data
 from dlcli.core.data.set_names import KNOWN, SetName, read_set_name
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -22,9 +22,9 @@ class _Folder:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Names of the folders in a folder, sorted, without hidden ones."""
+    """Names of the folders in a folder, sorted, without hidden ones and those that systems add."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+        return sorted(entry.name for entry in entries if holds_data(entry.name) and entry.is_dir())
 
 
 def set_folders(root: Path, kind: FileKind, report: Reporter) -> dict[str, Path]:
@@ -64,7 +64,7 @@ def named_folders(root: Path) -> dict[str, Path]:
 def _look(root: Path, name: str, kind: FileKind) -> _Folder | None:
     folder, named = root / name, read_set_name(name)
     within = subfolders(folder)
-    inner = frozenset(sub for sub in within if has_files(kind, folder / sub))
+    inner = frozenset(composed(sub) for sub in within if has_files(kind, folder / sub))
     if inner or has_files(kind, folder):
         return _Folder(name, named, inner)
     # An empty set is one too: the caller reports that it is empty.

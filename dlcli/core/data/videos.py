@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Sampling
+from dlcli.core.data.cache import Remark
 from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import failure_reason
 from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
@@ -27,7 +28,8 @@ from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import MissingExtraError
 
 _UNKNOWN = ("InvalidDataError", "not a video in a supported format")
-_OPEN_OPTIONS = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "file"}
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg"
+_OPEN_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 """Only formats that contain their frames: a playlist named like a video could make ffmpeg open other files or addresses."""
 _UNSTAMPED = "avi"
 """The format without timestamps of frames: it stores only their order."""
@@ -75,6 +77,10 @@ class Videos:
             Channels, frames of all clips, height and width.
         """
         return 3, prod(self.sampling.shape), self.size, self.size
+
+    def remarks(self) -> list[Remark]:
+        """Nothing: there is nothing to say about videos that can be read."""
+        return []
 
     def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode the frames of a video, or say why it cannot be decoded; a truncated one would pass as a shorter video."""
@@ -167,8 +173,9 @@ def _frames(container: Any, stream: Any, index: _Index, wanted: Sequence[int]) -
         try:
             yield from _picked(_stamped(container, stream), targets)
         except _LateError:
-            # Some files have wrong seek tables and land after the wanted frame: decode from the beginning instead.
-            container.seek(min(index.times[0], index.keys[0]), stream=stream)
+            # Some files have wrong seek tables and land after the wanted frame, MPEG transport streams even after the first:
+            # decode from before the beginning instead.
+            container.seek(min(0, index.times[0], index.keys[0]), stream=stream)
             yield from _picked(_stamped(container, stream), targets)
 
 
@@ -177,7 +184,7 @@ def _stamped(container: Any, stream: Any) -> Iterator[tuple[int, Any]]:
 
 
 class _LateError(ValueError):
-    """The first decoded frame is later than the wanted one."""
+    """The first decoded frame is later than the wanted one, or there is none."""
 
 
 def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, missing: int = 0) -> Iterator[tuple[int, Any]]:
@@ -199,7 +206,7 @@ def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, mis
             return
         before = frame
     if before is None or left[0] > time + missing:
-        raise ValueError(f"it ends before frame {targets[left[0]]}")
+        raise (_LateError if before is None else ValueError)(f"it ends before frame {targets[left[0]]}")
     yield from ((targets[late], before) for late in reversed(left))
 
 

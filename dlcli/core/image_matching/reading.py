@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
-from dlcli.core.data.image_file import in_mode, orientation, transpose
+from dlcli.core.data.image_file import in_mode, opaque, orientation, transpose
 from dlcli.support.reporter import Task
 
 SIDE = 128
@@ -108,13 +108,3 @@ def pixel_hash(path: Path) -> str:
         turn = orientation(image)
         whole = transpose(in_mode(opaque(image), "RGB"), turn)
     return hashlib.sha256(repr(whole.size).encode() + whole.tobytes()).hexdigest()
-
-
-def opaque(image: Any) -> Any:
-    """The image on white where it is transparent."""
-    from PIL import Image
-
-    if not (image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info):
-        return image
-    layers = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layers.size, "white"), layers).convert("RGB")

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from dlcli.core.data.image_file import in_mode, orientation, transpose
+from dlcli.core.data.image_file import in_mode, opaque, orientation, transpose
 from dlcli.core.html_report.page import frame
-from dlcli.core.image_matching.reading import opaque
 from dlcli.support.plural import count
 
 _SIDE = 160

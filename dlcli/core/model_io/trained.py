@@ -13,6 +13,7 @@ from dlcli.core.compute.forward import logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData, choose
+from dlcli.core.data.file_kinds import composed
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
@@ -183,12 +184,14 @@ def map_classes(trained: TrainedNetwork, data: ImageData) -> ClassMap:
     """
     if trained.classes is None or trained.classes == data.classes:  # names need not differ: ImageNet has two cranes
         return ClassMap(torch.arange(len(data.classes)), data.classes)
-    unknown = [name for name in data.classes if name not in trained.classes]
+    outputs = {composed(name): k for k, name in reversed(list(enumerate(trained.classes)))}
+    unknown = [name for name in data.classes if composed(name) not in outputs]
     if unknown:
         some = ", ".join(unknown[:3])
         hint = f"it knows {', '.join(trained.classes[:5])}" + (" ..." if len(trained.classes) > 5 else "")
         raise InputError(f"{data.name}: {trained.name} was not trained on class {some}", hint=hint)
-    return ClassMap(torch.tensor([trained.classes.index(name) for name in data.classes], dtype=torch.int64), trained.classes)
+    places = [outputs[composed(name)] for name in data.classes]
+    return ClassMap(torch.tensor(places, dtype=torch.int64), trained.classes)
 
 
 def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNetwork:

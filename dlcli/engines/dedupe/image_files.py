@@ -68,7 +68,7 @@ def list_images(folder: str) -> ImageFolder:
         next(root.iterdir(), None)
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror})") from None
-    paths = [path for path in all_files(root) if PICTURES.matches(path)]
+    paths = [path for path in all_files(root, follow=False) if PICTURES.matches(path)]
     if not paths:
         endings = " ".join(sorted(PICTURES.suffixes))
         raise InputError(

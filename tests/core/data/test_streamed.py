@@ -451,9 +451,9 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
     memory(1000)
     alive, most, plain = [0], [0], _pictures._decode_into
 
-    def decode(pixels, path):
+    def decode(pixels, path, seen):
         alive[0] += 1
-        return plain(pixels, path)
+        return plain(pixels, path, seen)
 
     def write_images(file, images):
         def counted():

@@ -47,3 +47,18 @@ def test_an_extreme_aspect_ratio_is_refused(tmp_path):
     film(tmp_path / "left" / "wide.mkv", 2, shape=(2, 8192), pixels=[np.zeros((2, 8192, 3), np.uint8)] * 2)
     with pytest.raises(InputError, match="wide.mkv: cannot be decoded .8192x2 pixels has too extreme an aspect ratio"):
         open_data(str(tmp_path), sampling=Sampling(2), size=256, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [(".m4v", "libx264"), (".mts", "libx264"), (".m2ts", "libx264"), (".mpg", "mpeg1video"), (".MPEG", "mpeg1video")]
+    + [(".wmv", "wmv2"), (".3gp", "libx264"), (".mov", "libx264")],
+)
+def test_videos_are_read_whatever_their_container(tmp_path, ending, codec):
+    for name in ("left", "right"):
+        for k in range(2):
+            film(tmp_path / name / f"{k}{ending}", 12, rate=25, shape=(32, 48), codec=codec)
+    data = open_data(str(tmp_path), sampling=Sampling(frames=4))
+    assert data.x_train.shape[1:3] == (3, 4)
+    levels = data.x_train.mean((1, 3, 4)) * 255  # each frame is lighter than the one before by 10 grey levels
+    assert ((levels[:, 1:] - levels[:, :-1]) > 15).all() and ((levels[:, -1] - levels[:, 0]) < 112).all()
