@@ -11,6 +11,7 @@ from dlcli.engines import convert_2d_to_3d, predict
 from dlcli.engines.convert_2d_to_3d.source import open_source
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.predict import PredictConfig
+from dlcli.support.errors import InputError
 from tests.core.data.videos import film
 
 NETS = """
@@ -29,7 +30,17 @@ class Sized(nn.Sequential):
 
 @pytest.mark.parametrize(
     ("model", "size"),
-    [("cifar-resnet-8", 48), ("tiny-darknet", 40), ("mnasnet0_5", 64), ("squeezenet1_1", 72), ("NETS:Sized", 40)],
+    [
+        *(("cifar-resnet-8", 48), ("tiny-darknet", 40), ("mnasnet0_5", 64), ("squeezenet1_1", 72), ("NETS:Sized", 40)),
+        *(
+            pytest.param(name, size, marks=pytest.mark.slow)
+            for name, size in (
+                *(("resnet18", 64), ("efficientnet_b0", 64), ("mobilenet_v2", 64), ("mobilenet_v3_small", 64)),
+                *(("regnet_y_400mf", 64), ("shufflenet_v2_x0_5", 64), ("convnext_tiny", 64), ("googlenet", 64)),
+                *(("inception_v3", 96), ("densenet121", 64)),
+            )
+        ),
+    ],
 )
 def test_a_still_video_is_its_picture(model, size, tmp_path: Path):
     (tmp_path / "nets.py").write_text(NETS)
@@ -48,3 +59,12 @@ def test_a_still_video_is_its_picture(model, size, tmp_path: Path):
         expected = source.flat.wrapped(source.model).eval()(image).softmax(1)[0]
     found = dict(zip(row[2::2], row[3::2], strict=True))
     assert [found[str(k)] for k in range(5)] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(("model", "size"), [("swin_t", 64), ("vit_b_32", 224)])
+def test_attention_is_refused_with_a_way_on(model, size, tmp_path: Path):
+    config = Convert2DTo3DConfig(model=model, size=size, classes=5, frames=2, output=tmp_path / "video.safetensors")
+    with pytest.raises(InputError, match="no convolution that besnet inflates") as caught:
+        convert_2d_to_3d.run(config)
+    assert "frame-mlp:NAME" in caught.value.hint and "attention" in caught.value.hint
+    assert not (tmp_path / "video.safetensors").exists()

@@ -16,6 +16,10 @@ from dlcli.support.errors import InputError
 
 _BEFORE_HEAD = frozenset({"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"})
 _FLAT = (nn.Conv1d, nn.ConvTranspose1d)
+_ATTENTION_HINT = (
+    "no rule lets attention look along time, and i3d would inflate its patch embedding only; "
+    "to train on features of frames: `model=frame-mlp:NAME`"
+)
 _DEEP = (nn.Conv3d, nn.ConvTranspose3d, TemporalConv, VideoNet)
 
 
@@ -65,7 +69,8 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork
     trace = record_trace(inner, sample)
     chosen = rule.choose_layers(TracedNetwork(inner, trace), how.which)
     if not chosen:
-        raise InputError(f"the network has no convolution that {how.rule} inflates", hint="try another `rule`")
+        hint = _ATTENTION_HINT if _attends(trace) else "try another `rule`"
+        raise InputError(f"the network has no convolution that {how.rule} inflates", hint=hint)
     frame_count, made, dilations = FrameCount(), {}, how.dilations or rule.DILATIONS
     for path in chosen:
         old = _plain(path, inner.get_submodule(path))
@@ -161,6 +166,13 @@ def check_2d(model: nn.Module) -> None:
         flat = any(isinstance(module, _FLAT) for module in kinds)
         message = "the network is 1-D: its convolutions are Conv1d" if flat else "the network has no convolution (Conv2d)"
         raise InputError(message, hint="give a network for images that has some")
+
+
+def _attends(trace: Trace) -> bool:
+    """Whether two tensors that both come of the image are multiplied as matrices."""
+    products = trace.ops_named(frozenset({"matmul", "__matmul__", "bmm", "einsum"}))
+    fused = trace.ops_named(frozenset({"scaled_dot_product_attention", "multi_head_attention_forward"}))
+    return bool(fused) or any(sum(node is not None for node in op.operands) > 1 for op in products)
 
 
 def _plain(path: str, layer: nn.Module) -> nn.Conv2d:
