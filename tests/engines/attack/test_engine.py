@@ -347,9 +347,9 @@ class Wrapped(nn.Module):
     def forward(self, x):
         logits = self.net(x)
         sure = logits * (1 if self.training else 1e6)
-        return {"tuple": (logits, x), "dict": {"logits": logits}, "nan": logits / 0 * 0, "sure": sure}[self.kind]
+        return {"text": "logits", "dict": {"a": logits, "b": x}, "nan": logits / 0 * 0, "sure": sure}[self.kind]
 
-def gives_tuple(classes): return Wrapped(classes, "tuple")
+def gives_text(classes): return Wrapped(classes, "text")
 def gives_dict(classes): return Wrapped(classes, "dict")
 def gives_nan(classes): return Wrapped(classes, "nan")
 def gives_too_few(classes): return nn.Sequential(nn.Flatten(), nn.Linear(64, classes - 1))
@@ -368,7 +368,7 @@ def models(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("gives_tuple", "the model returns a tuple, not a tensor"),
+        ("gives_text", "the model returns a str, not a tensor"),
         ("gives_dict", "the model returns a dict, not a tensor"),
         ("gives_too_few", "the model has 9 outputs, but labels go up to 9"),
         ("takes_28", "the model fails on images of shape 1x8x8 (float32)"),
