@@ -15,7 +15,8 @@ _MOST = 50
 
 def numbers_option(default: float | None, help: str, **details: Any) -> Any:
     """An option that takes a number, or several to compare; `details` are further fields of Option."""
-    return option(default, f"{help} Several, as A,B, are compared.", parse=_numbers, show=_show, **details)
+    shown = {"metavar": "N[,N...]", **details}
+    return option(default, f"{help} Several are compared over seeds.", parse=_numbers, show=_show, **shown)
 
 
 def _numbers(value: Any) -> Number:

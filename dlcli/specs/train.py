@@ -79,10 +79,10 @@ class TrainConfig:
         "differ, in quotes: '`lr=0.01`' or '`surgery=selu`'.",
         metavar="SPEC",
     )
-    seeds: int | None = option(None, "Number of seeds for `versus`, counted from `seed`.  [default: 5]", minimum=2)
+    seeds: int | None = option(None, "Number of seeds of a comparison, counted from `seed`.  [default: 5]", minimum=2)
     workers: int | None = option(
         None,
-        "Networks to train in parallel with `versus`.  [default: one per CPU core or GPU]",
+        "Networks of a comparison to train in parallel.  [default: one per CPU core or GPU]",
         minimum=1,
     )
     epochs: int | None = option(None, "Training epochs. Default: the network's own number.", minimum=1)

@@ -47,7 +47,7 @@ def mixup_option() -> Any:
         "0.2 (Zhang et al. 2018).",
         minimum=0,
         maximum=1000,
-        metavar="ALPHA",
+        metavar="ALPHA[,ALPHA...]",
     )
 
 
@@ -59,7 +59,7 @@ def cutmix_option() -> Any:
         "e.g. 1 (Yun et al. 2019). With `mixup` too, each batch gets either.",
         minimum=0,
         maximum=1000,
-        metavar="ALPHA",
+        metavar="ALPHA[,ALPHA...]",
     )
 
 

@@ -28,6 +28,25 @@ def whole(environment: dict[str, str], preloaded: None, tmp_path_factory: pytest
     return weights_of(folder / "run")
 
 
+KNOBS = (
+    *(
+        "--optimizer",
+        "sgd",
+        "--momentum",
+        "0.8",
+        "--lr",
+        "0.05",
+        "--lr-for",
+        "10=0.01",
+        "--freeze",
+        "0",
+        "--weight-decay",
+        "0.01",
+    ),
+    *("--mixup", "0.2", "--cutmix", "1", "--augment", "crop", "--schedule", "plateau:1", "--warmup", "1.5", "--dev", "0.2"),
+)
+
+
 def stopped(arguments: list[str], start_dlcli: Start, folder: Path, number: int, after: float) -> int:
     """Start, wait until the first epoch is saved and then some, send the signal; the exit status."""
     with start_dlcli("train", *LONG, "-q", "-o", "run", *arguments) as process:
@@ -55,6 +74,17 @@ def test_stopped_twice_and_resumed_it_ends_with_the_same_bits(
     assert done.returncode == 0, done.stderr
     assert weights_of(tmp_path / "run") == whole
     assert not (tmp_path / "run" / "state.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_run_with_every_setting_ends_with_the_same_bits(start_dlcli: Start, tmp_path: Path, dlcli: Run):
+    whole = dlcli("train", *LONG, *KNOBS, "-q", "-o", "whole")
+    assert whole.returncode == 0, whole.stderr
+    for arguments, after in (((), 0.03), (("--resume",), 0.07)):
+        assert stopped([*KNOBS, *arguments], start_dlcli, tmp_path, signal.SIGKILL, after) == -signal.SIGKILL
+    done = dlcli("train", *LONG, *KNOBS, "-o", "run", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert weights_of(tmp_path / "run") == weights_of(tmp_path / "whole")
 
 
 def test_without_a_folder_the_next_free_name_is_taken(dlcli: Run, tmp_path: Path):

@@ -90,6 +90,12 @@ def test_images_that_change_are_refused(weights, more):
         train.run(_config(weights, **more))
 
 
+@pytest.mark.parametrize("more", [{"mixup": 0.2}, {"cutmix": 1.0}, {"freeze": ("mlp",)}, {"lr_for": ("mlp=0.1",)}])
+def test_options_on_images_and_parts_are_refused(weights, more):
+    with pytest.raises(UsageError, match=f"`{next(iter(more))}`: frame-mlp"):
+        train.run(_config(weights, **more))
+
+
 def test_where_only_the_order_tells_it_is_right_on_exactly_half(weights):
     """Each clip of the test set is there forwards and backwards, and what is said of both is the same."""
     row = train.run(_config(weights, limit=None, epochs=2, clips=1)).rows[0]
