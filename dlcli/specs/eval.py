@@ -63,6 +63,12 @@ class EvalConfig(ModelAndDataOptions):
         "Summarize the network: layers, shapes, parameters, multiply-adds and receptive field. "
         "With `arch` and without MODEL, of an untrained network.",
     )
+    export: Path | None = option(
+        None,
+        "Also write the network to this file, with its normalisation and the names of its classes, once its logits for the "
+        "evaluated examples are seen to be the same: .onnx for ONNX Runtime, .pt2 for torch.export.",
+        metavar="FILE",
+    )
     fail_under: tuple[str, float] | None = option(
         None,
         f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for pairs: "
@@ -93,10 +99,16 @@ class EvalConfig(ModelAndDataOptions):
                 "`ensemble` needs a directory written by dlcli ensemble",
                 hint=command_line("eval", model="FOLDER", ensemble="RULE"),
             )
-        if self.tta and (self.summary or self.diagnose_input):
-            name = "summary" if self.summary else "diagnose_input"
-            raise UsageError(f"`tta`: `{name}` is about the network alone", hint="drop `tta`")
+        self._check_modes()
         self._check_bound()
+
+    def _check_modes(self) -> None:
+        for name, value in (("tta", self.tta), ("export", self.export)):
+            if value and (self.summary or self.diagnose_input):
+                mode = "summary" if self.summary else "diagnose_input"
+                raise UsageError(f"`{name}` and `{mode}` cannot be combined", hint=f"drop `{name}`")
+        if self.tta and self.export is not None:
+            raise UsageError("`export` writes the network alone, without `tta`", hint="drop one of them")
 
     def _check_bound(self) -> None:
         if self.fail_under is None:

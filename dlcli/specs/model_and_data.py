@@ -63,8 +63,9 @@ class ModelAndDataOptions:
 
     model: str | None = option(
         None,
-        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, or file.py:callable, which runs that "
-        "code and uses what it returns as trained. Default: the built-in model for the dataset, trained once and cached.",
+        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, an .onnx or .pt2 file, or "
+        "file.py:callable, which runs that code and uses what it returns as trained. Default: the built-in model for the "
+        "dataset, trained once and cached.",
         argument=True,
         metavar="[MODEL]",
         reads=True,

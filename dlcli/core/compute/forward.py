@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -159,11 +160,28 @@ def differentiate(value: Tensor, inputs: Sequence[Tensor], *, retain_graph: bool
         raise InputError(f"the model fails in its backward pass: {first}", hint=hint) from error
 
 
-def refuse_scripted(model: nn.Module) -> None:
-    """Raise InputError if `model` holds TorchScript, on which hooks cannot be registered."""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        hint = "return the module from before torch.jit.script or torch.jit.trace"
-        raise InputError("the model holds TorchScript, whose layers cannot be looked at", hint=hint)
+class OpaqueNetwork(nn.Module):
+    """A network that is a program and has no layers; `has_gradients` tells whether it can be differentiated."""
+
+    has_gradients: ClassVar[bool] = True
+
+
+def is_opaque(model: nn.Module) -> bool:
+    """Whether `model` holds a program, or TorchScript, on which hooks cannot be registered."""
+    return any(isinstance(module, torch.jit.ScriptModule | OpaqueNetwork) for module in model.modules())
+
+
+def refuse_opaque(model: nn.Module) -> None:
+    """Raise InputError if `model` is opaque, see `is_opaque`."""
+    if is_opaque(model):
+        hint = "give the network itself: a run directory, weights with `arch`, or FILE.py:CALLABLE"
+        kinds = "TorchScript, ONNX or torch.export"
+        raise InputError(f"the model is a program ({kinds}), whose layers cannot be looked at", hint=hint)
+
+
+def has_gradients(model: nn.Module) -> bool:
+    """Whether `model` can be differentiated."""
+    return all(module.has_gradients for module in model.modules() if isinstance(module, OpaqueNetwork))
 
 
 def _failure_hint(model: nn.Module, x: Tensor, reason: str) -> str:

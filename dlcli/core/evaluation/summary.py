@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import call_model, in_mode, refuse_scripted
+from dlcli.core.compute.forward import call_model, in_mode, refuse_opaque
 from dlcli.core.compute.rng import preserved
 from dlcli.core.evaluation.attention_reach import layers_that_see_all
 from dlcli.core.evaluation.multiply_adds import counting
@@ -47,7 +47,7 @@ def summarise(model: nn.Module, x: Tensor) -> Summary:
 
 
 def _watch(model: nn.Module, x: Tensor) -> tuple[list[LayerSummary], tuple[int, ...]]:
-    refuse_scripted(model)
+    refuse_opaque(model)
     with ExitStack() as stack, preserved(), torch.no_grad(), counting() as total, FieldTracker(x) as tracker:
         watch = _Watch(tracker, total)
         for name, module in model.named_modules():

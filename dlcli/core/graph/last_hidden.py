@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.batches import in_batches
 from dlcli.core.compute.device import at_a_time
-from dlcli.core.compute.forward import in_mode, logits_of
+from dlcli.core.compute.forward import in_mode, is_opaque, logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
@@ -164,8 +164,8 @@ class _MarkedEnd(nn.Module):
 
 def _find_last_layer(model: nn.Module, sample: Tensor) -> _LastLayer | None:
     """The last layer, by a pass on `sample` (1, c, h, w)."""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        return None  # compiled: it takes no hooks
+    if is_opaque(model):
+        return None  # it takes no hooks
     ended = _MarkedEnd(model)
     trace = record_trace(ended, sample)
     end = trace.ops[-1] if trace.ops else None

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.hooks import RemovableHandle
 
 from dlcli.core.compute.device import out_of_memory
-from dlcli.core.compute.forward import in_mode, refuse_scripted, shape_of
+from dlcli.core.compute.forward import in_mode, refuse_opaque, shape_of
 from dlcli.core.compute.rng import preserved
 from dlcli.support.errors import DlcliError, InputError, ResourceError
 
@@ -193,7 +193,7 @@ class _Recorder(TorchFunctionMode):
 
     @contextmanager
     def listening(self, model: nn.Module) -> Iterator[None]:
-        refuse_scripted(model)
+        refuse_opaque(model)
         handles: list[RemovableHandle] = []
         for module in list(model.modules()):
             # always_call: a forward pass that raises, in a network that catches it, must not leave its call on the stack.

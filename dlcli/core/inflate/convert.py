@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.compute.forward import is_opaque
 from dlcli.core.graph.trace import CONVOLUTIONS, POOLINGS, SAMPLE, Op, Trace, record_trace
 from dlcli.core.inflate import RULES
 from dlcli.core.inflate.rule import TracedNetwork
@@ -154,10 +155,8 @@ def check_2d(model: nn.Module) -> None:
     kinds = list(model.modules())
     if isinstance(model, nn.Conv2d):
         raise InputError("the network is a convolution and nothing else", hint="give one that ends in logits")
-    if any(isinstance(module, torch.jit.ScriptModule) for module in kinds):
-        raise InputError(
-            "the network is compiled by TorchScript, which cannot be changed", hint="give the code that it was made of"
-        )
+    if is_opaque(model):
+        raise InputError("the network is a program, which cannot be changed", hint="give the code that it was made of")
     if any(hasattr(module, "_orig_mod") for module in kinds):  # as its wrapper calls what it has inside
         raise InputError("the network is compiled by torch.compile", hint="give the network itself, as it was before")
     if any(isinstance(module, _DEEP) for module in kinds):

@@ -1,10 +1,13 @@
-"""What images or clips a network was made for, by its card on disk; the network is not loaded."""
+"""What images or clips a network was made for, by its card on disk, or by the program itself."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
+
 from dlcli.core.model_io.converted import is_video_network, read_video_metadata
 from dlcli.core.model_io.ensemble_dir import is_ensemble, member_folder
+from dlcli.core.model_io.programs import is_program, read_program
 from dlcli.core.model_io.run_dir import read_run_metadata
 from dlcli.support.errors import InputError
 
@@ -26,11 +29,13 @@ class InputShape(NamedTuple):
 
 
 def input_shape(spec: str | None) -> InputShape | None:
-    """What the run directory, the ensemble or the converted network `spec` was made for; None if it is none of these."""
+    """What the run directory, ensemble, converted network or program `spec` was made for; None if it is none of these."""
     if spec is None:
         return None
     path = Path(spec)
     try:
+        if is_program(path):
+            return _of_program(path)
         if path.suffix == ".safetensors":
             return _of_converted(path) if is_video_network(path) else None
         metadata = read_run_metadata(member_folder(path, 0) if is_ensemble(path) else path)
@@ -43,6 +48,16 @@ def input_shape(spec: str | None) -> InputShape | None:
 def _of_converted(weights: Path) -> InputShape:
     network = read_video_metadata(weights).image_network
     return InputShape(True, None, _side(*network.size), network.channels)
+
+
+def _of_program(path: Path) -> InputShape | None:
+    channels, *sides = read_program(path, torch.device("cpu")).signature.shape
+    if channels is None:
+        return None
+    frames = sides[0] if len(sides) == 3 else None
+    height, width = sides[-2:]
+    side = None if height is None or width is None else _side(height, width)
+    return InputShape(len(sides) == 3, frames, side, channels)
 
 
 def _side(height: int, width: int) -> int | None:

@@ -1,5 +1,6 @@
 """Open a trained network: a run directory, a file of weights, or the user's code that loads its own."""
 
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
+from dlcli.core.model_io.programs import is_program, read_program
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
 from dlcli.core.model_io.weights_fit import fit_weights
@@ -222,15 +224,12 @@ def _open(
     device: torch.device,
 ) -> TrainedNetwork:
     path = Path(spec)
-    if path.is_dir() or is_video_network(path):
+    if path.is_dir() or is_video_network(path) or is_program(path):
         if arch is not None or weights is not None:
-            kind = "a run directory" if path.is_dir() else "a converted network"
+            kind = "a run directory" if path.is_dir() else "a program" if is_program(path) else "a converted network"
             given, has = ("weights", "has its own weights") if arch is None else ("arch", "names its own network")
             raise UsageError(f"`{given}`: {spec} is {kind} and {has}", hint=f"omit `{given}`")
-        if is_video_network(path):
-            video, metadata = load_video_network(path, device)
-            return TrainedNetwork(video, metadata.name, metadata.weights_sha256, metadata.image_network.classes, recorded=True)
-        return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
+        return _open_whole(path, data, rule, device)
     if weights is not None and arch is None:
         return _from_file(spec, weights, data, key, device)
     if is_weights(path):
@@ -245,6 +244,23 @@ def _open(
         model = found.build().to(device).eval()
     notes = (*found.notes, f"{spec} is taken as trained, as the code returns it")
     return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
+
+
+def _open_whole(path: Path, data: ImageData, rule: str | None, device: torch.device) -> TrainedNetwork:
+    """Open what holds its own weights and names its own network."""
+    if is_program(path):
+        return _from_program(path, device)
+    if is_video_network(path):
+        video, metadata = load_video_network(path, device)
+        return TrainedNetwork(video, metadata.name, metadata.weights_sha256, metadata.image_network.classes, recorded=True)
+    return _ensemble(path, rule, device) if is_ensemble(path) else _from_run(path, data, device)
+
+
+def _from_program(path: Path, device: torch.device) -> TrainedNetwork:
+    program = read_program(path, device)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    # The classes are recorded by `dlcli eval --export`, which exports the normalisation as a part of the network.
+    return TrainedNetwork(program.model, path.name, digest, program.classes, recorded=program.classes is not None)
 
 
 def _needed(arch: str | None, path: Path) -> str:

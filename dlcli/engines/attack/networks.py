@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.model_io.ensemble_dir import is_ensemble
+from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.weights_file import is_weights
@@ -125,7 +126,8 @@ def _comes_trained(spec: str, config: AttackConfig) -> bool:
     if ":" in spec and not Path(spec).exists():
         return config.epochs is None and config.ensemble is None
     path = Path(spec)
-    return path.is_dir() or is_weights(path, may_be_name=config.arch is None) or len(path.parts) > 1
+    known = is_program(path) or is_weights(path, may_be_name=config.arch is None)
+    return path.is_dir() or known or len(path.parts) > 1
 
 
 def _trained_here(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:

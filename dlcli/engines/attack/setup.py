@@ -7,13 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlcli.core.attacks import load_attack
+from dlcli.core.attacks import REGISTRY, load_attack
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.compute.device import choose_device
+from dlcli.core.compute.forward import has_gradients
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, choose
+from dlcli.core.model_io.trained import TrainedNetwork
 from dlcli.engines.attack.networks import Networks, align_outputs, open_networks
 from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
@@ -111,9 +113,15 @@ def _check_places(config: AttackConfig) -> None:
 
 
 def _check_together(config: AttackConfig, networks: Networks) -> None:
-    """Raise UsageError for options that need an ensemble."""
+    """Raise UsageError for options that need an ensemble, and methods that need gradients where there are none."""
     if networks.ensemble is None and config.surrogate is not None and "transfer" not in config.methods:
         raise UsageError("`surrogate` needs `method=transfer` or an ensemble", hint="add `method=transfer`")
+    attacked = networks.attacked
+    needing = [name for name in config.methods if load_attack(name).knowledge == "gradients"]
+    if needing and isinstance(attacked, TrainedNetwork) and not has_gradients(attacked.model):
+        free = [name for name in REGISTRY.names() if load_attack(name).knowledge in ("scores", "labels")]
+        message = f"`method`: {config.model} has no gradients, without which {' and '.join(needing)} cannot be run"
+        raise UsageError(message, hint=f"choose {', '.join(free)}, or transfer with `surrogate`")
 
 
 def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dlcli.core.compute.forward import shape_of
 from dlcli.core.data.base import ImageData
+from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError
 
@@ -23,12 +24,12 @@ _NEAR = 1e-6
 
 
 def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
-    """The network of `surrogate`, a directory or code.
+    """The network of `surrogate`, a directory, a program or code.
 
-    Raises InputError if `spec` is neither, and what `open_trained` raises.
+    Raises InputError if `spec` is none of these, and what `open_trained` raises.
     """
-    if ":" not in spec and not Path(spec).is_dir():
-        hint = "name a directory that dlcli train or dlcli ensemble wrote, FILE.py:CALLABLE, or a .npz that `save` wrote"
+    if ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
+        hint = "name a directory of dlcli train or dlcli ensemble, a .pt2 file, FILE.py:CALLABLE, or a .npz that `save` wrote"
         raise InputError(f"`surrogate`: {spec} is not a trained network", hint=hint)
     return open_trained(spec, data, device=device)
 

@@ -14,6 +14,7 @@ from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.model_io.programs import check_program_name, write_program
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
@@ -34,6 +35,8 @@ FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
 """Files in the output folder, mistakes.png only if there are mistakes; the command line adds run.json."""
 
 _MOST_MISTAKES = 24
+_EXPORTED = 256
+"""The number of examples on which an exported network is compared."""
 
 
 def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsEvalResult:
@@ -74,6 +77,8 @@ def plan(config: EvalConfig) -> list[str]:
     what = "find how it was fed in training" if config.diagnose_input else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
+    if config.export is not None:
+        lines.append(f"write the network to {config.export}")
     if config.output is not None:
         lines.append(f"write {'run.json' if config.summary or config.diagnose_input else ', '.join(FILES)} in {config.output}")
     return lines
@@ -84,6 +89,8 @@ def _of_pairs(config: EvalConfig) -> bool:
 
 
 def _check_images(config: EvalConfig) -> None:
+    if config.export is not None:
+        check_program_name(config.export)
     for name in (["columns"] if config.columns else []) + set_fields(config):
         raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs")
     if config.fail_under is not None and config.fail_under[0] not in METRICS:
@@ -148,7 +155,7 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
-        notes=_notes(loaded, found, sliced),
+        notes=(*_notes(loaded, found, sliced), *_exported(config, loaded, outputs)),
         failed=_failed(config, found),
     )
     if config.output is not None:
@@ -159,6 +166,13 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
             wrong = wrong[:, :, wrong.shape[2] // 2]  # a picture has room for one frame
         write(config.output, result, EvalFigures(to_float(wrong).numpy(), bins, matrix[loaded.output_of.numpy()], outputs))
     return result
+
+
+def _exported(config: EvalConfig, loaded: LoadedModel, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    if config.export is None:
+        return ()
+    x = loaded.split(config.split).x[:_EXPORTED]
+    return (write_program(config.export, loaded.trained.model, to_float(x), outputs, loaded.device),)
 
 
 def _columns(config: EvalConfig, data: ImageData) -> dict[str, Array]:
