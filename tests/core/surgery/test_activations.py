@@ -77,6 +77,16 @@ def test_what_was_in_place_stays_in_place_and_has_the_right_gradient(activation,
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(*gradients, strict=True))
 
 
+@pytest.mark.parametrize("activation", [nn.SiLU, nn.Hardswish, nn.Mish])
+def test_dropout_in_place_may_follow(activation, sample):
+    """As in the head of MobileNetV3."""
+    layers = (nn.Flatten(), nn.Linear(64, 8), activation(inplace=True), nn.Dropout(0.5, inplace=True), nn.Linear(8, 5))
+    done, _ = apply_surgery(nn.Sequential(*layers), ["elu"], sample)
+    done(torch.randn(3, 1, 8, 8)).sum().backward()
+    x = torch.randn(3, 1, 8, 8)
+    assert torch.equal(done.eval()(x), layers[4](F.elu(layers[1](x.flatten(1)))))
+
+
 def test_selu_after_elu_is_selu_once(sample):
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.GELU(), nn.Linear(8, 5))
     done, notes = apply_surgery(model, ["elu", "selu"], sample)

@@ -21,5 +21,15 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     return SurgeryResult(done, f"{kinds_of(calls)} replaced by ELUs")
 
 
+class InPlaceELU(nn.ELU):
+    """An ELU that writes over its input and keeps a copy, so that other operations in place may follow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """In the shape of `x`."""
+        return x.copy_(elu(x.clone()))
+
+
 def _elu(module: nn.Module) -> nn.Module:
-    return nn.ELU(inplace=bool(getattr(module, "inplace", False)))
+    in_place = bool(getattr(module, "inplace", False))
+    # torch's ELU in place differentiates by its output, as ReLU does; SiLU and Hardswish do so by their input.
+    return InPlaceELU() if in_place and not isinstance(module, (nn.ReLU, nn.ReLU6)) else nn.ELU(inplace=in_place)
