@@ -155,10 +155,19 @@ def test_options_that_do_not_apply_are_refused_by_name(name: str):
         **{"lr": 0.1, "schedule": "cosine", "label_smoothing": 0.1, "clip_norm": 1.0, "ema": 0.9, "dev": 0.1, "strict": True},
         **{"early_stop": ("loss", 3), "precision": "float32", "class_weights": True, "corrupt": "labels=1", "resume": True},
         **{"adversarial": ("fgsm", 0.1, 1.0), "versus": "baseline", "weights": Path("w.pth")},
+        **{
+            "lr_for": ("a=0.1",),
+            "momentum": 0.5,
+            "weight_decay": 0.1,
+            "warmup": 1.0,
+            "freeze": ("a",),
+            "mixup": 0.2,
+            "cutmix": 1.0,
+        },
         **{"frames": 3, "clips": 2, "fps": 5.0, "normalise": "none"},
     }
     applicable = {"data", "task", "model", "vectors", "columns", *FIELDS, "seed", "device", "output"}
-    if name in applicable | {"seeds", "workers"}:
+    if name in applicable | {"seeds", "workers", "weights_key"}:  # of another option
         return
     with pytest.raises(UsageError, match=f"`{name}` does not apply to `task=pairs`"):
         TrainConfig(data="x.csv", task="pairs", **{name: others[name]})
