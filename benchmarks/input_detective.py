@@ -22,7 +22,6 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed, swapped
 from dlcli.core.layers.normalise import normalised, without_normalisation
-from dlcli.core.model_io.checkpoint import load_weights, strip_parallel_prefix
 from dlcli.core.models import MODELS
 from dlcli.core.training.loop import train
 from dlcli.core.training.recipe import Recipe
@@ -116,7 +115,7 @@ def networks(data: Path, keep: Path) -> Iterator[Case]:
     from torchvision.models import squeezenet1_1
 
     squeezenet = squeezenet1_1()
-    squeezenet.load_state_dict(load_weights(data / "weights/squeezenet1_1_imagenet.pth"))
+    squeezenet.load_state_dict(torch.load(data / "weights/squeezenet1_1_imagenet.pth", weights_only=True))
     yield Case("SqueezeNet on photographs", "imagenet", squeezenet.eval(), *photographs(data / "images/imagenet"))
 
 
@@ -143,7 +142,7 @@ def trained(number: int, network: str, right: str, epochs: int, sets: Sets, keep
     )
     model, file = normalised(built, right), keep / f"net{number}.pt"
     if file.exists():
-        model.load_state_dict(load_weights(file))
+        model.load_state_dict(torch.load(file, weights_only=True))
     else:
         with SILENT.task(network) as task:
             recipe, cpu = replace(RECIPE, epochs=epochs), torch.device("cpu")
@@ -158,7 +157,8 @@ def resnet20(file: Path) -> nn.Module:
     model = MODELS.module("cifar-resnet").build(3, (32, 32), 10, depth=20)
     model.mean.zero_()
     model.deviation.fill_(1)
-    state, own = strip_parallel_prefix(load_weights(file)), model.state_dict()
+    state, own = torch.load(file, map_location="cpu", weights_only=True), model.state_dict()
+    state = state.get("state_dict", state)
     kept = [key for key in own if not key.endswith(("num_batches_tracked", "mean", "deviation")) or "running" in key]
     theirs = [tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")]
     model.load_state_dict(dict(zip(kept, theirs, strict=True)), strict=False)
