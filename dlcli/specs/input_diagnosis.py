@@ -40,6 +40,7 @@ class InputDiagnosis:
         sure: Whether it is better than the one in use beyond chance.
         feedings: One row per way, that in use first.
         warning: A sentence with the better way and figures, "" unless `sure`.
+        too_long: Whether it was not made because it would have taken longer than the task at hand.
     """
 
     evidence: str
@@ -49,3 +50,4 @@ class InputDiagnosis:
     sure: bool = False
     feedings: tuple[Feeding, ...] = ()
     warning: str = ""
+    too_long: bool = False

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from dlcli.core.data import open_data
+from dlcli.core.evaluation import input_detective
 from dlcli.core.layers.normalise import Normalised, normalised
 from dlcli.core.model_io.converted import load_video_network
 from dlcli.core.model_io.run_dir import load_model
@@ -33,6 +34,22 @@ from dlcli.core.models.zoo import digits_net
 def net(channels, size, classes):
     torch.manual_seed(0)
     return digits_net.build(channels, size, classes)
+"""
+
+
+FED_255 = """
+import torch
+from torch import nn
+from dlcli.core.data import open_data
+
+
+def net():
+    data = open_data("digits")
+    x, y = data.x_train.flatten(1), nn.functional.one_hot(data.y_train, 10).float()
+    head = nn.Linear(64, 10)
+    head.weight.data = 8 * torch.linalg.lstsq(torch.cat([x, torch.ones(len(x), 1)], 1), y).solution[:-1].T / 255
+    head.bias.data = 8 * torch.linalg.lstsq(torch.cat([x, torch.ones(len(x), 1)], 1), y).solution[-1]
+    return nn.Sequential(nn.Flatten(), head)
 """
 
 
@@ -136,3 +153,15 @@ def test_the_wrapper_is_around_what_the_code_returns(tmp_path):
         right = (normalised(inner, "0-255")(data.x_test).argmax(1) == data.y_test).float().mean()
     found = evaluation.run(EvalConfig(model=f"{tmp_path}/nets.py:net", normalise="0-255"))
     assert top_1(found) == pytest.approx(float(right))
+
+
+@pytest.mark.parametrize(("budget", "limit", "looked"), [(1e12, None, True), (0.0, 20, False), (0.0, None, True)])
+def test_a_search_longer_than_the_task_is_told_of_and_any_other_is_made(tmp_path, monkeypatch, budget, limit, looked):
+    monkeypatch.setattr(input_detective, "BUDGET", budget)
+    monkeypatch.setattr("dlcli.core.model_io.trained.images_needed", lambda *_: 48)
+    (tmp_path / "net.py").write_text(FED_255, encoding="utf-8")
+    result = evaluation.run(EvalConfig(model=f"{tmp_path}/net.py:net", limit=limit))
+    told = [note for note in result.notes if "was not checked" in note]
+    warned = [note for note in result.notes if "seems to be fed wrongly" in note]
+    assert (len(told), len(warned)) == ((0, 1) if looked else (1, 0))
+    assert all(note.endswith("pass `normalise=0-255`") or "0-255" in note for note in warned)

@@ -27,9 +27,8 @@ _GREY = ("none", "mnist", "0.5/0.5", "0-255", "0.286/0.353", "0.449/0.226")
 PIXELS = 2**20
 """How many pixels are passed through the network at most in each way: 20 images of 224x224, 256 small ones."""
 _LEAST, _LEAST_PREDICTED, _MOST = 20, 48, 256
-BUDGET = 1e11
-"""Multiply-adds that the search may take where predictions decide, unless the task at hand takes many times as many."""
-_SHARE = 5
+BUDGET = 1e12
+"""Multiply-adds that the search may take where predictions decide, unless the task at hand takes more."""
 _RESAMPLES, _SURE = 200, 0.99
 
 _FITS, _RATIO, _STEP = 0.15, 1.2, 0.003
@@ -106,16 +105,19 @@ def diagnose_input(
     names = hypotheses(x, trial.current)
     if evidence.recorded_layers(model):
         return _by_statistics(trial, names)
-    if only_statistics or evidence.is_fresh(model) or not _affordable(trial, len(names), task_size):
+    if only_statistics or evidence.is_fresh(model):
         return InputDiagnosis(evidence="", current=trial.current, n=0)
+    if not _affordable(trial, len(names), task_size):
+        return InputDiagnosis(evidence="", current=trial.current, n=0, too_long=True)
     return _by_predictions(trial, names)
 
 
 def _affordable(trial: _Trial, ways: int, task_size: int) -> bool:
     if not task_size:
         return True
-    passes = ways * len(trial.x)
-    return passes * _SHARE <= task_size or passes * evidence.multiply_adds(trial.model, trial.x) <= BUDGET
+    # All ways on a third of the images, then the best ones, those of the other order of colours and the one in use on all.
+    passes = len(trial.x) * (ways / 3 + 2 * (_FINALISTS + 1))
+    return passes <= task_size or passes * evidence.multiply_adds(trial.model, trial.x) <= BUDGET
 
 
 def _by_statistics(trial: _Trial, names: Sequence[str]) -> InputDiagnosis:

@@ -34,6 +34,10 @@ from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
 
+_UNKNOWN = (
+    "whether images are normalised as in training was not checked, which takes longer than this run: dlcli eval with "
+    "`diagnose_input` does"
+)
 _ONE = ("0",)
 """What stands for the classes of data without labels: the weights know better."""
 
@@ -129,7 +133,8 @@ def _unused(outputs: int, data: ImageData) -> str:
 def _with_warnings(found: TrainedNetwork, data: ImageData, device: torch.device) -> TrainedNetwork:
     diagnosis = diagnose_trained(found, data, device=device)
     warnings = (diagnosis.warning,) if diagnosis.sure else ()
-    return replace(found, notes=(*found.notes, *warnings), warnings=(*found.warnings, *warnings))
+    unknown = (_UNKNOWN,) if diagnosis.too_long else ()
+    return replace(found, notes=(*found.notes, *unknown, *warnings), warnings=(*found.warnings, *warnings))
 
 
 def diagnose_trained(found: TrainedNetwork, data: ImageData, *, device: torch.device, bounded: bool = True) -> InputDiagnosis:
