@@ -155,12 +155,12 @@ def test_the_wrapper_is_around_what_the_code_returns(tmp_path):
     assert top_1(found) == pytest.approx(float(right))
 
 
-@pytest.mark.parametrize(("budget", "limit", "looked"), [(1e12, None, True), (0.0, 20, False), (0.0, None, True)])
-def test_a_search_longer_than_the_task_is_told_of_and_any_other_is_made(tmp_path, monkeypatch, budget, limit, looked):
+@pytest.mark.parametrize(("budget", "images", "looked"), [(1e12, 256, True), (0.0, 256, False), (0.0, 48, True)])
+def test_a_search_longer_than_the_task_is_told_of_and_any_other_is_made(tmp_path, monkeypatch, budget, images, looked):
     monkeypatch.setattr(input_detective, "BUDGET", budget)
-    monkeypatch.setattr("dlcli.core.model_io.trained.images_needed", lambda *_: 48)
+    monkeypatch.setattr("dlcli.core.model_io.trained.images_needed", lambda *_: images)
     (tmp_path / "net.py").write_text(FED_255, encoding="utf-8")
-    result = evaluation.run(EvalConfig(model=f"{tmp_path}/net.py:net", limit=limit))
+    result = evaluation.run(EvalConfig(model=f"{tmp_path}/net.py:net"))
     told = [note for note in result.notes if "was not checked" in note]
     warned = [note for note in result.notes if "seems to be fed wrongly" in note]
     assert (len(told), len(warned)) == ((0, 1) if looked else (1, 0))
