@@ -97,7 +97,7 @@ class StackedGradients(BatchGradients):
         return super()._with_room(attempt, n if self.model.members == 1 else 1)
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        weights, smoothing = self.class_weights, self.recipe.label_smoothing
+        weights, smoothing = self._output_weights(logits.shape[-1]), self.recipe.label_smoothing
         # One loss per member. `_gradients` differentiates their sum; as the others' losses do not depend on a member's weights,
         # the gradient of the sum is that of its own loss.
         every = F.cross_entropy(logits.flatten(0, 1), y.flatten(), weight=weights, label_smoothing=smoothing, reduction="none")

@@ -116,13 +116,18 @@ class BatchGradients:
 
     def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The mean loss: one value, or one for each network."""
-        weights, smoothing = self.class_weights, self.recipe.label_smoothing
+        weights, smoothing = self._output_weights(logits.shape[1]), self.recipe.label_smoothing
         if not y.is_floating_point():
             return F.cross_entropy(logits, y, weight=weights, label_smoothing=smoothing)
         # Shares of classes, of which a network may have more outputs than there are; torch would divide by their number, not
         # by their weight.
         shares = F.pad(y, (0, logits.shape[1] - y.shape[1]))
         return F.cross_entropy(logits, shares, weight=weights, label_smoothing=smoothing, reduction="sum") / self._weight(y)
+
+    def _output_weights(self, outputs: int) -> Tensor | None:
+        """The class weights, and 1 for every output that stands for no class, as without weights."""
+        weights = self.class_weights
+        return None if weights is None else F.pad(weights, (0, outputs - len(weights)), value=1.0)
 
     def _weight(self, y: Tensor) -> Tensor | int:
         """Denominator of the mean loss over `y`."""

@@ -146,9 +146,10 @@ def test_clipping_uses_the_norm_of_each_member(bound):
         _assert_same(model, reference)
 
 
-def test_augmentation_class_weights_and_smoothing_match_training_alone():
+@pytest.mark.parametrize("make", [_lenet, lambda: nn.Sequential(_lenet(), nn.Linear(3, 7))], ids=["lenet", "unused outputs"])
+def test_augmentation_class_weights_and_smoothing_match_training_alone(make):
     hooks = Hooks(augment=augmentation(["crop", "horizontal-flip"], (8, 8)), class_weights=WEIGHTS)
-    recipe, models, references = _recipe(label_smoothing=0.2), _models(_lenet), _models(_lenet)
+    recipe, models, references = _recipe(label_smoothing=0.2), _models(make), _models(make)
     losses = _run(_stacked(models, recipe, hooks=hooks))
     twice = zip(references, SEEDS, _draws(), strict=True)
     alone = [_alone(reference, recipe, seed, draw, hooks) for reference, seed, draw in twice]

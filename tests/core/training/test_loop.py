@@ -420,9 +420,17 @@ def test_averaged_weights_match_the_recursion_by_hand():
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_class_weights_match_torch():
-    weights, (x, y) = torch.tensor([1.0, 2.0, 5.0]), _examples()
-    model = _network()
-    expected = F.cross_entropy(model(x), y, weight=weights).item()
-    training = Training(model, x, y, _recipe(epochs=1, batch_size=50), seed=0, device=CPU, hooks=Hooks(class_weights=weights))
-    assert training.run_epoch(Counter()) == pytest.approx(expected, rel=1e-5)
+@pytest.mark.parametrize("unused", [0, 4])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_class_weights_match_torch(unused, smoothing):
+    """Outputs that stand for no class count as without weights: weights of 1 change nothing."""
+    x, y = _examples()
+    for weights in (torch.tensor([1.0, 2.0, 5.0]), torch.ones(3)):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 3 + unused))
+        of_outputs = torch.cat([weights, torch.ones(unused)])
+        expected = F.cross_entropy(model(x), y, weight=of_outputs, label_smoothing=smoothing).item()
+        if weights.eq(1).all():
+            assert expected == pytest.approx(F.cross_entropy(model(x), y, label_smoothing=smoothing).item(), rel=1e-5)
+        recipe = _recipe(epochs=1, batch_size=50, label_smoothing=smoothing)
+        training = Training(model, x, y, recipe, seed=0, device=CPU, hooks=Hooks(class_weights=weights))
+        assert training.run_epoch(Counter()) == pytest.approx(expected, rel=1e-5)
