@@ -52,5 +52,10 @@ def test_an_image_that_is_its_own_mirror_image_keeps_its_probabilities(run: Path
 
 @pytest.mark.parametrize("name", ["summary", "diagnose_input"])
 def test_what_is_about_the_network_alone_refuses_it(name: str):
-    with pytest.raises(UsageError, match=f"`tta`: `{name}`"):
+    with pytest.raises(UsageError, match=f"`tta` and `{name}` cannot be combined"):
         EvalConfig(tta=True, **{name: True})
+
+
+def test_an_exported_network_does_not_flip(tmp_path):
+    with pytest.raises(UsageError, match="`export` writes the network alone, without `tta`"):
+        EvalConfig(model="r", tta=True, export=tmp_path / "n.onnx")

@@ -208,7 +208,7 @@ class _Kernel(nn.Conv2d):
             "weight_orig",
         ),
         (lambda: torch.compile(residual()), "compiled by torch.compile"),
-        (lambda: torch.jit.trace(residual().eval(), torch.rand(1, 1, 8, 8)), "compiled by TorchScript"),
+        (lambda: torch.jit.trace(residual().eval(), torch.rand(1, 1, 8, 8)), "is a program, which cannot be changed"),
         (lambda: inflate(residual(), torch.rand(1, 1, 8, 8), Inflation()).model, "3-D already"),
     ],
 )
