@@ -1,7 +1,12 @@
 """`eval --export`, and what every command makes of the file: the same figures as of the network, or a refusal."""
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
+from dlcli.core.data import open_data
+from dlcli.core.model_io.run_dir import load_model
 from dlcli.engines import attack, eval, predict, probe_gradients, train
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.eval import EvalConfig
@@ -89,7 +94,7 @@ def test_what_needs_layers_or_weights_refuses_a_program(run, ending, tmp_path):
     program = str(run.parent / f"n.{ending}")
     with pytest.raises(InputError, match="whose layers cannot be looked at"):
         eval.run(EvalConfig(model=program, data="digits", summary=True, device="cpu"))
-    with pytest.raises(UsageError, match="cannot be trained"):
+    with pytest.raises(UsageError, match="no layers to train or look at"):
         train.run(TrainConfig(data="digits", model=program, output=tmp_path / "r", device="cpu"))
     with pytest.raises(UsageError, match="is a program and names its own network"):
         eval.run(EvalConfig(model=program, arch="digits-net", data="digits", device="cpu"))
@@ -97,3 +102,51 @@ def test_what_needs_layers_or_weights_refuses_a_program(run, ending, tmp_path):
         EvalConfig(model=program, data="digits", summary=True, export=tmp_path / "n.onnx")
     with pytest.raises((InputError, UsageError)):
         probe_gradients.run(ProbeGradientsConfig(model=program, data="digits", limit=20, surgery=("erase-relu",), device="cpu"))
+
+
+class Ending(nn.Module):
+    """The network of a run with another end, or one output: the log-odds of the digit being 5 or more."""
+
+    def __init__(self, run, end):
+        super().__init__()
+        self.network, self.end = load_model(run, torch.device("cpu")).model, end
+
+    def forward(self, x):
+        z = self.network(x)
+        if self.end == "softmax":
+            return z.softmax(1)
+        odds = z[:, 5:].logsumexp(1) - z[:, :5].logsumexp(1)
+        return (odds.sigmoid() if self.end == "sigmoid" else odds)[:, None]
+
+
+@pytest.fixture
+def halves(tmp_path):
+    """Digits as two classes, below 5 and from 5 on."""
+    data = open_data("digits")
+    sets = {f"{kind}_{part}": getattr(data, f"{kind}_{part}").numpy() for kind in "xy" for part in ("train", "test")}
+    np.savez(tmp_path / "d.npz", **{name: found >= 5 if name[0] == "y" else found for name, found in sets.items()})
+    return str(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+@pytest.mark.parametrize("end", ["softmax", "sigmoid", "one logit"])
+def test_probabilities_of_programs_are_warned_of_and_one_logit_is_two_classes(run, halves, tmp_path, end, ending):
+    path, network = tmp_path / f"n.{ending}", Ending(run, end).eval()
+    x = torch.rand(3, 1, 8, 8)
+    if ending == "onnx":
+        torch.onnx.export(network, (x,), path, dynamo=True, dynamic_shapes=({0: "n"},), verbose=False)
+    else:
+        torch.export.save(torch.export.export(network, (x,), dynamic_shapes=({0: torch.export.Dim("n")},)), path)
+    result = eval.run(EvalConfig(model=str(path), data="digits" if end == "softmax" else halves, device="cpu"))
+    warned = [note for note in result.notes if "returns probabilities" in note]
+    assert [note.rpartition(" ")[2] for note in warned] == ([] if end == "one logit" else [end])
+    if end == "one logit":
+        data = open_data(halves)
+        with torch.no_grad():
+            right = ((network(data.x_test)[:, 0] > 0).long() == data.y_test).float().mean()
+        assert figures(result)["top-1"][1] == pytest.approx(float(right)) and right > 0.8
+
+
+def test_an_exported_normalisation_is_not_put_before_the_network_again(run):
+    with pytest.raises(UsageError, match="has its normalisation in it"):
+        eval.run(EvalConfig(model=str(run.parent / "n.pt2"), data="digits", normalise=".2/.4", device="cpu"))

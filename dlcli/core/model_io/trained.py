@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.foreign import guard_calls
+from dlcli.core.compute.forward import has_gradients, is_opaque, logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData, choose
@@ -38,6 +39,8 @@ _UNKNOWN = (
     "whether images are normalised as in training was not checked, which takes longer than this run: dlcli eval with "
     "`diagnose_input` does"
 )
+_OPAQUE = 32
+"""How many images the outputs of a network are looked at for, if their values alone tell what they are."""
 _ONE = ("0",)
 """What stands for the classes of data without labels: the weights know better."""
 
@@ -115,7 +118,7 @@ def open_trained(
         found = replace(found, notes=(*found.notes, _unused(outputs, data) if numbers else _in_order(outputs, data)))
     if numbers:
         found = replace(found, classes=tuple(map(str, range(outputs))))
-    if look and not found.recorded:
+    if look and not found.recorded and not seen.random:
         found = _with_warnings(found, data, device)
     return replace(found, model=for_clips(found.model, data.clips))
 
@@ -164,6 +167,8 @@ def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) ->
         imagenet = not found.recorded and normalisation_of(found.model) == IMAGENET
         note = f"{found.name} has 1,000 outputs: images are normalised as for ImageNet weights"
         return replace(found, notes=(*found.notes, note)) if imagenet else found
+    if found.recorded and is_opaque(found.model):
+        raise UsageError(f"`normalise`: {found.name} has its normalisation in it", hint="drop `normalise`")
     own = found.members or (found.model,)
     other = [name for name in map(normalisation_of, own) if found.recorded and name != normalise]
     note = f"`normalise={normalise}` replaces what {found.name} was trained with: {other[0] if other else ''}"
@@ -265,7 +270,10 @@ def _from_program(path: Path, device: torch.device) -> TrainedNetwork:
     program = read_program(path, device)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     # The classes are recorded by `dlcli eval --export`, which exports the normalisation as a part of the network.
-    return TrainedNetwork(program.model, path.name, digest, program.classes, recorded=program.classes is not None)
+    recorded = program.classes is not None
+    return TrainedNetwork(
+        guard_calls(program.model), path.name, digest, program.classes, notes=program.notes, recorded=recorded
+    )
 
 
 def _needed(arch: str | None, path: Path) -> str:
@@ -315,7 +323,7 @@ def _numbers(classes: tuple[str, ...]) -> list[int]:
 
 def _check(found: TrainedNetwork, spec: str, data: ImageData, device: torch.device, *, needed: int) -> tuple[int, OutputCheck]:
     """How many outputs the network has, once it is seen to give finite logits, at least `needed`, and what they look like."""
-    x = data.sample(2).to(device)
+    x = data.sample(2 if has_gradients(found.model) else _OPAQUE).to(device)
     with error_context(spec), torch.no_grad():
         logits = logits_of(found.model, x, classes=needed)
         return logits.shape[1], check_outputs(found.model, x, logits)

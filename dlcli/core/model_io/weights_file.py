@@ -54,7 +54,7 @@ def read_weights_file(path: Path) -> WeightsFile:
         held: Any = load_weights(path)
     else:
         held = read_torch_file(path)
-    if not isinstance(held, Mapping):
+    if not isinstance(held, Mapping | list | tuple):
         raise InputError(f"{path}: holds no state dict of tensors", hint=_HINT)
     found: dict[str, StoredTensor] = {}
     for name, mapping, tensor in _walk(path, held):
@@ -62,9 +62,9 @@ def read_weights_file(path: Path) -> WeightsFile:
         if name in found:
             raise InputError(f"{path}: holds two tensors by the name {name}", hint=_HINT)
         found[name] = StoredTensor(tensor, mapping)
-    if not found:
+    if not found or not isinstance(held, Mapping) and all("." not in name for name in found):
         raise InputError(f"{path}: holds no state dict of tensors", hint=_HINT)
-    if {"state", "param_groups"} <= set(held):
+    if isinstance(held, Mapping) and {"state", "param_groups"} <= set(held):
         raise InputError(f"{path}: holds the state of an optimizer, and no state dict of tensors", hint=_HINT)
     return WeightsFile(path, found)
 
@@ -130,7 +130,7 @@ def _other_kind(head: bytes) -> tuple[str, str]:
     if text.startswith((b"<!doctype html", b"<html")):
         return "is a web page, not a file of weights", "download the file itself"
     if head[:1] == b"\x08" and head[2:3] in (b"\x12", b"\x1a", b"\x3a"):
-        return "is an ONNX network, not a file of weights", _HINT
+        return "is an ONNX network, not a file of weights", "rename it to end in .onnx"
     return "is not a file of weights (neither safetensors nor what torch.save writes)", _HINT
 
 

@@ -90,7 +90,9 @@ def _checked(name: str) -> str:
     if name.endswith(WEIGHTS_SUFFIXES):
         raise _only_weights(name)
     if name.endswith((".onnx", ".pt2")):
-        raise UsageError(f"`model`: {name} is a program, which cannot be trained", hint="name the network that it was made of")
+        raise UsageError(
+            f"`model`: {name} is a program, with no layers to train or look at", hint="name the network that it was made of"
+        )
     if name.endswith(".py"):
         raise UsageError(f"{name} needs the name of a callable in it", hint=f"{name}:CALLABLE")
     return name

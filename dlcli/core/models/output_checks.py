@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.foreign import foreign_calls
-from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.forward import has_gradients, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.support.plural import count
 
@@ -15,6 +15,8 @@ TOLERANCE = 1e-4
 
 _VIEWS = ("View", "UnsafeView", "ReshapeAlias", "Squeeze", "Unsqueeze", "Alias", "Cat", "Slice", "Select", "Clone", "Transpose")
 _DEPTH = 8
+_MANY = 16
+"""The number of outputs between 0 and 1 that are taken for probabilities of a network that cannot be differentiated."""
 
 
 class OutputCheck(NamedTuple):
@@ -22,6 +24,7 @@ class OutputCheck(NamedTuple):
 
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    random: bool = False
 
 
 def check_outputs(model: nn.Module, x: Tensor, logits: Tensor) -> OutputCheck:
@@ -35,12 +38,17 @@ def check_outputs(model: nn.Module, x: Tensor, logits: Tensor) -> OutputCheck:
     calls = foreign_calls(model)
     if not calls:
         return OutputCheck()
+    # Of the images, since the network may have no parameters that a gradient would be followed to.
+    traced = x.clone().requires_grad_(x.is_floating_point() and has_gradients(model))
     with preserved(), torch.enable_grad():
-        again = logits_of(model, x)
-    warnings = [_probabilities(logits, again), _other_answers(logits, again.detach())]
+        again = logits_of(model, traced)
+    one_logit = any(call.one_logit for call in calls)
+    random = _other_answers(logits, again.detach())
+    warnings = [_probabilities(logits[:, 1:] if one_logit else logits, again), random]
     return OutputCheck(
         tuple(dict.fromkeys(note for call in calls for note in call.notes())),
         tuple(warning for warning in warnings if warning),
+        bool(random),
     )
 
 
@@ -58,13 +66,20 @@ def sums_to_1(logits: Tensor) -> bool:
     return bool(((logits.sum(1) - 1).abs() < TOLERANCE).all()) and bool((logits >= 0).all())
 
 
+def _all_shares(outputs: Tensor) -> bool:
+    """Whether enough outputs (n, k), all of them between 0 and 1, leave no doubt that they are probabilities."""
+    return outputs.numel() >= _MANY and bool(((outputs >= 0) & (outputs <= 1)).all())
+
+
 def differing(first: Tensor, second: Tensor) -> int:
     """How many examples have other logits (n, classes) in a second call."""
     return int((~torch.isclose(first, second, rtol=TOLERANCE, atol=TOLERANCE).all(1)).sum())
 
 
 def _probabilities(logits: Tensor, traced: Tensor) -> str:
-    found = "softmax" if sums_to_1(logits) else "sigmoid" if _last_operation(traced) == "Sigmoid" else ""
+    unknown = not traced.requires_grad
+    sigmoid = _all_shares(logits) if unknown else _last_operation(traced) == "Sigmoid"
+    found = "softmax" if sums_to_1(logits) else "sigmoid" if sigmoid else ""
     if not found:
         return ""
     wrong = "which are taken as logits, so probabilities, losses and gradients are wrong"

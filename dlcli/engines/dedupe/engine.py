@@ -15,7 +15,7 @@ from dlcli.engines.dedupe.images import dedupe_images, is_image_folder, plan_ima
 from dlcli.engines.dedupe.index import dedupe_with_index
 from dlcli.engines.dedupe.index_changes import preferred_column
 from dlcli.engines.dedupe.index_forget import forget_rows, plan_forget
-from dlcli.engines.dedupe.labelled import estimate_by_labels, label_note, label_table
+from dlcli.engines.dedupe.labelled import check_no_labels_lost, estimate_by_labels, label_note, label_table
 from dlcli.engines.dedupe.missed import count_unscored
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.review import make_review, write_review
@@ -77,6 +77,8 @@ def _other_mode(config: DedupeConfig, report: Reporter) -> DedupeOutcome | None:
 
 def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
     started = time.perf_counter()
+    if config.label is not None:
+        check_no_labels_lost(config.output)
     check_vectors(config.vectors)
     scorer = choose_scorer(config)
     config, precision = resolve_alone(config)

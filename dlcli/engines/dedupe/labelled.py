@@ -19,7 +19,7 @@ from dlcli.core.text.tokens import fold_all
 from dlcli.engines.dedupe.scores import ScoredPairs, effective_threshold, lowest_labelled
 from dlcli.specs.dedupe import LABEL_COLUMNS, DedupeConfig
 from dlcli.specs.estimates import Estimate
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.tables import Table, cell_text
 
@@ -81,6 +81,23 @@ def label_table(config: DedupeConfig, table: Table, texts: Distinct, pairs: Scor
         (within,) = [part for part in parts if part.holds(pairs.probability[k : k + 1])[0]]
         rows.append([a, b, None, round(probability, _DIGITS), explain(a, b), f"{within.low:g} to {within.high:g}"])
     return replace(table, columns=list(LABEL_COLUMNS), rows=rows, origin=None, origin_columns=0, origin_rows=())
+
+
+def check_no_labels_lost(path: Path | None) -> None:
+    """Raise UsageError if a file that is to be written holds labels."""
+    if path is None or not path.is_file():
+        return
+    try:
+        table = open_table(str(path))
+    except InputError:
+        return  # another kind of file, as for any output
+    if "is_duplicate" not in table.columns:
+        return
+    place = table.columns.index("is_duplicate")
+    filled = sum(bool(cell_text(row[place]).strip()) for row in table.rows)
+    if filled:
+        message = f"`output`: {path} holds {count(filled, 'label')}, which would be lost"
+        raise UsageError(message, hint="name another file, or remove this one")
 
 
 def label_note(config: DedupeConfig, rows: int) -> str:

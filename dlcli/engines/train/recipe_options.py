@@ -49,9 +49,13 @@ def _with_momentum(recipe: Recipe, momentum: float | None) -> Recipe:
 def _check_schedule(recipe: Recipe, steps: int) -> None:
     plan, there = parse_schedule(recipe.schedule), count(recipe.epochs, "epoch")
     if plan.name == "step" and plan.epochs and plan.epochs >= recipe.epochs - recipe.warmup:
-        raise UsageError(f"`schedule`: {recipe.schedule} leaves the rate as it is in {there}", hint="give fewer epochs")
+        raise UsageError(
+            f"`schedule`: {recipe.schedule} leaves the rate as it is in {there}",
+            hint="let it fall more often: fewer epochs after its name",
+        )
     if plan.name == "plateau" and plan.epochs and plan.epochs > recipe.epochs - 3:
-        hint = f"give at least {count(plan.epochs + 3, 'epoch')}, or a shorter wait such as `schedule=plateau:2`"
+        shorter = f", or wait less with `schedule=plateau:{recipe.epochs - 3}`" if recipe.epochs > 3 else ""
+        hint = f"give at least {count(plan.epochs + 3, 'epoch')}{shorter}"
         raise UsageError(f"`schedule`: plateau:{plan.epochs} waits longer than {there} can show", hint=hint)
     if plan.name in ("step", "onecycle") and steps < 4:
         raise UsageError(f"`schedule`: {plan.name} needs 4 steps; there {'is' if steps == 1 else 'are'} {steps}")

@@ -22,6 +22,7 @@ from torch import nn
 
 from dlcli.core.model_io.safe_pickle import Inert, read_torch_file
 from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
+from dlcli.core.model_io.weights_fit import fit_weights
 from dlcli.support.errors import InputError
 
 STATE = {"weight": torch.arange(6.0).view(2, 3), "bias": torch.ones(2)}
@@ -131,6 +132,14 @@ def test_a_file_without_a_state_dict_is_an_input_error(tmp_path: Path, held: Any
     torch.save(held, tmp_path / "w.pt")
     with pytest.raises(InputError, match="no state dict"):
         read_weights_file(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("wrap", [lambda one: [one], lambda one: (one, 3), lambda one: [{"epoch": 1}, {"net": one}]])
+def test_state_dicts_in_a_list_are_found(tmp_path: Path, wrap: Any):
+    state = nn.Linear(2, 3).state_dict()
+    torch.save(wrap(state), tmp_path / "w.pt")
+    found = fit_weights(read_weights_file(tmp_path / "w.pt"), nn.Linear(2, 3).state_dict(), network="linear").state
+    assert found.keys() == state.keys() and all(torch.equal(found[name], state[name]) for name in state)
 
 
 def test_an_optimizer_alone_is_named(tmp_path: Path):

@@ -103,6 +103,16 @@ def test_a_handful_of_labels_gives_no_figure(table, tmp_path):
         dedupe.run(DedupeConfig(table=table, labelled=path, precision=0.9))
 
 
+def test_labels_that_were_filled_in_are_not_overwritten(table, tmp_path):
+    path = fill(dedupe.run(DedupeConfig(table=table, label=10)), tmp_path / "l.csv", rows=4)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="holds 4 labels, which would be lost"):
+        dedupe.run(DedupeConfig(table=table, label=10, output=path))
+    assert path.read_bytes() == before
+    fill(dedupe.run(DedupeConfig(table=table, label=10)), path, label=lambda _: "")
+    assert len(dedupe.run(DedupeConfig(table=table, label=10, output=path)).table.rows) == 10
+
+
 def test_rows_that_were_skipped_are_noted(table, tmp_path):
     path = fill(
         dedupe.run(DedupeConfig(table=table, label=60)), tmp_path / "l.csv", label=lambda row: "" if row[3] < 0.3 else 1

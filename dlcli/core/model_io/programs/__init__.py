@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import predict_logits
+from dlcli.core.compute.forward import has_gradients, predict_logits
 from dlcli.core.model_io.programs.base import Program
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError, UsageError
@@ -66,14 +66,19 @@ def write_program(path: Path, model: nn.Module, x: Tensor, classes: tuple[str, .
         How far their logits differ, as a sentence.
 
     Raises:
-        InputError: If the network cannot be exported, or the program gives other logits; then no file is written.
+        InputError: If the network cannot be exported, or the program gives other logits; then no file is written. Also if the
+            network runs in ONNX already.
         MissingExtraError: If the packages for ONNX are not installed.
     """
+    if not has_gradients(model):
+        raise InputError("a network in ONNX cannot be exported again", hint="export the network that it was made of")
     with atomic_path(path) as temporary:
         fixed: bool = _format(path).write(temporary, model, x[:2], classes)
         found = predict_logits(_format(path).read(temporary, device).model, x, device=device)
-        expected = predict_logits(model, x, device=device)
+        expected, again = (predict_logits(model, x, device=device) for _ in range(2))
         off, largest = float((found - expected).abs().max()), float(expected.abs().max())
+        if not float((again - expected).abs().max()) <= _TOLERANCE * max(1.0, largest):
+            raise InputError(f"{path}: the network gives other logits each time", hint="a program cannot be compared with it")
         if not off <= _TOLERANCE * max(1.0, largest):
             hint = "its outputs may depend on the batch, or on random numbers"
             raise InputError(f"{path}: the exported network gives other logits, by up to {off:.2g}", hint=hint)

@@ -70,11 +70,12 @@ class Signature:
 
 @dataclass(frozen=True)
 class Program:
-    """A program that was opened: the network, what it takes, and the names of its outputs where dlcli wrote it."""
+    """A program that was opened: the network, what it takes, the names of its classes where dlcli wrote it, and notes."""
 
     model: ProgramNetwork
     signature: Signature
     classes: tuple[str, ...] | None
+    notes: tuple[str, ...] = ()
 
 
 def signature_of(path: Path, shape: Sequence[int | None], dtype: str) -> Signature:
@@ -111,6 +112,13 @@ def not_one(path: Path, inputs: int, outputs: int) -> InputError:
         The error, to be raised.
     """
     return InputError(f"{path}: has {inputs} inputs and {outputs} outputs", hint=_HINT)
+
+
+def several_outputs(names: Sequence[str], chosen: str) -> tuple[str, ...]:
+    """A note on which output counts, if there are several."""
+    if len(names) < 2:
+        return ()
+    return (f"the network has {len(names)} outputs ({', '.join(names)}), of which '{chosen}' is taken as the logits",)
 
 
 def record(classes: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from dlcli.core.model_io.programs.base import (
     classes_of,
     not_one,
     record,
+    several_outputs,
     signature_of,
 )
 from dlcli.support.errors import InputError
@@ -53,7 +54,9 @@ def read(path: Path, device: torch.device) -> Program:
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
     takes = signature_of(path, shape, type_of(inputs[0]))
     network = ExportedNetwork(move_to_device_pass(program, str(device)), batch=takes.batch, channels_last=takes.channels_last)
-    return Program(network.eval(), takes, classes_of(path, extra[RECORD]))
+    names = list(program.graph_signature.user_outputs)
+    notes = several_outputs(names, names[0]) if names else ()
+    return Program(network.eval(), takes, classes_of(path, extra[RECORD]), notes)
 
 
 def write(path: Path, model: nn.Module, x: Tensor, classes: tuple[str, ...]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.compute.foreign import LOGITS
 from dlcli.core.model_io.programs.base import (
     RECORD,
     Program,
@@ -17,6 +18,7 @@ from dlcli.core.model_io.programs.base import (
     classes_of,
     not_one,
     record,
+    several_outputs,
     signature_of,
 )
 from dlcli.core.model_io.programs.exported import export
@@ -34,7 +36,8 @@ class OnnxNetwork(ProgramNetwork):
     def __init__(self, session: Any, *, batch: int | None, channels_last: bool) -> None:
         super().__init__(batch=batch, channels_last=channels_last)
         self.session, self.input = session, session.get_inputs()[0].name
-        self.output = session.get_outputs()[0].name
+        names = [output.name for output in session.get_outputs()]
+        self.output = next((name for name in LOGITS if name in names), names[0])
 
     def call(self, x: Tensor) -> Tensor:
         """Run the session; raises UsageError where a gradient is asked for."""
@@ -62,7 +65,9 @@ def read(path: Path, device: torch.device) -> Program:
     shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
     takes = signature_of(path, shape, _TYPES.get(inputs[0].type, inputs[0].type))
     network = OnnxNetwork(session, batch=takes.batch, channels_last=takes.channels_last)
-    return Program(network.eval(), takes, classes_of(path, session.get_modelmeta().custom_metadata_map.get(RECORD)))
+    classes = classes_of(path, session.get_modelmeta().custom_metadata_map.get(RECORD))
+    notes = several_outputs([output.name for output in outputs], network.output)
+    return Program(network.eval(), takes, classes, notes)
 
 
 def write(path: Path, model: nn.Module, x: Tensor, classes: tuple[str, ...]) -> bool:

@@ -164,6 +164,48 @@ def test_what_cannot_be_exported_leaves_the_file_as_it_was(tmp_path, ending, for
     assert path.read_bytes() == b"before" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_network_that_changes_with_each_call_is_not_exported(tmp_path):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.calls, self.head = 0, nn.Linear(3, 4)
+
+        def forward(self, x):
+            self.calls += 1
+            return self.head(x.mean((2, 3))) * self.calls
+
+    with pytest.raises(InputError, match="gives other logits"):
+        write_program(tmp_path / "n.pt2", Counting().eval(), examples("small", 4), CLASSES, CPU)
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_is_not_exported_again(tmp_path):
+    path = tmp_path / "n.onnx"
+    write_program(path, made("small"), examples("small", 2), CLASSES, CPU)
+    with pytest.raises(InputError, match="cannot be exported again"):
+        write_program(tmp_path / "m.pt2", read_program(path, CPU).model, examples("small", 2), CLASSES, CPU)
+
+
+class Two(nn.Module):
+    def forward(self, x):
+        found = x.mean((2, 3))
+        return 10 * found, found
+
+
+def test_of_several_outputs_that_of_a_usual_name_counts_else_the_first_with_a_note(tmp_path):
+    x = torch.rand(3, 3, 8, 8)
+    torch.export.save(torch.export.export(Two().eval(), (x,)), tmp_path / "n.pt2")
+    for names, factor in ((["a", "logits"], 1), (["a", "b"], 10)):
+        torch.onnx.export(
+            Two().eval(), (x,), tmp_path / "n.onnx", dynamo=True, input_names=["x"], output_names=names, verbose=False
+        )
+        program = read_program(tmp_path / "n.onnx", CPU)
+        assert torch.allclose(program.model(x), factor * x.mean((2, 3)), atol=1e-5)
+        assert f"'{names[1] if factor == 1 else names[0]}' is taken as the logits" in program.notes[0]
+    exported = read_program(tmp_path / "n.pt2", CPU)
+    assert torch.allclose(exported.model(x), 10 * x.mean((2, 3))) and "has 2 outputs" in exported.notes[0]
+
+
 def by_hand(path, shape, *, dtype=TensorProto.FLOAT, inputs=1, axes=(2, 3)):
     """A graph of one mean over places: its output is the mean of each channel."""
     names = [f"x{k}" for k in range(inputs)]
