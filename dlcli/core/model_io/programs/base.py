@@ -78,12 +78,12 @@ class Program:
     notes: tuple[str, ...] = ()
 
 
-def signature_of(path: Path, shape: Sequence[int | None], dtype: str) -> Signature:
+def signature_of(path: Path, shape: Sequence[object], dtype: str) -> Signature:
     """The signature of a program, by its only input.
 
     Args:
         path: The file, for messages.
-        shape: Shape of the input, batch first; None where any size will do.
+        shape: Shape of the input, batch first; no number where any size will do.
         dtype: Its type.
 
     Returns:
@@ -92,10 +92,11 @@ def signature_of(path: Path, shape: Sequence[int | None], dtype: str) -> Signatu
     Raises:
         InputError: If that is no batch of images or clips in float32.
     """
-    if dtype != "float32" or len(shape) not in (4, 5):
-        wanted = "x".join("?" if side is None else str(side) for side in shape)
+    sides = [side if isinstance(side, int) else None for side in shape]
+    if dtype != "float32" or len(sides) not in (4, 5):
+        wanted = "x".join("?" if side is None else str(side) for side in sides)
         raise InputError(f"{path}: takes {wanted} of {dtype}, no images or clips", hint=_HINT)
-    batch, *example = shape
+    batch, *example = sides
     last = example[0] not in _COLOURS and example[-1] in _COLOURS
     return Signature(batch, (example[-1], *example[:-1]) if last else tuple(example), last)
 

@@ -51,8 +51,7 @@ def read(path: Path, device: torch.device) -> Program:
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     if len(inputs) != 1 or not isinstance(inputs[0], Tensor):
         raise not_one(path, len(inputs), len(program.graph_signature.user_outputs))
-    shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
-    takes = signature_of(path, shape, type_of(inputs[0]))
+    takes = signature_of(path, inputs[0].shape, type_of(inputs[0]))
     network = ExportedNetwork(move_to_device_pass(program, str(device)), batch=takes.batch, channels_last=takes.channels_last)
     names = list(program.graph_signature.user_outputs)
     notes = several_outputs(names, names[0]) if names else ()

@@ -62,8 +62,7 @@ def read(path: Path, device: torch.device) -> Program:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     if len(inputs) != 1 or not outputs:
         raise not_one(path, len(inputs), len(outputs))
-    shape = [side if isinstance(side, int) else None for side in inputs[0].shape]
-    takes = signature_of(path, shape, _TYPES.get(inputs[0].type, inputs[0].type))
+    takes = signature_of(path, inputs[0].shape, _TYPES.get(inputs[0].type, inputs[0].type))
     network = OnnxNetwork(session, batch=takes.batch, channels_last=takes.channels_last)
     classes = classes_of(path, session.get_modelmeta().custom_metadata_map.get(RECORD))
     notes = several_outputs([output.name for output in outputs], network.output)
