@@ -49,7 +49,11 @@ def _as_typed(item: Field[Any], value: Any) -> Any:
 
 def print_config(command: str, config: Any) -> int:
     """Print the options in effect as a file that --config reads; those that are not set are comments."""
-    lines = (_line(key(item), details.show, getattr(config, item.name)) for item, details in declared(config))
+    lines = (
+        _line(key(item), details.show, getattr(config, item.name))
+        for item, details in declared(config)
+        if not details.typed_only
+    )
     sys.stdout.write("\n".join([f"[{command}]", *lines]) + "\n")
     return 0
 

@@ -11,6 +11,7 @@ import typer
 from dlcli.cli import config_file
 from dlcli.cli.command import Command
 from dlcli.cli.flags import with_flags
+from dlcli.specs.code import check_trust
 from dlcli.specs.option import Option, check, declared, flag, key, open_range
 from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
@@ -34,6 +35,7 @@ def _body(command: Command) -> Any:
         check(run)
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         config = command.config(**command.adjust(values))
+        _check_code(context, config)
         if run.print_config:
             return config_file.print_config(command.name, config)
         from dlcli.cli.execute import execute  # here, so that --help does not pay for locks, records and output
@@ -45,6 +47,16 @@ def _body(command: Command) -> Any:
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return body
+
+
+def _check_code(context: typer.Context, config: Any) -> None:
+    """Refuse code that a --config file names; the command line and the environment are the user's own words."""
+    if getattr(config, "trust_code", False):
+        return
+    for item, details in declared(config):
+        source = context.get_parameter_source(item.name)
+        if details.names_code and source is not None and source.name == "DEFAULT_MAP":
+            check_trust(item.name, getattr(config, item.name))
 
 
 def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
@@ -101,7 +113,7 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
     help, exclusive = with_flags(details.help.replace("{command}", command.name), command.name), open_range(details)
     help += f"  [{exclusive}]" if exclusive else ""
     extra: dict[str, Any] = {"help": help, "show_default": item.default not in (None, False, "", ())}
-    if item.name not in ("print_config", "dry_run"):
+    if item.name not in ("print_config", "dry_run") and not details.typed_only:
         name = key(item).upper().replace("-", "_")
         extra |= {"envvar": [f"DLCLI_{command.name.upper().replace('-', '_')}_{name}", f"DLCLI_{name}"], "show_envvar": False}
     if details.parse:
@@ -127,7 +139,8 @@ def _list_completion(choices: Callable[[], tuple[str, ...]]) -> Callable[[str], 
 
 
 def _read_config(command: Command) -> Any:
-    options = [item for item, _ in [*declared(command.config), *declared(RunOptions)] if item.name not in _NOT_IN_FILES]
+    both = [*declared(command.config), *declared(RunOptions)]
+    options = [item for item, details in both if item.name not in _NOT_IN_FILES and not details.typed_only]
 
     def callback(context: typer.Context, path: Path | None) -> Path | None:
         if path is not None:

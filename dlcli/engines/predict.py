@@ -8,11 +8,13 @@ from dlcli.core.compute.device import describe_device
 from dlcli.core.data.base import FILE, Array, ImageData
 from dlcli.core.evaluation import metrics
 from dlcli.engines.model_and_data import describe, open_model_and_data
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
 
+@only_named_code
 def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """The most probable classes of each example of a split, with probabilities. Raises the kinds of `dlcli.support.errors`."""
     started = time.perf_counter()
@@ -36,6 +38,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     )
 
 
+@only_named_code
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains and predicts nothing."""
     which = "" if config.split is None else f"{config.split} "

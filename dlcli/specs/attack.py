@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
+from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
@@ -53,6 +54,7 @@ class AttackConfig:
         "`ensemble` is given. Default: the built-in model for the dataset.",
         metavar="SPEC",
         reads=True,
+        names_code=True,
     )
     arch: str | None = arch_option()
     weights_key: str | None = weights_key_option()
@@ -63,6 +65,7 @@ class AttackConfig:
         "transfer rows of an ensemble. With `method=transfer` also a FILE.npz of such images, written by `save`.",
         metavar="SPEC",
         reads=True,
+        names_code=True,
     )
     target: str | None = option(
         None,
@@ -118,6 +121,7 @@ class AttackConfig:
         False,
         "Continue an interrupted run from the images it stored beside `output` or `save`; they are deleted when the run ends.",
     )
+    trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
+from dlcli.specs.code import trust_code_option
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
@@ -26,6 +27,7 @@ class Convert2DTo3DConfig:
         argument=True,
         metavar="MODEL",
         reads=True,
+        names_code=True,
     )
     arch: str | None = arch_option()
     weights: Path | None = option(None, "Load the weights in this file into MODEL.", metavar="FILE", reads=True)
@@ -79,6 +81,7 @@ class Convert2DTo3DConfig:
         None, "Height and width of the images, in pixels. Default: those of the run, else 224.", minimum=1, metavar="N"
     )
     classes: int | None = option(None, "Number of classes of a network without weights. Default: 1000.", minimum=1, metavar="N")
+    trust_code: bool = trust_code_option()
     seed: int = seed_option()
     output: Path | None = output_option("Write the network to this file, and beside it FILE.json.", "FILE.safetensors")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse
+from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
@@ -37,6 +38,7 @@ class EnsembleConfig:
         "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code "
         "(repeatable; members take them in turn). Default: the built-in model for the dataset.",
         metavar="SPEC",
+        names_code=True,
     )
     normalise: str = normalise_option("every network")
     surgery: tuple[str, ...] = surgery_option("every network")
@@ -92,6 +94,7 @@ class EnsembleConfig:
         show=parse.show_condition,
         metavar="METRIC=V",
     )
+    trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(

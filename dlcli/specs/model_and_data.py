@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dlcli.specs.code import trust_code_option
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
@@ -28,6 +29,7 @@ def arch_option() -> Any:
         None,
         "Architecture of a checkpoint: a built-in model, package.module:callable or file.py:callable.",
         metavar="SPEC",
+        names_code=True,
     )
 
 
@@ -69,6 +71,7 @@ class ModelAndDataOptions:
         argument=True,
         metavar="[MODEL]",
         reads=True,
+        names_code=True,
     )
     data: str = data_option("digits")
     arch: str | None = arch_option()
@@ -87,6 +90,7 @@ class ModelAndDataOptions:
     clips: int | None = clips_option()
     fps: float | None = fps_option()
     strict: bool = strict_option()
+    trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option("Write the result here.", "PATH")

@@ -33,6 +33,8 @@ class Option:
         also_argument: Whether the value may be given with its flag or as a positional argument.
         reads: Whether the value names an input file, which the run record lists with its hash.
         writes: Whether the value names an output file.
+        names_code: Whether the value may name code of the user, which is then imported.
+        typed_only: Whether the option is read from the command line alone, not from files or the environment.
     """
 
     help: str
@@ -50,6 +52,8 @@ class Option:
     also_argument: bool = False
     reads: bool = False
     writes: bool = False
+    names_code: bool = False
+    typed_only: bool = False
 
 
 def option(default: Any, help: str, **details: Any) -> Any:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
@@ -37,6 +38,7 @@ class ProbeGradientsConfig:
         "Default: scalar-to-scalar networks (1-D toy models).",
         metavar="SPEC",
         reads=True,
+        names_code=True,
     )
     weights: Path | None = option(None, "Load the weights in this file into the network.", metavar="FILE", reads=True)
     weights_key: str | None = weights_key_option()
@@ -79,6 +81,7 @@ class ProbeGradientsConfig:
     limit: int | None = option(None, "Use at most N images.", minimum=2)
     size: int | None = size_option()
     strict: bool = strict_option()
+    trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option("Write run.json, report.html and its figures to this directory.", "DIR")

@@ -36,6 +36,7 @@ def model_option(default: str | None) -> Any:
         "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code. "
         "Default: the built-in model for the dataset.",
         metavar="SPEC",
+        names_code=True,
     )
 
 

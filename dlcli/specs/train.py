@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse, table_options, training_options
 from dlcli.specs.arms import Number, lists, numbers_option
+from dlcli.specs.code import trust_code_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
@@ -78,6 +79,7 @@ class TrainConfig:
         "Also train a variant, and compare the two in pairs, seed by seed: baseline (without `surgery`), or the options that "
         "differ, in quotes: '`lr=0.01`' or '`surgery=selu`'.",
         metavar="SPEC",
+        names_code=True,
     )
     seeds: int | None = option(None, "Number of seeds of a comparison, counted from `seed`.  [default: 5]", minimum=2)
     workers: int | None = option(
@@ -160,6 +162,7 @@ class TrainConfig:
         show=parse.show_adversarial,
         metavar="METHOD:EPS[:SHARE]",
     )
+    trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")

@@ -20,6 +20,7 @@ from dlcli.support.allocator import keep_freed
 from dlcli.support.cublas import fix_workspace
 from dlcli.support.errors import DlcliError
 from dlcli.support.reporter import Task
+from dlcli.support.trust import trusting
 
 _PROGRESS_S = 0.1
 """Least number of seconds between two messages about the same progress."""
@@ -27,14 +28,15 @@ _PROGRESS_S = 0.1
 
 def serve(link: "Connection[Any, Any]") -> None:
     """Run the jobs of the parent at the other end of `link` until that end closes."""
-    packed, threads, ignore_warnings = pickle.loads(link.recv_bytes())  # noqa: S301 - from the parent
+    packed, threads, ignore_warnings, trust = pickle.loads(link.recv_bytes())  # noqa: S301 - from the parent
     if ignore_warnings:
         warnings.simplefilter("ignore")
         logging.getLogger().addHandler(logging.NullHandler())
     keep_freed()
     fix_workspace()
     torch.set_num_threads(threads)
-    _WorkerLoop(link, packed).run()
+    with trusting(trust):
+        _WorkerLoop(link, packed).run()
 
 
 class _WorkerLoop:

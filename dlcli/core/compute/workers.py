@@ -24,6 +24,7 @@ import torch
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.reporter import Reporter, Task
+from dlcli.support.trust import current_trust
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -207,7 +208,7 @@ class _Worker:
             )
         self.send([path or os.getcwd() for path in sys.path])
         ignore_warnings = any(found[:3] == _IGNORE_ALL for found in warnings.filters[:1])
-        self.send((packed, threads, ignore_warnings))
+        self.send((packed, threads, ignore_warnings, current_trust()))
 
     def send(self, message: object) -> None:
         with suppress(OSError):  # `_receive` notices when a worker has ended

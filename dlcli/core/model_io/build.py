@@ -8,6 +8,7 @@ from torch import nn
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.models import named_model
+from dlcli.core.models.code import RecordedCode
 from dlcli.core.surgery import apply_surgery
 
 
@@ -19,6 +20,7 @@ def build_model(
     surgery: Sequence[str] = (),
     *,
     frames: int | None = None,
+    recorded: RecordedCode | None = None,
 ) -> nn.Module:
     """Build an untrained network and apply surgery to it; torch's global generator keeps its state.
 
@@ -29,6 +31,7 @@ def build_model(
         classes: Names of the outputs, in order.
         surgery: Operations as `apply_surgery` takes them, in order.
         frames: Frames per clip; None for images.
+        recorded: What the file that names the network says of its code; None if the user named it.
 
     Raises:
         UsageError: If there is no such network or operation.
@@ -37,7 +40,7 @@ def build_model(
     one = example_shape(channels, size, frames)
     nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
-    return build_with_surgery(lambda: named_model(spec, shape).build(), surgery, one)
+    return build_with_surgery(lambda: named_model(spec, shape, recorded).build(), surgery, one)
 
 
 def build_with_surgery(build: Callable[[], nn.Module], surgery: Sequence[str], shape: Sequence[int]) -> nn.Module:

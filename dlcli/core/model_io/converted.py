@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.besnet import RECIPE
+from dlcli.core.models.code import RecordedCode, code_files
 from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
@@ -38,6 +39,8 @@ class ImageNetwork:
         outputs: Number of its outputs.
         classes: Names of its outputs, None if unknown.
         normalise: The name of the normalisation before it, a value of the option `normalise`.
+        code: SHA-256 of the files of the user's own code, as `code_files` gives them.
+        source: The file that all this was read from; empty if the user named the network.
     """
 
     model: str
@@ -47,11 +50,20 @@ class ImageNetwork:
     outputs: int
     classes: tuple[str, ...] | None
     normalise: str = NONE
+    code: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     def build(self, outputs: int | None = None) -> nn.Module:
         """The network without normalisation, with `outputs` outputs instead of its own if given."""
         names = tuple(map(str, range(outputs or self.outputs)))
-        return build_model(self.model, self.channels, self.size, names, self.surgery)
+        recorded = RecordedCode(self.source, self.code) if self.source else None
+        return build_model(self.model, self.channels, self.size, names, self.surgery, recorded=recorded)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its entry in the metadata file."""
+        entries = {**asdict(self), "code": self.code or code_files(self.model)}
+        del entries["source"]
+        return entries
 
     def wrapped(self, model: nn.Module) -> nn.Module:
         """`model`, made from this network, behind the normalisation of this network."""
@@ -88,7 +100,7 @@ class VideoMetadata:
                 network["normalise"] = IMAGENET
             height, width = map(int, network["size"])
             names = network["classes"] and tuple(map(str, network["classes"]))
-            own = {"surgery": tuple(map(str, network["surgery"])), "size": (height, width), "classes": names}
+            own = {"surgery": tuple(map(str, network["surgery"])), "size": (height, width), "classes": names, "source": source}
             return cls(
                 image_network=ImageNetwork(**(network | own)),
                 rule=str(entries["rule"]),
@@ -105,7 +117,7 @@ class VideoMetadata:
     def to_json(self) -> dict[str, Any]:
         """As JSON types, for `from_json`."""
         # The keys on disk, whatever the fields are called here: "network" for the network for images.
-        found = {**asdict(self), "network": asdict(self.image_network)}
+        found = {**asdict(self), "network": self.image_network.to_json()}
         del found["image_network"]
         entries: dict[str, Any] = json.loads(json.dumps(found))
         return entries

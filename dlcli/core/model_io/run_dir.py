@@ -1,7 +1,8 @@
 """A run directory: a trained network on disk, with all that is needed to build it again.
 
 `weights.safetensors` holds the parameters and buffers; `model.json` the network's name, the surgery done to it, the images or
-clips and the classes it was made for, how it normalises images, and the SHA-256 of the weights.
+clips and the classes it was made for, how it normalises images, and the SHA-256 of the weights
+and of the files of the user's own code, if the network is made by such.
 """
 
 import json
@@ -20,6 +21,7 @@ from dlcli.core.layers.normalise import IMAGENET, normalisation_of, normalised
 from dlcli.core.model_io.build import build_model, build_with_surgery, example_shape
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, save_weights, weights_sha256
 from dlcli.core.model_io.converted import VideoMetadata
+from dlcli.core.models.code import RecordedCode, code_files
 from dlcli.specs.command_line import command_line
 from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
@@ -82,6 +84,7 @@ def save_model(
     digest = weights_sha256(model)
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     metadata = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
+    metadata |= {"code": files} if (files := code_files(spec)) else {}
     metadata |= {} if frames is None else {"frames": frames, "clips": clips}
     metadata |= {"normalise": how} if (how := model_normalisation(model)) != NONE else {}
     metadata |= {"converted": origin} if (origin := origin_of(model)) else {}
@@ -100,7 +103,7 @@ def is_run_dir(folder: Path) -> bool:
 
 
 def load_model(folder: Path, device: torch.device) -> SavedNetwork:
-    """The network in `folder`, rebuilt on `device`; a network of the user's own code is imported and so run.
+    """The network in `folder`, rebuilt on `device`; the user's own code is imported where that is allowed.
 
     Raises InputError if a file is missing, damaged, not the one that the metadata describes, or does not fit the network, and
     what `named_model` raises.
@@ -113,11 +116,14 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     height, width = metadata["size"]
     classes, surgery = tuple(map(str, metadata["classes"])), tuple(map(str, metadata["with"]))
     frames = metadata.get("frames")
+    code = RecordedCode(str(folder / METADATA), metadata.get("code", {}))
     if "converted" in metadata:  # whose file need not be there any more
         build = partial(VideoMetadata.from_json(metadata["converted"], METADATA).build, len(classes))
         model = build_with_surgery(build, surgery, example_shape(metadata["channels"], (height, width), frames))
     else:
-        model = build_model(metadata["model"], metadata["channels"], (height, width), classes, surgery, frames=frames)
+        model = build_model(
+            metadata["model"], metadata["channels"], (height, width), classes, surgery, frames=frames, recorded=code
+        )
     load_state_into(model, state, source=str(folder / WEIGHTS), network=metadata["model"])
     model = _normalised_as_recorded(model, metadata, folder / METADATA)
     model.to(device).eval()

@@ -6,19 +6,18 @@ A module with a `DEPTH` is a family: `plain` is its network of that depth, `plai
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.specs.code import FRAME_MLP, code_in
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
     from dlcli.core.data.base import ImageData
     from dlcli.core.models.base import Architecture
+    from dlcli.core.models.code import RecordedCode
 
 __all__ = ["FRAME_MLP", "MODELS", "WEIGHTS_SUFFIXES", "named_model"]
 
 MODELS = Registry("model", "dlcli.core.models.zoo")
-
-FRAME_MLP = "frame-mlp"
-"""`frame-mlp:NAME` is a perceptron on features that the image network NAME computes from the frames of a clip."""
 
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """How names of files of weights end, where there is no such file to look into."""
@@ -26,13 +25,14 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
 
-def named_model(spec: str | None, data: "ImageData") -> "Architecture":
+def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | None" = None) -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
     `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
     `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None: the network made for images of
-    this size. Raises UsageError if there is no such network, and InputError if the named file is not there or its code fails,
-    or if the network takes no such images.
+    this size. `recorded` is what the file that names it says of the code, if it was not the user who did. Raises UsageError if
+    there is no such network, and InputError if the named file is not there, may not be imported or its code fails, or if the
+    network takes no such images.
     """
     from dlcli.core.models import base
 
@@ -40,9 +40,9 @@ def named_model(spec: str | None, data: "ImageData") -> "Architecture":
     if spec is None:
         spec = _made_for(data)
     if spec.partition(":")[0] == FRAME_MLP:
-        return _over_frames(spec, data)
-    if ":" in spec:
-        return base.from_callable(spec, channels, size, classes, frames=data.frames)
+        return _over_frames(spec, data, recorded)
+    if code_in(spec) is not None:
+        return base.from_callable(spec, channels, size, classes, frames=data.frames, recorded=recorded)
     name, depth = _name_and_depth(_checked(spec))
     if name in MODELS.names():
         return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)
@@ -51,14 +51,16 @@ def named_model(spec: str | None, data: "ImageData") -> "Architecture":
     return from_torchvision(spec, MODELS.names(), channels, classes)
 
 
-def _over_frames(spec: str, data: "ImageData") -> "Architecture":
+def _over_frames(spec: str, data: "ImageData", recorded: "RecordedCode | None") -> "Architecture":
     from dlcli.core.models.frame_mlp import frame_mlp_architecture
 
     flat = spec.partition(":")[2]
     if not flat:
         message = f"{FRAME_MLP} needs the network for images whose features it takes"
         raise UsageError(message, hint=f"`model={FRAME_MLP}:squeezenet1_1` `weights=FILE`")
-    return frame_mlp_architecture(named_model(flat, data.frame_template()), data.channels, data.size, len(data.classes))
+    return frame_mlp_architecture(
+        named_model(flat, data.frame_template(), recorded), data.channels, data.size, len(data.classes)
+    )
 
 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:

@@ -1,17 +1,11 @@
 """`Architecture`: an untrained network with its recipe, from the zoo or from the user's own code."""
 
 import hashlib
-import importlib
 import inspect
-import sys
-import sysconfig
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.machinery import SourceFileLoader
 from itertools import chain
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -23,6 +17,7 @@ from dlcli.core.compute.foreign import guard_calls
 from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
+from dlcli.core.models.code import RecordedCode, first_line, import_code, source_sha256
 from dlcli.core.models.output_checks import check_outputs, unused_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
@@ -34,8 +29,6 @@ GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, sch
 _CHANNELS = ("channels", "in_channels", "in_chans")
 _CLASSES = ("classes", "num_classes", "n_classes")
 """What arguments for the number of channels and classes are called."""
-
-_INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ def from_zoo(
         if wrong:
             raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)
-    return Architecture(name, build, module.RECIPE, _source_sha256(module))
+    return Architecture(name, build, module.RECIPE, source_sha256(module))
 
 
 def normalised_architecture(architecture: Architecture, normalise: str, channels: int) -> Architecture:
@@ -113,7 +106,15 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int) -> tuple[str,
     return (*found.notes, *found.warnings, *unused_outputs(logits.shape[1], classes))
 
 
-def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int, *, frames: int | None = None) -> Architecture:
+def from_callable(
+    spec: str,
+    channels: int,
+    size: tuple[int, int],
+    classes: int,
+    *,
+    frames: int | None = None,
+    recorded: RecordedCode | None = None,
+) -> Architecture:
     """The architecture that a callable of the user builds; imports, and so runs, the user's code.
 
     The callable receives those of `channels`, `size`, `classes` and, for clips, `frames` that its signature names; channels and
@@ -125,13 +126,14 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
         size: Height and width in pixels.
         classes: Number of outputs; 0 if it is unknown, which leaves it to the callable.
         frames: Frames per clip; None for images.
+        recorded: What the file that names the code says of it; None if the user named it.
 
     Raises:
         UsageError: If there is no such module or callable.
-        InputError: If the code fails, or the callable does not return an nn.Module.
+        InputError: If the code may not be imported, differs from `recorded` or fails, or returns no nn.Module.
     """
     source, _, name = spec.rpartition(":")
-    module = _import_file(Path(source)) if source.endswith(".py") else _import_module(source)
+    module = import_code(spec, recorded)
     function = getattr(module, name, None)
     if not callable(function):
         own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
@@ -141,7 +143,7 @@ def from_callable(spec: str, channels: int, size: tuple[int, int], classes: int,
     named = _named_arguments(function, {**dict.fromkeys(_CHANNELS, channels), "size": size, **known})
     shape = (channels, *size) if frames is None else (channels, frames, *size)
     build = partial(_built, spec, function, named, shape)
-    return Architecture(spec, build, GENERAL_RECIPE, _source_sha256(module), _called_note(spec, named))
+    return Architecture(spec, build, GENERAL_RECIPE, source_sha256(module), _called_note(spec, named))
 
 
 def _called_note(spec: str, named: Mapping[str, Any]) -> tuple[str, ...]:
@@ -162,9 +164,9 @@ def _named_arguments(function: Callable[..., Any], known: dict[str, Any]) -> dic
 def _built(spec: str, function: Callable[..., Any], named: dict[str, Any], shape: tuple[int, ...]) -> nn.Module:
     try:
         model = function(**named)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         passed = f"dlcli passes those of {', '.join((*_CHANNELS, 'size', *_CLASSES))} (and frames of clips) that it names"
-        raise InputError(f"calling {spec} failed: {_line(error)}", hint=passed) from error
+        raise InputError(f"calling {spec} failed: {first_line(error)}", hint=passed) from error
     if not isinstance(model, nn.Module):
         raise InputError(f"{spec} returned {type(model).__name__}, not a torch.nn.Module")
     if any(map(is_lazy, chain(model.parameters(), model.buffers()))):
@@ -172,65 +174,3 @@ def _built(spec: str, function: Callable[..., Any], named: dict[str, Any], shape
         with error_context(spec), in_mode(model), torch.no_grad():
             call_model(model, torch.zeros(1, *shape))
     return guard_calls(model)
-
-
-def _import_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    loader = SourceFileLoader(f"_dlcli_model_{path.stem}", str(path))
-    module = ModuleType(loader.name)
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where pickle, dataclasses and inspect look for it
-    with _importing(str(path), path.resolve().parent):
-        loader.exec_module(module)
-    return module
-
-
-def _import_module(name: str) -> ModuleType:
-    with _importing(name, Path.cwd()):
-        return importlib.import_module(name)
-
-
-@contextmanager
-def _importing(what: str, folder: Path) -> Iterator[None]:
-    """Look in `folder` first, as `python file.py` and `python -m module` do; failures become an InputError."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise UsageError(f"cannot import {what}: {_line(error)}") from error
-    except Exception as error:
-        raise InputError(f"importing {what} failed: {_line(error)}") from error
-    finally:
-        sys.path.remove(str(folder))
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-
-
-def _source_sha256(module: ModuleType) -> str:
-    """SHA-256 over the module's file and of all modules it imports from, except installed packages."""
-    files = sorted(set(_own_files(module, set())))
-    return hashlib.sha256(b"\0".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)).hexdigest()
-
-
-def _own_files(module: ModuleType, seen: set[str]) -> Iterator[str]:
-    seen.add(module.__name__)
-    if file := _source_file(module):
-        yield file
-    for value in list(vars(module).values()):
-        origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
-        other = sys.modules.get(origin) if isinstance(origin, str) else None
-        if other is not None and other.__name__ not in seen and _is_own(other):
-            yield from _own_files(other, seen)
-
-
-def _source_file(module: ModuleType) -> str | None:
-    file = getattr(module, "__file__", None)
-    return file if file and Path(file).is_file() else None
-
-
-def _is_own(module: ModuleType) -> bool:
-    file = _source_file(module)
-    return file is not None and not file.startswith(_INSTALLED)

@@ -29,6 +29,7 @@ from dlcli.engines.attack.rows import by_method, per_image, rows
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, choose_targets
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
@@ -38,6 +39,7 @@ FILES = ("adversarial.npz", "examples.png", "tsne.png", "report.html")
 """The files of the output directory, tsne.png only for networks with a last hidden layer; the command line adds run.json."""
 
 
+@only_named_code
 def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
     """Train or open the networks, attack the test images, evaluate every classifier, and run sanity checks on the result.
 
@@ -76,6 +78,7 @@ def _told_if_interrupted(config: AttackConfig, report: Reporter) -> Iterator[Non
         raise
 
 
+@only_named_code
 def plan(config: AttackConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the network once, but trains and writes nothing."""
     setup = open_setup(config, SILENT)

@@ -16,6 +16,7 @@ from dlcli.core.inflate.recalibrate import batchnorms_of, recalibrate
 from dlcli.core.inflate.verification import OUTPUT, Verification, verify
 from dlcli.core.model_io.converted import metadata_path, save_video_network
 from dlcli.engines.convert_2d_to_3d.source import SourceNetwork, open_source
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.command_line import command_line
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult, InflatedLayer, VerificationRow
 from dlcli.support.atomic import atomic_paths
@@ -32,6 +33,7 @@ _EXAMPLES = 256
 _TYPES = (torch.float64, torch.float32)
 
 
+@only_named_code
 def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DTo3DResult:
     """Convert the network that `config.model` names and verify the result; the network itself is not changed.
 
@@ -64,6 +66,7 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
     return replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
 
 
+@only_named_code
 def plan(config: Convert2DTo3DConfig) -> list[str]:
     """What `run` would do, as lines of text; opens the network and converts it, but verifies and writes nothing."""
     source = _open(config)

@@ -42,6 +42,7 @@ from dlcli.engines.dedupe.stages import (
     read_text_column,
 )
 from dlcli.engines.dedupe.tables import equal_once_masked, grouped_table, largest_groups, pairs_table
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.dedupe import LOWEST_COSINE, DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
@@ -55,6 +56,7 @@ DedupeOutcome = DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetRe
 
 
 @gc_disabled()
+@only_named_code
 def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeOutcome:
     """Group the rows of a table whose texts are equal after folding, or duplicates with a probability of `threshold` or more.
 
@@ -105,6 +107,7 @@ def _resolve(config: DedupeConfig, state: DedupeState, precision: Estimate | Non
     return ResolvedThreshold(config, precision) if scores_alone(config) else resolve_in_table(config, state.scored)
 
 
+@only_named_code
 def plan(config: DedupeConfig) -> list[str]:
     """Describe what `run` would do, one line per step; reads the table, but compares nothing."""
     if config.only_forgets and config.index is not None:

@@ -32,6 +32,7 @@ from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.job import steps
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.shared import RULES
 from dlcli.support.errors import UsageError
@@ -42,6 +43,7 @@ PLOT = "gain.png"
 """Written beside the members and the metadata; the command line adds run.json."""
 
 
+@only_named_code
 def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     """Train the members, and evaluate each of them and every rule on the test images, by number of members.
 
@@ -74,6 +76,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     return result
 
 
+@only_named_code
 def plan(config: EnsembleConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the networks, but trains and writes nothing."""
     _check_folder(config)

@@ -22,6 +22,7 @@ from dlcli.core.stats import wilson
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
@@ -39,6 +40,7 @@ _EXPORTED = 256
 """The number of examples on which an exported network is compared."""
 
 
+@only_named_code
 def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsEvalResult:
     """Evaluate a trained network on one split, diagnose it over all splits, or only summarize it, as `config` chooses.
 
@@ -60,6 +62,7 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsE
     return replace(result, seconds=time.perf_counter() - started)
 
 
+@only_named_code
 def plan(config: EvalConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains, evaluates and writes nothing."""
     if _of_pairs(config):

@@ -31,6 +31,7 @@ from dlcli.core.stats import paired_difference, wilson
 from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
 from dlcli.engines.probe_gradients.suggestions import suggested_command
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.probe_gradients import (
     KINDS,
     Cause,
@@ -54,6 +55,7 @@ _DRAWS, _PATH_INPUTS = 20, 8
 """How many paths of each length are taken, at how many images."""
 
 
+@only_named_code
 def run(config: ProbeGradientsConfig, *, report: Reporter = SILENT) -> ProbeGradientsResult:
     """Look at the gradients of a network along lines between images, or of small networks on a line of numbers.
 
@@ -72,6 +74,7 @@ def run(config: ProbeGradientsConfig, *, report: Reporter = SILENT) -> ProbeGrad
     return result
 
 
+@only_named_code
 def plan(config: ProbeGradientsConfig) -> list[str]:
     """What `run` would do, as lines of text; opens data and network, but derives and writes nothing."""
     device = choose_device(config.device)

@@ -27,6 +27,7 @@ from dlcli.engines.train.versus import (
     save_comparison,
     train_paired,
 )
+from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
@@ -42,11 +43,13 @@ FIT = 0.99
 
 _DATA_OPTIONS = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
 _SHARED_OPTIONS = frozenset(
-    _DATA_OPTIONS | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns"}
+    _DATA_OPTIONS
+    | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "trust_code"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
+@only_named_code
 def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | PairsTrainResult:
     """Train on the training set and evaluate on the test set; with `versus`, once per side and seed; or learn from pairs.
 
@@ -65,6 +68,7 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Pair
         return _single(config, data, device, report)
 
 
+@only_named_code
 def plan(config: TrainConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the network, but trains and writes nothing."""
     if config.task == "pairs":

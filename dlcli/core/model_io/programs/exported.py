@@ -21,6 +21,7 @@ from dlcli.core.model_io.programs.base import (
     several_outputs,
     signature_of,
 )
+from dlcli.core.model_io.programs.safe_program import check_program
 from dlcli.support.errors import InputError
 
 
@@ -40,10 +41,11 @@ class ExportedNetwork(ProgramNetwork):
 
 def read(path: Path, device: torch.device) -> Program:
     """Open a program, as `read_program` does."""
-    extra = {RECORD: ""}
+    extra, content = {RECORD: ""}, path.read_bytes()
+    check_program(path, content)
     try:
         with warnings.catch_warnings(action="ignore"):
-            program = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra)
+            program = torch.export.load(io.BytesIO(content), extra_files=extra)
     except Exception as error:  # torch raises many kinds for damaged files
         why = str(error).strip().partition("\n")[0]
         message = f"{path}: not a whole program of torch.export ({why})"

@@ -1,0 +1,172 @@
+"""The user's code: what may be imported, importing it, and the files that it consists of."""
+
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.machinery import PathFinder, SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+from dlcli.specs.code import code_in
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.trust import current_trust
+
+_INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+_IMPORTED: dict[str, ModuleType] = {}
+"""What was imported here, by the part of its spelling before the callable."""
+
+
+@dataclass(frozen=True)
+class RecordedCode:
+    """The code that a file on disk names, as it was when the file was written.
+
+    Attributes:
+        source: The file that names it, for messages.
+        files: SHA-256 of each of its own files, by its path relative to the file that is imported; empty if not recorded.
+    """
+
+    source: str
+    files: Mapping[str, str]
+
+
+def import_code(spec: str, recorded: RecordedCode | None = None) -> ModuleType:
+    """Import, and so run, the module of `file.py:callable` or `package.module:callable`.
+
+    Args:
+        spec: Its spelling.
+        recorded: What the file that names it says of the code; None if the user named it.
+
+    Raises:
+        InputError: If the code may not be imported, is not the one that was recorded, is not there, or fails.
+        UsageError: If there is no such module.
+    """
+    trust = current_trust()
+    if trust is not None and not trust.allows(spec):
+        place = f"{recorded.source}: the network is code, {spec}," if recorded else f"{spec}: the network is code"
+        message = f"{place} which is not imported because it was not named on the command line"
+        raise InputError(message, hint="add `trust_code` if you trust it")
+    source = spec.rpartition(":")[0]
+    path = Path(source) if source.endswith(".py") else None
+    if recorded is not None:
+        _check_before(spec, path or _file_of(source), recorded)
+    module = _import_module(source) if path is None else _import_file(path)
+    _IMPORTED[source] = module
+    if recorded is not None and dict(recorded.files) != _hashes(module):
+        raise _changed(spec, recorded, "its files")
+    return module
+
+
+def code_files(spec: str) -> dict[str, str]:
+    """SHA-256 of each file of the code that a network was built by, for `RecordedCode`; empty for a built-in network."""
+    code = code_in(spec)
+    module = _IMPORTED.get(code.rpartition(":")[0]) if code else None
+    return _hashes(module) if module else {}
+
+
+def source_sha256(module: ModuleType) -> str:
+    """SHA-256 over the module's file and of all modules it imports from, except installed packages."""
+    files = sorted(set(_own_files(module, set())))
+    return hashlib.sha256(b"\0".join(hashlib.sha256(Path(file).read_bytes()).digest() for file in files)).hexdigest()
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line, for messages."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def _check_before(spec: str, file: Path | None, recorded: RecordedCode) -> None:
+    """Compare what is on disk before any of it runs."""
+    if not recorded.files:
+        message = f"{recorded.source}: the network is code, {spec}, whose SHA-256 is not recorded"
+        raise InputError(message, hint="train or convert it again")
+    if file is None or not file.is_file():
+        raise InputError(f"{recorded.source}: the network is code, {spec}, and there is no such file here")
+    if file.name not in recorded.files:
+        raise _changed(spec, recorded, str(file))
+    for name, digest in recorded.files.items():
+        one = file.parent / name
+        if not one.is_file() or hashlib.sha256(one.read_bytes()).hexdigest() != digest:
+            raise _changed(spec, recorded, str(one))
+
+
+def _changed(spec: str, recorded: RecordedCode, what: str) -> InputError:
+    message = f"{recorded.source}: {spec} is not the code that the network was made with: {what} changed"
+    return InputError(message, hint="restore it, or train or convert again")
+
+
+def _file_of(name: str) -> Path | None:
+    """The file of a module, found as Python finds it, but without importing the packages that it is in."""
+    path: list[str] | None = [str(Path.cwd()), *sys.path]
+    spec, full = None, ""
+    for part in name.split("."):
+        full = f"{full}.{part}" if full else part
+        spec = PathFinder.find_spec(full, path)
+        if spec is None:
+            return None
+        path = list(spec.submodule_search_locations or ())
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    loader = SourceFileLoader(f"_dlcli_model_{path.stem}", str(path))
+    module = ModuleType(loader.name)
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where pickle, dataclasses and inspect look for it
+    with _importing(str(path), path.resolve().parent):
+        loader.exec_module(module)
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    with _importing(name, Path.cwd()):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _importing(what: str, folder: Path) -> Iterator[None]:
+    """Look in `folder` first, as `python file.py` and `python -m module` do; failures become an InputError."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UsageError(f"cannot import {what}: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise InputError(f"importing {what} failed: {first_line(error)}") from error
+    finally:
+        sys.path.remove(str(folder))
+
+
+def _hashes(module: ModuleType) -> dict[str, str]:
+    files = sorted(set(_own_files(module, set())))
+    start = Path(files[0] if not module.__file__ else module.__file__).resolve().parent if files else Path()
+    relative = {Path(os.path.relpath(Path(file).resolve(), start)).as_posix(): Path(file) for file in files}
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in sorted(relative.items())}
+
+
+def _own_files(module: ModuleType, seen: set[str]) -> Iterator[str]:
+    seen.add(module.__name__)
+    if file := _source_file(module):
+        yield file
+    for value in list(vars(module).values()):
+        origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+        other = sys.modules.get(origin) if isinstance(origin, str) else None
+        if other is not None and other.__name__ not in seen and _is_own(other):
+            yield from _own_files(other, seen)
+
+
+def _source_file(module: ModuleType) -> str | None:
+    file = getattr(module, "__file__", None)
+    return file if file and Path(file).is_file() else None
+
+
+def _is_own(module: ModuleType) -> bool:
+    file = _source_file(module)
+    return file is not None and not file.startswith(_INSTALLED)
