@@ -112,7 +112,10 @@ def rebuild(model: nn.Module, taps: Mapping[str, int], head: str, *, ends: str, 
         wide = old.weight.new_zeros(*old.weight.shape[:2], count, *old.weight.shape[2:])
         made[old] = TemporalConv(old, wide, frame_count, ends=ends, dilations=dilations)
     replace_modules(model, (nn.Conv2d,), lambda layer: made.get(layer, layer))
-    return VideoNet(model, frame_count, head)
+    try:
+        return VideoNet(model, frame_count, head)
+    except AttributeError:
+        raise InputError(f"the network has no layer {head}") from None
 
 
 def find_head(model: nn.Module, trace: Trace) -> str:

@@ -1,12 +1,14 @@
 """Weights in and out of safetensors files, their digest, and into a network."""
 
 import hashlib
+import json
 import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,8 +17,11 @@ from torch import Tensor, nn
 
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import decode_json
+from dlcli.support.regular_file import check_regular
 
 _SHOWN = 3
+_FACTS, _CHECKSUM = "facts", "sha256"
 
 
 def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> None:
@@ -30,6 +35,55 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """Write contiguous tensors of the CPU to a safetensors file, whole or not at all, with `metadata` in its head."""
     with atomic_path(path) as temporary, _system_errors(path):
         save_file(dict(tensors), temporary, metadata=dict(metadata))
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Write the metadata in a safetensors file in the order of its keys, which the library leaves to chance."""
+    with path.open("r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        # The same characters in another order, so the tensors stay where they are.
+        written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        if len(written) <= size:
+            file.seek(8)
+            file.write(written.ljust(size))
+
+
+def save_state(path: Path, tensors: Mapping[str, Tensor], facts: object) -> None:
+    """Write tensors and JSON facts that a later run goes on from, whole or not at all, with a checksum over both."""
+    written = json.dumps(facts)
+    save_tensors(path, tensors, {_FACTS: written, _CHECKSUM: _checksum(tensors, written)})
+
+
+class State(NamedTuple):
+    """What `save_state` wrote: tensors of the CPU by name, and facts in the types of JSON."""
+
+    tensors: dict[str, Tensor]
+    facts: Any
+
+
+def load_state(path: Path, hint: str) -> State:
+    """Read what `save_state` wrote.
+
+    Args:
+        path: The file.
+        hint: What to do if it cannot be used.
+
+    Raises:
+        InputError: If it is missing, damaged or of another kind.
+    """
+    metadata, tensors = read_metadata(path), load_weights(path)
+    if _FACTS not in metadata or _CHECKSUM not in metadata:
+        raise InputError(f"{path}: not a state that dlcli saved", hint=hint)
+    if metadata[_CHECKSUM] != _checksum(tensors, metadata[_FACTS]):
+        raise InputError(f"{path}: damaged (its SHA-256 differs)", hint=hint)
+    return State(tensors, decode_json(metadata[_FACTS], str(path), hint))
+
+
+def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
+    return hashlib.sha256(f"{weights_sha256(tensors)} {facts}".encode()).hexdigest()
 
 
 @contextmanager
@@ -47,6 +101,7 @@ def _system_errors(path: Path) -> Iterator[None]:
 
 def load_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file by name, on the CPU; raises InputError if it is missing or damaged."""
+    check_regular(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
@@ -57,6 +112,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """What `save_weights` put in the head of a safetensors file; raises InputError if it cannot be read."""
+    check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})

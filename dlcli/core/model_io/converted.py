@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.inflate import RULES
 from dlcli.core.inflate.convert import InflatedNetwork, Inflation, rebuild
 from dlcli.core.layers.normalise import IMAGENET, normalised
+from dlcli.core.layers.temporal import ENDS
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, read_metadata, save_weights, weights_sha256
 from dlcli.core.models.base import Architecture
@@ -21,10 +23,31 @@ from dlcli.core.models.code import RecordedCode, code_files
 from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
-from dlcli.support.json_metadata import read_json_metadata
+from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.plural import count
+from dlcli.support.schema import boolean, list_of, mapping_of, one_of, optional, record, sha256, text, whole
 
 _TASK = "video"
+_NETWORK = {
+    "model": text(),
+    "surgery": list_of(text(), most=1000),
+    "channels": whole(1, 10_000),
+    "size": list_of(whole(1, 100_000), least=2, most=2),
+    "outputs": whole(1, 10_000_000),
+    "classes": optional(list_of(text(), least=1)),
+}
+_NETWORK_MORE = {"normalise": text(), "code": mapping_of(sha256()), "normalised": boolean()}
+_NETWORK_KEYS = {*_NETWORK, *_NETWORK_MORE} - {"normalised"}
+_NEEDED = {
+    "network": record(_NETWORK, _NETWORK_MORE),
+    "rule": one_of(*RULES.names()),
+    "taps": mapping_of(whole(1, 10_000)),
+    "head": text(),
+    "ends": one_of(*ENDS),
+    "dilations": list_of(whole(1, 10_000), least=1, most=10_000),
+    "weights_sha256": sha256(),
+}
+"""What the metadata file must hold."""
 
 
 @dataclass(frozen=True)
@@ -94,25 +117,17 @@ class VideoMetadata:
     @classmethod
     def from_json(cls, entries: Any, source: str) -> "VideoMetadata":
         """Read the decoded JSON that `to_json` gives; raises InputError naming `source` if it is anything else."""
-        try:
-            network = dict(entries["network"])
-            if network.pop("normalised", False):  # what older versions wrote
-                network["normalise"] = IMAGENET
-            height, width = map(int, network["size"])
-            names = network["classes"] and tuple(map(str, network["classes"]))
-            own = {"surgery": tuple(map(str, network["surgery"])), "size": (height, width), "classes": names, "source": source}
-            return cls(
-                image_network=ImageNetwork(**(network | own)),
-                rule=str(entries["rule"]),
-                taps={str(path): int(taps) for path, taps in entries["taps"].items()},
-                head=str(entries["head"]),
-                ends=str(entries["ends"]),
-                dilations=tuple(map(int, entries["dilations"])),
-                weights_sha256=str(entries["weights_sha256"]),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            message = f"{source}: does not describe a network as dlcli convert-2d-to-3d does ({type(error).__name__}: {error})"
-            raise InputError(message, hint="convert again") from None
+        check_metadata(entries if isinstance(entries, dict) else {}, source, _NEEDED, hint="convert again")
+        network = {name: value for name, value in entries["network"].items() if name in _NETWORK_KEYS}
+        if entries["network"].get("normalised"):  # what older versions wrote
+            network["normalise"] = IMAGENET
+        own: dict[str, Any] = {name: tuple(network[name]) for name in ("surgery", "size")}
+        own["classes"] = None if network["classes"] is None else tuple(network["classes"])
+        return cls(
+            image_network=ImageNetwork(**{**network, **own, "source": source}),
+            dilations=tuple(entries["dilations"]),
+            **{name: entries[name] for name in ("rule", "taps", "head", "ends", "weights_sha256")},
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types, for `from_json`."""

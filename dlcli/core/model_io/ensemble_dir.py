@@ -18,9 +18,21 @@ from dlcli.core.ensembles.combine import RULES
 from dlcli.core.model_io.run_dir import SavedNetwork, load_model
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
-from dlcli.support.json_metadata import read_json_metadata
+from dlcli.support.json_metadata import check_metadata, read_json_metadata
+from dlcli.support.schema import list_of, one_of, text
 
 METADATA, MEMBERS = "ensemble.json", "members"
+
+
+def _inside(value: Any) -> str:
+    """A check for paths that stay in their folder."""
+    wrong = text()(value)
+    if wrong or Path(value).is_absolute() or ".." in Path(value).parts:
+        return wrong or "a path in this folder"
+    return ""
+
+
+_NEEDED = {"rule": one_of(*RULES), "members": list_of(_inside, least=1, most=100_000)}
 
 
 @dataclass(frozen=True)
@@ -86,15 +98,5 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
 def _read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     found = read_json_metadata(path)
-    names = found.get("members")
-    whole = isinstance(names, list) and names and all(isinstance(name, str) and _inside(name) for name in names)
-    if not whole or found.get("rule") not in RULES:
-        wrong = "rule" if whole else "members"
-        raise InputError(f"{path}: {wrong} is missing or has the wrong type", hint="dlcli ensemble writes this file")
+    check_metadata(found, path, _NEEDED, hint="dlcli ensemble writes this file")
     return found
-
-
-def _inside(name: str) -> bool:
-    """Whether a path from the metadata stays in its folder."""
-    path = Path(name)
-    return not path.is_absolute() and ".." not in path.parts

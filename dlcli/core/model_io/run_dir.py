@@ -26,10 +26,27 @@ from dlcli.specs.command_line import command_line
 from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.json_metadata import read_json_metadata
+from dlcli.support.json_metadata import check_metadata, read_json_metadata
+from dlcli.support.schema import boolean, list_of, mapping_of, sha256, text, whole
 
 WEIGHTS, METADATA = "weights.safetensors", "model.json"
-_KEYS: dict[str, type] = {"model": str, "with": list, "channels": int, "size": list, "classes": list, "weights_sha256": str}
+_NEEDED = {
+    "model": text(),
+    "with": list_of(text(), most=1000),
+    "channels": whole(1, 10_000),
+    "size": list_of(whole(1, 100_000), least=2, most=2),
+    "classes": list_of(text(), least=1),
+    "weights_sha256": sha256(),
+}
+_MORE = {
+    "frames": whole(1, 100_000),
+    "clips": whole(1, 100_000),
+    "normalise": text(),
+    "normalised": boolean(),
+    "code": mapping_of(sha256()),
+    "converted": mapping_of(lambda value: ""),
+}
+"""What `model.json` must hold, and may hold; `VideoMetadata` checks what is under "converted"."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     frames = metadata.get("frames")
     code = RecordedCode(str(folder / METADATA), metadata.get("code", {}))
     if "converted" in metadata:  # whose file need not be there any more
-        build = partial(VideoMetadata.from_json(metadata["converted"], METADATA).build, len(classes))
+        build = partial(VideoMetadata.from_json(metadata["converted"], str(folder / METADATA)).build, len(classes))
         model = build_with_surgery(build, surgery, example_shape(metadata["channels"], (height, width), frames))
     else:
         model = build_model(
@@ -146,7 +163,7 @@ def _normalised_as_recorded(model: nn.Module, metadata: Mapping[str, Any], path:
 def read_run_metadata(folder: Path) -> dict[str, Any]:
     """What `model.json` in `folder` records; raises InputError if it is missing or damaged."""
     path = folder / METADATA
-    if not path.is_file():
+    if not path.exists():
         raise InputError(
             f"{folder}: not a run directory, it has no {METADATA}", hint="choose a directory that dlcli train wrote"
         )
@@ -155,10 +172,5 @@ def read_run_metadata(folder: Path) -> dict[str, Any]:
         message = f"{folder}: holds a scorer of pairs of texts, not a network for images"
         scored, deduped = command_line("eval", model=folder, data="PAIRS.csv"), command_line("dedupe", model=folder)
         raise InputError(message, hint=f"{scored}, or {deduped}")
-    wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
-    if not wrong and (len(found["size"]) != 2 or not all(isinstance(side, int) for side in found["size"])):
-        wrong = ["size"]
-    wrong += [key for key in ("frames", "clips") if key in found and not (isinstance(found[key], int) and found[key] > 0)]
-    if wrong:
-        raise InputError(f"{path}: {', '.join(wrong)} is missing or has the wrong type", hint="dlcli train writes this file")
+    check_metadata(found, path, _NEEDED, _MORE, hint="dlcli train writes this file")
     return found

@@ -7,14 +7,16 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.machinery import PathFinder, SourceFileLoader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 
 from dlcli.specs.code import code_in
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.record import file_sha256
 from dlcli.support.trust import current_trust
 
 _INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -55,7 +57,8 @@ def import_code(spec: str, recorded: RecordedCode | None = None) -> ModuleType:
     path = Path(source) if source.endswith(".py") else None
     if recorded is not None:
         _check_before(spec, path or _file_of(source), recorded)
-    module = _import_module(source) if path is None else _import_file(path)
+    with _without_bytecode() if recorded is not None else nullcontext():
+        module = _import_module(source) if path is None else _import_file(path)
     _IMPORTED[source] = module
     if recorded is not None and dict(recorded.files) != _hashes(module):
         raise _changed(spec, recorded, "its files")
@@ -65,8 +68,9 @@ def import_code(spec: str, recorded: RecordedCode | None = None) -> ModuleType:
 def code_files(spec: str) -> dict[str, str]:
     """SHA-256 of each file of the code that a network was built by, for `RecordedCode`; empty for a built-in network."""
     code = code_in(spec)
-    module = _IMPORTED.get(code.rpartition(":")[0]) if code else None
-    return _hashes(module) if module else {}
+    if code is None:
+        return {}
+    return _hashes(_IMPORTED.get(code.rpartition(":")[0]) or import_code(code))
 
 
 def source_sha256(module: ModuleType) -> str:
@@ -91,7 +95,7 @@ def _check_before(spec: str, file: Path | None, recorded: RecordedCode) -> None:
         raise _changed(spec, recorded, str(file))
     for name, digest in recorded.files.items():
         one = file.parent / name
-        if not one.is_file() or hashlib.sha256(one.read_bytes()).hexdigest() != digest:
+        if not one.is_file() or file_sha256(one) != digest:
             raise _changed(spec, recorded, str(one))
 
 
@@ -131,6 +135,18 @@ def _import_module(name: str) -> ModuleType:
 
 
 @contextmanager
+def _without_bytecode() -> Iterator[None]:
+    """Compile the files that were compared: a compiled file beside them, which Python would prefer, may hold anything."""
+    before = sys.pycache_prefix, sys.dont_write_bytecode
+    with TemporaryDirectory() as nothing:
+        sys.pycache_prefix, sys.dont_write_bytecode = nothing, True
+        try:
+            yield
+        finally:
+            sys.pycache_prefix, sys.dont_write_bytecode = before
+
+
+@contextmanager
 def _importing(what: str, folder: Path) -> Iterator[None]:
     """Look in `folder` first, as `python file.py` and `python -m module` do; failures become an InputError."""
     sys.path.insert(0, str(folder))
@@ -148,7 +164,7 @@ def _hashes(module: ModuleType) -> dict[str, str]:
     files = sorted(set(_own_files(module, set())))
     start = Path(files[0] if not module.__file__ else module.__file__).resolve().parent if files else Path()
     relative = {Path(os.path.relpath(Path(file).resolve(), start)).as_posix(): Path(file) for file in files}
-    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in sorted(relative.items())}
+    return {name: file_sha256(file) for name, file in sorted(relative.items())}
 
 
 def _own_files(module: ModuleType, seen: set[str]) -> Iterator[str]:

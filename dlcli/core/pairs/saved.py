@@ -20,12 +20,21 @@ from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.specs.command_line import command_line
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError
-from dlcli.support.json_metadata import read_json_metadata
+from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.record import file_sha256
+from dlcli.support.schema import list_of, mapping_of, number, sha256, text
 
 WEIGHTS, METADATA, TASK = "weights.safetensors", "model.json", "pairs"
-_KEYS: dict[str, type] = {"scorer": str, "model": dict, "slope": float, "intercept": float, "features": list}
-_KEYS |= {"held_out": dict, "weights_sha256": str}
+_NEEDED = {
+    "scorer": text(),
+    "model": mapping_of(lambda value: ""),
+    "slope": number(),
+    "intercept": number(),
+    "features": list_of(text()),
+    "held_out": mapping_of(lambda value: ""),
+    "weights_sha256": sha256(),
+}
+"""What `model.json` must hold; a scorer checks what is under "model"."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,10 @@ def save_scorer(folder: Path, scorer: PairScorer, held_out: Mapping[str, Any]) -
 def is_scorer_dir(folder: Path) -> bool:
     """Whether `folder` holds a scorer of pairs; no for an image network, or any other folder."""
     try:
-        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        metadata = read_json_metadata(folder / METADATA)
+    except (OSError, InputError):
         return False
-    return isinstance(metadata, dict) and metadata.get("task") == TASK
+    return metadata.get("task") == TASK
 
 
 def load_scorer(folder: Path) -> SavedScorer:
@@ -129,9 +138,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: not a run directory, it has no {METADATA}", hint=hint) from None
     if found.get("task") != TASK:
         raise InputError(f"{folder}: holds no scorer of pairs", hint=hint)
-    wrong = [key for key, kind in _KEYS.items() if not isinstance(found.get(key), kind)]
-    if wrong:
-        raise InputError(f"{path}: {', '.join(wrong)} is missing or of the wrong type", hint=hint)
+    check_metadata(found, path, _NEEDED, hint=hint)
     if found["scorer"] not in SCORERS.names():
         known = ", ".join(SCORERS.names())
         raise InputError(f"{path}: no scorer is called '{found['scorer']}'", hint=f"choose from {known}")

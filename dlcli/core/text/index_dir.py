@@ -21,9 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
+from dlcli.core.text.index_checks import check_card, check_ends, check_index
 from dlcli.core.text.index_rows import NO_ROWS, IndexedRows, rows_from_texts
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import decode_json
+from dlcli.support.regular_file import check_regular
 
 FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 2
 _ENCODING = ("device", "dtype")
@@ -132,35 +135,44 @@ def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:
     card = _checked(path, about, arrays)
     _same_settings(folder, card["settings"], settings)
     _same_encoding(folder, card["settings"], settings)
-    parts: dict[str, Any] = {name: _list(arrays, name) for name in _LISTS}
-    parts |= _rows_of_version_1(arrays) if about["version"] == "1" else {"listed": _rows(arrays)}
-    parts |= {name: arrays[name] for name in _ARRAYS if name in arrays}
+    try:
+        parts: dict[str, Any] = {name: _list(path, arrays, name) for name in _LISTS}
+        parts |= _rows_of_version_1(path, arrays) if about["version"] == "1" else {"listed": _rows(path, arrays)}
+        parts |= {name: arrays[name] for name in _ARRAYS if name not in parts}
+    except (KeyError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: damaged, or not an index ({error})", hint=_FRESH) from None
     tables = [(str(name), str(digest)) for name, digest in card["tables"]]
-    return StoredIndex(settings=card["settings"], tables=tables, log=card["log"], **parts)
+    index = StoredIndex(settings=card["settings"], tables=tables, log=card["log"], **parts)
+    check_index(path, index, _FRESH)
+    return index
 
 
 def settings_of(folder: Path) -> Mapping[str, Any]:
     """The settings of the index in `folder`, without a check of the rest; none if there is no index that can be read."""
     try:
-        settings: Mapping[str, Any] = json.loads(_opened(folder / FILE).metadata["card"])["settings"]
-    except (InputError, OSError, KeyError, ValueError):
+        card = decode_json(_opened(folder / FILE).metadata["card"], str(folder / FILE))
+        check_card(folder / FILE, card, _FRESH)
+    except (InputError, OSError, KeyError):
         return {}
+    settings: Mapping[str, Any] = card["settings"]
     return settings
 
 
-def _list(arrays: Mapping[str, NDArray[Any]], name: str) -> list[str]:
-    return _unpacked(arrays[f"{name}.bytes"], arrays[f"{name}.ends"])
+def _list(path: Path, arrays: Mapping[str, NDArray[Any]], name: str) -> list[str]:
+    data, ends = arrays[f"{name}.bytes"], arrays[f"{name}.ends"]
+    check_ends(path, name, data, ends, _FRESH)
+    return _unpacked(data, ends)
 
 
-def _rows(arrays: Mapping[str, NDArray[Any]]) -> IndexedRows:
+def _rows(path: Path, arrays: Mapping[str, NDArray[Any]]) -> IndexedRows:
     parts: dict[str, Any] = {name: arrays[_PREFIX + name] for name in _ROW_ARRAYS}
-    parts |= {name: _list(arrays, _PREFIX + name) for name in _ROW_LISTS}
+    parts |= {name: _list(path, arrays, _PREFIX + name) for name in _ROW_LISTS}
     return IndexedRows(**parts)
 
 
-def _rows_of_version_1(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+def _rows_of_version_1(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     """The first row of each text, and how many others it has."""
-    listed = rows_from_texts(_list(arrays, "texts"), arrays["source"], arrays["row"])
+    listed = rows_from_texts(_list(path, arrays, "texts"), arrays["source"], arrays["row"])
     return {"listed": listed, "unlisted": arrays["rows"] - 1}
 
 
@@ -171,16 +183,19 @@ class _Opened(NamedTuple):
 
 def _opened(path: Path) -> _Opened:
     """Open the file; arrays are views of the mapped file, so that only what is used is read."""
+    check_regular(path)
     try:
         data = np.memmap(path, np.uint8, mode="r")
         size = int(data[:8].view("<u8")[0])
-        header = json.loads(bytes(data[8 : 8 + size]))
+        header = decode_json(bytes(data[8 : 8 + size]), str(path), _FRESH)
         about, arrays = header.pop("__metadata__", {}), {}
         for name, entry in header.items():
             start, end = (8 + size + offset for offset in entry["data_offsets"])
+            if not 8 + size <= start <= end <= len(data):
+                raise ValueError(f"{name} lies outside the file")
             part = np.frombuffer(data, np.uint8, end - start, start) if end > start else np.empty(0, np.uint8)
             arrays[name] = part.view(_DTYPES[entry["dtype"]]).reshape(entry["shape"])
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: damaged, or not an index ({str(error).splitlines()[0][:80]})", hint=_FRESH) from None
     return _Opened(about, arrays)
 
@@ -194,7 +209,8 @@ def _checked(path: Path, about: dict[str, str], arrays: dict[str, NDArray[Any]])
     text = about.get("card", "")
     if about.get("sha256") != _digest(text, arrays):
         raise InputError(f"{path}: damaged (its SHA-256 differs)", hint=f"copy it again from a backup, or {_FRESH}")
-    card: dict[str, Any] = json.loads(text)
+    card: dict[str, Any] = decode_json(text, str(path), _FRESH)
+    check_card(path, card, _FRESH)
     return card
 
 

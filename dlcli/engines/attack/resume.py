@@ -9,12 +9,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors
+from dlcli.core.model_io.checkpoint import load_state, save_state
 from dlcli.specs.attack import AttackConfig
-from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import check_metadata
+from dlcli.support.schema import mapping_of, number
 
 _KEY = "part"
-"""The tensor and the metadata of a file; it must stay, or interrupted runs of earlier versions cannot be resumed."""
+"""The tensor of a file."""
+_FACTS = {"determined_by": mapping_of(lambda value: ""), "queries": number(0), "seconds": number(0)}
+"""What a file records of it."""
 
 
 def parts_folder(config: AttackConfig) -> Path | None:
@@ -71,7 +75,7 @@ class PartialResults:
         made = make()
         self.folder.mkdir(parents=True, exist_ok=True)
         metadata = {"determined_by": wanted, "queries": made.queries, "seconds": made.seconds}
-        save_tensors(file, {_KEY: made.tensor}, {_KEY: json.dumps(metadata)})
+        save_state(file, {_KEY: made.tensor}, metadata)
         return made
 
     def remove(self) -> None:
@@ -79,17 +83,14 @@ class PartialResults:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self, file: Path, wanted: Mapping[str, object]) -> PartialResult:
-        try:
-            found = json.loads(read_metadata(file)[_KEY])
-            before, queries, seconds = dict(found["determined_by"]), float(found["queries"]), float(found["seconds"])
-            tensor = load_weights(file)[_KEY]
-        except DlcliError:
-            raise
-        except (KeyError, TypeError, ValueError):
-            hint = f"remove {self.folder}, or drop `resume`"
-            raise InputError(f"{file}: not a partial result of dlcli attack", hint=hint) from None
+        hint = f"remove {self.folder}, or drop `resume`"
+        state = load_state(file, hint)
+        check_metadata(state.facts if isinstance(state.facts, dict) else {}, file, _FACTS, hint=hint)
+        if _KEY not in state.tensors:
+            raise InputError(f"{file}: not a partial result of dlcli attack", hint=hint)
+        before = state.facts["determined_by"]
         other = [name for name in wanted if before.get(name) != wanted[name]]
         if other:
             hint = "give the options of the interrupted run, or drop `resume` to start again"
             raise UsageError(f"`resume`: {self.folder} is from a run with other {', '.join(other)}", hint=hint)
-        return PartialResult(tensor, queries, seconds)
+        return PartialResult(state.tensors[_KEY], float(state.facts["queries"]), float(state.facts["seconds"]))

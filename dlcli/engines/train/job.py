@@ -19,7 +19,7 @@ from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.splits import class_weights
 from dlcli.core.layers.multi_clip import for_clips
-from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
+from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
@@ -34,9 +34,20 @@ from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.arms import one
 from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import check_metadata
 from dlcli.support.reporter import Reporter
+from dlcli.support.schema import list_of, mapping_of, number, optional, real, record
 
+_OTHER = "choose another `output`"
+_EPOCH = dict.fromkeys(("train_loss", "train_accuracy", "accuracy", "loss"), real())
+_FACTS = {
+    "determined_by": mapping_of(lambda value: ""),
+    "history": list_of(record(_EPOCH)),
+    "seconds": number(0),
+    "early": list_of(optional(real()), least=3, most=3),
+}
+"""What the state of a stopped training records."""
 _TRAINING_EXAMPLES = 2000
 """How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
 
@@ -275,30 +286,25 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, histor
         "early": [early.epoch, early.value if early.epoch else None, early.waited],
     }
     best = {f"best.{name}": weight.cpu().contiguous() for name, weight in early.weights.items()}
-    save_tensors(keep, training.state() | best, {"training": json.dumps(facts)})
+    save_state(keep, training.state() | best, facts)
 
 
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
-    try:
-        facts = json.loads(read_metadata(keep)["training"])
-    except DlcliError:
-        raise
-    except (KeyError, ValueError):
-        raise InputError(f"{keep}: not the state of a training", hint="choose another `output`") from None
+    state, facts = load_state(keep, _OTHER)
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, _FACTS, hint=_OTHER)
     now = describe(job)
     other = [name for name in now if facts["determined_by"].get(name) != now[name]]
     if other:
         hint = "use the options it was started with, or choose another `output`"
         raise UsageError(f"`resume`: {keep.parent} was started with other {', '.join(other)}", hint=hint)
-    state = load_weights(keep)
     try:
         training.load(state)
     except (KeyError, RuntimeError):
-        raise InputError(f"{keep}: the state is not of this network", hint="choose another `output`") from None
+        raise InputError(f"{keep}: the state is not of this network", hint=_OTHER) from None
     early.weights = {name.removeprefix("best."): weight for name, weight in state.items() if name.startswith("best.")}
     if early.weights:
         early.epoch, early.value, early.waited = facts["early"]
-    return [Epoch(**epoch) for epoch in facts["history"]], facts["seconds"]
+    return [Epoch(**{name: epoch[name] for name in _EPOCH}) for epoch in facts["history"]], facts["seconds"]
 
 
 def describe(job: Job) -> dict[str, object]:

@@ -65,11 +65,11 @@ def test_the_hash_covers_all_members(tmp_path: Path, models: list[nn.Module]):
     ("metadata", "message"),
     [
         ("{", "not JSON"),
-        ("[]", "members is missing"),
-        ('{"members": [], "rule": "max"}', "members is missing"),
-        ('{"members": ["../elsewhere"], "rule": "max"}', "members is missing or has the wrong type"),
-        ('{"members": ["/etc"], "rule": "max"}', "members is missing or has the wrong type"),
-        ('{"members": ["members/000"], "rule": "median"}', "rule is missing or has the wrong type"),
+        ("[]", "rule is missing"),
+        ('{"members": [], "rule": "max"}', "members must be a list of at least 1"),
+        ('{"members": ["../elsewhere"], "rule": "max"}', "members must be a list in which each is a path in this folder"),
+        ('{"members": ["/etc"], "rule": "max"}', "members must be a list in which each is a path in this folder"),
+        ('{"members": ["members/000"], "rule": "median"}', "rule must be one of mean, max"),
         ('{"members": ["members/009"], "rule": "max"}', "not a run directory"),
     ],
 )

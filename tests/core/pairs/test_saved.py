@@ -82,7 +82,7 @@ def rename_tensor(folder: Path) -> None:
         (lambda f: (f / METADATA).write_text("{"), "not JSON"),
         (lambda f: (f / METADATA).write_text("[]"), "holds no scorer of pairs"),
         (edit("task", "images"), "holds no scorer of pairs"),
-        (edit("slope", "steep"), "slope is missing or of the wrong type"),
+        (edit("slope", "steep"), "slope must be a finite number"),
         (edit("scorer", "zzz"), "no scorer is called 'zzz'"),
         (edit("scorer", "auto"), "does not fit"),
         (edit("scorer", "words"), "does not fit"),

@@ -22,12 +22,13 @@ SETTINGS = {"vectors": "tfidf", "threshold": 0.7, "model": ""}
 
 
 def index_of(texts, seed=0):
+    texts = sorted(set(texts))
     rng, n = np.random.default_rng(seed), len(texts)
     pairs = rng.integers(0, max(n, 1), (n, 2)).astype(np.int32)
     numbers = np.sort(rng.integers(0, 9, n)).astype(np.int32), np.arange(n), rng.permutation(n).astype(np.int32)
     listed = IndexedRows(*numbers, [f"key {k}" for k in range(n)], texts[::-1], np.arange(n, dtype=np.int32))
     group = rng.integers(0, 2, n).astype(np.int32)
-    tables, log = [("t.csv", "0" * 64)], [{"event": "merged", "group": "a", "into": "b"}]
+    tables, log = [(f"t{k}.csv", "0" * 64) for k in range(9)], [{"event": "merged", "group": "a", "into": "b"}]
     scores = rng.random(n).astype(np.float32), rng.random(n)
     return StoredIndex(
         SETTINGS, tables, log, texts, ["a", "b"], listed, np.zeros(n, np.int64), group, pairs, *scores, np.ones((n, 3), "f4")

@@ -20,7 +20,7 @@ from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.paths import cache_dir
 
-SHORT = AttackConfig(epochs=2, eps=(0.1,), limit=80, device="cpu")
+SHORT = AttackConfig(trust_code=True, epochs=2, eps=(0.1,), limit=80, device="cpu")
 NAMES = ("member-0", "member-1", "member-2")
 
 
@@ -123,7 +123,9 @@ def lone(tmp_path: Path, code: str) -> Path:
 
 @pytest.mark.parametrize("method", ["fgsm", "noise", "pgd"])
 def test_without_a_network_outside_there_are_no_transfer_rows_and_a_note(tmp_path: Path, lone: Path, method: str) -> None:
-    config = AttackConfig(model=str(lone), eps=(0.1,), limit=40, method=method, output=tmp_path / "out", device="cpu")
+    config = AttackConfig(
+        trust_code=True, model=str(lone), eps=(0.1,), limit=40, method=method, output=tmp_path / "out", device="cpu"
+    )
     result = attack.run(config)
     assert "no transfer rows" in result.notes[0] and "`surrogate`" in result.notes[0]
     assert not any(one.upper_bound or one.classifier == "baseline" for one in result.rows)
@@ -137,8 +139,8 @@ def test_without_a_network_outside_there_are_no_transfer_rows_and_a_note(tmp_pat
 def test_an_ensemble_of_one_network_is_as_robust_as_that_network(lone: Path, code: str) -> None:
     """The mean rule of three times the same network is that network, and so is the gradient through it."""
     options = {"eps": (0.05, 0.1), "limit": 60, "method": ("fgsm", "pgd"), "steps": 5, "device": "cpu"}
-    several = attack.run(AttackConfig(model=str(lone), **options))
-    single = attack.run(AttackConfig(model=code, **options))
+    several = attack.run(AttackConfig(trust_code=True, model=str(lone), **options))
+    single = attack.run(AttackConfig(trust_code=True, model=code, **options))
     for eps in (0.05, 0.1):
         (alone,) = (one for one in single.rows if one.eps == eps)
         (mean,) = (one for one in several.rows if (one.eps, one.classifier, one.threat) == (eps, "mean rule", "white-box"))
@@ -157,7 +159,7 @@ def test_the_checks_look_at_a_lone_ensemble_too(tmp_path: Path) -> None:
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
         put(member_folder(tmp_path / "e", k), model, spec=f"{tmp_path / 'nets.py'}:deaf")
     save_ensemble_metadata(tmp_path / "e", 2, "mean")
-    result = attack.run(AttackConfig(model=str(tmp_path / "e"), eps=(0.1,), limit=100, device="cpu"))
+    result = attack.run(AttackConfig(trust_code=True, model=str(tmp_path / "e"), eps=(0.1,), limit=100, device="cpu"))
     assert "clean accuracy at chance" in [one.check for one in result.findings]
 
 
@@ -204,7 +206,7 @@ def test_outputs_that_a_network_lacks_never_win_and_others_are_dropped() -> None
 )
 def test_what_does_not_go_with_a_saved_ensemble_is_refused(lone: Path, options: dict[str, object], said: str) -> None:
     with pytest.raises((UsageError, InputError), match=said):
-        attack.plan(AttackConfig(model=str(lone), device="cpu", **options))
+        attack.plan(AttackConfig(trust_code=True, model=str(lone), device="cpu", **options))
 
 
 def test_a_plan_lists_what_is_opened_and_what_is_trained(tmp_path: Path) -> None:

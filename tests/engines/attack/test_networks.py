@@ -17,7 +17,7 @@ from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 
-SHORT = AttackConfig(epochs=3, limit=60, device="cpu")
+SHORT = AttackConfig(trust_code=True, epochs=3, limit=60, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +97,8 @@ def test_a_run_directory_is_attacked_as_it_is_with_its_own_order_of_classes(tmp_
     model, folder, names = Fixed(10), tmp_path / "run", open_data("digits").classes[::-1]
     model.net[1].weight.data, model.net[1].bias.data = model.net[1].weight.data.flip(0), model.net[1].bias.data.flip(0)
     save_model(folder, model=model, spec=f"{code}:plain", surgery=(), channels=1, size=(8, 8), classes=names)
-    result = attack.run(AttackConfig(model=str(folder), eps=(0.05,), limit=100, device="cpu"))
-    plain = attack.run(AttackConfig(model=f"{code}:plain", eps=(0.05,), limit=100, device="cpu"))
+    result = attack.run(AttackConfig(trust_code=True, model=str(folder), eps=(0.05,), limit=100, device="cpu"))
+    plain = attack.run(AttackConfig(trust_code=True, model=f"{code}:plain", eps=(0.05,), limit=100, device="cpu"))
     assert result.headline.clean == plain.headline.clean and result.headline.clean.value > 0.8
     assert {one.name: one.clean for one in result.per_class} == {one.name: one.clean for one in plain.per_class}
     assert (result.trained, result.reused, result.members) == (0, 0, 0)
@@ -107,14 +107,16 @@ def test_a_run_directory_is_attacked_as_it_is_with_its_own_order_of_classes(tmp_
 
 def test_rounding_to_8_bits_is_evaluated_separately(code: Path) -> None:
     """A network that errs wherever a value is not a multiple of 1/255, as sixteenths are not."""
-    result = attack.run(AttackConfig(model=f"{code}:gridded", method="noise", eps=(0.01,), limit=100, device="cpu"))
+    result = attack.run(
+        AttackConfig(trust_code=True, model=f"{code}:gridded", method="noise", eps=(0.01,), limit=100, device="cpu")
+    )
     assert result.headline.adversarial.value < 0.1 and result.headline.eight_bit.value > 0.7
 
 
 def test_a_file_of_weights_needs_its_network(tmp_path: Path) -> None:
     _, model = trained(tmp_path / "run")
     save_weights(tmp_path / "w.safetensors", model, {})
-    config = AttackConfig(model=str(tmp_path / "w.safetensors"), limit=20, device="cpu")
+    config = AttackConfig(trust_code=True, model=str(tmp_path / "w.safetensors"), limit=20, device="cpu")
     assert attack.run(replace(config, arch="digits-net")).trained == 0
     with pytest.raises(UsageError, match="`arch`: which network"):
         attack.plan(config)
@@ -124,21 +126,21 @@ def test_a_file_of_weights_needs_its_network(tmp_path: Path) -> None:
 def test_what_is_trained_is_not_trained_again(tmp_path: Path, option: dict[str, object]) -> None:
     folder, _ = trained(tmp_path / "run")
     with pytest.raises(UsageError, match="is trained already"):
-        attack.plan(AttackConfig(model=str(folder), device="cpu", **option))
+        attack.plan(AttackConfig(trust_code=True, model=str(folder), device="cpu", **option))
 
 
 def test_a_folder_that_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match="runs/none"):
-        attack.plan(AttackConfig(model="runs/none", device="cpu"))
+        attack.plan(AttackConfig(trust_code=True, model="runs/none", device="cpu"))
 
 
 def test_code_is_taken_as_trained_unless_training_is_asked_for(code: Path) -> None:
     spec = f"{code}:plain"
-    result = attack.run(AttackConfig(model=spec, eps=(0.05,), limit=100, device="cpu"))
+    result = attack.run(AttackConfig(trust_code=True, model=spec, eps=(0.05,), limit=100, device="cpu"))
     assert result.headline.clean.value > 0.8 and result.trained == 0 and "as trained" in result.notes[0]
-    assert "as trained" in attack.plan(AttackConfig(model=spec, device="cpu"))[1]
-    assert "train " in attack.plan(AttackConfig(model=spec, epochs=2, device="cpu"))[1]
-    assert "members" in attack.plan(AttackConfig(model=spec, ensemble="max", device="cpu"))[1]
+    assert "as trained" in attack.plan(AttackConfig(trust_code=True, model=spec, device="cpu"))[1]
+    assert "train " in attack.plan(AttackConfig(trust_code=True, model=spec, epochs=2, device="cpu"))[1]
+    assert "members" in attack.plan(AttackConfig(trust_code=True, model=spec, ensemble="max", device="cpu"))[1]
 
 
 def test_a_linear_network_leaves_what_the_margin_says(code: Path) -> None:
@@ -155,14 +157,23 @@ def test_a_linear_network_leaves_what_the_margin_says(code: Path) -> None:
     for eps in (0.2, 0.4):
         # Without bounds the exact share; with them images may only be more robust.
         robust = ((margins > eps * norms) | ~others).all(1).float().mean()
-        config = AttackConfig(model=f"{code}:plain", method="pgd", norm="l2", eps=(eps,), limit=200, device="cpu")
+        config = AttackConfig(
+            trust_code=True, model=f"{code}:plain", method="pgd", norm="l2", eps=(eps,), limit=200, device="cpu"
+        )
         found = attack.run(config).headline.adversarial
         assert float(robust) <= found.value <= float(robust) + 0.1
 
 
 def test_l2_is_held_and_saved(tmp_path: Path, code: Path) -> None:
     config = AttackConfig(
-        model=f"{code}:plain", method="pgd", norm="l2", eps=(1.5,), limit=60, save=tmp_path / "a.npz", device="cpu"
+        trust_code=True,
+        model=f"{code}:plain",
+        method="pgd",
+        norm="l2",
+        eps=(1.5,),
+        limit=60,
+        save=tmp_path / "a.npz",
+        device="cpu",
     )
     result = attack.run(config)
     assert result.norm == "l2" and "L2" in result.threat_model and "eps 1.5" in result.threat_model
@@ -204,13 +215,13 @@ def test_weights_and_modes_are_left_as_they_were(code: Path, monkeypatch: pytest
     before = {name: value.clone() for name, value in net.state_dict().items()}
     net.train()
     monkeypatch.setattr("dlcli.core.model_io.trained.build_model", lambda *args, **more: net)
-    attack.run(AttackConfig(model=f"{code}:plain", method="pgd", steps=3, limit=20, device="cpu"))
+    attack.run(AttackConfig(trust_code=True, model=f"{code}:plain", method="pgd", steps=3, limit=20, device="cpu"))
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in before.items())
     assert all(one.requires_grad and one.grad is None for one in net.parameters())
 
 
 def checks(code: Path, name: str, **options: object) -> list[str]:
-    config = AttackConfig(model=f"{code}:{name}", eps=(0.1,), limit=100, device="cpu", **options)
+    config = AttackConfig(trust_code=True, model=f"{code}:{name}", eps=(0.1,), limit=100, device="cpu", **options)
     return [one.check for one in attack.run(config).findings]
 
 
@@ -236,7 +247,9 @@ def test_too_few_steps_are_reported(code: Path) -> None:
 
 
 def test_a_figure_that_cannot_be_trusted_fails_the_bound(code: Path) -> None:
-    config = AttackConfig(model=f"{code}:stepped", eps=(0.1,), limit=60, fail_under=("robust", 0.0), device="cpu")
+    config = AttackConfig(
+        trust_code=True, model=f"{code}:stepped", eps=(0.1,), limit=60, fail_under=("robust", 0.0), device="cpu"
+    )
     failed = attack.run(config).failed
     assert "cannot be trusted: zero gradients" in failed and "\n" not in failed
     assert attack.run(replace(config, fail_under=("clean", 0.0))).failed == ""
@@ -255,7 +268,7 @@ def test_a_figure_that_cannot_be_trusted_fails_the_bound(code: Path) -> None:
 )
 def test_options_that_do_not_go_together_are_refused_before_training(options: dict[str, object], said: str) -> None:
     with pytest.raises((UsageError, InputError), match=said):
-        attack.plan(AttackConfig(device="cpu", **options))
+        attack.plan(AttackConfig(trust_code=True, device="cpu", **options))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +283,7 @@ def test_options_that_do_not_go_together_are_refused_before_training(options: di
 )
 def test_options_that_cannot_be_are_refused_at_once(options: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        AttackConfig(**options)
+        AttackConfig(trust_code=True, **options)
 
 
 def test_settings_go_to_the_methods_that_have_them() -> None:

@@ -53,6 +53,7 @@ def images(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_the_images_are_those_of_pgd_on_the_surrogate_in_full(tmp_path: Path, code: str, surrogate: Path) -> None:
     config = AttackConfig(
+        trust_code=True,
         model=code,
         method="transfer",
         surrogate=str(surrogate),
@@ -81,7 +82,9 @@ def test_the_images_are_those_of_pgd_on_the_surrogate_in_full(tmp_path: Path, co
 
 
 def test_beside_an_attack_that_looks_the_worse_of_both_counts(code: str, surrogate: Path) -> None:
-    config = AttackConfig(model=code, method=("transfer", "fgsm"), surrogate=str(surrogate), limit=100, device="cpu")
+    config = AttackConfig(
+        trust_code=True, model=code, method=("transfer", "fgsm"), surrogate=str(surrogate), limit=100, device="cpu"
+    )
     result = attack.run(config)
     assert (result.headline.threat, result.headline.upper_bound) == ("white-box", False)
     assert {one.method for one in result.by_method} == {"transfer", "fgsm"}
@@ -93,7 +96,9 @@ def test_a_surrogate_that_knows_the_classes_in_another_order_makes_the_same_imag
     found = []
     for name, classes in (("a", TEN), ("b", TEN[::-1])):
         save_model(tmp_path / name, model=net, spec=code, surgery=(), channels=1, size=(8, 8), classes=classes)
-        config = AttackConfig(model=code, method="transfer", surrogate=str(tmp_path / name), limit=60, device="cpu")
+        config = AttackConfig(
+            trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / name), limit=60, device="cpu"
+        )
         found.append(attack.run(replace(config, save=tmp_path / f"{name}.npz")).headline.adversarial)
         net.net[1].weight.data, net.net[1].bias.data = net.net[1].weight.data.flip(0), net.net[1].bias.data.flip(0)
     with np.load(tmp_path / "a.npz") as a, np.load(tmp_path / "b.npz") as b:
@@ -103,12 +108,14 @@ def test_a_surrogate_that_knows_the_classes_in_another_order_makes_the_same_imag
 @pytest.fixture
 def saved(tmp_path: Path, surrogate: Path) -> Path:
     file = tmp_path / "images.npz"
-    attack.run(AttackConfig(model=str(surrogate), eps=(0.1, 0.2), limit=50, save=file, device="cpu"))
+    attack.run(AttackConfig(trust_code=True, model=str(surrogate), eps=(0.1, 0.2), limit=50, save=file, device="cpu"))
     return file
 
 
 def test_saved_images_are_evaluated_as_they_are(code: str, saved: Path) -> None:
-    config = AttackConfig(model=code, method="transfer", surrogate=str(saved), eps=(0.2, 0, 0.1), limit=50, device="cpu")
+    config = AttackConfig(
+        trust_code=True, model=code, method="transfer", surrogate=str(saved), eps=(0.2, 0, 0.1), limit=50, device="cpu"
+    )
     result = attack.run(config)
     with np.load(saved) as file, torch.no_grad():
         for row in result.rows:
@@ -124,7 +131,9 @@ def test_saved_images_of_another_order_of_classes_fit(tmp_path: Path, saved: Pat
         arrays = dict(file)
     np.savez(tmp_path / "turned.npz", **{**arrays, "y": 9 - arrays["y"]})
     (tmp_path / "nets.py").write_text(CODE)
-    config = AttackConfig(model=f"{tmp_path / 'nets.py'}:plain", method="transfer", surrogate=str(saved), eps=(0.1,), limit=50)
+    config = AttackConfig(
+        trust_code=True, model=f"{tmp_path / 'nets.py'}:plain", method="transfer", surrogate=str(saved), eps=(0.1,), limit=50
+    )
     assert attack.run(config).rows == attack.run(replace(config, surrogate=str(tmp_path / "turned.npz"))).rows
 
 
@@ -153,7 +162,7 @@ def test_saved_images_that_do_not_fit_are_refused_in_one_line(
     np.savez(tmp_path / "changed.npz", **arrays)
     values = {"model": code, "method": "transfer", "eps": (0.1,), "limit": 50, "device": "cpu"} | options
     with pytest.raises((InputError, UsageError), match=said) as caught:
-        attack.run(AttackConfig(surrogate=str(tmp_path / "changed.npz"), **values))
+        attack.run(AttackConfig(trust_code=True, surrogate=str(tmp_path / "changed.npz"), **values))
     assert "\n" not in caught.value.message
 
 
@@ -161,14 +170,18 @@ def test_saved_images_that_do_not_fit_are_refused_in_one_line(
 def test_a_file_that_is_not_an_archive_is_refused(tmp_path: Path, code: str, content: bytes) -> None:
     (tmp_path / "x.npz").write_bytes(content)
     with pytest.raises(InputError, match="x.npz"):
-        attack.plan(AttackConfig(model=code, method="transfer", surrogate=str(tmp_path / "x.npz"), device="cpu"))
+        attack.plan(
+            AttackConfig(trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / "x.npz"), device="cpu")
+        )
 
 
 def test_a_single_array_is_refused(tmp_path: Path, code: str) -> None:
     with (tmp_path / "x.npz").open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(InputError, match="x.npz"):
-        attack.plan(AttackConfig(model=code, method="transfer", surrogate=str(tmp_path / "x.npz"), device="cpu"))
+        attack.plan(
+            AttackConfig(trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / "x.npz"), device="cpu")
+        )
 
 
 @pytest.mark.parametrize(
@@ -181,12 +194,12 @@ def test_a_single_array_is_refused(tmp_path: Path, code: str) -> None:
 )
 def test_a_surrogate_that_cannot_be_used_is_refused(code: str, options: dict[str, object], said: str) -> None:
     with pytest.raises((InputError, UsageError), match=said):
-        attack.plan(AttackConfig(model=code, device="cpu", **options))
+        attack.plan(AttackConfig(trust_code=True, model=code, device="cpu", **options))
 
 
 def test_transfer_is_refused_with_an_ensemble() -> None:
     with pytest.raises(UsageError, match="every ensemble has transfer rows"):
-        AttackConfig(method="transfer", surrogate="x.npz", ensemble="max")
+        AttackConfig(trust_code=True, method="transfer", surrogate="x.npz", ensemble="max")
 
 
 def test_a_surrogate_of_other_images_is_refused(tmp_path: Path, code: str) -> None:
@@ -196,4 +209,4 @@ def test_a_surrogate_of_other_images_is_refused(tmp_path: Path, code: str) -> No
     model = nn.Sequential(nn.Flatten(), nn.Linear(9, 10))
     save_model(tmp_path / "s", model=model, spec=f"{tmp_path / 'big.py'}:big", surgery=(), channels=1, size=(3, 3), classes=TEN)
     with pytest.raises(InputError, match="fails on images of shape 1x8x8"):
-        attack.plan(AttackConfig(model=code, method="transfer", surrogate=str(tmp_path / "s"), device="cpu"))
+        attack.plan(AttackConfig(trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / "s"), device="cpu"))

@@ -1,0 +1,28 @@
+"""Whether a path is a file that can be read to its end: opening a FIFO or a device may wait for ever."""
+
+import stat
+from pathlib import Path
+
+from dlcli.support.errors import InputError
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def kind_of(path: Path) -> str:
+    """What stands at a path instead of a regular file, such as `a FIFO`; empty for a regular file or where there is nothing."""
+    try:
+        return _KINDS.get(stat.S_IFMT(path.stat().st_mode), "")
+    except OSError:
+        return ""
+
+
+def check_regular(path: Path) -> None:
+    """Raise InputError if there is something at `path` other than a regular file."""
+    if kind := kind_of(path):
+        raise InputError(f"{path}: is {kind}, not a file")
