@@ -10,6 +10,7 @@ from typing import Any
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.option import declared, key
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.regular_file import check_regular
 from dlcli.support.suggest import did_you_mean
 
 
@@ -31,14 +32,17 @@ def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str,
 
 
 def _load(path: Path) -> dict[str, Any]:
+    check_regular(path)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, UnicodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: is not TOML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{path}: TOML nested too deeply") from None
+    except ValueError as error:  # TOMLDecodeError, or an integer of too many digits
+        raise InputError(f"{path}: is not TOML: {str(error).partition(';')[0]}") from None
 
 
 def _as_typed(item: Field[Any], value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -17,9 +18,10 @@ from dlcli.cli.reporter import TerminalReporter
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
+from dlcli.support.atomic import remove_stale
 from dlcli.support.cublas import fix_workspace
 from dlcli.support.lock import locked
-from dlcli.support.record import write_record
+from dlcli.support.record import Start, write_record
 
 
 def execute(command: Command, config: Any, run: RunOptions) -> int:
@@ -34,8 +36,10 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
         _hush_libraries()
     keep_freed()
     fix_workspace()
-    started = datetime.now(UTC)
+    started = Start(datetime.now(UTC), time.monotonic())
     with _lock(config.output), TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose) as reporter:
+        if config.output is not None:
+            remove_stale(config.output)
         result = engine.run(config, report=reporter)
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
         reporter.close()
@@ -58,7 +62,7 @@ def _lock(target: Path | None) -> AbstractContextManager[None]:
     return locked(target) if target is not None and regular else nullcontext()
 
 
-def _record(command: Command, config: Any, result: Any, started: datetime, status: int) -> None:
+def _record(command: Command, config: Any, result: Any, started: Start, status: int) -> None:
     values = {item.name: output.plain(getattr(config, item.name), command.name) for item, _ in declared(config)}
     read = [getattr(config, item.name) for item, details in declared(config) if details.reads]
     write_record(

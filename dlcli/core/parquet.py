@@ -18,11 +18,22 @@ def read_parquet(name: str, data: bytes) -> Table:
         origin = parquet.read_table(arrow.BufferReader(copy.getvalue()))
     except (arrow.ArrowException, OSError) as error:
         raise InputError(f"{name}: not a parquet file: {' '.join(str(error).split())}") from None
-    columns = [column.to_pylist() for column in origin.columns]
+    if not origin.num_columns:
+        raise InputError(f"{name}: a parquet file without columns")
+    columns = [_cells(name, origin.column_names[k], column) for k, column in enumerate(origin.columns)]
     rows = [list(row) for row in zip(*columns, strict=True)]
     table = Table(list(origin.column_names), rows, name=name, kind="parquet", origin=origin)
     table.origin_columns, table.origin_rows = len(columns), range(len(rows))
     return table
+
+
+def _cells(name: str, column: str, values: Any) -> list[Any]:
+    """The cells of a column as Python's types."""
+    try:
+        found: list[Any] = values.to_pylist()
+    except (ValueError, OverflowError) as error:  # dates that Python's types do not hold
+        raise InputError(f"{name}: column '{column}' cannot be read: {error}", hint="write it as text or numbers") from None
+    return found
 
 
 def write_parquet(table: Table, path: Path) -> None:

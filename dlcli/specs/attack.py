@@ -88,8 +88,12 @@ class AttackConfig:
         metavar="EPS",
         minimum=0,
     )
-    steps: int | None = option(None, "Steps of an iterative attack. Default: the attack's own number.", minimum=1)
-    restarts: int | None = option(None, "Random restarts per image. Default: the attack's own number.", minimum=1)
+    steps: int | None = option(
+        None, "Steps of an iterative attack. Default: the attack's own number.", limit=10_000_000, minimum=1
+    )
+    restarts: int | None = option(
+        None, "Random restarts per image. Default: the attack's own number.", limit=1_000_000, minimum=1
+    )
     ensemble: str | None = option(
         None,
         "Train an ensemble as well, unless `model` is one, and combine its members by this rule: "
@@ -99,7 +103,9 @@ class AttackConfig:
     members: int | None = option(
         None, "Number of bootstrapped members of an ensemble trained here. Default: 10.", minimum=2, maximum=1000
     )
-    epochs: int | None = option(None, "Training epochs of networks trained here. Default: the network's own number.", minimum=1)
+    epochs: int | None = option(
+        None, "Training epochs of networks trained here. Default: the network's own number.", limit=1_000_000, minimum=1
+    )
     limit: int | None = option(None, "Attack only N of the test images, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     strict: bool = strict_option()

@@ -49,6 +49,7 @@ class Convert2DTo3DConfig:
     temporal_kernel: int | None = option(
         None,
         "Kernel size along time of inflated layers, odd. Default: 3, or for i3d and center the width of the kernel.",
+        limit=9_999,
         minimum=1,
     )
     temporal_padding: str = option(
@@ -66,7 +67,9 @@ class Convert2DTo3DConfig:
         metavar="N,...",
     )
     fuse_dilations: bool = option(False, "Merge the dilations of each layer into one wider kernel, which computes their mean.")
-    frames: int = option(8, "Frames of the longest clip in the equivalence check, and of a clip for `export`.", minimum=1)
+    frames: int = option(
+        8, "Frames of the longest clip in the equivalence check, and of a clip for `export`.", limit=100_000, minimum=1
+    )
     allow_inexact: bool = option(False, "Write the network even if the equivalence check fails.")
     recalibrate_bn: str | None = option(
         None,
@@ -78,9 +81,15 @@ class Convert2DTo3DConfig:
         None, "Export the network by torch.export for one clip of `frames` frames.", metavar="FILE.pt2", writes=True
     )
     size: int | None = option(
-        None, "Height and width of the images, in pixels. Default: those of the run, else 224.", minimum=1, metavar="N"
+        None,
+        "Height and width of the images, in pixels. Default: those of the run, else 224.",
+        limit=65_536,
+        minimum=1,
+        metavar="N",
     )
-    classes: int | None = option(None, "Number of classes of a network without weights. Default: 1000.", minimum=1, metavar="N")
+    classes: int | None = option(
+        None, "Number of classes of a network without weights. Default: 1000.", limit=1_000_000, minimum=1, metavar="N"
+    )
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
     output: Path | None = output_option("Write the network to this file, and beside it FILE.json.", "FILE.safetensors")

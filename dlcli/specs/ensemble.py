@@ -60,7 +60,9 @@ class EnsembleConfig:
         f"Rule that combines the members, here and when the directory is used as a model: {RULE_MEANINGS}.",
         choices=one_of(*RULES),
     )
-    epochs: int | None = option(None, "Training epochs of each member. Default: the network's own number.", minimum=1)
+    epochs: int | None = option(
+        None, "Training epochs of each member. Default: the network's own number.", limit=1_000_000, minimum=1
+    )
     batch_size: int | None = option(None, "Batch size (images per step). Default: the network's own.", minimum=1)
     optimizer: str | None = option(
         None, "Optimizer. Default: the network's own.", choices=one_of("sgd", "adam", "adamw", "adadelta")
@@ -83,7 +85,9 @@ class EnsembleConfig:
         "supports it, else processes; which is faster on a GPU has not been measured.",
         choices=one_of(*STRATEGIES),
     )
-    workers: int | None = option(None, "Number of parallel processes.  [default: one per CPU core or GPU]", minimum=1)
+    workers: int | None = option(
+        None, "Number of parallel processes.  [default: one per CPU core or GPU]", limit=4096, minimum=1
+    )
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     strict: bool = strict_option()

@@ -23,6 +23,7 @@ class Option:
         short: One-letter flag, such as `-o`.
         minimum: Smallest value allowed, inclusive.
         maximum: Largest value allowed, inclusive.
+        limit: Largest whole number that is accepted at all, a safeguard that help does not show.
         above: Exclusive lower bound.
         below: Exclusive upper bound.
         choices: Lists the values allowed; called late, for a registry reads a folder.
@@ -42,6 +43,7 @@ class Option:
     short: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    limit: int = 1_000_000_000
     above: float | None = None
     below: float | None = None
     choices: Callable[[], tuple[str, ...]] | None = None
@@ -120,7 +122,14 @@ def _check_value(name: str, details: Option, value: Any) -> None:
         raise UsageError(f"{name}: {value} is not above {details.above:g}")
     if details.below is not None and not value < details.below:
         raise UsageError(f"{name}: {value} is not below {details.below:g}")
+    if isinstance(value, int) and value > details.limit:
+        raise UsageError(f"{name}: {_shortened(value)} is above {details.limit:,}")
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{name}: {value} is not finite")
     if details.choices is not None and value not in details.choices():
         raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")
+
+
+def _shortened(value: int) -> str:
+    """A whole number for a message; Python refuses to write one of thousands of digits."""
+    return str(value) if abs(value) < 10**30 else f"a number of {value.bit_length()} bits"

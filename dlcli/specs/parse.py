@@ -1,6 +1,11 @@
 """Parsers for option values; each raises ValueError with one sentence for text that it cannot read."""
 
+import math
 from typing import Any
+
+_MOST = 10_000
+"""Values of the longest range."""
+_DIGITS = 30
 
 
 def floats(value: Any) -> tuple[float, ...]:
@@ -21,15 +26,21 @@ def _part(part: str) -> tuple[float, ...]:
     start, stop, step = (_number(piece) for piece in pieces)
     if step <= 0 or stop < start:
         raise ValueError(f"'{part}' is an empty range; write START:STOP:STEP with STEP above 0 and STOP not below START")
+    number = int((stop - start) / step + 1e-9) + 1
+    if number > _MOST:
+        raise ValueError(f"'{part}' has {number:,} values, more than {_MOST:,}")
     # Rounded so that 0:0.3:0.1 ends in 0.3 and not in 0.30000000000000004, which would fall off the end.
-    return tuple(round(start + k * step, 12) for k in range(int((stop - start) / step + 1e-9) + 1))
+    return tuple(round(start + k * step, 12) for k in range(number))
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
         raise ValueError(f"'{text}' is not a number") from None
+    if not math.isfinite(found):
+        raise ValueError(f"'{text}' is not finite")
+    return found
 
 
 def show_floats(values: tuple[float, ...]) -> str:
@@ -86,7 +97,7 @@ def early_stop(value: Any) -> tuple[str, int] | None:
     metric, colon, patience = str(value).partition(":")
     if colon and not patience.isdecimal():
         raise ValueError(f"'{value}' is not METRIC or METRIC:EPOCHS, e.g. accuracy:5")
-    return metric, int(patience) if colon else 5
+    return metric, whole(patience) if colon else 5
 
 
 def show_early_stop(value: tuple[str, int]) -> str:
@@ -94,12 +105,20 @@ def show_early_stop(value: tuple[str, int]) -> str:
     return f"{value[0]}:{value[1]}"
 
 
+def whole(value: Any) -> int:
+    """A whole number; raises ValueError for anything else, and for numbers of more digits than any option takes."""
+    text = str(value) if not isinstance(value, int) else ""
+    if len(text) > _DIGITS:
+        raise ValueError(f"'{text[:_DIGITS]}...' has too many digits")
+    return int(value)
+
+
 def whole_or_auto(value: Any) -> int | None:
     """`auto` to None, else a whole number."""
     if value is None or value == "auto":
         return None
     try:
-        return int(value)
+        return whole(value)
     except ValueError:
         raise ValueError(f"'{value}' is neither auto nor a whole number") from None
 
@@ -118,7 +137,7 @@ def whole_numbers(value: Any) -> tuple[int, ...] | None:
     for part in parts:
         if not (part.isascii() and part.isdigit()):
             raise ValueError(f"'{part}' is not a whole number; write 1,2")
-    return tuple(int(part) for part in parts)
+    return tuple(map(whole, parts))
 
 
 def show_whole_numbers(values: tuple[int, ...]) -> str:

@@ -48,7 +48,9 @@ class ProbeGradientsConfig:
     synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))
     depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
     beta: float = option(1.0, "Scale of the residual branches of these networks.", minimum=0.001, maximum=10)
-    seeds: int | None = option(None, "Number of scalar-to-scalar networks of each kind.  [default: 20]", minimum=1)
+    seeds: int | None = option(
+        None, "Number of scalar-to-scalar networks of each kind.  [default: 20]", limit=100_000, minimum=1
+    )
     path: str = option(
         "nearest",
         "Path through the input space along which gradients are taken: from an image to its nearest neighbour (nearest), the "
@@ -56,8 +58,8 @@ class ProbeGradientsConfig:
         "image J (pair:I,J).",
         metavar="nearest|random|grid|pair:I,J",
     )
-    walks: int = option(8, "Number of paths through the input space.", minimum=1)
-    points: int = option(256, "Number of points on each of these paths.", minimum=8)
+    walks: int = option(8, "Number of paths through the input space.", limit=1_000_000, minimum=1)
+    points: int = option(256, "Number of points on each of these paths.", limit=1_000_000, minimum=8)
     wrt: str = option(
         "input", "Differentiate with respect to the input, or the output of a layer (layer:NAME).", metavar="input|layer:NAME"
     )

@@ -67,7 +67,7 @@ def surgery_option(what: str) -> Any:
 
 def size_option() -> Any:
     """`size`: one height and width for all images and frames."""
-    return option(None, "Resize every image or frame to N x N pixels.", minimum=1, metavar="N")
+    return option(None, "Resize every image or frame to N x N pixels.", limit=65_536, minimum=1, metavar="N")
 
 
 def strict_option() -> Any:
@@ -80,6 +80,7 @@ def frames_option() -> Any:
     return option(
         None,
         "Video: frames per clip. Default: as many as the network was trained on, else 8.",
+        limit=100_000,
         minimum=1,
         metavar="N",
     )
@@ -90,6 +91,7 @@ def clips_option() -> Any:
     return option(
         None,
         "Video: clips per video. Training draws one of them at random, evaluation averages over them. Default: 1.",
+        limit=10_000,
         minimum=1,
         metavar="N",
     )
@@ -112,7 +114,7 @@ def device_option() -> Any:
 
 def seed_option() -> Any:
     """`seed`: the seed of all random numbers."""
-    return option(0, "Random seed; the same seed gives the same result.", minimum=0)
+    return option(0, "Random seed; the same seed gives the same result.", limit=2**63 - 1, minimum=0)
 
 
 def output_option(help: str, metavar: str) -> Any:

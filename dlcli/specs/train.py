@@ -81,13 +81,16 @@ class TrainConfig:
         metavar="SPEC",
         names_code=True,
     )
-    seeds: int | None = option(None, "Number of seeds of a comparison, counted from `seed`.  [default: 5]", minimum=2)
+    seeds: int | None = option(
+        None, "Number of seeds of a comparison, counted from `seed`.  [default: 5]", limit=100_000, minimum=2
+    )
     workers: int | None = option(
         None,
         "Networks of a comparison to train in parallel.  [default: one per CPU core or GPU]",
+        limit=4096,
         minimum=1,
     )
-    epochs: int | None = option(None, "Training epochs. Default: the network's own number.", minimum=1)
+    epochs: int | None = option(None, "Training epochs. Default: the network's own number.", limit=1_000_000, minimum=1)
     batch_size: int | None = option(
         None,
         "Batch size (images per step); auto, the default, is the network's own. Batches that do not fit in memory are split "

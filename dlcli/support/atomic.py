@@ -1,8 +1,9 @@
 """Atomic writes: a file is written under a temporary name beside its place, synced, then renamed."""
 
 import os
+import re
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -38,9 +39,10 @@ def _written(targets: Sequence[Path], regular: Sequence[Path], made: dict[Path, 
     try:
         for target in regular:
             made[target] = _name_beside(target)
+        modes = {target: stat.S_IMODE((target if target.exists() else made[target]).stat().st_mode) for target in regular}
         yield tuple(made.get(target, target) for target in targets)
         for target, temporary in made.items():
-            os.chmod(temporary, _mode(target))
+            os.chmod(temporary, modes[target])
             _sync(temporary)
         for target, temporary in made.items():
             os.replace(temporary, target)
@@ -76,18 +78,41 @@ def folder_of(path: Path) -> Iterator[None]:
 
 
 def _name_beside(path: Path) -> Path:
-    """An unused name in the same folder with the same suffix, since writers choose the format by suffix."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    return Path(name)
+    """A new file in the same folder with the same suffix, since writers choose the format by suffix."""
+    while True:
+        name = path.with_name(f".{path.stem[:40]}.dlcli-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+        with suppress(FileExistsError):
+            # The system applies the umask here; asking for it would change it for a moment, for all threads.
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return name
 
 
-def _mode(path: Path) -> int:
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+def remove_stale(path: Path) -> None:
+    """Remove temporary files of processes that were killed while they wrote to `path`: a folder, or a file or those beside it.
+
+    Files of a process that runs are kept; so are those of another machine that happen to have the number of one.
+    """
+    folder, stem = (path, "") if path.is_dir() else (path.parent, f".{path.stem[:40]}.")
+    found = folder.rglob(".*.dlcli-*") if not stem else folder.glob(".*.dlcli-*") if folder.is_dir() else ()
+    with suppress(OSError):  # of a folder that vanishes meanwhile
+        for one in found:
+            named = _TEMPORARY.fullmatch(one.name)
+            if named and one.name.startswith(stem) and not _runs(int(named[1])):
+                with suppress(OSError):
+                    one.unlink()
+
+
+_TEMPORARY = re.compile(r"\..*\.dlcli-(\d{1,9})-[0-9a-f]{8}(\.[^.]*)?")
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def _sync(path: Path) -> None:
@@ -99,6 +124,6 @@ def _sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file atomically, as UTF-8."""
+    """Write a whole text file atomically, as UTF-8; bytes of file names that are not UTF-8 are written as escapes."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")

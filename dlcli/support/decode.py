@@ -59,6 +59,7 @@ def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], 
     """
     try:
         given = codecs.lookup(encoding or "utf-8").name
+        "".encode(given)  # some codecs, such as zlib, are not for text
     except LookupError:
         raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
     marked = marked_encoding(data)

@@ -106,7 +106,7 @@ def _cells(text: str) -> Cells:
     for row, line in enumerate(filter(str.strip, text.split("\n")), start=1):
         try:
             found = json.loads(line, strict=False)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {"": line}
         for column, cell in (found if isinstance(found, dict) else {"": line}).items():
             yield row, column, cell

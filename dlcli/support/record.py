@@ -5,10 +5,11 @@ import json
 import os
 import platform
 import sys
-from datetime import UTC, datetime
+import time
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcli import __version__
 from dlcli.support.atomic import write_text
@@ -51,6 +52,13 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+class Start(NamedTuple):
+    """When a run began: the time in UTC, and `time.monotonic()`, which does not move when the clock is set."""
+
+    time: datetime
+    clock: float
+
+
 def write_record(
     path: Path,
     *,
@@ -58,7 +66,7 @@ def write_record(
     arguments: list[str],
     config: dict[str, Any],
     inputs: list[Path],
-    started: datetime,
+    started: Start,
     result: dict[str, Any],
     status: int,
 ) -> None:
@@ -70,18 +78,17 @@ def write_record(
         arguments: Words of the command line after `dlcli`.
         config: The configuration, in types that JSON has.
         inputs: Files that were read; those that exist are recorded with their SHA-256.
-        started: When the run began, in UTC.
+        started: When the run began.
         result: The result, in types that JSON has.
         status: The exit status.
     """
-    ended = datetime.now(UTC)
     record = {
         "command": command,
         "arguments": arguments,
         "config": config,
         "inputs": {str(name): file_sha256(name) for name in inputs if name.is_file()},
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round((ended - started).total_seconds(), 3),
+        "started": started.time.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - started.clock, 3),
         "environment": environment(),
         "status": status,
         "result": result,

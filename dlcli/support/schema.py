@@ -89,12 +89,15 @@ def mapping_of(check: Check) -> Check:
     return checked
 
 
-def record(needed: Mapping[str, Check], more: Mapping[str, Check] | None = None) -> Check:
-    """An object with the names of `needed` and perhaps those of `more`; others are not looked at."""
+def record(needed: Mapping[str, Check], more: Mapping[str, Check] | None = None, *, closed: bool = False) -> Check:
+    """An object with the names of `needed` and perhaps those of `more`; others are not looked at, or refused if `closed`."""
 
     def check(value: Any) -> str:
         if not isinstance(value, dict):
             return "an object"
+        unknown = [name for name in value if name not in needed and name not in (more or {})]
+        if closed and unknown:
+            return f"an object without '{unknown[0]}'"
         for name, one in {**needed, **(more or {})}.items():
             if name not in value and name in needed:
                 return f"an object with '{name}'"

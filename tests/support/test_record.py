@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import torch
 
-from dlcli.support.record import environment, write_record
+from dlcli.support.record import Start, environment, write_record
 
 
 def test_record(tmp_path: Path):
@@ -19,7 +20,7 @@ def test_record(tmp_path: Path):
         arguments=["--seed", "1"],
         config={"seed": 1},
         inputs=[tmp_path / "in.npz", Path("digits")],
-        started=datetime.now(UTC),
+        started=Start(datetime.now(UTC), time.monotonic()),
         result={"x": 1},
         status=0,
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -76,6 +76,7 @@ def open_data(
             module = _of_kind(module, spec, videos) if unlabelled else module
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size)
             _check_sampling(data, sampling)
+            _check_names(data)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
     raise UsageError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
@@ -88,6 +89,16 @@ def _of_kind(module: "ModuleType", spec: str, videos: bool | None) -> "ModuleTyp
     wanted = SOURCES.module("clips" if videos else "folder")
     chosen = videos is not None and hasattr(module, "FILES") and has_files(wanted.FILES, Path(spec))
     return wanted if chosen else module
+
+
+def _check_names(data: "ImageData") -> None:
+    """Refuse names of classes that could not be written down with the network."""
+    for name in data.classes:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            message = f"{data.name}: the class {name!a} has a name that is not UTF-8"
+            raise InputError(message, hint="rename it") from None
 
 
 def _check_sampling(data: "ImageData", sampling: "Sampling | None") -> None:

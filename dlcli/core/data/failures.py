@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dlcli.support.errors import InputError
+
 UNKNOWN_IMAGE = ("UnidentifiedImageError", "not an image in a supported format")
 """Pillow's error for unknown formats, and its explanation."""
 
@@ -10,6 +12,8 @@ def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("",
     """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
+    if isinstance(error, InputError):
+        return error.message.removeprefix(f"{path}: ")
     if isinstance(error, PermissionError):
         return "may not be read"
     if file_state(path)[0] == 0:

@@ -1,10 +1,15 @@
 """An image that Pillow opened: its EXIF orientation, and its pixels in grey or RGB with 8 bits."""
 
 import logging
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
+from dlcli.support.regular_file import check_regular
+
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""Pillow's names of the formats behind the endings in `file_kinds.PICTURES`."""
 GREY_MODES = ("1", "L", "LA", "I;16", "I;16B", "I;16L")
 _ORIENTATION = 0x0112
 _TRANSPOSITIONS = {
@@ -20,6 +25,19 @@ _TRANSPOSITIONS = {
 
 # Pillow logs oddities of files; without a handler they would go to standard error.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+def open_image(source: Path | IO[bytes]) -> Any:
+    """Open an image with Pillow, whose pixels are decoded later.
+
+    Only the formats that dlcli lists are tried, whatever the file holds: other plugins of Pillow run programs, as that for
+    PostScript does. Raises InputError for a FIFO or a device, and what Pillow raises for a damaged file.
+    """
+    from PIL import Image
+
+    if isinstance(source, Path):
+        check_regular(source)
+    return Image.open(source, formats=_FORMATS)
 
 
 def orientation(image: Any) -> int:

@@ -1,6 +1,7 @@
 """Metadata of images in a .npz archive: arrays with one value per example besides the labels."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -9,6 +10,11 @@ from numpy.lib import format as npy
 
 from dlcli.core.data.base import Array
 
+ARCHIVE_ERRORS: tuple[type[Exception], ...] = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError),
+    *(NotImplementedError, RuntimeError, OverflowError),  # of a member that is compressed in another way, or encrypted
+)
+"""What reading a damaged .npz raises."""
 _KINDS = "biufSUM"
 """Booleans, integers, floats, bytes, text and times; not Python objects, which would have to be unpickled."""
 

@@ -13,7 +13,7 @@ from dlcli.core.data.base import LoadOptions
 from dlcli.core.data.cache import Remark
 from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
-from dlcli.core.data.image_file import GREY_MODES, in_mode, opaque, orientation, upright
+from dlcli.core.data.image_file import GREY_MODES, in_mode, opaque, open_image, orientation, upright
 from dlcli.core.data.resize import crop_origin, resized_shape
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -129,10 +129,8 @@ def _common_shape(root: Path, headers: Sequence[_ImageHeader], options: LoadOpti
 
 def _read_header(path: Path) -> _ImageHeader | str:
     """Read the header of a picture, or say why it cannot be read."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             sides = image.height, image.width
             return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
     except Exception as error:  # Pillow raises many types for damaged files
@@ -141,10 +139,8 @@ def _read_header(path: Path) -> _ImageHeader | str:
 
 def _decode_into(pixels: NDArray[np.uint8], path: Path, seen: SeenPixels) -> str:
     """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
-    from PIL import Image
-
     try:
-        with Image.open(path) as opened:
+        with open_image(path) as opened:
             turned = upright(opened)
             if turned.mode.startswith("I;16"):
                 seen.brightest.append(int(np.asarray(turned).max()))

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from dlcli.support.regular_file import kind_of
+
 _HEAD, _SEGMENT = 0x1A45DFA3, 0x18538067
 _ELEMENTS = (0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1F43B675, 0x1C53BB6B, 0x1254C367, 0x1043A770, 0x1941A469, 0xEC, 0xBF)
 """Elements of a Matroska segment (RFC 9559, section 5.1), and those that may be anywhere (RFC 8794, section 11.3)."""
@@ -29,6 +31,8 @@ def describe_truncation(path: Path) -> str:
     declare their lengths. Exceptions are files written as a stream, and fragmented MP4, which does not declare how many
     fragments follow. Raises OSError if the file cannot be read.
     """
+    if kind := kind_of(path):
+        return f"is {kind}, not a file"
     with path.open("rb") as file:
         size, magic = os.fstat(file.fileno()).st_size, file.read(4)
         least = _riff if magic == b"RIFF" else _matroska if magic == _HEAD.to_bytes(4, "big") else _boxes

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
-from dlcli.core.data.image_file import in_mode, opaque, orientation, transpose
+from dlcli.core.data.image_file import in_mode, opaque, open_image, orientation, transpose
+from dlcli.support.regular_file import check_regular
 from dlcli.support.reporter import Task
 
 SIDE = 128
@@ -68,8 +69,9 @@ def read_image(path: Path) -> ReadImage | str:
     from PIL import Image
 
     try:
+        check_regular(path)
         data, modified = path.read_bytes(), path.stat().st_mtime_ns
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(io.BytesIO(data)) as image:
             coarseness = _coarseness(image, data)
             turn = orientation(image)  # before decoding, which adds EXIF data in some formats
             width, height = image.size[::-1] if turn >= 5 else image.size
@@ -94,7 +96,7 @@ def is_grey(path: Path) -> bool:
     """Whether an image file shows no colours, whatever its mode; small differences between channels come from compression."""
     from PIL import Image
 
-    with Image.open(path) as image:
+    with open_image(path) as image:
         image.draft("RGB", (_DRAFT, _DRAFT))
         small = in_mode(opaque(image), "RGB").resize((_COLOURS, _COLOURS), Image.Resampling.BILINEAR)
     return float(np.quantile(np.ptp(np.asarray(small, np.int16), axis=2), 0.99)) <= _GREY
@@ -102,9 +104,7 @@ def is_grey(path: Path) -> bool:
 
 def pixel_hash(path: Path) -> str:
     """Hash of the upright pixels in RGB, with transparent parts white, and of the size."""
-    from PIL import Image
-
-    with Image.open(path) as image:
+    with open_image(path) as image:
         turn = orientation(image)
         whole = transpose(in_mode(opaque(image), "RGB"), turn)
     return hashlib.sha256(repr(whole.size).encode() + whole.tobytes()).hexdigest()

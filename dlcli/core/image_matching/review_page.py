@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from dlcli.core.data.image_file import in_mode, opaque, orientation, transpose
+from dlcli.core.data.image_file import in_mode, opaque, open_image, orientation, transpose
 from dlcli.core.html_report.page import frame
 from dlcli.support.plural import count
 
@@ -49,9 +49,7 @@ class ImageReviewPage:
 
 def thumbnail(path: Path) -> bytes:
     """A small upright copy of an image file as JPEG."""
-    from PIL import Image
-
-    with Image.open(path) as image:
+    with open_image(path) as image:
         turn = orientation(image)
         image.draft("RGB", (2 * _SIDE, 2 * _SIDE))
         small = in_mode(opaque(image), "RGB")

@@ -39,7 +39,7 @@ _NETWORK = {
 _NETWORK_MORE = {"normalise": text(), "code": mapping_of(sha256()), "normalised": boolean()}
 _NETWORK_KEYS = {*_NETWORK, *_NETWORK_MORE} - {"normalised"}
 _NEEDED = {
-    "network": record(_NETWORK, _NETWORK_MORE),
+    "network": record(_NETWORK, _NETWORK_MORE, closed=True),
     "rule": one_of(*RULES.names()),
     "taps": mapping_of(whole(1, 10_000)),
     "head": text(),

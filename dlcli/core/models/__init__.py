@@ -22,6 +22,8 @@ MODELS = Registry("model", "dlcli.core.models.zoo")
 WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """How names of files of weights end, where there is no such file to look into."""
 
+_DIGITS = 30
+"""From so many digits on a number is none of layers."""
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
 
@@ -66,7 +68,7 @@ def _over_frames(spec: str, data: "ImageData", recorded: "RecordedCode | None") 
 def _name_and_depth(spec: str) -> tuple[str, int | None]:
     """`plain-24` to ("plain", 24); ("lenet", None) where there is no depth."""
     family, _, depth = spec.rpartition("-")
-    is_deep = family in MODELS.names() and depth.isascii() and depth.isdigit()
+    is_deep = family in MODELS.names() and depth.isascii() and depth.isdigit() and len(depth) < _DIGITS
     return (family, int(depth)) if is_deep else (spec, None)
 
 

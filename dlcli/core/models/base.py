@@ -26,6 +26,8 @@ from dlcli.support.errors import InputError, UsageError, error_context
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """The recipe of networks that define none."""
 
+_DEEPEST = 10_000
+"""Layers of the deepest network of a family."""
 _CHANNELS = ("channels", "in_channels", "in_chans")
 _CLASSES = ("classes", "num_classes", "n_classes")
 """What arguments for the number of channels and classes are called."""
@@ -70,6 +72,7 @@ def from_zoo(
     build = partial(module.build, channels, size, classes)
     if depth is not None:
         wrong = module.check_depth(depth) if hasattr(module, "check_depth") else "comes in one depth only"
+        wrong = wrong or (f"has at most {_DEEPEST:,} layers" if depth > _DEEPEST else "")
         if wrong:
             raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)

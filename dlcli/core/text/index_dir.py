@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from dlcli.core.text.index_checks import check_card, check_ends, check_index
 from dlcli.core.text.index_rows import NO_ROWS, IndexedRows, rows_from_texts
-from dlcli.support.atomic import atomic_path
+from dlcli.support.atomic import atomic_path, remove_stale
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.regular_file import check_regular
@@ -108,15 +108,9 @@ def write_index(folder: Path, index: StoredIndex) -> None:
     card = {"settings": dict(index.settings), "tables": index.tables, "log": index.log}
     text = json.dumps(card, sort_keys=True)
     about = {"format": FORMAT, "version": str(VERSION), "card": text, "sha256": _digest(text, arrays)}
-    _sweep(folder)
+    remove_stale(folder)
     with atomic_path(folder / FILE) as temporary:
         temporary.write_bytes(save(arrays, metadata=about))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove temporary files of killed writers; safe only while the folder's lock is held, as one may be in use otherwise."""
-    for left in folder.glob(f".{Path(FILE).stem}.*{Path(FILE).suffix}"):
-        left.unlink(missing_ok=True)
 
 
 def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:

@@ -4,7 +4,6 @@ A transfer attack never queries the network under attack. It makes adversarial i
 trained on similar data making similar mistakes (Papernot et al. 2016, arXiv 1605.07277), so its accuracy is an upper bound.
 """
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from dlcli.core.compute.forward import shape_of
 from dlcli.core.data.base import ImageData
+from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError
@@ -82,6 +82,6 @@ def _read(spec: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in ("x_clean", "y", *wanted)}
     except DlcliError:
         raise
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         first = str(error).partition("\n")[0]
         raise InputError(f"`surrogate`: {spec}: not a complete .npz archive ({first})") from None

@@ -1,13 +1,12 @@
 """NumPy archives of the user: a .npz with x and y, or with x_train, y_train, x_test and y_test, and optionally more sets."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from dlcli.core.data.arrays import LabelledArrays, all_images, from_train_and_test, with_held_out_test
 from dlcli.core.data.base import EXTRA_SPLITS, LOAD_DEFAULTS, Array, ImageData, LoadOptions
-from dlcli.core.data.metadata import columns, members, metadata_of, shape_of
+from dlcli.core.data.metadata import ARCHIVE_ERRORS, columns, members, metadata_of, shape_of
 from dlcli.support.errors import DlcliError, InputError
 from dlcli.support.memory import check_memory
 
@@ -86,7 +85,7 @@ def _read(path: Path, options: LoadOptions) -> dict[str, Array]:
             return {key: _array(path, archive, key) for key in wanted}
     except DlcliError:
         raise
-    except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except ARCHIVE_ERRORS as error:
         raise InputError(f"{path}: is not a complete .npz archive ({str(error).partition(chr(10))[0]})", hint=_HINT) from None
 
 
