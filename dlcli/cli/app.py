@@ -14,6 +14,11 @@ from typer.core import TyperGroup
 from dlcli import __version__
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.cli.exit_codes import ExitCode, Terminated, explain
+from dlcli.cli.streams import open_streams
+from dlcli.support.errors import UsageError
+
+_LONGEST = 400
+"""Characters of the longest word that an error prints whole."""
 
 
 class _LazyGroup(TyperGroup):
@@ -66,16 +71,23 @@ def _root(
 
 def main() -> NoReturn:
     """Run `dlcli` on the command line's arguments and exit."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
+    open_streams()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        status = _invoke(sys.argv[1:])
+        sys.exit(_run(sys.argv[1:]))
+    except (KeyboardInterrupt, Terminated):  # a second one, while the first was dealt with
+        os._exit(ExitCode.INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        status = _invoke(arguments)
         sys.stdout.flush()
     except BaseException as error:
-        status = _fail(error, sys.argv[1:])
-    sys.exit(status)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        status = _fail(error, arguments)
+    return status
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -92,6 +104,8 @@ def _invoke(arguments: list[str]) -> int:
     command = _subcommand(arguments[0]) if direct else typer.main.get_command(app)
     try:
         words = _joined(command, arguments[1:]) if direct else list(arguments or ["--help"])
+        if direct and ("" in words or any(word.endswith("=") for word in words)):
+            _check_paths(arguments[0], words)
         with command.make_context(name, words) as context:
             return int(command.invoke(context) or 0)
     except typer.Exit as done:
@@ -110,6 +124,17 @@ def _joined(command: Any, words: list[str]) -> list[str]:
     return found
 
 
+def _check_paths(name: str, words: list[str]) -> None:
+    """Refuse an empty path, such as that of a variable that is not set, which would mean the current folder."""
+    from dlcli.cli.declare import path_flags
+
+    flags = path_flags(import_module(f"dlcli.cli.commands.{name.replace('-', '_')}").COMMAND)
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if name in flags and (value == "" if equals else following == ""):
+            raise UsageError(f"{name}: the path is empty")
+
+
 def _fail(error: BaseException, arguments: list[str]) -> int:
     if isinstance(error, SystemExit):
         raise error
@@ -124,10 +149,15 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
         from dlcli.cli.reporter import printable
 
         name = next((word for word in arguments[:1] if word in SUBCOMMANDS), "")
-        line = with_flags(" ".join(f"{sentence} ({hint})".split() if hint else sentence.split()), name)
+        line = with_flags(" ".join(map(_shortened, f"{sentence} ({hint})".split() if hint else sentence.split())), name)
         with suppress(OSError):
             sys.stderr.write(printable(f"dlcli {name}".rstrip() + f": {line}") + "\n")
     return status
+
+
+def _shortened(word: str) -> str:
+    """A path of thousands of letters, of which both ends are shown."""
+    return word if len(word) <= _LONGEST else f"{word[: _LONGEST // 2]}...{word[-_LONGEST // 4 :]}"
 
 
 def _drop_stdout() -> None:

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
@@ -94,6 +94,17 @@ def _parameter(command: Command, config: type[Any], item: Field[Any], details: O
     return inspect.Parameter(
         item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[_type(details, hint), info]
     )
+
+
+def path_flags(command: Command) -> set[str]:
+    """The flags of options that are paths."""
+    found: set[str] = set()
+    for config in (command.config, RunOptions):
+        hints = get_type_hints(config)
+        for item, details in declared(config):
+            if hints[item.name] is Path or Path in get_args(hints[item.name]):
+                found.update(_flags(item, details))
+    return found
 
 
 def _flags(item: Field[Any], details: Option) -> list[str]:

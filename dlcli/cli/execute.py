@@ -20,12 +20,22 @@ from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
 from dlcli.support.atomic import remove_stale
 from dlcli.support.cublas import fix_workspace
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
 
 
 def execute(command: Command, config: Any, run: RunOptions) -> int:
     """Run the engine of `command` and show its result; returns the exit status."""
+    if command.rows and config.output is not None and config.output.is_dir():
+        raise UsageError(f"`output`: {config.output} is a folder", hint="name a file in it")
+    try:
+        return _execute(command, config, run)
+    except SystemExit as error:
+        raise InputError(f"the code of the network ended the program: SystemExit: {error}") from None
+
+
+def _execute(command: Command, config: Any, run: RunOptions) -> int:
     engine = import_module(command.engine)
     if run.dry_run:
         sys.stdout.writelines(with_flags(line, command.name) + "\n" for line in engine.plan(config))

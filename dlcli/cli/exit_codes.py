@@ -87,12 +87,18 @@ def _in_our_words(details: dict[str, Any]) -> str:
 
 
 def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _lacks_memory(str(error)):
         return ExitCode.RESOURCES, "out of memory", "try less data at once"
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
-        return ExitCode.RESOURCES, f"{where}{(error.strerror or str(error)).lower()}", _system_hint(error.errno)
+        kind = ExitCode.INPUT if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else ExitCode.RESOURCES
+        return kind, f"{where}{(error.strerror or str(error)).lower()}", _system_hint(error.errno)
     return ExitCode.BUG, f"a bug in dlcli: {type(error).__name__}: {error}", "--debug shows where; please report it"
+
+
+def _lacks_memory(text: str) -> bool:
+    """Whether a library ran out of memory, in its words: torch's, those of the loader of libraries, and oneDNN's."""
+    return any(words in text for words in ("can't allocate memory", "failed to map segment", "could not create a primitive"))
 
 
 def _system_hint(number: int) -> str:

@@ -27,7 +27,10 @@ def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozense
     Raises:
         UsageError: If `spec` is anything else.
     """
-    words = shlex.split(spec)
+    try:
+        words = shlex.split(spec)
+    except ValueError as error:
+        raise UsageError(f"`versus`: '{spec}': {str(error).lower()}") from None
     if words and words[0] == BASELINE:
         config, words = replace(config, **baseline), words[1:]
         if not words:

@@ -1,5 +1,6 @@
 """Atomic writes: a file is written under a temporary name beside its place, synced, then renamed."""
 
+import errno
 import os
 import re
 import secrets
@@ -26,13 +27,21 @@ def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
 
     On failure, folders that were created are removed, and an OSError about a temporary path names the final one.
     """
-    targets = [path.resolve() if path.is_symlink() else path for path in paths]
+    # What is not a file keeps its name: /dev/stdout is a link to one that no path reaches.
+    targets = [_followed(path) if path.is_symlink() and (path.is_file() or not path.exists()) else path for path in paths]
     regular = [target for target in targets if target.is_file() or not target.exists()]
     made: dict[Path, Path] = {}
     with ExitStack() as folders:
         for target in regular:
             folders.enter_context(folder_of(target))
         yield from _written(targets, regular, made)
+
+
+def _followed(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError:  # in Python 3.13 and later it is an OSError itself
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
 
 
 def _written(targets: Sequence[Path], regular: Sequence[Path], made: dict[Path, Path]) -> Iterator[tuple[Path, ...]]:

@@ -60,7 +60,7 @@ def decode(name: str, data: bytes, encoding: str | None, cells: Callable[[str], 
     try:
         given = codecs.lookup(encoding or "utf-8").name
         "".encode(given)  # some codecs, such as zlib, are not for text
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise UsageError(f"`encoding`: Python has no encoding '{encoding}'") from None
     marked = marked_encoding(data)
     if marked is not None and (encoding is None or _is_in(data, marked)):

@@ -1,5 +1,6 @@
 """File locks, so that only one run at a time writes to an output or a file of the cache."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
         try:
             lock.acquire()
         except Timeout:
+            _check_possible(path, target)
             raise LockedError(f"{path}: another run is writing here", hint="wait for it, or choose another `output`") from None
         except OSError as error:
             error.filename = str(path)
@@ -35,6 +37,17 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
             # Unlinked while still held: a process that has just opened it finds that the name is gone and starts over.
             target.unlink(missing_ok=True)
             lock.release()
+
+
+def _check_possible(path: Path, target: Path) -> None:
+    """Raise OSError if no lock can be made here at all, as in /proc, where trying it looks as if another run held it."""
+    if target.exists():
+        return
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_RDWR, 0o666))
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 @contextmanager

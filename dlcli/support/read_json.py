@@ -11,6 +11,8 @@ from dlcli.support.errors import InputError
 from dlcli.support.table_format import TableFormat
 from dlcli.support.tables import Table
 
+_DEEPEST = 200
+"""Levels of nested cells that are read; writing them takes as many calls."""
 _HINT = "a jsonl table has one JSON object per line, as jq -c . or jq -c '.[]' makes it"
 _ARRAY = re.compile(r"\s*\[")
 
@@ -98,7 +100,18 @@ def _object(name: str, row: int, line: str) -> dict[str, Any]:
         raise InputError(f"{name}: row {row}: JSON nested too deeply") from None
     if not isinstance(found, dict):
         raise InputError(f"{name}: row {row}: JSON, but not an object", hint=_HINT)
+    if line.count("[") + line.count("{") > _DEEPEST and _depth(found) > _DEEPEST:
+        raise InputError(f"{name}: row {row}: JSON nested too deeply")
     return found
+
+
+def _depth(value: Any) -> int:
+    """How deeply lists and objects are nested."""
+    level, depth = [value], 0
+    while level:
+        inside = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list))]
+        level, depth = [item for items in inside for item in items], depth + bool(inside)
+    return depth
 
 
 def _cells(text: str) -> Cells:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "open_data"]
 
 SOURCES = Registry("data source", "dlcli.core.data.sources")
+_SYSTEM = ("/", "/dev", "/proc", "/sys")
 
 
 def open_data(
@@ -63,6 +64,7 @@ def open_data(
     # Sources of names come before sources of paths, so that a folder called `digits` does not hide the dataset.
     for module in sorted(modules, key=lambda module: getattr(module, "CLAIMS_LAST", False)):
         if module.claims(spec):
+            _check_folder(spec, option)
             options = base.LoadOptions(
                 strict=strict,
                 report=report,
@@ -89,6 +91,12 @@ def _of_kind(module: "ModuleType", spec: str, videos: bool | None) -> "ModuleTyp
     wanted = SOURCES.module("clips" if videos else "folder")
     chosen = videos is not None and hasattr(module, "FILES") and has_files(wanted.FILES, Path(spec))
     return wanted if chosen else module
+
+
+def _check_folder(spec: str, option: str) -> None:
+    """Refuse folders below which the whole system lies, or no files do."""
+    if Path(spec).is_dir() and str(Path(spec).resolve()) in _SYSTEM:
+        raise InputError(f"`{option}`: {spec} is a folder of the system", hint="name a folder of images or videos")
 
 
 def _check_names(data: "ImageData") -> None:
