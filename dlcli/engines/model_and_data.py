@@ -37,7 +37,15 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
     """
     shape = input_shape(config.model)
     sampling, size = _sampling(config, shape), config.size or (shape.side if shape is not None else None)
-    load = partial(open_data, config.data, strict=config.strict, report=report, size=size, sampling=sampling)
+    load = partial(
+        open_data,
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=size,
+        label_column=config.label_column,
+        sampling=sampling,
+    )
     if unlabelled:
         data = load(unlabelled=True, split=config.split, videos=None if shape is None else shape.video)
     else:

@@ -15,6 +15,7 @@ from dlcli.specs.shared import (
     RULES,
     data_option,
     device_option,
+    label_column_option,
     output_option,
     seed_option,
     size_option,
@@ -99,6 +100,7 @@ class AttackConfig:
     epochs: int | None = option(None, "Training epochs of networks trained here. Default: the network's own number.", minimum=1)
     limit: int | None = option(None, "Attack only N of the test images, keeping every class represented.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,

@@ -14,6 +14,7 @@ from dlcli.specs.shared import (
     augment_option,
     data_option,
     device_option,
+    label_column_option,
     output_option,
     seed_option,
     size_option,
@@ -84,6 +85,7 @@ class EnsembleConfig:
     workers: int | None = option(None, "Number of parallel processes.  [default: one per CPU core or GPU]", minimum=1)
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,

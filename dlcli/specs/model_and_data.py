@@ -13,6 +13,7 @@ from dlcli.specs.shared import (
     device_option,
     fps_option,
     frames_option,
+    label_column_option,
     output_option,
     rule_option,
     seed_option,
@@ -83,6 +84,7 @@ class ModelAndDataOptions:
     split: str | None = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

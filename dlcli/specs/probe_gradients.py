@@ -11,6 +11,7 @@ from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
     data_option,
     device_option,
+    label_column_option,
     output_option,
     seed_option,
     size_option,
@@ -22,7 +23,20 @@ from dlcli.support.errors import UsageError
 KINDS = ("plain", "bn", "resnet", "looks-linear")
 """The scalar-to-scalar networks that are compared by default."""
 
-_OF_A_NETWORK = ("weights", "normalise", "surgery", "data", "path", "walks", "wrt", "lesion", "paths", "limit", "size")
+_OF_A_NETWORK = (
+    "weights",
+    "normalise",
+    "surgery",
+    "data",
+    "path",
+    "walks",
+    "wrt",
+    "lesion",
+    "paths",
+    "limit",
+    "size",
+    "label_column",
+)
 _OF_A_LINE = ("synthetic", "depth", "beta", "seeds")
 
 
@@ -78,6 +92,7 @@ class ProbeGradientsConfig:
     )
     limit: int | None = option(None, "Use at most N images.", minimum=2)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     strict: bool = strict_option()
     seed: int = seed_option()
     device: str = device_option()

@@ -18,7 +18,10 @@ AUGMENTATIONS = (
 
 
 def data_option(
-    default: str, *, files: str = "a folder of images or videos, with a subfolder for each class", **details: Any
+    default: str,
+    *,
+    files: str = "a folder of images or videos, with a subfolder for each class; a table of files and labels (labels.csv)",
+    **details: Any,
 ) -> Any:
     """`data`: where examples come from; `files` says in what files, `details` are further fields of Option."""
     return option(
@@ -67,6 +70,16 @@ def surgery_option(what: str) -> Any:
 def size_option() -> Any:
     """`size`: one height and width for all images and frames."""
     return option(None, "Resize every image or frame to N x N pixels.", minimum=1, metavar="N")
+
+
+def label_column_option() -> Any:
+    """`label_column`: which column of a table of images holds the labels."""
+    return option(
+        None,
+        "Tables of images (labels.csv, parquet, WebDataset): column of the labels. Default: label, class, "
+        "target, y or category.",
+        metavar="NAME",
+    )
 
 
 def strict_option() -> Any:

@@ -20,6 +20,7 @@ from dlcli.specs.shared import (
     device_option,
     fps_option,
     frames_option,
+    label_column_option,
     model_option,
     output_option,
     seed_option,
@@ -149,6 +150,7 @@ class TrainConfig:
     )
     limit: int | None = option(None, "Use at most N examples per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

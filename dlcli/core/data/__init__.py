@@ -28,6 +28,7 @@ def open_data(
     unlabelled: bool = False,
     split: str | None = None,
     videos: bool | None = None,
+    label_column: str | None = None,
     option: str = "data",
 ) -> "ImageData":
     """Load the dataset that `spec` names.
@@ -43,6 +44,7 @@ def open_data(
         unlabelled: Load every file below a folder, or a single file: a test set without classes.
         split: With `unlabelled`, load the files of this set of a folder only, with classes only if these form the set.
         videos: With `unlabelled`, whether to load the videos or the images of a folder with both; None for the first kind.
+        label_column: Column of a table that holds the labels; None for a usual name.
         option: Field of the configuration that holds `spec`, for messages.
 
     Returns:
@@ -60,8 +62,9 @@ def open_data(
         if value is not None and value < 1:
             raise UsageError(f"`{name}`: {value} is below 1")
     modules = [SOURCES.module(name) for name in SOURCES.names()]
-    # Sources of names come before sources of paths, so that a folder called `digits` does not hide the dataset.
-    for module in sorted(modules, key=lambda module: getattr(module, "CLAIMS_LAST", False)):
+    # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those that
+    # take any folder come last.
+    for module in sorted(modules, key=lambda module: getattr(module, "PRECEDENCE", 0)):
         if module.claims(spec):
             options = base.LoadOptions(
                 strict=strict,
@@ -71,8 +74,11 @@ def open_data(
                 sampling=sampling,
                 unlabelled=unlabelled,
                 split=split,
+                label_column=label_column,
                 option=option,
             )
+            if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
+                raise UsageError(f"`label_column`: {spec} has no columns", hint="omit `label_column`")
             module = _of_kind(module, spec, videos) if unlabelled else module
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size)
             _check_sampling(data, sampling)

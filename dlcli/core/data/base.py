@@ -69,6 +69,7 @@ class LoadOptions:
         sampling: Which frames of videos to take; None where the caller takes images only.
         unlabelled: Load every file below a folder, or a single file, without classes.
         split: With `unlabelled`, load the files of this set only.
+        label_column: Column of a table that holds the labels; None for a usual name.
         option: Field of the configuration that names the dataset, for messages.
     """
 
@@ -79,6 +80,7 @@ class LoadOptions:
     sampling: Sampling | None = None
     unlabelled: bool = False
     split: str | None = None
+    label_column: str | None = None
     option: str = "data"
 
     def require_sampling(self, spec: str) -> Sampling:
@@ -283,5 +285,6 @@ def _shuffled_classes(labels: Array, seed: int) -> list[NDArray[np.intp]]:
     """The indices of the examples of each class, shuffled by `seed`."""
     # Raw output of the bit generator: NumPy guarantees that this never changes between versions, unlike permutations.
     keys = np.random.PCG64(seed).random_raw(len(labels))
-    classes = (np.flatnonzero(labels == label) for label in np.unique(labels))
-    return [of_class[np.argsort(keys[of_class])] for of_class in classes]
+    order = np.argsort(labels, kind="stable")
+    ends = np.unique(labels[order], return_index=True)[1][1:]
+    return [of_class[np.argsort(keys[of_class])] for of_class in np.split(order, ends)]

@@ -21,8 +21,8 @@ from torch import Tensor
 from dlcli.core.compute.loader import prefetch
 from dlcli.core.data.base import LoadOptions
 from dlcli.core.data.cache import Decoded, PixelCache, Remark
-from dlcli.core.data.failures import file_state
 from dlcli.core.data.memmap import folder
+from dlcli.core.data.stored_images import ImageFile, identity
 from dlcli.support.errors import InputError
 from dlcli.support.lock import cache_lock
 from dlcli.support.memory import fits
@@ -60,7 +60,7 @@ class Decoder(Protocol):
     def version(self) -> str:
         """Version of the decoding library."""
 
-    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+    def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
         """Choose the shape that all examples are decoded to.
 
         Args:
@@ -73,7 +73,7 @@ class Decoder(Protocol):
             The shape of one example.
         """
 
-    def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a file to uint8 pixels, or say why it cannot be decoded."""
 
     def remarks(self) -> list[Remark]:
@@ -95,7 +95,7 @@ class DecodedFiles:
     sha256: str
 
 
-def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> DecodedFiles:
+def read_pixels(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder) -> DecodedFiles:
     """Decode files, or load their pixels from the cache.
 
     Args:
@@ -124,14 +124,14 @@ def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder
     return DecodedFiles(decoded.pixels, kept, decoded.sha256)
 
 
-def _key(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> str:
+def _key(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder) -> str:
     """Hash of all that determines the pixels: names, sizes and times of the files, options, decoding library and our code."""
-    stats = [[os.path.relpath(path, root), *file_state(path)] for path in files]
+    stats = [identity(path, root) for path in files]
     code = hashlib.sha256(Path(str(sys.modules[type(decoder).__module__].__file__)).read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps([stats, decoder.cache_options, decoder.version, code]).encode()).hexdigest()
 
 
-def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
+def _decode(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
     with _pool(options.report, f"reading {root}", decoder.passes * len(files)) as parallel_map:
         problems: Problems = {}
         example_shape = decoder.shape(root, files, parallel_map, problems)
@@ -183,7 +183,7 @@ def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
         yield result
 
 
-def _report_problems(root: Path, files: Sequence[Path], problems: Problems, options: LoadOptions, word: str) -> None:
+def _report_problems(root: Path, files: Sequence[ImageFile], problems: Problems, options: LoadOptions, word: str) -> None:
     lines = [f"{files[k]}: {why}" for k, why in sorted(problems.items())]
     if lines and options.strict:
         raise InputError(lines[0], hint="fix or remove the file, or drop `strict` to skip it")

@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
+from dlcli.support.errors import DlcliError
+
 UNKNOWN_IMAGE = ("UnidentifiedImageError", "not an image in a supported format")
 """Pillow's error for unknown formats, and its explanation."""
 
 
 def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) -> str:
-    """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation."""
+    """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation.
+
+    A DlcliError is raised again: it is not about this image alone.
+    """
+    if isinstance(error, DlcliError):
+        raise error
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     if isinstance(error, PermissionError):

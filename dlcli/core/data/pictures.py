@@ -15,6 +15,7 @@ from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
 from dlcli.core.data.image_file import GREY_MODES, in_mode, opaque, orientation, upright
 from dlcli.core.data.resize import crop_origin, resized_shape
+from dlcli.core.data.stored_images import ImageFile, opened, path_of
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -47,7 +48,7 @@ class Pictures:
 
         return PIL.__version__
 
-    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+    def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
         """Choose the shape of all pictures by their headers.
 
         Args:
@@ -70,7 +71,7 @@ class Pictures:
             raise InputError(f"{root}: none of its {count(len(files), 'image')} can be read{example}")
         return (1 if all(header.grey for header in readable) else 3, *_common_shape(root, readable, self.options))
 
-    def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a picture, or say why it cannot be decoded."""
         pixels = np.empty(shape, dtype=np.uint8)
         return _decode_into(pixels, path, self.seen) or pixels
@@ -89,7 +90,7 @@ class SeenPixels:
         brightest: The highest value of each picture of 16 bits.
     """
 
-    transparent: list[Path] = field(default_factory=list)
+    transparent: list[ImageFile] = field(default_factory=list)
     brightest: list[int] = field(default_factory=list)
 
     def remarks(self) -> list[Remark]:
@@ -127,25 +128,25 @@ def _common_shape(root: Path, headers: Sequence[_ImageHeader], options: LoadOpti
     return size, size
 
 
-def _read_header(path: Path) -> _ImageHeader | str:
+def _read_header(path: ImageFile) -> _ImageHeader | str:
     """Read the header of a picture, or say why it cannot be read."""
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(opened(path)) as image:
             sides = image.height, image.width
             return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
     except Exception as error:  # Pillow raises many types for damaged files
-        return failure_reason(path, error, UNKNOWN_IMAGE)
+        return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
 
 
-def _decode_into(pixels: NDArray[np.uint8], path: Path, seen: SeenPixels) -> str:
+def _decode_into(pixels: NDArray[np.uint8], path: ImageFile, seen: SeenPixels) -> str:
     """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
     from PIL import Image
 
     try:
-        with Image.open(path) as opened:
-            turned = upright(opened)
+        with Image.open(opened(path)) as image_file:
+            turned = upright(image_file)
             if turned.mode.startswith("I;16"):
                 seen.brightest.append(int(np.asarray(turned).max()))
             visible = opaque(turned)
@@ -154,7 +155,7 @@ def _decode_into(pixels: NDArray[np.uint8], path: Path, seen: SeenPixels) -> str
             image = in_mode(visible, "L" if len(pixels) == 1 else "RGB")
         pixels[:] = np.atleast_3d(np.asarray(_resized(image, pixels.shape[1:]))).transpose(2, 0, 1)
     except Exception as error:  # as above
-        return failure_reason(path, error, UNKNOWN_IMAGE)
+        return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
     return ""
 
 

@@ -24,6 +24,7 @@ from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import failure_reason
 from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
 from dlcli.core.data.resize import crop_origin, resized_shape
+from dlcli.core.data.stored_images import ImageFile
 from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import MissingExtraError
 
@@ -64,7 +65,7 @@ class Videos:
         found: str = _av().__version__
         return found
 
-    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+    def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
         """The shape of all examples, which depends only on the options.
 
         Args:
@@ -82,8 +83,10 @@ class Videos:
         """Nothing: there is nothing to say about videos that can be read."""
         return []
 
-    def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode the frames of a video, or say why it cannot be decoded; a truncated one would pass as a shorter video."""
+        if not isinstance(path, Path):
+            return "is a video inside another file"
         try:
             if truncated := describe_truncation(path):
                 return truncated

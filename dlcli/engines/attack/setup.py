@@ -90,7 +90,7 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     _check_places(config)
     device = choose_device(config.device)
     attacks, norm = _attacks(config)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
+    data = open_data(config.data, strict=config.strict, report=report, size=config.size, label_column=config.label_column)
     networks = open_networks(config, data, device)
     _check_together(config, networks)
     for warning in networks.warnings:

@@ -96,7 +96,7 @@ class NetworkTraining:
 
 def _reopened(config: AttackConfig, fingerprint: str) -> NetworkTraining:
     device = choose_device(config.device)
-    data = open_data(config.data, strict=config.strict, report=SILENT, size=config.size)
+    data = open_data(config.data, strict=config.strict, report=SILENT, size=config.size, label_column=config.label_column)
     if data.fingerprint != fingerprint:
         raise InputError(f"{data.name}: the data changed while they were read", hint="start again when nothing writes to them")
     return NetworkTraining(config, data, open_networks(config, data, device), device)

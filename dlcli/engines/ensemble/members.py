@@ -105,7 +105,14 @@ class EnsembleSetup:
 def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
     """Open the data, check that they can be trained on, and choose the device."""
     device = choose_device(config.device)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    data = open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        limit=config.limit,
+        label_column=config.label_column,
+    )
     check_trainable(data)
     return EnsembleSetup(config, data, device)
 

@@ -159,7 +159,14 @@ class ProbeSetup:
 
 
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    data = open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        limit=config.limit,
+        label_column=config.label_column,
+    )
     spec = str(config.model)
     untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video_network(Path(spec)))
     if untrained:

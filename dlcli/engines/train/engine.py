@@ -40,7 +40,7 @@ SEEDS = 5
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
-_DATA_OPTIONS = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
+_DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fps", "strict"}
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns"}
 )
@@ -97,6 +97,7 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         report=report,
         size=config.size,
         limit=config.limit,
+        label_column=config.label_column,
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)

@@ -10,7 +10,8 @@ from dlcli.core.data.read_folder import read_folder
 from dlcli.core.data.videos import Videos
 
 DESCRIPTION = ""  # the description of `folder` covers both
-CLAIMS_LAST = True
+PRECEDENCE = 2
+LABEL_COLUMN = True
 FILES = VIDEOS
 
 
