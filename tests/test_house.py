@@ -100,6 +100,7 @@ def test_a_class_name_stands_once():
         "core/inflate/rules",
         "core/models/zoo",
         "core/pairs/scorers",
+        "core/run_log/writers",
         "core/surgery/operations",
         "core/text/vectors/encoders",
     ],

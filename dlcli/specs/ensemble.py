@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse
 from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
@@ -99,6 +100,7 @@ class EnsembleConfig:
     output: Path | None = output_option(
         "Ensemble directory.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
     )
+    log: tuple[str, ...] = log_option()
     resume: bool = option(False, "Keep the members already in the directory and train those that are missing up to `members`.")
 
     def __post_init__(self) -> None:
@@ -115,6 +117,7 @@ class EnsembleConfig:
             raise UsageError("`snapshots` come from one network, but `model` names several")
         if self.snapshots and self.strategy == "stacked":
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
+        check_logs(self.log)
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
 
@@ -143,6 +146,7 @@ class EnsembleConfig:
             strict=self.strict,
             seed=self.seed,
             device=self.device,
+            log=self.log,
         )
 
 

@@ -8,6 +8,7 @@ from dlcli.specs import parse, table_options, training_options
 from dlcli.specs.arms import Number, lists, numbers_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
@@ -165,6 +166,7 @@ class TrainConfig:
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
+    log: tuple[str, ...] = log_option()
     resume: bool = option(False, "Resume the stopped run in the run directory.")
 
     def __post_init__(self) -> None:
@@ -176,6 +178,7 @@ class TrainConfig:
             raise UsageError(
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
+        check_logs(self.log)
         check_schedule(self.schedule, self.warmup)
         training_options.parse_rates(self.lr_for)
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)

@@ -106,7 +106,8 @@ class _Unstoppable:
     """A reporter that lets SIGINT and SIGTERM end the run at once, for training into the cache cannot stop and resume."""
 
     def __init__(self, report: Reporter) -> None:
-        self.note, self.warn, self.task, self.stoppable = report.note, report.warn, report.task, SILENT.stoppable
+        self.note, self.warn, self.task, self.log = report.note, report.warn, report.task, report.log
+        self.stoppable = SILENT.stoppable
 
 
 def load_networks(

@@ -24,6 +24,7 @@ from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
 from dlcli.core.training.recipe import resolve_threads
+from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.job import Job, describe, open_job, start_training, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
@@ -164,12 +165,16 @@ def _train(
         training.model.load_state_dict(last.state_dict())
     with report.stoppable() as stop, report.task(f"training member {number + 1}", steps(job)) as task:
         while not training.done:
-            training.run_epoch(task, stop)
+            mean = training.run_epoch(task, stop)
+            if mean is not None:
+                log_loss(report, number, job.recipe, training.epoch, mean, steps=len(training.losses))
             if stop() and not training.done:
                 return None
     training.finish(report)
     seconds = time.perf_counter() - started
-    return training.model, finish_member(setup, number, job, training.model, seconds, notes)
+    done = finish_member(setup, number, job, training.model, seconds, notes)
+    log_member(report, number, done.logits, setup.data.y_test, training.epoch)
+    return training.model, done
 
 
 def finish_member(
