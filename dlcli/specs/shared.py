@@ -20,7 +20,8 @@ AUGMENTATIONS = (
 def data_option(
     default: str,
     *,
-    files: str = "a folder of images or videos, with a subfolder for each class; a table of files and labels (labels.csv)",
+    files: str = "a folder of images or videos, with a subfolder for each class; labels.csv, "
+    "parquet, a WebDataset tar or COCO json",
     **details: Any,
 ) -> Any:
     """`data`: where examples come from; `files` says in what files, `details` are further fields of Option."""

@@ -62,8 +62,8 @@ def open_data(
         if value is not None and value < 1:
             raise UsageError(f"`{name}`: {value} is below 1")
     modules = [SOURCES.module(name) for name in SOURCES.names()]
-    # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those that
-    # take any folder come last.
+    # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those
+    # that take any folder come last.
     for module in sorted(modules, key=lambda module: getattr(module, "PRECEDENCE", 0)):
         if module.claims(spec):
             options = base.LoadOptions(

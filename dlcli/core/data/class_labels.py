@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,11 @@ def numbered_labels(where: str, cells: Iterable[Any], names: Sequence[str]) -> C
 
 
 def choose_labels(
-    source: str, columns: Mapping[str, Sequence[Any]], wanted: str | None, report: Reporter
+    source: str,
+    columns: Mapping[str, Sequence[Any]],
+    wanted: str | None,
+    report: Reporter,
+    class_names: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> ClassLabels | None:
     """The labels among some columns, by their names.
 
@@ -89,20 +94,27 @@ def choose_labels(
         columns: Their cells, by name.
         wanted: The column that `label_column` names; None to look for a usual name.
         report: Receives warnings about the labels.
+        class_names: Columns whose cells are indices of classes, with the names of these.
 
     Returns:
-        The classes; None if no column has a usual name.
+        The classes; None if no column has a usual name or names of classes.
 
     Raises:
         InputError: If there is no column `wanted`, or several columns disagree about which examples are of one class.
     """
+
+    def read(name: str, report: Reporter) -> ClassLabels:
+        where = f"{source}: column '{name}'"
+        if name in class_names:
+            return numbered_labels(where, columns[name], class_names[name])
+        return read_labels(where, columns[name], report)
+
     if wanted is not None:
-        wanted = named_column(source, list(columns), wanted)
-        return read_labels(f"{source}: column '{wanted}'", columns[wanted], report)
-    names = known_columns(list(columns), LABEL_COLUMNS)
+        return read(named_column(source, list(columns), wanted), report)
+    names = known_columns(list(columns), LABEL_COLUMNS) or list(class_names)
     if len(names) < 2:
-        return read_labels(f"{source}: column '{names[0]}'", columns[names[0]], report) if names else None
-    found = [read_labels(f"{source}: column '{name}'", columns[name]) for name in names]
+        return read(names[0], report) if names else None
+    found = [read(name, SILENT) for name in names]
     for name, other in zip(names[1:], found[1:], strict=True):
         if not _same_classes(found[0], other):
             hint = f"choose one with `label_column={names[0]}`"
@@ -180,6 +192,8 @@ def _same_classes(one: ClassLabels, other: ClassLabels) -> bool:
 
 def _combined(found: Sequence[ClassLabels]) -> ClassLabels:
     """Columns that agree, such as one of numbers and one of names: the names, in the order of numbers from 0 on."""
+    if found[0].fixed:
+        return found[0]
     named = next((one for one in found if not all(map(_WHOLE.fullmatch, one.classes))), found[0])
     numbered = next((one for one in found if one.classes == tuple(map(str, range(len(one.classes))))), None)
     if numbered is None:

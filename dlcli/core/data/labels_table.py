@@ -1,6 +1,5 @@
 """List the images or videos that a table names, with their classes and sets: labels.csv, or any other csv, tsv or jsonl."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,12 @@ from numpy.typing import NDArray
 
 from dlcli.core.data.base import FILE, LoadOptions
 from dlcli.core.data.class_labels import BLANK, ClassLabels, choose_labels, needed_labels
-from dlcli.core.data.column_names import FILE_COLUMNS, LABEL_COLUMNS, SET_COLUMNS, known_columns
+from dlcli.core.data.column_names import FILE_COLUMNS, LABEL_COLUMNS, known_columns
 from dlcli.core.data.examples import LabelledRows, Listing, form_sets, test_set_of
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, composed
 from dlcli.core.data.locate import locate_files
-from dlcli.core.data.set_names import KNOWN, read_set_name
+from dlcli.core.data.set_columns import sets_of_columns
+from dlcli.core.data.set_names import set_of_file
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.read_tables import read_table
@@ -26,8 +26,6 @@ TABLES = ("labels.csv", "labels.tsv")
 
 _INDEX, _NAME = "class_index", "name"
 _MAX_CLASSES = 100_000
-_ABOUT_LABELS = {"label", "labels", "annotation", "annotations", "metadata"}
-"""Words in the name of a table that say nothing about which set it is."""
 
 
 def table_in(folder: Path) -> Path | None:
@@ -184,29 +182,12 @@ def _labels(opened: ImageTable, options: LoadOptions) -> tuple[ClassLabels, bool
 
 def _sets(opened: ImageTable) -> list[str] | None:
     """The set of each row: by a column of sets, or by the name of the table."""
-    columns = [name for name in known_columns(opened.table.columns, SET_COLUMNS) if name != opened.column]
-    for column in columns:
-        cells = opened.cells(column)
-        sets = read_sets(f"{opened.table.name}: column '{column}'", cells)
-        if sets is not None:
-            return sets
-    named = read_set_name(re.sub(r"(\.\w+)+$", "", Path(opened.table.name).name))
-    return [named.name] * len(opened.paths) if named is not None and set(named.rest) <= _ABOUT_LABELS else None
-
-
-def read_sets(where: str, cells: Sequence[str]) -> list[str] | None:
-    """The sets that cells name; None if none of them does, so that the column is about something else.
-
-    Raises InputError, naming `where` and the first such cell, if only some of them name sets.
-    """
-    known = {cell: read_set_name(cell) for cell in set(cells)}
-    named = {cell: found.name for cell, found in known.items() if found is not None and not found.rest}
-    if not named:
-        return None
-    for row, cell in enumerate(cells, 1):
-        if cell not in named:
-            raise InputError(f"{where}: row {row}: '{cell}' is not the name of a set", hint=f"call the sets {KNOWN}")
-    return [named[cell] for cell in cells]
+    columns = {name: opened.cells(name) for name in opened.table.columns if name != opened.column}
+    sets = sets_of_columns(opened.table.name, columns)
+    if sets is not None:
+        return sets
+    named = set_of_file(Path(opened.table.name).name)
+    return None if named is None else [named] * len(opened.paths)
 
 
 def _distinct(opened: ImageTable, labels: ClassLabels, sets: Sequence[str] | None, report: Reporter) -> NDArray[np.intp]:

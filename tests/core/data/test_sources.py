@@ -15,7 +15,7 @@ from dlcli.support.errors import InputError, ResourceError, UsageError
 
 
 def test_the_registry_is_known():
-    assert SOURCES.names() == ("clips", "digits", "folder", "moving-digits", "npz", "table", "torchvision")
+    assert SOURCES.names() == tuple("clips coco digits folder moving-digits npz parquet table torchvision webdataset".split())
 
 
 @pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "Digits"])

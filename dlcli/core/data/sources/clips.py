@@ -10,7 +10,7 @@ from dlcli.core.data.read_folder import read_folder
 from dlcli.core.data.videos import Videos
 
 DESCRIPTION = ""  # the description of `folder` covers both
-PRECEDENCE = 2
+PRECEDENCE = 3
 LABEL_COLUMN = True
 FILES = VIDEOS
 

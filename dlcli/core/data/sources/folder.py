@@ -8,8 +8,8 @@ from dlcli.core.data.listing import is_file_of
 from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_folder
 
-DESCRIPTION = "a folder of images or videos (a folder per class, maybe under train and test)"
-PRECEDENCE = 2
+DESCRIPTION = "a folder of images or videos (a folder per class)"
+PRECEDENCE = 3
 LABEL_COLUMN = True
 FILES = PICTURES
 

@@ -1,6 +1,7 @@
 """Tables that name images or videos and their labels: labels.csv or any other csv, tsv or jsonl."""
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_listing
 from dlcli.core.data.videos import Videos
 
-DESCRIPTION = "labels.csv"
+DESCRIPTION = "labels.csv, .parquet, .tar, COCO's .json"
 PRECEDENCE = 1
 LABEL_COLUMN = True
 
@@ -19,8 +20,15 @@ _ENDING = re.compile(r"\.(csv|tsv|jsonl|ndjson)(\.gz)?", re.IGNORECASE)
 
 
 def claims(spec: str) -> bool:
-    """Whether `spec` ends as a table does."""
-    return _ENDING.search("".join(Path(spec).suffixes[-2:])) is not None
+    """Whether `spec` ends as a table does, or is an array in .json."""
+    return _ENDING.search("".join(Path(spec).suffixes[-2:])) is not None or _is_json_array(Path(spec))
+
+
+def _is_json_array(path: Path) -> bool:
+    if path.suffix.lower() == ".json":
+        with suppress(OSError), path.open("rb") as file:
+            return file.read(1000).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    return False
 
 
 def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
