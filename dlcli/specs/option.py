@@ -33,6 +33,7 @@ class Option:
         also_argument: Whether the value may be given with its flag or as a positional argument.
         reads: Whether the value names an input file, which the run record lists with its hash.
         writes: Whether the value names an output file.
+        compared: Whether it may be a tuple of several values, which are compared.
     """
 
     help: str
@@ -50,6 +51,7 @@ class Option:
     also_argument: bool = False
     reads: bool = False
     writes: bool = False
+    compared: bool = False
 
 
 def option(default: Any, help: str, **details: Any) -> Any:

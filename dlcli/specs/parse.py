@@ -94,16 +94,6 @@ def show_early_stop(value: tuple[str, int]) -> str:
     return f"{value[0]}:{value[1]}"
 
 
-def whole_or_auto(value: Any) -> int | None:
-    """`auto` to None, else a whole number."""
-    if value is None or value == "auto":
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        raise ValueError(f"'{value}' is neither auto nor a whole number") from None
-
-
 def whole_numbers(value: Any) -> tuple[int, ...] | None:
     """Parse whole numbers.
 

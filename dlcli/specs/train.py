@@ -1,11 +1,12 @@
 """Options and result of `dlcli train`."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse, table_options, training_options
-from dlcli.specs.arms import Number, lists, numbers_option
+from dlcli.specs.arms import Number, Text, Whole, lists, names_option, numbers_option, values, wholes_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.log_option import check_logs, log_option
@@ -87,18 +88,17 @@ class TrainConfig:
         "Networks of a comparison to train in parallel.  [default: one per CPU core or GPU]",
         minimum=1,
     )
-    epochs: int | None = option(None, "Training epochs. Default: the network's own number.", minimum=1)
-    batch_size: int | None = option(
-        None,
+    epochs: Whole = wholes_option("Training epochs. Default: the network's own number.", minimum=1)
+    batch_size: Whole = wholes_option(
         "Batch size (images per step); auto, the default, is the network's own. Batches that do not fit in memory are split "
         "(gradient accumulation).",
+        auto=True,
         minimum=1,
-        parse=parse.whole_or_auto,
-        show=str,
-        metavar="N|auto",
+        metavar="N[,N...]|auto",
     )
-    optimizer: str | None = option(
-        None, "Optimizer. Default: the network's own.", choices=one_of("sgd", "adam", "adamw", "adadelta")
+    optimizer: Text = names_option(
+        "Optimizer: sgd, adam, adamw or adadelta. Default: the network's own.",
+        choices=one_of("sgd", "adam", "adamw", "adadelta"),
     )
     lr: Number = numbers_option(
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
@@ -106,13 +106,13 @@ class TrainConfig:
     lr_for: tuple[str, ...] = training_options.lr_for_option()
     momentum: Number = training_options.momentum_option()
     weight_decay: Number = training_options.weight_decay_option()
-    schedule: str | None = schedule_option()
-    warmup: float = training_options.warmup_option()
+    schedule: Text = schedule_option()
+    warmup: Number = training_options.warmup_option()
     label_smoothing: Number = numbers_option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
-    clip_norm: float | None = option(
+    clip_norm: Number = numbers_option(
         None, "Clip the gradient norm to this value. Default: the network's own, or no clipping.", above=0
     )
-    ema: float | None = option(
+    ema: Number = numbers_option(
         None,
         "Decay of the exponential moving average of the weights. Default: the network's own, or no averaging.",
         minimum=0,
@@ -179,7 +179,8 @@ class TrainConfig:
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
         check_logs(self.log)
-        check_schedule(self.schedule, self.warmup)
+        for schedule, warmup in product(values(self.schedule), values(self.warmup)):
+            check_schedule(schedule, warmup)
         training_options.parse_rates(self.lr_for)
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
