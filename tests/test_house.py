@@ -98,6 +98,7 @@ def test_a_class_name_stands_once():
         "core/attacks/methods",
         "core/data/sources",
         "core/inflate/rules",
+        "core/models/hubs",
         "core/models/zoo",
         "core/pairs/scorers",
         "core/run_log/writers",

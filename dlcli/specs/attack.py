@@ -49,9 +49,10 @@ class AttackConfig:
     data: str = data_option("digits")
     model: str | None = option(
         None,
-        "Network to attack. Used as trained: a directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, "
-        "or file.py:callable, which runs that code. Trained first, and cached: a built-in model, and code if `epochs` or "
-        "`ensemble` is given. Default: the built-in model for the dataset.",
+        "Network to attack. Used as trained: a directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, a "
+        "published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), or file.py:callable, which runs that code. Trained "
+        "first, and cached: a built-in model, and the latter two if `epochs` or `ensemble` is given. Default: the built-in "
+        "model for the dataset.",
         metavar="SPEC",
         reads=True,
     )

@@ -36,8 +36,9 @@ class EnsembleConfig:
     data: str = data_option("digits")
     model: tuple[str, ...] = option(
         (),
-        "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code "
-        "(repeatable; members take them in turn). Default: the built-in model for the dataset.",
+        "A built-in model; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which starts from its weights; "
+        "or your own as package.module:callable or file.py:callable, which imports and runs that code (repeatable; members "
+        "take them in turn). Default: the built-in model for the dataset.",
         metavar="SPEC",
     )
     normalise: str = normalise_option("every network")

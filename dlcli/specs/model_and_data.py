@@ -27,7 +27,8 @@ def arch_option() -> Any:
     """`arch`: the architecture that a checkpoint belongs to."""
     return option(
         None,
-        "Architecture of a checkpoint: a built-in model, package.module:callable or file.py:callable.",
+        "Architecture of a checkpoint: a built-in model, a network of torchvision, timm:NAME, hf:OWNER/NAME, "
+        "package.module:callable or file.py:callable.",
         metavar="SPEC",
     )
 
@@ -64,9 +65,9 @@ class ModelAndDataOptions:
 
     model: str | None = option(
         None,
-        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, an .onnx or .pt2 file, or "
-        "file.py:callable, which runs that code and uses what it returns as trained. Default: the built-in model for the "
-        "dataset, trained once and cached.",
+        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, an .onnx or .pt2 file, a published "
+        "network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), or file.py:callable, which runs that code and uses what it "
+        "returns as trained. Default: the built-in model for the dataset, trained once and cached.",
         argument=True,
         metavar="[MODEL]",
         reads=True,

@@ -46,13 +46,18 @@ class ProbeGradientsConfig:
 
     model: str | None = option(
         None,
-        "The network: a run directory; the name of a built-in or torchvision network, untrained without `weights`; or "
-        "package.module:callable or file.py:callable, which imports and runs that code and uses what it returns. "
-        "Default: scalar-to-scalar networks (1-D toy models).",
+        "The network: a run directory; the name of a built-in or torchvision network, untrained without `weights`; a "
+        "published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME); or package.module:callable or file.py:callable, "
+        "which imports and runs that code and uses what it returns. Default: scalar-to-scalar networks (1-D toy models).",
         metavar="SPEC",
         reads=True,
     )
-    weights: Path | None = option(None, "Load the weights in this file into the network.", metavar="FILE", reads=True)
+    weights: Path | None = option(
+        None,
+        "Load the weights in this file into the network; imagenet: those published for it; none: none of these.",
+        metavar="FILE",
+        reads=True,
+    )
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")

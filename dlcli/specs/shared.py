@@ -37,8 +37,9 @@ def model_option(default: str | None) -> Any:
     """`model`: which network."""
     return option(
         default,
-        "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code. "
-        "Default: the built-in model for the dataset.",
+        "A built-in model or one of torchvision; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which "
+        "starts from its weights; or your own as package.module:callable or file.py:callable, which imports and runs that "
+        "code. Default: the built-in model for the dataset.",
         metavar="SPEC",
     )
 

@@ -67,7 +67,8 @@ class TrainConfig:
     sheet: str | None = table_options.sheet_option(table_options.PAIRS)
     weights: Path | None = option(
         None,
-        "Start from the weights in this file: safetensors, or a checkpoint of torch.save. A last layer for another "
+        "Start from the weights in this file: safetensors, or a checkpoint of torch.save; imagenet: those published for a "
+        "network of torchvision; none: not those of a published network. A last layer for another "
         "number of classes is reinitialised. With `model=frame-mlp:NAME`, a perceptron on features of single frames computed "
         "by the network NAME, these are the weights of NAME.",
         metavar="FILE",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from dlcli.core.data.base import ImageData, Sampling
+    from dlcli.core.data.preparation import Preparation
 
 __all__ = ["SOURCES", "open_data"]
 
@@ -23,6 +24,7 @@ def open_data(
     strict: bool = False,
     report: Reporter = SILENT,
     size: int | None = None,
+    preparation: "Preparation | None" = None,
     limit: int | None = None,
     sampling: "Sampling | None" = None,
     unlabelled: bool = False,
@@ -39,6 +41,7 @@ def open_data(
         strict: Raise for an image that cannot be read, instead of a warning to `report` and skipping it.
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width; its shorter side is resized and the centre cropped.
+        preparation: How to resize and crop images, if there is no `size`; arrays of its size are taken as they are.
         limit: Keep at most this many examples of each set, every class represented as far as possible; a fixed choice.
         sampling: Which frames of videos to take; None refuses videos.
         unlabelled: Load every file below a folder, or a single file: a test set without classes.
@@ -70,6 +73,7 @@ def open_data(
                 strict=strict,
                 report=report,
                 size=size,
+                preparation=preparation if size is None else None,
                 limit=limit,
                 sampling=sampling,
                 unlabelled=unlabelled,
@@ -80,7 +84,7 @@ def open_data(
             if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
                 raise UsageError(f"`label_column`: {spec} has no columns", hint="omit `label_column`")
             module = _of_kind(module, spec, videos) if unlabelled else module
-            data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size)
+            data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
             _check_sampling(data, sampling)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)

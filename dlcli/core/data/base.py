@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.memmap import select_rows
+from dlcli.core.data.preparation import Preparation
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -65,6 +66,7 @@ class LoadOptions:
         strict: Raise InputError for an example that cannot be read, instead of a warning to `report`.
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width, in pixels.
+        preparation: How to resize and crop files of images instead; with it there is no `size`.
         limit: Keep at most this many examples of each set, a fixed choice.
         sampling: Which frames of videos to take; None where the caller takes images only.
         unlabelled: Load every file below a folder, or a single file, without classes.
@@ -76,6 +78,7 @@ class LoadOptions:
     strict: bool = False
     report: Reporter = SILENT
     size: int | None = None
+    preparation: Preparation | None = None
     limit: int | None = None
     sampling: Sampling | None = None
     unlabelled: bool = False

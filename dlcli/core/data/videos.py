@@ -23,7 +23,7 @@ from dlcli.core.data.cache import Remark
 from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import failure_reason
 from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
-from dlcli.core.data.resize import crop_origin, resized_shape
+from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.stored_images import ImageFile
 from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import MissingExtraError
@@ -43,11 +43,12 @@ _MAX_PIXELS = 1 << 26
 class Videos:
     """Decodes videos for `read_pixels` to RGB (3, clips * frames, size, size), clip after clip.
 
-    Raises MissingExtraError without PyAV.
+    With `preparation` its frames are prepared as pictures are; `size` is then its crop. Raises MissingExtraError without PyAV.
     """
 
     sampling: Sampling
     size: int
+    preparation: Preparation | None = None
     word: str = "video"
     passes: int = 1
 
@@ -56,8 +57,9 @@ class Videos:
 
     @property
     def cache_options(self) -> list[Any]:
-        """Sampling and size."""
-        return [*self.sampling.shape, self.sampling.fps, self.size]
+        """Sampling and size, and the preparation if there is one."""
+        how = [] if self.preparation is None else [self.preparation.to_json()]
+        return [*self.sampling.shape, self.sampling.fps, self.size, *how]
 
     @property
     def version(self) -> str:
@@ -115,7 +117,8 @@ class Videos:
             positions.setdefault(number, []).append(position)
         scaler = _av().video.reformatter.VideoReformatter()
         for number, frame in _frames(container, stream, index, sorted(positions)):
-            pixels[:, positions[number]] = _square(frame, shape[-1], scaler)[:, None]
+            square = _square(frame, shape[-1], scaler) if self.preparation is None else _prepared(frame, self.preparation)
+            pixels[:, positions[number]] = square[:, None]
         return pixels
 
     def _wanted(self, index: "_Index") -> list[int]:
@@ -215,10 +218,20 @@ def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, mis
 
 def _square(frame: Any, size: int, scaler: Any) -> NDArray[np.uint8]:
     """Convert a frame to RGB (3, size, size): resize the shorter side, crop the centre, turn upright."""
-    height, width = resized_shape((frame.height, frame.width), size)
+    how = Preparation(size, size)
+    height, width = how.resized((frame.height, frame.width))
     if height * width > _MAX_PIXELS:
         raise ValueError(f"{frame.width}x{frame.height} pixels has too extreme an aspect ratio")
-    top, left = crop_origin((height, width), size)
+    top, left = how.corner((height, width))
     pixels = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
     upright: NDArray[np.uint8] = np.rot90(pixels[top : top + size, left : left + size], round(frame.rotation / 90))
     return upright.transpose(2, 0, 1)
+
+
+def _prepared(frame: Any, how: Preparation) -> NDArray[np.uint8]:
+    """A frame as RGB (3, crop, crop), resized by Pillow as pictures are."""
+    from PIL import Image
+
+    upright = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    pixels: NDArray[np.uint8] = np.asarray(how.picture(Image.fromarray(np.ascontiguousarray(upright))))
+    return pixels.transpose(2, 0, 1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.data.preparation import Preparation, preparation_from_json
 from dlcli.core.inflate.convert import InflatedNetwork, Inflation, rebuild
 from dlcli.core.layers.normalise import IMAGENET, normalised
 from dlcli.core.model_io.build import build_model
@@ -38,6 +39,7 @@ class ImageNetwork:
         outputs: Number of its outputs.
         classes: Names of its outputs, None if unknown.
         normalise: The name of the normalisation before it, a value of the option `normalise`.
+        prepare: How it wants pictures resized and cropped, as `Preparation.to_json` writes it; None if it does not matter.
     """
 
     model: str
@@ -47,6 +49,12 @@ class ImageNetwork:
     outputs: int
     classes: tuple[str, ...] | None
     normalise: str = NONE
+    prepare: Mapping[str, Any] | None = None
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """How frames are resized and cropped; raises InputError if `prepare` is damaged."""
+        return preparation_from_json(self.prepare, self.model)
 
     def build(self, outputs: int | None = None) -> nn.Module:
         """The network without normalisation, with `outputs` outputs instead of its own if given."""

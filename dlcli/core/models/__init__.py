@@ -6,6 +6,7 @@ A module with a `DEPTH` is a family: `plain` is its network of that depth, `plai
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.core.models.hubs import hub_name
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.registry import Registry
 
@@ -29,10 +30,10 @@ _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 def named_model(spec: str | None, data: "ImageData") -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
-    `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
-    `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None: the network made for images of
-    this size. Raises UsageError if there is no such network, and InputError if the named file is not there or its code fails,
-    or if the network takes no such images.
+    `spec` is a name of the zoo or of torchvision (for images of three channels), a network of a hub as `timm:resnet50`, or
+    `package.module:callable` or `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None:
+    the network made for images of this size. Raises UsageError if there is no such network, and InputError if the named file is
+    not there or its code fails, or if the network takes no such images.
     """
     from dlcli.core.models import base
 
@@ -41,6 +42,8 @@ def named_model(spec: str | None, data: "ImageData") -> "Architecture":
         spec = _made_for(data)
     if spec.partition(":")[0] == FRAME_MLP:
         return _over_frames(spec, data)
+    if (found := hub_name(spec)) is not None:
+        return base.from_hub(spec, found, channels, size, classes)
     if ":" in spec:
         return base.from_callable(spec, channels, size, classes, frames=data.frames)
     name, depth = _name_and_depth(_checked(spec))

@@ -19,7 +19,7 @@ from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import figure_names, watched_set
 from dlcli.engines.train.frozen_features import fit
-from dlcli.engines.train.job import Fitted, Job, open_job, preflight, steps
+from dlcli.engines.train.job import Fitted, Job, open_job, preflight, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.versus import (
     PairedTraining,
@@ -97,16 +97,20 @@ def plan(config: TrainConfig) -> list[str]:
 
 
 def _data(config: TrainConfig, report: Reporter) -> ImageData:
+    how = preparation_of(config, report)
     data = open_data(
         config.data,
         strict=config.strict,
         report=report,
         size=config.size,
+        preparation=how,
         limit=config.limit,
         label_column=config.label_column,
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
+    if how is not None:
+        report.note(f"{data.unit}s are prepared as for {config.model}: {how}")
     return data
 
 
@@ -226,6 +230,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         classes=data.classes,
         frames=data.frames,
         clips=data.clips,
+        preparation=preparation_of(job.config),
     )
     watched = watched_set(data)
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]

@@ -17,12 +17,15 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData, Split
+from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import class_weights
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_tensors, weights_sha256
+from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
+from dlcli.core.models.hubs import resolve_weights
 from dlcli.core.stats import wilson
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
@@ -37,7 +40,7 @@ from dlcli.specs.arms import one
 from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import DlcliError, InputError, UsageError
-from dlcli.support.reporter import Reporter
+from dlcli.support.reporter import SILENT, Reporter
 
 _TRAINING_EXAMPLES = 2000
 """How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
@@ -81,6 +84,11 @@ class Fitted:
     n_correct: int
 
 
+def preparation_of(config: TrainConfig, report: Reporter = SILENT) -> Preparation | None:
+    """How the images are resized and cropped, where the network of `config` was published with a way; None elsewhere."""
+    return preparation_for(resolve_weights(config.model, config.weights).spec, config.size, report)
+
+
 def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
     """Open the network that `config` names and resolve how to train it.
 
@@ -94,9 +102,10 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         UsageError: If there is no such network, or an option does not apply to it.
         InputError: If the network or its weights do not fit the data.
     """
-    arch = open_model(config.model, data)
-    if config.weights is not None:
-        arch = warm_started(arch, config.weights, len(data.classes), config.normalise, config.weights_key)
+    spec, weights, pretrained = resolve_weights(config.model, config.weights)
+    arch = open_model(spec, data, pretrained=pretrained)
+    if weights is not None:
+        arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key)
     arch = normalised_architecture(arch, config.normalise, data.channels)
     return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed)
 
