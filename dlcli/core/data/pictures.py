@@ -82,6 +82,18 @@ class Pictures:
         """What there is to say about the pictures that were decoded."""
         return self.seen.remarks()
 
+    def take_seen(self) -> "SeenPixels":
+        """What was noticed since the last call; it is forgotten here."""
+        found = SeenPixels(list(self.seen.transparent), list(self.seen.brightest))
+        self.seen.transparent.clear()
+        self.seen.brightest.clear()
+        return found
+
+    def add_seen(self, seen: "SeenPixels") -> None:
+        """Add what another process noticed."""
+        self.seen.transparent.extend(seen.transparent)
+        self.seen.brightest.extend(seen.brightest)
+
 
 @dataclass(frozen=True)
 class SeenPixels:

@@ -85,6 +85,12 @@ class Videos:
         """Nothing: there is nothing to say about videos that can be read."""
         return []
 
+    def take_seen(self) -> None:
+        """None: FFmpeg decodes outside of the interpreter lock, so that threads suffice."""
+
+    def add_seen(self, seen: Any) -> None:
+        """Nothing is added."""
+
     def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode the frames of a video, or say why it cannot be decoded; a truncated one would pass as a shorter video."""
         if not isinstance(path, Path):
