@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Self
@@ -94,6 +94,9 @@ class TerminalReporter:
             restore()
         if asked:
             signal.raise_signal(asked[0])
+
+    def log(self, run: str, epoch: int, figures: Mapping[str, float], *, final: bool = False) -> None:
+        """Print nothing, for the result has these figures; see `Reporter`."""
 
     def _bar(self, label: str, total: int | None) -> Iterator[Task]:
         if self._bars is None:

@@ -10,7 +10,7 @@ from dlcli.support.tables import Table
 
 def read_parquet(name: str, data: bytes) -> Table:
     """Parse the bytes of a parquet file; raises InputError if they are not one."""
-    arrow, parquet = _pyarrow("reading parquet")
+    arrow, parquet = pyarrow_modules("reading parquet")
     # A copy that Arrow owns: its threads may release a Python object only after the interpreter has ended, which aborts.
     copy = arrow.BufferOutputStream()
     copy.write(data)
@@ -41,7 +41,7 @@ def write_parquet(table: Table, path: Path) -> None:
 
     Raises InputError naming a column whose cells are of several types, or of a type that parquet lacks.
     """
-    arrow, parquet = _pyarrow("writing parquet")
+    arrow, parquet = pyarrow_modules("writing parquet")
     old = table.origin_columns if table.kind == "parquet" and table.origin is not None else 0
     if not old:
         table.check_names()
@@ -68,7 +68,18 @@ def _transposed(table: Table, first: int) -> list[list[Any]]:
     return [[row[k] for row in table.rows] for k in range(first, len(table.columns))]
 
 
-def _pyarrow(what: str) -> tuple[Any, Any]:
+def pyarrow_modules(what: str) -> tuple[Any, Any]:
+    """Import pyarrow.
+
+    Args:
+        what: What it is needed for, for the message.
+
+    Returns:
+        The modules pyarrow and pyarrow.parquet.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
     try:
         import pyarrow
         import pyarrow.parquet

@@ -14,8 +14,9 @@ from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
 from dlcli.core.data.channels import with_channels
 from dlcli.core.layers.flipped import Flipped
 from dlcli.core.model_io.cached import train_or_load
+from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
-from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.specs.model_and_data import ModelAndDataOptions
@@ -35,9 +36,19 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         report: Receives progress and warnings about files.
         unlabelled: Take every file, of `config.split` if it names a set.
     """
-    shape = input_shape(config.model)
+    shape = input_shape(config.model, report)
     sampling, size = _sampling(config, shape), config.size or (shape.side if shape is not None else None)
-    load = partial(open_data, config.data, strict=config.strict, report=report, size=size, sampling=sampling)
+    how = shape.preparation if shape is not None and config.size is None else None
+    load = partial(
+        open_data,
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=size if how is None else None,
+        preparation=how,
+        label_column=config.label_column,
+        sampling=sampling,
+    )
     if unlabelled:
         data = load(unlabelled=True, split=config.split, videos=None if shape is None else shape.video)
     else:
@@ -45,7 +56,7 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
     if shape is None:
         return data
     fitted = with_channels(data, shape.channels)
-    _note_conversion(config, data, fitted, shape.side, report)
+    _note_conversion(config, data, fitted, shape, report)
     return fitted
 
 
@@ -61,14 +72,15 @@ def _sampling(config: ModelAndDataOptions, shape: InputShape | None) -> Sampling
 
 
 def _note_conversion(
-    config: ModelAndDataOptions, data: ImageData, fitted: ImageData, side: int | None, report: Reporter
+    config: ModelAndDataOptions, data: ImageData, fitted: ImageData, shape: InputShape, report: Reporter
 ) -> None:
     """Report the size and colour that the card of the network decided, where files may have others."""
     if Path(config.data).exists() and not config.data.lower().endswith((".npz", ".npy")):
         of = "" if fitted.frames is None else f"{count(fitted.frames, 'frame')} of "
         height, width = fitted.size
-        why = f", which {config.model} was made for" if config.size is None and side is not None else ""
-        report.note(f"{fitted.unit}s are read as {of}{height}x{width} pixels{why}")
+        why = f", which {config.model} was made for" if config.size is None and shape.side is not None else ""
+        how = f": {shape.preparation}" if config.size is None and shape.preparation is not None else ""
+        report.note(f"{fitted.unit}s are read as {of}{height}x{width} pixels{why}{how}")
     if fitted.channels != data.channels:
         what = "grey" if fitted.channels == 1 else "colour"
         report.note(f"{data.unit}s are converted to {what}, which {config.model} was made for")
@@ -132,7 +144,7 @@ def open_model_and_data(
     if config.model is None:
         trained = _default(config, data, device, report)
     else:
-        trained = _named(config, config.model, data, device, look=look)
+        trained = _named(config, config.model, data, device, look=look, report=report)
     if config.tta:
         trained = replace(trained, notes=(*trained.notes, f"logits are means over each {data.unit} and its mirror image"))
     for note in trained.notes:
@@ -161,7 +173,9 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
     return [*lines, f"read {trained.name} from {config.model} (SHA-256 {trained.sha256})"]
 
 
-def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device, *, look: bool) -> TrainedNetwork:
+def _named(
+    config: ModelAndDataOptions, spec: str, data: ImageData, device: torch.device, *, look: bool, report: Reporter = SILENT
+) -> TrainedNetwork:
     return open_trained(
         spec,
         data,
@@ -171,6 +185,7 @@ def _named(config: ModelAndDataOptions, spec: str, data: ImageData, device: torc
         normalise=config.normalise,
         look=look,
         device=device,
+        report=report,
     )
 
 

@@ -16,6 +16,7 @@ from dlcli.specs.shared import (
     RULES,
     data_option,
     device_option,
+    label_column_option,
     output_option,
     seed_option,
     size_option,
@@ -49,9 +50,10 @@ class AttackConfig:
     data: str = data_option("digits")
     model: str | None = option(
         None,
-        "Network to attack. Used as trained: a directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, "
-        "or file.py:callable, which runs that code. Trained first, and cached: a built-in model, and code if `epochs` or "
-        "`ensemble` is given. Default: the built-in model for the dataset.",
+        "Network to attack. Used as trained: a directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, a "
+        "published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), or file.py:callable, which runs that code. Trained "
+        "first, and cached: a built-in model, and the latter two if `epochs` or `ensemble` is given. Default: the built-in "
+        "model for the dataset.",
         metavar="SPEC",
         reads=True,
         names_code=True,
@@ -108,6 +110,7 @@ class AttackConfig:
     )
     limit: int | None = option(None, "Attack only N of the test images, keeping every class represented.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,

@@ -3,11 +3,12 @@
 import shlex
 from typing import Any
 
-from dlcli.specs.option import declared, option
+from dlcli.specs.option import declared, entries, option
 from dlcli.support.errors import UsageError
 
 FRAME_MLP = "frame-mlp"
 """`frame-mlp:NAME` is a perceptron on features that the image network NAME computes from the frames of a clip."""
+_HUBS = entries("hub", "dlcli.core.models.hubs")
 
 
 def code_in(spec: str) -> str | None:
@@ -21,7 +22,7 @@ def code_in(spec: str) -> str | None:
     """
     while spec.partition(":")[0] == FRAME_MLP:
         spec = spec.partition(":")[2]
-    return spec if ":" in spec else None
+    return spec if ":" in spec and spec.partition(":")[0] not in _HUBS() else None
 
 
 def spellings(config: Any) -> frozenset[str]:

@@ -22,15 +22,21 @@ class Convert2DTo3DConfig:
 
     model: str | None = option(
         None,
-        "An image network: the name of a built-in or torchvision network, with random weights; a checkpoint with `arch`; a "
-        "run directory; or package.module:callable or file.py:callable, which imports and runs that code.",
+        "An image network: the name of a built-in or torchvision network, with random weights; a published network "
+        "(torchvision:NAME, timm:NAME or hf:OWNER/NAME); a checkpoint with `arch`; a run directory; or "
+        "package.module:callable or file.py:callable, which imports and runs that code.",
         argument=True,
         metavar="MODEL",
         reads=True,
         names_code=True,
     )
     arch: str | None = arch_option()
-    weights: Path | None = option(None, "Load the weights in this file into MODEL.", metavar="FILE", reads=True)
+    weights: Path | None = option(
+        None,
+        "Load the weights in this file into MODEL; imagenet: those published for it; none: none of these.",
+        metavar="FILE",
+        reads=True,
+    )
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option("MODEL")
     rule: str = option(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
@@ -15,6 +16,7 @@ from dlcli.specs.shared import (
     augment_option,
     data_option,
     device_option,
+    label_column_option,
     output_option,
     seed_option,
     size_option,
@@ -35,8 +37,9 @@ class EnsembleConfig:
     data: str = data_option("digits")
     model: tuple[str, ...] = option(
         (),
-        "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code "
-        "(repeatable; members take them in turn). Default: the built-in model for the dataset.",
+        "A built-in model; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which starts from its weights; "
+        "or your own as package.module:callable or file.py:callable, which imports and runs that code (repeatable; members "
+        "take them in turn). Default: the built-in model for the dataset.",
         metavar="SPEC",
         names_code=True,
     )
@@ -90,6 +93,7 @@ class EnsembleConfig:
     )
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     strict: bool = strict_option()
     fail_under: tuple[str, float] | None = option(
         None,
@@ -104,6 +108,7 @@ class EnsembleConfig:
     output: Path | None = output_option(
         "Ensemble directory.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
     )
+    log: tuple[str, ...] = log_option()
     resume: bool = option(False, "Keep the members already in the directory and train those that are missing up to `members`.")
 
     def __post_init__(self) -> None:
@@ -120,6 +125,7 @@ class EnsembleConfig:
             raise UsageError("`snapshots` come from one network, but `model` names several")
         if self.snapshots and self.strategy == "stacked":
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
+        check_logs(self.log)
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
 
@@ -148,6 +154,7 @@ class EnsembleConfig:
             strict=self.strict,
             seed=self.seed,
             device=self.device,
+            log=self.log,
         )
 
 

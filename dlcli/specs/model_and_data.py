@@ -14,6 +14,7 @@ from dlcli.specs.shared import (
     device_option,
     fps_option,
     frames_option,
+    label_column_option,
     output_option,
     rule_option,
     seed_option,
@@ -27,7 +28,8 @@ def arch_option() -> Any:
     """`arch`: the architecture that a checkpoint belongs to."""
     return option(
         None,
-        "Architecture of a checkpoint: a built-in model, package.module:callable or file.py:callable.",
+        "Architecture of a checkpoint: a built-in model, a network of torchvision, timm:NAME, hf:OWNER/NAME, "
+        "package.module:callable or file.py:callable.",
         metavar="SPEC",
         names_code=True,
     )
@@ -65,9 +67,9 @@ class ModelAndDataOptions:
 
     model: str | None = option(
         None,
-        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, an .onnx or .pt2 file, or "
-        "file.py:callable, which runs that code and uses what it returns as trained. Default: the built-in model for the "
-        "dataset, trained once and cached.",
+        "A directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, an .onnx or .pt2 file, a published "
+        "network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), or file.py:callable, which runs that code and uses what it "
+        "returns as trained. Default: the built-in model for the dataset, trained once and cached.",
         argument=True,
         metavar="[MODEL]",
         reads=True,
@@ -86,6 +88,7 @@ class ModelAndDataOptions:
     split: str | None = split_option("use")
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

@@ -36,6 +36,7 @@ class Option:
         writes: Whether the value names an output file.
         names_code: Whether the value may name code of the user, which is then imported.
         typed_only: Whether the option is read from the command line alone, not from files or the environment.
+        compared: Whether it may be a tuple of several values, which are compared.
     """
 
     help: str
@@ -56,6 +57,7 @@ class Option:
     writes: bool = False
     names_code: bool = False
     typed_only: bool = False
+    compared: bool = False
 
 
 def option(default: Any, help: str, **details: Any) -> Any:

@@ -113,16 +113,6 @@ def whole(value: Any) -> int:
     return int(value)
 
 
-def whole_or_auto(value: Any) -> int | None:
-    """`auto` to None, else a whole number."""
-    if value is None or value == "auto":
-        return None
-    try:
-        return whole(value)
-    except ValueError:
-        raise ValueError(f"'{value}' is neither auto nor a whole number") from None
-
-
 def whole_numbers(value: Any) -> tuple[int, ...] | None:
     """Parse whole numbers.
 

@@ -12,6 +12,7 @@ from dlcli.specs.option import check, one_of, option
 from dlcli.specs.shared import (
     data_option,
     device_option,
+    label_column_option,
     output_option,
     seed_option,
     size_option,
@@ -23,7 +24,20 @@ from dlcli.support.errors import UsageError
 KINDS = ("plain", "bn", "resnet", "looks-linear")
 """The scalar-to-scalar networks that are compared by default."""
 
-_OF_A_NETWORK = ("weights", "normalise", "surgery", "data", "path", "walks", "wrt", "lesion", "paths", "limit", "size")
+_OF_A_NETWORK = (
+    "weights",
+    "normalise",
+    "surgery",
+    "data",
+    "path",
+    "walks",
+    "wrt",
+    "lesion",
+    "paths",
+    "limit",
+    "size",
+    "label_column",
+)
 _OF_A_LINE = ("synthetic", "depth", "beta", "seeds")
 
 
@@ -33,14 +47,19 @@ class ProbeGradientsConfig:
 
     model: str | None = option(
         None,
-        "The network: a run directory; the name of a built-in or torchvision network, untrained without `weights`; or "
-        "package.module:callable or file.py:callable, which imports and runs that code and uses what it returns. "
-        "Default: scalar-to-scalar networks (1-D toy models).",
+        "The network: a run directory; the name of a built-in or torchvision network, untrained without `weights`; a "
+        "published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME); or package.module:callable or file.py:callable, "
+        "which imports and runs that code and uses what it returns. Default: scalar-to-scalar networks (1-D toy models).",
         metavar="SPEC",
         reads=True,
         names_code=True,
     )
-    weights: Path | None = option(None, "Load the weights in this file into the network.", metavar="FILE", reads=True)
+    weights: Path | None = option(
+        None,
+        "Load the weights in this file into the network; imagenet: those published for it; none: none of these.",
+        metavar="FILE",
+        reads=True,
+    )
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
@@ -82,6 +101,7 @@ class ProbeGradientsConfig:
     )
     limit: int | None = option(None, "Use at most N images.", minimum=2)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     strict: bool = strict_option()
     trust_code: bool = trust_code_option()
     seed: int = seed_option()

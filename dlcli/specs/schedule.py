@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from dlcli.specs.option import option
+from dlcli.specs.arms import names_option
 from dlcli.support.errors import UsageError
 
 SCHEDULES = ("constant", "cosine", "step", "onecycle", "plateau")
@@ -52,27 +52,19 @@ def _factor(text: str, given: str) -> float:
     return factor
 
 
-def _checked(value: Any) -> str | None:
-    if value is not None:
-        parse_schedule(str(value))
-    return value if value is None else str(value)
-
-
 def schedule_option() -> Any:
     """`schedule`: how the learning rate changes."""
-    return option(
-        None,
+    return names_option(
         "Learning rate schedule. constant; cosine: falls to 0; step: times FACTOR (0.1) every EPOCHS (a third of all); "
         "onecycle: rises for 0.3 of the training, then falls to 0 (Smith & Topin 2019); plateau: times FACTOR when the loss on "
         "the dev set has not improved for more than EPOCHS (5), needs `dev` or data that have a dev set. Default: the "
         "network's own.",
-        parse=_checked,
-        show=str,
-        metavar="NAME[:EPOCHS[:FACTOR]]",
+        parse_schedule,
+        metavar="NAME[:EPOCHS[:FACTOR]][,NAME...]",
     )
 
 
-def check_schedule(schedule: str | None, warmup: float) -> None:
+def check_schedule(schedule: str | None, warmup: float | None) -> None:
     """Raise UsageError for a schedule that is none, or that does not go with the `warmup`."""
     try:
         found = parse_schedule(schedule or "constant")

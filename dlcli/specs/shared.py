@@ -18,7 +18,11 @@ AUGMENTATIONS = (
 
 
 def data_option(
-    default: str, *, files: str = "a folder of images or videos, with a subfolder for each class", **details: Any
+    default: str,
+    *,
+    files: str = "a folder of images or videos, with a subfolder for each class; labels.csv, "
+    "parquet, a WebDataset tar or COCO json",
+    **details: Any,
 ) -> Any:
     """`data`: where examples come from; `files` says in what files, `details` are further fields of Option."""
     return option(
@@ -33,8 +37,9 @@ def model_option(default: str | None) -> Any:
     """`model`: which network."""
     return option(
         default,
-        "A built-in model, or your own as package.module:callable or file.py:callable, which imports and runs that code. "
-        "Default: the built-in model for the dataset.",
+        "A built-in model or one of torchvision; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which "
+        "starts from its weights; or your own as package.module:callable or file.py:callable, which imports and runs that "
+        "code. Default: the built-in model for the dataset.",
         metavar="SPEC",
         names_code=True,
     )
@@ -68,6 +73,16 @@ def surgery_option(what: str) -> Any:
 def size_option() -> Any:
     """`size`: one height and width for all images and frames."""
     return option(None, "Resize every image or frame to N x N pixels.", limit=65_536, minimum=1, metavar="N")
+
+
+def label_column_option() -> Any:
+    """`label_column`: which column of a table of images holds the labels."""
+    return option(
+        None,
+        "Tables of images (labels.csv, parquet, WebDataset): column of the labels. Default: label, class, "
+        "target, y or category.",
+        metavar="NAME",
+    )
 
 
 def strict_option() -> Any:

@@ -1,14 +1,16 @@
 """Options and result of `dlcli train`."""
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs import parse, table_options, training_options
-from dlcli.specs.arms import Number, lists, numbers_option
+from dlcli.specs.arms import Number, Text, Whole, lists, names_option, numbers_option, values, wholes_option
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
+from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
@@ -21,6 +23,7 @@ from dlcli.specs.shared import (
     device_option,
     fps_option,
     frames_option,
+    label_column_option,
     model_option,
     output_option,
     seed_option,
@@ -65,7 +68,8 @@ class TrainConfig:
     sheet: str | None = table_options.sheet_option(table_options.PAIRS)
     weights: Path | None = option(
         None,
-        "Start from the weights in this file: safetensors, or a checkpoint of torch.save. A last layer for another "
+        "Start from the weights in this file: safetensors, or a checkpoint of torch.save; imagenet: those published for a "
+        "network of torchvision; none: not those of a published network. A last layer for another "
         "number of classes is reinitialised. With `model=frame-mlp:NAME`, a perceptron on features of single frames computed "
         "by the network NAME, these are the weights of NAME.",
         metavar="FILE",
@@ -90,18 +94,17 @@ class TrainConfig:
         limit=4096,
         minimum=1,
     )
-    epochs: int | None = option(None, "Training epochs. Default: the network's own number.", limit=1_000_000, minimum=1)
-    batch_size: int | None = option(
-        None,
+    epochs: Whole = wholes_option("Training epochs. Default: the network's own number.", limit=1_000_000, minimum=1)
+    batch_size: Whole = wholes_option(
         "Batch size (images per step); auto, the default, is the network's own. Batches that do not fit in memory are split "
         "(gradient accumulation).",
+        auto=True,
         minimum=1,
-        parse=parse.whole_or_auto,
-        show=str,
-        metavar="N|auto",
+        metavar="N[,N...]|auto",
     )
-    optimizer: str | None = option(
-        None, "Optimizer. Default: the network's own.", choices=one_of("sgd", "adam", "adamw", "adadelta")
+    optimizer: Text = names_option(
+        "Optimizer: sgd, adam, adamw or adadelta. Default: the network's own.",
+        choices=one_of("sgd", "adam", "adamw", "adadelta"),
     )
     lr: Number = numbers_option(
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
@@ -109,13 +112,13 @@ class TrainConfig:
     lr_for: tuple[str, ...] = training_options.lr_for_option()
     momentum: Number = training_options.momentum_option()
     weight_decay: Number = training_options.weight_decay_option()
-    schedule: str | None = schedule_option()
-    warmup: float = training_options.warmup_option()
+    schedule: Text = schedule_option()
+    warmup: Number = training_options.warmup_option()
     label_smoothing: Number = numbers_option(None, "Label smoothing. Default: the network's own.", minimum=0, below=1)
-    clip_norm: float | None = option(
+    clip_norm: Number = numbers_option(
         None, "Clip the gradient norm to this value. Default: the network's own, or no clipping.", above=0
     )
-    ema: float | None = option(
+    ema: Number = numbers_option(
         None,
         "Decay of the exponential moving average of the weights. Default: the network's own, or no averaging.",
         minimum=0,
@@ -154,6 +157,7 @@ class TrainConfig:
     )
     limit: int | None = option(None, "Use at most N examples per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
+    label_column: str | None = label_column_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()
@@ -169,6 +173,7 @@ class TrainConfig:
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
+    log: tuple[str, ...] = log_option()
     resume: bool = option(False, "Resume the stopped run in the run directory.")
 
     def __post_init__(self) -> None:
@@ -180,7 +185,9 @@ class TrainConfig:
             raise UsageError(
                 f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
-        check_schedule(self.schedule, self.warmup)
+        check_logs(self.log)
+        for schedule, warmup in product(values(self.schedule), values(self.warmup)):
+            check_schedule(schedule, warmup)
         training_options.parse_rates(self.lr_for)
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
         if self.adversarial and not 0 < self.adversarial[2] <= 1:

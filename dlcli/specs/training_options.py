@@ -31,11 +31,11 @@ def momentum_option() -> Any:
 
 def warmup_option() -> Any:
     """`warmup`: epochs in which the learning rate rises."""
-    return option(
+    return numbers_option(
         0.0,
         "Raise the learning rate linearly over this many epochs first, e.g. 0.5; the schedule takes the rest.",
         minimum=0,
-        metavar="EPOCHS",
+        metavar="EPOCHS[,EPOCHS...]",
     )
 
 

@@ -14,6 +14,10 @@ _KINDS = {
 }
 
 
+class NotAFileError(InputError):
+    """A path is that of a FIFO, a device, a socket or a folder."""
+
+
 def kind_of(path: Path) -> str:
     """What stands at a path instead of a regular file, such as `a FIFO`; empty for a regular file or where there is nothing."""
     try:
@@ -23,6 +27,6 @@ def kind_of(path: Path) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Raise InputError if there is something at `path` other than a regular file."""
+    """Raise NotAFileError if there is something at `path` other than a regular file."""
     if kind := kind_of(path):
-        raise InputError(f"{path}: is {kind}, not a file")
+        raise NotAFileError(f"{path}: is {kind}, not a file")

@@ -1,6 +1,6 @@
 """The interface through which engines report notes, warnings and progress, never the result."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -33,6 +33,16 @@ class Reporter(Protocol):
         So the work can finish its step and save.
         """
 
+    def log(self, run: str, epoch: int, figures: Mapping[str, float], *, final: bool = False) -> None:
+        """Report the figures of a training after an epoch, for logs that other programs read.
+
+        Args:
+            run: Name of the training in the command.
+            epoch: Counted from 1.
+            figures: By name.
+            final: Whether they are those of the finished network, whose weights are of that epoch.
+        """
+
 
 class _SilentTask:
     def advance(self, steps: int = 1) -> None:
@@ -56,6 +66,9 @@ class _Silent:
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
         yield lambda: False
+
+    def log(self, run: str, epoch: int, figures: Mapping[str, float], *, final: bool = False) -> None:
+        pass
 
 
 SILENT: Reporter = _Silent()

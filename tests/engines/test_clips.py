@@ -95,6 +95,9 @@ class _Stops(Reporter):
     def task(self, label, total=None):
         return SILENT.task(label, total)
 
+    def log(self, run, epoch, figures, *, final=False):
+        pass
+
     def stoppable(self):
         from contextlib import nullcontext
 

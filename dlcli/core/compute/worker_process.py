@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection
@@ -116,6 +116,9 @@ class _PipeReporter:
     @contextmanager
     def stoppable(self) -> Iterator[Callable[[], bool]]:
         yield self._loop.stop.is_set
+
+    def log(self, run: str, epoch: int, figures: Mapping[str, float], *, final: bool = False) -> None:
+        self._loop.send_message("log", run, epoch, dict(figures), final)
 
 
 class _PipeTask:

@@ -101,7 +101,7 @@ class _DeduplicatedReporter:
 
     def __init__(self, report: Reporter) -> None:
         self._report, self._seen = report, set[str]()
-        self.task, self.stoppable = report.task, report.stoppable
+        self.task, self.stoppable, self.log = report.task, report.stoppable, report.log
 
     def note(self, text: str) -> None:
         if text not in self._seen:
@@ -218,11 +218,14 @@ class _Worker:
         return pickle.loads(self.link.recv_bytes())  # noqa: S301 - from a process that this one started
 
     def forward(self, kind: str, content: list[Any], report: Reporter) -> None:
-        """Pass a note, a warning or progress of the worker on to `report`."""
+        """Pass a note, a warning, progress or figures of the worker on to `report`."""
         if kind == "note":
             report.note(content[0])
         elif kind == "warn":
             report.warn(content[0])
+        elif kind == "log":
+            run, epoch, figures, final = content
+            report.log(run, epoch, figures, final=final)
         elif kind == "begin":
             opened = report.task(*content[1:])
             self.tasks[content[0]] = opened, opened.__enter__()

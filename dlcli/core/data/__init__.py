@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from dlcli.core.data.base import ImageData, Sampling
+    from dlcli.core.data.preparation import Preparation
 
 __all__ = ["SOURCES", "open_data"]
 
@@ -24,11 +25,13 @@ def open_data(
     strict: bool = False,
     report: Reporter = SILENT,
     size: int | None = None,
+    preparation: "Preparation | None" = None,
     limit: int | None = None,
     sampling: "Sampling | None" = None,
     unlabelled: bool = False,
     split: str | None = None,
     videos: bool | None = None,
+    label_column: str | None = None,
     option: str = "data",
 ) -> "ImageData":
     """Load the dataset that `spec` names.
@@ -39,11 +42,13 @@ def open_data(
         strict: Raise for an image that cannot be read, instead of a warning to `report` and skipping it.
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width; its shorter side is resized and the centre cropped.
+        preparation: How to resize and crop images, if there is no `size`; arrays of its size are taken as they are.
         limit: Keep at most this many examples of each set, every class represented as far as possible; a fixed choice.
         sampling: Which frames of videos to take; None refuses videos.
         unlabelled: Load every file below a folder, or a single file: a test set without classes.
         split: With `unlabelled`, load the files of this set of a folder only, with classes only if these form the set.
         videos: With `unlabelled`, whether to load the videos or the images of a folder with both; None for the first kind.
+        label_column: Column of a table that holds the labels; None for a usual name.
         option: Field of the configuration that holds `spec`, for messages.
 
     Returns:
@@ -61,22 +66,27 @@ def open_data(
         if value is not None and value < 1:
             raise UsageError(f"`{name}`: {value} is below 1")
     modules = [SOURCES.module(name) for name in SOURCES.names()]
-    # Sources of names come before sources of paths, so that a folder called `digits` does not hide the dataset.
-    for module in sorted(modules, key=lambda module: getattr(module, "CLAIMS_LAST", False)):
+    # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those
+    # that take any folder come last.
+    for module in sorted(modules, key=lambda module: getattr(module, "PRECEDENCE", 0)):
         if module.claims(spec):
             _check_folder(spec, option)
             options = base.LoadOptions(
                 strict=strict,
                 report=report,
                 size=size,
+                preparation=preparation if size is None else None,
                 limit=limit,
                 sampling=sampling,
                 unlabelled=unlabelled,
                 split=split,
+                label_column=label_column,
                 option=option,
             )
+            if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
+                raise UsageError(f"`label_column`: {spec} has no columns", hint="omit `label_column`")
             module = _of_kind(module, spec, videos) if unlabelled else module
-            data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size)
+            data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
             _check_sampling(data, sampling)
             _check_names(data)
             return data

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.memmap import select_rows
+from dlcli.core.data.preparation import Preparation
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -65,20 +66,24 @@ class LoadOptions:
         strict: Raise InputError for an example that cannot be read, instead of a warning to `report`.
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width, in pixels.
+        preparation: How to resize and crop files of images instead; with it there is no `size`.
         limit: Keep at most this many examples of each set, a fixed choice.
         sampling: Which frames of videos to take; None where the caller takes images only.
         unlabelled: Load every file below a folder, or a single file, without classes.
         split: With `unlabelled`, load the files of this set only.
+        label_column: Column of a table that holds the labels; None for a usual name.
         option: Field of the configuration that names the dataset, for messages.
     """
 
     strict: bool = False
     report: Reporter = SILENT
     size: int | None = None
+    preparation: Preparation | None = None
     limit: int | None = None
     sampling: Sampling | None = None
     unlabelled: bool = False
     split: str | None = None
+    label_column: str | None = None
     option: str = "data"
 
     def require_sampling(self, spec: str) -> Sampling:
@@ -283,5 +288,6 @@ def _shuffled_classes(labels: Array, seed: int) -> list[NDArray[np.intp]]:
     """The indices of the examples of each class, shuffled by `seed`."""
     # Raw output of the bit generator: NumPy guarantees that this never changes between versions, unlike permutations.
     keys = np.random.PCG64(seed).random_raw(len(labels))
-    classes = (np.flatnonzero(labels == label) for label in np.unique(labels))
-    return [of_class[np.argsort(keys[of_class])] for of_class in classes]
+    order = np.argsort(labels, kind="stable")
+    ends = np.unique(labels[order], return_index=True)[1][1:]
+    return [of_class[np.argsort(keys[of_class])] for of_class in np.split(order, ends)]

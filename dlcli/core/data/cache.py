@@ -68,9 +68,18 @@ class PixelCache:
         """Load the entry; None if there is none with this key."""
         return self._find_tensors() or self._find_bytes()
 
-    def save(self, pixels: Tensor, problems: dict[int, str], remarks: Callable[[], list[Remark]] = list) -> Decoded:
-        """Write pixels that are in memory; if that fails, the cache is not used and a warning is reported."""
-        decoded = Decoded(pixels, _sha256(pixels), problems, remarks())
+    def save(
+        self, pixels: Tensor, sha256: str, problems: dict[int, str], remarks: Callable[[], list[Remark]] = list
+    ) -> Decoded:
+        """Write pixels that are in memory; if that fails, the cache is not used and a warning is reported.
+
+        Args:
+            pixels: The images.
+            sha256: SHA-256 of their bytes.
+            problems: Why each other file could not be read.
+            remarks: What there is to say about the images.
+        """
+        decoded = Decoded(pixels, sha256, problems, remarks())
         metadata = {"key": self.key, "problems": json.dumps(problems), "sha256": decoded.sha256}
         metadata["remarks"] = json.dumps(decoded.remarks)
         try:

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlcli.core.compute.forked import cores, forked_map, may_fork
 from dlcli.core.compute.loader import prefetch
 from dlcli.core.data.base import LoadOptions
 from dlcli.core.data.cache import Decoded, PixelCache, Remark
-from dlcli.core.data.failures import file_state
 from dlcli.core.data.memmap import folder
+from dlcli.core.data.stored_images import ImageFile, identity
 from dlcli.support.errors import InputError
 from dlcli.support.lock import cache_lock
 from dlcli.support.memory import fits
@@ -31,6 +31,10 @@ from dlcli.support.reporter import Reporter, Task
 
 _MAX_WARNINGS = 5
 _MAX_THREADS = 8
+_LEAST_FORKED = 1000
+"""From how many files on they are decoded in processes: to start these takes as long as some hundred small pictures."""
+_CHUNK = 32
+"""How many files a process decodes before it returns the results."""
 _DEPTH = 8
 """How many decoded images per thread may wait for the consumer."""
 
@@ -60,7 +64,7 @@ class Decoder(Protocol):
     def version(self) -> str:
         """Version of the decoding library."""
 
-    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+    def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
         """Choose the shape that all examples are decoded to.
 
         Args:
@@ -73,11 +77,17 @@ class Decoder(Protocol):
             The shape of one example.
         """
 
-    def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a file to uint8 pixels, or say why it cannot be decoded."""
 
     def remarks(self) -> list[Remark]:
         """What there is to say about the files that were decoded, kept with their pixels."""
+
+    def take_seen(self) -> Any:
+        """What was noticed since the last call, for another process; None if this decoder is not to be used in several."""
+
+    def add_seen(self, seen: Any) -> None:
+        """Add what `take_seen` returned in another process."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,7 @@ class DecodedFiles:
     sha256: str
 
 
-def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> DecodedFiles:
+def read_pixels(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder) -> DecodedFiles:
     """Decode files, or load their pixels from the cache.
 
     Args:
@@ -124,15 +134,18 @@ def read_pixels(root: Path, files: Sequence[Path], options: LoadOptions, decoder
     return DecodedFiles(decoded.pixels, kept, decoded.sha256)
 
 
-def _key(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder) -> str:
+def _key(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder) -> str:
     """Hash of all that determines the pixels: names, sizes and times of the files, options, decoding library and our code."""
-    stats = [[os.path.relpath(path, root), *file_state(path)] for path in files]
+    stats = [identity(path, root) for path in files]
     code = hashlib.sha256(Path(str(sys.modules[type(decoder).__module__].__file__)).read_bytes()).hexdigest()
     return hashlib.sha256(json.dumps([stats, decoder.cache_options, decoder.version, code]).encode()).hexdigest()
 
 
-def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
-    with _pool(options.report, f"reading {root}", decoder.passes * len(files)) as parallel_map:
+def _decode(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
+    forked = len(files) >= _LEAST_FORKED and may_fork() and decoder.take_seen() is not None
+    processes = forked and all(isinstance(file, Path) for file in files)
+    label, total = f"reading {root}", decoder.passes * len(files)
+    with _pool(options.report, label, total, decoder if processes else None) as parallel_map:
         problems: Problems = {}
         example_shape = decoder.shape(root, files, parallel_map, problems)
         readable = [k for k in range(len(files)) if k not in problems]
@@ -140,7 +153,7 @@ def _decode(root: Path, files: Sequence[Path], options: LoadOptions, decoder: De
         found = parallel_map(partial(decoder.decode, shape=example_shape), (files[k] for k in readable))
         examples = _decoded_only(found, readable, problems)
         if fits(5 * prod(shape)):  # one byte per value, plus the float32 that it becomes
-            return cache.save(_filled(examples, shape), problems, decoder.remarks)
+            return cache.save(*_filled(examples, shape), problems, decoder.remarks)
         return cache.stream(examples, shape, problems, decoder.remarks)
 
 
@@ -155,26 +168,49 @@ def _decoded_only(
             yield image
 
 
-def _filled(images: Iterable[NDArray[np.uint8]], shape: tuple[int, ...]) -> Tensor:
-    pixels, number = np.empty(shape, dtype=np.uint8), 0
+def _filled(images: Iterable[NDArray[np.uint8]], shape: tuple[int, ...]) -> tuple[Tensor, str]:
+    """All images in one array, and the SHA-256 of their bytes, computed while others are decoded."""
+    pixels, number, digest = np.empty(shape, dtype=np.uint8), 0, hashlib.sha256()
     for image in images:
         pixels[number] = image
+        digest.update(pixels[number].data)
         number += 1
-    return torch.from_numpy(pixels[:number])
+    return torch.from_numpy(pixels[:number]), digest.hexdigest()
 
 
 @contextmanager
-def _pool(report: Reporter, label: str, total: int) -> Iterator[ParallelMap]:
-    """A `map` over many files in threads, which helps because decoders release the interpreter lock."""
-    workers = min(_MAX_THREADS, os.cpu_count() or 1)
+def _pool(report: Reporter, label: str, total: int, forked: Decoder | None) -> Iterator[ParallelMap]:
+    """A `map` over many files: in processes that hold copies of the decoder `forked`, or else in threads.
+
+    Threads help because decoders release the interpreter lock; of small pictures they hold it most of the time.
+    """
+    workers = min(_MAX_THREADS, cores())
     # Pillow warns about odd metadata and large pictures for every file, which would flood the terminal.
     with report.task(label, total) as task, warnings.catch_warnings(action="ignore"), ExitStack() as opened:
 
         def parallel_map(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-            found = prefetch(function, items, depth=_DEPTH * workers, workers=workers)
+            if forked is None:
+                found = prefetch(function, items, depth=_DEPTH * workers, workers=workers)
+            else:
+                found = _in_processes(function, list(items), forked, workers)
             return _counted(opened.enter_context(closing(found)), task)
 
         yield parallel_map
+
+
+def _in_processes(
+    function: Callable[[Any], Any], items: Sequence[Any], decoder: Decoder, workers: int
+) -> Generator[Any, None, None]:
+    """Map over chunks of the items in forked processes, each with its own decoder; what these noticed is added to `decoder`."""
+
+    def run(chunk: Sequence[Any]) -> tuple[list[Any], Any]:
+        return [function(item) for item in chunk], decoder.take_seen()
+
+    chunks = [items[k : k + _CHUNK] for k in range(0, len(items), _CHUNK)]
+    with closing(forked_map(run, chunks, workers)) as found:
+        for results, seen in found:
+            decoder.add_seen(seen)
+            yield from results
 
 
 def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
@@ -183,7 +219,7 @@ def _counted(results: Iterator[Any], task: Task) -> Iterator[Any]:
         yield result
 
 
-def _report_problems(root: Path, files: Sequence[Path], problems: Problems, options: LoadOptions, word: str) -> None:
+def _report_problems(root: Path, files: Sequence[ImageFile], problems: Problems, options: LoadOptions, word: str) -> None:
     lines = [f"{files[k]}: {why}" for k, why in sorted(problems.items())]
     if lines and options.strict:
         raise InputError(lines[0], hint="fix or remove the file, or drop `strict` to skip it")

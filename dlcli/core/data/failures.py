@@ -2,18 +2,24 @@
 
 from pathlib import Path
 
-from dlcli.support.errors import InputError
+from dlcli.support.errors import DlcliError
+from dlcli.support.regular_file import NotAFileError
 
 UNKNOWN_IMAGE = ("UnidentifiedImageError", "not an image in a supported format")
 """Pillow's error for unknown formats, and its explanation."""
 
 
 def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("", "")) -> str:
-    """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation."""
+    """Explain why decoding a file failed; `unknown` is the class name of the error for unknown formats, and its explanation.
+
+    A DlcliError is raised again: it is not about this image alone.
+    """
+    if isinstance(error, NotAFileError):
+        return error.message.removeprefix(f"{path}: ")
+    if isinstance(error, DlcliError):
+        raise error
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    if isinstance(error, InputError):
-        return error.message.removeprefix(f"{path}: ")
     if isinstance(error, PermissionError):
         return "may not be read"
     if file_state(path)[0] == 0:

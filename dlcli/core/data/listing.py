@@ -1,49 +1,21 @@
-"""List the pictures or videos of a folder with their classes and sets; no file is opened except labels.csv."""
+"""List the pictures or videos of a folder with their classes and sets; no file is opened except the table of labels."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlcli.core.data.base import FILE, Metadata, hold_out
+from dlcli.core.data.base import FILE, LoadOptions
+from dlcli.core.data.examples import Files, Listing, with_held_out_test
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
+from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_in
 from dlcli.core.data.set_folders import set_folders, subfolders
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
-from dlcli.support.read_tables import read_table
 from dlcli.support.reporter import Reporter
-from dlcli.support.tables import Table
-
-TABLE = "labels.csv"
-_TEST_SHARE = 1 / 5
-_MAX_CLASSES = 100_000
-
-
-@dataclass(frozen=True)
-class Files:
-    """Files, the indices of their classes y (n,) int64, and their metadata."""
-
-    paths: list[Path]
-    y: NDArray[np.int64]
-    metadata: Metadata = field(default_factory=dict)
-
-    def take(self, which: NDArray[Any]) -> "Files":
-        """Select the files at the indices `which`, or where the mask `which` is true."""
-        indices = np.flatnonzero(which) if which.dtype == bool else which
-        metadata = {name: column[indices] for name, column in self.metadata.items()}
-        return Files([self.paths[k] for k in indices], self.y[indices], metadata)
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The files of each set (train, test, dev, train-dev; test always exists), and the names of the classes."""
-
-    sets: dict[str, Files]
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,13 +32,13 @@ class Search:
         return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
 
 
-def list_files(root: Path, kind: FileKind, report: Reporter) -> Listing:
+def list_files(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
     """List the files of one kind below a folder, sorted.
 
     Args:
         root: The folder, with one folder per class, maybe under train and test; or with labels.csv.
         kind: Which files to list. Hidden files are ignored, others are reported.
-        report: Receives warnings about files that are not used.
+        options: `report` receives warnings about files that are not used; `label_column` names a column of the table.
 
     Returns:
         The files of each set, and the classes.
@@ -75,11 +47,15 @@ def list_files(root: Path, kind: FileKind, report: Reporter) -> Listing:
         InputError: If there are fewer than two classes, if a set has a class that the training set lacks, or if pictures and
             videos are mixed.
     """
-    search = Search(root, kind, report)
+    search, table = Search(root, kind, options.report), table_in(root)
     with read_errors(root):
         if root.is_file():
             raise InputError(f"{root}: is {kind.described} and has no label", hint=kind.hint(Path("FOLDER")))
-        return _from_table(root, search) if (root / TABLE).is_file() else _from_class_folders(root, search)
+        if table is not None:
+            return _from_table(root, table, kind, options)
+        if options.label_column is not None:
+            raise UsageError(f"`label_column`: {root} has no {TABLES[0]}", hint="name the table as `data`")
+        return _from_class_folders(root, search)
 
 
 @contextmanager
@@ -104,9 +80,9 @@ def _from_class_folders(root: Path, search: Search) -> Listing:
         warn_unused(root, loose, search, " in a set")
         return _from_set_folders(root, sets, search)
     if not folders:
-        raise InputError(f"{root}: has no folder in it, and no {TABLE}", hint=search.kind.hint(root))
+        raise InputError(f"{root}: has no folder in it, and no {TABLES[0]}", hint=search.kind.hint(root))
     classes, files = _classes_and_files(root, search)
-    return Listing(_with_held_out_test(root, files, search.kind), classes)
+    return Listing(with_held_out_test(str(root), files, search.kind.word), classes)
 
 
 def _from_set_folders(root: Path, folders: dict[str, Path], search: Search) -> Listing:
@@ -116,7 +92,7 @@ def _from_set_folders(root: Path, folders: dict[str, Path], search: Search) -> L
         raise InputError(f"{root}: has {' and '.join(folders)}, but neither train nor test", hint=search.kind.hint(root))
     classes, files = _classes_and_files(leading, search)
     sets = {name: files if path == leading else _other_set(path, leading, classes, search) for name, path in folders.items()}
-    return Listing(sets if "test" in sets else {**sets, **_with_held_out_test(root, files, search.kind)}, classes)
+    return Listing(sets if "test" in sets else {**sets, **with_held_out_test(str(root), files, search.kind.word)}, classes)
 
 
 def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], Files]:
@@ -194,81 +170,12 @@ def warn_unused(folder: Path, paths: list[Path], search: Search, where: str = " 
         search.report.warn(f"{folder}: skipped (not {search.kind.word}s{where}): {shown} ({len(names)} in total)")
 
 
-def _with_held_out_test(root: Path, files: Files, kind: FileKind) -> dict[str, Files]:
-    held = hold_out(files.y, _TEST_SHARE)
-    if not held.any():
-        message = f"{root}: no class has two {kind.word}s, so none can be held out for testing"
-        raise InputError(message, hint=f"add {kind.word}s to a class")
-    return {"train": files.take(~held), "test": files.take(held)}
-
-
-def _from_table(root: Path, search: Search) -> Listing:
-    """Read labels.csv: a test set, with labels of the column class_index or, without one, of name."""
-    table = read_table(str(root / TABLE))
-    files = _column(table, FILE)
-    if files is None or not {"class_index", "name"} & set(table.columns):
-        has = ", ".join(table.columns)
-        raise InputError(f"{table.name}: has columns {has}; needs file, and class_index or name")
-    if not files:
-        raise InputError(f"{table.name}: has no rows")
-    _check_unique(table, files)
-    _refuse_mixed(root, map(Path, files), search.kind)
-    named, indices = _column(table, "name"), _column(table, "class_index")
-    names = None if named is None else list(map(composed, named))
-    if indices is None:
-        classes: tuple[str, ...] = tuple(sorted(set(names or [])))
-        y = [classes.index(name) for name in names or []]
-    else:
-        y = [_class_index(table, row, cell) for row, cell in enumerate(indices, 1)]
-        classes = _class_names(table, y, names)
-    if len(classes) < 2:
-        raise InputError(f"{table.name}: has one class only, '{classes[0]}'; at least two are needed")
-    listed = set(map(composed, files))
-    unlisted = len([path for path in root.iterdir() if search.kind.matches(path) and composed(path.name) not in listed])
+def _from_table(root: Path, table: Path, kind: FileKind, options: LoadOptions) -> Listing:
+    opened = open_table(table, options.report)
+    listing = list_table(opened, kind, options)
+    listed = {composed(os.path.normpath(path)) for path in opened.paths}
+    below = (path for path in all_files(root) if kind.matches(path))
+    unlisted = sum(composed(os.path.normpath(path)) not in listed for path in below)
     if unlisted:
-        search.report.warn(f"{root}: skipped {count(unlisted, search.kind.word)} not listed in {TABLE}")
-    metadata = {name: np.array(_column(table, name), dtype=object) for name in table.columns}
-    return Listing({"test": Files(_paths(root, files), np.array(y, dtype=np.int64), metadata)}, classes)
-
-
-def _paths(root: Path, files: list[str]) -> list[Path]:
-    """The files of these names; where there is none, the one whose name has the same composed form."""
-    missing = [name for name in files if not name.isascii() and not (root / name).exists()]
-    there = {composed(str(path.relative_to(root))): path for path in all_files(root)} if missing else {}
-    return [there.get(composed(name), root / name) if name in missing else root / name for name in files]
-
-
-def _column(table: Table, name: str) -> list[str] | None:
-    if name not in table.columns:
-        return None
-    k = table.columns.index(name)
-    return [str(row[k]) for row in table.rows]
-
-
-def _check_unique(table: Table, files: list[str]) -> None:
-    rows: dict[str, int] = {}
-    for row, name in enumerate(files, 1):
-        if not name or name in rows:
-            wrong = f"'{name}' is in row {rows[name]} too" if name else "is empty"
-            raise InputError(f"{table.name}: row {row}, column 'file': {wrong}")
-        rows[name] = row
-
-
-def _class_index(table: Table, row: int, cell: str) -> int:
-    text = cell.strip()
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text) < _MAX_CLASSES):
-        raise InputError(
-            f"{table.name}: row {row}, column 'class_index': '{cell}' is not a number from 0 to {_MAX_CLASSES - 1}"
-        )
-    return int(text)
-
-
-def _class_names(table: Table, y: list[int], named: list[str] | None) -> tuple[str, ...]:
-    """Names of the classes up to the largest index; a class without a name is called by its number."""
-    names = [str(k) for k in range(max(y) + 1)]
-    seen: dict[int, str] = {}
-    for row, (k, name) in enumerate(zip(y, named or [], strict=False), 1):
-        if seen.setdefault(k, name) != name:
-            raise InputError(f"{table.name}: row {row}: class {k} is called '{name}' here and '{seen[k]}' above")
-        names[k] = name
-    return tuple(names)
+        options.report.warn(f"{root}: skipped {count(unlisted, kind.word)} not listed in {table.name}")
+    return listing

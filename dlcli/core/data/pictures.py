@@ -14,7 +14,8 @@ from dlcli.core.data.cache import Remark
 from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import UNKNOWN_IMAGE, failure_reason
 from dlcli.core.data.image_file import GREY_MODES, in_mode, opaque, open_image, orientation, upright
-from dlcli.core.data.resize import crop_origin, resized_shape
+from dlcli.core.data.preparation import Preparation
+from dlcli.core.data.stored_images import ImageFile, opened, path_of
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 
@@ -27,7 +28,8 @@ _MOST, _FEW_BITS = 65535, 4095
 class Pictures:
     """Decodes pictures for `read_pixels` to (c, h, w), with c 1 if all are grey, else 3.
 
-    If they differ in size, or `options` has a size, the shorter side is resized (bilinear, antialiased) and the centre cropped.
+    If `options` has a preparation, it is applied. If they differ in size, or `options` has a size, the shorter side is resized
+    (bilinear, antialiased) and the centre cropped.
     """
 
     options: LoadOptions
@@ -37,8 +39,9 @@ class Pictures:
 
     @property
     def cache_options(self) -> list[Any]:
-        """The size."""
-        return [self.options.size]
+        """The size, and the preparation if there is one."""
+        how = self.options.preparation
+        return [self.options.size, *([how.to_json()] if how is not None else [])]
 
     @property
     def version(self) -> str:
@@ -47,7 +50,7 @@ class Pictures:
 
         return PIL.__version__
 
-    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+    def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
         """Choose the shape of all pictures by their headers.
 
         Args:
@@ -70,14 +73,26 @@ class Pictures:
             raise InputError(f"{root}: none of its {count(len(files), 'image')} can be read{example}")
         return (1 if all(header.grey for header in readable) else 3, *_common_shape(root, readable, self.options))
 
-    def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a picture, or say why it cannot be decoded."""
         pixels = np.empty(shape, dtype=np.uint8)
-        return _decode_into(pixels, path, self.seen) or pixels
+        return _decode_into(pixels, path, self.seen, self.options.preparation) or pixels
 
     def remarks(self) -> list[Remark]:
         """What there is to say about the pictures that were decoded."""
         return self.seen.remarks()
+
+    def take_seen(self) -> "SeenPixels":
+        """What was noticed since the last call; it is forgotten here."""
+        found = SeenPixels(list(self.seen.transparent), list(self.seen.brightest))
+        self.seen.transparent.clear()
+        self.seen.brightest.clear()
+        return found
+
+    def add_seen(self, seen: "SeenPixels") -> None:
+        """Add what another process noticed."""
+        self.seen.transparent.extend(seen.transparent)
+        self.seen.brightest.extend(seen.brightest)
 
 
 @dataclass(frozen=True)
@@ -89,7 +104,7 @@ class SeenPixels:
         brightest: The highest value of each picture of 16 bits.
     """
 
-    transparent: list[Path] = field(default_factory=list)
+    transparent: list[ImageFile] = field(default_factory=list)
     brightest: list[int] = field(default_factory=list)
 
     def remarks(self) -> list[Remark]:
@@ -117,7 +132,9 @@ class _ImageHeader:
 
 
 def _common_shape(root: Path, headers: Sequence[_ImageHeader], options: LoadOptions) -> tuple[int, int]:
-    """Height and width of all images: `options.size`, their own if they agree, else the default."""
+    """Height and width of all images: those of `options`, their own if they agree, else the default."""
+    if options.preparation is not None:
+        return options.preparation.crop, options.preparation.crop
     shapes = Counter(header.shape for header in headers)
     if options.size is None and len(shapes) == 1:
         return headers[0].shape
@@ -127,41 +144,30 @@ def _common_shape(root: Path, headers: Sequence[_ImageHeader], options: LoadOpti
     return size, size
 
 
-def _read_header(path: Path) -> _ImageHeader | str:
+def _read_header(path: ImageFile) -> _ImageHeader | str:
     """Read the header of a picture, or say why it cannot be read."""
     try:
-        with open_image(path) as image:
+        with open_image(opened(path)) as image:
             sides = image.height, image.width
             return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
     except Exception as error:  # Pillow raises many types for damaged files
-        return failure_reason(path, error, UNKNOWN_IMAGE)
+        return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
 
 
-def _decode_into(pixels: NDArray[np.uint8], path: Path, seen: SeenPixels) -> str:
+def _decode_into(pixels: NDArray[np.uint8], path: ImageFile, seen: SeenPixels, how: Preparation | None) -> str:
     """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
     try:
-        with open_image(path) as opened:
-            turned = upright(opened)
+        with open_image(opened(path)) as image_file:
+            turned = upright(image_file)
             if turned.mode.startswith("I;16"):
                 seen.brightest.append(int(np.asarray(turned).max()))
             visible = opaque(turned)
             if visible is not turned:
                 seen.transparent.append(path)
             image = in_mode(visible, "L" if len(pixels) == 1 else "RGB")
-        pixels[:] = np.atleast_3d(np.asarray(_resized(image, pixels.shape[1:]))).transpose(2, 0, 1)
+        if how is not None or (image.height, image.width) != pixels.shape[1:]:
+            image = (how or Preparation(len(pixels[0]), len(pixels[0]))).picture(image)
+        pixels[:] = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
     except Exception as error:  # as above
-        return failure_reason(path, error, UNKNOWN_IMAGE)
+        return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
     return ""
-
-
-def _resized(image: Any, shape: tuple[int, ...]) -> Any:
-    from PIL import Image
-
-    if (image.height, image.width) == shape:
-        return image
-    height, width = resized_shape((image.height, image.width), shape[0])
-    if height * width > (Image.MAX_IMAGE_PIXELS or float("inf")):
-        raise ValueError(f"{image.width}x{image.height} pixels has too extreme an aspect ratio")
-    top, left = crop_origin((height, width), shape[0])
-    box = (left, top, left + shape[1], top + shape[0])
-    return image.resize((width, height), Image.Resampling.BILINEAR).crop(box)

@@ -1,7 +1,6 @@
-"""Load folders of pictures or videos as ImageData."""
+"""Load listed pictures or videos, such as those of a folder, as ImageData."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,8 +9,9 @@ from torch import Tensor
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import ImageData, LoadOptions, Split, check_trainable, choose, data_from_splits
 from dlcli.core.data.decoding import DecodedFiles, Decoder, read_pixels
+from dlcli.core.data.examples import Files, Listing
 from dlcli.core.data.file_kinds import FileKind
-from dlcli.core.data.listing import Files, list_files
+from dlcli.core.data.listing import list_files
 from dlcli.core.data.memmap import folder
 from dlcli.core.data.resize import MEMORY_HINT
 from dlcli.core.data.unlabelled import list_unlabelled
@@ -23,8 +23,8 @@ from dlcli.support.plural import count
 def read_folder(spec: str, options: LoadOptions, kind: FileKind, decoder: Decoder) -> ImageData:
     """Load the sets of a folder; without any, a fixed fifth of each class becomes the test set.
 
-    labels.csv, with columns file and class_index, or file and name, gives only a test set, and all its columns become
-    metadata. Otherwise the only metadata column is `file`, relative to the folder. Decoded pixels are cached.
+    The columns of labels.csv become metadata, see `list_table`. Otherwise the only metadata column is `file`, relative to the
+    folder. Decoded pixels are cached.
 
     Args:
         spec: The folder or, with `options.unlabelled`, a single file.
@@ -39,16 +39,35 @@ def read_folder(spec: str, options: LoadOptions, kind: FileKind, decoder: Decode
         InputError: If the folder or its files cannot be used.
         ResourceError: If the images fit neither into memory nor into the cache.
     """
-    list_them = partial(list_unlabelled, split=options.split) if options.unlabelled else list_files
-    listing = list_them(Path(spec), kind, options.report)
+    listing = (list_unlabelled if options.unlabelled else list_files)(Path(spec), kind, options)
+    return read_listing(spec, listing, options, kind.word, decoder)
+
+
+def read_listing(spec: str, listing: Listing, options: LoadOptions, word: str, decoder: Decoder) -> ImageData:
+    """Decode the files of a listing.
+
+    Args:
+        spec: What was listed: a folder or a file, whose path names the entry of the cache.
+        listing: The files.
+        options: How to load them.
+        word: What a file holds, such as `image`.
+        decoder: Turns them into pixels.
+
+    Returns:
+        The dataset, streamed (see `Split`) if it does not fit into memory.
+
+    Raises:
+        InputError: If the files cannot be used.
+        ResourceError: If the images fit neither into memory nor into the cache.
+    """
     sets = {name: files.take(choose(files.y, options.limit)) for name, files in listing.sets.items()}
     found = read_pixels(Path(spec), [path for files in sets.values() for path in files.paths], options, decoder)
-    splits = _splits(found, sets, streamed=_must_stream(spec, found.pixels, options, kind.word))
+    splits = _splits(found, sets, streamed=_must_stream(spec, found.pixels, options, word))
     for name in (name for name, split in splits.items() if name in sets and not len(split.y)):
-        raise InputError(f"{spec}: no {kind.word} of the {name} set can be read")
+        raise InputError(f"{spec}: no {word} of the {name} set can be read")
     data = data_from_splits(splits, listing.classes, spec)
     if len(data.y_train):
-        _check_classes(data, options, kind.word)
+        _check_classes(data, options, word)
     return data
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.core.data.file_kinds import FileKind, all_files, composed, has_files, holds_data
-from dlcli.core.data.set_names import KNOWN, SetName, read_set_name
+from dlcli.core.data.set_names import KNOWN, SetName, read_set_name, resolve_val
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
@@ -136,7 +136,7 @@ def _assigned(root: Path, named: Mapping[str, SetName]) -> dict[str, Path]:
     there = {found.name for found in named.values()}
     sets: dict[str, Path] = {}
     for folder, found in named.items():
-        name = found.name if found.name != "val" else "dev" if "test" in there else "test"
+        name = resolve_val(found.name, there)
         if name in sets:
             raise InputError(f"{root}: both {sets[name].name} and {folder} would be the {name} set", hint="rename one of them")
         sets[name] = root / folder

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Collection
 from typing import NamedTuple
 
 _WORDS = {
@@ -47,6 +48,21 @@ def read_set_name(folder: str) -> SetName | None:
     if len(names) == 1:
         return SetName(names[0], rest)
     return SetName(_TWO_WORDS[names], rest) if names in _TWO_WORDS else None
+
+
+_ABOUT_LABELS = frozenset("label labels annotation annotations metadata instances coco".split())
+"""Words in the name of a file of labels that say nothing about which set it is."""
+
+
+def set_of_file(name: str) -> str | None:
+    """Which set a file of labels is about by its name, such as `test.csv` or `instances_val2017.json`; None if none."""
+    found = read_set_name(re.sub(r"(\.[a-z]\w*)+$", "", name, flags=re.IGNORECASE))
+    return found.name if found is not None and set(found.rest) <= _ABOUT_LABELS else None
+
+
+def resolve_val(name: str, there: Collection[str]) -> str:
+    """Which set one called `name` is, beside the sets `there`: `val` is the test set if there is no other, else the dev set."""
+    return name if name != "val" else "dev" if "test" in there else "test"
 
 
 def _words(folder: str) -> list[str]:

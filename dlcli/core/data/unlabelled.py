@@ -2,23 +2,25 @@
 
 from pathlib import Path
 
+from dlcli.core.data.base import LoadOptions
+from dlcli.core.data.examples import Listing
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files
-from dlcli.core.data.listing import TABLE, Listing, Search, list_files, read_errors, warn_unused
+from dlcli.core.data.labels_table import TABLES, table_in
+from dlcli.core.data.listing import Search, list_files, read_errors, warn_unused
 from dlcli.core.data.set_folders import named_folders, subfolders
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
-from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.reporter import SILENT
 
 
-def list_unlabelled(root: Path, kind: FileKind, report: Reporter, *, split: str | None = None) -> Listing:
+def list_unlabelled(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
     """Every file of one kind below a folder, or the file itself, as a test set without classes.
 
     Args:
         root: The folder, in any arrangement, or a file.
         kind: Which files to list. Hidden files are ignored, others are reported.
-        report: Receives warnings about files that are not used.
-        split: List those of this set only: the files below its folder or, if no folder is named as a set, the set as
-            `list_files` forms it.
+        options: `report` receives warnings about files that are not used. With `split` only the files of this set are listed:
+            those below its folder or, if no folder is named as a set, the set as `list_files` forms it.
 
     Returns:
         The files; with classes only where `list_files` forms the set.
@@ -26,14 +28,15 @@ def list_unlabelled(root: Path, kind: FileKind, report: Reporter, *, split: str 
     Raises:
         InputError: If there are no such files, or no such set.
     """
+    split, report = options.split, options.report
     with read_errors(root):
         if root.is_file():
             return Listing({"test": Search(root.parent, kind, SILENT).files([root], [0])}, ())
         if split is None or (split == "test" and _is_flat(root)):
             return _below(root, Search(root, kind, report))
-        sets = {} if (root / TABLE).is_file() else named_folders(root)
+        sets = {} if table_in(root) is not None else named_folders(root)
         if not sets:
-            return list_files(root, kind, report)
+            return list_files(root, kind, options)
         if split not in sets:
             raise InputError(f"{root}: has no split '{split}'", hint=f"it has {', '.join(sets)}")
         return _below(sets[split], Search(root, kind, report))
@@ -41,7 +44,7 @@ def list_unlabelled(root: Path, kind: FileKind, report: Reporter, *, split: str 
 
 def _is_flat(folder: Path) -> bool:
     """Whether nothing in it forms sets: neither folders nor a table."""
-    return not subfolders(folder) and not (folder / TABLE).is_file()
+    return not subfolders(folder) and table_in(folder) is None
 
 
 def _below(folder: Path, search: Search) -> Listing:
@@ -54,6 +57,6 @@ def _below(folder: Path, search: Search) -> Listing:
         if mixed:
             first = mixed[0].relative_to(search.root)
             search.report.warn(f"{folder}: {count(len(mixed), other.word)} skipped, since a network takes either: {first} ...")
-    strange = [path for path in every if not (PICTURES.matches(path) or VIDEOS.matches(path) or path.name == TABLE)]
+    strange = [path for path in every if not (PICTURES.matches(path) or VIDEOS.matches(path) or path.name in TABLES)]
     warn_unused(search.root, strange, search, "")
     return Listing({"test": search.files(paths, len(paths) * [0])}, ())

@@ -23,7 +23,8 @@ from dlcli.core.data.cache import Remark
 from dlcli.core.data.decoding import ParallelMap, Problems
 from dlcli.core.data.failures import failure_reason
 from dlcli.core.data.frame_times import frames_at_rate, uniform_frames
-from dlcli.core.data.resize import crop_origin, resized_shape
+from dlcli.core.data.preparation import Preparation
+from dlcli.core.data.stored_images import ImageFile
 from dlcli.core.data.truncation import describe_truncation
 from dlcli.support.errors import MissingExtraError
 
@@ -42,11 +43,12 @@ _MAX_PIXELS = 1 << 26
 class Videos:
     """Decodes videos for `read_pixels` to RGB (3, clips * frames, size, size), clip after clip.
 
-    Raises MissingExtraError without PyAV.
+    With `preparation` its frames are prepared as pictures are; `size` is then its crop. Raises MissingExtraError without PyAV.
     """
 
     sampling: Sampling
     size: int
+    preparation: Preparation | None = None
     word: str = "video"
     passes: int = 1
 
@@ -55,8 +57,9 @@ class Videos:
 
     @property
     def cache_options(self) -> list[Any]:
-        """Sampling and size."""
-        return [*self.sampling.shape, self.sampling.fps, self.size]
+        """Sampling and size, and the preparation if there is one."""
+        how = [] if self.preparation is None else [self.preparation.to_json()]
+        return [*self.sampling.shape, self.sampling.fps, self.size, *how]
 
     @property
     def version(self) -> str:
@@ -64,7 +67,7 @@ class Videos:
         found: str = _av().__version__
         return found
 
-    def shape(self, root: Path, files: Sequence[Path], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
+    def shape(self, root: Path, files: Sequence[ImageFile], parallel_map: ParallelMap, problems: Problems) -> tuple[int, ...]:
         """The shape of all examples, which depends only on the options.
 
         Args:
@@ -82,8 +85,16 @@ class Videos:
         """Nothing: there is nothing to say about videos that can be read."""
         return []
 
-    def decode(self, path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
+    def take_seen(self) -> None:
+        """None: FFmpeg decodes outside of the interpreter lock, so that threads suffice."""
+
+    def add_seen(self, seen: Any) -> None:
+        """Nothing is added."""
+
+    def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode the frames of a video, or say why it cannot be decoded; a truncated one would pass as a shorter video."""
+        if not isinstance(path, Path):
+            return "is a video inside another file"
         try:
             if truncated := describe_truncation(path):
                 return truncated
@@ -112,7 +123,8 @@ class Videos:
             positions.setdefault(number, []).append(position)
         scaler = _av().video.reformatter.VideoReformatter()
         for number, frame in _frames(container, stream, index, sorted(positions)):
-            pixels[:, positions[number]] = _square(frame, shape[-1], scaler)[:, None]
+            square = _square(frame, shape[-1], scaler) if self.preparation is None else _prepared(frame, self.preparation)
+            pixels[:, positions[number]] = square[:, None]
         return pixels
 
     def _wanted(self, index: "_Index") -> list[int]:
@@ -212,10 +224,20 @@ def _picked(shown: Iterable[tuple[int, Any]], targets: Mapping[int, int], *, mis
 
 def _square(frame: Any, size: int, scaler: Any) -> NDArray[np.uint8]:
     """Convert a frame to RGB (3, size, size): resize the shorter side, crop the centre, turn upright."""
-    height, width = resized_shape((frame.height, frame.width), size)
+    how = Preparation(size, size)
+    height, width = how.resized((frame.height, frame.width))
     if height * width > _MAX_PIXELS:
         raise ValueError(f"{frame.width}x{frame.height} pixels has too extreme an aspect ratio")
-    top, left = crop_origin((height, width), size)
+    top, left = how.corner((height, width))
     pixels = scaler.reformat(frame, width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
     upright: NDArray[np.uint8] = np.rot90(pixels[top : top + size, left : left + size], round(frame.rotation / 90))
     return upright.transpose(2, 0, 1)
+
+
+def _prepared(frame: Any, how: Preparation) -> NDArray[np.uint8]:
+    """A frame as RGB (3, crop, crop), resized by Pillow as pictures are."""
+    from PIL import Image
+
+    upright = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    pixels: NDArray[np.uint8] = np.asarray(how.picture(Image.fromarray(np.ascontiguousarray(upright))))
+    return pixels.transpose(2, 0, 1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.data.preparation import Preparation, preparation_from_json
 from dlcli.core.inflate import RULES
 from dlcli.core.inflate.convert import InflatedNetwork, Inflation, rebuild
 from dlcli.core.layers.normalise import IMAGENET, normalised
@@ -36,7 +37,12 @@ _NETWORK = {
     "outputs": whole(1, 10_000_000),
     "classes": optional(list_of(text(), least=1)),
 }
-_NETWORK_MORE = {"normalise": text(), "code": mapping_of(sha256()), "normalised": boolean()}
+_NETWORK_MORE = {
+    "prepare": optional(mapping_of(lambda value: "")),
+    "normalise": text(),
+    "code": mapping_of(sha256()),
+    "normalised": boolean(),
+}
 _NETWORK_KEYS = {*_NETWORK, *_NETWORK_MORE} - {"normalised"}
 _NEEDED = {
     "network": record(_NETWORK, _NETWORK_MORE, closed=True),
@@ -62,6 +68,7 @@ class ImageNetwork:
         outputs: Number of its outputs.
         classes: Names of its outputs, None if unknown.
         normalise: The name of the normalisation before it, a value of the option `normalise`.
+        prepare: How it wants pictures resized and cropped, as `Preparation.to_json` writes it; None if it does not matter.
         code: SHA-256 of the files of the user's own code, as `code_files` gives them.
         source: The file that all this was read from; empty if the user named the network.
     """
@@ -73,8 +80,14 @@ class ImageNetwork:
     outputs: int
     classes: tuple[str, ...] | None
     normalise: str = NONE
+    prepare: Mapping[str, Any] | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """How frames are resized and cropped; raises InputError if `prepare` is damaged."""
+        return preparation_from_json(self.prepare, self.model)
 
     def build(self, outputs: int | None = None) -> nn.Module:
         """The network without normalisation, with `outputs` outputs instead of its own if given."""

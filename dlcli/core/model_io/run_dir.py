@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlcli.core.data.preparation import Preparation
 from dlcli.core.inflate.video_net import origin_of
 from dlcli.core.layers.multi_clip import MultiClip
 from dlcli.core.layers.normalise import IMAGENET, normalisation_of, normalised
@@ -80,6 +81,7 @@ def save_model(
     more: Mapping[str, str] | None = None,
     frames: int | None = None,
     clips: int = 1,
+    preparation: Preparation | None = None,
 ) -> str:
     """Write a network and its metadata; each file is written atomically.
 
@@ -94,6 +96,7 @@ def save_model(
         more: Further entries for the header of the weights file.
         frames: Frames per clip; None for images.
         clips: Clips per video.
+        preparation: How its images were resized and cropped, where a published network decided that.
 
     Returns:
         The SHA-256 of the weights.
@@ -103,6 +106,7 @@ def save_model(
     metadata = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
     metadata |= {"code": files} if (files := code_files(spec)) else {}
     metadata |= {} if frames is None else {"frames": frames, "clips": clips}
+    metadata |= {"prepare": preparation.to_json()} if preparation is not None else {}
     metadata |= {"normalise": how} if (how := model_normalisation(model)) != NONE else {}
     metadata |= {"converted": origin} if (origin := origin_of(model)) else {}
     write_text(folder / METADATA, json.dumps(metadata | {"weights_sha256": digest}, indent=2, ensure_ascii=False) + "\n")

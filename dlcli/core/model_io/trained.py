@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,25 +14,28 @@ from dlcli.core.compute.forward import has_gradients, is_opaque, logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData, choose
-from dlcli.core.data.file_kinds import composed
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalisation_of, normalised
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
+from dlcli.core.model_io.class_map import UNNAMED, class_notes, map_classes
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
+from dlcli.core.model_io.pretrained import open_pretrained
 from dlcli.core.model_io.programs import is_program, read_program
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
 from dlcli.core.model_io.weights_fit import fit_weights
 from dlcli.core.models import named_model
+from dlcli.core.models.imagenet import is_number
 from dlcli.core.models.output_checks import OutputCheck, check_outputs
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 _UNKNOWN = (
     "whether images are normalised as in training was not checked, which takes longer than this run: dlcli eval with "
@@ -41,8 +43,6 @@ _UNKNOWN = (
 )
 _OPAQUE = 32
 """How many images the outputs of a network are looked at for, if their values alone tell what they are."""
-_ONE = ("0",)
-"""What stands for the classes of data without labels: the weights know better."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def open_trained(
     look: bool = True,
     doubt_outputs: bool = True,
     device: torch.device,
+    report: Reporter = SILENT,
 ) -> TrainedNetwork:
     """Open a trained network and check that it returns finite logits for images of `data`.
 
@@ -87,8 +88,8 @@ def open_trained(
 
     Args:
         spec: A run directory, the directory of an ensemble, a file that `dlcli convert-2d-to-3d` wrote, another file of weights
-            (with `arch`), or a name as `named_model` takes it (with `weights`). Only a `file.py:callable` needs no `weights`:
-            what it returns is used as trained.
+            (with `arch`), or a name as `named_model` takes it (with `weights`). Only a network of a hub and a
+            `file.py:callable` need no `weights`: what the latter returns is used as trained.
         data: The images and classes that the network is used on.
         arch: Name of the network that the weights in the file `spec` belong to.
         weights: File of weights for the network `spec`.
@@ -99,6 +100,7 @@ def open_trained(
         look: Whether to look by a few images of `data` if a network is fed as it was in training, unless that is recorded.
         doubt_outputs: Whether to warn of outputs that are probabilities or random.
         device: Where the network goes.
+        report: Receives notes on downloads.
 
     Raises:
         UsageError: If the arguments contradict each other, or no network has that name.
@@ -106,15 +108,19 @@ def open_trained(
     """
     if rule is not None and not is_ensemble(Path(spec)):
         raise UsageError(f"`ensemble`: {spec} is not an ensemble", hint="choose a directory that dlcli ensemble wrote")
-    opened = _open(spec, data, arch, weights, weights_key, rule, device)
+    hub = _from_hub(spec, data, device, report) if arch is None and weights is None else None
+    opened = hub or _open(spec, data, arch, weights, weights_key, rule, device)
     found = _with_normalisation(opened, normalise, data.channels)
-    data = data if data.classes else replace(data, classes=_ONE)
+    data = data if data.classes else replace(data, classes=UNNAMED)
     numbers = _numbers(data.classes) if found.classes is None else []
+    matched = class_notes(found, data)
+    more = tuple(line for line in matched if line)
+    found = replace(found, notes=(*found.notes, *more), warnings=(*found.warnings, *filter(None, [matched.warning])))
     needed = 1 if found.classes else max([*numbers, len(data.classes) - 1]) + 1
     outputs, seen = _check(found, spec, data, device, needed=needed)
     warnings = seen.warnings if doubt_outputs else ()
     found = replace(found, notes=(*found.notes, *seen.notes, *warnings), warnings=(*found.warnings, *warnings))
-    if not found.classes and outputs != len(data.classes) and data.classes != _ONE:
+    if not found.classes and outputs != len(data.classes) and data.classes != UNNAMED:
         found = replace(found, notes=(*found.notes, _unused(outputs, data) if numbers else _in_order(outputs, data)))
     if numbers:
         found = replace(found, classes=tuple(map(str, range(outputs))))
@@ -175,35 +181,6 @@ def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) ->
     members = tuple(normalised(one, normalise, channels) for one in found.members)
     model = RuleModel(members, found.rule).eval() if members else normalised(found.model, normalise, channels)
     return replace(found, model=model, members=members, notes=(*found.notes, *([note] if other else [])))
-
-
-class ClassMap(NamedTuple):
-    """Which output of a network stands for which class of a dataset.
-
-    Attributes:
-        output_of: For each class of the dataset the index of its output, (classes,) int64.
-        outputs: Names of the outputs, in order.
-    """
-
-    output_of: Tensor
-    outputs: tuple[str, ...]
-
-
-def map_classes(trained: TrainedNetwork, data: ImageData) -> ClassMap:
-    """Find the output of each class of `data`: by name if the network's classes are known, else in order.
-
-    Raises InputError naming the classes of `data` that the network does not know.
-    """
-    if trained.classes is None or trained.classes == data.classes:  # names need not differ: ImageNet has two cranes
-        return ClassMap(torch.arange(len(data.classes)), data.classes)
-    outputs = {composed(name): k for k, name in reversed(list(enumerate(trained.classes)))}
-    unknown = [name for name in data.classes if composed(name) not in outputs]
-    if unknown:
-        some = ", ".join(unknown[:3])
-        hint = f"it knows {', '.join(trained.classes[:5])}" + (" ..." if len(trained.classes) > 5 else "")
-        raise InputError(f"{data.name}: {trained.name} was not trained on class {some}", hint=hint)
-    places = [outputs[composed(name)] for name in data.classes]
-    return ClassMap(torch.tensor(places, dtype=torch.int64), trained.classes)
 
 
 def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNetwork:
@@ -276,6 +253,13 @@ def _from_program(path: Path, device: torch.device) -> TrainedNetwork:
     )
 
 
+def _from_hub(spec: str, data: ImageData, device: torch.device, report: Reporter) -> TrainedNetwork | None:
+    found = open_pretrained(spec, data, report)
+    if found is None:
+        return None
+    return TrainedNetwork(found.model.to(device), found.card.spec, found.sha256, found.card.classes, recorded=True)
+
+
 def _needed(arch: str | None, path: Path) -> str:
     check_weights_file(path)
     if arch is None:
@@ -293,7 +277,7 @@ def _from_run(folder: Path, data: ImageData, device: torch.device) -> TrainedNet
 
 def _from_file(arch: str, path: Path, data: ImageData, key: str | None, device: torch.device) -> TrainedNetwork:
     file = read_weights_file(path)
-    classes = list(data.classes or _ONE)
+    classes = list(data.classes or UNNAMED)
     model = build_model(arch, data.channels, data.size, classes, frames=data.frames)
     fitted = fit_weights(file, model.state_dict(), network=arch, key=key)
     outputs = _outputs(model, fitted.state, len(classes))
@@ -317,7 +301,7 @@ def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int
 
 def _numbers(classes: tuple[str, ...]) -> list[int]:
     """The classes as numbers, in order; empty if one of them is not a whole number in its usual notation."""
-    numbers = [int(name) for name in classes if name.isascii() and name.isdigit() and str(int(name)) == name]
+    numbers = [int(name) for name in classes if is_number(name)]
     return numbers if len(numbers) == len(classes) else []
 
 

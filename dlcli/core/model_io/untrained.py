@@ -5,17 +5,28 @@ from pathlib import Path
 
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io.converted import is_video_network, video_architecture
+from dlcli.core.model_io.pretrained import pretrained_architecture
 from dlcli.core.models import named_model
 from dlcli.core.models.base import Architecture, check_fit
+from dlcli.support.reporter import SILENT, Reporter
 
 
-def open_model(spec: str | None, data: ImageData) -> Architecture:
-    """The untrained network that `spec` names (see `find_model`), once it is seen to work on the images of `data`.
+def open_model(spec: str | None, data: ImageData, *, pretrained: bool = False, report: Reporter = SILENT) -> Architecture:
+    """The network to train that `spec` names (see `find_model`), once it is seen to work on the images of `data`.
 
-    Raises what `find_model` raises, and InputError or NumericError if the network does not return finite logits
-    (n, at least as many as there are classes) for such images.
+    Args:
+        spec: As `find_model` takes it.
+        data: Images and classes.
+        pretrained: Whether a network of a hub starts from its published weights.
+        report: Receives notes on downloads.
+
+    Raises:
+        UsageError: If there is no such network.
+        InputError: If it does not return finite logits (n, at least as many as there are classes) for such images; and what
+            `find_model` raises.
+        NumericError: If they are not finite.
     """
-    found = find_model(spec, data)
+    found = pretrained_architecture(str(spec), data, report) if pretrained else find_model(spec, data)
     notes = check_fit(found, data.sample(2), len(data.classes))
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 

@@ -6,7 +6,8 @@ A module with a `DEPTH` is a family: `plain` is its network of that depth, `plai
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.specs.code import FRAME_MLP, code_in
+from dlcli.core.models.hubs import hub_name
+from dlcli.specs.code import FRAME_MLP
 from dlcli.support.errors import DlcliError, InputError, UsageError
 from dlcli.support.registry import Registry
 
@@ -30,11 +31,11 @@ _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | None" = None) -> "Architecture":
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
-    `spec` is a name of the zoo or of torchvision (for images of three channels), or `package.module:callable` or
-    `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None: the network made for images of
-    this size. `recorded` is what the file that names it says of the code, if it was not the user who did. Raises UsageError if
-    there is no such network, and InputError if the named file is not there, may not be imported or its code fails, or if the
-    network takes no such images.
+    `spec` is a name of the zoo or of torchvision (for images of three channels), a network of a hub as `timm:resnet50`, or
+    `package.module:callable` or `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None:
+    the network made for images of this size. `recorded` is what the file that names it says of the code, if it was not the user
+    who did. Raises UsageError if there is no such network, and InputError if the named file is not there, may not be imported
+    or its code fails, or if the network takes no such images.
     """
     from dlcli.core.models import base
 
@@ -43,7 +44,9 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
         spec = _made_for(data)
     if spec.partition(":")[0] == FRAME_MLP:
         return _over_frames(spec, data, recorded)
-    if code_in(spec) is not None:
+    if (found := hub_name(spec)) is not None:
+        return base.from_hub(spec, found, channels, size, classes)
+    if ":" in spec:
         return base.from_callable(spec, channels, size, classes, frames=data.frames, recorded=recorded)
     name, depth = _name_and_depth(_checked(spec))
     if name in MODELS.names():

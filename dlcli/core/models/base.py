@@ -18,6 +18,7 @@ from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
 from dlcli.core.models.code import RecordedCode, first_line, import_code, source_sha256
+from dlcli.core.models.hubs import HubName
 from dlcli.core.models.output_checks import check_outputs, unused_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
@@ -77,6 +78,23 @@ def from_zoo(
             raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)
     return Architecture(name, build, module.RECIPE, source_sha256(module))
+
+
+def from_hub(spec: str, found: HubName, channels: int, size: tuple[int, int], classes: int) -> Architecture:
+    """The architecture of a published network, with random weights.
+
+    Args:
+        spec: Its name in messages and results.
+        found: The hub and its name there.
+        channels: Channels of the images.
+        size: Height and width of the images in pixels.
+        classes: Number of outputs.
+
+    Returns:
+        The architecture; building it raises UsageError if the hub has no such network, InputError if it takes no such images.
+    """
+    build = partial(found.hub.build, found.name, channels, size, classes)
+    return Architecture(spec, build, GENERAL_RECIPE, hashlib.sha256(f"{spec} of a hub".encode()).hexdigest())
 
 
 def normalised_architecture(architecture: Architecture, normalise: str, channels: int) -> Architecture:

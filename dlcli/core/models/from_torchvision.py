@@ -38,7 +38,7 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
         message = f"{name} takes images of 3 channels; these have {channels}"
         raise InputError(message, hint="choose a built-in `model` such as cifar-resnet-20")
     digest = hashlib.sha256(f"{name} of torchvision {torchvision.__version__}".encode()).hexdigest()
-    return Architecture(name, partial(_built, name, classes), GENERAL_RECIPE, digest)
+    return Architecture(name, partial(build_torchvision, name, classes), GENERAL_RECIPE, digest)
 
 
 def published_side(name: str) -> int | None:
@@ -52,17 +52,21 @@ def published_side(name: str) -> int | None:
     return int(first.transforms().crop_size[0])
 
 
-def _built(name: str, classes: int) -> nn.Module:
+def build_torchvision(name: str, classes: int, **more: Any) -> nn.Module:
+    """A network with random weights; `more` are further arguments of its builder."""
     import torchvision
 
+    named = builder_parameters(name)
     builder = torchvision.models.get_model_builder(name)
-    named = _parameters(builder)
-    model: nn.Module = builder(num_classes=classes, **{key: value for key, value in _PLAIN.items() if key in named})
+    model: nn.Module = builder(num_classes=classes, **{key: value for key, value in _PLAIN.items() if key in named}, **more)
     return model
 
 
-def _parameters(builder: Any) -> set[str]:
-    """What the builder names, or the class behind it, to which builders hand what they do not name."""
+def builder_parameters(name: str) -> set[str]:
+    """What the builder of a network names, or the class behind it, to which builders hand what they do not name."""
+    import torchvision
+
+    builder = torchvision.models.get_model_builder(name)
     behind = inspect.signature(builder).return_annotation
     own = set(inspect.signature(builder).parameters)
     return own | set(inspect.signature(behind).parameters) if inspect.isclass(behind) else own

@@ -6,18 +6,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.ensemble_dir import is_ensemble
+from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.programs import is_program
-from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.weights_file import is_weights
 from dlcli.core.models.base import Architecture, normalised_architecture
+from dlcli.core.models.hubs import hub_name
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
+from dlcli.support.reporter import SILENT, Reporter
 
 BASELINE = "baseline"
 REFERENCE_RULE = "mean"
@@ -93,10 +98,33 @@ class Networks:
         )
 
 
-def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -> Networks:
+def read_images(config: AttackConfig, report: Reporter) -> ImageData:
+    """The data, its images resized and cropped as the network wants them where that is recorded."""
+    how = preparation_for(config.model, config.size, report)
+    return open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        preparation=how,
+        label_column=config.label_column,
+    )
+
+
+def open_networks(config: AttackConfig, data: ImageData, device: torch.device, report: Reporter = SILENT) -> Networks:
     """Open the networks that are trained already and choose how to train the others; trains nothing.
 
-    Raises UsageError if options do not go with the network, and what `open_trained` raises.
+    Args:
+        config: The options.
+        data: The dataset.
+        device: Where the networks go.
+        report: Receives notes on downloads.
+
+    Returns:
+        The networks.
+
+    Raises:
+        UsageError: If options do not go with the network; and what `open_trained` raises.
     """
     spec = config.model
     if spec is None or not _comes_trained(spec, config):
@@ -114,6 +142,7 @@ def open_networks(config: AttackConfig, data: ImageData, device: torch.device) -
         normalise=config.normalise,
         doubt_outputs=False,  # the sanity checks look at more images
         device=device,
+        report=report,
     )
     networks = _saved_ensemble(config, data, device, found) if saved else Networks(found, found, notes=found.notes)
     if config.epochs is not None and networks.recipe is None:
@@ -174,7 +203,8 @@ def _surrogate(config: AttackConfig, data: ImageData, device: torch.device) -> t
 
 
 def _untrained(spec: str | None, config: AttackConfig, data: ImageData) -> Untrained:
-    arch = normalised_architecture(open_model(spec, data), config.normalise, data.channels)
+    pretrained = hub_name(spec) is not None
+    arch = normalised_architecture(open_model(spec, data, pretrained=pretrained), config.normalise, data.channels)
     return Untrained(arch, arch.recipe if config.epochs is None else replace(arch.recipe, epochs=config.epochs))
 
 

@@ -13,10 +13,9 @@ from dlcli.core.attacks.methods.transfer import Transfer
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import has_gradients
 from dlcli.core.compute.loader import to_float
-from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, choose
 from dlcli.core.model_io.trained import TrainedNetwork
-from dlcli.engines.attack.networks import Networks, align_outputs, open_networks
+from dlcli.engines.attack.networks import Networks, align_outputs, open_networks, read_images
 from dlcli.engines.attack.surrogate import load_saved_images, open_surrogate
 from dlcli.engines.attack.targets import check_supports_targets, class_index
 from dlcli.engines.attack.trained_networks import LoadedNetworks, load_networks
@@ -90,8 +89,8 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     _check_places(config)
     device = choose_device(config.device)
     attacks, norm = _attacks(config)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size)
-    networks = open_networks(config, data, device)
+    data = read_images(config, report)
+    networks = open_networks(config, data, device, report)
     _check_together(config, networks)
     for warning in networks.warnings:
         report.warn(warning)

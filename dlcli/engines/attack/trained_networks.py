@@ -9,11 +9,10 @@ from torch import nn
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.compute.workers import in_parallel
-from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.model_io.cached import Member, is_cached, train_or_load
 from dlcli.core.model_io.trained import TrainedNetwork
-from dlcli.engines.attack.networks import BASELINE, Networks, Untrained, align_outputs, open_networks
+from dlcli.engines.attack.networks import BASELINE, Networks, Untrained, align_outputs, open_networks, read_images
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
@@ -96,7 +95,7 @@ class NetworkTraining:
 
 def _reopened(config: AttackConfig, fingerprint: str) -> NetworkTraining:
     device = choose_device(config.device)
-    data = open_data(config.data, strict=config.strict, report=SILENT, size=config.size)
+    data = read_images(config, SILENT)
     if data.fingerprint != fingerprint:
         raise InputError(f"{data.name}: the data changed while they were read", hint="start again when nothing writes to them")
     return NetworkTraining(config, data, open_networks(config, data, device), device)
@@ -106,7 +105,8 @@ class _Unstoppable:
     """A reporter that lets SIGINT and SIGTERM end the run at once, for training into the cache cannot stop and resume."""
 
     def __init__(self, report: Reporter) -> None:
-        self.note, self.warn, self.task, self.stoppable = report.note, report.warn, report.task, SILENT.stoppable
+        self.note, self.warn, self.task, self.log = report.note, report.warn, report.task, report.log
+        self.stoppable = SILENT.stoppable
 
 
 def load_networks(

@@ -48,7 +48,7 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
         DlcliError: See `dlcli.support.errors` for its kinds.
     """
     started = time.perf_counter()
-    source, how = _open(config), _inflation(config)
+    source, how = _open(config, report), _inflation(config)
     data = _data(config, source, report)  # before the verification, which may take long
     images, lengths = _images(source, config.seed), _lengths(config)
     with error_context(str(config.model)), report.task("verifying", total=len(_TYPES) * len(lengths)) as task:
@@ -83,7 +83,7 @@ def plan(config: Convert2DTo3DConfig) -> list[str]:
     return [*lines, f"write {config.export}"] if config.export is not None else lines
 
 
-def _open(config: Convert2DTo3DConfig) -> SourceNetwork:
+def _open(config: Convert2DTo3DConfig, report: Reporter = SILENT) -> SourceNetwork:
     if config.model is None:
         raise UsageError("`model`: a network is needed", hint=command_line("convert-2d-to-3d", model="resnet50"))
     for name, path, ending in (("output", config.output, ".safetensors"), ("export", config.export, ".pt2")):
@@ -98,6 +98,7 @@ def _open(config: Convert2DTo3DConfig) -> SourceNetwork:
         classes=config.classes,
         seed=derive(config.seed, "init"),
         normalise=config.normalise,
+        report=report,
     )
 
 
@@ -196,7 +197,16 @@ def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) 
     batchnorms_of(source.model)
     side = flat.size[0] if flat.size[0] == flat.size[1] else None
     sampling = Sampling(default_frames=config.frames)
-    data = open_data(config.recalibrate_bn, report=report, size=side, limit=_EXAMPLES, sampling=sampling, option=option)
+    prepare = flat.preparation
+    data = open_data(
+        config.recalibrate_bn,
+        report=report,
+        size=side if prepare is None else None,
+        preparation=prepare,
+        limit=_EXAMPLES,
+        sampling=sampling,
+        option=option,
+    )
     if data.channels != flat.channels:
         given = f"{data.unit}s of {count(data.channels, 'channel')}"
         raise InputError(f"`{option}`: {data.name} holds {given}; the network takes {flat.channels}", hint="name other data")

@@ -15,12 +15,16 @@ from dlcli.core.layers.normalise import normalisation_of, normalised, without_no
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.converted import ImageNetwork, is_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble
+from dlcli.core.model_io.input_shape import preparation_for
+from dlcli.core.model_io.pretrained import published
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.model_io.weights_file import is_weights, read_weights_file
 from dlcli.core.models import FRAME_MLP, MODELS, named_model
+from dlcli.core.models.hubs import hub_name, resolve_weights
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
+from dlcli.support.reporter import SILENT, Reporter
 
 CPU = torch.device("cpu")
 
@@ -50,6 +54,7 @@ def open_source(
     seed: int,
     normalise: str = AUTO,
     weights_key: str | None = None,
+    report: Reporter = SILENT,
 ) -> SourceNetwork:
     """Open the image network to convert.
 
@@ -63,6 +68,7 @@ def open_source(
         seed: Of random weights.
         normalise: How it wants its images; auto for what is known about it, see `open_trained`.
         weights_key: Which set of weights in the file to take; None for the one that fits.
+        report: Receives notes on downloads.
 
     Returns:
         The network.
@@ -71,7 +77,11 @@ def open_source(
         UsageError: If these options do not go together, or there is no such network.
         InputError: If a file cannot be read or does not fit the network.
     """
-    found = _opened(spec, arch=arch, weights=weights, weights_key=weights_key, size=size, classes=classes, seed=seed)
+    chosen, file, pretrained = resolve_weights(spec, weights)
+    if pretrained and arch is None:
+        found = _published(str(chosen), size, classes, report)
+    else:
+        found = _opened(str(chosen), arch=arch, weights=file, weights_key=weights_key, size=size, classes=classes, seed=seed)
     if normalise == AUTO:
         return found
     wrapped = normalised(found.model, normalise, found.flat.channels)  # refuses what is for other channels
@@ -110,6 +120,20 @@ def _opened(
     return SourceNetwork(without_normalisation(found.model), flat, found.sha256, found.notes)
 
 
+def _published(spec: str, size: int | None, classes: int | None, report: Reporter) -> SourceNetwork:
+    """A network of a hub with its weights, which decide how many classes there are."""
+    if classes is not None:
+        raise UsageError("`classes`: the published weights determine how many there are", hint="omit `classes`")
+    card = published(spec, report)
+    side = size or (card.preparation.crop if card is not None else _SIZE)
+    shape = _shape(_CHANNELS, side, 1)
+    found = open_trained(spec, shape, look=False, device=CPU, report=report)
+    flat = replace(_flat(found.name, shape, found.model), classes=found.classes)
+    if card is not None and size is None:
+        flat = replace(flat, prepare=card.preparation.to_json())
+    return SourceNetwork(without_normalisation(found.model), flat, found.sha256, found.notes)
+
+
 def _from_run(path: Path, given: list[str]) -> SourceNetwork:
     if given:
         raise UsageError(f"`{given[0]}`: {path} is a run directory, which names its network", hint=f"omit `{given[0]}`")
@@ -119,6 +143,8 @@ def _from_run(path: Path, given: list[str]) -> SourceNetwork:
     flat = ImageNetwork(
         saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, normalisation_of(saved.model)
     )
+    how = preparation_for(str(path), None)
+    flat = flat if how is None else replace(flat, prepare=how.to_json())
     return SourceNetwork(without_normalisation(saved.model), flat, saved.sha256)
 
 
@@ -131,7 +157,7 @@ def _built(spec: str, shape: ImageData, seed: int) -> SourceNetwork:
         flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
         sha256 = weights_sha256(model)
     note = f"{spec} is taken as trained, as the code returns it"
-    if ":" not in spec:
+    if ":" not in spec or hub_name(spec) is not None:
         note = f"{spec} has random weights; pass a checkpoint with `arch={spec}` to convert a trained network"
     return SourceNetwork(model, flat, sha256, (note,))
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -19,7 +20,9 @@ from dlcli.core.model_io.ensemble_dir import (
     is_ensemble,
     save_ensemble_metadata,
 )
+from dlcli.core.run_log import check_logs
 from dlcli.core.stats import wilson
+from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
 from dlcli.engines.ensemble.members import (
     EnsembleSetup,
     TrainedMember,
@@ -31,7 +34,9 @@ from dlcli.engines.ensemble.members import (
 from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
 from dlcli.engines.output_folder import FolderState, check_output_folder
+from dlcli.engines.train.epoch_log import final_figures
 from dlcli.engines.train.job import steps
+from dlcli.engines.training_log import LoggedRun, open_logs
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.shared import RULES
@@ -59,27 +64,47 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     """
     started = time.perf_counter()
     _check_folder(config)
+    check_logs(config.log)
     setup = open_setup(config, report)
     processes = plan_processes(setup)
     strategy = _strategy(setup, processes)
-    done = []
-    if config.members:
-        report.note(_describe_strategy(setup, strategy, processes))
-        done = train_stacked(setup, report) if strategy == "stacked" else train_in_processes(setup, processes, report)
-    if len(done) == config.members:
-        done = [*done, *load_added(setup, report)]
-    device = describe_device(setup.device) if strategy == "stacked" else processes.describe_devices(setup.device)
-    result = _result(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
+    with _logs(setup, report) as logging:
+        done = _train(setup, strategy, processes, logging)
+        device = describe_device(setup.device) if strategy == "stacked" else processes.describe_devices(setup.device)
+        result = _result(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
+        if result.headline is not None and config.members:
+            logging.log(WHOLE, setup.job(0).recipe.epochs, final_figures(result.headline.accuracy), final=True)
     if config.output is not None and result.headline is not None:
         save_ensemble_metadata(config.output, len(done), config.rule)
         _draw(config.output, result.rows)
     return result
 
 
+def _train(setup: EnsembleSetup, strategy: str, processes: WorkerPlan, report: Reporter) -> list[TrainedMember]:
+    """The members of the ensemble, or those that were finished before an interruption."""
+    config, done = setup.config, []
+    if config.members:
+        report.note(_describe_strategy(setup, strategy, processes))
+        done = train_stacked(setup, report) if strategy == "stacked" else train_in_processes(setup, processes, report)
+    return [*done, *load_added(setup, report)] if len(done) == config.members else done
+
+
+def _logs(setup: EnsembleSetup, report: Reporter) -> AbstractContextManager[Reporter]:
+    """The logs of the members and of the whole, which `log` names."""
+    config = setup.config
+    if not config.log:
+        return nullcontext(report)
+    n_train = round(config.share * len(setup.data.y_train))
+    runs = {member_run(number): LoggedRun(setup.job(number), {"n_train": n_train}) for number in range(config.members)}
+    whole = {WHOLE: LoggedRun(setup.job(0), {"seed": config.seed, "members": config.members, "rule": config.rule})}
+    return open_logs(runs | whole, FIGURES, output=config.output, resume=config.resume, report=report)
+
+
 @only_named_code
 def plan(config: EnsembleConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the networks, but trains and writes nothing."""
     _check_folder(config)
+    check_logs(config.log)
     setup = open_setup(config, SILENT)
     data = setup.data
     lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
@@ -91,6 +116,7 @@ def plan(config: EnsembleConfig) -> list[str]:
         processes = plan_processes(setup)
         lines.append(_describe_strategy(setup, _strategy(setup, processes), processes))
     lines += [f"take in {spec}" for spec in config.add]
+    lines += [f"log to {spec}" for spec in config.log]
     return [*lines, f"write the ensemble to {config.output}"] if config.output is not None else lines
 
 

@@ -19,11 +19,14 @@ from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
+from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
 from dlcli.core.training.recipe import resolve_threads
+from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.job import Job, describe, open_job, start_training, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
@@ -69,6 +72,7 @@ class EnsembleSetup:
     config: EnsembleConfig
     data: ImageData
     device: torch.device
+    preparation: Preparation | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (self.config, self.data.fingerprint)
@@ -105,9 +109,26 @@ class EnsembleSetup:
 def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
     """Open the data, check that they can be trained on, and choose the device."""
     device = choose_device(config.device)
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
+    how = _preparation(config, report)
+    data = open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        preparation=how,
+        limit=config.limit,
+        label_column=config.label_column,
+    )
     check_trainable(data)
-    return EnsembleSetup(config, data, device)
+    return EnsembleSetup(config, data, device, how)
+
+
+def _preparation(config: EnsembleConfig, report: Reporter) -> Preparation | None:
+    """How the members want images resized and cropped; raises UsageError if they differ in this."""
+    found = {preparation_for(spec, config.size, report) for spec in config.model}
+    if len(found) > 1:
+        raise UsageError("`model`: these networks want images prepared in different ways", hint="choose `size=N`")
+    return found.pop() if found else None
 
 
 def _reopened(config: EnsembleConfig, fingerprint: str) -> EnsembleSetup:
@@ -157,12 +178,16 @@ def _train(
         training.model.load_state_dict(last.state_dict())
     with report.stoppable() as stop, report.task(f"training member {number + 1}", steps(job)) as task:
         while not training.done:
-            training.run_epoch(task, stop)
+            mean = training.run_epoch(task, stop)
+            if mean is not None:
+                log_loss(report, number, job.recipe, training.epoch, mean, steps=len(training.losses))
             if stop() and not training.done:
                 return None
     training.finish(report)
     seconds = time.perf_counter() - started
-    return training.model, finish_member(setup, number, job, training.model, seconds, notes)
+    done = finish_member(setup, number, job, training.model, seconds, notes)
+    log_member(report, number, done.logits, setup.data.y_test, training.epoch)
+    return training.model, done
 
 
 def finish_member(
@@ -192,6 +217,7 @@ def finish_member(
             size=data.size,
             classes=data.classes,
             more={_KEY: setup.key(number)},
+            preparation=setup.preparation,
         )
     logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
     return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), known)
@@ -234,6 +260,7 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
                 channels=saved.channels,
                 size=saved.size,
                 classes=saved.classes,
+                preparation=setup.preparation,
             )
         report.note(f"{spec}: member {number + 1}")
         logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)

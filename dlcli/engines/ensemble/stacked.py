@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
+from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, finish_member, load_member
 from dlcli.engines.train.job import Job, build, hooks, steps
 from dlcli.support.errors import ResourceError
@@ -68,13 +69,18 @@ def _stack(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> li
     owned = [setup.with_own_images(job) for job in jobs]
     with report.stoppable() as stop, report.task(f"training {count(len(numbers), 'member')} at once", steps(owned[0])) as task:
         while not training.done:
-            training.run_epoch(task, stop)
+            mean = training.run_epoch(task, stop)
+            for number, loss in zip(numbers, training.losses.mean(0).tolist() if mean is not None else (), strict=False):
+                log_loss(report, number, recipe, training.epoch, loss, steps=len(training.losses))
             if stop() and not training.done:
                 return []
     training.finish(report)
     seconds = (time.perf_counter() - started) / len(numbers)
     trained = zip(numbers, owned, built, strict=True)
-    return [finish_member(setup, number, job, model, seconds, notes) for number, job, (model, notes) in trained]
+    found = [finish_member(setup, number, job, model, seconds, notes) for number, job, (model, notes) in trained]
+    for one in found:
+        log_member(report, one.number, one.logits, data.y_test, training.epoch)
+    return found
 
 
 def _drawn(setup: EnsembleSetup, job: Job) -> torch.Tensor:

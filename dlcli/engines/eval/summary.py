@@ -12,6 +12,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.summary import summarise
 from dlcli.core.layers.multi_clip import MultiClip
 from dlcli.core.layers.normalise import IMAGENET_CLASSES
+from dlcli.core.model_io.pretrained import published
 from dlcli.core.model_io.trained import diagnose_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models import MODELS
@@ -87,7 +88,7 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
 
 
 def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
-    noise = _as_published(config, name)
+    noise = _as_published(config, name, report)
     data, device = noise or read(config, report), choose_device(config.device)
     arch = normalised_architecture(open_model(name, data), config.normalise, data.channels)
     with preserved():
@@ -101,15 +102,18 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
     return summarise(model, data.sample(_SUMMARY_IMAGES).to(device)), data, arch.name, "", tuple(notes)
 
 
-def _as_published(config: EvalConfig, name: str) -> ImageData | None:
+def _as_published(config: EvalConfig, name: str, report: Reporter) -> ImageData | None:
     """Random images of the size and number of classes of the network's published weights, unless the data are named."""
-    side = published_side(name) if config.data == EvalConfig.data and name not in MODELS.names() else None
+    if config.data != EvalConfig.data or name in MODELS.names():
+        return None
+    card = published(name, report)
+    side = published_side(name) if card is None else card.preparation.crop
     if side is None:
         return None
-    side = config.size or side
+    side, classes = config.size or side, IMAGENET_CLASSES if card is None else len(card.classes)
     x = torch.rand(_NOISE_IMAGES, 3, side, side, generator=rng.generator(rng.derive(config.seed, "images")))
     y = torch.zeros(len(x), dtype=torch.int64)
-    return ImageData(x[:0], y[:0], x, y, tuple(map(str, range(IMAGENET_CLASSES))), name)
+    return ImageData(x[:0], y[:0], x, y, tuple(map(str, range(classes))), name)
 
 
 def _multiply_adds_note(data: ImageData) -> str:

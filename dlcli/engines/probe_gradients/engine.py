@@ -23,10 +23,13 @@ from dlcli.core.gradients.scalar_nets import GRID_LIMIT, grid, scalar_network, s
 from dlcli.core.graph.skips import find_skips
 from dlcli.core.graph.trace import WEIGHTED, record_trace
 from dlcli.core.model_io.checkpoint import weights_sha256
+from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.converted import is_video_network
-from dlcli.core.model_io.trained import TrainedNetwork, map_classes, open_trained
+from dlcli.core.model_io.input_shape import preparation_for
+from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
+from dlcli.core.models.hubs import hub_name, resolve_weights
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
@@ -162,9 +165,19 @@ class ProbeSetup:
 
 
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
-    data = open_data(config.data, strict=config.strict, report=report, size=config.size, limit=config.limit)
-    spec = str(config.model)
-    untrained = config.weights is None and ":" not in spec and not (Path(spec).is_dir() or is_video_network(Path(spec)))
+    spec, weights, pretrained = resolve_weights(str(config.model), config.weights)
+    spec = str(spec)
+    data = open_data(
+        config.data,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        preparation=preparation_for(spec, config.size, report),
+        limit=config.limit,
+        label_column=config.label_column,
+    )
+    known = pretrained or weights is not None or Path(spec).is_dir() or is_video_network(Path(spec))
+    untrained = not known and (":" not in spec or hub_name(spec) is not None)
     if untrained:
         with preserved():
             torch.manual_seed(derive(config.seed, "init"))
@@ -174,10 +187,11 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         trained = open_trained(
             spec,
             data,
-            weights=config.weights,
+            weights=weights,
             weights_key=config.weights_key,
             normalise=config.normalise,
             device=device,
+            report=report,
         )
     model, notes = trained.model, trained.notes
     for warning in trained.warnings:

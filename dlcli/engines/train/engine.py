@@ -13,11 +13,13 @@ from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.model_io.run_dir import METADATA, save_model
+from dlcli.core.run_log import check_logs
 from dlcli.core.stats import wilson
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
+from dlcli.engines.train.epoch_log import figure_names, watched_set
 from dlcli.engines.train.frozen_features import fit
-from dlcli.engines.train.job import Fitted, Job, open_job, preflight, steps
+from dlcli.engines.train.job import Fitted, Job, open_job, preflight, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.versus import (
     PairedTraining,
@@ -27,6 +29,7 @@ from dlcli.engines.train.versus import (
     save_comparison,
     train_paired,
 )
+from dlcli.engines.training_log import LoggedRun, open_logs, run_name
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.pairs import PairsTrainResult
@@ -41,10 +44,10 @@ SEEDS = 5
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
-_DATA_OPTIONS = {"data", "limit", "size", "frames", "clips", "fps", "strict"}
+_DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fps", "strict"}
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
-    | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "trust_code"}
+    | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -59,6 +62,7 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Pair
     if config.task == "pairs":
         _check_folder(config)
         return train_pairs(config, report)
+    check_logs(config.log)
     device = choose_device(config.device)
     data = _data(config, report)
     _check_folder(config)
@@ -74,6 +78,7 @@ def plan(config: TrainConfig) -> list[str]:
     if config.task == "pairs":
         _check_folder(config)
         return plan_pairs(config)
+    check_logs(config.log)
     device = choose_device(config.device)
     data = _data(config, SILENT)
     _check_folder(config)
@@ -91,19 +96,25 @@ def plan(config: TrainConfig) -> list[str]:
         lines += preflight(job)
     if config.compares:
         lines.append(f"train {count(processes.workers, 'network')} at a time")
+    lines += [f"log to {spec}" for spec in config.log]
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
 
 
 def _data(config: TrainConfig, report: Reporter) -> ImageData:
+    how = preparation_of(config, report)
     data = open_data(
         config.data,
         strict=config.strict,
         report=report,
         size=config.size,
+        preparation=how,
         limit=config.limit,
+        label_column=config.label_column,
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
+    if how is not None:
+        report.note(f"{data.unit}s are prepared as for {config.model}: {how}")
     return data
 
 
@@ -134,7 +145,11 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     job = open_job(config, _prepare_data(data, config), device, config.seed)
     keep = config.output / STATE if config.output is not None else None
-    fitted = fit(job, report=report, label=f"training {job.arch.name}", keep=keep)
+    name = run_name("", job.seed)
+    logged = {name: LoggedRun(job, {})}
+    figures = figure_names(job.data)
+    with open_logs(logged, figures, output=config.output, resume=config.resume, report=report) as logging:
+        fitted = fit(job, report=logging, label=f"training {job.arch.name}", run=name, keep=keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
     if config.output is not None:
@@ -145,11 +160,15 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     sides = _open_sides(config, data, device)
     processes = _plan_workers(config, sides)
-    found = train_paired(sides, _seeds(config), processes=processes, report=report)
+    seeds = _seeds(config)
+    each = [(arm, replace(job, seed=seed)) for seed in seeds for arm, job in sides.jobs.items()]
+    runs = {run_name(arm, job.seed): LoggedRun(job, {"arm": arm}) for arm, job in each}
+    with open_logs(runs, figure_names(each[0][1].data), output=config.output, resume=False, report=report) as logging:
+        found = train_paired(sides, seeds, processes=processes, report=logging)
     rows, level = add_epochs_to_level(found)
     first = next(iter(sides.jobs.values()))
     if config.output is not None and rows:
-        save_comparison(config.output, found, names=(CURVES, RUNS), watched=_monitored_set(first.data))
+        save_comparison(config.output, found, names=(CURVES, RUNS), watched=watched_set(first.data))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
         notes = (*notes, "The highest of several test accuracies is biased upwards.")
@@ -179,14 +198,10 @@ def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
 
 
 def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
-    fitted = fit(job, report=report, label=f"{name}, seed {job.seed}")
+    fitted = fit(job, report=report, label=f"{name}, seed {job.seed}", run=run_name(name, job.seed))
     return (
         None if fitted is None else TrainedVariant(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
     )
-
-
-def _monitored_set(data: ImageData) -> str:
-    return "dev" if "dev" in data.extra_splits else "test"
 
 
 def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
@@ -219,8 +234,9 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         classes=data.classes,
         frames=data.frames,
         clips=data.clips,
+        preparation=preparation_of(job.config),
     )
-    watched = _monitored_set(data)
+    watched = watched_set(data)
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")

@@ -24,13 +24,14 @@ from dlcli.support.paths import cache_dir
 from dlcli.support.reporter import Reporter
 
 
-def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> Fitted | None:
+def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
     """Train as `engines.train.job.fit` does, but only the perceptron of a `frame-mlp`, on cached features.
 
     Args:
         job: What to train.
         report: Receives the progress.
         label: Name of the task in the progress display.
+        run: Name of the training in logs.
         keep: File for the state of an interrupted training.
 
     Returns:
@@ -40,7 +41,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
         UsageError: If options would change the frames from epoch to epoch, so that their features could not be cached.
     """
     if not job.arch.name.startswith(f"{FRAME_MLP}:"):
-        return job_module.fit(job, report=report, label=label, keep=keep)
+        return job_module.fit(job, report=report, label=label, run=run, keep=keep)
     _check(job)
     built, notes = job_module.build(job)
     model = (built.inner if isinstance(built, MultiClip) else built).to(job.device).eval()
@@ -48,7 +49,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     features = _cached_features(job, model, frame, report)
     arch = replace(job.arch, build=lambda: frame.mlp)
     inner = replace(job, data=features, arch=arch, config=replace(job.config, surgery=()))
-    fitted = job_module.fit(inner, report=report, label=label, keep=keep)
+    fitted = job_module.fit(inner, report=report, label=label, run=run, keep=keep)
     if fitted is None:
         return None
     return replace(fitted, model=for_clips(model.eval(), job.data.clips), surgery=notes, sha256=weights_sha256(model))

@@ -17,12 +17,16 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data.base import ImageData, Split
+from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import class_weights
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
+from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
+from dlcli.core.models.hubs import resolve_weights
+from dlcli.core.stats import wilson
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.hooks import Hooks
@@ -30,13 +34,14 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
+from dlcli.engines.train.epoch_log import Epoch, final_figures, log_epochs
 from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.arms import one
 from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
-from dlcli.support.reporter import Reporter
+from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.schema import list_of, mapping_of, number, optional, real, record
 
 _OTHER = "choose another `output`"
@@ -68,20 +73,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """After an epoch: the mean loss of its steps, and accuracies and a mean cross-entropy in evaluation mode.
-
-    `train_accuracy` is on the first of the training examples (`_TRAINING_EXAMPLES`), `accuracy` and `loss` are on the dev set,
-    or on the test set if there is none.
-    """
-
-    train_loss: float
-    train_accuracy: float
-    accuracy: float
-    loss: float
-
-
-@dataclass(frozen=True)
 class Fitted:
     """A trained network in evaluation mode, the notes of surgery, and how training went.
 
@@ -104,6 +95,11 @@ class Fitted:
     n_correct: int
 
 
+def preparation_of(config: TrainConfig, report: Reporter = SILENT) -> Preparation | None:
+    """How the images are resized and cropped, where the network of `config` was published with a way; None elsewhere."""
+    return preparation_for(resolve_weights(config.model, config.weights).spec, config.size, report)
+
+
 def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
     """Open the network that `config` names and resolve how to train it.
 
@@ -117,20 +113,22 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         UsageError: If there is no such network, or an option does not apply to it.
         InputError: If the network or its weights do not fit the data.
     """
-    arch = open_model(config.model, data)
-    if config.weights is not None:
-        arch = warm_started(arch, config.weights, len(data.classes), config.normalise, config.weights_key)
+    spec, weights, pretrained = resolve_weights(config.model, config.weights)
+    arch = open_model(spec, data, pretrained=pretrained)
+    if weights is not None:
+        arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key)
     arch = normalised_architecture(arch, config.normalise, data.channels)
     return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed)
 
 
-def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> Fitted | None:
+def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
     """Train a network to the end.
 
     Args:
         job: What to train.
         report: Receives the progress, and decides whether to stop.
         label: Name of the task in the progress display.
+        run: Name of the training in logs.
         keep: A file for the state, written after each epoch; if it exists, training continues from it, bit for bit.
 
     Returns:
@@ -144,10 +142,11 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     training, surgery = start_training(job)
     early = _early(job)
     history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
-    started = time.perf_counter()
-    total = job.recipe.epochs * len(training.losses)
+    started, per_epoch = time.perf_counter(), len(training.losses)
+    log_epochs(report, run, job.data, job.recipe, history, steps=per_epoch)
+    total = job.recipe.epochs * per_epoch
     with report.stoppable() as stop, report.task(label, total) as task:
-        task.advance(training.epoch * len(training.losses) + training.step)
+        task.advance(training.epoch * per_epoch + training.step)
         while not (training.done or early.due):
             parts = training.gradients.parts
             mean = training.run_epoch(task, stop)
@@ -160,10 +159,11 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
                 history.append(_evaluate_epoch(job, training, early, mean))
                 if training.plateau is not None:
                     training.plateau.see(history[-1].loss)
+                log_epochs(report, run, job.data, job.recipe, history, steps=per_epoch, first=len(history) - 1)
             if keep is not None:
                 _save(job, training, early, keep, history, before + time.perf_counter() - started)
             if stop() and not (training.done or early.due):
-                where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {len(training.losses)}"
+                where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {per_epoch}"
                 report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
                 return None
     training.finish(report)
@@ -173,6 +173,7 @@ def fit(job: Job, *, report: Reporter, label: str, keep: Path | None = None) -> 
     best_epoch = early.epoch or len(history)
     model = training.model
     n_correct = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
+    report.log(run, best_epoch, final_figures(wilson(n_correct, len(job.data.y_test))), final=True)
     return Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), n_correct)
 
 

@@ -26,14 +26,15 @@ def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
 
     Raises UsageError for a setting that would have no effect.
     """
-    if config.optimizer is not None and config.optimizer != recipe.optimizer:
-        lr, options = _OPTIMIZER_DEFAULTS[config.optimizer]
-        recipe = replace(recipe, optimizer=config.optimizer, lr=lr, options=options)
+    optimizer = one(config.optimizer)
+    if optimizer is not None and optimizer != recipe.optimizer:
+        lr, options = _OPTIMIZER_DEFAULTS[optimizer]
+        recipe = replace(recipe, optimizer=optimizer, lr=lr, options=options)
     recipe = _with_momentum(recipe, one(config.momentum))
     recipe = replace(recipe, freeze=config.freeze, rates=parse_rates(config.lr_for))
     given = {name: getattr(config, name) for name in _NAMES if getattr(config, name) is not None}
     recipe = replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
-    recipe = _with_warmup(recipe, config.warmup, n)
+    recipe = _with_warmup(recipe, one(config.warmup) or 0.0, n)
     _check_schedule(recipe, recipe.epochs * steps_per_epoch(n, recipe.batch_size))
     return recipe
 

@@ -15,7 +15,8 @@ from dlcli.core.compute.workers import in_parallel
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.stats import mean_difference, p_value
 from dlcli.core.training.recipe import resolve_threads
-from dlcli.engines.train.job import Epoch, Job
+from dlcli.engines.train.epoch_log import Epoch
+from dlcli.engines.train.job import Job
 from dlcli.specs.train import Comparison, TrainRow
 from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError

@@ -35,6 +35,8 @@ from tests.core.compute.jobs import (
 class Listener:
     """A reporter that records everything, and asks to stop once all tasks with the labels `until` have started."""
 
+    log = SILENT.log
+
     def __init__(self, until=("never",)):
         self.notes, self.warnings, self.steps, self.status, self.open = [], [], {}, {}, set()
         self.note, self.warn, self.until = self.notes.append, self.warnings.append, set(until)

@@ -15,10 +15,10 @@ from dlcli.support.errors import InputError, ResourceError, UsageError
 
 
 def test_the_registry_is_known():
-    assert SOURCES.names() == ("clips", "digits", "folder", "moving-digits", "npz", "torchvision")
+    assert SOURCES.names() == tuple("clips coco digits folder moving-digits npz parquet table torchvision webdataset".split())
 
 
-@pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "data.csv", "Digits"])
+@pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "Digits"])
 def test_an_unknown_spec_lists_what_is_expected(spec):
     with pytest.raises(UsageError, match="no such dataset, file or folder") as caught:
         open_data(spec)

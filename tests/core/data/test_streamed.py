@@ -296,7 +296,7 @@ def _free(monkeypatch, count):
 def test_the_disk_is_reckoned_before_anything_is_decoded(tmp_path, memory, monkeypatch, cache):
     fill(tmp_path)
     memory(1000)
-    monkeypatch.setattr(_pictures, "_decode_into", lambda pixels, path: pytest.fail("decoded"))
+    monkeypatch.setattr(_pictures, "_decode_into", lambda *_: pytest.fail("decoded"))
     _free(monkeypatch, 10 * _PICTURE - 1)
     with pytest.raises(ResourceError, match="need 1.1 KB there, and 1.1 KB are free") as caught:
         open_data(str(tmp_path))
@@ -451,9 +451,9 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
     memory(1000)
     alive, most, plain = [0], [0], _pictures._decode_into
 
-    def decode(pixels, path, seen):
+    def decode(*arguments):
         alive[0] += 1
-        return plain(pixels, path, seen)
+        return plain(*arguments)
 
     def write_images(file, images):
         def counted():

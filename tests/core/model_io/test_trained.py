@@ -10,8 +10,9 @@ from torch import nn
 from dlcli.core.data.base import ImageData
 from dlcli.core.layers.normalise import normalised
 from dlcli.core.model_io.checkpoint import save_weights, weights_sha256
+from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.run_dir import save_model
-from dlcli.core.model_io.trained import map_classes, open_trained
+from dlcli.core.model_io.trained import open_trained
 from dlcli.core.models.zoo import digits_net
 from dlcli.support.errors import InputError, UsageError
 

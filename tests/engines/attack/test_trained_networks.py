@@ -68,7 +68,7 @@ def test_only_what_the_cache_lacks_is_trained(calls, tmp_path: Path, monkeypatch
 class Stopping:
     """A reporter that has been asked to stop."""
 
-    note, warn, task = SILENT.note, SILENT.warn, SILENT.task
+    note, warn, task, log = SILENT.note, SILENT.warn, SILENT.task, SILENT.log
 
     @contextmanager
     def stoppable(self):

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy import stats
@@ -87,11 +88,58 @@ def test_several_options_are_combined():
         ({"versus": "--lr 0.1,0.2"}, "`lr` has several values"),
         ({"lr": tuple(k / 100 for k in range(1, 52))}, "51 combinations of values are more than 50"),
         ({"momentum": (0.5, 0.9)}, "`momentum` does not apply to adam"),
+        ({"optimizer": ("sgd", "adam"), "momentum": 0.5}, "`momentum` does not apply to adam"),
+        ({"optimizer": ("sgd", "adams")}, "'adams' is not one of"),
+        ({"epochs": (2, 0)}, "`epochs`: 0 is below 1"),
+        ({"schedule": ("cosine", "onecycle"), "warmup": (0.0, 1.0)}, "`warmup` does not apply to `schedule=onecycle`"),
+        ({"schedule": ("cosine", "nope")}, "'nope' is not one of"),
+        ({"schedule": ("constant", "plateau")}, "`schedule=plateau` needs a dev set"),
     ],
 )
 def test_what_cannot_be_compared(options: dict[str, object], message: str):
     with pytest.raises(UsageError, match=message):
         train.plan(TrainConfig(device="cpu", **options))
+
+
+@pytest.mark.parametrize(
+    ("typed", "field", "values"),
+    [
+        ("--optimizer sgd,adam", "optimizer", ("sgd", "adam")),
+        ("--schedule constant,step:1:0.5", "schedule", ("constant", "step:1:0.5")),
+        ("--warmup 0,1", "warmup", (0.0, 1.0)),
+        ("--epochs 2,3", "epochs", (2, 3)),
+        ("--batch-size 32,64", "batch_size", (32, 64)),
+        ("--clip-norm 0.1,10", "clip_norm", (0.1, 10.0)),
+        ("--ema 0,0.9", "ema", (0.0, 0.9)),
+    ],
+)
+def test_every_setting_of_a_number_or_a_name_is_compared(typed: str, field: str, values: tuple):
+    flag, given = typed.split()
+    found = train.run(TrainConfig(**{**SETTINGS, "seeds": 2, field: read(field, given)}))
+    assert len({row.weights_sha256 for row in found.rows}) == 4
+    assert [row.variant for row in found.rows[:2]] == [f"{flag[2:]}={value}" for value in values]
+    for row, value in zip(found.rows[:2], values, strict=True):
+        alone = train.run(TrainConfig(**{**SETTINGS, "workers": None, field: value})).rows[0]
+        assert (alone.weights_sha256, alone.epochs) == (row.weights_sha256, row.epochs)
+
+
+def read(field: str, text: str) -> Any:
+    return TrainConfig.__dataclass_fields__[field].metadata["option"].parse(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "message"),
+    [
+        ("batch_size", "auto,32", "'auto' is not a whole number"),
+        ("epochs", "2,2", "has a value twice"),
+        ("epochs", "2.5", "'2.5' is not a whole number"),
+        ("schedule", "cosine,step:0", "EPOCHS is a whole number above 0"),
+    ],
+)
+def test_what_is_no_list(field: str, text: str, message: str):
+    with pytest.raises(ValueError, match=message):
+        read(field, text)
+    assert read("batch_size", "auto") is None
 
 
 def test_an_ensemble_takes_one_value():

@@ -246,7 +246,7 @@ def test_a_plan_tells_what_surgery_will_do():
 class Impatient:
     """Asks training to stop when it has been asked `after` times whether to."""
 
-    warn, task = SILENT.warn, SILENT.task
+    warn, task, log = SILENT.warn, SILENT.task, SILENT.log
 
     def __init__(self, after: int):
         self.left = after

@@ -10,7 +10,8 @@ from dlcli.core.data.read_folder import read_folder
 from dlcli.core.data.videos import Videos
 
 DESCRIPTION = ""  # the description of `folder` covers both
-CLAIMS_LAST = True
+PRECEDENCE = 3
+LABEL_COLUMN = True
 FILES = VIDEOS
 
 
@@ -23,11 +24,12 @@ def claims(spec: str) -> bool:
 def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     """Load the sets of a folder, see `read_folder`: RGB clips (n, 3, clips * frames, size, size).
 
-    The shorter side is resized to `options.size`, if given, and the centre is cropped; videos are rotated as their metadata
-    says. `core/data/frame_times.py` chooses the frames. A video with fewer than two frames, a truncated one and one that
-    cannot be decoded are skipped, or refused if `options.strict`. Raises what `read_folder` raises, UsageError if the
-    caller takes images only, and MissingExtraError without PyAV.
+    The shorter side is resized to `options.size`, if given, and the centre is cropped, unless `options` has a preparation.
+    Videos are rotated as their metadata says. `core/data/frame_times.py` chooses the frames. A video with fewer than two
+    frames, a truncated one and one that cannot be decoded are skipped, or refused if `options.strict`. Raises what
+    `read_folder` raises, UsageError if the caller takes images only, and MissingExtraError without PyAV.
     """
     sampling = options.require_sampling(spec)
-    decoder = Videos(sampling, options.size or sampling.default_size)
+    how = options.preparation
+    decoder = Videos(sampling, how.crop if how is not None else options.size or sampling.default_size, how)
     return replace(read_folder(spec, options, VIDEOS, decoder), clips=sampling.shape[0])

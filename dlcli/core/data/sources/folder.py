@@ -8,8 +8,9 @@ from dlcli.core.data.listing import is_file_of
 from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_folder
 
-DESCRIPTION = "a folder of images or videos (one folder per class, maybe under train and test; or labels.csv)"
-CLAIMS_LAST = True
+DESCRIPTION = "a folder of images or videos (a folder per class)"
+PRECEDENCE = 3
+LABEL_COLUMN = True
 FILES = PICTURES
 
 

@@ -453,7 +453,8 @@ def test_a_picture_that_the_table_names_may_be_missing(tmp_path, listener):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["file,class", "0.png,1"], "has columns file, class; needs file, and class_index or name"),
+        (["file,width", "0.png,1"], "has columns width, none of which is called label or class"),
+        (["width,class", "1,0"], "has columns width, class, none of which names files"),
         (["file,name"], "has no rows"),
         (["file,class_index", "0.png,1", "1.png,-1"], "row 2, column 'class_index': '-1' is not a number"),
         (["file,class_index", "0.png,9999999999", "1.png,1"], "row 1, column 'class_index'"),

@@ -14,7 +14,8 @@ from PIL import Image, features
 from dlcli.core.data import open_data
 from dlcli.core.data.file_kinds import all_files
 from dlcli.core.data.image_file import in_mode, opaque
-from dlcli.core.model_io.trained import TrainedNetwork, map_classes
+from dlcli.core.model_io.class_map import map_classes
+from dlcli.core.model_io.trained import TrainedNetwork
 from dlcli.support.errors import InputError
 from tests.core.data.pictures import contents, contents_of, fill, noise, picture
 

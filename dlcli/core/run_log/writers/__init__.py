@@ -1,0 +1,1 @@
+"""The kinds of logs; see `dlcli.core.run_log`."""
