@@ -10,18 +10,21 @@ from dlcli.support.errors import UsageError
 class FolderState(NamedTuple):
     """What a folder holds.
 
-    `occupied`: why a new run would overwrite it, with how to go on; "" if it would not. `finished`: why there is nothing to
-    resume, as a sentence about the folder, with what to do; "" if there is something.
+    `occupied`: why a new run would overwrite it, with how to go on; "" if it would not. `other`: why it cannot be resumed, as a
+    sentence about the folder, with what to do; "" if it can, or is empty.
     """
 
     occupied: str
     occupied_hint: str
-    finished: str
-    finished_hint: str = ""
+    other: str = ""
+    other_hint: str = ""
 
 
 def check_output_folder(folder: Path | None, *, resume: bool, kind: str, inspect: Callable[[Path], FolderState]) -> None:
-    """Refuse a folder in which a run would overwrite another, or from which nothing can be resumed.
+    """Refuse a folder in which a run would overwrite another.
+
+    With `resume` one command line serves for all: a run starts in a new folder, a stopped one goes on, and the result of a
+    finished one is given again.
 
     Args:
         folder: The option `output`.
@@ -30,7 +33,7 @@ def check_output_folder(folder: Path | None, *, resume: bool, kind: str, inspect
         inspect: Describes what an existing or new folder holds.
 
     Raises:
-        UsageError: If the folder is a file, is missing or has nothing to resume with `resume`, or holds results without it.
+        UsageError: If the folder is a file, is missing or holds another kind of run with `resume`, or holds results without it.
     """
     if folder is None:
         if resume:
@@ -39,7 +42,7 @@ def check_output_folder(folder: Path | None, *, resume: bool, kind: str, inspect
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"`output`: {folder} is not a directory", hint="choose a new or existing directory")
     state = inspect(folder)
-    if resume and state.finished:
-        raise UsageError(f"`resume`: {folder} {state.finished}", hint=state.finished_hint)
+    if resume and state.other:
+        raise UsageError(f"`resume`: {folder} {state.other}", hint=state.other_hint)
     if not resume and state.occupied:
         raise UsageError(f"`output`: {folder} {state.occupied}", hint=state.occupied_hint)

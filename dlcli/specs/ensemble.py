@@ -109,7 +109,10 @@ class EnsembleConfig:
         "Ensemble directory.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
     )
     log: tuple[str, ...] = log_option()
-    resume: bool = option(False, "Keep the members already in the directory and train those that are missing up to `members`.")
+    resume: bool = option(
+        False,
+        "Keep the members already in the directory and train those that are missing up to `members`; start in a new directory.",
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -174,7 +174,11 @@ class TrainConfig:
     device: str = device_option()
     output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
     log: tuple[str, ...] = log_option()
-    resume: bool = option(False, "Resume the stopped run in the run directory.")
+    resume: bool = option(
+        False,
+        "Continue the stopped run in the run directory; of a finished one give the result again, in a new directory start. "
+        "Comparisons and scorers of pairs start again.",
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -206,9 +210,6 @@ class TrainConfig:
         for name in ("seeds", "workers"):
             if getattr(self, name) and not self.compares:
                 raise UsageError(f"`{name}` needs `versus`", hint="or several values of an option, as `lr=0.001,0.01`")
-        if self.resume and self.compares:
-            what = "by `versus`" if self.versus else f"of several values of `{several[0]}`"
-            raise UsageError(f"`resume`: a comparison {what} cannot be resumed", hint="run it again")
 
     def _check_task(self) -> None:
         table_options.check_delimiter(self.delimiter)

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from dlcli.core.data.memmap import open_memmap, reserve_disk, write_images
 from dlcli.support.atomic import atomic_path, write_text
+from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import read_json_metadata
 from dlcli.support.memory import fits
 from dlcli.support.reporter import Reporter
 
@@ -121,7 +123,7 @@ class PixelCache:
             return Decoded(open_memmap(self._sibling(".bytes"), shape), sha256, problems, found)
 
     def _find_tensors(self) -> Decoded | None:
-        if not self.file.exists() or not fits(self.file.stat().st_size):
+        if not self.file.is_file() or not fits(self.file.stat().st_size):
             return None
         try:
             with safe_open(self.file, framework="pt") as stored:
@@ -141,7 +143,7 @@ class PixelCache:
     def _find_bytes(self) -> Decoded | None:
         file = self._sibling(".bytes")
         try:
-            metadata = json.loads(self._sibling(".json").read_text(encoding="utf-8"))
+            metadata = read_json_metadata(self._sibling(".json"))
             if metadata["key"] != self.key:
                 return None
             shape, sha256 = tuple(metadata["shape"]), metadata["sha256"]
@@ -151,7 +153,7 @@ class PixelCache:
             pixels = open_memmap(file, shape)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, InputError, ValueError, KeyError, TypeError):
             self._warn_damaged(file, "its .json file cannot be read")
             return None
         # Pixels that fit into memory are read completely anyway, so hashing them costs little. Streamed ones are checked by

@@ -158,7 +158,7 @@ def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
             for column, feature in features.items()
             if isinstance(feature, Mapping) and feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
         }
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return {}
 
 

@@ -12,6 +12,8 @@ from dlcli.core.run_log.base import Group, Record
 from dlcli.core.run_log.retry import RetryingWriter
 from dlcli.core.run_log.separate import SeparateWriter
 from dlcli.support.atomic import write_text
+from dlcli.support.errors import InputError
+from dlcli.support.json_metadata import read_json_metadata
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter, Task
 
@@ -62,8 +64,8 @@ def _with_id(group: Group) -> Group:
 
 def _read_id(file: Path) -> str:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["id"]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_json_metadata(file)["id"]
+    except (OSError, InputError, KeyError):
         return ""
     return found if isinstance(found, str) and found.isalnum() else ""
 

@@ -129,13 +129,10 @@ def _inspect(config: EnsembleConfig, folder: Path) -> FolderState:
     occupied = "already holds an ensemble" if (folder / METADATA).exists() or (folder / MEMBERS).exists() else ""
     more = "train more with `resume` and larger `members`" if finished else "continue it with `resume`"
     hint = f"{more}, or choose another `output`"
-    if not (folder / MEMBERS).is_dir():
-        return FolderState(occupied, hint, "holds no ensemble that was stopped")
-    if finished and count_members(folder) >= config.members + len(config.add):
-        return FolderState(
-            occupied, hint, f"holds a finished ensemble of {count_members(folder)}", "raise `members` to train more"
-        )
-    return FolderState(occupied, hint, "")
+    if finished and count_members(folder) > config.members + len(config.add):
+        other = f"holds a finished ensemble of {count_members(folder)}"
+        return FolderState(occupied, hint, other, "raise `members` to train more")
+    return FolderState(occupied, hint)
 
 
 def _strategy(setup: EnsembleSetup, processes: WorkerPlan) -> str:

@@ -18,6 +18,7 @@ from dlcli.core.stats import wilson
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import figure_names, watched_set
+from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.job import Fitted, Job, open_job, preflight, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
@@ -125,15 +126,14 @@ def _prepare_data(data: ImageData, config: TrainConfig) -> ImageData:
 
 
 def _check_folder(config: TrainConfig) -> None:
-    check_output_folder(config.output, resume=config.resume, kind="run", inspect=_inspect)
+    check_output_folder(config.output, resume=config.resume, kind="run", inspect=partial(_inspect, config))
 
 
-def _inspect(folder: Path) -> FolderState:
+def _inspect(config: TrainConfig, folder: Path) -> FolderState:
     interrupted, finished = (folder / STATE).exists(), (folder / METADATA).exists()
     occupied = "already holds a run" if interrupted or finished or (folder / RUNS).exists() else ""
-    hint = "continue it with `resume`, or choose another `output`" if interrupted else "choose another `output`"
-    nothing = "holds a finished run" if finished else "holds no run that was stopped"
-    return FolderState(occupied, hint, "" if interrupted else nothing)
+    hint = "continue it with `resume`, or choose another `output`"
+    return FolderState(occupied, hint, "holds a comparison" if (folder / RUNS).exists() and not config.compares else "")
 
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
@@ -149,12 +149,19 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
     logged = {name: LoggedRun(job, {})}
     figures = figure_names(job.data)
     with open_logs(logged, figures, output=config.output, resume=config.resume, report=report) as logging:
-        fitted = fit(job, report=logging, label=f"training {job.arch.name}", run=name, keep=keep)
+        fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
     if config.output is not None:
         _save(config.output, job, fitted)
     return _result(config, job, (_row("this", job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
+
+
+def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted | None:
+    """Train, or read what an earlier run with `resume` has trained to the end."""
+    if job.config.resume and keep is not None and not keep.exists() and is_finished(keep.parent):
+        return load_finished(job, keep.parent, report, run)
+    return fit(job, report=report, label=f"training {job.arch.name}", run=run, keep=keep)
 
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
@@ -235,6 +242,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         frames=data.frames,
         clips=data.clips,
         preparation=preparation_of(job.config),
+        more={FACTS: facts(job, fitted)},
     )
     watched = watched_set(data)
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -44,11 +44,11 @@ from dlcli.support.json_metadata import check_metadata
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.schema import list_of, mapping_of, number, optional, real, record
 
-_OTHER = "choose another `output`"
-_EPOCH = dict.fromkeys(("train_loss", "train_accuracy", "accuracy", "loss"), real())
+OTHER = "choose another `output`"
+EPOCH = dict.fromkeys(("train_loss", "train_accuracy", "accuracy", "loss"), real())
 _FACTS = {
     "determined_by": mapping_of(lambda value: ""),
-    "history": list_of(record(_EPOCH)),
+    "history": list_of(record(EPOCH)),
     "seconds": number(0),
     "early": list_of(optional(real()), least=3, most=3),
 }
@@ -291,21 +291,26 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, histor
 
 
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
-    state, facts = load_state(keep, _OTHER)
-    check_metadata(facts if isinstance(facts, dict) else {}, keep, _FACTS, hint=_OTHER)
-    now = describe(job)
-    other = [name for name in now if facts["determined_by"].get(name) != now[name]]
-    if other:
-        hint = "use the options it was started with, or choose another `output`"
-        raise UsageError(f"`resume`: {keep.parent} was started with other {', '.join(other)}", hint=hint)
+    state, facts = load_state(keep, OTHER)
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, _FACTS, hint=OTHER)
+    check_same(facts["determined_by"], job, keep.parent)
     try:
         training.load(state)
     except (KeyError, RuntimeError):
-        raise InputError(f"{keep}: the state is not of this network", hint=_OTHER) from None
+        raise InputError(f"{keep}: the state is not of this network", hint=OTHER) from None
     early.weights = {name.removeprefix("best."): weight for name, weight in state.items() if name.startswith("best.")}
     if early.weights:
         early.epoch, early.value, early.waited = facts["early"]
-    return [Epoch(**{name: epoch[name] for name in _EPOCH}) for epoch in facts["history"]], facts["seconds"]
+    return [Epoch(**{name: epoch[name] for name in EPOCH}) for epoch in facts["history"]], facts["seconds"]
+
+
+def check_same(before: Mapping[str, object], job: Job, folder: Path) -> None:
+    """Raise UsageError if the training in `folder` was determined by other things than `job` is."""
+    now = describe(job)
+    other = [name for name in now if before.get(name) != now[name]]
+    if other:
+        hint = "use the options it was started with, or choose another `output`"
+        raise UsageError(f"`resume`: {folder} was started with other {', '.join(other)}", hint=hint)
 
 
 def describe(job: Job) -> dict[str, object]:

@@ -144,7 +144,7 @@ def classes_of(path: Path, written: str | None) -> tuple[str, ...] | None:
         return None
     try:
         classes = json.loads(written)["classes"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         classes = None
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
         raise InputError(f"{path}: its record of classes is damaged", hint="export it again")

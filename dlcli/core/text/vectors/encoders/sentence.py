@@ -96,7 +96,7 @@ def _checked(folder: Path, argument: str) -> None:
     """Refuse layers that would import code from outside sentence-transformers."""
     try:
         layers = [layer["type"] for layer in json.loads((folder / "modules.json").read_text("utf-8"))]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"`vectors`: '{argument}': modules.json is not a list of layers", hint=_HINT) from None
     for layer in layers:
         package, _, name = str(layer).rpartition(".")

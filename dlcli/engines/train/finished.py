@@ -1,0 +1,77 @@
+"""A finished training in a run directory, whose result `resume` gives again."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from dlcli.core.compute.forward import predict_logits
+from dlcli.core.layers.multi_clip import for_clips
+from dlcli.core.model_io.checkpoint import read_metadata
+from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
+from dlcli.core.stats import wilson
+from dlcli.core.training.recipe import steps_per_epoch
+from dlcli.engines.train.epoch_log import Epoch, final_figures, log_epochs
+from dlcli.engines.train.job import EPOCH, OTHER, Fitted, Job, check_same, describe, preflight
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
+from dlcli.support.reporter import Reporter
+from dlcli.support.schema import list_of, mapping_of, record, whole
+
+FACTS = "training"
+"""The entry in the header of the weights that says how they were trained."""
+_NEEDED = {
+    "determined_by": mapping_of(lambda value: ""),
+    "history": list_of(record(EPOCH), least=1),
+    "best_epoch": whole(1, 1_000_000),
+}
+
+
+def facts(job: Job, fitted: Fitted) -> str:
+    """How a network was trained, for the header of its weights; without times, so that the same run gives the same bytes."""
+    history = [asdict(epoch) for epoch in fitted.history]
+    found = {"determined_by": describe(job), "history": history, "best_epoch": fitted.best_epoch}
+    return json.dumps(found)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run directory holds a trained network."""
+    return (folder / METADATA).exists()
+
+
+def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
+    """The network of an earlier run of the same training, as `fit` returns it.
+
+    Args:
+        job: What would be trained.
+        folder: The run directory.
+        report: Receives the figures of each epoch, for the logs.
+        run: Name of the training in logs.
+
+    Raises:
+        UsageError: If the run had other options, or is of a version that did not record them.
+        InputError: If its files are damaged.
+    """
+    saved = load_model(folder, job.device)
+    written = read_metadata(folder / WEIGHTS).get(FACTS)
+    if written is None:
+        raise UsageError(f"`resume`: {folder} holds a finished run of an earlier version", hint=OTHER)
+    found = decode_json(written, str(folder / WEIGHTS), OTHER)
+    check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, _NEEDED, hint=OTHER)
+    check_same(found["determined_by"], job, folder)
+    history = tuple(Epoch(**{name: epoch[name] for name in EPOCH}) for epoch in found["history"])
+    model = for_clips(saved.model, job.data.clips)
+    n_correct = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
+    per_epoch = steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
+    log_epochs(report, run, job.data, job.recipe, history, steps=per_epoch)
+    report.log(run, found["best_epoch"], final_figures(wilson(n_correct, len(job.data.y_test))), final=True)
+    report.note(f"{folder} holds this run, finished; its result is given again")
+    return Fitted(model, preflight(job), history, found["best_epoch"], _seconds(folder), saved.sha256, n_correct)
+
+
+def _seconds(folder: Path) -> float:
+    """The time of training as the run record has it; 0 if there is none, for a run that was killed before it was written."""
+    try:
+        (row,) = read_json_metadata(folder / "run.json")["result"]["rows"]
+        return max(0.0, float(row["seconds"]))
+    except (OSError, InputError, KeyError, TypeError, ValueError):
+        return 0.0
