@@ -94,3 +94,41 @@ def test_an_error_names_the_file_that_was_asked_for(tmp_path: Path):
     with pytest.raises(FileNotFoundError) as caught, atomic_path(both[0]):
         (tmp_path / "other").read_text()
     assert caught.value.filename == str(tmp_path / "other")
+
+
+def test_files_of_killed_writers_are_removed_and_those_of_running_ones_kept(tmp_path: Path):
+    import subprocess
+    import sys
+
+    from dlcli.support.atomic import remove_stale
+
+    (tmp_path / "members").mkdir()
+    code = (
+        "import os, sys, pathlib\nfrom dlcli.support.atomic import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as one: print(one, flush=True); os.kill(os.getpid(), 9)"
+    )
+    left = []
+    for name in ("a.csv", "members/w.safetensors"):
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], capture_output=True, text=True)
+        left.append(Path(done.stdout.strip()))
+    keep = [tmp_path / ".a.dlcli-notes.csv", tmp_path / ".hidden.csv", tmp_path / "a.dlcli-1-00000000.csv"]
+    for path in keep:
+        path.touch()
+    assert all(path.exists() for path in left)
+    with atomic_path(tmp_path / "b.csv") as mine:
+        remove_stale(tmp_path / "a.csv")
+        assert not left[0].exists() and left[1].exists()
+        remove_stale(tmp_path)
+        assert not left[1].exists() and mine.exists() and all(path.exists() for path in keep)
+        mine.write_text("x")
+
+
+def test_the_umask_decides_the_mode_of_new_files_and_is_never_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    old = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask was changed"))
+        write_text(tmp_path / "a.txt", "x")
+        assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+    finally:
+        monkeypatch.undo()
+        os.umask(old)

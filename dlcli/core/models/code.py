@@ -1,5 +1,6 @@
 """The user's code: what may be imported, importing it, and the files that it consists of."""
 
+import ast
 import hashlib
 import importlib
 import inspect
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.util import resolve_name
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -21,7 +23,7 @@ from dlcli.support.trust import current_trust
 
 _INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 _IMPORTED: dict[str, ModuleType] = {}
-"""What was imported here, by the part of its spelling before the callable."""
+"""What was imported here, by its file or the name of its module."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def import_code(spec: str, recorded: RecordedCode | None = None) -> ModuleType:
         _check_before(spec, path or _file_of(source), recorded)
     with _without_bytecode() if recorded is not None else nullcontext():
         module = _import_module(source) if path is None else _import_file(path)
-    _IMPORTED[source] = module
+    _IMPORTED[_full(source)] = module
     if recorded is not None and dict(recorded.files) != _hashes(module):
         raise _changed(spec, recorded, "its files")
     return module
@@ -70,7 +72,11 @@ def code_files(spec: str) -> dict[str, str]:
     code = code_in(spec)
     if code is None:
         return {}
-    return _hashes(_IMPORTED.get(code.rpartition(":")[0]) or import_code(code))
+    return _hashes(_IMPORTED.get(_full(code.rpartition(":")[0])) or import_code(code))
+
+
+def _full(source: str) -> str:
+    return str(Path(source).resolve()) if source.endswith(".py") else source
 
 
 def source_sha256(module: ModuleType) -> str:
@@ -171,11 +177,32 @@ def _own_files(module: ModuleType, seen: set[str]) -> Iterator[str]:
     seen.add(module.__name__)
     if file := _source_file(module):
         yield file
-    for value in list(vars(module).values()):
-        origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
-        other = sys.modules.get(origin) if isinstance(origin, str) else None
+    for name in [*_modules_of_values(module), *_imported_names(module)]:
+        other = sys.modules.get(name)
         if other is not None and other.__name__ not in seen and _is_own(other):
             yield from _own_files(other, seen)
+
+
+def _modules_of_values(module: ModuleType) -> Iterator[str]:
+    """The modules that the values in a module are or come from."""
+    for value in list(vars(module).values()):
+        origin = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", None)
+        if isinstance(origin, str):
+            yield origin
+
+
+def _imported_names(module: ModuleType) -> Iterator[str]:
+    """The modules that the import statements in a module name, whose plain values do not tell where they are from."""
+    file = _source_file(module)
+    if file is None or not file.endswith(".py"):
+        return
+    for node in ast.walk(ast.parse(Path(file).read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            base = resolve_name(name, module.__package__) if node.level and module.__package__ else name
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
 
 
 def _source_file(module: ModuleType) -> str | None:
