@@ -75,8 +75,53 @@ class Pictures:
 
     def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a picture, or say why it cannot be decoded."""
+        found = self._read(path, shape, like=False)
+        return "" if found is None else found
+
+    def guess(self, files: Sequence[ImageFile]) -> tuple[int, ...] | None:
+        """The shape of all pictures if they are like the first that can be read, see `decode_alike`."""
+        header = next((found for found in map(_read_header, files) if isinstance(found, _ImageHeader)), None)
+        if header is None:
+            return None
+        sides = None if self._fixed else header.shape
+        return 1 if header.grey else 3, *(sides or _common_shape(Path(), [header], self.options))
+
+    def decode_alike(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str | None:
+        """Decode a picture if it is like that of which `guess` gave the shape; None if it is not, so that all are not."""
+        return self._read(path, shape, like=True)
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether the options fix height and width."""
+        return self.options.size is not None or self.options.preparation is not None
+
+    def _read(self, path: ImageFile, shape: tuple[int, ...], *, like: bool) -> NDArray[np.uint8] | str | None:
+        from PIL import Image
+
+        try:
+            with Image.open(opened(path)) as image_file:
+                header = _header(image_file)
+                # Pictures are grey only if all are, and in colour if the first is.
+                if like and ((shape[0] == 1 and not header.grey) or not (self._fixed or header.shape == shape[1:])):
+                    return None
+                return self._pixels(path, image_file, shape)
+        except Exception as error:  # Pillow raises many types for damaged files
+            return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
+
+    def _pixels(self, path: ImageFile, image_file: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The pixels of an opened picture, (c, h, w)."""
+        turned = upright(image_file)
+        if turned.mode.startswith("I;16"):
+            self.seen.brightest.append(int(np.asarray(turned).max()))
+        visible = opaque(turned)
+        if visible is not turned:
+            self.seen.transparent.append(path)
+        image, how = in_mode(visible, "L" if shape[0] == 1 else "RGB"), self.options.preparation
+        if how is not None or (image.height, image.width) != shape[1:]:
+            image = (how or Preparation(shape[1], shape[1])).picture(image)
         pixels = np.empty(shape, dtype=np.uint8)
-        return _decode_into(pixels, path, self.seen, self.options.preparation) or pixels
+        pixels[:] = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+        return pixels
 
     def remarks(self) -> list[Remark]:
         """What there is to say about the pictures that were decoded."""
@@ -150,28 +195,11 @@ def _read_header(path: ImageFile) -> _ImageHeader | str:
 
     try:
         with Image.open(opened(path)) as image:
-            sides = image.height, image.width
-            return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
-    except Exception as error:  # Pillow raises many types for damaged files
-        return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
-
-
-def _decode_into(pixels: NDArray[np.uint8], path: ImageFile, seen: SeenPixels, how: Preparation | None) -> str:
-    """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
-    from PIL import Image
-
-    try:
-        with Image.open(opened(path)) as image_file:
-            turned = upright(image_file)
-            if turned.mode.startswith("I;16"):
-                seen.brightest.append(int(np.asarray(turned).max()))
-            visible = opaque(turned)
-            if visible is not turned:
-                seen.transparent.append(path)
-            image = in_mode(visible, "L" if len(pixels) == 1 else "RGB")
-        if how is not None or (image.height, image.width) != pixels.shape[1:]:
-            image = (how or Preparation(len(pixels[0]), len(pixels[0]))).picture(image)
-        pixels[:] = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+            return _header(image)
     except Exception as error:  # as above
         return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
-    return ""
+
+
+def _header(image: Any) -> _ImageHeader:
+    sides = image.height, image.width
+    return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
