@@ -22,6 +22,8 @@ from dlcli.support.plural import count
 _DEFAULT_SIZE = 224  # the input size of networks for ImageNet
 _MOST, _FEW_BITS = 65535, 4095
 """The highest value of 16 bits, and of the 12 bits that cameras and scanners store in them."""
+_SOME, _SHARE, _MANY_BITS = 3, 0.02, 16383
+"""How many pictures, and which share of all, must seem to have fewer bits than the others, and what those must all exceed."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Pictures:
         """The pixels of an opened picture, (c, h, w)."""
         turned = upright(image_file)
         if turned.mode.startswith("I;16"):
-            self.seen.brightest.append(int(np.asarray(turned).max()))
+            self.seen.brightest.append((int(np.asarray(turned).max()), path_of(path).name))
         visible = opaque(turned)
         if visible is not turned:
             self.seen.transparent.append(path)
@@ -146,26 +148,39 @@ class SeenPixels:
 
     Attributes:
         transparent: The transparent ones.
-        brightest: The highest value of each picture of 16 bits.
+        brightest: The highest value of each picture of 16 bits, and its name.
     """
 
     transparent: list[ImageFile] = field(default_factory=list)
-    brightest: list[int] = field(default_factory=list)
+    brightest: list[tuple[int, str]] = field(default_factory=list)
 
     def remarks(self) -> list[Remark]:
         """A note on transparent pictures, and a warning if those of 16 bits seem to hold data of fewer bits."""
         found = []
         if self.transparent:
             found.append(Remark(f"{count(len(self.transparent), 'image')} with transparent parts: these are read as white"))
-        highest = max(self.brightest, default=0)
-        if 0 < highest <= _FEW_BITS:
-            bits = highest.bit_length()
-            text = (
-                f"no image of 16 bits ({len(self.brightest):,} in all) has a value above {highest:,} of {_MOST:,}, so they are "
-                f"read as nearly black; if they hold data of {bits} bits, multiply them by {_MOST / (2**bits - 1):.4g} first"
-            )
-            found.append(Remark(text, warn=True))
-        return found
+        text = _few_bits(sorted(self.brightest))
+        return [*found, Remark(text, warn=True)] if text else found
+
+
+def _few_bits(brightest: Sequence[tuple[int, str]]) -> str:
+    """A warning about pictures of 16 bits that seem to hold data of fewer, by the highest value and the name of each, sorted.
+
+    All may, or some: then no picture lies between them and the others, as dark pictures among bright ones do.
+    """
+    lit = [one for one in brightest if one[0]]
+    few = [one for one in lit if one[0] <= _FEW_BITS]
+    if not few:
+        return ""
+    highest, number = few[-1][0], len(few)
+    bits, most = highest.bit_length(), f"value above {highest:,} of {_MOST:,}"
+    advice = f"read as nearly black; if they hold data of {bits} bits, multiply them by {_MOST / (2**bits - 1):.4g} first"
+    if number == len(lit):
+        return f"no image of 16 bits ({len(brightest):,} in all) has a {most}, so they are {advice}"
+    if number < max(_SOME, _SHARE * len(lit)) or lit[number][0] <= _MANY_BITS:
+        return ""
+    which = f"{number:,} of {len(brightest):,} images of 16 bits, such as {few[-1][1]}, have no {most}"
+    return f"{which}, while the others exceed {_MANY_BITS:,}, so these {number:,} are {advice}"
 
 
 @dataclass(frozen=True)
