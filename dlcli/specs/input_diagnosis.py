@@ -39,7 +39,7 @@ class InputDiagnosis:
         best: The best way, "" if unknown.
         sure: Whether it is better than the one in use beyond chance.
         feedings: One row per way, that in use first.
-        warning: A sentence with the better way and figures, "" unless `sure`.
+        warning: A sentence with figures: the better way if that is `sure`, or that none fits; else "".
         too_long: Whether it was not made because it would have taken longer than the task at hand.
     """
 

@@ -40,9 +40,22 @@ class Sized(nn.Sequential):
                 *(("inception_v3", 96), ("densenet121", 64)),
             )
         ),
+        *((f"timm:{name}", 64) for name in ("test_byobnet", "test_mambaout")),
+        *(
+            pytest.param(f"timm:{name}", 64, marks=pytest.mark.slow)
+            for name in (
+                *("test_efficientnet", "test_coatnet", "seresnet18", "resnext50_32x4d", "convnextv2_atto"),
+                *("mobilenetv4_conv_small", "regnety_002", "repvgg_a0", "ghostnet_100", "dla34", "hrnet_w18_small"),
+                *("rexnet_100", "lcnet_050", "ese_vovnet19b_dw", "resnetv2_50", "poolformer_s12", "test_maxvit"),
+            )
+        ),
     ],
 )
 def test_a_still_video_is_its_picture(model, size, tmp_path: Path):
+    weights = None
+    if model.startswith("timm:"):
+        pytest.importorskip("timm")
+        weights = Path("none")
     (tmp_path / "nets.py").write_text(NETS)
     model, channels = (f"{tmp_path}/nets.py:Sized", 1) if model.startswith("NETS") else (model, 3)
     draws = np.random.default_rng(0)
@@ -50,15 +63,27 @@ def test_a_still_video_is_its_picture(model, size, tmp_path: Path):
     pixels = np.kron(coarse, np.ones((8, 8, 3 // coarse.shape[2]))).astype(np.uint8)
     film(tmp_path / "still.mkv", 9, shape=(size, size), pixels=[pixels] * 9, codec="ffv1")
     converted = tmp_path / "video.safetensors"
-    convert_2d_to_3d.run(Convert2DTo3DConfig(model=model, size=size, classes=5, frames=2, output=converted))
+    convert_2d_to_3d.run(Convert2DTo3DConfig(model=model, weights=weights, size=size, classes=5, frames=2, output=converted))
     config = PredictConfig(model=str(converted), data=str(tmp_path / "still.mkv"), top=5, device="cpu")
     (row,) = predict.run(config).table.rows
-    source = open_source(model, arch=None, weights=None, size=size, classes=5, seed=derive(0, "init"), normalise="auto")
+    source = open_source(model, arch=None, weights=weights, size=size, classes=5, seed=derive(0, "init"), normalise="auto")
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None, :channels].float() / 255
     with torch.no_grad():
         expected = source.flat.wrapped(source.model).eval()(image).softmax(1)[0]
     found = dict(zip(row[2::2], row[3::2], strict=True))
     assert [found[str(k)] for k in range(5)] == pytest.approx(expected.tolist(), abs=1e-5)
+
+
+def test_refusals_name_what_another_rule_would_do_as_well():
+    pytest.importorskip("timm")
+    for model, words in (
+        ("timm:test_nfnet", "plain convolutions"),
+        ("timm:mixer_s32_224", "its only convolution is the patch"),
+    ):
+        config = Convert2DTo3DConfig(model=model, weights=Path("none"), size=64, classes=5, frames=2)
+        with pytest.raises(InputError) as caught:
+            convert_2d_to_3d.run(config)
+        assert words in caught.value.hint and "frame-mlp:NAME" in caught.value.hint
 
 
 @pytest.mark.parametrize(("model", "size"), [("swin_t", 64), ("vit_b_32", 224)])

@@ -62,6 +62,8 @@ def _feedings(result: EvalResult, found: InputDiagnosis) -> TerminalTable:
 
 def _verdict_on_input(found: InputDiagnosis) -> str:
     used = f"The way in use is {found.current}"
+    if not found.best and found.warning:
+        return f"{used}; none of these ways fits."
     if not found.best:
         return f"{used}; these images do not tell which way is right."
     if found.sure:

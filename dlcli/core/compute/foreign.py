@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.jit._script import RecursiveScriptModule
 
 LOGITS = ("logits", "out", "output", "outputs", "prediction", "predictions", "preds", "pred")
 """What the logits are called in a mapping or an object, the first of these that there is."""
@@ -110,13 +111,24 @@ def _with_auxiliary(found: Sequence[object] | Mapping[Any, object], main: Tensor
     return logits, *map(two_classes, others)
 
 
+class _Called(nn.Module):
+    """Calls a network that takes no hooks."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Any:
+        return self.model(x)
+
+
 def guard_calls(model: nn.Module) -> nn.Module:
-    """Put a `ForeignCall` around `model` and return it; TorchScript that takes no hooks stays as it is."""
+    """Put a `ForeignCall` around `model`, and return it; scripted TorchScript, which takes no hooks, as a part of a network."""
     call = ForeignCall()
-    with suppress(RuntimeError):
-        model.register_forward_hook(call.leave)
-        model.register_forward_pre_hook(call.enter)
-    return model
+    guarded: nn.Module = _Called(model) if isinstance(model, RecursiveScriptModule) else model
+    guarded.register_forward_hook(call.leave)
+    guarded.register_forward_pre_hook(call.enter)
+    return guarded
 
 
 def foreign_calls(model: nn.Module) -> list[ForeignCall]:

@@ -5,12 +5,12 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -80,6 +80,19 @@ class Decoder(Protocol):
     def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a file to uint8 pixels, or say why it cannot be decoded."""
 
+    def guess(self, files: Sequence[ImageFile]) -> tuple[int, ...] | None:
+        """The shape that all examples have if they are like the first.
+
+        Args:
+            files: The files.
+
+        Returns:
+            The shape; None if it cannot be known without opening all files, or `shape` opens none.
+        """
+
+    def decode_alike(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str | None:
+        """Decode a file as `decode` does if it agrees with the `shape` that was guessed; None if all need another shape."""
+
     def remarks(self) -> list[Remark]:
         """What there is to say about the files that were decoded, kept with their pixels."""
 
@@ -146,22 +159,46 @@ def _decode(root: Path, files: Sequence[ImageFile], options: LoadOptions, decode
     processes = forked and all(isinstance(file, Path) for file in files)
     label, total = f"reading {root}", decoder.passes * len(files)
     with _pool(options.report, label, total, decoder if processes else None) as parallel_map:
+        guessed = decoder.guess(files)
+        if guessed is not None:  # most folders hold pictures of one size, and each is then opened once only
+            found = parallel_map(partial(decoder.decode_alike, shape=guessed), files)
+            with suppress(_OtherShapeError):
+                return _store(_Results(found, range(len(files)), {}), guessed, decoder, cache)
+            decoder.take_seen()
         problems: Problems = {}
-        example_shape = decoder.shape(root, files, parallel_map, problems)
+        shape = decoder.shape(root, files, parallel_map, problems)
         readable = [k for k in range(len(files)) if k not in problems]
-        shape = (len(readable), *example_shape)
-        found = parallel_map(partial(decoder.decode, shape=example_shape), (files[k] for k in readable))
-        examples = _decoded_only(found, readable, problems)
-        if fits(5 * prod(shape)):  # one byte per value, plus the float32 that it becomes
-            return cache.save(*_filled(examples, shape), problems, decoder.remarks)
-        return cache.stream(examples, shape, problems, decoder.remarks)
+        found = parallel_map(partial(decoder.decode, shape=shape), [files[k] for k in readable])
+        return _store(_Results(found, readable, problems), shape, decoder, cache)
+
+
+class _OtherShapeError(Exception):
+    """An example does not have the shape that was guessed for all."""
+
+
+class _Results(NamedTuple):
+    """What is decoded one after the other, at which positions, and why other files could not be read."""
+
+    found: Iterator[NDArray[np.uint8] | str | None]
+    positions: Sequence[int]
+    problems: Problems
+
+
+def _store(results: _Results, shape: tuple[int, ...], decoder: Decoder, cache: PixelCache) -> Decoded:
+    """Put the examples, each of `shape`, into the cache and, if they fit there, into memory."""
+    examples, most = _decoded_only(*results), (len(results.positions), *shape)
+    if fits(5 * prod(most)):  # one byte per value, plus the float32 that it becomes
+        return cache.save(*_filled(examples, most), results.problems, decoder.remarks)
+    return cache.stream(examples, most, results.problems, decoder.remarks)
 
 
 def _decoded_only(
-    found: Iterable[NDArray[np.uint8] | str], positions: Iterable[int], problems: Problems
+    found: Iterable[NDArray[np.uint8] | str | None], positions: Iterable[int], problems: Problems
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the images among the results for `positions`; reasons for failures go to `problems`."""
     for position, image in zip(positions, found, strict=True):
+        if image is None:
+            raise _OtherShapeError
         if isinstance(image, str):
             problems[position] = image
         else:

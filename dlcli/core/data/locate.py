@@ -1,6 +1,7 @@
 """Find the files that the cells of a table name, as people write them: relative or absolute, without folder or ending."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dlcli.core.data.file_kinds import PICTURES, VIDEOS, all_files, composed
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
+
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:/")
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,14 @@ def locate_files(source: str, root: Path, cells: Sequence[str], report: Reporter
     """Find the files that cells name, relative to a folder.
 
     A file that is not there may be in any folder below, where exactly one has that name (and the folders before it), in any
-    form of Unicode, and with the ending of an image or a video if the cell has none.
+    form of Unicode, and with the ending of an image or a video if the cell has none. Absolute paths of another place, such as
+    another machine, are those below the folder that agree once the same folders are taken off the front of each.
 
     Args:
         source: Name of the table, for messages.
         root: The folder.
         cells: What names the files; backslashes separate folders too.
-        report: Receives a warning if files are outside of the folder.
+        report: Receives a warning if files are outside of the folder, and a note if absolute paths are of another place.
 
     Returns:
         The files.
@@ -47,8 +51,12 @@ def locate_files(source: str, root: Path, cells: Sequence[str], report: Reporter
     """
     base, index = os.path.abspath(root), _Index(source, root)
     paths, names, missing, outside = [], [], 0, []
-    for row, cell in enumerate(cells, 1):
-        text = cell.strip().replace("\\", "/")
+    texts = [cell.strip().replace("\\", "/") for cell in cells]
+    moved = _moved_from(root, texts)
+    if moved:
+        report.note(f"{source}: files in {moved} are read from {root}")
+    for row, text in enumerate(texts, 1):
+        text = text.removeprefix(moved)
         path = os.path.normpath(os.path.join(root, text))
         if not os.path.isfile(path):
             found = None if os.path.isabs(text) else index.find(row, os.path.normpath(text))
@@ -63,6 +71,15 @@ def locate_files(source: str, root: Path, cells: Sequence[str], report: Reporter
         where = f"row {outside[0]}: {cells[outside[0] - 1]}"
         report.warn(f"{source}: {count(len(outside), 'file')} outside of {root} ({where})")
     return LocatedFiles(paths, names, missing)
+
+
+def _moved_from(root: Path, texts: Sequence[str]) -> str:
+    """The front of absolute paths that do not exist, without which the first of them names a file below `root`, or empty."""
+    first = next((text for text in texts if _ABSOLUTE.match(text)), "")
+    if not first or os.path.isfile(first):
+        return ""
+    ends = [k + 1 for k, letter in enumerate(first) if letter == "/"]
+    return next((first[:end] for end in ends if os.path.isfile(os.path.join(root, first[end:]))), "")
 
 
 class _Index:

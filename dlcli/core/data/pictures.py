@@ -22,6 +22,8 @@ from dlcli.support.plural import count
 _DEFAULT_SIZE = 224  # the input size of networks for ImageNet
 _MOST, _FEW_BITS = 65535, 4095
 """The highest value of 16 bits, and of the 12 bits that cameras and scanners store in them."""
+_SOME, _SHARE, _MANY_BITS = 3, 0.02, 16383
+"""How many pictures, and which share of all, must seem to have fewer bits than the others, and what those must all exceed."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,51 @@ class Pictures:
 
     def decode(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str:
         """Decode a picture, or say why it cannot be decoded."""
+        found = self._read(path, shape, like=False)
+        return "" if found is None else found
+
+    def guess(self, files: Sequence[ImageFile]) -> tuple[int, ...] | None:
+        """The shape of all pictures if they are like the first that can be read, see `decode_alike`."""
+        header = next((found for found in map(_read_header, files) if isinstance(found, _ImageHeader)), None)
+        if header is None:
+            return None
+        sides = None if self._fixed else header.shape
+        return 1 if header.grey else 3, *(sides or _common_shape(Path(), [header], self.options))
+
+    def decode_alike(self, path: ImageFile, shape: tuple[int, ...]) -> NDArray[np.uint8] | str | None:
+        """Decode a picture if it is like that of which `guess` gave the shape; None if it is not, so that all are not."""
+        return self._read(path, shape, like=True)
+
+    @property
+    def _fixed(self) -> bool:
+        """Whether the options fix height and width."""
+        return self.options.size is not None or self.options.preparation is not None
+
+    def _read(self, path: ImageFile, shape: tuple[int, ...], *, like: bool) -> NDArray[np.uint8] | str | None:
+        try:
+            with open_image(opened(path)) as image_file:
+                header = _header(image_file)
+                # Pictures are grey only if all are, and in colour if the first is.
+                if like and ((shape[0] == 1 and not header.grey) or not (self._fixed or header.shape == shape[1:])):
+                    return None
+                return self._pixels(path, image_file, shape)
+        except Exception as error:  # Pillow raises many types for damaged files
+            return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
+
+    def _pixels(self, path: ImageFile, image_file: Any, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The pixels of an opened picture, (c, h, w)."""
+        turned = upright(image_file)
+        if turned.mode.startswith("I;16"):
+            self.seen.brightest.append((int(np.asarray(turned).max()), path_of(path).name))
+        visible = opaque(turned)
+        if visible is not turned:
+            self.seen.transparent.append(path)
+        image, how = in_mode(visible, "L" if shape[0] == 1 else "RGB"), self.options.preparation
+        if how is not None or (image.height, image.width) != shape[1:]:
+            image = (how or Preparation(shape[1], shape[1])).picture(image)
         pixels = np.empty(shape, dtype=np.uint8)
-        return _decode_into(pixels, path, self.seen, self.options.preparation) or pixels
+        pixels[:] = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+        return pixels
 
     def remarks(self) -> list[Remark]:
         """What there is to say about the pictures that were decoded."""
@@ -101,26 +146,39 @@ class SeenPixels:
 
     Attributes:
         transparent: The transparent ones.
-        brightest: The highest value of each picture of 16 bits.
+        brightest: The highest value of each picture of 16 bits, and its name.
     """
 
     transparent: list[ImageFile] = field(default_factory=list)
-    brightest: list[int] = field(default_factory=list)
+    brightest: list[tuple[int, str]] = field(default_factory=list)
 
     def remarks(self) -> list[Remark]:
         """A note on transparent pictures, and a warning if those of 16 bits seem to hold data of fewer bits."""
         found = []
         if self.transparent:
             found.append(Remark(f"{count(len(self.transparent), 'image')} with transparent parts: these are read as white"))
-        highest = max(self.brightest, default=0)
-        if 0 < highest <= _FEW_BITS:
-            bits = highest.bit_length()
-            text = (
-                f"no image of 16 bits ({len(self.brightest):,} in all) has a value above {highest:,} of {_MOST:,}, so they are "
-                f"read as nearly black; if they hold data of {bits} bits, multiply them by {_MOST / (2**bits - 1):.4g} first"
-            )
-            found.append(Remark(text, warn=True))
-        return found
+        text = _few_bits(sorted(self.brightest))
+        return [*found, Remark(text, warn=True)] if text else found
+
+
+def _few_bits(brightest: Sequence[tuple[int, str]]) -> str:
+    """A warning about pictures of 16 bits that seem to hold data of fewer, by the highest value and the name of each, sorted.
+
+    All may, or some: then no picture lies between them and the others, as dark pictures among bright ones do.
+    """
+    lit = [one for one in brightest if one[0]]
+    few = [one for one in lit if one[0] <= _FEW_BITS]
+    if not few:
+        return ""
+    highest, number = few[-1][0], len(few)
+    bits, most = highest.bit_length(), f"value above {highest:,} of {_MOST:,}"
+    advice = f"read as nearly black; if they hold data of {bits} bits, multiply them by {_MOST / (2**bits - 1):.4g} first"
+    if number == len(lit):
+        return f"no image of 16 bits ({len(brightest):,} in all) has a {most}, so they are {advice}"
+    if number < max(_SOME, _SHARE * len(lit)) or lit[number][0] <= _MANY_BITS:
+        return ""
+    which = f"{number:,} of {len(brightest):,} images of 16 bits, such as {few[-1][1]}, have no {most}"
+    return f"{which}, while the others exceed {_MANY_BITS:,}, so these {number:,} are {advice}"
 
 
 @dataclass(frozen=True)
@@ -148,26 +206,11 @@ def _read_header(path: ImageFile) -> _ImageHeader | str:
     """Read the header of a picture, or say why it cannot be read."""
     try:
         with open_image(opened(path)) as image:
-            sides = image.height, image.width
-            return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)
-    except Exception as error:  # Pillow raises many types for damaged files
-        return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
-
-
-def _decode_into(pixels: NDArray[np.uint8], path: ImageFile, seen: SeenPixels, how: Preparation | None) -> str:
-    """Decode a picture into `pixels` (c, h, w); returns why it cannot be decoded, or an empty string."""
-    try:
-        with open_image(opened(path)) as image_file:
-            turned = upright(image_file)
-            if turned.mode.startswith("I;16"):
-                seen.brightest.append(int(np.asarray(turned).max()))
-            visible = opaque(turned)
-            if visible is not turned:
-                seen.transparent.append(path)
-            image = in_mode(visible, "L" if len(pixels) == 1 else "RGB")
-        if how is not None or (image.height, image.width) != pixels.shape[1:]:
-            image = (how or Preparation(len(pixels[0]), len(pixels[0]))).picture(image)
-        pixels[:] = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
+            return _header(image)
     except Exception as error:  # as above
         return failure_reason(path_of(path), error, UNKNOWN_IMAGE)
-    return ""
+
+
+def _header(image: Any) -> _ImageHeader:
+    sides = image.height, image.width
+    return _ImageHeader(sides[::-1] if orientation(image) >= 5 else sides, image.mode in GREY_MODES)

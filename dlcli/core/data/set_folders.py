@@ -36,7 +36,7 @@ def set_folders(root: Path, kind: FileKind, report: Reporter) -> dict[str, Path]
     Args:
         root: The folder with the sets or the classes.
         kind: Which files count.
-        report: Receives a warning for each set that is not used.
+        report: Receives a warning for each set that is not used, and a note of a validation set that is the test set.
 
     Raises:
         InputError: If it is not certain what is a set and what a class, or two folders would be the same set.
@@ -51,7 +51,11 @@ def set_folders(root: Path, kind: FileKind, report: Reporter) -> dict[str, Path]
     _refuse_doubt(root, sets, others)
     for folder in others:
         _warn_unused(root, folder, sets, kind, report)
-    return _assigned(root, {folder.name: folder.named for folder in sets if folder.named is not None})
+    assigned = _assigned(root, {folder.name: folder.named for folder in sets if folder.named is not None})
+    validation = [root / folder.name for folder in sets if folder.named is not None and folder.named.name == "val"]
+    if assigned.get("test") in validation:
+        report.note(f"{root}: the test set is the folder '{assigned['test'].name}', as there is no other one")
+    return assigned
 
 
 def named_folders(root: Path) -> dict[str, Path]:

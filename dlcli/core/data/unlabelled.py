@@ -39,6 +39,7 @@ def list_unlabelled(root: Path, kind: FileKind, options: LoadOptions) -> Listing
             return list_files(root, kind, options)
         if split not in sets:
             raise InputError(f"{root}: has no split '{split}'", hint=f"it has {', '.join(sets)}")
+        report.note(f"{root}: the {split} set is the folder '{sets[split].name}'")
         return _below(sets[split], Search(root, kind, report))
 
 

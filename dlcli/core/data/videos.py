@@ -81,6 +81,12 @@ class Videos:
         """
         return 3, prod(self.sampling.shape), self.size, self.size
 
+    def guess(self, files: Sequence[ImageFile]) -> None:
+        """None: `shape` opens no file, so there is nothing to gain."""
+
+    def decode_alike(self, path: ImageFile, shape: tuple[int, ...]) -> None:
+        """Not called, since `guess` gives no shape."""
+
     def remarks(self) -> list[Remark]:
         """Nothing: there is nothing to say about videos that can be read."""
         return []

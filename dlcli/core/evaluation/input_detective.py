@@ -33,6 +33,8 @@ _RESAMPLES, _SURE = 200, 0.99
 
 _FITS, _RATIO, _STEP = 0.15, 1.2, 0.003
 """Batch normalisation: the misfit up to which a way fits, and how much worse the one in use must fit."""
+_NONE_FITS, _PLAIN = 0.5, 0.6
+"""The misfit of the best way from which on none fits; how badly the one in use must fit where images may be of another kind."""
 _TIE = 1.15
 _FINALISTS = 2
 """Predictions: how many of the best ways of a third of the images are compared on all."""
@@ -96,7 +98,8 @@ def diagnose_input(
         x: Images (n, c, h, w) or clips (n, c, t, h, w) in [0, 1], best `images_needed` of all classes.
         y: Outputs that are right, (n,); None if unknown.
         task_size: How many images the task at hand passes through the network, which bounds the cost; 0 for no bound.
-        only_statistics: Whether to look at batch normalisation alone, as for a network whose last layer is yet to be trained.
+        only_statistics: Whether the network is yet to be trained on these images, which may be of another kind than those it
+            knows, with another last layer: then batch normalisation alone is looked at, and decides only what is plain.
 
     Returns:
         The table of ways, the best one, and whether it is sure.
@@ -104,7 +107,7 @@ def diagnose_input(
     trial = _Trial(without_normalisation(model), x, y, normalisation_of(model))
     names = hypotheses(x, trial.current)
     if evidence.recorded_layers(model):
-        return _by_statistics(trial, names)
+        return _by_statistics(trial, names, plain=only_statistics)
     if only_statistics or evidence.is_fresh(model):
         return InputDiagnosis(evidence="", current=trial.current, n=0)
     if not _affordable(trial, len(names), task_size):
@@ -120,7 +123,7 @@ def _affordable(trial: _Trial, ways: int, task_size: int) -> bool:
     return passes <= task_size or passes * evidence.multiply_adds(trial.model, trial.x) <= BUDGET
 
 
-def _by_statistics(trial: _Trial, names: Sequence[str]) -> InputDiagnosis:
+def _by_statistics(trial: _Trial, names: Sequence[str], *, plain: bool) -> InputDiagnosis:
     n = len(trial.x)
     layers = {name: found for name in names if (found := evidence.layer_inputs(trial.fed(name), trial.x))}
     every = torch.arange(n)
@@ -133,9 +136,12 @@ def _by_statistics(trial: _Trial, names: Sequence[str]) -> InputDiagnosis:
     )
     if trial.current not in fits:
         return blank
-    lowest = min(fits.values())
+    lowest, now = min(fits.values()), fits[trial.current]
     best = next(name for name in (*names[1:], names[0]) if name in fits and fits[name] <= _TIE * lowest + _STEP / 3)
-    now = fits[trial.current]
+    if lowest >= _NONE_FITS and n >= _FEW:
+        return replace(blank, warning=_none_fits(blank, lowest, min(fits, key=lambda name: fits[name])))
+    if plain and now < _PLAIN:
+        return replace(blank, best=best)
     sure = fits[best] <= _FITS and now > _RATIO * fits[best] + _STEP and _wins_again(layers[best], layers[trial.current], n)
     return _decided(blank, best, sure=sure and best != trial.current)
 
@@ -237,6 +243,14 @@ def _by_margins(blank: InputDiagnosis, logits: dict[str, Tensor]) -> InputDiagno
 def _decided(blank: InputDiagnosis, best: str, *, sure: bool) -> InputDiagnosis:
     found = replace(blank, best=best, sure=sure)
     return replace(found, warning=_warning(found)) if sure else found
+
+
+def _none_fits(found: InputDiagnosis, lowest: float, closest: str) -> str:
+    nats = f"{lowest:.3g} nats from those of its training by `normalise={closest}`, the closest of {len(found.feedings)} ways"
+    return (
+        f"no usual way to feed the network fits: the inputs of its batch normalisations are {nats} "
+        f"({count(found.n, 'image')}); these images, or how they are prepared, are unlike those of its training"
+    )
 
 
 def _warning(found: InputDiagnosis) -> str:

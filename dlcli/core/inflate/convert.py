@@ -17,10 +17,9 @@ from dlcli.support.errors import InputError
 
 _BEFORE_HEAD = frozenset({"dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"})
 _FLAT = (nn.Conv1d, nn.ConvTranspose1d)
-_ATTENTION_HINT = (
-    "no rule lets attention look along time, and i3d would inflate its patch embedding only; "
-    "to train on features of frames: `model=frame-mlp:NAME`"
-)
+_FRAMES_HINT = "to train on features of frames: `model=frame-mlp:NAME`"
+_ATTENTION_HINT = f"no rule lets attention look along time, and i3d would inflate its patch embedding only; {_FRAMES_HINT}"
+_EMBEDDING_HINT = f"its only convolution is the patch embedding, and i3d would inflate that alone; {_FRAMES_HINT}"
 _DEEP = (nn.Conv3d, nn.ConvTranspose3d, TemporalConv, VideoNet)
 
 
@@ -70,7 +69,8 @@ def inflate(model: nn.Module, sample: Tensor, how: Inflation) -> InflatedNetwork
     trace = record_trace(inner, sample)
     chosen = rule.choose_layers(TracedNetwork(inner, trace), how.which)
     if not chosen:
-        hint = _ATTENTION_HINT if _attends(trace) else "try another `rule`"
+        alone = len(trace.ops_named(CONVOLUTIONS)) == 1
+        hint = _ATTENTION_HINT if _attends(trace) else _EMBEDDING_HINT if alone else "try another `rule`"
         raise InputError(f"the network has no convolution that {how.rule} inflates", hint=hint)
     frame_count, made, dilations = FrameCount(), {}, how.dilations or rule.DILATIONS
     for path in chosen:
@@ -180,7 +180,8 @@ def _attends(trace: Trace) -> bool:
 def _plain(path: str, layer: nn.Module) -> nn.Conv2d:
     """`layer`, once it is seen to be a Conv2d and nothing more."""
     if type(layer) is not nn.Conv2d:
-        hint = "make it a plain Conv2d, or use another `rule`"
+        # Its own forward may compute the weight or pad as it runs, which holds for every rule.
+        hint = f"choose a network of plain convolutions (nn.Conv2d); {_FRAMES_HINT}"
         raise InputError(f"{display_name(path)} is a {type(layer).__name__}, which cannot be inflated", hint=hint)
     if more := {name for name, _ in layer.named_parameters()} - {"weight", "bias"}:
         hint = "take the reparametrization (a weight norm?) off first"

@@ -141,7 +141,7 @@ def _unused(outputs: int, data: ImageData) -> str:
 
 def _with_warnings(found: TrainedNetwork, data: ImageData, device: torch.device) -> TrainedNetwork:
     diagnosis = diagnose_trained(found, data, device=device)
-    warnings = (diagnosis.warning,) if diagnosis.sure else ()
+    warnings = (diagnosis.warning,) if diagnosis.warning else ()
     unknown = (_UNKNOWN,) if diagnosis.too_long else ()
     return replace(found, notes=(*found.notes, *unknown, *warnings), warnings=(*found.warnings, *warnings))
 

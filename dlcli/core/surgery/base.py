@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from dlcli.core.graph.trace import Trace, record_trace
 from dlcli.support.errors import DlcliError, InputError, UsageError
@@ -99,22 +98,6 @@ def replace_modules(model: nn.Module, kinds: tuple[type[nn.Module], ...], make: 
             setattr(model.get_submodule(parent), name, made[module])
             paths.append(path)
     return paths
-
-
-def remove_batchnorms(model: nn.Module, sample: Tensor) -> list[str]:
-    """Remove each batch normalisation from `model`, in place; returns their paths.
-
-    Raises InputError for one that is called as a function.
-    """
-    if isinstance(model, _BatchNorm):
-        raise InputError("the network is a batch normalisation and nothing else")
-    trace = record_trace(model, sample)
-    for op in trace.ops:
-        if op.name == "batch_norm" and not issubclass(trace.classes[op.layer], _BatchNorm):
-            raise InputError(
-                f"{display_name(op.layer)} normalises by a function call, which cannot be removed", hint="use nn.BatchNorm2d"
-            )
-    return replace_modules(model, (_BatchNorm,), lambda module: nn.Identity())
 
 
 def fan_in(layer: nn.Module) -> int:

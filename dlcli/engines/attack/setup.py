@@ -194,6 +194,8 @@ def _with_transfer(setup: AttackSetup, source: str) -> AttackSetup:
         origin = f"saved in {source}"
     else:
         found = open_surrogate(source, setup.data, setup.device)
+        for warning in found.warnings:
+            setup.report.warn(warning)
         given = {"surrogate": align_outputs(found.model, found.classes or setup.data.classes, setup.outputs)}
         origin, notes = f"made on {source} ({found.name}, {found.sha256[:12]})", found.notes
     attacks = tuple(replace(one, **given) if isinstance(one, Transfer) else one for one in setup.attacks)

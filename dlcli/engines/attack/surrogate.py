@@ -5,6 +5,7 @@ trained on similar data making similar mistakes (Papernot et al. 2016, arXiv 160
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError
 
+_NAMED, _PASS, _OWN = "`surrogate`", "; pass `normalise=", "; let its own code do as `normalise="
 _SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
 # Largest difference between clean images and their saved copies, from rounding.
 _NEAR = 1e-6
@@ -31,7 +33,11 @@ def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedN
     if ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
         hint = "name a directory of dlcli train or dlcli ensemble, a .pt2 file, FILE.py:CALLABLE, or a .npz that `save` wrote"
         raise InputError(f"`surrogate`: {spec} is not a trained network", hint=hint)
-    return open_trained(spec, data, device=device)
+    found = open_trained(spec, data, device=device)
+    # `normalise` is that of the network under attack.
+    own = {warning: f"{_NAMED}: {warning.replace(_PASS, _OWN)}" for warning in found.warnings}
+    notes, warnings = (tuple(own.get(note, note) for note in notes) for notes in (found.notes, found.warnings))
+    return replace(found, notes=notes, warnings=warnings)
 
 
 def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> dict[float, Tensor]:

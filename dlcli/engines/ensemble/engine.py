@@ -35,6 +35,7 @@ from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import final_figures
+from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import steps
 from dlcli.engines.training_log import LoggedRun, open_logs
 from dlcli.engines.trusted import only_named_code
@@ -84,6 +85,7 @@ def _train(setup: EnsembleSetup, strategy: str, processes: WorkerPlan, report: R
     """The members of the ensemble, or those that were finished before an interruption."""
     config, done = setup.config, []
     if config.members:
+        warn_of_feeding((setup.job(numbers[0]) for numbers in _by_model(setup).values()), report)
         report.note(_describe_strategy(setup, strategy, processes))
         done = train_stacked(setup, report) if strategy == "stacked" else train_in_processes(setup, processes, report)
     return [*done, *load_added(setup, report)] if len(done) == config.members else done

@@ -45,8 +45,8 @@ def diagnose_network_input(config: EvalConfig, report: Reporter) -> EvalResult:
     with report.task("trying ways to feed the network"):
         found = diagnose_trained(replace(trained, model=one), loaded.data, device=loaded.device, bounded=False)
     member = ("Of the ensemble, the first member was looked at.",) if trained.members else ()
-    notes = (*trained.notes, *member, *([found.warning] if found.sure else []))
-    if found.sure:
+    notes = (*trained.notes, *member, *([found.warning] if found.warning else []))
+    if found.warning:
         report.warn(found.warning)
     return replace(_without_metrics(config, loaded.data, trained.name, trained.sha256), input=found, notes=notes)
 

@@ -20,6 +20,7 @@ from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import figure_names, watched_set
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
 from dlcli.engines.train.frozen_features import fit
+from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import Fitted, Job, open_job, preflight, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.versus import (
@@ -144,6 +145,7 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
 
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     job = open_job(config, _prepare_data(data, config), device, config.seed)
+    warn_of_feeding([job], report)
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
     logged = {name: LoggedRun(job, {})}
@@ -166,6 +168,7 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
     sides = _open_sides(config, data, device)
+    warn_of_feeding(sides.jobs.values(), report)
     processes = _plan_workers(config, sides)
     seeds = _seeds(config)
     each = [(arm, replace(job, seed=seed)) for seed in seeds for arm, job in sides.jobs.items()]

@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict, namedtuple
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcli.core.compute.foreign import foreign_calls, guard_calls, main_output, two_classes
-from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.forward import is_opaque, logits_of
 from dlcli.core.training.outputs import training_outputs
 from dlcli.support.errors import InputError
 
@@ -52,6 +53,27 @@ def test_the_logits_are_taken_out_of_what_a_network_returns(form: str):
     assert [note for call in foreign_calls(model) for note in call.notes()][0].endswith("taken as the logits")
     assert training_outputs(model.train()(x)).logits is not None
     assert torch.equal(training_outputs(model(x)).logits, model.fc(x))
+
+
+class Scripted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.fc(x)
+        x.zero_()
+        return z, z.mean()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_scripted_programs_are_read_alike_though_they_take_no_hooks(tmp_path: Path):
+    torch.jit.save(torch.jit.script(Scripted()), tmp_path / "net.pt")
+    program = torch.jit.load(tmp_path / "net.pt")
+    model, x = guard_calls(program).eval(), torch.rand(3, 4)
+    assert torch.equal(logits_of(model, x), program(x.clone())[0]) and float(x.abs().max()) > 0
+    assert len([note for call in foreign_calls(model) for note in call.notes()]) == 2
+    assert is_opaque(model)
 
 
 @pytest.mark.parametrize("form", [lambda z: {"a": z, "b": z}, lambda z: "loss", lambda z: (), lambda z: None, lambda z: {}])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dlcli.core.data import decoding, open_data
+from dlcli.core.data.pictures import Pictures
 from tests.core.data.pictures import fill, noise, picture
 
 pytestmark = pytest.mark.skipif(not decoding.may_fork(), reason="processes are forked on Linux with several cores")
@@ -45,3 +46,27 @@ def test_few_bits_are_noticed_in_processes_too(tmp_path, both):
         picture(tmp_path / "ab"[k % 2] / f"{k}.png", np.full((4, 4), 8 * k, np.uint16))
     threads, processes = both()
     assert threads == processes and "no image of 16 bits (100 in all) has a value above 792" in threads[2][0]
+
+
+def _late(folder, pixels):
+    """Forty pictures that are alike, and one that is not."""
+    for k in range(40):
+        picture(folder / "ab"[k % 2] / f"{k:02}.png", noise(k))
+    picture(folder / "b" / "99.png", pixels)
+
+
+@pytest.mark.parametrize("first", [noise(7), noise(7)[..., 0]], ids=["colour", "grey"])
+@pytest.mark.parametrize("last", [noise(8, (7, 6, 3)), noise(8)[..., 0], noise(8, (6, 6, 3))], ids=["size", "grey", "same"])
+@pytest.mark.parametrize("options", [{}, {"size": 5}])
+def test_a_wrong_guess_changes_nothing(tmp_path, monkeypatch, tmp_path_factory, listener, first, last, options):
+    """The shape of all is guessed by the first, and read again where another one differs; without a guess it is the same."""
+    _late(tmp_path, last)
+    picture(tmp_path / "a" / "00.png", first)
+    expected = open_data(str(tmp_path), report=listener, **options)
+    said = [*listener.notes], [*listener.warnings]
+    monkeypatch.setattr(Pictures, "guess", lambda *_: None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    listener.notes.clear(), listener.warnings.clear()
+    found = open_data(str(tmp_path), report=listener, **options)
+    assert found.fingerprint == expected.fingerprint and found.channels == 3
+    assert (listener.notes, listener.warnings) == said

@@ -35,6 +35,14 @@ def test_sets_are_found_by_any_usual_name(tmp_path, names):
     assert sets_of(tmp_path) == {name: contents_of(written[name], folders[name]) for name in written}
 
 
+@pytest.mark.parametrize(("names", "noted"), [("train valid", True), ("train valid test", False), ("train test", False)])
+def test_a_validation_set_that_is_the_test_set_is_noted(tmp_path, listener, names, noted):
+    for k, name in enumerate(names.split()):
+        fill(tmp_path / name, seed=k)
+    open_data(str(tmp_path), report=listener)
+    assert (f"{tmp_path}: the test set is the folder 'valid', as there is no other one" in listener.notes) is noted
+
+
 def test_a_set_of_an_unknown_name_is_reported_by_its_name(tmp_path, listener):
     for k, name in enumerate(("train", "test", "extra")):
         fill(tmp_path / name, n=2, seed=k)

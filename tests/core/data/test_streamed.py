@@ -296,7 +296,7 @@ def _free(monkeypatch, count):
 def test_the_disk_is_reckoned_before_anything_is_decoded(tmp_path, memory, monkeypatch, cache):
     fill(tmp_path)
     memory(1000)
-    monkeypatch.setattr(_pictures, "_decode_into", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(_pictures.Pictures, "_pixels", lambda *_: pytest.fail("decoded"))
     _free(monkeypatch, 10 * _PICTURE - 1)
     with pytest.raises(ResourceError, match="need 1.1 KB there, and 1.1 KB are free") as caught:
         open_data(str(tmp_path))
@@ -449,7 +449,7 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
     """Decoding must wait for writing, else the pictures would pile up in memory after all."""
     fill(tmp_path, n=200)
     memory(1000)
-    alive, most, plain = [0], [0], _pictures._decode_into
+    alive, most, plain = [0], [0], _pictures.Pictures._pixels
 
     def decode(*arguments):
         alive[0] += 1
@@ -464,7 +464,7 @@ def test_few_pictures_are_in_memory_at_a_time(tmp_path, memory, monkeypatch):
 
         return memmap.write_images(file, counted())
 
-    monkeypatch.setattr(_pictures, "_decode_into", decode)
+    monkeypatch.setattr(_pictures.Pictures, "_pixels", decode)
     monkeypatch.setattr(cache, "write_images", write_images)
     open_data(str(tmp_path))
     assert alive[0] == 0

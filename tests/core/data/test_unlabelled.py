@@ -56,11 +56,13 @@ def test_every_file_below_the_folder_is_predicted(tmp_path, make, listener):
     assert listener.warnings == []
 
 
-def test_a_set_is_read_where_it_is_asked_for(tmp_path):
+def test_a_set_is_read_where_it_is_asked_for(tmp_path, listener):
     fill(tmp_path / "Train", ("ant", "bee"))
     fill(tmp_path / "Testing", ("cow",), n=2)
     picture(tmp_path / "Testing" / "1.png", noise(1))
-    assert files(tmp_path, split="test") == ["Testing/1.png", "Testing/cow/00.png", "Testing/cow/01.png"]
+    found = files(tmp_path, split="test", report=listener)
+    assert found == ["Testing/1.png", "Testing/cow/00.png", "Testing/cow/01.png"]
+    assert f"{tmp_path}: the test set is the folder 'Testing'" in listener.notes
     assert len(files(tmp_path, split="train")) == 10
     with pytest.raises(InputError, match="has no split 'dev'") as caught:
         open_data(str(tmp_path), unlabelled=True, split="dev")

@@ -66,6 +66,26 @@ def test_statistics_of_training_tell_the_right_feeding(channels, right):
         assert (f"pass `normalise={right}`" in found.warning) == (now != right)
 
 
+@pytest.mark.parametrize("scale", [1 / 1000, 1 / 16, 20, 65535])
+def test_where_no_way_fits_the_closest_is_named_but_not_advised(scale):
+    x = photographs()
+    net = with_statistics(3, x, "imagenet")
+    found = diagnose_input(net, scale * x[::2], None)
+    lowest = min(found.feedings, key=lambda row: row.misfit)
+    assert (found.sure, found.best) == (False, "") and lowest.misfit >= 0.5
+    assert f"{lowest.misfit:.3g} nats" in found.warning and f"by `normalise={lowest.normalise}`" in found.warning
+    assert "pass `normalise=" not in found.warning
+    assert not diagnose_input(net, scale * x[:4], None).warning  # too few images
+
+
+def test_before_more_training_only_what_is_plain_is_told():
+    x = photographs()
+    net = with_statistics(3, x, "imagenet")
+    for now, told in (("imagenet", False), ("imagenet:bgr", False), ("none", True)):
+        found = diagnose_input(normalised(net, now), x[::2], None, only_statistics=True)
+        assert found.sure is told and (found.best == "imagenet") and bool(found.warning) is told
+
+
 @pytest.mark.parametrize("right", ["none", "0-255", "0.5/0.5"])
 def test_labels_tell_it_where_there_are_no_statistics(right):
     net = linear_classifier(right)

@@ -136,6 +136,31 @@ def test_torchvisions_own_figures(name: str):
     assert found.multiply_adds / 1e9 == pytest.approx(published.meta["_ops"], rel=0, abs=6e-4)
 
 
+SAME_ARCHITECTURE = {
+    "mobilenetv3_small_100": "mobilenet_v3_small",
+    "regnety_004": "regnet_y_400mf",
+    **{"mobilenetv3_large_100": "mobilenet_v3_large", "mobilenetv2_100": "mobilenet_v2", "efficientnet_b0": "efficientnet_b0"},
+    **{"mnasnet_100": "mnasnet1_0", "resnet18": "resnet18", "resnext50_32x4d": "resnext50_32x4d", "vgg11_bn": "vgg11_bn"},
+    **{"densenet121": "densenet121", "convnext_tiny": "convnext_tiny", "swin_tiny_patch4_window7_224": "swin_t"},
+    **{"vit_base_patch32_224": "vit_b_32", "efficientnet_b1": "efficientnet_b1"},
+}
+"""Networks of timm, and those of torchvision that are the same, for which there are published figures."""
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [pytest.param(*pair, marks=[pytest.mark.slow] if k > 1 else []) for k, pair in enumerate(SAME_ARCHITECTURE.items())],
+)
+def test_networks_of_timm_have_the_published_figures(name: str, same: str):
+    timm, models = pytest.importorskip("timm"), pytest.importorskip("torchvision.models")
+    published = next(iter(models.get_model_weights(same)))
+    side = published_side(same)
+    found = summarise(timm.create_model(name).eval(), torch.rand(1, 3, side, side))
+    assert found.parameters == published.meta["num_params"]
+    assert found.multiply_adds / 1e9 == pytest.approx(published.meta["_ops"], rel=0, abs=6e-4)
+
+
 def test_the_head_of_inception_that_is_left_out():
     aux = pytest.importorskip("torchvision.models.inception").InceptionAux(768, 1000)
     assert sum(parameter.numel() for parameter in aux.parameters()) == 3_326_696

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from dlcli.core.surgery.base import SurgeryResult, deep_copy, remove_batchnorms
+from dlcli.core.surgery.base import SurgeryResult, deep_copy
+from dlcli.core.surgery.batchnorms import remove_batchnorms
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 

@@ -14,10 +14,10 @@ from dlcli.core.surgery.base import (
     display_name,
     lecun_normal,
     redraw_weights,
-    remove_batchnorms,
     replace_modules,
     traces,
 )
+from dlcli.core.surgery.batchnorms import remove_batchnorms
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 
@@ -69,5 +69,6 @@ def _refuse_functional_dropout(model: nn.Module, sample: Tensor) -> None:
         for op in trace.ops_named(_FUNCTIONS):
             if not issubclass(trace.classes[op.layer], (*_BY_VALUE, *_BY_MAP)):
                 raise InputError(
-                    f"{display_name(op.layer)} drops by a function call, which cannot be replaced", hint="use nn.Dropout"
+                    f"{display_name(op.layer)} drops by a function call, which cannot be replaced",
+                    hint="use nn.Dropout in its code; `surgery=elu` leaves dropout alone",
                 )

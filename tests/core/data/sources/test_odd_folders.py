@@ -73,6 +73,22 @@ def test_few_bits_stored_in_sixteen_are_warned_of(tmp_path: Path, listener, high
         assert f"multiply them by {65535 / (2**warned - 1):.4g} first" in found[0]
 
 
+@pytest.mark.parametrize(
+    ("dark", "bright", "warned"), [(4, 65535, True), (4, 16384, True), (2, 65535, False), (4, 16383, False), (4, 4096, False)]
+)
+def test_some_pictures_of_few_bits_among_others_are_warned_of(tmp_path: Path, listener, dark: int, bright: int, warned: bool):
+    ramp = np.linspace(0, 1, 64).reshape(8, 8)
+    for k in range(10):
+        highest = 0 if k == 9 else 3000 + k if k < dark else bright
+        picture(tmp_path / "ab"[k % 2] / f"{k}.png", (ramp * highest).round().astype(np.uint16))
+    open_data(str(tmp_path), report=listener)
+    found = [line for line in listener.warnings if "16 bits" in line]
+    assert len(found) == warned
+    if warned:
+        assert "4 of 10 images of 16 bits, such as 3.png, have no value above 3,003 of 65,535" in found[0]
+        assert "data of 12 bits, multiply them by 16" in found[0]
+
+
 JUNK = ["@eaDir", "__MACOSX", "#recycle", "@Recycle", "$RECYCLE.BIN", "lost+found", "System Volume Information", "__pycache__"]
 
 

@@ -114,6 +114,19 @@ def test_files_are_found_as_people_name_them(tmp_path, listener):
     assert labels_of(data) == expected
 
 
+@pytest.mark.parametrize("place", ["/data/mine/", "C:\\data\\mine\\", "/"])
+def test_absolute_paths_of_another_machine(tmp_path, listener, place):
+    written = list(fill(tmp_path))
+    expected = open_data(str(tmp_path))
+    join = "\\" if "\\" in place else "/"
+    lines = [f"{place}{path.parent.name}{join}{path.name},{path.parent.name}" for path in written]
+    path = table(tmp_path, ["path,label", *lines], "mine.csv")
+    same(open_data(str(path), report=listener), expected)
+    assert (
+        listener.notes[-1] == f"{path}: files in {place.replace(join, '/')} are read from {tmp_path}" and not listener.warnings
+    )
+
+
 def test_one_name_in_two_folders_is_refused(tmp_path):
     fill(tmp_path, n=2)
     path = table(tmp_path, ["file,label", "00.png,a", "01.png,b"])
