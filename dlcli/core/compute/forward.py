@@ -17,6 +17,7 @@ from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
 from dlcli.support.plural import count
 
+_USUAL_SIDES = (8, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100, 112, 128, 150, 160, 192, 200, 224, 227, 240, 256, 299, 300)
 _EITHER_LAYOUT = ContextVar("either_layout", default=True)
 
 
@@ -193,7 +194,28 @@ def _failure_hint(model: nn.Module, x: Tensor, reason: str) -> str:
         return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"
     if _are_clips(x):
         return "dlcli convert-2d-to-3d turns a network for images into one for clips; `model=besnet18` takes clips"
+    sides = _accepted_sides(model, x) if x.dim() == 4 else []
+    if sides:
+        which = " or ".join(f"{side}x{side}" for side in sides[:3]) + (" or more" if len(sides) > 3 else "")
+        return f"it takes images of {which}: resize them with `size={sides[0]}`"
     return "resize the images to the size it was built for with `size=N`, or choose another `model`"
+
+
+@torch.no_grad()
+def _accepted_sides(model: nn.Module, x: Tensor) -> list[int]:
+    """The usual heights and widths that a network takes; none if what it fails on is not the size of `x` (n, c, h, w)."""
+    with in_mode(model):
+        if _takes(model, x.new_zeros(1, *x.shape[1:])):
+            return []
+        return [side for side in _USUAL_SIDES if _takes(model, x.new_zeros(1, x.shape[1], side, side))]
+
+
+def _takes(model: nn.Module, x: Tensor) -> bool:
+    try:
+        model(x)
+    except Exception:  # whatever its code raises
+        return False
+    return True
 
 
 def _are_clips(x: Tensor) -> bool:

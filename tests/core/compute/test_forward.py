@@ -51,6 +51,28 @@ def test_other_outputs_are_an_input_error(make, message):
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("layers", "hint"),
+    [
+        ((nn.Flatten(), nn.Linear(256, 3)), "it takes images of 16x16: resize them with `size=16`"),
+        ((nn.AvgPool2d(8), nn.Flatten(), nn.Linear(16, 3)), "it takes images of 32x32: resize them with `size=32`"),
+        # Pooling rounds down, so that two usual sizes fit.
+        ((nn.AvgPool2d(16), nn.Flatten(), nn.Linear(4, 3)), "images of 32x32 or 40x40: resize them with `size=32`"),
+        (
+            (nn.Conv2d(1, 2, 60), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+            "64x64 or 80x80 or 96x96 or more: resize them",
+        ),
+        ((nn.Conv2d(3, 2, 3), nn.Flatten()), "resize the images to the size it was built for"),
+        ((Gives(lambda x: x.flatten(1) / (1 if x.sum() == 0 else None)),), "resize the images to the size it was built for"),
+    ],
+)
+def test_the_sizes_that_a_network_takes_are_named(layers: tuple[nn.Module, ...], hint: str):
+    model = nn.Sequential(*layers)
+    with pytest.raises(InputError) as caught:
+        logits_of(model, IMAGES)
+    assert hint in caught.value.hint and model.training
+
+
 def test_too_few_outputs():
     with pytest.raises(InputError, match="has 36 outputs, but labels go up to 36"):
         logits_of(Gives(lambda x: x.flatten(1)), IMAGES, classes=37)
