@@ -27,7 +27,7 @@ _CURRENT: ContextVar[Trust | None] = ContextVar("_CURRENT", default=None)
 
 
 def current_trust() -> Trust | None:
-    """The trust in effect; None outside of engines, where whoever calls names the code himself."""
+    """The trust in effect; None outside of engines, where the caller names the code."""
     return _CURRENT.get()
 
 

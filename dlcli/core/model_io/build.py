@@ -31,7 +31,7 @@ def build_model(
         classes: Names of the outputs, in order.
         surgery: Operations as `apply_surgery` takes them, in order.
         frames: Frames per clip; None for images.
-        recorded: What the file that names the network says of its code; None if the user named it.
+        recorded: What the file that names the network records of its code; None if the user named it.
 
     Raises:
         UsageError: If there is no such network or operation.

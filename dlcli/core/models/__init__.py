@@ -24,7 +24,7 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 """How names of files of weights end, where there is no such file to look into."""
 
 _DIGITS = 30
-"""From so many digits on a number is none of layers."""
+"""A number with this many digits or more is not one of layers."""
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
 
 
@@ -33,8 +33,8 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
 
     `spec` is a name of the zoo or of torchvision (for images of three channels), a network of a hub as `timm:resnet50`, or
     `package.module:callable` or `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None:
-    the network made for images of this size. `recorded` is what the file that names it says of the code, if it was not the user
-    who did. Raises UsageError if there is no such network, and InputError if the named file is not there, may not be imported
+    the network made for images of this size. `recorded` is what the file that names it records of the code, if the user did
+    not. Raises UsageError if there is no such network, and InputError if the named file is not there, may not be imported
     or its code fails, or if the network takes no such images.
     """
     from dlcli.core.models import base

@@ -147,7 +147,7 @@ def from_callable(
         size: Height and width in pixels.
         classes: Number of outputs; 0 if it is unknown, which leaves it to the callable.
         frames: Frames per clip; None for images.
-        recorded: What the file that names the code says of it; None if the user named it.
+        recorded: What the file that names the code records of it; None if the user named it.
 
     Raises:
         UsageError: If there is no such module or callable.

@@ -44,7 +44,7 @@ def import_code(spec: str, recorded: RecordedCode | None = None) -> ModuleType:
 
     Args:
         spec: Its spelling.
-        recorded: What the file that names it says of the code; None if the user named it.
+        recorded: What the file that names it records of the code; None if the user named it.
 
     Raises:
         InputError: If the code may not be imported, is not the one that was recorded, is not there, or fails.

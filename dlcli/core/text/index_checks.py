@@ -33,7 +33,15 @@ def check_card(path: Path, card: Any, hint: str) -> None:
 
 
 def check_ends(path: Path, name: str, data: NDArray[np.uint8], ends: NDArray[np.int64], hint: str) -> None:
-    """Raise InputError if texts stored one after the other do not end in order within their bytes."""
+    """Raise InputError if texts stored one after the other do not end in order within their bytes.
+
+    Args:
+        path: The file, for messages.
+        name: Name of the texts.
+        data: The bytes of all texts, (b,).
+        ends: Where each text ends, (n,).
+        hint: What to do about it.
+    """
     places = np.concatenate([[0], ends])
     if data.ndim != 1 or ends.ndim != 1 or np.any(np.diff(places) < 0) or places[-1] != len(data):
         raise _inconsistent(path, name, hint)
