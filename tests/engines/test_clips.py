@@ -45,7 +45,7 @@ def folder(tmp_path):
 def _config(folder, **more):
     settings = {"epochs": 3, "batch_size": 4, "frames": 3, "size": 8, "device": "cpu", "augment": ("horizontal-flip", "crop")}
     settings["model"] = f"{folder}/net.py:net"
-    return TrainConfig(data=str(folder / "films"), **(settings | more))
+    return TrainConfig(trust_code=True, data=str(folder / "films"), **(settings | more))
 
 
 def test_a_network_trained_on_clips_is_judged_on_such_without_a_word(folder):
@@ -54,14 +54,14 @@ def test_a_network_trained_on_clips_is_judged_on_such_without_a_word(folder):
     card = json.loads((folder / "run" / "model.json").read_text())
     assert (card["frames"], card["clips"], card["size"]) == (3, 2, [8, 8])
     films = {"model": str(folder / "run"), "data": str(folder / "films"), "device": "cpu"}
-    same = evaluate.run(EvalConfig(**films, clips=2))
+    same = evaluate.run(EvalConfig(trust_code=True, **films, clips=2))
     assert same.unit == "video"
     assert (same.n_images, same.metrics[0].estimate.value) == (6, row.accuracy.value)
-    assert evaluate.run(EvalConfig(**films, output=folder / "report")).n_images == 6
+    assert evaluate.run(EvalConfig(trust_code=True, **films, output=folder / "report")).n_images == 6
     assert (folder / "report" / "report.html").exists()
-    assert "6 test videos of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(**films)))
-    assert len(predict.run(PredictConfig(**films, clips=3, split="test")).table.rows) == 6
-    untrained = EvalConfig(data=films["data"], arch="besnet18", summary=True, frames=3, size=16, device="cpu")
+    assert "6 test videos of 3x3x8x8" in "".join(evaluate.plan(EvalConfig(trust_code=True, **films)))
+    assert len(predict.run(PredictConfig(trust_code=True, **films, clips=3, split="test")).table.rows) == 6
+    untrained = EvalConfig(trust_code=True, data=films["data"], arch="besnet18", summary=True, frames=3, size=16, device="cpu")
     assert evaluate.plan(untrained)[0] == "build besnet18 for videos of 3x3x16x16"
 
 
@@ -69,7 +69,7 @@ def test_the_mean_of_the_answers_on_single_clips_is_the_answer(folder):
     """Two clips of three frames are the even and the odd of six: what is said of each alone is what is averaged."""
     train.run(_config(folder, output=folder / "run"))
     films = {"model": str(folder / "run"), "data": str(folder / "films"), "device": "cpu", "top": 2}
-    both = predict.run(PredictConfig(**films, clips=2, split="test")).table.rows
+    both = predict.run(PredictConfig(trust_code=True, **films, clips=2, split="test")).table.rows
     from dlcli.core.data import open_data
     from dlcli.core.data.base import Sampling
     from dlcli.core.model_io.run_dir import load_model
@@ -137,12 +137,12 @@ def test_a_network_for_videos_must_be_named_and_be_there(folder):
 
 
 def test_a_run_on_images_is_not_for_clips_nor_the_other_way_round(folder):
-    train.run(TrainConfig(epochs=1, device="cpu", limit=50, output=folder / "digits"))
+    train.run(TrainConfig(trust_code=True, epochs=1, device="cpu", limit=50, output=folder / "digits"))
     with pytest.raises(InputError, match="was trained on images, and .* holds videos"):
-        evaluate.run(EvalConfig(model=str(folder / "digits"), data=str(folder / "films"), device="cpu"))
+        evaluate.run(EvalConfig(trust_code=True, model=str(folder / "digits"), data=str(folder / "films"), device="cpu"))
     train.run(_config(folder, epochs=1, output=folder / "run"))
     with pytest.raises(InputError, match="was trained on clips of 3 frames, and digits holds images"):
-        evaluate.run(EvalConfig(model=str(folder / "run"), device="cpu"))
+        evaluate.run(EvalConfig(trust_code=True, model=str(folder / "run"), device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -168,15 +168,17 @@ def test_dilations_are_compared_in_pairs_from_the_same_weights_and_a_stop_costs_
     """besnet18: the sides of a pair differ by the dilation alone, and a run that was stopped draws the same ones."""
     settings = {"data": "moving-digits", "model": "besnet18", "limit": 8, "size": 16, "frames": 4, "device": "cpu"}
     once = {"epochs": 2, "batch_size": 4}
-    found = train.run(TrainConfig(**settings, **once, versus="--with fixed-dilation=1", seeds=2, workers=1))
+    found = train.run(TrainConfig(trust_code=True, **settings, **once, versus="--with fixed-dilation=1", seeds=2, workers=1))
     sides = [[row.weights_sha256 for row in found.rows if (row.variant == "this") == drawn] for drawn in (True, False)]
     assert len({*sides[0], *sides[1]}) == 4
     assert "fixed-dilation=1: " in "".join(found.notes)
-    train.run(TrainConfig(**settings, **once, output=tmp_path / "run"), report=_Stops(2))
+    train.run(TrainConfig(trust_code=True, **settings, **once, output=tmp_path / "run"), report=_Stops(2))
     assert not (tmp_path / "run" / "model.json").exists()
-    row = train.run(TrainConfig(**settings, **once, output=tmp_path / "run", resume=True)).rows[0]
+    row = train.run(TrainConfig(trust_code=True, **settings, **once, output=tmp_path / "run", resume=True)).rows[0]
     assert row.weights_sha256 == sides[0][0]
     card = json.loads((tmp_path / "run" / "model.json").read_text())
     assert (card["model"], card["frames"]) == ("besnet18", 4)
-    judged = evaluate.run(EvalConfig(model=str(tmp_path / "run"), data="moving-digits", limit=8, size=16, device="cpu"))
+    judged = evaluate.run(
+        EvalConfig(trust_code=True, model=str(tmp_path / "run"), data="moving-digits", limit=8, size=16, device="cpu")
+    )
     assert judged.model_sha256 == row.weights_sha256

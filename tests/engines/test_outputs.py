@@ -142,14 +142,14 @@ def everything(model: str, data: str, folder: Path) -> tuple[dict[str, Any], set
     """What each command finds, and all its notes."""
     there: dict[str, Any] = {"data": data, "device": "cpu"}
     results = {
-        "eval": evaluate.run(EvalConfig(model=model, **there)),
-        "predict": predict.run(PredictConfig(model=model, **there)),
-        "attack": attack.run(AttackConfig(model=model, method=("fgsm", "pgd"), eps=(0.05,), **there)),
-        "train": train.run(TrainConfig(model=model, epochs=1, **there, output=folder / "run")),
+        "eval": evaluate.run(EvalConfig(trust_code=True, model=model, **there)),
+        "predict": predict.run(PredictConfig(trust_code=True, model=model, **there)),
+        "attack": attack.run(AttackConfig(trust_code=True, model=model, method=("fgsm", "pgd"), eps=(0.05,), **there)),
+        "train": train.run(TrainConfig(trust_code=True, model=model, epochs=1, **there, output=folder / "run")),
         "ensemble": ensemble.run(EnsembleConfig(model=(model,), members=2, workers=1, epochs=1, **there, output=folder / "e")),
-        "probe": probe_gradients.run(ProbeGradientsConfig(model=model, limit=4, walks=1, points=8, **there)),
+        "probe": probe_gradients.run(ProbeGradientsConfig(trust_code=True, model=model, limit=4, walks=1, points=8, **there)),
     }
-    results["of the run"] = evaluate.run(EvalConfig(model=str(folder / "run"), **there))
+    results["of the run"] = evaluate.run(EvalConfig(trust_code=True, model=str(folder / "run"), **there))
     figures = {
         "eval": [one.estimate for one in results["eval"].metrics],
         "predict": results["predict"].table.rows,
@@ -185,12 +185,14 @@ def test_every_command_gives_what_it_gives_for_the_logits_alone(
 
 
 def test_arguments_of_other_libraries_are_passed_and_named(nets: str, data: str):
-    found = evaluate.run(EvalConfig(model=f"{nets}:timm_style", data=data))
+    found = evaluate.run(EvalConfig(trust_code=True, model=f"{nets}:timm_style", data=data))
     assert any("is called with in_chans=1, num_classes=2" in note for note in found.notes)
     assert len(found.per_class) == 2
-    assert any("n_classes=2" in note for note in evaluate.run(EvalConfig(model=f"{nets}:positional", data=data)).notes)
+    assert any(
+        "n_classes=2" in note for note in evaluate.run(EvalConfig(trust_code=True, model=f"{nets}:positional", data=data)).notes
+    )
     with pytest.raises(InputError, match="missing 1 required positional argument") as caught:
-        evaluate.run(EvalConfig(model=f"{nets}:other", data=data))
+        evaluate.run(EvalConfig(trust_code=True, model=f"{nets}:other", data=data))
     assert "num_classes" in caught.value.hint and "in_chans" in caught.value.hint
 
 
@@ -204,7 +206,7 @@ def test_wrong_and_random_outputs_are_warned_of_even_when_quiet(dlcli: Run, nets
         assert b"fed wrongly" not in done.stderr
     if name == "OneShare":  # nothing to train
         return
-    found = train.run(TrainConfig(model=f"{nets}:{name}", data=data, epochs=1))
+    found = train.run(TrainConfig(trust_code=True, model=f"{nets}:{name}", data=data, epochs=1))
     assert any(word in note for note in found.notes)
-    attacked = attack.run(AttackConfig(model=f"{nets}:{name}", data=data, eps=(0.05,)))
+    attacked = attack.run(AttackConfig(trust_code=True, model=f"{nets}:{name}", data=data, eps=(0.05,)))
     assert word.removeprefix("returns ") in " ".join(f"{one.check} {one.detail}" for one in attacked.findings)

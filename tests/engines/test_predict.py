@@ -55,7 +55,7 @@ def run(tmp_path: Path) -> PredictConfig:
             data=str(tmp_path / "photos"), model=f"{tmp_path}/nets.py:Halves", epochs=1, output=tmp_path / "run", device="cpu"
         )
     )
-    return PredictConfig(model=str(tmp_path / "run"), device="cpu", top=1)
+    return PredictConfig(trust_code=True, model=str(tmp_path / "run"), device="cpu", top=1)
 
 
 def labels(config):
@@ -160,7 +160,7 @@ def test_one_array_of_any_name_is_enough(run: PredictConfig, tmp_path: Path, arr
     with pytest.raises(InputError, match=r"has a, b; images are looked for in x, x_train"):
         predict.run(replace(run, data=str(tmp_path / "two.npz")))
     with pytest.raises(InputError, match="is a single array"):
-        train.run(TrainConfig(data=str(tmp_path / "images.npy")))
+        train.run(TrainConfig(trust_code=True, data=str(tmp_path / "images.npy")))
 
 
 def test_a_fifth_of_an_unsplit_archive_is_its_test_set_only_when_asked(

@@ -63,8 +63,10 @@ def test_a_still_video_is_its_picture(model, size, tmp_path: Path):
     pixels = np.kron(coarse, np.ones((8, 8, 3 // coarse.shape[2]))).astype(np.uint8)
     film(tmp_path / "still.mkv", 9, shape=(size, size), pixels=[pixels] * 9, codec="ffv1")
     converted = tmp_path / "video.safetensors"
-    convert_2d_to_3d.run(Convert2DTo3DConfig(model=model, weights=weights, size=size, classes=5, frames=2, output=converted))
-    config = PredictConfig(model=str(converted), data=str(tmp_path / "still.mkv"), top=5, device="cpu")
+    convert_2d_to_3d.run(
+        Convert2DTo3DConfig(trust_code=True, model=model, weights=weights, size=size, classes=5, frames=2, output=converted)
+    )
+    config = PredictConfig(trust_code=True, model=str(converted), data=str(tmp_path / "still.mkv"), top=5, device="cpu")
     (row,) = predict.run(config).table.rows
     source = open_source(model, arch=None, weights=weights, size=size, classes=5, seed=derive(0, "init"), normalise="auto")
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None, :channels].float() / 255
@@ -80,7 +82,7 @@ def test_refusals_name_what_another_rule_would_do_as_well():
         ("timm:test_nfnet", "plain convolutions"),
         ("timm:mixer_s32_224", "its only convolution is the patch"),
     ):
-        config = Convert2DTo3DConfig(model=model, weights=Path("none"), size=64, classes=5, frames=2)
+        config = Convert2DTo3DConfig(trust_code=True, model=model, weights=Path("none"), size=64, classes=5, frames=2)
         with pytest.raises(InputError) as caught:
             convert_2d_to_3d.run(config)
         assert words in caught.value.hint and "frame-mlp:NAME" in caught.value.hint
@@ -88,7 +90,9 @@ def test_refusals_name_what_another_rule_would_do_as_well():
 
 @pytest.mark.parametrize(("model", "size"), [("swin_t", 64), ("vit_b_32", 224)])
 def test_attention_is_refused_with_a_way_on(model, size, tmp_path: Path):
-    config = Convert2DTo3DConfig(model=model, size=size, classes=5, frames=2, output=tmp_path / "video.safetensors")
+    config = Convert2DTo3DConfig(
+        trust_code=True, model=model, size=size, classes=5, frames=2, output=tmp_path / "video.safetensors"
+    )
     with pytest.raises(InputError, match="no convolution that besnet inflates") as caught:
         convert_2d_to_3d.run(config)
     assert "frame-mlp:NAME" in caught.value.hint and "attention" in caught.value.hint

@@ -230,10 +230,12 @@ def test_a_run_directory_whose_classes_stand_in_another_order(tmp_path: Path, re
 
     model = from_callable(reader, 1, (10, 10), 2).build()
     save_model(tmp_path / "run", model=model, spec=reader, surgery=[], channels=1, size=(10, 10), classes=("spam", "ham"))
-    result = eval.run(EvalConfig(model=str(tmp_path / "run"), data=two, device="cpu"))
+    result = eval.run(EvalConfig(model=str(tmp_path / "run"), data=two, device="cpu", trust_code=True))
     assert figures(result)["top-1"] == pytest.approx(2 / 6)  # what was right is wrong by the other order, and the reverse
     assert [row.name for row in result.per_class] == ["ham", "spam"]
-    rows = predict.run(PredictConfig(model=str(tmp_path / "run"), data=two, split="test", device="cpu")).table.rows
+    rows = predict.run(
+        PredictConfig(model=str(tmp_path / "run"), data=two, split="test", device="cpu", trust_code=True)
+    ).table.rows
     assert [row[1] for row in rows] == ["spam", "spam", "ham", "ham", "ham", "spam"]
 
 

@@ -81,7 +81,6 @@ def test_several_options_are_combined():
     ("options", "message"),
     [
         ({"lr": (0.1, 0.2), "versus": "baseline"}, "`lr` has several values, which are compared already"),
-        ({"lr": (0.1, 0.2), "resume": True}, "a comparison of several values of `lr` cannot be resumed"),
         ({"lr": (0.1, -0.2)}, "`lr`: -0.2 is not above 0"),
         ({"mixup": (0.1, 1e-9)}, "`mixup`: 1e-09 is below 0.001"),
         ({"mixup": (0.0, 0.2), "adversarial": ("fgsm", 0.1, 1.0)}, "`adversarial` and `mixup`"),
