@@ -13,6 +13,7 @@ from dlcli.core.data.examples import Files, Listing, with_held_out_test
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
 from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_in
 from dlcli.core.data.set_folders import set_folders, subfolders
+from dlcli.core.data.stored_images import relative_name
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
@@ -28,7 +29,7 @@ class Search:
 
     def files(self, paths: list[Path], y: list[int]) -> Files:
         """Files with their paths relative to `root` as metadata."""
-        names = np.array([str(path.relative_to(self.root)) for path in paths], dtype=object)
+        names = np.array([relative_name(path, self.root) for path in paths], dtype=object)
         return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
 
 
