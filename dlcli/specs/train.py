@@ -177,7 +177,7 @@ class TrainConfig:
     resume: bool = option(
         False,
         "Continue the stopped run in the run directory; of a finished one give the result again, in a new directory start. "
-        "Comparisons and scorers of pairs start again.",
+        "Comparisons start again.",
     )
 
     def __post_init__(self) -> None:

@@ -164,7 +164,7 @@ def test_options_that_do_not_apply_are_refused_by_name(name: str):
             "mixup": 0.2,
             "cutmix": 1.0,
         },
-        **{"frames": 3, "clips": 2, "fps": 5.0, "normalise": "none"},
+        **{"frames": 3, "clips": 2, "fps": 5.0, "normalise": "none", "label_column": "a", "trust_code": True, "log": ("csv",)},
     }
     applicable = {"data", "task", "model", "vectors", "columns", *FIELDS, "seed", "device", "output"}
     if name in applicable | {"seeds", "workers", "weights_key"}:  # of another option

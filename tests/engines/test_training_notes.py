@@ -21,6 +21,7 @@ NOTE = "torch has no deterministic implementation on this device of made_up: the
 class Listener:
     def __init__(self):
         self.notes, self.task, self.stoppable, self.warn = [], SILENT.task, SILENT.stoppable, SILENT.warn
+        self.log = SILENT.log
 
     def note(self, text):
         self.notes.append(text)
