@@ -14,7 +14,7 @@ ARCHIVE_ERRORS: tuple[type[Exception], ...] = (
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError),
     *(NotImplementedError, RuntimeError, OverflowError),  # of a member that is compressed in another way, or encrypted
 )
-"""What reading a damaged .npz raises."""
+"""What reading a damaged .npz, or another zip archive, raises."""
 _KINDS = "biufSUM"
 """Booleans, integers, floats, bytes, text and times; not Python objects, which would have to be unpickled."""
 

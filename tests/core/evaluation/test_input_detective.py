@@ -81,9 +81,9 @@ def test_where_no_way_fits_the_closest_is_named_but_not_advised(scale):
 def test_before_more_training_only_what_is_plain_is_told():
     x = photographs()
     net = with_statistics(3, x, "imagenet")
-    for now, told in (("imagenet", False), ("imagenet:bgr", False), ("none", True)):
+    for now, warned in (("imagenet", False), ("imagenet:bgr", False), ("none", True)):
         found = diagnose_input(normalised(net, now), x[::2], None, only_statistics=True)
-        assert found.sure is told and (found.best == "imagenet") and bool(found.warning) is told
+        assert found.sure is warned and (found.best == "imagenet") and bool(found.warning) is warned
 
 
 @pytest.mark.parametrize("right", ["none", "0-255", "0.5/0.5"])

@@ -8,7 +8,6 @@ by a network, so a file in which it occurs is refused.
 import ast
 import io
 import json
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator
@@ -17,9 +16,11 @@ from typing import Any
 
 import torch
 
+from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.support.errors import InputError
 from dlcli.support.trust import current_trust
 
+_DAMAGED = (*ARCHIVE_ERRORS, RecursionError)
 _MEMBERS = re.compile(
     r"[^/]*/(archive_format|archive_version|byteorder|\.data/\w+|\.format_version|\.storage_alignment|models/[^/]+\.json"
     r"|data/(weights|constants)/[^/]+|data/sample_inputs/[^/]+\.pt|extra/[^/]+)"
@@ -83,7 +84,7 @@ def check_program(path: Path, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             reason = next(_reasons(archive), "")
-    except (zipfile.BadZipFile, ValueError, KeyError, RecursionError, NotImplementedError, RuntimeError, OSError) as error:
+    except _DAMAGED as error:
         message = f"{path}: not a whole program of torch.export ({str(error).partition(chr(10))[0]})"
         raise InputError(message, hint="save it with torch.export.save") from None
     if reason:
@@ -104,7 +105,7 @@ def _reasons(archive: zipfile.ZipFile) -> Iterator[str]:
 def _unsafe_pickle(name: str, content: bytes) -> Iterator[str]:
     try:
         torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+    except Exception:  # a damaged pickle may raise any kind
         yield f"{name} holds more than tensors"
 
 
