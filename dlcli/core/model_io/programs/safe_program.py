@@ -20,7 +20,7 @@ from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.support.errors import InputError
 from dlcli.support.trust import current_trust
 
-_DAMAGED = (*ARCHIVE_ERRORS, RecursionError)
+_DAMAGED: tuple[type[Exception], ...] = (*ARCHIVE_ERRORS, RecursionError)
 _MEMBERS = re.compile(
     r"[^/]*/(archive_format|archive_version|byteorder|\.data/\w+|\.format_version|\.storage_alignment|models/[^/]+\.json"
     r"|data/(weights|constants)/[^/]+|data/sample_inputs/[^/]+\.pt|extra/[^/]+)"
