@@ -48,11 +48,11 @@ def explain(error: BaseException) -> tuple[ExitCode, str, str]:
     Returns:
         The exit status, one sentence on what is wrong and a hint on what to do; both texts may be empty.
     """
-    if isinstance(error, errors.DlcliError):
-        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
-        return code, error.message, error.hint
-    if isinstance(error, TyperError):
-        return _explain_usage(error)
+    if isinstance(error, errors.DlcliError | TyperError):
+        code, message, hint = _explain_wrong_input(error)
+        from dlcli.cli.mistyped import closest_choice
+
+        return code, message, closest_choice(message) or hint
     if isinstance(error, BrokenPipeError):
         return ExitCode.CLOSED_PIPE, "", ""
     if isinstance(error, KeyboardInterrupt):
@@ -62,8 +62,19 @@ def explain(error: BaseException) -> tuple[ExitCode, str, str]:
     return _explain_system(error)
 
 
+def _explain_wrong_input(error: Exception) -> tuple[ExitCode, str, str]:
+    if isinstance(error, errors.DlcliError):
+        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
+        return code, error.message, error.hint
+    return _explain_usage(error)
+
+
 def _explain_usage(error: Exception) -> tuple[ExitCode, str, str]:
+    from dlcli.cli.mistyped import explain_option
+
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoSuchOption" and context:
+        return ExitCode.USAGE, *explain_option(error)
     hint = f"see {context.command_path} --help" if context else ""
     message: str = error.format_message()  # type: ignore[attr-defined]
     for details in getattr(error.__cause__, "errors", list)():
