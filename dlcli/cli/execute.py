@@ -15,6 +15,7 @@ from dlcli.cli.command import Command
 from dlcli.cli.exit_codes import ExitCode
 from dlcli.cli.flags import with_flags
 from dlcli.cli.reporter import TerminalReporter
+from dlcli.cli.streams import printable
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
@@ -38,7 +39,7 @@ def execute(command: Command, config: Any, run: RunOptions) -> int:
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
     engine = import_module(command.engine)
     if run.dry_run:
-        sys.stdout.writelines(with_flags(line, command.name) + "\n" for line in engine.plan(config))
+        sys.stdout.writelines(printable(with_flags(line, command.name)) + "\n" for line in engine.plan(config))
         return ExitCode.DONE
     if command.rows and config.output is not None:
         output.rows_form(config.output, run.format)
