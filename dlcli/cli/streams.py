@@ -29,7 +29,7 @@ def _shown(found: re.Match[str]) -> str:
 
 
 class _Shown(io.TextIOWrapper):
-    """A stream for people: whatever is written to it is `printable`, with its line ends and tabs."""
+    """A stream that is read on a screen: whatever is written to it is `printable`, with its line ends and tabs."""
 
     def write(self, text: str) -> int:
         super().write(_OUTSIDE_LINE_ENDS.sub(_shown, text))
