@@ -13,7 +13,7 @@ from dlcli.cli import config_file
 from dlcli.cli.command import Command
 from dlcli.cli.flags import with_flags
 from dlcli.cli.mistyped import unknown_variables, variables
-from dlcli.cli.reporter import printable
+from dlcli.cli.streams import printable
 from dlcli.specs.code import check_trust
 from dlcli.specs.option import Option, check, declared, flag, key, open_range
 from dlcli.specs.shared import RunOptions
@@ -152,6 +152,8 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
             extra["autocompletion"] = _list_completion(details.choices)
     elif not exclusive:  # Typer has no exclusive bounds; `check` holds those of all options
         extra |= {"min": details.minimum, "max": details.maximum}
+    if item.type in (Path, Path | None):
+        extra["readable"] = False  # what reads it tells more, and what only writes there need not read
     if details.metavar:
         extra["metavar"] = details.metavar
     return extra

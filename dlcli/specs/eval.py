@@ -68,6 +68,7 @@ class EvalConfig(ModelAndDataOptions):
         "Also write the network to this file, with its normalisation and the names of its classes, once its logits for the "
         "evaluated examples are seen to be the same: .onnx for ONNX Runtime, .pt2 for torch.export.",
         metavar="FILE",
+        writes=True,
     )
     fail_under: tuple[str, float] | None = option(
         None,
