@@ -13,21 +13,23 @@ from dlcli.cli import config_file
 from dlcli.cli.command import Command
 from dlcli.cli.flags import with_flags
 from dlcli.cli.mistyped import unknown_variables, variables
+from dlcli.cli.sections import OTHER_WAY, SectionedCommand
 from dlcli.cli.streams import printable
 from dlcli.specs.code import check_trust
-from dlcli.specs.option import Option, check, declared, flag, key, open_range
+from dlcli.specs.option import Option, check, declared, flag, key, range_in_words
 from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_OTHER_WAY = "_other_way"
 _NOT_IN_FILES = ("config", "print_config", "dry_run", "debug")
 
 
 def declare(command: Command, summary: str) -> typer.Typer:
     """The Typer application of one subcommand; `summary` opens its help."""
     app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-    app.command(command.name, help=summary, epilog=_epilog(command), context_settings=SETTINGS)(_body(command))
+    app.command(command.name, cls=SectionedCommand, help=summary, epilog=_epilog(command), context_settings=SETTINGS)(
+        _body(command)
+    )
     return app
 
 
@@ -74,7 +76,7 @@ def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
         found.append(_parameter(command, config, item, details, hints[item.name]))
         if details.two_ways:
             kind = Annotated[str | None, _other_way(item, details)]
-            name = item.name + _OTHER_WAY
+            name = item.name + OTHER_WAY
             found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return found
 
@@ -86,14 +88,14 @@ def _other_way(item: Field[Any], details: Option) -> Any:
         return typer.Option(
             flag(item), help=f"The same as {word}.", metavar=details.metavar.strip("[]") or word, show_default=False
         )
-    return typer.Argument(help=f"The same as {flag(item)}.", metavar=f"[{word}]", show_default=False)
+    return typer.Argument(help=f"The same as {flag(item)}.", metavar=word, show_default=False)
 
 
 def _take_other_ways(command: Command, context: typer.Context, values: dict[str, Any]) -> set[str]:
     """Store values that were given in the other of two ways under the name of their option; returns these names."""
     typed = set()
     for item, details in declared(command.config):
-        given = values.pop(item.name + _OTHER_WAY) if details.two_ways else None
+        given = values.pop(item.name + OTHER_WAY) if details.two_ways else None
         if given is None:
             continue
         source = context.get_parameter_source(item.name)
@@ -141,8 +143,8 @@ def _type(details: Option, hint: Any) -> Any:
 
 
 def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
-    help, exclusive = with_flags(details.help.replace("{command}", command.name), command.name), open_range(details)
-    help += f"  [{exclusive}]" if exclusive else ""
+    help, bounds = with_flags(details.help.replace("{command}", command.name), command.name), range_in_words(details)
+    help += f"  [{bounds}]" if bounds else ""
     extra: dict[str, Any] = {"help": help, "show_default": item.default not in (None, False, "", ())}
     if item.name not in ("print_config", "dry_run") and not details.typed_only:
         extra |= {"envvar": variables(command.name, key(item)), "show_envvar": False}
@@ -150,13 +152,24 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
         extra["parser"] = details.parse
         if details.choices:
             extra["autocompletion"] = _list_completion(details.choices)
-    elif not exclusive:  # Typer has no exclusive bounds; `check` holds those of all options
-        extra |= {"min": details.minimum, "max": details.maximum}
     if item.type in (Path, Path | None):
         extra["readable"] = False  # what reads it tells more, and what only writes there need not read
-    if details.metavar:
-        extra["metavar"] = details.metavar
+    metavar = details.metavar or _metavar(item, details)
+    if metavar:
+        extra["metavar"] = metavar.strip("[]") if details.argument else metavar  # Typer sets brackets
     return extra
+
+
+def _metavar(item: Field[Any], details: Option) -> str:
+    """What to type for a value, where the option does not say: its choices, or a word for numbers."""
+    if details.choices:
+        return "|".join(details.choices())
+    kinds = (item.type, *get_args(item.type))
+    if int in kinds:
+        return "N"
+    if float in kinds:
+        return "FRACTION" if 0 < (details.maximum or details.below or 0) <= 1 else "NUMBER"
+    return "PATH" if Path in kinds else ""
 
 
 def _list_completion(choices: Callable[[], tuple[str, ...]]) -> Callable[[str], list[str]]:

@@ -1,6 +1,7 @@
 """Exit statuses, and the status and message for each exception."""
 
 import errno
+import re
 from enum import IntEnum
 from typing import Any
 
@@ -26,6 +27,9 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     CLOSED_PIPE = 141
     TERMINATED = 143
+
+
+_INVALID = re.compile(r"^Invalid value for '([^']+)': ")
 
 
 class Terminated(BaseException):
@@ -79,15 +83,14 @@ def _explain_usage(error: Exception) -> tuple[ExitCode, str, str]:
     message: str = error.format_message()  # type: ignore[attr-defined]
     for details in getattr(error.__cause__, "errors", list)():
         message = message.replace(details["msg"], _in_our_words(details))
-    return ExitCode.USAGE, message.replace("Value error, ", "").removesuffix("."), hint
+    message = _INVALID.sub(r"\1: ", message.replace("Value error, ", ""))
+    return ExitCode.USAGE, message.removesuffix("."), hint
 
 
 def _in_our_words(details: dict[str, Any]) -> str:
     """What is wrong with a value, in the words of `check` in place of those of the library that Typer validates with."""
-    value, bounds = details["input"], details.get("ctx", {})
+    value = details["input"]
     words = {
-        "greater_than_equal": f"{value} is below {bounds.get('ge', 0):g}",
-        "less_than_equal": f"{value} is above {bounds.get('le', 0):g}",
         "int_parsing": f"'{value}' is not a whole number",
         "int_from_float": f"'{value}' is not a whole number",
         "float_parsing": f"'{value}' is not a number",

@@ -95,15 +95,17 @@ def flag(item: Field[Any]) -> str:
     return f"--{key(item)}"
 
 
-def open_range(details: Option) -> str:
-    """The range of an option with an exclusive bound, as help shows ranges: `0<=x<1`; "" for other options."""
-    if details.above is None and details.below is None:
-        return ""
-    lower = f"{details.above:g}<" if details.above is not None else "" if details.minimum is None else f"{details.minimum:g}<="
-    upper = f"<{details.below:g}" if details.below is not None else "" if details.maximum is None else f"<={details.maximum:g}"
-    if lower and upper:
-        return f"{lower}x{upper}"
-    return f"x{upper}" if upper else f"x>{details.above:g}"
+def range_in_words(details: Option) -> str:
+    """The range of a number as help shows it: `at least 1`, `above 0`, `from 0 to below 1`; "" for other options."""
+    if (details.minimum or 0) <= 1 and details.above is details.below is details.maximum is None:
+        return ""  # that a count is 0 or 1 at least goes without saying
+    lowest = "" if details.above is None else f"above {details.above:g}"
+    highest = "" if details.below is None else f"below {details.below:g}"
+    if details.minimum is not None:
+        lowest = f"from {details.minimum:g}" if highest or details.maximum is not None else f"at least {details.minimum:g}"
+    if details.maximum is not None:
+        highest = f"{details.maximum:g}" if lowest else f"at most {details.maximum:g}"
+    return f"{lowest} to {highest}" if lowest and highest else lowest or highest
 
 
 def check(config: Any) -> None:
@@ -146,19 +148,24 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 def _check_value(name: str, details: Option, value: Any) -> None:
     if details.minimum is not None and not value >= details.minimum:
-        raise UsageError(f"{name}: {value} is below {details.minimum:g}")
+        raise UsageError(f"{name}: {_plain(value)} is below {details.minimum:g}")
     if details.maximum is not None and not value <= details.maximum:
-        raise UsageError(f"{name}: {value} is above {details.maximum:g}")
+        raise UsageError(f"{name}: {_plain(value)} is above {details.maximum:g}")
     if details.above is not None and not value > details.above:
-        raise UsageError(f"{name}: {value} is not above {details.above:g}")
+        raise UsageError(f"{name}: {_plain(value)} is not above {details.above:g}")
     if details.below is not None and not value < details.below:
-        raise UsageError(f"{name}: {value} is not below {details.below:g}")
+        raise UsageError(f"{name}: {_plain(value)} is not below {details.below:g}")
     if isinstance(value, int) and value > details.limit:
         raise UsageError(f"{name}: {_shortened(value)} is above {details.limit:,}")
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{name}: {value} is not finite")
     if details.choices is not None and value not in details.choices():
         raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")
+
+
+def _plain(value: Any) -> str:
+    """A number as people write it: 2 for 2.0."""
+    return str(value).removesuffix(".0")
 
 
 def _shortened(value: int) -> str:

@@ -15,7 +15,7 @@ from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.estimates import Difference
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.option import Option, _check_value, declared, open_range
+from dlcli.specs.option import Option, _check_value, declared, range_in_words
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.shared import RunOptions
 from dlcli.specs.train import TrainConfig
@@ -32,9 +32,9 @@ from dlcli.support.errors import UsageError
         (AttackConfig, {"ensemble": "median"}, "`ensemble`: 'median' is not one of max, mean, vote"),
         (AttackConfig, {"members": 1}, "`members`: 1 is below 2"),
         (AttackConfig, {"fail_under": ("speed", 1.0)}, "`fail_under`: 'speed' is not one of"),
-        (TrainConfig, {"label_smoothing": 1.0}, "`label_smoothing`: 1.0 is not below 1"),
+        (TrainConfig, {"label_smoothing": 1.0}, "`label_smoothing`: 1 is not below 1"),
         (TrainConfig, {"lr": float("nan")}, "`lr`: nan is not above 0"),
-        (EnsembleConfig, {"chunk": 0.0}, "`chunk`: 0.0 is not above 0"),
+        (EnsembleConfig, {"chunk": 0.0}, "`chunk`: 0 is not above 0"),
         (DedupeConfig, {"threshold": 1.1}, "`threshold`: 1.1 is above 1"),
         (DedupeConfig, {"threshold": 0.7, "precision": 0.8}, "`precision` and `threshold` cannot be combined"),
         (DedupeConfig, {"precision": 0.4}, "`precision`: 0.4 is below 0.5"),
@@ -60,18 +60,21 @@ def test_every_field_is_an_option_with_help(config: type):
 @pytest.mark.parametrize(
     ("bounds", "shown"),
     [
-        ({"minimum": 0, "below": 1}, "0<=x<1"),
-        ({"above": 0, "maximum": 1}, "0<x<=1"),
-        ({"above": 0, "below": 1}, "0<x<1"),
-        ({"above": 0}, "x>0"),
-        ({"below": 0.5}, "x<0.5"),
-        ({"minimum": 0, "maximum": 1}, ""),  # Typer shows inclusive bounds
+        ({"minimum": 0, "below": 1}, "from 0 to below 1"),
+        ({"above": 0, "maximum": 1}, "above 0 to 1"),
+        ({"above": 0, "below": 1}, "above 0 to below 1"),
+        ({"above": 0}, "above 0"),
+        ({"below": 0.5}, "below 0.5"),
+        ({"minimum": 0}, ""),
+        ({"minimum": 2}, "at least 2"),
+        ({"maximum": 1}, "at most 1"),
+        ({"minimum": 0, "maximum": 1}, "from 0 to 1"),
         ({}, ""),
     ],
 )
 def test_a_range_is_shown_as_it_holds(bounds: dict[str, float], shown: str):
     details = Option("Help.", **bounds)
-    assert open_range(details) == shown
+    assert range_in_words(details) == shown
     for value in (-1.0, 0.0, 0.25, 0.5, 0.75, 1.0, 2.0):
         inside = bounds.get("minimum", -1) <= value <= bounds.get("maximum", 2)
         inside = inside and bounds.get("above", -2) < value < bounds.get("below", 3)
