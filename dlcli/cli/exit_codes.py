@@ -48,11 +48,11 @@ def explain(error: BaseException) -> tuple[ExitCode, str, str]:
     Returns:
         The exit status, one sentence on what is wrong and a hint on what to do; both texts may be empty.
     """
-    if isinstance(error, errors.DlcliError):
-        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
-        return code, error.message, error.hint
-    if isinstance(error, TyperError):
-        return _explain_usage(error)
+    if isinstance(error, errors.DlcliError | TyperError):
+        code, message, hint = _explain_wrong_input(error)
+        from dlcli.cli.mistyped import closest_choice
+
+        return code, message, closest_choice(message) or hint
     if isinstance(error, BrokenPipeError):
         return ExitCode.CLOSED_PIPE, "", ""
     if isinstance(error, KeyboardInterrupt):
@@ -62,8 +62,19 @@ def explain(error: BaseException) -> tuple[ExitCode, str, str]:
     return _explain_system(error)
 
 
+def _explain_wrong_input(error: Exception) -> tuple[ExitCode, str, str]:
+    if isinstance(error, errors.DlcliError):
+        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
+        return code, error.message, error.hint
+    return _explain_usage(error)
+
+
 def _explain_usage(error: Exception) -> tuple[ExitCode, str, str]:
+    from dlcli.cli.mistyped import explain_option
+
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoSuchOption" and context:
+        return ExitCode.USAGE, *explain_option(error)
     hint = f"see {context.command_path} --help" if context else ""
     message: str = error.format_message()  # type: ignore[attr-defined]
     for details in getattr(error.__cause__, "errors", list)():
@@ -89,6 +100,9 @@ def _in_our_words(details: dict[str, Any]) -> str:
 def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _lacks_memory(str(error)):
         return ExitCode.RESOURCES, "out of memory", "try less data at once"
+    if isinstance(error, PermissionError):  # outputs have become another error in `execute`
+        where = f"{error.filename}: " if error.filename else ""
+        return ExitCode.INPUT, f"{where}may not be read", "check its permissions and those of its folders"
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         kind = ExitCode.INPUT if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else ExitCode.RESOURCES

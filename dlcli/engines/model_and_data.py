@@ -16,6 +16,7 @@ from dlcli.core.layers.flipped import Flipped
 from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
+from dlcli.core.model_io.published_inputs import preparation_of_mixed
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
@@ -46,6 +47,7 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         report=report,
         size=size if how is None else None,
         preparation=how,
+        mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
         label_column=config.label_column,
         sampling=sampling,
     )

@@ -34,7 +34,7 @@ STRATEGIES = ("auto", "processes", "stacked")
 class EnsembleConfig:
     """Options of `dlcli ensemble`; settings that are None take the value of the network's own recipe."""
 
-    data: str = data_option("digits")
+    data: str = data_option("digits", two_ways=True)
     model: tuple[str, ...] = option(
         (),
         "A built-in model; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which starts from its weights; "

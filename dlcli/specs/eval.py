@@ -24,7 +24,7 @@ METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
 class EvalConfig(ModelAndDataOptions):
     """Options of `dlcli eval`."""
 
-    data: str = data_option("digits", also_argument=True)
+    data: str = data_option("digits", two_ways=True)
     split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
     columns: tuple[str, ...] = columns_option()
@@ -68,6 +68,7 @@ class EvalConfig(ModelAndDataOptions):
         "Also write the network to this file, with its normalisation and the names of its classes, once its logits for the "
         "evaluated examples are seen to be the same: .onnx for ONNX Runtime, .pt2 for torch.export.",
         metavar="FILE",
+        writes=True,
     )
     fail_under: tuple[str, float] | None = option(
         None,

@@ -40,6 +40,7 @@ class InputDiagnosis:
         sure: Whether it is better than the one in use beyond chance.
         feedings: One row per way, that in use first.
         warning: A sentence with figures: the better way if that is `sure`, or that none fits; else "".
+        confirmed: A sentence with figures that the way in use fits, by more than predictions; else "".
         too_long: Whether it was not made because it would have taken longer than the task at hand.
     """
 
@@ -50,4 +51,5 @@ class InputDiagnosis:
     sure: bool = False
     feedings: tuple[Feeding, ...] = ()
     warning: str = ""
+    confirmed: str = ""
     too_long: bool = False

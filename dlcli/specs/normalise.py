@@ -90,8 +90,8 @@ def normalise_option(what: str = "the network") -> Any:
     return option(
         AUTO,
         f"Normalise images as {what} wants them: none (0 to 1), 0-255, imagenet, cifar10, mnist or MEAN/STD such as 0.5/0.5, "
-        "one value or one per channel; add :bgr if it takes blue first. auto: as its run records it, else imagenet for 1,000 "
-        "outputs of torchvision, else none.",
+        "one value or one per channel; add :bgr if it takes blue first. auto: as its run records it, for a checkpoint as "
+        "published weights of the same network, else none.",
         parse=_parse,
         show=str,
         metavar="HOW",

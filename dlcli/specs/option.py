@@ -7,7 +7,8 @@ bounds when a configuration is made from Python.
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, field, fields
 from math import isfinite
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
@@ -31,7 +32,8 @@ class Option:
         show: Writes a value as `parse` reads it.
         metavar: Placeholder for the value in help.
         argument: Whether the option is positional.
-        also_argument: Whether the value may be given with its flag or as a positional argument.
+        two_ways: Whether the value may be given in both ways, as a positional argument or with its flag; `argument` then says
+            which of the two help and messages name first.
         reads: Whether the value names an input file, which the run record lists with its hash.
         writes: Whether the value names an output file.
         names_code: Whether the value may name code of the user, which is then imported.
@@ -52,7 +54,7 @@ class Option:
     show: Callable[[Any], str] | None = None
     metavar: str = ""
     argument: bool = False
-    also_argument: bool = False
+    two_ways: bool = False
     reads: bool = False
     writes: bool = False
     names_code: bool = False
@@ -105,10 +107,37 @@ def open_range(details: Option) -> str:
 
 
 def check(config: Any) -> None:
-    """Raise UsageError if a field of `config` is outside its declared bounds or choices."""
+    """Make the values of `config` those that its flags would make of them, and hold their bounds.
+
+    A field takes what its flag takes, and what that stands for: `eps` is "8/255", 8 / 255 or (8 / 255,), `output` a string or
+    a Path. Raises UsageError if a value cannot be read, or is outside its declared bounds or choices.
+    """
     for item, details in declared(config):
-        for value in _values(getattr(config, item.name)):
-            _check_value(f"`{item.name}`", details, value)
+        given = getattr(config, item.name)
+        value = _read(item, details, given)
+        if value is not given:
+            object.__setattr__(config, item.name, value)
+        for one in _values(value):
+            _check_value(f"`{item.name}`", details, one)
+
+
+def _read(item: Field[Any], details: Option, given: Any) -> Any:
+    """The value of a field, from what its flag takes."""
+    if given is None:
+        return None
+    if details.parse:
+        try:
+            return details.parse(given)
+        except ValueError as error:
+            raise UsageError(f"`{item.name}`: {error}") from None
+    kinds: tuple[Any, ...] = (item.type, *get_args(item.type))
+    if isinstance(given, str) and Path in kinds:
+        return Path(given)
+    if isinstance(given, Path) and str in kinds:
+        return str(given)
+    if isinstance(given, str | list) and any(get_origin(kind) is tuple for kind in kinds):
+        return (given,) if isinstance(given, str) else tuple(given)
+    return given
 
 
 def _values(value: Any) -> tuple[Any, ...]:

@@ -44,7 +44,7 @@ WATCHED = ("accuracy", "loss")
 class TrainConfig:
     """Options of `dlcli train`; settings that are None take the value of the network's own recipe."""
 
-    data: str = data_option("digits", also_argument=True)
+    data: str = data_option("digits", two_ways=True)
     task: str = option(
         "images",
         "images: classify images or videos. pairs: from a table with two text columns and a label of 0 or 1, learn whether "

@@ -1,12 +1,15 @@
 """A configuration made from Python is held to the same bounds as one that is typed."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.specs.attack import AttackConfig
+from dlcli.specs.command_line import config_class
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.ensemble import EnsembleConfig
@@ -87,3 +90,42 @@ def test_the_help_of_format_names_the_commands_that_print_csv_on_a_pipe():
 def test_established_means_that_the_interval_excludes_zero():
     assert Difference(0.2, 0.1, 0.3, 9).established and Difference(-0.2, -0.3, -0.1, 9).established
     assert not Difference(0.1, 0.0, 0.2, 9).established and not Difference(0.1, -0.1, 0.3, 9).established
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "read"),
+    [
+        (AttackConfig, {"eps": 0.1}, {"eps": (0.1,)}),
+        (AttackConfig, {"eps": "8/255"}, {"eps": (8 / 255,)}),
+        (AttackConfig, {"eps": [4 / 255, "8/255"]}, {"eps": (4 / 255, 8 / 255)}),
+        (AttackConfig, {"method": "fgsm"}, {"method": ("fgsm",)}),
+        (AttackConfig, {"method": ["fgsm", "pgd"], "output": "a"}, {"method": ("fgsm", "pgd"), "output": Path("a")}),
+        (AttackConfig, {"fail_under": "robust=0.5"}, {"fail_under": ("robust", 0.5)}),
+        (TrainConfig, {"adversarial": "fgsm:8/255"}, {"adversarial": ("fgsm", 8 / 255, 1.0)}),
+        (TrainConfig, {"lr": "1e-3"}, {"lr": 1e-3}),
+        (TrainConfig, {"surgery": "elu", "data": Path("x.npz")}, {"surgery": ("elu",), "data": "x.npz"}),
+        (TrainConfig, {"freeze": ["features", "layer1"]}, {"freeze": ("features", "layer1")}),
+        (DedupeConfig, {"mask": "numbers,ids"}, {"mask": ("ids", "numbers")}),
+        (Convert2DTo3DConfig, {"dilations": "1,2"}, {"dilations": (1, 2)}),
+    ],
+)
+def test_a_configuration_reads_what_its_flags_read(config: type, given: dict[str, object], read: dict[str, object]):
+    made = config(**given)
+    assert {name: getattr(made, name) for name in read} == read
+    assert made == config(**read)
+
+
+@pytest.mark.parametrize(("config", "given"), [(AttackConfig, {"eps": "x"}), (TrainConfig, {"lr": "fast"})])
+def test_what_cannot_be_read_names_the_field(config: type, given: dict[str, object]):
+    with pytest.raises(UsageError, match=f"`{next(iter(given))}`: "):
+        config(**given)
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_reading_what_was_read_changes_nothing(name: str):
+    config = config_class(name)()
+    assert replace(config) == config
+    for item, details in declared(config):
+        value = getattr(config, item.name)
+        if details.parse and details.show and value is not None:
+            assert details.parse(details.show(value)) == value

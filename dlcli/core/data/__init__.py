@@ -26,6 +26,7 @@ def open_data(
     report: Reporter = SILENT,
     size: int | None = None,
     preparation: "Preparation | None" = None,
+    mixed_sizes: "Preparation | None" = None,
     limit: int | None = None,
     sampling: "Sampling | None" = None,
     unlabelled: bool = False,
@@ -43,6 +44,7 @@ def open_data(
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width; its shorter side is resized and the centre cropped.
         preparation: How to resize and crop images, if there is no `size`; arrays of its size are taken as they are.
+        mixed_sizes: How to resize and crop pictures that differ in size, where neither is given.
         limit: Keep at most this many examples of each set, every class represented as far as possible; a fixed choice.
         sampling: Which frames of videos to take; None refuses videos.
         unlabelled: Load every file below a folder, or a single file: a test set without classes.
@@ -68,14 +70,15 @@ def open_data(
     modules = [SOURCES.module(name) for name in SOURCES.names()]
     # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those
     # that take any folder come last.
+    _check_folder(spec, option)
     for module in sorted(modules, key=lambda module: getattr(module, "PRECEDENCE", 0)):
         if module.claims(spec):
-            _check_folder(spec, option)
             options = base.LoadOptions(
                 strict=strict,
                 report=report,
                 size=size,
                 preparation=preparation if size is None else None,
+                mixed_sizes=mixed_sizes if size is None and preparation is None else None,
                 limit=limit,
                 sampling=sampling,
                 unlabelled=unlabelled,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dlcli.core.data.base import Array, ImageData, Metadata, Split, hold_out
+from dlcli.core.data.class_labels import class_order
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
@@ -34,7 +35,7 @@ def from_train_and_test(
     Args:
         name: Name of the dataset, for messages.
         train: Images as uint8 in 0 to 255 or floats in [0, 1], of shape (n, h, w), (n, h, w, c) with c 1 or 3, or
-            (n, c, h, w); labels as integers or strings, (n,) or (n, 1). Its sorted distinct labels are the classes.
+            (n, c, h, w); labels as integers or strings, (n,) or (n, 1). Its distinct labels, in order, are the classes.
         test: Like `train`, with images of the same shape and no other labels.
         extra_splits: Other sets, like `test`, by the names of EXTRA_SPLITS.
 
@@ -67,10 +68,12 @@ def with_held_out_test(
         InputError: If an array cannot be used, or no class has two examples.
     """
     x, labels = _checked(name, found)
-    reference, held = _Reference(name, found, x, labels, _classes(name, labels, found)), hold_out(labels, share)
+    reference = _Reference(name, found, x, labels, _classes(name, labels, found))
+    indices = reference.indices(labels)
+    held = hold_out(indices.numpy(), share)
     if not held.any():
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be held out for testing")
-    both = Split(x, reference.indices(labels), found.metadata)
+    both = Split(x, indices, found.metadata)
     return _assembled(reference, both.take(~held), both.take(held), extra_splits)
 
 
@@ -103,8 +106,9 @@ def all_images(name: str, images: Mapping[str, Array], labels: Sequence[Array | 
             if one is not None
         ]
         if found and len(found) == len(images) and len({one.dtype.kind == "U" for one in found}) == 1:
-            distinct, indices = np.unique(np.concatenate(found), return_inverse=True)
-            y, classes = (torch.from_numpy(indices.astype(np.int64)), distinct) if len(distinct) > 1 else (y, classes)
+            every = np.concatenate(found)
+            distinct = _ordered(np.unique(every))
+            y, classes = (_indices(distinct, every), distinct) if len(distinct) > 1 else (y, classes)
     return ImageData(x[:0], y[:0], x, y, tuple(str(label) for label in classes), name)
 
 
@@ -119,7 +123,7 @@ class _Reference:
     classes: Array
 
     def indices(self, labels: Array) -> Tensor:
-        return torch.from_numpy(np.searchsorted(self.classes, labels).astype(np.int64))
+        return _indices(self.classes, labels)
 
     def split(self, other: LabelledArrays) -> Split:
         """Convert another set; its images must have the same shape, and its labels must be among the classes."""
@@ -149,10 +153,21 @@ def _checked(name: str, found: LabelledArrays) -> tuple[Tensor, Array]:
 
 
 def _classes(name: str, labels: Array, found: LabelledArrays) -> Array:
-    classes: Array = np.unique(labels)
+    classes = _ordered(np.unique(labels))
     if len(classes) < 2:
         raise InputError(f"{name}: all labels in '{found.y}' are {classes[0]}; at least two classes are needed")
     return classes
+
+
+def _ordered(distinct: Array) -> Array:
+    """Distinct labels in the order of the classes, see `class_order`; numbers are in it already."""
+    return np.array(class_order(distinct.tolist()), dtype=distinct.dtype) if distinct.dtype.kind == "U" else distinct
+
+
+def _indices(classes: Array, labels: Array) -> Tensor:
+    """The place of each label (n,) among the classes, which must have it."""
+    order = np.argsort(classes)
+    return torch.from_numpy(order[np.searchsorted(classes[order], labels)].astype(np.int64))
 
 
 def _images(name: str, found: LabelledArrays) -> Tensor:

@@ -67,6 +67,7 @@ class LoadOptions:
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width, in pixels.
         preparation: How to resize and crop files of images instead; with it there is no `size`.
+        mixed_sizes: How to resize and crop images that differ in size, without both; None for the shorter side to 224.
         limit: Keep at most this many examples of each set, a fixed choice.
         sampling: Which frames of videos to take; None where the caller takes images only.
         unlabelled: Load every file below a folder, or a single file, without classes.
@@ -79,6 +80,7 @@ class LoadOptions:
     report: Reporter = SILENT
     size: int | None = None
     preparation: Preparation | None = None
+    mixed_sizes: Preparation | None = None
     limit: int | None = None
     sampling: Sampling | None = None
     unlabelled: bool = False

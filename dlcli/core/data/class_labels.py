@@ -54,13 +54,27 @@ def read_labels(where: str, cells: Iterable[Any], report: Reporter = SILENT) -> 
     """
     texts = _whole_numbers(where, [_text(where, cell) for cell in cells])
     distinct = set(texts) - {""}
-    numbers = all(map(_WHOLE.fullmatch, distinct))
-    classes = sorted(distinct, key=int) if numbers else sorted(distinct)
+    numbers = all_whole_numbers(distinct)
+    classes = class_order(distinct)
     if numbers:
         _warn_gaps(where, classes, report)
     else:
         _warn_case(where, classes, report)
     return ClassLabels(tuple(classes), _indices(texts, classes))
+
+
+def class_order(names: Iterable[str]) -> list[str]:
+    """Names of classes in the order of their indices, the same for every source of data.
+
+    By value if all are whole numbers in their usual notation (2 before 10), else in the order of the alphabet.
+    """
+    distinct = set(names)
+    return sorted(distinct, key=int) if all_whole_numbers(distinct) else sorted(distinct)
+
+
+def all_whole_numbers(names: Iterable[str]) -> bool:
+    """Whether all names are whole numbers in their usual notation: 7, but not 07 or 7.0."""
+    return all(map(_WHOLE.fullmatch, names))
 
 
 def numbered_labels(where: str, cells: Iterable[Any], names: Sequence[str]) -> ClassLabels:
@@ -149,7 +163,7 @@ def _text(where: str, cell: Any) -> str:
 def _whole_numbers(where: str, texts: list[str]) -> list[str]:
     """Labels that are all numbers with a point, but whole ones, such as 1.0, without the point; others as they are."""
     distinct = set(texts) - {""}
-    if all(map(_WHOLE.fullmatch, distinct)) or not all(map(_NUMBER.fullmatch, distinct)):
+    if all_whole_numbers(distinct) or not all(map(_NUMBER.fullmatch, distinct)):
         return texts
     if all("." not in text and "e" not in text.lower() for text in distinct):
         return texts  # such as 007, which are names
@@ -194,7 +208,7 @@ def _combined(found: Sequence[ClassLabels]) -> ClassLabels:
     """Columns that agree, such as one of numbers and one of names: the names, in the order of numbers from 0 on."""
     if found[0].fixed:
         return found[0]
-    named = next((one for one in found if not all(map(_WHOLE.fullmatch, one.classes))), found[0])
+    named = next((one for one in found if not all_whole_numbers(one.classes)), found[0])
     numbered = next((one for one in found if one.classes == tuple(map(str, range(len(one.classes))))), None)
     if numbered is None:
         return named

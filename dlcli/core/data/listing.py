@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from dlcli.core.data.base import FILE, LoadOptions
+from dlcli.core.data.class_labels import class_order
 from dlcli.core.data.examples import Files, Listing, with_held_out_test
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
 from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_in
@@ -101,7 +102,7 @@ def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], F
     found = _files_classes_and_files(folder, search)
     for name in (name for name, paths in found.items() if not paths):
         search.report.warn(f"{folder / name}: contains no {search.kind.word}s, so '{name}' is not a class")
-    classes = tuple(name for name, paths in found.items() if paths)
+    classes = tuple(class_order(name for name, paths in found.items() if paths))
     if len(classes) < 2:
         has = f"{search.kind.word}s of one class only, '{classes[0]}'" if classes else f"no {search.kind.word}s in its folders"
         inside = folder / classes[0] if classes and len(subfolders(folder / classes[0])) > 1 else None

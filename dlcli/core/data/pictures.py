@@ -31,7 +31,7 @@ class Pictures:
     """Decodes pictures for `read_pixels` to (c, h, w), with c 1 if all are grey, else 3.
 
     If `options` has a preparation, it is applied. If they differ in size, or `options` has a size, the shorter side is resized
-    (bilinear, antialiased) and the centre cropped.
+    (bilinear, antialiased) and the centre cropped, unless `options` names another way for images of mixed sizes.
     """
 
     options: LoadOptions
@@ -41,9 +41,10 @@ class Pictures:
 
     @property
     def cache_options(self) -> list[Any]:
-        """The size, and the preparation if there is one."""
-        how = self.options.preparation
-        return [self.options.size, *([how.to_json()] if how is not None else [])]
+        """The size, and how images are prepared if that is known."""
+        how, mixed = self.options.preparation, self.options.mixed_sizes
+        ways = [how.to_json()] if how is not None else []
+        return [self.options.size, *ways, *([{"mixed": mixed.to_json()}] if mixed is not None else [])]
 
     @property
     def version(self) -> str:
@@ -118,7 +119,8 @@ class Pictures:
             self.seen.transparent.append(path)
         image, how = in_mode(visible, "L" if shape[0] == 1 else "RGB"), self.options.preparation
         if how is not None or (image.height, image.width) != shape[1:]:
-            image = (how or Preparation(shape[1], shape[1])).picture(image)
+            mixed = self.options.mixed_sizes if self.options.size is None else None
+            image = (how or mixed or Preparation(shape[1], shape[1])).picture(image)
         pixels = np.empty(shape, dtype=np.uint8)
         pixels[:] = np.atleast_3d(np.asarray(image)).transpose(2, 0, 1)
         return pixels
@@ -196,9 +198,11 @@ def _common_shape(root: Path, headers: Sequence[_ImageHeader], options: LoadOpti
     shapes = Counter(header.shape for header in headers)
     if options.size is None and len(shapes) == 1:
         return headers[0].shape
-    size = options.size or _DEFAULT_SIZE
+    mixed = options.mixed_sizes
+    size = options.size or (mixed.crop if mixed is not None else _DEFAULT_SIZE)
     if options.size is None:
-        options.report.note(f"{root}: images of {len(shapes)} sizes are resized to {size}x{size}; `size=N` resizes them to NxN")
+        how = f"resized to {size}x{size}" if mixed is None else f"prepared as for published weights ({mixed})"
+        options.report.note(f"{root}: images of {len(shapes)} sizes are {how}; `size=N` resizes them to NxN")
     return size, size
 
 

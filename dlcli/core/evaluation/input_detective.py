@@ -242,7 +242,18 @@ def _by_margins(blank: InputDiagnosis, logits: dict[str, Tensor]) -> InputDiagno
 
 def _decided(blank: InputDiagnosis, best: str, *, sure: bool) -> InputDiagnosis:
     found = replace(blank, best=best, sure=sure)
-    return replace(found, warning=_warning(found)) if sure else found
+    return replace(found, warning=_warning(found) if sure else "", confirmed=_confirmed(found))
+
+
+def _confirmed(found: InputDiagnosis) -> str:
+    now = next(row for row in found.feedings if row.normalise == found.current)
+    if found.evidence == PREDICTIONS or found.best != found.current or (now.misfit or 0) > _FITS or found.n < _FEW:
+        return ""
+    of, ways = count(found.n, "image"), f"the best of {len(found.feedings)} ways"
+    if found.evidence == BATCH_NORM:
+        figures = f"their inputs are {now.misfit:.3g} nats from those of its training"
+        return f"the network's batch normalisations confirm `normalise={found.current}`, {ways}: {figures} ({of})"
+    return f"labels confirm `normalise={found.current}`, {ways}: {now.right} of {of} are right"
 
 
 def _none_fits(found: InputDiagnosis, lowest: float, closest: str) -> str:

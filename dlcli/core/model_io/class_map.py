@@ -1,11 +1,13 @@
 """Which output of a trained network stands for which class of a dataset."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import FILE, ImageData
 from dlcli.core.data.file_kinds import composed
 from dlcli.core.models.imagenet import is_imagenet, is_number, match_classes, synsets
 from dlcli.support.errors import InputError
@@ -51,6 +53,38 @@ def map_classes(trained: "TrainedNetwork", data: ImageData) -> ClassMap:
         message = f"{data.name}: class {name} is the name of outputs {found[0]} and {found[1]} of {trained.name}"
         raise InputError(message, hint=f"name it by the index of the output{ids}")
     return ClassMap(torch.tensor([found[0] for found in places], dtype=torch.int64), trained.classes)
+
+
+def index_warning(data: ImageData, numbers: Sequence[int]) -> str:
+    """A warning where classes that are numbers may not be the outputs of these indices; "" where they plainly are.
+
+    They have gaps, or do not begin at 0, so that a network may count only these; or they are folders, which
+    torchvision's ImageFolder numbers in the order of the alphabet, 10 before 2.
+
+    Args:
+        data: What is classified; its classes are numbers.
+        numbers: These numbers, in the order of the classes.
+    """
+    taken = f"classes of {data.name} are taken as the indices of outputs"
+    if list(numbers) != list(range(len(numbers))):
+        some = ", ".join(f"{number} is output {number}" for number in numbers[:3]) + (" ..." if len(numbers) > 3 else "")
+        return f"{taken}, with gaps between them: {some}; relabel them from 0 if the network counts only these classes"
+    by_name = sorted(data.classes)
+    moved = next((k for k, name in enumerate(by_name) if name != str(k)), None)
+    if moved is None or not _are_folders(data):
+        return ""
+    name = by_name[moved]
+    other = f"torchvision's ImageFolder numbers them in alphabetical order ({name} is {moved})"
+    return f"{taken}: {name} is output {name}; {other}: rename the folders if the network was trained so"
+
+
+def _are_folders(data: ImageData) -> bool:
+    """Whether classes are the names of the folders that their files are in."""
+    for name, split in data.splits.items():
+        files = data.metadata.get(name, {}).get(FILE)
+        if files is not None and len(files):
+            return data.classes[int(split.y[0])] in Path(str(files[0])).parts[:-1]
+    return False
 
 
 class MatchedClasses(NamedTuple):

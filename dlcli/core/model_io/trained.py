@@ -17,14 +17,15 @@ from dlcli.core.data.base import ImageData, choose
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
-from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalisation_of, normalised
+from dlcli.core.layers.normalise import normalisation_of, normalised
 from dlcli.core.model_io.build import build_model
 from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
-from dlcli.core.model_io.class_map import UNNAMED, class_notes, map_classes
+from dlcli.core.model_io.class_map import UNNAMED, class_notes, index_warning, map_classes
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
 from dlcli.core.model_io.pretrained import open_pretrained
 from dlcli.core.model_io.programs import is_program, read_program
+from dlcli.core.model_io.published_inputs import as_in_file, as_published, file_normalisation
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
 from dlcli.core.model_io.weights_fit import fit_weights
@@ -32,7 +33,7 @@ from dlcli.core.models import named_model
 from dlcli.core.models.imagenet import is_number
 from dlcli.core.models.output_checks import OutputCheck, check_outputs
 from dlcli.specs.input_diagnosis import InputDiagnosis
-from dlcli.specs.normalise import AUTO
+from dlcli.specs.normalise import AUTO, NONE
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -95,8 +96,8 @@ def open_trained(
         weights: File of weights for the network `spec`.
         weights_key: Which set of weights in the file to take, see `fit_weights`; None for the one that fits.
         rule: Combination rule of an ensemble; None for the rule it was saved with.
-        normalise: How the network wants its images, as the option of this name. auto: as is recorded with it; ImageNet's for
-            weights of 1,000 outputs for a network of torchvision; else none.
+        normalise: How the network wants its images, as the option of this name. auto: as is recorded with it; as the published
+            weights of the same network want them, for weights in a file; else none.
         look: Whether to look by a few images of `data` if a network is fed as it was in training, unless that is recorded.
         doubt_outputs: Whether to warn of outputs that are probabilities or random.
         device: Where the network goes.
@@ -122,10 +123,12 @@ def open_trained(
     found = replace(found, notes=(*found.notes, *seen.notes, *warnings), warnings=(*found.warnings, *warnings))
     if not found.classes and outputs != len(data.classes) and data.classes != UNNAMED:
         found = replace(found, notes=(*found.notes, _unused(outputs, data) if numbers else _in_order(outputs, data)))
+    if numbers and (line := index_warning(data, numbers)):
+        found = replace(found, notes=(*found.notes, line), warnings=(*found.warnings, line))
     if numbers:
         found = replace(found, classes=tuple(map(str, range(outputs))))
     if look and not found.recorded and not seen.random:
-        found = _with_warnings(found, data, device)
+        found = _looked_at(found, data, device, taken=normalise == AUTO)
     return replace(found, model=for_clips(found.model, data.clips))
 
 
@@ -139,11 +142,13 @@ def _unused(outputs: int, data: ImageData) -> str:
     return f"the network has more outputs than {data.name} has classes: {outputs - n:,} of {outputs:,} stand for no class of it"
 
 
-def _with_warnings(found: TrainedNetwork, data: ImageData, device: torch.device) -> TrainedNetwork:
+def _looked_at(found: TrainedNetwork, data: ImageData, device: torch.device, *, taken: bool) -> TrainedNetwork:
+    """The network with what there is to say about how it is fed; `taken` for granted if nothing asked for it."""
     diagnosis = diagnose_trained(found, data, device=device)
     warnings = (diagnosis.warning,) if diagnosis.warning else ()
-    unknown = (_UNKNOWN,) if diagnosis.too_long else ()
-    return replace(found, notes=(*found.notes, *unknown, *warnings), warnings=(*found.warnings, *warnings))
+    notes = [_UNKNOWN] if diagnosis.too_long else []
+    notes += [diagnosis.confirmed] if taken and diagnosis.confirmed and diagnosis.current != NONE else []
+    return replace(found, notes=(*found.notes, *notes, *warnings), warnings=(*found.warnings, *warnings))
 
 
 def diagnose_trained(found: TrainedNetwork, data: ImageData, *, device: torch.device, bounded: bool = True) -> InputDiagnosis:
@@ -170,9 +175,9 @@ def diagnose_trained(found: TrainedNetwork, data: ImageData, *, device: torch.de
 def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) -> TrainedNetwork:
     """The network behind the normalisation that was asked for, in place of the one that it came with."""
     if normalise == AUTO:
-        imagenet = not found.recorded and normalisation_of(found.model) == IMAGENET
-        note = f"{found.name} has 1,000 outputs: images are normalised as for ImageNet weights"
-        return replace(found, notes=(*found.notes, note)) if imagenet else found
+        if found.recorded or (how := normalisation_of(found.model)) == NONE:
+            return found
+        return replace(found, notes=(*found.notes, as_published(found.name, how)))
     if found.recorded and is_opaque(found.model):
         raise UsageError(f"`normalise`: {found.name} has its normalisation in it", hint="drop `normalise`")
     own = found.members or (found.model,)
@@ -285,10 +290,11 @@ def _from_file(arch: str, path: Path, data: ImageData, key: str | None, device: 
         classes += [str(k) for k in range(len(classes), outputs)]
         model = build_model(arch, data.channels, data.size, classes[:outputs], frames=data.frames)
     load_state_into(model, fitted.state, source=str(path), network=arch)
-    if outputs == IMAGENET_CLASSES and type(model).__module__.startswith("torchvision."):
-        model = normalised(model, IMAGENET)
-    model.to(device).eval()
-    return TrainedNetwork(model, arch, weights_sha256(model), notes=fitted.notes, warnings=fitted.warnings)
+    how = file_normalisation(path, model.state_dict(), arch)
+    model = as_in_file(model, how, data.channels).to(device).eval()
+    recorded = how is not None and how.recorded
+    digest = weights_sha256(model)
+    return TrainedNetwork(model, arch, digest, notes=fitted.notes, recorded=recorded, warnings=fitted.warnings)
 
 
 def _outputs(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> int:

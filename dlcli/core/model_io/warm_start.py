@@ -10,18 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.layers.normalise import IMAGENET, IMAGENET_CLASSES, normalised
 from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
+from dlcli.core.model_io.published_inputs import FileNormalisation, as_in_file, as_published, file_normalisation
 from dlcli.core.model_io.weights_file import read_weights_file
 from dlcli.core.model_io.weights_fit import fit_weights
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.base import Architecture
 from dlcli.core.models.frame_mlp import FrameMlp
-from dlcli.specs.normalise import AUTO
+from dlcli.specs.normalise import AUTO, NONE
 
 
 def warm_started(
-    arch: Architecture, file: Path, classes: int, normalise: str = AUTO, weights_key: str | None = None
+    arch: Architecture,
+    file: Path,
+    classes: int,
+    normalise: str = AUTO,
+    weights_key: str | None = None,
+    *,
+    channels: int = 3,
 ) -> Architecture:
     """`arch` with the weights of `file`.
 
@@ -32,9 +38,10 @@ def warm_started(
         arch: The network that the weights belong to.
         file: Weights, as `read_weights_file` takes them.
         classes: Number of outputs.
-        normalise: How it gets images, as the option of this name. auto: a network of torchvision whose weights have 1,000
-            outputs, or none as a backbone, gets ImageNet's normalisation in front of it; others are left to the caller.
+        normalise: How it gets images, as the option of this name. auto: as is recorded beside the file, or as the published
+            weights of the same network; where there are none, it is left to the caller.
         weights_key: Which set of weights in the file to take, see `fit_weights`; None for the one that fits.
+        channels: Channels of the images.
 
     Raises:
         InputError: If the weights do not fit.
@@ -44,36 +51,38 @@ def warm_started(
         model = arch.build()
         fitted = fit_weights(read, _target(model).state_dict(), network=arch.name, key=weights_key)
         state = fitted.state
-        plan = _plan(model, state, classes)
-        plan = plan if normalise == AUTO else replace(plan, normalised=False)
+        how = file_normalisation(file, state, arch.name.removeprefix(f"{FRAME_MLP}:")) if normalise == AUTO else None
+        plan = _plan(model, state, classes, how, channels)
         build = partial(_built, arch, state, plan, str(file))
         build()
-    digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}".encode()).hexdigest()
+    recorded = f" {how.normalise}" if how is not None and how.recorded else ""
+    digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}{recorded}".encode()).hexdigest()
     before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # the note of a frame-mlp is about random features
     return replace(arch, build=build, source_sha256=digest, notes=(*before, *fitted.notes, *_notes(arch, file, plan)))
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which weights of the network are reinitialised, which of the file are ignored, and whether images are normalised."""
+    """Which weights of the network are reinitialised, which of the file are ignored, and how images are normalised."""
 
     reinitialised: tuple[str, ...]
     ignored: tuple[str, ...]
-    normalised: bool
+    normalise: FileNormalisation | None
+    channels: int
 
 
 def _target(model: nn.Module) -> nn.Module:
     return model.backbone if isinstance(model, FrameMlp) else model
 
 
-def _plan(model: nn.Module, state: Mapping[str, Tensor], classes: int) -> _Plan:
+def _plan(
+    model: nn.Module, state: Mapping[str, Tensor], classes: int, normalise: FileNormalisation | None, channels: int
+) -> _Plan:
+    """How to start from the weights `state`; the other arguments are those of `warm_started`, and how images are normalised."""
     own = _target(model).state_dict()
     reinitialised = [key for key in own if key in state and _is_for_others(own[key], state[key], classes)]
     lost = [key for key in state if isinstance(model, FrameMlp) and key.startswith(f"{model.head}.")]
-    outputs = {len(state[key]) for key in (*reinitialised, *lost)}
-    bare = isinstance(model, FrameMlp) and not lost
-    of_torchvision = type(_target(model)).__module__.startswith("torchvision.")
-    return _Plan(tuple(reinitialised), tuple(lost), of_torchvision and (bare or outputs == {IMAGENET_CLASSES}))
+    return _Plan(tuple(reinitialised), tuple(lost), normalise, channels)
 
 
 def _is_for_others(ours: Tensor, theirs: Tensor, classes: int) -> bool:
@@ -87,13 +96,15 @@ def _built(arch: Architecture, state: Mapping[str, Tensor], plan: _Plan, source:
     own = target.state_dict()
     kept = {key: tensor for key, tensor in state.items() if key not in plan.ignored}
     load_state_into(target, {**kept, **{key: own[key] for key in plan.reinitialised}}, source=source, network=arch.name)
-    return normalised(model, IMAGENET) if plan.normalised else model
+    return as_in_file(model, plan.normalise, plan.channels)
 
 
 def _notes(arch: Architecture, file: Path, plan: _Plan) -> list[str]:
     notes = []
     if plan.reinitialised:
         notes.append(f"{file}: is for another number of classes, so the last layer of {arch.name} is reinitialised")
-    if plan.normalised:
-        notes.append(f"{arch.name}: images are normalised as for ImageNet weights")
+    if plan.normalise is not None and plan.normalise.normalise != NONE:
+        how = plan.normalise.normalise
+        recorded = f"{arch.name}: images are normalised as its run records it ({how})"
+        notes.append(recorded if plan.normalise.recorded else as_published(arch.name, how))
     return notes

@@ -12,6 +12,7 @@ from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.programs import is_program
+from dlcli.core.model_io.published_inputs import preparation_of_mixed
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.weights_file import is_weights
@@ -107,6 +108,7 @@ def read_images(config: AttackConfig, report: Reporter) -> ImageData:
         report=report,
         size=config.size,
         preparation=how,
+        mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
         label_column=config.label_column,
     )
 

@@ -17,6 +17,7 @@ from dlcli.core.model_io.converted import ImageNetwork, is_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.pretrained import published
+from dlcli.core.model_io.published_inputs import published_inputs
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.model_io.weights_file import is_weights, read_weights_file
@@ -114,9 +115,12 @@ def _opened(
         return _built(spec, _shape(_CHANNELS, size or _SIZE, classes or _CLASSES), seed)
     if classes is not None:
         raise UsageError("`classes`: the weights determine how many there are", hint="omit `classes`")
-    shape = _shape(_channels_of(file, arch or spec), size or _SIZE, 1)  # one, for the weights know better
+    card = published_inputs(arch or spec) if size is None else None
+    side = size or (card.preparation.crop if card is not None else _SIZE)
+    shape = _shape(_channels_of(file, arch or spec), side, 1)  # one, for the weights know better
     found = open_trained(spec, shape, arch=arch, weights=weights, weights_key=weights_key, look=False, device=CPU)
     flat = _flat(arch or spec, shape, found.model)
+    flat = flat if card is None else replace(flat, prepare=card.preparation.to_json())
     return SourceNetwork(without_normalisation(found.model), flat, found.sha256, found.notes)
 
 

@@ -26,6 +26,7 @@ from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.converted import is_video_network
 from dlcli.core.model_io.input_shape import preparation_for
+from dlcli.core.model_io.published_inputs import preparation_of_mixed
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
@@ -173,6 +174,7 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         report=report,
         size=config.size,
         preparation=preparation_for(spec, config.size, report),
+        mixed_sizes=None if config.size is not None else preparation_of_mixed(spec, None, weights),
         limit=config.limit,
         label_column=config.label_column,
     )

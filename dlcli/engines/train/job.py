@@ -116,7 +116,7 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
     spec, weights, pretrained = resolve_weights(config.model, config.weights)
     arch = open_model(spec, data, pretrained=pretrained)
     if weights is not None:
-        arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key)
+        arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key, channels=data.channels)
     arch = normalised_architecture(arch, config.normalise, data.channels)
     return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed)
 

@@ -42,7 +42,7 @@ def as_parquet(root, out):
     from pyarrow import parquet
 
     files = shuffled(pictures_of(root))
-    parquet.write_table(huggingface(files, sorted({path.parent.name for path in files})), out / "all.parquet", row_group_size=7)
+    parquet.write_table(huggingface(files, class_names(files)), out / "all.parquet", row_group_size=7)
     return out / "all.parquet"
 
 
@@ -52,7 +52,7 @@ def as_shards(root, out):
     files = shuffled(pictures_of(root))
     (out / "hub" / "data").mkdir(parents=True)
     for k in range(3):
-        table = huggingface(files[k::3], sorted({path.parent.name for path in files}))
+        table = huggingface(files[k::3], class_names(files))
         parquet.write_table(table, out / "hub" / "data" / f"train-{k:05}-of-00003.parquet")
     return out / "hub"
 
@@ -89,7 +89,7 @@ def as_webdataset(root, out):
 def as_numbered_shards(root, out):
     """Indices in JSON, named by classes.txt; the pattern of the shards."""
     files = shuffled(pictures_of(root))
-    names = sorted({path.parent.name for path in files})
+    names = class_names(files)
     for k in range(3):
         members = []
         for path in files[k::3]:
@@ -123,6 +123,12 @@ def as_npz(root, out):
     pixels = np.stack([np.asarray(Image.open(path)) for path in files])
     np.savez(out / "all.npz", x=pixels, y=np.array([path.parent.name for path in files]))
     return out / "all.npz"
+
+
+def class_names(files):
+    """The classes of files in folders, in the order that a numbering of them has."""
+    names = {path.parent.name for path in files}
+    return sorted(names, key=int) if all(name.isdigit() for name in names) else sorted(names)
 
 
 LAYOUTS = (as_table, as_parquet, as_shards, as_bytes, as_webdataset, as_numbered_shards, as_coco, as_npz)

@@ -12,7 +12,7 @@ from dlcli.specs.attack import AttackConfig
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.train import TrainConfig
-from tests.core.data.layouts import LAYOUTS, as_npz, as_parquet, as_shards, as_webdataset, pictures_of
+from tests.core.data.layouts import LAYOUTS, as_npz, as_parquet, as_shards, as_table, as_webdataset, pictures_of
 from tests.core.data.pictures import fill
 
 pytest.importorskip("pyarrow")
@@ -40,6 +40,39 @@ def test_one_set_in_every_layout_gives_the_same_weights(folder, network, layout,
     spec = str(layout(folder, tmp_path))
     assert open_data(spec).fingerprint == open_data(str(folder)).fingerprint
     assert train.run(TrainConfig(data=spec, **_TRAIN)).rows[0].weights_sha256 == network[1]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_classes_called_by_numbers_are_in_numeric_order_in_every_layout(layout, tmp_path):
+    fill(tmp_path / "classes", tuple(map(str, range(12))), n=2)
+    folder = open_data(str(tmp_path / "classes"))
+    found = open_data(str(layout(tmp_path / "classes", tmp_path)))
+    assert folder.classes == found.classes == tuple(map(str, range(12)))
+    if layout is as_npz:  # whose rows stay in the order of the array
+        assert _examples(found) == _examples(folder)
+    else:
+        assert found.fingerprint == folder.fingerprint
+
+
+def _examples(data):
+    """The pixels and the class of every example."""
+    return sorted((_pixels(x), int(y)) for split in data.splits.values() for x, y in zip(split.x, split.y, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("10", "2", "1"), ("1", "2", "10")),
+        (("10", "2", "-1"), ("-1", "2", "10")),
+        (("10", "2", "cat"), ("10", "2", "cat")),
+        (("010", "002"), ("002", "010")),
+        (("10", "2", "03"), ("03", "10", "2")),
+    ],
+)
+def test_only_whole_numbers_in_their_usual_notation_are_in_numeric_order(names, expected, tmp_path):
+    fill(tmp_path / "classes", names, n=2)
+    for spec in (tmp_path / "classes", as_table(tmp_path / "classes", tmp_path), as_npz(tmp_path / "classes", tmp_path)):
+        assert open_data(str(spec)).classes == expected
 
 
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout is not as_npz], ids=lambda layout: layout.__name__)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -117,9 +118,27 @@ def test_classes_that_are_numbers_are_indices_of_outputs(tmp_path: Path):
     some = replace(DATA, classes=("3", "5", "9"))
     found = open_trained(str(tmp_path / "ten.safetensors"), some, arch="digits-net", device=CPU)
     assert map_classes(found, some)[0].tolist() == [3, 5, 9]
-    assert found.notes == ("the network has more outputs than insects.npz has classes: 7 of 10 stand for no class of it",)
+    assert found.notes[0] == "the network has more outputs than insects.npz has classes: 7 of 10 stand for no class of it"
+    assert found.warnings == found.notes[1:] and "with gaps between them: 3 is output 3, 5 is output 5" in found.warnings[0]
+    plain = open_trained(
+        str(tmp_path / "ten.safetensors"), replace(DATA, classes=("0", "1", "2")), arch="digits-net", device=CPU
+    )
+    assert not plain.warnings
     with pytest.raises(InputError, match=r"has 10 outputs, but labels go up to 12"):
         open_trained(str(tmp_path / "ten.safetensors"), replace(DATA, classes=("3", "12")), arch="digits-net", device=CPU)
+
+
+def test_folders_called_by_numbers_warn_of_the_order_of_imagefolder(tmp_path: Path):
+    save_weights(tmp_path / "w.safetensors", digits_net.build(1, (8, 8), 12), {})
+    x, y = torch.rand(12, 1, 8, 8), torch.arange(12)
+    files = {"test": {"file": np.array([f"{k}/a.png" for k in range(12)], dtype=object)}}
+    numbers = tuple(map(str, range(12)))
+    folders = ImageData(x, y, x, y, numbers, "photos", metadata=files)
+    found = open_trained(str(tmp_path / "w.safetensors"), folders, arch="digits-net", device=CPU)
+    assert "10 is output 10; torchvision's ImageFolder numbers them in alphabetical order (10 is 2)" in found.warnings[0]
+    assert map_classes(found, folders)[0].tolist() == list(range(12))
+    for quiet in (replace(folders, metadata={}), replace(folders, classes=tuple(f"{k:02}" for k in range(12)))):
+        assert not open_trained(str(tmp_path / "w.safetensors"), quiet, arch="digits-net", device=CPU).warnings
 
 
 @pytest.mark.parametrize("classes", [("ant", "bee", "cat"), ("03", "5", "9")])

@@ -45,13 +45,13 @@ def test_other_classes_reinitialise_only_the_last_layer(tmp_path, wrapped):
     state = {("module." if wrapped else "") + key: value for key, value in model.state_dict().items()}
     torch.save(state, tmp_path / "w.pt")
     arch = warm_started(_arch("resnet18"), tmp_path / "w.pt", 4)
-    built = arch.build()
+    built = arch.build().inner
     torch.manual_seed(0)
-    once = arch.build()
+    once = arch.build().inner
     assert once.fc.weight.shape == (4, 512) and not torch.equal(once.fc.weight, built.fc.weight)
     kept = {key for key, value in built.state_dict().items() if torch.equal(value, model.state_dict()[key])}
     assert set(model.state_dict()) - kept == {"fc.weight", "fc.bias"}
-    assert "so the last layer of resnet18 is reinitialised" in arch.notes[-1]
+    assert "so the last layer of resnet18 is reinitialised" in arch.notes[-2]
 
 
 @pytest.mark.parametrize("kept", ["whole", "headless"])
@@ -62,17 +62,20 @@ def test_a_backbone_loads_weights_with_or_without_a_last_layer(tmp_path, kept):
     arch = warm_started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.pth", 4)
     model = arch.build().eval()
     assert isinstance(model, Normalised)
-    assert arch.notes == ("frame-mlp:mobilenet_v2: images are normalised as for ImageNet weights",)
+    assert arch.notes == (
+        "frame-mlp:mobilenet_v2: images are normalised as for its published weights (imagenet); `normalise=HOW` changes that",
+    )
     mean, std = (torch.tensor(values).view(-1, 1, 1) for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     whole.classifier[1], frames = nn.Identity(), _data(frames=2).x_test
     features = sum(whole((frame - mean) / std) for frame in frames.unbind(2)) / 2
     assert torch.allclose(model(frames), model.inner.mlp(features), atol=1e-4)
 
 
-def test_weights_for_other_than_imagenet_classes_are_not_normalised(tmp_path):
+def test_only_networks_with_published_weights_are_normalised(tmp_path):
     _saved(tmp_path / "w.safetensors", "mobilenet_v2", classes=7)
-    arch = warm_started(_arch("frame-mlp:mobilenet_v2", frames=2), tmp_path / "w.safetensors", 4)
-    assert not isinstance(arch.build(), Normalised)
+    fine_tuned = warm_started(_arch("mobilenet_v2"), tmp_path / "w.safetensors", 4).build()
+    assert isinstance(fine_tuned, Normalised) and fine_tuned.how.name == "imagenet"
+    assert not isinstance(warm_started(_arch("mobilenet_v2"), tmp_path / "w.safetensors", 4, "none").build(), Normalised)
     _saved(tmp_path / "own.safetensors", "cifar-resnet", classes=1000)
     assert not isinstance(warm_started(_arch("cifar-resnet"), tmp_path / "own.safetensors", 4).build(), Normalised)
 

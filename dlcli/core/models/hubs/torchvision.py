@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from dlcli.core.models.fetched_files import FetchedFile, RemoteFile, fetched, un
 from dlcli.core.models.from_torchvision import build_torchvision, builder_parameters
 from dlcli.core.models.hub import Published, hub_folder, normalise_name
 from dlcli.support.errors import InputError, UsageError
-from dlcli.support.reporter import Reporter
+from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.suggest import did_you_mean
 
 EXAMPLE = "resnet18"
@@ -36,6 +37,21 @@ def published(name: str, report: Reporter) -> Published:
     classes = tuple(map(str, entry.meta["categories"]))
     spec = f"torchvision:{_architecture(name)}.{entry.name}"
     return Published(spec, how, normalise_name(tuple(transforms.mean), tuple(transforms.std)), classes)
+
+
+def published_plain(name: str) -> Published | None:
+    """What is published about a network that is built by its bare name; None if it is not torchvision's.
+
+    The first weights count, those of the paper: later ones may be for larger images.
+    """
+    import torchvision
+
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        return None
+    entries: Any = torchvision.models.get_model_weights(name)
+    found = published(f"{name}.{next(iter(entries)).name}", SILENT)
+    # Built by its bare name it lacks the layer that turns ImageNet's normalisation into this one.
+    return replace(found, normalise="0.5/0.5") if "transform_input" in builder_parameters(name) else found
 
 
 def weights(name: str, report: Reporter) -> FetchedFile:

@@ -10,6 +10,8 @@ from dlcli.core.text.scoring.arrays import Floats, Rows, ratio
 
 _EXCHANGED = 3
 """Most words of a part that changes places with another."""
+_SHORTEST = 3
+"""Fewest words of a part whose ends change places: one word for each end and one between."""
 _ORDERED = 48
 """Only the first 48 words are compared for order: they fit in the bits of one 64-bit integer, see `_order`."""
 
@@ -39,23 +41,27 @@ def exchanged(words: Ragged, first: Rows, second: Rows, moved: NDArray[np.bool_]
 
 def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
     size = len(a)
-    if sorted(a) != sorted(b):
+    if size < _SHORTEST or sorted(a) != sorted(b):
         return False
     same = [x == y for x, y in zip(a, b, strict=True)]
     before, after = [*same, False].index(False), [*same[::-1], False].index(False)
     # Of a word that is repeated, either place may belong to a part, so all ends in common are tried.
     repeated = len(set(a)) < size
     trimmed = product(range(before + 1), range(after + 1)) if repeated else [(before, after)]
-    ends = ((start, size - end) for start, end in trimmed)
-    return any(_changes_ends(a[start:end], b[start:end], neutral) for start, end in ends)
+    return any(_changes_ends(a, b, (start, size - end), neutral) for start, end in trimmed)
 
 
-def _changes_ends(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
-    """Whether b is a with its ends in each other's place, and more than neutral words between."""
-    for x, y in product(range(1, _EXCHANGED + 1), repeat=2):
-        between = a[x : len(a) - y]
-        if between and a[:x] == b[len(b) - x :] and a[len(a) - y :] == b[:y] and between == b[y : len(b) - x]:
-            if not neutral.issuperset(between):
+def _changes_ends(a: list[int], b: list[int], part: tuple[int, int], neutral: frozenset[int]) -> bool:
+    """Whether a part of b is that of a with its ends in each other's place, and more than neutral words between."""
+    start, end = part
+    if end - start < _SHORTEST:
+        return False
+    # One comparison of words rejects nearly every length: the first word of an end is that of the part in the other text.
+    lengths = [size for size in range(1, _EXCHANGED + 1) if end - size > start and b[end - size] == a[start]]
+    for x, y in product(lengths, range(1, _EXCHANGED + 1)) if lengths else ():
+        between = a[start + x : end - y]
+        if between and a[start : start + x] == b[end - x : end] and a[end - y : end] == b[start : start + y]:
+            if between == b[start + y : end - x] and not neutral.issuperset(between):
                 return True
     return False
 
