@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
-from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
@@ -176,7 +176,7 @@ class EnsembleRow:
     gain: Difference | None
     minus_mean: Difference | None
     ece: Estimate | None
-    nll: Estimate | None
+    nll: Estimate | PointEstimate | None
 
 
 @dataclass(frozen=True, kw_only=True)

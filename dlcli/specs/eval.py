@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import parse, table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
@@ -129,7 +129,7 @@ class Metric:
     """A metric over all examples: fractions are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
 
     name: str
-    estimate: Estimate
+    estimate: Estimate | PointEstimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,7 +235,7 @@ class EvalResult:
         return rows + [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
 
 
-def _figure(found: Estimate | Difference | None) -> dict[str, Any]:
+def _figure(found: Estimate | PointEstimate | Difference | None) -> dict[str, Any]:
     return {name: getattr(found, name, None) for name in ("value", "low", "high", "n")}
 
 

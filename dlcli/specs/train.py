@@ -235,6 +235,7 @@ class TrainRow:
         seed: The seed it was trained from.
         accuracy: On the test set.
         train_accuracy: After `best_epoch`, on the first 2,000 training examples.
+        n_watched: Number of training examples of which that is the share.
         train_loss: Mean loss of the steps of `best_epoch`.
         epochs: Number of epochs trained.
         best_epoch: The epoch whose weights were kept, from 1: the last one, unless early stopping chose another.
@@ -250,6 +251,7 @@ class TrainRow:
     seed: int
     accuracy: Estimate
     train_accuracy: float
+    n_watched: int
     train_loss: float
     epochs: int
     best_epoch: int
