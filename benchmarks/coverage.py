@@ -10,6 +10,7 @@ import argparse
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from benchmarks._coverage import FIGURES, PAIRS, Figure
@@ -34,7 +35,7 @@ def main() -> None:
 def table(runs: int) -> Iterator[str]:
     """The lines of the table, each printed as soon as it is known."""
     head = f"{datetime.now(UTC).date()}, seed {SEED}. Lowest and highest coverage in % over the settings, each of n samples."
-    for line in (head, "", "| figure | settings | n | coverage, % |", "|---|---|---|---|", *rows(runs)):
+    for line in chain((head, "", "| figure | settings | n | coverage, % |", "|---|---|---|---|"), rows(runs)):
         print(line, flush=True)
         yield line
 
@@ -42,8 +43,10 @@ def table(runs: int) -> Iterator[str]:
 def rows(runs: int) -> Iterator[str]:
     """A row for each figure, and for each of those of pairs."""
     for figure in FIGURES:
-        parts = {f"pairs: {name}": [s for s in figure.settings if PAIRS[int(s[0])] == name] for name in PAIRS}
-        for name, settings in parts.items() if figure.shared else [(figure.name, list(figure.settings))]:
+        parts = {figure.name: list(figure.settings)}
+        if figure.shared:
+            parts = {f"{name} of pairs": [s for s in figure.settings if s[0] == k] for k, name in enumerate(PAIRS)}
+        for name, settings in parts.items():
             yield row(figure, name, settings, runs)
 
 
