@@ -15,6 +15,9 @@ Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution."""
 
 
+_ROUNDING = 1e-9
+
+
 def wilson(successes: float, n: int) -> Estimate:
     """The proportion `successes / n` with its score interval (Wilson 1927, JASA 22; Brown et al. 2001, eq. 4).
 
@@ -50,7 +53,7 @@ def effective_share(successes: float, n: int, effective: float) -> Estimate:
     return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
 
 
-def selected_share(found: Estimate, among: int) -> Estimate:
+def selected_share(found: Estimate, among: int, effective: float | None = None) -> Estimate:
     """The interval of a share that was selected among several by its value, such as the lowest.
 
     It is that of Clopper and Pearson (1934, Biometrika 26) at 0.05 / `among` (Bonferroni), which holds for all of them at once,
@@ -59,13 +62,15 @@ def selected_share(found: Estimate, among: int) -> Estimate:
     Args:
         found: The share with its n, as `wilson` gives it.
         among: Number of shares among which it was selected, at least 1.
+        effective: Number of independent examples that tell as much (see `effective_share`); None is n.
 
     Returns:
         The share with the wider interval.
     """
-    hits, tail = round(found.value * found.n), 0.025 / among
-    low = float(betaincinv(hits, found.n - hits + 1, tail)) if hits else 0.0
-    high = float(betaincinv(hits + 1, found.n - hits, 1 - tail)) if hits < found.n else 1.0
+    n, tail = float(found.n) if effective is None else effective, 0.025 / among
+    hits = found.value * n
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > _ROUNDING else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if n - hits > _ROUNDING else 1.0
     return Estimate(found.value, min(low, found.low), max(high, found.high), found.n)
 
 
