@@ -39,6 +39,7 @@ class _Setting(NamedTuple):
     env: dict[str, str]
     file_size: int | None
     new_session: bool
+    unprivileged: bool
 
 
 class _Forked:
@@ -100,6 +101,7 @@ class Program(_Forked):
         stderr: int = subprocess.PIPE,
         file_size: int | None = None,
         new_session: bool = False,
+        unprivileged: bool = False,
     ) -> None:
         """Start `command`: the word dlcli or the path of a script, and the arguments.
 
@@ -112,6 +114,7 @@ class Program(_Forked):
             stderr: Standard error.
             file_size: The largest file that the process may write, in bytes, as a disk that is nearly full.
             new_session: Whether the process leads a session and a process group of its own.
+            unprivileged: Whether modes of files hold for root as for any other user; on Linux only.
         """
         self.args = list(map(str, command))
         self._ours: dict[int, IO[bytes]] = {}
@@ -124,7 +127,7 @@ class Program(_Forked):
                 self._ours[number] = open(kept, "wb" if number == 0 else "rb")
             streams.append(_Stream(stream))
         self.stdin, self.stdout, self.stderr = (self._ours.get(number) for number in range(3))
-        setting = _Setting(str(cwd), env, file_size, new_session)
+        setting = _Setting(str(cwd), env, file_size, new_session, unprivileged)
         super().__init__(_program, self.args, streams, setting)
         for stream in theirs:
             os.close(stream)
@@ -186,6 +189,8 @@ def _program(command: Sequence[str], streams: list[int], setting: _Setting) -> N
         os.setsid()
     if setting.file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (setting.file_size, setting.file_size))
+    if setting.unprivileged and os.geteuid() == 0:
+        _give_up_access()
     _set_environment(setting.env)
     os.chdir(setting.cwd)
     sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
@@ -194,6 +199,20 @@ def _program(command: Sequence[str], streams: list[int], setting: _Setting) -> N
         _main(command)
     finally:
         atexit._run_exitfuncs()
+
+
+def _give_up_access() -> None:
+    """Give up what lets root read and write files whatever their mode is (CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH)."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if libc.capget(header, sets):
+        raise OSError(ctypes.get_errno(), "capget")
+    for k in range(3):  # effective, permitted, inheritable
+        sets[k] &= ~0b110
+    if libc.capset(header, sets):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def _worker(code: str, link: int, env: dict[str, str]) -> None:

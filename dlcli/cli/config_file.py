@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.streams import printable
 from dlcli.specs.option import declared, key
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.regular_file import check_regular
@@ -70,4 +71,4 @@ def _line(name: str, show: Any, value: Any) -> str:
     elif isinstance(value, Path):
         value = str(value)
     # JSON's strings, numbers and booleans are TOML's too.
-    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{name} = {printable(json.dumps(value, ensure_ascii=False))}"

@@ -133,6 +133,8 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
             extra["autocompletion"] = _list_completion(details.choices)
     elif not exclusive:  # Typer has no exclusive bounds; `check` holds those of all options
         extra |= {"min": details.minimum, "max": details.maximum}
+    if item.type in (Path, Path | None):
+        extra["readable"] = False  # what reads it tells more, and what only writes there need not read
     if details.metavar:
         extra["metavar"] = details.metavar
     return extra

@@ -1,6 +1,7 @@
 """Runs an engine the same way for every command: lock, run, print the result, write the record, return an exit status."""
 
 import logging
+import os
 import sys
 import time
 import warnings
@@ -15,30 +16,47 @@ from dlcli.cli.command import Command
 from dlcli.cli.exit_codes import ExitCode
 from dlcli.cli.flags import with_flags
 from dlcli.cli.reporter import TerminalReporter
+from dlcli.cli.streams import printable
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
 from dlcli.support.allocator import keep_freed
 from dlcli.support.atomic import remove_stale
 from dlcli.support.cublas import fix_workspace
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, ResourceError, UsageError
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
 
 
 def execute(command: Command, config: Any, run: RunOptions) -> int:
     """Run the engine of `command` and show its result; returns the exit status."""
-    if command.rows and config.output is not None and config.output.is_dir():
-        raise UsageError(f"`output`: {config.output} is a folder", hint="name a file in it")
     try:
+        if command.rows and config.output is not None and config.output.is_dir():
+            raise UsageError(f"`output`: {config.output} is a folder", hint="name a file in it")
         return _execute(command, config, run)
     except SystemExit as error:
         raise InputError(f"the code of the network ended the program: SystemExit: {error}") from None
+    except PermissionError as error:
+        raise _refusal(error, config) from error
+
+
+def _refusal(error: PermissionError, config: Any) -> Exception:
+    """What the system refused: writing, if it is about an output of the command that is no file which may not be read."""
+    if not error.filename:
+        return error
+    path = Path(error.filename)
+    outputs = [value for item, details in declared(config) if details.writes and (value := getattr(config, item.name))]
+    unreadable = os.path.isfile(path) and not os.access(path, os.R_OK)
+    if unreadable or not any(path == output or output in path.parents or path in output.parents for output in outputs):
+        return error
+    return ResourceError(
+        f"{path}: may not be written", hint="check its permissions and those of its folder, or name another place"
+    )
 
 
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
     engine = import_module(command.engine)
     if run.dry_run:
-        sys.stdout.writelines(with_flags(line, command.name) + "\n" for line in engine.plan(config))
+        sys.stdout.writelines(printable(with_flags(line, command.name)) + "\n" for line in engine.plan(config))
         return ExitCode.DONE
     if command.rows and config.output is not None:
         output.rows_form(config.output, run.format)

@@ -89,6 +89,9 @@ def _in_our_words(details: dict[str, Any]) -> str:
 def _explain_system(error: BaseException) -> tuple[ExitCode, str, str]:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _lacks_memory(str(error)):
         return ExitCode.RESOURCES, "out of memory", "try less data at once"
+    if isinstance(error, PermissionError):  # outputs have become another error in `execute`
+        where = f"{error.filename}: " if error.filename else ""
+        return ExitCode.INPUT, f"{where}may not be read", "check its permissions and those of its folders"
     if isinstance(error, OSError) and error.errno is not None:
         where = f"{error.filename}: " if error.filename else ""
         kind = ExitCode.INPUT if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else ExitCode.RESOURCES

@@ -17,7 +17,8 @@ from typing import IO, Any
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.cli.flags import with_flags
-from dlcli.cli.reporter import TerminalReporter, printable
+from dlcli.cli.reporter import TerminalReporter
+from dlcli.cli.streams import drawing, printable
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
@@ -153,8 +154,7 @@ def _text_file(path: Path) -> Iterator[IO[str]]:
 
 def draw(table: TerminalTable, stream: IO[str]) -> None:
     """Draw a table with Rich on a terminal, and as plain columns elsewhere (`--format table` on a pipe)."""
-    rows = tuple(tuple(map(printable, row)) for row in table.rows)
-    table = replace(table, title=printable(table.title), rows=rows)
+    table = _printable(table)
     if not stream.isatty():
         stream.write(_columns(table))
         return
@@ -163,16 +163,23 @@ def draw(table: TerminalTable, stream: IO[str]) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    grid = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    title = Text(table.title, style="bold")
+    grid = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for k, name in enumerate(table.columns):
         figures = all(row[k][:1] in "0123456789+-" for row in table.rows)  # an empty cell counts as one
-        grid.add_column(name, overflow="fold", justify="right" if figures else "left")
+        grid.add_column(Text(name), overflow="fold", justify="right" if figures else "left")
     for k, row in enumerate(table.rows):
         grid.add_row(*map(Text, row), style="bold" if k in table.strong else None)
-    console = Console(file=stream, highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
+    console = Console(file=drawing(stream), highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
     console.print(grid)
     for note in table.notes:
         console.print(Text(note), style="dim")
+
+
+def _printable(table: TerminalTable) -> TerminalTable:
+    heads, *rows = (tuple(map(printable, row)) for row in (table.columns, *table.rows))
+    notes = tuple(printable(line) for note in table.notes for line in note.splitlines())
+    return replace(table, title=printable(table.title), columns=heads, rows=tuple(rows), notes=notes)
 
 
 def _columns(table: TerminalTable) -> str:

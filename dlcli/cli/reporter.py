@@ -13,14 +13,10 @@ from types import FrameType
 from typing import Any, Self
 
 from dlcli.cli.flags import with_flags
+from dlcli.cli.streams import drawing, printable
 from dlcli.support.reporter import SILENT, Task
 
 _SECONDS_BETWEEN_LINES = 5.0
-
-
-def printable(text: str) -> str:
-    """The text with control characters escaped: a cell or a file name must not move the cursor."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 class TerminalReporter:
@@ -113,7 +109,7 @@ def _open_bars() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True, no_color=bool(os.environ.get("NO_COLOR")))
+    console = Console(file=drawing(sys.stderr), no_color=bool(os.environ.get("NO_COLOR")))
     text = TextColumn("{task.description}", markup=False)
     status = TextColumn("{task.fields[status]}", markup=False)
     bars = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), status, console=console, transient=True)

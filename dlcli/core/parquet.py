@@ -4,18 +4,29 @@ from pathlib import Path
 from typing import Any
 
 from dlcli.support.atomic import atomic_path
-from dlcli.support.errors import InputError, MissingExtraError
+from dlcli.support.errors import InputError, MissingExtraError, ResourceError
+from dlcli.support.memory import check_memory
+from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
 
+_ROW, _CELL = 64, 16
+"""Bytes of memory that a row and a cell take at least, as Python's objects."""
 
-def read_parquet(name: str, data: bytes) -> Table:
-    """Parse the bytes of a parquet file; raises InputError if they are not one."""
+
+def read_parquet(name: str, data: bytes, table_format: TableFormat = DEFAULT_FORMAT) -> Table:
+    """Parse the bytes of a parquet file.
+
+    Raises InputError if they are not one or a cell is too long, and ResourceError if the table does not fit into memory.
+    """
     arrow, parquet = pyarrow_modules("reading parquet")
     # A copy that Arrow owns: its threads may release a Python object only after the interpreter has ended, which aborts.
     copy = arrow.BufferOutputStream()
     copy.write(data)
     try:
+        _check_size(name, parquet.read_metadata(arrow.BufferReader(copy.getvalue())))
         origin = parquet.read_table(arrow.BufferReader(copy.getvalue()))
+    except ResourceError:
+        raise
     except (arrow.ArrowException, OSError) as error:
         raise InputError(f"{name}: not a parquet file: {' '.join(str(error).split())}") from None
     if not origin.num_columns:
@@ -24,7 +35,16 @@ def read_parquet(name: str, data: bytes) -> Table:
     rows = [list(row) for row in zip(*columns, strict=True)]
     table = Table(list(origin.column_names), rows, name=name, kind="parquet", origin=origin)
     table.origin_columns, table.origin_rows = len(columns), range(len(rows))
+    for row, cells in enumerate(rows, start=1):
+        table.check_lengths(row, cells, table_format.max_cell)
     return table
+
+
+def _check_size(name: str, metadata: Any) -> None:
+    """Check what is declared to be in the file, of which a few bytes can stand for any number of rows."""
+    packed = sum(metadata.row_group(k).total_byte_size for k in range(metadata.num_row_groups))
+    needed = packed + metadata.num_rows * (_ROW + _CELL * metadata.num_columns)
+    check_memory(needed, f"{name}: a table of {metadata.num_rows:,} rows", hint="split it")
 
 
 def _cells(name: str, column: str, values: Any) -> list[Any]:

@@ -1,13 +1,18 @@
 """Read sheets of Excel workbooks (.xlsx) with openpyxl, which the extra `excel` installs."""
 
 import io
+from contextlib import closing
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
-from dlcli.support.errors import InputError, MissingExtraError
+from dlcli.support.bounded_read import check_table, parts
+from dlcli.support.errors import DlcliError, InputError, MissingExtraError
 from dlcli.support.suggest import did_you_mean
 from dlcli.support.table_format import TableFormat
 from dlcli.support.tables import Table
+
+_LONGEST_LETTER = 10
+"""Bytes of a letter at most: those of a number of Unicode in XML."""
 
 
 def read_workbook(name: str, data: bytes, table_format: TableFormat) -> Table:
@@ -16,7 +21,7 @@ def read_workbook(name: str, data: bytes, table_format: TableFormat) -> Table:
     Cells keep their types: numbers, dates and truth values; formulas are read as the values that Excel has stored. Rows that
     are empty are skipped. Raises InputError if the bytes are not a workbook, or if the sheet does not exist or is empty.
     """
-    sheets = _sheets(name, data)
+    sheets = _sheets(name, data, table_format)
     chosen = _choose(name, sheets, table_format.sheet)
     rows = _trimmed(sheets.get(chosen, [])[table_format.skip :])
     if not rows:
@@ -33,24 +38,36 @@ def read_workbook(name: str, data: bytes, table_format: TableFormat) -> Table:
     return table
 
 
-def _sheets(name: str, data: bytes) -> dict[str, list[list[Any]]]:
+def _sheets(name: str, data: bytes, table_format: TableFormat) -> dict[str, list[list[Any]]]:
     """The rows of each worksheet, none for an empty one."""
     try:
         import openpyxl
     except ImportError:
         raise MissingExtraError("reading .xlsx", "excel") from None
     try:
+        _check_members(name, data, table_format.max_cell)
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-    except (BadZipFile, KeyError, ValueError, OSError) as error:
+        with closing(book):
+            for sheet in book.worksheets:
+                sheet.reset_dimensions()  # those that the file states may be wrong, and rows beyond them would be lost
+            return {sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets}
+    except (DlcliError, MemoryError):
+        raise
+    except Exception as error:  # openpyxl raises whatever a damaged part leads to
         raise InputError(
             f"{name}: not a workbook: {' '.join(str(error).split())}", hint="save it as .xlsx or csv again"
         ) from None
-    try:
-        for sheet in book.worksheets:
-            sheet.reset_dimensions()  # those that the file states may be wrong, and rows beyond them would be lost
-        return {sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets}
-    finally:
-        book.close()
+
+
+def _check_members(name: str, data: bytes, max_cell: int) -> None:
+    """Check the size of what is packed, and that no text in it is far longer than a cell may be."""
+    with ZipFile(io.BytesIO(data)) as archive:
+        check_table(sum(member.file_size for member in archive.infolist()), name)
+        for member in archive.infolist():
+            if member.file_size > _LONGEST_LETTER * max_cell and member.filename.endswith(".xml"):
+                with archive.open(member) as stream:
+                    for _ in parts(stream, name, max_cell, b"<", _LONGEST_LETTER):
+                        pass
 
 
 def _choose(name: str, sheets: dict[str, list[list[Any]]], wanted: str | None) -> str:

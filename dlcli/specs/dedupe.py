@@ -139,6 +139,7 @@ class DedupeConfig:
         None,
         "Also compare with all earlier tables stored in this index, and add this table to it. Group ids persist.",
         metavar="DIR",
+        writes=True,
     )
     key: str | None = option(
         None,

@@ -69,6 +69,7 @@ class EvalConfig(ModelAndDataOptions):
         "Also write the network to this file, with its normalisation and the names of its classes, once its logits for the "
         "evaluated examples are seen to be the same: .onnx for ONNX Runtime, .pt2 for torch.export.",
         metavar="FILE",
+        writes=True,
     )
     fail_under: FailUnder | None = fail_under_option(
         f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for pairs: "

@@ -90,10 +90,15 @@ def _name_beside(path: Path) -> Path:
     """A new file in the same folder with the same suffix, since writers choose the format by suffix."""
     while True:
         name = path.with_name(f".{path.stem[:40]}.dlcli-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
-        with suppress(FileExistsError):
+        try:
             # The system applies the umask here; asking for it would change it for a moment, for all threads.
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            return name
+        except FileExistsError:
+            continue
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        return name
 
 
 def remove_stale(path: Path) -> None:

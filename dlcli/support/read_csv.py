@@ -211,20 +211,29 @@ def _newline(text: str) -> str:
 
 def _bad_quotes(table: Table, rows: int, broken: str, line: int, dialect: CsvDialect) -> InputError:
     """The error for `broken`, which starts after `rows` rows and `line` lines and cannot be read to its end."""
-    end = bisect_left(range(len(broken)), True, key=lambda length: _text_after_quote(broken[:length], dialect))
+    follows = _text_after_quote(broken, dialect)
+    end = _first_place(broken, dialect) if follows else len(broken)
     cells = next(csv_reader(broken[:end], dialect, strict=False), [""])
     column = table.columns[len(cells) - 1] if len(cells) <= len(table.columns) else ""
     where = place(rows + 1 if table.columns else 0, column, line + 1)
     none = "or pass `quoting=none` if quotes only mean themselves"
     if '\\"' in broken and dialect.quoting == "minimal":
         none = "or pass `quoting=backslash` if a backslash stands before quotes"
-    if end == len(broken) and not _text_after_quote(broken, dialect):
+    if not follows:
         return InputError(
             f"{table.name}: {where}: a quote opens here and never closes", hint=f"close or double the quote, {none}"
         )
     return InputError(
         f"{table.name}: {where}: text follows a closing quote", hint=f'inside a quoted cell, write "" for a quote, {none}'
     )
+
+
+def _first_place(broken: str, dialect: CsvDialect) -> int:
+    """Length of the shortest start of `broken` in which text follows a closing quote; what comes later is not parsed."""
+    most = 1024
+    while most < len(broken) and not _text_after_quote(broken[:most], dialect):
+        most *= 2
+    return bisect_left(range(min(most, len(broken))), True, key=lambda length: _text_after_quote(broken[:length], dialect))
 
 
 def _text_after_quote(text: str, dialect: CsvDialect) -> bool:

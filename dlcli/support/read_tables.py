@@ -4,13 +4,15 @@ All cells of a csv are str: "NA", "007" and "1e5" stay as they are. Messages num
 """
 
 import gzip
+import io
 import re
 import sys
 import zlib
 from pathlib import Path
 
+from dlcli.support.bounded_read import check_table, read_whole
 from dlcli.support.decode import misread_warning
-from dlcli.support.errors import InputError
+from dlcli.support.errors import DlcliError, InputError
 from dlcli.support.read_csv import read_csv
 from dlcli.support.read_json import read_json
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
@@ -25,7 +27,7 @@ def read_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
 
     Raises InputError if the file cannot be read or is not such a table, and UsageError if Python does not know the encoding.
     """
-    name, data = read_bytes(source)
+    name, data = read_bytes(source, table_format)
     return parse_table(name, data, table_format)
 
 
@@ -42,32 +44,53 @@ def parse_table(name: str, data: bytes, table_format: TableFormat = DEFAULT_FORM
     return table
 
 
-def read_bytes(source: str) -> tuple[str, bytes]:
+def read_bytes(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> tuple[str, bytes]:
     """Read a file, or standard input (-).
+
+    Args:
+        source: Path of the file, or -.
+        table_format: How it is read, of which the limit on cells holds while it is unpacked.
 
     Returns:
         The name for messages, and the content, unzipped if it is gzip.
 
     Raises:
-        InputError: If it cannot be read.
+        InputError: If it cannot be read, or holds a cell that is too long.
+        ResourceError: If it does not fit into memory as a table.
     """
     name = "standard input" if source == "-" else source
     try:
-        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        data = _read(source, name, table_format)
     except FileNotFoundError:
         raise InputError(f"{name}: there is no such file") from None
     except IsADirectoryError:
         raise InputError(f"{name}: is a folder, not a table") from None
     except PermissionError:
         raise InputError(f"{name}: may not be read", hint="check the file's permissions") from None
+    except DlcliError:
+        raise
     except OSError as error:
         raise InputError(f"{name}: {(error.strerror or str(error)).lower()}") from None
-    return name, _unzip(name, data) if data[:2] == b"\x1f\x8b" else data
+    return name, _unzip(name, data, table_format) if data[:2] == b"\x1f\x8b" else data
 
 
-def _unzip(name: str, data: bytes) -> bytes:
+def _read(source: str, name: str, table_format: TableFormat) -> bytes:
+    if source == "-":
+        return read_whole(sys.stdin.buffer, name, table_format.max_cell, table_format.delimiter)
+    path = Path(source)
+    if not path.is_file():  # a pipe, whose size is not known
+        with path.open("rb") as stream:
+            return read_whole(stream, name, table_format.max_cell, table_format.delimiter)
+    check_table(path.stat().st_size, name)
+    return path.read_bytes()
+
+
+def _unzip(name: str, data: bytes, table_format: TableFormat) -> bytes:
     try:
-        return gzip.decompress(data)
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+            return read_whole(stream, name, table_format.max_cell, table_format.delimiter)
+    except DlcliError:
+        raise
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name}: broken gzip file: {error}", hint="copy or fetch it again") from None
 

@@ -1,5 +1,6 @@
 """Whether a path is a file that can be read to its end: opening a FIFO or a device may wait for ever."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -14,8 +15,8 @@ _KINDS = {
 }
 
 
-class NotAFileError(InputError):
-    """A path is that of a FIFO, a device, a socket or a folder."""
+class UnreadableFileError(InputError):
+    """A path is that of a FIFO, a device, a socket or a folder, or of a file that may not be read."""
 
 
 def kind_of(path: Path) -> str:
@@ -27,6 +28,11 @@ def kind_of(path: Path) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Raise NotAFileError if there is something at `path` other than a regular file."""
+    """Raise UnreadableFileError if there is something at `path` other than a regular file that may be read.
+
+    Libraries report a file that may not be read as a damaged or a missing one.
+    """
     if kind := kind_of(path):
-        raise NotAFileError(f"{path}: is {kind}, not a file")
+        raise UnreadableFileError(f"{path}: is {kind}, not a file")
+    if os.path.lexists(path) and not os.access(path, os.R_OK) and path.is_file():
+        raise UnreadableFileError(f"{path}: may not be read", hint="check its permissions")

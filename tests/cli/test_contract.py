@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,11 +214,11 @@ def test_no_color_on_a_terminal(case: Case, environment: dict[str, str], start_d
     assert b"[38;" not in plain and b"[48;" not in plain
 
 
-def on_terminal(start_dlcli: Start, *arguments: str, env: dict[str, str], seconds: float = 120) -> bytes:
-    """What a command draws on a terminal of 80 columns."""
+def on_terminal(start_dlcli: Start, *arguments: str, env: dict[str, str], seconds: float = 120, **options: Any) -> bytes:
+    """What a command draws on a terminal, of 80 columns unless the environment says otherwise."""
     parent, child = pty.openpty()
     streams = {"stdin": child, "stdout": child, "stderr": child}
-    process = start_dlcli(*arguments, env={**env, "COLUMNS": "80", "TERM": "xterm"}, **streams)
+    process = start_dlcli(*arguments, env={"COLUMNS": "80", **env, "TERM": "xterm"}, **streams, **options)
     os.close(child)
     seen, end = b"", time.monotonic() + seconds
     while time.monotonic() < end:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import tracemalloc
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from dlcli.core.parquet import read_parquet
 from dlcli.core.text.table_input import open_table
 from dlcli.core.workbook import read_workbook
-from dlcli.support.errors import InputError, MissingExtraError
+from dlcli.support import memory
+from dlcli.support.errors import InputError, MissingExtraError, ResourceError
 from dlcli.support.table_format import TableFormat
 from dlcli.support.tables import cell_text
 
@@ -106,3 +109,55 @@ def test_without_its_package_it_says_what_to_install(tmp_path: Path, monkeypatch
     with pytest.raises(MissingExtraError, match=r"reading \.xlsx") as error:
         open_table(str(tmp_path / "t.xlsx"))
     assert "excel" in str(error.value) and error.value.hint.startswith("pip install ")
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"])
+def test_a_part_that_unpacks_to_a_huge_text_is_read_no_further(part: str):
+    old, new = zipfile.ZipFile(io.BytesIO(book(One=ROWS))), io.BytesIO()
+    with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in {*old.namelist(), part}:
+            content = old.read(name) if name in old.namelist() else b"<sst>"
+            archive.writestr(name, content + b"a" * (50 << 20) if name == part else content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"t\.xlsx: a cell of more than 1,000,000 characters"):
+        read(new.getvalue())
+    assert tracemalloc.get_traced_memory()[1] < 45 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/styles.xml", "[Content_Types].xml"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "checksum", "encrypted", "deep"])
+def test_a_damaged_part_is_an_input_error(part: str, damage: str):
+    old, new = zipfile.ZipFile(io.BytesIO(book(One=ROWS))), io.BytesIO()
+    with zipfile.ZipFile(new, "w") as archive:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == part:
+                content = {"cut": content[:-9], "empty": b"", "deep": b"<a>" * 100_000}.get(damage, content)
+            archive.writestr(name, content)
+    data = bytearray(new.getvalue())
+    entry = data.rindex(part.encode()) - 46
+    data[entry + {"checksum": 16, "encrypted": 8}.get(damage, 0)] ^= damage in ("checksum", "encrypted")
+    try:
+        assert read(bytes(data)).columns == ROWS[0]  # what is damaged may not matter
+    except InputError as error:
+        assert "t.xlsx: not a workbook" in error.message
+
+
+def test_rows_that_a_parquet_file_only_declares_are_counted_first(monkeypatch: pytest.MonkeyPatch):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    stream = io.BytesIO()
+    parquet.write_table(arrow.table({"question": arrow.nulls(10_000_000, arrow.string())}), stream)
+    assert len(stream.getvalue()) < 100_000
+    monkeypatch.setattr(memory, "available_memory", lambda: 500 << 20)
+    with pytest.raises(ResourceError, match="a table of 10,000,000 rows"):
+        read_parquet("t.parquet", stream.getvalue())
+
+
+def test_cells_of_parquet_have_the_limit_of_other_tables():
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    stream = io.BytesIO()
+    parquet.write_table(arrow.table({"question": ["a", "b" * 1001]}), stream)
+    assert len(read_parquet("t.parquet", stream.getvalue(), TableFormat(max_cell=1001)).rows) == 2
+    with pytest.raises(InputError, match=r"t\.parquet: row 2, column 'question': a cell of 1,001 characters"):
+        read_parquet("t.parquet", stream.getvalue(), TableFormat(max_cell=1000))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlcli.support import read_csv
 from dlcli.support.errors import InputError
 from dlcli.support.read_tables import parse_table, read_table
 from dlcli.support.table_format import TableFormat
@@ -196,3 +197,15 @@ def test_paths_that_cannot_be_are_input_errors(tmp_path: Path):
     for path in (tmp_path / "file" / "in.csv", tmp_path / "loop", tmp_path / ("x" * 300)):
         with pytest.raises(InputError):
             read_table(str(path))
+
+
+@pytest.mark.parametrize(
+    ("start", "message"), [('1,"', "a quote opens here and never closes"), ('1,"a" b,\n2,"', "text follows a closing quote")]
+)
+def test_the_place_of_a_wrong_quote_is_found_in_a_few_passes(monkeypatch: pytest.MonkeyPatch, start: str, message: str):
+    read = []
+    reader = read_csv.csv_reader
+    monkeypatch.setattr(read_csv, "csv_reader", lambda text, *more, **how: read.append(len(text)) or reader(text, *more, **how))
+    data = ("id,question\n" + start + "how do i\n" * 20_000).encode()
+    assert message in refusal(data).message
+    assert sum(read) < 8 * len(data)

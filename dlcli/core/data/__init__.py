@@ -70,9 +70,9 @@ def open_data(
     modules = [SOURCES.module(name) for name in SOURCES.names()]
     # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those
     # that take any folder come last.
+    _check_folder(spec, option)
     for module in sorted(modules, key=lambda module: getattr(module, "PRECEDENCE", 0)):
         if module.claims(spec):
-            _check_folder(spec, option)
             options = base.LoadOptions(
                 strict=strict,
                 report=report,

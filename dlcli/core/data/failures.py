@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dlcli.support.errors import DlcliError
-from dlcli.support.regular_file import NotAFileError
+from dlcli.support.regular_file import UnreadableFileError
 
 UNKNOWN_IMAGE = ("UnidentifiedImageError", "not an image in a supported format")
 """Pillow's error for unknown formats, and its explanation."""
@@ -14,7 +14,7 @@ def failure_reason(path: Path, error: Exception, unknown: tuple[str, str] = ("",
 
     A DlcliError is raised again: it is not about this image alone.
     """
-    if isinstance(error, NotAFileError):
+    if isinstance(error, UnreadableFileError):
         return error.message.removeprefix(f"{path}: ")
     if isinstance(error, DlcliError):
         raise error

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dlcli.support.errors import InputError
+
 
 @dataclass(frozen=True)
 class FileKind:
@@ -65,14 +67,19 @@ def all_files(folder: Path, *, follow: bool = True, above: frozenset[tuple[int, 
     """Every file below `folder`, folder by folder, each sorted.
 
     Args:
-        folder: Where to look; folders that cannot be read are passed over.
+        folder: Where to look.
         follow: Follow links to folders, but not to a folder that the link is in.
         above: Device and inode of the folders that it is in.
+
+    Raises:
+        InputError: If a folder may not be read: without it the files would be other ones.
     """
     try:
         state = os.stat(folder)
         with os.scandir(folder) as entries:
             folders = {entry.name: entry.is_dir() and (follow or not entry.is_symlink()) for entry in entries}
+    except PermissionError as error:
+        raise InputError(f"{error.filename or folder}: may not be read", hint="check the permissions of the folder") from None
     except OSError:
         return
     here = (state.st_dev, state.st_ino)

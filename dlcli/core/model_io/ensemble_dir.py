@@ -99,4 +99,7 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
     found = read_json_metadata(path)
     check_metadata(found, path, _NEEDED, hint="dlcli ensemble writes this file")
+    (name, times), *_ = Counter(found["members"]).most_common(1)
+    if times > 1:
+        raise InputError(f"{path}: members: '{name}' is named {times} times", hint="dlcli ensemble writes this file")
     return found

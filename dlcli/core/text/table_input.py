@@ -33,10 +33,10 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
             table = read_table(str(path))
         table.name = SAMPLE
         return table
-    name, data = read_bytes(source)
+    name, data = read_bytes(source, table_format)
     kind = kind_of(name, data)
     if kind == "parquet":
-        return flatten(read_parquet(name, data))
+        return flatten(read_parquet(name, data, table_format))
     table = read_workbook(name, data, table_format) if kind == "xlsx" else parse_table(name, data, table_format)
     if kind == "jsonl":
         return flatten(table)

@@ -95,3 +95,9 @@ def test_a_rule_for_a_single_network_is_a_usage_error(tmp_path: Path, models: li
 def test_the_metadata_file_is_plain_json(tmp_path: Path):
     save_ensemble_metadata(tmp_path, 2, "vote")
     assert json.loads((tmp_path / METADATA).read_text()) == {"rule": "vote", "members": ["members/000", "members/001"]}
+
+
+def test_a_member_is_named_once(models: list[nn.Module], tmp_path: Path):
+    (tmp_path / METADATA).write_text(json.dumps({"rule": "max", "members": ["members/000", "members/001", "members/000"]}))
+    with pytest.raises(InputError, match="'members/000' is named 2 times"):
+        load_ensemble(tmp_path, CPU)
