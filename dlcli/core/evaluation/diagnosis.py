@@ -4,7 +4,7 @@ Human error, train, train-dev, dev, test: each step down adds one cause to the e
 
 The gaps are tested by Holm's method, so that one that is none is called established in at most one diagnosis of twenty.
 The gaps to work on first are the largest established one and every other at least half as large. It is called the largest
-only if it is told apart from every other measured gap.
+only if it exceeds, beyond chance, every other measured gap.
 Work on a gap reduces the error by that gap at most, so a gap half the size of the largest is worth a try and a smaller one is
 not yet. They are ranked in the order of the splits, not by size, because a change to an earlier gap (a bigger network against
 bias) changes every later one.
@@ -203,11 +203,11 @@ def _exceeds(top: Gap, other: Gap, human: float, errors: Mapping[str, Estimate],
         weights[gap.lower] = weights.get(gap.lower, 0) + sign
         weights[gap.upper] = weights.get(gap.upper, 0) - sign
     value = {**{name: one.value for name, one in errors.items()}, "human": human}
-    gap = sum(weight * value[name] for name, weight in weights.items())
+    more = sum(weight * value[name] for name, weight in weights.items())
     # One success and one failure more in each sample, so that an error of 0 is not known exactly (Agresti and Caffo 2000).
     shares = {name: ((one.value * one.n + 1) / (one.n + 2), one.n + 2) for name, one in errors.items()}
     variance = sum(weights.get(name, 0) ** 2 * share * (1 - share) / n for name, (share, n) in shares.items())
-    return gap > z * sqrt(variance)
+    return more > z * sqrt(variance)
 
 
 def _named(gaps: tuple[Gap, ...]) -> tuple[str, tuple[str, ...]]:

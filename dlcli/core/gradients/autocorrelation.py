@@ -20,7 +20,7 @@ _COLUMNS = 4096
 
 VERDICTS = ("linear", "white", "shattered", "partial", "healthy", "undecided")
 _FEWEST, _WIDEST = 32, 0.25
-"""Below so many points on a line nothing is decided; nor is white noise where the autocorrelation is known less well."""
+"""Below that many points on a line nothing is decided; nor is white noise where the autocorrelation is known less well."""
 SHATTERED, PARTIAL = 0.5, 0.9
 
 
