@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from dlcli import __version__
 from dlcli.cli.command import SUBCOMMANDS
 from dlcli.cli.exit_codes import ExitCode, Terminated, explain
+from dlcli.cli.mistyped import check_command
 from dlcli.cli.streams import open_streams
 from dlcli.support.errors import UsageError
 
@@ -99,6 +100,10 @@ def _invoke(arguments: list[str]) -> int:
         typer.main.get_command(app).main(arguments, prog_name="dlcli")
     # A subcommand is called directly: going through the group would parse the group's own options first, which
     # imports a validation library and doubles the time of --help.
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:2], "--help"]
+    if arguments:
+        check_command(arguments[0])
     direct = bool(arguments) and arguments[0] in SUBCOMMANDS
     name = f"dlcli {arguments[0]}" if direct else "dlcli"
     command = _subcommand(arguments[0]) if direct else typer.main.get_command(app)

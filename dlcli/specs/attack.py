@@ -48,7 +48,6 @@ class AttackConfig:
         show=",".join,
         metavar="METHOD[,METHOD]",
     )
-    data: str = data_option("digits")
     model: str | None = option(
         None,
         "Network to attack. Used as trained: a directory written by dlcli train or dlcli ensemble, a checkpoint with `arch`, a "
@@ -58,7 +57,9 @@ class AttackConfig:
         metavar="SPEC",
         reads=True,
         names_code=True,
+        two_ways=True,
     )
+    data: str = data_option("digits", two_ways=True)
     arch: str | None = arch_option()
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
@@ -84,8 +85,8 @@ class AttackConfig:
     )
     eps: tuple[float, ...] = option(
         (0.2,),
-        "Largest perturbation, in input units where 0 is black and 1 is white. A list 0.1,0.2 or a range 0:0.3:0.1 gives one "
-        "row per value.",
+        "Largest perturbation, in input units where 0 is black and 1 is white: 0.1 or 8/255. A list 0.1,0.2 or a range "
+        "0:0.3:0.1 gives one row per value.",
         parse=parse.floats,
         show=parse.show_floats,
         metavar="EPS",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
-from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
@@ -35,7 +35,7 @@ STRATEGIES = ("auto", "processes", "stacked")
 class EnsembleConfig:
     """Options of `dlcli ensemble`; settings that are None take the value of the network's own recipe."""
 
-    data: str = data_option("digits")
+    data: str = data_option("digits", two_ways=True)
     model: tuple[str, ...] = option(
         (),
         "A built-in model; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which starts from its weights; "
@@ -174,7 +174,7 @@ class EnsembleRow:
     gain: Difference | None
     minus_mean: Difference | None
     ece: Estimate | None
-    nll: Estimate | None
+    nll: Estimate | PointEstimate | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
@@ -25,7 +25,7 @@ METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
 class EvalConfig(ModelAndDataOptions):
     """Options of `dlcli eval`."""
 
-    data: str = data_option("digits", also_argument=True)
+    data: str = data_option("digits", two_ways=True)
     split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
     columns: tuple[str, ...] = columns_option()
@@ -127,7 +127,7 @@ class Metric:
     """A metric over all examples: fractions are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
 
     name: str
-    estimate: Estimate
+    estimate: Estimate | PointEstimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +233,7 @@ class EvalResult:
         return rows + [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
 
 
-def _figure(found: Estimate | Difference | None) -> dict[str, Any]:
+def _figure(found: Estimate | PointEstimate | Difference | None) -> dict[str, Any]:
     return {name: getattr(found, name, None) for name in ("value", "low", "high", "n")}
 
 

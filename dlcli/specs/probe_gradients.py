@@ -53,6 +53,7 @@ class ProbeGradientsConfig:
         metavar="SPEC",
         reads=True,
         names_code=True,
+        two_ways=True,
     )
     weights: Path | None = option(
         None,
@@ -63,7 +64,7 @@ class ProbeGradientsConfig:
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
-    data: str = data_option("digits")
+    data: str = data_option("digits", two_ways=True)
     synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))
     depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
     beta: float = option(1.0, "Scale of the residual branches of these networks.", minimum=0.001, maximum=10)

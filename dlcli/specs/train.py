@@ -47,7 +47,7 @@ WATCHED = ("accuracy", "loss")
 class TrainConfig:
     """Options of `dlcli train`; settings that are None take the value of the network's own recipe."""
 
-    data: str = data_option("digits", also_argument=True)
+    data: str = data_option("digits", two_ways=True)
     task: str = option(
         "images",
         "images: classify images or videos. pairs: from a table with two text columns and a label of 0 or 1, learn whether "
@@ -245,6 +245,7 @@ class TrainRow:
         seed: The seed it was trained from.
         accuracy: On the test set.
         train_accuracy: After `best_epoch`, on the first 2,000 training examples.
+        n_watched: Number of training examples of which that is the share.
         train_loss: Mean loss of the steps of `best_epoch`.
         epochs: Number of epochs trained.
         best_epoch: The epoch whose weights were kept, from 1: the last one, unless early stopping chose another.
@@ -261,6 +262,7 @@ class TrainRow:
     seed: int
     accuracy: Estimate
     train_accuracy: float
+    n_watched: int
     train_loss: float
     epochs: int
     best_epoch: int

@@ -4,7 +4,7 @@ from dlcli.cli.command import Command, TerminalTable
 from dlcli.cli.commands.pairs_table import pairs_summary, pairs_table
 from dlcli.cli.percent import percent
 from dlcli.specs.diagnosis import Diagnosis
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.pairs import PairsEvalResult
@@ -86,7 +86,7 @@ def _sliced(result: EvalResult) -> TerminalTable:
     return TerminalTable(title, columns, tuple(rows), frozenset(strong), notes)
 
 
-def _figure(found: Estimate, *, share: bool) -> str:
+def _figure(found: Estimate | PointEstimate, *, share: bool) -> str:
     return percent(found, "%") if share else str(found)
 
 

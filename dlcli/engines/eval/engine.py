@@ -18,13 +18,13 @@ from dlcli.core.model_io.programs import check_program_name, write_program
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
-from dlcli.core.stats import wilson
+from dlcli.core.stats import selected_share, wilson
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
 from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
@@ -137,7 +137,7 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
     parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
     sliced = slices.compare_slices([one for column in parts for one in column], predictions.correct)
     matrix = metrics.confusion(predictions.predicted, predictions.y, len(outputs), len(outputs))
-    rows = _class_rows(matrix, outputs, loaded.output_of.numpy())
+    rows = _class_rows(predictions, matrix, outputs, loaded.output_of.numpy())
     bins = calibration.reliability(predictions.confidence, predictions.correct)
     found = _metrics(config, loaded, predictions, rows, sliced)
     result = EvalResult(
@@ -159,7 +159,7 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
-        notes=(*_notes(loaded, found, sliced), *_exported(config, loaded, outputs)),
+        notes=(*_notes(loaded, found, rows, sliced), *_exported(config, loaded, outputs)),
         failed=_failed(config, found),
     )
     if config.output is not None:
@@ -200,23 +200,26 @@ def _metrics(
     sliced: tuple[SliceRow, ...],
 ) -> tuple[Metric, ...]:
     log_p, y = predictions.log_p, predictions.y
-    found: dict[str, Estimate | None] = {"top-1": wilson(int(predictions.correct.sum()), len(y))}
+    found: dict[str, Estimate | PointEstimate | None] = {"top-1": wilson(int(predictions.correct.sum()), len(y))}
     if log_p.shape[1] > 5:
         found["top-5"] = metrics.top_k(log_p, y, 5)
-    found["worst-class"] = min((row.accuracy for row in rows if row.accuracy is not None), key=lambda one: one.value)
-    found["worst-slice"] = slices.worst(sliced).accuracy if sliced else None
+    classes = [row.accuracy for row in rows if row.accuracy is not None]
+    found["worst-class"] = selected_share(min(classes, key=lambda one: one.value), len(classes))
+    found["worst-slice"] = selected_share(slices.worst(sliced).accuracy, len(sliced)) if sliced else None
     if len(loaded.output_of) == 2:
         negative, positive = loaded.output_of.tolist()
         found["auc"] = metrics.auc(log_p[:, positive] - log_p[:, negative], y == positive)
-    found["nll"] = metrics.negative_log_likelihood(log_p, y)
+    found["nll"] = metrics.negative_log_likelihood(log_p, y, seed=rng.derive(config.seed, "likelihood"))
     found["brier"] = metrics.brier(log_p, y)
     seed = rng.derive(config.seed, "bootstrap")
     found["ece"] = calibration.expected_error(predictions.confidence, predictions.correct, seed=seed)
     return tuple(Metric(name=name, estimate=one) for name, one in found.items() if one is not None)
 
 
-def _class_rows(matrix: Labels, outputs: tuple[str, ...], output_of: Labels) -> tuple[ClassAccuracy, ...]:
-    accuracies = metrics.class_accuracies(matrix)
+def _class_rows(
+    predictions: _Predictions, matrix: Labels, outputs: tuple[str, ...], output_of: Labels
+) -> tuple[ClassAccuracy, ...]:
+    accuracies = metrics.class_accuracies(predictions.predicted, predictions.y, len(outputs))
     wrong = matrix - np.diag(np.diag(matrix))
     return tuple(
         ClassAccuracy(
@@ -288,16 +291,23 @@ def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
     )
 
 
-def _notes(loaded: LoadedModel, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]) -> tuple[str, ...]:
+def _notes(
+    loaded: LoadedModel, found: tuple[Metric, ...], rows: tuple[ClassAccuracy, ...], sliced: tuple[SliceRow, ...]
+) -> tuple[str, ...]:
     unit = loaded.data.unit
-    notes = [f"The worst class is selected on the same {unit}s, so its accuracy is biased low."]
+    classes = count(sum(row.accuracy is not None for row in rows), "class", "classes")
+    notes = [
+        f"The worst class is selected on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
+        "at once.",
+        "ece is corrected for what chance adds to it.",
+    ]
     if len(loaded.output_of) == 2 and not any(one.name == "auc" for one in found):
         notes.append(f"There is no AUC: all {unit}s are of one class.")
     if sliced:
         notes.append(
             f"A slice is worse or better if Fisher's exact test against all other {unit}s is significant at 5% after "
             f"Holm's correction for {count(len(sliced), 'slice')}; each interval is 95%. The worst slice is the one whose "
-            "interval has the lowest upper end."
+            "interval has the lowest upper end; the interval of worst-slice holds for all slices at once."
         )
     return (*loaded.trained.notes, *notes)
 

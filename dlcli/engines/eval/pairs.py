@@ -50,7 +50,7 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         n_pairs=len(pairs),
         duplicates=float(pairs.duplicate.mean()),
         metrics=metrics,
-        operating=as_operating(count_by_threshold(probability, pairs.duplicate)),
+        operating=as_operating(count_by_threshold(probability, pairs.duplicate, pairs.component)),
         seed=config.seed,
         seconds=time.perf_counter() - started,
         notes=(note, *pairs.notes, *few_pairs_note(pairs)),

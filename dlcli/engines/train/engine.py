@@ -21,7 +21,7 @@ from dlcli.engines.train.epoch_log import figure_names, watched_set
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
-from dlcli.engines.train.job import Fitted, Job, open_job, preflight, preparation_of, steps
+from dlcli.engines.train.job import Fitted, Job, n_watched, open_job, preflight, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.versus import (
     PairedTraining,
@@ -243,6 +243,7 @@ def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
         seed=job.seed,
         accuracy=wilson(fitted.n_correct, len(job.data.y_test)),
         train_accuracy=fitted.history[fitted.best_epoch - 1].train_accuracy,
+        n_watched=n_watched(job),
         train_loss=fitted.history[fitted.best_epoch - 1].train_loss,
         epochs=len(fitted.history),
         best_epoch=fitted.best_epoch,

@@ -32,7 +32,7 @@ _COPIES = 3
 
 METRICS: dict[str, tuple[Callable[[TrainRow], float | None], Callable[[TrainRow], float]]] = {
     "test accuracy": (lambda row: row.accuracy.value, lambda row: 1 / row.accuracy.n),
-    "training accuracy": (lambda row: row.train_accuracy, lambda row: 0.0),
+    "training accuracy": (lambda row: row.train_accuracy, lambda row: 1 / row.n_watched),
     "epochs to fit": (lambda row: row.epochs_to_fit, lambda row: 1.0),
     "steps to fit": (lambda row: row.steps_to_fit, lambda row: (row.steps_to_fit or 0) / (row.epochs_to_fit or 1)),
     "epochs to level": (lambda row: row.epochs_to_level, lambda row: 1.0),

@@ -80,7 +80,11 @@ def test_every_figure_of_a_network_that_is_known(reader: str, two: str):
     # Scores for spam: ham .10 .18 .95, spam .55 .70 .35: of nine pairs six are in order.
     assert found["auc"] == pytest.approx(6 / 9)
     # Every confidence is in a bin of its own.
-    assert found["ece"] == pytest.approx(np.mean([0.1, 0.18, 0.45, 0.3, 0.95, 0.65]), rel=1e-5)
+    plain, ece = np.mean([0.1, 0.18, 0.45, 0.3, 0.95, 0.65]), next(one.estimate for one in result.metrics if one.name == "ece")
+    assert ece.low <= ece.value < plain < ece.high  # corrected for what chance adds to six bins of one image
+    # Two mistakes allow no interval of the log-likelihood: null in JSON, empty in CSV.
+    nll = next(row for row in result.records() if row["metric"] == "nll")
+    assert (nll["low"], nll["high"], nll["n"]) == (None, None, 6)
     cells = {(one.true, one.predicted): one.count for one in result.confusion}
     assert cells == {("ham", "ham"): 2, ("ham", "spam"): 1, ("spam", "ham"): 1, ("spam", "spam"): 2}
     assert [(row.name, row.accuracy.value, row.most_confused_with) for row in result.per_class] == [
@@ -127,7 +131,7 @@ def test_a_metric_that_is_not_there_is_refused(reader: str, two: str):
 
 def test_one_image_is_enough(reader: str, two: str):
     result = eval.run(EvalConfig(model=reader, data=two, device="cpu", limit=1))
-    assert set(figures(result)) == {"top-1", "worst-class", "brier", "ece"}
+    assert set(figures(result)) == {"top-1", "worst-class", "nll", "brier", "ece"}
     assert any("no AUC" in note for note in result.notes)
     json.dumps([vars(one.estimate) for one in result.metrics], allow_nan=False)
     assert result.per_class[1].accuracy is None and "class spam" in str(EVAL.table(result).rows)

@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
         ({"versus": "--lr 0.1", "workers": 0}, "`workers`: 0 is below 1"),
         ({"versus": "selu"}, "must be baseline, or options"),
         ({"versus": "--lr fast"}, "--lr: 'fast' is not a number"),
-        ({"versus": "--lr -1"}, "`lr`: -1.0 is not above 0"),
+        ({"versus": "--lr -1"}, "`lr`: -1 is not above 0"),
     ],
 )
 def test_options_that_cannot_be(changes: dict[str, object], said: str):
@@ -181,7 +181,14 @@ def test_a_comparison_says_what_training_each_network_alone_says():
 
 
 def made_up(variant: str, seed: int, fit: int | None, accuracy: float = 0.9, seconds: float = 1.0) -> TrainRow:
-    figures = {"train_accuracy": 0.9, "train_loss": 0.1, "best_epoch": 8, "epochs_to_level": 1, "weights_sha256": ""}
+    figures = {
+        "train_accuracy": 0.9,
+        "train_loss": 0.1,
+        "best_epoch": 8,
+        "epochs_to_level": 1,
+        "weights_sha256": "",
+        "n_watched": 1000,
+    }
     steps = None if fit is None else 5 * fit
     times = {"epochs": 8, "steps": 40, "epochs_to_fit": fit, "steps_to_fit": steps, "seconds": seconds}
     return TrainRow(variant=variant, seed=seed, accuracy=wilson(accuracy * 1000, 1000), **figures, **times)
