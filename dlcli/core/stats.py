@@ -17,6 +17,9 @@ _HALVINGS = 45
 """Of an interval of standard errors, until a p-value is known to rounding."""
 
 
+_ROUNDING = 1e-9
+
+
 def wilson(successes: float, n: int) -> Estimate:
     """The proportion `successes / n` with its score interval (Wilson 1927, JASA 22; Brown et al. 2001, eq. 4).
 
@@ -52,7 +55,7 @@ def effective_share(successes: float, n: int, effective: float) -> Estimate:
     return Estimate(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)), n)
 
 
-def selected_share(found: Estimate, among: int) -> Estimate:
+def selected_share(found: Estimate, among: int, effective: float | None = None) -> Estimate:
     """The interval of a share that was selected among several by its value, such as the lowest.
 
     It is that of Clopper and Pearson (1934, Biometrika 26) at 0.05 / `among` (Bonferroni), which holds for all of them at once,
@@ -61,13 +64,15 @@ def selected_share(found: Estimate, among: int) -> Estimate:
     Args:
         found: The share with its n, as `wilson` gives it.
         among: Number of shares among which it was selected, at least 1.
+        effective: Number of independent examples that tell as much (see `effective_share`); None is n.
 
     Returns:
         The share with the wider interval.
     """
-    hits, tail = round(found.value * found.n), 0.025 / among
-    low = float(betaincinv(hits, found.n - hits + 1, tail)) if hits else 0.0
-    high = float(betaincinv(hits + 1, found.n - hits, 1 - tail)) if hits < found.n else 1.0
+    n, tail = float(found.n) if effective is None else effective, 0.025 / among
+    hits = found.value * n
+    low = float(betaincinv(hits, n - hits + 1, tail)) if hits > _ROUNDING else 0.0
+    high = float(betaincinv(hits + 1, n - hits, 1 - tail)) if n - hits > _ROUNDING else 1.0
     return Estimate(found.value, min(low, found.low), max(high, found.high), found.n)
 
 
@@ -164,12 +169,28 @@ def p_of_independent(a: Estimate, b: Estimate) -> float:
 
 def _bound(known: Estimate, z: float) -> float:
     """A bound of the score interval of a proportion, z standard errors away; itself if it is known exactly."""
-    if known.n < 1 or known.low == known.value == known.high:
+    n = independent_examples(known)
+    if n is None:
         return known.value
-    n, z2 = known.n, z * z
+    if n == 0:
+        return 0.0 if z < 0 else 1.0
+    z2 = z * z
     centre = (known.value + z2 / (2 * n)) / (1 + z2 / n)
     half = abs(z) * sqrt(known.value * (1 - known.value) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return max(0.0, centre - half) if z < 0 else min(1.0, centre + half)
+
+
+def independent_examples(known: Estimate) -> float | None:
+    """How many independent examples tell as much as a proportion is known by: the n of the score interval that it has.
+
+    That is n of a `wilson`, and `effective` of an `effective_share`. None if the proportion is known exactly.
+    """
+    half2, spread, z2 = ((known.high - known.low) / 2) ** 2, known.value * (1 - known.value), Z * Z
+    if half2 == 0:
+        return None
+    # With u = 1 / n the equation of the half-width is quadratic, with one positive root.
+    a, b = z2 * z2 * (half2 - 0.25), z2 * (2 * half2 - spread)
+    return 0.0 if a >= 0 else 2 * a / (-b - sqrt(b * b - 4 * a * half2))
 
 
 def mcnemar(a: ArrayLike, b: ArrayLike) -> float:

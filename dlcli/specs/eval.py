@@ -59,6 +59,12 @@ class EvalConfig(ModelAndDataOptions):
         "or class. Numeric columns with more than 20 values are split into quartiles. May be repeated.",
         metavar="COLUMN",
     )
+    group: str | None = option(
+        None,
+        "Metadata column of examples that belong together, such as frames of one film or images of one patient: intervals are "
+        "by group, and slices are compared by permuting groups.",
+        metavar="COLUMN",
+    )
     summary: bool = option(
         False,
         "Summarize the network: layers, shapes, parameters, multiply-adds and receptive field. "
@@ -86,6 +92,8 @@ class EvalConfig(ModelAndDataOptions):
         modes = [f"`{name}`" for name in ("diagnose", "diagnose_input", "slices", "summary") if getattr(self, name)]
         if len(modes) > 1:
             raise UsageError(f"{' and '.join(modes)} do not go together", hint="choose one of them")
+        if self.group is not None and (self.summary or self.diagnose_input):
+            raise UsageError(f"`group` and `{modes[0].strip('`')}` cannot be combined", hint="drop `group`")
         if self.human_error is not None and not self.diagnose:
             raise UsageError("`human_error` needs `diagnose`")
         if len(set(self.slices)) < len(self.slices):
@@ -143,8 +151,9 @@ class ClassAccuracy:
 class SliceRow:
     """Accuracy of the examples whose metadata `column` has the value `name`, and its difference to that of all others.
 
-    `p` is the p-value of Fisher's exact test against the others, Holm-corrected over all slices of the run. `status` is
-    `worse`, `better`, `not established`, or `no others` where the slice is the whole set.
+    `p` is the p-value of Fisher's exact test against the others, or with `group` of a permutation of groups, Holm-corrected
+    over all slices of the run. `status` is `worse`, `better`, `not established`, or `no others` where the slice is the whole
+    set.
     """
 
     column: str
@@ -189,7 +198,8 @@ class Mistake:
 class EvalResult:
     """Result of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without `slices`.
 
-    `unit` is image or video; `n_images` is the number of examples, whichever they are.
+    `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
+    `group`, None without it.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
     empty.
@@ -213,6 +223,7 @@ class EvalResult:
     input: InputDiagnosis | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
+    n_groups: int | None = None
     seed: int
     device: str
     seconds: float

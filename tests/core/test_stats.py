@@ -11,6 +11,7 @@ from scipy import stats as peer
 from dlcli.core.stats import (
     effective_share,
     independent_difference,
+    independent_examples,
     mcnemar,
     mean_difference,
     p_of_independent,
@@ -185,6 +186,14 @@ def test_the_p_value_of_two_proportions_goes_with_their_interval(a, b):
     assert 0 <= p <= 1 and p == pytest.approx(p_of_independent(second, first))
     if min(abs(gap.low), abs(gap.high)) > 1e-9:
         assert (p < 0.05) == gap.established
+
+
+@given(st.integers(1, 5000), st.floats(0, 1), st.floats(1, 5000))
+def test_the_independent_examples_of_a_share_are_found_again(n, share, effective):
+    assert independent_examples(wilson(share * n, n)) == pytest.approx(n, rel=1e-4)
+    assert independent_examples(effective_share(share * n, n, effective)) == pytest.approx(effective, rel=1e-4)
+    assert independent_examples(Estimate(share, share, share, n)) is None
+    assert independent_examples(effective_share(share * n, n, 0)) == 0
 
 
 def test_the_p_value_against_a_known_proportion_is_that_of_the_score_test():

@@ -21,7 +21,7 @@ from scipy.special import ndtri
 
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.models import MODELS
-from dlcli.core.stats import independent_difference, p_of_independent
+from dlcli.core.stats import independent_difference, independent_examples, p_of_independent
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import GAPS, SPLITS, Diagnosis, Gap, Suggestion
 from dlcli.specs.estimates import Estimate
@@ -205,7 +205,8 @@ def _exceeds(top: Gap, other: Gap, human: float, errors: Mapping[str, Estimate],
     value = {**{name: one.value for name, one in errors.items()}, "human": human}
     more = sum(weight * value[name] for name, weight in weights.items())
     # One success and one failure more in each sample, so that an error of 0 is not known exactly (Agresti and Caffo 2000).
-    shares = {name: ((one.value * one.n + 1) / (one.n + 2), one.n + 2) for name, one in errors.items()}
+    known = {name: (one.value, independent_examples(one) or 0.0) for name, one in errors.items()}
+    shares = {name: ((share * n + 1) / (n + 2), n + 2) for name, (share, n) in known.items()}
     variance = sum(weights.get(name, 0) ** 2 * share * (1 - share) / n for name, (share, n) in shares.items())
     return more > z * sqrt(variance)
 
