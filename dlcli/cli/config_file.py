@@ -7,7 +7,7 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
 from dlcli.cli.mistyped import meant_option
 from dlcli.cli.streams import printable
 from dlcli.specs.option import declared, key
@@ -22,7 +22,7 @@ def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str,
     """
     tables = _load(path)
     for name, content in tables.items():
-        if name not in SUBCOMMANDS or not isinstance(content, dict):
+        if name not in COMMANDS or not isinstance(content, dict):
             raise UsageError(f"{path}: '{name}' is not a table for a command", hint=f"write [{command}] above its options")
     known = {key(item): item for item in fields}
     options = {name.replace("_", "-"): value for name, value in tables.get(command, {}).items()}

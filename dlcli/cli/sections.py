@@ -68,7 +68,7 @@ class SectionedCommand(TyperCommand):
                 continue
             is_word = parameter.param_type_name == "argument"
             heading = "Arguments" if is_word else section_of(self.name or "", str(parameter.name).removesuffix(OTHER_WAY))
-            found[heading].append((record[0].removesuffix(" <str>"), record[1]))
+            found[heading].append((record[0].partition(" <")[0] if is_word else record[0], record[1]))
         for heading, records in found.items():
             if records:
                 with formatter.section(heading):
