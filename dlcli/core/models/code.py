@@ -21,7 +21,11 @@ from dlcli.support.errors import InputError, UsageError
 from dlcli.support.record import file_sha256
 from dlcli.support.trust import current_trust
 
-_INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+_INSTALLED = (
+    *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *(path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")),
+)
+"""Where packages are installed: also those of the user, of the system, and of the environment that this one is built upon."""
 _IMPORTED: dict[str, ModuleType] = {}
 """What was imported here, by its file or the name of its module."""
 

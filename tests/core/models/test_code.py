@@ -1,6 +1,9 @@
 """Code of the user: what is imported, and that a recorded network gets the very files that it was made with."""
 
+import os
 import py_compile
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +117,17 @@ def test_code_that_ends_the_program_is_an_error(tmp_path: Path):
     (tmp_path / "nets.py").write_text("import sys\nsys.exit(0)\n")
     with pytest.raises(InputError, match="importing .* failed: SystemExit"):
         import_code(f"{tmp_path / 'nets.py'}:build")
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+def test_packages_of_other_environments_are_not_code_of_the_user(nets: Path, tmp_path: Path, folder: str):
+    """An environment that is built upon another one, packages of the system, those of the user."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "installed.py").write_text("DEPTH = 5\n")
+    nets.write_text(f"from installed import DEPTH\n{nets.read_text()}")
+    code = f"from dlcli.core.models.code import code_files; print(sorted(code_files({f'{nets}:build'!r})))"
+    paths = os.pathsep.join([str(tmp_path / folder), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == str(sorted(path.name for path in (nets, helper_of(nets))))
