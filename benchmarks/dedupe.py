@@ -196,8 +196,8 @@ def recall_of(vectors: Vectors, folder: Path, threshold: float) -> str:
     """The share of the pairs with a row in a random sample that the last contestant found."""
     first, second = np.load(folder / "pairs.npy").T
     pairs = Pairs(first.astype(np.int32), second.astype(np.int32), np.ones(len(first), np.float32))
-    found, wanted = sampled_recall(vectors, pairs, threshold, sample=500)
-    return f"{found / wanted:.4f} ({found:,} of {wanted:,})" if wanted else "not known: the sample has no pairs"
+    found, wanted = (int(of_row.sum()) for of_row in sampled_recall(vectors, pairs, threshold, sample=500))
+    return f"{found / wanted:.4f} ({found:,} of {wanted:,}, by row)" if wanted else "not known: the sample has no pairs"
 
 
 def one_thread() -> dict[str, str]:

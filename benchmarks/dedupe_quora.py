@@ -96,7 +96,7 @@ def precisions(path: str) -> None:
     print("\n--precision: chosen on dev, checked on held-out questions; then chosen and checked on halves of the latter")
     for wanted in WANTED:
         try:
-            point = choose_threshold(count_by_threshold(scores[0], dev.duplicate), wanted, "the score")
+            point = choose_threshold(count_by_threshold(scores[0], dev.duplicate, dev.component), wanted, "the score")
             found = at_least(point.threshold, scores[1], test.duplicate)
             said = (
                 f"from {point.threshold:g} on, {point.precision} n={point.precision.n:,} on dev, {found} n={found.n:,} held out"
@@ -121,7 +121,9 @@ def halvings(wanted: float, scores: Floats, pairs: LabelledPairs) -> str:
     for _ in range(HALVINGS):
         half = (random.random(pairs.component.max() + 1) < 0.5)[pairs.component]
         try:
-            point = choose_threshold(count_by_threshold(scores[half], pairs.duplicate[half]), wanted, "the score")
+            point = choose_threshold(
+                count_by_threshold(scores[half], pairs.duplicate[half], pairs.component[half]), wanted, "the score"
+            )
         except CheckFailedError:
             continue
         checked.append(at_least(point.threshold, scores[~half], pairs.duplicate[~half]))

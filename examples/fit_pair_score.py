@@ -2,6 +2,9 @@
 
 python examples/fit_pair_score.py --data ../shared/data
 python examples/fit_pair_score.py --data ../shared/data -o dlcli/core/text/scoring/pair_score.json
+python examples/fit_pair_score.py --data ../shared/data --keep dlcli/core/text/scoring/pair_score.json
+
+The last line fits nothing: it evaluates a saved score again and updates the figures in its file.
 
 Quora pairs are split 70/15/15 by question: all pairs connected through a shared text go to one part. Two models are fitted on
 the first part, on the training pairs of MRPC that share no text with its test pairs, and on tables that are made up
@@ -46,6 +49,7 @@ from dlcli.core.text.vectors import make_vectors
 from dlcli.support.atomic import write_text
 
 SEED = 0
+QUORA, MRPC = "Quora, held-out questions", "MRPC, test"
 KNOWN_FROM = 50
 """A word in fewer training texts than this is treated as unknown."""
 MADE_TABLES, HELD_OUT_TABLES = 6, 6
@@ -97,6 +101,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="directory that contains pairs/")
     parser.add_argument("-o", "--output", type=Path, help="file to save the score to; without it the score is only evaluated")
+    parser.add_argument("--keep", type=Path, help="a saved score to evaluate again, in place of fitting one")
     given = parser.parse_args()
     paths = [given.data / "pairs" / f"{name}.csv.gz" for name in ("quora_pairs", "mrpc_train", "mrpc_test")]
     for path in paths:
@@ -105,6 +110,9 @@ def main() -> int:
             return 3
     quora, news, mrpc = (read_labelled_pairs(str(path)) for path in paths)
     train, validation, test = split_by_question(quora, SEED)
+    if given.keep:
+        evaluate_again(given.keep, {QUORA: test, MRPC: mrpc})
+        return 0
     rarity = word_rarity(train.texts)
     news = news.take(shares_no_text(news, mrpc))
     real, tables = [*quora_examples(train, rarity), news_examples(news, rarity)], list(made_tables(rarity))
@@ -122,12 +130,21 @@ def main() -> int:
         validation,
     )
     model = PairScore(alone, in_table, precision_error(real, tables), rarity, built_in_vectors())
-    lines = list(table({"Quora, held-out questions": test, "MRPC, test": mrpc}, model))
+    lines = list(table({QUORA: test, MRPC: mrpc}, model))
     print("\n".join([*lines, "", *f1_by_threshold(model, tables)]))
     if given.output:
         counts = {"labelled pairs of Quora": len(train), "of MRPC": len(news), "tables made up": len(KINDS) * MADE_TABLES}
         save(given.output, describe(model, counts, lines), test)
     return 0
+
+
+def evaluate_again(path: Path, sets: dict[str, LabelledPairs]) -> None:
+    """Update the figures and counts of a saved score, whose numbers stay as they are."""
+    card = json.loads(path.read_text(encoding="utf-8"))
+    lines = list(table(sets, from_dict(card)))
+    print("\n".join(lines))
+    card["provenance"].update(judged=lines)
+    save(path, card, sets[QUORA])
 
 
 def word_rarity(texts: list[str]) -> Rarity:
@@ -373,9 +390,9 @@ def save(path: Path, card: dict[str, Any], test: LabelledPairs) -> None:
     score = model.score(test.texts, test.first, test.second)
     counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}
     card["held_out"] = {
-        "data": "Quora, held-out questions",
+        "data": QUORA,
         **counts,
-        "operating": count_by_threshold(score, test.duplicate),
+        "operating": count_by_threshold(score, test.duplicate, test.component),
     }
     write_text(path, "{\n" + ",\n".join(f'"{name}": {json.dumps(part)}' for name, part in card.items()) + "\n}\n")
     print(f"{path}: {len(NAMES)} features, {len(model.rarity.hashes):,} words", file=sys.stderr)

@@ -105,7 +105,8 @@ def join_speed(setup: Setup) -> Iterator[Row]:
     note = f"{spent[0]:.1f} CPU s, one run, {torch.get_num_threads()} threads"
     yield measured("dense join by cells on the CPU", n / spent[1], "rows/s", note=note)
     recall = sampled_recall(vectors, pairs, COSINE)
-    yield measured("recall of the cells", recall.found / recall.total, "", note=f"of {recall.total} pairs of a sample")
+    found, total = recall.found.sum(), recall.total.sum()
+    yield measured("recall of the cells", found / total, "", note=f"of {total} pairs of the rows of a sample")
 
 
 AGREEMENT = (sentences_agree, join_agrees)

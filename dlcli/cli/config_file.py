@@ -7,12 +7,12 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
+from dlcli.cli.mistyped import meant_option
 from dlcli.cli.streams import printable
 from dlcli.specs.option import declared, key
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.regular_file import check_regular
-from dlcli.support.suggest import did_you_mean
 
 
 def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str, Any]:
@@ -22,13 +22,14 @@ def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str,
     """
     tables = _load(path)
     for name, content in tables.items():
-        if name not in SUBCOMMANDS or not isinstance(content, dict):
+        if name not in COMMANDS or not isinstance(content, dict):
             raise UsageError(f"{path}: '{name}' is not a table for a command", hint=f"write [{command}] above its options")
     known = {key(item): item for item in fields}
     options = {name.replace("_", "-"): value for name, value in tables.get(command, {}).items()}
     for name in options:
         if name not in known:
-            raise UsageError(f"{path}: [{command}] has no option '{name}'", hint=did_you_mean(name, known, otherwise=""))
+            meant = meant_option(name, known)
+            raise UsageError(f"{path}: [{command}] has no option '{name}'", hint=f"did you mean {meant}?" if meant else "")
     return {known[name].name: _as_typed(known[name], value) for name, value in options.items()}
 
 

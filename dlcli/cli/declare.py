@@ -1,6 +1,7 @@
 """Builds a Typer command from a configuration dataclass: flags, environment variables, TOML and help."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
@@ -11,33 +12,39 @@ import typer
 from dlcli.cli import config_file
 from dlcli.cli.command import Command
 from dlcli.cli.flags import with_flags
+from dlcli.cli.mistyped import unknown_variables, variables
+from dlcli.cli.sections import OTHER_WAY, SectionedCommand
+from dlcli.cli.streams import printable
 from dlcli.specs.code import check_trust
-from dlcli.specs.option import Option, check, declared, flag, key, open_range
+from dlcli.specs.option import Option, check, declared, flag, key, range_in_words
 from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_ARGUMENT = "_argument"
 _NOT_IN_FILES = ("config", "print_config", "dry_run", "debug")
 
 
 def declare(command: Command, summary: str) -> typer.Typer:
     """The Typer application of one subcommand; `summary` opens its help."""
     app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
-    app.command(command.name, help=summary, epilog=_epilog(command), context_settings=SETTINGS)(_body(command))
+    app.command(command.name, cls=SectionedCommand, help=summary, epilog=_epilog(command), context_settings=SETTINGS)(
+        _body(command)
+    )
     return app
 
 
 def _body(command: Command) -> Any:
     def body(context: typer.Context, **values: Any) -> int:
-        _take_arguments(command, context, values)
+        typed = _take_other_ways(command, context, values)
         run = RunOptions(**{item.name: values.pop(item.name) for item, _ in declared(RunOptions)})
         check(run)
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         config = command.config(**command.adjust(values))
-        _check_code(context, config)
+        _check_code(context, config, typed)
         if run.print_config:
             return config_file.print_config(command.name, config)
+        for warning in unknown_variables(command.name):
+            sys.stderr.write(f"warning: {printable(warning)}\n")
         from dlcli.cli.execute import execute  # here, so that --help does not pay for locks, records and output
 
         return execute(command, config, run)
@@ -49,13 +56,16 @@ def _body(command: Command) -> Any:
     return body
 
 
-def _check_code(context: typer.Context, config: Any) -> None:
-    """Refuse code that a --config file names; the command line and the environment are the user's own words."""
+def _check_code(context: typer.Context, config: Any, typed: set[str]) -> None:
+    """Refuse code that a --config file names; the command line and the environment are the user's own words.
+
+    `typed` are the fields that were given in the other of their two ways.
+    """
     if getattr(config, "trust_code", False):
         return
     for item, details in declared(config):
         source = context.get_parameter_source(item.name)
-        if details.names_code and source is not None and source.name == "DEFAULT_MAP":
+        if details.names_code and item.name not in typed and source is not None and source.name == "DEFAULT_MAP":
             check_trust(item.name, getattr(config, item.name))
 
 
@@ -64,24 +74,36 @@ def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
     found = []
     for item, details in declared(config):
         found.append(_parameter(command, config, item, details, hints[item.name]))
-        if details.also_argument:
-            info: Any = typer.Argument(help=f"The same as {flag(item)}.", metavar=f"[{key(item).upper()}]", show_default=False)
-            kind = Annotated[str | None, info]
-            name = item.name + _ARGUMENT
+        if details.two_ways:
+            kind = Annotated[str | None, _other_way(item, details)]
+            name = item.name + OTHER_WAY
             found.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind))
     return found
 
 
-def _take_arguments(command: Command, context: typer.Context, values: dict[str, Any]) -> None:
-    """Store values given as positional arguments under the name of their option."""
+def _other_way(item: Field[Any], details: Option) -> Any:
+    """The flag of a positional argument, or the positional argument of a flag."""
+    word = key(item).upper()
+    if details.argument:
+        return typer.Option(
+            flag(item), help=f"The same as {word}.", metavar=details.metavar.strip("[]") or word, show_default=False
+        )
+    return typer.Argument(help=f"The same as {flag(item)}.", metavar=word, show_default=False)
+
+
+def _take_other_ways(command: Command, context: typer.Context, values: dict[str, Any]) -> set[str]:
+    """Store values that were given in the other of two ways under the name of their option; returns these names."""
+    typed = set()
     for item, details in declared(command.config):
-        given = values.pop(item.name + _ARGUMENT) if details.also_argument else None
+        given = values.pop(item.name + OTHER_WAY) if details.two_ways else None
         if given is None:
             continue
         source = context.get_parameter_source(item.name)
         if source is not None and source.name == "COMMANDLINE":
             raise UsageError(f"{flag(item)}: {key(item)} is given twice", hint=f"drop either {flag(item)} or '{given}'")
         values[item.name] = given
+        typed.add(item.name)
+    return typed
 
 
 def _parameter(command: Command, config: type[Any], item: Field[Any], details: Option, hint: Any) -> inspect.Parameter:
@@ -121,23 +143,33 @@ def _type(details: Option, hint: Any) -> Any:
 
 
 def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any]:
-    help, exclusive = with_flags(details.help.replace("{command}", command.name), command.name), open_range(details)
-    help += f"  [{exclusive}]" if exclusive else ""
+    help, bounds = with_flags(details.help.replace("{command}", command.name), command.name), range_in_words(details)
+    help += f"  [{bounds}]" if bounds else ""
     extra: dict[str, Any] = {"help": help, "show_default": item.default not in (None, False, "", ())}
     if item.name not in ("print_config", "dry_run") and not details.typed_only:
-        name = key(item).upper().replace("-", "_")
-        extra |= {"envvar": [f"DLCLI_{command.name.upper().replace('-', '_')}_{name}", f"DLCLI_{name}"], "show_envvar": False}
+        extra |= {"envvar": variables(command.name, key(item)), "show_envvar": False}
     if details.parse:
         extra["parser"] = details.parse
         if details.choices:
             extra["autocompletion"] = _list_completion(details.choices)
-    elif not exclusive:  # Typer has no exclusive bounds; `check` holds those of all options
-        extra |= {"min": details.minimum, "max": details.maximum}
     if item.type in (Path, Path | None):
         extra["readable"] = False  # what reads it tells more, and what only writes there need not read
-    if details.metavar:
-        extra["metavar"] = details.metavar
+    metavar = details.metavar or _metavar(item, details)
+    if metavar:
+        extra["metavar"] = metavar.strip("[]") if details.argument else metavar  # Typer sets brackets
     return extra
+
+
+def _metavar(item: Field[Any], details: Option) -> str:
+    """What to type for a value, where the option does not say: its choices, or a word for numbers."""
+    if details.choices:
+        return "|".join(details.choices())
+    kinds = (item.type, *get_args(item.type))
+    if int in kinds:
+        return "N"
+    if float in kinds:
+        return "FRACTION" if 0 < (details.maximum or details.below or 0) <= 1 else "NUMBER"
+    return "PATH" if Path in kinds else ""
 
 
 def _list_completion(choices: Callable[[], tuple[str, ...]]) -> Callable[[str], list[str]]:

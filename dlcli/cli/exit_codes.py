@@ -1,6 +1,7 @@
 """Exit statuses, and the status and message for each exception."""
 
 import errno
+import re
 from enum import IntEnum
 from typing import Any
 
@@ -28,6 +29,9 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+_INVALID = re.compile(r"^Invalid value for '([^']+)': ")
+
+
 class Terminated(BaseException):
     """SIGTERM arrived; a BaseException so that no `except Exception` on the way swallows it."""
 
@@ -48,11 +52,11 @@ def explain(error: BaseException) -> tuple[ExitCode, str, str]:
     Returns:
         The exit status, one sentence on what is wrong and a hint on what to do; both texts may be empty.
     """
-    if isinstance(error, errors.DlcliError):
-        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
-        return code, error.message, error.hint
-    if isinstance(error, TyperError):
-        return _explain_usage(error)
+    if isinstance(error, errors.DlcliError | TyperError):
+        code, message, hint = _explain_wrong_input(error)
+        from dlcli.cli.mistyped import closest_choice
+
+        return code, message, closest_choice(message) or hint
     if isinstance(error, BrokenPipeError):
         return ExitCode.CLOSED_PIPE, "", ""
     if isinstance(error, KeyboardInterrupt):
@@ -62,21 +66,31 @@ def explain(error: BaseException) -> tuple[ExitCode, str, str]:
     return _explain_system(error)
 
 
+def _explain_wrong_input(error: Exception) -> tuple[ExitCode, str, str]:
+    if isinstance(error, errors.DlcliError):
+        code = next((code for kind, code in _KINDS if isinstance(error, kind)), ExitCode.INPUT)
+        return code, error.message, error.hint
+    return _explain_usage(error)
+
+
 def _explain_usage(error: Exception) -> tuple[ExitCode, str, str]:
+    from dlcli.cli.mistyped import explain_option
+
     context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoSuchOption" and context:
+        return ExitCode.USAGE, *explain_option(error)
     hint = f"see {context.command_path} --help" if context else ""
     message: str = error.format_message()  # type: ignore[attr-defined]
     for details in getattr(error.__cause__, "errors", list)():
         message = message.replace(details["msg"], _in_our_words(details))
-    return ExitCode.USAGE, message.replace("Value error, ", "").removesuffix("."), hint
+    message = _INVALID.sub(r"\1: ", message.replace("Value error, ", ""))
+    return ExitCode.USAGE, message.removesuffix("."), hint
 
 
 def _in_our_words(details: dict[str, Any]) -> str:
     """What is wrong with a value, in the words of `check` in place of those of the library that Typer validates with."""
-    value, bounds = details["input"], details.get("ctx", {})
+    value = details["input"]
     words = {
-        "greater_than_equal": f"{value} is below {bounds.get('ge', 0):g}",
-        "less_than_equal": f"{value} is above {bounds.get('le', 0):g}",
         "int_parsing": f"'{value}' is not a whole number",
         "int_from_float": f"'{value}' is not a whole number",
         "float_parsing": f"'{value}' is not a number",

@@ -26,6 +26,7 @@ class Convert2DTo3DConfig:
         "(torchvision:NAME, timm:NAME or hf:OWNER/NAME); a checkpoint with `arch`; a run directory; or "
         "package.module:callable or file.py:callable, which imports and runs that code.",
         argument=True,
+        two_ways=True,
         metavar="MODEL",
         reads=True,
         names_code=True,

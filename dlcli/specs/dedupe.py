@@ -332,9 +332,9 @@ class DedupeResult:
         oversized_groups: Groups of more than `max_group` rows.
         candidates: Number of pairs of distinct texts that were scored.
         pairs: Number of these that are duplicates, plus the repeated rows of equal texts.
-        recall: Fraction of the pairs with a cosine of `candidates_from` or more, found by brute force for a sample of texts,
-            that are among the candidates. With `index` or `against` the sample is of new texts; None if these are so few that
-            each was compared with all.
+        recall: Where the search may miss pairs, the fraction of those with a cosine of `candidates_from` or more, found by
+            brute force for a sample of texts, that are among the candidates; the interval is by text. With `index` or `against`
+            the sample is of new texts. None after an exact search.
         unscored: Duplicates expected among the pairs next most alike, which were not scored; None if all pairs were, if
             `candidates` was given, or of a large table.
         largest: The largest groups.

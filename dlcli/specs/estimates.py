@@ -1,4 +1,4 @@
-"""A measured figure never travels alone: it brings its interval and the number of examples behind it."""
+"""A measured figure never travels alone: it brings its interval, or why it has none, and the number of examples behind it."""
 
 from dataclasses import dataclass
 
@@ -14,6 +14,20 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointEstimate:
+    """A figure of which n examples allow no interval, and why: `low` and `high` are null in JSON and empty in CSV."""
+
+    value: float
+    low: None = None
+    high: None = None
+    n: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} (no interval: {self.why})"
 
 
 @dataclass(frozen=True)
@@ -34,7 +48,7 @@ class Difference:
         return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
-def flat(name: str, figure: Estimate | Difference | None) -> dict[str, float | None]:
+def flat(name: str, figure: Estimate | PointEstimate | Difference | None) -> dict[str, float | None]:
     """A figure as three cells of a flat record: `name`, `name_low` and `name_high`."""
     ends = (figure.value, figure.low, figure.high) if figure else (None, None, None)
     return dict(zip((name, f"{name}_low", f"{name}_high"), ends, strict=True))

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs import parse, table_options
+from dlcli.specs import table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
@@ -24,7 +25,7 @@ METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
 class EvalConfig(ModelAndDataOptions):
     """Options of `dlcli eval`."""
 
-    data: str = data_option("digits", also_argument=True)
+    data: str = data_option("digits", two_ways=True)
     split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
     columns: tuple[str, ...] = columns_option()
@@ -58,6 +59,12 @@ class EvalConfig(ModelAndDataOptions):
         "or class. Numeric columns with more than 20 values are split into quartiles. May be repeated.",
         metavar="COLUMN",
     )
+    group: str | None = option(
+        None,
+        "Metadata column of examples that belong together, such as frames of one film or images of one patient: intervals are "
+        "by group, and slices are compared by permuting groups.",
+        metavar="COLUMN",
+    )
     summary: bool = option(
         False,
         "Summarize the network: layers, shapes, parameters, multiply-adds and receptive field. "
@@ -70,13 +77,9 @@ class EvalConfig(ModelAndDataOptions):
         metavar="FILE",
         writes=True,
     )
-    fail_under: tuple[str, float] | None = option(
-        None,
+    fail_under: FailUnder | None = fail_under_option(
         f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for pairs: "
-        f"{', '.join(PAIR_METRICS)}.",
-        parse=parse.condition,
-        show=parse.show_condition,
-        metavar="METRIC=V",
+        f"{', '.join(PAIR_METRICS)}."
     )
     output: Path | None = output_option(
         "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory; for pairs, mistakes.csv.",
@@ -89,6 +92,8 @@ class EvalConfig(ModelAndDataOptions):
         modes = [f"`{name}`" for name in ("diagnose", "diagnose_input", "slices", "summary") if getattr(self, name)]
         if len(modes) > 1:
             raise UsageError(f"{' and '.join(modes)} do not go together", hint="choose one of them")
+        if self.group is not None and (self.summary or self.diagnose_input):
+            raise UsageError(f"`group` and `{modes[0].strip('`')}` cannot be combined", hint="drop `group`")
         if self.human_error is not None and not self.diagnose:
             raise UsageError("`human_error` needs `diagnose`")
         if len(set(self.slices)) < len(self.slices):
@@ -114,7 +119,8 @@ class EvalConfig(ModelAndDataOptions):
     def _check_bound(self) -> None:
         if self.fail_under is None:
             return
-        metric, _ = self.fail_under
+        metric = self.fail_under[0]
+        gate(self.fail_under)
         if self.summary or self.diagnose_input:
             name = "summary" if self.summary else "diagnose_input"
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
@@ -129,7 +135,7 @@ class Metric:
     """A metric over all examples: fractions are in [0, 1], `nll` is in nats, `brier` in [0, 2]."""
 
     name: str
-    estimate: Estimate
+    estimate: Estimate | PointEstimate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,8 +151,9 @@ class ClassAccuracy:
 class SliceRow:
     """Accuracy of the examples whose metadata `column` has the value `name`, and its difference to that of all others.
 
-    `p` is the p-value of Fisher's exact test against the others, Holm-corrected over all slices of the run. `status` is
-    `worse`, `better`, `not established`, or `no others` where the slice is the whole set.
+    `p` is the p-value of Fisher's exact test against the others, or with `group` of a permutation of groups, Holm-corrected
+    over all slices of the run. `status` is `worse`, `better`, `not established`, or `no others` where the slice is the whole
+    set.
     """
 
     column: str
@@ -191,7 +198,8 @@ class Mistake:
 class EvalResult:
     """Result of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without `slices`.
 
-    `unit` is image or video; `n_images` is the number of examples, whichever they are.
+    `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
+    `group`, None without it.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
     empty.
@@ -215,6 +223,7 @@ class EvalResult:
     input: InputDiagnosis | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
+    n_groups: int | None = None
     seed: int
     device: str
     seconds: float
@@ -235,7 +244,7 @@ class EvalResult:
         return rows + [{"metric": "accuracy", "class": one.name, **_figure(one.accuracy)} for one in self.per_class]
 
 
-def _figure(found: Estimate | Difference | None) -> dict[str, Any]:
+def _figure(found: Estimate | PointEstimate | Difference | None) -> dict[str, Any]:
     return {name: getattr(found, name, None) for name in ("value", "low", "high", "n")}
 
 
@@ -247,7 +256,7 @@ def _slice(row: SliceRow) -> dict[str, Any]:
 
 def _gap(gap: Gap) -> dict[str, Any]:
     names = {"gap": gap.name, "status": gap.status, "upper": gap.upper, "lower": gap.lower}
-    return {**names, **_figure(gap.difference), "causes": ", ".join(gap.causes)}
+    return {**names, **_figure(gap.difference), "p": gap.p, "causes": ", ".join(gap.causes)}
 
 
 def _layer(layer: LayerSummary) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class ModelAndDataOptions:
         "network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), or file.py:callable, which runs that code and uses what it "
         "returns as trained. Default: the built-in model for the dataset, trained once and cached.",
         argument=True,
+        two_ways=True,
         metavar="[MODEL]",
         reads=True,
         names_code=True,

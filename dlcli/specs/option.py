@@ -7,7 +7,8 @@ bounds when a configuration is made from Python.
 from collections.abc import Callable, Iterator
 from dataclasses import Field, dataclass, field, fields
 from math import isfinite
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from dlcli.support.errors import UsageError
 from dlcli.support.registry import Registry
@@ -31,7 +32,8 @@ class Option:
         show: Writes a value as `parse` reads it.
         metavar: Placeholder for the value in help.
         argument: Whether the option is positional.
-        also_argument: Whether the value may be given with its flag or as a positional argument.
+        two_ways: Whether the value may be given in both ways, as a positional argument or with its flag; `argument` then says
+            which of the two help and messages name first.
         reads: Whether the value names an input file, which the run record lists with its hash.
         writes: Whether the value names an output file.
         names_code: Whether the value may name code of the user, which is then imported.
@@ -52,7 +54,7 @@ class Option:
     show: Callable[[Any], str] | None = None
     metavar: str = ""
     argument: bool = False
-    also_argument: bool = False
+    two_ways: bool = False
     reads: bool = False
     writes: bool = False
     names_code: bool = False
@@ -93,22 +95,51 @@ def flag(item: Field[Any]) -> str:
     return f"--{key(item)}"
 
 
-def open_range(details: Option) -> str:
-    """The range of an option with an exclusive bound, as help shows ranges: `0<=x<1`; "" for other options."""
-    if details.above is None and details.below is None:
-        return ""
-    lower = f"{details.above:g}<" if details.above is not None else "" if details.minimum is None else f"{details.minimum:g}<="
-    upper = f"<{details.below:g}" if details.below is not None else "" if details.maximum is None else f"<={details.maximum:g}"
-    if lower and upper:
-        return f"{lower}x{upper}"
-    return f"x{upper}" if upper else f"x>{details.above:g}"
+def range_in_words(details: Option) -> str:
+    """The range of a number as help shows it: `at least 1`, `above 0`, `from 0 to below 1`; "" for other options."""
+    if (details.minimum or 0) <= 1 and details.above is details.below is details.maximum is None:
+        return ""  # that a count is 0 or 1 at least goes without saying
+    lowest = "" if details.above is None else f"above {details.above:g}"
+    highest = "" if details.below is None else f"below {details.below:g}"
+    if details.minimum is not None:
+        lowest = f"from {details.minimum:g}" if highest or details.maximum is not None else f"at least {details.minimum:g}"
+    if details.maximum is not None:
+        highest = f"{details.maximum:g}" if lowest else f"at most {details.maximum:g}"
+    return f"{lowest} to {highest}" if lowest and highest else lowest or highest
 
 
 def check(config: Any) -> None:
-    """Raise UsageError if a field of `config` is outside its declared bounds or choices."""
+    """Make the values of `config` those that its flags would make of them, and hold their bounds.
+
+    A field takes what its flag takes, and what that stands for: `eps` is "8/255", 8 / 255 or (8 / 255,), `output` a string or
+    a Path. Raises UsageError if a value cannot be read, or is outside its declared bounds or choices.
+    """
     for item, details in declared(config):
-        for value in _values(getattr(config, item.name)):
-            _check_value(f"`{item.name}`", details, value)
+        given = getattr(config, item.name)
+        value = _read(item, details, given)
+        if value is not given:
+            object.__setattr__(config, item.name, value)
+        for one in _values(value):
+            _check_value(f"`{item.name}`", details, one)
+
+
+def _read(item: Field[Any], details: Option, given: Any) -> Any:
+    """The value of a field, from what its flag takes."""
+    if given is None:
+        return None
+    if details.parse:
+        try:
+            return details.parse(given)
+        except ValueError as error:
+            raise UsageError(f"`{item.name}`: {error}") from None
+    kinds: tuple[Any, ...] = (item.type, *get_args(item.type))
+    if isinstance(given, str) and Path in kinds:
+        return Path(given)
+    if isinstance(given, Path) and str in kinds:
+        return str(given)
+    if isinstance(given, str | list) and any(get_origin(kind) is tuple for kind in kinds):
+        return (given,) if isinstance(given, str) else tuple(given)
+    return given
 
 
 def _values(value: Any) -> tuple[Any, ...]:
@@ -117,19 +148,24 @@ def _values(value: Any) -> tuple[Any, ...]:
 
 def _check_value(name: str, details: Option, value: Any) -> None:
     if details.minimum is not None and not value >= details.minimum:
-        raise UsageError(f"{name}: {value} is below {details.minimum:g}")
+        raise UsageError(f"{name}: {_plain(value)} is below {details.minimum:g}")
     if details.maximum is not None and not value <= details.maximum:
-        raise UsageError(f"{name}: {value} is above {details.maximum:g}")
+        raise UsageError(f"{name}: {_plain(value)} is above {details.maximum:g}")
     if details.above is not None and not value > details.above:
-        raise UsageError(f"{name}: {value} is not above {details.above:g}")
+        raise UsageError(f"{name}: {_plain(value)} is not above {details.above:g}")
     if details.below is not None and not value < details.below:
-        raise UsageError(f"{name}: {value} is not below {details.below:g}")
+        raise UsageError(f"{name}: {_plain(value)} is not below {details.below:g}")
     if isinstance(value, int) and value > details.limit:
         raise UsageError(f"{name}: {_shortened(value)} is above {details.limit:,}")
     if isinstance(value, float) and not isfinite(value):
         raise UsageError(f"{name}: {value} is not finite")
     if details.choices is not None and value not in details.choices():
         raise UsageError(f"{name}: '{value}' is not one of {', '.join(details.choices())}")
+
+
+def _plain(value: Any) -> str:
+    """A number as people write it: 2 for 2.0."""
+    return str(value).removesuffix(".0")
 
 
 def _shortened(value: int) -> str:

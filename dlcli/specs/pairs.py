@@ -65,11 +65,15 @@ class PairMetric:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdRow:
-    """Counts at a `threshold`: the pairs at or above it, predicted to be duplicates, and how many of these are duplicates."""
+    """Counts at a `threshold`: the pairs at or above it, predicted to be duplicates, and how many of these are duplicates.
+
+    `effective` is the number of independent pairs that tell as much of the precision: fewer where pairs share texts.
+    """
 
     threshold: float
     predicted_positive: int
     true_positive: int
+    effective: float
 
 
 def _records(metrics: tuple[PairMetric, ...]) -> list[dict[str, Any]]:

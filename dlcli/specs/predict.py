@@ -17,7 +17,11 @@ class PredictConfig(ModelAndDataOptions):
     """Options of `dlcli predict`."""
 
     data: str = data_option(
-        "digits", files="an image or a video, or a folder of them; a .npy of images", argument=True, metavar="[DATA]"
+        "digits",
+        files="an image or a video, or a folder of them; a .npy of images",
+        argument=True,
+        two_ways=True,
+        metavar="[DATA]",
     )
     split: str | None = split_option(
         "predict",

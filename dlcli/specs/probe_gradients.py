@@ -53,6 +53,7 @@ class ProbeGradientsConfig:
         metavar="SPEC",
         reads=True,
         names_code=True,
+        two_ways=True,
     )
     weights: Path | None = option(
         None,
@@ -63,7 +64,7 @@ class ProbeGradientsConfig:
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
-    data: str = data_option("digits")
+    data: str = data_option("digits", two_ways=True)
     synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))
     depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
     beta: float = option(1.0, "Scale of the residual branches of these networks.", minimum=0.001, maximum=10)
@@ -137,7 +138,8 @@ class GradientRow:
     `acf1`, `acf5` and `acf15` are the autocorrelation at those lags, None where a line is linear or too short; `slope` the
     exponent by which the power spectrum falls (0 white, 2 Brownian); `length_steps`, `length` (input units) and `length_share`
     (of the median distance to the nearest neighbour) until the autocorrelation is below 1/e, None where it is not within half
-    the line; `cosine` the mean cosine of the gradients at two points; `verdict` linear, white, shattered, partial or healthy.
+    the line; `cosine` the mean cosine of the gradients at two points; `verdict` linear, white, shattered,
+    partial, healthy or undecided.
     """
 
     network: str
@@ -183,12 +185,21 @@ class LayerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LesionRow:
-    """Accuracy without `block`, and the paired change; "" is the whole network."""
+    """Accuracy without `block`, and the paired change; "" is the whole network.
+
+    `p` is the p-value of McNemar's exact test, by Holm for all blocks; `change` has the interval of a single comparison.
+    """
 
     block: str
     kind: str
     accuracy: Estimate
     change: Difference | None
+    p: float | None = None
+
+    @property
+    def loses(self) -> bool:
+        """Whether a loss is established."""
+        return self.p is not None and self.change is not None and self.p <= 0.05 and self.change.value < 0
 
 
 @dataclass(frozen=True, kw_only=True)

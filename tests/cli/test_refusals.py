@@ -10,18 +10,18 @@ from tests.conftest import Run
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--label", "0"), "'--label': 0 is below 1"),
-        (("--label", "x"), "'--label': 'x' is not a whole number"),
-        (("--label", "1.5"), "'--label': '1.5' is not a whole number"),
-        (("--precision", "0.25"), "'--precision': 0.25 is below 0.5"),
-        (("--precision", "2"), "'--precision': 2 is above 1"),
-        (("--threshold", "high"), "'--threshold': 'high' is not a number"),
+        (("--label", "0"), "--label: 0 is below 1"),
+        (("--label", "x"), "--label: 'x' is not a whole number (see dlcli dedupe --help)"),
+        (("--label", "1.5"), "--label: '1.5' is not a whole number (see dlcli dedupe --help)"),
+        (("--precision", "0.25"), "--precision: 0.25 is below 0.5"),
+        (("--precision", "2"), "--precision: 2 is above 1"),
+        (("--threshold", "high"), "--threshold: 'high' is not a number (see dlcli dedupe --help)"),
     ],
 )
 def test_a_value_that_is_refused_is_named_with_its_bound(arguments: tuple[str, ...], message: str, dlcli: Run):
     done = dlcli("dedupe", "questions", *arguments)
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.decode() == f"dlcli dedupe: Invalid value for {message} (see dlcli dedupe --help)\n"
+    assert done.stderr.decode() == f"dlcli dedupe: {message}\n"
 
 
 @pytest.mark.parametrize(("name", "form"), [("out.xlsx", "csv"), ("out.xlsx", "auto"), ("out.pdf", "auto")])

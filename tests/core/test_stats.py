@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as peer
 
-from dlcli.core.stats import independent_difference, mean_difference, paired_difference, wilson
+from dlcli.core.stats import (
+    effective_share,
+    independent_difference,
+    independent_examples,
+    mcnemar,
+    mean_difference,
+    p_of_independent,
+    paired_difference,
+    selected_share,
+    wilson,
+)
+from dlcli.specs.estimates import Estimate
 
 
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -62,17 +73,43 @@ def test_swapping_the_columns_negates_the_interval(columns):
     assert one.low <= one.value <= one.high
 
 
-def test_fractions_get_students_interval():
+def test_fractions_have_two_more_pairs_too():
+    """The mean and the variance of the differences with one of 1 and one of -1 beside them."""
     values = np.random.default_rng(0).random((2, 40))
-    expected = peer.ttest_rel(*values).confidence_interval(0.95)
+    more = np.append(values[0] - values[1], [1, -1])
+    half = peer.norm.ppf(0.975) * more.std() / sqrt(42)
     found = paired_difference(*values)
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert (found.low, found.high) == pytest.approx((more.mean() - half, more.mean() + half))
+    assert found.value == pytest.approx((values[0] - values[1]).mean())
 
 
-def test_one_pair_of_fractions_gives_the_widest_interval():
+def test_one_pair_of_fractions_tells_nothing():
     found = paired_difference([0.9], [0.5])
-    assert (found.low, found.high) == (-1, 1)
-    assert not found.established
+    assert found.low < -0.8 and found.high == 1 and not found.established
+
+
+@given(st.integers(0, 60), st.integers(1, 60), st.sampled_from([1, 2, 10, 100]))
+def test_a_selected_share_has_the_exact_interval_of_all(hits, more, among):
+    """Clopper and Pearson by scipy, at the level of one of `among` tests."""
+    share = wilson(hits, hits + more)
+    found = selected_share(share, among)
+    expected = peer.binomtest(hits, hits + more).proportion_ci(1 - 0.05 / among, method="exact")
+    assert found.low == pytest.approx(min(expected.low, share.low), abs=1e-9)
+    assert found.high == pytest.approx(max(expected.high, share.high), abs=1e-9)
+    assert (found.value, found.n) == (share.value, share.n)
+
+
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 400))
+def test_effective_examples_solve_the_score_equation(case, effective):
+    successes, n = case
+    found = effective_share(successes, n, effective)
+    assert (found.value, found.n) == (successes / n, n)
+    for bound in (found.low, found.high):
+        if 1e-9 < bound < 1 - 1e-9:
+            wanted = peer.norm.ppf(0.975) * sqrt(bound * (1 - bound) / effective)
+            assert abs(found.value - bound) == pytest.approx(wanted, rel=1e-6, abs=1e-9)
+    nothing = effective_share(successes, n, 0)
+    assert (nothing.low, nothing.high) == (0, 1)
 
 
 @pytest.mark.parametrize(("n", "both", "only_a", "only_b"), [(30, 0.6, 0.1, 0.1), (100, 0.9, 0.04, 0.01), (500, 0.5, 0.2, 0.1)])
@@ -89,7 +126,7 @@ def test_the_interval_of_fractions_covers_the_truth():
     runs, n, rng = 2000, 100, np.random.default_rng(2)
     a, b = rng.binomial(10, 0.8, (runs, n)) / 10, rng.binomial(10, 0.7, (runs, n)) / 10
     covered = np.mean([(d := paired_difference(x, y)).low <= 0.1 <= d.high for x, y in zip(a, b, strict=True)])
-    assert abs(covered - 0.95) < 5 * sqrt(0.95 * 0.05 / runs)
+    assert covered > 0.95 - 5 * sqrt(0.95 * 0.05 / runs)
 
 
 @pytest.mark.parametrize(("a", "b"), [([], []), ([1, 0], [1]), ([2], [0]), ([float("nan")], [0]), ([[1]], [[0]])])
@@ -135,3 +172,40 @@ def test_equal_differences_of_rounded_figures_still_have_a_spread():
     assert not found.established
     assert mean_difference([2.0, 2.0]).established
     assert mean_difference([1.0, 3.0], step=1.0) == mean_difference([1.0, 3.0])
+
+
+def test_two_equal_differences_of_a_share_of_1200_images_establish_nothing():
+    """As of training accuracies over two seeds: each is rounded to a whole image."""
+    assert not mean_difference([1 / 1200] * 2, step=1 / 1200).established
+
+
+@given(*[st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))] * 2)
+def test_the_p_value_of_two_proportions_goes_with_their_interval(a, b):
+    first, second = wilson(*a), wilson(*b)
+    p, gap = p_of_independent(first, second), independent_difference(first, second)
+    assert 0 <= p <= 1 and p == pytest.approx(p_of_independent(second, first))
+    if min(abs(gap.low), abs(gap.high)) > 1e-9:
+        assert (p < 0.05) == gap.established
+
+
+@given(st.integers(1, 5000), st.floats(0, 1), st.floats(1, 5000))
+def test_the_independent_examples_of_a_share_are_found_again(n, share, effective):
+    assert independent_examples(wilson(share * n, n)) == pytest.approx(n, rel=1e-4)
+    assert independent_examples(effective_share(share * n, n, effective)) == pytest.approx(effective, rel=1e-4)
+    assert independent_examples(Estimate(share, share, share, n)) is None
+    assert independent_examples(effective_share(share * n, n, 0)) == 0
+
+
+def test_the_p_value_against_a_known_proportion_is_that_of_the_score_test():
+    """The interval of one proportion inverts the score test, so a gap to an exact value has its p-value."""
+    known = Estimate(0.1, 0.1, 0.1, 0)
+    z = (0.15 - 0.1) / sqrt(0.1 * 0.9 / 200)
+    assert p_of_independent(wilson(30, 200), known) == pytest.approx(2 * peer.norm.sf(z), rel=1e-6)
+
+
+@given(_COLUMNS)
+def test_mcnemar_is_the_binomial_test_of_the_pairs_that_differ(columns):
+    a, b = columns
+    more, less = sum(x > y for x, y in zip(a, b, strict=True)), sum(x < y for x, y in zip(a, b, strict=True))
+    expected = peer.binomtest(more, more + less).pvalue if more + less else 1.0
+    assert mcnemar(a, b) == pytest.approx(expected)

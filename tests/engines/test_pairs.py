@@ -49,7 +49,7 @@ def test_train_reports_the_metrics_of_the_saved_scorer_on_the_test_part(table: s
     assert (row.predicted_positive, row.true_positive) == (int((p >= 0.5).sum()), int(test.duplicate[p >= 0.5].sum()))
     assert (
         saved.held_out["metrics"]["auc"][0] == found["auc"]
-        and [0.5, row.predicted_positive, row.true_positive] in saved.held_out["operating"]
+        and [0.5, row.predicted_positive, row.true_positive, row.effective] in saved.held_out["operating"]
     )
 
 

@@ -3,14 +3,14 @@
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.percent import percent
 from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 
 _BY_NUMBER = ("mean of members", "mean rule", "max rule", "oracle")
 """What is shown of fewer members than all."""
 
 
 def _table(result: EnsembleResult) -> TerminalTable:
-    title = f"{result.model} on {result.data}, {result.n_test:,} test images, 95% intervals, accuracies in %"
+    title = f"{result.model} on {result.data}, {result.n_test:,} test images, 95% intervals, accuracies and ECE in %"
     most = max((row.members for row in result.rows), default=0)
     shown = [
         row for row in result.rows if row.members == most or row.classifier in _BY_NUMBER[: 1 if row.members == 1 else None]
@@ -24,11 +24,14 @@ def _table(result: EnsembleResult) -> TerminalTable:
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
     accuracy, gain = percent(row.accuracy), percent(row.gain)
-    return str(row.members), row.classifier, accuracy, gain, _plain(row.ece), _plain(row.nll)
+    return str(row.members), row.classifier, accuracy, gain, percent(row.ece), _nats(row.nll)
 
 
-def _plain(found: Estimate | None) -> str:
-    return f"{found.value:.3f}" if found else ""
+def _nats(found: Estimate | PointEstimate | None) -> str:
+    if found is None:
+        return ""
+    rest = f"({found.why})" if isinstance(found, PointEstimate) else f"[{found.low:.2f}, {found.high:.2f}]"
+    return f"{found.value:.2f} {rest}"
 
 
 def _diverse(found: Diversity) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.html_report.figures import COLOURS, draw_image, short_label, verdict
 from dlcli.core.stats import wilson
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 
 _LABELLED = 30
 """Up to this many classes each has its name on the axes; up to half of it each cell has its count."""
@@ -54,7 +54,7 @@ def confusion_plot(matrix: NDArray[np.int64], rows: Sequence[str], columns: Sequ
     return figure
 
 
-def reliability_plot(found: Reliability, ece: Estimate, *, unit: str = "image") -> Figure:
+def reliability_plot(found: Reliability, ece: Estimate | PointEstimate, *, unit: str = "image") -> Figure:
     """Accuracy over confidence, a bar a bin, beside the diagonal of perfect calibration; below, how many `unit`s a bin has."""
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -1,12 +1,14 @@
 """Accuracy by what is known of the images: which camera, which hospital, which hour, and whether the difference is one.
 
 Each slice is held against the rest of the images: Newcombe's interval of the difference, and Fisher's exact test (1922), whose
-p-values are corrected for how many slices are looked at by Holm's step-down method (1979, Scand. J. Stat. 6(2), 65-70).
+p-values are corrected for how many slices are looked at by Holm's step-down method (1979, Scand. J. Stat. 6(2), 65-70). Where
+images come in groups, such as frames of films, Fisher's test would take each for independent: groups are permuted instead.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -14,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Array, Metadata
-from dlcli.core.stats import independent_difference, wilson
+from dlcli.core.grouped import group_sums, share_of
+from dlcli.core.stats import independent_difference
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import SliceRow
 from dlcli.support.errors import InputError
@@ -27,6 +30,10 @@ NONE, OTHER = "(none)", "(other)"
 
 MOST_VALUES = 20
 _LEVEL = 0.05
+_PERMUTATIONS = 4_999
+_AT_ONCE = 1 << 21
+"""Shares of permuted groups in memory at a time."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,33 @@ class ExampleSlice:
     inside: NDArray[np.bool_]
 
 
-def find_column(name: str, metadata: Metadata, *, data: str) -> Array:
-    """The values (n,) of the fact `name`; raises InputError naming `data`, with the facts that there are, if it is none."""
+def find_column(name: str, metadata: Metadata, *, data: str, option: str = "slices") -> Array:
+    """Find a column of metadata.
+
+    Args:
+        name: Its name.
+        metadata: The columns.
+        data: What they belong to, for the message.
+        option: Which option names the column.
+
+    Returns:
+        Its values, (n,).
+
+    Raises:
+        InputError: There is none of that name, with those that there are.
+    """
     if name in metadata:
         return metadata[name]
-    hint = f"there are: {', '.join({**metadata, CLASS: 0})}; more come from columns of labels.csv in the folder, or of the .npz"
-    raise InputError(f"`slices`: {data} has no column '{name}'", hint=hint)
+    known = ", ".join([*metadata, *([CLASS] if option == "slices" and CLASS not in metadata else [])])
+    hint = f"there are: {known or 'none'}; more come from columns of labels.csv in the folder, or of the .npz"
+    raise InputError(f"`{option}`: {data} has no column '{name}'", hint=hint)
+
+
+def group_numbers(values: Array) -> NDArray[np.int64]:
+    """The group of each image, (n,) from 0 on, by the values (n,) of a column; one without a value is a group of its own."""
+    texts = [_text(value) for value in values]
+    alone = [f"{NONE} {k}" if text == NONE else f"= {text}" for k, text in enumerate(texts)]
+    return np.unique(alone, return_inverse=True)[1].astype(np.int64)
 
 
 def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
@@ -72,18 +100,30 @@ def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
     return tuple(ExampleSlice(column, name, inside) for name, inside in found.items())
 
 
-def compare_slices(slices: Sequence[ExampleSlice], correct: NDArray[np.bool_]) -> tuple[SliceRow, ...]:
-    """The accuracy of each slice by `correct` (n,), and what it is more or less than that of all other images.
+def compare_slices(
+    slices: Sequence[ExampleSlice], correct: NDArray[np.bool_], group: NDArray[np.int64] | None = None, *, seed: int = 0
+) -> tuple[SliceRow, ...]:
+    """The accuracy of each slice, and what it is more or less than that of all other images.
 
-    `p` is Fisher's, by Holm for all of `slices`. A slice is `worse` or `better` if p is at most 0.05 and its interval
-    excludes zero. One that holds all images has no rest.
+    `p` is Fisher's, or that of permuted groups, by Holm for all of `slices`. A slice is `worse` or `better` if p is at most
+    0.05 and its interval excludes zero. One that holds all images has no rest.
+
+    Args:
+        slices: The slices.
+        correct: Which images are right, (n,).
+        group: The group of each image, (n,) from 0 on, if images come in groups: intervals are by group, too.
+        seed: Of the permutations.
+
+    Returns:
+        A row for each slice.
     """
     parts = Counter(one.column for one in slices)
     # The two halves of a column ask one question.
     tests = [(one.column, one.name if parts[one.column] > 2 else "") for one in slices]
-    found = {test: _fisher(one.inside, correct) for test, one in zip(tests, slices, strict=True) if not one.inside.all()}
+    test_of = _fisher if group is None else partial(_permuted, group=group, seed=seed)
+    found = {test: test_of(one.inside, correct) for test, one in zip(tests, slices, strict=True) if not one.inside.all()}
     adjusted = dict(zip(found, holm(list(found.values())), strict=True))
-    return tuple(_row(one, correct, adjusted.get(test)) for test, one in zip(tests, slices, strict=True))
+    return tuple(_row(one, correct, group, adjusted.get(test)) for test, one in zip(tests, slices, strict=True))
 
 
 def worst(rows: Sequence[SliceRow]) -> SliceRow:
@@ -134,15 +174,31 @@ def _fisher(inside: NDArray[np.bool_], correct: NDArray[np.bool_]) -> float:
     return float(fisher_exact(table).pvalue)
 
 
-def _row(one: ExampleSlice, correct: NDArray[np.bool_], p: float | None) -> SliceRow:
-    accuracy = _accuracy(correct[one.inside])
+def _permuted(inside: NDArray[np.bool_], correct: NDArray[np.bool_], *, group: NDArray[np.int64], seed: int) -> float:
+    """The two-sided p-value of the sum over groups of the share inside times what the group is right more often than all.
+
+    If the slice had nothing to do with the accuracy, any group could have the share of any other.
+    """
+    sizes = group_sums(np.ones(len(correct)), group)
+    share, excess = group_sums(inside, group) / sizes, group_sums(correct - correct.mean(), group)
+    random, found = np.random.default_rng(seed), abs(share @ excess)
+    as_far, block = 0, max(1, _AT_ONCE // len(share))
+    for start in range(0, _PERMUTATIONS, block):
+        shuffled = random.permuted(np.tile(share, (min(block, _PERMUTATIONS - start), 1)), axis=1)
+        # Sums that are equal but for rounding are as far.
+        as_far += int((np.abs(shuffled @ excess) >= found - _ROUNDING).sum())
+    return (1 + as_far) / (1 + _PERMUTATIONS)
+
+
+def _row(one: ExampleSlice, correct: NDArray[np.bool_], group: NDArray[np.int64] | None, p: float | None) -> SliceRow:
+    accuracy = _accuracy(one.inside, correct, group)
     if p is None:
         return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=None, p=None, status="no others")
-    gap = independent_difference(accuracy, _accuracy(correct[~one.inside]))
+    gap = independent_difference(accuracy, _accuracy(~one.inside, correct, group))
     clear = p <= _LEVEL and gap.established
     status = ("worse" if gap.value < 0 else "better") if clear else "not established"
     return SliceRow(column=one.column, name=one.name, accuracy=accuracy, minus_rest=gap, p=p, status=status)
 
 
-def _accuracy(correct: NDArray[np.bool_]) -> Estimate:
-    return wilson(int(correct.sum()), len(correct))
+def _accuracy(inside: NDArray[np.bool_], correct: NDArray[np.bool_], group: NDArray[np.int64] | None) -> Estimate:
+    return share_of(correct[inside], None if group is None else group[inside])

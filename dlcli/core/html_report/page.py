@@ -9,7 +9,7 @@ from functools import cache
 from html import escape
 from importlib.resources import files
 
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 
 _CODE = re.compile(r"`([^`\n]+)`")
 
@@ -17,7 +17,7 @@ Cell = str | tuple[str, str]
 """The text of a cell, or its text and a smaller line under it (an interval, a qualification)."""
 
 
-def figure_cell(found: Estimate | Difference | None) -> Cell:
+def figure_cell(found: Estimate | PointEstimate | Difference | None) -> Cell:
     """A figure with its interval in smaller type; a dash for none."""
     if found is None:
         return "–"

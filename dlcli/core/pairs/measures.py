@@ -1,19 +1,19 @@
 """Metrics of a score of labelled pairs, with 95% intervals.
 
-Areas and F1 are bootstrapped over components: pairs that share questions resemble each other, so drawing single pairs would
-make the intervals too narrow.
+All intervals are by component: pairs that share questions resemble each other, so that to count single pairs as independent
+would make the intervals too narrow, on the pairs of Quora by 2.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import expected_error
-from dlcli.core.evaluation.metrics import auc
+from dlcli.core.grouped import group_sums, grouped_share
 from dlcli.core.pairs.labelled import LabelledPairs
-from dlcli.core.stats import wilson
 from dlcli.specs.estimates import Estimate
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,6 @@ Bools = NDArray[np.bool_]
 
 DECISION_THRESHOLD = 0.5
 """Pairs with at least this probability count as predicted duplicates."""
-RESAMPLES = 300
 FEW = 10
 """With fewer components than this, or fewer pairs of a label than half of it, resamples tell nothing about the spread."""
 
@@ -29,9 +28,9 @@ FEW = 10
 def evaluate_pairs(pairs: LabelledPairs, probability: Floats, *, seed: int = 0) -> dict[str, Estimate]:
     """Accuracy, precision, recall and F1 at `DECISION_THRESHOLD`, AUC, average precision (AP) and ECE, by name.
 
-    Accuracy, precision and recall have Wilson's interval, AUC, AP and F1 percentiles of a bootstrap over components, and ECE,
-    for the probability of a duplicate, the interval of `expected_error`. A metric without a value is omitted, such as
-    precision where no pair is predicted to be a duplicate.
+    Accuracy, precision, recall and F1 have the interval of `grouped_share`, AUC and AP that of `grouped_areas`, and ECE, for
+    the probability of a duplicate, that of `expected_error`, each by component. For a few pairs (see `has_few`) the last three
+    are [0, 1]. A metric without a value is omitted, such as precision where no pair is predicted to be a duplicate.
 
     Args:
         pairs: Labelled pairs.
@@ -41,74 +40,41 @@ def evaluate_pairs(pairs: LabelledPairs, probability: Floats, *, seed: int = 0) 
     Returns:
         The estimate of each metric that has a value.
     """
-    y, predicted = pairs.duplicate, probability >= DECISION_THRESHOLD
-    found = {"accuracy": wilson(int((predicted == y).sum()), len(y))}
-    if predicted.any():
-        found["precision"] = wilson(int((predicted & y).sum()), int(predicted.sum()))
+    found = dict(_metrics(pairs, probability, seed))
+    unknown = ("auc", "ap", "ece") if has_few(pairs) else ()
+    return {name: replace(one, low=0.0, high=1.0) if name in unknown else one for name, one in found.items()}
+
+
+def _metrics(pairs: LabelledPairs, probability: Floats, seed: int) -> Iterator[tuple[str, Estimate]]:
+    y, called = pairs.duplicate, probability >= DECISION_THRESHOLD
+    component = np.unique(pairs.component, return_inverse=True)[1]
+
+    def share(hits: Bools, among: Bools) -> Estimate:
+        return grouped_share(group_sums(hits, component), group_sums(among, component))
+
+    yield "accuracy", share(called == y, np.ones(len(y), np.bool_))
+    if called.any():
+        yield "precision", share(called & y, called)
     if y.any():
-        found["recall"] = wilson(int((predicted & y).sum()), int(y.sum()))
-    found |= bootstrap({"f1": f1, "auc": _auc, "ap": average_precision}, pairs, probability, seed=seed)
-    found["ece"] = expected_error(probability, y, seed=seed)
-    if has_few(pairs):
-        found["ece"] = replace(found["ece"], low=0.0, high=1.0)
-    return found
+        yield "recall", share(called & y, y)
+    if 0 < y.sum() < len(y):
+        yield "f1", _f1(share(called & y, called | y), len(y))
+        areas = grouped_areas(probability, y, component, seed=seed)
+        yield "auc", areas.auc
+        yield "ap", areas.ap
+    yield "ece", expected_error(probability, y, group=component, seed=seed)
+
+
+def _f1(overlap: Estimate, n: int) -> Estimate:
+    """F1 of n pairs from the share of right ones among the pairs that are duplicates or predicted to be (Jaccard's index J).
+
+    F1 is 2 J / (1 + J), which increases with J, so that the interval of the share becomes one of F1.
+    """
+    value, low, high = (2 * share / (1 + share) for share in (overlap.value, overlap.low, overlap.high))
+    return Estimate(value, low, high, n)
 
 
 def has_few(pairs: LabelledPairs) -> bool:
     """Whether there are too few pairs to estimate intervals by resampling; they are then [0, 1], which says nothing."""
     label = min(int(pairs.duplicate.sum()), int((~pairs.duplicate).sum()))
     return len(np.unique(pairs.component)) < FEW or 2 * label < FEW
-
-
-def bootstrap(
-    metrics: dict[str, Callable[[Bools, Floats], float]], pairs: LabelledPairs, score: Floats, *, seed: int
-) -> dict[str, Estimate]:
-    """Each metric with percentiles of `RESAMPLES` resamples of whole components; resamples that lack a label are discarded.
-
-    The interval is [0, 1] for a few pairs (see `has_few`).
-
-    Args:
-        metrics: Functions of labels and scores, (pairs,) each, by name.
-        pairs: Labelled pairs.
-        score: Score of each pair, (pairs,).
-        seed: Seed of the draws.
-
-    Returns:
-        The estimate of each metric; none if all pairs have the same label.
-    """
-    if not 0 < pairs.duplicate.sum() < len(pairs):
-        return {}
-    random = np.random.default_rng(seed)
-    order = np.argsort(pairs.component, kind="stable")
-    starts = np.unique(pairs.component[order], return_index=True)[1]
-    groups = np.split(order, starts[1:])
-    values = []
-    for _ in range(0 if has_few(pairs) else RESAMPLES):
-        rows = np.concatenate([groups[k] for k in random.integers(len(groups), size=len(groups))])
-        if 0 < pairs.duplicate[rows].sum() < len(rows):
-            values.append([metric(pairs.duplicate[rows], score[rows]) for metric in metrics.values()])
-    bounds = np.quantile(values, (0.025, 0.975), axis=0) if values else np.tile([[0.0], [1.0]], len(metrics))
-    found = {}
-    for (name, metric), low, high in zip(metrics.items(), *bounds, strict=True):
-        value = metric(pairs.duplicate, score)
-        found[name] = Estimate(value, min(value, float(low)), max(value, float(high)), len(score))
-    return found
-
-
-def f1(y: Bools, probability: Floats) -> float:
-    """The harmonic mean of precision and recall at `DECISION_THRESHOLD`."""
-    predicted = probability >= DECISION_THRESHOLD
-    return float(2 * (predicted & y).sum() / max(1, predicted.sum() + y.sum()))
-
-
-def average_precision(y: Bools, score: Floats) -> float:
-    """The mean over all duplicates of the precision at the score of each; pairs of equal score count as one threshold."""
-    order = np.argsort(-score, kind="stable")
-    true_positives, last = np.cumsum(y[order]), np.append(np.diff(score[order]) != 0, True)
-    hits, predicted = true_positives[last], np.flatnonzero(last) + 1
-    return float((np.diff(hits, prepend=0) * hits / predicted).sum() / max(1, y.sum()))
-
-
-def _auc(y: Bools, score: Floats) -> float:
-    found = auc(score, y)
-    return 0.5 if found is None else found.value

@@ -117,16 +117,16 @@ def read_threshold_counts(folder: Path) -> list[ThresholdCounts]:
     """
     counts = _read_metadata(folder)["held_out"].get("operating")
     if not isinstance(counts, list) or not all(map(_is_counts, counts)):
-        message = f"{folder / METADATA}: has no counts of held-out pairs by threshold"
+        message = f"{folder / METADATA}: has no counts of held-out pairs by threshold and component"
         raise InputError(message, hint="train again, or set `threshold=PROBABILITY`")
     return [ThresholdCounts(*row) for row in counts]
 
 
 def _is_counts(found: Any) -> bool:
-    """Whether `found` is a threshold and two counts, the second of a subset of the first."""
-    if not isinstance(found, list) or [type(value) for value in found] != [float, int, int]:
+    """Whether `found` is a threshold, two counts, the second of a subset of the first, and a number of independent pairs."""
+    if not isinstance(found, list) or [type(value) for value in found] != [float, int, int, float]:
         return False
-    return bool(0 <= found[2] <= found[1])
+    return bool(0 <= found[2] <= found[1] and 0 <= found[3] <= found[1])
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
+from dlcli.core.grouped import mean_share
 from dlcli.core.stats import paired_difference, wilson
 from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
@@ -180,7 +181,7 @@ def _estimates(
 
 
 def _estimate(share: Share) -> Estimate:
-    return wilson(float(share.sum()), len(share))
+    return mean_share(share)
 
 
 def _counted(sets: Sequence[AdversarialSet], classifier: Classifier, threat: ThreatKind) -> list[AdversarialSet]:

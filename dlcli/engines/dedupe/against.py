@@ -11,7 +11,7 @@ from dlcli.core.text.keep_rule import canonical_order
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.search.budget import pairs_from
 from dlcli.core.text.search.cross_join import cross_pairs, uses_full_join
-from dlcli.core.text.search.neighbours import Pairs
+from dlcli.core.text.search.neighbours import Pairs, finds_all
 from dlcli.core.text.vectors import make_vectors
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
@@ -77,8 +77,8 @@ def find_new_candidates(
 ) -> Candidates:
     """Find the candidate pairs with at least one new text.
 
-    If few texts are new, they are compared with all others by brute force. Recall is then not measured: it is 1, and measuring
-    it would cost as much again.
+    If few texts are new, they are compared with all others by brute force. Recall is then not measured: it is 1, as that of
+    other exact searches.
 
     Args:
         config: Gives the vectors and the device.
@@ -98,7 +98,7 @@ def find_new_candidates(
     with report.task("comparing", total=int(merged.new.sum())) as task:
         device = search_device(config.vectors, config.device)
         pairs = cross_pairs(vectors, merged.new, level, block=block, device=device, advance=task.advance)
-    if not uses_full_join(vectors, merged.new):
+    if not uses_full_join(vectors, merged.new) or finds_all(vectors, block, device):
         return Candidates(pairs, level, None)
     return Candidates(pairs, level, estimate_recall(vectors, pairs, level, np.flatnonzero(merged.new), block))
 

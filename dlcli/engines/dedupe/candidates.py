@@ -6,14 +6,14 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from dlcli.core.stats import wilson
+from dlcli.core.grouped import grouped_share
 from dlcli.core.text.distinct import Distinct
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.scoring.sentence_score import chance_cosine
 from dlcli.core.text.scoring.tokenized_texts import tokenize_texts
 from dlcli.core.text.search.blocks import Blocks
 from dlcli.core.text.search.budget import cosine_within, pair_budget, pairs_from, united
-from dlcli.core.text.search.neighbours import Pairs, sampled_recall
+from dlcli.core.text.search.neighbours import Pairs, finds_all, sampled_recall
 from dlcli.core.text.vectors import candidate_cosine, make_vectors, vectors_are_scored
 from dlcli.core.text.vectors.devices import search_device
 from dlcli.core.text.vectors.weighting import Matrix
@@ -63,7 +63,8 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
         device = search_device(config.vectors, config.device)
         more = pairs_from(vectors, lower, block=texts.block, device=device, advance=task.advance)
     pairs = more.from_cosine(level) if lower < level else more
-    recall = estimate_recall(vectors, pairs, level, np.arange(len(texts)), texts.block) if level else None
+    missing = level > 0 and not finds_all(vectors, texts.block, device)
+    recall = estimate_recall(vectors, pairs, level, np.arange(len(texts)), texts.block) if missing else None
     if not twice:
         return Candidates(pairs, level, recall, chance(config, vectors))
     pairs = united(vectors, pairs, _by_other_vectors(texts, vectors))
@@ -99,7 +100,9 @@ def _by_other_vectors(texts: Distinct, vectors: Matrix) -> Pairs:
 def estimate_recall(
     vectors: Matrix, pairs: Pairs, level: float, among: NDArray[np.int64], block: Blocks | None
 ) -> Estimate | None:
-    """Estimate which fraction of the similar pairs of some texts was found.
+    """Estimate which fraction of the similar pairs of some texts was found, where the search may miss some.
+
+    The interval is by text, as texts are drawn: a search that misses a pair of a group mostly misses the group.
 
     Args:
         vectors: Vectors of all texts.
@@ -112,4 +115,4 @@ def estimate_recall(
         The recall, with its 95% interval; None if the sample has no similar pair.
     """
     found, wanted = sampled_recall(vectors, pairs, level, among=among, block=block)
-    return wilson(found, wanted) if wanted else None
+    return grouped_share(found, wanted) if wanted.any() else None

@@ -10,9 +10,10 @@ from dlcli.core.compute.rng import derive
 from dlcli.core.ensembles.combine import RULES, any_correct, ensemble_logits
 from dlcli.core.ensembles.diversity import disagreement, error_correlation
 from dlcli.core.evaluation import calibration, metrics
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.grouped import mean_share
+from dlcli.core.stats import paired_difference
 from dlcli.specs.ensemble import Diversity, EnsembleRow
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 
 SIZES = (1, 5, 10, 25, 50)
 """The numbers of members at which an ensemble is evaluated, besides all of them."""
@@ -63,7 +64,7 @@ def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
         yield EnsembleRow(
             members=len(logits),
             classifier=name,
-            accuracy=wilson(float(right.sum()), len(right)),
+            accuracy=mean_share(right),
             gain=None if name == MEAN_OF_MEMBERS else paired_difference(right, members),
             minus_mean=None if name == rule_name("mean") else paired_difference(right, mean),
             ece=ece,
@@ -79,10 +80,10 @@ def _correct(labels: Tensor, y: Tensor) -> Correct:
     return (labels == y).numpy().astype(np.float64)
 
 
-def _calibration(logits: Tensor, right: Correct, y: Tensor, seed: int) -> tuple[Estimate, Estimate | None]:
+def _calibration(logits: Tensor, right: Correct, y: Tensor, seed: int) -> tuple[Estimate, Estimate | PointEstimate]:
     log_p = metrics.log_probabilities(logits.numpy())
     ece = calibration.expected_error(np.exp(log_p.max(1)), right.astype(bool), seed=derive(seed, "calibration"))
-    return ece, metrics.negative_log_likelihood(log_p, y.numpy())
+    return ece, metrics.negative_log_likelihood(log_p, y.numpy(), seed=derive(seed, "likelihood"))
 
 
 def best_of(rows: Sequence[EnsembleRow], rule: str) -> EnsembleRow:

@@ -1,6 +1,7 @@
 """Evaluate a trained network, find where it fails and what to do next: the engine of `dlcli eval`."""
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,21 +12,24 @@ from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
 from dlcli.core.evaluation import calibration, metrics, slices
+from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.grouped import effective_size, group_sums, share_of
 from dlcli.core.model_io.programs import check_program_name, write_program
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
-from dlcli.core.stats import wilson
+from dlcli.core.stats import selected_share
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
+from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
@@ -74,8 +78,10 @@ def plan(config: EvalConfig) -> list[str]:
         lines = [f"build {open_model(config.arch, data).name} for {data.unit}s of {shape}"]
     else:
         lines = describe(config)
-        if config.slices:
-            _columns(config, read(config))
+        if config.slices or config.group is not None:
+            data = read(config)
+            _columns(config, data)
+            _group(config, data, config.split)
     what = "summarize the network" if config.summary else f"evaluate it on the {config.split} set"
     what = "find how it was fed in training" if config.diagnose_input else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
@@ -102,11 +108,30 @@ def _check_images(config: EvalConfig) -> None:
 
 @dataclass(frozen=True)
 class _Predictions:
-    """Predictions for one split: log-probabilities (n, outputs), the correct outputs (n,) and the predicted ones (n,)."""
+    """Predictions for one split.
+
+    Attributes:
+        log_p: Log-probabilities, (n, outputs).
+        y: The correct outputs, (n,).
+        predicted: The predicted ones, (n,).
+        group: The group of each example, (n,) from 0 on, None without `group`.
+    """
 
     log_p: Floats
     y: Labels
     predicted: Labels
+    group: Labels | None
+
+    def accuracy(self, inside: np.ndarray) -> Estimate:
+        """The accuracy on the examples `inside` (n,)."""
+        return share_of(self.correct[inside], None if self.group is None else self.group[inside])
+
+    def worst(self, inside: np.ndarray, among: int) -> Estimate:
+        """The accuracy on the examples `inside`, which were selected among several sets for it."""
+        if self.group is None:
+            return selected_share(self.accuracy(inside), among)
+        hits, totals = (group_sums(part[inside], self.group[inside]) for part in (self.correct, np.ones(len(self.y))))
+        return selected_share(self.accuracy(inside), among, effective_size(hits, totals))
 
     @property
     def correct(self) -> np.ndarray:
@@ -121,24 +146,38 @@ class _Predictions:
         return found
 
 
-def _predict(loaded: LoadedModel, split: str) -> _Predictions:
+def _predict(config: EvalConfig, loaded: LoadedModel, split: str) -> _Predictions:
     found = loaded.split(split)
     logits = loaded.logits(found.x).numpy()
-    return _Predictions(metrics.log_probabilities(logits), found.y.numpy(), metrics.ranking(logits, 1)[:, 0])
+    group = _group(config, loaded.data, split)
+    group = None if group is None else np.unique(group[: loaded.limit], return_inverse=True)[1]
+    return _Predictions(metrics.log_probabilities(logits), found.y.numpy(), metrics.ranking(logits, 1)[:, 0], group)
+
+
+def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
+    """The group of each example of a split; None without `group`."""
+    if config.group is None or split not in data.splits:
+        return None
+    column = slices.find_column(config.group, data.splits[split].metadata, data=data.name, option="group")
+    return slices.group_numbers(column)
 
 
 def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
     loaded = open_model_and_data(config, report)
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
-    predictions = _predict(loaded, config.split)
+    _group(config, loaded.data, config.split)
+    predictions = _predict(config, loaded, config.split)
     outputs = loaded.names(predictions.log_p.shape[1])
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
     parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
-    sliced = slices.compare_slices([one for column in parts for one in column], predictions.correct)
+    cuts = [one for column in parts for one in column]
+    seed = rng.derive(config.seed, "slices")
+    sliced = slices.compare_slices(cuts, predictions.correct, predictions.group, seed=seed)
     matrix = metrics.confusion(predictions.predicted, predictions.y, len(outputs), len(outputs))
-    rows = _class_rows(matrix, outputs, loaded.output_of.numpy())
+    rows = _class_rows(predictions, matrix, outputs, loaded.output_of.numpy())
     bins = calibration.reliability(predictions.confidence, predictions.correct)
-    found = _metrics(config, loaded, predictions, rows, sliced)
+    found = _metrics(config, loaded, predictions)
+    found = (*found[:1], *_worst(predictions, cuts, sliced), *found[1:])
     result = EvalResult(
         data=loaded.data.name,
         split=config.split,
@@ -155,10 +194,11 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
         summary=None,
         slices=sliced,
         worst_slice=_named(slices.worst(sliced)) if sliced else "",
+        n_groups=None if predictions.group is None else int(predictions.group.max()) + 1,
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
-        notes=(*_notes(loaded, found, sliced), *_exported(config, loaded, outputs)),
+        notes=(*_notes(config, loaded, found, predictions, sliced), *_exported(config, loaded, outputs)),
         failed=_failed(config, found),
     )
     if config.output is not None:
@@ -191,31 +231,44 @@ def _named(row: SliceRow) -> str:
     return f"{row.column}={row.name}"
 
 
-def _metrics(
-    config: EvalConfig,
-    loaded: LoadedModel,
-    predictions: _Predictions,
-    rows: tuple[ClassAccuracy, ...],
-    sliced: tuple[SliceRow, ...],
-) -> tuple[Metric, ...]:
-    log_p, y = predictions.log_p, predictions.y
-    found: dict[str, Estimate | None] = {"top-1": wilson(int(predictions.correct.sum()), len(y))}
+def _metrics(config: EvalConfig, loaded: LoadedModel, predictions: _Predictions) -> tuple[Metric, ...]:
+    """The metrics, but for those of the worst class and slice."""
+    log_p, y, group = predictions.log_p, predictions.y, predictions.group
+    found: dict[str, Estimate | PointEstimate | None] = {"top-1": share_of(predictions.correct, group)}
     if log_p.shape[1] > 5:
-        found["top-5"] = metrics.top_k(log_p, y, 5)
-    found["worst-class"] = min((row.accuracy for row in rows if row.accuracy is not None), key=lambda one: one.value)
-    found["worst-slice"] = slices.worst(sliced).accuracy if sliced else None
+        found["top-5"] = metrics.top_k(log_p, y, 5, group)
     if len(loaded.output_of) == 2:
         negative, positive = loaded.output_of.tolist()
-        found["auc"] = metrics.auc(log_p[:, positive] - log_p[:, negative], y == positive)
-    found["nll"] = metrics.negative_log_likelihood(log_p, y)
-    found["brier"] = metrics.brier(log_p, y)
+        seed = rng.derive(config.seed, "areas")
+        found["auc"] = _area(log_p[:, positive] - log_p[:, negative], y == positive, group, seed)
+    found["nll"] = metrics.negative_log_likelihood(log_p, y, group, seed=rng.derive(config.seed, "likelihood"))
+    found["brier"] = metrics.brier(log_p, y, group)
     seed = rng.derive(config.seed, "bootstrap")
-    found["ece"] = calibration.expected_error(predictions.confidence, predictions.correct, seed=seed)
+    found["ece"] = calibration.expected_error(predictions.confidence, predictions.correct, group=group, seed=seed)
     return tuple(Metric(name=name, estimate=one) for name, one in found.items() if one is not None)
 
 
-def _class_rows(matrix: Labels, outputs: tuple[str, ...], output_of: Labels) -> tuple[ClassAccuracy, ...]:
-    accuracies = metrics.class_accuracies(matrix)
+def _area(scores: Floats, positive: np.ndarray, group: Labels | None, seed: int) -> Estimate | None:
+    if group is None or positive.all() or not positive.any():
+        return metrics.auc(scores, positive)
+    return grouped_areas(scores, positive, group, seed=seed).auc
+
+
+def _worst(predictions: _Predictions, cuts: Sequence[slices.ExampleSlice], sliced: tuple[SliceRow, ...]) -> Iterator[Metric]:
+    """The accuracies of the worst class and the worst slice."""
+    classes = [predictions.y == k for k in np.unique(predictions.y)]
+    lowest = min(classes, key=lambda inside: predictions.accuracy(inside).value)
+    yield Metric(name="worst-class", estimate=predictions.worst(lowest, len(classes)))
+    if sliced:
+        row = slices.worst(sliced)
+        inside = next(one.inside for one in cuts if (one.column, one.name) == (row.column, row.name))
+        yield Metric(name="worst-slice", estimate=predictions.worst(inside, len(sliced)))
+
+
+def _class_rows(
+    predictions: _Predictions, matrix: Labels, outputs: tuple[str, ...], output_of: Labels
+) -> tuple[ClassAccuracy, ...]:
+    accuracies = metrics.class_accuracies(predictions.predicted, predictions.y, len(outputs), predictions.group)
     wrong = matrix - np.diag(np.diag(matrix))
     return tuple(
         ClassAccuracy(
@@ -264,11 +317,14 @@ def _mistakes(predictions: _Predictions, outputs: tuple[str, ...]) -> tuple[Mist
 def _diagnosis(config: EvalConfig, loaded: LoadedModel, predictions: _Predictions) -> Diagnosis:
     there = loaded.data.splits
     asked = {
-        split: _predict(loaded, split) for split in SPLITS if split in there and len(there[split].y) and split != config.split
+        split: _predict(config, loaded, split)
+        for split in SPLITS
+        if split in there and len(there[split].y) and split != config.split
     }
     asked[config.split] = predictions
-    errors = {split: wilson(int((~one.correct).sum()), len(one.y)) for split, one in asked.items()}
-    return diagnose(config.human_error or 0.0, errors, _setting(config, loaded))
+    errors = {split: share_of(~one.correct, one.group) for split, one in asked.items()}
+    found = diagnose(config.human_error or 0.0, errors, _setting(config, loaded))
+    return replace(found, human_given=config.human_error is not None)
 
 
 def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
@@ -286,26 +342,38 @@ def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
     )
 
 
-def _notes(loaded: LoadedModel, found: tuple[Metric, ...], sliced: tuple[SliceRow, ...]) -> tuple[str, ...]:
+def _notes(
+    config: EvalConfig, loaded: LoadedModel, found: tuple[Metric, ...], predictions: _Predictions, sliced: tuple[SliceRow, ...]
+) -> tuple[str, ...]:
     unit = loaded.data.unit
-    notes = [f"The worst class is selected on the same {unit}s, so its accuracy is biased low."]
+    classes = count(len(np.unique(predictions.y)), "class", "classes")
+    notes = [
+        f"The worst class is selected on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
+        "at once.",
+        "ece is corrected for what chance adds to it.",
+    ]
     if len(loaded.output_of) == 2 and not any(one.name == "auc" for one in found):
         notes.append(f"There is no AUC: all {unit}s are of one class.")
+    if predictions.group is not None:
+        groups = count(int(predictions.group.max()) + 1, "group")
+        notes.append(f"Intervals are by '{config.group}', of which there are {groups}: {unit}s of one are not independent.")
     if sliced:
+        test = "Fisher's exact test" if predictions.group is None else f"a permutation of '{config.group}'"
         notes.append(
-            f"A slice is worse or better if Fisher's exact test against all other {unit}s is significant at 5% after "
+            f"A slice is worse or better if {test} against all other {unit}s is significant at 5% after "
             f"Holm's correction for {count(len(sliced), 'slice')}; each interval is 95%. The worst slice is the one whose "
-            "interval has the lowest upper end."
+            "interval has the lowest upper end; the interval of worst-slice holds for all slices at once."
         )
     return (*loaded.trained.notes, *notes)
 
 
 def _failed(config: EvalConfig, found: tuple[Metric, ...]) -> str:
-    if config.fail_under is None:
+    wanted = gate(config.fail_under)
+    if wanted is None:
         return ""
-    name, bound = config.fail_under
+    name = wanted.metric
     estimate = next((one.estimate for one in found if one.name == name), None)
     if estimate is None:
         reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and examples of both"
         raise InputError(f"`fail_under`: there is no {name} here: {reason}")
-    return f"{name} on {config.split} is {estimate}, below {bound:g}" if estimate.value < bound else ""
+    return f"{name} on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""

@@ -190,6 +190,11 @@ def _early(job: Job) -> EarlyStopping:
     return EarlyStopping(*job.config.early_stop)
 
 
+def n_watched(job: Job) -> int:
+    """The number of training examples that are evaluated after each epoch."""
+    return min(len(job.data.y_train), _TRAINING_EXAMPLES)
+
+
 class Started(NamedTuple):
     """A training before its first step, and the notes of surgery."""
 

@@ -40,7 +40,7 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     scorer = settings.fit(train, dev, config.seed, encoder=_encoder(config, settings), report=report)
     probability = scorer.score(test.texts, test.first, test.second)
     measured = evaluate_pairs(test, probability, seed=config.seed)
-    table = count_by_threshold(probability, test.duplicate)
+    table = count_by_threshold(probability, test.duplicate, test.component)
     digest = ""
     if config.output is not None:
         digest = save_scorer(config.output, scorer, _held_out(config, test, measured, table))
@@ -92,7 +92,7 @@ def few_pairs_note(pairs: LabelledPairs) -> tuple[str, ...]:
         return ()
     groups = count(len(np.unique(pairs.component)), "group")
     found = f"{count(len(pairs), 'pair')} in {groups}, {int(pairs.duplicate.sum()):,} of them duplicates"
-    return (f"{found}, are too few to estimate the intervals of F1, AUC, AP and ECE: these are [0, 1].",)
+    return (f"{found}, are too few to estimate the intervals of AUC, AP and ECE: these are [0, 1].",)
 
 
 def _parts(config: TrainConfig, bad_rows: Path | None = None) -> tuple[LabelledPairs, ...]:

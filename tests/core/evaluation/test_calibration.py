@@ -43,9 +43,43 @@ def test_bins_are_sklearns():
 
 def test_closed_form():
     found = expected_error(np.full(100, 0.8), np.arange(100) < 60, seed=0)
-    assert found.value == pytest.approx(0.2)
-    # One bin: the error is |0.8 - share|, so its interval is near that of a share of 0.6 in 100.
-    assert (found.low, found.high) == (pytest.approx(0.104, abs=0.02), pytest.approx(0.296, abs=0.02))
+    # One bin of which 60 are right: the noise has a standard deviation of 0.05, far below the gap of 0.2, and adds nothing.
+    assert found.value == pytest.approx(0.2, abs=0.003)
+    # The gap is normal, so a test at 1% on each side is 2.33 standard deviations wide.
+    assert (found.low, found.high) == (
+        pytest.approx(0.2 - 2.33 * 0.049, abs=0.012),
+        pytest.approx(0.2 + 2.33 * 0.049, abs=0.012),
+    )
+
+
+def test_certainty_without_a_mistake_has_no_error_and_no_bound_of_zero():
+    found = expected_error(np.ones(50), np.ones(50, bool), seed=0)
+    assert (found.value, found.low) == (0, 0)
+    assert expected_error(np.full(50, 0.99), np.ones(50, bool), seed=0).high > 0.01
+
+
+@pytest.mark.parametrize("tilt", [0.03, 0.1])
+def test_the_error_is_not_raised_by_chance(tilt):
+    """On average within a fifth of the truth, where the error of the bins alone is far above it."""
+    random, middles = np.random.default_rng(3), (np.arange(5) + 0.5) / 5 * 0.7 + 0.3
+    corrected, plain = [], []
+    for seed in range(80):
+        confidence = random.choice(middles, 600)
+        correct = random.random(600) < confidence - tilt
+        corrected.append(expected_error(confidence, correct, seed=seed).value)
+        plain.append(reliability(confidence, correct).ece)
+    assert abs(np.mean(corrected) - tilt) < 0.2 * tilt
+    assert np.mean(plain) > np.mean(corrected)
+
+
+def test_copies_of_examples_are_no_more_evidence():
+    random = np.random.default_rng(4)
+    confidence = random.random(300) * 0.6 + 0.4
+    correct = random.random(300) < confidence - 0.1
+    once, alone = (expected_error(confidence, correct, group=g, seed=0) for g in (np.arange(300), None))
+    often = expected_error(np.repeat(confidence, 10), np.repeat(correct, 10), group=np.repeat(np.arange(300), 10), seed=0)
+    assert often.high - often.low == pytest.approx(once.high - once.low, rel=0.15)
+    assert once.low == pytest.approx(alone.low, abs=0.02) and once.value == pytest.approx(alone.value, abs=0.01)
 
 
 def test_the_same_seed_gives_the_same_interval():

@@ -4,11 +4,13 @@ from math import log, sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dlcli.core.evaluation import metrics
+from dlcli.core.stats import wilson
+from dlcli.specs.estimates import flat
 
 peer = pytest.importorskip("sklearn.metrics")
 
@@ -46,7 +48,7 @@ def test_the_confusion_matrix_is_sklearns(case):
     k, predicted = logits.shape[1], logits.argmax(1)
     found = metrics.confusion(predicted, y, k, k)
     assert found.tolist() == peer.confusion_matrix(y, predicted, labels=range(k)).tolist()
-    for label, one in enumerate(metrics.class_accuracies(found)):
+    for label, one in enumerate(metrics.class_accuracies(predicted, y, k)):
         of_class = y == label
         if of_class.any():
             assert (one.value, one.n) == (pytest.approx((predicted[of_class] == label).mean()), of_class.sum())
@@ -64,78 +66,83 @@ def test_log_loss_and_brier_are_sklearns(case):
     log_p = metrics.log_probabilities(np.clip(logits, -9, 9))  # scikit-learn rounds smaller probabilities up
     p = np.exp(log_p)
     assert p.sum(1) == pytest.approx(1)
-    assert metrics.negative_log_likelihood(log_p, y).value == pytest.approx(peer.log_loss(y, p, labels=range(p.shape[1])))
+    assert metrics.negative_log_likelihood(log_p, y, seed=0).value == pytest.approx(
+        peer.log_loss(y, p, labels=range(p.shape[1]))
+    )
     assert metrics.brier(log_p, y).value == pytest.approx(((p - np.eye(p.shape[1])[y]) ** 2).sum(1).mean())
 
 
 def test_closed_forms_of_a_network_that_knows_nothing():
-    log_p = metrics.log_probabilities(np.zeros((6, 4), dtype=np.float32))
-    nll, brier = metrics.negative_log_likelihood(log_p, np.arange(6) % 4), metrics.brier(log_p, np.arange(6) % 4)
+    log_p = metrics.log_probabilities(np.zeros((80, 4), dtype=np.float32))
+    nll, brier = metrics.negative_log_likelihood(log_p, np.arange(80) % 4, seed=0), metrics.brier(log_p, np.arange(80) % 4)
     assert (nll.value, nll.low, nll.high) == pytest.approx((log(4),) * 3)
-    assert (brier.value, brier.low, brier.high) == pytest.approx((0.75,) * 3)
-    assert metrics.negative_log_likelihood(log_p[:1], np.array([0])) is None
+    half = wilson(0.375 * 80, 80)
+    assert (brier.value, brier.low, brier.high) == pytest.approx((0.75, 2 * half.low, 2 * half.high))
+
+
+@pytest.mark.parametrize(("mistakes", "interval"), [(0, False), (29, False), (30, True)])
+def test_the_log_loss_of_a_few_mistakes_has_no_interval(mistakes: int, interval: bool):
+    y = np.zeros(500, np.int64)
+    logits = np.tile([3.0, 0.0], (500, 1)) + np.random.default_rng(0).normal(size=(500, 1)) * [0.3, 0.0]
+    logits[:mistakes, 1] = 5.0
+    found = metrics.negative_log_likelihood(metrics.log_probabilities(logits), y, seed=0)
+    assert (found.low is not None) == (found.high is not None) == interval
+    if not interval:
+        assert str(found).endswith(f"(no interval: {mistakes} mistake{'s' if mistakes != 1 else ''})")
+        assert flat("nll", found) == {"nll": found.value, "nll_low": None, "nll_high": None}
+
+
+def test_groups_with_a_mistake_count_not_mistakes():
+    y, group = np.zeros(600, np.int64), np.arange(600) // 20
+    log_p = metrics.log_probabilities(np.where(np.arange(600)[:, None] % 3 == 0, [0.0, 2.0], [2.0, 0.0]))
+    assert metrics.negative_log_likelihood(log_p, y, group, seed=0).low is not None
+    assert metrics.negative_log_likelihood(log_p[:580], y[:580], group[:580], seed=0).low is None
 
 
 def test_huge_logits_stay_finite():
     log_p = metrics.log_probabilities(np.array([[3e38, -3e38], [0.0, 1.0]], dtype=np.float32))
-    assert np.isfinite(metrics.negative_log_likelihood(log_p, np.array([1, 1])).value)
+    assert np.isfinite(metrics.negative_log_likelihood(log_p, np.array([1, 1]), seed=0).value)
     assert metrics.brier(log_p, np.array([1, 1])).value <= 2
 
 
-def test_the_mean_has_students_interval():
-    from scipy.stats import t
-
-    values = np.array([0.1, 0.4, 0.2, 0.9])
-    low, high = t.interval(0.95, 3, values.mean(), values.std(ddof=1) / sqrt(4))
-    found = metrics.mean_estimate(values, -10.0, 10.0)
-    assert (found.low, found.high, found.n) == (pytest.approx(low), pytest.approx(high), 4)
-    held = metrics.mean_estimate(values, 0.2, 0.5)
-    assert (held.low, held.high) == (0.2, 0.5)
-
-
 @given(arrays(np.float64, 12, elements=st.sampled_from([0.0, 0.5, 1.0, 2.0])), arrays(np.bool_, 12))
-def test_auc_is_sklearns_and_its_variance_delongs(scores, positive):
+def test_auc_is_sklearns_and_its_bounds_solve_newcombes_equation(scores, positive):
     found = metrics.auc(scores, positive)
     if positive.all() or not positive.any():
         assert found is None
         return
     assert found.value == pytest.approx(peer.roc_auc_score(positive, scores))
     assert 0 <= found.low <= found.value <= found.high <= 1
-    variance = _delong_by_loops(scores[positive], scores[~positive])
-    if variance > 1e-12:
-        half = 1.959964 * sqrt(variance)
-        assert found.low == pytest.approx(max(0, found.value - half), abs=1e-6)
-        assert found.high == pytest.approx(min(1, found.value + half), abs=1e-6)
+    m, n = positive.sum(), (~positive).sum()
+    for bound in (found.low, found.high):
+        if 1e-9 < bound < 1 - 1e-9:
+            assert abs(bound - found.value) == pytest.approx(1.959964 * sqrt(_newcombe(bound, m, n)), abs=1e-6)
 
 
-def _delong_by_loops(positives, negatives):
-    """DeLong et al. (1988), equations 4 to 6, as written."""
-    kernel = [[1.0 if x > y else 0.5 if x == y else 0.0 for y in negatives] for x in positives]
-    m, n = len(positives), len(negatives)
-    area = sum(map(sum, kernel)) / (m * n)
-    v10 = [sum(row) / n for row in kernel]
-    v01 = [sum(row[j] for row in kernel) / m for j in range(n)]
-    s10 = sum((v - area) ** 2 for v in v10) / (m - 1) if m > 1 else 0.0
-    s01 = sum((v - area) ** 2 for v in v01) / (n - 1) if n > 1 else 0.0
-    return s10 / m + s01 / n
+def _newcombe(area, m, n):
+    """Newcombe (2006), method 5, from Q1 and Q2 of Hanley and McNeil (1982, Radiology 143), both groups of the mean size."""
+    q1, q2, others = area / (2 - area), 2 * area**2 / (1 + area), (m + n) / 2 - 1
+    return (area * (1 - area) + others * (q1 - area**2) + others * (q2 - area**2)) / (m * n)
+
+
+def test_the_worked_example_of_another_library():
+    """The first example of R's SingleCaseES, NAP: 0.9167 with the interval of method 5 from 0.597 to 0.986."""
+    low, high = [20, 20, 26, 25, 22, 23], [28, 25, 24, 27, 30, 30, 29]
+    found = metrics.auc(np.array([*low, *high], float), np.arange(13) >= 6)
+    assert (found.value, found.low, found.high) == pytest.approx((0.9167, 0.597, 0.986), abs=5e-4)
 
 
 def test_perfect_order_is_no_certainty():
+    """The equation at 1: with d = 1 - low, d = z^2 (1 - d)(1 + others (d / (1 + d) + (1 - d) / (2 - d))) / (m n)."""
     found = metrics.auc(np.arange(10.0), np.arange(10) >= 4)
     assert (found.value, found.high) == (1, 1)
-    assert found.low == pytest.approx(4 / (4 + 1.959964**2), abs=1e-6)  # Wilson's lower bound for 4 of 4
+    d = 1 - found.low
+    assert d == pytest.approx(1.959964**2 * (1 - d) * (1 + 4 * (d / (1 + d) + (1 - d) / (2 - d))) / 24, abs=1e-6)
 
 
-@settings(max_examples=5)
-@given(st.integers(0, 100))
-def test_delongs_interval_covers(seed):
-    """Normal scores one standard deviation apart: the area is Phi(1/sqrt 2)."""
-    from scipy.stats import norm
-
-    random, true = np.random.default_rng(seed), norm.cdf(1 / sqrt(2))
-    hits = 0
-    for _ in range(200):
-        scores, positive = random.normal(size=120), np.arange(120) < 50
-        found = metrics.auc(scores + positive, positive)
-        hits += found.low <= true <= found.high
-    assert hits >= 176  # of 200 at 95%: fewer has probability below 0.0003
+def test_one_misordered_pair_does_not_narrow_the_interval():
+    """Of 20 positives above 980 negatives one is moved below one negative."""
+    scores, positive = np.arange(1000.0), np.arange(1000) >= 980
+    perfect = metrics.auc(scores, positive)
+    scores[980] = 978.5
+    assert metrics.auc(scores, positive).low < perfect.low

@@ -11,7 +11,17 @@ from PIL import Image
 from scipy.stats import fisher_exact
 
 from dlcli.core.data import open_data
-from dlcli.core.evaluation.slices import MOST_VALUES, NONE, OTHER, compare_slices, cut, find_column, holm, worst
+from dlcli.core.evaluation.slices import (
+    MOST_VALUES,
+    NONE,
+    OTHER,
+    compare_slices,
+    cut,
+    find_column,
+    group_numbers,
+    holm,
+    worst,
+)
 from dlcli.support.errors import InputError
 
 WORDS = st.sampled_from([NONE, OTHER, "a\0", "a", " "])
@@ -205,3 +215,42 @@ def test_a_name_without_an_ending_is_of_the_test_set(tmp_path: Path):
     splits = open_data(str(tmp_path / "a.npz")).splits
     assert splits["test"].metadata["hour"].tolist() == list(range(6)) and splits["test"].metadata["both"][0] == 10
     assert not splits["train"].metadata
+
+
+def test_images_without_a_group_are_groups_of_their_own():
+    numbers = group_numbers(np.array(["b", "", "a", "b", ""], dtype=object))
+    assert numbers[0] == numbers[3] and len(set(numbers.tolist())) == 4
+
+
+def films(random, number: int = 30, size: int = 20):
+    """Films of three cameras without a difference, and which frames are right: films differ in how hard they are."""
+    film = np.arange(number).repeat(size)
+    hard = random.normal(size=number) * 0.7
+    return film, np.arange(number)[film] % 3, random.normal(size=number * size) + hard[film] > -1
+
+
+def test_groups_without_a_difference_are_seldom_called_worse_or_better():
+    random, called = np.random.default_rng(0), {"by film": 0, "by frame": 0}
+    runs = 120
+    for seed in range(runs):
+        film, camera, right = films(random)
+        for name, group in (("by film", film), ("by frame", None)):
+            rows = compare_slices(cut("camera", camera), right, group, seed=seed)
+            called[name] += any(row.status in ("worse", "better") for row in rows)
+    assert called["by film"] <= 0.05 * runs + 3 * (0.05 * 0.95 * runs) ** 0.5
+    assert called["by frame"] > 3 * called["by film"]
+
+
+def test_a_difference_between_groups_is_found():
+    random = np.random.default_rng(1)
+    film, camera, right = films(random, number=90)
+    rows = compare_slices(cut("camera", camera), right & ((camera != 2) | (random.random(len(right)) < 0.5)), film)
+    assert [row.status for row in rows] == ["better", "better", "worse"]
+
+
+def test_groups_of_one_are_tested_about_as_by_fisher():
+    random = np.random.default_rng(2)
+    side = np.arange(400) % 2
+    right = random.random(400) < np.where(side, 0.80, 0.88)
+    exact, permuted = (compare_slices(cut("side", side), right, group)[0].p for group in (None, np.arange(400)))
+    assert permuted == pytest.approx(exact, abs=0.02)

@@ -16,7 +16,7 @@ from dlcli.support.errors import DlcliError, InputError
 from tests.core.pairs.synthetic_pairs import synthetic_pairs
 
 TRAIN, DEV, TEST = split_by_question(synthetic_pairs(400), 0)
-HELD_OUT = {"pairs": len(TEST), "operating": [[0.5, 3, 2]]}
+HELD_OUT = {"pairs": len(TEST), "operating": [[0.5, 3, 2, 2.5]]}
 
 
 @pytest.fixture
@@ -113,12 +113,20 @@ def test_a_network_for_images_is_told_apart(folder: Path):
 
 def test_what_thresholds_are_worth_is_read_without_the_weights(folder: Path):
     (folder / WEIGHTS).unlink()
-    assert read_threshold_counts(folder) == [(0.5, 3, 2)]
+    assert read_threshold_counts(folder) == [(0.5, 3, 2, 2.5)]
 
 
 @pytest.mark.parametrize(
     "held_out",
-    [{}, {"operating": None}, {"operating": [[0.5, 3]]}, {"operating": [[0.5, 3, 4]]}, {"operating": [["0.5", 3, 2]]}],
+    [
+        {},
+        {"operating": None},
+        {"operating": [[0.5, 3]]},
+        {"operating": [[0.5, 3, 2]]},
+        {"operating": [[0.5, 3, 4, 3.0]]},
+        {"operating": [[0.5, 3, 2, 4.0]]},
+        {"operating": [["0.5", 3, 2, 3.0]]},
+    ],
 )
 def test_a_card_that_does_not_say_what_thresholds_are_worth(folder: Path, held_out: dict[str, object]):
     edit("held_out", held_out)(folder)

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -214,7 +213,9 @@ def test_an_index_that_records_no_precision_is_read_and_does_not_claim_one(
     assert len(stored.tables) == 2 and not {"device", "dtype"} & set(stored.settings)
 
 
-def test_the_recall_of_a_search_by_torch_is_one(table, devices, searched_on_the_cpu, monkeypatch):
-    monkeypatch.setattr("dlcli.core.text.search.neighbours.EXACT_ROWS", 0)
-    result = run(DedupeConfig(table=table(TEST.texts), column="text", vectors=SPEC, candidates=0.6, device="cpu"))
-    assert result.recall.value == 1 and result.recall.n > 50 and np.isfinite(result.recall.low)
+def test_a_search_by_torch_is_exact_and_has_no_recall(table, devices, searched_on_the_cpu, monkeypatch):
+    config = DedupeConfig(table=table(TEST.texts), column="text", vectors=SPEC, candidates=0.6, device="cpu")
+    assert run(config).recall is None
+    monkeypatch.setattr("dlcli.engines.dedupe.candidates.finds_all", lambda vectors, block, device: False)
+    measured = run(config).recall
+    assert measured.value == 1 and measured.n > 50 and 0 < measured.low < 1

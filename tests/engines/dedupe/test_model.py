@@ -59,7 +59,7 @@ def test_the_plan_opens_the_scorer_and_a_wrong_folder_is_refused(run: Path, tabl
 
 
 def test_the_threshold_is_chosen_by_the_stored_counts_of_held_out_pairs(run: Path, table: str, tmp_path: Path):
-    counts = [[0.2, 900, 500], [0.3, 800, 700], [0.4, 700, 650], [0.41, 600, 600]]
+    counts = [[0.2, 900, 500, 900.0], [0.3, 800, 700, 800.0], [0.4, 700, 650, 700.0], [0.41, 600, 600, 600.0]]
     folder = shutil.copytree(run, tmp_path / "run")
     save_scorer(folder, load_scorer(run).scorer, {"operating": counts})
     chosen = dedupe.run(DedupeConfig(table=table, model=folder, precision=0.8))

@@ -93,7 +93,7 @@ def test_a_pair_gets_the_score_that_it_has_in_an_index(tmp_path: Path):
 def test_a_learned_scorer_has_its_own_threshold(tmp_path: Path):
     train, dev, test = split_by_question(synthetic_pairs(400), 0)
     scorer = Lexical(learner="trees", trees=20).fit(train, dev, 0)
-    save_scorer(tmp_path / "run", scorer, {"operating": [[0.3, 900, 800], [0.4, 800, 790]]})
+    save_scorer(tmp_path / "run", scorer, {"operating": [[0.3, 900, 800, 900.0], [0.4, 800, 790, 800.0]]})
     pairs = [(test.texts[a], test.texts[b]) for a, b in zip(test.first, test.second, strict=True)]
     result, rows = classified(write(tmp_path / "t.jsonl", pairs), model=tmp_path / "run", precision=0.9)
     assert result.threshold == 0.4 and result.precision.n == 800 and result.model == str(tmp_path / "run")

@@ -206,7 +206,7 @@ def test_a_bound_that_is_not_met_fails():
         ({"members": 1}, "at least 2"),
         ({"members": 0, "add": ("a",)}, "at least 2"),
         ({"bootstrap": 0.5, "chunk": 0.5}, "`bootstrap` and `chunk` cannot be combined"),
-        ({"bootstrap": 0.0}, "`bootstrap`: 0.0 is not above 0"),
+        ({"bootstrap": 0.0}, "`bootstrap`: 0 is not above 0"),
         ({"chunk": 1.5}, "above 1"),
         ({"snapshots": True, "model": ("mlp", "digits-net")}, "come from one network"),
         ({"snapshots": True, "strategy": "stacked"}, "cannot be stacked"),

@@ -15,8 +15,10 @@ from dlcli.core.data import open_data
 from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.run_dir import load_model, save_model
 from dlcli.core.model_io.untrained import open_model
+from dlcli.core.stats import wilson
 from dlcli.engines import eval, predict
 from dlcli.engines.eval.engine import FILES
+from dlcli.specs import parse
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import InputError, UsageError
@@ -79,7 +81,11 @@ def test_every_figure_of_a_network_that_is_known(reader: str, two: str):
     # Scores for spam: ham .10 .18 .95, spam .55 .70 .35: of nine pairs six are in order.
     assert found["auc"] == pytest.approx(6 / 9)
     # Every confidence is in a bin of its own.
-    assert found["ece"] == pytest.approx(np.mean([0.1, 0.18, 0.45, 0.3, 0.95, 0.65]), rel=1e-5)
+    plain, ece = np.mean([0.1, 0.18, 0.45, 0.3, 0.95, 0.65]), next(one.estimate for one in result.metrics if one.name == "ece")
+    assert ece.low <= ece.value < plain < ece.high  # corrected for what chance adds to six bins of one image
+    # Two mistakes allow no interval of the log-likelihood: null in JSON, empty in CSV.
+    nll = next(row for row in result.records() if row["metric"] == "nll")
+    assert (nll["low"], nll["high"], nll["n"]) == (None, None, 6)
     cells = {(one.true, one.predicted): one.count for one in result.confusion}
     assert cells == {("ham", "ham"): 2, ("ham", "spam"): 1, ("spam", "ham"): 1, ("spam", "spam"): 2}
     assert [(row.name, row.accuracy.value, row.most_confused_with) for row in result.per_class] == [
@@ -88,7 +94,8 @@ def test_every_figure_of_a_network_that_is_known(reader: str, two: str):
     ]
     assert [(m.index, m.true, m.predicted) for m in result.mistakes] == [(4, "ham", "spam"), (5, "spam", "ham")]
     assert [m.probability for m in result.mistakes] == pytest.approx([0.95, 0.65], rel=1e-5)
-    assert all(one.estimate.low <= one.estimate.value <= one.estimate.high for one in result.metrics)
+    shown = [one.estimate for one in result.metrics if one.estimate.low is not None]
+    assert len(shown) == len(result.metrics) - 1 and all(one.low <= one.value <= one.high for one in shown)
     assert sum(one.n for one in result.bins) == result.n_images == 6
     assert "as the code returns it" in result.notes[0]
 
@@ -101,6 +108,24 @@ def test_fail_under(reader: str, two: str, bound: float, failed: bool):
         assert result.failed.startswith("top-1 on test is 0.667 [") and "below 0.7" in result.failed
 
 
+@pytest.mark.parametrize(
+    ("typed", "failed"), [("top-1=0.7", True), ("top-1=0.7:established", False), ("top-1=0.95:established", True)]
+)
+def test_fail_under_by_the_point_or_by_the_whole_interval(reader: str, two: str, typed: str, failed: bool):
+    """4 of 6 images are right: 0.667 [0.300, 0.903]."""
+    found = EvalConfig(model=reader, data=two, device="cpu", fail_under=parse.condition(typed))
+    assert parse.show_condition(found.fail_under) == typed
+    result = eval.run(found)
+    assert bool(result.failed) == failed and ("whole interval" in result.failed) == (failed and "est" in typed)
+
+
+def test_a_gate_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="'surely' is not established"):
+        parse.condition("top-1=0.7:surely")
+    with pytest.raises(UsageError, match="'surely' is not established"):
+        EvalConfig(fail_under=("top-1", 0.7, "surely"))
+
+
 def test_a_metric_that_is_not_there_is_refused(reader: str, two: str):
     with pytest.raises(InputError, match="there is no top-5 here"):
         eval.run(EvalConfig(model=reader, data=two, device="cpu", fail_under=("top-5", 0.5)))
@@ -108,7 +133,7 @@ def test_a_metric_that_is_not_there_is_refused(reader: str, two: str):
 
 def test_one_image_is_enough(reader: str, two: str):
     result = eval.run(EvalConfig(model=reader, data=two, device="cpu", limit=1))
-    assert set(figures(result)) == {"top-1", "worst-class", "brier", "ece"}
+    assert set(figures(result)) == {"top-1", "worst-class", "nll", "brier", "ece"}
     assert any("no AUC" in note for note in result.notes)
     json.dumps([vars(one.estimate) for one in result.metrics], allow_nan=False)
     assert result.per_class[1].accuracy is None and "class spam" in str(EVAL.table(result).rows)
@@ -205,6 +230,44 @@ def test_the_worst_slice_is_found_by_name(tmp_path: Path, reader: str, sites: st
 def test_the_worst_slice_is_held_to_a_bound(reader: str, sites: str, bound: float, failed: bool):
     config = EvalConfig(model=reader, data=sites, device="cpu", slices=("site",), fail_under=("worst-slice", bound))
     assert bool(eval.run(config).failed) == failed
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> str:
+    """Sixty films of two scenes and of eight equal frames each, with 45 of them right; the scenes do not differ."""
+    right = np.arange(60) % 4 > 0
+    x = images([(0.9, 0.1) if one == good else (0.1, 0.9) for one, good in zip(np.arange(60) % 2 == 0, right, strict=True)])
+    frames = np.arange(60).repeat(8)
+    arrays = {"x_train": x[:4], "y_train": np.arange(4) % 2, "x_test": x[frames], "y_test": frames % 2}
+    np.savez(tmp_path / "films.npz", **arrays, film=frames, scene=np.where(frames < 29, "day", "night"))
+    return str(tmp_path / "films.npz")
+
+
+def test_frames_of_one_film_count_as_one(reader: str, films: str):
+    options = {"model": reader, "data": films, "device": "cpu", "slices": ("scene", "class")}
+    alone, grouped = eval.run(EvalConfig(**options)), eval.run(EvalConfig(**options, group="film"))
+    assert (alone.n_groups, grouped.n_groups, grouped.n_images) == (None, 60, 480)
+    sixty = wilson(45, 60)
+    for before, after in zip(alone.metrics, grouped.metrics, strict=True):
+        assert before.name == after.name and (before.name == "nll" or after.estimate.low <= before.estimate.low)
+    top = grouped.metrics[0].estimate
+    # As sixty images, with a quarter of a film of each kind added and Student's t with 59 degrees of freedom.
+    assert (top.value, top.n) == (0.75, 480)
+    assert top.high - top.low == pytest.approx(sixty.high - sixty.low, rel=0.05)
+    assert alone.metrics[0].estimate.high - alone.metrics[0].estimate.low < 0.5 * (top.high - top.low)
+    # Fifteen films with a mistake allow no interval of the log-likelihood, 120 frames would.
+    before, after = (next(m.estimate for m in result.metrics if m.name == "nll") for result in (alone, grouped))
+    assert before.low is not None and after.why == "15 groups with a mistake"
+    assert [row.status for row in grouped.slices[:2]] == ["not established"] * 2
+    assert any("by 'film', of which there are 60 groups" in note for note in grouped.notes)
+
+
+def test_a_group_that_is_no_column_is_refused_before_the_network_runs(reader: str, films: str):
+    config = EvalConfig(model=reader, data=films, device="cpu", group="movie")
+    for call in (eval.plan, eval.run):
+        with pytest.raises(InputError, match="`group`: .* has no column 'movie'") as caught:
+            call(config)
+        assert "there are: film, scene" in caught.value.hint or "there are: scene, film" in caught.value.hint
 
 
 def test_slices_of_the_first_images_only(reader: str, sites: str):
@@ -390,6 +453,7 @@ def test_the_plan_opens_but_does_nothing(command, digits_run: Path, tmp_path: Pa
         (EvalConfig, {"diagnose": True, "slices": ("class",)}, "`diagnose` and `slices` do not go together"),
         (EvalConfig, {"summary": True, "slices": ("class",)}, "`slices` and `summary` do not go together"),
         (EvalConfig, {"slices": ("class", "class")}, "`slices`: a column is given twice"),
+        (EvalConfig, {"summary": True, "group": "film"}, "`group` and `summary` cannot be combined"),
         (EvalConfig, {"fail_under": ("worst-slice", 0.5)}, "worst-slice needs `slices`"),
         (EvalConfig, {"human_error": 0.1}, "`human_error` needs `diagnose`"),
         (EvalConfig, {"human_error": 1.1, "diagnose": True}, "`human_error`: 1.1 is above 1"),

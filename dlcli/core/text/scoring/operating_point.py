@@ -1,12 +1,13 @@
 """Choose a threshold for a wanted precision, on held-out pairs: the operating point.
 
-It is the smallest threshold at which the lower bound of the precision (Wilson's 95% interval) reaches the wanted precision.
-Choosing the best of many thresholds favours lucky ones. Two things limit this: only the few thresholds of `GRID`, fixed in
-advance, are tried, and the pairs predicted to be duplicates at one threshold are so at all lower ones, so that the estimates
-are correlated. A single estimate has the true precision below its lower bound in 2.5 of 100 draws of held-out pairs; the choice
-among all, simulated with independent pairs, fell below the wanted precision in 3 of 100 at most. Two things are not accounted
-for: pairs that share questions are not independent, and where a precision is hardly reachable, only lucky draws have a point.
-`benchmarks/dedupe_quora.py` checks the points on other questions than those they were chosen on.
+It is the smallest threshold at which the lower bound of the precision (95% interval) reaches the wanted precision. The bound is
+by component: pairs that share texts, or are linked by pairs that do, resemble each other, and count as the number of
+independent pairs that would vary as much (`effective_size`). Choosing the best of many thresholds favours lucky ones. Two
+things limit this: only the few thresholds of `GRID`, fixed in advance, are tried, and the pairs predicted to be duplicates at
+one threshold are so at all lower ones, so that the estimates are correlated. A single estimate has the true precision below its
+lower bound in 2.5 of 100 draws of held-out pairs; docs/statistics.md has how often the choice among all does, for independent
+pairs and for components of 15. One thing is not accounted for: where a precision is hardly reachable, only lucky draws have a
+point. `benchmarks/dedupe_quora.py` checks the points on other questions than those they were chosen on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from dlcli.core.stats import wilson
+from dlcli.core.grouped import effective_size, group_sums
+from dlcli.core.stats import effective_share
 from dlcli.specs.command_line import command_line
 from dlcli.specs.dedupe import LOWEST_PRECISION
 from dlcli.specs.estimates import Estimate
@@ -28,11 +30,19 @@ GRID = tuple(k / 20 for k in range(1, 20))
 
 
 class ThresholdCounts(NamedTuple):
-    """A threshold, the number of held-out pairs at or above it (predicted duplicates), and how many of them are duplicates."""
+    """A threshold, and the held-out pairs at or above it, the predicted duplicates.
+
+    Attributes:
+        threshold: The threshold.
+        predicted_positive: Number of these pairs.
+        true_positive: How many of them are duplicates.
+        effective: How many independent pairs tell as much of the precision, at most `predicted_positive`.
+    """
 
     threshold: float
     predicted_positive: int
     true_positive: int
+    effective: float
 
 
 @dataclass(frozen=True)
@@ -43,11 +53,21 @@ class OperatingPoint:
     precision: Estimate | None
 
 
-def count_by_threshold(probability: NDArray[np.float64], duplicate: NDArray[np.bool_]) -> list[ThresholdCounts]:
-    """Count predicted and true duplicates at each threshold 0.01, 0.02, ... 0.99; both arguments are (pairs,)."""
-    thresholds = (np.arange(1, 100) / 100).tolist()
-    predicted = [probability >= threshold for threshold in thresholds]
-    return [ThresholdCounts(t, int(at.sum()), int(duplicate[at].sum())) for t, at in zip(thresholds, predicted, strict=True)]
+def count_by_threshold(
+    probability: NDArray[np.float64], duplicate: NDArray[np.bool_], component: NDArray[np.integer]
+) -> list[ThresholdCounts]:
+    """Count predicted and true duplicates at each threshold 0.01, 0.02, ... 0.99; all arguments are (pairs,).
+
+    Pairs of one `component` share texts, or are linked by pairs that do.
+    """
+    numbers = np.unique(component, return_inverse=True)[1]
+    found = []
+    for threshold in (np.arange(1, 100) / 100).tolist():
+        called = probability >= threshold
+        of, right = group_sums(called, numbers), group_sums(called & duplicate, numbers)
+        effective = round(effective_size(right, of), 2) if called.any() else 0.0
+        found.append(ThresholdCounts(threshold, int(called.sum()), int(right.sum()), effective))
+    return found
 
 
 def choose_by_probability(probability: NDArray[np.float64], wanted: float, error: tuple[float, float]) -> OperatingPoint:
@@ -87,7 +107,7 @@ def choose_threshold(counts: Sequence[ThresholdCounts], wanted: float, by: str) 
 
     `by` names the scorer, for messages. Raises CheckFailedError, with the best lower bound, if no threshold reaches it.
     """
-    found = {t: wilson(true, predicted) for t, predicted, true in counts if predicted and t in GRID}
+    found = {t: effective_share(true, n, effective) for t, n, true, effective in counts if n and t in GRID}
     if found:
         threshold = smallest_reaching(found, wanted, f"on held-out pairs the lower bound for {by}", _learn())
         return OperatingPoint(threshold, found[threshold])

@@ -57,10 +57,10 @@ class Pairs:
 
 
 class RecallCounts(NamedTuple):
-    """How many of the pairs in a brute-force sample were found, and how many there are."""
+    """For each row of a brute-force sample, (rows,), how many of its pairs were found, and how many it has."""
 
-    found: int
-    total: int
+    found: NDArray[np.int64]
+    total: NDArray[np.int64]
 
 
 def similar_pairs(
@@ -142,9 +142,25 @@ def _method(vectors: Matrix, exact_rows: int, device: "torch.device | None", blo
         from dlcli.core.text.search.device_join import WORK, device_candidates  # here, because it imports torch
 
         return _Method(partial(device_candidates, device=device), WORK)
-    if pairs_within(vectors.shape[0], block) <= exact_rows * (exact_rows - 1) // 2:
+    if finds_all(vectors, block, device, exact_rows=exact_rows):
         return _Method(partial(_dense_candidates, block=block), _WORK)
     return _Method(cell_candidates, _WORK)
+
+
+def finds_all(vectors: Matrix, block: Blocks | None, device: "torch.device | None", *, exact_rows: int = EXACT_ROWS) -> bool:
+    """Whether `similar_pairs` is exact, so that there is no recall to estimate.
+
+    Args:
+        vectors: Rows, sparse or dense, (n, d).
+        block: The block of each row, (n,), if only pairs within a block count.
+        device: Where dense rows are multiplied; None is the CPU.
+        exact_rows: Most dense rows that are joined exactly on the CPU.
+
+    Returns:
+        Whether no pair can be missing.
+    """
+    most = exact_rows * (exact_rows - 1) // 2
+    return sp.issparse(vectors) or device is not None or pairs_within(vectors.shape[0], block) <= most
 
 
 def cosines(vectors: Matrix, first: NDArray[np.int32], second: NDArray[np.int32]) -> NDArray[np.float32]:
@@ -163,7 +179,7 @@ def sampled_recall(
     sample: int | None = None,
     seed: int = 0,
 ) -> RecallCounts:
-    """Count how many of the pairs of a random sample of rows, found by brute force, are in `pairs`.
+    """Count how many of the pairs of each row of a random sample, found by brute force, are in `pairs`.
 
     Args:
         vectors: Rows with L2 norm 1 or 0.
@@ -175,23 +191,25 @@ def sampled_recall(
         seed: Seed of the sample.
 
     Returns:
-        The counts, from which `wilson` makes an estimate of the recall.
+        The counts, from which `grouped_share` makes an estimate of the recall: rows were drawn, not pairs.
     """
     n = vectors.shape[0]
     sample = min(500, max(100, _COMPARED // max(1, n))) if sample is None else sample
     rows = np.random.default_rng(seed).permutation(n if among is None else among)[:sample]
     against = vectors[rows].T
     against = against.toarray(order="C") if sp.issparse(against) else against
-    truth: list[NDArray[np.int64]] = []
+    owners, truth = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for start in range(0, n, _CHUNK // 4):
         # Pairs exactly at the threshold are skipped: rounding decides on which side they are.
         left, right = np.nonzero(vectors[start : start + _CHUNK // 4] @ against >= threshold + _ROUNDING)
         left, right = in_one_block(block, (left + start).astype(np.int64), rows[right])
-        left, right = np.minimum(left, right)[left != right], np.maximum(left, right)[left != right]
-        truth.append(left.astype(np.int64) * n + right)
-    wanted = np.unique(np.concatenate(truth)) if truth else np.empty(0, np.int64)
+        left, right = left[left != right], right[left != right]
+        owners.append(right)
+        truth.append(np.minimum(left, right) * n + np.maximum(left, right))
+    owner, wanted = np.concatenate(owners), np.concatenate(truth)
     found = pairs.first.astype(np.int64) * n + pairs.second  # in order
-    return RecallCounts(int((np.append(found, -1)[np.searchsorted(found, wanted)] == wanted).sum()), len(wanted))
+    there = np.append(found, -1)[np.searchsorted(found, wanted)] == wanted
+    return RecallCounts(np.bincount(owner[there], minlength=n)[rows], np.bincount(owner, minlength=n)[rows])
 
 
 def _dots(left: Matrix, right: Matrix) -> NDArray[np.float32]:

@@ -32,16 +32,16 @@ def test_it_is_the_smallest_of_the_grid_whose_lower_bound_reaches_what_is_wanted
         if called and reaches(sum(called), len(called), wanted):
             passed.append(percent / 100)
     if passed:
-        point = choose_threshold(count_by_threshold(probability, duplicate), wanted, "it")
+        point = choose_threshold(count_by_threshold(probability, duplicate, np.arange(len(duplicate))), wanted, "it")
         assert point.threshold == passed[0] and point.precision.low >= wanted
     else:
         with pytest.raises(CheckFailedError, match="out of reach"):
-            choose_threshold(count_by_threshold(probability, duplicate), wanted, "it")
+            choose_threshold(count_by_threshold(probability, duplicate, np.arange(len(duplicate))), wanted, "it")
 
 
 def test_the_counts_at_each_threshold():
     p, y = np.array([0.2, 0.5, 0.5, 0.9]), np.array([False, False, True, True])
-    table = {threshold: (called, right) for threshold, called, right in count_by_threshold(p, y)}
+    table = {one.threshold: one[1:3] for one in count_by_threshold(p, y, np.arange(4))}
     assert len(table) == 99 and set(GRID) < set(table)
     assert (table[0.01], table[0.5], table[0.51], table[0.9], table[0.95]) == ((4, 2), (3, 2), (1, 1), (1, 1), (0, 0))
 
@@ -49,7 +49,7 @@ def test_the_counts_at_each_threshold():
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=200))
 def test_the_suggested_precision_is_reached(pairs):
     probability, duplicate = (np.array(column) for column in zip(*pairs, strict=True))
-    counts = count_by_threshold(probability, duplicate)
+    counts = count_by_threshold(probability, duplicate, np.arange(len(duplicate)))
     with pytest.raises(CheckFailedError) as caught:
         choose_threshold(counts, 1.0, "the score")
     assert "\n" not in caught.value.message and "dlcli train --data PAIRS.csv --task pairs" in caught.value.hint
@@ -62,7 +62,7 @@ def test_the_suggested_precision_is_reached(pairs):
 
 def test_no_pair_called_is_no_point():
     with pytest.raises(CheckFailedError, match="calls no held-out pair"):
-        choose_threshold(count_by_threshold(np.zeros(9), np.zeros(9, bool)), 0.5, "it")
+        choose_threshold(count_by_threshold(np.zeros(9), np.zeros(9, bool), np.arange(9)), 0.5, "it")
 
 
 @pytest.mark.parametrize(("pairs", "wanted"), [(300, 0.7), (300, 0.8), (2000, 0.7), (2000, 0.8), (2000, 0.9)])
@@ -72,7 +72,7 @@ def test_the_true_precision_at_the_point_is_seldom_below_what_is_wanted(pairs: i
     draws, missed = 400, 0
     for _ in range(draws):
         probability = random.random(pairs)
-        counts = count_by_threshold(probability, random.random(pairs) < probability)
+        counts = count_by_threshold(probability, random.random(pairs) < probability, np.arange(pairs))
         try:
             missed += (1 + choose_threshold(counts, wanted, "it").threshold) / 2 < wanted
         except CheckFailedError:

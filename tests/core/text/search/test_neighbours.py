@@ -92,19 +92,24 @@ def test_recall_among_some_rows_is_that_of_the_pairs_that_have_one(matrix, thres
     pairs = similar_pairs(matrix, threshold)
     kept, among = rng.random(len(pairs)) < 0.5, np.flatnonzero(rng.random(len(matrix)) < 0.5)
     some = Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept])
-    of = {pair for pair in as_set(pairs) if set(pair) & set(among.tolist())}
     vectors = sp.csr_array(matrix) if sparse else matrix
-    assert sampled_recall(vectors, some, threshold, among=among) == (len(of & as_set(some)), len(of))
+    recall = sampled_recall(vectors, some, threshold, among=among)
+    for counts, found in ((recall.found, some), (recall.total, pairs)):
+        wanted = [sum(row in pair for pair in as_set(found)) for row in among.tolist()]
+        assert sorted(counts.tolist()) == sorted(wanted)  # the sample is all of these rows, in an order of its own
+    assert (recall.found <= recall.total).all()
 
 
 def test_recall_counts_what_is_missing():
     vectors = tfidf.vectors(generated_keys(1000))
     pairs = similar_pairs(vectors, 0.6)
-    assert sampled_recall(vectors, pairs, 0.6, sample=vectors.shape[0]) == (len(pairs), len(pairs))
+    whole = sampled_recall(vectors, pairs, 0.6, sample=vectors.shape[0])
+    assert (whole.found.sum(), whole.total.sum()) == (2 * len(pairs), 2 * len(pairs))
     half = Pairs(pairs.first[::2], pairs.second[::2], pairs.score[::2])
-    assert sampled_recall(vectors, half, 0.6, sample=vectors.shape[0]) == (len(half), len(pairs))
+    found, wanted = sampled_recall(vectors, half, 0.6, sample=vectors.shape[0])
+    assert (found.sum(), wanted.sum()) == (2 * len(half), 2 * len(pairs))
     found, wanted = sampled_recall(vectors.toarray(), pairs, 0.6, sample=200)
-    assert 0 < found == wanted < len(pairs)
+    assert len(found) == 200 and 0 < found.sum() == wanted.sum() < 2 * len(pairs)
 
 
 def test_cosines_of_given_pairs():

@@ -1,0 +1,290 @@
+"""Simulations of every kind of interval: how often it holds the truth, which each simulation knows.
+
+`benchmarks/coverage.py` prints them as a table; `tests/core/test_coverage.py` checks shorter runs against bounds.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, ndtr, ndtri
+
+from dlcli.core.evaluation import metrics
+from dlcli.core.evaluation.calibration import expected_error
+from dlcli.core.grouped import grouped_share, mean_share
+from dlcli.core.pairs.labelled import LabelledPairs
+from dlcli.core.pairs.measures import evaluate_pairs
+from dlcli.core.stats import mean_difference, paired_difference, selected_share, wilson
+from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.support.errors import CheckFailedError
+
+Random = np.random.Generator
+Floats = NDArray[np.float64]
+
+
+class Rate(NamedTuple):
+    """How often intervals held the truth, in n of the runs: not every run gives one."""
+
+    rate: float
+    n: int
+
+    @property
+    def error(self) -> float:
+        """The Monte Carlo standard error, that of a rate of 95% where all or none held."""
+        rate = self.rate if 0 < self.rate < 1 else 0.95
+        return sqrt(rate * (1 - rate) / self.n)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure and its simulation.
+
+    Attributes:
+        name: What is printed.
+        method: How its interval is made.
+        source: Where the method comes from.
+        settings: Settings of the simulation.
+        draw: Whether the interval of one sample holds the truth, for a setting; None if there is no interval.
+        runs: Samples per setting in the test.
+        least: The coverage that it must have.
+        most: The highest coverage it may have, below 1 where a wider interval would be a defect.
+        shared: Number of leading parts of a setting that choose among figures of the same samples.
+    """
+
+    name: str
+    method: str
+    source: str
+    settings: tuple[tuple[float, ...], ...]
+    draw: Callable[[Random, tuple[float, ...]], bool | None]
+    runs: int
+    least: float
+    most: float = 1.0
+    shared: int = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+    def simulate(self, setting: tuple[float, ...], runs: int, seed: int) -> Rate:
+        """Draw `runs` samples of a setting; the same `seed` gives the same rate."""
+        random = np.random.default_rng([seed, *(abs(hash(part)) for part in setting[self.shared :])])
+        found = [one for one in (self.draw(random, setting) for _ in range(runs)) if one is not None]
+        return Rate(float(np.mean(found)) if found else 0.0, len(found))
+
+
+def holds(found: Estimate | PointEstimate | Difference | None, truth: float) -> bool | None:
+    """Whether an interval holds the truth; None without one."""
+    if found is None or isinstance(found, PointEstimate):
+        return None
+    return bool(found.low - 1e-12 <= truth <= found.high + 1e-12)
+
+
+def accuracy(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Wilson's interval of an accuracy p on n images."""
+    p, n = setting
+    return holds(wilson(int(random.binomial(int(n), p)), int(n)), p)
+
+
+def two_networks(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Two networks that differ on a share of the images, each way as often."""
+    differ, n = setting
+    kind = random.choice(3, int(n), p=[differ / 2, differ / 2, 1 - differ])
+    return holds(paired_difference(kind == 0, kind == 1), 0.0)
+
+
+def _members(random: Random, members: int, p: float, n: int) -> NDArray[np.bool_]:
+    """Right answers (members, n) of networks with accuracy p whose errors hang together (probit, correlation 0.6)."""
+    hard = random.normal(size=n) * sqrt(0.6)
+    return ndtri(p) + hard + random.normal(size=(members, n)) * sqrt(0.4) > 0
+
+
+def gain(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """One of the members minus the mean of them, whose true difference is 0."""
+    members, p, n = setting
+    right = _members(random, int(members), p, int(n))
+    return holds(paired_difference(right[0], right.mean(0)), 0.0)
+
+
+def mean_member(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """The mean accuracy of members over images; p is the accuracy of each."""
+    members, p, n = setting
+    return holds(mean_share(_members(random, int(members), p, int(n)).mean(0)), p)
+
+
+def over_two_seeds(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Errors on 1,200 training images, Poisson with this mean on both sides, over two seeds."""
+    images = 1200
+    (mean,) = setting
+    differences = np.diff(random.poisson(mean, (2, 2)), axis=0)[0] / images
+    return holds(mean_difference(differences, step=1 / images), 0.0)
+
+
+_Z, _WEIGHT = np.polynomial.hermite_e.hermegauss(201)
+
+
+@lru_cache
+def _overconfident(wanted: float) -> tuple[float, float, float]:
+    """Mean margin, Brier score and log-likelihood of a network with the accuracy `wanted` whose log-odds are 3 times too large.
+
+    The margin z is normal with standard deviation 2, the label is right with probability sigmoid(z), and sigmoid(3 z) is said.
+    """
+
+    def mean(of: Callable[[Floats], Floats], margin: float) -> float:
+        return float((_WEIGHT * of(margin + 2 * _Z)).sum() / _WEIGHT.sum())
+
+    margin = float(brentq(lambda m: mean(expit, m) - wanted, -5, 60))
+    brier = mean(lambda z: 2 * (expit(z) * expit(-3 * z) ** 2 + expit(-z) * expit(3 * z) ** 2), margin)
+    loss = mean(lambda z: expit(z) * np.logaddexp(0, -3 * z) + expit(-z) * np.logaddexp(0, 3 * z), margin)
+    return margin, brier, loss
+
+
+def _predictions(random: Random, margin: float, n: int) -> tuple[Floats, NDArray[np.int64]]:
+    z = margin + 2 * random.normal(size=n)
+    y = (random.random(n) > expit(z)).astype(np.int64)
+    return metrics.log_probabilities(np.stack([3 * z, np.zeros(n)], axis=1)), y
+
+
+def brier(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """An overconfident network with this accuracy, on n images."""
+    wanted, n = setting
+    margin, truth, _ = _overconfident(wanted)
+    return holds(metrics.brier(*_predictions(random, margin, int(n))), truth)
+
+
+def likelihood(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """The same network's negative log-likelihood."""
+    wanted, n = setting
+    margin, _, truth = _overconfident(wanted)
+    seed = int(random.integers(1 << 30))
+    return holds(metrics.negative_log_likelihood(*_predictions(random, margin, int(n)), seed=seed), truth)
+
+
+def area(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Normal scores of two groups with this area between them."""
+    truth, m, n = setting
+    positive = np.arange(int(m + n)) < m
+    return holds(metrics.auc(random.normal(size=int(m + n)) + sqrt(2) * ndtri(truth) * positive, positive), truth)
+
+
+_MIDDLES = (np.arange(5) + 0.5) / 5 * 0.7 + 0.3
+
+
+def calibration(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Confidences in five bins, all too high by the same amount, the true error."""
+    truth, n = setting
+    confidence = random.choice(_MIDDLES, int(n))
+    correct = random.random(int(n)) < confidence - truth
+    return holds(expected_error(confidence, correct, seed=int(random.integers(1 << 30))), truth)
+
+
+def worst(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """The lowest of the accuracies of k classes of 100 images, all of which are p."""
+    classes, p = setting
+    found = [wilson(int(hits), 100) for hits in random.binomial(100, p, int(classes))]
+    return holds(selected_share(min(found, key=lambda one: one.value), int(classes)), p)
+
+
+def groups(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """The share of hits in groups of this size, which hang together (probit, correlation 0.5)."""
+    size, p, number = setting
+    shift = random.normal(size=int(number)) * sqrt(0.5)
+    hits = random.binomial(int(size), ndtr((ndtri(p) + shift) / sqrt(0.5)))
+    return holds(grouped_share(hits, np.full(int(number), size)), p)
+
+
+def recall(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """A search that misses whole groups of texts, of which 500 of 50,000 are sampled; others have no pair."""
+    size, missed = setting
+    group = random.permutation(50_000)[:500] // int(size)
+    inside = group < 25_000 // size
+    lost = (group * 2654435761 % 1000) / 1000 < missed
+    truth = np.mean((np.arange(25_000 // int(size)) * 2654435761 % 1000) / 1000 >= missed)
+    total = np.where(inside, size - 1, 0)
+    return holds(grouped_share(np.where(lost, 0, total), total), float(truth)) if total.any() else None
+
+
+def _clustered(random: Random, size: int, n: int) -> tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]:
+    """Probabilities that are right, labels and components of n pairs, in components whose pairs are alike (probit, 0.5)."""
+    component = np.arange(n) // size
+    level, label = (random.normal(size=n // size + 1)[component] * sqrt(0.5) for _ in range(2))
+    probability = ndtr(level + random.normal(size=n) * sqrt(0.5))
+    return probability, ndtr(label + random.normal(size=n) * sqrt(0.5)) < probability, component
+
+
+def precision(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Whether the precision at the chosen threshold is what is wanted: that from t on is (1 + t) / 2."""
+    size, n, wanted = setting
+    try:
+        chosen = choose_threshold(count_by_threshold(*_clustered(random, int(size), int(n))), wanted, "it")
+    except CheckFailedError:
+        return True  # nothing is promised
+    return (1 + chosen.threshold) / 2 >= wanted - 1e-9
+
+
+PAIRS = ("accuracy", "precision", "recall", "f1", "auc", "ap", "ece")
+"""Figures of labelled pairs, numbered for settings."""
+_TRUTH = dict.fromkeys(PAIRS, 3 / 4) | {"auc": 5 / 6, "ap": 5 / 6, "ece": 0.0}
+"""With probabilities that are uniform and right: the density of duplicates is 2 p, and the precision from p on (1 + p) / 2."""
+
+
+@lru_cache(maxsize=256)
+def _evaluated(seed: int, size: int, n: int) -> dict[str, Estimate]:
+    probability, duplicate, component = _clustered(np.random.default_rng(seed), size, n)
+    place = np.arange(n)
+    return evaluate_pairs(LabelledPairs([], place, place, duplicate, component, place), probability, seed=seed)
+
+
+def pairs(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """One figure of pairs in components of this size."""
+    which, size, n = setting
+    name = PAIRS[int(which)]
+    return holds(_evaluated(int(random.integers(1 << 30)), int(size), int(n))[name], _TRUTH[name])
+
+
+def _grid(*axes: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(map(float, one)) for one in np.array(np.meshgrid(*axes, indexing="ij")).reshape(len(axes), -1).T)
+
+
+def _sets() -> Iterator[Figure]:
+    bp = "Bonett and Price (2012), J. Educ. Behav. Stat. 37"
+    groups_of = "Wilson on the effective number of examples: Cochran (1977), 6.5; Kish (1965), 8.2"
+    yield Figure("accuracy", "Wilson", "Wilson (1927), JASA 22", _grid((0.5, 0.9, 0.99), (10, 100, 600)), accuracy, 4000, 0.9)
+    yield Figure("two networks, same images", "adjusted Wald", bp, _grid((0.02, 0.2), (30, 600)), two_networks, 1500, 0.94)
+    yield Figure(
+        "gain over the mean of members", "adjusted Wald", bp, _grid((2, 5, 10), (0.8, 0.99), (30, 600)), gain, 800, 0.93
+    )
+    yield Figure("mean of members", groups_of, "", _grid((5, 50), (0.8, 0.95), (100, 600)), mean_member, 800, 0.93, 0.99)
+    yield Figure(
+        "training accuracy, two seeds", "t with the rounding of one image", "", _grid((1, 5)), over_two_seeds, 3000, 0.94
+    )
+    yield Figure("Brier score", "Wilson of half", "", _grid((0.98, 0.998, 0.9999), (50, 600, 5000)), brier, 200, 0.9)
+    yield Figure(
+        "negative log-likelihood",
+        "bootstrap-t, none with fewer than 30 mistakes",
+        "Hall (1992)",
+        ((0.9, 600.0), (0.95, 1000.0), (0.97, 1500.0)),
+        likelihood,
+        100,
+        0.92,
+    )
+    sizes = ((10, 10), (10, 90), (50, 50), (20, 980), (500, 500))
+    tried = tuple((a, float(m), float(n)) for a in (0.5, 0.8, 0.95, 0.99, 0.999) for m, n in sizes)
+    yield Figure("AUC", "Newcombe, method 5", "Newcombe (2006), Stat. Med. 25", tried, area, 300, 0.93)
+    debiased = "test inversion, debiased"
+    yield Figure("ECE", debiased, "Kumar et al. (2019), NeurIPS", _grid((0.02, 0.05, 0.18), (100, 600)), calibration, 80, 0.9)
+    exact = "Clopper-Pearson at 0.05 / k"
+    yield Figure("worst class, worst slice", exact, "Bonferroni", _grid((2, 10, 100), (0.5, 0.9, 0.99)), worst, 300, 0.95)
+    yield Figure("share by group", groups_of, "", _grid((2, 15), (0.6, 0.9), (100, 800)), groups, 500, 0.93)
+    yield Figure("recall of an approximate search", groups_of, "", _grid((2, 5, 20, 100), (0.05, 0.3)), recall, 300, 0.93)
+    wanted = tuple((s, n, w) for s in (1.0, 15.0) for n in (2000.0, 12_700.0) for w in (0.7, 0.81, 0.9))
+    yield Figure("--precision is reached", "lower bound by component", "", wanted, precision, 60, 0.95)
+    by_component = tuple((float(k), size, 900.0) for k in range(len(PAIRS)) for size in (1.0, 9.0))
+    yield Figure("figures of pairs", "by component", "", by_component, pairs, 40, 0.92, shared=1)
+
+
+FIGURES = tuple(_sets())

@@ -1,0 +1,75 @@
+"""The sections of --help: options that belong together stand together."""
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+OTHER_WAY = "_other_way"
+"""End of the name of a parameter that gives an option in the other of its two ways."""
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Data": ("data", "task", "split", "limit", "size", "label_column", "group", "strict", "dev", "corrupt"),
+    "Video": ("frames", "clips", "fps"),
+    "Table": (
+        *("table", "column", "columns", "within", "pair_columns", "fold", "mask", "encoding", "delimiter", "quoting", "skip"),
+        *("no_header", "max_cell", "skip_bad", "sheet"),
+    ),
+    "Network": (
+        *("model", "arch", "weights", "weights_key", "normalise", "surgery", "vectors", "ensemble", "tta", "size", "classes"),
+        "trust_code",
+    ),
+    "Training": (
+        *("epochs", "batch_size", "optimizer", "lr", "lr_for", "momentum", "weight_decay", "schedule", "warmup"),
+        *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "mixup", "cutmix"),
+        *("class_weights", "adversarial"),
+    ),
+    "Comparison": ("versus", "seeds", "workers"),
+    "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),
+    "Attack": ("method", "surrogate", "target", "norm", "eps", "steps", "restarts"),
+    "Gradients": ("synthetic", "depth", "beta", "path", "walks", "points", "wrt", "target", "bn", "lesion", "paths"),
+    "Conversion": (
+        *("rule", "inflate", "temporal_kernel", "temporal_padding", "dilations", "fuse_dilations", "frames"),
+        *("allow_inexact", "recalibrate_bn"),
+    ),
+    "Evaluation": ("diagnose", "diagnose_input", "human_error", "slices", "summary", "top"),
+    "Duplicates": ("model", "threshold", "precision", "candidates", "vectors", "keep_rule", "max_group"),
+    "Other tables": (*("against", "against_column", "against_encoding", "index", "key", "replace", "forget", "forget_keys"),),
+    "Labels": ("label", "labelled", "review"),
+    "Output": (
+        *("output", "save", "export", "log", "resume", "keep", "pairs", "prefix", "excel_safe", "fail_under"),
+        *("fail_on_duplicates", "format", "quiet", "verbose"),
+    ),
+    "Run": ("seed", "device", "workers", "dry_run", "config", "print_config", "debug", "help"),
+}
+"""Heading and options of each section, in the order of --help; `OWN` and the order decide for an option of several."""
+OWN: dict[str, dict[str, str]] = {
+    "dedupe": {"model": "Duplicates", "vectors": "Duplicates", "precision": "Duplicates"},
+    "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
+    "probe-gradients": {"target": "Gradients", "seeds": "Gradients"},
+    "ensemble": {"workers": "Run"},
+}
+"""Sections of options that mean something else in a command than in others, by command."""
+
+
+def section_of(command: str, name: str) -> str:
+    """Heading under which the option `name` of `command` stands; raises StopIteration if it has none."""
+    own = OWN.get(command, {}).get(name)
+    return own or next(heading for heading, names in SECTIONS.items() if name in names)
+
+
+class SectionedCommand(TyperCommand):
+    """A command whose --help lists its options in sections."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments first, then each section that has options."""
+        found: dict[str, list[tuple[str, str]]] = {heading: [] for heading in ("Arguments", *SECTIONS)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is None:
+                continue
+            is_word = parameter.param_type_name == "argument"
+            heading = "Arguments" if is_word else section_of(self.name or "", str(parameter.name).removesuffix(OTHER_WAY))
+            found[heading].append((record[0].partition(" <")[0] if is_word else record[0], record[1]))
+        for heading, records in found.items():
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)

@@ -1,0 +1,93 @@
+"""Shares of examples that come in groups: pairs that share questions, frames of one film, images seen by several networks.
+
+A group tells less than as many independent examples. How much less is measured by how far the groups are from the common share
+(the linearised variance of a ratio, Cochran 1977, Sampling Techniques, section 6.5), and the interval is Wilson's for the
+number of independent examples that would vary as much (Kish 1965, Survey Sampling, section 8.2), which holds near 0 and 1 too.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from dlcli.core.stats import Z, effective_share, wilson
+from dlcli.specs.estimates import Estimate
+
+_PSEUDO = 0.25
+"""Groups of average size without a hit, and as many of hits alone, that are added before the variance is estimated. Groups that
+agree by chance, as all do where hits are rare, would have none."""
+
+Floats = NDArray[np.float64]
+
+
+def group_sums(values: ArrayLike, group: NDArray[np.integer]) -> Floats:
+    """The sum of `values` (n,) in each group, (groups,); `group` (n,) numbers the groups from 0 on."""
+    return np.bincount(group, np.asarray(values, dtype=np.float64)).astype(np.float64)
+
+
+def grouped_share(hits: ArrayLike, totals: ArrayLike) -> Estimate:
+    """The share `hits.sum() / totals.sum()` with an interval by group; with groups of one it is nearly `wilson`.
+
+    Args:
+        hits: Hits in each group, (groups,), at least 0; a hit may be a fraction.
+        totals: Examples in each group, (groups,), at least `hits`; groups without examples do not count.
+
+    Returns:
+        The share, whose n is the number of examples; from a single group it is [0, 1].
+
+    Raises:
+        ValueError: If there is no example, or more hits than examples in a group.
+    """
+    effective, n = effective_size(hits, totals), float(np.sum(totals))
+    return effective_share(min(float(np.sum(hits)), n), round(n), effective)
+
+
+def effective_size(hits: ArrayLike, totals: ArrayLike) -> float:
+    """How many independent examples tell as much of a share, at most the number of examples; 0 for a single group.
+
+    The arguments are those of `grouped_share`. The number is smaller still where groups are few, as Student's t is wider than
+    the normal distribution.
+    """
+    h, t = np.asarray(hits, dtype=np.float64), np.asarray(totals, dtype=np.float64)
+    if h.shape != t.shape or h.ndim != 1 or (h < 0).any() or (h > t + 1e-9).any() or not t.sum() > 0:
+        raise ValueError("groups of at least one example are needed, none with more hits than examples")
+    h, t = h[t > 0], t[t > 0]
+    n, size = float(t.sum()), _size(t)
+    if len(t) < 2:
+        return 0.0
+    wider = float(stdtrit(max(1.0, n / size - 1), 0.975)) / Z if size > 1 else 1.0
+    return min(n, _independent(h, t)) / wider**2
+
+
+def _size(t: Floats) -> float:
+    """The size of the group that an example is in, on average."""
+    return float((t**2).sum() / t.sum())
+
+
+def _independent(h: Floats, t: Floats) -> float:
+    """The number of independent examples whose share would vary as much as that of these groups."""
+    added = _PSEUDO * _size(t)
+    most = float(t.sum()) + 2 * added
+    share = (float(h.sum()) + added) / most
+    squares = float(((h - share * t) ** 2).sum()) + added * _size(t) * ((1 - share) ** 2 + share**2)
+    # Groups of one are independent examples, whose number needs no correction.
+    return share * (1 - share) * most**2 / squares * (1 - 1 / len(t) if _size(t) > 1 else 1)
+
+
+def share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None) -> Estimate:
+    """The mean of `outcomes` (n,), in [0, 1], with Wilson's interval, by group if there are groups (n,)."""
+    values = np.asarray(outcomes, dtype=np.float64)
+    if group is None:
+        return wilson(float(values.sum()), len(values))
+    return grouped_share(group_sums(values, group), group_sums(np.ones(len(values)), group))
+
+
+def mean_share(values: ArrayLike) -> Estimate:
+    """The mean of one share per image, (n,) in [0, 1]: of the networks that are right on it.
+
+    Where all shares are 0 or 1 the interval is `wilson`'s; shares between vary less, and it is narrower by as much.
+    """
+    shares = np.asarray(values, dtype=np.float64)
+    if np.isin(shares, (0, 1)).all():
+        return wilson(float(shares.sum()), len(shares))
+    found = max(float(len(shares)), _independent(shares, np.ones(len(shares)))) if len(shares) > 1 else 1.0
+    return effective_share(float(shares.sum()), len(shares), found)

@@ -1,0 +1,79 @@
+"""Shares of groups against closed forms, copies of groups and loops."""
+
+from math import sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlcli.core.grouped import effective_size, group_sums, grouped_share, mean_share, share_of
+from dlcli.core.stats import wilson
+
+GROUPS = st.lists(st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=40)
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=200))
+def test_groups_of_one_are_independent_examples(hits):
+    assert grouped_share(hits, np.ones(len(hits))) == wilson(sum(hits), len(hits))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(2, 9)), min_size=2, max_size=40), st.integers(2, 20))
+def test_copies_of_groups_that_are_alike_within_are_no_more_evidence(groups, times):
+    right, totals = (np.array(column) for column in zip(*groups, strict=True))
+    assert effective_size(times * right * totals, times * totals) == pytest.approx(effective_size(right * totals, totals))
+    assert effective_size(right * totals, totals) < len(groups) + 0.5
+
+
+@given(GROUPS)
+def test_the_interval_holds_the_share_and_never_is_narrower_than_wilsons(groups):
+    hits, totals = (np.array(column, float) for column in zip(*groups, strict=True))
+    found, least = grouped_share(hits, totals), wilson(hits.sum(), int(totals.sum()))
+    assert (found.value, found.n) == (least.value, least.n)
+    assert 0 <= found.low <= least.low + 1e-12 and least.high - 1e-12 <= found.high <= 1
+
+
+def test_many_groups_have_the_variance_of_a_ratio():
+    """Cochran (1977), section 6.5, by a loop: with many groups the rest is negligible."""
+    random = np.random.default_rng(0)
+    totals = random.integers(1, 12, 20_000)
+    hits = random.binomial(totals, random.beta(3, 1, 20_000))
+    share = hits.sum() / totals.sum()
+    variance = sum((h - share * t) ** 2 for h, t in zip(hits.tolist(), totals.tolist(), strict=True)) / int(totals.sum()) ** 2
+    assert effective_size(hits, totals) == pytest.approx(share * (1 - share) / variance, rel=0.005)
+    found = grouped_share(hits, totals)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * sqrt(variance), rel=0.01)
+
+
+def test_groups_that_are_all_right_are_no_certainty():
+    """A hundred groups of 20 without a mistake tell at most as much as a hundred examples, and nearly that."""
+    low = grouped_share(np.full(100, 20), np.full(100, 20)).low
+    assert wilson(60, 60).low < low < wilson(200, 200).low
+
+
+def test_a_single_group_tells_nothing():
+    found = grouped_share([3, 0], [4, 0])
+    assert (found.value, found.low, found.high, found.n) == (0.75, 0, 1, 4)
+
+
+@pytest.mark.parametrize(("hits", "totals"), [([], []), ([0], [0]), ([2], [1]), ([-1, 2], [1, 2]), ([1], [1, 1])])
+def test_impossible_groups_are_refused(hits, totals):
+    with pytest.raises(ValueError, match="groups of at least one example"):
+        grouped_share(hits, totals)
+
+
+def test_sums_of_groups_and_shares_of_outcomes():
+    group = np.array([0, 2, 0, 1])
+    assert group_sums([True, True, False, True], group).tolist() == [1, 1, 1]
+    assert share_of([1, 1, 0, 1]) == wilson(3, 4)
+    assert share_of([1, 1, 0, 1], group) == grouped_share([1, 1, 1], [2, 1, 1])
+
+
+def test_a_mean_of_shares_is_narrower_the_more_they_are_alike():
+    right = np.random.default_rng(1).random((9, 400)) < 0.9
+    same, other = mean_share(right[:1].repeat(9, axis=0).mean(0)), mean_share(right.mean(0))
+    assert same == wilson(right[0].sum(), 400)
+    # Nine independent networks are as good as 3,600 images, up to the quarter of an image that is added on both sides.
+    nine = wilson(right.sum(), 3600)
+    assert nine.high - nine.low < other.high - other.low < 1.2 * (nine.high - nine.low)
+    assert mean_share([0.5]).low < 0.15
