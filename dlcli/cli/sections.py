@@ -38,7 +38,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("output", "save", "export", "log", "resume", "keep", "pairs", "prefix", "excel_safe", "fail_under"),
         *("fail_on_duplicates", "format", "quiet", "verbose"),
     ),
-    "Run": ("seed", "device", "workers", "dry_run", "config", "print_config", "debug", "help"),
+    "Run": ("seed", "device", "workers", "dry_run", "no_config", "config", "print_config", "debug", "help"),
 }
 """Heading and options of each section, in the order of --help; `OWN` and the order decide for an option of several."""
 OWN: dict[str, dict[str, str]] = {

@@ -172,5 +172,11 @@ class RunOptions:
     verbose: bool = option(False, "Print more progress.", short="-v")
     dry_run: bool = option(False, "Check the options and the input, print what would be done, and exit.", short="-n")
     debug: bool = option(False, "Print a traceback with an error.")
-    config: Path | None = option(None, "Read options from the table [{command}] of a TOML file.", metavar="FILE")
+    no_config: bool = option(False, "Read no options from a file.")
+    config: Path | None = option(
+        None,
+        "Read options from the table [{command}] of a TOML file. Default: the nearest dlcli.toml, or pyproject.toml with "
+        "[tool.dlcli.{command}], in this folder or above it, else ~/.config/dlcli/dlcli.toml.",
+        metavar="FILE",
+    )
     print_config: bool = option(False, "Print the options in effect as TOML, and exit.")
