@@ -32,6 +32,7 @@ from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTrainin
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.specs.gate import gate
+from dlcli.support.finish import finish
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -185,7 +186,7 @@ def _run(setup: AttackSetup) -> AttackResult:
     )
     _write_files(attack_run, result, outcome)
     if attack_run.partial is not None:
-        attack_run.partial.remove()
+        finish(attack_run.partial.remove)
     return result
 
 

@@ -20,6 +20,7 @@ from dlcli.core.model_io.ensemble_dir import (
     is_ensemble,
     save_ensemble_metadata,
 )
+from dlcli.core.model_io.run_dir import METADATA as MEMBER_METADATA
 from dlcli.core.run_log import check_logs
 from dlcli.core.stats import wilson
 from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
@@ -43,6 +44,7 @@ from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, Me
 from dlcli.specs.gate import gate
 from dlcli.specs.shared import RULES
 from dlcli.support.errors import UsageError
+from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -77,8 +79,8 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
         if result.headline is not None and config.members:
             logging.log(WHOLE, setup.job(0).recipe.epochs, final_figures(result.headline.accuracy), final=True)
     if config.output is not None and result.headline is not None:
-        save_ensemble_metadata(config.output, len(done), config.rule)
         _draw(config.output, result.rows)
+        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule))
     return result
 
 
@@ -129,7 +131,8 @@ def _check_folder(config: EnsembleConfig) -> None:
 
 def _inspect(config: EnsembleConfig, folder: Path) -> FolderState:
     finished = is_ensemble(folder)
-    occupied = "already holds an ensemble" if (folder / METADATA).exists() or (folder / MEMBERS).exists() else ""
+    trained = any((folder / MEMBERS).glob(f"*/{MEMBER_METADATA}"))
+    occupied = "already holds an ensemble" if (folder / METADATA).exists() or trained else ""
     more = "train more with `resume` and larger `members`" if finished else "continue it with `resume`"
     hint = f"{more}, or choose another `output`"
     if finished and count_members(folder) > config.members + len(config.add):

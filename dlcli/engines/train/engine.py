@@ -38,6 +38,7 @@ from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
 from dlcli.support.atomic import write_text
+from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -275,7 +276,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")
-    (folder / STATE).unlink(missing_ok=True)
+    finish(partial((folder / STATE).unlink, missing_ok=True))
 
 
 def _result(
