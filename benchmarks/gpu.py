@@ -7,7 +7,7 @@ A line is printed for each row as soon as it is known; with `-o`, OUT/gpu.json a
 section. The exit status is 1 if a check failed or a part raised, else 0: a target of speed that was missed does not count. The
 second command rehearses everything on a CPU. docs/gpu.md explains the rows.
 
-It needs torch, torchvision, scikit-learn, scipy, pandas, safetensors, filelock and threadpoolctl. What compares with
+It needs torch, torchvision, scikit-learn, scipy, safetensors, filelock and threadpoolctl. What compares with
 sentence-transformers, foolbox or torchattacks says `not measured` where these are missing.
 """
 

@@ -5,7 +5,7 @@ import resource
 import subprocess
 import sys
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
 
 RUNS = 5
 
@@ -29,7 +29,7 @@ def best(command: list[str]) -> tuple[float, float]:
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     rows = {"python -c pass": [sys.executable, "-c", "pass"], "dlcli --help": [sys.executable, "-m", "dlcli", "--help"]}
-    rows |= {f"dlcli {name} --help": [sys.executable, "-m", "dlcli", name, "--help"] for name in SUBCOMMANDS}
+    rows |= {f"dlcli {name} --help": [sys.executable, "-m", "dlcli", name, "--help"] for name in COMMANDS}
     print(f"{'command':28} {'CPU s':>7} {'MiB':>7}   best of {RUNS}")
     for name, command in rows.items():
         seconds, size = best(command)

@@ -16,7 +16,7 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
 from dlcli.core.attacks import REGISTRY, load_attack
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -77,7 +77,7 @@ def readme(text: str) -> str:
 def reference() -> str:
     """docs/cli.md: the help of every command."""
     parts = ["# The command line\n\nGenerated from `--help`; `make docs` regenerates it.\n"]
-    for name in ["", *SUBCOMMANDS]:
+    for name in ["", *COMMANDS]:
         command = f"dlcli {name}".strip()
         shown = subprocess.run(["sh", "-c", f"{command} --help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
         parts.append(f"## {command}\n\n```text\n{shown.stdout.rstrip()}\n```\n")

@@ -13,6 +13,7 @@ from typing import Any
 from _page import page_options, run_script, table, today, write_page
 
 from dlcli.engines import train
+from dlcli.engines.train.versus import PRIMARY
 from dlcli.specs.train import TrainConfig, TrainResult
 
 CIFAR, MNIST = "cifar10_subset.npz", "mnist.npz"
@@ -98,16 +99,17 @@ def markdown(config: TrainConfig, result: TrainResult) -> str:
     """The comparison and its seeds as two tables."""
     first = f"--with {config.surgery[0]}" if config.surgery else f"--corrupt {config.corrupt}" if config.corrupt else "as it is"
     images = f"{result.n_train:,} training and {result.n_test:,} test images"
-    metadata = f"{images}, seeds {config.seed} to {config.seed + (config.seeds or 0) - 1}, {result.device}"
+    metadata = f"{images}, seeds {result.rows[0].seed} to {result.rows[-1].seed}, {result.device}"
     head = f"**{result.model} on {Path(config.data).name}: {first} against {config.versus}**, {metadata}\n"
     lines = [head, table((f"level {result.level:.3f}", "first", "second", "paired difference, 95%", ""), comparisons(result))]
     return "\n".join([*lines, "", table(("seed", "first", "second", "epochs to fit"), seeds(result)), ""])
 
 
 def comparisons(result: TrainResult) -> Iterable[tuple[str, ...]]:
-    """A row a metric."""
+    """A row a metric, with the verdict of the primary one, and for the others what their interval alone shows."""
     for one in result.comparisons:
-        yield one.metric, f"{one.first:.3g}", f"{one.second:.3g}", str(one.difference), one.verdict
+        shown = one.verdict if one.metric == PRIMARY else "excludes 0" if one.difference.established else "holds 0"
+        yield one.metric, f"{one.first:.3g}", f"{one.second:.3g}", str(one.difference), shown
 
 
 def seeds(result: TrainResult) -> Iterable[tuple[str, ...]]:

@@ -11,7 +11,6 @@ HEAVY = (
     "av",
     "matplotlib.figure",
     "numpy",
-    "pandas",
     "PIL.Image",
     "pyarrow.parquet",
     "pydantic",

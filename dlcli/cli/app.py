@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from dlcli import __version__
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS, SUBCOMMANDS, UTILITIES
 from dlcli.cli.exit_codes import ExitCode, Terminated, explain
 from dlcli.cli.mistyped import check_command
 from dlcli.cli.streams import open_streams
@@ -26,25 +26,26 @@ class _LazyGroup(TyperGroup):
     """Lists the subcommands by name and imports only the one that is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return list(SUBCOMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in SUBCOMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         if cmd_name not in self.commands:
             self.commands[cmd_name] = _subcommand(cmd_name)
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(SUBCOMMANDS.items()))
+        for heading, commands in (("Commands", SUBCOMMANDS), ("Other commands", UTILITIES)):
+            with formatter.section(heading):
+                formatter.write_dl(list(commands.items()))
 
 
 def _subcommand(name: str) -> Any:
     from dlcli.cli.declare import declare
 
     module = import_module(f"dlcli.cli.commands.{name.replace('-', '_')}")
-    return typer.main.get_command(declare(module.COMMAND, SUBCOMMANDS[name]))
+    return typer.main.get_command(declare(module.COMMAND, COMMANDS[name]))
 
 
 def _print_version(asked: bool) -> None:
@@ -104,7 +105,7 @@ def _invoke(arguments: list[str]) -> int:
         arguments = [*arguments[1:2], "--help"]
     if arguments:
         check_command(arguments[0])
-    direct = bool(arguments) and arguments[0] in SUBCOMMANDS
+    direct = bool(arguments) and arguments[0] in COMMANDS
     name = f"dlcli {arguments[0]}" if direct else "dlcli"
     command = _subcommand(arguments[0]) if direct else typer.main.get_command(app)
     try:
@@ -152,7 +153,7 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
     if sentence:
         from dlcli.cli.flags import with_flags
 
-        name = next((word for word in arguments[:1] if word in SUBCOMMANDS), "")
+        name = next((word for word in arguments[:1] if word in COMMANDS), "")
         line = with_flags(" ".join(map(_shortened, f"{sentence} ({hint})".split() if hint else sentence.split())), name)
         with suppress(OSError):
             sys.stderr.write(f"dlcli {name}".rstrip() + f": {line}\n")

@@ -16,6 +16,12 @@ SUBCOMMANDS = {
     "dedupe": "Find duplicate and near-duplicate rows of a table.",
 }
 """Name and summary of each subcommand; `dlcli/cli/commands/NAME.py` holds its COMMAND."""
+UTILITIES = {
+    "list": "List what there is to choose from: attacks, models, surgeries, vectors ...",
+    "info": "Print versions, the device, extras and the cache.",
+}
+"""Subcommands that print what there is; they take no data and write no files."""
+COMMANDS = {**SUBCOMMANDS, **UTILITIES}
 
 
 def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:

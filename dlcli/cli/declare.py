@@ -21,7 +21,9 @@ from dlcli.specs.shared import RunOptions
 from dlcli.support.errors import UsageError
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_NOT_IN_FILES = ("config", "print_config", "dry_run", "debug")
+_NOT_IN_FILES = ("no_config", "config", "print_config", "dry_run", "debug")
+_FOUND = "dlcli.config"
+"""Key in the context's `meta` of the file that options were read from."""
 
 
 def declare(command: Command, summary: str) -> typer.Typer:
@@ -42,7 +44,9 @@ def _body(command: Command) -> Any:
         config = command.config(**command.adjust(values))
         _check_code(context, config, typed)
         if run.print_config:
-            return config_file.print_config(command.name, config)
+            return config_file.print_config(command.name, config, _sources(context, config, typed))
+        if run.config is None and not run.quiet:
+            _tell_found(context, config, typed)
         for warning in unknown_variables(command.name):
             sys.stderr.write(f"warning: {printable(warning)}\n")
         from dlcli.cli.execute import execute  # here, so that --help does not pay for locks, records and output
@@ -54,6 +58,22 @@ def _body(command: Command) -> Any:
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     body.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return body
+
+
+def _sources(context: typer.Context, config: Any, typed: set[str]) -> dict[str, str]:
+    """Where each field that is not at its default comes from: the command line, the environment or a file."""
+    names = {"COMMANDLINE": "command line", "ENVIRONMENT": "environment", "DEFAULT_MAP": str(context.meta.get(_FOUND, ""))}
+    found = {item.name: getattr(context.get_parameter_source(item.name), "name", "") for item, _ in declared(config)}
+    found |= dict.fromkeys(typed, "COMMANDLINE")
+    return {name: names[source] for name, source in found.items() if source in names}
+
+
+def _tell_found(context: typer.Context, config: Any, typed: set[str]) -> None:
+    """Name the options that come from a file which was not named on the command line."""
+    path = str(context.meta.get(_FOUND, ""))
+    found = [name.replace("_", "-") for name, source in _sources(context, config, typed).items() if path and source == path]
+    if found:
+        sys.stderr.write(printable(f"options from {path}: {', '.join(found)}") + "\n")
 
 
 def _check_code(context: typer.Context, config: Any, typed: set[str]) -> None:
@@ -111,8 +131,9 @@ def _parameter(command: Command, config: type[Any], item: Field[Any], details: O
     default = list(default) if isinstance(default, tuple) else default
     extra = _extra(command, item, details)
     info: Any = typer.Argument(**extra) if details.argument else typer.Option(*_flags(item, details), **extra)
-    if config is RunOptions and item.name == "config":
-        info.callback, info.is_eager = _read_config(command), True
+    if config is RunOptions and item.name in ("no_config", "config"):
+        info.is_eager = True
+        info.callback = _read_config(command) if item.name == "config" else None
     return inspect.Parameter(
         item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[_type(details, hint), info]
     )
@@ -188,9 +209,12 @@ def _read_config(command: Command) -> Any:
     options = [item for item, details in both if item.name not in _NOT_IN_FILES and not details.typed_only]
 
     def callback(context: typer.Context, path: Path | None) -> Path | None:
-        if path is not None:
+        searched = not context.params.get("no_config") and not context.resilient_parsing
+        source = path or (config_file.find_config() if searched else None)
+        if source is not None:
             # The command line's own order does the rest: a flag, then DLCLI_*, then this map, then the default.
-            context.default_map = config_file.read_config(path, command.name, options)
+            context.default_map = config_file.read_config(source, command.name, options)
+            context.meta[_FOUND] = source
         return path
 
     return callback

@@ -23,6 +23,7 @@ from dlcli.support.allocator import keep_freed
 from dlcli.support.atomic import remove_stale
 from dlcli.support.cublas import fix_workspace
 from dlcli.support.errors import InputError, ResourceError, UsageError
+from dlcli.support.finish import finishing
 from dlcli.support.lock import locked
 from dlcli.support.record import Start, write_record
 
@@ -65,7 +66,8 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
     keep_freed()
     fix_workspace()
     started = Start(datetime.now(UTC), time.monotonic())
-    with _lock(config.output), TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose) as reporter:
+    reporting = TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose)
+    with _lock(config.output), finishing(), reporting as reporter:
         if config.output is not None:
             remove_stale(config.output)
         result = engine.run(config, report=reporter)

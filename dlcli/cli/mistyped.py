@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
 from dlcli.specs.command_line import config_class
 from dlcli.specs.option import declared, key
 from dlcli.specs.shared import RunOptions
@@ -26,6 +26,11 @@ _OTHER_COMMANDS = {
     "convert": "convert-2d-to-3d",
     "inflate": "convert-2d-to-3d",
     "version": "--version",
+    "env": "info",
+    "doctor": "info",
+    "ls": "list",
+    "models": "list",
+    "methods": "list",
 }
 """What other tools call a subcommand."""
 _OTHER_OPTIONS = {
@@ -105,10 +110,10 @@ _BETWEEN = re.compile(r", | and | or ")
 
 def check_command(word: str) -> None:
     """Raise UsageError if `word` stands where a subcommand should and is not the name of one."""
-    if word.startswith("-") or word in SUBCOMMANDS:
+    if word.startswith("-") or word in COMMANDS:
         return
-    meant = _OTHER_COMMANDS.get(word) or closest(word, SUBCOMMANDS)
-    hint = f"did you mean dlcli {meant}?" if meant else f"choose from {', '.join(SUBCOMMANDS)}"
+    meant = _OTHER_COMMANDS.get(word) or closest(word, COMMANDS)
+    hint = f"did you mean dlcli {meant}?" if meant else f"choose from {', '.join(COMMANDS)}"
     raise UsageError(f"'{word}' is not a command", hint=hint)
 
 
@@ -150,7 +155,7 @@ def unknown_variables(command: str) -> Iterator[str]:
     named = [name for name in os.environ if name.startswith("DLCLI_") and name not in _NOT_OPTIONS]
     known = set(_variables(command)) if named else set()
     if not known.issuperset(named):
-        known |= {name for other in SUBCOMMANDS for name in _variables(other)}
+        known |= {name for other in COMMANDS for name in _variables(other)}
     for name in sorted(set(named) - known):
         hint = did_you_mean(name, sorted(known), otherwise=f"dlcli {command} --help lists the options")
         yield f"the variable {name} sets no option ({hint})"

@@ -38,7 +38,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("output", "save", "export", "log", "resume", "keep", "pairs", "prefix", "excel_safe", "fail_under"),
         *("fail_on_duplicates", "format", "quiet", "verbose"),
     ),
-    "Run": ("seed", "device", "workers", "dry_run", "config", "print_config", "debug", "help"),
+    "Run": ("seed", "device", "workers", "dry_run", "no_config", "config", "print_config", "debug", "help"),
 }
 """Heading and options of each section, in the order of --help; `OWN` and the order decide for an option of several."""
 OWN: dict[str, dict[str, str]] = {
@@ -68,7 +68,7 @@ class SectionedCommand(TyperCommand):
                 continue
             is_word = parameter.param_type_name == "argument"
             heading = "Arguments" if is_word else section_of(self.name or "", str(parameter.name).removesuffix(OTHER_WAY))
-            found[heading].append((record[0].removesuffix(" <str>"), record[1]))
+            found[heading].append((record[0].partition(" <")[0] if is_word else record[0], record[1]))
         for heading, records in found.items():
             if records:
                 with formatter.section(heading):

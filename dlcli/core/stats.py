@@ -7,13 +7,15 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, betaincinv, stdtr, stdtrit
+from scipy.special import bdtr, betaincinv, ndtr, stdtr, stdtrit
 
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.support.plural import count
 
 Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution."""
+_HALVINGS = 45
+"""Of an interval of standard errors, until a p-value is known to rounding."""
 
 
 _ROUNDING = 1e-9
@@ -162,3 +164,72 @@ def _student(differences: NDArray[np.float64], least: float) -> tuple[float, flo
     """Centre and half-width of at least two differences, with a standard deviation of at least `least`."""
     n = len(differences)
     return float(differences.mean()), float(stdtrit(n - 1, 0.975) * max(least, differences.std(ddof=1)) / sqrt(n))
+
+
+def p_of_independent(a: Estimate, b: Estimate) -> float:
+    """The two-sided p-value of an `independent_difference`, which excludes 0 below 0.05 at the level of its intervals.
+
+    The same square-and-add at every level: the p-value is the level at which the interval of `a` minus `b` begins to hold 0.
+    One that is known exactly stays so.
+    """
+    if a.value == b.value:
+        return 1.0
+    upper, lower = (a, b) if a.value > b.value else (b, a)
+
+    def excludes(z: float) -> bool:
+        low, high = _bound(upper, -z), _bound(lower, z)
+        return upper.value - lower.value > sqrt((upper.value - low) ** 2 + (high - lower.value) ** 2)
+
+    low, high = 0.0, 40.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if excludes(middle) else (low, middle)
+    return float(2 * ndtr(-low))
+
+
+def _bound(known: Estimate, z: float) -> float:
+    """A bound of the score interval of a proportion, z standard errors away; itself if it is known exactly."""
+    n = independent_examples(known)
+    if n is None:
+        return known.value
+    if n == 0:
+        return 0.0 if z < 0 else 1.0
+    z2 = z * z
+    centre = (known.value + z2 / (2 * n)) / (1 + z2 / n)
+    half = abs(z) * sqrt(known.value * (1 - known.value) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, centre - half) if z < 0 else min(1.0, centre + half)
+
+
+def independent_examples(known: Estimate) -> float | None:
+    """How many independent examples tell as much as a proportion is known by: the n of the score interval that it has.
+
+    That is n of a `wilson`, and `effective` of an `effective_share`. None if the proportion is known exactly.
+    """
+    half2, spread, z2 = ((known.high - known.low) / 2) ** 2, known.value * (1 - known.value), Z * Z
+    if half2 == 0:
+        return None
+    # With u = 1 / n the equation of the half-width is quadratic, with one positive root.
+    a, b = z2 * z2 * (half2 - 0.25), z2 * (2 * half2 - spread)
+    return 0.0 if a >= 0 else 2 * a / (-b - sqrt(b * b - 4 * a * half2))
+
+
+def mcnemar(a: ArrayLike, b: ArrayLike) -> float:
+    """The p-value of the exact test of McNemar (1947, Psychometrika 12): whether as many pairs differ each way.
+
+    Args:
+        a: Which examples the first is right on, (n,) bool.
+        b: The same for the second, in the same order.
+
+    Returns:
+        The two-sided p-value of the binomial distribution; 1 if none differs.
+    """
+    left, right = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
+    more, less = int((left & ~right).sum()), int((~left & right).sum())
+    if more == less:
+        return 1.0
+    return float(min(1.0, 2 * bdtr(min(more, less), more + less, 0.5)))
+
+
+def least_established(n: int) -> float:
+    """The mean of n paired differences, in their standard deviations, from which on a `mean_difference` excludes 0."""
+    return float(stdtrit(n - 1, 0.975) / sqrt(n))

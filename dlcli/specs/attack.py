@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
+from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
@@ -113,13 +114,9 @@ class AttackConfig:
     size: int | None = size_option()
     label_column: str | None = label_column_option()
     strict: bool = strict_option()
-    fail_under: tuple[str, float] | None = option(
-        None,
+    fail_under: FailUnder | None = fail_under_option(
         "Exit with status 1 if the clean or the robust accuracy of the summary line is below a bound, e.g. robust=0.5; with "
-        "robust also if a sanity check fails.",
-        parse=parse.condition,
-        show=parse.show_condition,
-        metavar="METRIC=V",
+        "robust also if a sanity check fails."
     )
     save: Path | None = option(
         None,
@@ -159,6 +156,7 @@ class AttackConfig:
             raise UsageError("`eps`: at least one value is needed")
         if self.norm != "l2" and max(self.eps) > 1:
             raise UsageError(f"`eps`: {max(self.eps):g} is above 1", hint="inputs lie in [0, 1]; only `norm=l2` can exceed 1")
+        gate(self.fail_under)
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
         if self.save is not None and self.save.suffix != ".npz":

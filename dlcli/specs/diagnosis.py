@@ -16,8 +16,9 @@ class Gap:
     """The error on split `lower` minus that on `upper` (`human` comes before the first split).
 
     `difference` is the size of the gap with its interval. `causes` are the names in `GAPS` that it covers: more than one if
-    a split in between was not measured. `status` is `established` (the interval lies above zero), `not established` (it holds
-    zero), `reversed` (it lies below zero: the lower split is the easier one) or `missing` (not measured on its own).
+    a split in between was not measured. `p` is the p-value of no gap, by Holm for all gaps. `status` is `established` (p is at
+    most 0.05 and the gap above zero), `not established`, `reversed` (below zero: the lower split is the easier one) or
+    `missing` (not measured on its own).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Gap:
     lower: str = ""
     difference: Difference | None = None
     causes: tuple[str, ...] = ()
+    p: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,9 @@ class Suggestion:
 class Diagnosis:
     """The error of each split that was measured, all four gaps, and what to do.
 
-    `largest` is the name of the largest established gap ("" if none is), `named` those worth working on, in the order of
-    `GAPS`, and `missing` the splits that were not measured.
+    `largest` is the name of the largest established gap ("" if none is), and `told_apart` whether it exceeds every other one
+    beyond chance. `named` are those worth working on, in the order of `GAPS`, and `missing` the splits that were not measured.
+    `human_given` tells whether the human error was given, and not taken as 0.
     """
 
     human: float
@@ -52,3 +55,5 @@ class Diagnosis:
     named: tuple[str, ...]
     missing: tuple[str, ...]
     suggestions: tuple[Suggestion, ...]
+    told_apart: bool = True
+    human_given: bool = True

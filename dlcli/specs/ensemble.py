@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
+from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
@@ -95,12 +96,8 @@ class EnsembleConfig:
     size: int | None = size_option()
     label_column: str | None = label_column_option()
     strict: bool = strict_option()
-    fail_under: tuple[str, float] | None = option(
-        None,
-        "Exit with status 1 if the accuracy of the rule is below a threshold: accuracy=0.98.",
-        parse=parse.condition,
-        show=parse.show_condition,
-        metavar="METRIC=V",
+    fail_under: FailUnder | None = fail_under_option(
+        "Exit with status 1 if the accuracy of the rule is below a threshold: accuracy=0.98."
     )
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
@@ -129,6 +126,7 @@ class EnsembleConfig:
         if self.snapshots and self.strategy == "stacked":
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
         check_logs(self.log)
+        gate(self.fail_under)
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from dlcli.specs import parse, table_options
+from dlcli.specs import table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
@@ -76,13 +77,9 @@ class EvalConfig(ModelAndDataOptions):
         metavar="FILE",
         writes=True,
     )
-    fail_under: tuple[str, float] | None = option(
-        None,
+    fail_under: FailUnder | None = fail_under_option(
         f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for pairs: "
-        f"{', '.join(PAIR_METRICS)}.",
-        parse=parse.condition,
-        show=parse.show_condition,
-        metavar="METRIC=V",
+        f"{', '.join(PAIR_METRICS)}."
     )
     output: Path | None = output_option(
         "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory; for pairs, mistakes.csv.",
@@ -122,7 +119,8 @@ class EvalConfig(ModelAndDataOptions):
     def _check_bound(self) -> None:
         if self.fail_under is None:
             return
-        metric, _ = self.fail_under
+        metric = self.fail_under[0]
+        gate(self.fail_under)
         if self.summary or self.diagnose_input:
             name = "summary" if self.summary else "diagnose_input"
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
@@ -258,7 +256,7 @@ def _slice(row: SliceRow) -> dict[str, Any]:
 
 def _gap(gap: Gap) -> dict[str, Any]:
     names = {"gap": gap.name, "status": gap.status, "upper": gap.upper, "lower": gap.lower}
-    return {**names, **_figure(gap.difference), "causes": ", ".join(gap.causes)}
+    return {**names, **_figure(gap.difference), "p": gap.p, "causes": ", ".join(gap.causes)}
 
 
 def _layer(layer: LayerSummary) -> dict[str, Any]:

@@ -119,23 +119,32 @@ def show_floats(values: tuple[float, ...]) -> str:
     return ",".join(map(show_number, values))
 
 
-def condition(value: Any) -> tuple[str, float] | None:
+ESTABLISHED = "established"
+"""What stands behind a condition that fails only where the whole interval does."""
+
+
+def condition(value: Any) -> tuple[str, float] | tuple[str, float, str] | None:
     """Parse a condition on a metric.
 
     Returns:
-        The metric and its bound: `robust=0.5` gives ("robust", 0.5).
+        The metric and its bound: `robust=0.5` gives ("robust", 0.5), and `robust=0.5:established` that word as well.
     """
     if value is None or isinstance(value, tuple):
         return value
-    name, equals, bound = str(value).partition("=")
+    name, equals, given = str(value).partition("=")
     if not equals:
         raise ValueError(f"'{value}' is not a condition; write METRIC=VALUE, e.g. robust=0.5")
-    return name.strip(), number(bound.strip())
+    bound, colon, word = given.partition(":")
+    if not colon:
+        return name.strip(), number(bound.strip())
+    if word.strip() != ESTABLISHED:
+        raise ValueError(f"'{word.strip()}' is not {ESTABLISHED}; write METRIC=VALUE or METRIC=VALUE:{ESTABLISHED}")
+    return name.strip(), number(bound.strip()), ESTABLISHED
 
 
-def show_condition(value: tuple[str, float]) -> str:
+def show_condition(value: tuple[str, float] | tuple[str, float, str]) -> str:
     """The condition as `condition` reads it."""
-    return f"{value[0]}={show_number(value[1])}"
+    return f"{value[0]}={show_number(value[1])}" + (f":{value[2]}" if len(value) > 2 else "")
 
 
 def adversarial(value: Any) -> tuple[str, float, float] | None:

@@ -138,7 +138,8 @@ class GradientRow:
     `acf1`, `acf5` and `acf15` are the autocorrelation at those lags, None where a line is linear or too short; `slope` the
     exponent by which the power spectrum falls (0 white, 2 Brownian); `length_steps`, `length` (input units) and `length_share`
     (of the median distance to the nearest neighbour) until the autocorrelation is below 1/e, None where it is not within half
-    the line; `cosine` the mean cosine of the gradients at two points; `verdict` linear, white, shattered, partial or healthy.
+    the line; `cosine` the mean cosine of the gradients at two points; `verdict` linear, white, shattered,
+    partial, healthy or undecided.
     """
 
     network: str
@@ -184,12 +185,21 @@ class LayerRow:
 
 @dataclass(frozen=True, kw_only=True)
 class LesionRow:
-    """Accuracy without `block`, and the paired change; "" is the whole network."""
+    """Accuracy without `block`, and the paired change; "" is the whole network.
+
+    `p` is the p-value of McNemar's exact test, by Holm for all blocks; `change` has the interval of a single comparison.
+    """
 
     block: str
     kind: str
     accuracy: Estimate
     change: Difference | None
+    p: float | None = None
+
+    @property
+    def loses(self) -> bool:
+        """Whether a loss is established."""
+        return self.p is not None and self.change is not None and self.p <= 0.05 and self.change.value < 0
 
 
 @dataclass(frozen=True, kw_only=True)

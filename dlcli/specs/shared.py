@@ -6,15 +6,33 @@ from typing import Any
 
 from dlcli.specs.option import entries, one_of, option
 
-RULES = ("max", "mean", "vote", "mean-logit", "max-logit")
+RULE_TEXTS = {
+    "max": "the most confident member decides",
+    "mean": "the mean of the members' probabilities",
+    "vote": "the majority of the members",
+    "mean-logit": "the mean of the members' logits",
+    "max-logit": "the highest logit of any member",
+}
+RULES = tuple(RULE_TEXTS)
 """Rules that combine the members of an ensemble."""
 RULE_MEANINGS = "the most confident member decides (max), mean probability (mean), majority (vote), or mean or highest logit"
 SURGERIES = entries("surgery", "dlcli.core.surgery.operations")
-AUGMENTATIONS = (
-    *("affine", "auto", "blur", "color-jitter", "crop", "erase", "horizontal-flip", "rand", "resized-crop", "rotate", "shift"),
-    *("trivial", "vertical-flip"),
-)
-"""Names of augmentations, as `dlcli.core.training.augment` explains them."""
+AUGMENTATIONS = {
+    "affine": "a small random affine map",
+    "auto": "AutoAugment (Cubuk et al. 2019)",
+    "blur": "Gaussian blur of random width",
+    "color-jitter": "random brightness, contrast, saturation and hue",
+    "crop": "a random window of the image with 4 black pixels around (He et al. 2016)",
+    "erase": "a random rectangle is erased (Zhong et al. 2020)",
+    "horizontal-flip": "left and right are exchanged with probability 1/2",
+    "rand": "RandAugment (Cubuk et al. 2020)",
+    "resized-crop": "a random window, resized",
+    "rotate": "a rotation by up to 15 degrees",
+    "shift": "a shift by up to an eighth of the size",
+    "trivial": "TrivialAugmentWide (Mueller & Hutter 2021)",
+    "vertical-flip": "top and bottom are exchanged with probability 1/2",
+}
+"""Augmentations and what they do, as `dlcli.core.training.augment` explains them."""
 
 
 def data_option(
@@ -154,5 +172,11 @@ class RunOptions:
     verbose: bool = option(False, "Print more progress.", short="-v")
     dry_run: bool = option(False, "Check the options and the input, print what would be done, and exit.", short="-n")
     debug: bool = option(False, "Print a traceback with an error.")
-    config: Path | None = option(None, "Read options from the table [{command}] of a TOML file.", metavar="FILE")
+    no_config: bool = option(False, "Read no options from a file.")
+    config: Path | None = option(
+        None,
+        "Read options from the table [{command}] of a TOML file. Default: the nearest dlcli.toml, or pyproject.toml with "
+        "[tool.dlcli.{command}], in this folder or above it, else ~/.config/dlcli/dlcli.toml.",
+        metavar="FILE",
+    )
     print_config: bool = option(False, "Print the options in effect as TOML, and exit.")

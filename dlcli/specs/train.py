@@ -36,6 +36,9 @@ from dlcli.support.errors import UsageError
 TASKS = ("images", "pairs")
 """Choices of `task`."""
 _OF_PAIRS = ("data", "task", "model", "vectors", "columns", *table_options.FIELDS, "seed", "device", "output")
+SEEDS_OF_A_ROOT = 100_000
+"""How many seeds lie between those of comparisons from two values of `seed`, and the most that one may have."""
+_LARGEST_SEED = 2**63 - 1
 WATCHED = ("accuracy", "loss")
 """Metrics on the dev set that `early_stop` accepts."""
 
@@ -86,7 +89,11 @@ class TrainConfig:
         names_code=True,
     )
     seeds: int | None = option(
-        None, "Number of seeds of a comparison, counted from `seed`.  [default: 5]", limit=100_000, minimum=2
+        None,
+        f"Number of seeds of a comparison, from {SEEDS_OF_A_ROOT:,} times `seed` on. The table lists them; each alone, as "
+        "`seed`, gives the same networks.  [default: 5]",
+        limit=SEEDS_OF_A_ROOT,
+        minimum=2,
     )
     workers: int | None = option(
         None,
@@ -207,6 +214,9 @@ class TrainConfig:
         if self.versus and several:
             message = f"`{several[0]}` has several values, which are compared already; `versus` compares two variants"
             raise UsageError(message, hint=f"omit `versus`, or give `{several[0]}` one value")
+        largest = _LARGEST_SEED // SEEDS_OF_A_ROOT - 1
+        if self.compares and self.seed > largest:
+            raise UsageError(f"`seed`: {self.seed} is too large for a comparison", hint=f"choose one of at most {largest}")
         for name in ("seeds", "workers"):
             if getattr(self, name) and not self.compares:
                 raise UsageError(f"`{name}` needs `versus`", hint="or several values of an option, as `lr=0.001,0.01`")
@@ -241,6 +251,7 @@ class TrainRow:
         best_epoch: The epoch whose weights were kept, from 1: the last one, unless early stopping chose another.
         epochs_to_fit: The first epoch after which the training accuracy was 0.99 or more, None if it never was.
         steps_to_fit: Number of steps until the end of that epoch.
+        steps: Number of steps trained.
         epochs_to_level: The first epoch after which the accuracy on the dev set (without one: the test set) reached the `level`
             of the result; None without a comparison.
         seconds: Wall-clock time of training.
@@ -257,6 +268,7 @@ class TrainRow:
     best_epoch: int
     epochs_to_fit: int | None
     steps_to_fit: int | None
+    steps: int
     epochs_to_level: int | None
     seconds: float
     weights_sha256: str
@@ -266,8 +278,12 @@ class TrainRow:
 class Comparison:
     """The mean of a metric for each variant, and the paired difference over seeds: the first variant minus the second.
 
-    Of more than two variants each pair is compared: `variants` names the two, and `p` is the p-value of the paired t-test,
-    by Holm for all pairs, at 0.05 of which the verdict is made; the interval is that of one comparison.
+    Of two variants, the verdict is on test accuracy alone. The other metrics are tested only if that is established, with the
+    p-value `p` of the paired t-test by Holm for all of them; else their verdict is empty. Of more than two variants each pair
+    is compared by test accuracy: `variants` names the two, and `p` is by Holm for all pairs. The interval is always that of
+    one comparison.
+
+    `never` counts the networks that never came to what an epoch or step is counted for. Each counts as the longest training.
     """
 
     metric: str
@@ -277,6 +293,7 @@ class Comparison:
     verdict: str
     variants: tuple[str, ...] = ()
     p: float | None = None
+    never: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

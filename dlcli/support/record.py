@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from dlcli import __version__
 from dlcli.support.atomic import write_text
 
-_NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy", "pandas")
+_NAMED = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "spacy")
 
 
 def environment() -> dict[str, Any]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ def test_dry_run_does_nothing(case: Case, dlcli: Run, tmp_path: Path):
 def test_printed_config_is_read_back(case: Case, dlcli: Run, tmp_path: Path):
     printed = dlcli(case.name, *case.quick, "--print-config").stdout
     (tmp_path / "options.toml").write_bytes(printed)
-    assert dlcli(case.name, "--config", "options.toml", "--print-config").stdout == printed
+    again = dlcli(case.name, "--config", "options.toml", "--print-config").stdout
+    assert tomllib.loads(again.decode()) == tomllib.loads(printed.decode())
 
 
 @each_command

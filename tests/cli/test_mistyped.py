@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from dlcli.cli.app import _fail, _invoke
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
 from dlcli.cli.mistyped import _OTHER_COMMANDS, _OTHER_OPTIONS, meant_option
 from dlcli.specs.command_line import config_class
 from dlcli.specs.option import declared, key
@@ -70,10 +70,10 @@ def test_the_hint_names_what_was_meant(typed: str, meant: str, capsys: pytest.Ca
 
 
 def test_other_names_lead_to_names_that_exist():
-    options = {key(item) for name in SUBCOMMANDS for item, _ in declared(config_class(name))}
+    options = {key(item) for name in COMMANDS for item, _ in declared(config_class(name))}
     options |= {key(item) for item, _ in declared(RunOptions)}
     assert {name for names in _OTHER_OPTIONS.values() for name in names} <= options
-    assert set(_OTHER_COMMANDS.values()) <= {*SUBCOMMANDS, "--version"}
+    assert set(_OTHER_COMMANDS.values()) <= {*COMMANDS, "--version"}
 
 
 def test_an_option_of_another_command_is_not_offered():

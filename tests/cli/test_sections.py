@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dlcli.cli.app import _invoke
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS
 from dlcli.cli.sections import OWN, SECTIONS, section_of
 from dlcli.specs.command_line import config_class
 from dlcli.specs.option import declared, flag
@@ -17,7 +17,7 @@ def _help(command: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", SUBCOMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_stands_once_in_its_section(command: str, capsys: pytest.CaptureFixture[str]):
     options = {item.name: details for config in (config_class(command), RunOptions) for item, details in declared(config)}
     fields = {item.name: item for config in (config_class(command), RunOptions) for item, _ in declared(config)}
@@ -33,14 +33,14 @@ def test_every_option_stands_once_in_its_section(command: str, capsys: pytest.Ca
     assert list(shown) == [heading for heading in ("Arguments", *SECTIONS, "Examples") if heading in shown]
 
 
-@pytest.mark.parametrize("command", SUBCOMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_placeholders_are_words(command: str, capsys: pytest.CaptureFixture[str]):
     text = _help(command, capsys)
     assert not re.search(r"<|x>=|\[\[|INTEGER", text.partition("Examples:")[0])
 
 
 def test_sections_name_no_option_that_is_gone():
-    there = {item.name for command in SUBCOMMANDS for item, _ in declared(config_class(command))}
+    there = {item.name for command in COMMANDS for item, _ in declared(config_class(command))}
     there |= {item.name for item, _ in declared(RunOptions)} | {"help", "group"}
     assert {name for names in SECTIONS.values() for name in names} <= there
     assert all(own.keys() <= {item.name for item, _ in declared(config_class(command))} for command, own in OWN.items())

@@ -18,7 +18,7 @@ WITH_DATA = ("train", "ensemble")
 def _parsed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a command line says of the model and the data."""
     found: list[Any] = []
-    monkeypatch.setattr(config_file, "print_config", lambda name, config: found.append(config) or 0)
+    monkeypatch.setattr(config_file, "print_config", lambda name, config, sources: found.append(config) or 0)
 
     def parse(*words: str) -> tuple[str | None, str | None]:
         assert _invoke([*words, "--print-config"]) == 0

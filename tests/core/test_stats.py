@@ -11,12 +11,16 @@ from scipy import stats as peer
 from dlcli.core.stats import (
     effective_share,
     independent_difference,
+    independent_examples,
+    mcnemar,
     mean_difference,
+    p_of_independent,
     paired_difference,
     quantile,
     selected_share,
     wilson,
 )
+from dlcli.specs.estimates import Estimate
 
 
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -190,3 +194,35 @@ def test_a_quantile_of_a_few_values_has_no_interval():
 def test_two_equal_differences_of_a_share_of_1200_images_establish_nothing():
     """As of training accuracies over two seeds: each is rounded to a whole image."""
     assert not mean_difference([1 / 1200] * 2, step=1 / 1200).established
+
+
+@given(*[st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))] * 2)
+def test_the_p_value_of_two_proportions_goes_with_their_interval(a, b):
+    first, second = wilson(*a), wilson(*b)
+    p, gap = p_of_independent(first, second), independent_difference(first, second)
+    assert 0 <= p <= 1 and p == pytest.approx(p_of_independent(second, first))
+    if min(abs(gap.low), abs(gap.high)) > 1e-9:
+        assert (p < 0.05) == gap.established
+
+
+@given(st.integers(1, 5000), st.floats(0, 1), st.floats(1, 5000))
+def test_the_independent_examples_of_a_share_are_found_again(n, share, effective):
+    assert independent_examples(wilson(share * n, n)) == pytest.approx(n, rel=1e-4)
+    assert independent_examples(effective_share(share * n, n, effective)) == pytest.approx(effective, rel=1e-4)
+    assert independent_examples(Estimate(share, share, share, n)) is None
+    assert independent_examples(effective_share(share * n, n, 0)) == 0
+
+
+def test_the_p_value_against_a_known_proportion_is_that_of_the_score_test():
+    """The interval of one proportion inverts the score test, so a gap to an exact value has its p-value."""
+    known = Estimate(0.1, 0.1, 0.1, 0)
+    z = (0.15 - 0.1) / sqrt(0.1 * 0.9 / 200)
+    assert p_of_independent(wilson(30, 200), known) == pytest.approx(2 * peer.norm.sf(z), rel=1e-6)
+
+
+@given(_COLUMNS)
+def test_mcnemar_is_the_binomial_test_of_the_pairs_that_differ(columns):
+    a, b = columns
+    more, less = sum(x > y for x, y in zip(a, b, strict=True)), sum(x < y for x, y in zip(a, b, strict=True))
+    expected = peer.binomtest(more, more + less).pvalue if more + less else 1.0
+    assert mcnemar(a, b) == pytest.approx(expected)

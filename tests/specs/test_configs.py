@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dlcli.cli.command import SUBCOMMANDS
+from dlcli.cli.command import COMMANDS, SUBCOMMANDS
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.command_line import config_class
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
@@ -124,7 +124,7 @@ def test_what_cannot_be_read_names_the_field(config: type, given: dict[str, obje
         config(**given)
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_reading_what_was_read_changes_nothing(name: str):
     config = config_class(name)()
     assert replace(config) == config

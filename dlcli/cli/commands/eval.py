@@ -92,7 +92,7 @@ def _figure(found: Estimate | PointEstimate, *, share: bool) -> str:
 
 def _gaps(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
     title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
-    rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given")]
+    rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given" if diagnosis.human_given else "taken as 0")]
     by_split = {gap.lower: gap for gap in diagnosis.gaps if gap.lower}
     strong: set[int] = set()
     for split, error in diagnosis.errors.items():
@@ -110,6 +110,12 @@ def _verdict(diagnosis: Diagnosis, unit: str) -> str:
     if not diagnosis.largest:
         return f"No gap is established: more {unit}s would narrow the intervals."
     others = [name for name in diagnosis.named if name != diagnosis.largest]
+    if not diagnosis.told_apart:
+        gaps = [gap for gap in diagnosis.gaps if gap.difference is not None and gap.name != diagnosis.largest]
+        nearest = max(gaps, key=lambda gap: gap.difference.value if gap.difference is not None else 0.0).name
+        also = [name for name in others if name != nearest]
+        beside = f"; also worth work: {', '.join(also)}" if also else ""
+        return f"The largest gaps are {diagnosis.largest} and {nearest}, not told apart{beside}."
     beside = f"; also worth work: {', '.join(others)}" if others else ""
     return f"The largest gap is {diagnosis.largest}{beside}."
 

@@ -40,13 +40,12 @@ def _lesioned(rows: tuple[LesionRow, ...]) -> tuple[str, ...]:
     if not rows:
         return ()
     whole, *others = rows
-    worst = ", ".join(f"{row.block} ({row.change})" for row in others[:_WORST] if row.change and row.change.high < 0)
+    worst = ", ".join(f"{row.block} ({row.change})" for row in others[:_WORST] if row.loses)
+    of = f"{count(len(others), 'block')} (McNemar's exact test by Holm)"
     if not worst:
-        loss = f"No loss of accuracy is established from removing any one of {count(len(others), 'block')}"
-        return (f"Whole network: accuracy {whole.accuracy}. {loss}.",)
-    return (
-        f"Whole network: accuracy {whole.accuracy}. The largest losses, of {count(len(others), 'block')}: without {worst}.",
-    )
+        return (f"Whole network: accuracy {whole.accuracy}. No loss of accuracy is established from removing any one of {of}.",)
+    lost = sum(row.loses for row in others)
+    return (f"Whole network: accuracy {whole.accuracy}. Established losses: {lost} of {of}; the largest without {worst}.",)
 
 
 def _paths(result: ProbeGradientsResult) -> tuple[str, ...]:

@@ -36,7 +36,10 @@ def _comparison(result: TrainResult, found: Comparison) -> str:
         first, second = found.variants
         means = f"{first} ({found.first:.4g}) against {second} ({found.second:.4g})"
         return f"{name}: {means}, difference {found.difference}: {found.verdict}, p {found.p:.2g} by Holm"
-    return f"{name}: {found.first:.4g} against {found.second:.4g}, difference {found.difference}: {found.verdict}"
+    never = f"; never reached by {count(found.never, 'network')}, counted as the longest training" if found.never else ""
+    verdict = f": {found.verdict}{'' if found.p is None else f', p {found.p:.2g} by Holm'}" if found.verdict else ""
+    means = f"{found.first:.4g} against {found.second:.4g}"
+    return f"{name}: {means}, difference {found.difference} over {count(found.difference.n, 'pair')}{verdict}{never}"
 
 
 def _summary(result: TrainResult | PairsTrainResult) -> str:
@@ -46,7 +49,8 @@ def _summary(result: TrainResult | PairsTrainResult) -> str:
         return _summary_of_arms(result)
     if result.comparisons:
         best = result.comparisons[0]
-        return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds: {best.verdict}"
+        tested = f"on these {result.n_test:,} test {result.unit}s"
+        return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds, {tested}: {best.verdict}"
     if not result.rows:
         return "stopped before the end"
     row = result.rows[-1]

@@ -2,20 +2,26 @@
 
 Human error, train, train-dev, dev, test: each step down adds one cause to the error, so each gap measures that cause.
 
-The gaps to work on first are the largest gap whose interval lies above zero and every other such gap at least half as large.
+The gaps are tested by Holm's method, so that one that is none is called established in at most one diagnosis of twenty.
+The gaps to work on first are the largest established one and every other at least half as large. It is called the largest
+only if it exceeds, beyond chance, every other measured gap.
 Work on a gap reduces the error by that gap at most, so a gap half the size of the largest is worth a try and a smaller one is
 not yet. They are ranked in the order of the splits, not by size, because a change to an earlier gap (a bigger network against
 bias) changes every later one.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from math import sqrt
 from typing import Any
 
+from scipy.special import ndtri
+
+from dlcli.core.evaluation.slices import holm
 from dlcli.core.models import MODELS
-from dlcli.core.stats import independent_difference
+from dlcli.core.stats import independent_difference, independent_examples, p_of_independent
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import GAPS, SPLITS, Diagnosis, Gap, Suggestion
 from dlcli.specs.estimates import Estimate
@@ -23,6 +29,7 @@ from dlcli.specs.estimates import Estimate
 _WORTH_NAMING = 0.5
 """Fraction of the largest gap from which on another gap is reported too."""
 
+LEVEL = 0.05
 _COLOUR, _GREY = 3, 1
 _GENERAL = "cifar-resnet-56"
 """For a network without a family; accepts images of any size and number of channels."""
@@ -65,8 +72,8 @@ class CommandContext:
 def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandContext | None = None) -> Diagnosis:
     """Compare the errors of successive splits, from human error down to test error, and rank the gaps.
 
-    Splits are independent samples, so gaps get Newcombe's interval. Where a split is missing, the gap across it belongs to
-    all gaps that it spans: it is reported at the first of them, which names the others.
+    Splits are independent samples, so gaps get Newcombe's interval, and the test that goes with it, by Holm. Where a split
+    is missing, the gap across it belongs to all gaps that it spans: it is reported at the first, which names the others.
 
     Args:
         human: Human error in [0, 1], taken as exact.
@@ -82,7 +89,7 @@ def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandConte
     if not errors or not set(errors) <= set(SPLITS) or not 0 <= human <= 1:
         raise ValueError(f"errors of {', '.join(errors) or 'no split'} under a human error of {human}")
     known = {split: errors[split] for split in SPLITS if split in errors}
-    gaps = tuple(_gaps(human, known))
+    gaps = _by_holm(tuple(_gaps(human, known)))
     largest, named = _named(gaps)
     context = setting or CommandContext()
     return Diagnosis(
@@ -91,6 +98,7 @@ def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandConte
         gaps=gaps,
         largest=largest,
         named=named,
+        told_apart=_told_apart(largest, gaps, human, known),
         missing=tuple(split for split in SPLITS if split not in known),
         suggestions=tuple(suggestion for gap in gaps if gap.name in named for suggestion in _suggestions(gap, context)),
     )
@@ -161,12 +169,46 @@ def _gaps(human: float, errors: Mapping[str, Estimate]) -> Iterator[Gap]:
         waiting.append(name)
         if split not in errors:
             continue
-        difference = independent_difference(errors[split], above)
-        status = "established" if difference.low > 0 else "reversed" if difference.high < 0 else "not established"
-        yield Gap(name=waiting[0], status=status, upper=upper, lower=split, difference=difference, causes=tuple(waiting))
+        difference, p = independent_difference(errors[split], above), p_of_independent(errors[split], above)
+        yield Gap(name=waiting[0], status="", upper=upper, lower=split, difference=difference, causes=tuple(waiting), p=p)
         yield from (Gap(name=covered, status="missing") for covered in waiting[1:])
         upper, above, waiting = split, errors[split], []
     yield from (Gap(name=left, status="missing") for left in waiting)
+
+
+def _by_holm(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
+    """The measured gaps with their p-values corrected for their number, and the status that follows."""
+    adjusted = iter(holm([gap.p for gap in gaps if gap.p is not None]))
+    return tuple(gap if gap.p is None else _tested(gap, next(adjusted)) for gap in gaps)
+
+
+def _tested(gap: Gap, p: float) -> Gap:
+    above = gap.difference is not None and gap.difference.value > 0
+    return replace(gap, p=p, status="not established" if p > LEVEL else "established" if above else "reversed")
+
+
+def _told_apart(largest: str, gaps: tuple[Gap, ...], human: float, errors: Mapping[str, Estimate]) -> bool:
+    """Whether the largest gap exceeds every other one beyond chance: by the delta method on the errors that they share."""
+    measured = [gap for gap in gaps if gap.difference is not None]
+    if not largest or len(measured) < 2:
+        return bool(largest)
+    top = next(gap for gap in measured if gap.name == largest)
+    z = float(ndtri(1 - LEVEL / (2 * (len(measured) - 1))))
+    return all(_exceeds(top, gap, human, errors, z) for gap in measured if gap is not top)
+
+
+def _exceeds(top: Gap, other: Gap, human: float, errors: Mapping[str, Estimate], z: float) -> bool:
+    weights: dict[str, float] = {}
+    for gap, sign in ((top, 1), (other, -1)):
+        weights[gap.lower] = weights.get(gap.lower, 0) + sign
+        weights[gap.upper] = weights.get(gap.upper, 0) - sign
+    value = {**{name: one.value for name, one in errors.items()}, "human": human}
+    more = sum(weight * value[name] for name, weight in weights.items())
+    # One success and one failure more in each sample, so that an error of 0 is not known exactly (Agresti and Caffo 2000).
+    known = {name: (one.value, independent_examples(one) or 0.0) for name, one in errors.items()}
+    shares = {name: ((share * n + 1) / (n + 2), n + 2) for name, (share, n) in known.items()}
+    variance = sum(weights.get(name, 0) ** 2 * share * (1 - share) / n for name, (share, n) in shares.items())
+    return more > z * sqrt(variance)
 
 
 def _named(gaps: tuple[Gap, ...]) -> tuple[str, tuple[str, ...]]:

@@ -18,7 +18,9 @@ CONSTANT = 1e-12
 _COLUMNS = 4096
 """Of how many dimensions spectra are held at a time: those of all pixels of a photograph would fill the memory."""
 
-VERDICTS = ("linear", "white", "shattered", "partial", "healthy")
+VERDICTS = ("linear", "white", "shattered", "partial", "healthy", "undecided")
+_FEWEST, _WIDEST = 32, 0.25
+"""Below that many points on a line nothing is decided; nor is white noise where the autocorrelation is known less well."""
 SHATTERED, PARTIAL = 0.5, 0.9
 
 
@@ -59,20 +61,31 @@ def correlate(series: NDArray[np.floating]) -> Correlation | None:
     return Correlation(curve, _slope(centred), _length(curve))
 
 
-def verdict(first: float | None, points: int) -> str:
-    """One of `VERDICTS` for an autocorrelation at lag 1, None where the function is linear.
+def verdict(first: float | None, points: int, half: float | None = None) -> str:
+    """One of `VERDICTS` for an autocorrelation at lag 1.
 
-    `white` is within `white_band`.
+    `white` needs an interval that holds the mean of white noise, -1 / points, and is narrow enough to tell it from `shattered`.
+    The borders of the others, 0.5 and 0.9, are conventions.
+
+    Args:
+        first: The autocorrelation, the mean over lines; None where the function is linear.
+        points: Points on each line.
+        half: The half-width of its interval by the spread over lines; None for one line, where it is that of one dimension.
     """
     if first is None:
         return "linear"
-    if abs(first) < white_band(points):
-        return "white"
-    return "shattered" if first < SHATTERED else "partial" if first < PARTIAL else "healthy"
+    if points < _FEWEST:
+        return "undecided"
+    if first >= SHATTERED:
+        return "partial" if first < PARTIAL else "healthy"
+    known = white_band(points) if half is None else half
+    if abs(first + 1 / points) > known:
+        return "shattered"
+    return "white" if known <= _WIDEST else "undecided"
 
 
 def white_band(points: int) -> float:
-    """Within this of zero 95% of the autocorrelation of white noise lies."""
+    """Within this of zero 95% of the autocorrelations of white noise of one dimension lie, along one line."""
     return 1.96 / sqrt(points)
 
 

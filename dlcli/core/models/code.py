@@ -21,7 +21,15 @@ from dlcli.support.errors import InputError, UsageError
 from dlcli.support.record import file_sha256
 from dlcli.support.trust import current_trust
 
-_INSTALLED = tuple(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+_INSTALLED = (
+    *(sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+    *(path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")),
+    str(Path(__file__).parents[2]),
+)
+"""Where packages are installed: also those of the user, of the system, and of the environment that this one is built upon.
+
+dlcli is one of them wherever it lies: which of its modules are loaded depends on what else the process has done.
+"""
 _IMPORTED: dict[str, ModuleType] = {}
 """What was imported here, by its file or the name of its module."""
 
@@ -212,4 +220,4 @@ def _source_file(module: ModuleType) -> str | None:
 
 def _is_own(module: ModuleType) -> bool:
     file = _source_file(module)
-    return file is not None and not file.startswith(_INSTALLED)
+    return file is not None and not file.startswith(tuple(f"{folder}{os.sep}" for folder in _INSTALLED))

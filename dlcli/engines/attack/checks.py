@@ -5,8 +5,8 @@ After Carlini et al. 2019 (On Evaluating Adversarial Robustness, arXiv 1902.0670
 
 Accuracy under attack is an upper bound on robustness, and a broken attack makes it too high. Each check compares two figures
 whose order is known for an attack that works: an attack with more knowledge, more steps or a larger eps leaves at most as many
-images. Both are measured on the same images, and a check fails only if the paired 95% interval excludes chance, so that random
-starts alone do not raise it.
+images. Both are measured on the same images, and a check fails only if McNemar's exact test is significant at 0.05 divided by
+the number of such comparisons (Bonferroni), so that random starts alone raise one in at most one run of twenty.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,11 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.stats import mcnemar, paired_difference, wilson
 from dlcli.specs.attack import Classifier, Finding
+from dlcli.specs.estimates import Difference
 from dlcli.support.plural import count
 
 Bools = NDArray[np.bool_]
+_LEVEL = 0.05
 
 MAX_CHANGE = 0.01
 """The share of images that doubling the steps may fool in addition before the attack counts as not converged."""
@@ -102,8 +104,7 @@ def weaker_than_transfer(inputs: CheckInputs) -> str:
     """Images made on a rule fool it less often than images made on the baseline, which is outside the ensemble."""
     for rule, by_eps in (inputs.rules or {}).items():
         for eps, (own, transferred) in by_eps.items():
-            gap = paired_difference(own, transferred)
-            if gap.low > 0:
+            if (gap := _more(inputs, own, transferred)) is not None:
                 return f"at eps {eps:g} the attack on the {rule} leaves {gap} more accuracy than the attack on the baseline"
     return ""
 
@@ -113,8 +114,7 @@ def not_monotone(inputs: CheckInputs) -> str:
     for name in inputs.methods:
         ordered = sorted(inputs.robust[name].items())
         for (eps, robust), (larger, more) in zip(ordered, ordered[1:], strict=False):
-            gap = paired_difference(more, robust)
-            if gap.low > 0:
+            if (gap := _more(inputs, more, robust)) is not None:
                 return f"{name} leaves {gap} more accuracy at eps {larger:g} than at eps {eps:g}"
     return ""
 
@@ -183,12 +183,26 @@ CHECKS: dict[str, Callable[[CheckInputs], str]] = {
 """The checks by their names in results."""
 
 
+def comparisons(inputs: CheckInputs) -> int:
+    """How many pairs of figures the checks compare."""
+    eps = len(next(iter(inputs.robust.values()), {}))
+    blind = len(dict.fromkeys(("noise", *inputs.gradient_free))) if set(inputs.methods) - set(inputs.gradient_free) else 0
+    transfer = sum(len(by_eps) for by_eps in (inputs.rules or {}).values())
+    return eps * (len(inputs.iterative) + blind) + (eps - 1) * len(inputs.methods) + transfer
+
+
+def _more(inputs: CheckInputs, left: Bools, other: Bools) -> Difference | None:
+    """How many more images are left than by the other figure, None unless that is beyond chance."""
+    gap = paired_difference(left, other)
+    beyond = mcnemar(left, other) <= _LEVEL / max(comparisons(inputs), 1)
+    return gap if gap.value > 0 and beyond else None
+
+
 def _weaker(inputs: CheckInputs, methods: tuple[str, ...], references: tuple[str, ...]) -> str:
     """The first case in which `methods` together leave significantly more than a reference method at the same eps."""
     for reference in (name for name in references if name in inputs.robust):
         for eps, robust in sorted(inputs.robust[reference].items()):
             together = np.logical_and.reduce([inputs.robust[name][eps] for name in methods])
-            gap = paired_difference(together, robust)
-            if gap.low > 0:
+            if (gap := _more(inputs, together, robust)) is not None:
                 return f"at eps {eps:g} {' and '.join(methods)} leaves {gap} more accuracy than {reference}"
     return ""

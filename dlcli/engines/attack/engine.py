@@ -31,6 +31,8 @@ from dlcli.engines.attack.targets import MODES, choose_targets
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
+from dlcli.specs.gate import gate
+from dlcli.support.finish import finish
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -184,7 +186,7 @@ def _run(setup: AttackSetup) -> AttackResult:
     )
     _write_files(attack_run, result, outcome)
     if attack_run.partial is not None:
-        attack_run.partial.remove()
+        finish(attack_run.partial.remove)
     return result
 
 
@@ -305,12 +307,13 @@ def _notes(setup: AttackSetup, found: Sequence[AttackRow], methods: Sequence[Met
 
 
 def _failed(config: AttackConfig, headline: AttackRow, found: Sequence[Finding]) -> str:
-    if config.fail_under is None:
+    wanted = gate(config.fail_under)
+    if wanted is None:
         return ""
-    metric, bound = config.fail_under
+    metric = wanted.metric
     figure = headline.clean if metric == "clean" else headline.adversarial
-    if figure.value < bound:
-        return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {figure}, below {bound:g}"
+    if wanted.fails(figure):
+        return f"{metric} accuracy of the {headline.classifier} at eps {headline.eps:g} is {figure}, {wanted.below()}"
     if metric == "robust" and found:
         return f"robust accuracy {figure} cannot be trusted: {found[0].check}: {found[0].detail}"
     return ""

@@ -33,7 +33,7 @@ def notes(rows: Sequence[AttackRow], *, method: str, threat: ThreatKind) -> tupl
         found.append("The best member is chosen on these same adversarial images, so its accuracy is optimistically biased.")
         oracle = "The oracle counts an image as right if any member is right; it needs the labels, so it is not a rule to use."
         found.append(oracle)
-        found.append(_max_minus_mean(rows))
+        found += [_max_minus_mean(rows), *_others(rows)]
     return tuple(found)
 
 
@@ -64,13 +64,23 @@ def _bound(method: str, threat: ThreatKind, *, ensemble: bool, transfer: bool) -
     if threat is ThreatKind.CONTROL:
         return f"{method} is a control: it uses no network, so this accuracy is not a measure of robustness."
     if not ensemble and threat is ThreatKind.TRANSFER:
-        return "Transfer accuracy is a loose upper bound: an attack on the network itself can lower it."
+        return "Transfer accuracy is a loose upper bound on these images: an attack on the network itself can lower it."
     if not ensemble:
-        return f"{threat.capitalize()} accuracy under {method} is an upper bound: a stronger attack can lower it."
+        return (
+            f"{threat.capitalize()} accuracy under {method} is an upper bound on these images: a stronger attack can lower it."
+        )
     loose = " (loose ones for transfer, whose images were made on the baseline alone)" if transfer else ""
-    return (
-        f"Adversarial accuracies are upper bounds{loose}. See worst-case for an attacker with full knowledge of the ensemble."
-    )
+    bounds = f"Adversarial accuracies are upper bounds on these images{loose}"
+    return f"{bounds}. See worst-case for an attacker with full knowledge of the ensemble."
+
+
+def _others(rows: Sequence[AttackRow]) -> list[str]:
+    """A note that the other differences of the table are not tested, with their number."""
+    n = sum(row.minus_mean is not None for row in rows) - 1
+    if n < 1:
+        return []
+    what = f"The other {count(n, 'difference')} to the mean have intervals, but no verdict"
+    return [f"{what}: if there were no differences, {n / 20:.2g} of {n} would exclude 0 by chance, on average."]
 
 
 def _max_minus_mean(rows: Sequence[AttackRow]) -> str:

@@ -29,6 +29,7 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
+from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
@@ -323,7 +324,8 @@ def _diagnosis(config: EvalConfig, loaded: LoadedModel, predictions: _Prediction
     }
     asked[config.split] = predictions
     errors = {split: share_of(~one.correct, one.group) for split, one in asked.items()}
-    return diagnose(config.human_error or 0.0, errors, _setting(config, loaded))
+    found = diagnose(config.human_error or 0.0, errors, _setting(config, loaded))
+    return replace(found, human_given=config.human_error is not None)
 
 
 def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
@@ -367,11 +369,12 @@ def _notes(
 
 
 def _failed(config: EvalConfig, found: tuple[Metric, ...]) -> str:
-    if config.fail_under is None:
+    wanted = gate(config.fail_under)
+    if wanted is None:
         return ""
-    name, bound = config.fail_under
+    name = wanted.metric
     estimate = next((one.estimate for one in found if one.name == name), None)
     if estimate is None:
         reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and examples of both"
         raise InputError(f"`fail_under`: there is no {name} here: {reason}")
-    return f"{name} on {config.split} is {estimate}, below {bound:g}" if estimate.value < bound else ""
+    return f"{name} on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""

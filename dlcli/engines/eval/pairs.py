@@ -16,6 +16,7 @@ from dlcli.core.text.vectors.devices import check_device
 from dlcli.engines.train.pairs import as_metrics, as_operating, few_pairs_note
 from dlcli.specs.command_line import command_line
 from dlcli.specs.eval import EvalConfig
+from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PAIR_METRICS, PairMetric, PairsEvalResult, check_applicable
 from dlcli.specs.table_options import FIELDS, table_format
 from dlcli.support.atomic import write_text
@@ -96,10 +97,11 @@ def _mistakes(pairs: LabelledPairs, probability: NDArray[np.float64]) -> str:
 
 
 def _failed(config: EvalConfig, metrics: tuple[PairMetric, ...]) -> str:
-    if config.fail_under is None:
+    wanted = gate(config.fail_under)
+    if wanted is None:
         return ""
-    name, bound = config.fail_under
+    name = wanted.metric
     estimate = next((one.estimate for one in metrics if one.name == name), None)
     if estimate is None:
         raise InputError(f"`fail_under`: {name} has no value, because no pair is predicted to be a duplicate")
-    return f"{name} on {config.data} is {estimate}, below {bound:g}" if estimate.value < bound else ""
+    return f"{name} on {config.data} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""

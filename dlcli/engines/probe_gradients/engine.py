@@ -14,10 +14,11 @@ from dlcli.core.compute.precision import float64_device
 from dlcli.core.compute.rng import derive, preserved
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
+from dlcli.core.evaluation.slices import holm
 from dlcli.core.gradients.causes import Observations, causes
 from dlcli.core.gradients.input_paths import InputPath, check_kind, input_paths, median_distance
 from dlcli.core.gradients.layer_signals import layer_signals
-from dlcli.core.gradients.lesion import lesions
+from dlcli.core.gradients.lesion import Lesion, lesions
 from dlcli.core.gradients.path_lengths import path_lengths
 from dlcli.core.gradients.scalar_nets import GRID_LIMIT, grid, scalar_network, set_batchnorm_statistics
 from dlcli.core.graph.skips import find_skips
@@ -31,7 +32,7 @@ from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.core.models.hubs import hub_name, resolve_weights
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.stats import mcnemar, paired_difference, wilson
 from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
 from dlcli.engines.probe_gradients.suggestions import suggested_command
@@ -269,17 +270,25 @@ def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
 
 def _lesions(setup: ProbeSetup, device: torch.device, report: Reporter) -> tuple[LesionRow, ...]:
     with report.task("removing blocks") as task:
-        whole, *others = lesions(setup.model, setup.x, setup.y, device=device, advance=task.advance)
-    n = len(setup.y)
+        found = lesions(setup.model, setup.x, setup.y, device=device, advance=task.advance)
+    return lesion_rows(*found)
+
+
+def lesion_rows(whole: Lesion, *others: Lesion) -> tuple[LesionRow, ...]:
+    """The rows of the whole network and of the network without each block, the lowest accuracy first; tested by Holm."""
+    n = len(whole.correct)
     first = LesionRow(block="", kind="", accuracy=wilson(int(whole.correct.sum()), n), change=None)
+    right = whole.correct.numpy()
+    adjusted = holm([mcnemar(one.correct.numpy(), right) for one in others])
     rows = [
         LesionRow(
             block=one.block,
             kind=one.kind,
             accuracy=wilson(int(one.correct.sum()), n),
             change=paired_difference(one.correct.double().numpy(), whole.correct.double().numpy()),
+            p=p,
         )
-        for one in others
+        for one, p in zip(others, adjusted, strict=True)
     ]
     return (first, *sorted(rows, key=lambda row: row.accuracy.value))
 

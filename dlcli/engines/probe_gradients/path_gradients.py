@@ -94,8 +94,14 @@ def gradient_row(network: str, lines: Sequence[PathGradients], *, points: int, n
         length=length,
         length_share=length / neighbour if length is not None and neighbour else None,
         cosine=float(np.mean(cosines)) if cosines else None,
-        verdict=verdict(acf[1].value if acf[1] else None, points),
+        verdict=_verdict(acf[1], points),
     )
+
+
+def _verdict(first: Estimate | None, points: int) -> str:
+    if first is None:
+        return verdict(None, points)
+    return verdict(first.value, points, (first.high - first.low) / 2 if first.n > 1 else None)
 
 
 def mean_curve(lines: Sequence[PathGradients]) -> NDArray[np.float64] | None:

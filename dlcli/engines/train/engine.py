@@ -14,7 +14,7 @@ from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.run_log import check_logs
-from dlcli.core.stats import wilson
+from dlcli.core.stats import least_established, wilson
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import figure_names, watched_set
@@ -35,14 +35,15 @@ from dlcli.engines.training_log import LoggedRun, open_logs, run_name
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.pairs import PairsTrainResult
-from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.train import SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import variant
 from dlcli.support.atomic import write_text
+from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 STATE, HISTORY, CURVES, RUNS = "state.safetensors", "history.csv", "curves.png", "runs.csv"
-SEEDS = 5
+SEEDS, _ENOUGH = 5, 10
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
@@ -120,10 +121,10 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
     return data
 
 
-def _prepare_data(data: ImageData, config: TrainConfig) -> ImageData:
-    """What one side of a comparison trains on."""
-    data = with_dev_set(data, config.dev, config.seed) if config.dev else data
-    return corrupt(data, config.corrupt, config.seed) if config.corrupt else data
+def _prepare_data(data: ImageData, config: TrainConfig, seed: int) -> ImageData:
+    """What one side of a comparison trains on from a seed."""
+    data = with_dev_set(data, config.dev, seed) if config.dev else data
+    return corrupt(data, config.corrupt, seed) if config.corrupt else data
 
 
 def _check_folder(config: TrainConfig) -> None:
@@ -144,7 +145,7 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
-    job = open_job(config, _prepare_data(data, config), device, config.seed)
+    job = open_job(config, _prepare_data(data, config, config.seed), device, config.seed)
     warn_of_feeding([job], report)
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
@@ -182,23 +183,45 @@ def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: 
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
         notes = (*notes, "The highest of several test accuracies is biased upwards.")
+    notes = (*notes, *_few_seeds(len(seeds)))
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
         return replace(result, device=processes.describe_devices(device))
 
 
+def _few_seeds(n: int) -> tuple[str, ...]:
+    """A note on how large a difference must be to be established over few seeds."""
+    if n >= SEEDS:
+        return ()
+    least, usual = (least_established(number) for number in (n, _ENOUGH))
+    return (
+        f"With {n} seeds a difference is established only from {least:.1f} times its standard deviation over seeds on; with "
+        f"{_ENOUGH}, from {usual:.1f} times.",
+    )
+
+
 def _seeds(config: TrainConfig) -> range:
-    return range(config.seed, config.seed + ((config.seeds or SEEDS) if config.compares else 1))
+    """The seed itself, or those of a comparison: no two roots share one, and each is the seed of a training on its own."""
+    first = config.seed * SEEDS_OF_A_ROOT if config.compares else config.seed
+    return range(first, first + ((config.seeds or SEEDS) if config.compares else 1))
+
+
+def _from_seed(data: ImageData, job: Job, seed: int) -> Job:
+    """`job` from a seed, which also draws the dev set and the corruption of `data`."""
+    drawn = bool(job.config.dev or job.config.corrupt) and seed != job.seed
+    return replace(job, seed=seed, data=_prepare_data(data, job.config, seed) if drawn else job.data)
 
 
 def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> PairedTraining:
-    jobs = {name: open_job(side, _prepare_data(data, side), device, config.seed) for name, side in _sides(config).items()}
-    return PairedTraining(jobs, partial(_reopened, config), _trained)
+    first = _seeds(config)[0]
+    sides = _sides(config)
+    jobs = {name: open_job(side, _prepare_data(data, side, first), device, first) for name, side in sides.items()}
+    return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, data))
 
 
-def _reopened(config: TrainConfig) -> dict[str, Job]:
-    """The jobs of a comparison in another process, without repeating the warnings about skipped files."""
-    return dict(_open_sides(config, _data(config, SILENT), choose_device(config.device)).jobs)
+def _reopened(config: TrainConfig) -> PairedTraining:
+    """A comparison in another process, without repeating the warnings about skipped files."""
+    return _open_sides(config, _data(config, SILENT), choose_device(config.device))
 
 
 def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
@@ -227,6 +250,7 @@ def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
         best_epoch=fitted.best_epoch,
         epochs_to_fit=fit_after,
         steps_to_fit=fit_after and fit_after * steps(job) // job.recipe.epochs,
+        steps=len(fitted.history) * steps(job) // job.recipe.epochs,
         epochs_to_level=None,
         seconds=fitted.seconds,
         weights_sha256=fitted.sha256,
@@ -252,7 +276,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")
-    (folder / STATE).unlink(missing_ok=True)
+    finish(partial((folder / STATE).unlink, missing_ok=True))
 
 
 def _result(

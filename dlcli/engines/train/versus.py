@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dlcli.core.html_report.figures import PlotSeries
 
 _LEVEL = 0.05
+PRIMARY = "test accuracy"
 _COPIES = 3
 """Of the data in a worker, at most: as read, as split, and in the order in which the device takes them."""
 
@@ -38,6 +39,15 @@ METRICS: dict[str, tuple[Callable[[TrainRow], float | None], Callable[[TrainRow]
     "seconds": (lambda row: row.seconds, lambda row: 0.0),
 }
 """By name: the figure of a network, None if it has none, and in steps of what size it comes (0: of any)."""
+
+_LONGEST: dict[str, Callable[[TrainRow], float]] = {
+    "epochs to fit": lambda row: row.epochs,
+    "steps to fit": lambda row: row.steps,
+    "epochs to level": lambda row: row.epochs,
+}
+"""How long a network was trained, in what these metrics count. One without the figure counts as the longest of all, so that
+none is dropped: the difference is one of restricted mean times (Royston and Parmar 2013, BMC Med. Res. Methodol. 13, 152).
+"""
 
 
 @dataclass(frozen=True)
@@ -58,22 +68,24 @@ class PairedTraining:
 
     Attributes:
         jobs: What to train, by the name of the variant.
-        reopen: Reads the data and opens the jobs again.
+        reopen: Reads the data and makes it again.
         train: Trains one job, `train(name, job, report)`; returns None if interrupted.
+        from_seed: The job from another seed, with the sets that this draws.
     """
 
     jobs: Mapping[str, Job]
-    reopen: Callable[[], Mapping[str, Job]]
+    reopen: Callable[[], "PairedTraining"]
     train: Callable[[str, Job, Reporter], TrainedVariant | None]
+    from_seed: Callable[[Job, int], Job]
 
     def __call__(self, which: tuple[str, int], report: Reporter) -> TrainedVariant | None:
         """Train one side from one seed."""
         name, seed = which
         with torch_threads(resolve_threads(self.jobs[name].recipe)):
-            return self.train(name, replace(self.jobs[name], seed=seed), report)
+            return self.train(name, self.from_seed(self.jobs[name], seed), report)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (self.reopen, self.train, self._fingerprints())
+        return _reopened, (self.reopen, self._fingerprints())
 
     def _fingerprints(self) -> dict[str, str]:
         return {name: job.data.fingerprint for name, job in self.jobs.items()}
@@ -84,10 +96,8 @@ class PairedTraining:
         return _COPIES * sum({id(job.data): job.data.memory_bytes for job in self.jobs.values()}.values())
 
 
-def _reopened(
-    reopen: Callable[[], Mapping[str, Job]], train: Callable[..., TrainedVariant | None], prints: dict[str, str]
-) -> PairedTraining:
-    sides = PairedTraining(reopen(), reopen, train)
+def _reopened(reopen: Callable[[], PairedTraining], prints: dict[str, str]) -> PairedTraining:
+    sides = reopen()
     if sides._fingerprints() != prints:
         name = next(iter(sides.jobs.values())).data.name
         raise InputError(f"{name}: the data changed while they were read", hint="start again when nothing writes to them")
@@ -100,7 +110,8 @@ def train_paired(
     """Train each variant from each seed: the same initial weights where shapes allow, the same order of examples.
 
     The variants alternate within a seed, so that the two of a pair run at about the same time: a machine that slows down
-    slows both, and their wall-clock times stay comparable. Weights do not depend on the number of processes.
+    slows both, and which comes first alternates from seed to seed, so that wall-clock times stay comparable. Weights do not
+    depend on the number of processes.
 
     Args:
         sides: The variants.
@@ -114,10 +125,13 @@ def train_paired(
     Raises:
         DlcliError: What `train` raises.
     """
-    which = [(name, seed) for seed in seeds for name in sides.jobs]
+    names = list(sides.jobs)
+    which = [(name, seed) for k, seed in enumerate(seeds) for name in (names[::-1] if k % 2 else names)]
     workers, threads, gpus = processes
     found = in_parallel(sides, which, workers=workers, threads=threads, gpus=gpus, report=report)
-    return [one for one in takewhile(lambda one: one is not None, found) if one is not None]
+    done = [one for one in takewhile(lambda one: one is not None, found) if one is not None]
+    order = {seed: k for k, seed in enumerate(dict.fromkeys(seed for _, seed in which))}
+    return sorted(done, key=lambda one: (order[one.row.seed], names.index(one.row.variant)))
 
 
 class LevelRows(NamedTuple):
@@ -138,40 +152,46 @@ def _first(history: Iterable[Epoch], level: float) -> int | None:
 
 
 def compare(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
-    """The two sides by each metric: the mean of the paired differences over seeds, with its interval and a verdict.
+    """The two sides by each metric: the mean of the paired differences over seeds, with its interval.
 
-    Of more than two sides each pair is compared by test accuracy, with Holm's correction for the number of pairs.
+    Test accuracy alone has a verdict by its own interval. Only if it is established are the others tested, by Holm, so that
+    at most one table in twenty names a difference where there is none (gatekeeping: Dmitrienko and Tamhane 2007, Pharm. Stat.
+    6, 171-180). Of more than two sides each pair is compared by test accuracy, with Holm's correction for the number of pairs.
     """
     if len(names) > 2:
         return _compare_pairs(rows, names)
-    return tuple(found for metric in METRICS if (found := _comparison(rows, names, metric)) is not None)
+    found = [one for metric in METRICS if (one := _comparison(rows, names, metric)) is not None]
+    if not found or found[0].metric != PRIMARY or not found[0].difference.established:
+        return tuple(_with_verdict(one) if one.metric == PRIMARY else one for one in found)
+    primary, *others = found
+    adjusted = holm([p_value(one.difference) for one in others])
+    return (_with_verdict(primary), *(_with_verdict(one, p) for one, p in zip(others, adjusted, strict=True)))
+
+
+def _with_verdict(one: Comparison, p: float | None = None) -> Comparison:
+    """The comparison with its verdict: by a corrected p-value, or by its interval."""
+    clear = one.difference.established if p is None else p <= _LEVEL
+    return replace(one, p=p, verdict="established" if clear else "not established")
 
 
 def _compare_pairs(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
-    metric = next(iter(METRICS))
-    pairs = [(pair, _comparison(rows, pair, metric)) for pair in combinations(names, 2)]
+    pairs = [(pair, _comparison(rows, pair, PRIMARY)) for pair in combinations(names, 2)]
     found = [(pair, one) for pair, one in pairs if one is not None]
     adjusted = holm([p_value(one.difference) for _, one in found])
-    return tuple(
-        replace(one, variants=pair, p=p, verdict="established" if p <= _LEVEL else "not established")
-        for (pair, one), p in zip(found, adjusted, strict=True)
-    )
+    return tuple(replace(_with_verdict(one, p), variants=pair) for (pair, one), p in zip(found, adjusted, strict=True))
 
 
 def _comparison(rows: Sequence[TrainRow], names: Sequence[str], metric: str) -> Comparison | None:
     figure, step = METRICS[metric]
-    sides = [[figure(row) for row in rows if row.variant == name] for name in names]
-    both = [(a, b) for a, b in zip(*sides, strict=False) if a is not None and b is not None]
-    if len(both) < 2:
+    sides = [{row.seed: figure(row) for row in rows if row.variant == name} for name in names]
+    both = [(a, sides[1][seed]) for seed, a in sides[0].items() if seed in sides[1]]
+    never = sum(value is None for pair in both for value in pair)
+    if len(both) < 2 or never == 2 * len(both):
         return None
-    difference = mean_difference([a - b for a, b in both], step=max(map(step, rows)))
-    return Comparison(
-        metric=metric,
-        first=fmean(a for a, _ in both),
-        second=fmean(b for _, b in both),
-        difference=difference,
-        verdict="established" if difference.established else "not established",
-    )
+    longest = max(map(_LONGEST[metric], rows)) if metric in _LONGEST else 0.0
+    first, second = ([longest if value is None else float(value) for value in side] for side in zip(*both, strict=True))
+    difference = mean_difference([a - b for a, b in zip(first, second, strict=True)], step=max(map(step, rows)))
+    return Comparison(metric=metric, first=fmean(first), second=fmean(second), difference=difference, verdict="", never=never)
 
 
 def save_comparison(folder: Path, found: Sequence[TrainedVariant], *, names: tuple[str, str], watched: str) -> None:

@@ -7,17 +7,18 @@ from dlcli.specs.probe_gradients import Cause, LesionRow
 WHOLE = LesionRow(block="", kind="", accuracy=Estimate(0.9, 0.8, 0.95, 100), change=None)
 
 
-def without(block: str, value: float, low: float, high: float) -> LesionRow:
-    return LesionRow(block=block, kind="skip", accuracy=WHOLE.accuracy, change=Difference(value, low, high, 100))
+def without(block: str, value: float, low: float, high: float, p: float) -> LesionRow:
+    return LesionRow(block=block, kind="skip", accuracy=WHOLE.accuracy, change=Difference(value, low, high, 100), p=p)
 
 
 def test_blocks_are_named_where_a_loss_is_established():
-    (line,) = _lesioned((WHOLE, without("layer1.0", -0.3, -0.4, -0.2), without("layer1.1", -0.01, -0.03, 0.01)))
-    assert "The largest losses, of 2 blocks: without layer1.0 (-0.300 [-0.400, -0.200])." in line
+    (line,) = _lesioned((WHOLE, without("layer1.0", -0.3, -0.4, -0.2, 0.001), without("layer1.1", -0.02, -0.03, -0.01, 0.06)))
+    assert "Established losses: 1 of 2 blocks (McNemar's exact test by Holm)" in line
+    assert line.endswith("the largest without layer1.0 (-0.300 [-0.400, -0.200]).")
 
 
 def test_no_block_is_blamed_where_none_is():
-    (line,) = _lesioned((WHOLE, without("layer1.0", 0.0, -0.01, 0.01)))
+    (line,) = _lesioned((WHOLE, without("layer1.0", 0.0, -0.01, 0.01, 1.0)))
     assert "layer1.0" not in line and "No loss of accuracy is established" in line
 
 

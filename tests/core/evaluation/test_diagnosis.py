@@ -92,7 +92,7 @@ def test_the_gaps_add_up_whatever_is_missing(human, counts):
     for gap in found.gaps:
         assert (gap.difference is None) == (gap.status == "missing")
         if gap.difference is not None:
-            assert (gap.status == "established") == (gap.difference.low > 0)
+            assert (gap.status == "established") == (gap.p <= 0.05 and gap.difference.value > 0)
     assert (found.largest in found.named) if found.named else found.largest == ""
 
 

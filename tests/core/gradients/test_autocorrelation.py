@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.gradients.autocorrelation import brownian_noise, correlate, mean_cosine, verdict, white_noise
+from dlcli.core.gradients.autocorrelation import brownian_noise, correlate, mean_cosine, verdict, white_band, white_noise
+from dlcli.engines.probe_gradients.path_gradients import PathGradients, gradient_row
 
 
 def by_definition(series):
@@ -71,6 +72,37 @@ def test_the_length_is_where_the_curve_crosses_one_over_e():
 )
 def test_verdicts_by_the_first_lag(first, name):
     assert verdict(first, 256) == name
+
+
+@pytest.mark.parametrize("points", [8, 31])
+def test_few_points_decide_nothing(points):
+    assert {verdict(first, points, half) for first in (-0.1, 0.0, 0.59, 0.95) for half in (None, 0.01)} == {"undecided"}
+
+
+def test_white_needs_an_interval_that_tells_it_from_shattered():
+    assert [verdict(0.05, 40), verdict(0.05, 256, 0.5), verdict(0.05, 256, 0.1)] == ["undecided", "undecided", "white"]
+    assert [verdict(0.4, 40), verdict(0.4, 256, 0.39)] == ["shattered", "shattered"]
+
+
+def test_the_band_is_that_of_the_spread_over_lines():
+    """Gradients of many dimensions with a weak memory: each line alone lies within the band of one dimension."""
+    random, phi = np.random.default_rng(0), 0.15
+
+    def firsts(phi):
+        found = []
+        for _ in range(8):
+            series, last = [], np.zeros(64)
+            for _ in range(128):
+                last = phi * last + random.standard_normal(64)
+                series.append(last)
+            found.append(PathGradients(correlate(np.array(series)), None, 1.0))
+        return found
+
+    def row(phi):
+        return gradient_row("net", firsts(phi), points=128, neighbour=None)
+
+    assert row(phi).acf1.value < white_band(128) and row(phi).verdict == "shattered"
+    assert sum(row(0.0).verdict == "white" for _ in range(20)) >= 16
 
 
 def test_what_is_no_series_is_refused():

@@ -1,10 +1,14 @@
 """Code of the user: what is imported, and that a recorded network gets the very files that it was made with."""
 
+import os
 import py_compile
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from dlcli.core.models import code
 from dlcli.core.models.code import RecordedCode, code_files, import_code
 from dlcli.support.errors import InputError
 from dlcli.support.record import file_sha256
@@ -114,3 +118,34 @@ def test_code_that_ends_the_program_is_an_error(tmp_path: Path):
     (tmp_path / "nets.py").write_text("import sys\nsys.exit(0)\n")
     with pytest.raises(InputError, match="importing .* failed: SystemExit"):
         import_code(f"{tmp_path / 'nets.py'}:build")
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages"])
+def test_packages_of_other_environments_are_not_code_of_the_user(nets: Path, tmp_path: Path, folder: str):
+    """An environment that is built upon another one, packages of the system, those of the user."""
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "installed.py").write_text("DEPTH = 5\n")
+    nets.write_text(f"from installed import DEPTH\n{nets.read_text()}")
+    program = f"from dlcli.core.models.code import code_files; print(sorted(code_files({f'{nets}:build'!r})))"
+    paths = os.pathsep.join([str(tmp_path / folder), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": paths}, capture_output=True, check=True
+    )
+    assert done.stdout.decode().strip() == str(sorted(path.name for path in (nets, helper_of(nets))))
+
+
+def test_the_source_of_a_built_in_network_does_not_depend_on_what_else_is_loaded():
+    imports = "from dlcli.core.models.code import source_sha256; from dlcli.core.models.zoo import digits_net; "
+    ways = ("", "import dlcli.engines.attack, dlcli.engines.dedupe, dlcli.specs.predict; ")
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", f"{imports}{way}print(source_sha256(digits_net))"], capture_output=True, check=True
+        ).stdout
+        for way in ways
+    }
+    assert len(found) == 1
+
+
+def test_a_folder_that_begins_as_an_installed_one_is_not_installed(nets: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(code, "_INSTALLED", (*code._INSTALLED, str(helper_of(nets))[:-6]))
+    assert set(code_files(f"{nets}:build")) == {nets.name, helper_of(nets).name}

@@ -18,6 +18,7 @@ from dlcli.core.model_io.untrained import open_model
 from dlcli.core.stats import wilson
 from dlcli.engines import eval, predict
 from dlcli.engines.eval.engine import FILES
+from dlcli.specs import parse
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import InputError, UsageError
@@ -105,6 +106,24 @@ def test_fail_under(reader: str, two: str, bound: float, failed: bool):
     assert bool(result.failed) == failed
     if failed:
         assert result.failed.startswith("top-1 on test is 0.667 [") and "below 0.7" in result.failed
+
+
+@pytest.mark.parametrize(
+    ("typed", "failed"), [("top-1=0.7", True), ("top-1=0.7:established", False), ("top-1=0.95:established", True)]
+)
+def test_fail_under_by_the_point_or_by_the_whole_interval(reader: str, two: str, typed: str, failed: bool):
+    """4 of 6 images are right: 0.667 [0.300, 0.903]."""
+    found = EvalConfig(model=reader, data=two, device="cpu", fail_under=parse.condition(typed))
+    assert parse.show_condition(found.fail_under) == typed
+    result = eval.run(found)
+    assert bool(result.failed) == failed and ("whole interval" in result.failed) == (failed and "est" in typed)
+
+
+def test_a_gate_of_another_kind_is_refused():
+    with pytest.raises(ValueError, match="'surely' is not established"):
+        parse.condition("top-1=0.7:surely")
+    with pytest.raises(UsageError, match="'surely' is not established"):
+        EvalConfig(fail_under=("top-1", 0.7, "surely"))
 
 
 def test_a_metric_that_is_not_there_is_refused(reader: str, two: str):

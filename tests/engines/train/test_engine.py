@@ -19,11 +19,13 @@ from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.stats import p_value, wilson
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines import train
 from dlcli.engines.train import engine, versus
+from dlcli.engines.train.engine import _seeds
 from dlcli.engines.train.job import open_job
-from dlcli.specs.train import TrainConfig
+from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig, TrainRow
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.reporter import SILENT
 
@@ -70,7 +72,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
         ({"versus": "--lr 0.1", "workers": 0}, "`workers`: 0 is below 1"),
         ({"versus": "selu"}, "must be baseline, or options"),
         ({"versus": "--lr fast"}, "--lr: 'fast' is not a number"),
-        ({"versus": "--lr -1"}, "`lr`: -1.0 is not above 0"),
+        ({"versus": "--lr -1"}, "`lr`: -1 is not above 0"),
     ],
 )
 def test_options_that_cannot_be(changes: dict[str, object], said: str):
@@ -168,11 +170,83 @@ def test_networks_side_by_side_are_those_of_one_after_the_other(tmp_path: Path, 
 
 
 def test_a_comparison_says_what_training_each_network_alone_says():
-    """The twin: the same options, each network by a call of its own."""
-    result = train.run(config(versus="--lr 0.0005", seeds=2, workers=1))
-    for row in result.rows:
-        alone = train.run(config(seed=row.seed, **({} if row.variant == "this" else {"lr": 0.0005}))).rows[0]
-        assert (alone.weights_sha256, alone.accuracy) == (row.weights_sha256, row.accuracy)
+    """The twin: the same options, each network by a call of its own; the dev set and the wrong labels are drawn by its seed."""
+    drawn = {"dev": 0.2, "corrupt": "labels=0.3", "limit": 300, "epochs": 1}
+    for options, root in (({}, 0), (drawn, 0), (drawn, 2)):
+        result = train.run(config(**options, versus="--lr 0.0005", seeds=2, workers=1, seed=root))
+        assert [row.seed for row in result.rows[::2]] == [100_000 * root, 100_000 * root + 1]
+        for row in result.rows:
+            alone = train.run(config(**options, seed=row.seed, **({} if row.variant == "this" else {"lr": 0.0005}))).rows[0]
+            assert (alone.weights_sha256, alone.accuracy) == (row.weights_sha256, row.accuracy)
+
+
+def made_up(variant: str, seed: int, fit: int | None, accuracy: float = 0.9, seconds: float = 1.0) -> TrainRow:
+    figures = {
+        "train_accuracy": 0.9,
+        "train_loss": 0.1,
+        "best_epoch": 8,
+        "epochs_to_level": 1,
+        "weights_sha256": "",
+        "n_watched": 1000,
+    }
+    steps = None if fit is None else 5 * fit
+    times = {"epochs": 8, "steps": 40, "epochs_to_fit": fit, "steps_to_fit": steps, "seconds": seconds}
+    return TrainRow(variant=variant, seed=seed, accuracy=wilson(accuracy * 1000, 1000), **figures, **times)
+
+
+def test_networks_that_never_fit_count_as_the_longest_training():
+    fits = {"a": (3, 4, 2, 5), "b": (6, None, 5, None)}
+    rows = [made_up(name, seed, fit) for name, column in fits.items() for seed, fit in enumerate(column)]
+    found = {one.metric: one for one in versus.compare(rows, ("a", "b"))}
+    assert found["epochs to fit"].never == 2 and found["epochs to fit"].difference.n == 4
+    assert found["epochs to fit"].difference.value == pytest.approx(np.mean([3 - 6, 4 - 8, 2 - 5, 5 - 8]))
+    assert found["steps to fit"].difference.value == pytest.approx(5 * found["epochs to fit"].difference.value)
+    assert found["test accuracy"].never == 0
+    none = [made_up(name, seed, None) for name in "ab" for seed in range(3)]
+    assert not {"epochs to fit", "steps to fit"} & {one.metric for one in versus.compare(none, ("a", "b"))}
+
+
+def test_only_an_established_test_accuracy_opens_the_tests_of_the_rest():
+    seconds = [(1.0, 9.0), (1.1, 9.2), (0.9, 9.1), (1.0, 9.3)]
+    rows = {
+        gain: [
+            made_up(name, seed, 3, 0.9 + gain * (name == "a") + 0.001 * seed, pair[name == "b"])
+            for seed, pair in enumerate(seconds)
+            for name in "ab"
+        ]
+        for gain in (0.0, 0.05)
+    }
+    closed = {one.metric: one.verdict for one in versus.compare(rows[0.0], ("a", "b"))}
+    assert closed.pop("test accuracy") == "not established" and set(closed.values()) == {""}
+    opened = {one.metric: one for one in versus.compare(rows[0.05], ("a", "b"))}
+    assert opened["test accuracy"].verdict == opened["seconds"].verdict == "established"
+    assert opened["test accuracy"].p is None and opened["seconds"].p > p_value(opened["seconds"].difference)
+    assert opened["training accuracy"].verdict == "not established"
+
+
+def test_the_side_that_is_trained_first_alternates(monkeypatch):
+    order = []
+
+    def note(function, which, **options):
+        order.extend(which)
+        return [None] * len(which)
+
+    monkeypatch.setattr(versus, "in_parallel", note)
+    train.run(config(versus="--lr 0.1", seeds=3, workers=1))
+    assert order == [(name, seed) for seed, pair in enumerate(["tl", "lt", "tl"]) for name in map(NAMES.get, pair)]
+
+
+NAMES = {"t": "this", "l": "--lr 0.1"}
+
+
+def test_two_roots_share_no_pair():
+    with pytest.raises(UsageError, match="too large for a comparison"):
+        config(versus="--lr 0.1", seed=2**62)
+    with pytest.raises(UsageError, match="seeds"):
+        config(versus="--lr 0.1", seeds=SEEDS_OF_A_ROOT + 1)
+    found = [set(_seeds(config(versus="--lr 0.1", seed=root, seeds=SEEDS_OF_A_ROOT))) for root in range(3)]
+    assert not (found[0] & found[1] or found[1] & found[2])
+    assert list(_seeds(config(seed=7))) == [7]
 
 
 def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):

@@ -1,0 +1,71 @@
+"""The choices of every kind with their descriptions: the engine of `dlcli list`.
+
+Names and descriptions are read from the folders and files of the registries; nothing of them is imported.
+"""
+
+import ast
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from dlcli.specs.command_line import command_line
+from dlcli.specs.list import KINDS, REGISTRIES, ListConfig, ListResult
+from dlcli.specs.shared import AUGMENTATIONS, RULE_TEXTS
+from dlcli.support.registry import Registry
+from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.tables import Table
+
+COLUMNS = ("kind", "name", "description", "use")
+_USES: dict[str, tuple[str, dict[str, str]]] = {
+    "attacks": ("attack", {"method": "{name}"}),
+    "augmentations": ("train", {"augment": "{name}"}),
+    "data": ("train", {"data": "DATA"}),
+    "ensemble-rules": ("ensemble", {"rule": "{name}"}),
+    "log": ("train", {"log": "{name}"}),
+    "models": ("train", {"model": "{name}"}),
+    "pair-models": ("train", {"task": "pairs", "model": "{name}"}),
+    "published": ("eval", {"model": "{name}:NAME"}),
+    "rules": ("convert-2d-to-3d", {"model": "MODEL", "rule": "{name}"}),
+    "surgeries": ("train", {"surgery": "{name}"}),
+    "vectors": ("dedupe", {"table": "TABLE", "vectors": "{name}"}),
+}
+"""By kind: the command that takes a choice, and the fields of its configuration."""
+_NAMED = re.compile(r"^`[^`]*`: ")
+
+
+def run(config: ListConfig, *, report: Reporter = SILENT) -> ListResult:
+    """The choices of a kind, or of all kinds, in the order of their names. Raises the kinds of `dlcli.support.errors`."""
+    kinds = KINDS if config.kind is None else (config.kind,)
+    rows: list[list[object]] = [[kind, name, text, _use(kind, name)] for kind in kinds for name, text in _choices(kind)]
+    return ListResult(table=Table(list(COLUMNS), rows))
+
+
+def plan(config: ListConfig) -> list[str]:
+    """What `run` would do."""
+    return [f"list {config.kind or 'everything'} that can be chosen"]
+
+
+def _use(kind: str, name: str) -> str:
+    """A command that makes the choice."""
+    command, values = _USES[kind]
+    return command_line(command, **{field: value.format(name=name) for field, value in values.items()})
+
+
+def _choices(kind: str) -> list[tuple[str, str]]:
+    if kind == "augmentations":
+        return list(AUGMENTATIONS.items())
+    if kind == "ensemble-rules":
+        return list(RULE_TEXTS.items())
+    package = REGISTRIES[kind]
+    return [(name, _description(package, name)) for name in Registry(kind, package).names()]
+
+
+def _description(package: str, name: str) -> str:
+    """The summary line of a module's docstring."""
+    spec = find_spec(package)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    module = name.replace("-", "_")
+    places = [Path(folder) / file for folder in folders for file in (f"{module}.py", f"{module}/__init__.py")]
+    source = next(place for place in places if place.is_file()).read_text(encoding="utf-8")
+    summary, _, _ = (ast.get_docstring(ast.parse(source)) or "").partition("\n")
+    return _NAMED.sub("", summary).removesuffix(".")

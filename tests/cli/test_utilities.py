@@ -1,0 +1,92 @@
+"""`dlcli list` and `dlcli info`: what there is, as it is."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module, metadata
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlcli import __version__
+from dlcli.cli.command import UTILITIES
+from dlcli.core.training.augment import names
+from dlcli.engines import info
+from dlcli.specs.info import InfoConfig
+from dlcli.specs.list import KINDS, REGISTRIES
+from dlcli.specs.shared import RULES
+from dlcli.support.registry import Registry
+from tests.conftest import Run
+
+HEAVY = ("torch", "numpy", "pandas", "scipy", "spacy", "sklearn", "matplotlib", "rich")
+
+
+def _listed(dlcli: Run, *kind: str) -> list[dict[str, str]]:
+    done = dlcli("list", *kind, "--format", "csv")
+    assert done.returncode == 0
+    return list(csv.DictReader(io.StringIO(done.stdout.decode())))
+
+
+def test_list_has_every_entry_of_every_registry_with_what_it_is(dlcli: Run):
+    rows = _listed(dlcli)
+    found = {kind: {row["name"] for row in rows if row["kind"] == kind} for kind in KINDS}
+    assert found == {kind: set(Registry(kind, package).names()) for kind, package in REGISTRIES.items()} | {
+        "augmentations": set(names()),
+        "ensemble-rules": set(RULES),
+    }
+    assert all(len(row["description"]) > 9 and row["use"].startswith("dlcli ") for row in rows)
+    assert len({(row["kind"], row["name"]) for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_list_of_a_kind_is_that_part_of_the_whole(kind: str, dlcli: Run):
+    assert _listed(dlcli, kind) == [row for row in _listed(dlcli) if row["kind"] == kind]
+
+
+@pytest.mark.parametrize("arguments", [["list", "-q"], *[[name, "--help"] for name in UTILITIES]], ids=" ".join)
+def test_nothing_heavy_is_imported_to_list(arguments: list[str], environment: dict[str, str]):
+    code = (
+        f"import sys\nfrom dlcli.cli.app import main\nsys.argv = ['dlcli', *{arguments!r}]\n"
+        f"try:\n    main()\nfinally:\n    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert done.returncode == 0 and done.stderr.decode().strip().splitlines()[-1] == "[]"
+
+
+def test_info_is_what_the_packages_themselves_say(dlcli: Run, tmp_path: Path):
+    cache = tmp_path / "cache" / "dlcli" / "models"
+    cache.mkdir(parents=True)
+    (cache / "a.bin").write_bytes(b"x" * 1234)
+    (cache / "link").symlink_to(cache / "a.bin")
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "dlcli", "info", "--device", "cpu", "--format", "json"]
+    told = json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+    assert told["dlcli"] == __version__ and told["versions"]["torch"] == torch.__version__.partition("+")[0]
+    for name in ("numpy", "typer", "spacy"):
+        assert told["versions"][name] == import_module(name).__version__
+    assert told["device"].startswith("cpu") and told["threads"] >= 1
+    assert told["cache"] == [{"name": "models", "path": str(cache), "files": 1, "bytes": 1234}]
+    assert dlcli("info", "--device", "nowhere").returncode == 2
+
+
+def test_info_names_the_command_that_brings_a_missing_package(monkeypatch: pytest.MonkeyPatch):
+    real = metadata.version
+
+    def version(name: str) -> str:
+        if name == "av":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    (video,) = [one for one in info.run(InfoConfig(device="cpu")).extras if one.name == "video"]
+    assert (video.packages, video.missing) == (("av",), ("av",))
+    assert video.install == "pip install 'dlcli-kit[video]'"
+
+
+def test_info_lists_each_extra_that_users_can_install():
+    provided = set(metadata.metadata("dlcli-kit").get_all("Provides-Extra") or ())
+    assert {one.name for one in info.run(InfoConfig(device="cpu")).extras} == provided - {"dev"}
