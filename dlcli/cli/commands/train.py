@@ -36,7 +36,7 @@ def _comparison(result: TrainResult, found: Comparison) -> str:
         first, second = found.variants
         means = f"{first} ({found.first:.4g}) against {second} ({found.second:.4g})"
         return f"{name}: {means}, difference {found.difference}: {found.verdict}, p {found.p:.2g} by Holm"
-    never = f"; {count(found.never, 'network')} never got there, and counts as the longest training" if found.never else ""
+    never = f"; never reached by {count(found.never, 'network')}, counted as the longest training" if found.never else ""
     verdict = f": {found.verdict}{'' if found.p is None else f', p {found.p:.2g} by Holm'}" if found.verdict else ""
     means = f"{found.first:.4g} against {found.second:.4g}"
     return f"{name}: {means}, difference {found.difference} over {count(found.difference.n, 'pair')}{verdict}{never}"
