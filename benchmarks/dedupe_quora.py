@@ -6,7 +6,7 @@ The first part runs `dlcli.engines.dedupe` on all distinct questions and on all 
 scores the labelled pairs by their cosine. Questions are split at random into two halves; the weights of the cosine were chosen
 on pairs within the first, so the figures for pairs within the second are unbiased. The third gives precision and recall of
 thresholds on the built-in probability, and of those that --precision chooses. Intervals are 95%: bootstrap over pairs for
-areas and their difference, Wilson for shares.
+areas and their difference, by component for precisions.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.grouped import group_sums, grouped_share, share_of
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
-from dlcli.core.stats import wilson
 from dlcli.core.text.scoring.operating_point import choose_threshold, count_by_threshold
 from dlcli.core.text.scoring.pair_score import built_in
 from dlcli.core.text.search.neighbours import cosines
@@ -37,7 +37,7 @@ from dlcli.support.errors import CheckFailedError
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pairs" / "quora_pairs.csv.gz"
 SEED = 0
 RESAMPLES = 300
-HALVINGS = 500
+HALVINGS = 200
 WANTED = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 THRESHOLDS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -80,7 +80,7 @@ def probabilities(path: str) -> None:
     _, _, pairs = split_by_question(read_labelled_pairs(path), SEED)
     scores = built_in().score(pairs.texts, pairs.first, pairs.second)
     print(f"\nprobability, held-out questions, n={len(pairs):,}")
-    thresholds(pairs.duplicate, scores, (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9))
+    thresholds(pairs.duplicate, scores, (0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9), pairs.component)
 
 
 def precisions(path: str) -> None:
@@ -97,7 +97,7 @@ def precisions(path: str) -> None:
     for wanted in WANTED:
         try:
             point = choose_threshold(count_by_threshold(scores[0], dev.duplicate, dev.component), wanted, "the score")
-            found = at_least(point.threshold, scores[1], test.duplicate)
+            found = at_least(point.threshold, scores[1], test.duplicate, test.component)
             said = (
                 f"from {point.threshold:g} on, {point.precision} n={point.precision.n:,} on dev, {found} n={found.n:,} held out"
             )
@@ -108,10 +108,10 @@ def precisions(path: str) -> None:
         print(f"    without the largest component: {halvings(wanted, scores[1][chain], test.take(chain))}")
 
 
-def at_least(threshold: float, scores: Floats, labels: NDArray[np.bool_]) -> Estimate:
-    """The precision at or above a threshold."""
+def at_least(threshold: float, scores: Floats, labels: NDArray[np.bool_], component: NDArray[np.int64]) -> Estimate:
+    """The precision at or above a threshold, with its interval by component."""
     called = scores >= threshold
-    return wilson(int((called & labels).sum()), int(called.sum()))
+    return grouped_share(group_sums(called & labels, component), group_sums(called, component))
 
 
 def halvings(wanted: float, scores: Floats, pairs: LabelledPairs) -> str:
@@ -126,7 +126,7 @@ def halvings(wanted: float, scores: Floats, pairs: LabelledPairs) -> str:
             )
         except CheckFailedError:
             continue
-        checked.append(at_least(point.threshold, scores[~half], pairs.duplicate[~half]))
+        checked.append(at_least(point.threshold, scores[~half], pairs.duplicate[~half], pairs.component[~half]))
     below, wholly = (sum(getattr(one, name) < wanted for one in checked) for name in ("value", "high"))
     return (
         f"{len(checked)} of {HALVINGS} halvings give a point, {below} are below on the other half, {wholly} with the interval"
@@ -195,12 +195,17 @@ def areas(labels: NDArray[np.bool_], ours: Floats, plain: Floats) -> None:
             print(f"  {name:3} {what:12} {column[0]:.4f} [{low:.4f}, {high:.4f}]")
 
 
-def thresholds(labels: NDArray[np.bool_], scores: Floats, levels: Sequence[float] = THRESHOLDS) -> None:
-    """Print precision and recall at each threshold."""
+def thresholds(
+    labels: NDArray[np.bool_],
+    scores: Floats,
+    levels: Sequence[float] = THRESHOLDS,
+    component: NDArray[np.int64] | None = None,
+) -> None:
+    """Print precision and recall at each threshold, with intervals by component if they are given."""
     for threshold in levels:
         called = scores >= threshold
-        right = int((labels & called).sum())
-        precision, found = wilson(right, int(called.sum())), wilson(right, int(labels.sum()))
+        precision = share_of(labels[called], None if component is None else component[called])
+        found = share_of(called[labels], None if component is None else component[labels])
         print(f"  {threshold:.2f} precision {precision}  found {found}  n={precision.n:,}")
 
 

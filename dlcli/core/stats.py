@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, betaincinv, ndtr, stdtr, stdtrit
 
-from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.support.plural import count
 
 Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution."""
@@ -116,6 +117,25 @@ def mean_difference(differences: ArrayLike, *, step: float = 0.0) -> Difference:
         raise ValueError("at least two differences are needed")
     centre, half = _student(values, least=step / sqrt(6))
     return Difference(centre, centre - half, centre + half, len(values))
+
+
+def quantile(values: ArrayLike, share: float) -> Estimate | PointEstimate:
+    """The quantile of `values` (n,) at `share`, in (0, 1), with the interval between two of them.
+
+    The number of values below the quantile is binomial, which gives the ranks of the two whatever the distribution is (David
+    and Nagaraja 2003, Order Statistics, section 7.1). There is none if too few values are beyond one of them.
+    Raises ValueError without values.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    n = len(ordered)
+    if not n:
+        raise ValueError("a quantile of no values")
+    below = bdtr(np.arange(n + 1), n, share)
+    low, high = np.searchsorted(below, (0.025, 0.975))
+    value = float(np.quantile(ordered, share))
+    if low < 1 or high >= n:
+        return PointEstimate(value=value, n=n, why=count(n, "value"))
+    return Estimate(value, float(ordered[low - 1]), float(ordered[high]), n)
 
 
 def p_value(difference: Difference) -> float:

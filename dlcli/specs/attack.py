@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from dlcli.specs import parse
 from dlcli.specs.code import trust_code_option
-from dlcli.specs.estimates import Difference, Estimate, flat_all
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate, flat_all
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
@@ -265,7 +265,7 @@ class MethodRow:
     """The accuracy that one method alone left the reference network at one eps.
 
     The reference network is the baseline or, for an ensemble without one, its mean rule. `queries` are mean forward passes
-    per image. For a minimum-norm method, `norm_quartiles` are the quartiles of the smallest perturbations found, in
+    per image. For a minimum-norm method, `norm_quartiles` are the three quartiles of the smallest perturbations found, in
     input units and independent of eps, over images that were right when clean and were fooled (None if there are none), and
     `failed_images` counts those that were right and could not be fooled. `reached` is as in `AttackRow`.
     """
@@ -276,7 +276,7 @@ class MethodRow:
     queries: float
     seconds: float
     reached: Estimate | None = None
-    norm_quartiles: tuple[float, float, float] | None = None
+    norm_quartiles: tuple[Estimate | PointEstimate, ...] | None = None
     failed_images: int | None = None
 
 

@@ -179,15 +179,15 @@ class EnsembleRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Diversity:
-    """How differently the first `members` members decide, as means over all pairs of them.
+    """How differently the first `members` members decide, as means over all pairs of them, with intervals over images.
 
     `disagreement` is the share of test images on which two name different classes; `error_correlation` the correlation of
     whether they are wrong, None where no pair has errors on both sides.
     """
 
     members: int
-    disagreement: float
-    error_correlation: float | None
+    disagreement: Estimate
+    error_correlation: Estimate | PointEstimate | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from dlcli.core.stats import (
     mean_difference,
     p_of_independent,
     paired_difference,
+    quantile,
     selected_share,
     wilson,
 )
@@ -172,6 +173,22 @@ def test_equal_differences_of_rounded_figures_still_have_a_spread():
     assert not found.established
     assert mean_difference([2.0, 2.0]).established
     assert mean_difference([1.0, 3.0], step=1.0) == mean_difference([1.0, 3.0])
+
+
+@pytest.mark.parametrize(("n", "share"), [(20, 0.5), (60, 0.25), (60, 0.75), (500, 0.5)])
+def test_a_quantile_lies_between_two_values_whose_ranks_are_binomial(n, share):
+    """The probability that as many values are below the quantile as the ranks allow, added up."""
+    found = quantile(np.arange(1.0, n + 1), share)
+    low, high = int(found.low), int(found.high)
+    covered = peer.binom.pmf(np.arange(low, high), n, share).sum()
+    assert 0.95 <= covered < 0.99 and found.low <= found.value <= found.high
+    assert found.value == np.quantile(np.arange(1.0, n + 1), share)
+
+
+def test_a_quantile_of_a_few_values_has_no_interval():
+    assert (quantile([1.0, 2.0, 3.0], 0.5).low, quantile([2.0], 0.5).value) == (None, 2)
+    with pytest.raises(ValueError, match="no values"):
+        quantile([], 0.5)
 
 
 def test_two_equal_differences_of_a_share_of_1200_images_establish_nothing():

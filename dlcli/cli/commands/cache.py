@@ -7,17 +7,11 @@ _MEGABYTE = 1e6
 
 
 def _table(result: CacheResult) -> TerminalTable:
-    rows = tuple(
-        (
-            row["kind"],
-            row["file"].removeprefix(f"{result.folder}/").removeprefix(f"{row['kind']}/"),
-            _size(row["bytes"]),
-            f"{row['days']:.1f}",
-            row["status"],
-        )
-        for row in result.records()
-    )
-    return TerminalTable(f"Files in {result.folder}", ("kind", "file", "MB", "days unused", "status"), rows)
+    rows = []
+    for row in result.records():
+        name = row["file"].removeprefix(f"{result.folder}/").removeprefix(f"{row['kind']}/")
+        rows.append((row["kind"], name, _size(row["bytes"]), f"{row['days']:.1f}", row["status"]))
+    return TerminalTable(f"Files in {result.folder}", ("kind", "file", "MB", "days unused", "status"), tuple(rows))
 
 
 def _size(size: int) -> str:

@@ -24,10 +24,10 @@ def _table(result: EnsembleResult) -> TerminalTable:
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
     accuracy, gain = percent(row.accuracy), percent(row.gain)
-    return str(row.members), row.classifier, accuracy, gain, percent(row.ece), _nats(row.nll)
+    return str(row.members), row.classifier, accuracy, gain, percent(row.ece), _two_digits(row.nll)
 
 
-def _nats(found: Estimate | PointEstimate | None) -> str:
+def _two_digits(found: Estimate | PointEstimate | None) -> str:
     if found is None:
         return ""
     rest = f"({found.why})" if isinstance(found, PointEstimate) else f"[{found.low:.2f}, {found.high:.2f}]"
@@ -35,8 +35,9 @@ def _nats(found: Estimate | PointEstimate | None) -> str:
 
 
 def _diverse(found: Diversity) -> str:
-    errors = "" if found.error_correlation is None else f", and their errors correlate by {found.error_correlation:.2f}"
-    return f"Two of {found.members} members name different classes for {100 * found.disagreement:.1f}% of the images{errors}."
+    errors = f", and their errors correlate by {_two_digits(found.error_correlation)}" if found.error_correlation else ""
+    share = percent(found.disagreement, "%")
+    return f"Two of {found.members} members name different classes for {share} of the images{errors}."
 
 
 def _summary(result: EnsembleResult) -> str:

@@ -4,28 +4,50 @@ Source of both measures: Kuncheva and Whitaker (2003), Measures of Diversity in 
 with the Ensemble Accuracy, Machine Learning 51, 181-207, section 2.1; the disagreement is that of the labels they give.
 """
 
+from math import atanh, sqrt, tanh
+
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.core.grouped import mean_share
+from dlcli.core.stats import Z
+from dlcli.specs.estimates import Estimate, PointEstimate
 
-def disagreement(labels: NDArray[np.integer]) -> float:
-    """The share of examples on which two members name different classes, a mean over all pairs; `labels` is (members, n)."""
+_ROUNDING = 1e-9
+
+
+def disagreement(labels: NDArray[np.integer]) -> Estimate:
+    """The share of examples on which two members name different classes, a mean over all pairs; `labels` is (members, n).
+
+    The interval is over examples, for these members.
+    """
     members, n = labels.shape
     pairs = members * (members - 1) / 2
     votes = np.zeros((int(labels.max()) + 1, n))
     for row in labels:
         votes[row, np.arange(n)] += 1
     agreeing = (votes * (votes - 1) / 2).sum(0)
-    return float(1 - agreeing.mean() / pairs)
+    return mean_share(1 - agreeing / pairs)
 
 
-def error_correlation(wrong: NDArray[np.bool_]) -> float | None:
+def error_correlation(wrong: NDArray[np.bool_]) -> Estimate | PointEstimate | None:
     """Pearson's correlation of two members' errors, a mean over the pairs; `wrong` is (members, n).
 
-    A member that is always right, or never, has none; None if there is no pair without such a member.
+    A member that is always right, or never, has none; None if there is no pair without such a member. The interval is over
+    examples: the delta method on Fisher's z, from how much each example changes the mean. There is none for a mean of 1 or -1.
     """
     uneven = wrong[wrong.any(1) & ~wrong.all(1)]
     if len(uneven) < 2:
         return None
-    correlations = np.atleast_2d(np.corrcoef(uneven.astype(np.float64)))
-    return float(correlations[np.triu_indices(len(uneven), 1)].mean())
+    values = uneven.astype(np.float64)
+    members, n = values.shape
+    correlations = np.atleast_2d(np.corrcoef(values))
+    mean = float(correlations[np.triu_indices(members, 1)].mean())
+    z = (values - values.mean(1, keepdims=True)) / values.std(1, keepdims=True)
+    # Of a pair with correlation r it is z1 z2 - r (z1^2 + z2^2) / 2; here the sum over all pairs.
+    change = (z.sum(0) ** 2 - (z**2).sum(0)) / 2 - ((correlations.sum(1) - 1) @ z**2) / 2
+    error = float(change.std()) / (members * (members - 1) / 2) / sqrt(n)
+    if abs(mean) > 1 - _ROUNDING:
+        return PointEstimate(value=mean, n=n, why="equal errors" if mean > 0 else "opposite errors")
+    low, high = (tanh(atanh(mean) + side * Z * error / (1 - mean**2)) for side in (-1, 1))
+    return Estimate(mean, min(mean, low), max(mean, high), n)

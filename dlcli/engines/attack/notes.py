@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dlcli.specs.attack import AttackRow, Classifier, MethodRow, ThreatKind
+from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.support.plural import count
 
 NORM_NAMES = {"linf": "L∞ (each input value)", "l2": "L2 (Euclidean norm)"}
@@ -45,8 +46,12 @@ def _norms(row: MethodRow, failed: int) -> str:
     unfooled = f"{count(failed, 'image')} not fooled at any eps"
     if row.norm_quartiles is None:
         return f"Smallest perturbations by {row.method}: none found; {unfooled}."
-    first, median, third = row.norm_quartiles
-    return f"Smallest perturbations by {row.method}: median {median:.3g}, quartiles {first:.3g} and {third:.3g}; {unfooled}."
+    first, median, third = map(_norm, row.norm_quartiles)
+    return f"Smallest perturbations by {row.method}: median {median}, quartiles {first} and {third}; {unfooled}."
+
+
+def _norm(found: Estimate | PointEstimate) -> str:
+    return f"{found.value:.3g}" + (f" [{found.low:.3g}, {found.high:.3g}]" if isinstance(found, Estimate) else "")
 
 
 def _reached(rows: Sequence[AttackRow]) -> list[str]:

@@ -126,7 +126,7 @@ def _methods(result: AttackResult) -> PageTable:
 
 def _method(one: MethodRow) -> list[Cell]:
     reached = figure_cell(one.reached) if one.reached else ""
-    quartiles = ", ".join(f"{value:.3g}" for value in one.norm_quartiles) if one.norm_quartiles else ""
+    quartiles = ", ".join(f"{found.value:.3g}" for found in one.norm_quartiles) if one.norm_quartiles else ""
     failed = "" if one.failed_images is None else str(one.failed_images)
     left = figure_cell(one.adversarial)
     return [one.method, f"{one.eps:g}", left, reached, quartiles, failed, f"{one.queries:.1f}", f"{one.seconds:.1f}"]

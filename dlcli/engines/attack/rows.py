@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.grouped import mean_share
-from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.stats import paired_difference, quantile, wilson
 from dlcli.engines.attack.crafting import EVERY_MEMBER, SMOOTHED_MAX, AdversarialSet, Correctness, correct_on_all
 from dlcli.engines.attack.networks import BASELINE
 from dlcli.specs.attack import AttackRow, Classifier, MethodRow, ThreatKind
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Estimate, PointEstimate
 
 SMOOTH_RULES = ("mean", "mean-logit")
 """The rules through which a gradient reaches every member."""
@@ -105,11 +105,8 @@ def _method(made: AdversarialSet, norms: Share | None) -> MethodRow:
     )
 
 
-def _quartiles(norms: Share) -> tuple[float, float, float] | None:
-    if not len(norms):
-        return None
-    first, median, third = np.quantile(norms, (0.25, 0.5, 0.75)).tolist()
-    return first, median, third
+def _quartiles(norms: Share) -> tuple[Estimate | PointEstimate, ...] | None:
+    return tuple(quantile(norms, share) for share in (0.25, 0.5, 0.75)) if len(norms) else None
 
 
 def _share_reached(sets: Sequence[AdversarialSet]) -> Estimate | None:

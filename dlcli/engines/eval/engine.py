@@ -177,7 +177,8 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
     rows = _class_rows(predictions, matrix, outputs, loaded.output_of.numpy())
     bins = calibration.reliability(predictions.confidence, predictions.correct)
     found = _metrics(config, loaded, predictions)
-    found = (*found[:1], *_worst(predictions, cuts, sliced), *found[1:])
+    ranks = sum(one.name.startswith("top-") for one in found)
+    found = (*found[:ranks], *_worst(predictions, cuts, sliced), *found[ranks:])
     result = EvalResult(
         data=loaded.data.name,
         split=config.split,

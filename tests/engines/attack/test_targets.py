@@ -145,7 +145,9 @@ def test_quartiles_are_those_of_the_distances_to_the_nearest_boundary(method: st
     for one in result.by_method:
         assert one.failed_images == 0
         # The bounds can only make a change longer; the attacks go a little past the boundary.
-        assert np.all(np.array(one.norm_quartiles) >= wanted * 0.999) and np.all(np.array(one.norm_quartiles) <= wanted * 1.15)
+        found = np.array([quartile.value for quartile in one.norm_quartiles])
+        assert np.all(found >= wanted * 0.999) and np.all(found <= wanted * 1.15)
+        assert all(quartile.low < quartile.value < quartile.high for quartile in one.norm_quartiles)
     assert sum(note.startswith(f"Smallest perturbations by {method}: median") for note in result.notes) == 1
 
 
