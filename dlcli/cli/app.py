@@ -22,6 +22,10 @@ _LONGEST = 400
 """Characters of the longest word that an error prints whole."""
 
 
+_asked_to_end: list[int] = []
+"""The signals that asked this process to end."""
+
+
 class _LazyGroup(TyperGroup):
     """Lists the subcommands by name and imports only the one that is called."""
 
@@ -74,6 +78,7 @@ def _root(
 def main() -> NoReturn:
     """Run `dlcli` on the command line's arguments and exit."""
     open_streams()
+    _asked_to_end.clear()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(_run(sys.argv[1:]))
@@ -88,11 +93,13 @@ def _run(arguments: list[str]) -> int:
     except BaseException as error:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        status = _fail(error, arguments)
+        # Libraries may turn a signal into an error of theirs, such as one about a module that is half imported.
+        status = _fail(Terminated() if _asked_to_end else error, arguments)
     return status
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
+    _asked_to_end.append(number)
     raise Terminated
 
 

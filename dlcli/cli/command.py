@@ -18,9 +18,10 @@ SUBCOMMANDS = {
 """Name and summary of each subcommand; `dlcli/cli/commands/NAME.py` holds its COMMAND."""
 UTILITIES = {
     "list": "List what there is to choose from: attacks, models, surgeries, vectors ...",
+    "cache": "List what is kept between runs, or remove what is old.",
     "info": "Print versions, the device, extras and the cache.",
 }
-"""Subcommands that print what there is; they take no data and write no files."""
+"""Subcommands that print what there is; they take no data and write no output."""
 COMMANDS = {**SUBCOMMANDS, **UTILITIES}
 
 

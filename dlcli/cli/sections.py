@@ -34,6 +34,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Duplicates": ("model", "threshold", "precision", "candidates", "vectors", "keep_rule", "max_group"),
     "Other tables": (*("against", "against_column", "against_encoding", "index", "key", "replace", "forget", "forget_keys"),),
     "Labels": ("label", "labelled", "review"),
+    "Cache": ("older",),
     "Output": (
         *("output", "save", "export", "log", "resume", "keep", "pairs", "prefix", "excel_safe", "fail_under"),
         *("fail_on_duplicates", "format", "quiet", "verbose"),

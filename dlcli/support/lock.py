@@ -17,10 +17,22 @@ def locked(path: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock of `path` (a folder, or a file that need not exist yet).
 
     The lock is a hidden file in the folder or beside the file, removed afterwards; the system releases it if the process
-    dies. With `wait`, block until it is free; otherwise raise LockedError at once. Raises OSError, which names `path`, if the
-    file cannot be created.
+    dies. A run that has created its folder holds the lock beside it, so that one counts for a folder too if it is there. With
+    `wait`, block until it is free; otherwise raise LockedError at once. Raises OSError, which names `path`, if a lock cannot
+    be made.
     """
-    target = path / ".dlcli.lock" if path.is_dir() else path.parent / f".{path.name}.lock"
+    inside, beside = path / ".dlcli.lock", path.parent / f".{path.name}.lock"
+    with ExitStack() as held:
+        if path.is_dir():
+            held.enter_context(_held(path, inside, wait=wait))
+        if not path.is_dir() or os.path.lexists(beside):
+            held.enter_context(_held(path, beside, wait=wait))
+        yield
+
+
+@contextmanager
+def _held(path: Path, target: Path, *, wait: bool) -> Iterator[None]:
+    """Hold the lock file `target` of `path`."""
     with folder_of(target):
         lock = FileLock(target, timeout=-1 if wait else 0)
         try:

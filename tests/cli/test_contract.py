@@ -263,6 +263,19 @@ def test_a_bug_is_70_and_one_line(environment: dict[str, str], tmp_path: Path):
     assert done.stderr.count(b"\n") == 1 and b"\x1b" not in done.stderr
 
 
+def test_a_signal_that_a_library_turns_into_an_error_is_a_signal(environment: dict[str, str], tmp_path: Path):
+    code = (
+        "import os, sys, time, dlcli.cli.app as app\n"
+        "def invoke(arguments):\n"
+        "    try: os.kill(os.getpid(), 15); time.sleep(9)\n"
+        "    except BaseException: raise AttributeError('half imported')\n"
+        "app._invoke = invoke\nsys.argv = ['dlcli', 'dedupe', 'questions']\napp.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout) == (143, b"")
+    assert one_line(done.stderr, "dedupe") == "dlcli dedupe: terminated\n"
+
+
 def test_debug_shows_where(dlcli: Run):
     assert b"Traceback" in dlcli("dedupe", "no-such.csv", "--debug").stderr
 

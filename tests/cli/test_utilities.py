@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from dlcli.engines import info
 from dlcli.specs.info import InfoConfig
 from dlcli.specs.list import KINDS, REGISTRIES
 from dlcli.specs.shared import RULES
+from dlcli.support.lock import locked
 from dlcli.support.registry import Registry
 from tests.conftest import Run
 
@@ -90,3 +92,64 @@ def test_info_names_the_command_that_brings_a_missing_package(monkeypatch: pytes
 def test_info_lists_each_extra_that_users_can_install():
     provided = set(metadata.metadata("dlcli-kit").get_all("Provides-Extra") or ())
     assert {one.name for one in info.run(InfoConfig(device="cpu")).extras} == provided - {"dev"}
+
+
+@pytest.fixture(name="cached")
+def _cached(tmp_path: Path) -> Path:
+    """A cache with files of 1, 10 and 100 days, a link and a lock."""
+    folder = tmp_path / "cache" / "dlcli"
+    for days, name in ((1, "models/a.bin"), (10, "models/b.bin"), (100, "images/deep/c.bin")):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * days)
+        past = time.time() - 86400 * days
+        os.utime(path, (past, past))
+    (tmp_path / "mine.bin").write_bytes(b"mine")
+    os.utime(tmp_path / "mine.bin", (0, 0))
+    (folder / "models" / "link.bin").symlink_to(tmp_path / "mine.bin")
+    return folder
+
+
+def _cache(cached: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cached.parent)}
+    command = [sys.executable, "-m", "dlcli", "cache", *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_cache_lists_files_by_kind_and_age(cached: Path):
+    rows = list(csv.DictReader(io.StringIO(_cache(cached).stdout)))
+    assert [(row["kind"], Path(row["file"]).name, row["bytes"], row["status"]) for row in rows] == [
+        ("images", "c.bin", "100", "kept"),
+        ("models", "a.bin", "1", "kept"),
+        ("models", "b.bin", "10", "kept"),
+    ]
+    assert [round(float(row["days"])) for row in rows] == [100, 1, 10]
+
+
+@pytest.mark.parametrize(("older", "left"), [("30d", {"a", "b"}), ("1w", {"a"}), ("0d", set()), ("200", {"a", "b", "c"})])
+def test_prune_removes_what_is_older_and_nothing_behind_links(older: str, left: set[str], cached: Path, tmp_path: Path):
+    shown = _cache(cached, "prune", "--older", older, "--dry-run")
+    assert shown.returncode == 0 and _names(cached) == {"a.bin", "b.bin", "c.bin", "link.bin"}
+    done = _cache(cached, "prune", "--older", older)
+    assert done.returncode == 0
+    assert _names(cached) == {f"{name}.bin" for name in left} | {"link.bin"}
+    assert (tmp_path / "mine.bin").read_bytes() == b"mine"
+    assert shown.stdout.count("remove /") == 3 - len(left)
+
+
+def test_prune_leaves_what_another_run_holds(cached: Path):
+    with locked(cached / "models" / "b.bin"):
+        rows = list(csv.DictReader(io.StringIO(_cache(cached, "prune", "--older", "5d").stdout)))
+    assert {Path(row["file"]).name: row["status"] for row in rows} == {"b.bin": "in use", "c.bin": "removed"}
+    assert (cached / "models" / "b.bin").exists()
+
+
+def test_prune_asks_for_an_age(cached: Path):
+    done = _cache(cached, "prune")
+    assert done.returncode == 2 and "--older 30d" in done.stderr
+    assert _cache(cached, "prune", "--older", "-3d").returncode == 2
+    assert _names(cached) == {"a.bin", "b.bin", "c.bin", "link.bin"}

@@ -35,6 +35,23 @@ def test_second_run_is_refused_and_nothing_stays(tmp_path: Path, kind: str):
     assert list(tmp_path.rglob("*lock*")) == []
 
 
+def test_a_run_that_has_created_its_folder_still_holds_the_lock(tmp_path: Path):
+    target = tmp_path / "out"
+    with locked(target):
+        target.mkdir()
+        assert not other_process(target)
+    assert other_process(target)
+    assert list(tmp_path.rglob("*lock*")) == []
+
+
+def test_a_lock_beside_a_folder_that_a_killed_run_left_is_removed(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / ".out.lock").touch()
+    with locked(tmp_path / "out"):
+        pass
+    assert list(tmp_path.rglob("*lock*")) == []
+
+
 def test_message_names_the_place(tmp_path: Path):
     with locked(tmp_path), pytest.raises(LockedError, match=str(tmp_path)), locked(tmp_path):
         pass
