@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.grouped import effective_size, group_sums, grouped_share, mean_share, share_of
-from dlcli.core.stats import wilson
+from dlcli.core.grouped import crossed_difference, effective_size, group_sums, grouped_share, mean_share, share_of
+from dlcli.core.stats import mean_difference, wilson
 
 GROUPS = st.lists(st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=40)
 
@@ -77,3 +77,31 @@ def test_a_mean_of_shares_is_narrower_the_more_they_are_alike():
     nine = wilson(right.sum(), 3600)
     assert nine.high - nine.low < other.high - other.low < 1.2 * (nine.high - nine.low)
     assert mean_share([0.5]).low < 0.15
+
+
+def test_images_that_all_seeds_decide_alike_are_counted_once():
+    """Twenty seeds that differ on the same images are one comparison of two networks on the images."""
+    column = np.random.default_rng(0).choice([-1, 0, 1], 600, p=[0.1, 0.8, 0.1])
+    found = crossed_difference(np.tile(column, (20, 1)))
+    half = 1.96 * column.std(ddof=1) / 600**0.5
+    assert found.high - found.value == pytest.approx(half, rel=0.01) and found.n == 600
+
+
+def test_differences_that_no_image_shares_are_those_over_seeds():
+    values = np.random.default_rng(1).choice([-1, 0, 1], (8, 3000), p=[0.1, 0.8, 0.1])
+    found, seeds = crossed_difference(values), mean_difference(values.mean(1))
+    assert found.value == pytest.approx(seeds.value)
+    assert (seeds.high - seeds.low) * 0.999 < found.high - found.low < 1.4 * (seeds.high - seeds.low)
+
+
+@pytest.mark.parametrize("seeds", [5, 20])
+def test_a_gain_that_the_images_decide_is_seldom_established(seeds):
+    """Of 600 images 2% are decided by either side whatever the seed, and 2% by the seed: there is no true gain."""
+    random, crossed, over_seeds, runs = np.random.default_rng(2), 0, 0, 400
+    for _ in range(runs):
+        fixed = random.choice([-1, 0, 1], 600, p=[0.02, 0.96, 0.02])
+        values = np.where(fixed != 0, fixed, random.choice([-1, 0, 1], (seeds, 600), p=[0.01, 0.98, 0.01]))
+        crossed += crossed_difference(values).established
+        over_seeds += mean_difference(values.mean(1), step=1 / 600).established
+    assert crossed <= 0.06 * runs + 3 * (0.06 * 0.94 * runs) ** 0.5
+    assert over_seeds > 0.3 * runs  # which is about these images

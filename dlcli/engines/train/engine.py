@@ -1,9 +1,11 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from dlcli.core.compute.device import choose_device, describe_device, threads
@@ -12,6 +14,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling, check_trainable
 from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.splits import with_dev_set
+from dlcli.core.grouped import crossed_difference
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.run_log import check_logs
 from dlcli.core.stats import least_established, wilson
@@ -183,10 +186,22 @@ def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: 
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
         notes = (*notes, "The highest of several test accuracies is biased upwards.")
-    notes = (*notes, *_few_seeds(len(seeds)))
+    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.data.unit))
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
         return replace(result, device=processes.describe_devices(device))
+
+
+def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], unit: str) -> tuple[str, ...]:
+    """A note on the difference of two sides for other test images too, which verdicts are not about."""
+    right = [{one.row.seed: one.correct for one in found if one.row.variant == name} for name in names]
+    seeds = [seed for seed in right[0] if all(seed in side for side in right)]
+    if len(names) > 2 or len(seeds) < 2 or len(right[0][seeds[0]]) < 2:
+        return ()
+    first, second = (np.stack([side[seed] for seed in seeds]).astype(np.int8) for side in right)
+    gap = crossed_difference(first - second)
+    verdict = "established" if gap.established else "not established"
+    return (f"For other test {unit}s as well, test accuracy differs by {gap}: {verdict}.",)
 
 
 def _few_seeds(n: int) -> tuple[str, ...]:
@@ -233,7 +248,9 @@ def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
 def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     fitted = fit(job, report=report, label=f"{name}, seed {job.seed}", run=run_name(name, job.seed))
     return (
-        None if fitted is None else TrainedVariant(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery))
+        None
+        if fitted is None
+        else TrainedVariant(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery), fitted.correct)
     )
 
 
@@ -242,7 +259,7 @@ def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
     return TrainRow(
         variant=name,
         seed=job.seed,
-        accuracy=wilson(fitted.n_correct, len(job.data.y_test)),
+        accuracy=wilson(int(fitted.correct.sum()), len(fitted.correct)),
         train_accuracy=fitted.history[fitted.best_epoch - 1].train_accuracy,
         n_watched=n_watched(job),
         train_loss=fitted.history[fitted.best_epoch - 1].train_loss,

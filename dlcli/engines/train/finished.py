@@ -4,14 +4,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from dlcli.core.compute.forward import predict_logits
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
 from dlcli.core.stats import wilson
 from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import Epoch, final_figures, log_epochs
-from dlcli.engines.train.job import EPOCH, OTHER, Fitted, Job, check_same, describe, preflight
+from dlcli.engines.train.job import EPOCH, OTHER, Fitted, Job, check_same, correct_on_test, describe, preflight
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
 from dlcli.support.reporter import Reporter
@@ -60,12 +59,12 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     check_same(found["determined_by"], job, folder)
     history = tuple(Epoch(**{name: epoch[name] for name in EPOCH}) for epoch in found["history"])
     model = for_clips(saved.model, job.data.clips)
-    n_correct = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
+    correct = correct_on_test(job, model)
     per_epoch = steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
     log_epochs(report, run, job.data, job.recipe, history, steps=per_epoch)
-    report.log(run, found["best_epoch"], final_figures(wilson(n_correct, len(job.data.y_test))), final=True)
+    report.log(run, found["best_epoch"], final_figures(wilson(int(correct.sum()), len(correct))), final=True)
     report.note(f"{folder} holds this run, finished; its result is given again")
-    return Fitted(model, preflight(job), history, found["best_epoch"], _seconds(folder), saved.sha256, n_correct)
+    return Fitted(model, preflight(job), history, found["best_epoch"], _seconds(folder), saved.sha256, correct)
 
 
 def _seconds(folder: Path) -> float:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -83,7 +85,7 @@ class Fitted:
         best_epoch: Counted from 1; the last one unless early stopping chose another.
         seconds: Wall-clock time of training, without that of interruptions.
         sha256: Digest of the weights.
-        n_correct: Number of test examples that are classified correctly.
+        correct: Which test examples are classified correctly, (n,).
     """
 
     model: nn.Module
@@ -92,7 +94,7 @@ class Fitted:
     best_epoch: int
     seconds: float
     sha256: str
-    n_correct: int
+    correct: NDArray[np.bool_]
 
 
 def preparation_of(config: TrainConfig, report: Reporter = SILENT) -> Preparation | None:
@@ -172,9 +174,16 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
     seconds = before + time.perf_counter() - started
     best_epoch = early.epoch or len(history)
     model = training.model
-    n_correct = int((predict_logits(model, job.data.x_test, device=job.device).argmax(1) == job.data.y_test).sum())
-    report.log(run, best_epoch, final_figures(wilson(n_correct, len(job.data.y_test))), final=True)
-    return Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), n_correct)
+    correct = correct_on_test(job, model)
+    report.log(run, best_epoch, final_figures(wilson(int(correct.sum()), len(correct))), final=True)
+    return Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), correct)
+
+
+def correct_on_test(job: Job, model: nn.Module) -> NDArray[np.bool_]:
+    """Which test examples a network classifies correctly, (n,)."""
+    labels = predict_logits(model, job.data.x_test, device=job.device).argmax(1)
+    found: NDArray[np.bool_] = (labels == job.data.y_test).numpy()
+    return found
 
 
 def _early(job: Job) -> EarlyStopping:

@@ -9,6 +9,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.compute.workers import in_parallel
@@ -52,11 +55,19 @@ none is dropped: the difference is one of restricted mean times (Royston and Par
 
 @dataclass(frozen=True)
 class TrainedVariant:
-    """A network of a comparison without its weights: its figures, its learning curve and the notes of surgery."""
+    """A network of a comparison without its weights.
+
+    Attributes:
+        row: Its figures.
+        history: Its learning curve.
+        notes: The notes of surgery.
+        correct: Which test examples it classifies correctly, (n,).
+    """
 
     row: TrainRow
     history: tuple[Epoch, ...]
     notes: tuple[str, ...]
+    correct: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
