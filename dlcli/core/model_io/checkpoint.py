@@ -19,6 +19,7 @@ from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.regular_file import check_regular
+from dlcli.support.safetensors_head import sort_metadata
 
 _SHOWN = 3
 _FACTS, _CHECKSUM = "facts", "sha256"
@@ -35,20 +36,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """Write contiguous tensors of the CPU to a safetensors file, whole or not at all, with `metadata` in its head."""
     with atomic_path(path) as temporary, _system_errors(path):
         save_file(dict(tensors), temporary, metadata=dict(metadata))
-        _sort_metadata(temporary)
-
-
-def _sort_metadata(path: Path) -> None:
-    """Write the metadata in a safetensors file in the order of its keys, which the library leaves to chance."""
-    with path.open("r+b") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        # The same characters in another order, so the tensors stay where they are.
-        written = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-        if len(written) <= size:
-            file.seek(8)
-            file.write(written.ljust(size))
+        sort_metadata(temporary)
 
 
 def save_state(path: Path, tensors: Mapping[str, Tensor], facts: object) -> None:

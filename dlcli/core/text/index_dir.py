@@ -27,6 +27,7 @@ from dlcli.support.atomic import atomic_path, remove_stale
 from dlcli.support.errors import InputError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.regular_file import check_regular
+from dlcli.support.safetensors_head import sort_metadata
 
 FILE, FORMAT, VERSION = "index.safetensors", "dlcli dedupe index", 2
 _ENCODING = ("device", "dtype")
@@ -111,6 +112,7 @@ def write_index(folder: Path, index: StoredIndex) -> None:
     remove_stale(folder)
     with atomic_path(folder / FILE) as temporary:
         temporary.write_bytes(save(arrays, metadata=about))
+        sort_metadata(temporary)
 
 
 def read_index(folder: Path, settings: Mapping[str, Any]) -> StoredIndex:

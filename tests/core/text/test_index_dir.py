@@ -158,3 +158,11 @@ def test_killed_at_any_moment_it_is_whole(tmp_path):
             assert same(found, index_of([found.keys[0]] * 2000, seed=int(found.keys[0])))
     write_index(tmp_path, replace(empty_index(SETTINGS), log=[]))
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_the_same_index_has_the_same_bytes(tmp_path):
+    names = [tmp_path / str(k) for k in range(12)]
+    for name in names:
+        name.mkdir()
+        write_index(name, empty_index({"column": "q"}))
+    assert len({(name / FILE).read_bytes() for name in names}) == 1
