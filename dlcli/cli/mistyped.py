@@ -103,7 +103,8 @@ _OTHER_OPTIONS = {
     "traceback": ("debug",),
 }
 """What other tools call an option, and the options here that do the same, the nearest first."""
-_NOT_OPTIONS = frozenset({"DLCLI_DEBUG", "DLCLI_TORCHVISION_MIRROR"})
+_NOT_OPTIONS = frozenset({"DLCLI_DEBUG", "DLCLI_TORCHVISION_MIRROR", "DLCLI_TEST_DEVICE"})
+"""Variables that set something else; the last one is for the tests of dlcli itself."""
 _NOT_ONE_OF = re.compile(r"'(?P<value>[^']*)' is not one of (?P<choices>.+)")
 _BETWEEN = re.compile(r", | and | or ")
 
