@@ -73,8 +73,8 @@ def test_a_plan_refuses_prefixes_that_training_would(options: dict[str, tuple[st
 
 
 def test_a_plateau_lowers_the_rate_by_the_dev_set_and_is_continued(tmp_path: Path):
-    """At a rate at which the loss stops falling early; without a dev set it is refused."""
-    shared = {"epochs": 14, "device": "cpu", "limit": 200, "lr": 0.1, "dev": 0.3}
+    """On random labels, on which the loss cannot keep falling; without a dev set it is refused."""
+    shared = {"epochs": 14, "device": "cpu", "limit": 200, "lr": 0.05, "dev": 0.3, "corrupt": "labels=1"}
     options = {**shared, "schedule": "plateau:1:0.1"}
     with pytest.raises(UsageError, match="`schedule=plateau` needs a dev set"):
         train.run(TrainConfig(**{**options, "dev": None}))
