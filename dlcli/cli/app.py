@@ -14,7 +14,6 @@ from typer.core import TyperGroup
 from dlcli import __version__
 from dlcli.cli.command import COMMANDS, SUBCOMMANDS, UTILITIES
 from dlcli.cli.exit_codes import ExitCode, Terminated, explain
-from dlcli.cli.mistyped import check_command
 from dlcli.cli.streams import open_streams
 from dlcli.support.errors import UsageError
 
@@ -110,8 +109,10 @@ def _invoke(arguments: list[str]) -> int:
     # imports a validation library and doubles the time of --help.
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:2], "--help"]
-    if arguments:
-        check_command(arguments[0])
+    if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+        from dlcli.cli.mistyped import refuse_command  # here, so that --help does not pay for what explains errors
+
+        refuse_command(arguments[0])
     direct = bool(arguments) and arguments[0] in COMMANDS
     name = f"dlcli {arguments[0]}" if direct else "dlcli"
     command = _subcommand(arguments[0]) if direct else typer.main.get_command(app)

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from dlcli.cli.command import COMMANDS
 from dlcli.specs.command_line import config_class
@@ -109,10 +109,8 @@ _NOT_ONE_OF = re.compile(r"'(?P<value>[^']*)' is not one of (?P<choices>.+)")
 _BETWEEN = re.compile(r", | and | or ")
 
 
-def check_command(word: str) -> None:
-    """Raise UsageError if `word` stands where a subcommand should and is not the name of one."""
-    if word.startswith("-") or word in COMMANDS:
-        return
+def refuse_command(word: str) -> NoReturn:
+    """Raise UsageError for a `word` that stands where a subcommand should and is not the name of one."""
     meant = _OTHER_COMMANDS.get(word) or closest(word, COMMANDS)
     hint = f"did you mean dlcli {meant}?" if meant else f"choose from {', '.join(COMMANDS)}"
     raise UsageError(f"'{word}' is not a command", hint=hint)

@@ -16,7 +16,7 @@ WITH_DATA = ("train", "ensemble")
 
 @pytest.fixture(name="parsed")
 def _parsed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a command line says of the model and the data."""
+    """The model and the data that a command line gives."""
     found: list[Any] = []
     monkeypatch.setattr(config_file, "print_config", lambda name, config, sources: found.append(config) or 0)
 
