@@ -43,7 +43,7 @@ def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
     kind, equals, value = spec.partition("=")
     name = f"{data.name}, {spec}"
     if kind == "labels":
-        return _with_random_labels(replace(data, name=name), _probability(spec, value if equals else "1"), derive(seed, kind))
+        return _with_random_labels(replace(data, name=name), _probability(spec, value), derive(seed, kind))
     if equals or kind not in _IMAGES:
         raise UsageError(f"`corrupt`: unknown corruption '{spec}'", hint=f"choose from {', '.join(FORMS)}")
     noise = _IMAGES[kind](data, derive(seed, kind))
