@@ -1,10 +1,10 @@
-"""Regenerate docs/cli.md from --help, the facts in docs/attacks.md, dlcli/__init__.pyi, and the transcripts in README.md.
+"""Regenerate docs/cli.md and docs/man from --help, facts in docs/attacks.md, dlcli/__init__.pyi, and transcripts in README.md.
 
 In docs/attacks.md, the text between `<!-- generated: NAME -->` and `<!-- end -->` describes that attack; `all` is a table of
 all of them. A transcript is a fenced `console` block: each line that starts with `$ ` is run by sh in an empty folder, and its
 output on a terminal of 100 columns replaces the lines below it.
 
-`--reference` skips the transcripts, which take minutes; `--check` only compares the other files.
+`--reference` skips the transcripts, which take minutes; `--check` only compares the others.
 """
 
 import os
@@ -15,6 +15,8 @@ import sys
 import tempfile
 from dataclasses import fields
 from pathlib import Path
+
+import manual
 
 from dlcli.api.stub import stub
 from dlcli.cli.command import COMMANDS
@@ -116,10 +118,12 @@ def main() -> None:
     """Write the documents, or with --check fail if they are not current."""
     made = {ROOT / "docs" / "cli.md": reference(), (path := ROOT / "docs" / "attacks.md"): attacks(path.read_text())}
     made[ROOT / "dlcli" / "__init__.pyi"] = stub()
+    made |= {ROOT / "docs" / "man" / name: page for name, page in manual.pages().items()}
     if sys.argv[1:] == ["--check"]:
         old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]
         sys.exit(f"docs: {' and '.join(old)} not current: run make docs" if old else 0)
     for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     if sys.argv[1:] != ["--reference"]:
         (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))
