@@ -1,4 +1,4 @@
-"""Regenerate docs/cli.md and docs/man from --help, the facts in docs/attacks.md, and the transcripts in README.md.
+"""Regenerate docs/cli.md and docs/man from --help, facts in docs/attacks.md, dlcli/__init__.pyi, and transcripts in README.md.
 
 In docs/attacks.md, the text between `<!-- generated: NAME -->` and `<!-- end -->` describes that attack; `all` is a table of
 all of them. A transcript is a fenced `console` block: each line that starts with `$ ` is run by sh in an empty folder, and its
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import manual
 
+from dlcli.api.stub import stub
 from dlcli.cli.command import COMMANDS
 from dlcli.core.attacks import REGISTRY, load_attack
 
@@ -114,8 +115,9 @@ def _abilities(name: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the documents, or with --check fail if those in docs are not current."""
+    """Write the documents, or with --check fail if they are not current."""
     made = {ROOT / "docs" / "cli.md": reference(), (path := ROOT / "docs" / "attacks.md"): attacks(path.read_text())}
+    made[ROOT / "dlcli" / "__init__.pyi"] = stub()
     made |= {ROOT / "docs" / "man" / name: page for name, page in manual.pages().items()}
     if sys.argv[1:] == ["--check"]:
         old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]

@@ -153,6 +153,15 @@ def test_python_of_the_readme(script, tmp_path: Path):
         assert done.returncode == 0 and done.stdout.strip(), done.stderr
 
 
+def test_python_of_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "python.md").read_text(), flags=re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "guide"}
+    for block in blocks:
+        exec(compile(block, "docs/python.md", "exec"), names)  # noqa: S102 - our own page
+        assert capsys.readouterr().out.strip(), block
+
+
 def test_the_attack_of_contributing_is_an_attack():
     (block,) = re.findall(r"^```python\n(.*?)^```$", CONTRIBUTING, flags=re.MULTILINE | re.DOTALL)
     # A dataclass looks its module up by name.

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dlcli.support.atomic import atomic_path
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, MissingInputError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.regular_file import check_regular
 from dlcli.support.safetensors_head import sort_metadata
@@ -78,7 +78,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file by name, on the CPU; raises InputError if it is missing or damaged."""
     check_regular(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise MissingInputError(f"{path}: no such file")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
