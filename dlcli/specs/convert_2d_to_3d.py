@@ -99,7 +99,9 @@ class Convert2DTo3DConfig:
     )
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
-    output: Path | None = output_option("Write the network to this file, and beside it FILE.json.", "FILE.safetensors")
+    output: Path | None = output_option(
+        "Write the network to this file, and beside it FILE.json and a page, FILE.html.", "FILE.safetensors"
+    )
 
     def __post_init__(self) -> None:
         check(self)

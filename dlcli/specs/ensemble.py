@@ -103,7 +103,9 @@ class EnsembleConfig:
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(
-        "Ensemble directory.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
+        "Ensemble directory, with a page, report.html.  "
+        "[default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]",
+        "DIR",
     )
     log: tuple[str, ...] = log_option()
     resume: bool = option(

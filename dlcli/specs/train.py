@@ -179,7 +179,9 @@ class TrainConfig:
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
-    output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
+    output: Path | None = output_option(
+        "Run directory, with a page, report.html.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR"
+    )
     log: tuple[str, ...] = log_option()
     resume: bool = option(
         False,

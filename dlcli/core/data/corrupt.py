@@ -10,11 +10,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.memmap import CHUNK, concatenate
 from dlcli.core.data.resize import MEMORY_HINT
 from dlcli.support.errors import UsageError
+from dlcli.support.seeds import derive
 
 FORMS = ("labels=P", "shuffled-pixels", "random-pixels", "gaussian")
 """The specs that `corrupt` accepts."""

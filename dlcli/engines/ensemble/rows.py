@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive
 from dlcli.core.ensembles.combine import RULES, any_correct, ensemble_logits
 from dlcli.core.ensembles.diversity import disagreement, error_correlation
 from dlcli.core.evaluation import calibration, metrics
@@ -14,6 +13,7 @@ from dlcli.core.grouped import mean_share
 from dlcli.core.stats import paired_difference
 from dlcli.specs.ensemble import Diversity, EnsembleRow
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.support.seeds import derive
 
 SIZES = (1, 5, 10, 25, 50)
 """The numbers of members at which an ensemble is evaluated, besides all of them."""

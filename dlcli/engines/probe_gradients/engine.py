@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.precision import float64_device
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.slices import holm
@@ -51,6 +51,7 @@ from dlcli.specs.probe_gradients import (
 from dlcli.support.errors import UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 SEEDS = 20
 _SIGNALLED = 64
