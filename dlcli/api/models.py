@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dlcli.core.compute.device import choose_device
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.layers.normalise import normalisation_of
 from dlcli.core.model_io.converted import is_video_network
@@ -22,6 +22,7 @@ from dlcli.core.models.hubs import resolve_weights
 from dlcli.specs.code import spellings_in
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import UsageError
+from dlcli.support.seeds import derive
 from dlcli.support.trust import Trust, trusting
 
 __all__ = ["LoadedFacts", "load"]

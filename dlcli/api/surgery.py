@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.forward import call_model, in_mode
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.model_io.loaded import facts_of
 from dlcli.core.surgery import SURGERY, apply_surgery
 from dlcli.support.errors import InputError
+from dlcli.support.seeds import derive
 
 _SIDES = (32, 28, 224, 8, 64, 96, 128, 299)
 """Heights and widths of images that networks are often made for."""
