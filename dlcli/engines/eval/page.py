@@ -64,10 +64,10 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
         lead=f"of {top.n:,} {result.unit}s are right, {wrong:,} are wrong.",
         parts=[
             *_first(result, shown),
-            _classes(result),
-            _reliability(result, shown.reliability),
             *_gaps(result.diagnosis),
             *_slices(result),
+            _classes(result),
+            _reliability(result, shown.reliability),
             _figures(result.metrics),
         ],
         notes=result.notes,
