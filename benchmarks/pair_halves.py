@@ -3,9 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/pair_halves.py [PAIRS.csv.gz] [--halvings 400]
 
 The built-in score is evaluated on Quora's questions that it was not fitted to. Their components (pairs that share a question,
-however far) are divided into halves at random, and each half is evaluated as `dlcli eval` does. Two figures agree if they differ
-by at most the hypotenuse of the sides of their intervals that face each other. The printed error is that of binomial draws;
-halves of one table are not independent, so that the true one is larger.
+however far) are divided into halves at random, and each half is evaluated as `dlcli eval` does. Two figures agree if they
+differ by at most the hypotenuse of the sides of their intervals that face each other. The printed error is binomial; halves of
+one table are not independent, so that the true one is larger.
 """
 
 import argparse
