@@ -2,7 +2,7 @@
 
 In docs/attacks.md, the text between `<!-- generated: NAME -->` and `<!-- end -->` describes that attack; `all` is a table of
 all of them. A transcript is a fenced `console` block: each line that starts with `$ ` is run by sh in an empty folder, and its
-output on a terminal of 100 columns replaces the lines below it.
+output on a terminal of 80 columns replaces the lines below it.
 
 `--reference` skips the transcripts, which take minutes; `--check` only compares docs/cli.md and docs/attacks.md.
 """
@@ -17,13 +17,15 @@ from dataclasses import fields
 from pathlib import Path
 
 from dlcli.cli.command import COMMANDS
+from dlcli.cli.layout import wrapped
 from dlcli.core.attacks import REGISTRY, load_attack
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
     **{key: value for key, value in os.environ.items() if not key.startswith("DLCLI_")},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    "COLUMNS": "100",
+    "COLUMNS": "80",
+    "LC_ALL": "C.UTF-8",
     "TERM": "xterm",
     "NO_COLOR": "1",
 }
@@ -48,7 +50,8 @@ def on_terminal(line: str, folder: Path) -> tuple[int, str]:
         seen += more
     os.close(parent)
     errors = process.communicate()[1]
-    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + errors.decode()
+    folded = (part for text in errors.decode().splitlines() for part in wrapped(text, int(ENVIRONMENT["COLUMNS"])))
+    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + "\n".join(folded)
     return process.returncode, "\n".join(part.rstrip() for part in text.strip("\n").splitlines())
 
 
@@ -76,10 +79,11 @@ def readme(text: str) -> str:
 
 def reference() -> str:
     """docs/cli.md: the help of every command."""
+    environment = {**ENVIRONMENT, "COLUMNS": "100"}
     parts = ["# The command line\n\nGenerated from `--help`; `make docs` regenerates it.\n"]
     for name in ["", *COMMANDS]:
         command = f"dlcli {name}".strip()
-        shown = subprocess.run(["sh", "-c", f"{command} --help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        shown = subprocess.run(["sh", "-c", f"{command} --help"], env=environment, capture_output=True, text=True, check=True)
         parts.append(f"## {command}\n\n```text\n{shown.stdout.rstrip()}\n```\n")
     return "\n".join(parts)
 

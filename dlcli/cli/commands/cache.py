@@ -18,7 +18,7 @@ def _size(size: int) -> str:
     return f"{size / _MEGABYTE:,.1f}"
 
 
-def _summary(result: CacheResult) -> str:
+def _answer(result: CacheResult) -> str:
     removed = f", {_size(result.n_removed)} MB removed" if result.n_removed else ""
     return f"{_size(result.n_bytes)} MB in {result.folder}{removed}"
 
@@ -29,6 +29,6 @@ COMMAND = Command(
     engine="dlcli.engines.cache",
     examples=("dlcli cache", "dlcli cache prune --older 30d --dry-run", "dlcli cache prune --older 30d"),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     rows=True,
 )

@@ -15,7 +15,7 @@ def _table(result: InfoResult) -> TerminalTable:
     return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows))
 
 
-def _summary(result: InfoResult) -> str:
+def _answer(result: InfoResult) -> str:
     missing = sum(bool(one.missing) for one in result.extras)
     return f"dlcli {result.dlcli} on {result.device}; {missing} of {len(result.extras)} extras not installed"
 
@@ -26,5 +26,5 @@ COMMAND = Command(
     engine="dlcli.engines.info",
     examples=("dlcli info", "dlcli info --format json > bug-report.json"),
     table=_table,
-    summary=_summary,
+    answer=_answer,
 )

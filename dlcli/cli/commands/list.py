@@ -17,7 +17,7 @@ def _table(result: ListResult) -> TerminalTable:
     return TerminalTable("What there is to choose from", ("name", "what it is"), tuple(rows), frozenset(strong))
 
 
-def _summary(result: ListResult) -> str:
+def _answer(result: ListResult) -> str:
     return count(len(result.table.rows), "choice")
 
 
@@ -27,6 +27,6 @@ COMMAND = Command(
     engine="dlcli.engines.list",
     examples=("dlcli list", "dlcli list attacks", "dlcli list models --format csv | cut -d, -f2"),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     rows=True,
 )
