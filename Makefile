@@ -9,7 +9,7 @@ DLCLI_TEST_DEVICE ?= cpu
 PYTEST := OMP_NUM_THREADS=1 DLCLI_TEST_DEVICE=$(DLCLI_TEST_DEVICE) $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := tests/support tests/specs tests/cli/test_flags.py tests/test_words.py tests/test_house.py
 
-.PHONY: help demo check test lint bench completions docs clean
+.PHONY: help demo check test lint bench completions docs site clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -36,8 +36,11 @@ bench: .venv/.installed-dev ## run the benchmarks one by one; nothing else shoul
 completions: .venv/.installed-dev ## regenerate completions/
 	$(BIN)/python completions/generate.py
 
-docs: .venv/.installed-dev ## regenerate docs/cli.md and the transcripts of the README
+docs: .venv/.installed-dev ## regenerate docs/cli.md, the manual pages and the transcripts of the README
 	$(BIN)/python docs/generate.py
+
+site: .venv/.installed-dev ## build the documentation site into the folder site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## remove the virtual environment and all caches
 	rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis

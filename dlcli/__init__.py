@@ -4,38 +4,48 @@ It answers questions about your own models and data: how easily a classifier is 
 where a network fails and why it may not train, which rows of a table are duplicates. Figures carry 95% intervals, and
 comparisons are paired.
 
-Every command `dlcli NAME` is a function `dlcli.engines.NAME.run`. It takes a configuration from `dlcli.specs.NAME`, whose
-fields are the options of the command, and returns a dataclass of plain numbers. It prints nothing and raises the exceptions
-of `dlcli.support.errors`, which derive from ValueError, OSError and the like.
+Every command is a function, whose keywords are the options of the command. It takes names and paths as the command does, and
+networks and data that a program holds: `nn.Module`, arrays, tensors, datasets, loaders, data frames.
 
-    from dlcli.engines import attack
-    from dlcli.specs.attack import AttackConfig
+    import dlcli
 
-    result = attack.run(AttackConfig(method="fgsm", eps=(0.1,), limit=200))
+    result = dlcli.attack(network, (x, y), method="pgd", eps=8 / 255)  # x in [0, 1] or uint8
     print(result.headline.adversarial)  # an accuracy with its interval
 
-    from dlcli.engines import dedupe
-    from dlcli.specs.dedupe import DedupeConfig
+    result = dlcli.dedupe(["How do I sort a list?", "How to sort a list"])
+    print(result.groups, result.largest)
 
-    result = dedupe.run(DedupeConfig(table="questions"))  # bundled data; or the path of a table
-    print(result.groups, result.largest[0].canonical_text)
-
-The commands are train, eval, predict, ensemble, attack, probe_gradients, convert_2d_to_3d and dedupe.
-`help(dlcli.specs.attack.AttackConfig)` lists the fields of a configuration; `dlcli attack --help` describes them.
-
-A network can also be attacked directly, without a configuration:
-
-    from dlcli.core.attacks import load_attack
-
-    adversarial = load_attack("pgd")(model, x, y, eps=0.03)  # x in [0, 1], of shape (n, channels, height, width)
-
-The same seed gives the same weights on an NVIDIA GPU only with CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment before torch
-first uses the GPU. The commands set it; in Python, set it yourself, or training reports that matrix products may differ.
+The functions are train, evaluate, predict, ensemble, attack, probe_gradients, convert_2d_to_3d and dedupe. They print nothing,
+write only what `output` names, and raise `DlcliError`, which is also the ValueError, FileNotFoundError, MemoryError or the like
+that fits. docs/python.md is the guide.
 
 `dlcli.core` holds what the commands are built from, such as attacks, surgery on networks, metrics and intervals.
 """
 
-__all__ = ["__version__"]
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.2.0"
 """Version of the package, as `dlcli --version` prints it."""
+
+_FUNCTIONS = ("attack", "convert_2d_to_3d", "dedupe", "ensemble", "evaluate", "predict", "probe_gradients", "train")
+_ERRORS = ("DlcliError", "DlcliWarning")
+
+__all__ = [*_ERRORS, "__version__", *_FUNCTIONS]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Make a function when it is first used: `import dlcli` alone imports nothing."""
+    # By names, for everything imports this module, and an import here would make every layer depend on the highest.
+    if name in _FUNCTIONS:
+        found: Any = import_module("dlcli.api.functions").make_function(name)
+    elif name in _ERRORS:
+        found = getattr(import_module("dlcli.support.errors"), name)
+    else:
+        raise AttributeError(f"module 'dlcli' has no attribute '{name}'")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

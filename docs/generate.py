@@ -1,10 +1,10 @@
-"""Regenerate docs/cli.md from --help, the facts in docs/attacks.md, and the transcripts in README.md.
+"""Regenerate docs/cli.md and docs/man from --help, facts in docs/attacks.md, dlcli/__init__.pyi, and transcripts in README.md.
 
 In docs/attacks.md, the text between `<!-- generated: NAME -->` and `<!-- end -->` describes that attack; `all` is a table of
 all of them. A transcript is a fenced `console` block: each line that starts with `$ ` is run by sh in an empty folder, and its
 output on a terminal of 80 columns replaces the lines below it.
 
-`--reference` skips the transcripts, which take minutes; `--check` only compares docs/cli.md and docs/attacks.md.
+`--reference` skips the transcripts, which take minutes; `--check` only compares the others.
 """
 
 import os
@@ -16,6 +16,9 @@ import tempfile
 from dataclasses import fields
 from pathlib import Path
 
+import manual
+
+from dlcli.api.stub import stub
 from dlcli.cli.command import COMMANDS
 from dlcli.cli.layout import wrapped
 from dlcli.core.attacks import REGISTRY, load_attack
@@ -30,6 +33,8 @@ ENVIRONMENT = {
     "NO_COLOR": "1",
 }
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PROGRESS = re.compile(r".+: [\d,]+ of [\d,]+(, .*)?")
+"""A line of progress, which a terminal shows as a bar that goes, and a slow machine prints every few seconds."""
 _GENERATED = re.compile(r"(<!-- generated: (\S+) -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
 
 
@@ -50,7 +55,8 @@ def on_terminal(line: str, folder: Path) -> tuple[int, str]:
         seen += more
     os.close(parent)
     errors = process.communicate()[1]
-    folded = (part for text in errors.decode().splitlines() for part in wrapped(text, int(ENVIRONMENT["COLUMNS"])))
+    notes = [text for text in errors.decode().splitlines() if not _PROGRESS.fullmatch(text)]
+    folded = (part for text in notes for part in wrapped(text, int(ENVIRONMENT["COLUMNS"])))
     text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + "\n".join(folded)
     return process.returncode, "\n".join(part.rstrip() for part in text.strip("\n").splitlines())
 
@@ -116,12 +122,15 @@ def _abilities(name: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Write the documents, or with --check fail if those in docs are not current."""
+    """Write the documents, or with --check fail if they are not current."""
     made = {ROOT / "docs" / "cli.md": reference(), (path := ROOT / "docs" / "attacks.md"): attacks(path.read_text())}
+    made[ROOT / "dlcli" / "__init__.pyi"] = stub()
+    made |= {ROOT / "docs" / "man" / name: page for name, page in manual.pages().items()}
     if sys.argv[1:] == ["--check"]:
         old = [path.name for path, text in made.items() if not path.exists() or path.read_text() != text]
         sys.exit(f"docs: {' and '.join(old)} not current: run make docs" if old else 0)
     for path, text in made.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     if sys.argv[1:] != ["--reference"]:
         (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))

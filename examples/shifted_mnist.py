@@ -15,7 +15,6 @@ import torch
 from _page import page_options, run_script, table, today, write_page
 from numpy.typing import NDArray
 
-from dlcli.core.compute.rng import derive
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Split, hold_out
 from dlcli.engines import eval as evaluation
@@ -24,6 +23,7 @@ from dlcli.specs.diagnosis import Gap
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.support.seeds import derive
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"
 PEOPLE = 0.002

@@ -57,8 +57,25 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _install_completion(asked: bool) -> None:
+    if asked:
+        from dlcli.cli.completion import install
+
+        sys.stdout.write(f"{install()}\n")
+        raise typer.Exit
+
+
+def _show_completion(asked: bool) -> None:
+    if asked:
+        from dlcli.cli.completion import show
+
+        show(app)
+        raise typer.Exit
+
+
 app = typer.Typer(
     cls=_LazyGroup,
+    add_completion=False,
     help="A deep-learning toolkit for the command line: your models, your data, honest statistics.",
     epilog="Run dlcli COMMAND --help for the options of a command.",
     rich_markup_mode=None,
@@ -70,6 +87,16 @@ app = typer.Typer(
 @app.callback()
 def _root(
     version: bool = typer.Option(False, "--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
+    install_completion: bool = typer.Option(
+        False,
+        "--install-completion",
+        help="Install completion for the current shell.",
+        callback=_install_completion,
+        is_eager=True,
+    ),
+    show_completion: bool = typer.Option(
+        False, "--show-completion", help="Print the completion script of your shell.", callback=_show_completion, is_eager=True
+    ),
 ) -> None:
     pass
 
@@ -104,7 +131,9 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _invoke(arguments: list[str]) -> int:
     if "_DLCLI_COMPLETE" in os.environ:
-        typer.main.get_command(app).main(arguments, prog_name="dlcli")
+        from dlcli.cli.completion import complete
+
+        return complete(app, arguments)
     # A subcommand is called directly: going through the group would parse the group's own options first, which
     # imports a validation library and doubles the time of --help.
     if arguments[:1] == ["help"]:

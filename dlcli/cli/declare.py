@@ -2,7 +2,6 @@
 
 import inspect
 import sys
-from collections.abc import Callable
 from dataclasses import Field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -11,6 +10,7 @@ import typer
 
 from dlcli.cli import config_file
 from dlcli.cli.command import Command
+from dlcli.cli.completers import completion
 from dlcli.cli.flags import with_flags
 from dlcli.cli.mistyped import unknown_variables, variables
 from dlcli.cli.sections import OTHER_WAY, SectionedCommand
@@ -103,12 +103,10 @@ def _parameters(command: Command, config: type[Any]) -> list[inspect.Parameter]:
 
 def _other_way(item: Field[Any], details: Option) -> Any:
     """The flag of a positional argument, or the positional argument of a flag."""
-    word = key(item).upper()
+    word, extra = key(item).upper(), {"show_default": False, **_completion(item, details)}
     if details.argument:
-        return typer.Option(
-            flag(item), help=f"The same as {word}.", metavar=details.metavar.strip("[]") or word, show_default=False
-        )
-    return typer.Argument(help=f"The same as {flag(item)}.", metavar=word, show_default=False)
+        return typer.Option(flag(item), help=f"The same as {word}.", metavar=details.metavar.strip("[]") or word, **extra)
+    return typer.Argument(help=f"The same as {flag(item)}.", metavar=word, **extra)
 
 
 def _take_other_ways(command: Command, context: typer.Context, values: dict[str, Any]) -> set[str]:
@@ -171,14 +169,19 @@ def _extra(command: Command, item: Field[Any], details: Option) -> dict[str, Any
         extra |= {"envvar": variables(command.name, key(item)), "show_envvar": False}
     if details.parse:
         extra["parser"] = details.parse
-        if details.choices:
-            extra["autocompletion"] = _list_completion(details.choices)
+    extra |= _completion(item, details)
     if item.type in (Path, Path | None):
         extra["readable"] = False  # what reads it tells more, and what only writes there need not read
     metavar = details.metavar or _metavar(item, details)
     if metavar:
         extra["metavar"] = metavar.strip("[]") if details.argument else metavar  # Typer sets brackets
     return extra
+
+
+def _completion(item: Field[Any], details: Option) -> dict[str, Any]:
+    """How Typer completes values; the names of an option with fixed choices it knows."""
+    complete = completion(key(item), item.type, details.choices) if details.parse or not details.choices else None
+    return {"autocompletion": complete} if complete else {}
 
 
 def _metavar(item: Field[Any], details: Option) -> str:
@@ -191,17 +194,6 @@ def _metavar(item: Field[Any], details: Option) -> str:
     if float in kinds:
         return "FRACTION" if 0 < (details.maximum or details.below or 0) <= 1 else "NUMBER"
     return "PATH" if Path in kinds else ""
-
-
-def _list_completion(choices: Callable[[], tuple[str, ...]]) -> Callable[[str], list[str]]:
-    """Completes the last name of a list with commas: `fgsm,pg` to `fgsm,pgd`; names in the list are not offered again."""
-
-    def complete(incomplete: str) -> list[str]:
-        before, comma, last = incomplete.rpartition(",")
-        there = before.split(",")
-        return [f"{before}{comma}{name}" for name in choices() if name.startswith(last) and name not in there]
-
-    return complete
 
 
 def _read_config(command: Command) -> Any:

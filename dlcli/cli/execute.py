@@ -68,7 +68,7 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
     fix_workspace()
     started = Start(datetime.now(UTC), time.monotonic())
     reporting = TerminalReporter(command.name, quiet=run.quiet, verbose=run.verbose)
-    with _lock(config.output), finishing(), reporting as reporter:
+    with lock_output(config.output), finishing(), reporting as reporter:
         if config.output is not None:
             remove_stale(config.output)
         result = engine.run(config, report=reporter)
@@ -76,7 +76,7 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         reporter.close()
         output.show(command, config, result, run, reporter)
         if config.output is not None and result.KIND == "single":
-            _record(command, config, result, started, status)
+            record(command, config, result, started, status, sys.argv[1:])
     output.name_files(config, started.time.timestamp(), reporter)
     if result.failed:
         sys.stderr.write(folded(with_flags(f"dlcli {command.name}: {result.failed}", command.name)) + "\n")
@@ -89,18 +89,29 @@ def _hush_libraries() -> None:
     logging.getLogger().addHandler(logging.NullHandler())
 
 
-def _lock(target: Path | None) -> AbstractContextManager[None]:
+def lock_output(target: Path | None) -> AbstractContextManager[None]:
+    """Hold the lock of an output, if there is one that is no device or pipe; see `locked`."""
     regular = target is not None and (target.is_file() or target.is_dir() or not target.exists())
     return locked(target) if target is not None and regular else nullcontext()
 
 
-def _record(command: Command, config: Any, result: Any, started: Start, status: int) -> None:
+def record(command: Command, config: Any, result: Any, started: Start, status: int, arguments: list[str]) -> None:
+    """Write run.json to the output folder.
+
+    Args:
+        command: The subcommand.
+        config: Its configuration.
+        result: What its engine returned.
+        started: When the run began.
+        status: The exit status, or what it would be.
+        arguments: The words of the command line; none where there is none.
+    """
     values = {item.name: output.plain(getattr(config, item.name), command.name) for item, _ in declared(config)}
     read = [getattr(config, item.name) for item, details in declared(config) if details.reads]
     write_record(
         config.output / "run.json",
         command=command.name,
-        arguments=sys.argv[1:],
+        arguments=arguments,
         config=values,
         inputs=[Path(name) for name in read if name],
         started=started,

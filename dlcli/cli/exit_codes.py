@@ -14,7 +14,7 @@ TyperError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ i
 
 
 class ExitCode(IntEnum):
-    """Exit statuses; the README explains them."""
+    """Exit statuses; `MEANINGS` explains them."""
 
     DONE = 0
     CHECK_FAILED = 1
@@ -29,6 +29,18 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+MEANINGS = {
+    "0": "done",
+    "1": "a check you asked for failed (`--fail-under`, `--fail-on-duplicates`, `--precision`)",
+    "2": "an option is wrong",
+    "3": "the input cannot be used: missing, corrupt, refused, or it may not be read",
+    "4": "a computation gave NaN or infinity",
+    "5": "out of memory, disk space or device, or the output may not be written",
+    "70": "a bug in dlcli",
+    "75": "another run is writing to the same place",
+    "130, 143, 141": "interrupted, terminated, broken pipe (SIGPIPE)",
+}
+"""What the exit statuses mean, for the README and the manual pages."""
 _INVALID = re.compile(r"^Invalid value for '([^']+)': ")
 
 

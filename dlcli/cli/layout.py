@@ -104,8 +104,8 @@ def _has_intervals(table: TerminalTable) -> bool:
 def wrapped(text: str, width: int) -> list[str]:
     """The text in lines of at most `width` cells, broken between words and never inside an interval.
 
-    A word that is longer stands whole on a line of its own. A line that begins with `COMMAND_INDENT` and dlcli is a command, which is
-    continued by a backslash, so that it can be copied.
+    A word that is longer stands whole on a line of its own. A line of `COMMAND_INDENT` and a command of dlcli is continued by a
+    backslash, so that it can be copied.
     """
     found = []
     for line in text.splitlines():

@@ -46,7 +46,7 @@ def show(command: Command, config: Any, result: Any, run: RunOptions, reporter: 
     """
     form = run.format
     if result.KIND == "rows" and config.output is not None:
-        _save_rows(result.table, config.output, form)
+        save_rows(result.table, config.output, form)
     else:
         form = _form(result.KIND, form)
         _print(command, config, result, form, verbose=run.verbose)
@@ -148,7 +148,8 @@ def rows_form(path: Path, form: str) -> str:
     return form
 
 
-def _save_rows(table: Table, path: Path, form: str) -> None:
+def save_rows(table: Table, path: Path, form: str = "auto") -> None:
+    """Write rows to a file, whole or not at all, in the form that `rows_form` finds."""
     form = rows_form(path, form)
     if form == "parquet":
         from dlcli.core.parquet import write_parquet

@@ -62,6 +62,12 @@ class SectionedCommand(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments first, then each section that has options."""
+        for heading, records in self.sections(ctx).items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+    def sections(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Each section that has options, arguments first: how an option is typed, and its help."""
         found: dict[str, list[tuple[str, str]]] = {heading: [] for heading in ("Arguments", *SECTIONS)}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -70,7 +76,4 @@ class SectionedCommand(TyperCommand):
             is_word = parameter.param_type_name == "argument"
             heading = "Arguments" if is_word else section_of(self.name or "", str(parameter.name).removesuffix(OTHER_WAY))
             found[heading].append((record[0].partition(" <")[0] if is_word else record[0], record[1]))
-        for heading, records in found.items():
-            if records:
-                with formatter.section(heading):
-                    formatter.write_dl(records)
+        return {heading: records for heading, records in found.items() if records}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.specs.estimates import Estimate
+from dlcli.support.seeds import derive
 
 RESAMPLES = 1000
 _AT_ONCE = 1 << 22
@@ -20,7 +21,7 @@ def resamples(groups: int, *, seed: int) -> Iterator[Floats]:
 
     A figure that is a function of sums over the groups is the same function of `block @ sums`.
     """
-    random, block = np.random.default_rng(seed), max(1, _AT_ONCE // groups)
+    random, block = np.random.default_rng(derive(seed, "bootstrap")), max(1, _AT_ONCE // groups)
     for start in range(0, RESAMPLES, block):
         rows = min(block, RESAMPLES - start)
         cells = random.integers(groups, size=(rows, groups)) + groups * np.arange(rows)[:, None]

@@ -17,6 +17,17 @@ RULES = tuple(RULE_TEXTS)
 """Rules that combine the members of an ensemble."""
 RULE_MEANINGS = "the most confident member decides (max), mean probability (mean), majority (vote), or mean or highest logit"
 SURGERIES = entries("surgery", "dlcli.core.surgery.operations")
+DATASETS = {
+    "mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+    "cifar10": "CIFAR10",
+    "cifar100": "CIFAR100",
+    "svhn": "SVHN",
+    "stl10": "STL10",
+    "usps": "USPS",
+}
+"""Datasets of torchvision by name, with their classes there."""
 AUGMENTATIONS = {
     "affine": "a small random affine map",
     "auto": "AutoAugment (Cubuk et al. 2019)",

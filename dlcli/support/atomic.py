@@ -87,9 +87,14 @@ def folder_of(path: Path) -> Iterator[None]:
 
 
 def _name_beside(path: Path) -> Path:
-    """A new file in the same folder with the same suffix, since writers choose the format by suffix."""
+    """A new file in the same folder with the same suffix, since writers choose the format by suffix.
+
+    The temporary file of a temporary file is named after the final one, by which `remove_stale` finds it.
+    """
+    nested = _TEMPORARY.fullmatch(path.name)
+    stem = nested[1] if nested else path.stem[:40]
     while True:
-        name = path.with_name(f".{path.stem[:40]}.dlcli-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+        name = path.with_name(f".{stem}.dlcli-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
         try:
             # The system applies the umask here; asking for it would change it for a moment, for all threads.
             os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -111,12 +116,12 @@ def remove_stale(path: Path) -> None:
     with suppress(OSError):  # of a folder that vanishes meanwhile
         for one in found:
             named = _TEMPORARY.fullmatch(one.name)
-            if named and one.name.startswith(stem) and not _runs(int(named[1])):
+            if named and one.name.startswith(stem) and not _runs(int(named[2])):
                 with suppress(OSError):
                     one.unlink()
 
 
-_TEMPORARY = re.compile(r"\..*\.dlcli-(\d{1,9})-[0-9a-f]{8}(\.[^.]*)?")
+_TEMPORARY = re.compile(r"\.(.*)\.dlcli-(\d{1,9})-[0-9a-f]{8}(\.[^.]*)?")
 
 
 def _runs(process: int) -> bool:

@@ -20,6 +20,10 @@ class DlcliError(Exception):
         self.hint = hint
 
 
+class DlcliWarning(UserWarning):
+    """A result may be other than expected; the commands write such warnings to standard error."""
+
+
 class UsageError(DlcliError, ValueError):
     """An option is wrong, or options contradict each other."""
 
@@ -28,12 +32,24 @@ class InputError(DlcliError, ValueError):
     """The input cannot be used: missing, corrupt or refused."""
 
 
+class UnknownSourceError(UsageError, FileNotFoundError):
+    """There is no such name, file or folder."""
+
+
+class MissingInputError(InputError, FileNotFoundError):
+    """A file or folder is not there."""
+
+
 class NumericError(DlcliError, ArithmeticError):
     """A computation gave NaN or infinity."""
 
 
 class ResourceError(DlcliError, OSError):
     """Memory, disk space or a device is not available."""
+
+
+class MemoryLimitError(ResourceError, MemoryError):
+    """Memory does not suffice."""
 
 
 class CheckFailedError(DlcliError):

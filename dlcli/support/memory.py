@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from dlcli.support.errors import ResourceError
+from dlcli.support.errors import MemoryLimitError, ResourceError
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")  # a container sees its own limits here
@@ -49,7 +49,7 @@ def check_memory(needed: int, what: str, hint: str = "give fewer or smaller imag
     """Raise ResourceError naming `what` if `needed` bytes are more than `available_memory`."""
     there = available_memory()
     if there is not None and needed > there:
-        raise ResourceError(f"{what} needs {size_text(needed)} of memory, and {size_text(there)} are available", hint=hint)
+        raise MemoryLimitError(f"{what} needs {size_text(needed)} of memory, and {size_text(there)} are available", hint=hint)
 
 
 def check_disk(folder: Path, needed: int, what: str, hint: str = "free some space") -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dlcli.support.bounded_read import check_table, read_whole
 from dlcli.support.decode import misread_warning
-from dlcli.support.errors import DlcliError, InputError
+from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.read_csv import read_csv
 from dlcli.support.read_json import read_json
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
@@ -62,7 +62,7 @@ def read_bytes(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> tuple
     try:
         data = _read(source, name, table_format)
     except FileNotFoundError:
-        raise InputError(f"{name}: there is no such file") from None
+        raise MissingInputError(f"{name}: there is no such file") from None
     except IsADirectoryError:
         raise InputError(f"{name}: is a folder, not a table") from None
     except PermissionError:

@@ -288,5 +288,5 @@ def test_completion_files_are_current(shell: str, dlcli: Run, environment: dict[
 
 @each_command
 def test_completion_knows_the_options(case: Case, dlcli: Run, environment: dict[str, str]):
-    asked = {"_DLCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"dlcli {case.name} --", "COMP_CWORD": "2"}
-    assert b"--config" in dlcli(env={**environment, **asked}).stdout.split()
+    asked = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": f"dlcli {case.name} --"}
+    assert b"--config" in dlcli(env={**environment, **asked, "_DLCLI_COMPLETE": "complete_fish"}).stdout.split()

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dlcli.core.compute.rng import derive
 from dlcli.engines import convert_2d_to_3d, predict
 from dlcli.engines.convert_2d_to_3d.source import open_source
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.errors import InputError
+from dlcli.support.seeds import derive
 from tests.core.data.videos import film
 
 NETS = """

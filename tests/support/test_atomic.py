@@ -123,6 +123,23 @@ def test_files_of_killed_writers_are_removed_and_those_of_running_ones_kept(tmp_
         mine.write_text("x")
 
 
+def test_a_temporary_file_of_a_temporary_file_is_removed_too(tmp_path: Path):
+    import subprocess
+    import sys
+
+    from dlcli.support.atomic import remove_stale
+
+    code = (
+        "import os, sys, pathlib\nfrom dlcli.support.atomic import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])) as one:\n"
+        "    with atomic_path(one) as two: os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "clips.safetensors")], check=False)
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_stale(tmp_path / "clips.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_umask_decides_the_mode_of_new_files_and_is_never_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     old = os.umask(0o027)
     try:

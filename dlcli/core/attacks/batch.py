@@ -11,7 +11,8 @@ from torch import Tensor
 
 from dlcli.core.attacks.base import Problem
 from dlcli.core.compute.device import send
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
+from dlcli.support.seeds import derive
 
 RowGenerators = Callable[[int], torch.Generator]
 """Makes the generator of row k, which is the only source of that row's random numbers."""

@@ -13,7 +13,8 @@ from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.norms import like_images
 from dlcli.core.compute.device import send
 from dlcli.core.compute.precision import to_float64
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
+from dlcli.support.seeds import derive
 
 _MAX_NOISE_DRAWS = 25
 """How many random images are tried as a starting point."""

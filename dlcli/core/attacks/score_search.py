@@ -19,8 +19,9 @@ from dlcli.core.attacks.decisions import already_adversarial, is_adversarial, qu
 from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.norms import like_images
 from dlcli.core.compute.device import send
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.support.errors import InputError
+from dlcli.support.seeds import derive
 
 
 @dataclass(frozen=True)

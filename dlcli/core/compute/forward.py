@@ -14,7 +14,7 @@ from dlcli.core.compute.foreign import LOGITS, foreign_calls
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.numeric_checks import require_none
 from dlcli.core.compute.precision import float32_precision
-from dlcli.support.errors import DlcliError, InputError, NumericError, ResourceError
+from dlcli.support.errors import DlcliError, InputError, MemoryLimitError, NumericError
 from dlcli.support.plural import count
 
 _USUAL_SIDES = (8, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100, 112, 128, 150, 160, 192, 200, 224, 227, 240, 256, 299, 300)
@@ -97,7 +97,7 @@ def call_model(model: nn.Module, x: Tensor) -> object:
     except Exception as error:
         if isinstance(error, DlcliError) or not out_of_memory(error):
             raise
-        raise ResourceError(f"out of memory running the network on {_examples(len(x), _are_clips(x))}") from error
+        raise MemoryLimitError(f"out of memory running the network on {_examples(len(x), _are_clips(x))}") from error
     return found
 
 

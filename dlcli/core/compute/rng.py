@@ -1,22 +1,11 @@
-"""Random numbers: every use derives its own seed from the one seed of the run, instead of sharing a generator."""
+"""Random numbers of torch, and the states of all generators; `dlcli.support.seeds` derives their seeds."""
 
-import hashlib
-import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
-
-
-def derive(seed: int, *path: str | int) -> int:
-    """Derive a seed in [0, 2**63) for the use that `path` names, such as `"member", 3, "init"`.
-
-    SHA-256 makes the streams of different paths and seeds independent, and adding a use changes no other.
-    """
-    digest = hashlib.sha256(json.dumps([seed, *path]).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(seed: int) -> torch.Generator:

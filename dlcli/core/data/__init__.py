@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, UnknownSourceError, UsageError
+from dlcli.support.in_memory import InMemory
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -39,7 +40,7 @@ def open_data(
 
     Args:
         spec: Name of a dataset, a file or a folder; each source is asked whether it claims it. A name takes precedence over a
-            folder of the same name; `./NAME` is the folder.
+            folder of the same name; `./NAME` is the folder. An `InMemory` is the dataset itself.
         strict: Raise for an image that cannot be read, instead of a warning to `report` and skipping it.
         report: Receives notes, warnings and progress.
         size: Resize every image to this height and width; its shorter side is resized and the centre cropped.
@@ -62,12 +63,12 @@ def open_data(
         InputError: If the data cannot be used.
         ResourceError: If they fit neither into memory nor on the disk, or cannot be downloaded.
     """
-    from dlcli.core.data import base, resize
+    from dlcli.core.data import base, in_memory, resize
 
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"`{name}`: {value} is below 1")
-    modules = [SOURCES.module(name) for name in SOURCES.names()]
+    modules = [in_memory] if isinstance(spec, InMemory) else [SOURCES.module(name) for name in SOURCES.names()]
     # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those
     # that take any folder come last.
     _check_folder(spec, option)
@@ -94,7 +95,7 @@ def open_data(
             _check_names(data)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
-    raise UsageError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
+    raise UnknownSourceError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
 
 
 def _of_kind(module: "ModuleType", spec: str, videos: bool | None) -> "ModuleType":

@@ -50,6 +50,14 @@ def from_train_and_test(
     return _assembled(reference, Split(x, reference.indices(labels), train.metadata), reference.split(test), extra_splits)
 
 
+def only_test(name: str, test: LabelledArrays, extra_splits: Mapping[str, LabelledArrays] | None = None) -> ImageData:
+    """Convert a test set, whose distinct labels are the classes, as in `from_train_and_test`; the training set is empty."""
+    x, labels = _checked(name, test)
+    reference = _Reference(name, test, x, labels, _classes(name, labels, test))
+    y = reference.indices(labels)
+    return _assembled(reference, Split(x[:0], y[:0]), Split(x, y, test.metadata), extra_splits)
+
+
 def with_held_out_test(
     name: str, found: LabelledArrays, share: float, extra_splits: Mapping[str, LabelledArrays] | None = None
 ) -> ImageData:

@@ -10,11 +10,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.memmap import CHUNK, concatenate
 from dlcli.core.data.resize import MEMORY_HINT
 from dlcli.support.errors import UsageError
+from dlcli.support.seeds import derive
 
 FORMS = ("labels=P", "shuffled-pixels", "random-pixels", "gaussian")
 """The specs that `corrupt` accepts."""
@@ -43,7 +44,7 @@ def corrupt(data: ImageData, spec: str, seed: int) -> ImageData:
     kind, equals, value = spec.partition("=")
     name = f"{data.name}, {spec}"
     if kind == "labels":
-        return _with_random_labels(replace(data, name=name), _probability(spec, value if equals else "1"), derive(seed, kind))
+        return _with_random_labels(replace(data, name=name), _probability(spec, value), derive(seed, kind))
     if equals or kind not in _IMAGES:
         raise UsageError(f"`corrupt`: unknown corruption '{spec}'", hint=f"choose from {', '.join(FORMS)}")
     noise = _IMAGES[kind](data, derive(seed, kind))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, all_files
 from dlcli.core.data.set_names import KNOWN, SetName, read_set_name
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, MissingInputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
@@ -43,7 +43,7 @@ def find_shards(spec: str, endings: Collection[str]) -> list[Path]:
     missing = [path for path in paths if not path.is_file()]
     if missing:
         others = f" ({len(missing)} of {len(paths)} files)" if len(paths) > 1 else ""
-        raise InputError(f"{missing[0]}: there is no such file{others}")
+        raise MissingInputError(f"{missing[0]}: there is no such file{others}")
     return paths
 
 

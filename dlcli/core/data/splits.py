@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.data.base import ImageData, Split, hold_out
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.seeds import derive
 
 
 def with_dev_set(data: ImageData, share: float, seed: int) -> ImageData:

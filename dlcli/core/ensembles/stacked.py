@@ -17,7 +17,7 @@ from torch.func import functional_call, vmap
 from dlcli.core.compute.batches import memory_error_context
 from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.loader import to_float
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.ensembles.stacked_precision import reduced_throughout
 from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.hooks import Hooks
@@ -25,6 +25,7 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, resolve_dtype, steps_per_epoch
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 _HINT = "use `strategy=processes`"
 _ALIKE = 1e-2

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.specs.estimates import Estimate
+from dlcli.support.seeds import derive
 
 BINS = 15
 _SIMULATED = 1000
@@ -76,7 +77,8 @@ def expected_error(
     """
     where, n = _places(confidence, bins), len(correct)
     gaps = np.bincount(where, confidence - correct, bins) / n
-    noise = np.random.default_rng(seed).normal(size=(_SIMULATED, bins)) @ _spread(confidence, correct, where, group, bins)
+    random = np.random.default_rng(derive(seed, "calibration"))
+    noise = random.normal(size=(_SIMULATED, bins)) @ _spread(confidence, correct, where, group, bins)
     found = float(np.abs(gaps).sum())
 
     def error(statistic: Callable[[NDArray[np.float64]], Any], shown: float) -> float:

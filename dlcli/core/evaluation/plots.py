@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.html_report.figures import COLOURS, draw_image, short_label, verdict
+from dlcli.core.html_report.parts import percent
 from dlcli.core.stats import wilson
 from dlcli.specs.estimates import Estimate, PointEstimate
 
@@ -17,6 +18,10 @@ _LABELLED = 30
 """Up to this many classes each has its name on the axes; up to half of it each cell has its count."""
 
 _COLUMNS = 6
+_DARK, _ON_DARK = 0.6, "#fefefe"
+"""From this share on a cell is so dark that its count is light, on light and dark pages alike."""
+_FEW, _FADED, _GREY = 10, "#c8c8c8", "#70707a"
+"""A bin with fewer examples tells little, and is drawn in grey."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,12 @@ class MisclassifiedImage:
 def confusion_plot(matrix: NDArray[np.int64], rows: Sequence[str], columns: Sequence[str]) -> Figure:
     """Counts (classes, outputs), shaded by the share of their row, so that rare classes are seen as well as common ones."""
     side = float(np.clip(1.5 + 0.42 * len(columns), 4.5, 11))
-    figure = Figure(figsize=(side + 0.8, float(np.clip(1.2 + 0.42 * len(rows), 4, 11))), layout="constrained")
+    figure = Figure(figsize=(side, float(np.clip(1.2 + 0.42 * len(rows), 4, 11))), layout="constrained")
     axes = figure.subplots()
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    # The root of the share, or the few mistakes of a good network would not be seen.
-    drawn = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, 0, 1), aspect="auto", interpolation="nearest")
+    # The root of the share, or the few mistakes of a good network would not be seen; as opacity, for light and dark pages.
+    shades = np.concatenate([np.full((*shares.shape, 3), to_rgb(COLOURS[1])), np.sqrt(shares)[..., None]], axis=2)
+    axes.imshow(shades, aspect="auto", interpolation="none")
     if max(matrix.shape) <= _LABELLED:
         longest = max(len(short_label(name)) for name in columns)
         turn = 90 if longest > 3 else 0
@@ -47,10 +53,9 @@ def confusion_plot(matrix: NDArray[np.int64], rows: Sequence[str], columns: Sequ
     if max(matrix.shape) <= _LABELLED // 2:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
-                colour = "white" if shares[row, column] > 0.3 else "black"
+                colour = _ON_DARK if shares[row, column] > _DARK else COLOURS[0]
                 axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=8, color=colour)
     axes.set(xlabel="predicted", ylabel="true")
-    figure.colorbar(drawn, ax=axes, fraction=0.04, pad=0.02).set_label("share of the true class", fontsize=9)
     return figure
 
 
@@ -60,27 +65,25 @@ def reliability_plot(found: Reliability, ece: Estimate | PointEstimate, *, unit:
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     edges = np.linspace(0, 1, len(found.n) + 1)
     width, filled = edges[1], found.n > 0
-    left = edges[:-1][filled]
-    upper.bar(left, found.accuracy[filled], width, align="edge", color=COLOURS[6], edgecolor="white", label="accuracy")
+    left, few = edges[:-1][filled], found.n[filled] < _FEW
+    shade = [_FADED if one else COLOURS[6] for one in few]
+    upper.bar(left, found.accuracy[filled], width, align="edge", color=shade, edgecolor="white")
     upper.plot([0, 1], [0, 1], color=COLOURS[0], linewidth=1, linestyle="--", label="perfect calibration")
-    upper.errorbar(
-        found.confidence[filled],
-        found.accuracy[filled],
-        _bars(found),
-        color=COLOURS[2],
-        fmt="o",
-        markersize=4,
-        elinewidth=1,
-        label="at the mean confidence, 95%",
-    )
+    ends, x, y = _bars(found), found.confidence[filled], found.accuracy[filled]
+    grey = f"fewer than {_FEW} {unit}s"
+    for which, colour, name in ((few, _GREY, grey), (~few, COLOURS[2], "accuracy at the mean confidence, 95%")):
+        if which.any():
+            drawn = {"color": colour, "fmt": "o", "markersize": 4, "elinewidth": 1, "label": name}
+            upper.errorbar(x[which], y[which], ends[:, which], **drawn)
     upper.set(ylabel="accuracy", ylim=(0, 1.02), xlim=(0, 1.01))
-    upper.set_title(f"expected calibration error {ece}\nn = {ece.n:,}, 95% interval", fontsize=10)
-    lower.bar(left, found.n[filled], width, align="edge", color=COLOURS[6], edgecolor="white")
+    shown = percent(ece)
+    upper.set_title(f"expected calibration error {shown.value}% {shown.interval}, n = {ece.n:,}", fontsize=10)
+    lower.bar(left, found.n[filled], width, align="edge", color=shade, edgecolor="white")
     lower.set(xlabel="confidence: probability of the predicted class", ylabel=f"{unit}s", yscale="log")
     lower.set_ylim(bottom=0.5)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
 
 

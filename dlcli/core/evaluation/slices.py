@@ -21,6 +21,7 @@ from dlcli.core.stats import independent_difference
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import SliceRow
 from dlcli.support.errors import InputError
+from dlcli.support.seeds import derive
 
 CLASS = "class"
 """The column that is always there, unless a fact of that name takes its place."""
@@ -181,7 +182,7 @@ def _permuted(inside: NDArray[np.bool_], correct: NDArray[np.bool_], *, group: N
     """
     sizes = group_sums(np.ones(len(correct)), group)
     share, excess = group_sums(inside, group) / sizes, group_sums(correct - correct.mean(), group)
-    random, found = np.random.default_rng(seed), abs(share @ excess)
+    random, found = np.random.default_rng(derive(seed, "permutations")), abs(share @ excess)
     as_far, block = 0, max(1, _AT_ONCE // len(share))
     for start in range(0, _PERMUTATIONS, block):
         shuffled = random.permuted(np.tile(share, (min(block, _PERMUTATIONS - start), 1)), axis=1)

@@ -10,6 +10,8 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.support.seeds import derive
+
 Floats = NDArray[np.float64]
 
 CONSTANT = 1e-12
@@ -103,7 +105,7 @@ def mean_cosine(series: NDArray[np.floating]) -> float | None:
 
 def white_noise(points: int, seed: int, *, dimensions: int = 1) -> Floats:
     """Independent standard normal values, (points, dimensions)."""
-    return np.random.default_rng(seed).standard_normal((points, dimensions))
+    return np.random.default_rng(derive(seed, "white noise")).standard_normal((points, dimensions))
 
 
 def brownian_noise(points: int, seed: int, *, dimensions: int = 1) -> Floats:

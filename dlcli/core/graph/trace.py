@@ -20,7 +20,7 @@ from torch.utils.hooks import RemovableHandle
 from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.forward import in_mode, refuse_opaque, shape_of
 from dlcli.core.compute.rng import preserved
-from dlcli.support.errors import DlcliError, InputError, ResourceError
+from dlcli.support.errors import DlcliError, InputError, MemoryLimitError
 
 RELUS = frozenset({"relu", "relu_", "relu6"})
 ACTIVATIONS = RELUS | {
@@ -158,7 +158,7 @@ def _run(model: nn.Module, sample: Tensor) -> None:
         raise
     except Exception as error:
         if out_of_memory(error):
-            raise ResourceError("the memory does not hold the network and one image") from error
+            raise MemoryLimitError("the memory does not hold the network and one image") from error
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"the model fails on an image of shape {shape_of(sample[0])}: {first}") from error
 

@@ -2,7 +2,8 @@
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 # Okabe and Ito's colours, which people with any colour vision tell apart; the markers repeat the distinction.
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LONGEST_LABEL = 13
+_SIZE = (6.6, 4.0)
+"""Of a figure with one panel, in inches: texts of 10 points can be read in a page of 500 pixels."""
 
 
 @dataclass(frozen=True)
@@ -58,58 +61,145 @@ def example_grid(examples: Sequence[AdversarialExample], *, eps: float, title: s
     return figure
 
 
-def accuracy_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str = "accuracy, 95% interval") -> Figure:
-    """Lines with bands over `x_label`; the y axis is an accuracy from 0 to 1."""
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+def accuracy_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str, whole: bool = True) -> Figure:
+    """Lines with bands over `x_label`; the y axis is an accuracy in percent.
+
+    Args:
+        series: The lines.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+        whole: Whether the y axis goes from 0 to 100, not over the data only.
+    """
+    figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.subplots()
-    for k, line in enumerate(series):
-        colour, marker = COLOURS[k % len(COLOURS)], _MARKERS[k % len(_MARKERS)]
-        axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.12, linewidth=0)
-        axes.plot(line.x, line.y, color=colour, marker=marker, markersize=5, linewidth=1.5, label=line.name)
-    if all(float(x).is_integer() for line in series for x in line.x):
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
-    axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    if len(series) > 1:
-        figure.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
+    draw_lines(axes, series, x_label=x_label, y_label=y_label)
+    if whole:
+        axes.set_ylim(-0.02, 1.02)
+    legend(figure, series)
+    return figure
+
+
+def paired_plot(
+    series: Sequence[PlotSeries], difference: PlotSeries, *, x_label: str, y_label: str, difference_label: str
+) -> Figure:
+    """Lines with bands, and below them their difference around a line at 0; both y axes are shares in percent.
+
+    The axes fit what follows the first quarter of `x`: in the first epochs of a training all differences are large.
+
+    Args:
+        series: The lines.
+        difference: The line below.
+        x_label: Name of the x axis.
+        y_label: Name of the upper y axis.
+        difference_label: Name of the lower y axis.
+    """
+    figure = Figure(figsize=(_SIZE[0], 6.2), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    draw_lines(upper, series, x_label="", y_label=y_label)
+    draw_differences(lower, [difference], x_label=x_label, y_label=difference_label)
+    _fit(upper, series)
+    _fit(lower, [difference], 0.0)
+    legend(figure, series)
+    return figure
+
+
+def _fit(axes: Axes, series: Sequence[PlotSeries], *shown: float) -> None:
+    """Fit the y axis to the bands after the first quarter of each line, and to the values that have to be `shown`."""
+    low = min(*shown, *(min(line.low[len(line.low) // 4 :]) for line in series))
+    high = max(*shown, *(max(line.high[len(line.high) // 4 :]) for line in series))
+    room = 0.06 * (high - low) or 0.01
+    axes.set_ylim(low - room, high + room)
+
+
+def history_plot(accuracies: Sequence[PlotSeries], losses: Sequence[PlotSeries]) -> Figure:
+    """Accuracies in percent and, below them, losses over epochs; both y axes are of the data."""
+    figure = Figure(figsize=(_SIZE[0], 6.2), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    draw_lines(upper, accuracies, x_label="", y_label="accuracy, %")
+    draw_lines(lower, losses, x_label="epoch", y_label="loss")
+    lower.yaxis.set_major_formatter(ScalarFormatter())
+    legend(figure, accuracies)
     return figure
 
 
 def difference_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str) -> Figure:
-    """Differences with their intervals side by side at each `x`, which stand at equal distances, around a line at 0."""
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    """Differences of shares in percent as lines with bands, around a line at 0."""
+    figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.subplots()
-    places = {x: place for place, x in enumerate(dict.fromkeys(x for line in series for x in line.x))}
-    axes.axhline(0, color="black", linewidth=0.8)
-    for k, line in enumerate(series):
-        # Side by side, since several may be the very same.
-        x = [places[x] + (k - (len(series) - 1) / 2) * 0.6 / len(series) for x in line.x]
-        ends = [np.subtract(line.y, line.low), np.subtract(line.high, line.y)]
-        colour, marker = COLOURS[(k + 1) % len(COLOURS)], _MARKERS[(k + 1) % len(_MARKERS)]
-        axes.errorbar(
-            x, line.y, yerr=ends, linestyle="none", markersize=6, capsize=3, label=line.name, color=colour, marker=marker
-        )
-    axes.set(xlabel=x_label, ylabel=y_label, xticks=list(places.values()), xticklabels=[f"{x:g}" for x in places])
-    axes.grid(axis="y", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
+    draw_differences(axes, series, x_label=x_label, y_label=y_label)
+    legend(figure, series)
     return figure
+
+
+def draw_differences(axes: Axes, series: Sequence[PlotSeries], *, x_label: str, y_label: str) -> None:
+    """Draw differences of shares as `draw_lines` does, from the second colour on, with a line at 0.
+
+    Args:
+        axes: Where to draw.
+        series: The differences.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+    """
+    axes.axhline(0, color=COLOURS[0], linewidth=0.8)
+    draw_lines(axes, series, x_label=x_label, y_label=y_label, first=1, sign="+")
+
+
+def draw_lines(axes: Axes, series: Sequence[PlotSeries], *, x_label: str, y_label: str, first: int = 0, sign: str = "") -> None:
+    """Draw lines with bands; the y axis is a share in percent.
+
+    Args:
+        axes: Where to draw.
+        series: The lines.
+        x_label: Name of the x axis.
+        y_label: Name of the y axis.
+        first: Number of the first colour and marker.
+        sign: "+" if positive shares get a sign.
+    """
+    for k, line in enumerate(series, first):
+        colour, marker = COLOURS[k % len(COLOURS)], _MARKERS[k % len(_MARKERS)]
+        axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(line.x, line.y, color=colour, marker=marker, markersize=5, linewidth=1.6, label=line.name)
+    if all(float(x).is_integer() for line in series for x in line.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 2.5
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share + 0.0:{sign}.4g}")
+    axes.set(xlabel=x_label, ylabel=y_label)
+    plain(axes)
+
+
+def plain(axes: Axes) -> None:
+    """A light grid, and no lines above and at the right."""
+    axes.grid(alpha=0.4)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend(figure: Figure, series: Sequence[PlotSeries]) -> None:
+    """A legend of the first panel above the figure, where there are several lines."""
+    if len(series) > 1:
+        handles = figure.axes[0].get_legend_handles_labels()[0]
+        found = figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=10, frameon=False)
+        for text in found.get_texts():
+            text.set_parse_math(False)
 
 
 def png(figure: Figure, *, dpi: int = 120) -> bytes:
     """The figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A class name in a script the font lacks is drawn as boxes; matplotlib would tell so on standard error.
-        warnings.filterwarnings("ignore", message=".*missing from.*font.*")
+    with any_script():
         figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
+@contextmanager
+def any_script() -> Iterator[None]:
+    """Without warnings about names in a script that the font lacks, which are drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*missing from.*font.*")
+        yield
+
+
 def draw_image(axes: Axes, image: np.ndarray, title: str) -> None:
     """Draw an image (c, h, w) in [0, 1], three channels in colour, any other number as their mean in grey."""
-    axes.imshow(_drawable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(drawable(image), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     _bare(axes)
     axes.set_title(title, fontsize=8 if "\n" in title else 10, pad=3, parse_math=False)
 
@@ -126,7 +216,7 @@ def _ends(eps: float) -> tuple[float, float]:
     return (-eps, eps) if eps > 0 else (-1.0, 1.0)
 
 
-def _drawable(image: np.ndarray) -> np.ndarray:
+def drawable(image: np.ndarray) -> np.ndarray:
     """Three channels as colours, any other number as their mean in grey."""
     return image.transpose(1, 2, 0) if len(image) == 3 else image.mean(0)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute import loader, precision, rng
 from dlcli.core.compute.device import device_key
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import load_weights, read_metadata, save_weights, weights_sha256
@@ -34,6 +34,7 @@ from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, s
 from dlcli.support.errors import InputError
 from dlcli.support.lock import cache_lock
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 
 @dataclass(frozen=True)

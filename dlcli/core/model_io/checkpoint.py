@@ -2,21 +2,18 @@
 
 import hashlib
 import json
-import os
-import re
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dlcli.support.atomic import atomic_path
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, MissingInputError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.regular_file import check_regular
 from dlcli.support.safetensors_head import sort_metadata
@@ -34,8 +31,11 @@ def save_weights(path: Path, model: nn.Module, metadata: Mapping[str, str]) -> N
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write contiguous tensors of the CPU to a safetensors file, whole or not at all, with `metadata` in its head."""
-    with atomic_path(path) as temporary, _system_errors(path):
-        save_file(dict(tensors), temporary, metadata=dict(metadata))
+    # As bytes, which take the memory of the tensors once more: a file that the library writes it writes under a name of its own
+    # first, which stays if the process is killed.
+    content = save(dict(tensors), metadata=dict(metadata))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
         sort_metadata(temporary)
 
 
@@ -74,24 +74,11 @@ def _checksum(tensors: Mapping[str, Tensor], facts: str) -> str:
     return hashlib.sha256(f"{weights_sha256(tensors)} {facts}".encode()).hexdigest()
 
 
-@contextmanager
-def _system_errors(path: Path) -> Iterator[None]:
-    """Raise system errors such as a full disk as OSError; safetensors only mentions them in its message."""
-    try:
-        yield
-    except SafetensorError as error:
-        number = re.search(r"\(os error (\d+)\)", str(error))
-        if number is None:
-            raise
-        code = int(number[1])
-        raise OSError(code, os.strerror(code), str(path)) from error
-
-
 def load_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file by name, on the CPU; raises InputError if it is missing or damaged."""
     check_regular(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise MissingInputError(f"{path}: no such file")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

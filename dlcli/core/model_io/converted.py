@@ -23,7 +23,7 @@ from dlcli.core.models.besnet import RECIPE
 from dlcli.core.models.code import RecordedCode, code_files
 from dlcli.specs.normalise import NONE
 from dlcli.support.atomic import write_text
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, MissingInputError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.plural import count
 from dlcli.support.schema import boolean, list_of, mapping_of, one_of, optional, record, sha256, text, whole
@@ -205,7 +205,9 @@ def read_video_metadata(weights: Path) -> VideoMetadata:
     """The metadata of a converted network; raises InputError if it is missing or not as `save_video_network` writes it."""
     path = metadata_path(weights)
     if not path.is_file():
-        raise InputError(f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together")
+        raise MissingInputError(
+            f"{path}: no such file, and {weights.name} cannot be read without it", hint="copy both files together"
+        )
     return VideoMetadata.from_json(read_json_metadata(path), str(path))
 
 

@@ -12,6 +12,7 @@ from dlcli.core.model_io.pretrained import published
 from dlcli.core.model_io.programs import is_program, read_program
 from dlcli.core.model_io.run_dir import read_run_metadata
 from dlcli.support.errors import InputError
+from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
 
 
@@ -44,7 +45,7 @@ def input_shape(spec: str | None, report: Reporter = SILENT) -> InputShape | Non
 
     None if it is none of these. What a hub raises for its network is raised.
     """
-    if spec is None:
+    if spec is None or isinstance(spec, InMemory):
         return None
     if (card := published(spec, report)) is not None:
         return InputShape(False, None, card.preparation.crop, 3, card.preparation)

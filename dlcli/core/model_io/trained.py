@@ -34,7 +34,8 @@ from dlcli.core.models.imagenet import is_number
 from dlcli.core.models.output_checks import OutputCheck, check_outputs
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.normalise import AUTO, NONE
-from dlcli.support.errors import InputError, UsageError, error_context
+from dlcli.support.errors import InputError, MissingInputError, UsageError, error_context
+from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -215,6 +216,8 @@ def _open(
     rule: str | None,
     device: torch.device,
 ) -> TrainedNetwork:
+    if isinstance(spec, InMemory):
+        return _from_memory(spec, data, arch, device)
     path = Path(spec)
     if path.is_dir() or is_video_network(path) or is_program(path):
         if arch is not None or weights is not None:
@@ -230,11 +233,22 @@ def _open(
         raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
     if ":" not in spec:
         hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
-        raise InputError(f"{spec}: no such run directory or checkpoint", hint=hint)
+        raise MissingInputError(f"{spec}: no such run directory or checkpoint", hint=hint)
     found = named_model(spec, data)
     with preserved():
         model = found.build().to(device).eval()
     notes = (*found.notes, f"{spec} is taken as trained, as the code returns it")
+    return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
+
+
+def _from_memory(spec: InMemory, data: ImageData, arch: str | None, device: torch.device) -> TrainedNetwork:
+    """A copy of a network that the program holds, or what a callable returns, taken as trained."""
+    if arch is not None:
+        raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
+    with preserved():
+        found = named_model(spec, data)
+        model = found.build().to(device).eval()
+    notes = () if isinstance(spec.value, nn.Module) else (*found.notes, f"{spec} is taken as trained, as the code returns it")
     return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
 
 

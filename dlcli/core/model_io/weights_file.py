@@ -11,7 +11,7 @@ from torch import Tensor, strided
 from dlcli.core.model_io.checkpoint import load_weights
 from dlcli.core.model_io.safe_pickle import read_torch_file
 from dlcli.core.models import WEIGHTS_SUFFIXES
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, MissingInputError
 
 _HINT = "save it with torch.save(model.state_dict(), path)"
 _HEAD = 512
@@ -72,7 +72,7 @@ def read_weights_file(path: Path) -> WeightsFile:
 def check_weights_file(path: Path) -> None:
     """Raise InputError that names what a file is, if its first bytes show that it holds no weights."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise MissingInputError(f"{path}: no such file")
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if not head or head[:1] == b"\x80" or _is_safetensors(path):  # empty files are reported when they are read

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from dlcli.core.models.hubs import hub_name
 from dlcli.specs.code import FRAME_MLP
-from dlcli.support.errors import DlcliError, InputError, UsageError
+from dlcli.support.errors import DlcliError, MissingInputError, UsageError
+from dlcli.support.in_memory import IN_MEMORY, InMemory
 from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
@@ -32,14 +33,16 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
     """The network that `spec` names, fitted to the size and channels of the images of `data` and to its classes.
 
     `spec` is a name of the zoo or of torchvision (for images of three channels), a network of a hub as `timm:resnet50`, or
-    `package.module:callable` or `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these. None:
-    the network made for images of this size. `recorded` is what the file that names it records of the code, if the user did
-    not. Raises UsageError if there is no such network, and InputError if the named file is not there, may not be imported
-    or its code fails, or if the network takes no such images.
+    `package.module:callable` or `file.py:callable`, which imports and runs that code; or `frame-mlp:` and one of these; or an
+    object of the program, see `from_object`. None: the network made for images of this size. `recorded` is what the file that
+    names it records of the code, if the user did not. Raises UsageError if there is no such network, and InputError if the
+    named file is not there, may not be imported or its code fails, or if the network takes no such images.
     """
     from dlcli.core.models import base
 
     channels, size, classes = data.channels, data.size, len(data.classes)
+    if isinstance(spec, InMemory):
+        return base.from_object(spec, channels, size, classes, frames=data.frames)
     if spec is None:
         spec = _made_for(data)
     if spec.partition(":")[0] == FRAME_MLP:
@@ -88,12 +91,15 @@ def _made_for(data: "ImageData") -> str:
 
 def _only_weights(spec: str) -> DlcliError:
     if not Path(spec).is_file():
-        return InputError(f"{spec}: no such file")
+        return MissingInputError(f"{spec}: no such file")
     message = f"`model`: {spec} holds weights, but not the name of their network"
     return UsageError(message, hint=f"`model=NAME` `weights={spec}`")
 
 
 def _checked(name: str) -> str:
+    if name.endswith(IN_MEMORY):
+        message = f"`model`: the network was an object of a program, {name.removesuffix(IN_MEMORY)}"
+        raise UsageError(message, hint="make it in Python and load the weights into it, or name code with `arch`")
     if name.endswith(WEIGHTS_SUFFIXES):
         raise _only_weights(name)
     if name.endswith((".onnx", ".pt2")):

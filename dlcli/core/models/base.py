@@ -1,5 +1,6 @@
 """`Architecture`: an untrained network with its recipe, from the zoo or from the user's own code."""
 
+import copy
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from dlcli.core.models.output_checks import check_outputs, unused_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
+from dlcli.support.in_memory import InMemory
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """The recipe of networks that define none."""
@@ -165,6 +167,38 @@ def from_callable(
     shape = (channels, *size) if frames is None else (channels, frames, *size)
     build = partial(_built, spec, function, named, shape)
     return Architecture(spec, build, GENERAL_RECIPE, source_sha256(module), _called_note(spec, named))
+
+
+def from_object(
+    spec: InMemory, channels: int, size: tuple[int, int], classes: int, *, frames: int | None = None
+) -> Architecture:
+    """The architecture of a network that the program holds, or of a callable that builds one.
+
+    Args:
+        spec: An nn.Module, of which every build is a copy with the same weights; or a callable, as in `from_callable`.
+        channels: Channels of the images or frames.
+        size: Height and width in pixels.
+        classes: Number of outputs; 0 if it is unknown.
+        frames: Frames per clip; None for images.
+
+    Raises:
+        InputError: If the network cannot be copied, or the callable fails or returns no nn.Module.
+    """
+    if isinstance(spec.value, nn.Module):
+        return Architecture(spec, partial(_copied, spec), GENERAL_RECIPE, spec.identity, (f"{spec} starts from its weights",))
+    known = {} if frames is None else {"frames": frames}
+    known |= dict.fromkeys(_CLASSES, classes) if classes else {}
+    named = _named_arguments(spec.value, {**dict.fromkeys(_CHANNELS, channels), "size": size, **known})
+    shape = (channels, *size) if frames is None else (channels, frames, *size)
+    build = partial(_built, spec, spec.value, named, shape)
+    return Architecture(spec, build, GENERAL_RECIPE, spec.identity, _called_note(spec, named))
+
+
+def _copied(spec: InMemory) -> nn.Module:
+    try:
+        return guard_calls(copy.deepcopy(spec.value))
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"{spec}: cannot be copied: {first_line(error)}", hint="pass what builds it") from error
 
 
 def _called_note(spec: str, named: Mapping[str, Any]) -> tuple[str, ...]:

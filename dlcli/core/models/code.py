@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 
 from dlcli.specs.code import code_in
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.record import file_sha256
 from dlcli.support.trust import current_trust
 
@@ -104,7 +104,7 @@ def _check_before(spec: str, file: Path | None, recorded: RecordedCode) -> None:
         message = f"{recorded.source}: the network is code, {spec}, whose SHA-256 is not recorded"
         raise InputError(message, hint="train or convert it again")
     if file is None or not file.is_file():
-        raise InputError(f"{recorded.source}: the network is code, {spec}, and there is no such file here")
+        raise MissingInputError(f"{recorded.source}: the network is code, {spec}, and there is no such file here")
     if file.name not in recorded.files:
         raise _changed(spec, recorded, str(file))
     for name, digest in recorded.files.items():
@@ -133,7 +133,7 @@ def _file_of(name: str) -> Path | None:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        raise MissingInputError(f"{path}: there is no such file")
     loader = SourceFileLoader(f"_dlcli_model_{path.stem}", str(path))
     module = ModuleType(loader.name)
     module.__file__ = str(path)

@@ -230,6 +230,7 @@ def split_by_question(
     Raises:
         InputError: A part does not have pairs of both labels.
     """
+    # The seed itself and none derived from it: no other use does so, and published figures are of these halves.
     drawn = np.random.default_rng(seed).choice(len(fractions), size=pairs.component.max() + 1, p=fractions)
     parts = tuple(pairs.take(drawn[pairs.component] == part) for part in range(len(fractions)))
     if not all(0 < part.duplicate.sum() < len(part) for part in parts):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dlcli.core.compute.batches import memory_error_context
 from dlcli.core.compute.precision import float32_precision
-from dlcli.core.compute.rng import derive, generator, preserved
+from dlcli.core.compute.rng import generator, preserved
 from dlcli.core.evaluation.metrics import auc
 from dlcli.core.pairs.architectures import PairNet
 from dlcli.core.pairs.encoders import Encoder, load_encoder
@@ -24,6 +24,7 @@ from dlcli.core.text.tokens import words
 from dlcli.core.training.recipe import Recipe, build_optimizer, steps_per_epoch
 from dlcli.support.errors import NumericError
 from dlcli.support.reporter import Reporter, Task
+from dlcli.support.seeds import derive
 
 MAX_WORDS = 40
 """Networks over words read this many words of a text and ignore the rest."""

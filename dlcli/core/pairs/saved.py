@@ -19,7 +19,7 @@ from dlcli.core.text.scoring.features import NAMES
 from dlcli.core.text.scoring.operating_point import ThresholdCounts
 from dlcli.specs.command_line import command_line
 from dlcli.support.atomic import atomic_path, write_text
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, MissingInputError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.record import file_sha256
 from dlcli.support.schema import list_of, mapping_of, number, sha256, text
@@ -98,7 +98,7 @@ def load_scorer(folder: Path) -> SavedScorer:
     metadata = _read_metadata(folder)
     path = folder / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{path}: no such file", hint="copy the whole folder")
+        raise MissingInputError(f"{path}: no such file", hint="copy the whole folder")
     if file_sha256(path) != metadata["weights_sha256"]:
         message = f"{path}: the weights do not belong to {METADATA} (SHA-256 differs)"
         raise InputError(message, hint="copy both files from the run again, or train again")

@@ -6,7 +6,9 @@ from importlib.resources import as_file, files
 from dlcli.core.parquet import read_parquet
 from dlcli.core.text.header_check import header_warning
 from dlcli.core.text.nested import flatten
+from dlcli.core.text.table_in_memory import table_in_memory
 from dlcli.core.workbook import read_workbook
+from dlcli.support.in_memory import InMemory
 from dlcli.support.read_tables import kind_of, parse_table, read_bytes, read_table
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
@@ -18,7 +20,7 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
     """Read csv, tsv, JSON, parquet or xlsx, plain or .gz, or the embedded sample.
 
     Args:
-        source: Path of the file; - is standard input, and `questions` the embedded sample.
+        source: Path of the file; - is standard input, `questions` the embedded sample, and an `InMemory` the table itself.
         table_format: How to read it.
 
     Returns:
@@ -28,6 +30,8 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
         InputError: If the table cannot be read; names file, row and column.
         MissingExtraError: For parquet without pyarrow, and xlsx without openpyxl.
     """
+    if isinstance(source, InMemory):
+        return table_in_memory(source)
     if source == SAMPLE:
         with as_file(files("dlcli.samples") / "questions.csv") as path:
             table = read_table(str(path))

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.training.augment import Augmentation
 from dlcli.core.training.mixing import Mixing
+from dlcli.support.seeds import derive
 
 _DRAWN_AHEAD = 64
 """For how many steps random changes are drawn at once: some tenths of a second of work at most."""

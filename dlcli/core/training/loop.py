@@ -11,7 +11,7 @@ from dlcli.core.compute.batches import memory_error_context
 from dlcli.core.compute.device import threads
 from dlcli.core.compute.loader import BatchLoader, to_float
 from dlcli.core.compute.precision import float32_precision
-from dlcli.core.compute.rng import derive, generator, preserved
+from dlcli.core.compute.rng import generator, preserved
 from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.deterministic import deterministic
@@ -26,6 +26,7 @@ from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import NumericError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter, Task
+from dlcli.support.seeds import derive
 
 
 class Training:

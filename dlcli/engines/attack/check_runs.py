@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack
 from dlcli.core.attacks.iterated import IterativeAttack
-from dlcli.core.compute import rng
 from dlcli.core.compute.forward import in_mode, predict_logits
 from dlcli.core.ensembles.combine import RULES
 from dlcli.core.models.output_checks import differing, sums_to_1
@@ -20,6 +19,7 @@ from dlcli.engines.attack.crafting import AdversarialSet, AttackRun, Correctness
 from dlcli.engines.attack.networks import BASELINE
 from dlcli.engines.attack.setup import AttackSetup, has_setting
 from dlcli.specs.attack import Classifier
+from dlcli.support.seeds import derive
 
 Bools = NDArray[np.bool_]
 
@@ -53,7 +53,7 @@ class ReferenceChecks:
         setup = self.setup
         index = np.arange(len(setup.x)) if picked is None else picked
         x, y, targets = setup.x[index], setup.y[index], None if self.targets is None else self.targets[index]
-        seed = rng.derive(setup.config.seed, "attack", attack.name)
+        seed = derive(setup.config.seed, "attack", attack.name)
         with setup.report.task(f"checking with {attack.name} at eps {eps:g}, images", len(x)) as task:
             images = attack(self.model, x, y, eps=eps, norm=setup.norm, targets=targets, seed=seed, task=task)
         predicted = predict_logits(self.model, images, device=setup.device).argmax(-1)

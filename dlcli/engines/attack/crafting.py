@@ -15,7 +15,6 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.base import Attack, SingleStep
 from dlcli.core.attacks.minimum_norm import MinimumNorm
 from dlcli.core.attacks.query_count import QueryCounter
-from dlcli.core.compute import rng
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.ensembles.combine import RULES, MeanLogProbability, RuleModel, SmoothMax, any_correct
 from dlcli.core.training.trainable import in_layout
@@ -23,6 +22,7 @@ from dlcli.engines.attack.networks import BASELINE, REFERENCE_RULE
 from dlcli.engines.attack.resume import PartialResult, PartialResults
 from dlcli.engines.attack.setup import AttackSetup
 from dlcli.support.errors import DlcliError
+from dlcli.support.seeds import derive
 
 EVERY_MEMBER, SMOOTHED_MAX = "every member", "smoothed max"
 """The networks that the adaptive attacker uses: the mean of the members' losses, and a smooth version of the max rule."""
@@ -210,7 +210,7 @@ class AttackRun:
         return PartialResult(images, model.per_image(len(setup.x)).forward, time.perf_counter() - started)
 
     def _seed(self, attack: Attack) -> int:
-        return rng.derive(self.setup.config.seed, "attack", attack.name)
+        return derive(self.setup.config.seed, "attack", attack.name)
 
     def make_all(self, eps: float) -> list[AdversarialSet]:
         """All images made at one eps: on the baseline and, with an ensemble, on every rule and on the adaptive networks."""

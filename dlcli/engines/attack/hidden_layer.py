@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import nn
 
 from dlcli.core.data.base import choose
 from dlcli.core.graph.last_hidden import NEIGHBOURS, hidden_features, neighbours_agree
 from dlcli.core.html_report.embedding import EmbeddedImages, embed, embedding_plot
-from dlcli.core.html_report.figures import png
-from dlcli.core.html_report.page import Cell, PageTable, Picture
+from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, percent_cell
+from dlcli.core.html_report.vector import svg
 from dlcli.core.stats import wilson
 from dlcli.engines.attack.images import AttackedImages
 from dlcli.specs.attack import AttackResult
@@ -23,13 +24,22 @@ MOST_POINTS = 1000
 
 _MOST_COMPARED = 10_000
 
+_CAPTION = (
+    "The last hidden layer of the baseline: each point is an image, clean on the left, adversarial on the right, "
+    "both in one t-SNE embedding; class names are placed at the clean images of the class. It can show which "
+    "images are close together and whether adversarial images have left their class; an attack that stops at its "
+    "first success leaves them just outside. It cannot show how far: t-SNE distorts distances, and the sizes of "
+    "clusters and the gaps between them mean nothing. No number on this page is computed from it; the table of "
+    "nearest neighbours uses the layer itself."
+)
+
 
 @dataclass(frozen=True)
 class HiddenLayerFigures:
-    """The figure and the tables of the hidden layer for the report; `notes` explain what is missing."""
+    """The figure of the hidden layer, the parts of the page that show it, and notes on what is missing."""
 
-    picture: Picture | None = None
-    tables: tuple[PageTable, ...] = ()
+    picture: Figure | None = None
+    parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -57,12 +67,14 @@ def hidden_layer_figures(images: AttackedImages, result: AttackResult) -> Hidden
         return HiddenLayerFigures(notes=("No picture of the last hidden layer: the network does not end in one linear layer.",))
     tables = _tables(images, clean, adversarial, eps)
     try:
-        return HiddenLayerFigures(_picture(images, clean, adversarial, result), tables)
+        picture = _picture(images, clean, adversarial, result)
     except InputError as error:
         return HiddenLayerFigures(None, tables, (f"No picture of the last hidden layer: {error.message}.",))
+    alt = "Two clouds of points, clean and adversarial images, coloured by true class"
+    return HiddenLayerFigures(picture, (Chart(svg(picture, alt=alt), _CAPTION), *tables))
 
 
-def _picture(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, result: AttackResult) -> Picture:
+def _picture(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, result: AttackResult) -> Figure:
     """Raises InputError if there is nothing to embed."""
     eps, picked = result.headline.eps, choose(images.labels, MOST_POINTS)
     labels = images.labels[picked]
@@ -73,16 +85,7 @@ def _picture(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray,
     )
     of = f"{len(picked):,} of {len(images.labels):,}" if len(picked) < len(images.labels) else f"{len(picked):,}"
     title = f"Last hidden layer of the baseline by t-SNE: {result.method}, eps {eps:g} ({result.norm}), n = {of} images"
-    return Picture(
-        png(embedding_plot(clouds, labels, images.classes, title=title)),
-        alt="Two clouds of points, clean and adversarial images, coloured by true class",
-        caption="The last hidden layer of the baseline: each point is an image, clean on the left, adversarial on the right, "
-        "both in one t-SNE embedding; class names are placed at the clean images of the class. It can show which "
-        "images are close together and whether adversarial images have left their class; an attack that stops at its "
-        "first success leaves them just outside. It cannot show how far: t-SNE distorts distances, and the sizes of "
-        "clusters and the gaps between them mean nothing. No number on this page is computed from it; the table of "
-        "nearest neighbours uses the layer itself.",
-    )
+    return embedding_plot(clouds, labels, images.classes, title=title)
 
 
 def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, eps: float) -> tuple[PageTable, ...]:
@@ -102,11 +105,11 @@ def _tables(images: AttackedImages, clean: np.ndarray, adversarial: np.ndarray, 
     ]
     caption = (
         f"Last hidden layer of the baseline at eps {eps:g}: share of images whose {NEIGHBOURS} nearest clean images (L2 "
-        "distance, excluding the image itself) mostly have the predicted class, with 95% intervals"
+        "distance, excluding the image itself) mostly have the predicted class, in %, with 95% intervals"
     )
-    return (PageTable(caption, ["images", "n", "neighbours agree"], rows),)
+    return (PageTable(caption, ["images", "neighbours agree", "n"], rows),)
 
 
 def _row(name: str, agree: NDArray[np.bool_]) -> Sequence[Cell]:
     found = wilson(float(agree.sum()), len(agree))
-    return name, str(found.n), (f"{found.value:.3f}", f"[{found.low:.3f}, {found.high:.3f}]")
+    return name, percent_cell(found), str(found.n)

@@ -22,6 +22,7 @@ from dlcli.core.training.recipe import Recipe
 from dlcli.engines.attack.surrogate import open_surrogate
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import UsageError
+from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -154,7 +155,7 @@ def open_networks(config: AttackConfig, data: ImageData, device: torch.device, r
 
 
 def _comes_trained(spec: str, config: AttackConfig) -> bool:
-    if ":" in spec and not Path(spec).exists():
+    if isinstance(spec, InMemory) or (":" in spec and not Path(spec).exists()):
         return config.epochs is None and config.ensemble is None
     path = Path(spec)
     known = is_program(path) or is_weights(path, may_be_name=config.arch is None)

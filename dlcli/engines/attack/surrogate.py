@@ -17,7 +17,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
-from dlcli.support.errors import DlcliError, InputError
+from dlcli.support.errors import DlcliError, InputError, MissingInputError
 
 _NAMED, _PASS, _OWN = "`surrogate`", "; pass `normalise=", "; let its own code do as `normalise="
 _SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
@@ -73,7 +73,7 @@ def load_saved_images(spec: str, x: Tensor, y: Tensor, eps: Sequence[float]) -> 
 def _read(spec: str, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     path = Path(spec)
     if not path.is_file():
-        raise InputError(f"`surrogate`: {spec}: no such file")
+        raise MissingInputError(f"`surrogate`: {spec}: no such file")
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)

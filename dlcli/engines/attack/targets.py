@@ -7,6 +7,7 @@ from dlcli.core.attacks.base import Attack
 from dlcli.core.compute import rng
 from dlcli.core.data.base import ImageData
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.seeds import derive
 
 RANDOM, LEAST_LIKELY, NEXT = "random", "least-likely", "next"
 MODES = (RANDOM, LEAST_LIKELY, NEXT)
@@ -57,5 +58,5 @@ def choose_targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, l
         return output_of[scores.argmin(1)]
     steps = torch.ones_like(place)
     if target == RANDOM:
-        steps = torch.randint(1, len(output_of), place.shape, generator=rng.generator(rng.derive(seed, "targets")))
+        steps = torch.randint(1, len(output_of), place.shape, generator=rng.generator(derive(seed, "targets")))
     return output_of[(place + steps) % len(output_of)]

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Sampling
 from dlcli.core.graph.trace import record_trace
@@ -23,6 +23,7 @@ from dlcli.support.atomic import atomic_paths
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 _IMAGES = 4
 """Number of images of the verification."""

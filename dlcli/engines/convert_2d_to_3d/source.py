@@ -25,6 +25,7 @@ from dlcli.core.models import FRAME_MLP, MODELS, named_model
 from dlcli.core.models.hubs import hub_name, resolve_weights
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
+from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
 
 CPU = torch.device("cpu")
@@ -80,9 +81,9 @@ def open_source(
     """
     chosen, file, pretrained = resolve_weights(spec, weights)
     if pretrained and arch is None:
-        found = _published(str(chosen), size, classes, report)
+        found = _published(chosen or "", size, classes, report)
     else:
-        found = _opened(str(chosen), arch=arch, weights=file, weights_key=weights_key, size=size, classes=classes, seed=seed)
+        found = _opened(chosen or "", arch=arch, weights=file, weights_key=weights_key, size=size, classes=classes, seed=seed)
     if normalise == AUTO:
         return found
     wrapped = normalised(found.model, normalise, found.flat.channels)  # refuses what is for other channels
@@ -161,7 +162,9 @@ def _built(spec: str, shape: ImageData, seed: int) -> SourceNetwork:
         flat = _flat(spec, _shape(_channels_read(model, shape), shape.size[0], len(shape.classes)), model)
         sha256 = weights_sha256(model)
     note = f"{spec} is taken as trained, as the code returns it"
-    if ":" not in spec or hub_name(spec) is not None:
+    if isinstance(spec, InMemory):
+        note = f"{spec} is a copy; the file of a converted network names it, and it is built again from code only"
+    elif ":" not in spec or hub_name(spec) is not None:
         note = f"{spec} has random weights; pass a checkpoint with `arch={spec}` to convert a trained network"
     return SourceNetwork(model, flat, sha256, (note,))
 

@@ -11,6 +11,7 @@ from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.engines.dedupe.scores import ScoredPairs
 from dlcli.specs.dedupe import Unscored
+from dlcli.support.seeds import derive
 
 _TIMES = 2
 """The next pairs are those that as many times the budget would add."""
@@ -63,7 +64,7 @@ def next_pairs(more: Pairs, candidates: Pairs, texts: int, level: float) -> Next
     """
     known = candidates.first.astype(np.int64) * texts + candidates.second
     new = np.flatnonzero(~np.isin(more.first.astype(np.int64) * texts + more.second, known))
-    drawn = np.sort(np.random.default_rng(_SEED).permutation(new)[:_SAMPLED])
+    drawn = np.sort(np.random.default_rng(derive(_SEED, "missed")).permutation(new)[:_SAMPLED])
     return NextPairs(Pairs(more.first[drawn], more.second[drawn], more.score[drawn]), len(new), level) if len(new) else None
 
 

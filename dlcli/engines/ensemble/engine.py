@@ -32,7 +32,7 @@ from dlcli.engines.ensemble.members import (
     plan_processes,
     train_in_processes,
 )
-from dlcli.engines.ensemble.rows import best_of, diversity, rows, rule_name
+from dlcli.engines.ensemble.rows import best_of, diversity, drawn_rules, gain_curves, rows
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import final_figures
@@ -43,14 +43,10 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.figures import points
 from dlcli.specs.gate import gate
-from dlcli.specs.shared import RULES
 from dlcli.support.errors import UsageError
 from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
-
-PLOT = "gain.png"
-"""Written beside the members and the metadata; the command line adds run.json."""
 
 
 @only_named_code
@@ -80,7 +76,10 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
         if result.headline is not None and config.members:
             logging.log(WHOLE, setup.job(0).recipe.epochs, final_figures(result.headline.accuracy), final=True)
     if config.output is not None and result.headline is not None:
-        _draw(config.output, result.rows)
+        from dlcli.engines.ensemble.report import write_report  # here, since it imports matplotlib
+
+        drawn = gain_curves(torch.stack([one.logits for one in done]), setup.data.y_test, drawn_rules(config.rule))
+        write_report(config.output, result, drawn)
         finish(partial(save_ensemble_metadata, config.output, len(done), config.rule))
     return result
 
@@ -242,22 +241,3 @@ def _failed(config: EnsembleConfig, headline: EnsembleRow | None) -> str:
     if wanted is None or headline is None or not wanted.fails(headline.accuracy):
         return ""
     return f"accuracy of the {headline.classifier} is {headline.accuracy}, {wanted.below()}"
-
-
-def _draw(folder: Path, found: Sequence[EnsembleRow]) -> None:
-    """Plot the gain over the mean member by the number of members, from paired differences.
-
-    Intervals of accuracies on the same images overlap even where the paired difference is established.
-    """
-    from dlcli.core.html_report.figures import PlotSeries, difference_plot, png
-    from dlcli.support.atomic import atomic_path
-
-    lines = []
-    for name in map(rule_name, RULES):
-        with_own_images = [row for row in found if row.classifier == name and row.members > 1]
-        gaps = [row.gain for row in with_own_images if row.gain is not None]
-        values = ([100 * gap.value for gap in gaps], [100 * gap.low for gap in gaps], [100 * gap.high for gap in gaps])
-        lines.append(PlotSeries(name, [row.members for row in with_own_images], *values))
-    label = "gain over the mean member, points, 95%"
-    with atomic_path(folder / PLOT) as temporary:
-        temporary.write_bytes(png(difference_plot(lines, x_label="members", y_label=label)))

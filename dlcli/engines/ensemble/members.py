@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.forward import predict_logits
-from dlcli.core.compute.rng import derive
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
@@ -31,6 +30,7 @@ from dlcli.engines.train.job import Job, describe, open_job, start_training, ste
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 _KEY = "determined_by"
 _COPIES = 3

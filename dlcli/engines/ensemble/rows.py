@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive
 from dlcli.core.ensembles.combine import RULES, any_correct, ensemble_logits
 from dlcli.core.ensembles.diversity import disagreement, error_correlation
 from dlcli.core.evaluation import calibration, metrics
 from dlcli.core.grouped import mean_share
 from dlcli.core.stats import paired_difference
 from dlcli.specs.ensemble import Diversity, EnsembleRow
-from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.support.seeds import derive
 
 SIZES = (1, 5, 10, 25, 50)
 """The numbers of members at which an ensemble is evaluated, besides all of them."""
+
+MOST_NUMBERS = 50
+"""For how many numbers of members gains are drawn."""
 
 BEST, MEAN_OF_MEMBERS, ORACLE = "best member", "mean of members", "oracle"
 
@@ -26,6 +29,11 @@ Correct = NDArray[np.float64]
 def sizes(members: int) -> list[int]:
     """The numbers of members at which an ensemble of `members` is evaluated."""
     return [*(size for size in SIZES if size < members), members]
+
+
+def drawn_rules(rule: str) -> list[str]:
+    """The rules whose gain is drawn: the one asked for, and three that differ in kind."""
+    return list(dict.fromkeys((rule, "mean", "max", "vote")))
 
 
 def rule_name(rule: str) -> str:
@@ -70,6 +78,27 @@ def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
             ece=ece,
             nll=nll,
         )
+
+
+def gain_curves(logits: Tensor, y: Tensor, rules: Sequence[str]) -> dict[str, dict[int, Difference]]:
+    """The gain of each rule over the mean of its members by the number of members, from 1 on.
+
+    Intervals are of paired differences: those of two accuracies on the same images overlap even where they differ.
+
+    Args:
+        logits: Of the members, (members, n, classes).
+        y: Labels of the images, (n,).
+        rules: Names of the rules.
+
+    Returns:
+        By rule and number of members; of many members for at most `MOST_NUMBERS` numbers.
+    """
+    each = (logits.argmax(-1) == y).numpy().astype(np.float64)
+    numbers = np.unique(np.linspace(1, len(logits), min(len(logits), MOST_NUMBERS)).round().astype(int)).tolist()
+    means = {k: each[:k].mean(0) for k in numbers}
+    return {
+        rule: {k: paired_difference(_correct(RULES[rule](logits[:k]), y), mean) for k, mean in means.items()} for rule in rules
+    }
 
 
 def _rules(columns: dict[str, Correct]) -> Iterator[tuple[str, Correct]]:

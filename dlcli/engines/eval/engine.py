@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.compute import rng
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
@@ -35,6 +34,7 @@ from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 FILES = ("confusion.png", "reliability.png", "mistakes.png", "report.html")
 """Files in the output folder, mistakes.png only if there are mistakes; the command line adds run.json."""
@@ -171,7 +171,7 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
     parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
     cuts = [one for column in parts for one in column]
-    seed = rng.derive(config.seed, "slices")
+    seed = derive(config.seed, "slices")
     sliced = slices.compare_slices(cuts, predictions.correct, predictions.group, seed=seed)
     matrix = metrics.confusion(predictions.predicted, predictions.y, len(outputs), len(outputs))
     rows = _class_rows(predictions, matrix, outputs, loaded.output_of.numpy())
@@ -240,11 +240,11 @@ def _metrics(config: EvalConfig, loaded: LoadedModel, predictions: _Predictions)
         found["top-5"] = metrics.top_k(log_p, y, 5, group)
     if len(loaded.output_of) == 2:
         negative, positive = loaded.output_of.tolist()
-        seed = rng.derive(config.seed, "areas")
+        seed = derive(config.seed, "areas")
         found["auc"] = _area(log_p[:, positive] - log_p[:, negative], y == positive, group, seed)
-    found["nll"] = metrics.negative_log_likelihood(log_p, y, group, seed=rng.derive(config.seed, "likelihood"))
+    found["nll"] = metrics.negative_log_likelihood(log_p, y, group, seed=derive(config.seed, "likelihood"))
     found["brier"] = metrics.brier(log_p, y, group)
-    seed = rng.derive(config.seed, "bootstrap")
+    seed = derive(config.seed, "bootstrap")
     found["ece"] = calibration.expected_error(predictions.confidence, predictions.correct, group=group, seed=seed)
     return tuple(Metric(name=name, estimate=one) for name, one in found.items() if one is not None)
 

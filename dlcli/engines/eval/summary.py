@@ -22,6 +22,7 @@ from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
 from dlcli.support.reporter import Reporter
+from dlcli.support.seeds import derive
 
 _SUMMARY_IMAGES = 16
 """Number of images over which the effective receptive field is averaged."""
@@ -92,7 +93,7 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
     data, device = noise or read(config, report), choose_device(config.device)
     arch = normalised_architecture(open_model(name, data), config.normalise, data.channels)
     with preserved():
-        torch.manual_seed(rng.derive(config.seed, "init"))
+        torch.manual_seed(derive(config.seed, "init"))
         model = arch.build().to(device)
     notes = [*arch.notes, _multiply_adds_note(data)]
     notes.append("The network is untrained, so its effective receptive field is that of random weights.")
@@ -111,7 +112,7 @@ def _as_published(config: EvalConfig, name: str, report: Reporter) -> ImageData 
     if side is None:
         return None
     side, classes = config.size or side, IMAGENET_CLASSES if card is None else len(card.classes)
-    x = torch.rand(_NOISE_IMAGES, 3, side, side, generator=rng.generator(rng.derive(config.seed, "images")))
+    x = torch.rand(_NOISE_IMAGES, 3, side, side, generator=rng.generator(derive(config.seed, "images")))
     y = torch.zeros(len(x), dtype=torch.int64)
     return ImageData(x[:0], y[:0], x, y, tuple(map(str, range(classes))), name)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.precision import float64_device
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.slices import holm
@@ -49,7 +49,9 @@ from dlcli.specs.probe_gradients import (
     ProbeGradientsResult,
 )
 from dlcli.support.errors import UsageError
+from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 SEEDS = 20
 _SIGNALLED = 64
@@ -167,8 +169,8 @@ class ProbeSetup:
 
 
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
-    spec, weights, pretrained = resolve_weights(str(config.model), config.weights)
-    spec = str(spec)
+    chosen, weights, pretrained = resolve_weights(config.model, config.weights)
+    spec = chosen or ""
     data = open_data(
         config.data,
         strict=config.strict,
@@ -180,6 +182,7 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         label_column=config.label_column,
     )
     known = pretrained or weights is not None or Path(spec).is_dir() or is_video_network(Path(spec))
+    known = known or isinstance(spec, InMemory)
     untrained = not known and (":" not in spec or hub_name(spec) is not None)
     if untrained:
         with preserved():

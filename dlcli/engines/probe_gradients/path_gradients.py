@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from dlcli.core.compute.forward import in_mode, logits_of
@@ -14,7 +13,7 @@ from dlcli.core.gradients.autocorrelation import Correlation, correlate, mean_co
 from dlcli.core.gradients.input_gradients import Derivative, input_gradients
 from dlcli.core.gradients.input_paths import InputPath
 from dlcli.core.stats import mean_difference
-from dlcli.specs.estimates import Estimate
+from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.probe_gradients import GradientRow, ProbeGradientsConfig
 
 LAGS = (1, 5, 15)
@@ -104,10 +103,14 @@ def _verdict(first: Estimate | None, points: int) -> str:
     return verdict(first.value, points, (first.high - first.low) / 2 if first.n > 1 else None)
 
 
-def mean_curve(lines: Sequence[PathGradients]) -> NDArray[np.float64] | None:
-    """The mean autocorrelation by lag over the lines that are not linear."""
+def mean_curve(lines: Sequence[PathGradients]) -> list[Difference] | None:
+    """The mean autocorrelation by lag over the lines that are not linear, with Student's interval where there are several."""
     curves = [line.found.curve for line in lines if line.found is not None]
-    return np.mean(curves, axis=0) if curves else None
+    if not curves:
+        return None
+    if len(curves) == 1:
+        return [Difference(value, value, value, 1) for value in curves[0].tolist()]
+    return [mean_difference(values) for values in zip(*curves, strict=True)]
 
 
 def _mean(values: list[float]) -> Estimate | None:

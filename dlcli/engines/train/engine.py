@@ -31,7 +31,6 @@ from dlcli.engines.train.versus import (
     TrainedVariant,
     add_epochs_to_level,
     compare,
-    save_comparison,
     train_paired,
 )
 from dlcli.engines.training_log import LoggedRun, open_logs, run_name
@@ -46,7 +45,7 @@ from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
-STATE, HISTORY, CURVES, RUNS = "state.safetensors", "history.csv", "curves.png", "runs.csv"
+STATE, HISTORY, RUNS = "state.safetensors", "history.csv", "runs.csv"
 SEEDS, _ENOUGH = 5, 10
 _GIVEN = "this"
 """What the network of the options given is called in results, beside that of `versus`."""
@@ -161,9 +160,13 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
+    result = _result(config, job, (_row(_GIVEN, job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
     if config.output is not None:
+        from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
+
         _save(config.output, job, fitted)
-    return _result(config, job, (_row(_GIVEN, job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
+        save_run_page(config.output, result, fitted.history, watched=watched_set(job.data))
+    return result
 
 
 def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted | None:
@@ -184,15 +187,18 @@ def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: 
         found = train_paired(sides, seeds, processes=processes, report=logging)
     rows, level = add_epochs_to_level(found)
     first = next(iter(sides.jobs.values()))
-    if config.output is not None and rows:
-        save_comparison(config.output, found, names=(CURVES, RUNS), watched=watched_set(first.data))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
         notes = (*notes, "The highest of several test accuracies is biased upwards.")
     notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.data.unit))
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
-        return replace(result, device=processes.describe_devices(device))
+        result = replace(result, device=processes.describe_devices(device))
+    if config.output is not None and rows:
+        from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
+
+        save_comparison(config.output, result, found, watched=watched_set(first.data))
+    return result
 
 
 def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], unit: str) -> tuple[str, ...]:

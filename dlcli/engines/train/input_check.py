@@ -5,13 +5,14 @@ from collections.abc import Iterable
 import torch
 
 from dlcli.core.compute.loader import to_float
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import choose
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.evaluation.input_evidence import recorded_layers
 from dlcli.engines.train.job import Job
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.support.reporter import Reporter
+from dlcli.support.seeds import derive
 
 
 def warn_of_feeding(jobs: Iterable[Job], report: Reporter) -> None:

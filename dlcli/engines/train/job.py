@@ -17,7 +17,7 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import device_key
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.loader import channels_last
-from dlcli.core.compute.rng import derive, preserved
+from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import class_weights
@@ -45,6 +45,7 @@ from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.schema import list_of, mapping_of, number, optional, real, record
+from dlcli.support.seeds import derive
 
 OTHER = "choose another `output`"
 EPOCH = dict.fromkeys(("train_loss", "train_accuracy", "accuracy", "loss"), real())

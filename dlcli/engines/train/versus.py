@@ -1,13 +1,10 @@
 """Trains two variants from the same seeds and compares them in pairs, so that a lucky seed does not decide."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, takewhile
-from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +18,8 @@ from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.epoch_log import Epoch
 from dlcli.engines.train.job import Job
 from dlcli.specs.train import Comparison, TrainRow
-from dlcli.support.atomic import atomic_path, write_text
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
-
-if TYPE_CHECKING:
-    from dlcli.core.html_report.figures import PlotSeries
 
 _LEVEL = 0.05
 PRIMARY = "test accuracy"
@@ -203,38 +196,3 @@ def _comparison(rows: Sequence[TrainRow], names: Sequence[str], metric: str) -> 
     first, second = ([longest if value is None else float(value) for value in side] for side in zip(*both, strict=True))
     difference = mean_difference([a - b for a, b in zip(first, second, strict=True)], step=max(map(step, rows)))
     return Comparison(metric=metric, first=fmean(first), second=fmean(second), difference=difference, verdict="", never=never)
-
-
-def save_comparison(folder: Path, found: Sequence[TrainedVariant], *, names: tuple[str, str], watched: str) -> None:
-    """Write the learning curves as a picture and the epochs of all runs as a table.
-
-    Args:
-        folder: Where to write.
-        found: The trained networks.
-        names: File names of the picture and of the table.
-        watched: The set on which accuracy is followed, "dev" or "test".
-    """
-    from dlcli.core.html_report.figures import accuracy_plot, png
-
-    curves, table = names
-    series = [_series(name, found) for name in dict.fromkeys(one.row.variant for one in found)]
-    with atomic_path(folder / curves) as temporary:
-        label = f"{watched} accuracy, mean and range over seeds"
-        temporary.write_bytes(png(accuracy_plot(series, x_label="epoch", y_label=label)))
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["variant", "seed", "epoch", "train_loss", "train_accuracy", f"{watched}_accuracy"])
-    for one in found:
-        writer.writerows(
-            [one.row.variant, one.row.seed, k, e.train_loss, e.train_accuracy, e.accuracy] for k, e in enumerate(one.history, 1)
-        )
-    write_text(folder / table, stream.getvalue())
-
-
-def _series(name: str, found: Sequence[TrainedVariant]) -> "PlotSeries":
-    from dlcli.core.html_report.figures import PlotSeries
-
-    curves = [[epoch.accuracy for epoch in one.history] for one in found if one.row.variant == name]
-    epochs = list(zip(*curves, strict=False))
-    x = list(range(1, len(epochs) + 1))
-    return PlotSeries(name, x, [fmean(e) for e in epochs], [min(e) for e in epochs], [max(e) for e in epochs])

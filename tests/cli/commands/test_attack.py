@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.cli.commands.attack import COMMAND
+from dlcli.cli.completers import completion
 from dlcli.cli.output import draw
 from dlcli.specs.attack import METHODS, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.specs.estimates import Difference, Estimate
@@ -185,7 +186,8 @@ def test_a_failed_check_says_what_to_do() -> None:
 
 
 def completed(word: str, dlcli: Run, environment: dict[str, str]) -> list[str]:
-    asked = {"_DLCLI_COMPLETE": "complete_bash", "COMP_WORDS": f"dlcli attack --method {word}", "COMP_CWORD": "3"}
+    asked = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": f"dlcli attack --method {word}"}
+    asked["_DLCLI_COMPLETE"] = "complete_fish"
     return dlcli(env={**environment, **asked}).stdout.decode().split()
 
 
@@ -200,10 +202,8 @@ def test_a_shell_completes_each_name_of_a_list(dlcli: Run, environment: dict[str
 
 @given(st.lists(st.sampled_from(METHODS()), unique=True, max_size=3), st.sampled_from(["", "a", "f", "fgsm", "zz"]))
 def test_what_is_offered_continues_what_is_typed(before: list[str], last: str) -> None:
-    from dlcli.cli.declare import _list_completion
-
     typed = ",".join([*before, last])
-    offered = _list_completion(METHODS)(typed)
+    offered = completion("method", str, METHODS)(None, typed)
     assert all(one.startswith(typed) for one in offered)
     assert all(len(set(one.split(","))) == len(one.split(",")) for one in offered)
     assert {one.split(",")[-1] for one in offered} == {name for name in METHODS() if name.startswith(last)} - set(before)

@@ -18,7 +18,8 @@ from dlcli.core.attacks.base import Problem, ThreatModel
 from dlcli.core.attacks.batch import ActiveBatch
 from dlcli.core.attacks.gradient import LossGradient
 from dlcli.core.compute.batches import FittingParts
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
+from dlcli.support.seeds import derive
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 

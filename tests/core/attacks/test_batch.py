@@ -13,7 +13,8 @@ from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue
 from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.iterated import random_points
 from dlcli.core.compute.batches import FittingParts
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
+from dlcli.support.seeds import derive
 from tests.fake_device import fake_device
 from tests.synchronisations import Synchronisations
 

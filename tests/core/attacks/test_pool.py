@@ -15,8 +15,9 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.gradient import fastest_forward_mode, loss_gradient_at
 from dlcli.core.attacks.iterated import random_points
 from dlcli.core.attacks.methods.pgd import PGD
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.support.errors import ResourceError
+from dlcli.support.seeds import derive
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 EPS, STEPS, SEED = 0.15, 8, 11

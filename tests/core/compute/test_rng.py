@@ -10,7 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.compute.rng import derive, generator, preserved
+from dlcli.core.compute.rng import generator, preserved
+from dlcli.support.seeds import derive
 
 _PATHS = st.lists(st.one_of(st.text(max_size=8), st.integers(0, 1000)), max_size=4).map(tuple)
 _SEEDS = st.integers(0, 2**63 - 1)

@@ -35,7 +35,7 @@ def test_labels_agree_as_often_as_the_formula_says(probability, classes):
 
 
 def test_wrong_labels_are_uniform_over_the_other_classes():
-    found = corrupt(DATA, "labels", seed=2).y_train
+    found = corrupt(DATA, "labels=1", seed=2).y_train
     table = np.zeros((5, 5))
     np.add.at(table, (DATA.y_train.numpy(), found.numpy()), 1)
     expected = table.sum(1, keepdims=True) / 5
@@ -99,7 +99,7 @@ def test_a_seed_fixes_everything_and_the_original_is_left_alone(spec):
     assert {name: split.x.shape for name, split in found.splits.items()} == {k: s.x.shape for k, s in data.splits.items()}
 
 
-@pytest.mark.parametrize("spec", ["labels=1.5", "labels=-0.1", "labels=nan", "labels=", "labels=many"])
+@pytest.mark.parametrize("spec", ["labels=1.5", "labels=-0.1", "labels=nan", "labels=", "labels", "labels=many"])
 def test_invalid_probabilities(spec):
     with pytest.raises(UsageError, match="from 0 to 1"):
         corrupt(DATA, spec, seed=0)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from dlcli.core.evaluation.calibration import reliability
 from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
-from dlcli.core.html_report.figures import png
+from dlcli.core.html_report.figures import COLOURS, png
 from dlcli.core.stats import wilson
 
 
@@ -14,8 +15,8 @@ def test_the_confusion_matrix_has_its_counts_in_their_cells():
     figure = confusion_plot(matrix, ["a", "b"], ["a", "b", "c"])
     texts = {tuple(text.get_position()): text.get_text() for text in figure.axes[0].texts}
     assert texts == {(0, 0): "5", (2, 0): "1", (0, 1): "2", (1, 1): "1,234"}
-    shares = figure.axes[0].images[0].get_array()
-    assert np.asarray(shares).sum(1) == pytest.approx([1, 1])
+    shades = np.asarray(figure.axes[0].images[0].get_array())
+    assert (shades[..., 3] ** 2).sum(1) == pytest.approx([1, 1])
 
 
 def test_many_classes_and_a_class_without_images_are_drawn():
@@ -34,6 +35,14 @@ def test_reliability_shows_each_bin_that_has_images():
     assert [bar.get_height() for bar in upper.patches] == [0.5, 1.0]
     assert [bar.get_height() for bar in lower.patches] == [2, 4]
     assert upper.patches[0].get_x() == pytest.approx(4 / 15)
+
+
+def test_bins_of_few_images_are_grey():
+    confidence = np.array([0.31] * 9 + [0.95] * 10)
+    figure = reliability_plot(reliability(confidence, confidence > 0.5), wilson(1, 10), unit="video")
+    few, many = (to_hex(bar.get_facecolor()) for bar in figure.axes[0].patches)
+    assert (few, many) == ("#c8c8c8", COLOURS[6])
+    assert "fewer than 10 videos" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 @pytest.mark.parametrize("count", [1, 6, 7, 24])

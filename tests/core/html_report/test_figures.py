@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcli.core.html_report.figures import AdversarialExample, PlotSeries, accuracy_plot, difference_plot, example_grid, png
+from dlcli.core.html_report.figures import (
+    AdversarialExample,
+    PlotSeries,
+    accuracy_plot,
+    difference_plot,
+    example_grid,
+    history_plot,
+    paired_plot,
+    png,
+)
 
 
 def example(channels: int = 1, eps: float = 0.25, **names: str) -> AdversarialExample:
@@ -60,7 +69,7 @@ def test_no_label_overlaps_another() -> None:
 
 def test_the_plot_has_a_line_and_a_band_for_each_series() -> None:
     lines = [PlotSeries(name, [0, 0.1], [0.9, 0.5], [0.8, 0.4], [1.0, 0.6]) for name in ("baseline", "max rule")]
-    axes = accuracy_plot(lines, x_label="eps").axes[0]
+    axes = accuracy_plot(lines, x_label="eps", y_label="accuracy, %").axes[0]
     assert [line.get_label() for line in axes.lines] == ["baseline", "max rule"]
     assert np.allclose(axes.lines[1].get_xydata(), [[0, 0.9], [0.1, 0.5]])
     assert len({line.get_color() for line in axes.lines}) == len({line.get_marker() for line in axes.lines}) == 2
@@ -69,11 +78,50 @@ def test_the_plot_has_a_line_and_a_band_for_each_series() -> None:
     assert axes.get_xlabel() == "eps" and axes.get_ylim()[0] <= 0 and axes.get_ylim()[1] >= 1
 
 
-def test_differences_stand_beside_each_other_with_their_own_intervals():
-    lines = [PlotSeries("a", [1, 50], [0.5, 1.0], [0.0, 0.4], [0.9, 2.0]), PlotSeries("b", [50], [1.0], [0.5], [1.5])]
-    axes = difference_plot(lines, x_label="members", y_label="gain").axes[0]
-    bars = [segment for container in axes.containers for segment in container[2][0].get_segments()]
-    assert [tuple(bar[:, 1]) for bar in bars] == [(0.0, 0.9), (pytest.approx(0.4), 2.0), (0.5, 1.5)]
-    places = [bar[0, 0] for bar in bars]
-    assert len(set(places)) == 3 and abs(places[1] - places[2]) < 0.5 < places[1] - places[0]
-    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "50"]
+def test_an_axis_of_the_data_shows_small_differences_and_is_in_percent():
+    lines = [PlotSeries(name, [1, 2], [y, y], [y, y], [y, y]) for name, y in (("a", 0.95), ("b", 0.96))]
+    (axes,) = accuracy_plot(lines, x_label="epoch", y_label="accuracy", whole=False).axes
+    low, high = axes.get_ylim()
+    assert 0.94 < low < 0.95 and 0.96 < high < 0.97
+    assert axes.yaxis.get_major_formatter()(0.955, 0) == "95.5"
+    assert all(float(x).is_integer() for x in axes.get_xticks())
+
+
+def test_a_second_panel_has_the_differences_around_zero():
+    lines = [PlotSeries(name, [1, 2], [0.9, y], [0.8, 0.4], [1.0, 0.6]) for name, y in (("a", 0.5), ("b", 0.55))]
+    gap = PlotSeries("a minus b", [1, 2], [0.0, -0.05], [-0.01, -0.07], [0.01, -0.03])
+    upper, lower = paired_plot(lines, gap, x_label="epoch", y_label="accuracy", difference_label="difference").axes
+    assert [line.get_label() for line in upper.lines] == ["a", "b"]
+    zero, drawn = lower.lines
+    assert set(zero.get_ydata()) == {0} and np.allclose(drawn.get_xydata(), [[1, 0], [2, -0.05]])
+    assert lower.get_ylim()[0] < -0.07 and lower.get_ylim()[1] < 0.1
+    assert lower.yaxis.get_major_formatter()(0.01, 0) == "+1" and lower.get_xlabel() == "epoch"
+
+
+def test_the_first_epochs_do_not_hide_what_comes_after_them():
+    y = [0.1, 0.5, 0.95, 0.951, 0.95, 0.951, 0.95, 0.951]
+    lines = [PlotSeries(name, range(1, 9), y, y, [value + gap for value in y]) for name, gap in (("a", 0.0), ("b", 0.002))]
+    gap = PlotSeries("gap", range(1, 9), y, [-0.9] * 2 + [0.001] * 6, [0.9] * 2 + [0.002] * 6)
+    upper, lower = paired_plot(lines, gap, x_label="", y_label="", difference_label="").axes
+    assert 0.94 < upper.get_ylim()[0] < 0.95 and 0.953 < upper.get_ylim()[1] < 0.96
+    assert -0.01 < lower.get_ylim()[0] < 0 and 0.002 < lower.get_ylim()[1] < 0.01
+
+
+def test_a_history_has_accuracies_in_percent_above_losses():
+    accuracies, losses = (
+        [PlotSeries(name, [1, 2], y, y, y) for name in ("training", "test")] for y in ([0.5, 0.9], [2.0, 0.3])
+    )
+    figure = history_plot(accuracies, losses)
+    upper, lower = figure.axes
+    assert upper.yaxis.get_major_formatter()(0.5, 0) == "50" and lower.lines[0].get_ydata()[0] == 2.0
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training", "test"]
+
+
+def test_differences_are_lines_around_zero_with_their_own_colours():
+    lines = [
+        PlotSeries(name, [1, 2, 3], [0.0, y, y], [0.0, 0.0, 0.0], [0.0, 0.1, 0.1]) for name, y in (("a", 0.05), ("b", 0.02))
+    ]
+    figure = difference_plot(lines, x_label="members", y_label="gain")
+    zero, *drawn = figure.axes[0].lines
+    assert [line.get_label() for line in drawn] == ["a", "b"] == [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len({line.get_color() for line in (zero, *drawn)}) == 3

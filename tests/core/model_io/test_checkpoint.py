@@ -59,7 +59,7 @@ def test_a_failed_save_leaves_no_file(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("dlcli.core.model_io.checkpoint.save_file", fail)
+    monkeypatch.setattr("dlcli.core.model_io.checkpoint.sort_metadata", fail)
     with pytest.raises(OSError, match="No space"):
         save_weights(tmp_path / "w.safetensors", nn.Linear(1, 1), {})
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dlcli.core.compute.forward import predict_logits
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.training import hooks as hooks_module
 from dlcli.core.training import recipe as recipe_module
@@ -20,6 +20,7 @@ from dlcli.core.training.loop import Training, train
 from dlcli.core.training.random_change import RandomChange
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.support.errors import NumericError, ResourceError, UsageError
+from dlcli.support.seeds import derive
 
 CPU = torch.device("cpu")
 

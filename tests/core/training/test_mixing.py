@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import SILENT
+from dlcli.support.seeds import derive
 
 CPU = torch.device("cpu")
 CLASSES, LR, SEED = 3, 0.1, 4

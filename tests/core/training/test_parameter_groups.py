@@ -5,13 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.layers.normalise import normalised
 from dlcli.core.training.loop import Training
 from dlcli.core.training.parameter_groups import freeze, named_weights
 from dlcli.core.training.recipe import OPTIMIZERS, Recipe
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT
+from dlcli.support.seeds import derive
 
 CPU = torch.device("cpu")
 X, Y = torch.rand(12, 1, 6, 6, generator=generator(1)), torch.randint(3, (12,), generator=generator(2))

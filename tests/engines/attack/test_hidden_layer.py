@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 from dlcli.core.ensembles.combine import RuleModel
+from dlcli.core.html_report.figures import png
 from dlcli.engines import attack
 from dlcli.engines.attack import hidden_layer as module
 from dlcli.engines.attack.hidden_layer import add_hidden_features, hidden_layer_figures
@@ -73,9 +74,9 @@ def test_the_picture_and_the_figures_it_cannot_give(result: AttackResult, tmp_pa
     assert "Two clouds of points" in page and "No picture of the last hidden layer" not in page
     # Clean, all agree. Adversarial images of class 0 stay, and those of class 1 lie among class 2, as predicted. Those of
     # class 2, predicted as 0, lie away from all, and nearest to the blob of class 2 that they left.
-    assert cells(page, "clean images")[:2] == ["40", "1.000 [0.912, 1.000]"]
-    assert cells(page, "adversarial images")[:2] == ["40", "0.750 [0.598, 0.858]"]
-    assert cells(page, "of these, turned from right to wrong")[:2] == ["20", "0.500 [0.299, 0.701]"]
+    assert cells(page, "clean images")[:2] == ["100.0 [91.2, 100.0]", "40"]
+    assert cells(page, "adversarial images")[:2] == ["75.0 [59.8, 85.8]", "40"]
+    assert cells(page, "of these, turned from right to wrong")[:2] == ["50.0 [29.9, 70.1]", "20"]
 
 
 def test_without_features_the_page_has_a_note_and_an_old_picture_is_removed(result: AttackResult, tmp_path: Path):
@@ -99,7 +100,7 @@ def test_values_that_are_not_finite_are_a_reason_too(result: AttackResult):
     images = pictured()
     broken = np.full_like(images.hidden[EPS], np.inf)
     found = hidden_layer_figures(replace(images, hidden={EPS: broken}), result)
-    assert found.picture is None and not found.tables and "not finite" in found.notes[0]
+    assert found.picture is None and not found.parts and "not finite" in found.notes[0]
 
 
 def test_images_that_changed_are_listed_only_where_some_did(result: AttackResult):
@@ -107,13 +108,13 @@ def test_images_that_changed_are_listed_only_where_some_did(result: AttackResult
     withstood = replace(images, predicted={EPS: images.labels})
     wrong_before = replace(images, predicted_clean=images.predicted[EPS])
     for one in (withstood, wrong_before):
-        (table,) = hidden_layer_figures(one, result).tables
+        *_, table = hidden_layer_figures(one, result).parts
         assert [row[0] for row in table.rows] == ["clean images", "adversarial images"]
 
 
 def test_the_picture_is_the_same_each_time(result: AttackResult):
-    first, second = (hidden_layer_figures(pictured(), result).picture for _ in range(2))
-    assert first.png == second.png
+    first, second = (hidden_layer_figures(pictured(), result) for _ in range(2))
+    assert png(first.picture) == png(second.picture) and first.parts[0].html() == second.parts[0].html()
 
 
 def test_of_many_images_a_part_is_drawn_and_all_are_counted(result: AttackResult, monkeypatch: pytest.MonkeyPatch):
@@ -126,11 +127,11 @@ def test_of_many_images_a_part_is_drawn_and_all_are_counted(result: AttackResult
         return draw(clouds, labels, names, title=title)
 
     monkeypatch.setattr(module, "embedding_plot", recorded)
-    (table,) = hidden_layer_figures(pictured(), result).tables
+    *_, table = hidden_layer_figures(pictured(), result).parts
     ((n, clouds, title),) = calls
     assert n == 12 and all(len(cloud.points) == 12 for cloud in clouds)
     assert "eps 0.1" in title and "n = 12 of 40 images" in title and result.method in title
-    assert [row[1] for row in table.rows] == ["40", "40", "20"]
+    assert [row[2] for row in table.rows] == ["40", "40", "20"]
 
 
 def test_features_are_those_of_the_network_at_that_eps(result: AttackResult):

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.compute import rng
 from dlcli.core.data import open_data
 from dlcli.core.data.base import choose
 from dlcli.core.model_io.run_dir import save_model
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.seeds import derive
 from tests.engines.attack.test_networks import Fixed
 
 CODE = """
@@ -66,7 +66,7 @@ def test_the_images_are_those_of_pgd_on_the_surrogate_in_full(tmp_path: Path, co
     result = attack.run(config)
     x, y = images(100)
     pgd = load_attack("pgd").with_options(steps=7)
-    wanted = pgd(other(), x, y, eps=0.15, full=True, seed=rng.derive(0, "attack", "transfer"))
+    wanted = pgd(other(), x, y, eps=0.15, full=True, seed=derive(0, "attack", "transfer"))
     with np.load(tmp_path / "a.npz") as saved:
         assert np.array_equal(saved["x_0.15"], wanted.numpy())
     with torch.no_grad():

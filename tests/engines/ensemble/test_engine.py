@@ -18,6 +18,7 @@ from dlcli.core.model_io.run_dir import load_model
 from dlcli.engines import ensemble, eval, train
 from dlcli.engines.ensemble import members as members_module
 from dlcli.engines.ensemble.members import open_setup
+from dlcli.engines.ensemble.rows import gain_curves
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.train import TrainConfig
@@ -56,13 +57,26 @@ def logits(result: EnsembleResult, folder: Path) -> Tensor:
 
 
 def test_the_folder_holds_every_member_and_is_a_model(result: EnsembleResult, folder: Path):
-    assert {path.name for path in folder.iterdir()} == {"members", "ensemble.json", "gain.png"}
+    assert {path.name for path in folder.iterdir()} == {"members", "ensemble.json", "gain.png", "report.html"}
     saved = load_ensemble(folder, CPU)
     assert [one.sha256 for one in saved.members] == hashes(result) and saved.sha256 == result.model_sha256
     for rule in ("mean", "max", "vote"):
         judged = eval.run(EvalConfig(model=str(folder), ensemble=rule, device="cpu"))
         assert judged.metrics[0].estimate.value == accuracies(result, 6)[f"{rule} rule"]
         assert judged.model == f"6 x digits-net ({rule} rule)"
+
+
+def test_gains_by_every_number_of_members_are_what_counting_gives(result: EnsembleResult, logits: Tensor):
+    y = open_data("digits").y_test
+    curves = gain_curves(logits, y, ["mean", "vote"])
+    right = (logits.argmax(2) == y).double().mean(1)
+    for k, gain in curves["mean"].items():
+        together = (logits[:k].softmax(2).mean(0).argmax(1) == y).double().mean()
+        assert gain.value == pytest.approx(float(together - right[:k].mean()))
+    assert [list(found) for found in curves.values()] == [[1, 2, 3, 4, 5, 6]] * 2
+    assert curves["mean"][1].value == curves["vote"][1].value == 0
+    assert curves["mean"][6] == next(row.gain for row in result.rows if (row.members, row.classifier) == (6, "mean rule"))
+    assert list(gain_curves(torch.rand(120, 3, 2), y[:3], ["max"])["max"])[-1] == 120
 
 
 def test_every_figure_is_what_counting_gives(result: EnsembleResult, logits: Tensor):

@@ -76,8 +76,7 @@ def test_the_default_puts_four_kinds_side_by_side(tmp_path):
     assert (linear.verdict, linear.acf1, linear.slope, linear.length) == ("linear", None, None, None)
     assert linear.cosine == pytest.approx(1, abs=1e-6)
     assert {layer.network for layer in result.layers} == set(rows)
-    strips = sorted(f"layers-{kind}.png" for kind in KINDS)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["autocorrelation.png", *strips, "report.html"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["autocorrelation.png", "layers.png", "report.html"]
     assert all(name in (tmp_path / "out" / "report.html").read_text() for name in rows)
 
 

@@ -34,7 +34,7 @@ def test_every_arm_is_the_network_that_is_trained_alone(three: tuple[object, Pat
     for row, lr in zip(result.rows[:3], (1e-6, 0.002, 0.0021), strict=True):
         alone = train.run(TrainConfig(**{**SETTINGS, "workers": None}, lr=lr)).rows[0]
         assert (alone.weights_sha256, alone.accuracy) == (row.weights_sha256, row.accuracy)
-    assert {path.name for path in folder.iterdir()} == {"curves.png", "runs.csv"}
+    assert {path.name for path in folder.iterdir()} == {"curves.png", "runs.csv", "report.html"}
 
 
 def test_each_pair_is_compared_by_a_paired_t_test_with_holms_correction(three: tuple[object, Path]):

@@ -38,7 +38,8 @@ def config(**changes: object) -> TrainConfig:
 
 def test_the_run_folder_gives_back_the_network_and_its_figures(tmp_path: Path):
     result = train.run(config(output=tmp_path / "run"))
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"weights.safetensors", "model.json", "history.csv"}
+    files = {"weights.safetensors", "model.json", "history.csv", "report.html"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == files
     saved, data = load_model(tmp_path / "run", CPU), open_data("digits")
     row = result.rows[0]
     assert saved.sha256 == row.weights_sha256 == weights_sha256(load_weights(tmp_path / "run" / "weights.safetensors"))
@@ -143,7 +144,7 @@ def test_a_comparison_is_the_paired_t_interval_over_seeds(tmp_path: Path):
     assert (found.low, found.high) == (pytest.approx(peer.low), pytest.approx(peer.high))
     assert found.value == pytest.approx(np.mean(sides[0]) - np.mean(sides[1]))
     assert result.level == pytest.approx(min(sides[0] + sides[1]), abs=1e-6)
-    assert {path.name for path in tmp_path.iterdir()} == {"curves.png", "runs.csv"}
+    assert {path.name for path in tmp_path.iterdir()} == {"curves.png", "runs.csv", "report.html"}
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 1 + 2 * 3 * 2
 
 

@@ -9,7 +9,7 @@ from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_listing
 from dlcli.core.data.set_names import set_of_file
 from dlcli.core.data.shards import sets_of_shards
-from dlcli.support.errors import InputError
+from dlcli.support.errors import MissingInputError
 
 DESCRIPTION = ""  # that of `table` covers all of these
 PRECEDENCE = 2
@@ -31,7 +31,7 @@ def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     path = Path(spec)
     paths = _files(path) if path.is_dir() else [path]
     if not path.exists():
-        raise InputError(f"{spec}: there is no such file")
+        raise MissingInputError(f"{spec}: there is no such file")
     set_of = sets_of_shards(spec, paths, options.report) if path.is_dir() else None
     named = set_of_file(path.name) if path.is_file() else None
     parts = [read_coco(one, options.report) for one in paths if set_of is None or one in set_of]

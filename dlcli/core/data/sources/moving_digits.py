@@ -7,10 +7,11 @@ frames, or at all of them regardless of their order, is right on exactly half of
 import torch
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions, Split, choose, data_from_splits
 from dlcli.core.data.sources import digits
 from dlcli.support.errors import UsageError
+from dlcli.support.seeds import derive
 
 NAME = "moving-digits"
 DESCRIPTION = f"{NAME}[-PIXELS]"

@@ -14,21 +14,12 @@ import numpy as np
 
 from dlcli.core.data.arrays import LabelledArrays, from_train_and_test
 from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
+from dlcli.specs.shared import DATASETS
 from dlcli.support.errors import DlcliError, ResourceError
 from dlcli.support.lock import locked
 from dlcli.support.paths import cache_dir
 
-_CLASSES = {
-    "mnist": "MNIST",
-    "fashion-mnist": "FashionMNIST",
-    "kmnist": "KMNIST",
-    "cifar10": "CIFAR10",
-    "cifar100": "CIFAR100",
-    "svhn": "SVHN",
-    "stl10": "STL10",
-    "usps": "USPS",
-}
-DESCRIPTION = f"torchvision's {', '.join(_CLASSES)}"
+DESCRIPTION = f"torchvision's {', '.join(DATASETS)}"
 
 _TIMEOUT_S = 30
 _ERRORS = (RuntimeError, OSError, EOFError, ValueError)  # URLError is an OSError; torchvision raises RuntimeError
@@ -43,7 +34,7 @@ class _Sets(NamedTuple):
 
 def claims(spec: str) -> bool:
     """Whether `spec` is the name of a dataset of torchvision."""
-    return spec in _CLASSES
+    return spec in DATASETS
 
 
 def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
@@ -80,7 +71,7 @@ def _downloaded(spec: str, root: Path, options: LoadOptions) -> _Sets:
         reason = error.reason if isinstance(error, URLError) else error
         line = (str(reason).strip() or type(reason).__name__).partition("\n")[0].rstrip(":")
         hint = (
-            f"without a network, use `{options.option}=FILE.npz`, or copy the files of torchvision's {_CLASSES[spec]} to {root}"
+            f"without a network, use `{options.option}=FILE.npz`, or copy the files of torchvision's {DATASETS[spec]} to {root}"
         )
         raise ResourceError(
             f"`{options.option}={spec}`: is not in {root} and cannot be downloaded ({line})", hint=hint
@@ -90,7 +81,7 @@ def _downloaded(spec: str, root: Path, options: LoadOptions) -> _Sets:
 def _both(spec: str, root: Path, *, download: bool) -> _Sets:
     import torchvision
 
-    make = getattr(torchvision.datasets, _CLASSES[spec])
+    make = getattr(torchvision.datasets, DATASETS[spec])
     by_flag = "train" in inspect.signature(make).parameters
     sets = ({"train": True}, {"train": False}) if by_flag else ({"split": "train"}, {"split": "test"})
     return _Sets(make(str(root), download=download, **sets[0]), make(str(root), download=download, **sets[1]))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.forward import has_gradients, predict_logits
 from dlcli.core.model_io.programs.base import Program
 from dlcli.support.atomic import atomic_path
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 
 _FORMATS = {".onnx": "onnx", ".pt2": "exported"}
 _TOLERANCE = 1e-4
@@ -38,7 +38,7 @@ def read_program(path: Path, device: torch.device) -> Program:
         MissingExtraError: If ONNX Runtime is not installed.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise MissingInputError(f"{path}: no such file")
     found: Program = _format(path).read(path, device)
     return found
 

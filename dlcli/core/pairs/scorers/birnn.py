@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dlcli.core.compute.rng import derive
 from dlcli.core.pairs.architectures import RecurrentNet
 from dlcli.core.pairs.encoders import Encoder, word_vectors
 from dlcli.core.pairs.labelled import LabelledPairs
@@ -22,6 +21,7 @@ from dlcli.core.text.scoring.rarity import word_hash
 from dlcli.core.text.tokens import fold_all, words
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 RECIPE = Recipe(epochs=8, batch_size=256, optimizer="adam", lr=2e-3, schedule="cosine", dtype="float32")
 

@@ -20,6 +20,7 @@ from dlcli.core.text.search.neighbours import cosines
 from dlcli.core.text.tokens import fold_all
 from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.seeds import derive
 
 LEARNERS = ("auto", "logistic", "trees")
 _FOLDS = 4
@@ -163,7 +164,7 @@ class _Folds(NamedTuple):
 
 def _folds(component: NDArray[np.int64], seed: int) -> _Folds:
     """Draw folds of whole components: pairs that share a question in two folds would make overfitting look good."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(derive(seed, "folds"))
     place = random.permutation(component.max() + 1)[component]
     rows = np.argsort(place, kind="stable")[:_MAX_COMPARED]
     return _Folds(rows, place[rows] % _FOLDS)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dlcli.core.text.search.blocks import Blocks, all_pairs_within, pairs_within
 from dlcli.core.text.search.neighbours import Pairs, cosines, similar_pairs
 from dlcli.core.text.vectors.weighting import Matrix
+from dlcli.support.seeds import derive
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +52,7 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
     n = vectors.shape[0]
     if pairs_within(n, block) <= budget:
         return 0.0
-    rows = np.sort(np.random.default_rng(seed).permutation(n)[: max(100, _SAMPLED // n)])
+    rows = np.sort(np.random.default_rng(derive(seed, "budget")).permutation(n)[: max(100, _SAMPLED // n)])
     product = vectors[rows] @ vectors.T
     values = product.toarray() if sp.issparse(product) else product
     values[np.arange(len(rows)), rows] = -1

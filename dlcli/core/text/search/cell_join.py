@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcli.support.seeds import derive
+
 PROBES = 8
 """How many cells are searched for each row, including its own."""
 
@@ -51,7 +53,7 @@ def cell_candidates(vectors: Floats, bound: float, work: int) -> Iterator[tuple[
 
 def _centres(vectors: Floats) -> Floats:
     """The centres (cells, dimensions), of length 1, from a random sample of the rows; empty cells keep their centres."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(derive(0, "cells"))
     count = max(1, round(len(vectors) ** 0.5))
     sample = vectors[np.sort(rng.permutation(len(vectors))[: _TRAINED_ON * count])]
     centres = sample[np.sort(rng.permutation(len(sample))[:count])]

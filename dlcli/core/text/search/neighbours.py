@@ -18,6 +18,7 @@ from dlcli.core.text.search.cell_join import cell_candidates
 from dlcli.core.text.search.sparse_join import sparse_candidates
 from dlcli.core.text.vectors.weighting import Matrix
 from dlcli.support.errors import ResourceError
+from dlcli.support.seeds import derive
 
 if TYPE_CHECKING:
     import torch
@@ -195,7 +196,7 @@ def sampled_recall(
     """
     n = vectors.shape[0]
     sample = min(500, max(100, _COMPARED // max(1, n))) if sample is None else sample
-    rows = np.random.default_rng(seed).permutation(n if among is None else among)[:sample]
+    rows = np.random.default_rng(derive(seed, "recall")).permutation(n if among is None else among)[:sample]
     against = vectors[rows].T
     against = against.toarray(order="C") if sp.issparse(against) else against
     owners, truth = [np.empty(0, np.int64)], [np.empty(0, np.int64)]

@@ -12,8 +12,9 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.attacks.methods.square import _move_square, _set_square
 from dlcli.core.attacks.query_count import QueryCounter
 from dlcli.core.attacks.square_patches import covered_fraction, patch, patches, place_squares, side_lengths, tiling
-from dlcli.core.compute.rng import derive, generator
+from dlcli.core.compute.rng import generator
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.seeds import derive
 
 Trained = tuple[nn.Module, Tensor, Tensor]
 

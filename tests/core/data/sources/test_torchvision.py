@@ -98,7 +98,7 @@ def test_a_cache_that_cannot_be_written_is_an_error(fake, cache):
 def test_every_name_is_a_class_of_torchvision_that_can_be_called_so():
     import inspect
 
-    for name, kind in source._CLASSES.items():
+    for name, kind in source.DATASETS.items():
         parameters = inspect.signature(getattr(torchvision.datasets, kind)).parameters
         assert source.claims(name)
         assert {"root", "download"} <= set(parameters)

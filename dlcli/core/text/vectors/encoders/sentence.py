@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dlcli.core.text.ragged import Ragged
 from dlcli.core.text.vectors.averaging import normalize_rows
 from dlcli.core.text.vectors.installed import first_match, model_folders, quiet_loggers, require
-from dlcli.support.errors import InputError, NumericError, ResourceError, UsageError
+from dlcli.support.errors import InputError, MemoryLimitError, NumericError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -140,7 +140,7 @@ def _failure(error: Exception, argument: str) -> Exception:
     from dlcli.core.compute.device import out_of_memory
 
     if isinstance(error, MemoryError) or out_of_memory(error):
-        return ResourceError(f"`vectors`: not enough memory for '{argument}'", hint="use a smaller model")
+        return MemoryLimitError(f"`vectors`: not enough memory for '{argument}'", hint="use a smaller model")
     return InputError(f"`vectors`: '{argument}' is broken: {' '.join(str(error).split())}", hint=_HINT)
 
 

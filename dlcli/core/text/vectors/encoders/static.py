@@ -17,7 +17,7 @@ from dlcli.core.text.ragged import sparse_rows
 from dlcli.core.text.vectors.averaging import normalize_rows
 from dlcli.core.text.vectors.installed import first_match, model_folders, require
 from dlcli.core.text.vectors.weighting import count_pieces
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 
 CANDIDATE_COSINE = 0.9
 DEPENDS_ON = "text"
@@ -67,7 +67,7 @@ def _folder(argument: str) -> Path:
         raise UsageError("`vectors`: static needs a folder", hint="`vectors=static:FOLDER`")
     roots = model_folders(argument)
     if not roots:
-        raise InputError(f"`vectors`: no such folder: '{argument}'", hint=_HINT)
+        raise MissingInputError(f"`vectors`: no such folder: '{argument}'", hint=_HINT)
     # sentence-transformers may keep the table one level deeper; a package keeps the whole folder there.
     found = first_match(roots, "model.safetensors", "*/model.safetensors")
     if found is None or not (found.parent / "tokenizer.json").is_file():

@@ -1,0 +1,1 @@
+"""The functions of `import dlcli`: the engines, with networks and data that a program holds."""

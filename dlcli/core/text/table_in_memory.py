@@ -1,0 +1,71 @@
+"""Tables that a Python program holds: lists of texts, and data frames."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from dlcli.support.errors import InputError
+from dlcli.support.in_memory import InMemory
+from dlcli.support.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT = "text"
+"""The column of texts without a name."""
+_HINT = "give a list of texts, or a Series or DataFrame of pandas, or a data frame with __dataframe__"
+
+
+def table_in_memory(spec: InMemory) -> Table:
+    """The table that `spec` is, with the cells that a csv of it has; raises InputError if it is none.
+
+    Texts are as they are, missing values are empty, and other values as pandas writes them.
+    """
+    value = spec.value
+    if not hasattr(value, "__dataframe__") and not hasattr(value, "to_frame") and not hasattr(value, "to_pandas"):
+        texts = _texts(spec, value)
+        return Table([TEXT], [[text] for text in texts], name=spec)
+    frame = _frame(value)
+    columns = [_cells(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    if not columns:
+        raise InputError(f"{spec}: has no columns")
+    return Table([str(name) for name in frame.columns], [list(row) for row in zip(*columns, strict=True)], name=spec)
+
+
+def _texts(spec: InMemory, value: Any) -> list[str]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise InputError(f"{spec}: is not a table", hint=_HINT)
+    found = ["" if one is None else one for one in value]
+    wrong = next((k for k, one in enumerate(found) if not isinstance(one, str)), None)
+    if wrong is not None:
+        raise InputError(f"{spec}: item {wrong} is {type(found[wrong]).__name__}, not a text", hint=_HINT)
+    return [str(one) for one in found]
+
+
+def _frame(value: Any) -> "pd.DataFrame":
+    """A data frame of pandas, of a series or another library's data frame."""
+    import pandas as pd
+
+    if isinstance(value, pd.DataFrame):
+        return value
+    if isinstance(value, pd.Series):
+        return value.to_frame(TEXT if value.name is None else value.name)
+    if hasattr(value, "__dataframe__"):
+        return pd.api.interchange.from_dataframe(value)
+    return _frame(value.to_pandas())
+
+
+def _cells(column: "pd.Series[Any]") -> list[str]:
+    missing = column.isna().tolist()
+    values = column.astype(object).tolist()
+    if any(not isinstance(one, str) for one, lacks in zip(values, missing, strict=True) if not lacks):
+        values = _written(column)
+    return ["" if lacks else str(one) for one, lacks in zip(values, missing, strict=True)]
+
+
+def _written(column: "pd.Series[Any]") -> list[str]:
+    """The cells as pandas writes them to a csv, whatever they hold."""
+    import csv
+    import io
+
+    text = column.to_csv(index=False, header=False, lineterminator="\n")
+    return [row[0] if row else "" for row in csv.reader(io.StringIO(text, newline=""))]

@@ -1,0 +1,162 @@
+"""The page of `dlcli eval -o DIR`: accuracy, mistakes and the confusion matrix, classes, reliability, and the tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from dlcli.core.evaluation.plots import MisclassifiedImage
+from dlcli.core.html_report.card_images import card_image
+from dlcli.core.html_report.figures import verdict
+from dlcli.core.html_report.page import Page
+from dlcli.core.html_report.parts import (
+    Bar,
+    Bars,
+    Beside,
+    CardImage,
+    Cell,
+    Chart,
+    Gallery,
+    PageTable,
+    Part,
+    figure_cell,
+    percent,
+    percent_cell,
+)
+from dlcli.core.html_report.vector import svg
+from dlcli.specs.diagnosis import Diagnosis
+from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.eval import ClassAccuracy, EvalResult, Metric
+
+_METRICS = {
+    "top-1": "top-1 accuracy, %",
+    "top-5": "top-5 accuracy, %",
+    "worst-class": "accuracy of the worst class, %",
+    "worst-slice": "accuracy of the worst subgroup, %",
+    "nll": "negative log-likelihood (nll), nats; lower is better",
+    "brier": "Brier score (brier), 0 to 2; lower is better",
+    "ece": "expected calibration error (ece), %; lower is better",
+}
+_IN_PERCENT = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
+_FIRST = 12
+_BESIDE = 15
+"""Up to this many classes the confusion matrix can be read in half the width of a page."""
+
+
+@dataclass(frozen=True)
+class EvalPictures:
+    """The figures of the page, and the most confident mistakes."""
+
+    confusion: Figure
+    reliability: Figure
+    mistakes: Sequence[MisclassifiedImage]
+
+
+def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
+    """The page of an evaluation with its pictures."""
+    top = result.metrics[0].estimate
+    wrong = round(top.n * (1 - top.value))
+    found = percent(top)
+    return Page(
+        title=f"{result.model} on {result.data}, {result.split} set",
+        number=f"{found.value}%",
+        interval=found.interval,
+        lead=f"of {top.n:,} {result.unit}s are right, {wrong:,} are wrong.",
+        parts=[
+            *_first(result, shown),
+            _classes(result),
+            _reliability(result, shown.reliability),
+            *_gaps(result.diagnosis),
+            *_slices(result),
+            _figures(result.metrics),
+        ],
+        notes=result.notes,
+        facts=[
+            (f"{result.unit}s".capitalize(), f"{result.n_images:,} of the {result.split} set of {result.data}"),
+            ("Network", result.model),
+            ("Seed and device", f"{result.seed}, {result.device}"),
+            ("Weights SHA-256", result.model_sha256),
+        ],
+    )
+
+
+def _first(result: EvalResult, shown: EvalPictures) -> list[Part]:
+    """The mistakes and the confusion matrix, side by side where there is room."""
+    matrix = Chart(
+        svg(shown.confusion, alt="Confusion matrix: one row per true class, one column per predicted class"),
+        "Confusion matrix: counts, the darker the larger their share of the true class.",
+    )
+    if not shown.mistakes:
+        return [matrix]
+    cards = [(_mistake(one, result.unit),) for one in shown.mistakes]
+    gallery = Gallery("The most confident mistakes: true → predicted. Look for wrong labels among them.", cards[:_FIRST])
+    return [Beside([gallery, matrix])] if len(result.per_class) <= _BESIDE else [gallery, matrix]
+
+
+def _mistake(one: MisclassifiedImage, unit: str) -> CardImage:
+    said = verdict(one.true, one.predicted).replace("\n", " ")
+    alt = f"A misclassified {unit} of {one.true}"
+    return card_image(one.image, alt=alt, line=f"{said}, {100 * one.probability:.1f}%")
+
+
+def _classes(result: EvalResult) -> Bars:
+    """The classes with images, the lowest accuracy first, and then those without."""
+    known = [row for row in result.per_class if row.accuracy]
+    rows = sorted(known, key=lambda row: row.accuracy.value if row.accuracy else 0)
+    rows += [row for row in result.per_class if not row.accuracy]
+    bars = [Bar(row.name, (row.accuracy,), _beside(row)) for row in rows]
+    return Bars("Accuracy by class, the lowest first", ("accuracy",), bars)
+
+
+def _beside(row: ClassAccuracy) -> str:
+    n = f"n {row.accuracy.n:,}" if row.accuracy else "n 0"
+    return f"{n}, most confused with {row.most_confused_with}" if row.most_confused_with else n
+
+
+def _reliability(result: EvalResult, figure: Figure) -> Chart:
+    return Chart(
+        svg(figure, alt=f"Accuracy against confidence in bins, and the number of {result.unit}s in each bin"),
+        "Reliability: bars below the diagonal mean that the network is overconfident. Grey bins have few "
+        f"{result.unit}s and tell little.",
+    )
+
+
+def _slices(result: EvalResult) -> list[Part]:
+    if not result.slices:
+        return []
+    rows: list[list[Cell]] = [
+        [
+            f"{row.column}={row.name}",
+            percent_cell(row.accuracy),
+            percent_cell(row.minus_rest),
+            row.status,
+            f"{row.accuracy.n:,}",
+        ]
+        for row in result.slices
+    ]
+    strong = next(k for k, row in enumerate(result.slices) if f"{row.column}={row.name}" == result.worst_slice)
+    head = ["subgroup", "accuracy, %", "minus all others", "status", f"{result.unit}s"]
+    return [PageTable("Accuracy by subgroup", head, rows, strong)]
+
+
+def _figures(metrics: Sequence[Metric]) -> PageTable:
+    rows = [[_METRICS.get(one.name, one.name), _figure(one.name, one.estimate)] for one in metrics]
+    return PageTable("Figures with 95% intervals", ["metric", "value"], rows, strong=0)
+
+
+def _figure(name: str, found: Estimate | PointEstimate) -> Cell:
+    return percent_cell(found) if name in _IN_PERCENT else figure_cell(found)
+
+
+def _gaps(diagnosis: Diagnosis | None) -> list[Part]:
+    if diagnosis is None:
+        return []
+    gaps: list[list[Cell]] = []
+    for gap in diagnosis.gaps:
+        between = f"{gap.upper} to {gap.lower}" if gap.difference else "–"
+        gaps.append([gap.name, percent_cell(gap.difference), gap.status, between])
+    strong = next((k for k, gap in enumerate(diagnosis.gaps) if gap.name == diagnosis.largest), None)
+    suggestions = [[one.gap, one.what, one.command] for one in diagnosis.suggestions]
+    ladder = PageTable("Where the error comes from", ["cause", "gap, points", "status", "between"], gaps, strong)
+    tried = PageTable("What to try", ["gap", "suggestion", "command"], suggestions, words=3)
+    return [ladder, tried] if suggestions else [ladder]
