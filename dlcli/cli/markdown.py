@@ -40,4 +40,4 @@ def _note(note: str) -> str:
 
 def _text(text: str) -> str:
     """The text with a backslash before what markdown would read as a mark."""
-    return _MARKS.sub(r"\\\1", printable(text))
+    return _MARKS.sub(r"\\\1", printable(text)).strip()

@@ -11,7 +11,9 @@ def _table(result: CacheResult) -> TerminalTable:
     for row in result.records():
         name = row["file"].removeprefix(f"{result.folder}/").removeprefix(f"{row['kind']}/")
         rows.append((row["kind"], name, _size(row["bytes"]), f"{row['days']:.1f}", row["status"]))
-    return TerminalTable(f"Files in {result.folder}", ("kind", "file", "MB", "days unused", "status"), tuple(rows))
+    return TerminalTable(
+        f"Files in {result.folder}", ("kind", "file", "MB", "days unused", "status"), tuple(rows), answer=_answer(result)
+    )
 
 
 def _size(size: int) -> str:

@@ -12,7 +12,7 @@ def _table(result: InfoResult) -> TerminalTable:
     rows += [("device", result.device), ("threads", str(result.threads)), ("training precision", result.training_dtype)]
     rows += [(f"extra {one.name}", f"missing: {one.install}" if one.missing else "installed") for one in result.extras]
     rows += [(f"cache {one.name}", f"{one.bytes / _MEGABYTE:,.1f} MB, {one.files:,} files, {one.path}") for one in result.cache]
-    return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows))
+    return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows), answer=_answer(result))
 
 
 def _answer(result: InfoResult) -> str:

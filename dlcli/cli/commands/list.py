@@ -14,7 +14,9 @@ def _table(result: ListResult) -> TerminalTable:
         strong.add(len(rows))
         rows.append((kind, ""))
         rows += [(f"  {record['name']}", record["description"]) for record in records if record["kind"] == kind]
-    return TerminalTable("What there is to choose from", ("name", "what it is"), tuple(rows), frozenset(strong))
+    return TerminalTable(
+        "What there is to choose from", ("name", "what it is"), tuple(rows), frozenset(strong), answer=_answer(result)
+    )
 
 
 def _answer(result: ListResult) -> str:
