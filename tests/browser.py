@@ -49,6 +49,13 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError(f"never true: {condition}")
 
+    def emulate(self, width: int, look: str) -> None:
+        """Show pages in a window of `width` pixels to someone who prefers a "light" or a "dark" look."""
+        look_of_media = {"media": "screen", "features": [{"name": "prefers-color-scheme", "value": look}]}
+        screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        for command, settings in (("setDeviceMetricsOverride", screen), ("setEmulatedMedia", look_of_media)):
+            self.ask("POST", "/goog/cdp/execute", cmd=f"Emulation.{command}", params=settings)
+
     def press(self, keys: str) -> None:
         for key in keys:
             actions = [{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]

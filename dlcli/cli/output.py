@@ -73,7 +73,7 @@ def _print(command: Command, config: Any, result: Any, form: str, *, verbose: bo
     elif result.KIND == "rows":
         _write_rows(command, result, form, sys.stdout)
     else:
-        _write_single(command, result, form, sys.stdout)
+        write_single(command, result, form, sys.stdout)
     sys.stdout.flush()
 
 
@@ -92,7 +92,15 @@ def _write_rows(command: Command, result: Any, form: str, stream: IO[str]) -> No
         stream.write(_json(plain(result, command.name)))
 
 
-def _write_single(command: Command, result: Any, form: str, stream: IO[str]) -> None:
+def write_single(command: Command, result: Any, form: str, stream: IO[str]) -> None:
+    """Write a result that is not a table of rows.
+
+    Args:
+        command: The subcommand, whose flags its notes name.
+        result: The result.
+        form: json, jsonl or csv.
+        stream: Where to write it.
+    """
     if form == "json":
         stream.write(_json(plain(result, command.name)))
     elif form == "jsonl":

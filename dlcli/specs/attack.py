@@ -12,6 +12,7 @@ from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import (
     RULE_MEANINGS,
     RULES,
@@ -298,7 +299,7 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttackResult:
+class AttackResult(Result, command="attack"):
     """The outcome of `dlcli attack`: one row for each eps, classifier and threat.
 
     `method` are the names, joined by commas; `threat_model` is a line with everything that defines the figures; `reference` is

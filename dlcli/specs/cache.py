@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.parse import number, show_number
+from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
@@ -56,7 +57,7 @@ class CacheConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheResult:
+class CacheResult(Result, command="cache"):
     """Result of `dlcli cache`: `table` has a row for each file with its kind, path, size, days since its last use, and status.
 
     The status is `kept`, `removed`, or `in use` for a file that another run holds. `n_bytes` is the size of what is listed,

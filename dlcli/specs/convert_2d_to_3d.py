@@ -9,6 +9,7 @@ from dlcli.specs.code import trust_code_option
 from dlcli.specs.model_and_data import arch_option, check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import output_option, seed_option
 from dlcli.support.errors import UsageError
 
@@ -99,7 +100,9 @@ class Convert2DTo3DConfig:
     )
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
-    output: Path | None = output_option("Write the network to this file, and beside it FILE.json.", "FILE.safetensors")
+    output: Path | None = output_option(
+        "Write the network to this file, and beside it FILE.json and a page, FILE.html.", "FILE.safetensors"
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -135,7 +138,7 @@ class VerificationRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Convert2DTo3DResult:
+class Convert2DTo3DResult(Result, command="convert-2d-to-3d"):
     """The outcome of `dlcli convert-2d-to-3d`.
 
     Temporal pooling happens before the module `head`, "" for the end of the network. The equivalence check used

@@ -8,6 +8,7 @@ from dlcli.specs import table_options
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, pair_columns_option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import device_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -305,7 +306,7 @@ class Unscored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DedupeResult:
+class DedupeResult(Result, command="dedupe"):
     """Result of `dlcli dedupe`; canonical + exact + masked + near + empty = read.
 
     Attributes:
@@ -392,7 +393,7 @@ class DuplicatePair:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairColumnsResult:
+class PairColumnsResult(Result, command="dedupe"):
     """Result of `dlcli dedupe` with `pair_columns`; other names are as in `DedupeResult`.
 
     Attributes:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from dlcli.specs.result import Result
 from dlcli.support.tables import Table
 
 IMAGE_COLUMNS = ("file", "width", "height", "bytes")
@@ -34,7 +35,7 @@ class ImageGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DedupeImagesResult:
+class DedupeImagesResult(Result, command="dedupe"):
     """Result of `dlcli dedupe` for a folder; canonical + exact + pixels + near = read, and files = read + unreadable.
 
     Attributes:

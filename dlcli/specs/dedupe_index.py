@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from dlcli.specs.result import Result
 from dlcli.support.tables import Table
 
 FORGET_COLUMNS = ("table", "rows_removed", "rows_left")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForgetResult:
+class ForgetResult(Result, command="dedupe"):
     """Result of `dlcli dedupe` with `forget` or `forget_keys` and no table; only rows that have text are counted.
 
     Attributes:

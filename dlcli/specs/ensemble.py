@@ -11,6 +11,7 @@ from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import (
     RULE_MEANINGS,
     RULES,
@@ -103,7 +104,9 @@ class EnsembleConfig:
     seed: int = seed_option()
     device: str = device_option()
     output: Path | None = output_option(
-        "Ensemble directory.  [default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]", "DIR"
+        "Ensemble directory, with a page, report.html.  "
+        "[default: the first free of runs/DATA-ensemble, runs/DATA-ensemble-2 ...]",
+        "DIR",
     )
     log: tuple[str, ...] = log_option()
     resume: bool = option(
@@ -204,7 +207,7 @@ class MemberRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnsembleResult:
+class EnsembleResult(Result, command="ensemble"):
     """The outcome of `dlcli ensemble`: a row for each number of members and classifier."""
 
     KIND: ClassVar[str] = "single"

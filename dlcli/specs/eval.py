@@ -13,6 +13,7 @@ from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.support.errors import UsageError
@@ -195,7 +196,7 @@ class Mistake:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvalResult:
+class EvalResult(Result, command="eval"):
     """Result of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without `slices`.
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from dlcli.specs.option import check
+from dlcli.specs.result import Result
 from dlcli.specs.shared import device_option
 
 
@@ -42,7 +43,7 @@ class CachePlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InfoResult:
+class InfoResult(Result, command="info"):
     """Result of `dlcli info`: what is installed, where networks run, and what is kept.
 
     `versions` are by distribution; `training_dtype` is the precision of training with `--precision auto`.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from dlcli.specs.option import check, one_of, option
+from dlcli.specs.result import Result
 from dlcli.support.tables import Table
 
 REGISTRIES = {
@@ -41,7 +42,7 @@ class ListConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ListResult:
+class ListResult(Result, command="list"):
     """Result of `dlcli list`: `table` has a row for each choice, with kind, name, what it is, and how it is chosen."""
 
     KIND: ClassVar[str] = "rows"

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.option import declared, option
+from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
 
 PAIR_METRICS = ("accuracy", "precision", "recall", "f1", "auc", "ap")
@@ -82,7 +83,7 @@ def _records(metrics: tuple[PairMetric, ...]) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsTrainResult:
+class PairsTrainResult(Result, command="train"):
     """Result of `dlcli train --task pairs`.
 
     Attributes:
@@ -127,7 +128,7 @@ class PairsTrainResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairsEvalResult:
+class PairsEvalResult(Result, command="eval"):
     """Result of `dlcli eval` for a scorer of pairs; names are as in `PairsTrainResult`.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from dlcli.specs.command_line import command_line
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import data_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -45,7 +46,7 @@ class PredictConfig(ModelAndDataOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictResult:
+class PredictResult(Result, command="predict"):
     """Result of `dlcli predict`: `table` has one row per example, in the order of the data.
 
     `split` is the set that was predicted, empty for every file below a folder and every image of a .npz.

@@ -9,6 +9,7 @@ from dlcli.specs.estimates import Difference, Estimate, flat_all
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
+from dlcli.specs.result import Result
 from dlcli.specs.shared import (
     data_option,
     device_option,
@@ -232,7 +233,7 @@ class Cause:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeGradientsResult:
+class ProbeGradientsResult(Result, command="probe-gradients"):
     """The outcome of `dlcli probe-gradients`."""
 
     KIND: ClassVar[str] = "single"

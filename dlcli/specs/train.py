@@ -15,6 +15,7 @@ from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
+from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.shared import (
     augment_option,
@@ -179,7 +180,9 @@ class TrainConfig:
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
     device: str = device_option()
-    output: Path | None = output_option("Run directory.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR")
+    output: Path | None = output_option(
+        "Run directory, with a page, report.html.  [default: the first free of runs/DATA, runs/DATA-2 ...]", "DIR"
+    )
     log: tuple[str, ...] = log_option()
     resume: bool = option(
         False,
@@ -297,7 +300,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainResult:
+class TrainResult(Result, command="train"):
     """Result of `dlcli train`: one row per trained network.
 
     `unit` is what an example is, image or video. `level` is the lowest of the final accuracies of a comparison, which all its

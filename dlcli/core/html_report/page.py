@@ -40,8 +40,9 @@ class Page:
         small = f" <small>{escape(self.interval)}</small>" if self.interval else ""
         head = f'<h1>{escape(self.title)}</h1>\n<p class="headline"><strong>{escape(self.number)}</strong>{small}</p>'
         head += f'\n<p class="lead">{prose(self.lead)}</p>'
-        below = [*(part.html() for part in self.parts), _notes(self.notes), _facts(self.facts)]
-        return frame(self.title, "\n".join(part for part in (head, *below) if part))
+        body = "\n".join(part for part in (head, *(part.html() for part in self.parts), _notes(self.notes)) if part)
+        foot = _facts(self.facts, _INTERVALS if "95%" in body else "")
+        return frame(self.title, f"{body}\n{foot}" if foot else body)
 
 
 def frame(title: str, body: str, *, style: str = "", script: str = "") -> str:
@@ -75,9 +76,10 @@ def _notes(notes: Sequence[str]) -> str:
     return f"<h2>Notes</h2>\n<ul>{items}</ul>" if items else ""
 
 
-def _facts(facts: Sequence[tuple[str, str]]) -> str:
+def _facts(facts: Sequence[tuple[str, str]], more: str) -> str:
     rows = "".join(f"<dt>{escape(name)}</dt><dd>{prose(value)}</dd>" for name, value in facts)
-    return f"<footer><dl>{rows}</dl><p>{escape(_INTERVALS)}</p></footer>" if rows else ""
+    line = f"<p>{escape(more)}</p>" if more else ""
+    return f"<footer><dl>{rows}</dl>{line}</footer>" if rows else ""
 
 
 _FRAME = """<!doctype html>

@@ -23,6 +23,7 @@ from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
 from dlcli.core.model_io.class_map import UNNAMED, class_notes, index_warning, map_classes
 from dlcli.core.model_io.converted import is_video_network, load_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, load_ensemble
+from dlcli.core.model_io.loaded import facts_of
 from dlcli.core.model_io.pretrained import open_pretrained
 from dlcli.core.model_io.programs import is_program, read_program
 from dlcli.core.model_io.published_inputs import as_in_file, as_published, file_normalisation
@@ -249,7 +250,10 @@ def _from_memory(spec: InMemory, data: ImageData, arch: str | None, device: torc
         found = named_model(spec, data)
         model = found.build().to(device).eval()
     notes = () if isinstance(spec.value, nn.Module) else (*found.notes, f"{spec} is taken as trained, as the code returns it")
-    return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
+    known = facts_of(spec.value)
+    if known is None:
+        return TrainedNetwork(model, spec, weights_sha256(model), notes=notes)
+    return TrainedNetwork(model, spec, weights_sha256(model), known.classes, recorded=known.recorded)
 
 
 def _open_whole(path: Path, data: ImageData, rule: str | None, device: torch.device) -> TrainedNetwork:

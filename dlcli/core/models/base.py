@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from dlcli.core.compute.foreign import guard_calls
+from dlcli.core.compute.foreign import foreign_calls, guard_calls
 from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
@@ -196,9 +196,10 @@ def from_object(
 
 def _copied(spec: InMemory) -> nn.Module:
     try:
-        return guard_calls(copy.deepcopy(spec.value))
+        copied: nn.Module = copy.deepcopy(spec.value)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"{spec}: cannot be copied: {first_line(error)}", hint="pass what builds it") from error
+    return copied if foreign_calls(copied) else guard_calls(copied)
 
 
 def _called_note(spec: str, named: Mapping[str, Any]) -> tuple[str, ...]:

@@ -38,12 +38,13 @@ def attack_page(result: AttackResult, shown: Sequence[AdversarialExample], hidde
     """
     top = result.headline
     robust, clean = percent(top.adversarial), percent(top.clean)
+    methods = result.method.replace(",", " and ")
     failed = [f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings]
     return Page(
-        title=f"{result.model} on {result.data} under {result.method}",
+        title=f"{result.model} on {result.data} under {methods}",
         number=f"{robust.value}%",
         interval=robust.interval,
-        lead=f"of {top.adversarial.n:,} images are still right under {result.method} at eps {top.eps:g} ({top.classifier}, "
+        lead=f"of {top.adversarial.n:,} images are still right under {methods} at eps {top.eps:g} ({top.classifier}, "
         f"{top.threat}); without an attack {clean.value}% {clean.interval}.",
         parts=[
             *_over_eps(result),

@@ -38,7 +38,8 @@ _TYPES = (torch.float64, torch.float32)
 def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DTo3DResult:
     """Convert the network that `config.model` names and verify the result; the network itself is not changed.
 
-    With `config.output` the network and its metadata are written, and with `config.export` a program: all of them or none. If
+    With `config.output` the network and its metadata are written, and with `config.export` a program: all of them or none; then
+    a page beside the network. If
     the verification fails, `failed` of the result says where, and nothing is written unless `config.allow_inexact`.
 
     Args:
@@ -64,7 +65,12 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
         sha256 = _write(config, found, source, how, verification)
     result = _result(config, source, found, verification, sha256)
     failed = failed and f"{failed} ({_hint(config)})"
-    return replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
+    result = replace(result, notes=notes, failed=failed, seconds=time.perf_counter() - started)
+    if result.file:
+        from dlcli.engines.convert_2d_to_3d.page import write_page  # here, since it imports matplotlib
+
+        write_page(result)
+    return result
 
 
 @only_named_code
@@ -80,7 +86,7 @@ def plan(config: Convert2DTo3DConfig) -> list[str]:
     if data is not None:
         lines.append(f"take the statistics of batch normalisation from {data.name}")
     if config.output is not None:
-        lines.append(f"write {config.output} and {metadata_path(config.output)}")
+        lines.append(f"write {config.output}, {metadata_path(config.output)} and {config.output.with_suffix('.html')}")
     return [*lines, f"write {config.export}"] if config.export is not None else lines
 
 

@@ -64,10 +64,10 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
         lead=f"of {top.n:,} {result.unit}s are right, {wrong:,} are wrong.",
         parts=[
             *_first(result, shown),
-            _classes(result),
-            _reliability(result, shown.reliability),
             *_gaps(result.diagnosis),
             *_slices(result),
+            _classes(result),
+            _reliability(result, shown.reliability),
             _figures(result.metrics),
         ],
         notes=result.notes,
@@ -84,7 +84,7 @@ def _first(result: EvalResult, shown: EvalPictures) -> list[Part]:
     """The mistakes and the confusion matrix, side by side where there is room."""
     matrix = Chart(
         svg(shown.confusion, alt="Confusion matrix: one row per true class, one column per predicted class"),
-        "Confusion matrix: counts, the darker the larger their share of the true class.",
+        "Confusion matrix: counts, the stronger the colour the larger their share of the true class.",
     )
     if not shown.mistakes:
         return [matrix]

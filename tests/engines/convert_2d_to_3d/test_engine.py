@@ -314,7 +314,7 @@ def test_the_plan_says_what_a_run_would_do_and_writes_nothing(tmp_path):
         "inflate 1 layer of nets.py:Net by besnet",
         "verify it on still clips of 1, 2, 4 frames of 16x16 pixels",
         "take the statistics of batch normalisation from moving-digits",
-        f"write {tmp_path / 'v.safetensors'} and {tmp_path / 'v.json'}",
+        f"write {tmp_path / 'v.safetensors'}, {tmp_path / 'v.json'} and {tmp_path / 'v.html'}",
         f"write {tmp_path / 'v.pt2'}",
     ]
     assert set(tmp_path.iterdir()) == before

@@ -6,7 +6,7 @@ const PORTION = 40;
 const PIECES = 1200;
 const BINS = 40;
 const NAME = `dlcli review ${data.source} ${texts.length} ${data.first.length} ${data.probability.reduce((a, b) => a + b, 0)}`;
-const VALUES = { 1: "Same meaning (a)", 0: "Different meaning (r)" };
+const VALUES = { 1: "Same meaning: key a", 0: "Different meaning: key r" };
 
 const byId = (id) => document.getElementById(id);
 const labels = new Map();
@@ -32,6 +32,7 @@ function regroup() {
     `${exact.toLocaleString("en")} ${data.equal} and ${plural(near, "near duplicate")} in ${plural(groups, "group")}${data.counted}; ` +
     `${plural(above, "pair")} at or above the threshold, ${(data.first.length - above).toLocaleString("en")} below`;
   for (const bar of byId("bars").children) bar.classList.toggle("above", Number(bar.dataset.end) > state.threshold);
+  drawSizes();
   showPairs();
 }
 
@@ -78,7 +79,7 @@ function article(card, pair) {
   made.setAttribute("aria-label", label);
   const score = element("p", { class: "score" }, element("strong", {}, formatted(p)), near ? " below" : "");
   const buttons = element("div", { class: "row", role: "group", "aria-label": "Label" });
-  for (const [value, name] of [[1, "Accept"], [0, "Reject"]]) {
+  for (const [value, name] of [[1, "Same (a)"], [0, "Different (r)"]]) {
     const button = element("button", { type: "button", "data-value": value, title: VALUES[value] }, name);
     button.addEventListener("click", () => setLabel(pair, value));
     buttons.append(button);
@@ -157,8 +158,8 @@ async function loadLabels() {
 }
 
 function count() {
-  const accepted = [...labels.values()].filter((value) => value === 1).length;
-  byId("progress").textContent = `${plural(labels.size, "pair")} labelled: ${accepted} accepted, ${labels.size - accepted} rejected`;
+  const same = [...labels.values()].filter((value) => value === 1).length;
+  byId("progress").textContent = `${plural(labels.size, "pair")} labelled: ${same} same, ${labels.size - same} different`;
   byId("export").disabled = !labels.size;
   byId("undo").disabled = !undoable.length;
 }
@@ -184,18 +185,40 @@ function move(step) {
 
 function key(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key.startsWith("Arrow") && event.target.matches("input")) return; // there they move the threshold
   const made = document.activeElement?.closest(".pair");
   const done = (value) => {
     const pair = Number(made.dataset.pair);
     setLabel(pair, value);
     if (labels.has(pair)) move(1);
   };
-  const actions = { j: () => move(1), k: () => move(-1), u: undo, e: exportCsv };
+  const [next, previous] = [() => move(1), () => move(-1)];
+  const actions = { j: next, k: previous, ArrowDown: next, ArrowUp: previous, u: undo, e: exportCsv, "?": help };
   if (made) Object.assign(actions, { a: () => done(1), r: () => done(0) });
   const action = actions[event.key];
   if (!action) return;
   event.preventDefault();
   action();
+}
+
+/** Open the help, or close it. */
+function help() {
+  byId("help").open = !byId("help").open;
+  if (byId("help").open) byId("help").scrollIntoView({ block: "nearest" });
+}
+
+/** A bar for each size of a group that there is, in texts, and its count above it. */
+function drawSizes() {
+  const sizes = groupSizes(state.every);
+  const most = Math.max(1, ...sizes.map(([, n]) => n));
+  const bars = sizes.map(([size, n]) => {
+    const bar = element("i");
+    bar.style.height = `max(2px, ${(3.5 * n) / most}rem)`;
+    return element("span", {}, n.toLocaleString("en"), bar, String(size));
+  });
+  byId("sizes").replaceChildren(...(bars.length ? bars : ["no group of several texts"]));
+  const said = sizes.map(([size, n]) => `${plural(n, "group")} of ${size} texts`).join(", ");
+  byId("sizes").setAttribute("aria-label", said || "no group of several texts");
 }
 
 function drawBars() {
@@ -209,6 +232,8 @@ function drawBars() {
   });
   const label = `${plural(data.first.length, "pair")} by probability, from ${formatted(data.lowest)} to 1; the highest bar has ${most}`;
   byId("bars").setAttribute("aria-label", label);
+  byId("most").textContent = `highest bar: ${plural(most, "pair")}`;
+  byId("lowest").textContent = formatted(data.lowest);
 }
 
 function start() {

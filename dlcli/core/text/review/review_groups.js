@@ -63,6 +63,14 @@ function groupCards(count, pairs, threshold, central) {
   return { every, canonicalOf };
 }
 
+/** Of the groups with several texts, the sizes that there are and how many groups have each, the smallest first. */
+function groupSizes(cards) {
+  const found = new Map();
+  for (const { members } of cards)
+    if (members.length) found.set(members.length + 1, (found.get(members.length + 1) ?? 0) + 1);
+  return [...found].sort(([a], [b]) => a - b);
+}
+
 /**
  * How many groups, exact and near duplicates there are, counted in rows as the command does, and how many pairs at or above the
  * threshold. A row whose text is a member of a group is a near duplicate, however often that text is repeated.

@@ -1,6 +1,6 @@
 """Features of the order of the words of two texts, and of their ends."""
 
-from itertools import product
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,20 +47,33 @@ def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
     before, after = [*same, False].index(False), [*same[::-1], False].index(False)
     # Of a word that is repeated, either place may belong to a part, so all ends in common are tried.
     repeated = len(set(a)) < size
-    trimmed = product(range(before + 1), range(after + 1)) if repeated else [(before, after)]
-    return any(_changes_ends(a, b, (start, size - end), neutral) for start, end in trimmed)
+    return any(
+        _changes_ends(a, b, (start, end), x, neutral)
+        for start in (range(before + 1) if repeated else (before,))
+        for x, end in _ends(b, start, a[start] if start < size else -1)
+        if (size - after <= end if repeated else end == size - after)
+    )
 
 
-def _changes_ends(a: list[int], b: list[int], part: tuple[int, int], neutral: frozenset[int]) -> bool:
-    """Whether a part of b is that of a with its ends in each other's place, and more than neutral words between."""
+def _ends(b: list[int], start: int, word: int) -> Iterator[tuple[int, int]]:
+    """The lengths of an end of b that begins with a word, and where it stops: there the first end of a part must stand."""
+    if word in b[start + 1 :]:
+        for place in range(start + 1, len(b)):
+            if b[place] == word:
+                yield from ((size, place + size) for size in range(1, min(_EXCHANGED, len(b) - place) + 1))
+
+
+def _changes_ends(a: list[int], b: list[int], part: tuple[int, int], x: int, neutral: frozenset[int]) -> bool:
+    """Whether a part of b is that of a with its ends in each other's place and more than neutral words between.
+
+    The end that stands first in a has `x` words.
+    """
     start, end = part
-    if end - start < _SHORTEST:
+    if end - start < _SHORTEST or a[start : start + x] != b[end - x : end]:
         return False
-    # One comparison of words rejects nearly every length: the first word of an end is that of the part in the other text.
-    lengths = [size for size in range(1, _EXCHANGED + 1) if end - size > start and b[end - size] == a[start]]
-    for x, y in product(lengths, range(1, _EXCHANGED + 1)) if lengths else ():
+    for y in range(1, _EXCHANGED + 1):
         between = a[start + x : end - y]
-        if between and a[start : start + x] == b[end - x : end] and a[end - y : end] == b[start : start + y]:
+        if between and a[end - y : end] == b[start : start + y]:
             if between == b[start + y : end - x] and not neutral.issuperset(between):
                 return True
     return False
