@@ -5,12 +5,14 @@ Names and descriptions are read from the folders and files of the registries; no
 
 import ast
 import re
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from dlcli.specs.command_line import command_line
 from dlcli.specs.list import KINDS, REGISTRIES, ListConfig, ListResult
 from dlcli.specs.shared import AUGMENTATIONS, RULE_TEXTS
+from dlcli.support.plugins import Plugin
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
@@ -56,8 +58,10 @@ def _choices(kind: str) -> list[tuple[str, str]]:
         return list(AUGMENTATIONS.items())
     if kind == "ensemble-rules":
         return list(RULE_TEXTS.items())
-    package = REGISTRIES[kind]
-    return [(name, _description(package, name)) for name in Registry(kind, package).names()]
+    registry = Registry(kind, REGISTRIES[kind])
+    found = {name: _description(registry.package, name) for name in registry.own_names()}
+    found |= {name: _of_plugin(plugin) for name, plugin in registry.plugins().items()}
+    return sorted(found.items())
 
 
 def _description(package: str, name: str) -> str:
@@ -66,6 +70,18 @@ def _description(package: str, name: str) -> str:
     folders = list(spec.submodule_search_locations or []) if spec else []
     module = name.replace("-", "_")
     places = [Path(folder) / file for folder in folders for file in (f"{module}.py", f"{module}/__init__.py")]
-    source = next(place for place in places if place.is_file()).read_text(encoding="utf-8")
-    summary, _, _ = (ast.get_docstring(ast.parse(source)) or "").partition("\n")
+    return _summary(next(place for place in places if place.is_file()))
+
+
+def _of_plugin(plugin: Plugin) -> str:
+    """The summary line of a plugin, and the package that brings it."""
+    source = plugin.source()
+    with suppress(SyntaxError, ValueError, OSError):  # what is wrong with it is reported when it is used
+        if source is not None and (text := _summary(source)):
+            return f"{text} (of the package {plugin.distribution})"
+    return f"of the package {plugin.distribution}"
+
+
+def _summary(source: Path) -> str:
+    summary, _, _ = (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").partition("\n")
     return _NAMED.sub("", summary).removesuffix(".")

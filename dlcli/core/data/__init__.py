@@ -68,7 +68,7 @@ def open_data(
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError(f"`{name}`: {value} is below 1")
-    modules = [in_memory] if isinstance(spec, InMemory) else [SOURCES.module(name) for name in SOURCES.names()]
+    modules = [in_memory] if isinstance(spec, InMemory) else _sources(spec)
     # Sources of names come before those of files, so that a folder called `digits` does not hide the dataset, and those
     # that take any folder come last.
     _check_folder(spec, option)
@@ -96,6 +96,13 @@ def open_data(
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
     raise UnknownSourceError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
+
+
+def _sources(spec: str) -> "list[ModuleType]":
+    """The sources that may claim `spec`: of those of other packages only the one that it names, as NAME or NAME:REST."""
+    if (name := spec.partition(":")[0]) in SOURCES.plugins():
+        return [SOURCES.module(name)]
+    return [SOURCES.module(name) for name in SOURCES.own_names()]
 
 
 def _of_kind(module: "ModuleType", spec: str, videos: bool | None) -> "ModuleType":
