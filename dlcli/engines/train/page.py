@@ -52,13 +52,13 @@ def comparison_page(result: TrainResult, curves: Figure, *, watched: str) -> Pag
     )
     below = below if len(names) == 2 else ""
     return Page(
-        title=f"{' or '.join(names)}: {result.model} on {result.data}",
+        title=f"{', '.join(names[:-1])} or {names[-1]}: {result.model} on {result.data}",
         number=head.number,
         interval=head.interval,
         lead=head.lead,
         parts=[
             Chart(svg(curves, alt=f"Learning curves of {', '.join(names)}"), f"{shown}{below}."),
-            _bars(result),
+            _bars(result, names),
             *_differences(result, names),
             *_by_seed(result, names),
             _networks(result),
@@ -105,8 +105,9 @@ def _facts(result: TrainResult) -> list[tuple[str, str]]:
     ]
 
 
-def _bars(result: TrainResult) -> Bars:
-    bars = [Bar(row.variant, (row.accuracy,), f"seed {row.seed}") for row in result.rows]
+def _bars(result: TrainResult, names: Sequence[str]) -> Bars:
+    rows = sorted(result.rows, key=lambda row: names.index(row.variant))
+    bars = [Bar(row.variant, (row.accuracy,), f"seed {row.seed}") for row in rows]
     return Bars(f"Test accuracy of each network, n {result.n_test:,}", ("test accuracy",), bars)
 
 
