@@ -17,6 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import manual
+from terminal_picture import picture
 
 from dlcli.api.stub import stub
 from dlcli.cli.command import COMMANDS
@@ -32,6 +33,8 @@ ENVIRONMENT = {
     "TERM": "xterm",
     "NO_COLOR": "1",
 }
+SHOWN = "dlcli attack --method fgsm --ensemble max"
+"""The command on the picture at the top of the README."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _PROGRESS = re.compile(r".+: [\d,]+ of [\d,]+(, .*)?")
 """A line of progress, which a terminal shows as a bar that goes, and a slow machine prints every few seconds."""
@@ -134,6 +137,7 @@ def main() -> None:
         path.write_text(text)
     if sys.argv[1:] != ["--reference"]:
         (ROOT / "README.md").write_text(readme((ROOT / "README.md").read_text()))
+        (ROOT / "docs" / "terminal.svg").write_text(picture(SHOWN, ENVIRONMENT), encoding="utf-8")
 
 
 if __name__ == "__main__":

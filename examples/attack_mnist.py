@@ -5,18 +5,15 @@ python examples/attack_mnist.py --data mnist.npz --members 5 --eps 0.2 --epochs 
 """
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from _page import page_options, run_script, table, today, write_page
 
+from dlcli.cli.reporter import TerminalReporter
 from dlcli.core.models.zoo.mnist_net import RECIPE
 from dlcli.engines import attack
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, Classifier, ThreatKind
-from dlcli.support.reporter import SILENT, Task
 
 THEIRS = {
     (Classifier.BASELINE, ThreatKind.WHITE_BOX): ("0.98", "0.09"),
@@ -37,23 +34,6 @@ DIFFERENCES = (
     "winning class is never updated: what it prints for max is the mean rule's count plus the first member's. Here each "
     "rule is measured separately.",
 )
-
-
-class TerminalReporter:
-    """Notes and the names of tasks on standard error."""
-
-    def note(self, text: str) -> None:
-        """Print a note."""
-        print(text, file=sys.stderr)
-
-    warn = note
-
-    @contextmanager
-    def task(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Print the label of a task, not its progress."""
-        self.note(label)
-        with SILENT.task(label, total) as task:
-            yield task
 
 
 def main() -> None:

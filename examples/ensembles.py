@@ -9,8 +9,6 @@ continues. FGSM examples are made on a baseline of the same architecture that is
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import torch
 from _page import page_options, run_script, table, today, write_page
 from torch import Tensor
 
+from dlcli.cli.reporter import TerminalReporter
 from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.forward import predict_logits
@@ -29,7 +28,6 @@ from dlcli.core.stats import paired_difference, wilson
 from dlcli.engines import ensemble, train
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.train import TrainConfig
-from dlcli.support.reporter import SILENT, Task
 
 CPU = torch.device("cpu")
 DRAWS = {
@@ -46,24 +44,6 @@ THEIRS |= {("bootstrapped", 5): "0.32", ("bootstrapped", 25): "0.45", ("bootstra
 """What the study printed for its max rule at eps 0.2."""
 
 BASELINE_SEED = 1_000_003
-
-
-class TerminalReporter:
-    """Notes and the names of tasks on standard error."""
-
-    def note(self, text: str) -> None:
-        """Print a note."""
-        print(text, file=sys.stderr)
-
-    warn = note
-
-    @contextmanager
-    def task(self, label: str, total: int | None = None) -> Iterator[Task]:
-        """Print the label of a task, not its progress."""
-        with SILENT.task(label, total) as task:
-            yield task
-
-    stoppable = SILENT.stoppable
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ from tests import program
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
+PAGES = ("training", "evaluation", "attacking", "ensembles", "gradients", "video", "duplicates")
+GUIDE = "\n".join([README, *((ROOT / "docs" / f"{page}.md").read_text() for page in PAGES)])
+"""The README and the pages that go on from it, in that order; docs/attacks.md and others have commands of their own."""
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 EXAMPLES = ROOT / "examples"
 _ANSWER = 3
@@ -114,7 +117,7 @@ def test_readme_commands_in_their_order(shell, tmp_path: Path):
     exec(compile((work / "nets.py").read_text(), "nets.py", "exec"), scope)  # noqa: S102 - written above
     torch.save(scope["net50"]().state_dict(), work / "ckpt.pt")
     assert shell("dlcli train --quiet --epochs 1 --device cpu -o run").returncode == 0
-    lines = re.findall(_QUICK, README, flags=re.MULTILINE)
+    lines = re.findall(_QUICK, GUIDE, flags=re.MULTILINE)
     assert len(lines) == 5
     for line in lines:
         small = " --limit 200" if line.startswith("dlcli train") else " --walks 2 --limit 8" if "probe" in line else ""
@@ -138,8 +141,8 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
         "from torch import nn\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
     )
-    lines = re.findall(r"^    (dlcli (?:train|attack) (?!.*(?:--task pairs|clips|cifar)).*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 5
+    lines = re.findall(r"^    (dlcli (?:train|attack) (?!.*(?:--task pairs|clips|cifar)).*)$", GUIDE, flags=re.MULTILINE)
+    assert len(lines) == 6
     assert shell("dlcli ensemble --members 2 --epochs 1 --device cpu -o e6").returncode == 0
     for line in lines:
         done = shell(line + (" --device cpu" if re.search("--model (runs/|e6)", line) else " --epochs 1 --device cpu"))
@@ -158,7 +161,7 @@ def test_readme_commands_on_own_videos(shell, tmp_path: Path):
     work = tmp_path / "work"
     films(work / "clips", n=3)
     torch.save(resnet18(num_classes=2).state_dict(), work / "resnet18.pth")
-    lines = re.findall(r"^    (dlcli (?:convert-2d-to-3d|train|eval) .*(?:clips|-o besnet18).*)$", README, flags=re.MULTILINE)
+    lines = re.findall(r"^    (dlcli (?:convert-2d-to-3d|train|eval) .*(?:clips|-o besnet18).*)$", GUIDE, flags=re.MULTILINE)
     assert len(lines) == 4
     for line in lines:
         small = "" if "eval" in line else " --size 32" + (" --epochs 1" if "train" in line else " --frames 2")
@@ -178,8 +181,8 @@ def test_readme_commands_on_own_tables(shell, tmp_path: Path):
     (work / "tickets.csv").write_text("customer,subject\nacme,The printer is on fire\nacme,the printer is on fire\n")
     (work / "snippets.csv").write_text("code\nif (x >= 5) return a;\nif (x <= 5) return a;\n")
     (work / "faq.csv").write_text("id,question\n1,How do I learn chess?\n2,What is SELU?\n")
-    lines = re.findall(r"^    (dlcli dedupe .*)$", README, flags=re.MULTILINE)
-    assert len(lines) == 14
+    lines = re.findall(r"^    (dlcli dedupe .*)$", GUIDE, flags=re.MULTILINE)
+    assert len(lines) == 15
     for folder in ("photos", "inbox"):
         (work / folder).mkdir()
         scene(1).save(work / folder / "a.png")
