@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,6 @@ class Interchanged:
         return self._frame.__dataframe__(nan_as_null, allow_copy)
 
 
-@pytest.mark.filterwarnings("ignore:.*interchange")
 def test_texts_are_deduplicated_as_by_the_command(dlcli: Run, tmp_path: Path):
     frame = pd.DataFrame(
         {
@@ -233,6 +233,24 @@ def test_bounds_are_those_of_the_network(nets: Any):
     assert [one.estimate.value for one in scaled.metrics] == pytest.approx([one.estimate.value for one in plainly.metrics])
     with pytest.raises(ValueError, match="`bounds` and `normalise`"):
         library.evaluate(nets.net(), (x, y), bounds=(0, 255), normalise="imagenet")
+
+
+def test_notes_are_shown_only_if_progress_is_asked_for(nets: Any, capfd: pytest.CaptureFixture[str]):
+    x, y = _examples("float32")
+    sets = {"train": (x[:40], y[:40]), "test": (x[40:], y[40:])}
+    library.predict(nets.net(), sets)
+    assert capfd.readouterr() == ("", "")
+    library.predict(nets.net(), sets, progress=True)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "train to row 39, test to row 59" in shown.err
+
+
+def test_progress_is_shown_from_any_thread(nets: Any):
+    x, y = _examples("float32")
+    with ThreadPoolExecutor(1) as threads:
+        found = threads.submit(library.train, nets.net(), (x, y), epochs=1, progress=True).result()
+    assert found.rows[0].weights_sha256 == library.train(nets.net(), (x, y), epochs=1).rows[0].weights_sha256
 
 
 def test_a_network_of_the_program_stays_as_it_is(nets: Any):
