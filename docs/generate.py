@@ -2,7 +2,7 @@
 
 In docs/attacks.md, the text between `<!-- generated: NAME -->` and `<!-- end -->` describes that attack; `all` is a table of
 all of them. A transcript is a fenced `console` block: each line that starts with `$ ` is run by sh in an empty folder, and its
-output on a terminal of 100 columns replaces the lines below it.
+output on a terminal of 80 columns replaces the lines below it.
 
 `--reference` skips the transcripts, which take minutes; `--check` only compares the others.
 """
@@ -20,17 +20,21 @@ import manual
 
 from dlcli.api.stub import stub
 from dlcli.cli.command import COMMANDS
+from dlcli.cli.layout import wrapped
 from dlcli.core.attacks import REGISTRY, load_attack
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
     **{key: value for key, value in os.environ.items() if not key.startswith("DLCLI_")},
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    "COLUMNS": "100",
+    "COLUMNS": "80",
+    "LC_ALL": "C.UTF-8",
     "TERM": "xterm",
     "NO_COLOR": "1",
 }
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PROGRESS = re.compile(r".+: [\d,]+ of [\d,]+(, .*)?")
+"""A line of progress, which a terminal shows as a bar that goes, and a slow machine prints every few seconds."""
 _GENERATED = re.compile(r"(<!-- generated: (\S+) -->\n).*?(?=<!-- end -->)", flags=re.DOTALL)
 
 
@@ -51,7 +55,9 @@ def on_terminal(line: str, folder: Path) -> tuple[int, str]:
         seen += more
     os.close(parent)
     errors = process.communicate()[1]
-    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + errors.decode()
+    notes = [text for text in errors.decode().splitlines() if not _PROGRESS.fullmatch(text)]
+    folded = (part for text in notes for part in wrapped(text, int(ENVIRONMENT["COLUMNS"])))
+    text = _ESCAPES.sub("", seen.decode()).replace("\r\n", "\n") + "\n".join(folded)
     return process.returncode, "\n".join(part.rstrip() for part in text.strip("\n").splitlines())
 
 
@@ -79,10 +85,11 @@ def readme(text: str) -> str:
 
 def reference() -> str:
     """docs/cli.md: the help of every command."""
+    environment = {**ENVIRONMENT, "COLUMNS": "100"}
     parts = ["# The command line\n\nGenerated from `--help`; `make docs` regenerates it.\n"]
     for name in ["", *COMMANDS]:
         command = f"dlcli {name}".strip()
-        shown = subprocess.run(["sh", "-c", f"{command} --help"], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        shown = subprocess.run(["sh", "-c", f"{command} --help"], env=environment, capture_output=True, text=True, check=True)
         parts.append(f"## {command}\n\n```text\n{shown.stdout.rstrip()}\n```\n")
     return "\n".join(parts)
 

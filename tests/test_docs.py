@@ -21,6 +21,9 @@ from tests.conftest import ROOT
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 EXAMPLES = ROOT / "examples"
+_ANSWER = 3
+"""Lines within which a terminal shows the answer."""
+_VERDICT = re.compile(r"(?:not )?established")
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -71,9 +74,52 @@ def test_readme_transcript(block: str, shell):
         done = shell(line)
         assert done.returncode == 0, done.stderr
         # Digits differ from machine to machine; a verdict that does has too few examples behind it.
-        last = [(text.splitlines() or [""])[-1] for text in (printed, done.stderr)]
-        if done.stderr:  # else the line of the summary is not shown
-            assert re.findall(r"(?:not )?established", last[0]) == re.findall(r"(?:not )?established", last[1]), done.stderr
+        shown = " ".join(printed.splitlines()[:_ANSWER])
+        if done.stderr and shown:  # else the answer is not shown
+            assert _VERDICT.findall(shown)[:1] == _VERDICT.findall(done.stderr)[:1], done.stderr
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0])
+def test_a_transcript_fits_a_terminal_and_shows_its_answer_first(block: str):
+    """80 columns and 30 lines, of which the first three have a figure: that of the result."""
+    for line, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, flags=re.MULTILINE):
+        seen = printed.splitlines()
+        assert len(seen) <= 29, line
+        if "| head" not in line and "| tail" not in line:  # else these are rows of CSV
+            assert all(len(one) <= 80 for one in seen), line
+        if seen:
+            assert re.search(r"\d|white|partial", " ".join(seen[:_ANSWER])), line
+
+
+_QUICK = r"^    (dlcli (?:predict|probe-gradients|train --model cifar\S*) (?!.*mine\.npz).*)$"
+
+
+@pytest.mark.slow
+def test_readme_commands_in_their_order(shell, tmp_path: Path):
+    """The quick examples that need files of the reader, after the transcript that trains `run`: each ends with status 0."""
+    import torch
+    from PIL import Image
+
+    work = tmp_path / "work"
+    (work / "inbox").mkdir()
+    images = [work / "photo.jpg", work / "inbox" / "a.png", *(work / "images" / f"{k % 2}" / f"{k}.png" for k in range(4))]
+    for k, path in enumerate(images):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (40 * k, 20, 90)).save(path)
+    (work / "nets.py").write_text(
+        "from torch import nn\n\ndef net50():\n"
+        "    return nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 9), nn.ReLU(), nn.Linear(9, 2))\n"
+    )
+    scope: dict[str, object] = {}
+    exec(compile((work / "nets.py").read_text(), "nets.py", "exec"), scope)  # noqa: S102 - written above
+    torch.save(scope["net50"]().state_dict(), work / "ckpt.pt")
+    assert shell("dlcli train --quiet --epochs 1 --device cpu -o run").returncode == 0
+    lines = re.findall(_QUICK, README, flags=re.MULTILINE)
+    assert len(lines) == 5
+    for line in lines:
+        small = " --limit 200" if line.startswith("dlcli train") else " --walks 2 --limit 8" if "probe" in line else ""
+        done = shell(line.replace("~/inbox", "inbox") + small)
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
@@ -92,7 +138,7 @@ def test_readme_commands_on_own_data(shell, tmp_path: Path):
         "from torch import nn\n\nclass Net(nn.Sequential):\n"
         "    def __init__(self):\n        super().__init__(nn.Flatten(), nn.Linear(64, 10))\n"
     )
-    lines = re.findall(r"^    (dlcli (?:train|attack) (?!.*(?:--task pairs|clips)).*)$", README, flags=re.MULTILINE)
+    lines = re.findall(r"^    (dlcli (?:train|attack) (?!.*(?:--task pairs|clips|cifar)).*)$", README, flags=re.MULTILINE)
     assert len(lines) == 5
     assert shell("dlcli ensemble --members 2 --epochs 1 --device cpu -o e6").returncode == 0
     for line in lines:

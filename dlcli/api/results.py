@@ -16,7 +16,7 @@ _AT_THE_SHELL = (" -o FILE", " --")
 
 
 def html_table(result: Result) -> str:
-    """The table that the command draws on a terminal as HTML; all text is escaped."""
+    """What the command draws on a terminal as HTML: the answer, the table and all notes; all text is escaped."""
     table = _command(result).table(result)
     head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
     rows = []
@@ -26,7 +26,8 @@ def html_table(result: Result) -> str:
     notes = [note for note in table.notes if not any(words in note for words in _AT_THE_SHELL)]
     below = "".join(f"<p>{escape(note)}</p>" for note in notes)
     body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return f"<div><table><caption>{escape(table.title)}</caption>{body}</table>{below}</div>"
+    above = f"<p><strong>{escape(table.answer)}</strong></p>"
+    return f"<div>{above}<table><caption>{escape(table.title)}</caption>{body}</table>{below}</div>"
 
 
 def save(result: Result, path: Path) -> None:
@@ -41,7 +42,7 @@ def save(result: Result, path: Path) -> None:
         stream = io.StringIO(newline="")
         output.write_single(command, result, form, stream)
         write_text(path / f"result.{form}", stream.getvalue())
-    write_text(path / "result.html", frame(command.table(result).title, html_table(result)))
+    write_text(path / "result.html", frame(command.table(result).answer, html_table(result)))
 
 
 def _command(result: Result) -> Command:

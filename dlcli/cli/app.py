@@ -189,11 +189,12 @@ def _fail(error: BaseException, arguments: list[str]) -> int:
         traceback.print_exception(error)
     if sentence:
         from dlcli.cli.flags import with_flags
+        from dlcli.cli.reporter import folded
 
         name = next((word for word in arguments[:1] if word in COMMANDS), "")
         line = with_flags(" ".join(map(_shortened, f"{sentence} ({hint})".split() if hint else sentence.split())), name)
         with suppress(OSError):
-            sys.stderr.write(f"dlcli {name}".rstrip() + f": {line}\n")
+            sys.stderr.write(folded(f"dlcli {name}".rstrip() + f": {line}") + "\n")
     return status
 
 

@@ -23,6 +23,8 @@ UTILITIES = {
 }
 """Subcommands that print what there is; they take no data and write no output."""
 COMMANDS = {**SUBCOMMANDS, **UTILITIES}
+COMMAND_INDENT = "    "
+"""What a line of a note begins with if it is a command to copy."""
 
 
 def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
@@ -39,14 +41,19 @@ def run_folder(values: dict[str, Any], suffix: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TerminalTable:
-    """A result drawn for a terminal.
+    """A result drawn for a terminal: the answer, then a table, then notes.
 
     Attributes:
-        title: The line above the table.
-        columns: Heads of the columns.
+        title: What the table shows: the line above it.
+        columns: Heads of the columns; the first names the rows, the second has the answer.
         rows: Cells as text, as many in each row as there are columns.
         strong: Indices of the rows to print in bold.
-        notes: Lines below the table.
+        notes: Sentences below the table, the most important first: a terminal shows two of them, and -v all. A line that begins
+            with four spaces is a command to copy.
+        answer: The result in a sentence, with its figure, interval, number of examples and verdict.
+        most: Number of rows that are shown without -v, None for all.
+        rest: What the other rows are: "6 more classes of 95% or better".
+        details: Further tables, which -v shows.
     """
 
     title: str
@@ -54,6 +61,10 @@ class TerminalTable:
     rows: tuple[tuple[str, ...], ...]
     strong: frozenset[int] = frozenset()
     notes: tuple[str, ...] = ()
+    answer: str = ""
+    most: int | None = None
+    rest: str = ""
+    details: tuple["TerminalTable", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,9 +77,10 @@ class Command:
         engine: Dotted name of its module in dlcli.engines, which is imported when the command runs.
         examples: Commands that --help shows.
         table: Draws a result for a terminal.
-        summary: The result in one line, for standard error.
+        answer: The result in one sentence, which a terminal shows first and standard error last.
         rows: Whether its output file holds the rows of its result.
         adjust: Sets defaults that depend on the shell (is standard input a pipe?), which engines do not know.
+        named: The result with what only its configuration names, for the table and the answer.
     """
 
     name: str
@@ -76,6 +88,7 @@ class Command:
     engine: str
     examples: tuple[str, ...]
     table: Callable[[Any], TerminalTable]
-    summary: Callable[[Any], str]
+    answer: Callable[[Any], str]
     rows: bool = False
     adjust: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    named: Callable[[Any, Any], Any] = lambda result, config: result

@@ -15,7 +15,7 @@ from dlcli.cli import output
 from dlcli.cli.command import Command
 from dlcli.cli.exit_codes import ExitCode
 from dlcli.cli.flags import with_flags
-from dlcli.cli.reporter import TerminalReporter
+from dlcli.cli.reporter import TerminalReporter, folded, starting
 from dlcli.cli.streams import printable
 from dlcli.specs.option import declared
 from dlcli.specs.shared import RunOptions
@@ -55,7 +55,8 @@ def _refusal(error: PermissionError, config: Any) -> Exception:
 
 
 def _execute(command: Command, config: Any, run: RunOptions) -> int:
-    engine = import_module(command.engine)
+    with starting(command.name, quiet=run.quiet):
+        engine = import_module(command.engine)
     if run.dry_run:
         sys.stdout.writelines(printable(with_flags(line, command.name)) + "\n" for line in engine.plan(config))
         return ExitCode.DONE
@@ -73,11 +74,12 @@ def _execute(command: Command, config: Any, run: RunOptions) -> int:
         result = engine.run(config, report=reporter)
         status = ExitCode.CHECK_FAILED if result.failed else ExitCode.DONE
         reporter.close()
-        output.show(command, config, result, run.format, reporter)
+        output.show(command, config, result, run, reporter)
         if config.output is not None and result.KIND == "single":
             record(command, config, result, started, status, sys.argv[1:])
+    output.name_files(config, started.time.timestamp(), reporter)
     if result.failed:
-        sys.stderr.write(with_flags(f"dlcli {command.name}: {result.failed}\n", command.name))
+        sys.stderr.write(folded(with_flags(f"dlcli {command.name}: {result.failed}", command.name)) + "\n")
     return status
 
 

@@ -1,7 +1,4 @@
-"""Prints results on standard output: a table on a terminal, CSV or JSON on a pipe.
-
-Rich draws to a terminal only: on a pipe it would cut tables at 80 columns and eat [brackets].
-"""
+"""Prints results on standard output: the answer and a table on a terminal, CSV or JSON on a pipe."""
 
 import csv
 import gzip
@@ -17,30 +14,45 @@ from typing import IO, Any
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.cli.flags import with_flags
+from dlcli.cli.layout import lines
+from dlcli.cli.markdown import markdown
+from dlcli.cli.pictures import Sketch
 from dlcli.cli.reporter import TerminalReporter
-from dlcli.cli.streams import drawing, printable
+from dlcli.cli.streams import drawing, has_unicode, printable
+from dlcli.specs.option import declared
+from dlcli.specs.shared import RunOptions
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table, cell_text, write_csv, write_jsonl
 
+_DRAWN = ("table", "markdown")
+_STYLES = {"answer": "bold", "strong": "bold", "note": "dim"}
+_MOST_FILES = 8
+_COARSE = 0.02
+"""Seconds by which the times of files may lie behind the clock."""
+_PAGE = "report.html"
 _WORKBOOKS = ("xlsx", "xlsm", "xls", "ods")
 
 
-def show(command: Command, config: Any, result: Any, form: str, reporter: TerminalReporter) -> None:
-    """Print a result in the chosen form, or write rows to the output file; then print the summary on standard error.
+def show(command: Command, config: Any, result: Any, run: RunOptions, reporter: TerminalReporter) -> None:
+    """Print a result in the chosen form, or write rows to the output file; without a table the answer is on standard error.
 
     Args:
-        command: The subcommand, which draws the table and words the summary.
-        config: Its configuration, of which only `output` matters here.
+        command: The subcommand, which draws the table and words the answer.
+        config: Its configuration.
         result: What its engine returned.
-        form: Value of `format`; `auto` is a table on a terminal, else CSV for rows and JSON for single results.
-        reporter: Prints the summary.
+        run: Its `format`: `auto` is a table on a terminal, else CSV for rows and JSON for single results.
+        reporter: Prints the answer.
     """
+    form = run.format
     if result.KIND == "rows" and config.output is not None:
         save_rows(result.table, config.output, form)
     else:
-        _print(command, result, _form(result.KIND, form))
-    reporter.note(command.summary(result))
+        form = _form(result.KIND, form)
+        _print(command, config, result, form, verbose=run.verbose)
+        if form in _DRAWN:
+            return
+    reporter.note(command.answer(command.named(result, config)))
 
 
 def _form(kind: str, form: str) -> str:
@@ -51,16 +63,24 @@ def _form(kind: str, form: str) -> str:
     return "csv" if kind == "rows" else "json"
 
 
-def _print(command: Command, result: Any, form: str) -> None:
-    if form == "table":
-        table = command.table(result)
-        notes = tuple(with_flags(note, command.name) for note in table.notes)
-        draw(replace(table, notes=notes), sys.stdout)
+def _print(command: Command, config: Any, result: Any, form: str, *, verbose: bool) -> None:
+    if form in _DRAWN:
+        table = with_flags_of(command.table(command.named(result, config)), command.name)
+        if form == "table":
+            draw(table, sys.stdout, verbose=verbose)
+        else:
+            sys.stdout.write(markdown(table, verbose=verbose))
     elif result.KIND == "rows":
         _write_rows(command, result, form, sys.stdout)
     else:
         write_single(command, result, form, sys.stdout)
     sys.stdout.flush()
+
+
+def with_flags_of(table: TerminalTable, name: str) -> TerminalTable:
+    """The table with the fields in its sentences written as flags of the command `name`."""
+    notes = tuple(with_flags(note, name) for note in table.notes)
+    return replace(table, answer=with_flags(table.answer, name), notes=notes)
 
 
 def _write_rows(command: Command, result: Any, form: str, stream: IO[str]) -> None:
@@ -161,38 +181,52 @@ def _text_file(path: Path) -> Iterator[IO[str]]:
             stream.flush()
 
 
-def draw(table: TerminalTable, stream: IO[str]) -> None:
-    """Draw a table with Rich on a terminal, and as plain columns elsewhere (`--format table` on a pipe)."""
+def draw(table: TerminalTable, stream: IO[str], *, verbose: bool = False) -> None:
+    """Draw a table in the width of a terminal; elsewhere (`--format table` on a pipe) whole and as wide as it is."""
     table = _printable(table)
     if not stream.isatty():
-        stream.write(_columns(table))
+        found = lines(replace(table, most=None), sys.maxsize, verbose=verbose, pictures=False, all_notes=True)
+        stream.writelines(f"{line.text}\n" for line in found)
         return
-    from rich import box
     from rich.console import Console
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    title = Text(table.title, style="bold")
-    grid = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for k, name in enumerate(table.columns):
-        figures = all(row[k][:1] in "0123456789+-" for row in table.rows)  # an empty cell counts as one
-        grid.add_column(Text(name), overflow="fold", justify="right" if figures else "left")
-    for k, row in enumerate(table.rows):
-        grid.add_row(*map(Text, row), style="bold" if k in table.strong else None)
     console = Console(file=drawing(stream), highlight=False, no_color=bool(os.environ.get("NO_COLOR")))
-    console.print(grid)
-    for note in table.notes:
-        console.print(Text(note), style="dim")
+    for line in lines(table, console.width, verbose=verbose, pictures=has_unicode()):
+        console.print(Text(line.text, style=_STYLES.get(line.style, "")), soft_wrap=True)
 
 
 def _printable(table: TerminalTable) -> TerminalTable:
-    heads, *rows = (tuple(map(printable, row)) for row in (table.columns, *table.rows))
-    notes = tuple(printable(line) for note in table.notes for line in note.splitlines())
-    return replace(table, title=printable(table.title), columns=heads, rows=tuple(rows), notes=notes)
+    heads = tuple(map(printable, table.columns))
+    rows = tuple(tuple(cell if isinstance(cell, Sketch) else printable(cell) for cell in row) for row in table.rows)
+    notes = tuple("\n".join(map(printable, note.splitlines())) for note in table.notes)
+    title, answer, rest = map(printable, (table.title, table.answer, table.rest))
+    details = tuple(map(_printable, table.details))
+    drawn = replace(table, title=title, answer=answer, rest=rest)
+    return replace(drawn, columns=heads, rows=rows, notes=notes, details=details)
 
 
-def _columns(table: TerminalTable) -> str:
-    rows = [table.columns, *table.rows]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([table.title, "", *lines, *(["", *table.notes] if table.notes else [])]) + "\n"
+def name_files(config: Any, since: float, reporter: TerminalReporter) -> None:
+    """Name every file that the command wrote: each path ends a line, on one of its own if the screen is narrow.
+
+    Args:
+        config: The configuration, whose fields name the places.
+        since: When the command began, in seconds since 1970: what is older was there before.
+        reporter: Prints the lines.
+    """
+    since -= _COARSE
+    places = [value for item, details in declared(config) if details.writes and (value := getattr(config, item.name))]
+    for place in dict.fromkeys(places):
+        if not place.is_dir():
+            for path in dict.fromkeys((place, place.with_suffix(".json"))):  # a converted network has both
+                if path.is_file() and path.stat().st_mtime >= since:
+                    reporter.path("wrote", path)
+            continue
+        new = sorted(path for path in place.rglob("*") if path.is_file() and path.stat().st_mtime >= since)
+        names = list(dict.fromkeys(name for path in new if (name := path.relative_to(place).parts[0])[0] != "."))
+        if not names:
+            continue
+        more = [f"{len(names) - _MOST_FILES} more"] if len(names) > _MOST_FILES else []
+        reporter.path(f"wrote {', '.join([*names[:_MOST_FILES], *more])}", place, before="to ")
+        if place / _PAGE in new:
+            reporter.path("open", place / _PAGE)

@@ -4,15 +4,19 @@ On a terminal progress is a Rich bar; elsewhere a plain line every few seconds, 
 """
 
 import os
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from shutil import get_terminal_size
 from types import FrameType
 from typing import Any, Self
 
 from dlcli.cli.flags import with_flags
+from dlcli.cli.layout import cells_of, wrapped
 from dlcli.cli.streams import drawing, printable
 from dlcli.support.reporter import SILENT, Task
 
@@ -45,12 +49,21 @@ class TerminalReporter:
         if not self._quiet:
             self._line(text)
 
+    def path(self, text: str, path: Path, *, before: str = "") -> None:
+        """Print `text` and a path, unless quiet: the path ends the line, or is whole on the next one after `before`."""
+        name = f"{before}{printable(shlex.quote(str(path)))}"
+        if not self._quiet:
+            narrow = cells_of(text) + 1 + cells_of(name) > width()
+            self._print(f"{folded(text)}\n{name}" if narrow else f"{text} {name}")
+
     def warn(self, text: str) -> None:
         """Print a warning, even if quiet: a result that may be other than expected must not look like any other."""
         self._line(f"warning: {text}")
 
     def _line(self, text: str) -> None:
-        text = "\n".join(printable(line) for line in with_flags(text, self._command).splitlines())
+        self._print(folded(with_flags(text, self._command)))
+
+    def _print(self, text: str) -> None:
         if self._bars is not None:
             self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
@@ -63,7 +76,7 @@ class TerminalReporter:
         if self._quiet:
             with SILENT.task(label, total) as task:
                 yield task
-        elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        elif _has_cursor():
             yield from self._bar(label, total)
         else:
             yield _PlainTask(label, total, self._verbose)
@@ -105,6 +118,36 @@ class TerminalReporter:
                 self._bars.remove_task(number)
 
 
+@contextmanager
+def starting(command: str, *, quiet: bool) -> Iterator[None]:
+    """Show on a terminal that the program runs, while it imports what takes seconds; the line goes when it is done."""
+    if quiet or not _has_cursor():
+        yield
+        return
+    screen = drawing(sys.stderr)
+    screen.write(f"dlcli {command}: starting ...")
+    screen.flush()
+    try:
+        yield
+    finally:
+        screen.write("\r\x1b[K")
+        screen.flush()
+
+
+def _has_cursor() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def width() -> int:
+    """Cells of a line of standard error: those of a terminal, else as many as a line has, for logs are searched by line."""
+    return get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
+
+
+def folded(text: str) -> str:
+    """The text as standard error shows it: printable, and on a terminal broken between words."""
+    return "\n".join(part for line in text.splitlines() for part in wrapped(printable(line), width()))
+
+
 def _open_bars() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -112,7 +155,8 @@ def _open_bars() -> Any:
     console = Console(file=drawing(sys.stderr), no_color=bool(os.environ.get("NO_COLOR")))
     text = TextColumn("{task.description}", markup=False)
     status = TextColumn("{task.fields[status]}", markup=False)
-    bars = Progress(text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), status, console=console, transient=True)
+    done = MofNCompleteColumn(separator=" of ")
+    bars = Progress(text, BarColumn(20), done, TimeRemainingColumn(), status, console=console, transient=True)
     bars.start()
     return bars
 

@@ -69,6 +69,12 @@ def drawing(stream: IO[str]) -> Any:
     return _Drawing(stream) if isinstance(stream, _Shown) else stream
 
 
+def has_unicode() -> bool:
+    """Whether the locale says that the terminal shows UTF-8."""
+    locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(name))), "")
+    return locale.lower().replace("-", "").endswith("utf8") and os.environ.get("TERM") != "dumb"
+
+
 def open_streams() -> None:
     """Point missing standard streams at the null device, write UTF-8, keep notes from failing, and show texts as they are.
 

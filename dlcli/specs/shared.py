@@ -166,7 +166,7 @@ def output_option(help: str, metavar: str) -> Any:
     return option(None, help, short="-o", metavar=metavar, writes=True)
 
 
-FORMATS = ("auto", "table", "json", "jsonl", "csv")
+FORMATS = ("auto", "table", "markdown", "json", "jsonl", "csv")
 """Output formats of a result."""
 
 
@@ -176,11 +176,12 @@ class RunOptions:
 
     format: str = option(
         "auto",
-        "Output format. auto: a table on a terminal; elsewhere CSV from predict and dedupe, JSON from all other commands.",
+        "Output format. auto: a table on a terminal; elsewhere CSV from predict and dedupe, JSON from all other commands. "
+        "markdown: the table for GitHub, such as a step summary.",
         choices=one_of(*FORMATS),
     )
     quiet: bool = option(False, "Print only the result, warnings and errors.", short="-q")
-    verbose: bool = option(False, "Print more progress.", short="-v")
+    verbose: bool = option(False, "Print more progress, and every row and note of the table.", short="-v")
     dry_run: bool = option(False, "Check the options and the input, print what would be done, and exit.", short="-n")
     debug: bool = option(False, "Print a traceback with an error.")
     no_config: bool = option(False, "Read no options from a file.")

@@ -1,6 +1,7 @@
 """A second configuration, given as its differences from a first: `baseline`, options as typed at the shell, or both."""
 
 import shlex
+from collections.abc import Collection
 from dataclasses import Field, replace
 from types import UnionType
 from typing import Any, get_args, get_type_hints
@@ -64,3 +65,31 @@ def _converted(config: Any, item: Field[Any], value: str) -> Any:
         return (value,) if _repeats(item) else kind(value)
     except ValueError as error:
         raise UsageError(f"`versus`: {flag(item)}: {error}") from None
+
+
+def given_name(config: Any, spec: str, baseline: Collection[str] = ("surgery",)) -> str:
+    """What a configuration is called beside its variant `spec`: the options that this changes, with the values given.
+
+    Args:
+        config: The configuration.
+        spec: Its variant, as `variant` takes it.
+        baseline: Fields that the word `baseline` stands for.
+
+    Returns:
+        `lr 0.005` as flags beside a variant of another `lr`, and `default` with the flag where none was given.
+    """
+    words = shlex.split(spec)
+    known = {flag(item): item for item, _ in declared(config)}
+    names = [name for name, item in known.items() if item.name in baseline] if words[0] == BASELINE else []
+    names += [word for word in words if word in known]
+    name = " ".join(_given(config, known[one]) for one in dict.fromkeys(names))
+    return f"{name} (as given)" if name == spec else name
+
+
+def _given(config: Any, item: Field[Any]) -> str:
+    value, name = getattr(config, item.name), flag(item)
+    if value is None or value == ():
+        return f"default {name}"
+    show = item.metadata["option"].show
+    shown = (show(value),) if show else value if isinstance(value, tuple) else (value,)
+    return " ".join(f"{name} {one}" for one in shown)

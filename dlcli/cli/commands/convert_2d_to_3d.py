@@ -4,10 +4,31 @@ from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.convert_2d_to_3d import TOLERANCE, Convert2DTo3DConfig, Convert2DTo3DResult
 from dlcli.support.plural import count
 
-_SHOWN = 6
-
 
 def _table(result: Convert2DTo3DResult) -> TerminalTable:
+    """What changed, in a few rows; the errors of each stage and the inflated layers with -v."""
+    height, width = result.verification_size
+    worst = max((row.error_float32 for row in result.verification), default=0.0)
+    example = "".join(f", such as {one.path}, {_shape(one.before)} to {_shape(one.after)}" for one in result.layers[:1])
+    rows = (
+        ("largest error", f"{result.worst:.1e} in float64, {worst:.1e} in float32"),
+        ("top-1", f"equal in {result.agree} of {result.compared} predictions"),
+        ("checked on", f"still clips of {count(result.verification_images, 'random image')} of {height}x{width}"),
+        ("inflated", f"{count(len(result.layers), 'layer')}{example}"),
+        ("parameters", f"{result.parameters_before:,} before, {result.parameters_after:,} after"),
+        ("frames", f"averaged {f'before {result.head}' if result.head else 'after the network'}"),
+    )
+    notes = (*_first_difference(result), *result.notes)
+    return TerminalTable("", ("", ""), rows, notes=notes, answer=_answer(result), details=(_stages(result), _layers(result)))
+
+
+def _first_difference(result: Convert2DTo3DResult) -> list[str]:
+    found = next((row for row in result.verification if row.error_float64 > TOLERANCE), None)
+    return [f"The first stage that differs is {found.stage}, with {count(found.frames, 'frame')}."] if found else []
+
+
+def _stages(result: Convert2DTo3DResult) -> TerminalTable:
+    """The relative errors of each stage by the length of the clip."""
     lengths = list(dict.fromkeys(row.frames for row in result.verification))
     errors = {(row.stage, row.frames): row for row in result.verification}
     stages = list(dict.fromkeys(row.stage for row in result.verification))
@@ -18,30 +39,24 @@ def _table(result: Convert2DTo3DResult) -> TerminalTable:
         worst = max(row.error_float32 for row in found)
         rows.append((stage, *(f"{row.error_float64:.1e}" for row in found), f"{worst:.1e}"))
     strong = frozenset(k for k, stage in enumerate(stages) if any(errors[stage, n].error_float64 > TOLERANCE for n in lengths))
-    title = f"{result.model} by {result.rule}: relative errors of still clips beside their images"
-    return TerminalTable(title, columns, tuple(rows), strong, (*_facts(result), *result.notes))
+    return TerminalTable("errors by stage", columns, tuple(rows), strong)
 
 
-def _facts(result: Convert2DTo3DResult) -> tuple[str, ...]:
-    layers = [f"{one.path} {_shape(one.before)} to {_shape(one.after)}" for one in result.layers[:_SHOWN]]
-    more = f" and {len(result.layers) - _SHOWN} more" if len(result.layers) > _SHOWN else ""
-    height, width = result.verification_size
-    return (
-        f"{count(len(result.layers), 'layer')} inflated: {', '.join(layers)}{more}.",
-        f"Parameters: {result.parameters_before:,} before, {result.parameters_after:,} after. "
-        f"Temporal pooling happens {f'before {result.head}' if result.head else 'after the network'}.",
-        f"Equivalence check: {count(result.verification_images, 'random image')} of {height}x{width}; "
-        f"{result.agree} of {result.compared} predictions name the same class.",
-    )
+def _layers(result: Convert2DTo3DResult) -> TerminalTable:
+    rows = tuple((one.path, _shape(one.before), _shape(one.after)) for one in result.layers)
+    return TerminalTable("inflated layers", ("layer", "weight before", "after"), rows)
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _summary(result: Convert2DTo3DResult) -> str:
-    said = f"{count(len(result.layers), 'layer')} of {result.model} inflated by {result.rule}, error {result.worst:.1e}"
-    return f"{said}, written to {result.file}" if result.file else said
+def _answer(result: Convert2DTo3DResult) -> str:
+    what = f"{count(len(result.layers), 'layer')} of {result.model} inflated by {result.rule}"
+    error = f"largest relative error {result.worst:.1e}"
+    if result.worst > TOLERANCE:
+        return f"{what}: still clips do NOT give the same output, {error}"
+    return f"{what}: still clips give the same output, {error}"
 
 
 COMMAND = Command(
@@ -55,5 +70,5 @@ COMMAND = Command(
         "dlcli convert-2d-to-3d nets.py:Net --weights net.pt --recalibrate-bn photos/ -o net.safetensors --export net.pt2",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
 )

@@ -1,12 +1,16 @@
-"""The command `dlcli dedupe`: its tables and summaries on a terminal."""
+"""The command `dlcli dedupe`: its tables and answers on a terminal."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
-from dlcli.specs.dedupe import DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe import EARLIER_COLUMN, DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
+from dlcli.specs.figures import percent
 from dlcli.support.plural import count
 
 
@@ -18,38 +22,88 @@ def _adjust(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _table(result: DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult) -> TerminalTable:
+_Result = DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult
+_GROUPS_SHOWN = 4
+_MEMBERS_SHOWN = 2
+_PAIRS_SHOWN = 7
+_LONGEST = 60
+_WHERE = "Every {}: -o FILE, or a pipe. Canonical {}s only: --keep. Pairs: --pairs."
+
+
+def _table(result: _Result) -> TerminalTable:
     if isinstance(result, PairColumnsResult):
         return _pairs_table(result)
     if isinstance(result, DedupeImagesResult):
         return _images_table(result)
     if isinstance(result, ForgetResult):
         shown = tuple(tuple(map(str, row)) for row in result.table.rows)
-        return TerminalTable(f"Removed from {result.index}", tuple(result.table.columns), shown)
-    title = f"The largest of {count(result.groups, 'group')} in {result.source}, column '{result.column}'"
-    rows = tuple(
-        (str(g.size), str(g.canonical_row), _shorten(g.canonical_text), _shorten(g.example_text), f"{g.example_score:.2f}")
-        for g in result.largest
+        return TerminalTable(f"removed from {result.index}", tuple(result.table.columns), shown, answer=_answer(result))
+    title = f"the largest groups in {result.source}, column '{result.column}'"
+    members = _members(result)
+    groups = []
+    for group in result.largest:
+        found = members.get(group.canonical_row) or [("", f"{group.example_score:.2f}", _shorten(group.example_text))]
+        left = group.size - 1 - min(len(found), _MEMBERS_SHOWN)
+        more = [("", "", f"and {count(left, 'more row')}")] if left > 0 else []
+        groups.append([(str(group.canonical_row), "", _shorten(group.canonical_text)), *found[:_MEMBERS_SHOWN], *more])
+    columns = ("row", "score", "canonical row, then its duplicates")
+    notes = (_WHERE.format("row", "row"), _scored(result))
+    return _grouped(TerminalTable(title, columns, (), notes=notes, answer=_answer(result)), groups)
+
+
+def _grouped(table: TerminalTable, groups: Sequence[Sequence[tuple[str, ...]]]) -> TerminalTable:
+    """The table with the rows of groups, of which the first row is printed in bold."""
+    ends = list(accumulate(map(len, groups)))
+    few = groups[:_GROUPS_SHOWN]
+    return replace(
+        table,
+        rows=tuple(row for group in groups for row in group),
+        strong=frozenset(end - len(group) for end, group in zip(ends, groups, strict=True)),
+        most=sum(map(len, few)),
+        rest=count(len(groups) - len(few), "more group"),
     )
-    notes = ("Every row: -o FILE, or a pipe. Canonical rows only: --keep. Pairs: --pairs.",)
-    return TerminalTable(title, ("size", "row", "canonical", "a member", "score"), rows, notes=notes)
+
+
+def _members(result: DedupeResult) -> dict[int, list[tuple[str, str, str]]]:
+    """The duplicates of the canonical rows that are shown: row number, score and text, the least alike first."""
+    columns = result.table.columns
+    added = next((k for k in reversed(range(len(columns))) if columns[k].endswith("duplicate_of")), None)
+    if added is None or result.column not in columns or columns[-1].endswith(EARLIER_COLUMN):
+        return {}
+    text = columns.index(result.column)
+    shown = {group.canonical_row for group in result.largest}
+    found: dict[int, list[tuple[float, int, str]]] = {}
+    for number, row in enumerate(result.table.rows, 1):
+        if row[added] in shown:
+            found.setdefault(row[added], []).append((row[added + 1], number, str(row[text])))
+    return {
+        canonical: [(str(number), f"{score:.2f}", _shorten(cell)) for score, number, cell in sorted(members)]
+        for canonical, members in found.items()
+    }
 
 
 def _pairs_table(result: PairColumnsResult) -> TerminalTable:
-    title = (
-        f"The most probable of {count(result.rows_duplicate, 'duplicate')} in {result.source}, columns {_column_names(result)}"
-    )
+    title = f"the most probable duplicates in {result.source}, columns {_column_names(result)}"
     rows = tuple(
-        (str(pair.row), _shorten(pair.text_a), _shorten(pair.text_b), f"{pair.score:.2f}") for pair in result.most_probable
+        (str(pair.row), f"{pair.score:.2f}", _shorten(pair.text_a), _shorten(pair.text_b)) for pair in result.most_probable
     )
-    return TerminalTable(title, ("row", *result.columns, "score"), rows, notes=("Every row: -o FILE, or a pipe.",))
+    columns = ("row", "score", *result.columns)
+    notes = ("Every row: -o FILE, or a pipe.", _threshold(result))
+    rest = f"{len(rows) - _PAIRS_SHOWN} more pairs"
+    return TerminalTable(title, columns, rows, notes=notes, answer=_answer(result), most=_PAIRS_SHOWN, rest=rest)
 
 
 def _images_table(result: DedupeImagesResult) -> TerminalTable:
-    title = f"The largest of {count(result.groups, 'group')} in {result.source}"
-    rows = tuple((str(g.size), g.canonical, g.example, f"{g.example_score:.2f}", g.example_why) for g in result.largest)
-    notes = ("Every file: -o FILE, or a pipe. Canonical files only: --keep. Pairs: --pairs. Thumbnails: --review FILE.html.",)
-    return TerminalTable(title, ("size", "canonical", "a member", "score", "why"), rows, notes=notes)
+    title = f"the largest groups in {result.source}"
+    groups = []
+    for group in result.largest:
+        more = [("", f"and {count(group.size - 2, 'more file')}", "")] if group.size > 2 else []
+        duplicate = (f"{group.example_score:.2f}", group.example, group.example_why)
+        groups.append([("", group.canonical, ""), duplicate, *more])
+    columns = ("score", "canonical file, then a duplicate", "why")
+    where = f"{_WHERE.format('file', 'file')} Thumbnails: --review FILE.html."
+    notes = (where, f"{count(result.candidates, 'candidate pair')} compared.")
+    return _grouped(TerminalTable(title, columns, (), notes=notes, answer=_answer(result)), groups)
 
 
 def _column_names(result: PairColumnsResult) -> str:
@@ -58,49 +112,63 @@ def _column_names(result: PairColumnsResult) -> str:
 
 def _shorten(text: str) -> str:
     folded = " ".join(text.split())
-    return folded if len(folded) <= 60 else folded[:59] + "\u2026"
+    return folded if len(folded) <= _LONGEST else folded[: _LONGEST - 1] + "\u2026"
 
 
-def _summary(result: DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult) -> str:
+def _answer(result: _Result) -> str:
     if isinstance(result, DedupeImagesResult):
-        return _images_summary(result)
+        return _images_answer(result)
     if isinstance(result, ForgetResult):
         return f"{result.index}: {count(result.rows_removed, 'row')} with text removed, {result.rows_left:,} left"
-    precision = f", precision {result.precision} {result.precision_of}" if result.precision else ""
-    threshold = f"duplicates from a probability of {result.threshold:g} on{precision}{_labelled_found(result)}"
     if isinstance(result, PairColumnsResult):
-        return (
-            f"{count(result.rows_read, 'pair')}, columns {_column_names(result)}: {result.rows_duplicate:,} duplicate, "
-            f"{result.rows_different:,} different, {result.rows_empty:,} without text ({threshold})"
-        )
-    # The join is exact but for many dense vectors, of which it misses some.
-    recall = f", {result.recall} of those there are" if result.recall and result.recall.value < 1 else ""
-    alike = f"the most alike, {result.vectors} cosine {result.candidates_from:g} or more{recall}"
-    candidates = f"scored {count(result.candidates, 'pair')}, {alike if result.candidates_from else 'all there are'}"
+        empty = f", {result.rows_empty:,} without text" if result.rows_empty else ""
+        found = f"{count(result.rows_duplicate, 'duplicate')} among {count(result.rows_read, 'pair')}"
+        return f"{found}; {result.rows_different:,} different{empty}{_precision(result)}"
     masked = f", {result.rows_masked:,} equal once masked" if result.rows_masked else ""
-    kinds = f"{result.rows_exact:,} exact{masked} and {count(result.rows_near, 'near duplicate')}"
-    within, blank = (f" within '{result.within}'", f" or {result.within}") if result.within else ("", "")
-    return (
-        f"{count(result.rows_read, 'row')}, column '{result.column}'{within}: {result.rows_canonical:,} canonical, "
-        f"{kinds} in {count(result.groups, 'group')}, "
-        f"{result.rows_empty:,} without text{blank} ({candidates}; {threshold})"
+    blank = f" or {result.within}" if result.within else ""
+    empty = f", {result.rows_empty:,} without text{blank}" if result.rows_empty else ""
+    duplicates = result.rows_exact + result.rows_masked + result.rows_near
+    kinds = f"{result.rows_exact:,} exact{masked}, {result.rows_near:,} near"
+    found = (
+        f"{count(duplicates, 'duplicate')} among {count(result.rows_read, 'row')} ({kinds}) in {count(result.groups, 'group')}"
     )
+    return f"{found}; {result.rows_canonical:,} canonical{empty}{_precision(result)}{_labelled_found(result)}"
 
 
-def _labelled_found(result: DedupeResult | PairColumnsResult) -> str:
-    if isinstance(result, PairColumnsResult) or result.labelled_from is None:
+def _precision(result: DedupeResult | PairColumnsResult) -> str:
+    return f"; precision {percent(result.precision, '%')} {result.precision_of}" if result.precision else ""
+
+
+def _scored(result: DedupeResult) -> str:
+    """How duplicates were searched for."""
+    # The join is exact but for many dense vectors, of which it misses some.
+    missed = result.recall if result.recall and result.recall.value < 1 else None
+    recall = f", {percent(missed, '%')} of those there are" if missed else ""
+    alike = f"candidates by {result.vectors}, cosine {result.candidates_from:g} or more{recall}"
+    within = f" within '{result.within}'" if result.within else ""
+    scored = f"Scored {count(result.candidates, 'pair')}{within}: {alike if result.candidates_from else 'all there are'}"
+    return f"{scored}. {_threshold(result)}"
+
+
+def _threshold(result: DedupeResult | PairColumnsResult) -> str:
+    return f"Duplicates are pairs with a probability of {result.threshold:g} or more."
+
+
+def _labelled_found(result: DedupeResult) -> str:
+    if result.labelled_from is None:
         return ""
-    precision = "" if result.precision else ", precision unknown, too few pairs are labelled"
-    found = f", {result.labelled_found} of the duplicates from {result.labelled_from:g} on" if result.labelled_found else ""
+    precision = "" if result.precision else "; precision unknown, too few pairs are labelled"
+    share = percent(result.labelled_found, "%") if result.labelled_found else ""
+    found = f"; {share} of the duplicates from a probability of {result.labelled_from:g} on are found" if share else ""
     return precision + found
 
 
-def _images_summary(result: DedupeImagesResult) -> str:
+def _images_answer(result: DedupeImagesResult) -> str:
     unreadable = f", {result.files_unreadable:,} unreadable" if result.files_unreadable else ""
-    counted = f"{count(result.files, 'image')} in {result.source}: {result.files_canonical:,} canonical"
-    equal = f"{result.files_exact:,} exact, {result.files_pixels:,} with equal pixels"
-    near = f"{count(result.files_near, 'near duplicate')}{unreadable}, in {count(result.groups, 'group')}"
-    return f"{counted}, {equal}, {near} ({count(result.candidates, 'candidate pair')})"
+    duplicates = result.files_exact + result.files_pixels + result.files_near
+    kinds = f"{result.files_exact:,} exact, {result.files_pixels:,} with equal pixels, {result.files_near:,} near"
+    found = f"{count(duplicates, 'duplicate')} among {count(result.files, 'image')} in {result.source} ({kinds})"
+    return f"{found} in {count(result.groups, 'group')}; {result.files_canonical:,} canonical{unreadable}"
 
 
 COMMAND = Command(
@@ -116,7 +184,7 @@ COMMAND = Command(
         "cut -f2 tickets.tsv | dlcli dedupe --pairs | head",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     rows=True,
     adjust=_adjust,
 )

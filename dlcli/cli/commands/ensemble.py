@@ -1,55 +1,76 @@
 """`dlcli ensemble` at the shell."""
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
-from dlcli.cli.percent import percent
+from dlcli.cli.pictures import bar
 from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
-from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.figures import percent, points, scaled
 
-_BY_NUMBER = ("mean of members", "mean rule", "max rule", "oracle")
-"""What is shown of fewer members than all."""
+_MEMBERS = "mean of members"
+_BY_NUMBER = {_MEMBERS: "average member", "mean rule": "mean", "max rule": "max", "vote rule": "vote"}
+"""Columns of the table by the number of members."""
+_MOST_NUMBERS = 12
 
 
 def _table(result: EnsembleResult) -> TerminalTable:
-    title = f"{result.model} on {result.data}, {result.n_test:,} test images, 95% intervals, accuracies and ECE in %"
-    most = max((row.members for row in result.rows), default=0)
-    shown = [
-        row for row in result.rows if row.members == most or row.classifier in _BY_NUMBER[: 1 if row.members == 1 else None]
-    ]
-    shown.sort(key=lambda row: -row.members)
-    columns = ("N", "classifier", "accuracy", "minus members", "ECE", "NLL")
-    strong = frozenset(k for k, row in enumerate(shown) if row == result.headline)
+    """A row for each number of members: the rule that was asked for, its gain, and other rules beside it."""
+    asked = f"{result.rule} rule"
+    numbers = sorted({row.members for row in result.rows})
+    found = {(row.members, row.classifier): row for row in result.rows}
+    others = {name: label for name, label in _BY_NUMBER.items() if name != asked}
+    rows = tuple(_row(found, n, asked, list(others)) for n in numbers)
+    title = f"{result.model} on {result.data}, accuracy in % on {result.n_test:,} test images by the number of members"
+    columns = ("members", f"{result.rule} rule", "", "gain over average", *others.values())
     notes = (*map(_diverse, result.diversity[-1:]), *result.notes)
-    return TerminalTable(title, columns, tuple(map(_cells, shown)), strong, notes)
+    details = (_classifiers(result, numbers[-1]),) if numbers else ()
+    return TerminalTable(
+        title,
+        columns,
+        rows,
+        frozenset({len(rows) - 1}),
+        notes,
+        _answer(result),
+        most=_MOST_NUMBERS,
+        rest="more numbers of members",
+        details=details,
+    )
+
+
+def _row(found: dict[tuple[int, str], EnsembleRow], n: int, asked: str, others: list[str]) -> tuple[str, ...]:
+    own = found[n, asked]
+    gain = percent(own.gain) if n > 1 else ""
+    values = (f"{100 * found[n, name].accuracy.value:.1f}" for name in others)
+    return str(n), percent(own.accuracy), bar(own.accuracy.value), gain, *values
+
+
+def _classifiers(result: EnsembleResult, members: int) -> TerminalTable:
+    """Every classifier of all members, with its interval and its calibration."""
+    rows = [_cells(row) for row in result.rows if row.members == members]
+    columns = ("classifier", "accuracy, %", "gain over average", "ECE, %", "NLL")
+    return TerminalTable(f"every classifier of {members} members", columns, tuple(rows))
 
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
-    accuracy, gain = percent(row.accuracy), percent(row.gain)
-    return str(row.members), row.classifier, accuracy, gain, percent(row.ece), _two_digits(row.nll)
-
-
-def _two_digits(found: Estimate | PointEstimate | None) -> str:
-    if found is None:
-        return ""
-    rest = f"({found.why})" if isinstance(found, PointEstimate) else f"[{found.low:.2f}, {found.high:.2f}]"
-    return f"{found.value:.2f} {rest}"
+    name = "average member" if row.classifier == _MEMBERS else row.classifier
+    return name, percent(row.accuracy), percent(row.gain), percent(row.ece), scaled(row.nll, decimals=2)
 
 
 def _diverse(found: Diversity) -> str:
-    errors = f", and their errors correlate by {_two_digits(found.error_correlation)}" if found.error_correlation else ""
+    correlation = scaled(found.error_correlation, decimals=2)
+    errors = f", and their errors correlate by {correlation}" if correlation else ""
     share = percent(found.disagreement, "%")
-    return f"Two of {found.members} members name different classes for {share} of the images{errors}."
+    return f"Two of {found.members} members predict different classes for {share} of the images{errors}."
 
 
-def _summary(result: EnsembleResult) -> str:
+def _answer(result: EnsembleResult) -> str:
     row = result.headline
     if row is None:
         return f"stopped with {len(result.members)} members trained; continue with --resume"
     reused = sum(one.reused for one in result.members)
-    place = f"; the ensemble is in {result.folder}" if result.folder else ""
     kept = f", {reused} of them trained before" if reused else ""
-    return (
-        f"{row.classifier} of {row.members} members{kept}: test accuracy {row.accuracy}, {row.gain} to the mean member{place}"
-    )
+    right = f"{percent(row.accuracy, '%')} of {row.accuracy.n:,} test images right"
+    verdict = "" if row.gain is None else f", {'established' if row.gain.established else 'not established'}"
+    gain = f"; {points(row.gain)} over the average member" if row.gain else ""
+    return f"{row.classifier} of {row.members} members{kept}: {right}{gain}{verdict}"
 
 
 COMMAND = Command(
@@ -63,6 +84,6 @@ COMMAND = Command(
         "dlcli attack --model runs/e50 --ensemble max --data mnist.npz",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     adjust=lambda values: run_folder(values, "-ensemble"),
 )

@@ -1,23 +1,26 @@
 """`dlcli eval` at the shell."""
 
-from dlcli.cli.command import Command, TerminalTable
-from dlcli.cli.commands.pairs_table import pairs_summary, pairs_table
-from dlcli.cli.percent import percent
+from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
+from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
+from dlcli.cli.pictures import bar
 from dlcli.specs.diagnosis import Diagnosis
-from dlcli.specs.estimates import Estimate, PointEstimate
-from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.specs.eval import ClassAccuracy, EvalConfig, EvalResult, Metric, SliceRow
+from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.pairs import PairsEvalResult
-from dlcli.specs.summary import Summary
+from dlcli.specs.summary import LayerSummary, Summary
 
-_SHARES = ("top-1", "top-5", "worst-class", "worst-slice", "ece")
-_MOST_CLASSES = 20
+_NAMES = {"ece": "ECE", "nll": "NLL", "brier": "Brier score", "auc": "AUC", "worst-class": "worst class"}
+_NOT_SHARES = ("nll", "brier")
+_CLASSES_SHOWN = 8
+_LAYERS_SHOWN = 12
+_SLICES_SHOWN = 12
 
 
 def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
     if isinstance(result, PairsEvalResult):
         share = f"{100 * result.duplicates:.1f}% duplicates"
-        return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}, 95% intervals", result)
+        return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}", _answer(result), result)
     if result.summary is not None:
         return _layers(result, result.summary)
     if result.input is not None:
@@ -26,38 +29,54 @@ def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
         return _gaps(result, result.diagnosis)
     if result.slices:
         return _sliced(result)
-    title = f"{result.model} on {result.data}, {result.split}, n={result.n_images:,}, 95% intervals"
-    rows = [(one.name, "", _figure(one.estimate, share=one.name in _SHARES), "") for one in result.metrics]
-    notes = result.notes
-    if len(result.per_class) <= _MOST_CLASSES:
-        rows += [
-            (
-                f"class {one.name}",
-                str(one.accuracy.n) if one.accuracy else "0",
-                _figure(one.accuracy, share=True) if one.accuracy else "",
-                one.most_confused_with,
-            )
-            for one in result.per_class
-        ]
-    else:
-        notes = (*notes, f"The {len(result.per_class)} classes are listed with --format csv or -o DIR.")
-    return TerminalTable(
-        title, ("metric", f"{result.unit}s", "value", "most confused with"), tuple(rows), frozenset({0}), notes
-    )
+    return _classes(result)
+
+
+def _classes(result: EvalResult) -> TerminalTable:
+    """A row for each class, the worst first."""
+    title = f"{result.split} {result.unit}s by class, the worst first"
+    found = sorted(result.per_class, key=lambda one: 2.0 if one.accuracy is None else one.accuracy.value)
+    most = _CLASSES_SHOWN if len(found) > _CLASSES_SHOWN + 2 else len(found)
+    left = [one.accuracy.value for one in found[most:] if one.accuracy]
+    rest = f"{len(found) - most} more classes{f' of {100 * min(left):.1f}% or better' if left else ''}"
+    columns = ("class", "accuracy, %", "", f"{result.unit}s", "confused with")
+    rows = tuple(map(_class, found))
+    notes = (_metrics(result.metrics), *result.notes)
+    return TerminalTable(title, columns, rows, notes=notes, answer=_answer(result), most=most, rest=rest)
+
+
+def _class(one: ClassAccuracy) -> tuple[str, ...]:
+    if one.accuracy is None:
+        return one.name, "", "", "0", one.most_confused_with
+    drawn = bar(one.accuracy.value)
+    return one.name, percent(one.accuracy), drawn, f"{one.accuracy.n:,}", one.most_confused_with
+
+
+def _metrics(metrics: tuple[Metric, ...]) -> str:
+    """All metrics but the first, which is the answer, in a sentence."""
+    return f"{', '.join(f'{_NAMES.get(one.name, one.name)} {_figure(one)}' for one in metrics[1:])}." if metrics[1:] else ""
+
+
+def _figure(metric: Metric) -> str:
+    if metric.name in _NOT_SHARES:
+        return scaled(metric.estimate, decimals=3)
+    return percent(metric.estimate, "%")
 
 
 def _feedings(result: EvalResult, found: InputDiagnosis) -> TerminalTable:
-    title = f"{result.model} on {result.data}: how it was fed in training, by {found.evidence or 'nothing'}, n={found.n}"
-    columns = {"misfit": ".4g", "right": "d", "loss": ".3f", "margin": ".3g", "information": ".2f"}
+    title = f"Ways to feed {result.model}, tried on {found.n} {result.unit}s; the evidence: {found.evidence or 'none'}"
+    columns = {"misfit": ".4f", "right": "d", "loss": ".3f", "margin": ".2f", "information": ".2f"}
     shown = [name for name in columns if any(getattr(row, name) is not None for row in found.feedings)]
     rows = [
         (row.normalise, *("" if (value := getattr(row, name)) is None else format(value, columns[name]) for name in shown))
         for row in found.feedings
     ]
     strong = frozenset(k for k, row in enumerate(found.feedings) if row.normalise == found.best)
-    # The warning says in a sentence what the verdict says.
-    notes = (_verdict_on_input(found), *(note for note in result.notes if note != found.warning))
-    return TerminalTable(title, ("normalise", *shown), tuple(rows), strong, notes)
+    # The warning says in a sentence what the answer says.
+    notes = tuple(note for note in result.notes if note != found.warning)
+    return TerminalTable(
+        title, ("normalise", *shown), tuple(rows), strong, notes, _answer(result), most=12, rest=f"{len(rows) - 12} more ways"
+    )
 
 
 def _verdict_on_input(found: InputDiagnosis) -> str:
@@ -74,36 +93,54 @@ def _verdict_on_input(found: InputDiagnosis) -> str:
 
 
 def _sliced(result: EvalResult) -> TerminalTable:
-    title = f"{result.model} on {result.data}, {result.split}: accuracy of each slice in %, 95% intervals"
-    rows = [(f"all {result.unit}s", f"{result.n_images:,}", percent(result.metrics[0].estimate), "", "")]
-    for row in result.slices:
-        rows.append(
-            (f"{row.column}={row.name}", f"{row.accuracy.n:,}", percent(row.accuracy), percent(row.minus_rest), row.status)
-        )
+    """A row for each slice, the worst first."""
+    title = f"{result.split} {result.unit}s by slice, the worst first"
+    rows = [
+        (f"{row.column}={row.name}", percent(row.accuracy), percent(row.minus_rest), row.status, f"{row.accuracy.n:,}")
+        for row in sorted(result.slices, key=lambda row: row.accuracy.value)
+    ]
+    rows.append((f"all {result.unit}s", percent(result.metrics[0].estimate), "", "", f"{result.n_images:,}"))
     strong = {k for k, row in enumerate(rows) if row[0] == result.worst_slice}
-    notes = (f"The worst slice is {result.worst_slice}.", *result.notes)
-    columns = ("slice", f"{result.unit}s", "accuracy", "minus all others", "status")
-    return TerminalTable(title, columns, tuple(rows), frozenset(strong), notes)
-
-
-def _figure(found: Estimate | PointEstimate, *, share: bool) -> str:
-    return percent(found, "%") if share else str(found)
+    columns = ("slice", "accuracy, %", "minus others", "status", f"{result.unit}s")
+    notes = (*result.notes[-1:], *result.notes[:-1], _metrics(result.metrics))
+    most = None if len(rows) <= _SLICES_SHOWN else _SLICES_SHOWN
+    return TerminalTable(
+        title,
+        columns,
+        tuple(rows),
+        frozenset(strong),
+        notes,
+        _answer(result),
+        most=most,
+        rest=f"{len(rows) - _SLICES_SHOWN} more rows",
+    )
 
 
 def _gaps(result: EvalResult, diagnosis: Diagnosis) -> TerminalTable:
-    title = f"{result.model} on {result.data}: where the error comes from, in %, 95% intervals"
-    rows = [("human", f"{100 * diagnosis.human:.1f}", "", "", "given" if diagnosis.human_given else "taken as 0")]
+    """A row for each set, with the gap to the one before it; then what to try."""
+    rows = [("human", f"{100 * diagnosis.human:.1f}", "", "given" if diagnosis.human_given else "taken as 0", "")]
     by_split = {gap.lower: gap for gap in diagnosis.gaps if gap.lower}
     strong: set[int] = set()
     for split, error in diagnosis.errors.items():
         gap = by_split[split]
         if gap.name in diagnosis.named:
             strong.add(len(rows))
-        rows.append((split, percent(error), percent(gap.difference), " or ".join(gap.causes), gap.status))
-    missing = f"Missing: {', '.join(diagnosis.missing)}." if diagnosis.missing else ""
-    suggestions = [f"{one.gap}: {one.what}: {one.command}" for one in diagnosis.suggestions]
-    notes = tuple(note for note in (_verdict(diagnosis, result.unit), missing, *suggestions) if note)
-    return TerminalTable(title, ("set", "error", "gap", "measures", "status"), tuple(rows), frozenset(strong), notes)
+        rows.append((split, percent(error), percent(gap.difference), gap.status, " or ".join(gap.causes)))
+    missing = f"Not measured: {', '.join(diagnosis.missing)} (sets of these names in the data; eval reads them)."
+    notes = (*_suggestions(diagnosis), missing if diagnosis.missing else "", *result.notes)
+    title = f"{result.model} on {result.data}: error of each set, and the gap to the one above"
+    columns = ("set", "error, %", "gap, points", "status", "measures")
+    return TerminalTable(title, columns, tuple(rows), frozenset(strong), notes, _answer(result))
+
+
+def _suggestions(diagnosis: Diagnosis) -> list[str]:
+    """What to try, the first of each gap first."""
+    seen: dict[str, int] = {}
+    ranked = []
+    for one in diagnosis.suggestions:
+        seen[one.gap] = seen.get(one.gap, 0) + 1
+        ranked.append((seen[one.gap], f"To try against {one.gap}: {one.what}:\n{COMMAND_INDENT}{one.command}"))
+    return [text for _, text in sorted(ranked, key=lambda pair: pair[0])]
 
 
 def _verdict(diagnosis: Diagnosis, unit: str) -> str:
@@ -117,30 +154,38 @@ def _verdict(diagnosis: Diagnosis, unit: str) -> str:
         beside = f"; also worth work: {', '.join(also)}" if also else ""
         return f"The largest gaps are {diagnosis.largest} and {nearest}, not told apart{beside}."
     beside = f"; also worth work: {', '.join(others)}" if others else ""
-    return f"The largest gap is {diagnosis.largest}{beside}."
+    size = next(gap.difference for gap in diagnosis.gaps if gap.name == diagnosis.largest)
+    figure = f": {points(size)}, established" if size is not None else ""
+    return f"The largest gap is {diagnosis.largest}{figure}{beside}."
 
 
 def _layers(result: EvalResult, summary: Summary) -> TerminalTable:
+    """A row for each layer; of a deep network those with the most multiply-adds, and with -v all of them."""
+    every = tuple(map(_layer, summary.layers))
     shape = "x".join(map(str, summary.input))
     title = f"{result.model} for {_one(result)} of {shape}"
-    rows = tuple(
-        (
-            layer.name,
-            layer.kind,
-            "x".join(map(str, layer.output)),
-            f"{layer.parameters:,}",
-            f"{layer.multiply_adds:,}",
-            layer.attends_to or "x".join(map(str, layer.receptive_field)),
-        )
-        for layer in summary.layers
-    )
-    total = ("total", "", "", f"{summary.parameters:,}", f"{summary.multiply_adds:,}", _field(summary))
-    columns = ("layer", "kind", "output", "parameters", "multiply-adds", "receptive field")
-    return TerminalTable(title, columns, (*rows, total), frozenset({len(rows)}), (*_fields(summary), *result.notes))
+    total = ("total", f"{summary.multiply_adds:,}", f"{summary.parameters:,}", "", "", _field(summary))
+    columns = ("layer", "multiply-adds", "parameters", "kind", "output", "receptive field")
+    few: tuple[tuple[str, ...], ...] = (*every, total)
+    details: tuple[TerminalTable, ...] = ()
+    if len(every) > _LAYERS_SHOWN + 2:
+        ranked = sorted(range(len(every)), key=lambda k: -summary.layers[k].multiply_adds)
+        largest = [every[k] for k in sorted(ranked[:_LAYERS_SHOWN])]
+        details = (TerminalTable(f"all {len(every)} layers", columns, few, frozenset({len(every)})),)
+        few = (*largest, total)
+        title = f"{title}: the {len(largest)} of {len(every)} layers with the most multiply-adds"
+    notes = (" ".join(_fields(summary)), *result.notes)
+    return TerminalTable(title, columns, few, frozenset({len(few) - 1}), notes, _answer(result), details=details)
+
+
+def _layer(layer: LayerSummary) -> tuple[str, ...]:
+    field = layer.attends_to or "x".join(map(str, layer.receptive_field))
+    output = "x".join(map(str, layer.output))
+    return layer.name, f"{layer.multiply_adds:,}", f"{layer.parameters:,}", layer.kind, output, field
 
 
 def _one(result: EvalResult) -> str:
-    return f"{'an' if result.unit == 'image' else 'a'} {result.unit}"
+    return f"{'an' if result.unit[0] in 'aeiou' else 'a'} {result.unit}"
 
 
 def _field(summary: Summary) -> str:
@@ -166,19 +211,28 @@ def _fields(summary: Summary) -> list[str]:
     return [f"The last convolution or pooling layer sees {theory}{effective}.", *attention]
 
 
-def _summary(result: EvalResult | PairsEvalResult) -> str:
+def _answer(result: EvalResult | PairsEvalResult) -> str:
     if isinstance(result, PairsEvalResult):
-        return f"{result.model} on {result.data}: {pairs_summary(result)}"
+        return f"{result.model} on {result.data}: {pairs_answer(result)}"
     if result.summary is not None:
         total = result.summary
         return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
     if result.input is not None:
         return result.input.warning or f"{result.model} on {result.data}: {_verdict_on_input(result.input)}"
     top = result.metrics[0].estimate
-    line = f"{result.model} on {result.data}: {top} of {top.n:,} {result.split} {result.unit}s right"
+    right = f"{percent(top, '%')} of {top.n:,} {result.split} {result.unit}s right"
+    line = f"{result.model} on {result.data}: {right}"
     if result.slices:
-        return f"{line}. The worst slice is {result.worst_slice}."
-    return f"{line}. {_verdict(result.diagnosis, result.unit)}" if result.diagnosis is not None else line
+        return f"{line}; the worst slice is {_worst(result)}"
+    if result.diagnosis is not None:
+        return f"{_verdict(result.diagnosis, result.unit)} {line}."
+    wrong = len(result.mistakes)
+    return f"{line}, {wrong:,} wrong" if wrong == top.n - round(top.value * top.n) else line
+
+
+def _worst(result: EvalResult) -> str:
+    found: list[SliceRow] = [row for row in result.slices if f"{row.column}={row.name}" == result.worst_slice]
+    return f"{result.worst_slice}, {percent(found[0].accuracy, '%')}, {found[0].status}" if found else result.worst_slice
 
 
 COMMAND = Command(
@@ -195,5 +249,5 @@ COMMAND = Command(
         "dlcli eval --summary --arch lenet --data mnist.npz",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
 )

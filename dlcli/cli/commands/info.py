@@ -12,10 +12,10 @@ def _table(result: InfoResult) -> TerminalTable:
     rows += [("device", result.device), ("threads", str(result.threads)), ("training precision", result.training_dtype)]
     rows += [(f"extra {one.name}", f"missing: {one.install}" if one.missing else "installed") for one in result.extras]
     rows += [(f"cache {one.name}", f"{one.bytes / _MEGABYTE:,.1f} MB, {one.files:,} files, {one.path}") for one in result.cache]
-    return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows))
+    return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows), answer=_answer(result))
 
 
-def _summary(result: InfoResult) -> str:
+def _answer(result: InfoResult) -> str:
     missing = sum(bool(one.missing) for one in result.extras)
     return f"dlcli {result.dlcli} on {result.device}; {missing} of {len(result.extras)} extras not installed"
 
@@ -26,5 +26,5 @@ COMMAND = Command(
     engine="dlcli.engines.info",
     examples=("dlcli info", "dlcli info --format json > bug-report.json"),
     table=_table,
-    summary=_summary,
+    answer=_answer,
 )

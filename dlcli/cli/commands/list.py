@@ -14,10 +14,12 @@ def _table(result: ListResult) -> TerminalTable:
         strong.add(len(rows))
         rows.append((kind, ""))
         rows += [(f"  {record['name']}", record["description"]) for record in records if record["kind"] == kind]
-    return TerminalTable("What there is to choose from", ("name", "what it is"), tuple(rows), frozenset(strong))
+    return TerminalTable(
+        "What there is to choose from", ("name", "what it is"), tuple(rows), frozenset(strong), answer=_answer(result)
+    )
 
 
-def _summary(result: ListResult) -> str:
+def _answer(result: ListResult) -> str:
     return count(len(result.table.rows), "choice")
 
 
@@ -27,6 +29,6 @@ COMMAND = Command(
     engine="dlcli.engines.list",
     examples=("dlcli list", "dlcli list attacks", "dlcli list models --format csv | cut -d, -f2"),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     rows=True,
 )

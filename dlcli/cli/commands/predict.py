@@ -1,22 +1,37 @@
 """`dlcli predict` at the shell."""
 
+from collections import Counter
+
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.plural import count
 
+_LEAST_SURE = 0.5
+
 
 def _table(result: PredictResult) -> TerminalTable:
-    title = f"The first of {count(result.n_images, result.unit)} of {_what(result)}, by {result.model}"
+    title = f"the first {result.unit}s" if len(result.table.rows) > 1 else ""
+    heads = [name.replace("probability", "probability, %").replace("_", " ") for name in result.table.columns]
     rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
-    return TerminalTable(title, tuple(result.table.columns), rows, notes=(*result.notes, "All rows: use -o FILE or a pipe."))
+    notes = (*result.notes, "Every row: -o FILE, or a pipe." if len(result.table.rows) > len(rows) else "")
+    return TerminalTable(title, tuple(heads), rows, notes=notes, answer=_answer(result))
 
 
 def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return f"{100 * value:.1f}" if isinstance(value, float) else str(value)
 
 
-def _summary(result: PredictResult) -> str:
-    return f"{count(result.n_images, result.unit)} of {_what(result)}, predicted by {result.model}"
+def _answer(result: PredictResult) -> str:
+    """The class of a single example; of several the classes that were predicted most, and how many are unsure."""
+    label, probability = (result.table.columns.index(name) for name in ("label", "probability"))
+    rows = result.table.rows
+    if len(rows) == 1:
+        return f"{_what(result)}: {rows[0][label]}, {100 * rows[0][probability]:.1f}% by {result.model}"
+    often = Counter(str(row[label]) for row in rows).most_common(3)
+    named = ", ".join(f"{name} ({number:,})" for name, number in often)
+    unsure = sum(row[probability] < _LEAST_SURE for row in rows)
+    found = f"{count(result.n_images, result.unit)} of {_what(result)}, by {result.model}: most often {named}"
+    return f"{found}; {unsure:,} below {100 * _LEAST_SURE:.0f}% probability"
 
 
 def _what(result: PredictResult) -> str:
@@ -33,6 +48,6 @@ COMMAND = Command(
         "dlcli predict weights.pth mnist.npz --arch lenet --top 1 --format jsonl | head",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     rows=True,
 )

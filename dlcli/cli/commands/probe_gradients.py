@@ -1,51 +1,93 @@
 """`dlcli probe-gradients` at the shell."""
 
-from dlcli.cli.command import Command, TerminalTable
+from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
+from dlcli.cli.pictures import curve
 from dlcli.specs.estimates import Estimate
+from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.probe_gradients import Cause, GradientRow, LesionRow, ProbeGradientsConfig, ProbeGradientsResult
 from dlcli.support.plural import count
 
-_WORST = 3
+_BLOCKS_SHOWN = 3
+_MEANINGS = {
+    "linear": "constant gradient",
+    "white": "gradients are noise",
+    "shattered": "nearly noise",
+    "partial": "some structure left",
+    "healthy": "smooth",
+    "undecided": "too few points",
+}
+"""What a verdict means."""
 
 
 def _table(result: ProbeGradientsResult) -> TerminalTable:
-    what = f"{result.model} on {result.data}" if result.model else "Scalar-to-scalar networks (1-D toy models)"
     by = "its input" if result.wrt == "input" else result.wrt
-    title = f"{what}: gradient of the {result.target} w.r.t. {by}, bn {result.bn}"
-    columns = ("network", "n", "lag 1", "lag 5", "lag 15", "slope", "length", "verdict")
+    what = f"{result.model} on {result.data}" if result.model else "Scalar-to-scalar networks (1-D toy models)"
+    title = f"{what}: autocorrelation of the gradient of the {result.target} w.r.t. {by}, bn {result.bn}"
+    columns = ("network", "verdict", "lag 1", "0-15", "what it means")
     strong = frozenset(k for k, row in enumerate(result.rows) if row.verdict in ("white", "shattered"))
+    details = (_lines(result), *_blocks(result))
     notes = (*map(_cause, result.causes), *_lesioned(result.lesions), *_paths(result), *result.notes)
-    return TerminalTable(title, columns, tuple(map(_cells, result.rows)), strong, notes)
+    rows = tuple(map(_cells, result.rows))
+    return TerminalTable(title, columns, rows, strong, notes, _answer(result), details=details)
 
 
 def _cells(row: GradientRow) -> tuple[str, ...]:
-    figures = (_figure(row.acf1), _figure(row.acf5), _figure(row.acf15))
-    slope = "" if row.slope is None else f"{row.slope:.1f}"
-    length = "" if row.length is None else f"{row.length:.3g}"
-    return row.network, str(row.n), *figures, slope, length, row.verdict
+    found = [one.value for one in (row.acf1, row.acf5, row.acf15) if one is not None]
+    drawn = curve([1.0, *found], 0.0, 1.0) if found else ""
+    return row.network, row.verdict, _correlation(row.acf1), drawn, _MEANINGS.get(row.verdict, "")
 
 
-def _figure(found: Estimate | None) -> str:
-    if found is None:
-        return ""
-    return f"{found.value:.2f}" if found.n == 1 else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+def _correlation(found: Estimate | None) -> str:
+    """With its interval, but for a single line, which has none."""
+    return f"{found.value:.2f}" if found is not None and found.n == 1 else scaled(found, decimals=2)
+
+
+def _lines(result: ProbeGradientsResult) -> TerminalTable:
+    """Every autocorrelation with its interval, and the shape of the spectrum."""
+    rows = [
+        (
+            row.network,
+            *map(_correlation, (row.acf1, row.acf5, row.acf15)),
+            "" if row.slope is None else f"{row.slope:.1f}",
+            "" if row.length is None else f"{row.length:.3f}",
+            str(row.points),
+            str(row.n),
+        )
+        for row in result.rows
+    ]
+    columns = ("network", "lag 1", "lag 5", "lag 15", "spectral exponent", "length, input units", "points", "n")
+    return TerminalTable("every interval", columns, tuple(rows))
+
+
+def _blocks(result: ProbeGradientsResult) -> tuple[TerminalTable, ...]:
+    if not result.lesions:
+        return ()
+    rows = [
+        (row.block or "whole network", percent(row.accuracy), percent(row.change), "" if row.p is None else f"{row.p:.2g}")
+        for row in result.lesions
+    ]
+    columns = ("without", "accuracy, %", "change, points", "p by Holm")
+    return (TerminalTable("accuracy without each block", columns, tuple(rows)),)
 
 
 def _cause(cause: Cause) -> str:
-    suggestions = f" Try: {'; or: '.join(cause.suggestions)}" if cause.suggestions else ""
-    return f"{cause.name}: {cause.evidence}.{suggestions}"
+    suggestions = [f"{COMMAND_INDENT}{one}" if one.startswith("dlcli ") else one for one in cause.suggestions]
+    lead = [f"{cause.name}: {cause.evidence}.{' To try:' if suggestions else ''}"]
+    return "\n".join([*lead, *suggestions])
 
 
 def _lesioned(rows: tuple[LesionRow, ...]) -> tuple[str, ...]:
     if not rows:
         return ()
     whole, *others = rows
-    worst = ", ".join(f"{row.block} ({row.change})" for row in others[:_WORST] if row.loses)
-    of = f"{count(len(others), 'block')} (McNemar's exact test by Holm)"
+    kind = others[0].kind if others else "block"
+    of = f"{count(len(others), kind)} (McNemar's exact test by Holm)"
+    accuracy = f"The whole network is right on {percent(whole.accuracy, '%')}."
+    worst = [f"{row.block} ({points(row.change)})" for row in others[:_BLOCKS_SHOWN] if row.loses and row.change]
     if not worst:
-        return (f"Whole network: accuracy {whole.accuracy}. No loss of accuracy is established from removing any one of {of}.",)
+        return (f"{accuracy} No loss of accuracy is established from removing any one of {of}.",)
     lost = sum(row.loses for row in others)
-    return (f"Whole network: accuracy {whole.accuracy}. Established losses: {lost} of {of}; the largest without {worst}.",)
+    return (f"{accuracy} Established losses: {lost} of {of}; the largest without {', '.join(worst)}.",)
 
 
 def _paths(result: ProbeGradientsResult) -> tuple[str, ...]:
@@ -59,10 +101,16 @@ def _paths(result: ProbeGradientsResult) -> tuple[str, ...]:
     )
 
 
-def _summary(result: ProbeGradientsResult) -> str:
-    said = ", ".join(f"{row.network} {row.verdict}" for row in result.rows)
-    why = f"; likely cause: {result.causes[0].name}" if result.causes else ""
-    return f"gradients: {said}{why}"
+def _answer(result: ProbeGradientsResult) -> str:
+    if len(result.rows) == 1:
+        (row,) = result.rows
+        figure = f": autocorrelation {_correlation(row.acf1)} at lag 1, n={row.n}" if row.acf1 is not None else ""
+        said = f"gradients of {row.network} are {row.verdict}{figure}"
+    else:
+        verdicts = dict.fromkeys(row.verdict for row in result.rows)
+        named = (f"{one} ({', '.join(row.network for row in result.rows if row.verdict == one)})" for one in verdicts)
+        said = f"gradients are {', '.join(named)}"
+    return f"{said}; likely cause: {result.causes[0].name}" if result.causes else said
 
 
 COMMAND = Command(
@@ -76,5 +124,5 @@ COMMAND = Command(
         "dlcli probe-gradients --model runs/mine --lesion --paths",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
 )

@@ -1,73 +1,184 @@
 """`dlcli train` at the shell."""
 
+from dataclasses import replace
 from statistics import fmean
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
-from dlcli.cli.commands.pairs_table import pairs_summary, pairs_table
-from dlcli.cli.percent import percent
+from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
+from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.variant import given_name
 from dlcli.support.plural import count
+
+_GIVEN = "this"
+"""What results call the network of the options that were given, beside the one of `versus`."""
+_METRICS = {"test accuracy": "test accuracy, %", "training accuracy": "training, %"}
+_SEEDS_SHOWN = 6
 
 
 def _table(result: TrainResult | PairsTrainResult) -> TerminalTable:
     if isinstance(result, PairsTrainResult):
         n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
-        return pairs_table(f"{result.model} on {result.data}: {n}, 95% intervals", result)
-    n = f"{result.n_train:,} training and {result.n_test:,} test {result.unit}s"
-    title = f"{result.model} on {result.data}, {n}, accuracies in %"
-    # Short heads, so that a row is a line on a terminal of 80 columns.
-    columns = ("variant", "seed", "test, 95%", "train", "epochs", "fit", "level", "s")
-    found = [_comparison(result, comparison) for comparison in result.comparisons]
-    return TerminalTable(title, columns, tuple(_cells(row) for row in result.rows), notes=(*found, *result.notes))
-
-
-def _cells(row: TrainRow) -> tuple[str, ...]:
-    fit, level = ("" if epochs is None else str(epochs) for epochs in (row.epochs_to_fit, row.epochs_to_level))
-    test = percent(row.accuracy)
-    epochs = str(row.epochs) if row.best_epoch == row.epochs else f"{row.best_epoch} of {row.epochs}"
-    training = (f"{100 * row.train_accuracy:.1f}", epochs, fit, level, f"{row.seconds:.1f}")
-    return row.variant, str(row.seed), test, *training
-
-
-def _comparison(result: TrainResult, found: Comparison) -> str:
-    name = f"{found.metric} {result.level:.3f}" if found.metric == "epochs to level" else found.metric
-    if found.variants:
-        first, second = found.variants
-        means = f"{first} ({found.first:.4g}) against {second} ({found.second:.4g})"
-        return f"{name}: {means}, difference {found.difference}: {found.verdict}, p {found.p:.2g} by Holm"
-    never = f"; never reached by {count(found.never, 'network')}, counted as the longest training" if found.never else ""
-    verdict = f": {found.verdict}{'' if found.p is None else f', p {found.p:.2g} by Holm'}" if found.verdict else ""
-    means = f"{found.first:.4g} against {found.second:.4g}"
-    return f"{name}: {means}, difference {found.difference} over {count(found.difference.n, 'pair')}{verdict}{never}"
-
-
-def _summary(result: TrainResult | PairsTrainResult) -> str:
-    if isinstance(result, PairsTrainResult):
-        return f"{pairs_summary(result)}{f'; the run is in {result.folder}' if result.folder else ''}"
+        return pairs_table(f"{result.model} on {result.data}: {n}", _answer(result), result)
     if result.comparisons and result.comparisons[0].variants:
-        return _summary_of_arms(result)
+        return _arms(result)
+    return _versus(result) if result.comparisons else _single(result)
+
+
+def _where(result: TrainResult) -> str:
+    return f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+
+
+def _single(result: TrainResult) -> TerminalTable:
+    columns = ("test accuracy, %", "training, %", "training loss", "epochs", "seconds", "seed")
+    title, answer = _where(result), _answer(result)
+    return TerminalTable(title, columns, tuple(map(_run, result.rows)), notes=result.notes, answer=answer)
+
+
+def _run(row: TrainRow) -> tuple[str, ...]:
+    training = (f"{100 * row.train_accuracy:.1f}", f"{row.train_loss:.3f}", _epochs(row), f"{row.seconds:.1f}")
+    return percent(row.accuracy), *training, str(row.seed)
+
+
+def _epochs(row: TrainRow) -> str:
+    return str(row.epochs) if row.best_epoch == row.epochs else f"{row.best_epoch} of {row.epochs}"
+
+
+def _versus(result: TrainResult) -> TerminalTable:
+    """The two variants side by side: a row for each metric, then one for each seed."""
+    first, second = _variants(result)
+    rows = [_metric(result, found) for found in result.comparisons]
+    seeds = list(dict.fromkeys(row.seed for row in result.rows))
+    by_seed = [_seed(result, seed, first, second) for seed in seeds]
+    title = f"{_where(result)}, means over {len(seeds)} seeds"
+    columns = ("", "difference", "verdict", first, second)
+    shown = len(rows) + _SEEDS_SHOWN
+    own = [_p_values(result.comparisons), *_never(result.comparisons)]
+    notes = (*result.notes, *own)
+    return TerminalTable(
+        title,
+        columns,
+        (*rows, *by_seed),
+        frozenset({0}),
+        notes,
+        _answer(result),
+        most=shown,
+        rest=f"{len(seeds) - _SEEDS_SHOWN} more seeds",
+        details=(_networks(result),),
+    )
+
+
+def _metric(result: TrainResult, found: Comparison) -> tuple[str, ...]:
+    name = _METRICS.get(found.metric, found.metric)
+    if found.metric == "epochs to level" and result.level is not None:
+        name = f"epochs to {100 * result.level:.1f}%"
+    scale = 100 if found.metric in _METRICS else 1
+    first, second = (f"{scale * value:.1f}" for value in (found.first, found.second))
+    return name, scaled(found.difference, scale), found.verdict or "not tested", first, second
+
+
+def _seed(result: TrainResult, seed: int, *variants: str) -> tuple[str, ...]:
+    found = {row.variant: 100 * row.accuracy.value for row in result.rows if row.seed == seed}
+    values = [found[name] for name in variants if name in found]
+    gap = f"{values[0] - values[1]:+.1f}" if len(values) == len(variants) else ""
+    shown = (f"{found[name]:.1f}" if name in found else "" for name in variants)
+    return f"test, seed {seed}", gap, "", *shown
+
+
+def _p_values(comparisons: tuple[Comparison, ...]) -> str:
+    tested = ", ".join(f"{one.metric} p {one.p:.2g}" for one in comparisons if one.p is not None)
+    return f"Corrected by Holm: {tested}." if tested else ""
+
+
+def _never(comparisons: tuple[Comparison, ...]) -> list[str]:
+    return [
+        f"{one.metric}: never reached by {count(one.never, 'network')}, counted as the longest training."
+        for one in comparisons
+        if one.never
+    ]
+
+
+def _variants(result: TrainResult) -> list[str]:
+    return list(dict.fromkeys(row.variant for row in result.rows))
+
+
+def _networks(result: TrainResult) -> TerminalTable:
+    """Every network, one after the other."""
+    columns = ("variant", "test accuracy, %", "seed", "training, %", "epochs", "epochs to 99%", "epochs to level", "s")
+    return TerminalTable("every network", columns, tuple(map(_network, result.rows)))
+
+
+def _network(row: TrainRow) -> tuple[str, ...]:
+    fit, level = ("" if epochs is None else str(epochs) for epochs in (row.epochs_to_fit, row.epochs_to_level))
+    training = (f"{100 * row.train_accuracy:.1f}", _epochs(row), fit, level, f"{row.seconds:.1f}")
+    return row.variant, percent(row.accuracy), str(row.seed), *training
+
+
+def _arms(result: TrainResult) -> TerminalTable:
+    """Each variant beside the best one, the best first."""
+    means = _means(result)
+    best = next(iter(means))
+    rows = [(best, f"{means[best]:.1f}", "", "")]
+    for name in list(means)[1:]:
+        found = next(one for one in result.comparisons if {best, name} == set(one.variants))
+        sign = 1 if found.variants[0] == name else -1
+        ends = sorted((sign * found.difference.low, sign * found.difference.high))
+        gap = replace(found.difference, value=sign * found.difference.value, low=ends[0], high=ends[1])
+        rows.append((name, f"{means[name]:.1f}", percent(gap), found.verdict))
+    seeds = result.comparisons[0].difference.n
+    title = f"{_where(result)}, means over {seeds} seeds"
+    columns = ("variant", "test accuracy, %", "minus the best", "verdict")
+    details = (_pairs_of_arms(result), _networks(result))
+    return TerminalTable(title, columns, tuple(rows), frozenset({0}), result.notes, _answer(result), details=details)
+
+
+def _pairs_of_arms(result: TrainResult) -> TerminalTable:
+    rows = [(" minus ".join(one.variants), percent(one.difference), one.verdict, f"{one.p:.2g}") for one in result.comparisons]
+    columns = ("variants", "test accuracy, points", "verdict", "p by Holm")
+    return TerminalTable("every pair of variants", columns, tuple(rows))
+
+
+def _means(result: TrainResult) -> dict[str, float]:
+    """Mean test accuracy in percent by variant, the highest first."""
+    names = _variants(result)
+    means = {name: 100 * fmean(row.accuracy.value for row in result.rows if row.variant == name) for name in names}
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def _answer(result: TrainResult | PairsTrainResult) -> str:
+    if isinstance(result, PairsTrainResult):
+        return f"{result.model} on {result.data}: {pairs_answer(result)}"
+    if result.comparisons and result.comparisons[0].variants:
+        return _answer_of_arms(result)
     if result.comparisons:
-        best = result.comparisons[0]
-        tested = f"on these {result.n_test:,} test {result.unit}s"
-        return f"{best.metric}: difference {best.difference} over {best.difference.n} seeds, {tested}: {best.verdict}"
+        best, (first, second) = result.comparisons[0], _variants(result)
+        over = f"{best.difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        return f"{first} against {second}: test accuracy {points(best.difference)}, {best.verdict} ({over})"
     if not result.rows:
         return "stopped before the end"
-    row = result.rows[-1]
-    place = f"; the run is in {result.folder}" if result.folder else ""
-    tested = f"test accuracy {row.accuracy} of {row.accuracy.n:,} {result.unit}s"
-    return f"{tested}, {count(row.epochs, 'epoch')} in {row.seconds:.1f} s{place}"
+    found = result.rows[-1].accuracy
+    return f"{result.model} on {result.data}: {percent(found, '%')} of {found.n:,} test {result.unit}s right"
 
 
-def _summary_of_arms(result: TrainResult) -> str:
-    names = dict.fromkeys(row.variant for row in result.rows)
-    means = {name: fmean(row.accuracy.value for row in result.rows if row.variant == name) for name in names}
-    best = max(means, key=lambda name: means[name])
+def _answer_of_arms(result: TrainResult) -> str:
+    means = _means(result)
+    best = next(iter(means))
     others = [one for one in result.comparisons if best in one.variants]
     established = sum(one.verdict == "established" for one in others)
     seeds = result.comparisons[0].difference.n
     won = f"the difference is established for {established} of {count(len(others), 'other')}"
-    return f"highest mean test accuracy over {seeds} seeds: {means[best]:.4g} with {best}; {won}"
+    over = f"{seeds} seeds, {result.n_test:,} {result.unit}s"
+    return f"highest mean test accuracy: {means[best]:.1f}% with {best} ({over}); {won}"
+
+
+def _named(result: TrainResult | PairsTrainResult, config: TrainConfig) -> TrainResult | PairsTrainResult:
+    """The network of the options that were given, named by those of them that the other one changes."""
+    if isinstance(result, PairsTrainResult) or config.versus is None:
+        return result
+    name = given_name(config, config.versus)
+    rows = tuple(replace(row, variant=name) if row.variant == _GIVEN else row for row in result.rows)
+    return replace(result, rows=rows)
 
 
 COMMAND = Command(
@@ -81,6 +192,7 @@ COMMAND = Command(
         "dlcli train --data mnist.npz --adversarial fgsm:0.3 --resume -o runs/robust",
     ),
     table=_table,
-    summary=_summary,
+    answer=_answer,
     adjust=run_folder,
+    named=_named,
 )

@@ -23,7 +23,7 @@ import torch
 
 from dlcli.core.compute.device import threads as torch_threads
 from dlcli.support.errors import DlcliError, ResourceError
-from dlcli.support.reporter import Reporter, Task
+from dlcli.support.reporter import SILENT, Reporter, Task
 from dlcli.support.trust import current_trust
 
 J = TypeVar("J")
@@ -50,6 +50,7 @@ def in_parallel(
     threads: int,
     gpus: Sequence[torch.device] = (),
     report: Reporter,
+    label: str = "",
 ) -> list[R | None]:
     """Map `function` over `jobs` in worker processes.
 
@@ -65,6 +66,7 @@ def in_parallel(
         gpus: The GPUs that the workers take in turn. Each worker sees only its own GPU, so that `cuda` means that one there.
             Empty: every worker sees what this process sees.
         report: Receives notes, warnings and progress of all jobs; the same note or warning only once.
+        label: What several jobs are, for a task that counts them.
 
     Returns:
         The results in the order of `jobs`; None for jobs that were stopped or not started.
@@ -74,25 +76,29 @@ def in_parallel(
         Exception: What `function` raises, with its type, message and hint, once the other workers have stopped.
     """
     report = _DeduplicatedReporter(report)
+    counting = report.task(label, len(jobs)) if label and len(jobs) > 1 else SILENT.task(label)
     if min(workers, len(jobs)) <= 1:
-        with torch_threads(threads):
-            return _one_by_one(function, jobs, report)
+        with torch_threads(threads), counting as counted:
+            return _one_by_one(function, jobs, report, counted)
     # The stack kills every worker on the way out, also on KeyboardInterrupt.
-    with report.stoppable() as stop, ExitStack() as stack:
+    with report.stoppable() as stop, counting as counted, ExitStack() as stack:
         packed = pickle.dumps(function)
         started = []
         for number in range(min(workers, len(jobs))):
             started.append(_Worker(packed, threads, gpus[number % len(gpus)] if gpus else None))
             stack.callback(started[-1].end)
-        return _Scheduler(started, jobs, report, stop).run()
+        return _Scheduler(started, jobs, report, stop, counted).run()
 
 
-def _one_by_one(function: Callable[[J, Reporter], R | None], jobs: Sequence[J], report: Reporter) -> list[R | None]:
+def _one_by_one(
+    function: Callable[[J, Reporter], R | None], jobs: Sequence[J], report: Reporter, counted: Task
+) -> list[R | None]:
     results: list[R | None] = [None] * len(jobs)
     for number, job in enumerate(jobs):
         results[number] = function(job, report)
         if results[number] is None:
             break
+        counted.advance()
     return results
 
 
@@ -117,7 +123,10 @@ class _DeduplicatedReporter:
 class _Scheduler:
     """Gives each idle worker the next job, forwards its messages and collects the results."""
 
-    def __init__(self, workers: Sequence["_Worker"], jobs: Sequence[Any], report: Reporter, stop: Callable[[], bool]) -> None:
+    def __init__(
+        self, workers: Sequence["_Worker"], jobs: Sequence[Any], report: Reporter, stop: Callable[[], bool], counted: Task
+    ) -> None:
+        self.counted = counted
         self.workers, self.report, self.stop = {worker.link: worker for worker in workers}, report, stop
         self.waiting = iter(enumerate(jobs))
         self.results: list[Any] = [None] * len(jobs)
@@ -186,6 +195,8 @@ class _Scheduler:
         self.results[worker.job] = result
         if result is None:
             self._stop_all()
+        else:
+            self.counted.advance()
         self._assign_next(worker)
 
 

@@ -157,7 +157,7 @@ def _key(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: 
 def _decode(root: Path, files: Sequence[ImageFile], options: LoadOptions, decoder: Decoder, cache: PixelCache) -> Decoded:
     forked = len(files) >= _LEAST_FORKED and may_fork() and decoder.take_seen() is not None
     processes = forked and all(isinstance(file, Path) for file in files)
-    label, total = f"reading {root}", decoder.passes * len(files)
+    label, total = f"reading {root}, files", decoder.passes * len(files)
     with _pool(options.report, label, total, decoder if processes else None) as parallel_map:
         guessed = decoder.guess(files)
         if guessed is not None:  # most folders hold pictures of one size, and each is then opened once only

@@ -56,9 +56,9 @@ def find_copies(images: Sequence[ReadImage], paths: Sequence[Path], report: Repo
     sizes = np.array([(image.width, image.height) for image in images], np.int64).reshape(-1, 2)
     # In one thread: for matrices this small, several take ten times as long, and sums over several depend on their number.
     with threadpool_limits(limits=1):
-        with report.task("hashing", total=len(images)) as task:
+        with report.task("hashing, images", total=len(images)) as task:
             candidates = join_alignments([whole_image_pairs(grey), shared_keypoint_pairs(grey, sizes, task)])
-        with report.task("comparing") as task:
+        with report.task("comparing, pairs") as task:
             near = confirm(grey, sizes, candidates, task)
     equal = _equal_pixels(sizes, near.pairs, near.score, ~has_detail(grey), paths)
     known = set(zip(near.pairs.first.tolist(), near.pairs.second.tolist(), strict=True))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dlcli.core.stats import mcnemar, paired_difference, wilson
 from dlcli.specs.attack import Classifier, Finding
 from dlcli.specs.estimates import Difference
+from dlcli.specs.figures import points
 from dlcli.support.plural import count
 
 Bools = NDArray[np.bool_]
@@ -105,7 +106,8 @@ def weaker_than_transfer(inputs: CheckInputs) -> str:
     for rule, by_eps in (inputs.rules or {}).items():
         for eps, (own, transferred) in by_eps.items():
             if (gap := _more(inputs, own, transferred)) is not None:
-                return f"at eps {eps:g} the attack on the {rule} leaves {gap} more accuracy than the attack on the baseline"
+                more = f"leaves {points(gap)} more accuracy than the attack on the baseline"
+                return f"at eps {eps:g} the attack on the {rule} {more}"
     return ""
 
 
@@ -115,7 +117,7 @@ def not_monotone(inputs: CheckInputs) -> str:
         ordered = sorted(inputs.robust[name].items())
         for (eps, robust), (larger, more) in zip(ordered, ordered[1:], strict=False):
             if (gap := _more(inputs, more, robust)) is not None:
-                return f"{name} leaves {gap} more accuracy at eps {larger:g} than at eps {eps:g}"
+                return f"{name} leaves {points(gap)} more accuracy at eps {larger:g} than at eps {eps:g}"
     return ""
 
 
@@ -204,5 +206,5 @@ def _weaker(inputs: CheckInputs, methods: tuple[str, ...], references: tuple[str
         for eps, robust in sorted(inputs.robust[reference].items()):
             together = np.logical_and.reduce([inputs.robust[name][eps] for name in methods])
             if (gap := _more(inputs, together, robust)) is not None:
-                return f"at eps {eps:g} {' and '.join(methods)} leaves {gap} more accuracy than {reference}"
+                return f"at eps {eps:g} {' and '.join(methods)} leaves {points(gap)} more accuracy than {reference}"
     return ""

@@ -172,7 +172,7 @@ class AttackRun:
         def find() -> PartialResult:
             started = time.perf_counter()
             model = QueryCounter(self.network(self.reference))
-            with setup.report.task(f"finding minimum norms by {attack.name}", len(setup.x)) as task:
+            with setup.report.task(f"finding minimum norms by {attack.name}, images", len(setup.x)) as task:
                 found = attack.nearest(
                     model, setup.x, setup.y, norm=setup.norm, targets=self.targets, seed=self._seed(attack), task=task
                 )
@@ -193,7 +193,7 @@ class AttackRun:
         started, setup = time.perf_counter(), self.setup
         model = QueryCounter(self.network(made_on))
         label = f"{attack.name} at eps {eps:g}" + (f" on {made_on}" if made_on != BASELINE else "")
-        with setup.report.task(label, len(setup.x)) as task:
+        with setup.report.task(f"{label}, images", len(setup.x)) as task:
             images = attack(
                 model,
                 setup.x,

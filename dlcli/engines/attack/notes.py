@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dlcli.specs.attack import AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.figures import percent, points
 from dlcli.support.plural import count
 
 NORM_NAMES = {"linf": "L∞ (each input value)", "l2": "L2 (Euclidean norm)"}
@@ -56,7 +57,7 @@ def _norm(found: Estimate | PointEstimate) -> str:
 
 def _reached(rows: Sequence[AttackRow]) -> list[str]:
     """The share of images that reached their target, at each eps."""
-    found = [f"{row.reached} at eps {row.eps:g}" for row in rows if row.reached is not None]
+    found = [f"{percent(row.reached, '%')} at eps {row.eps:g}" for row in rows if row.reached is not None]
     return [f"Share of images classified as their target: {', '.join(found)}."] if found else []
 
 
@@ -87,4 +88,4 @@ def _max_minus_mean(rows: Sequence[AttackRow]) -> str:
     compared = [(row, row.minus_mean) for row in rows if row.classifier is Classifier.MAX and row.minus_mean is not None]
     top, difference = max(compared, key=lambda pair: (pair[0].eps, pair[0].threat is ThreatKind.WORST_CASE))
     word = "established" if difference.established else "not established"
-    return f"Max minus mean, adversarial accuracy at eps {top.eps:g} ({top.threat}): {difference}, {word}."
+    return f"Max minus mean, adversarial accuracy at eps {top.eps:g} ({top.threat}): {points(difference)}, {word}."

@@ -1,5 +1,6 @@
 """Trains the networks of `dlcli attack` that are not trained yet, or loads them from the cache."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
-from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.reporter import SILENT, Reporter, Task
 
 _COPIES = 3
 """Of the images in a worker, at most: as read, a member's own, and in the order in which the device takes them."""
@@ -109,6 +110,17 @@ class _Unstoppable:
         self.stoppable = SILENT.stoppable
 
 
+class _Numbered:
+    """A reporter whose tasks are called by the number of the network, of all that are opened."""
+
+    def __init__(self, report: Reporter, number: int, total: int) -> None:
+        self.note, self.warn, self.stoppable, self.log = report.note, report.warn, report.stoppable, report.log
+        self._report, self._label = report, f"training {number} of {count(total, 'network')}, steps"
+
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
+        return self._report.task(self._label, total)
+
+
 def load_networks(
     networks: Networks, config: AttackConfig, data: ImageData, outputs: tuple[str, ...], device: torch.device, report: Reporter
 ) -> LoadedNetworks:
@@ -124,7 +136,8 @@ def load_networks(
     """
     training = NetworkTraining(config, data, networks, device)
     elsewhere, notes = _train_on_gpus(training, report)
-    fitted = {name: training.fit(name, report) for name in training.names}
+    n = len(training.names)
+    fitted = {name: training.fit(name, _Numbered(report, k, n)) for k, name in enumerate(training.names, 1)}
     first, ensemble, baseline, sha256 = networks.baseline, networks.ensemble, None, ""
     if isinstance(first, TrainedNetwork):
         baseline, sha256 = align_outputs(first.model, first.classes or data.classes, outputs), first.sha256
@@ -148,5 +161,7 @@ def _train_on_gpus(training: NetworkTraining, report: Reporter) -> tuple[set[str
         return set(), ()
     where = f"{count(len(names), 'network')} on {plan.describe_devices(training.device)}"
     report.note(f"training {where}")
-    found = in_parallel(training, names, workers=workers, threads=threads, gpus=gpus, report=_Unstoppable(report))
+    found = in_parallel(
+        training, names, workers=workers, threads=threads, gpus=gpus, report=_Unstoppable(report), label="training networks"
+    )
     return {name for name, trained in zip(names, found, strict=True) if trained}, (f"Trained {where}.",)

@@ -53,7 +53,7 @@ def run(config: Convert2DTo3DConfig, *, report: Reporter = SILENT) -> Convert2DT
     source, how = _open(config, report), _inflation(config)
     data = _data(config, source, report)  # before the verification, which may take long
     images, lengths = _images(source, config.seed), _lengths(config)
-    with error_context(str(config.model)), report.task("verifying", total=len(_TYPES) * len(lengths)) as task:
+    with error_context(str(config.model)), report.task("verifying, passes", total=len(_TYPES) * len(lengths)) as task:
         found = inflate(source.model, images[:1], how)
         verification = verify(source.model, images, how, lengths, dtypes=_TYPES, done=task.advance)
     failed, notes, sha256 = _failure(verification), source.notes, ""

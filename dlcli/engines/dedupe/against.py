@@ -95,7 +95,7 @@ def find_new_candidates(
         pairs = pairs_from(vectors, level, block=block)
         kept = merged.new[pairs.first] | merged.new[pairs.second]
         return Candidates(Pairs(pairs.first[kept], pairs.second[kept], pairs.score[kept]), level, None)
-    with report.task("comparing", total=int(merged.new.sum())) as task:
+    with report.task("comparing, texts", total=int(merged.new.sum())) as task:
         device = search_device(config.vectors, config.device)
         pairs = cross_pairs(vectors, merged.new, level, block=block, device=device, advance=task.advance)
     if not uses_full_join(vectors, merged.new) or finds_all(vectors, block, device):

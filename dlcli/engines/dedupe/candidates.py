@@ -59,7 +59,7 @@ def find_candidates(config: DedupeConfig, texts: Distinct, report: Reporter) -> 
     level = choose_level(config, vectors, texts.block)
     twice = config.candidates is None and level > 0 and len(texts) <= SECOND_SEARCH
     lower = next_level(vectors, texts, level, candidate_cosine(config.vectors)) if twice else level
-    with report.task("comparing", total=len(texts)) as task:
+    with report.task("comparing, texts", total=len(texts)) as task:
         device = search_device(config.vectors, config.device)
         more = pairs_from(vectors, lower, block=texts.block, device=device, advance=task.advance)
     pairs = more.from_cosine(level) if lower < level else more

@@ -87,7 +87,7 @@ def read_folders(folder: ImageFolder, other: ImageFolder | None, report: Reporte
     images: list[ReadImage] = []
     counts = []
     for one in [folder] if other is None else [folder, other]:
-        with report.task(f"reading {one.root}", total=len(one.paths)) as task:
+        with report.task(f"reading {one.root}, files", total=len(one.paths)) as task:
             found = list(read_images(one.paths, task))
         _report_problems(one, found, report)
         readable = [(path, image) for path, image in zip(one.paths, found, strict=True) if isinstance(image, ReadImage)]

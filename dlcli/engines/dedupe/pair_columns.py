@@ -108,7 +108,7 @@ def _read_pairs(config: DedupeConfig) -> _PairTable:
 def _probabilities(scorer: Scorer, left: list[str], right: list[str], strict: bool, report: Reporter) -> Floats:
     """The probability of each row, (rows,), NaN where a text folds to nothing."""
     empty = _blank if strict else _empty
-    with report.task("scoring", total=len(left)) as task:
+    with report.task("scoring, pairs", total=len(left)) as task:
         parts = [np.empty(0)]
         for start in range(0, len(left), _BLOCK):
             a, b = left[start : start + _BLOCK], right[start : start + _BLOCK]

@@ -41,6 +41,7 @@ from dlcli.engines.train.job import steps
 from dlcli.engines.training_log import LoggedRun, open_logs
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
+from dlcli.specs.figures import points
 from dlcli.specs.gate import gate
 from dlcli.support.errors import UsageError
 from dlcli.support.finish import finish
@@ -229,10 +230,10 @@ def verdict_notes(headline: EnsembleRow, found: Sequence[EnsembleRow]) -> list[s
     if headline.gain is None:
         return []
     verdict = "established" if headline.gain.established else "not established"
-    lines = [f"{headline.classifier} minus the mean of its members: {headline.gain}, {verdict}."]
+    lines = [f"{headline.classifier} minus the mean of its members: {points(headline.gain)}, {verdict}."]
     gap = best_of(found, "max").minus_mean
     untested = "this and the other differences of the table are not tested"
-    return [*lines, f"max minus mean: {gap}; {untested}."] if gap is not None else lines
+    return [*lines, f"max minus mean: {points(gap)}; {untested}."] if gap is not None else lines
 
 
 def _failed(config: EnsembleConfig, headline: EnsembleRow | None) -> str:

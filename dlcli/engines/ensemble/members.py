@@ -151,7 +151,15 @@ def train_in_processes(setup: EnsembleSetup, processes: WorkerPlan, report: Repo
     numbers = range(setup.config.members)
     chains = [tuple(numbers)] if setup.config.snapshots else [(number,) for number in numbers]
     workers, threads, gpus = processes
-    found = in_parallel(partial(_train_chain, setup), chains, workers=workers, threads=threads, gpus=gpus, report=report)
+    found = in_parallel(
+        partial(_train_chain, setup),
+        chains,
+        workers=workers,
+        threads=threads,
+        gpus=gpus,
+        report=report,
+        label="training members",
+    )
     return [one for chain in found if chain is not None for one in chain]
 
 
@@ -176,7 +184,7 @@ def _train(
     training, notes = start_training(job)
     if last is not None:
         training.model.load_state_dict(last.state_dict())
-    with report.stoppable() as stop, report.task(f"training member {number + 1}", steps(job)) as task:
+    with report.stoppable() as stop, report.task(f"training member {number + 1}, steps", steps(job)) as task:
         while not training.done:
             mean = training.run_epoch(task, stop)
             if mean is not None:

@@ -67,7 +67,10 @@ def _stack(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> li
         names=[f"member {number + 1}" for number in numbers],
     )
     owned = [setup.with_own_images(job) for job in jobs]
-    with report.stoppable() as stop, report.task(f"training {count(len(numbers), 'member')} at once", steps(owned[0])) as task:
+    with (
+        report.stoppable() as stop,
+        report.task(f"training {count(len(numbers), 'member')} at once, steps", steps(owned[0])) as task,
+    ):
         while not training.done:
             mean = training.run_epoch(task, stop)
             for number, loss in zip(numbers, training.losses.mean(0).tolist() if mean is not None else (), strict=False):

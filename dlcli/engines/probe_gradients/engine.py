@@ -130,7 +130,7 @@ def _drawn_networks(config: ProbeGradientsConfig, device: torch.device, report: 
     seeds = config.seeds or SEEDS
     lines: dict[str, list[PathGradients]] = {}
     layers: list[LayerRow] = []
-    with report.task("probing", total=seeds * len(_kinds(config))) as task:
+    with report.task("probing, networks", total=seeds * len(_kinds(config))) as task:
         for kind in _kinds(config):
             name = f"{kind}-{config.depth}"
             lines[name] = []
@@ -244,7 +244,7 @@ def _gradients_along_paths(
         config.path, setup.x, points=config.points, count=config.walks, seed=derive(config.seed, "walks") % 2**31
     )
     lines = []
-    with report.task("probing", total=len(found)) as task:
+    with report.task("probing, paths", total=len(found)) as task:
         for path in found:
             lines.append(gradients_along(setup.model, path, config, device))
             task.advance(1)

@@ -36,9 +36,10 @@ from dlcli.engines.train.versus import (
 from dlcli.engines.training_log import LoggedRun, open_logs, run_name
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
+from dlcli.specs.figures import points
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, TrainRow
-from dlcli.specs.variant import variant
+from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
 from dlcli.support.finish import finish
 from dlcli.support.plural import count
@@ -46,6 +47,8 @@ from dlcli.support.reporter import SILENT, Reporter
 
 STATE, HISTORY, RUNS = "state.safetensors", "history.csv", "runs.csv"
 SEEDS, _ENOUGH = 5, 10
+_GIVEN = "this"
+"""What the network of the options given is called in results, beside that of `versus`."""
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
@@ -142,8 +145,8 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
-        return arms(config) if config.compares else {"this": config}
-    return {"this": config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
+        return arms(config) if config.compares else {_GIVEN: config}
+    return {_GIVEN: config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
 
 
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
@@ -157,7 +160,7 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    result = _result(config, job, (_row("this", job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
+    result = _result(config, job, (_row(_GIVEN, job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
 
@@ -170,7 +173,7 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
     """Train, or read what an earlier run with `resume` has trained to the end."""
     if job.config.resume and keep is not None and not keep.exists() and is_finished(keep.parent):
         return load_finished(job, keep.parent, report, run)
-    return fit(job, report=report, label=f"training {job.arch.name}", run=run, keep=keep)
+    return fit(job, report=report, label=f"training {job.arch.name}, steps", run=run, keep=keep)
 
 
 def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
@@ -207,7 +210,7 @@ def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], uni
     first, second = (np.stack([side[seed] for seed in seeds]).astype(np.int8) for side in right)
     gap = crossed_difference(first - second)
     verdict = "established" if gap.established else "not established"
-    return (f"For other test {unit}s as well, test accuracy differs by {gap}: {verdict}.",)
+    return (f"For other test {unit}s as well, test accuracy differs by {points(gap)}: {verdict}.",)
 
 
 def _few_seeds(n: int) -> tuple[str, ...]:
@@ -252,7 +255,8 @@ def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
 
 
 def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
-    fitted = fit(job, report=report, label=f"{name}, seed {job.seed}", run=run_name(name, job.seed))
+    shown = given_name(job.config, job.config.versus) if name == _GIVEN and job.config.versus else name
+    fitted = fit(job, report=report, label=f"training {shown}, seed {job.seed}, steps", run=run_name(name, job.seed))
     return (
         None
         if fitted is None

@@ -107,7 +107,7 @@ def _compute_features(job: Job, model: nn.Module, frame: FrameMlp, report: Repor
     splits = job.data.splits
     mlp, frame.mlp = frame.mlp, nn.Identity()
     try:
-        with report.task(f"features of {job.arch.name}", len(splits)) as task:
+        with report.task(f"features of {job.arch.name}, sets", len(splits)) as task:
             found = {}
             for name, split in splits.items():
                 found[name] = _features_of_clips(job, model, split.x)

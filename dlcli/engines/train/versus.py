@@ -132,7 +132,7 @@ def train_paired(
     names = list(sides.jobs)
     which = [(name, seed) for k, seed in enumerate(seeds) for name in (names[::-1] if k % 2 else names)]
     workers, threads, gpus = processes
-    found = in_parallel(sides, which, workers=workers, threads=threads, gpus=gpus, report=report)
+    found = in_parallel(sides, which, workers=workers, threads=threads, gpus=gpus, report=report, label="training networks")
     done = [one for one in takewhile(lambda one: one is not None, found) if one is not None]
     order = {seed: k for k, seed in enumerate(dict.fromkeys(seed for _, seed in which))}
     return sorted(done, key=lambda one: (order[one.row.seed], names.index(one.row.variant)))

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from dlcli.cli.commands.attack import COMMAND
 from dlcli.cli.completers import completion
 from dlcli.cli.output import draw
-from dlcli.specs.attack import METHODS, AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
+from dlcli.specs.attack import METHODS, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.specs.estimates import Difference, Estimate
+from dlcli.specs.parse import floats
 from tests import program
 from tests.conftest import Run, Start
 
@@ -78,7 +79,7 @@ def drawn(found: AttackResult, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lines of the table, without its title and notes."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TERM", "xterm")
-    table = replace(COMMAND.table(found), title="", notes=())
+    table = replace(COMMAND.table(found), answer="", title="", notes=())
     stream = Terminal()
     with redirect_stdout(stream):
         draw(table, stream)
@@ -107,7 +108,8 @@ def test_a_row_of_an_ensemble_is_a_line_on_80_columns(
     rows = [row(name, threat, value, e) for e in eps for name in CLASSIFIERS for threat in threats]
     lines = drawn(result(rows, 10), monkeypatch)
     assert all(len(line) <= 80 for line in lines)
-    assert len([line for line in lines if "eps" not in line]) == 2 + len(eps) * len(CLASSIFIERS)  # heads and a rule above them
+    # A head and a rule, then the classifiers at one eps or the asked one at each; last what -v adds.
+    assert len(lines) == 2 + (len(CLASSIFIERS) if len(eps) == 1 else len(eps)) + 1
 
 
 @pytest.mark.parametrize("eps", [(0.25,), (0.05, 0.25)])
@@ -118,40 +120,69 @@ def test_a_row_of_a_single_network_is_a_line_on_80_columns(
     rows = [replace(row("baseline", threat, 0.967, e), reached=estimate(0.321)) for e in eps]
     lines = drawn(result(rows, 0, "fgsm,hopskipjump"), monkeypatch)
     assert all(len(line) <= 80 for line in lines)
-    assert len(lines) == 2 + 3 * len(eps)
-    assert any("32 28-36" in line for line in lines)
+    assert any("32.1 [28.7, 35.5]" in line for line in lines)
 
 
-def test_every_figure_of_the_table_has_its_interval_and_a_transfer_figure_its_stamp() -> None:
+def test_every_figure_of_an_ensemble_has_its_interval_with_verbose() -> None:
     rows = [row(name, threat, 0.564) for name in CLASSIFIERS for threat in ("transfer", "white-box", "worst-case")]
     table = COMMAND.table(result(rows, 10))
-    assert table.columns == ("classifier", "clean", "transfer ≤", "white-box", "worst-case", "minus mean")
-    assert dict((one[0], one[1:]) for one in table.rows)["max-logit"] == (*["56 52-60"] * 4, "-21 -27,-15")
-    assert "transfer ≤ is an upper bound." in table.notes
-    assert [table.rows[k][0] for k in table.strong] == ["oracle"]
+    assert table.columns == ("classifier", "worst case", "", "minus mean", "clean")
+    shown = dict((one[0], one[1:]) for one in table.rows)["max-logit"]
+    assert shown == ("56.4 [53.0, 59.8]", "█████▋", "-21.3 [-26.2, -15.8]", "56.4")
+    (whole,) = table.details
+    assert dict((one[0], one[1:]) for one in whole.rows)["max-logit"] == ("56.4 [53.0, 59.8]",) * 4
+    # The asked classifier first, then the mean that all are compared with.
+    assert [one[0] for one in table.rows[:2]] == ["oracle", "mean"] and table.strong == {0}
+
+
+def test_what_no_attack_on_it_was_made_for_stands_with_verbose_only() -> None:
+    rows = [row("baseline", "transfer", 0.5), row("mean rule", "worst-case", 0.4), row("max rule", "worst-case", 0.4)]
+    table = COMMAND.table(result(rows, 2))
+    assert [one[0] for one in table.rows] == ["max", "mean"]
+    assert [one[0] for one in table.details[0].rows] == ["max", "mean", "surrogate"]
+
+
+def test_a_transfer_figure_has_its_stamp() -> None:
     single = COMMAND.table(result([row("baseline", "transfer", 0.5)], 0))
-    assert single.rows[0][0] == "transfer ≤" and "transfer ≤ is an upper bound." in single.notes
-    assert not any("upper bound" in note for note in COMMAND.table(result([row("baseline", "white-box", 0.5)], 0)).notes)
+    assert single.rows[0][0] == "transfer ≤" and "an upper bound" in single.answer
+
+
+def test_an_eps_is_shown_as_it_was_typed() -> None:
+    (eps,) = floats("8/255")
+    found = result([row("baseline", "white-box", 0.5, eps)], 0)
+    table = COMMAND.table(found)
+    assert "eps 8/255" in table.answer and "eps 8/255" in table.title
+    (small, large) = floats("4/255,8/255")
+    table = COMMAND.table(result([row("baseline", "white-box", 0.5, one) for one in (small, large)], 0))
+    assert [one[0] for one in table.rows] == ["4/255", "8/255"]
 
 
 @pytest.mark.parametrize(
     ("value", "reach", "cell"),
     [
-        (0.973, 0.004, "97.3 96-98"),
-        (0.998, 0.001, "99.8 99-100"),
-        (1.0, 0.004, "100 99-100"),
-        (0.0, 0.004, "0.0 0-1"),
-        (0.973, 0.02, "97 95-100"),
+        (0.973, 0.004, "97.3 [96.9, 97.7]"),
+        (1.0, 0.004, "100.0 [99.6, 100.0]"),
+        (0.0, 0.004, "0.0 [0.0, 0.4]"),
+        (0.973, 0.02, "97.3 [95.3, 99.3]"),
     ],
 )
-def test_a_cell_is_as_precise_as_its_interval(value: float, reach: float, cell: str) -> None:
+def test_every_cell_has_one_decimal(value: float, reach: float, cell: str) -> None:
     found = replace(row("baseline", "white-box", 0.5), adversarial=estimate(value, reach))
-    assert COMMAND.table(result([found], 0)).rows[0][2] == cell
+    assert COMMAND.table(result([found], 0)).rows[0][1] == cell
 
 
 def test_a_difference_of_zero_has_no_minus_sign() -> None:
     found = replace(row("max rule", "worst-case", 0.5), minus_mean=Difference(-0.0001, -0.0004, 0.0002, 10_000))
-    assert COMMAND.table(result([found], 2)).rows[0][-1] == "+0.0 -1,+1"
+    table = COMMAND.table(result([found], 2))
+    assert table.rows[0][3] == "+0.0 [+0.0, +0.0]"
+    assert "+0.0 points [+0.0, +0.0] against the mean rule, not established" in table.answer
+
+
+def test_a_failed_check_says_what_to_do() -> None:
+    finding = Finding(check="blind beats white-box", detail="at eps 0.5 pgd leaves more than square")
+    table = COMMAND.table(replace(result([row("baseline", "white-box", 0.5)], 0), findings=(finding,)))
+    assert "blind beats white-box" in table.notes[0] and "`method=auto`" in table.notes[1]
+    assert table.answer.endswith("1 sanity check failed")
 
 
 def completed(word: str, dlcli: Run, environment: dict[str, str]) -> list[str]:

@@ -21,7 +21,7 @@ def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_p
     lines = ["id;a;b", '007;"Why; ""so""?";Why so', "8;What is SELU?;", "9;What is SELU?;How do banks make money?"]
     (tmp_path / "pairs.csv").write_bytes("\r\n".join([*lines, ""]).encode())
     done = dlcli("dedupe", "pairs.csv", "--pair-columns", "a,b")
-    assert done.returncode == 0 and b"3 pairs, columns 'a' and 'b': 1 duplicate, 1 different, 1 without text" in done.stderr
+    assert done.returncode == 0 and b"1 duplicate among 3 pairs; 1 different, 1 without text" in done.stderr
     found = done.stdout.decode().split("\r\n")
     assert found[:3] == [
         lines[0] + ";score;verdict;why",
@@ -30,9 +30,7 @@ def test_pairs_of_columns_get_a_verdict_and_no_cell_is_changed(dlcli: Run, tmp_p
     ]
     assert found[3].startswith(lines[3] + ";0.0") and ";different;" in found[3] and found[4:] == [""]
     shown = dlcli("dedupe", "pairs.csv", "--pair-columns", "a,b", "--format", "table")
-    assert shown.returncode == 0 and shown.stdout.startswith(
-        b"The most probable of 1 duplicate in pairs.csv, columns 'a' and 'b'"
-    )
+    assert shown.returncode == 0 and shown.stdout.startswith(b"1 duplicate among 3 pairs; 1 different, 1 without text\n")
     for arguments, status, message in (
         (("--pair-columns", "a,c"), 3, b"has no column 'c'"),
         (("--pair-columns", "a"), 2, b"'a' is not two names, e.g. question1,question2"),

@@ -13,8 +13,8 @@ def without(block: str, value: float, low: float, high: float, p: float) -> Lesi
 
 def test_blocks_are_named_where_a_loss_is_established():
     (line,) = _lesioned((WHOLE, without("layer1.0", -0.3, -0.4, -0.2, 0.001), without("layer1.1", -0.02, -0.03, -0.01, 0.06)))
-    assert "Established losses: 1 of 2 blocks (McNemar's exact test by Holm)" in line
-    assert line.endswith("the largest without layer1.0 (-0.300 [-0.400, -0.200]).")
+    assert "Established losses: 1 of 2 skips (McNemar's exact test by Holm)" in line
+    assert line.endswith("the largest without layer1.0 (-30.0 points [-40.0, -20.0]).")
 
 
 def test_no_block_is_blamed_where_none_is():
@@ -23,5 +23,5 @@ def test_no_block_is_blamed_where_none_is():
 
 
 def test_a_cause_lists_its_suggestions() -> None:
-    assert _cause(Cause(name="a", evidence="b", suggestions=("c", "d"))) == "a: b. Try: c; or: d"
+    assert _cause(Cause(name="a", evidence="b", suggestions=("dlcli c", "d"))) == "a: b. To try:\n    dlcli c\nd"
     assert _cause(Cause(name="a", evidence="b", suggestions=())) == "a: b."

@@ -122,7 +122,9 @@ def comparison(start_dlcli: Start) -> Iterator[tuple[program.Program, set[int]]]
     with start_dlcli("train", *options, new_session=True) as process:
         heard = set()
         while len(heard) < 2 and (line := process.stderr.readline()):  # a line of progress for each network
-            heard |= {name for name in (b"this, seed 0: ", b"--lr 0.001, seed 0: ") if line.startswith(name)}
+            heard |= {
+                name for name in (b"default --lr, seed 0, ", b"--lr 0.001, seed 0, ") if line.startswith(b"training " + name)
+            }
         workers = children(process.pid)
         try:
             assert len(heard) == len(workers) == 2
