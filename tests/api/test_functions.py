@@ -147,6 +147,15 @@ def test_versus_compares_networks_of_the_program(nets: Any, tmp_path: Path):
     assert len(found.rows) == 4
 
 
+def test_a_surrogate_may_be_an_object(dlcli: Run, nets: Any, tmp_path: Path):
+    x, y = _examples("float32")
+    np.savez(tmp_path / "test.npz", x_test=x, y_test=y)
+    network = ("--model", "nets_of_api.py:net", "--surrogate", "nets_of_api.py:net")
+    expected = _printed(dlcli, "attack", "--method", "transfer", "--data", "test.npz", *network)
+    found = library.attack(nets.net(), (x, y), method="transfer", surrogate=nets.net())
+    assert _returned("attack", found) == expected
+
+
 def test_images_are_predicted_as_by_the_command(dlcli: Run, nets: Any, tmp_path: Path):
     x, y = _examples("uint8")
     np.savez(tmp_path / "all.npz", x=x, y=y)
@@ -276,6 +285,7 @@ def test_a_network_of_the_program_stays_as_it_is(nets: Any):
         (lambda net: library.evaluate("no/such", "digits"), FileNotFoundError, "no such run directory"),
         (lambda net: library.evaluate(3, "digits"), ValueError, "`model`: int is not a network"),
         (lambda net: library.attack(net, "digits", eps=-1), ValueError, "`eps`"),
+        (lambda net: library.attack(net, "digits", steps="many"), ValueError, "`steps`: 'many' is not a number"),
         (lambda net: library.attack(net, "digits", epsilon=1), TypeError, "epsilon"),
         (lambda net: library.dedupe([1, 2]), ValueError, "item 0 is int"),
         (lambda net: library.dedupe("no/such.csv"), FileNotFoundError, "no such file"),
