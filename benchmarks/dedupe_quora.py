@@ -33,6 +33,7 @@ from dlcli.engines.dedupe.engine import run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.specs.estimates import Estimate
 from dlcli.support.errors import CheckFailedError
+from dlcli.support.seeds import derive
 
 PAIRS = Path(__file__).resolve().parents[2] / "shared" / "data" / "pairs" / "quora_pairs.csv.gz"
 SEED = 0
@@ -116,7 +117,7 @@ def at_least(threshold: float, scores: Floats, labels: NDArray[np.bool_], compon
 
 def halvings(wanted: float, scores: Floats, pairs: LabelledPairs) -> str:
     """Choose thresholds on one half of the components and check them on the other, `HALVINGS` times."""
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(derive(SEED, "halves"))
     checked = []
     for _ in range(HALVINGS):
         half = (random.random(pairs.component.max() + 1) < 0.5)[pairs.component]
