@@ -2,6 +2,8 @@
 
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dlcli.support.errors import DlcliWarning
@@ -22,6 +24,11 @@ def reporter(*, progress: bool) -> Reporter:
     class Shown(TerminalReporter):
         def warn(self, text: str) -> None:
             _warn(text)
+
+        @contextmanager
+        def stoppable(self) -> Iterator[Callable[[], bool]]:
+            with SILENT.stoppable() as stop:  # signals belong to the program, and a thread may not handle them
+                yield stop
 
     return Shown()
 

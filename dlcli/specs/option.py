@@ -120,7 +120,10 @@ def check(config: Any) -> None:
         if value is not given:
             object.__setattr__(config, item.name, value)
         for one in _values(value):
-            _check_value(f"`{item.name}`", details, one)
+            try:
+                _check_value(f"`{item.name}`", details, one)
+            except TypeError:
+                raise UsageError(f"`{item.name}`: {one!r} is not a number") from None
 
 
 def _read(item: Field[Any], details: Option, given: Any) -> Any:

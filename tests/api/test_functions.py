@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,15 @@ def test_versus_compares_networks_of_the_program(nets: Any, tmp_path: Path):
     assert len(found.rows) == 4
 
 
+def test_a_surrogate_may_be_an_object(dlcli: Run, nets: Any, tmp_path: Path):
+    x, y = _examples("float32")
+    np.savez(tmp_path / "test.npz", x_test=x, y_test=y)
+    network = ("--model", "nets_of_api.py:net", "--surrogate", "nets_of_api.py:net")
+    expected = _printed(dlcli, "attack", "--method", "transfer", "--data", "test.npz", *network)
+    found = library.attack(nets.net(), (x, y), method="transfer", surrogate=nets.net())
+    assert _returned("attack", found) == expected
+
+
 def test_images_are_predicted_as_by_the_command(dlcli: Run, nets: Any, tmp_path: Path):
     x, y = _examples("uint8")
     np.savez(tmp_path / "all.npz", x=x, y=y)
@@ -179,7 +189,6 @@ class Interchanged:
         return self._frame.__dataframe__(nan_as_null, allow_copy)
 
 
-@pytest.mark.filterwarnings("ignore:.*interchange")
 def test_texts_are_deduplicated_as_by_the_command(dlcli: Run, tmp_path: Path):
     frame = pd.DataFrame(
         {
@@ -235,6 +244,24 @@ def test_bounds_are_those_of_the_network(nets: Any):
         library.evaluate(nets.net(), (x, y), bounds=(0, 255), normalise="imagenet")
 
 
+def test_notes_are_shown_only_if_progress_is_asked_for(nets: Any, capfd: pytest.CaptureFixture[str]):
+    x, y = _examples("float32")
+    sets = {"train": (x[:40], y[:40]), "test": (x[40:], y[40:])}
+    library.predict(nets.net(), sets)
+    assert capfd.readouterr() == ("", "")
+    library.predict(nets.net(), sets, progress=True)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "train to row 39, test to row 59" in shown.err
+
+
+def test_progress_is_shown_from_any_thread(nets: Any):
+    x, y = _examples("float32")
+    with ThreadPoolExecutor(1) as threads:
+        found = threads.submit(library.train, nets.net(), (x, y), epochs=1, progress=True).result()
+    assert found.rows[0].weights_sha256 == library.train(nets.net(), (x, y), epochs=1).rows[0].weights_sha256
+
+
 def test_a_network_of_the_program_stays_as_it_is(nets: Any):
     x, y = _examples("float32")
     model = nets.net().train()
@@ -258,6 +285,7 @@ def test_a_network_of_the_program_stays_as_it_is(nets: Any):
         (lambda net: library.evaluate("no/such", "digits"), FileNotFoundError, "no such run directory"),
         (lambda net: library.evaluate(3, "digits"), ValueError, "`model`: int is not a network"),
         (lambda net: library.attack(net, "digits", eps=-1), ValueError, "`eps`"),
+        (lambda net: library.attack(net, "digits", steps="many"), ValueError, "`steps`: 'many' is not a number"),
         (lambda net: library.attack(net, "digits", epsilon=1), TypeError, "epsilon"),
         (lambda net: library.dedupe([1, 2]), ValueError, "item 0 is int"),
         (lambda net: library.dedupe("no/such.csv"), FileNotFoundError, "no such file"),

@@ -1,5 +1,6 @@
 """Tables that a Python program holds: lists of texts, and data frames."""
 
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,9 @@ def _frame(value: Any) -> "pd.DataFrame":
     if isinstance(value, pd.Series):
         return value.to_frame(TEXT if value.name is None else value.name)
     if hasattr(value, "__dataframe__"):
-        return pd.api.interchange.from_dataframe(value)
+        with warnings.catch_warnings():  # pandas plans to drop the protocol, and other libraries have it meanwhile
+            warnings.simplefilter("ignore")
+            return pd.api.interchange.from_dataframe(value)
     return _frame(value.to_pandas())
 
 

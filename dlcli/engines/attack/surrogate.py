@@ -18,6 +18,7 @@ from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
+from dlcli.support.in_memory import InMemory
 
 _NAMED, _PASS, _OWN = "`surrogate`", "; pass `normalise=", "; let its own code do as `normalise="
 _SAME = "give the `data`, `size`, `limit` and `target` that they were saved with"
@@ -26,11 +27,12 @@ _NEAR = 1e-6
 
 
 def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedNetwork:
-    """The network of `surrogate`, a directory, a program or code.
+    """The network of `surrogate`, a directory, a program, code or an object.
 
     Raises InputError if `spec` is none of these, and what `open_trained` raises.
     """
-    if ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
+    is_object = isinstance(spec, InMemory)
+    if not is_object and ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
         hint = "name a directory of dlcli train or dlcli ensemble, a .pt2 file, FILE.py:CALLABLE, or a .npz that `save` wrote"
         raise InputError(f"`surrogate`: {spec} is not a trained network", hint=hint)
     found = open_trained(spec, data, device=device)

@@ -262,7 +262,9 @@ def test_the_notes_explain_the_limits_of_the_figures(whole: tuple[AttackResult, 
     minus = row(whole[0], 0.2, "max rule", "worst-case").minus_mean
     assert minus is not None
     word = "established" if minus.low > 0 or minus.high < 0 else "not established"
-    assert f"Max minus mean, adversarial accuracy at eps 0.2 (worst-case): {minus}, {word}." in notes
+    value, low, high = (f"{100 * end + 0.0:+.1f}" for end in (minus.value, minus.low, minus.high))
+    difference = f"{value} points [{low}, {high}]"
+    assert f"Max minus mean, adversarial accuracy at eps 0.2 (worst-case): {difference}, {word}." in notes
 
 
 def test_a_second_run_reuses_the_networks_and_has_the_same_figures(whole: tuple[AttackResult, Path]) -> None:
