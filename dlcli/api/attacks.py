@@ -37,6 +37,12 @@ class AdversarialExamples:
     eps: tuple[float, ...]
     distance: Tensor
 
+    def __repr__(self) -> str:
+        """The counts, without the images."""
+        failed = self.success.reshape(len(self.eps), -1).sum(-1).tolist()
+        counts = ", ".join(f"{hits:,} at eps {eps:g}" for hits, eps in zip(failed, self.eps, strict=True))
+        return f"<adversarial examples: of {self.success.shape[-1]:,} images, {counts} succeeded>"
+
     @property
     def robust_accuracy(self) -> float | tuple[float, ...]:
         """The share of images that the attack failed on, one per value of eps."""

@@ -44,6 +44,8 @@ def test_an_attack_tells_which_images_it_fooled(model: nn.Module, x: torch.Tenso
     assert torch.equal(single.adversarial, found.adversarial[2])
     assert torch.equal(single.adversarial, load_attack("pgd").with_options(steps=5)(model, x, y, eps=0.3))
     assert isinstance(single.robust_accuracy, float)
+    hits = [int(success.sum()) for success in found.success]
+    assert f"of 12 images, {hits[0]} at eps 0, {hits[1]} at eps 0.05, {hits[2]} at eps 0.3 succeeded" in repr(found)
 
 
 def test_an_attack_reaches_targets(model: nn.Module, x: torch.Tensor):
