@@ -287,6 +287,10 @@ def _exit_error(process: "subprocess.Popen[bytes]") -> ResourceError:
 
 def _rebuilt(kind: type[DlcliError], message: str, hint: str) -> DlcliError:
     """The error that the worker raised; without calling `kind.__init__`, which may take other arguments."""
-    error = kind.__new__(kind)
+    # An error that is a FileNotFoundError too has the memory of one: only the built-in class that it rests on can make it.
+    solid: Any = kind
+    while solid.__module__ != "builtins":
+        solid = solid.__base__
+    error: DlcliError = solid.__new__(kind)
     DlcliError.__init__(error, message, hint=hint)
     return error
