@@ -48,7 +48,7 @@ from dlcli.specs.probe_gradients import (
     ProbeGradientsConfig,
     ProbeGradientsResult,
 )
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
@@ -233,7 +233,12 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter
         notes=(*setup.notes, *_zero_note(row), _norm_note(config)),
     )
     if config.paths:
-        result = _with_paths(result, config, setup, device)
+        try:
+            result = _with_paths(result, config, setup, device)
+        except InputError as error:
+            if not config.lesion:
+                raise
+            result = replace(result, notes=(*result.notes, f"`paths`: {error.message}."))
     return ProbeOutcome(result, {setup.name: lines})
 
 

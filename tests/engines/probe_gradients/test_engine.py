@@ -151,6 +151,14 @@ def test_what_cannot_be_probed_is_named(nets, options, kind, said):
     assert said in caught.value.message
 
 
+def test_a_network_without_residual_blocks_is_probed_without_each_block_all_the_same():
+    both, one = probed(model="digits-net", lesion=True, paths=True), probed(model="digits-net", lesion=True)
+    assert len(one.lesions) > 1 and both.lesions == one.lesions and not both.path_lengths
+    assert [note for note in both.notes if note not in one.notes] == [
+        "`paths`: the network has no residual block: nothing is added to what it was made from."
+    ]
+
+
 def test_what_helps_is_named_with_what_fails(nets):
     with pytest.raises(InputError) as caught:
         probed(model=f"{nets}:net", size=9)
