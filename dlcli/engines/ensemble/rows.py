@@ -15,8 +15,11 @@ from dlcli.specs.ensemble import Diversity, EnsembleRow
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.support.seeds import derive
 
-SIZES = (1, 5, 10, 25, 50)
-"""The numbers of members at which an ensemble is evaluated, besides all of them."""
+SIZES = (1, 2, 3, 5, 10, 25, 50)
+"""The numbers of members at which an ensemble of more than `FEW` is evaluated, besides all of them."""
+
+FEW = 10
+"""An ensemble of up to so many members is evaluated at every number."""
 
 MOST_NUMBERS = 50
 """For how many numbers of members gains are drawn."""
@@ -28,7 +31,8 @@ Correct = NDArray[np.float64]
 
 def sizes(members: int) -> list[int]:
     """The numbers of members at which an ensemble of `members` is evaluated."""
-    return [*(size for size in SIZES if size < members), members]
+    numbers = range(1, members) if members <= FEW else SIZES
+    return [*(size for size in numbers if size < members), members]
 
 
 def drawn_rules(rule: str) -> list[str]:
