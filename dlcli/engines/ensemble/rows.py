@@ -19,7 +19,7 @@ SIZES = (1, 2, 3, 5, 10, 25, 50)
 """The numbers of members at which an ensemble of more than `FEW` is evaluated, besides all of them."""
 
 FEW = 10
-"""An ensemble of up to so many members is evaluated at every number."""
+"""The most members of an ensemble that is evaluated at every number of them."""
 
 MOST_NUMBERS = 50
 """For how many numbers of members gains are drawn."""
