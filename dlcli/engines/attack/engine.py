@@ -222,15 +222,18 @@ def _determined_by(setup: AttackSetup, networks: Sequence[nn.Module]) -> dict[st
     config = setup.config
     return {
         "data": setup.data.fingerprint,
-        "images": [config.limit, len(setup.x)],
+        "limit": config.limit,
+        "number of images": len(setup.x),
         "target": config.target,
-        "networks": combined_sha256([weights_sha256(one) for one in networks]),
-        "surrogate": setup.origin,
+        "network": combined_sha256([weights_sha256(one) for one in networks]),
+        "origin of transferred images": setup.origin,
         "normalise": config.normalise,
         "norm": setup.norm,
         "seed": config.seed,
-        "device": [device_key(setup.device), str(fast_dtype(setup.device)), torch.get_num_threads()],
-        "torch": torch.__version__,
+        "device": device_key(setup.device),
+        "number format": str(fast_dtype(setup.device)),
+        "number of threads": torch.get_num_threads(),
+        "version of torch": torch.__version__,
     }
 
 

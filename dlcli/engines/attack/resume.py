@@ -10,15 +10,26 @@ from pathlib import Path
 from torch import Tensor
 
 from dlcli.core.model_io.checkpoint import load_state, save_state
+from dlcli.engines.other_options import other_options
 from dlcli.specs.attack import AttackConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
 from dlcli.support.schema import mapping_of, number
 
+_SETTINGS = "setting of the attack"
 _KEY = "part"
 """The tensor of a file."""
 _FACTS = {"determined_by": mapping_of(lambda value: ""), "queries": number(0), "seconds": number(0)}
 """What a file records of it."""
+_TYPED = re.compile(r"\b(steps|restarts)=(\d+)")
+"""The settings of an attack, as it is printed, that are options."""
+_FOLLOW = {
+    "limit": ("data", "number of images"),
+    "device": ("number format", "number of threads"),
+    "steps": (_SETTINGS,),
+    "restarts": (_SETTINGS,),
+}
+"""What else may differ where one fact does."""
 
 
 def parts_folder(config: AttackConfig) -> Path | None:
@@ -69,7 +80,7 @@ class PartialResults:
         """
         file = self.folder / (re.sub(r"[^a-z0-9.]+", "-", name) + ".safetensors")
         # Once through JSON, so that values compare equal to those read from a file (tuples become lists).
-        wanted = json.loads(json.dumps({**self.determined_by, "settings": attack}))
+        wanted = json.loads(json.dumps({**self.determined_by, _SETTINGS: attack, **dict(_TYPED.findall(attack))}))
         if file.exists():
             return self._read(file, wanted)
         made = make()
@@ -89,8 +100,8 @@ class PartialResults:
         if _KEY not in state.tensors:
             raise InputError(f"{file}: not a partial result of dlcli attack", hint=hint)
         before = state.facts["determined_by"]
-        other = [name for name in wanted if before.get(name) != wanted[name]]
+        other = other_options(before, wanted, AttackConfig, _FOLLOW)
         if other:
             hint = "give the options of the interrupted run, or drop `resume` to start again"
-            raise UsageError(f"`resume`: {self.folder} is from a run with other {', '.join(other)}", hint=hint)
+            raise UsageError(f"`resume`: {self.folder} was started with {other}", hint=hint)
         return PartialResult(state.tensors[_KEY], float(state.facts["queries"]), float(state.facts["seconds"]))

@@ -1,6 +1,5 @@
 """The members of an ensemble: trained in several processes or as snapshots of one training, or loaded from earlier runs."""
 
-import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -26,9 +25,10 @@ from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
-from dlcli.engines.train.job import Job, describe, open_job, start_training, steps
+from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job, start_training, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import decode_json
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
 
@@ -99,11 +99,11 @@ class EnsembleSetup:
         replacement = config.bootstrap is not None
         return draw(n, config.share, replacement=replacement, seed=derive(job.seed, "bootstrap"))
 
-    def key(self, number: int) -> str:
-        """SHA-256 of everything that determines the weights of member `number`."""
+    def facts(self, number: int) -> dict[str, object]:
+        """Everything that determines the weights of member `number`, as `dlcli.engines.train.job.describe` gives it."""
         config = self.config
-        facts = describe(self.job(number)) | {"draw": [config.bootstrap, config.chunk], "snapshot": config.snapshots and number}
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        own = {"member": number, "seed": config.seed}
+        return describe(self.job(number)) | {name: getattr(config, name) for name in ("bootstrap", "chunk", "snapshots")} | own
 
 
 def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
@@ -224,7 +224,7 @@ def finish_member(
             channels=data.channels,
             size=data.size,
             classes=data.classes,
-            more={_KEY: setup.key(number)},
+            more={_KEY: json.dumps(setup.facts(number))},
             preparation=setup.preparation,
         )
     logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
@@ -239,9 +239,10 @@ def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMe
     folder = member_folder(config.output, number)
     if not is_run_dir(folder):
         return None
-    if read_metadata(folder / WEIGHTS).get(_KEY) != setup.key(number):
-        hint = "use the options it was started with, or choose another `output`"
-        raise UsageError(f"`resume`: {folder} was trained with other options", hint=hint)
+    written = decode_json(read_metadata(folder / WEIGHTS).get(_KEY, ""), str(folder / WEIGHTS), OTHER)
+    if not isinstance(written, dict):
+        raise InputError(f"{folder / WEIGHTS}: does not record how it was trained", hint=OTHER)
+    check_same(written, setup.facts(number), config, folder)
     saved = load_model(folder, setup.device)
     logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)
     n_train = round(config.share * len(setup.data.y_train))

@@ -56,7 +56,7 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
         raise UsageError(f"`resume`: {folder} holds a finished run of an earlier version", hint=OTHER)
     found = decode_json(written, str(folder / WEIGHTS), OTHER)
     check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, _NEEDED, hint=OTHER)
-    check_same(found["determined_by"], job, folder)
+    check_same(found["determined_by"], describe(job), job.config, folder)
     history = tuple(Epoch(**{name: epoch[name] for name in EPOCH}) for epoch in found["history"])
     model = for_clips(saved.model, job.data.clips)
     correct = correct_on_test(job, model)

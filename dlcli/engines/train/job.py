@@ -36,9 +36,11 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.mixing import Mixing
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
+from dlcli.engines.other_options import other_options
 from dlcli.engines.train.epoch_log import Epoch, final_figures, log_epochs
 from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.arms import one
+from dlcli.specs.parse import show_adversarial, show_early_stop, show_number
 from dlcli.specs.schedule import parse_schedule
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
@@ -59,6 +61,15 @@ _FACTS = {
 _TRAINING_EXAMPLES = 2000
 """How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
 
+_OF_OPTIMIZER = ("lr", "momentum", "other settings of the optimizer")
+_OF_NETWORK = ("epochs", "batch_size", "optimizer", "schedule", "warmup", "weight_decay", "label_smoothing", "clip_norm", "ema")
+FOLLOW = {
+    "model": ("source code of the network", *_OF_NETWORK, *_OF_OPTIMIZER),
+    "optimizer": _OF_OPTIMIZER,
+    "precision": ("number format",),
+    "device": ("number format", "number of threads"),
+}
+"""What else may differ in the facts of `describe` where one does: the defaults are a network's or an optimizer's own."""
 _STEPS = 7
 """Steps of an attack that takes several, when it makes examples to train on (Madry et al. 2018, section 4, on CIFAR-10)."""
 
@@ -308,7 +319,7 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, histor
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
     state, facts = load_state(keep, OTHER)
     check_metadata(facts if isinstance(facts, dict) else {}, keep, _FACTS, hint=OTHER)
-    check_same(facts["determined_by"], job, keep.parent)
+    check_same(facts["determined_by"], describe(job), job.config, keep.parent)
     try:
         training.load(state)
     except (KeyError, RuntimeError):
@@ -319,29 +330,49 @@ def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tup
     return [Epoch(**{name: epoch[name] for name in EPOCH}) for epoch in facts["history"]], facts["seconds"]
 
 
-def check_same(before: Mapping[str, object], job: Job, folder: Path) -> None:
-    """Raise UsageError if the training in `folder` was determined by other things than `job` is."""
-    now = describe(job)
-    other = [name for name in now if before.get(name) != now[name]]
+def check_same(before: Mapping[str, object], now: Mapping[str, object], config: object, folder: Path) -> None:
+    """Refuse to resume a training that was determined by other things.
+
+    Args:
+        before: What `describe` gave for the training in `folder`.
+        now: What it gives for the one that would resume it.
+        config: Configuration of the command.
+        folder: The run directory.
+
+    Raises:
+        UsageError: Naming what differs.
+    """
+    other = other_options(before, now, config, FOLLOW)
     if other:
         hint = "use the options it was started with, or choose another `output`"
-        raise UsageError(f"`resume`: {folder} was started with other {', '.join(other)}", hint=hint)
+        raise UsageError(f"`resume`: {folder} was started with {other}", hint=hint)
 
 
 def describe(job: Job) -> dict[str, object]:
-    """Everything that determines the weights, in the terms of JSON."""
-    facts = {
+    """Everything that determines the weights, in the terms of JSON: options by their fields as typed, other facts in words."""
+    config, recipe = job.config, asdict(job.recipe)
+    settings, rates, dtype = (recipe.pop(name) for name in ("options", "rates", "dtype"))
+    del recipe["threads"]  # the number that is used counts
+    facts = recipe | {
+        "momentum": settings.pop("momentum", None),
+        "other settings of the optimizer": settings,
+        "lr_for": [f"{start}={show_number(rate)}" for start, rate in rates],
+        "precision": "auto" if dtype == "fast" else dtype,
         "data": job.data.fingerprint,
-        "model": [job.arch.name, job.arch.source_sha256],
-        "surgery": list(job.config.surgery),
-        "recipe": asdict(job.recipe),
-        "early stopping": job.config.early_stop,
-        "adversarial examples": job.config.adversarial,
-        "augmentation": [*job.config.augment, job.config.class_weights],
-        "mixing": [job.config.mixup, job.config.cutmix],
+        "model": job.arch.name,
+        "source code of the network": job.arch.source_sha256,
+        "surgery": config.surgery,
+        "early_stop": config.early_stop and show_early_stop(config.early_stop),
+        "adversarial": config.adversarial and show_adversarial(config.adversarial),
+        "augment": config.augment,
+        "class_weights": config.class_weights,
+        "mixup": config.mixup,
+        "cutmix": config.cutmix,
         "seed": job.seed,
-        "device": [device_key(job.device), str(resolve_dtype(job.recipe, job.device)), resolve_threads(job.recipe)],
-        "torch": torch.__version__,
+        "device": device_key(job.device),
+        "number format": str(resolve_dtype(job.recipe, job.device)),
+        "number of threads": resolve_threads(job.recipe),
+        "version of torch": torch.__version__,
     }
     found: dict[str, object] = json.loads(json.dumps(facts))
     return found

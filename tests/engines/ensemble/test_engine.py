@@ -1,5 +1,6 @@
 """Ensembles through the engine: what is left behind and used again, how members differ, and figures beside counting."""
 
+import json
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -95,7 +96,13 @@ def test_every_figure_is_what_counting_gives(result: EnsembleResult, logits: Ten
         }
         found = accuracies(result, members)
         assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert {row.members for row in result.rows} == {1, 2, 3, 4, 5, 6} and [one.members for one in result.diversity] == [2, 3, 4, 5, 6]
+    assert {row.members for row in result.rows} == {1, 2, 3, 4, 5, 6} and [one.members for one in result.diversity] == [
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
     assert [one.accuracy.value for one in result.members] == pytest.approx(list((logits.argmax(-1).numpy() == y).mean(1)))
 
 
@@ -158,9 +165,14 @@ def test_continued_it_keeps_the_members_it_has(tmp_path: Path, result: EnsembleR
 def test_continued_with_other_options_it_is_refused(tmp_path: Path):
     ensemble.run(config(members=2, epochs=1, output=tmp_path / "e"))
     (tmp_path / "e" / "ensemble.json").unlink()
-    for changes in ({"epochs": 2}, {"epochs": 1, "chunk": 0.5}, {"epochs": 1, "seed": 3}, {"epochs": 1, "snapshots": True}):
-        with pytest.raises(UsageError, match="members/000 was trained with other options"):
-            ensemble.run(config(members=2, output=tmp_path / "e", resume=True, **changes))
+    for changes, said in (
+        ({"epochs": 2}, "`epochs=1`, not 2"),
+        ({"chunk": 0.5}, "no `chunk`, not 0.5"),
+        ({"seed": 3}, "`seed=0`, not 3"),
+        ({"snapshots": True}, "no `snapshots`, not with it"),
+    ):
+        with pytest.raises(UsageError, match=f"members/000 was started with {said}$"):
+            ensemble.run(config(**{"members": 2, "epochs": 1, "output": tmp_path / "e", "resume": True, **changes}))
 
 
 def test_a_snapshot_goes_on_from_the_last_one(tmp_path: Path):
@@ -252,7 +264,7 @@ def test_a_plan_says_what_would_be_done(tmp_path: Path):
 def test_a_team_travels_without_its_images():
     setup = open_setup(config(), SILENT)
     packed = pickle.dumps(setup)
-    assert len(packed) < 10_000 and pickle.loads(packed).key(2) == setup.key(2)  # noqa: S301 - our own
+    assert len(packed) < 10_000 and pickle.loads(packed).facts(2) == setup.facts(2)  # noqa: S301 - our own
 
 
 def on_gpus(gpus: Callable[..., None], monkeypatch: pytest.MonkeyPatch, device: str = "cuda") -> list[dict[str, object]]:
@@ -304,5 +316,5 @@ def test_the_key_of_a_member_is_the_same_on_every_gpu_of_a_model(gpus, monkeypat
     keys = set()
     for device in ("cuda", "cuda:0", "cuda:3"):
         monkeypatch.setattr(members_module, "choose_device", lambda _, found=device: torch.device(found))
-        keys.add(open_setup(config(), SILENT).key(1))
-    assert len(keys) == 1 and keys != {replace(open_setup(config(), SILENT), device=CPU).key(1)}
+        keys.add(json.dumps(open_setup(config(), SILENT).facts(1)))
+    assert len(keys) == 1 and keys != {json.dumps(replace(open_setup(config(), SILENT), device=CPU).facts(1))}

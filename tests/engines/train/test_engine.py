@@ -84,7 +84,7 @@ def test_options_that_cannot_be(changes: dict[str, object], said: str):
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path):
     train.run(config(epochs=1, output=tmp_path))
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    for options, said in (({}, "already holds a run"), ({"resume": True, "epochs": 2}, "was started with other recipe")):
+    for options, said in (({}, "already holds a run"), ({"resume": True, "epochs": 2}, "was started with `epochs=1`, not 2$")):
         with pytest.raises(UsageError, match=said):
             train.run(config(**{"epochs": 1, "output": tmp_path, **options}))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -342,7 +342,7 @@ def test_stopping_is_noted_and_resumed_from_python(tmp_path: Path):
     parts = config(output=tmp_path / "parts")
     assert train.run(parts, report=Impatient(5)).rows == ()
     assert train.run(replace(parts, resume=True), report=Impatient(20)).rows == ()
-    with pytest.raises(UsageError, match="started with other seed"):
+    with pytest.raises(UsageError, match="was started with `seed=0`, not 9$"):
         train.run(replace(parts, resume=True, seed=9))
     assert train.run(replace(parts, resume=True)).rows[0].weights_sha256 == whole.rows[0].weights_sha256
 

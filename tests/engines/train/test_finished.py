@@ -1,6 +1,7 @@
 """`resume` is one command line for all: it starts, goes on, or gives the result of a finished run again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +35,26 @@ def test_two_runs_leave_the_same_bytes(tmp_path: Path):
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 
-@pytest.mark.parametrize("other", [{"epochs": 3}, {"seed": 1}, {"lr": 0.5}, {"model": "lenet", "size": 28}])
-def test_a_finished_run_with_other_options_is_refused(tmp_path: Path, other: dict[str, object]):
-    config = TrainConfig(epochs=2, limit=100, device="cpu", output=tmp_path / "r")
+IMAGES = "other images or labels (`data`, `limit`, `size`, `dev` choose them)"
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"epochs": 3}, "`epochs=2`, not 3"),
+        ({"seed": 1, "epochs": 3}, "`epochs=2`, not 3, and `seed=0`, not 1"),
+        ({"lr": 0.5, "class_weights": True}, "`lr=0.002`, not 0.5, and no `class_weights`, not with it"),
+        ({"precision": "float32", "clip_norm": 2.0}, "no `clip_norm`, not 2, and `precision=auto`, not float32"),
+        ({"freeze": ("0",), "lr_for": ("10=0.01",)}, "no `freeze`, not 0, and no `lr_for`, not 10=0.01"),
+        ({"optimizer": "sgd"}, "`optimizer=adam`, not sgd"),
+        ({"limit": 101}, IMAGES),
+        ({"model": "lenet", "size": 28}, f"{IMAGES}, and `model=digits-net`, not lenet"),
+    ],
+)
+def test_a_finished_run_with_other_options_is_refused(tmp_path: Path, other: dict[str, object], said: str):
+    config = TrainConfig(epochs=2, limit=100, lr=0.002, device="cpu", output=tmp_path / "r")
     train.run(config)
-    with pytest.raises(UsageError, match="was started with other"):
+    with pytest.raises(UsageError, match=re.escape(f"was started with {said}") + "$"):
         train.run(replace(config, resume=True, **other))
 
 
