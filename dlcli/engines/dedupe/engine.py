@@ -31,6 +31,7 @@ from dlcli.engines.dedupe.scores import (
     scores_alone,
     table_words,
 )
+from dlcli.engines.dedupe.own_input import check_no_rows_lost
 from dlcli.engines.dedupe.stages import (
     DedupeState,
     TextColumn,
@@ -65,6 +66,7 @@ def run(config: DedupeConfig, *, report: Reporter = SILENT) -> DedupeOutcome:
     With `pair_columns` the two texts within each row are compared instead; of a folder its images are. Without a table, rows
     are removed from an index. Raises the kinds of `dlcli.support.errors`.
     """
+    check_no_rows_lost(config)
     return _other_mode(config, report) or _run_on_table(config, report)
 
 
@@ -110,6 +112,7 @@ def _resolve(config: DedupeConfig, state: DedupeState, precision: Estimate | Non
 @only_named_code
 def plan(config: DedupeConfig) -> list[str]:
     """Describe what `run` would do, one line per step; reads the table, but compares nothing."""
+    check_no_rows_lost(config)
     if config.only_forgets and config.index is not None:
         return plan_forget(config, config.index)
     if is_image_folder(config):

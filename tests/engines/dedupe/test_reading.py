@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from dlcli.engines.dedupe import run
+from dlcli.engines.dedupe import plan, run
 from dlcli.specs.dedupe import DedupeConfig
 from dlcli.support.errors import InputError, UsageError
 from tests.engines.dedupe.test_engine import RecordingReporter
@@ -89,3 +89,29 @@ def test_fields_of_objects_are_columns_and_lines_stay_as_they_were(tmp_path):
     assert (result.column, canonical(result)) == ("doc.title", [True, False, True])
     assert [json.loads(text) for text in result.table.origin] == rows
     assert run(DedupeConfig(table=path, column="doc.title")).rows_exact == 1
+
+
+@pytest.mark.parametrize("options", [{"keep": True}, {"pairs": True}, {"label": 1}])
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+@pytest.mark.parametrize("call", [run, plan])
+def test_the_output_does_not_replace_a_table_that_would_lose_rows(tmp_path, options, link, call):
+    source, output = tmp_path / "a.csv", tmp_path / ("a.csv" if link is None else "b.csv")
+    source.write_bytes(b"\xff not a table that could be read")
+    if link is not None:
+        getattr(output, link)(source)
+    with pytest.raises(UsageError, match=f"`output`: .* is the table itself, .* `{next(iter(options))}`") as error:
+        call(DedupeConfig(table=str(source), output=output, **options))
+    assert error.value.hint == "write to another file"
+
+
+def test_the_output_does_not_replace_another_input(tmp_path):
+    ours, theirs = write(tmp_path / "a.csv", OURS), write(tmp_path / "b.csv", OURS)
+    for name in ("against", "labelled"):
+        with pytest.raises(UsageError, match=f"is the table of `{name}`"):
+            run(DedupeConfig(table=ours, output=theirs, **{name: theirs}))
+
+
+def test_the_output_may_replace_a_table_whose_rows_it_has(tmp_path):
+    ours = write(tmp_path / "a.csv", OURS)
+    assert len(run(DedupeConfig(table=ours, output=ours)).table.rows) == 2
+    assert len(run(DedupeConfig(table=ours, output=tmp_path / "new.csv", keep=True)).table.rows) == 2
