@@ -164,12 +164,17 @@ def _ragged(
     k, width = bad[0], len(table.columns)
     cells = rows.cells[k]
     message = f"{table.name}: {place(k + 1, '', before + rows.lines[k] + 1)}: {_wrong_number(table, cells)}"
-    if len(bad) > _MOST_BAD * len(rows.cells) and len({len(rows.cells[k]) for k in bad}) == 1:
+    most = len(bad) > _MOST_BAD * len(rows.cells)
+    if most and len(rows.cells) > 1:
+        wrong = "the delimiter" if table_format.no_header else "the header or the delimiter"
+        share = f"more than half of the rows ({len(bad):,} of {len(rows.cells):,}) have another number of cells"
+        message = f"{message}; {share}, so that {wrong} is probably wrong"
+    quoted = dialect.quoting == "minimal" and any(cell.endswith("\\") for cell in cells) and len(cells) > width
+    if quoted and not (most and len({len(rows.cells[k]) for k in bad}) == 1):
+        return InputError(message, hint="pass `quoting=backslash` if a backslash takes the meaning from the next character")
+    if most:
         title = ", or `skip=1` if the first line is a title" if not table_format.no_header else ""
         return InputError(message, hint=f"pass another `delimiter` (none for a single column){title}")
-    quoted = dialect.quoting == "minimal" and any(cell.endswith("\\") for cell in cells)
-    if quoted and len(cells) > width:
-        return InputError(message, hint="pass `quoting=backslash` if a backslash takes the meaning from the next character")
     others = "`skip_bad=FILE` to set such rows apart" if not table_format.skip_bad else "`delimiter=none` for a single column"
     return InputError(message, hint=f"quote cells that hold the delimiter, or pass another `delimiter`, or {others}")
 
