@@ -22,6 +22,11 @@ METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
 """Metrics that `fail_under` accepts: those of which more is better."""
 
 
+def is_accuracy(metric: str) -> bool:
+    """Whether a name stands for the accuracy, which is called top-1 of images."""
+    return metric.lower() in ("acc", "accuracy")
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvalConfig(ModelAndDataOptions):
     """Options of `dlcli eval`."""
@@ -126,6 +131,8 @@ class EvalConfig(ModelAndDataOptions):
             name = "summary" if self.summary else "diagnose_input"
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
         if metric not in (*METRICS, *PAIR_METRICS):
+            if is_accuracy(metric):
+                raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(dict.fromkeys((*METRICS, *PAIR_METRICS)))}")
         if metric == "worst-slice" and not self.slices:
             raise UsageError("`fail_under`: worst-slice needs `slices`", hint="`slices=class` needs labels only")

@@ -11,18 +11,20 @@ _LIKE_A_WORD = 0.75
 def closest(name: str, names: Iterable[str]) -> str:
     """The entry of `names` that is spelled most like `name`; empty if none is close.
 
-    Of names in several words, such as `horizontal-flip`, a single word suffices where no whole name is close; and so do the
-    first three letters or more where only one name begins with them.
+    The first three letters or more suffice where only one name begins with them. Of names in several words, such as
+    `horizontal-flip`, a single word suffices where no whole name is close.
     """
     names = list(names)
     typed = name.lower()
+    begin = [one for one in names if len(typed) >= _FEWEST and one.lower().startswith(typed)]
+    if len(begin) == 1:
+        return begin[0]
     near = difflib.get_close_matches(typed, [*names, *(one.lower() for one in names)], n=1)
     if near:
         return next(one for one in names if near[0] in (one, one.lower()))
-    begin = [one for one in names if len(typed) >= _FEWEST and one.lower().startswith(typed)]
     word = {part: one for one in reversed(names) for part in re.split("[-_ ]", one.lower())}
     within = difflib.get_close_matches(typed, list(word), n=1, cutoff=_LIKE_A_WORD)
-    return begin[0] if len(begin) == 1 else word[within[0]] if within else ""
+    return word[within[0]] if within else ""
 
 
 def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) -> str:

@@ -17,3 +17,10 @@ def test_hint():
     assert did_you_mean("zzz", NAMES) == "choose from fgsm, pgd, square"
     assert did_you_mean("zzz", iter(NAMES), otherwise="see the list") == "see the list"
     assert did_you_mean("zzz", NAMES, otherwise="") == ""
+
+
+def test_the_start_of_one_name_says_more_than_likeness():
+    """`acc` is one letter from `auc`, but the start of `accuracy` alone."""
+    assert closest("acc", ("auc", "accuracy", "f1")) == "accuracy" == closest("ACC", ("auc", "accuracy"))
+    assert closest("acc", ("auc", "accuracy", "accent")) == "auc"
+    assert closest("aux", ("auc", "auxiliary-loss")) == "auxiliary-loss"

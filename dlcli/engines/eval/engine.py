@@ -27,7 +27,7 @@ from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_d
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate, PointEstimate
-from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow
+from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow, is_accuracy
 from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.table_options import set_fields
@@ -103,7 +103,8 @@ def _check_images(config: EvalConfig) -> None:
     for name in (["columns"] if config.columns else []) + set_fields(config):
         raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs")
     if config.fail_under is not None and config.fail_under[0] not in METRICS:
-        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
+        hint = "of images use top-1" if is_accuracy(config.fail_under[0]) else ""
+        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}", hint=hint)
 
 
 @dataclass(frozen=True)
