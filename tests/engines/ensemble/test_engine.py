@@ -95,7 +95,13 @@ def test_every_figure_is_what_counting_gives(result: EnsembleResult, logits: Ten
         }
         found = accuracies(result, members)
         assert {name: found[name] for name in expected} == pytest.approx(expected)
-    assert {row.members for row in result.rows} == {1, 2, 3, 4, 5, 6} and [one.members for one in result.diversity] == [2, 3, 4, 5, 6]
+    assert {row.members for row in result.rows} == {1, 2, 3, 4, 5, 6} and [one.members for one in result.diversity] == [
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
     assert [one.accuracy.value for one in result.members] == pytest.approx(list((logits.argmax(-1).numpy() == y).mean(1)))
 
 
