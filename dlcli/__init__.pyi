@@ -84,7 +84,7 @@ def train(
 
 def evaluate(
     model: Network | str | Path | None = None,
-    data: Data | str | Path = "digits",
+    data: Data | str | Path | None = None,
     *,
     arch: str | None = None,
     weights_key: str | None = None,
@@ -127,7 +127,7 @@ def evaluate(
 
 def predict(
     model: Network | str | Path | None = None,
-    data: Data | str | Path = "digits",
+    data: Data | str | Path | None = None,
     *,
     arch: str | None = None,
     weights_key: str | None = None,
@@ -190,7 +190,7 @@ def ensemble(
 
 def attack(
     model: Network | str | Path | None = None,
-    data: Data | str | Path = "digits",
+    data: Data | str | Path | None = None,
     *,
     method: str | Sequence[str] = ...,
     arch: str | None = None,
@@ -223,7 +223,7 @@ def attack(
 
 def probe_gradients(
     model: Network | str | Path | None = None,
-    data: Data | str | Path = "digits",
+    data: Data | str | Path | None = None,
     *,
     weights: str | Path | None = None,
     weights_key: str | None = None,

@@ -81,7 +81,9 @@ def signature(function: str) -> inspect.Signature:
 def _parameter(item: Field[Any], details: Option, hint: Any, first: tuple[str, ...], function: str) -> Parameter:
     assert item.default is not MISSING  # noqa: S101 - every option has a default
     kind = "" if function == "dedupe" and item.name == "model" else _KINDS.get(item.name, "")
-    annotation = " | ".join(dict.fromkeys(_annotations(hint, details, kind)))
+    # The configuration sets a value where its field has a type without None: the data of the run.
+    unset = ["None"] if item.default is None else []
+    annotation = " | ".join(dict.fromkeys([*_annotations(hint, details, kind), *unset]))
     return Parameter(item.name, annotation, item.default, details.help, item.name in first)
 
 

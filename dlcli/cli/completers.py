@@ -14,6 +14,7 @@ from typing import Any
 from dlcli.cli.sections import OTHER_WAY
 from dlcli.specs.list import REGISTRIES
 from dlcli.specs.shared import AUGMENTATIONS, DATASETS
+from dlcli.specs.usual_data import RUN_FILES
 from dlcli.support.registry import Registry
 
 Completer = Callable[[Any, str], Iterable[str]]
@@ -21,7 +22,6 @@ Completer = Callable[[Any, str], Iterable[str]]
 
 _MODEL_FILES = (".safetensors", ".pth", ".pt", ".pt2", ".onnx", ".ckpt", ".bin", ".py")
 _TABLE_FILES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".txt", ".gz")
-_RUN_FILES = ("model.json", "ensemble.json")
 _BUILDER = re.compile(r"^@register_model\b.*(?:\n@.*)*\ndef (\w+)\(", re.MULTILINE)
 
 
@@ -130,7 +130,7 @@ def _paths(incomplete: str, endings: tuple[str, ...]) -> Iterator[str]:
             if not entry.is_dir():
                 yield from [name] * entry.name.endswith(endings)
             else:
-                yield name if any(Path(entry.path, file).is_file() for file in _RUN_FILES) else f"{name}/"
+                yield name if any(Path(entry.path, file).is_file() for file in RUN_FILES) else f"{name}/"
 
 
 def _metrics(context: Any, incomplete: str) -> list[str]:

@@ -24,6 +24,7 @@ from dlcli.specs.shared import (
     size_option,
     strict_option,
 )
+from dlcli.specs.usual_data import set_usual_data
 from dlcli.support.errors import UsageError
 
 METRICS = ("clean", "robust")
@@ -60,7 +61,7 @@ class AttackConfig:
         names_code=True,
         two_ways=True,
     )
-    data: str = data_option("digits", two_ways=True)
+    data: str = data_option(None, two_ways=True)
     arch: str | None = arch_option()
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
@@ -138,6 +139,7 @@ class AttackConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        set_usual_data(self)
         self._check_values()
         if self.resume and self.output is None and self.save is None:
             hint = "give the one that the interrupted run was started with"

@@ -31,7 +31,7 @@ def is_accuracy(metric: str) -> bool:
 class EvalConfig(ModelAndDataOptions):
     """Options of `dlcli eval`."""
 
-    data: str = data_option("digits", two_ways=True)
+    data: str = data_option(None, two_ways=True)
     split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
     columns: tuple[str, ...] = columns_option()

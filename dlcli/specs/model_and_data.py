@@ -21,6 +21,7 @@ from dlcli.specs.shared import (
     size_option,
     strict_option,
 )
+from dlcli.specs.usual_data import set_usual_data
 from dlcli.support.errors import UsageError
 
 
@@ -76,7 +77,7 @@ class ModelAndDataOptions:
         reads=True,
         names_code=True,
     )
-    data: str = data_option("digits")
+    data: str = data_option(None)
     arch: str | None = arch_option()
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
@@ -101,4 +102,5 @@ class ModelAndDataOptions:
 
     def __post_init__(self) -> None:
         check(self)
+        set_usual_data(self)
         check_weights_key(self.weights_key, self.arch)

@@ -18,7 +18,7 @@ class PredictConfig(ModelAndDataOptions):
     """Options of `dlcli predict`."""
 
     data: str = data_option(
-        "digits",
+        None,
         files="an image or a video, or a folder of them; a .npy of images",
         argument=True,
         two_ways=True,

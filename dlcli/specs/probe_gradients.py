@@ -20,6 +20,7 @@ from dlcli.specs.shared import (
     strict_option,
     surgery_option,
 )
+from dlcli.specs.usual_data import set_usual_data
 from dlcli.support.errors import UsageError
 
 KINDS = ("plain", "bn", "resnet", "looks-linear")
@@ -65,7 +66,7 @@ class ProbeGradientsConfig:
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
-    data: str = data_option("digits", two_ways=True)
+    data: str = data_option(None, two_ways=True)
     synthetic: str | None = option(None, "Probe only this kind of scalar-to-scalar network.", choices=one_of(*KINDS))
     depth: int = option(24, "Number of layers of the scalar-to-scalar networks.", minimum=1, maximum=1000)
     beta: float = option(1.0, "Scale of the residual branches of these networks.", minimum=0.001, maximum=10)
@@ -112,6 +113,8 @@ class ProbeGradientsConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.model is not None:  # without a network there are no data
+            set_usual_data(self)
         check_weights_key(self.weights_key, self.weights)
         if self.model is None:
             self._refuse(_OF_A_NETWORK, "needs a network", "add `model=SPEC`")

@@ -47,17 +47,21 @@ AUGMENTATIONS = {
 
 
 def data_option(
-    default: str,
+    default: str | None,
     *,
     files: str = "a folder of images or videos, with a subfolder for each class; labels.csv, "
     "parquet, a WebDataset tar or COCO json",
     **details: Any,
 ) -> Any:
-    """`data`: where examples come from; `files` says in what files, `details` are further fields of Option."""
+    """`data`: where examples come from; by default None, those of the run (see `usual_data`), or a name.
+
+    `files` says in what files they are, `details` are further fields of Option.
+    """
     return option(
         default,
         f"The data: digits or moving-digits (bundled); {files}; a .npz with x and y, or with x_train, y_train, x_test and "
-        "y_test; or a dataset of torchvision such as cifar10, downloaded once.",
+        "y_test; or a dataset of torchvision such as cifar10, downloaded once."
+        + ("" if default else " Default: what the run directory was trained on, else digits."),
         **{"metavar": "SPEC", "reads": True, **details},
     )
 

@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        self.task = SILENT.task
+        self.task, self.stoppable, self.log = SILENT.task, SILENT.stoppable, SILENT.log
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -17,7 +17,8 @@ class Heard:
     """Keeps notes and warnings."""
 
     def __init__(self):
-        self.lines, self.task, self.stoppable = [], SILENT.task, SILENT.stoppable
+        self.lines = []
+        self.task, self.stoppable, self.log = SILENT.task, SILENT.stoppable, SILENT.log
 
     def note(self, line):
         self.lines.append(line)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from dlcli.core.hypergeometric import hypergeometric_bounds
 from dlcli.specs.estimates import Estimate
-from dlcli.support.seeds import derive
 
 FEWEST = 10
 """Fewer labelled pairs give no estimate, unless they are all there are."""
@@ -49,7 +48,7 @@ def strata(lowest: float, threshold: float) -> list[Stratum]:
 def shuffled(stratum: Stratum, probability: Probabilities) -> Indices:
     """The pairs of a stratum in the order in which they are drawn, which depends on nothing but the pairs."""
     inside = np.flatnonzero(stratum.holds(probability))
-    return inside[np.random.default_rng(derive(_SEED, "labels", len(inside))).permutation(len(inside))]
+    return inside[np.random.default_rng((_SEED, len(inside))).permutation(len(inside))]
 
 
 def draw(parts: Sequence[Stratum], probability: Probabilities, count: int) -> list[int]:

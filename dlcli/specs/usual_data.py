@@ -1,0 +1,53 @@
+"""The data of a command that names none: those that its run directory was trained on."""
+
+from pathlib import Path
+from typing import Any
+
+from dlcli.specs.shared import DATASETS
+from dlcli.support.errors import MissingInputError, UsageError
+from dlcli.support.json_metadata import read_json_metadata
+
+RUN_FILES = ("model.json", "ensemble.json")
+"""One of these is in every run directory."""
+
+DEFAULT = "digits"
+_NAMED = (DEFAULT, "moving-digits", *DATASETS)
+_HINT = "name them with `data`"
+
+
+def set_usual_data(config: Any) -> None:
+    """Set the field `data` of a configuration that is being made, if it is None: to the data of the run directory `model`.
+
+    Without a run directory they are the bundled digits. A run on labelled pairs has no usual data, since its table holds the
+    pairs that the scorer was trained on.
+
+    Raises:
+        UsageError: If the run does not tell its data, or they were not files.
+        MissingInputError: If they are not where they were.
+        InputError: If the record of the run cannot be read.
+    """
+    if config.data is None:
+        object.__setattr__(config, "data", _usual_data(config.model))
+
+
+def _usual_data(model: str | None) -> str:
+    # What is no run directory is explained by what opens it.
+    if model is None or not any(Path(model, name).is_file() for name in RUN_FILES):
+        return DEFAULT
+    trained = _recorded(Path(model))
+    data = trained.get("data")
+    if not isinstance(data, str) or trained.get("task") == "pairs":
+        what = "was trained on labelled pairs" if trained.get("task") == "pairs" else "does not tell what it was trained on"
+        raise UsageError(f"`data`: {model} {what}", hint=_HINT)
+    if data in _NAMED or ":" in data or Path(data).exists():
+        return data
+    raise MissingInputError(f"`data`: {model} was trained on {data}, which are not here", hint=_HINT)
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """The options of the training, from the run record; a member of an ensemble has that of the ensemble."""
+    for path in (folder / "run.json", folder.parent.parent / "run.json"):
+        if path.is_file():
+            config = read_json_metadata(path).get("config")
+            return config if isinstance(config, dict) else {}
+    return {}
