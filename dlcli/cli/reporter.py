@@ -150,13 +150,10 @@ def folded(text: str) -> str:
 
 def _open_bars() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(file=drawing(sys.stderr), no_color=bool(os.environ.get("NO_COLOR")))
-    text = TextColumn("{task.description}", markup=False)
-    status = TextColumn("{task.fields[status]}", markup=False)
-    done = MofNCompleteColumn(separator=" of ")
-    bars = Progress(text, BarColumn(20), done, TimeRemainingColumn(), status, console=console, transient=True)
+    from dlcli.cli.bars import Bars
+
+    bars = Bars(Console(file=drawing(sys.stderr), no_color=bool(os.environ.get("NO_COLOR"))))
     bars.start()
     return bars
 
