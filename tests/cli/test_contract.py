@@ -55,7 +55,12 @@ def test_help_is_clean(arguments: list[str], environment: dict[str, str]):
 def test_help_tells_everything(case: Case, dlcli: Run):
     text = dlcli(case.name, "--help").stdout.decode()
     assert "Examples:" in text and "--config" in text and SUBCOMMANDS[case.name].split(",")[0] in " ".join(text.split())
-    assert all(len(line) <= 80 or line.startswith("    ") for line in text.splitlines())  # only an example may be longer
+
+
+@pytest.mark.parametrize("arguments", [[], *[[name] for name in SUBCOMMANDS]], ids=["dlcli", *SUBCOMMANDS])
+def test_help_fits_80_columns(arguments: list[str], dlcli: Run, environment: dict[str, str]):
+    text = dlcli(*arguments, "--help", env={**environment, "COLUMNS": "80"}).stdout.decode()
+    assert [line for line in text.splitlines() if len(line) > 80] == []
 
 
 @each_command

@@ -216,7 +216,8 @@ def refusal_of_nul(content: str) -> str:
 @pytest.mark.parametrize("skip_bad", [False, True])
 def test_mostly_bad_rows_are_not_to_be_set_apart(skip_bad: bool):
     broken = refusal("id,text\n1,a,b\n2,c,d,e\n3,f\n4\n", skip_bad=skip_bad)
-    assert "more than half of the rows (3 of 4)" in broken.message and "header or the delimiter is probably wrong" in broken.message
+    assert "more than half of the rows (3 of 4)" in broken.message
+    assert "header or the delimiter is probably wrong" in broken.message
     assert "skip_bad" not in broken.hint and "`delimiter`" in broken.hint and "`skip=1`" in broken.hint
     half = refusal("id,text\n1,a,b\n2,c\n", skip_bad=False)
     assert "more than half" not in half.message and "`skip_bad=FILE`" in half.hint

@@ -169,10 +169,10 @@ COMMAND = Command(
     engine="dlcli.engines.attack",
     examples=(
         "dlcli attack --method fgsm --ensemble max",
-        "dlcli attack --model runs/digits --method pgd,apgd-ce --eps 0:0.3:0.05 -o report/",
-        "dlcli attack --model weights.pth --arch lenet --data mnist.npz --norm l2 --eps 1.5 --method pgd",
+        "dlcli attack --model runs/digits --method pgd,apgd-ce --eps 0:0.3:0.05",
+        "dlcli attack --model w.pth --arch lenet --data mnist.npz --norm l2 --eps 1.5",
         "dlcli attack --model runs/a --method transfer --surrogate runs/b",
-        "dlcli attack --data mnist.npz --members 5 --ensemble mean --fail-under robust=0.5",
+        "dlcli attack --members 5 --ensemble mean --fail-under robust=0.5",
     ),
     table=_table,
     answer=_answer,

@@ -66,8 +66,8 @@ COMMAND = Command(
     examples=(
         "dlcli convert-2d-to-3d resnet50 -o besnet50.safetensors",
         "dlcli convert-2d-to-3d my.pth --arch resnet50 --rule i3d -o i3d.safetensors",
-        "dlcli convert-2d-to-3d runs/mine --dilations 1,2,4 --fuse-dilations -o mine.safetensors",
-        "dlcli convert-2d-to-3d nets.py:Net --weights net.pt --recalibrate-bn photos/ -o net.safetensors --export net.pt2",
+        "dlcli convert-2d-to-3d runs/mine --dilations 1,2,4 -o mine.safetensors",
+        "dlcli convert-2d-to-3d net.py:Net --weights net.pt --export net.pt2",
     ),
     table=_table,
     answer=_answer,

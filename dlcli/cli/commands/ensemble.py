@@ -79,7 +79,7 @@ COMMAND = Command(
     engine="dlcli.engines.ensemble",
     examples=(
         "dlcli ensemble --members 10 -o runs/e10",
-        "dlcli ensemble --data mnist.npz --model lenet --members 50 --bootstrap 0.1 -o runs/e50",
+        "dlcli ensemble --data mnist.npz --members 50 --bootstrap 0.1 -o runs/e50",
         "dlcli ensemble --members 0 --add runs/a --add runs/b --rule max",
         "dlcli attack --model runs/e50 --ensemble max --data mnist.npz",
     ),

@@ -45,7 +45,7 @@ COMMAND = Command(
     examples=(
         "dlcli predict runs/digits",
         "dlcli predict runs/mine mine.npz -o labels.csv",
-        "dlcli predict weights.pth mnist.npz --arch lenet --top 1 --format jsonl | head",
+        "dlcli predict w.pth mnist.npz --arch lenet --top 1 --format jsonl | head",
     ),
     table=_table,
     answer=_answer,

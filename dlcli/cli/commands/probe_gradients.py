@@ -119,7 +119,7 @@ COMMAND = Command(
     engine="dlcli.engines.probe_gradients",
     examples=(
         "dlcli probe-gradients",
-        "dlcli probe-gradients --model nets.py:net50 --weights ckpt.pt --data ./images -o report/",
+        "dlcli probe-gradients --model nets.py:net50 --weights w.pt --data images/",
         "dlcli probe-gradients --synthetic resnet --depth 50 --beta 0.1",
         "dlcli probe-gradients --model runs/mine --lesion --paths",
     ),

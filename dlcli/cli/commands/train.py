@@ -187,9 +187,9 @@ COMMAND = Command(
     engine="dlcli.engines.train",
     examples=(
         "dlcli train --data digits -o runs/digits",
-        "dlcli train --data mnist.npz --model lenet --with elu --versus baseline --seeds 5",
+        "dlcli train --model lenet --size 28 --with elu --versus baseline --seeds 5",
         "dlcli train pairs.csv --task pairs -o runs/questions",
-        "dlcli train --data mnist.npz --adversarial fgsm:0.3 --resume -o runs/robust",
+        "dlcli train --data mnist.npz --adversarial fgsm:0.3 -o runs/robust",
     ),
     table=_table,
     answer=_answer,

@@ -17,6 +17,7 @@ from dlcli.engines.dedupe.index_changes import preferred_column
 from dlcli.engines.dedupe.index_forget import forget_rows, plan_forget
 from dlcli.engines.dedupe.labelled import check_no_labels_lost, estimate_by_labels, label_note, label_table
 from dlcli.engines.dedupe.missed import count_unscored
+from dlcli.engines.dedupe.own_input import check_no_rows_lost
 from dlcli.engines.dedupe.pair_columns import classify_pair_columns, plan_pairs
 from dlcli.engines.dedupe.review import make_review, write_review
 from dlcli.engines.dedupe.scores import (
@@ -31,7 +32,6 @@ from dlcli.engines.dedupe.scores import (
     scores_alone,
     table_words,
 )
-from dlcli.engines.dedupe.own_input import check_no_rows_lost
 from dlcli.engines.dedupe.stages import (
     DedupeState,
     TextColumn,

@@ -27,7 +27,18 @@ from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_d
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.diagnosis import SPLITS, Diagnosis
 from dlcli.specs.estimates import Estimate, PointEstimate
-from dlcli.specs.eval import METRICS, Bin, ClassAccuracy, Confusion, EvalConfig, EvalResult, Metric, Mistake, SliceRow, is_accuracy
+from dlcli.specs.eval import (
+    METRICS,
+    Bin,
+    ClassAccuracy,
+    Confusion,
+    EvalConfig,
+    EvalResult,
+    Metric,
+    Mistake,
+    SliceRow,
+    is_accuracy,
+)
 from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.table_options import set_fields
