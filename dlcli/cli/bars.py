@@ -44,7 +44,7 @@ def _excess(widths: Widths, cells: int) -> int:
     return sum(shown) + len(shown) - 1 - cells
 
 
-class Bars(Progress):
+class ProgressBars(Progress):
     """Bars with a label, counts, the time left and a status, which a task has as its field `status`."""
 
     def __init__(self, console: Console) -> None:

@@ -151,9 +151,9 @@ def folded(text: str) -> str:
 def _open_bars() -> Any:
     from rich.console import Console
 
-    from dlcli.cli.bars import Bars
+    from dlcli.cli.bars import ProgressBars
 
-    bars = Bars(Console(file=drawing(sys.stderr), no_color=bool(os.environ.get("NO_COLOR"))))
+    bars = ProgressBars(Console(file=drawing(sys.stderr), no_color=bool(os.environ.get("NO_COLOR"))))
     bars.start()
     return bars
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from dlcli.cli.bars import MOST_CELLS, Bars, Widths, fit
+from dlcli.cli.bars import MOST_CELLS, ProgressBars, Widths, fit
 
 
 def drawn(columns: int, *tasks: tuple[str, int, int, str]) -> list[str]:
     """The lines of bars: of each its label, the steps done, all steps and the status."""
     console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
-    bars = Bars(console)
+    bars = ProgressBars(console)
     for label, done, total, status in tasks:
         bars.add_task(label, total=total, completed=done, status=status)
     with console.capture() as captured:
