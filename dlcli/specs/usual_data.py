@@ -45,9 +45,10 @@ def _usual_data(model: str | None) -> str:
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
-    """The options of the training, from the run record; a member of an ensemble has that of the ensemble."""
-    for path in (folder / "run.json", folder.parent.parent / "run.json"):
-        if path.is_file():
-            config = read_json_metadata(path).get("config")
-            return config if isinstance(config, dict) else {}
-    return {}
+    """What is recorded of the training: in the metadata of the network or of a member, else in the run record."""
+    for path in (folder / RUN_FILES[0], folder / "members" / "000" / RUN_FILES[0]):
+        if path.is_file() and "data" in (found := read_json_metadata(path)):
+            return found
+    record = folder / "run.json"
+    config = read_json_metadata(record).get("config") if record.is_file() else None
+    return config if isinstance(config, dict) else {}
