@@ -31,7 +31,7 @@ def set_usual_data(config: Any) -> None:
 
 
 def _usual_data(model: str | None) -> str:
-    # What is no run directory is explained by what opens it.
+    # Another folder is refused, with the reason, by what opens it.
     if model is None or not any(Path(model, name).is_file() for name in RUN_FILES):
         return DEFAULT
     trained = _recorded(Path(model))
