@@ -35,7 +35,7 @@ MEANINGS = {
     "2": "an option is wrong",
     "3": "the input cannot be used: missing, corrupt, refused, or it may not be read",
     "4": "a computation gave NaN or infinity",
-    "5": "out of memory, disk space or device, or the output may not be written",
+    "5": "out of memory, disk space or device, an extra is not installed, or the output may not be written",
     "70": "a bug in dlcli",
     "75": "another run is writing to the same place",
     "130, 143, 141": "interrupted, terminated, broken pipe (SIGPIPE)",

@@ -218,7 +218,8 @@ def name_files(config: Any, since: float, reporter: TerminalReporter) -> None:
     places = [value for item, details in declared(config) if details.writes and (value := getattr(config, item.name))]
     for place in dict.fromkeys(places):
         if not place.is_dir():
-            for path in dict.fromkeys((place, place.with_suffix(".json"))):  # a converted network has both
+            # A converted network has metadata and a page beside it.
+            for path in dict.fromkeys((place, place.with_suffix(".json"), place.with_suffix(".html"))):
                 if path.is_file() and path.stat().st_mtime >= since:
                     reporter.path("wrote", path)
             continue

@@ -44,6 +44,10 @@ WATCHED = ("accuracy", "loss")
 """Metrics on the dev set that `early_stop` accepts."""
 
 
+GIVEN = "this"
+"""What results call the network of the options that were given, beside the one of `versus`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Options of `dlcli train`; settings that are None take the value of the network's own recipe."""

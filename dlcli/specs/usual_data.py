@@ -31,7 +31,7 @@ def set_usual_data(config: Any) -> None:
 
 
 def _usual_data(model: str | None) -> str:
-    # What is no run directory is explained by what opens it.
+    # Another folder is refused, with the reason, by what opens it.
     if model is None or not any(Path(model, name).is_file() for name in RUN_FILES):
         return DEFAULT
     trained = _recorded(Path(model))
@@ -45,9 +45,10 @@ def _usual_data(model: str | None) -> str:
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
-    """The options of the training, from the run record; a member of an ensemble has that of the ensemble."""
-    for path in (folder / "run.json", folder.parent.parent / "run.json"):
-        if path.is_file():
-            config = read_json_metadata(path).get("config")
-            return config if isinstance(config, dict) else {}
-    return {}
+    """What is recorded of the training: in the metadata of the network or of a member, else in the run record."""
+    for path in (folder / RUN_FILES[0], folder / "members" / "000" / RUN_FILES[0]):
+        if path.is_file() and "data" in (found := read_json_metadata(path)):
+            return found
+    record = folder / "run.json"
+    config = read_json_metadata(record).get("config") if record.is_file() else None
+    return config if isinstance(config, dict) else {}

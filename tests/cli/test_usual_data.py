@@ -68,7 +68,7 @@ def test_data_that_are_gone_or_unknown_are_asked_for(dlcli: Run, home: Path, tmp
         elsewhere.returncode == 3
         and b"was trained on negatives.npz, which are not here (name them with --data)" in elsewhere.stderr
     )
-    assert EvalConfig(model=str(tmp_path)).data == "digits"  # no run directory, as eval will say
+    assert EvalConfig(model=str(tmp_path)).data == "digits"  # not a run directory, as eval will say
     for name in ("bare", "pairs"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.json").write_text("{}", encoding="utf-8")
@@ -79,6 +79,6 @@ def test_data_that_are_gone_or_unknown_are_asked_for(dlcli: Run, home: Path, tmp
     )
     with pytest.raises(UsageError, match="labelled pairs"):
         EvalConfig(model=str(tmp_path / "pairs"))
-    (tmp_path / "pairs" / "run.json").write_text(json.dumps({"config": {"data": "arrays in memory"}}), encoding="utf-8")
+    (tmp_path / "pairs" / "model.json").write_text(json.dumps({"data": "arrays in memory"}), encoding="utf-8")
     with pytest.raises(MissingInputError, match="arrays in memory"):
         AttackConfig(model=str(tmp_path / "pairs"))

@@ -42,7 +42,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez("d.npz", x=np.random.default_rng(0).random((40, 8, 8), np.float32), y=np.arange(40) % 10)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     for folder in (Path("run"), member_folder(Path("ens"), 0), member_folder(Path("ens"), 1)):
-        save_model(folder, model=model, spec="strange.py:build", surgery=(), channels=1, size=(8, 8), classes=TEN)
+        save_model(
+            folder, model=model, spec="strange.py:build", surgery=(), data="digits", channels=1, size=(8, 8), classes=TEN
+        )
     save_ensemble_metadata(Path("ens"), 2, "mean")
     monkeypatch.syspath_prepend(str(tmp_path))
     Path("MARK").unlink()

@@ -7,12 +7,10 @@ from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.pairs import PairsTrainResult
-from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.train import GIVEN, Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import given_name
 from dlcli.support.plural import count
 
-_GIVEN = "this"
-"""What results call the network of the options that were given, beside the one of `versus`."""
 _METRICS = {"test accuracy": "test accuracy, %", "training accuracy": "training, %"}
 _SEEDS_SHOWN = 6
 
@@ -177,7 +175,7 @@ def _named(result: TrainResult | PairsTrainResult, config: TrainConfig) -> Train
     if isinstance(result, PairsTrainResult) or config.versus is None:
         return result
     name = given_name(config, config.versus)
-    rows = tuple(replace(row, variant=name) if row.variant == _GIVEN else row for row in result.rows)
+    rows = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
     return replace(result, rows=rows)
 
 

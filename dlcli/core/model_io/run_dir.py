@@ -45,6 +45,7 @@ _MORE = {
     "normalise": text(),
     "normalised": boolean(),
     "code": mapping_of(sha256()),
+    "data": text(),
     "converted": mapping_of(lambda value: ""),
 }
 """What `model.json` must hold, and may hold; `VideoMetadata` checks what is under "converted"."""
@@ -82,6 +83,7 @@ def save_model(
     frames: int | None = None,
     clips: int = 1,
     preparation: Preparation | None = None,
+    data: str = "",
 ) -> str:
     """Write a network and its metadata; each file is written atomically.
 
@@ -97,6 +99,7 @@ def save_model(
         frames: Frames per clip; None for images.
         clips: Clips per video.
         preparation: How its images were resized and cropped, where a published network decided that.
+        data: What it was trained on, as `data` names it.
 
     Returns:
         The SHA-256 of the weights.
@@ -104,6 +107,7 @@ def save_model(
     digest = weights_sha256(model)
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     metadata = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
+    metadata |= {"data": data} if data else {}
     metadata |= {"code": files} if (files := code_files(spec)) else {}
     metadata |= {} if frames is None else {"frames": frames, "clips": clips}
     metadata |= {"prepare": preparation.to_json()} if preparation is not None else {}

@@ -226,6 +226,7 @@ def finish_member(
             classes=data.classes,
             more={_KEY: json.dumps(setup.facts(number))},
             preparation=setup.preparation,
+            data=config.data,
         )
     logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
     return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), known)
@@ -270,6 +271,7 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
                 size=saved.size,
                 classes=saved.classes,
                 preparation=setup.preparation,
+                data=setup.config.data,
             )
         report.note(f"{spec}: member {number + 1}")
         logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)

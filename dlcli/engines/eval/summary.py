@@ -21,6 +21,7 @@ from dlcli.core.models.from_torchvision import published_side
 from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
+from dlcli.specs.usual_data import DEFAULT
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 
@@ -105,7 +106,7 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
 
 def _as_published(config: EvalConfig, name: str, report: Reporter) -> ImageData | None:
     """Random images of the size and number of classes of the network's published weights, unless the data are named."""
-    if config.data != EvalConfig.data or name in MODELS.names():
+    if config.data != DEFAULT or name in MODELS.names():
         return None
     card = published(name, report)
     side = published_side(name) if card is None else card.preparation.crop

@@ -38,7 +38,7 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.figures import points
 from dlcli.specs.pairs import PairsTrainResult
-from dlcli.specs.train import SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
 from dlcli.support.finish import finish
@@ -47,8 +47,6 @@ from dlcli.support.reporter import SILENT, Reporter
 
 STATE, HISTORY, RUNS = "state.safetensors", "history.csv", "runs.csv"
 SEEDS, _ENOUGH = 5, 10
-_GIVEN = "this"
-"""What the network of the options given is called in results, beside that of `versus`."""
 FIT = 0.99
 """The training accuracy from which the training data count as fitted."""
 
@@ -145,8 +143,8 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
-        return arms(config) if config.compares else {_GIVEN: config}
-    return {_GIVEN: config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
+        return arms(config) if config.compares else {GIVEN: config}
+    return {GIVEN: config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
 
 
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
@@ -160,7 +158,7 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    result = _result(config, job, (_row(_GIVEN, job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
+    result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
 
@@ -197,7 +195,8 @@ def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: 
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
 
-        save_comparison(config.output, result, found, watched=watched_set(first.data))
+        given = given_name(config, config.versus) if config.versus else ""
+        save_comparison(config.output, result, found, watched=watched_set(first.data), given=given)
     return result
 
 
@@ -255,7 +254,7 @@ def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
 
 
 def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
-    shown = given_name(job.config, job.config.versus) if name == _GIVEN and job.config.versus else name
+    shown = given_name(job.config, job.config.versus) if name == GIVEN and job.config.versus else name
     fitted = fit(job, report=report, label=f"training {shown}, seed {job.seed}, steps", run=run_name(name, job.seed))
     return (
         None
@@ -298,6 +297,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         clips=data.clips,
         preparation=preparation_of(job.config),
         more={FACTS: facts(job, fitted)},
+        data=job.config.data,
     )
     watched = watched_set(data)
     lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]

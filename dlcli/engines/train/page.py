@@ -14,6 +14,11 @@ from dlcli.specs.train import Comparison, TrainResult, TrainRow
 _SHARES = ("test accuracy", "training accuracy")
 """The metrics that are shares, shown in percent."""
 
+_CAPTION = (
+    "Accuracies, and the loss of the other set, are those after each epoch; training loss is the mean over the epoch, while "
+    "the network still changed."
+)
+
 
 def run_page(result: TrainResult, history: Figure) -> Page:
     """The page of one trained network.
@@ -30,7 +35,7 @@ def run_page(result: TrainResult, history: Figure) -> Page:
         interval=found.interval,
         lead=f"of {result.n_test:,} test {unit}s are right after {row.best_epoch} of {row.epochs} epochs; of {row.n_watched:,} "
         f"training {unit}s {100 * row.train_accuracy:.1f}%.",
-        parts=[Chart(svg(history, alt="Accuracy and loss after each epoch"), "Accuracy and loss after each epoch.")],
+        parts=[Chart(svg(history, alt="Accuracy and loss by epoch"), _CAPTION)],
         notes=result.notes,
         facts=[*_facts(result), ("Seed", str(row.seed)), ("Weights SHA-256", row.weights_sha256)],
     )

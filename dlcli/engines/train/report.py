@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -13,7 +14,7 @@ from dlcli.core.stats import mean_difference
 from dlcli.engines.train.epoch_log import Epoch
 from dlcli.engines.train.page import comparison_page, run_page
 from dlcli.engines.train.versus import TrainedVariant
-from dlcli.specs.train import TrainResult
+from dlcli.specs.train import GIVEN, TrainResult
 from dlcli.support.atomic import atomic_path, write_text
 
 CURVES, RUNS, PAGE = "curves.png", "runs.csv", "report.html"
@@ -31,16 +32,22 @@ def save_run_page(folder: Path, result: TrainResult, history: Sequence[Epoch], *
     write_text(folder / PAGE, run_page(result, _history(history, watched)).html())
 
 
-def save_comparison(folder: Path, result: TrainResult, found: Sequence[TrainedVariant], *, watched: str) -> None:
+def save_comparison(
+    folder: Path, result: TrainResult, found: Sequence[TrainedVariant], *, watched: str, given: str = ""
+) -> None:
     """Write the page of a comparison, the learning curves as a picture and the epochs of all runs as a table.
+
+    Page and picture name the network of the options given by those that the other one changes, as the terminal does.
 
     Args:
         folder: Where to write.
         result: The result.
         found: The trained networks.
         watched: The set on which accuracy is followed, "dev" or "test".
+        given: What the network of the options given is called; "" without a variant of it.
     """
-    curves = _curves(found, watched)
+    shown = [_called(one, given) for one in found]
+    curves = _curves(shown, watched)
     with atomic_path(folder / CURVES) as temporary:
         temporary.write_bytes(png(curves))
     stream = io.StringIO(newline="")
@@ -51,7 +58,13 @@ def save_comparison(folder: Path, result: TrainResult, found: Sequence[TrainedVa
             [one.row.variant, one.row.seed, k, e.train_loss, e.train_accuracy, e.accuracy] for k, e in enumerate(one.history, 1)
         )
     write_text(folder / RUNS, stream.getvalue())
-    write_text(folder / PAGE, comparison_page(result, curves, watched=watched).html())
+    rows = tuple(replace(row, variant=given) if given and row.variant == GIVEN else row for row in result.rows)
+    write_text(folder / PAGE, comparison_page(replace(result, rows=rows), curves, watched=watched).html())
+
+
+def _called(one: TrainedVariant, given: str) -> TrainedVariant:
+    named = given and one.row.variant == GIVEN
+    return replace(one, row=replace(one.row, variant=given)) if named else one
 
 
 def _history(history: Sequence[Epoch], watched: str) -> Figure:

@@ -52,7 +52,7 @@ def fitted(name: str) -> nn.Module:
 
 
 def put(folder: Path, model: nn.Module, *, spec: str = "digits-net", classes: Sequence[str] = tuple("0123456789")) -> Path:
-    save_model(folder, model=model, spec=spec, surgery=(), channels=1, size=(8, 8), classes=classes)
+    save_model(folder, model=model, spec=spec, surgery=(), data="digits", channels=1, size=(8, 8), classes=classes)
     return folder
 
 

@@ -88,7 +88,14 @@ def trained(folder: Path) -> tuple[Path, nn.Module]:
     torch.manual_seed(0)
     model = open_model("digits-net", data).build()
     save_model(
-        folder, model=model, spec="digits-net", surgery=(), channels=1, size=(8, 8), classes=tuple(reversed(data.classes))
+        folder,
+        model=model,
+        spec="digits-net",
+        surgery=(),
+        data="digits",
+        channels=1,
+        size=(8, 8),
+        classes=tuple(reversed(data.classes)),
     )
     return folder, model.eval()
 
@@ -96,7 +103,7 @@ def trained(folder: Path) -> tuple[Path, nn.Module]:
 def test_a_run_directory_is_attacked_as_it_is_with_its_own_order_of_classes(tmp_path: Path, code: Path) -> None:
     model, folder, names = Fixed(10), tmp_path / "run", open_data("digits").classes[::-1]
     model.net[1].weight.data, model.net[1].bias.data = model.net[1].weight.data.flip(0), model.net[1].bias.data.flip(0)
-    save_model(folder, model=model, spec=f"{code}:plain", surgery=(), channels=1, size=(8, 8), classes=names)
+    save_model(folder, model=model, spec=f"{code}:plain", surgery=(), data="digits", channels=1, size=(8, 8), classes=names)
     result = attack.run(AttackConfig(trust_code=True, model=str(folder), eps=(0.05,), limit=100, device="cpu"))
     plain = attack.run(AttackConfig(trust_code=True, model=f"{code}:plain", eps=(0.05,), limit=100, device="cpu"))
     assert result.headline.clean == plain.headline.clean and result.headline.clean.value > 0.8

@@ -41,7 +41,7 @@ def other() -> Fixed:
 
 @pytest.fixture
 def surrogate(tmp_path: Path, code: str) -> Path:
-    save_model(tmp_path / "s", model=other(), spec=code, surgery=(), channels=1, size=(8, 8), classes=TEN)
+    save_model(tmp_path / "s", model=other(), spec=code, surgery=(), data="digits", channels=1, size=(8, 8), classes=TEN)
     return tmp_path / "s"
 
 
@@ -95,7 +95,7 @@ def test_a_surrogate_that_knows_the_classes_in_another_order_makes_the_same_imag
     net = other()
     found = []
     for name, classes in (("a", TEN), ("b", TEN[::-1])):
-        save_model(tmp_path / name, model=net, spec=code, surgery=(), channels=1, size=(8, 8), classes=classes)
+        save_model(tmp_path / name, model=net, spec=code, surgery=(), data="digits", channels=1, size=(8, 8), classes=classes)
         config = AttackConfig(
             trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / name), limit=60, device="cpu"
         )
@@ -207,6 +207,15 @@ def test_a_surrogate_of_other_images_is_refused(tmp_path: Path, code: str) -> No
         "from torch import nn\ndef big(classes): return nn.Sequential(nn.Flatten(), nn.Linear(9, classes))"
     )
     model = nn.Sequential(nn.Flatten(), nn.Linear(9, 10))
-    save_model(tmp_path / "s", model=model, spec=f"{tmp_path / 'big.py'}:big", surgery=(), channels=1, size=(3, 3), classes=TEN)
+    save_model(
+        tmp_path / "s",
+        model=model,
+        spec=f"{tmp_path / 'big.py'}:big",
+        surgery=(),
+        data="digits",
+        channels=1,
+        size=(3, 3),
+        classes=TEN,
+    )
     with pytest.raises(InputError, match="fails on images of shape 1x8x8"):
         attack.plan(AttackConfig(trust_code=True, model=code, method="transfer", surrogate=str(tmp_path / "s"), device="cpu"))

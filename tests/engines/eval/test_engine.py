@@ -187,7 +187,14 @@ def test_shifted_images_are_a_data_mismatch(tmp_path: Path):
     recipe = replace(arch.recipe, epochs=8)
     member = train_or_load(arch, part, recipe=recipe, seed=0, name="baseline", bootstrap=False, device=CPU)
     save_model(
-        tmp_path / "run", model=member.model, spec=arch.name, surgery=[], channels=1, size=data.size, classes=data.classes
+        tmp_path / "run",
+        model=member.model,
+        spec=arch.name,
+        surgery=[],
+        data="digits",
+        channels=1,
+        size=data.size,
+        classes=data.classes,
     )
     sets = {
         "train": (data.x_train[kept], data.y_train[kept]),
@@ -305,7 +312,16 @@ def test_a_run_directory_whose_classes_stand_in_another_order(tmp_path: Path, re
     from dlcli.core.models.base import from_callable
 
     model = from_callable(reader, 1, (10, 10), 2).build()
-    save_model(tmp_path / "run", model=model, spec=reader, surgery=[], channels=1, size=(10, 10), classes=("spam", "ham"))
+    save_model(
+        tmp_path / "run",
+        model=model,
+        spec=reader,
+        surgery=[],
+        data="digits",
+        channels=1,
+        size=(10, 10),
+        classes=("spam", "ham"),
+    )
     result = eval.run(EvalConfig(model=str(tmp_path / "run"), data=two, device="cpu", trust_code=True))
     assert figures(result)["top-1"] == pytest.approx(2 / 6)  # what was right is wrong by the other order, and the reverse
     assert [row.name for row in result.per_class] == ["ham", "spam"]
@@ -331,7 +347,9 @@ def digits_run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         arch, data, recipe=recipe, seed=0, name="baseline", bootstrap=False, device=CPU, cache=home / "dlcli" / "models"
     )
     folder = tmp_path / "run"
-    save_model(folder, model=member.model, spec=arch.name, surgery=[], channels=1, size=data.size, classes=data.classes)
+    save_model(
+        folder, model=member.model, spec=arch.name, surgery=[], data="digits", channels=1, size=data.size, classes=data.classes
+    )
     return folder
 
 
