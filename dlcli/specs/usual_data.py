@@ -18,8 +18,8 @@ _HINT = "name them with `data`"
 def set_usual_data(config: Any) -> None:
     """Set the field `data` of a configuration that is being made, if it is None: to the data of the run directory `model`.
 
-    Without a run directory they are the bundled digits. A run on labelled pairs has no usual data, since its table holds the
-    pairs that the scorer was trained on.
+    Without a run directory they are the bundled digits. So they are of a scorer of pairs, which `eval` refuses: the table that
+    it was trained on is not one to evaluate it on.
 
     Raises:
         UsageError: If the run does not tell its data, or they were not files.
@@ -31,14 +31,13 @@ def set_usual_data(config: Any) -> None:
 
 
 def _usual_data(model: str | None) -> str:
-    # Another folder is refused, with the reason, by what opens it.
+    # Another folder is refused, with the reason, by what opens it; and so are digits for a scorer of pairs.
     if model is None or not any(Path(model, name).is_file() for name in RUN_FILES):
         return DEFAULT
     trained = _recorded(Path(model))
-    data = trained.get("data")
-    if not isinstance(data, str) or trained.get("task") == "pairs":
-        what = "was trained on labelled pairs" if trained.get("task") == "pairs" else "does not tell what it was trained on"
-        raise UsageError(f"`data`: {model} {what}", hint=_HINT)
+    data = DEFAULT if trained.get("task") == "pairs" else trained.get("data")
+    if not isinstance(data, str):
+        raise UsageError(f"`data`: {model} does not tell what it was trained on", hint=_HINT)
     if data in _NAMED or ":" in data or Path(data).exists():
         return data
     raise MissingInputError(f"`data`: {model} was trained on {data}, which are not here", hint=_HINT)
@@ -47,7 +46,7 @@ def _usual_data(model: str | None) -> str:
 def _recorded(folder: Path) -> dict[str, Any]:
     """What is recorded of the training: in the metadata of the network or of a member, else in the run record."""
     for path in (folder / RUN_FILES[0], folder / "members" / "000" / RUN_FILES[0]):
-        if path.is_file() and "data" in (found := read_json_metadata(path)):
+        if path.is_file() and {"data", "task"} & (found := read_json_metadata(path)).keys():
             return found
     record = folder / "run.json"
     config = read_json_metadata(record).get("config") if record.is_file() else None

@@ -262,4 +262,4 @@ def test_columns_are_three(value: str):
 
 
 def test_check_applicable_lets_defaults_pass():
-    check_applicable(EvalConfig(), (), "nothing")
+    check_applicable(EvalConfig(), ("data",), "nothing")
