@@ -74,7 +74,8 @@ def test_the_answer_comes_first_and_all_is_within_the_screen(table: TerminalTabl
 def test_every_row_and_note_is_whole_with_verbose(table: TerminalTable, width: int):
     seen = screen(table, width, verbose=True)
     text = "\n".join(seen)
-    assert all(cell_len(line) <= width for line in seen)
+    # The path of the data may be longer than a narrow screen, and is not broken.
+    assert all(cell_len(line) <= width or max(map(cell_len, line.split())) > width for line in seen)
     found = words(text)
     for one in (table, *table.details):
         for cell in (cell for row in one.rows for cell in row if not isinstance(cell, Sketch)):

@@ -142,7 +142,7 @@ def test_a_run_on_images_is_not_for_clips_nor_the_other_way_round(folder):
         evaluate.run(EvalConfig(trust_code=True, model=str(folder / "digits"), data=str(folder / "films"), device="cpu"))
     train.run(_config(folder, epochs=1, output=folder / "run"))
     with pytest.raises(InputError, match="was trained on clips of 3 frames, and digits holds images"):
-        evaluate.run(EvalConfig(trust_code=True, model=str(folder / "run"), device="cpu"))
+        evaluate.run(EvalConfig(trust_code=True, model=str(folder / "run"), data="digits", device="cpu"))
 
 
 @pytest.mark.parametrize(
