@@ -147,6 +147,6 @@ def test_pages_fit_narrow_and_wide_windows_light_and_dark(pages: dict[str, Path]
                     assert all(right <= width for right in window.run(ANSWERS))
                     colour = "return getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)"
                     assert window.run(colour) == paper
-                    # Text is told from the paper, but for counts on the dark cells of a matrix.
+                    # Text contrasts with the background, except for counts on the dark cells of a matrix.
                     inks = [ink for ink in window.run(INK) if ink != [254, 254, 254]]
                     assert inks and all(abs(sum(ink) - sum(paper)) > 200 for ink in inks)
