@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple, Protocol
 
+from dlcli.specs import figures
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 
 MOST_COLUMNS = 6
@@ -46,12 +47,9 @@ class Percent(NamedTuple):
 
 
 def percent(found: Estimate | PointEstimate | Difference) -> Percent:
-    """A share, or with a sign a difference of shares, in percent to one decimal."""
-    if isinstance(found, PointEstimate):
-        return Percent(f"{100 * found.value:.1f}", f"(no interval: {found.why})")
-    sign = "+" if isinstance(found, Difference) else ""
-    value, low, high = (f"{100 * end + 0.0:{sign}.1f}" for end in (found.value, found.low, found.high))
-    return Percent(value, f"[{low}, {high}]")
+    """A share, or with a sign a difference of shares, in percent to one decimal, as on the terminal."""
+    value, _, interval = figures.percent(found).partition(" ")
+    return Percent(value, interval)
 
 
 def prose(text: str) -> str:

@@ -58,7 +58,7 @@ def test_words_stand_on_the_left():
     [
         (Estimate(0.5, 0.25, 0.75, 4), "50.0", "[25.0, 75.0]"),
         (Difference(-0.0123, -0.03, 0.0049, 4), "-1.2", "[-3.0, +0.5]"),
-        (Difference(-1e-9, -0.03, 0.03, 4), "-0.0", "[-3.0, +3.0]"),
+        (Difference(-1e-9, -0.03, 0.03, 4), "+0.0", "[-3.0, +3.0]"),
         (PointEstimate(value=0.5, n=3, why="3 values"), "50.0", "(no interval: 3 values)"),
     ],
 )
