@@ -16,6 +16,10 @@ LABEL_COLUMNS = tuple(
     "targetid categoryid".split()
 )
 """Columns that hold its class."""
+SCORE_COLUMNS = tuple("score scores meanscore mean rating meanrating mos value label target targets y class".split())
+"""Columns that hold its score, a number; most telling first."""
+RATER_COLUMN = re.compile(r"(rater|annotator)\d*")
+"""Matches the plain name of a column of what one rater gave."""
 SET_COLUMNS = ("split", "set", "subset", "partition", "splitname", "datasplit")
 """Columns that tell which set it belongs to."""
 
@@ -35,8 +39,8 @@ def known_columns(columns: Sequence[str], known: Sequence[str]) -> list[str]:
     return [column for name in known for column in by_name.get(name, [])]
 
 
-def named_column(source: str, columns: Sequence[str], wanted: str) -> str:
-    """The column that the option `label_column` names: exactly, or else the only one that differs in case and joints.
+def named_column(source: str, columns: Sequence[str], wanted: str, *, option: str = "label_column") -> str:
+    """The column that an option names: exactly, or else the only one that differs in case and joints.
 
     Raises InputError, naming `source`, if there is none.
     """
@@ -44,5 +48,5 @@ def named_column(source: str, columns: Sequence[str], wanted: str) -> str:
         return wanted
     near = [column for column in columns if plain_name(column) == plain_name(wanted)]
     if len(near) != 1:
-        raise InputError(f"{source}: has no column '{wanted}' (`label_column`)", hint=did_you_mean(wanted, columns))
+        raise InputError(f"{source}: has no column '{wanted}' (`{option}`)", hint=did_you_mean(wanted, columns))
     return near[0]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from dlcli.core.compute.foreign import foreign_calls, guard_calls
+from dlcli.core.compute.foreign import foreign_calls, guard_calls, keep_one_output
 from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
@@ -114,6 +114,15 @@ def normalised_architecture(architecture: Architecture, normalise: str, channels
 
 def _built_normalised(build: Callable[[], nn.Module], normalise: str) -> nn.Module:
     return normalised(build(), normalise)
+
+
+def with_one_output(architecture: Architecture) -> Architecture:
+    """`architecture`, whose one output is a score; of the user's own code it would be the logit of two classes otherwise."""
+    return replace(architecture, build=partial(_built_with_one_output, architecture.build))
+
+
+def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:
+    return keep_one_output(build())
 
 
 def check_fit(architecture: Architecture, x: Tensor, classes: int) -> tuple[str, ...]:

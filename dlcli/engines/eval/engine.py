@@ -10,6 +10,7 @@ import numpy as np
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
+from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import Reliability
@@ -171,7 +172,7 @@ def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
     if config.group is None or split not in data.splits:
         return None
     column = slices.find_column(config.group, data.splits[split].metadata, data=data.name, option="group")
-    return slices.group_numbers(column)
+    return group_numbers(column)
 
 
 def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
