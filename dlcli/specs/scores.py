@@ -51,12 +51,12 @@ def balance_option() -> Any:
     )
 
 
-def score_column_option() -> Any:
-    """`score_column`: which column of a table holds the scores."""
+def score_column_option(more: str = "") -> Any:
+    """`score_column`: which column of a table holds the scores; `more` ends the help."""
     return option(
         None,
-        "Tables of images: column of the scores. Default: score, mean, rating, mos, value, label, target or y; else the mean "
-        "of the raters.",
+        "Scores in tables of images: their column. Default: score, mean, rating, mos, value, label, target or y; else the mean "
+        f"of the raters.{more}",
         metavar="NAME",
     )
 
@@ -65,7 +65,7 @@ def raters_option() -> Any:
     """`raters`: which columns hold what each rater gave."""
     return option(
         (),
-        "Tables of images: column of the scores that one rater gave (repeatable). Two or more give the ceiling of raters. "
+        "Scores in tables of images: column of those that one rater gave (repeatable). Two or more give the ceiling of raters. "
         "Default: rater_1, rater_2 and so on.",
         metavar="NAME",
     )

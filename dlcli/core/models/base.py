@@ -25,6 +25,7 @@ from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.in_memory import InMemory
+from dlcli.support.plural import count
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """The recipe of networks that define none."""
@@ -125,15 +126,19 @@ def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:
     return keep_one_output(build())
 
 
-def check_fit(architecture: Architecture, x: Tensor, classes: int) -> tuple[str, ...]:
+def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: bool = False) -> tuple[str, ...]:
     """Build the network once and show it images or clips `x`; what there is to note about its outputs.
 
-    Raises what `logits_of` raises, naming the network.
+    Raises what `logits_of` raises, naming the network, and InputError for more outputs where they must be `exactly` as many.
     """
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
         with error_context(architecture.name):
             logits = logits_of(model, x, classes=classes)
+            if exactly and logits.shape[1] != classes:
+                there = count(logits.shape[1], "output")
+                hint = "let it take their number as an argument, such as `classes`"
+                raise InputError(f"the model has {there}; scores by this loss need {classes}", hint=hint)
             found = check_outputs(model, x, logits)
     return (*found.notes, *found.warnings, *unused_outputs(logits.shape[1], classes))
 

@@ -18,11 +18,13 @@ from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.grouped import effective_size, group_sums, share_of
 from dlcli.core.model_io.programs import check_program_name, write_program
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import selected_share
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
+from dlcli.engines.eval.scores import eval_scores, plan_scores
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
 from dlcli.engines.trusted import only_named_code
@@ -42,6 +44,7 @@ from dlcli.specs.eval import (
 )
 from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
+from dlcli.specs.scores import ScoreEvalResult
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
@@ -57,17 +60,20 @@ _EXPORTED = 256
 
 
 @only_named_code
-def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsEvalResult:
+def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreEvalResult | PairsEvalResult:
     """Evaluate a trained network on one split, diagnose it over all splits, or only summarize it, as `config` chooses.
 
-    A scorer of text pairs is evaluated on a table of labelled pairs. With `config.output`, writes `FILES` to that folder,
-    or for pairs the files of `eval_pairs`. Raises the kinds of `dlcli.support.errors`.
+    A network that predicts scores is evaluated by these, and a scorer of text pairs on a table of labelled pairs. With
+    `config.output`, writes `FILES` to that folder, or those of `eval_scores` or `eval_pairs`. Raises the kinds of
+    `dlcli.support.errors`.
     """
     started = time.perf_counter()
     if config.output is not None and config.output.exists() and not config.output.is_dir():
         raise UsageError(f"`output`: {config.output} is not a folder", hint="name a folder, new or existing")
     if _of_pairs(config):
         return eval_pairs(config, report)
+    if (task := task_of(config.model)).scores is not None and not config.summary:
+        return eval_scores(config, task, report)
     _check_images(config)
     if config.summary:
         result = summarize_network(config, report)
@@ -83,6 +89,8 @@ def plan(config: EvalConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains, evaluates and writes nothing."""
     if _of_pairs(config):
         return plan_pairs(config)
+    if (task := task_of(config.model)).scores is not None and not config.summary:
+        return plan_scores(config, task)
     _check_images(config)
     if config.summary and config.model is None:
         data = read(config)
@@ -112,6 +120,9 @@ def _of_pairs(config: EvalConfig) -> bool:
 def _check_images(config: EvalConfig) -> None:
     if config.export is not None:
         check_program_name(config.export)
+    for name in ("score_column", "raters"):
+        if getattr(config, name):
+            raise UsageError(f"`{name}` needs a directory written by dlcli train with task=score")
     for name in (["columns"] if config.columns else []) + set_fields(config):
         raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs")
     if config.fail_under is not None and config.fail_under[0] not in METRICS:

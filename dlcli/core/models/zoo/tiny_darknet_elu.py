@@ -20,4 +20,10 @@ def build(channels: int, size: tuple[int, int], classes: int) -> nn.Module:
         for out, side in stage:
             layers += [nn.Conv2d(channels, out, side, padding=side // 2), nn.ELU()]
             channels = out
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(_DROPOUT), nn.Linear(channels, classes))
+    net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(_DROPOUT), nn.Linear(channels, classes))
+    for module in net.modules():
+        # Without normalisation torch's own initialisation lets the signal of 16 layers vanish (He et al. 2015, section 2.2).
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+    return net
