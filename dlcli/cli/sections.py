@@ -7,7 +7,10 @@ from typer.core import TyperCommand
 OTHER_WAY = "_other_way"
 """End of the name of a parameter that gives an option in the other of its two ways."""
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "Data": ("data", "task", "split", "limit", "size", "label_column", "group", "strict", "dev", "corrupt"),
+    "Data": (
+        *("data", "task", "split", "limit", "size", "label_column", "score_column", "raters", "group", "strict", "dev"),
+        "corrupt",
+    ),
     "Video": ("frames", "clips", "fps"),
     "Table": (
         *("table", "column", "columns", "within", "pair_columns", "fold", "mask", "encoding", "delimiter", "quoting", "skip"),
@@ -20,7 +23,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Training": (
         *("epochs", "batch_size", "optimizer", "lr", "lr_for", "momentum", "weight_decay", "schedule", "warmup"),
         *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "mixup", "cutmix"),
-        *("class_weights", "adversarial"),
+        *("loss", "huber_delta", "class_weights", "balance", "adversarial"),
     ),
     "Comparison": ("versus", "seeds", "workers"),
     "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),

@@ -99,6 +99,8 @@ def with_held_out_test(
     both = reference.own
     held = hold_out(both.y.numpy(), share, group=groups_of(both.metadata, group, name))
     if not held.any():
+        if group is not None:
+            raise InputError(f"`group`: all of {name} is one group by '{group}'", hint="choose another column")
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be held out for testing")
     return _assembled(reference, both.take(~held), both.take(held), extra_splits)
 

@@ -321,7 +321,7 @@ def hold_out(labels: Array, share: float, seed: int = 0, *, group: Array | None 
 
 def _whole_groups(group: Array, share: float, seed: int) -> NDArray[np.bool_]:
     """Groups in random order until the next one would take the share further away than it is; one at least, and not all."""
-    names, number, sizes = np.unique(group.astype(str), return_inverse=True, return_counts=True)
+    names, number, sizes = np.unique(group, return_inverse=True, return_counts=True)
     wanted, taken = share * len(group), 0
     chosen: list[int] = []
     for k in np.argsort(np.random.PCG64(seed).random_raw(len(names)), kind="stable")[: len(names) - 1]:

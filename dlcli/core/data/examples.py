@@ -91,6 +91,8 @@ def with_held_out_test(source: str, files: Files, word: str, group: str | None =
     """
     held = hold_out(files.y, _TEST_SHARE, group=groups_of(files.metadata, group, source))
     if not held.any():
+        if group is not None:
+            raise InputError(f"`group`: all of {source} is one group by '{group}'", hint="choose another column")
         message = f"{source}: no class has two {word}s, so none can be held out for testing"
         raise InputError(message, hint=f"add {word}s to a class")
     return {"train": files.take(~held), "test": files.take(held)}

@@ -29,17 +29,14 @@ def group_numbers(values: Array) -> NDArray[np.int64]:
 def groups_of(metadata: Metadata, column: str | None, source: str) -> NDArray[np.int64] | None:
     """The group of each example by the metadata column of `group`; None without that option.
 
-    Raises InputError, naming `source`, if there is no such column, or it has one group only, which no set can be parted from.
+    Raises InputError, naming `source`, if there is no such column.
     """
     if column is None:
         return None
     if column not in metadata:
         hint = f"there are: {', '.join(metadata) or 'none'}; more come from columns of labels.csv in the folder, or of the .npz"
         raise InputError(f"`group`: {source} has no column '{column}'", hint=hint)
-    found = group_numbers(metadata[column])
-    if len(found) and found.max() == 0:
-        raise InputError(f"`group`: all of {source} is one group by '{column}'", hint="choose another column")
-    return found
+    return group_numbers(metadata[column])
 
 
 def check_groups(data: ImageData, column: str) -> None:

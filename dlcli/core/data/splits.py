@@ -26,6 +26,10 @@ def with_dev_set(data: ImageData, share: float, seed: int, group: str | None = N
     groups = groups_of(train.metadata, group, data.name)
     held = hold_out(data.y_train.numpy(), share, derive(seed, "validation"), group=groups)
     if not held.any():
+        if group is not None:
+            raise InputError(
+                f"`group`: the training set of {data.name} is one group by '{group}'", hint="choose another column"
+            )
         raise InputError(f"{data.name}: no class has two training examples, so none can be held out as dev set")
     return data.with_splits({**data.splits, "train": train.take(~held), "dev": train.take(held)})
 

@@ -23,7 +23,7 @@ def build(channels: int, size: tuple[int, int], classes: int) -> nn.Module:
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(_DROPOUT), nn.Linear(channels, classes))
     for module in net.modules():
         # Without normalisation torch's own initialisation lets the signal of 16 layers vanish (He et al. 2015, section 2.2).
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and module.bias is not None:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             nn.init.zeros_(module.bias)
     return net
