@@ -44,7 +44,8 @@ def correlations(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     x, y = _pairs(predicted, truth)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return {}
-    tau = float(kendalltau(x, y, method="asymptotic").statistic)
+    # Of the p-value, which is not used; the asymptotic one is the quicker, but not defined for two.
+    tau = float(kendalltau(x, y, method="asymptotic" if len(x) > 2 else "exact").statistic)
     return {"spearman": pearson(rankdata(x), rankdata(y)), "pearson": pearson(x, y), "kendall": tau}
 
 
@@ -72,7 +73,7 @@ def score_figures(
         predicted: The predicted scores, (n,).
         truth: The true scores, (n,).
         group: The group of each example, (n,) from 0 on, if they come in groups: the interval is over groups then.
-        seed: Seed of the parts in which many examples are left out.
+        seed: Seed of the parts in which many examples are omitted.
 
     Returns:
         `spearman`, `pearson`, `kendall`, in [-1, 1], without those that are not defined (see `correlations`), and `mae` and
@@ -119,7 +120,7 @@ def thirds(predicted: ArrayLike, truth: ArrayLike, group: Groups = None, *, seed
         predicted: The predicted scores, (n,).
         truth: The true scores, (n,).
         group: The group of each example, (n,) from 0 on, if they come in groups.
-        seed: Seed of the parts in which many examples are left out.
+        seed: Seed of the parts in which many examples are omitted.
 
     Returns:
         The thirds, from the lowest on. Examples of equal true score are in one third, so that there are fewer where scores have
@@ -149,7 +150,7 @@ def paired_score_difference(
         second: The scores that the other predicts, (n,).
         truth: The true scores, (n,).
         group: The group of each example, (n,) from 0 on, if they come in groups.
-        seed: Seed of the parts in which many examples are left out.
+        seed: Seed of the parts in which many examples are omitted.
 
     Returns:
         The difference of each figure of `score_figures` that both have, in its order; of a correlation in [-2, 2]. Those that

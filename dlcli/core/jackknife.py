@@ -18,7 +18,7 @@ from dlcli.support.seeds import derive
 LEAST_EXAMPLES, LEAST_GROUPS = 10, 5
 """Below these a spread is too uncertain for an interval."""
 _PARTS = 200
-"""Examples or groups are left out one by one up to this number of them, else in as many random parts: a spread of 200 values is
+"""Examples or groups are omitted one by one up to this number of them, else in as many random parts: a spread of 200 values is
 known to 5%, and the time does not grow with the square of n."""
 
 Floats = NDArray[np.float64]
@@ -45,12 +45,12 @@ def too_few(n: int, group: NDArray[np.integer] | None) -> str:
 
 
 def kept(n: int, group: NDArray[np.integer] | None = None, *, seed: int) -> Iterator[NDArray[np.bool_]]:
-    """Which of n examples (n,) are left when each example, or each group, is left out in turn.
+    """Which of n examples (n,) remain when each example, or each group, is omitted in turn.
 
     Args:
         n: Number of examples.
-        group: The group of each example, (n,), if they come in groups: whole groups are left out then.
-        seed: Seed of the parts in which they are left out if there are many.
+        group: The group of each example, (n,), if they come in groups: whole groups are omitted then.
+        seed: Seed of the parts in which they are omitted if there are many.
 
     Yields:
         A mask for each part, which are of equal size, to one example or group.

@@ -56,7 +56,7 @@ def ceiling(ratings: ArrayLike, group: NDArray[np.integer] | None = None, *, see
     Args:
         ratings: The ratings, (n, raters), NaN where a rater did not rate an example.
         group: The group of each example, (n,) from 0 on, if they come in groups: intervals are over groups then.
-        seed: Seed of the parts in which many examples are left out.
+        seed: Seed of the parts in which many examples are omitted.
 
     Returns:
         The agreement; None if no two raters can be compared.
@@ -69,6 +69,7 @@ def ceiling(ratings: ArrayLike, group: NDArray[np.integer] | None = None, *, see
         raise ValueError("a table of ratings (examples, raters) is needed, finite or NaN")
     given = ~np.isnan(table)
     several = given.sum(1) >= 2
+    complete = table.shape[1] > 1 and bool(given[given.any(1)].all())
     k = float(1 / (1 / given.sum(1)[given.any(1)]).mean()) if given.any() else 0.0
     table, given, group = table[several], given[several], None if group is None else group[several]
     rest, pairs = _Rest(table, given), _Pairs(table, given)
@@ -84,7 +85,7 @@ def ceiling(ratings: ArrayLike, group: NDArray[np.integer] | None = None, *, see
     whole, others = rest.means(), [rest.means(keep) for keep in masks]
     reliability = _stepped_up(estimate(pairs.mean(), [pairs.mean(keep) for keep in masks]), k)
     single = mean = None
-    if given.all() and table.shape[1] > 1:
+    if complete:
         one, left = intraclass(table), [intraclass(table[keep]) for keep in masks]
         single = estimate(one.icc_2_1, [other.icc_2_1 for other in left])
         mean = estimate(one.icc_2_k, [other.icc_2_k for other in left])
