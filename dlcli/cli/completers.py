@@ -167,6 +167,7 @@ COMPLETERS: dict[str, Completer] = {
     "forget": _tables,
     "group": _METADATA,
     "keep-rule": _keep_rules,
+    "grow": _registered("surgeries"),
     "key": _TABLE_COLUMNS,
     "label-column": _METADATA,
     "log": _registered("log"),

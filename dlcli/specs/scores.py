@@ -14,7 +14,7 @@ SCORE_METRICS = ("spearman", "pearson", "kendall")
 ERRORS = ("mae", "rmse")
 """Metrics in units of the score."""
 OF_CLASSES = "cross-entropy"
-"""The loss of classes, which is no choice for scores."""
+"""The loss of classes, which cannot be chosen for scores."""
 DEFAULT_LOSS, DEFAULT_DELTA = "huber", 1.0
 
 Figure = Estimate | PointEstimate
@@ -87,7 +87,7 @@ class ScoreMetric:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Third:
+class ScoreThird:
     """The mean absolute error on the examples whose true score is from `low` to `high`, a third of them by their scores."""
 
     low: float
@@ -123,7 +123,7 @@ class ScoreRow:
     variant: str
     seed: int
     metrics: tuple[ScoreMetric, ...]
-    thirds: tuple[Third, ...]
+    thirds: tuple[ScoreThird, ...]
     train_spearman: float
     n_watched: int
     train_loss: float
@@ -207,7 +207,7 @@ class ScoreEvalResult(Result, command="eval"):
     loss: str
     n_images: int
     metrics: tuple[ScoreMetric, ...]
-    thirds: tuple[Third, ...]
+    thirds: tuple[ScoreThird, ...]
     baseline: ConstantBaseline
     ceiling: Ceiling | None
     mistakes: tuple[ScoreMistake, ...]

@@ -1,5 +1,6 @@
 """Options and result of `dlcli train`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,9 +16,20 @@ from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
+from dlcli.specs.pretraining import (
+    NO_PRETRAINING,
+    PRETRAINING_OPTIONS,
+    check_pretraining,
+    distance_option,
+    grow_option,
+    margin_option,
+    pretrain_epochs_option,
+    pretrain_option,
+)
 from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.scores import (
+    DEFAULT_LOSS,
     balance_option,
     check_loss,
     huber_delta_option,
@@ -97,6 +109,11 @@ class TrainConfig:
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
+    pretrain: str = pretrain_option()
+    pretrain_epochs: int | None = pretrain_epochs_option()
+    distance: str | None = distance_option()
+    margin: float | None = margin_option()
+    grow: tuple[str, ...] = grow_option()
     versus: str | None = option(
         None,
         "Also train a variant, and compare the two in pairs, seed by seed: baseline (without `surgery`), or the options that "
@@ -220,6 +237,7 @@ class TrainConfig:
         check(self)
         check_weights_key(self.weights_key, self.weights)
         self._check_task()
+        check_pretraining(self)
         self._check_comparison()
         watched = WATCHED.get(self.task, ())
         if self.early_stop and (self.early_stop[0] not in watched or self.early_stop[1] < 1):
@@ -276,6 +294,12 @@ class TrainConfig:
         if self.score_column is not None and self.label_column is not None:
             raise UsageError("`score_column` and `label_column` name the same column", hint="omit `label_column`")
         check_loss(self.loss, self.huber_delta)
+
+
+def dropped(changed: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options that do not apply to a variant with these changes, though they do to the configuration itself."""
+    names = PRETRAINING_OPTIONS if changed.get("pretrain") == NO_PRETRAINING else ()
+    return (*names, *(("huber_delta",) if changed.get("loss") not in (None, DEFAULT_LOSS) else ()))
 
 
 @dataclass(frozen=True, kw_only=True)

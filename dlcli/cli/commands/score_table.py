@@ -6,7 +6,7 @@ from statistics import fmean
 from dlcli.cli.command import TerminalTable
 from dlcli.specs.estimates import Ceiling
 from dlcli.specs.figures import scaled
-from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreRow, ScoreTrainResult, Third
+from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreRow, ScoreThird, ScoreTrainResult
 from dlcli.specs.train import Comparison
 from dlcli.support.plural import count
 
@@ -83,7 +83,7 @@ def _metric_rows(metrics: Sequence[object], baseline: ConstantBaseline | None) -
     return [(_NAMES[name], _figure(found.get(name)), _figure(constant[name]) if name in constant else "–") for name in _NAMES]
 
 
-def _third_rows(thirds: Sequence[Third]) -> list[tuple[str, ...]]:
+def _third_rows(thirds: Sequence[ScoreThird]) -> list[tuple[str, ...]]:
     return [(f"MAE, scores {third.low:g} to {third.high:g}", _figure(third.mae), "–") for third in thirds]
 
 

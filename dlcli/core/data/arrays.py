@@ -64,7 +64,14 @@ def only_test(
     *,
     target: str = CLASS,
 ) -> ImageData:
-    """Convert a test set, whose distinct labels are the classes, as in `from_train_and_test`; the training set is empty."""
+    """Convert a test set, whose distinct labels are the classes; the training set is empty.
+
+    Args:
+        name: Name of the dataset, for messages.
+        test: Images and labels, as in `from_train_and_test`.
+        extra_splits: Other sets, by the names of EXTRA_SPLITS.
+        target: CLASS, or SCORE for labels that are numbers.
+    """
     reference = _reference(name, test, target)
     own = reference.own
     return _assembled(reference, Split(own.x[:0], own.y[:0]), own, extra_splits)

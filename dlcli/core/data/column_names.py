@@ -42,7 +42,14 @@ def known_columns(columns: Sequence[str], known: Sequence[str]) -> list[str]:
 def named_column(source: str, columns: Sequence[str], wanted: str, *, option: str = "label_column") -> str:
     """The column that an option names: exactly, or else the only one that differs in case and joints.
 
-    Raises InputError, naming `source`, if there is none.
+    Args:
+        source: What has the columns, for messages.
+        columns: Their names.
+        wanted: The name that the option has.
+        option: Field of the configuration.
+
+    Raises:
+        InputError: If there is none.
     """
     if wanted in columns:
         return wanted

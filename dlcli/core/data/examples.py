@@ -85,9 +85,16 @@ class LabelledRows:
 
 
 def with_held_out_test(source: str, files: Files, word: str, group: str | None = None) -> dict[str, Files]:
-    """A training set and a test set, a fixed fifth of each class, or of the groups by the metadata column `group`.
+    """A training set and a test set, a fixed fifth of each class, or of the groups.
 
-    Raises InputError, naming `source`, if no class has two files.
+    Args:
+        source: What lists the files, for messages.
+        files: The files.
+        word: What a file holds, such as `image`.
+        group: Metadata column of files that are in the same set.
+
+    Raises:
+        InputError: If no class has two files, or all are one group.
     """
     held = hold_out(files.y, _TEST_SHARE, group=groups_of(files.metadata, group, source))
     if not held.any():

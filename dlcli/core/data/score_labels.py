@@ -42,7 +42,7 @@ def read_scores(where: str, cells: Sequence[Any], *, blanks: bool = False) -> ND
         blanks: Whether a blank cell is NaN, as of a rater who did not rate; else it is refused.
 
     Raises:
-        InputError: Naming the row, counted from 1, of a cell that is no finite number.
+        InputError: Naming the row, counted from 1, of a cell that is not a finite number.
     """
     return np.array([_score(where, row, cell, blanks=blanks) for row, cell in enumerate(cells, 1)], dtype=np.float64)
 
@@ -75,7 +75,7 @@ def choose_scores(
         raters: The columns that `raters` names; none: those called rater, rater_1 and so on.
 
     Raises:
-        InputError: If there is neither a column of scores nor one of raters, or a cell is no finite number.
+        InputError: If there is neither a column of scores nor one of raters, or a cell is not a finite number.
     """
     rated = rater_columns(source, list(columns), raters)
     found = {name: read_scores(f"{source}: column '{name}'", columns[name], blanks=True) for name in rated}
@@ -109,7 +109,7 @@ def mean_of_raters(where: str, ratings: NDArray[np.float64]) -> NDArray[np.float
 
 
 def score_of_folder(root: str, name: str) -> float:
-    """The score that the name of a folder is; raises InputError, naming `root`, for one that is no number."""
+    """The score that the name of a folder is; raises InputError, naming `root`, for one that is not a number."""
     if not _NUMBER.fullmatch(name.strip()) or not math.isfinite(float(name)):
         hint = "name each folder by its score, such as 7 or 7.5, or list files and scores in labels.csv"
         raise InputError(f"{root}: the folder '{name}' is not called by a score", hint=hint)

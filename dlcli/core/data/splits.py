@@ -13,10 +13,19 @@ from dlcli.support.seeds import derive
 
 
 def with_dev_set(data: ImageData, share: float, seed: int, group: str | None = None) -> ImageData:
-    """Add a dev set: its own, or else a `share` in (0, 1) of each class of the training set, chosen by `seed`.
+    """Add a dev set: its own, or else a share of each class of the training set.
 
-    Of a class with two or more examples at least one is held out and one stays. With `group`, a metadata column, it is groups
-    that are held out. Raises UsageError for another share, and InputError if no class has two examples.
+    Of a class with two or more examples at least one is held out and one stays.
+
+    Args:
+        data: The dataset.
+        share: In (0, 1).
+        seed: Of the choice.
+        group: Metadata column of examples that are in the same set: groups are held out then.
+
+    Raises:
+        UsageError: For another share.
+        InputError: If no class has two examples, or all are one group.
     """
     if not 0 < share < 1:
         raise UsageError(f"the share held out as dev set must be above 0 and below 1, not {share:g}")

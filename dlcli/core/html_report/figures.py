@@ -136,7 +136,14 @@ def history_plot(
     y_label: str = "accuracy, %",
     in_percent: bool = True,
 ) -> Figure:
-    """Accuracies in percent, or other figures, and, below them, losses over epochs; both y axes are of the data."""
+    """Accuracies in percent, or other figures, and, below them, losses over epochs; both y axes are of the data.
+
+    Args:
+        accuracies: The upper lines.
+        losses: The lower ones.
+        y_label: Name of the upper y axis.
+        in_percent: Whether the upper figures are shares.
+    """
     figure = Figure(figsize=(_SIZE[0], 6.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     draw_lines(upper, accuracies, x_label="", y_label=y_label)

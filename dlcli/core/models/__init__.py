@@ -27,7 +27,7 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 _DIGITS = 30
 """A number with this many digits or more is not one of layers."""
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
-_SCORED, _SMALLEST_SCORED = "tiny-darknet-elu", 16
+_SCORED, _SMALLEST_SCORED = "tiny-darknet", 16
 """The network for scores of larger images, and the smallest that it takes."""
 
 

@@ -127,9 +127,16 @@ def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: bool = False) -> tuple[str, ...]:
-    """Build the network once and show it images or clips `x`; what there is to note about its outputs.
+    """Build the network once and show it images or clips; what there is to note about its outputs.
 
-    Raises what `logits_of` raises, naming the network, and InputError for more outputs where they must be `exactly` as many.
+    Args:
+        architecture: The network.
+        x: Images or clips, (n, ...).
+        classes: How many outputs it needs.
+        exactly: Whether it may not have more.
+
+    Raises:
+        InputError: If its outputs are not as many, and what `logits_of` raises, naming the network.
     """
     with preserved(), torch.no_grad():
         model = architecture.build().eval()

@@ -145,7 +145,11 @@ class Levels(ScoreObjective):
 
 
 def moments(y: Floats) -> tuple[float, float]:
-    """The mean and the standard deviation, above 0, of scores (n,)."""
+    """The mean and the standard deviation of scores (n,).
+
+    Returns:
+        The two numbers, the second above 0.
+    """
     return float(y.mean()), float(y.std()) or 1.0
 
 
@@ -153,5 +157,5 @@ def restored(kind: type[ScoreObjective], settings: Mapping[str, Any]) -> ScoreOb
     """An objective of a class from what `to_json` wrote; raises KeyError or TypeError for anything else."""
     values = {item.name: settings[item.name] for item in fields(kind)}  # type: ignore[arg-type]
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values.values()):
-        raise TypeError("a setting is no number")
+        raise TypeError("a setting is not a number")
     return kind(**values)

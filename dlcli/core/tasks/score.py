@@ -24,8 +24,8 @@ from dlcli.specs.scores import (
     ConstantBaseline,
     ScoreMetric,
     ScoreRow,
+    ScoreThird,
     ScoreTrainResult,
-    Third,
 )
 from dlcli.support.errors import InputError
 
@@ -132,7 +132,17 @@ class ImageScores(ImageTask):
         group: str | None,
         raters: Sequence[str],
     ) -> ScoreTrainResult:
-        """See `ImageTask`."""
+        """See `ImageTask`.
+
+        Args:
+            data: What was trained on.
+            rows: Those of the networks.
+            common: The fields that results of all tasks have.
+            objective: The loss.
+            predicted: What the only network predicts for the test set; None for a comparison.
+            group: The metadata column of groups.
+            raters: The metadata columns of raters that were named.
+        """
         test, baseline = data.splits["test"], None
         groups = groups_of(test.metadata, group, data.name)
         if predicted is not None:
@@ -164,9 +174,9 @@ def score_metrics(predicted: Floats, truth: Floats, group: NDArray[np.int64] | N
     return tuple(ScoreMetric(name=name, estimate=one) for name, one in found.items())
 
 
-def score_thirds(predicted: Floats, truth: Floats, group: NDArray[np.int64] | None) -> tuple[Third, ...]:
+def score_thirds(predicted: Floats, truth: Floats, group: NDArray[np.int64] | None) -> tuple[ScoreThird, ...]:
     """Errors by third of the examples, in the order of their scores."""
-    return tuple(Third(**one._asdict()) for one in thirds(predicted, truth, group, seed=_SEED))
+    return tuple(ScoreThird(**one._asdict()) for one in thirds(predicted, truth, group, seed=_SEED))
 
 
 def baseline_of(
@@ -195,7 +205,14 @@ def baseline_of(
 def rater_ceiling(split: Split, raters: Sequence[str], group: NDArray[np.int64] | None, source: str) -> Ceiling | None:
     """How well the raters of a set agree; None with fewer than two.
 
-    Raises InputError, naming `source`, if a rating is no number.
+    Args:
+        split: The set, whose metadata have the columns.
+        raters: The columns that were named; none: those called rater, rater_1 and so on.
+        group: The group of each example, (n,); None without groups.
+        source: What the set is of, for messages.
+
+    Raises:
+        InputError: If a rating is not a number.
     """
     try:
         ratings = raters_in(split.metadata, rater_columns(source, list(split.metadata), raters))

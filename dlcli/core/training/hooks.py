@@ -24,7 +24,7 @@ class Hooks:
     `augment` changes images at random, and `mixing` then mixes them with each other. `examples(model, x, y, seed, most)`
     replaces images by others made from the current weights (adversarial training), `most` images at a time at the most.
     `class_weights` (classes,) weigh the loss. `sampling(generator)` draws the examples of an epoch, (n,) indices; None: each
-    once, in random order.
+    once, in random order. `together` of them, one after the other, stay in one step.
     """
 
     augment: Augmentation | None = None
@@ -32,6 +32,7 @@ class Hooks:
     class_weights: Tensor | None = None
     mixing: Mixing | None = None
     sampling: Callable[[torch.Generator], Tensor] | None = None
+    together: int = 1
 
     def draw_ahead(
         self, sizes: Sequence[int], shape: Sequence[int], *, seed: int, step: int, device: torch.device

@@ -151,7 +151,7 @@ class Training:
         choose = self.hooks.sampling or (lambda source: torch.randperm(n, generator=source))
         drawn = [choose(order) for _ in range(self.epoch + 1)]
         # Even batches rather than a short last one: its examples would count for more, and BatchNorm fails on a single one.
-        return drawn[-1].tensor_split(len(self.losses))
+        return tuple(part.flatten() for part in drawn[-1].view(-1, self.hooks.together).tensor_split(len(self.losses)))
 
     def _drawn_ahead(self, sizes: Sequence[int]) -> Iterable[Any]:
         """What `_prepared` takes in each of the next steps, by the number of examples."""

@@ -29,10 +29,12 @@ from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
+from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
-from dlcli.engines.train.job import Fitted, Job, n_watched, open_job, preflight, preparation_of, steps
+from dlcli.engines.train.job import Job, open_job, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
+from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.versus import (
     PairedTraining,
     TrainedVariant,
@@ -46,7 +48,7 @@ from dlcli.specs.arms import arms
 from dlcli.specs.figures import points, scaled
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult
+from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, dropped
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
 from dlcli.support.finish import finish
@@ -146,7 +148,7 @@ def _check_folder(config: TrainConfig) -> None:
 
 
 def _inspect(config: TrainConfig, folder: Path) -> FolderState:
-    interrupted, finished = (folder / STATE).exists(), (folder / METADATA).exists()
+    interrupted, finished = any((folder / name).exists() for name in (STATE, PRETRAINING_STATE)), (folder / METADATA).exists()
     occupied = "already holds a run" if interrupted or finished or (folder / RUNS).exists() else ""
     hint = "continue it with `resume`, or choose another `output`"
     return FolderState(occupied, hint, "holds a comparison" if (folder / RUNS).exists() and not config.compares else "")
@@ -155,7 +157,10 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
         return arms(config) if config.compares else {GIVEN: config}
-    return {GIVEN: config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
+    return {
+        GIVEN: config,
+        config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS, dropped=dropped),
+    }
 
 
 def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
@@ -312,7 +317,7 @@ def _balance_note(job: Job) -> tuple[str, ...]:
 
 
 def _save(folder: Path, job: Job, fitted: Fitted) -> None:
-    data, surgery = job.data, job.config.surgery
+    data, surgery = job.data, (*job.config.surgery, *job.config.grow)
     save_model(
         folder,
         model=fitted.model,
@@ -331,7 +336,8 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
     lines = [",".join(("epoch", *epoch_names(job.task, watched_set(data))))]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")
-    finish(partial((folder / STATE).unlink, missing_ok=True))
+    for name in (STATE, PRETRAINING_STATE):
+        finish(partial((folder / name).unlink, missing_ok=True))
 
 
 def _learned(job: Job, fitted: Fitted) -> dict[str, Any]:
@@ -358,7 +364,7 @@ def _result(
         data=job.data.name,
         unit=job.data.unit,
         model=job.arch.name,
-        surgery=config.surgery,
+        surgery=(*config.surgery, *config.grow),
         n_train=len(job.data.x_train),
         n_test=len(job.data.x_test),
         comparisons=comparisons,

@@ -11,7 +11,8 @@ from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
 from dlcli.core.tasks.base import Epoch
 from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import log_epochs
-from dlcli.engines.train.job import OTHER, Fitted, Job, check_same, describe, epoch_schema, preflight, with_predictions
+from dlcli.engines.train.fitting import Fitted, epoch_schema, preflight, with_predictions
+from dlcli.engines.train.job import OTHER, Job, check_same, describe
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
 from dlcli.support.reporter import Reporter

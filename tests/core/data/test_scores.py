@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, hold_out, strata
-from dlcli.core.data.scores import score_levels
+from dlcli.core.data.scores import as_scores, score_levels
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.training.balance import balanced
 from dlcli.support.errors import InputError, UsageError
@@ -71,16 +71,9 @@ def test_columns_of_raters_give_the_mean_and_stay(tmp_path: Path):
 def test_classes_that_are_numbers_are_scores_too():
     found, classes = scored("digits"), open_data("digits")
     assert torch.equal(found.y_train, classes.y_train.float())
+    y, x = torch.zeros(20, dtype=torch.int64), torch.zeros(20, 1, 2, 2)
     with pytest.raises(InputError, match="has classes such as 'left', and no scores"):
-        scored("moving-digits", sampling=None) if False else _with_names()
-
-
-def _with_names() -> ImageData:
-    from dlcli.core.data.scores import as_scores
-
-    y = torch.zeros(20, dtype=torch.int64)
-    x = torch.zeros(20, 1, 2, 2)
-    return as_scores(ImageData(x, y, x, y, ("left", "right"), "d"))
+        as_scores(ImageData(x, y, x, y, ("left", "right"), "d"))
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "", "7,5", "good", "1e999", "0x10", "1_000"])

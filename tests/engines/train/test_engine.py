@@ -277,7 +277,7 @@ def test_adversarial_training_resists_what_it_was_trained_on():
     data, robust = open_data("digits"), {}
     for name, options in {"plain": {}, "hardened": {"adversarial": ("fgsm", 0.1, 1.0)}}.items():
         job = open_job(config(epochs=6, **options), data, CPU, 0)
-        from dlcli.engines.train.job import fit
+        from dlcli.engines.train.fitting import fit
         from dlcli.support.reporter import SILENT
 
         model = fit(job, report=SILENT, label="").model
