@@ -24,6 +24,7 @@ _USES: dict[str, tuple[str, dict[str, str]]] = {
     "augmentations": ("train", {"augment": "{name}"}),
     "data": ("train", {"data": "DATA"}),
     "ensemble-rules": ("ensemble", {"rule": "{name}"}),
+    "explanations": ("eval", {"model": "MODEL", "explain": "{name}", "output": "DIR"}),
     "log": ("train", {"log": "{name}"}),
     "losses": ("train", {"data": "DATA", "task": "score", "loss": "{name}"}),
     "models": ("train", {"model": "{name}"}),
