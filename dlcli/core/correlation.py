@@ -118,7 +118,7 @@ def _too_narrow(low: float, high: float, n: int) -> bool:
     Far from that end Fisher's z has the standard error 1 / sqrt(n - 3), about that of all correlations.
     """
     half = float(np.arctanh(high) - np.arctanh(low)) / 2
-    return half < _LEAST_SHARE * Z / (n - 3) ** 0.5
+    return bool(half < _LEAST_SHARE * Z / (n - 3) ** 0.5)
 
 
 def _degenerate(name: str, value: float) -> str:

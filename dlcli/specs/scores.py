@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from dlcli.specs.arms import Number, Text, names_option, numbers_option, values
 from dlcli.specs.estimates import Ceiling, Difference, Estimate, PointEstimate, flat
+from dlcli.specs.explain import Explanation
 from dlcli.specs.option import entries, one_of, option
 from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
@@ -195,6 +196,7 @@ class ScoreEvalResult(Result, command="eval"):
     Attributes:
         mistakes: The largest errors, in descending order.
         n_groups: Number of groups of `group`, None without it.
+        explanation: None without `explain`.
     """
 
     KIND: ClassVar[str] = "single"
@@ -212,6 +214,7 @@ class ScoreEvalResult(Result, command="eval"):
     ceiling: Ceiling | None
     mistakes: tuple[ScoreMistake, ...]
     n_groups: int | None
+    explanation: Explanation | None
     seed: int
     device: str
     seconds: float

@@ -14,6 +14,8 @@ from dlcli.core.html_report.figures import png
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Beside, CardImage, Cell, Chart, Gallery, PageTable, Part, figure_cell
 from dlcli.core.html_report.vector import svg
+from dlcli.engines.eval.explain import explanation_parts
+from dlcli.engines.explanations import Explained
 from dlcli.specs.scores import ScoreEvalResult, ScoreMistake
 from dlcli.support.atomic import atomic_path, write_text
 
@@ -37,11 +39,13 @@ class ScorePictures:
         predicted: Predicted scores, (n,).
         truth: True ones, (n,).
         mistakes: The images with the largest errors, (m, c, h, w) in [0, 1].
+        explained: Maps of what scores depend on; None without them.
     """
 
     predicted: NDArray[np.float64]
     truth: NDArray[np.float64]
     mistakes: NDArray[np.floating]
+    explained: Explained | None = None
 
 
 def write_scores(folder: Path, result: ScoreEvalResult, shown: ScorePictures) -> None:
@@ -68,7 +72,12 @@ def _page(result: ScoreEvalResult, shown: ScorePictures, scatter: Figure, residu
         number=value,
         interval=interval,
         lead=f"is {what}, of {result.n_images:,} {result.unit}s.",
-        parts=[Beside(charts), *_mistakes(result.mistakes, shown.mistakes, result.unit), *_figures(result)],
+        parts=[
+            Beside(charts),
+            *_mistakes(result.mistakes, shown.mistakes, result.unit),
+            *explanation_parts(shown.explained),
+            *_figures(result),
+        ],
         notes=result.notes,
         facts=[
             (f"{result.unit}s".capitalize(), f"{result.n_images:,} of the {result.split} set of {result.data}"),

@@ -13,6 +13,7 @@ from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.score_metadata import RunTask, SavedScores
 from dlcli.core.tasks.score import baseline_of, rater_ceiling, score_metrics, score_thirds, scores_of
+from dlcli.engines.eval.explain import explained_images, write_explained
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
@@ -36,6 +37,7 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
     loaded = open_model_and_data(config, report)
     split = loaded.split(config.split)
     group = _group(config, task, split, loaded.data.name)
+    explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
     predicted = scores.objective.value(loaded.logits(split.x).double()).numpy()
     truth = scores_of(split)
     metrics = score_metrics(predicted, truth, group)
@@ -53,10 +55,11 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
         ceiling=rater_ceiling(split, config.raters or scores.raters, group, loaded.data.name),
         mistakes=_mistakes(predicted, truth, split),
         n_groups=None if group is None else int(group.max()) + 1,
+        explanation=None if explained is None else explained.explanation,
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
-        notes=_notes(config, task, loaded, metrics, group),
+        notes=(*(explained.notes if explained else ()), *_notes(config, task, loaded, metrics, group)),
         failed=_failed(config, metrics),
     )
     if config.output is not None:
@@ -64,7 +67,9 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
 
         worst = to_float(split.x[[one.index for one in result.mistakes]])
         worst = worst if loaded.data.frames is None else worst[:, :, worst.shape[2] // 2]
-        write_scores(config.output, result, ScorePictures(predicted, truth, worst.numpy()))
+        write_scores(config.output, result, ScorePictures(predicted, truth, worst.numpy(), explained))
+        if explained is not None:
+            write_explained(config.output, explained)
     return replace(result, seconds=time.perf_counter() - started)
 
 
