@@ -32,10 +32,6 @@ class InputError(DlcliError, ValueError):
     """The input cannot be used: missing, corrupt or refused."""
 
 
-class UnknownSourceError(UsageError, FileNotFoundError):
-    """There is no such name, file or folder."""
-
-
 class MissingInputError(InputError, FileNotFoundError):
     """A file or folder is not there."""
 
