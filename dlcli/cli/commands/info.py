@@ -4,7 +4,10 @@ from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.info import InfoConfig, InfoResult
 
 _MEGABYTE = 1e6
-_ELSEWHERE = "pip is that of the environment of dlcli. With pipx: `pipx inject dlcli-kit PACKAGE`; with uv: `uv tool install . --with PACKAGE`."
+_ELSEWHERE = (
+    "pip is that of the environment of dlcli. With pipx: `pipx inject dlcli-kit PACKAGE`; with uv: "
+    "`uv tool install . --with PACKAGE`."
+)
 
 
 def _table(result: InfoResult) -> TerminalTable:
