@@ -10,13 +10,16 @@ A map may pass that and depend on the image and the structure of the network alo
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import generator
 from dlcli.core.explain.base import ExplainSettings, Maps, Target, evaluated, target_values
 from dlcli.core.explain.baselines import baseline
 from dlcli.core.explain.shuffled import has_weights, shuffled_weights
+from dlcli.core.grouped import group_sums
 from dlcli.core.stats import mean_difference
 from dlcli.specs.estimates import Difference, PointEstimate
 from dlcli.specs.explain import Faithfulness
@@ -35,7 +38,8 @@ class DeletionCheck:
 
     With `absolute`, for a score, pixels are ranked by how much they matter, and any change counts. Otherwise, for the logit
     of a class, they are ranked by how much they raise it, and only its fall counts: hiding what speaks against the class
-    would raise it. `seed` fixes random places and shuffled weights.
+    would raise it. `seed` fixes random places and shuffled weights. Images of one group (n,) are not independent: intervals are
+    by group.
     """
 
     model: nn.Module
@@ -44,6 +48,7 @@ class DeletionCheck:
     settings: ExplainSettings
     absolute: bool
     seed: int
+    groups: NDArray[np.int64] | None = None
 
     def run(self, method: ModuleType, maps: Maps) -> Faithfulness:
         """Check the `maps` that `method` made of the network."""
@@ -56,8 +61,8 @@ class DeletionCheck:
         return Faithfulness(
             hidden=HIDDEN,
             change=float(change.mean()),
-            minus_elsewhere=_paired(change - elsewhere),
-            minus_shuffled=None if shuffled is None else _paired(change - shuffled),
+            minus_elsewhere=self._paired(change - elsewhere),
+            minus_shuffled=None if shuffled is None else self._paired(change - shuffled),
         )
 
     def _shuffled_changes(self, method: ModuleType) -> Tensor:
@@ -105,8 +110,10 @@ class DeletionCheck:
         by = [torch.randint(side, (len(masks),), generator=draws).tolist() for side in masks.shape[1:]]
         return torch.stack([mask.roll((down, right), (0, 1)) for mask, down, right in zip(masks, *by, strict=True)])
 
-
-def _paired(differences: Tensor) -> Difference | PointEstimate:
-    if len(differences) < 2:
-        return PointEstimate(value=float(differences.mean()), n=1, why=count(1, "image"))
-    return mean_difference(differences.numpy())
+    def _paired(self, differences: Tensor) -> Difference | PointEstimate:
+        values = differences.numpy()
+        if self.groups is not None:
+            values = group_sums(values, self.groups) / group_sums(np.ones(len(values)), self.groups)
+        if len(values) < 2:
+            return PointEstimate(value=float(values.mean()), n=1, why=count(1, "image" if self.groups is None else "group"))
+        return mean_difference(values)

@@ -42,9 +42,14 @@ def explain(model: nn.Module, x: Tensor, target: Target, settings: ExplainSettin
     return Maps(_averaged(falls, windows), _averaged(falls.abs(), windows))
 
 
+def window_side(size: tuple[int, int], window: int | None) -> int:
+    """The side of a window for images of a height and width; None is a quarter of the shorter side."""
+    return min(max(1, min(size) // 4) if window is None else window, max(size))
+
+
 def window_masks(size: tuple[int, int], window: int | None) -> Tensor:
     """Which pixels each window covers, (windows, h, w) bool; None is a quarter of the shorter side."""
-    side = max(1, min(size) // 4) if window is None else window
+    side = window_side(size, window)
     rows, columns = (_intervals(length, min(side, length)) for length in size)
     return (rows[:, None, :, None] & columns[None, :, None, :]).flatten(0, 1)
 
