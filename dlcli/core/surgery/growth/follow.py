@@ -21,7 +21,7 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.surgery.base import display_name
 from dlcli.core.surgery.growth.labels import FIXED, Labels, fixed_labels, units_in
 from dlcli.core.surgery.growth.layers import LAYERS
-from dlcli.core.surgery.growth.rules import LIKE_FIRST, OWN_WEIGHTS, LostLabelsError, Operation, labels_after
+from dlcli.core.surgery.growth.rules import LIKE_FIRST, OWN_WEIGHTS, LabelledCall, LostLabelsError, labels_after
 from dlcli.support.errors import DlcliError, InputError, MemoryLimitError
 
 
@@ -52,7 +52,17 @@ class Follower(TorchFunctionMode):
         raise NotImplementedError
 
     def leave_layer(self, path: str, layer: nn.Module, labels: Labels, output: Tensor) -> Labels:
-        """The labels of what a layer puts out, if `labels` are those of what it read."""
+        """Label what a layer puts out.
+
+        Args:
+            path: Where it is in the network.
+            layer: The layer.
+            labels: Those of what it read.
+            output: What it put out.
+
+        Returns:
+            Labels in the shape of `output`.
+        """
         raise NotImplementedError
 
     def unite(self, units: Sequence[tuple[int, int]]) -> None:
@@ -156,10 +166,10 @@ class Follower(TorchFunctionMode):
             constants = [tensor for key, tensor in read.items() if key not in states]
             known = {key: labels for key, labels in states.items() if isinstance(labels, Labels)}
             lost = next((state for state in states.values() if isinstance(state, Lost)), None)
-            self._write(Operation(name, func, args, kwargs, known, constants, outputs), lost)
+            self._write(LabelledCall(name, func, args, kwargs, known, constants, outputs), lost)
         return result
 
-    def _write(self, op: Operation, lost: Lost | None) -> None:
+    def _write(self, op: LabelledCall, lost: Lost | None) -> None:
         self.drops = self.drops or op.drops
         if lost is None:
             try:
@@ -173,7 +183,7 @@ class Follower(TorchFunctionMode):
         else:
             self._lose(op, lost, grows=True)
 
-    def _lose(self, op: Operation, lost: Lost, *, grows: bool) -> None:
+    def _lose(self, op: LabelledCall, lost: Lost, *, grows: bool) -> None:
         """Note that an operation has no rule; what it computes of things that do not grow does not grow either."""
         if any(id(tensor) in self._parameters for tensor in op.constants) or (grows and op.name in OWN_WEIGHTS):
             raise InputError(lost.why)

@@ -55,7 +55,7 @@ class LostLabelsError(Exception):
 
 
 @dataclass(frozen=True)
-class Operation:
+class LabelledCall:
     """A call: its name without underscores, what it was called with, and the tensors that it wrote.
 
     `known` has the labels of the tensors that it read by their ids, `constants` the tensors without labels.
@@ -87,7 +87,7 @@ class Operation:
 
 
 class Notes(Protocol):
-    """Is told what operations do to units."""
+    """Takes note of what operations do to units."""
 
     def unite(self, units: Sequence[tuple[int, int]]) -> None:
         """Pairs of units meet in a pointwise operation."""
@@ -99,7 +99,7 @@ class Notes(Protocol):
         """Units stand together."""
 
 
-def labels_after(op: Operation, notes: Notes) -> list[Labels]:
+def labels_after(op: LabelledCall, notes: Notes) -> list[Labels]:
     """The labels of the outputs; raises LostLabelsError."""
     if not op.outputs:
         return []
@@ -109,14 +109,14 @@ def labels_after(op: Operation, notes: Notes) -> list[Labels]:
     return rule(op, notes)
 
 
-def _as_they_are(op: Operation, notes: Notes) -> list[Labels]:
+def _as_they_are(op: LabelledCall, notes: Notes) -> list[Labels]:
     labels = op.labels[0]
     if op.name in _ALONG:
         _check_free(op, labels)
     return [labels] * len(op.outputs)
 
 
-def _pointwise(op: Operation, notes: Notes) -> list[Labels]:
+def _pointwise(op: LabelledCall, notes: Notes) -> list[Labels]:
     shape, labels, constants = op.outputs[0].shape, op.labels, list(op.constants)
     if op.name == "copy":
         source = op.known.get(id(op.args[1]))
@@ -143,7 +143,7 @@ def _meet(main: Labels, other: Labels, notes: Notes) -> None:
         notes.fix(units_in(other.unit))
 
 
-def _moved(op: Operation, notes: Notes) -> list[Labels]:
+def _moved(op: LabelledCall, notes: Notes) -> list[Labels]:
     def swapped(part: int) -> list[Tensor]:
         def swap(leaf: Any) -> Any:
             labels = op.known.get(id(leaf)) if isinstance(leaf, Tensor) else None
@@ -162,7 +162,7 @@ def _moved(op: Operation, notes: Notes) -> list[Labels]:
     return found
 
 
-def _joined(op: Operation, notes: Notes) -> list[Labels]:
+def _joined(op: LabelledCall, notes: Notes) -> list[Labels]:
     labels = [op.known.get(id(part)) or fixed_labels(part) for part in op.argument(0, "tensors")]
     # The place among the parts goes into the tag: the parts may have the same units.
     tags = [one.tag * len(labels) + k for k, one in enumerate(labels)]
@@ -170,7 +170,7 @@ def _joined(op: Operation, notes: Notes) -> list[Labels]:
     return [Labels(op.call([one.unit for one in labels], axis), op.call(tags, axis))]
 
 
-def _spatial(op: Operation, notes: Notes) -> list[Labels]:
+def _spatial(op: LabelledCall, notes: Notes) -> list[Labels]:
     labels, output = op.labels[0], op.outputs[0]
     axes = axes_of_units(labels)
     axis = axes[0] if axes and op.name == "pad" else 1
@@ -180,7 +180,7 @@ def _spatial(op: Operation, notes: Notes) -> list[Labels]:
     return [labels_of_channels(one, axis, keys) for one in op.outputs]
 
 
-def _reduced(op: Operation, notes: Notes) -> list[Labels]:
+def _reduced(op: LabelledCall, notes: Notes) -> list[Labels]:
     labels, dim = op.labels[0], op.argument(1, "dim", "axis")
     if dim is None or len(op.known) > 1:
         raise LostLabelsError
@@ -199,7 +199,7 @@ _RULES = (
 )
 
 
-def _check_free(op: Operation, labels: Labels) -> None:
+def _check_free(op: LabelledCall, labels: Labels) -> None:
     """Raise LostLabelsError if the operation mixes units along the axes that it is given."""
     dim, dims = op.argument(1, "dim", "axis"), labels.unit.dim()
     axes = {k % dims for k in ((dim,) if isinstance(dim, int) else dim or range(dims))}

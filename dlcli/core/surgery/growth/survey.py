@@ -74,7 +74,17 @@ class Survey(Follower):
         self.sets.unite(list(zip(known.tolist(), keys.unit.tolist(), strict=True)))
 
     def leave_layer(self, path: str, layer: nn.Module, labels: Labels, output: Tensor) -> Labels:
-        """New units for a layer with weights, else those that it read."""
+        """Label the output with new units for a layer with weights, else with those that it read.
+
+        Args:
+            path: Where it is in the network.
+            layer: The layer.
+            labels: Those of what it read.
+            output: What it put out.
+
+        Returns:
+            Labels in the shape of `output`.
+        """
         found = self.layers[path]
         if not isinstance(layer, WEIGHT_LAYERS):
             return labels

@@ -49,7 +49,17 @@ class Widening(Follower):
             raise InputError(f"{display_name(path)} is used several times, on units that do not stand alike")
 
     def leave_layer(self, path: str, layer: nn.Module, labels: Labels, output: Tensor) -> Labels:
-        """Copies of the units that the layer had."""
+        """Label the output with copies of the units that the layer had.
+
+        Args:
+            path: Where it is in the network.
+            layer: The layer.
+            labels: Those of what it read.
+            output: What it put out.
+
+        Returns:
+            Labels in the shape of `output`.
+        """
         if not isinstance(layer, WEIGHT_LAYERS):
             self._axes[path] = read_axis(layer, labels)
             return labels

@@ -8,7 +8,7 @@ have not. It is exact in training mode too: a batch normalisation behind it sees
 
 In the state dict the keys of the layer get `first`, and `activation` and `second` stand beside it: `conv1.weight` is
 `conv1.first.weight` afterwards. The slope of the PReLU is one number, which training moves: until then the two layers are one
-linear map.
+linear map. Before a ReLU it starts to move at the second step, when the second layer is the identity no more.
 """
 
 from collections import OrderedDict
