@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr, ndtri
 
+from benchmarks import _scores
 from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.calibration import expected_error
 from dlcli.core.grouped import grouped_share, mean_share
@@ -54,7 +55,8 @@ class Figure:
         runs: Samples per setting in the test.
         least: The coverage that it must have.
         most: The highest coverage it may have, below 1 where a wider interval would be a defect.
-        shared: Number of leading parts of a setting that choose among figures of the same samples.
+        parts: Names of figures of the same samples, numbered by the first part of a setting.
+        longer: Samples per setting in the table of the documentation, at least.
     """
 
     name: str
@@ -65,14 +67,15 @@ class Figure:
     runs: int
     least: float
     most: float = 1.0
-    shared: int = 0
+    parts: tuple[str, ...] = ()
+    longer: int = 0
 
     def __str__(self) -> str:
         return self.name
 
     def simulate(self, setting: tuple[float, ...], runs: int, seed: int) -> Rate:
         """Draw `runs` samples of a setting; the same `seed` gives the same rate."""
-        random = np.random.default_rng([seed, *(abs(hash(part)) for part in setting[self.shared :])])
+        random = np.random.default_rng([seed, *(abs(hash(part)) for part in setting[bool(self.parts) :])])
         found = [one for one in (self.draw(random, setting) for _ in range(runs)) if one is not None]
         return Rate(float(np.mean(found)) if found else 0.0, len(found))
 
@@ -226,6 +229,8 @@ def precision(random: Random, setting: tuple[float, ...]) -> bool | None:
     return (1 + chosen.threshold) / 2 >= wanted - 1e-9
 
 
+SCORES = ("spearman", "pearson", "kendall", "mae", "rmse")
+"""Figures of predicted scores, numbered for settings."""
 PAIRS = ("accuracy", "precision", "recall", "f1", "auc", "ap", "ece")
 """Figures of labelled pairs, numbered for settings."""
 _TRUTH = dict.fromkeys(PAIRS, 3 / 4) | {"auc": 5 / 6, "ap": 5 / 6, "ece": 0.0}
@@ -244,6 +249,30 @@ def pairs(random: Random, setting: tuple[float, ...]) -> bool | None:
     which, size, n = setting
     name = PAIRS[int(which)]
     return holds(_evaluated(int(random.integers(1 << 30)), int(size), int(n))[name], _TRUTH[name])
+
+
+def of_scores(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """One figure of predicted scores of a kind, of n examples or of groups."""
+    which, kind, rho, n, groups = setting
+    name = SCORES[int(which)]
+    found = _scores.figures(int(random.integers(1 << 30)), int(kind), rho, int(n), int(groups))
+    return holds(found[name], _scores.population(int(kind), rho)[name])
+
+
+def two_scores(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """The difference of one figure of two networks on the same examples."""
+    which, rho, other, n, groups = setting
+    name = SCORES[int(which)]
+    found = _scores.difference(int(random.integers(1 << 30)), rho, other, int(n), int(groups))
+    truth = _scores.population(_scores.NORMAL, rho)[name] - _scores.population(_scores.NORMAL, other)[name]
+    return holds(found.get(name), truth)
+
+
+def of_raters(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """One figure of the agreement of raters."""
+    which, noise, raters, n, missing = setting
+    found = _scores.agreement(int(random.integers(1 << 30)), noise, int(raters), int(n), int(missing))
+    return holds(found[int(which)], _scores.true_agreement(noise, int(raters), int(missing))[int(which)])
 
 
 def _grid(*axes: tuple[float, ...]) -> tuple[tuple[float, ...], ...]:
@@ -283,8 +312,33 @@ def _sets() -> Iterator[Figure]:
     yield Figure("recall of an approximate search", groups_of, "", _grid((2, 5, 20, 100), (0.05, 0.3)), recall, 300, 0.93)
     wanted = tuple((s, n, w) for s in (1.0, 15.0) for n in (2000.0, 12_700.0) for w in (0.7, 0.81, 0.9))
     yield Figure("--precision is reached", "lower bound by component", "", wanted, precision, 60, 0.95)
+    of_pairs = tuple(f"{name} of pairs" for name in PAIRS)
     by_component = tuple((float(k), size, 900.0) for k in range(len(PAIRS)) for size in (1.0, 9.0))
-    yield Figure("figures of pairs", "by component", "", by_component, pairs, 40, 0.92, shared=1)
+    yield Figure("figures of pairs", "by component", "", by_component, pairs, 40, 0.92, parts=of_pairs)
+    yield from _score_figures()
+
+
+def _score_figures() -> Iterator[Figure]:
+    names = ("Spearman", "Pearson", "Kendall", "MAE", "RMSE")
+    method = "jackknife, Student's t with the degrees of freedom of the kurtosis"
+    five = tuple(float(k) for k in range(5))
+    normal, steps, uneven = _scores.NORMAL, _scores.STEPS, _scores.UNEVEN
+    kinds = ((normal, 0), (normal, 0.6), (normal, 0.9), (steps, 0.3), (steps, 0.8), (uneven, 0))
+    source = "Efron and Stein (1981); Satterthwaite (1946)"
+    single = tuple((k, float(kind), float(rho), 72.0, 0.0) for k in five for kind, rho in kinds)
+    parts = tuple(f"{name} of scores" for name in names)
+    yield Figure("scores", method, source, single, of_scores, 15, 0.93, 0.97, parts, 1000)
+    grouped = tuple((k, float(kind), float(rho), 0.0, g) for k in five for kind, rho in kinds for g in (20.0, 40.0))
+    parts = tuple(f"{name} of scores by group" for name in names)
+    yield Figure("scores by group", method, source, grouped, of_scores, 15, 0.92, 0.97, parts, 1000)
+    pairs_of = ((0.6, 0.6, 72.0, 0.0), (0.9, 0.9, 72.0, 0.0), (0.9, 0.8, 72.0, 0.0), (0.7, 0.7, 0.0, 20.0))
+    both = tuple((k, *one) for k in five for one in pairs_of)
+    parts = tuple(f"{name} of two networks" for name in names)
+    yield Figure("scores of two networks", method, source, both, two_scores, 15, 0.92, 0.98, parts, 1000)
+    raters = tuple((k, noise, r, 72.0, 0.0) for k in five for noise in (0.5, 2.0) for r in (3.0, 10.0))
+    # Intraclass correlations are of complete ratings.
+    raters += tuple((k, 1.0, 6.0, 72.0, 2.0) for k in five[:3])
+    yield Figure("raters", method, source, raters, of_raters, 15, 0.92, 0.98, _scores.AGREEMENT, 1000)
 
 
 FIGURES = tuple(_sets())

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from benchmarks._coverage import FIGURES, PAIRS, Figure
+from benchmarks._coverage import FIGURES, Figure
 
 SEED = 1
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "statistics.md"
@@ -44,15 +44,15 @@ def rows(runs: int) -> Iterator[str]:
     """A row for each figure, and for each of those of pairs."""
     for figure in FIGURES:
         parts = {figure.name: list(figure.settings)}
-        if figure.shared:
-            parts = {f"{name} of pairs": [s for s in figure.settings if s[0] == k] for k, name in enumerate(PAIRS)}
+        if figure.parts:
+            parts = {name: [s for s in figure.settings if s[0] == k] for k, name in enumerate(figure.parts)}
         for name, settings in parts.items():
             yield row(figure, name, settings, runs)
 
 
 def row(figure: Figure, name: str, settings: list[tuple[float, ...]], runs: int) -> str:
     """The range of the rates over some settings."""
-    found = [figure.simulate(setting, runs * figure.runs, SEED) for setting in settings]
+    found = [figure.simulate(setting, max(runs * figure.runs, figure.longer), SEED) for setting in settings]
     low, high = min(one.rate for one in found), max(one.rate for one in found)
     n = f"{min(one.n for one in found):,}" + (f" to {most:,}" if (most := max(one.n for one in found)) > found[0].n else "")
     return f"| {name} | {len(settings)} | {n} | {100 * low:.1f} to {100 * high:.1f} |"

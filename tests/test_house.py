@@ -97,6 +97,7 @@ def test_a_class_name_stands_once():
     [
         "core/attacks/methods",
         "core/data/sources",
+        "core/explain/methods",
         "core/inflate/rules",
         "core/models/hubs",
         "core/models/zoo",

@@ -31,6 +31,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("allow_inexact", "recalibrate_bn"),
     ),
     "Evaluation": ("diagnose", "diagnose_input", "human_error", "slices", "summary", "top"),
+    "Explanation": ("explain", "window", "baseline", "maps"),
     "Duplicates": ("model", "threshold", "precision", "candidates", "vectors", "keep_rule", "max_group"),
     "Other tables": (*("against", "against_column", "against_encoding", "index", "key", "replace", "forget", "forget_keys"),),
     "Labels": ("label", "labelled", "review"),

@@ -23,6 +23,7 @@ _USES: dict[str, tuple[str, dict[str, str]]] = {
     "augmentations": ("train", {"augment": "{name}"}),
     "data": ("train", {"data": "DATA"}),
     "ensemble-rules": ("ensemble", {"rule": "{name}"}),
+    "explanations": ("eval", {"model": "MODEL", "explain": "{name}", "output": "DIR"}),
     "log": ("train", {"log": "{name}"}),
     "models": ("train", {"model": "{name}"}),
     "pair-models": ("train", {"task": "pairs", "model": "{name}"}),

@@ -5,13 +5,17 @@ import time
 import numpy as np
 
 from dlcli.core.compute.device import describe_device
-from dlcli.core.data.base import FILE, Array, ImageData
+from dlcli.core.data.base import FILE, Array, ImageData, Split
 from dlcli.core.evaluation import metrics
-from dlcli.engines.model_and_data import describe, open_model_and_data
+from dlcli.engines.explanations import Explained, explain, write_maps
+from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
+
+_EXPLAINED = 64
+"""Of how many images there are maps at most."""
 
 
 @only_named_code
@@ -21,9 +25,12 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     loaded = open_model_and_data(config, report, unlabelled=True)
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")
+    explained = _explained(config, loaded, examples, report)
     log_p = metrics.log_probabilities(loaded.logits(examples.x).numpy())
     names = loaded.names(log_p.shape[1])
     best = metrics.ranking(log_p, min(config.top, len(names)))
+    if explained is not None and config.maps is not None:
+        write_maps(config.maps, explained)
     return PredictResult(
         data=loaded.data.name,
         split=split,
@@ -34,6 +41,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
         device=describe_device(loaded.device),
         seconds=time.perf_counter() - started,
         table=_table(best, np.exp(log_p), names, examples.metadata.get(FILE)),
+        explanation=None if explained is None else explained.explanation,
         notes=loaded.trained.notes,
     )
 
@@ -42,7 +50,25 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains and predicts nothing."""
     which = "" if config.split is None else f"{config.split} "
-    return [*describe(config, unlabelled=True), f"write one row per {which}example to {config.output or 'standard output'}"]
+    maps = [] if config.explain is None else [f"explain predictions by {config.explain}, with maps in {config.maps}"]
+    return [
+        *describe(config, unlabelled=True),
+        *maps,
+        f"write one row per {which}example to {config.output or 'standard output'}",
+    ]
+
+
+def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:
+    """Maps of the first images; None without `explain`."""
+    if config.explain is None:
+        return None
+    n = len(examples.y)
+    found = explain(config, loaded, examples, range(min(n, _EXPLAINED)), report, labelled=False)
+    for note in found.notes:
+        report.note(note)
+    if n > _EXPLAINED:
+        report.note(f"maps are of the first {_EXPLAINED} of {n:,} images")
+    return found
 
 
 def _split(config: PredictConfig, data: ImageData) -> str:

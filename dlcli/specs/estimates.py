@@ -48,6 +48,29 @@ class Difference:
         return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """How well raters agree, which bounds how well predictions can agree with them.
+
+    No prediction correlates (Pearson) with the mean rating by more than the square root of `mean_reliability`, on average.
+
+    Attributes:
+        raters: Number of raters.
+        ratings_per_example: Their harmonic mean over examples, k.
+        one_against_rest: `spearman` and `pearson` of one rater with the mean of the others, the mean over raters, in [-1, 1].
+        mean_reliability: Reliability of the mean of k ratings, in [0, 1], by Spearman and Brown (1910).
+        icc_single: ICC(2,1) of Shrout and Fleiss (1979): absolute agreement of one rater; None if a rating is missing.
+        icc_mean: ICC(2,k): that of the mean of all raters; None if a rating is missing.
+    """
+
+    raters: int
+    ratings_per_example: float
+    one_against_rest: dict[str, Estimate | PointEstimate]
+    mean_reliability: Estimate | PointEstimate
+    icc_single: Estimate | PointEstimate | None
+    icc_mean: Estimate | PointEstimate | None
+
+
 def flat(name: str, figure: Estimate | PointEstimate | Difference | None) -> dict[str, float | None]:
     """A figure as three cells of a flat record: `name`, `name_low` and `name_high`."""
     ends = (figure.value, figure.low, figure.high) if figure else (None, None, None)

@@ -8,6 +8,7 @@ from dlcli.specs import table_options
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import Diagnosis, Gap
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
+from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option, window_option
 from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
@@ -76,6 +77,9 @@ class EvalConfig(ModelAndDataOptions):
         "Summarize the network: layers, shapes, parameters, multiply-adds and receptive field. "
         "With `arch` and without MODEL, of an untrained network.",
     )
+    explain: str | None = explain_option("16 of the images")
+    window: int | None = window_option()
+    baseline: str | None = baseline_option()
     export: Path | None = option(
         None,
         "Also write the network to this file, with its normalisation and the names of its classes, once its logits for the "
@@ -88,7 +92,8 @@ class EvalConfig(ModelAndDataOptions):
         f"{', '.join(PAIR_METRICS)}."
     )
     output: Path | None = output_option(
-        "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory; for pairs, mistakes.csv.",
+        "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory, and to explain/ in it "
+        "the maps of `explain`; for pairs, mistakes.csv.",
         "DIR",
     )
 
@@ -111,11 +116,12 @@ class EvalConfig(ModelAndDataOptions):
                 "`ensemble` needs a directory written by dlcli ensemble",
                 hint=command_line("eval", model="FOLDER", ensemble="RULE"),
             )
+        check_explain(self, "output")
         self._check_modes()
         self._check_bound()
 
     def _check_modes(self) -> None:
-        for name, value in (("tta", self.tta), ("export", self.export)):
+        for name, value in (("tta", self.tta), ("export", self.export), ("explain", self.explain)):
             if value and (self.summary or self.diagnose_input):
                 mode = "summary" if self.summary else "diagnose_input"
                 raise UsageError(f"`{name}` and `{mode}` cannot be combined", hint=f"drop `{name}`")
@@ -207,7 +213,7 @@ class EvalResult(Result, command="eval"):
     """Result of `dlcli eval`; `worst_slice` is COLUMN=VALUE, "" without `slices`.
 
     `unit` is image or video; `n_images` is the number of examples, whichever they are. `n_groups` is the number of groups of
-    `group`, None without it.
+    `group`, None without it. `explanation` is None without `explain`.
 
     With `summary` or `diagnose_input` nothing is evaluated: `metrics`, `per_class`, `confusion`, `bins` and `mistakes` are
     empty.
@@ -229,6 +235,7 @@ class EvalResult(Result, command="eval"):
     diagnosis: Diagnosis | None
     summary: Summary | None
     input: InputDiagnosis | None = None
+    explanation: Explanation | None = None
     slices: tuple[SliceRow, ...] = ()
     worst_slice: str = ""
     n_groups: int | None = None

@@ -10,6 +10,7 @@ from dlcli.support.tables import Table
 REGISTRIES = {
     "attacks": "dlcli.core.attacks.methods",
     "data": "dlcli.core.data.sources",
+    "explanations": "dlcli.core.explain.methods",
     "log": "dlcli.core.run_log.writers",
     "models": "dlcli.core.models.zoo",
     "pair-models": "dlcli.core.pairs.scorers",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from dlcli.specs.command_line import command_line
+from dlcli.specs.explain import Explanation, baseline_option, check_explain, explain_option, window_option
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.result import Result
@@ -31,6 +32,12 @@ class PredictConfig(ModelAndDataOptions):
     )
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
+    explain: str | None = explain_option("each of the first 64 images")
+    window: int | None = window_option()
+    baseline: str | None = baseline_option()
+    maps: Path | None = option(
+        None, "Write the maps of `explain` to this directory, as pictures and as .npy.", metavar="DIR", writes=True
+    )
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
     )
@@ -43,6 +50,11 @@ class PredictConfig(ModelAndDataOptions):
         if self.ensemble is not None and self.model is None:
             hint = command_line("predict", model="FOLDER", data="DATA", ensemble="RULE")
             raise UsageError("`ensemble` needs a directory written by dlcli ensemble", hint=hint)
+        check_explain(self, "maps")
+        if self.maps is not None and self.explain is None:
+            raise UsageError("`maps` needs `explain`")
+        if self.maps is not None and self.maps.exists() and not self.maps.is_dir():
+            raise UsageError(f"`maps`: {self.maps} is not a folder", hint="name a folder, new or existing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +65,7 @@ class PredictResult(Result, command="predict"):
     `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
-    class), probability, and then label_2, probability_2 ...
+    class), probability, and then label_2, probability_2 ... `explanation` is None without `explain`.
     """
 
     KIND: ClassVar[str] = "rows"
@@ -67,6 +79,7 @@ class PredictResult(Result, command="predict"):
     device: str
     seconds: float
     table: Table = field(repr=False)
+    explanation: Explanation | None = None
     notes: tuple[str, ...] = ()
     failed: str = ""
 

@@ -20,12 +20,11 @@ from dlcli.core.compute.forward import in_mode, is_opaque, logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import preserved
+from dlcli.core.graph.output_ops import MarkedEnd, leading_to_output
 from dlcli.core.graph.trace import WEIGHTED, record_trace
 
 NEIGHBOURS = 5
 """Number of neighbours whose classes are compared."""
-
-_END = "clone"
 
 
 @float32_precision("ieee")
@@ -150,28 +149,13 @@ class _LastLayer:
         return read.float().flatten(1, -2).mean(1) if read.dim() > 2 else read
 
 
-class _MarkedEnd(nn.Module):
-    """A network with one more operation at its end, by which the trace identifies the logits."""
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.inner(x)
-        return found.clone()
-
-
 def _find_last_layer(model: nn.Module, sample: Tensor) -> _LastLayer | None:
     """The last layer, by a pass on `sample` (1, c, h, w)."""
     if is_opaque(model):
         return None  # it takes no hooks
-    ended = _MarkedEnd(model)
+    ended = MarkedEnd(model)
     trace = record_trace(ended, sample)
-    end = trace.ops[-1] if trace.ops else None
-    if end is None or (end.name, end.owner) != (_END, ""):
-        return None  # the logits do not depend on the image
-    weighted = [op for op in trace.ops_named(WEIGHTED) if end.descends_from(op.node)]
+    weighted = [op for op in leading_to_output(trace) if op.name in WEIGHTED]
     if not weighted or not all(weighted[-1].descends_from(op.node) for op in weighted):
         return None
     path, number = weighted[-1].calls[-1]

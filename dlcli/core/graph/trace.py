@@ -151,6 +151,25 @@ def record_trace(model: nn.Module, sample: Tensor, *, training: bool = False) ->
     return Trace(tuple(recorder.ops), tuple(sample.shape), classes)
 
 
+@contextmanager
+def keep_output(model: nn.Module, x: Tensor, node: int) -> Iterator[list[Tensor]]:
+    """Keep the output of an operation, with its graph, while the block runs `model` once.
+
+    Args:
+        model: The network whose trace has the operation.
+        x: What the block runs it on.
+        node: The operation in the trace.
+
+    Yields:
+        A list that holds the output after the run, and nothing if there were fewer operations.
+    """
+    recorder = _Recorder(model, node)
+    with recorder.listening(model):
+        recorder.know(x, SAMPLE)
+        with recorder:
+            yield recorder.wanted
+
+
 def _run(model: nn.Module, sample: Tensor) -> None:
     try:
         model(sample)
@@ -180,9 +199,11 @@ class _Call:
 
 
 class _Recorder(TorchFunctionMode):
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, wanted: int | None = None) -> None:
         super().__init__()
         self.ops: list[Op] = []
+        self.wanted: list[Tensor] = []
+        self._wanted = wanted
         self._stack: list[_Call] = [_Call("", 0, transparent=False)]
         self._calls = 0
         self._nodes: dict[int, int] = {}
@@ -246,5 +267,6 @@ class _Recorder(TorchFunctionMode):
             ancestors |= 1 if parent == SAMPLE else self.ops[parent - 1].ancestors
         layer, shape = self._stack[-1].path, tuple(outputs[0].shape)
         self.ops.append(Op(node, name, owner.path, layer, calls, position, operands, parents, ancestors, shape))
+        self.wanted += outputs if node == self._wanted else []
         for output in outputs:
             self.know(output, node)

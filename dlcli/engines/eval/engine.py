@@ -21,6 +21,7 @@ from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import selected_share
+from dlcli.engines.eval.explain import FOLDER, explained_images, write_explained
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
@@ -97,6 +98,8 @@ def plan(config: EvalConfig) -> list[str]:
     what = "find how it was fed in training" if config.diagnose_input else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
+    if config.explain is not None:
+        lines.append(f"explain predictions by {config.explain}, with maps in {Path(str(config.output), FOLDER)}")
     if config.export is not None:
         lines.append(f"write the network to {config.export}")
     if config.output is not None:
@@ -177,7 +180,8 @@ def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
 def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
     loaded = open_model_and_data(config, report)
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
-    _group(config, loaded.data, config.split)
+    group = _group(config, loaded.data, config.split)
+    explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
     predictions = _predict(config, loaded, config.split)
     outputs = loaded.names(predictions.log_p.shape[1])
     columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
@@ -211,7 +215,12 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
         seed=config.seed,
         device=describe_device(loaded.device),
         seconds=0.0,
-        notes=(*_notes(config, loaded, found, predictions, sliced), *_exported(config, loaded, outputs)),
+        explanation=None if explained is None else explained.explanation,
+        notes=(
+            *(explained.notes if explained else ()),
+            *_notes(config, loaded, found, predictions, sliced),
+            *_exported(config, loaded, outputs),
+        ),
         failed=_failed(config, found),
     )
     if config.output is not None:
@@ -220,7 +229,10 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
         wrong = loaded.split(config.split).x[[one.index for one in result.mistakes]]
         if loaded.data.frames is not None:
             wrong = wrong[:, :, wrong.shape[2] // 2]  # a picture has room for one frame
-        write(config.output, result, EvalFigures(to_float(wrong).numpy(), bins, matrix[loaded.output_of.numpy()], outputs))
+        pictures = EvalFigures(to_float(wrong).numpy(), bins, matrix[loaded.output_of.numpy()], outputs, explained)
+        write(config.output, result, pictures)
+        if explained is not None:
+            write_explained(config.output, explained)
     return result
 
 

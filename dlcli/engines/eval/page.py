@@ -45,11 +45,12 @@ _BESIDE = 15
 
 @dataclass(frozen=True)
 class EvalPictures:
-    """The figures of the page, and the most confident mistakes."""
+    """The figures of the page, the most confident mistakes, and the part with maps of `explain`."""
 
     confusion: Figure
     reliability: Figure
     mistakes: Sequence[MisclassifiedImage]
+    explained: Sequence[Part] = ()
 
 
 def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
@@ -64,6 +65,7 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
         lead=f"of {top.n:,} {result.unit}s are right, {wrong:,} are wrong.",
         parts=[
             *_first(result, shown),
+            *shown.explained,
             *_gaps(result.diagnosis),
             *_slices(result),
             _classes(result),

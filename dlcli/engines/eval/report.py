@@ -8,19 +8,25 @@ import numpy as np
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.plots import MisclassifiedImage, confusion_plot, mistakes_grid, reliability_plot
 from dlcli.core.html_report.figures import png
+from dlcli.engines.eval.explain import explanation_parts
 from dlcli.engines.eval.page import EvalPictures, eval_page
+from dlcli.engines.explanations import Explained
 from dlcli.specs.eval import EvalResult
 from dlcli.support.atomic import atomic_path, write_text
 
 
 @dataclass(frozen=True)
 class EvalFigures:
-    """Data of the plots: mistakes (m, c, h, w), one frame of a video; confidence bins; confusion counts (classes, outputs)."""
+    """Data of the plots: mistakes (m, c, h, w), one frame of a video; confidence bins; confusion counts (classes, outputs).
+
+    `explained` are maps, None without `explain`.
+    """
 
     mistakes: np.ndarray
     bins: Reliability
     confusion: np.ndarray
     outputs: tuple[str, ...]
+    explained: Explained | None = None
 
 
 def write(folder: Path, result: EvalResult, shown: EvalFigures) -> None:
@@ -43,5 +49,6 @@ def _pictures(result: EvalResult, shown: EvalFigures) -> EvalPictures:
     return EvalPictures(
         confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.outputs),
         reliability=reliability_plot(shown.bins, ece, unit=result.unit),
+        explained=explanation_parts(shown.explained),
         mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability) for image, one in pairs],
     )

@@ -1,0 +1,1 @@
+"""One module per method: `explain(model, x, target, settings) -> Maps`."""

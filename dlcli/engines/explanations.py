@@ -1,0 +1,159 @@
+"""Maps of what predictions depend on, for `dlcli eval` and `dlcli predict`: made, checked, described and written."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import floor, log10
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlcli.core.compute.loader import to_float
+from dlcli.core.data.base import FILE, Split
+from dlcli.core.explain import METHODS
+from dlcli.core.explain.base import ExplainSettings, Maps, predicted_classes
+from dlcli.core.explain.faithfulness import DeletionCheck
+from dlcli.core.explain.methods.occlusion import window_side
+from dlcli.engines.model_and_data import LoadedModel
+from dlcli.specs.estimates import PointEstimate
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.explain import Explanation
+from dlcli.specs.figures import scaled
+from dlcli.specs.predict import PredictConfig
+from dlcli.support.atomic import atomic_path
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+from dlcli.support.seeds import derive
+
+if TYPE_CHECKING:
+    from dlcli.core.explain.plots import ExplainedImage
+
+TARGET = "logit of the predicted class"
+_OCCLUSION = "occlusion"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Maps of some images `x` (n, c, h, w), their predicted and true classes, None if not known, and what is reported."""
+
+    x: Tensor
+    maps: Maps
+    predicted: tuple[str, ...]
+    true: tuple[str | None, ...]
+    explanation: Explanation
+    notes: tuple[str, ...]
+
+    def images(self) -> Iterator["ExplainedImage"]:
+        """Each image with its maps, for pictures."""
+        from dlcli.core.explain.plots import ExplainedImage  # here, since it imports matplotlib
+
+        pairs = zip(self.explanation.names, self.predicted, self.true, strict=True)
+        for k, (name, predicted, true) in enumerate(pairs):
+            image, signed, strength = (one[k].numpy() for one in (self.x, self.maps.signed, self.maps.strength))
+            yield ExplainedImage(name, image, signed, strength, predicted, true)
+
+
+def explain(
+    config: EvalConfig | PredictConfig,
+    loaded: LoadedModel,
+    examples: Split,
+    indices: Sequence[int],
+    report: Reporter,
+    *,
+    labelled: bool,
+    groups: NDArray[np.int64] | None = None,
+) -> Explained:
+    """Make maps of some examples and check them.
+
+    Args:
+        config: The method and its settings.
+        loaded: The network and the data.
+        examples: The split.
+        indices: Which of its examples, from 0.
+        report: Receives progress.
+        labelled: Whether the classes of the examples are known.
+        groups: The group of each of these examples; None if they are independent.
+
+    Returns:
+        The maps and what is reported.
+
+    Raises:
+        InputError: For videos, and for a network that the method cannot explain.
+    """
+    if loaded.data.frames is not None:
+        raise InputError(f"`explain` takes images, and {loaded.data.name} has videos")
+    method = METHODS.module(config.explain or "")
+    settings = ExplainSettings(window=config.window, baseline=config.baseline or "mean", device=loaded.device)
+    model, x = loaded.trained.model, to_float(examples.x[list(indices)])
+    with report.task(f"explaining {count(len(x), 'image')} by {config.explain}"):
+        logits = loaded.logits(x)
+        target = predicted_classes(logits)
+        maps = method.explain(model, x, target, settings)
+        check = DeletionCheck(model, x, target, settings, absolute=False, seed=derive(config.seed, "explain"), groups=groups)
+        found = check.run(method, maps)
+    names = loaded.names(logits.shape[1])
+    explanation = Explanation(
+        method=config.explain or "",
+        window=window_side((x.shape[2], x.shape[3]), config.window) if config.explain == _OCCLUSION else None,
+        baseline=settings.baseline,
+        target=TARGET,
+        images=tuple(indices),
+        names=_file_names(config.explain or "", indices, examples),
+        faithfulness=found,
+    )
+    predicted = tuple(names[k] for k in logits.argmax(1))
+    true = tuple(names[k] if labelled else None for k in examples.y[list(indices)])
+    return Explained(
+        x, maps, predicted, true, explanation, tuple(note for note in (*_verdicts(explanation), maps.note) if note)
+    )
+
+
+def _file_names(method: str, indices: Sequence[int], examples: Split) -> tuple[str, ...]:
+    """The names of files without ending: by the file of each image if these differ, else by its index."""
+    files = examples.metadata.get(FILE)
+    stems = [PurePath(str(files[k])).stem for k in indices] if files is not None else []
+    width = len(str(max(indices)))
+    chosen = stems if len(set(stems)) == len(indices) else [f"{k:0{width}}" for k in indices]
+    return tuple(f"{name}-{method}" for name in chosen)
+
+
+def _verdicts(found: Explanation) -> list[str]:
+    """What the check says, in sentences."""
+    check = found.faithfulness
+    decimals, images = _decimals(check.change), count(len(found.images), "image")
+    elsewhere = scaled(check.minus_elsewhere, decimals=decimals)
+    first = (
+        f"Hiding the {100 * check.hidden:.0f}% of pixels with the highest values ({found.method}, {images}) "
+        f"{'lowers' if check.change >= 0 else 'raises'} the {found.target} by {abs(check.change):.{decimals}f}; against a "
+        f"region like it at a random place: {elsewhere}"
+    )
+    if isinstance(check.minus_elsewhere, PointEstimate):
+        return [f"{first}."]
+    verdict = "established, so the maps are faithful" if check.faithful else "not established, so do not rely on these maps"
+    lines = [f"{first}, {verdict}."]
+    if check.minus_shuffled is not None:
+        shuffled = scaled(check.minus_shuffled, decimals=decimals)
+        learned = "established, so they show what it learned" if check.learned else "not established"
+        lines.append(f"Against the maps of the network with shuffled weights: {shuffled}, {learned}.")
+    return lines
+
+
+def _decimals(value: float) -> int:
+    """How many digits behind the point show three digits of a number, which may have any scale."""
+    return 2 if value == 0 else min(9, max(0, 2 - floor(log10(abs(value)))))
+
+
+def write_maps(folder: Path, explained: Explained) -> None:
+    """Write NAME.png, NAME.npy (how much each pixel matters) and NAME-signed.npy, (h, w) float32, for each image."""
+    from dlcli.core.explain.plots import map_plot  # here, since it imports matplotlib
+    from dlcli.core.html_report.figures import png
+
+    for one in explained.images():
+        with atomic_path(folder / f"{one.name}.png") as temporary:
+            temporary.write_bytes(png(map_plot(one, target=explained.explanation.target)))
+        for ending, values in (("", one.strength), ("-signed", one.signed)):
+            with atomic_path(folder / f"{one.name}{ending}.npy") as temporary, open(temporary, "wb") as file:
+                np.save(file, values)
