@@ -14,6 +14,8 @@ _RAISES, _LOWERS = (0.84, 0.37, 0.0), (0.0, 0.45, 0.70)
 _HEAT = "inferno"
 _MOST = 0.9
 """Opacity of the highest value: the image shows through."""
+_SEEN = 0.99
+"""Share of the pixels below the full colour."""
 _DARKEST, _LIGHTEST = 0.15, 0.75
 """Greys of the image, without black and white, so that both colours are seen on it."""
 
@@ -40,19 +42,24 @@ class ExplainedImage:
 
 def strength_overlay(one: ExplainedImage) -> NDArray[np.floating]:
     """The image in grey, brighter in colour where a pixel matters more, (3, h, w) in [0, 1]."""
-    share = one.strength / max(float(one.strength.max()), 1e-30)
+    share = np.clip(one.strength / _full(one.strength), 0, 1)
     return _over(one.image, colormaps[_HEAT](share)[..., :3], share)
 
 
 def signed_overlay(one: ExplainedImage) -> NDArray[np.floating]:
     """The image in grey, in one colour where a pixel raises the target and in another where it lowers it, (3, h, w)."""
-    share = one.signed / max(float(np.abs(one.signed).max()), 1e-30)
+    share = np.clip(one.signed / _full(np.abs(one.signed)), -1, 1)
     return _over(one.image, np.where(share[..., None] > 0, _RAISES, _LOWERS), np.abs(share))
+
+
+def _full(sizes: NDArray[np.floating]) -> float:
+    """The value that gets the full colour: few pixels of integrated gradients are so large that no others would be seen."""
+    return float(np.quantile(sizes, _SEEN)) or float(sizes.max()) or 1.0
 
 
 def _over(image: NDArray[np.floating], colours: NDArray[np.floating], share: NDArray[np.floating]) -> NDArray[np.floating]:
     grey = _DARKEST + (_LIGHTEST - _DARKEST) * np.clip(image.mean(0), 0, 1)[..., None]
-    opacity = _MOST * np.clip(share, 0, 1)[..., None]
+    opacity = _MOST * share[..., None]
     found: NDArray[np.floating] = ((1 - opacity) * grey + opacity * colours).transpose(2, 0, 1)
     return found
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import OpaqueNetwork
 from dlcli.core.explain.base import ExplainSettings, classes, predicted_classes
 from dlcli.core.explain.baselines import baseline
 from dlcli.core.explain.methods.integrated_gradients import explain
@@ -54,3 +55,14 @@ def test_a_network_without_gradients_is_refused():
     with pytest.raises(InputError, match="no gradient") as refused:
         explain(Detached(), x, predicted_classes(Detached()(x)), ExplainSettings())
     assert "occlusion" in refused.value.hint
+
+
+def test_a_program_without_gradients_is_refused():
+    class Program(OpaqueNetwork):
+        has_gradients = False
+
+        def forward(self, x):
+            return x.flatten(1)[:, :3]
+
+    with pytest.raises(InputError, match="without gradients"):
+        explain(Program(), images(2), classes(torch.tensor([0, 1])), ExplainSettings())

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.compute.forward import logits_of
+from dlcli.core.compute.forward import has_gradients, logits_of
 from dlcli.core.explain.base import (
     ExplainSettings,
     Maps,
@@ -15,6 +15,7 @@ from dlcli.core.explain.base import (
     target_values,
 )
 from dlcli.core.explain.baselines import baseline
+from dlcli.support.errors import InputError
 
 _HINT = "`explain=occlusion` needs no gradients"
 
@@ -39,6 +40,8 @@ def explain(model: nn.Module, x: Tensor, target: Target, settings: ExplainSettin
         ResourceError: If memory does not suffice for one image.
     """
     check_images(x)
+    if not has_gradients(model):
+        raise InputError("the network is a program without gradients", hint=_HINT)
     start, every = baseline(x, settings.baseline), torch.arange(len(x))
     images = every.repeat_interleave(settings.steps)
     total = torch.zeros(x.shape, dtype=torch.float64)
