@@ -41,9 +41,9 @@ def main() -> None:
     n = one.metrics[0].estimate.n
     seeds = f"seeds {options.seed} to {options.seed + options.seeds - 1}"
     facts = (
-        f"Measured on {today()}: {Path(options.data).name}, {n:,} test images, {options.model}, {options.epochs} epochs of each "
-        f"kind, {seeds}, CPU ({torch.get_num_threads()} thread), torch {torch.__version__}. Means over seeds; differences are "
-        "paired, with Student's t intervals and p-values corrected by Holm in each table."
+        f"Measured on {today()}: {Path(options.data).name}, {n:,} test images, {options.model}, {options.epochs} epochs of "
+        f"each kind, {seeds}, CPU ({torch.get_num_threads()} thread), torch {torch.__version__}. Means over seeds; "
+        "differences are paired, with Student's t intervals and p-values corrected by Holm in each table."
     )
     write_page("\n\n".join([*pages, facts]) + "\n", options.output)
 
