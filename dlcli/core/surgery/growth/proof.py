@@ -30,10 +30,20 @@ def float64_copy(model: nn.Module) -> nn.Module:
 
 def as_before(done: nn.Module, model: nn.Module) -> nn.Module:
     """`done`, in place, with the types and devices of the parameters and buffers of the same names in `model`."""
-    old: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name, values in (*done.named_parameters(), *done.named_buffers()):
-        values.data = values.data.to(old[name])
+    parameters, buffers = model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
+    old: dict[str, Tensor] = {**dict(parameters), **dict(buffers)}
+    made: dict[int, Tensor] = {}
+    for path, module in done.named_modules():
+        for name, values in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+            like = old[f"{path}.{name}" if path else name]
+            # Anew, because the memory of a parameter cannot be swapped for that of another kind of device.
+            setattr(module, name, made.setdefault(id(values), _like(values, like)))
     return done
+
+
+def _like(values: Tensor, like: Tensor) -> Tensor:
+    moved = values.detach().to(like)
+    return nn.Parameter(moved, requires_grad=values.requires_grad) if isinstance(values, nn.Parameter) else moved
 
 
 def probes(sample: Tensor, like: nn.Module) -> list[Tensor]:
