@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from dlcli.core.graph.rewire import leave_out_new_modules
 from dlcli.core.graph.trace import CONVOLUTIONS, WEIGHTED
 from dlcli.core.surgery.base import WEIGHT_LAYERS, SurgeryResult, deep_copy, display_name, replace_modules, traces
 from dlcli.core.surgery.growth.proof import TOLERANCE, float64_copy, parameter_count, probes, relative_difference, scientific
@@ -37,6 +38,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     done = deep_copy(model)
     hidden = {done.get_submodule(path) for path in _hidden_layers(done, sample)}
     replace_modules(done, WEIGHT_LAYERS, lambda layer: _deeper(layer) if layer in hidden else layer)
+    leave_out_new_modules(done)
     before = float64_copy(model)
     difference = relative_difference(before, float64_copy(done), probes(sample, before))
     if not difference < TOLERANCE:
