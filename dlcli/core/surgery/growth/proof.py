@@ -12,7 +12,7 @@ from dlcli.core.compute.forward import in_mode
 from dlcli.core.compute.precision import float64_device
 from dlcli.core.compute.rng import preserved
 from dlcli.core.surgery.base import deep_copy
-from dlcli.core.surgery.growth.layers import LAYERS
+from dlcli.core.surgery.growth.layers import has_units
 from dlcli.support.errors import DlcliError, InputError, MemoryLimitError
 
 TOLERANCE = 1e-12
@@ -71,7 +71,7 @@ def layer_outputs(model: nn.Module, x: Tensor) -> list[tuple[str, Tensor]]:
     handles = [
         module.register_forward_hook(lambda _, args, output, path=path: found.append((path, output.clone())), prepend=True)
         for path, module in model.named_modules()
-        if isinstance(module, LAYERS)
+        if has_units(module)
     ]
     try:
         _outputs(model, [x])
