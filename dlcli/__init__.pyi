@@ -1,4 +1,4 @@
-"""The functions of dlcli; generated from the configurations of the commands by docs/generate.py."""
+"""The functions of dlcli; generated from the configurations of the commands by `make docs`."""
 
 from collections.abc import Sequence
 from pathlib import Path

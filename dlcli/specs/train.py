@@ -327,6 +327,11 @@ class TrainResult(Result, command="train"):
     notes: tuple[str, ...] = ()
     failed: str = ""
 
+    def shown(self, metric: str) -> str:
+        """A metric of `comparisons` as it is printed: `epochs to level` with the level itself, as in `epochs to 83.5%`."""
+        level = "level" if self.level is None else f"{100 * self.level:.1f}%"
+        return metric.replace("to level", f"to {level}").replace("to fit", "to 99%")
+
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat records, for tables and CSV."""
         return [_record(row) for row in self.rows]

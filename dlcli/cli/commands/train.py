@@ -52,7 +52,7 @@ def _versus(result: TrainResult) -> TerminalTable:
     title = f"{_where(result)}, means over {len(seeds)} seeds"
     columns = ("", "difference", "verdict", first, second)
     shown = len(rows) + _SEEDS_SHOWN
-    own = [_p_values(result.comparisons), *_never(result.comparisons)]
+    own = [_p_values(result), *_never(result)]
     notes = (*result.notes, *own)
     return TerminalTable(
         title,
@@ -68,9 +68,7 @@ def _versus(result: TrainResult) -> TerminalTable:
 
 
 def _metric(result: TrainResult, found: Comparison) -> tuple[str, ...]:
-    name = _METRICS.get(found.metric, found.metric)
-    if found.metric == "epochs to level" and result.level is not None:
-        name = f"epochs to {100 * result.level:.1f}%"
+    name = _METRICS.get(found.metric) or result.shown(found.metric)
     scale = 100 if found.metric in _METRICS else 1
     first, second = (f"{scale * value:.1f}" for value in (found.first, found.second))
     return name, scaled(found.difference, scale), found.verdict or "not tested", first, second
@@ -84,15 +82,15 @@ def _seed(result: TrainResult, seed: int, *variants: str) -> tuple[str, ...]:
     return f"test, seed {seed}", gap, "", *shown
 
 
-def _p_values(comparisons: tuple[Comparison, ...]) -> str:
-    tested = ", ".join(f"{one.metric} p {one.p:.2g}" for one in comparisons if one.p is not None)
+def _p_values(result: TrainResult) -> str:
+    tested = ", ".join(f"{result.shown(one.metric)} p {one.p:.2g}" for one in result.comparisons if one.p is not None)
     return f"Corrected by Holm: {tested}." if tested else ""
 
 
-def _never(comparisons: tuple[Comparison, ...]) -> list[str]:
+def _never(result: TrainResult) -> list[str]:
     return [
-        f"{one.metric}: never reached by {count(one.never, 'network')}, counted as the longest training."
-        for one in comparisons
+        f"{result.shown(one.metric)}: never reached by {count(one.never, 'network')}, counted as the longest training."
+        for one in result.comparisons
         if one.never
     ]
 
@@ -103,7 +101,8 @@ def _variants(result: TrainResult) -> list[str]:
 
 def _networks(result: TrainResult) -> TerminalTable:
     """Every network, one after the other."""
-    columns = ("variant", "test accuracy, %", "seed", "training, %", "epochs", "epochs to 99%", "epochs to level", "s")
+    counts = map(result.shown, ("epochs to fit", "epochs to level"))
+    columns = ("variant", "test accuracy, %", "seed", "training, %", "epochs", *counts, "s")
     return TerminalTable("every network", columns, tuple(map(_network, result.rows)))
 
 

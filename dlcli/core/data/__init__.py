@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import InputError, UnknownSourceError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
@@ -58,9 +58,9 @@ def open_data(
         The images, in memory if they fit there, else streamed from a file of the cache.
 
     Raises:
-        UsageError: If no source claims `spec`, `size` or `limit` is below 1, the data are videos and `sampling` is None, or
+        UsageError: If `size` or `limit` is below 1, the data are videos and `sampling` is None, or
             they are images and `sampling` asks for certain frames.
-        InputError: If the data cannot be used.
+        InputError: If no source claims `spec`, or the data cannot be used.
         ResourceError: If they fit neither into memory nor on the disk, or cannot be downloaded.
     """
     from dlcli.core.data import base, in_memory, resize
@@ -88,14 +88,14 @@ def open_data(
                 option=option,
             )
             if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
-                raise UsageError(f"`label_column`: {spec} has no columns", hint="omit `label_column`")
+                raise InputError(f"{spec}: has no column '{label_column}' (`label_column`)", hint="omit `label_column`")
             module = _of_kind(module, spec, videos) if unlabelled else module
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
             _check_sampling(data, sampling)
             _check_names(data)
             return data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
-    raise UnknownSourceError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
+    raise MissingInputError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
 
 
 def _sources(spec: str) -> "list[ModuleType]":

@@ -108,4 +108,6 @@ def _checked(name: str) -> str:
         )
     if name.endswith(".py"):
         raise UsageError(f"{name} needs the name of a callable in it", hint=f"{name}:CALLABLE")
+    if "/" in name and not Path(name).exists():
+        raise MissingInputError(f"`model`: {name}: no such file or folder", hint="dlcli list names the networks")
     return name

@@ -29,8 +29,12 @@ SPECS = {
     "multi-residual=2": "shared functional auxiliary",
     "effective-paths=3-3": "shared functional auxiliary",
     "fixed-dilation=2": "video",
+    "widen=2": "shared functional auxiliary plain video",
+    "widen=1.5:0.1": "shared functional auxiliary plain video",
+    "deepen": "shared functional flat auxiliary plain video",
 }
 CASES = [(spec, name) for spec, names in SPECS.items() for name in names.split()]
+ADDED = ("residuals.", "activation.", "second.")
 DROPS_NORMS = ("selu", "no-batchnorm")
 
 
@@ -51,7 +55,7 @@ def test_the_copy_is_changed_and_the_users_network_untouched(spec, name, sample)
     assert str(model) == text and [len(m._forward_pre_hooks) for m in model.modules()] == hooks
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert torch.equal(model.eval()(images), said)
-    draws = spec.startswith(("selu", "init", "looks-linear", "multi-residual"))
+    draws = spec.startswith(("selu", "init", "looks-linear", "multi-residual", "widen"))
     assert draws or torch.equal(torch.rand(1), _next(random))
     assert done.training and not _FRAMES.stack
 
@@ -70,7 +74,8 @@ def test_keys_types_and_modes_stay(spec, name, sample):
     next(m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))).train()
     done, _ = apply_surgery(model, [spec], sample)
     kept = [k for k in model.state_dict() if not (spec.startswith(DROPS_NORMS) and ".bn" in k)]
-    assert [key for key in done.state_dict() if "residuals" not in key] == kept
+    own = [key for key in done.state_dict() if not any(f".{part}" in key for part in ADDED)]
+    assert [key.replace(".first.", ".") for key in own] == kept
     assert all(p.dtype == torch.float64 for p in done.parameters())
     modes = {path: module.training for path, module in model.named_modules()}
     assert {path: m.training for path, m in done.named_modules() if path in modes} == modes
@@ -148,6 +153,12 @@ def test_surgeries_follow_each_other(sample):
         ("effective-paths=4-2", "'4-2' is not a range LO-HI"),
         ("fixed-dilation", "'' is not a whole number from 1 up"),
         ("fixed-dilation=0", "'0' is not a whole number from 1 up"),
+        ("widen", "'' is not a number above 1 and up to 64"),
+        ("widen=1", "'1' is not a number above 1"),
+        ("widen=2:-0.1", "'-0.1' is not a noise from 0 up"),
+        ("widen=2:", "'' is not a noise from 0 up"),
+        ("widen=2:inf", "'inf' is not a noise from 0 up"),
+        ("deepen=2", "deepen takes no argument"),
         ("init=xavier", "'xavier' is not an initialisation"),
         ("", "no surgery is called ''"),
     ],
@@ -176,6 +187,9 @@ def test_wrong_specs_are_usage_errors(spec, message, sample):
         ("looks-linear", residual(), "do not make this network linear"),
         ("looks-linear", NETWORKS["plain"](nn.MaxPool2d), "do not make this network linear"),
         ("init=he", nn.Sequential(nn.Flatten(), nn.RNN(64, 5)), "1.weight_ih_l0 is the weight of no convolution"),
+        ("widen=2", NETWORKS["flat"](), "they are outputs, are added to the input, or are too few"),
+        ("widen=2", nn.Conv2d(3, 3, 1), "the model fails on an image of shape 1x8x8"),
+        ("deepen", nn.Flatten(), "the network has no hidden convolution"),
         ("elu", nn.Conv2d(3, 3, 1), "the model fails on an image of shape 1x8x8"),
     ],
 )
