@@ -17,7 +17,7 @@ networks and data that a program holds: `nn.Module`, arrays, tensors, datasets, 
 
 The functions are train, evaluate, predict, ensemble, attack, probe_gradients, convert_2d_to_3d and dedupe. They print nothing,
 write only what `output` names, and raise `DlcliError`, which is also the ValueError, FileNotFoundError, MemoryError or the like
-that fits. docs/python.md is the guide.
+that fits. `help(dlcli.train)` lists the keywords of a function.
 
 `dlcli.core` holds what the commands are built from, such as attacks, surgery on networks, metrics and intervals.
 """

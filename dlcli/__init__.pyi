@@ -1,4 +1,4 @@
-"""The functions of dlcli; generated from the configurations of the commands by docs/generate.py."""
+"""The functions of dlcli; generated from the configurations of the commands by `make docs`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +39,11 @@ def train(
     weights_key: str | None = None,
     normalise: str = "auto",
     surgery: str | Sequence[str] = (),
+    pretrain: str = "none",
+    pretrain_epochs: int | None = None,
+    distance: str | None = None,
+    margin: float | None = None,
+    grow: str | Sequence[str] = (),
     versus: str | None = None,
     seeds: int | None = None,
     workers: int | None = None,
@@ -57,6 +62,9 @@ def train(
     freeze: str | Sequence[str] = (),
     early_stop: tuple[str, int] | str | None = None,
     precision: str = "auto",
+    loss: str | Sequence[str] | None = None,
+    huber_delta: float | Sequence[float] | str | None = None,
+    balance: str | None = None,
     augment: str | Sequence[str] = (),
     mixup: float | Sequence[float] | str | None = 0.0,
     cutmix: float | Sequence[float] | str | None = 0.0,
@@ -66,6 +74,9 @@ def train(
     limit: int | None = None,
     size: int | None = None,
     label_column: str | None = None,
+    score_column: str | None = None,
+    raters: str | Sequence[str] = (),
+    group: str | None = None,
     frames: int | None = None,
     clips: int | None = None,
     fps: float | None = None,
@@ -114,6 +125,8 @@ def evaluate(
     sheet: str | None = None,
     diagnose: bool = False,
     diagnose_input: bool = False,
+    score_column: str | None = None,
+    raters: str | Sequence[str] = (),
     human_error: float | None = None,
     slices: str | Sequence[str] = (),
     group: str | None = None,

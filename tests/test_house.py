@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "dlcli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
+_REPOSITORY = re.compile(r"\b(docs|examples|benchmarks)/[\w/-]+\.(md|py)|\bREADME\b")
 _FLAG = re.compile(r"(?<![\w-])--[a-z]")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -56,13 +57,24 @@ def _overrides(node: Function, text: str) -> bool:
 
 def flags(path: Path) -> Iterator[str]:
     """Messages below the command line that spell a flag instead of naming a field."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in _texts(ast.parse(path.read_text(encoding="utf-8"))):
+        if _FLAG.search(node.value):
+            yield f"{path}:{node.lineno}: {node.value[:60]!r} spells a flag; name the field in backticks"
+
+
+def _texts(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Strings that are no docstrings."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
-            found = _FLAG.search(node.value)
-            if found:
-                yield f"{path}:{node.lineno}: {node.value[:60]!r} spells a flag; name the field in backticks"
+            yield node
+
+
+def files_elsewhere(path: Path) -> Iterator[str]:
+    """Texts for users that name a file of the repository, which an installed package does not have."""
+    for node in _texts(ast.parse(path.read_text(encoding="utf-8"))):
+        if _REPOSITORY.search(node.value):
+            yield f"{path}:{node.lineno}: {node.value[:60]!r} names a file that only the repository has"
 
 
 _BELOW = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in ("core", "engines", "specs", "support")]
@@ -81,6 +93,11 @@ def test_the_docstring_of_a_module_says_more_than_its_name():
 @pytest.mark.parametrize("path", _BELOW, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_command_line_spells_flags(path: Path):
     assert not list(flags(path))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_messages_name_no_file_of_the_repository(path: Path):
+    assert not list(files_elsewhere(path))
 
 
 def test_a_class_name_stands_once():

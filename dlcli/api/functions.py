@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib import import_module
+from inspect import Signature
 from typing import Any
 
 from dlcli.api.inputs import in_one_process, values_of
@@ -13,6 +14,7 @@ from dlcli.api.signature import RESULTS, command_of, parameters, result_names, s
 from dlcli.cli.command import SUBCOMMANDS, Command
 from dlcli.specs.command_line import config_class
 from dlcli.support.cublas import fix_workspace
+from dlcli.support.suggest import did_you_mean
 
 FUNCTIONS = tuple(RESULTS)
 """Names of all functions."""
@@ -23,7 +25,7 @@ def make_function(name: str) -> Callable[..., Any]:
     expected = signature(name)
 
     def function(*args: Any, **options: Any) -> Any:
-        given = expected.bind(*args, **options).arguments
+        given = _bound(name, expected, args, options)
         progress = bool(given.pop("progress", False))
         return _run(name, given, progress=progress)
 
@@ -32,6 +34,18 @@ def make_function(name: str) -> Callable[..., Any]:
     function.__doc__ = _help(name)
     function.__signature__ = expected  # type: ignore[attr-defined]
     return function
+
+
+def _bound(name: str, expected: Signature, args: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call by name; raises TypeError as Python does, with the keyword that is meant."""
+    for option in options:
+        if option not in expected.parameters:
+            hint = did_you_mean(option, expected.parameters, f"help(dlcli.{name}) lists all")
+            raise TypeError(f"{name}() got an unexpected keyword argument '{option}' ({hint})")
+    try:
+        return expected.bind(*args, **options).arguments
+    except TypeError as error:
+        raise TypeError(f"{name}() {error}") from None
 
 
 def _run(name: str, given: dict[str, Any], *, progress: bool) -> Any:

@@ -3,7 +3,7 @@
 from dlcli.api.signature import RESULTS, Parameter, command_of, parameters, result_names
 from dlcli.cli.command import SUBCOMMANDS
 
-_HEAD = '''"""The functions of dlcli; generated from the configurations of the commands by docs/generate.py."""
+_HEAD = '''"""The functions of dlcli; generated from the configurations of the commands by `make docs`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -32,8 +32,8 @@ class ExitCode(IntEnum):
 MEANINGS = {
     "0": "done",
     "1": "a check you asked for failed (`--fail-under`, `--fail-on-duplicates`, `--precision`)",
-    "2": "an option is wrong",
-    "3": "the input cannot be used: missing, corrupt, refused, or it may not be read",
+    "2": "an option is wrong: no input would do",
+    "3": "the input cannot be used: a file, folder or column is missing, corrupt or refused, or may not be read",
     "4": "a computation gave NaN or infinity",
     "5": "out of memory, disk space or device, an extra is not installed, or the output may not be written",
     "70": "a bug in dlcli",

@@ -10,16 +10,18 @@ from dataclasses import dataclass
 
 from dlcli.cli.command import COMMAND_INDENT, TerminalTable
 from dlcli.cli.pictures import Sketch
+from dlcli.specs.figures import EXPLAINED
 
 MOST_NOTES = 2
 """Notes below a table on a terminal; -v prints all of them."""
-WHERE_INTERVALS_ARE_EXPLAINED = "Intervals and verdicts: docs/statistics.md"
 _FIGURE = r"[-+]?[\d.,]+(?:e[-+]?\d+)?%?"
 _INTERVAL = re.compile(rf"{_FIGURE}(?: points?)? \[[-+\d., e∞inf]+\]\S*")
 _PIECE = re.compile(rf"{_INTERVAL.pattern}|\S+")
+_CELL_PIECE = re.compile(rf"{_INTERVAL.pattern}|--\S+ (?!-)\S+|\S+, %|\S+")
+"""In a head or a cell, an option stays with its value and a unit with what it is the unit of."""
 _CELL = re.compile(r"(\S+) (\[.*)", flags=re.DOTALL)
 _GAPS = (3, 2)
-_FIGURES = "0123456789+-"
+_IS_FIGURE = re.compile(r"[-+]?(?:[\d.∞]|inf|nan|$)")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def shown_notes(table: TerminalTable, *, verbose: bool) -> list[str]:
     """The notes that are printed, and what -v would add."""
     notes = [note for note in table.notes if note]
     if verbose:
-        return [*notes, *([WHERE_INTERVALS_ARE_EXPLAINED] if _has_intervals(table) else [])]
+        return [*notes, *([EXPLAINED] if _has_intervals(table) else [])]
     hidden = len(table.rows) - shown_rows(table)
     left = [table.rest or f"{hidden:,} more rows"] if hidden else []
     left += dict.fromkeys(more.title.partition(",")[0] for more in table.details if more.title)
@@ -168,7 +170,7 @@ class _Column:
         cells = _aligned(cells) if figures else tuple(cells)
         natural = max(map(cells_of, (head, *cells)))
         # Between letters of two cells, such as Chinese, a line may be broken anywhere.
-        words = [word for text in ((head,) if figures else (head, *cells)) for word in _PIECE.findall(text)]
+        words = [word for text in ((head,) if figures else (head, *cells)) for word in _CELL_PIECE.findall(text)]
         narrow = [min(cells_of(word), 2) if cells_of(word) >= 2 * len(word) else cells_of(word) for word in words]
         return cls(head, cells, figures, max([*narrow, *(map(cells_of, cells) if figures else ()), 1]), natural)
 
@@ -182,7 +184,7 @@ def _aligned(cells: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_figures(table: TerminalTable, k: int) -> bool:
-    return all(row[k][:1] in _FIGURES for row in table.rows) and not _is_picture(table, k)  # "" is in every string
+    return all(_IS_FIGURE.match(row[k]) for row in table.rows) and not _is_picture(table, k)
 
 
 def _is_picture(table: TerminalTable, k: int) -> bool:
@@ -234,7 +236,7 @@ def _row(cells: Sequence[str], block: list[_Column], widths: list[int], gap: int
 def _in_column(cell: str, width: int) -> list[str]:
     if cells_of(cell) <= width:
         return [cell]
-    return [part for line in _filled(_PIECE.findall(cell), width) for part in (_chopped(line, width) or [line])]
+    return [part for line in _filled(_CELL_PIECE.findall(cell), width) for part in (_chopped(line, width) or [line])]
 
 
 def _chopped(text: str, width: int) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dlcli import __version__
 from dlcli.core.compute.device import choose_device, describe_device, fast_dtype
 from dlcli.specs.info import CachePlace, Extra, InfoConfig, InfoResult
+from dlcli.support.errors import install_command
 from dlcli.support.paths import cache_dir
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -63,7 +64,7 @@ def _extras(required: list[tuple[str, str]]) -> Iterator[Extra]:
     for extra in sorted({extra for _, extra in required} - {"", _FOR_DEVELOPERS}):
         packages = tuple(name for name, of in required if of == extra)
         missing = tuple(name for name in packages if not _version(name))
-        yield Extra(name=extra, packages=packages, missing=missing, install=f"pip install '{_DISTRIBUTION}[{extra}]'")
+        yield Extra(name=extra, packages=packages, missing=missing, install=install_command(extra))
 
 
 def _places(folder: Path) -> Iterator[CachePlace]:

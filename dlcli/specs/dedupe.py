@@ -328,7 +328,9 @@ class DedupeResult(Result, command="dedupe"):
         rows_exact: Duplicates whose text equals the canonical text after folding.
         rows_masked: Other duplicates whose text equals it once both are masked.
         rows_near: Other duplicates.
-        rows_canonical: Canonical rows.
+        matches: Duplicates by their match with the canonical text, as in the column `match`: exact, folded, masked, lexical and
+            semantic.
+        rows_canonical: Canonical rows with text; each row without text is canonical as well, in the column `canonical`.
         groups: Number of groups with a duplicate.
         oversized_groups: Groups of more than `max_group` rows.
         candidates: Number of pairs of distinct texts that were scored.
@@ -364,6 +366,7 @@ class DedupeResult(Result, command="dedupe"):
     rows_exact: int
     rows_masked: int
     rows_near: int
+    matches: dict[str, int]
     rows_canonical: int
     groups: int
     oversized_groups: int

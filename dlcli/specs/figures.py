@@ -6,6 +6,9 @@ In cells of a table the unit stands in the head of the column: `96.3 [94.5, 97.6
 
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 
+EXPLAINED = "Intervals in brackets are 95% intervals; a difference is established if its interval excludes 0."
+"""What stands below figures, on pages and on a terminal."""
+
 Figure = Estimate | PointEstimate | Difference
 
 

@@ -32,10 +32,6 @@ class InputError(DlcliError, ValueError):
     """The input cannot be used: missing, corrupt or refused."""
 
 
-class UnknownSourceError(UsageError, FileNotFoundError):
-    """There is no such name, file or folder."""
-
-
 class MissingInputError(InputError, FileNotFoundError):
     """A file or folder is not there."""
 
@@ -67,7 +63,7 @@ class MissingExtraError(ResourceError):
     """
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}'", hint=f"pip install {_packages_of(extra)}")
+        super().__init__(f"{what} needs the extra '{extra}'", hint=install_command(extra))
 
 
 @contextmanager
@@ -81,7 +77,8 @@ def error_context(what: str) -> Iterator[None]:
         raise
 
 
-def _packages_of(extra: str) -> str:
+def install_command(extra: str) -> str:
+    """The command that installs the packages of an extra, wherever dlcli itself came from."""
     from importlib.metadata import PackageNotFoundError, requires  # slow, and --help needs none of it
 
     try:
@@ -90,4 +87,4 @@ def _packages_of(extra: str) -> str:
         declared = []
     parts = [line.partition(";") for line in declared]
     names = [f"'{package.strip()}'" for package, _, marker in parts if re.search(rf"extra == .{re.escape(extra)}\b", marker)]
-    return " ".join(names) or f"'.[{extra}]'"
+    return f"pip install {' '.join(names)}" if names else f"pip install '.[{extra}]'"

@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 import dlcli as library
+from dlcli import attacks
 from dlcli.api.signature import RESULTS, command_of
 from dlcli.cli.output import plain
 from dlcli.specs.command_line import config_class
@@ -286,7 +287,15 @@ def test_a_network_of_the_program_stays_as_it_is(nets: Any):
         (lambda net: library.evaluate(3, "digits"), ValueError, "`model`: int is not a network"),
         (lambda net: library.attack(net, "digits", eps=-1), ValueError, "`eps`"),
         (lambda net: library.attack(net, "digits", steps="many"), ValueError, "`steps`: 'many' is not a number"),
-        (lambda net: library.attack(net, "digits", epsilon=1), TypeError, "epsilon"),
+        (lambda net: library.attack(net, "digits", epsilon=1), TypeError, r"attack\(\) got .* 'epsilon' \(did you mean eps\?"),
+        (
+            lambda net: library.train(epoch=3),
+            TypeError,
+            r"'epoch' \(did you mean epochs\?",
+        ),
+        (lambda net: library.train(xyzzy=3), TypeError, r"'xyzzy' \(help\(dlcli.train\) lists all\)"),
+        (lambda net: library.train("digits", "lenet", 3, 4, 5), TypeError, r"train\(\) too many positional arguments"),
+        (lambda net: attacks.PGD(step=3), ValueError, "no setting `step`"),
         (lambda net: library.dedupe([1, 2]), ValueError, "item 0 is int"),
         (lambda net: library.dedupe("no/such.csv"), FileNotFoundError, "no such file"),
         (lambda net: library.dedupe(3), ValueError, "not a table"),

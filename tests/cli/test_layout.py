@@ -212,3 +212,18 @@ def test_the_program_keeps_to_the_screen(
         last = next(line for line in seen if line.startswith("wrote "))
         named = set(last.removeprefix("wrote ").removesuffix(" to run").split(", "))
         assert named == {path.name for path in (tmp_path / "run").iterdir() if path.name[0] != "."}
+
+
+_OPTIONS = st.lists(st.sampled_from(["--lr 0.001", "--optimizer adam", "--ema 0.99"]), min_size=1, unique=True)
+
+
+@given(st.integers(60, 140), _OPTIONS)
+def test_units_and_values_of_options_stay_with_what_they_belong_to(width: int, options: list[str]):
+    variant = " ".join(options)
+    head = ("variant", "test accuracy, %", "training, %", "minus the best", "verdict", variant)
+    rows = ((variant, "97.2 [95.0, 98.1]", "99.0", "-1.8 [-3.0, +1.2]", "not established", "1"),)
+    seen = screen(TerminalTable("", head, rows), width)
+    assert all(len(line) <= width for line in seen)
+    assert not re.search(r"\| %|--\S+ \|", " | ".join(re.split(r" {2,}", "  ".join(seen)))), seen
+    # A name stands on the left, though it begins with a dash.
+    assert any(line.startswith(f" {options[0]}") for line in seen)

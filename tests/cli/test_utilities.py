@@ -15,11 +15,15 @@ import torch
 
 from dlcli import __version__
 from dlcli.cli.command import UTILITIES
+from dlcli.cli.commands.cache import COMMAND
+from dlcli.cli.layout import lines
 from dlcli.core.training.augment import names
-from dlcli.engines import info
+from dlcli.engines import cache, info
+from dlcli.specs.cache import CacheConfig
 from dlcli.specs.info import InfoConfig
 from dlcli.specs.list import KINDS, REGISTRIES
 from dlcli.specs.shared import RULES
+from dlcli.support.errors import MissingExtraError
 from dlcli.support.lock import locked
 from dlcli.support.registry import Registry
 from tests.conftest import Run
@@ -86,7 +90,8 @@ def test_info_names_the_command_that_brings_a_missing_package(monkeypatch: pytes
     monkeypatch.setattr(metadata, "version", version)
     (video,) = [one for one in info.run(InfoConfig(device="cpu")).extras if one.name == "video"]
     assert (video.packages, video.missing) == (("av",), ("av",))
-    assert video.install == "pip install 'dlcli-kit[video]'"
+    (needed,) = [line.partition(";")[0].strip() for line in metadata.requires("dlcli-kit") or () if "'video'" in line]
+    assert video.install == f"pip install '{needed}'" == MissingExtraError("reading videos", "video").hint
 
 
 def test_info_lists_each_extra_that_users_can_install():
@@ -153,3 +158,18 @@ def test_prune_asks_for_an_age(cached: Path):
     assert done.returncode == 2 and "--older 30d" in done.stderr
     assert _cache(cached, "prune", "--older", "-3d").returncode == 2
     assert _names(cached) == {"a.bin", "b.bin", "c.bin", "link.bin"}
+
+
+def test_rows_of_the_cache_fit_a_terminal_and_keep_names_apart(cached: Path, monkeypatch: pytest.MonkeyPatch):
+    names = [*(f"{k:02x}" * 32 for k in (3, 4)), *(f"hub/{'name-of-a-network-' * 6}v{k}" for k in (1, 2))]
+    for name in names:
+        (cached / "models" / name).parent.mkdir(exist_ok=True)
+        (cached / "models" / f"{name}.safetensors").write_bytes(b"x")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cached.parent))
+    table = COMMAND.table(cache.run(CacheConfig(action="prune", older=0)))
+    shown = [line.text for line in lines(table, 80, verbose=False, pictures=False)]
+    files = {row[1] for row in table.rows}
+    assert len(files) == 7
+    # Each name is on one line, with all that is known of the file: there is no second table.
+    assert [sum(name in line and line.endswith("removed") for line in shown) for name in files] == [1] * 7
+    assert sum(line.startswith(" kind") for line in shown) == 1 and max(map(len, shown)) <= 80

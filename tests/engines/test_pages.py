@@ -5,7 +5,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from dlcli.core.html_report.page import Page
+from dlcli.core.html_report.parts import PageTable
 from dlcli.engines import attack, convert_2d_to_3d, ensemble, eval, probe_gradients, train
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
@@ -150,3 +153,28 @@ def test_pages_fit_narrow_and_wide_windows_light_and_dark(pages: dict[str, Path]
                     # Text contrasts with the background, except for counts on the dark cells of a matrix.
                     inks = [ink for ink in window.run(INK) if ink != [254, 254, 254]]
                     assert inks and all(abs(sum(ink) - sum(paper)) > 200 for ink in inks)
+
+
+BOX = """const box = document.querySelector('.wide'), caption = box.querySelector('caption').getBoundingClientRect();
+  box.scrollLeft = arguments[0] ? box.scrollWidth : 0;
+  const {left, right, bottom} = box.getBoundingClientRect();
+  return [left, right, box.querySelector('thead').getBoundingClientRect().bottom - 3, caption.left, caption.right]"""
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_table_that_is_wider_than_the_window_shows_at_which_edge_it_goes_on(tmp_path: Path):
+    heads = ["name", *(f"column {k}" for k in range(5))]
+    table = PageTable("A caption that is long, so that it needs more than one line in a narrow window", heads, [["-"] * 6])
+    (tmp_path / "page.html").write_text(Page("title", "1", "", "lead", [table]).html())
+    with browser(tmp_path) as window:
+        for look, paper in (("light", (255, 255, 255)), ("dark", (23, 24, 28))):
+            window.emulate(300, look)
+            window.open(tmp_path / "page.html")
+            for at_end in (False, True):
+                left, right, height, *caption = window.run(BOX, at_end)
+                assert left <= caption[0] and caption[1] <= right
+                window.screenshot(tmp_path / "seen.png")
+                with Image.open(tmp_path / "seen.png") as seen:
+                    edges = [seen.convert("RGB").getpixel((x, int(height))) for x in (int(left) + 1, int(right) - 2)]
+                assert [edge == paper for edge in edges] == [not at_end, at_end]

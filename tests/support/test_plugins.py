@@ -9,7 +9,7 @@ import pytest
 
 from dlcli.core.attacks import REGISTRY, load_attack
 from dlcli.core.data import open_data
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.registry import PLUGIN_GROUPS, Registry
 from tests.conftest import ROOT, Run
 
@@ -144,7 +144,7 @@ def test_a_data_source_of_another_package_is_asked_about_its_own_names():
     found, digits = open_data("upside:down"), open_data("digits")
     assert found.name == "upside:down"
     assert bool((found.x_test.flip(2) == digits.x_test).all())
-    with pytest.raises(UsageError, match="no such dataset"):
+    with pytest.raises(MissingInputError, match="no such dataset"):
         open_data("upside:up")
 
 

@@ -22,7 +22,7 @@ _COLUMNS = {
 _LABELS = {
     Classifier.BASELINE: "surrogate",
     Classifier.BEST_MEMBER: "best member",
-    Classifier.MEAN_OF_MEMBERS: "average member",
+    Classifier.MEAN_OF_MEMBERS: "mean of members",
 }
 """What classifiers that are not a rule are called."""
 _THREATS = {ThreatKind.WORST_CASE: "worst case", ThreatKind.TRANSFER: "transfer, an upper bound"}

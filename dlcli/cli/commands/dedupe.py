@@ -124,15 +124,13 @@ def _answer(result: _Result) -> str:
         empty = f", {result.rows_empty:,} without text" if result.rows_empty else ""
         found = f"{count(result.rows_duplicate, 'duplicate')} among {count(result.rows_read, 'pair')}"
         return f"{found}; {result.rows_different:,} different{empty}{_precision(result)}"
-    masked = f", {result.rows_masked:,} equal once masked" if result.rows_masked else ""
     blank = f" or {result.within}" if result.within else ""
-    empty = f", {result.rows_empty:,} without text{blank}" if result.rows_empty else ""
-    duplicates = result.rows_exact + result.rows_masked + result.rows_near
-    kinds = f"{result.rows_exact:,} exact{masked}, {result.rows_near:,} near"
-    found = (
-        f"{count(duplicates, 'duplicate')} among {count(result.rows_read, 'row')} ({kinds}) in {count(result.groups, 'group')}"
-    )
-    return f"{found}; {result.rows_canonical:,} canonical{empty}{_precision(result)}{_labelled_found(result)}"
+    canonical = f"{result.rows_canonical + result.rows_empty:,} canonical"
+    empty = f", {result.rows_empty:,} of them without text{blank}" if result.rows_empty else ""
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in result.matches.items() if number)
+    found = f"{count(sum(result.matches.values()), 'duplicate')} among {count(result.rows_read, 'row')}"
+    grouped = f"{found} ({kinds}) in {count(result.groups, 'group')}" if kinds else found
+    return f"{grouped}; {canonical}{empty}{_precision(result)}{_labelled_found(result)}"
 
 
 def _precision(result: DedupeResult | PairColumnsResult) -> str:

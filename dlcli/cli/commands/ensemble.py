@@ -6,7 +6,7 @@ from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, Ense
 from dlcli.specs.figures import percent, points, scaled
 
 _MEMBERS = "mean of members"
-_BY_NUMBER = {_MEMBERS: "average member", "mean rule": "mean", "max rule": "max", "vote rule": "vote"}
+_BY_NUMBER = {_MEMBERS: _MEMBERS, "mean rule": "mean", "max rule": "max", "vote rule": "vote"}
 """Columns of the table by the number of members."""
 _MOST_NUMBERS = 12
 
@@ -19,7 +19,7 @@ def _table(result: EnsembleResult) -> TerminalTable:
     others = {name: label for name, label in _BY_NUMBER.items() if name != asked}
     rows = tuple(_row(found, n, asked, list(others)) for n in numbers)
     title = f"{result.model} on {result.data}, accuracy in % on {result.n_test:,} test images by the number of members"
-    columns = ("members", f"{result.rule} rule", "", "gain over average", *others.values())
+    columns = ("members", f"{result.rule} rule", "", "gain over mean of members", *others.values())
     notes = (*map(_diverse, result.diversity[-1:]), *result.notes)
     details = (_classifiers(result, numbers[-1]),) if numbers else ()
     return TerminalTable(
@@ -45,13 +45,12 @@ def _row(found: dict[tuple[int, str], EnsembleRow], n: int, asked: str, others: 
 def _classifiers(result: EnsembleResult, members: int) -> TerminalTable:
     """Every classifier of all members, with its interval and its calibration."""
     rows = [_cells(row) for row in result.rows if row.members == members]
-    columns = ("classifier", "accuracy, %", "gain over average", "ECE, %", "NLL")
+    columns = ("classifier", "accuracy, %", "gain over mean of members", "ECE, %", "NLL")
     return TerminalTable(f"every classifier of {members} members", columns, tuple(rows))
 
 
 def _cells(row: EnsembleRow) -> tuple[str, ...]:
-    name = "average member" if row.classifier == _MEMBERS else row.classifier
-    return name, percent(row.accuracy), percent(row.gain), percent(row.ece), scaled(row.nll, decimals=2)
+    return row.classifier, percent(row.accuracy), percent(row.gain), percent(row.ece), scaled(row.nll, decimals=2)
 
 
 def _diverse(found: Diversity) -> str:
@@ -69,7 +68,7 @@ def _answer(result: EnsembleResult) -> str:
     kept = f", {reused} of them trained before" if reused else ""
     right = f"{percent(row.accuracy, '%')} of {row.accuracy.n:,} test images right"
     verdict = "" if row.gain is None else f", {'established' if row.gain.established else 'not established'}"
-    gain = f"; {points(row.gain)} over the average member" if row.gain else ""
+    gain = f"; {points(row.gain)} over the mean of members" if row.gain else ""
     return f"{row.classifier} of {row.members} members{kept}: {right}{gain}{verdict}"
 
 

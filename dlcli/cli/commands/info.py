@@ -4,6 +4,10 @@ from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.info import InfoConfig, InfoResult
 
 _MEGABYTE = 1e6
+_ELSEWHERE = (
+    "pip is that of the environment of dlcli. With pipx: `pipx inject dlcli-kit PACKAGE`; with uv: "
+    "`uv tool install . --with PACKAGE`."
+)
 
 
 def _table(result: InfoResult) -> TerminalTable:
@@ -12,7 +16,8 @@ def _table(result: InfoResult) -> TerminalTable:
     rows += [("device", result.device), ("threads", str(result.threads)), ("training precision", result.training_dtype)]
     rows += [(f"extra {one.name}", f"missing: {one.install}" if one.missing else "installed") for one in result.extras]
     rows += [(f"cache {one.name}", f"{one.bytes / _MEGABYTE:,.1f} MB, {one.files:,} files, {one.path}") for one in result.cache]
-    return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows), answer=_answer(result))
+    notes = (_ELSEWHERE,) if any(one.missing for one in result.extras) else ()
+    return TerminalTable("What dlcli finds on this machine", ("", ""), tuple(rows), notes=notes, answer=_answer(result))
 
 
 def _answer(result: InfoResult) -> str:

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
+from dlcli.cli.commands.score_table import score_train_answer, score_train_table
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import GIVEN, Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import given_name
 from dlcli.support.plural import count
@@ -15,7 +18,9 @@ _METRICS = {"test accuracy": "test accuracy, %", "training accuracy": "training,
 _SEEDS_SHOWN = 6
 
 
-def _table(result: TrainResult | PairsTrainResult) -> TerminalTable:
+def _table(result: TrainResult | ScoreTrainResult | PairsTrainResult) -> TerminalTable:
+    if isinstance(result, ScoreTrainResult):
+        return score_train_table(result)
     if isinstance(result, PairsTrainResult):
         n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
         return pairs_table(f"{result.model} on {result.data}: {n}", _answer(result), result)
@@ -52,7 +57,7 @@ def _versus(result: TrainResult) -> TerminalTable:
     title = f"{_where(result)}, means over {len(seeds)} seeds"
     columns = ("", "difference", "verdict", first, second)
     shown = len(rows) + _SEEDS_SHOWN
-    own = [_p_values(result.comparisons), *_never(result.comparisons)]
+    own = [_p_values(result), *_never(result)]
     notes = (*result.notes, *own)
     return TerminalTable(
         title,
@@ -68,9 +73,7 @@ def _versus(result: TrainResult) -> TerminalTable:
 
 
 def _metric(result: TrainResult, found: Comparison) -> tuple[str, ...]:
-    name = _METRICS.get(found.metric, found.metric)
-    if found.metric == "epochs to level" and result.level is not None:
-        name = f"epochs to {100 * result.level:.1f}%"
+    name = _METRICS.get(found.metric) or result.shown(found.metric)
     scale = 100 if found.metric in _METRICS else 1
     first, second = (f"{scale * value:.1f}" for value in (found.first, found.second))
     return name, scaled(found.difference, scale), found.verdict or "not tested", first, second
@@ -84,15 +87,15 @@ def _seed(result: TrainResult, seed: int, *variants: str) -> tuple[str, ...]:
     return f"test, seed {seed}", gap, "", *shown
 
 
-def _p_values(comparisons: tuple[Comparison, ...]) -> str:
-    tested = ", ".join(f"{one.metric} p {one.p:.2g}" for one in comparisons if one.p is not None)
+def _p_values(result: TrainResult) -> str:
+    tested = ", ".join(f"{result.shown(one.metric)} p {one.p:.2g}" for one in result.comparisons if one.p is not None)
     return f"Corrected by Holm: {tested}." if tested else ""
 
 
-def _never(comparisons: tuple[Comparison, ...]) -> list[str]:
+def _never(result: TrainResult) -> list[str]:
     return [
-        f"{one.metric}: never reached by {count(one.never, 'network')}, counted as the longest training."
-        for one in comparisons
+        f"{result.shown(one.metric)}: never reached by {count(one.never, 'network')}, counted as the longest training."
+        for one in result.comparisons
         if one.never
     ]
 
@@ -103,7 +106,8 @@ def _variants(result: TrainResult) -> list[str]:
 
 def _networks(result: TrainResult) -> TerminalTable:
     """Every network, one after the other."""
-    columns = ("variant", "test accuracy, %", "seed", "training, %", "epochs", "epochs to 99%", "epochs to level", "s")
+    counts = map(result.shown, ("epochs to fit", "epochs to level"))
+    columns = ("variant", "test accuracy, %", "seed", "training, %", "epochs", *counts, "s")
     return TerminalTable("every network", columns, tuple(map(_network, result.rows)))
 
 
@@ -144,7 +148,9 @@ def _means(result: TrainResult) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
-def _answer(result: TrainResult | PairsTrainResult) -> str:
+def _answer(result: TrainResult | ScoreTrainResult | PairsTrainResult) -> str:
+    if isinstance(result, ScoreTrainResult):
+        return score_train_answer(result)
     if isinstance(result, PairsTrainResult):
         return f"{result.model} on {result.data}: {pairs_answer(result)}"
     if result.comparisons and result.comparisons[0].variants:
@@ -170,12 +176,14 @@ def _answer_of_arms(result: TrainResult) -> str:
     return f"highest mean test accuracy: {means[best]:.1f}% with {best} ({over}); {won}"
 
 
-def _named(result: TrainResult | PairsTrainResult, config: TrainConfig) -> TrainResult | PairsTrainResult:
+def _named(
+    result: TrainResult | ScoreTrainResult | PairsTrainResult, config: TrainConfig
+) -> TrainResult | ScoreTrainResult | PairsTrainResult:
     """The network of the options that were given, named by those of them that the other one changes."""
     if isinstance(result, PairsTrainResult) or config.versus is None:
         return result
     name = given_name(config, config.versus)
-    rows = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
+    rows: Any = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
     return replace(result, rows=rows)
 
 
@@ -186,6 +194,7 @@ COMMAND = Command(
     examples=(
         "dlcli train --data digits -o runs/digits",
         "dlcli train --model lenet --size 28 --with elu --versus baseline --seeds 5",
+        "dlcli train photos/ --task score --group person -o runs/scores",
         "dlcli train pairs.csv --task pairs -o runs/questions",
         "dlcli train --data mnist.npz --adversarial fgsm:0.3 -o runs/robust",
     ),

@@ -20,6 +20,7 @@ from dlcli.core.compute.numeric_checks import deferred_checks
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.reporter import Task
+from dlcli.support.suggest import did_you_mean
 
 Bounds = tuple[float, float]
 
@@ -118,7 +119,7 @@ class Attack(ABC):
         known = [field.name for field in fields(self)]
         for name in given:
             if name not in known:
-                hint = f"it has {', '.join(known)}" if known else "it has no settings"
+                hint = did_you_mean(name, known) if known else "it has no settings"
                 raise UsageError(f"the attack {self.name} has no setting `{name}`", hint=hint)
         return replace(self, **given)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dlcli.support.errors import InputError, UnknownSourceError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
@@ -34,6 +34,9 @@ def open_data(
     split: str | None = None,
     videos: bool | None = None,
     label_column: str | None = None,
+    target: str = "class",
+    raters: tuple[str, ...] = (),
+    group: str | None = None,
     option: str = "data",
 ) -> "ImageData":
     """Load the dataset that `spec` names.
@@ -51,19 +54,22 @@ def open_data(
         unlabelled: Load every file below a folder, or a single file: a test set without classes.
         split: With `unlabelled`, load the files of this set of a folder only, with classes only if these form the set.
         videos: With `unlabelled`, whether to load the videos or the images of a folder with both; None for the first kind.
-        label_column: Column of a table that holds the labels; None for a usual name.
+        label_column: Column of a table that holds the labels or scores; None for a usual name.
+        target: What to read: `class`, or `score`, also of classes that are called by numbers.
+        raters: Columns of a table with what each rater gave; none for the usual names.
+        group: Metadata column of examples of which no split parts a group.
         option: Field of the configuration that holds `spec`, for messages.
 
     Returns:
         The images, in memory if they fit there, else streamed from a file of the cache.
 
     Raises:
-        UsageError: If no source claims `spec`, `size` or `limit` is below 1, the data are videos and `sampling` is None, or
+        UsageError: If `size` or `limit` is below 1, the data are videos and `sampling` is None, or
             they are images and `sampling` asks for certain frames.
-        InputError: If the data cannot be used.
+        InputError: If no source claims `spec`, or the data cannot be used.
         ResourceError: If they fit neither into memory nor on the disk, or cannot be downloaded.
     """
-    from dlcli.core.data import base, in_memory, resize
+    from dlcli.core.data import base, groups, in_memory, resize, scores
 
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
@@ -85,17 +91,22 @@ def open_data(
                 unlabelled=unlabelled,
                 split=split,
                 label_column=label_column,
+                target=target,
+                raters=raters,
+                group=group,
                 option=option,
             )
             if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
-                raise UsageError(f"`label_column`: {spec} has no columns", hint="omit `label_column`")
+                raise InputError(f"{spec}: has no column '{label_column}' (`label_column`)", hint="omit `label_column`")
             module = _of_kind(module, spec, videos) if unlabelled else module
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
             _check_sampling(data, sampling)
             _check_names(data)
-            return data
+            if group is not None and data.classes:
+                groups.check_groups(data, group)
+            return scores.as_scores(data) if target == base.SCORE and data.classes else data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
-    raise UnknownSourceError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
+    raise MissingInputError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
 
 
 def _sources(spec: str) -> "list[ModuleType]":

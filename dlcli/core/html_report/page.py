@@ -9,8 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from dlcli.core.html_report.parts import Part, prose
-
-_INTERVALS = "Intervals in brackets are 95% intervals; docs/statistics.md of dlcli explains how each is made and what it means."
+from dlcli.specs.figures import EXPLAINED
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Page:
         head = f'<h1>{escape(self.title)}</h1>\n<p class="headline"><strong>{escape(self.number)}</strong>{small}</p>'
         head += f'\n<p class="lead">{prose(self.lead)}</p>'
         body = "\n".join(part for part in (head, *(part.html() for part in self.parts), _notes(self.notes)) if part)
-        foot = _facts(self.facts, _INTERVALS if "95%" in body else "")
+        foot = _facts(self.facts, EXPLAINED if "95%" in body else "")
         return frame(self.title, f"{body}\n{foot}" if foot else body)
 
 

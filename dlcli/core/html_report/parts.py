@@ -26,11 +26,11 @@ class Part(Protocol):
         """The part as HTML."""
 
 
-def figure_cell(found: Estimate | PointEstimate | Difference | None) -> Cell:
-    """A figure with its interval in smaller type; a dash for none."""
+def figure_cell(found: Estimate | PointEstimate | Difference | None, *, decimals: int = 3) -> Cell:
+    """A figure with its interval in smaller type, as on the terminal; a dash for none."""
     if found is None:
         return "–"
-    value, _, interval = str(found).partition(" ")
+    value, _, interval = figures.scaled(found, decimals=decimals).partition(" ")
     return value, interval
 
 

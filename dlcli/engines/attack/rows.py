@@ -142,7 +142,7 @@ def _row(
     """The row of one classifier against one attacker, or none where there is no such attacker."""
     if threat is ThreatKind.WHITE_BOX and not classifier.rule:
         return []
-    # Best and mean member are single networks, which a baseline inside the ensemble does not change.
+    # The best member and the mean of members are single networks, which a baseline inside the ensemble does not change.
     if threat is ThreatKind.TRANSFER_INSIDE and not (_key(classifier) and clean.inside):
         return []
     if not _counted(sets, classifier, threat):

@@ -1,12 +1,14 @@
 """Run and plan `dlcli dedupe`."""
 
 import time
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 
 from dlcli.core.text.bad_rows import save_bad_rows
 from dlcli.core.text.mask import masks_that_help
+from dlcli.core.text.scoring.explanation import KINDS
 from dlcli.core.text.scoring.scorer import Scorer
 from dlcli.core.text.vectors import check_vectors
 from dlcli.engines.dedupe.against import dedupe_against
@@ -42,7 +44,14 @@ from dlcli.engines.dedupe.stages import (
     group_texts,
     read_text_column,
 )
-from dlcli.engines.dedupe.tables import equal_once_masked, grouped_table, largest_groups, pairs_table
+from dlcli.engines.dedupe.tables import (
+    Explanations,
+    equal_once_masked,
+    explain_duplicates,
+    grouped_table,
+    largest_groups,
+    pairs_table,
+)
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.dedupe import LOWEST_COSINE, DedupeConfig, DedupeResult, PairColumnsResult
 from dlcli.specs.dedupe_images import DedupeImagesResult
@@ -97,7 +106,8 @@ def _run_on_table(config: DedupeConfig, report: Reporter) -> DedupeResult:
     config, precision = _resolve(config, state, precision)
     if config.review is not None:
         write_review(config.review, make_review(config, text_column, state.texts, state.scored), report)
-    result = _result(config, state, _table(config, state), precision, started)
+    reasons = explain_duplicates(state.text_column, state.texts, state.assignments)
+    result = _result(config, state, _table(config, state, reasons), Counter(reasons.match), precision, started)
     return _with_remarks(config, state, result, report)
 
 
@@ -165,19 +175,24 @@ def _dedupe_table(config: DedupeConfig, text_column: TextColumn, scorer: Scorer,
     return DedupeState(text_column, texts, candidates, scored, assignments, labelled=labelled, unscored=unscored)
 
 
-def _table(config: DedupeConfig, state: DedupeState) -> Table:
+def _table(config: DedupeConfig, state: DedupeState, reasons: Explanations) -> Table:
     if config.label is not None:
         table = label_table(config, state.text_column.table, state.texts, state.scored, config.label)
     elif config.pairs:
         table = pairs_table(state.text_column, state.texts, state.scored.duplicates(effective_threshold(config)))
     else:
         table = grouped_table(
-            state.text_column, state.texts, state.assignments, prefix=config.prefix, keep=config.keep, earlier=state.earlier
+            *(state.text_column, state.texts, state.assignments, reasons),
+            prefix=config.prefix,
+            keep=config.keep,
+            earlier=state.earlier,
         )
     return replace(table, excel_safe=config.excel_safe)
 
 
-def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: Estimate | None, started: float) -> DedupeResult:
+def _result(
+    config: DedupeConfig, state: DedupeState, table: Table, match: Counter[str], precision: Estimate | None, started: float
+) -> DedupeResult:
     text_column, assignments, candidates = state.text_column, state.assignments, state.candidates
     duplicate, near = ~assignments.is_canonical, assignments.text != assignments.canonical_text
     masked = equal_once_masked(text_column, assignments.rows, assignments.canonical_row, duplicate & ~near)
@@ -200,6 +215,7 @@ def _result(config: DedupeConfig, state: DedupeState, table: Table, precision: E
         rows_exact=int((duplicate & ~near & ~masked).sum()),
         rows_masked=int(masked.sum()),
         rows_near=int(near.sum()),
+        matches={kind: match[kind] for kind in KINDS},
         rows_canonical=int(assignments.is_canonical.sum()),
         groups=len(sizes),
         oversized_groups=int((sizes > config.max_group).sum()),

@@ -24,10 +24,26 @@ _DIGITS = 4
 _SHOWN = 10
 
 
+class Explanations(NamedTuple):
+    """The cells of the columns match (the kind of match) and why (the words that differ)."""
+
+    match: list[str]
+    why: list[str]
+
+
+def explain_duplicates(text_column: TextColumn, texts: Distinct, assignments: RowAssignments) -> Explanations:
+    """What each duplicate has in common with its canonical row, in the order of the rows of `assignments`."""
+    duplicate = ~assignments.is_canonical
+    left = _RowTexts(assignments.rows[duplicate], assignments.text[duplicate])
+    right = _RowTexts(assignments.canonical_row[duplicate], assignments.canonical_text[duplicate])
+    return _explain_rows(text_column, texts, left, right)
+
+
 def grouped_table(
     text_column: TextColumn,
     texts: Distinct,
     assignments: RowAssignments,
+    reasons: Explanations,
     *,
     prefix: str,
     keep: bool,
@@ -39,6 +55,7 @@ def grouped_table(
         text_column: The table.
         texts: Its distinct texts.
         assignments: The groups of its rows.
+        reasons: What `explain_duplicates` gives for them.
         prefix: Prefix of the names of the added columns.
         keep: Whether to return canonical rows only.
         earlier: Texts of earlier tables, if any take part.
@@ -52,8 +69,6 @@ def grouped_table(
     names = [ids.get(text) or group_id(texts.ids[text]) for text in canonical_texts.tolist()]
     duplicate = np.flatnonzero(~assignments.is_canonical)
     row, of = assignments.rows[duplicate], assignments.canonical_row[duplicate]
-    texts_of_row, texts_of_canonical = assignments.text[duplicate], assignments.canonical_text[duplicate]
-    reasons = _explain_rows(text_column, texts, _RowTexts(row, texts_of_row), _RowTexts(of, texts_of_canonical))
     numbers, *tables = earlier.places(of, text_column.table.name) if earlier else (of + 1,)
     score = assignments.score[duplicate].round(_DIGITS)
     canonical = np.ones(len(text_column.table.rows), bool)
@@ -112,14 +127,7 @@ class _RowTexts(NamedTuple):
     texts: Rows
 
 
-class _Explanations(NamedTuple):
-    """The cells of the columns match (the kind of match) and why (the words that differ)."""
-
-    match: list[str]
-    why: list[str]
-
-
-def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, right: _RowTexts) -> _Explanations:
+def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, right: _RowTexts) -> Explanations:
     """Explain each pair of rows; a pair of texts that occurs in several rows is explained once."""
     (rows_a, a), (rows_b, b) = left, right
     written = text_column.written + text_column.texts[len(text_column.written) :]
@@ -131,7 +139,7 @@ def _explain_rows(text_column: TextColumn, texts: Distinct, left: _RowTexts, rig
     tokens = tokenize_texts([texts.texts[k] for k in needed], built_in().rarity)
     why = explain_pairs(tokens, first, second)
     kinds = match_kinds(same_text, (a == b) & ~masked, masked, trigram_overlap(tokens, first, second)[place])
-    return _Explanations(kinds, [why[k] for k in place.tolist()])
+    return Explanations(kinds, [why[k] for k in place.tolist()])
 
 
 def equal_once_masked(text_column: TextColumn, rows: Rows, others: Rows, equal: NDArray[np.bool_]) -> NDArray[np.bool_]:

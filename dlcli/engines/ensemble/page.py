@@ -47,7 +47,7 @@ def _table(rows: list[EnsembleRow], top: EnsembleRow) -> PageTable:
         ]
         for row in rows
     ]
-    head = ["classifier", "gain over the mean member", "accuracy", "minus mean rule", "calibration error (ECE)"]
+    head = ["classifier", "gain over the mean of members", "accuracy", "minus mean rule", "calibration error (ECE)"]
     strong = [row.classifier for row in rows].index(top.classifier)
     caption = "Figures in %, log-likelihood in nats; of the last two, lower is better"
     return PageTable(caption, [*head, "negative log-likelihood"], cells, strong)
@@ -64,7 +64,9 @@ def _by_number(result: EnsembleResult) -> PageTable:
     rows: list[list[Cell]] = [
         [f"{row.members}: {row.classifier}", percent_cell(row.accuracy), percent_cell(row.gain)] for row in result.rows
     ]
-    return PageTable("By number of members, in %", ["members and classifier", "accuracy", "gain over the mean member"], rows)
+    return PageTable(
+        "By number of members, in %", ["members and classifier", "accuracy", "gain over the mean of members"], rows
+    )
 
 
 def _members(result: EnsembleResult) -> PageTable:

@@ -19,17 +19,17 @@ def write_report(folder: Path, result: EnsembleResult, gains: Mapping[str, Mappi
     Args:
         folder: The directory of the ensemble.
         result: A result with a headline.
-        gains: Of each rule over the mean member by the number of members.
+        gains: Of each rule over the mean of members by the number of members.
     """
     figure = difference_plot(
         [_series(rule_name(rule), found) for rule, found in gains.items()],
         x_label="members",
-        y_label="gain over the mean member, points",
+        y_label="gain over the mean of members, points",
     )
     with atomic_path(folder / "gain.png") as temporary:
         temporary.write_bytes(png(figure))
     shown = Chart(
-        svg(figure, alt="Gain of each rule over the mean member by the number of members"),
+        svg(figure, alt="Gain of each rule over the mean of members by the number of members"),
         "Gain of each rule over the mean of its members, by their number; bands are 95% intervals of paired differences.",
     )
     if result.headline is not None:

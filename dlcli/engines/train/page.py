@@ -124,22 +124,15 @@ def _differences(result: TrainResult, names: Sequence[str]) -> list[Part]:
             [" minus ".join(one.variants), percent_cell(one.difference), one.verdict, _p(one)] for one in result.comparisons
         ]
         return [PageTable("Test accuracy, paired differences in points", ["variants", "difference", "verdict", "p"], pairs)]
-    rows = [_metric(one) for one in result.comparisons]
+    rows = [_metric(one, result.shown(one.metric)) for one in result.comparisons]
     return [PageTable("Paired differences over seeds", ["metric", "difference", "verdict", *names, "p"], rows, 0)]
 
 
-def _metric(one: Comparison) -> list[Cell]:
-    if one.metric in _SHARES:
-        found, sides = percent_cell(one.difference), [f"{100 * side:.1f}" for side in (one.first, one.second)]
-        return [f"{one.metric}, %", found, one.verdict or "not tested", *sides, _p(one)]
-    return [
-        one.metric,
-        figure_cell(one.difference),
-        one.verdict or "not tested",
-        f"{one.first:.3g}",
-        f"{one.second:.3g}",
-        _p(one),
-    ]
+def _metric(one: Comparison, name: str) -> list[Cell]:
+    share = one.metric in _SHARES
+    found = percent_cell(one.difference) if share else figure_cell(one.difference, decimals=1)
+    sides = (f"{(100 if share else 1) * side:.1f}" for side in (one.first, one.second))
+    return [f"{name}, %" if share else name, found, one.verdict or "not tested", *sides, _p(one)]
 
 
 def _p(one: Comparison) -> str:
@@ -166,7 +159,8 @@ def _by_seed(result: TrainResult, names: Sequence[str]) -> list[Part]:
 
 def _networks(result: TrainResult) -> PageTable:
     head = ["variant", "test accuracy, %", "seed", "training accuracy, %", "epochs", "training loss", "best epoch"]
-    return PageTable("All networks", [*head, "epochs to fit", "epochs to level"], [_network(row) for row in result.rows])
+    counts = map(result.shown, ("epochs to fit", "epochs to level"))
+    return PageTable("All networks", [*head, *counts], [_network(row) for row in result.rows])
 
 
 def _network(row: TrainRow) -> list[Cell]:

@@ -67,7 +67,7 @@ def folder(tmp_path: Path) -> Path:
         ("nets.py:net --dilations 0", 2, "--dilations"),
         ("nets.py:net --fuse-dilations --temporal-padding renorm", 2, "--fuse-dilations"),
         ("nets.py:net --recalibrate-bn digits", 3, "--recalibrate-bn: the network has no batch normalisation"),
-        ("cifar-resnet-8 --recalibrate-bn nowhere", 2, "--recalibrate-bn: no such dataset, file or folder: 'nowhere'"),
+        ("cifar-resnet-8 --recalibrate-bn nowhere", 3, "--recalibrate-bn: no such dataset, file or folder: 'nowhere'"),
         (
             "cifar-resnet-8 --recalibrate-bn digits",
             3,

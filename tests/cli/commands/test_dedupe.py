@@ -6,8 +6,10 @@ import hashlib
 import io
 import os
 import pickle
+import re
 import signal
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -350,3 +352,39 @@ def test_forgetting_reads_no_table(dlcli: Run, tmp_path: Path):
     assert done.returncode == 3 and b"--forget: seen has no table 'older.csv'; it has 'old.csv'" in done.stderr
     done = dlcli("dedupe", "--index", "seen", "--forget", "old.csv", stdin=b"", cwd=tmp_path)
     assert done.returncode == 0 and b"2 rows" not in done.stdout and b"1 row with text removed, 0 left" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("table", "options"),
+    [
+        ("questions", ()),
+        ("questions", ("--keep-rule", "longest", "--prefix", "my_")),
+        ("-", ("--mask", "numbers")),
+        ("-", ("--within", "kind")),
+        ("-", ("--threshold", "1")),
+    ],
+)
+def test_the_answer_counts_as_the_columns_do(table: str, options: tuple[str, ...], dlcli: Run):
+    texts = [
+        "Job 17 failed",
+        "Job 17 failed",
+        "job 17 FAILED!",
+        "Job 18 failed",
+        "",
+        "What is a GPU?",
+        "What is a GPU good for?",
+    ]
+    content = "kind,text\n" + "".join(f"{'' if k == 1 else 'a'},{text}\n" for k, text in enumerate(texts * 2))
+    done = dlcli("dedupe", table, *options, stdin=content.encode() if table == "-" else b"")
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader(io.StringIO(done.stdout.decode(), newline="")))
+    prefix = "my_" if "my_" in options else ""
+    match = Counter(row[f"{prefix}match"] for row in rows if row[f"{prefix}match"])
+    answer = done.stderr.decode().splitlines()[-1]
+    parts = re.search(r"(\d+) duplicates? among (\d+) rows(?: \((.*)\) in (\d+) groups?)?; (\d+) canonical", answer)
+    assert parts, answer
+    shown = {kind: int(number) for number, kind in (part.split() for part in (parts[3] or "").split(", ") if part)}
+    assert shown == match
+    assert (int(parts[1]), int(parts[2])) == (match.total(), len(rows))
+    assert int(parts[4]) == len({row[f"{prefix}group"] for row in rows if row[f"{prefix}match"]})
+    assert int(parts[5]) == sum(row[f"{prefix}canonical"] == "true" for row in rows)

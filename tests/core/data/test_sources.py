@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.data import SOURCES, open_data
 from dlcli.core.data.sources import digits, npz
-from dlcli.support.errors import InputError, ResourceError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, ResourceError, UsageError
 
 
 def test_the_registry_is_known():
@@ -20,7 +20,7 @@ def test_the_registry_is_known():
 
 @pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "Digits"])
 def test_an_unknown_spec_lists_what_is_expected(spec):
-    with pytest.raises(UsageError, match="no such dataset, file or folder") as caught:
+    with pytest.raises(MissingInputError, match="no such dataset, file or folder") as caught:
         open_data(spec)
     assert "digits" in caught.value.hint
     assert "FILE.npz" in caught.value.hint

@@ -173,7 +173,7 @@ def _shipped() -> dict[str, Any]:
 def from_dict(card: dict[str, Any]) -> PairScore:
     """The model from the numbers that `to_dict` returns; raises ValueError if it was fitted on other features."""
     if tuple(card["features"]) != tuple(name for name, _ in FEATURES):
-        raise ValueError(f"{FILE} was fitted on other features; fit it again with examples/fit_pair_score.py")
+        raise ValueError(f"{FILE} was fitted on other features and has to be fitted again")
     words = card["words"]
     rarity = Rarity(np.array(words["crc32"], np.int64), np.array(words["rarity"], np.float64), float(words["unseen"]))
     alone, in_table = (calibrated_from_dict(card[name]) for name in ("alone", "in_table"))

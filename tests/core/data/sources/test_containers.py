@@ -10,7 +10,7 @@ from PIL import Image
 
 from dlcli.core.data import open_data
 from dlcli.core.data.shards import expand_braces, find_shards
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError
 from tests.core.data.layouts import tar
 from tests.core.data.pictures import fill, noise, picture
 
@@ -281,7 +281,7 @@ def test_json_that_is_something_else(tmp_path):
         (tmp_path / "a.json").write_text(content)
         with pytest.raises(InputError):
             open_data(str(tmp_path / "a.json"))
-    with pytest.raises(UsageError, match="`label_column`"):
+    with pytest.raises(InputError, match="`label_column`"):
         open_data(coco(tmp_path / "b.json"), label_column="x")
     (tmp_path / "c.json").write_text(json.dumps([{"file": f"{k}.png", "label": k % 2} for k in range(6)]))
     assert np.bincount(open_data(str(tmp_path / "c.json")).y_train).tolist() == [2, 2]

@@ -6,7 +6,7 @@ import torch
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import Sampling, choose
-from dlcli.support.errors import UsageError
+from dlcli.support.errors import MissingInputError, UsageError
 
 
 def _open(spec="moving-digits", **sampling):
@@ -89,7 +89,7 @@ def test_speeds_at_which_left_is_right_are_refused(spec):
 
 @pytest.mark.parametrize("spec", ["moving-digits-", "moving-digits-x", "moving-digits4", "moving-digits--2"])
 def test_other_spellings_are_unknown(spec):
-    with pytest.raises(UsageError, match="no such dataset, file or folder"):
+    with pytest.raises(MissingInputError, match="no such dataset, file or folder"):
         _open(spec)
 
 

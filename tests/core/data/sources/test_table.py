@@ -10,7 +10,7 @@ import torch
 from dlcli.core.data import locate, open_data
 from dlcli.core.data.base import choose, hold_out
 from dlcli.core.data.file_kinds import all_files
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError
 from tests.core.data.pictures import fill, noise, picture
 
 
@@ -199,7 +199,7 @@ def test_label_column_chooses(tmp_path):
         open_data(path, label_column="sit")
     fill(tmp_path / "plain")
     for spec in ("digits", str(tmp_path / "plain")):
-        with pytest.raises(UsageError, match="`label_column`"):
+        with pytest.raises(InputError, match=r"has no column 'label' \(`label_column`\)"):
             open_data(spec, label_column="label")
 
 
