@@ -36,7 +36,7 @@ def as_before(done: nn.Module, model: nn.Module) -> nn.Module:
     for path, module in done.named_modules():
         for name, values in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
             like = old[f"{path}.{name}" if path else name]
-            # Anew, because the memory of a parameter cannot be swapped for that of another kind of device.
+            # A new parameter, because the memory of one cannot be replaced by that of another kind of device.
             setattr(module, name, made.setdefault(id(values), _like(values, like)))
     return done
 
