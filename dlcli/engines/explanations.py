@@ -21,7 +21,7 @@ from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.estimates import PointEstimate
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.explain import Explanation
-from dlcli.specs.figures import scaled
+from dlcli.specs.figures import percent, scaled
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
@@ -160,13 +160,23 @@ def _verdicts(found: Explanation) -> list[str]:
     )
     if isinstance(check.minus_elsewhere, PointEstimate):
         return [f"{first}."]
-    verdict = "established, so the maps are faithful" if check.faithful else "not established, so do not rely on these maps"
+    so = "so the maps are faithful" if check.faithful else "so do not rely on these maps"
+    verdict = f"{_named(check.faithful)}, {so}"
     lines = [f"{first}, {verdict}."]
+    if check.other_class is not None:
+        against = percent(check.other_class_minus_elsewhere, " points")
+        lines.append(
+            f"It changes the predicted class of {100 * check.other_class:.0f}% of the images; against such a region: "
+            f"{against}, {_named(check.decides)}."
+        )
     if check.minus_shuffled is not None:
         shuffled = scaled(check.minus_shuffled, decimals=decimals)
-        learned = "established, so they show what it learned" if check.learned else "not established"
-        lines.append(f"Against the maps of the network with shuffled weights: {shuffled}, {learned}.")
+        lines.append(f"The fall minus that by maps of the network with shuffled weights: {shuffled}, {_named(check.learned)}.")
     return lines
+
+
+def _named(established: bool) -> str:
+    return "established" if established else "not established"
 
 
 def _decimals(value: float) -> int:
