@@ -34,7 +34,10 @@ def main() -> None:
     options = parsed()
     data = open_data(options.data, size=options.size)
     rows = [row for name in options.networks for row in measured(options, name, data)]
-    head = ["network", "weights", "method", "fall of the logit", "minus elsewhere", "in", "minus shuffled", "in"]
+    differences = [
+        name for kind in ("minus elsewhere", "minus shuffled", "other class, minus elsewhere") for name in (kind, "in")
+    ]
+    head = ["network", "weights", "method", "fall of the logit", *differences]
     facts = (
         f"Measured on {today()}: {data.name}, {data.size[0]}x{data.size[1]} pixels, {options.seeds} networks of each kind, "
         f"seeds from {options.seed}, {options.epochs} epochs, {options.images} test images of each, CPU "
@@ -89,9 +92,11 @@ def summary(found: list[Faithfulness]) -> list[str]:
     """Means over networks, and how often each difference is established."""
     elsewhere = mean_difference([one.minus_elsewhere.value for one in found])
     shuffled = mean_difference([one.minus_shuffled.value for one in found if one.minus_shuffled is not None])
-    faithful, learned = (f"{sum(kind)} of {len(found)}" for kind in ([x.faithful for x in found], [x.learned for x in found]))
+    established = ([one.faithful for one in found], [one.learned for one in found], [one.decides for one in found])
+    faithful, learned, decides = (f"{sum(kind)} of {len(found)}" for kind in established)
+    moved = mean_difference([one.other_class_minus_elsewhere.value for one in found if one.other_class_minus_elsewhere])
     change = sum(one.change for one in found) / len(found)
-    return [f"{change:.3g}", str(elsewhere), faithful, str(shuffled), learned]
+    return [f"{change:.3g}", str(elsewhere), faithful, str(shuffled), learned, str(moved), decides]
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from typing import Any
 
 from _page import page_options, run_script, table, today, write_page
 
+from dlcli.core.tasks import image_task
 from dlcli.engines import train
-from dlcli.engines.train.versus import PRIMARY
 from dlcli.specs.train import TrainConfig, TrainResult
 
 CIFAR, MNIST = "cifar10_subset.npz", "mnist.npz"
@@ -108,7 +108,8 @@ def markdown(config: TrainConfig, result: TrainResult) -> str:
 def comparisons(result: TrainResult) -> Iterable[tuple[str, ...]]:
     """A row a metric, with the verdict of the primary one, and for the others what their interval alone shows."""
     for one in result.comparisons:
-        shown = one.verdict if one.metric == PRIMARY else "excludes 0" if one.difference.established else "holds 0"
+        clear = "excludes 0" if one.difference.established else "holds 0"
+        shown = one.verdict if one.metric in image_task("images").primary else clear
         yield one.metric, f"{one.first:.3g}", f"{one.second:.3g}", str(one.difference), shown
 
 

@@ -134,10 +134,14 @@ def _paths(incomplete: str, endings: tuple[str, ...]) -> Iterator[str]:
 
 
 def _metrics(context: Any, incomplete: str) -> list[str]:
-    from dlcli.specs import attack, ensemble, eval, pairs
+    from dlcli.specs import attack, ensemble, eval, pairs, scores
 
     command = context.info_name
-    known = {"attack": attack.METRICS, "ensemble": ensemble.METRICS, "eval": (*eval.METRICS, *pairs.PAIR_METRICS)}
+    known = {
+        "attack": attack.METRICS,
+        "ensemble": ensemble.METRICS,
+        "eval": (*eval.METRICS, *scores.SCORE_METRICS, *pairs.PAIR_METRICS),
+    }
     return [f"{metric}=" for metric in dict.fromkeys(known.get(command, ()))]
 
 
@@ -156,13 +160,14 @@ COMPLETERS: dict[str, Completer] = {
     "data": _images,
     "delimiter": _one_of("tab", "none"),
     "device": _one_of("auto", "cpu", "cuda", "mps"),
-    "early-stop": _one_of("loss", "accuracy"),
+    "early-stop": _one_of("loss", "accuracy", "spearman"),
     "encoding": _one_of("utf-8", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030"),
     "against-encoding": _one_of("utf-8", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030"),
     "fail-under": _metrics,
     "forget": _tables,
     "group": _METADATA,
     "keep-rule": _keep_rules,
+    "grow": _registered("surgeries"),
     "key": _TABLE_COLUMNS,
     "label-column": _METADATA,
     "log": _registered("log"),
@@ -172,7 +177,9 @@ COMPLETERS: dict[str, Completer] = {
     "normalise": _one_of("auto", "none", "0-255", "imagenet", "cifar10", "mnist"),
     "pair-columns": _TABLE_COLUMNS,
     "path": _one_of("nearest", "random", "grid", "pair:"),
+    "raters": _METADATA,
     "recalibrate-bn": _images,
+    "score-column": _METADATA,
     "slices": lambda context, incomplete: ["class", *_METADATA(context, incomplete)],
     "surrogate": _models,
     "table": _tables,

@@ -11,12 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import kendalltau, rankdata
 
 from dlcli.core.jackknife import CORRELATION, PLAIN, POSITIVE, interval, kept, too_few
+from dlcli.core.stats import Z
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.integer] | None
 
 _ERRORS = ("mae", "rmse")
+_LEAST_SHARE = 0.1
+"""An interval narrower than this share of Fisher's is none."""
 
 
 class Third(NamedTuple):
@@ -104,7 +107,18 @@ def _without_each(
 
 def _estimate(name: str, value: float, left: Floats | None, n: int, why: str) -> Estimate | PointEstimate:
     ends = None if left is None else interval(value, left, POSITIVE if name in _ERRORS else CORRELATION)
+    if ends is not None and name not in _ERRORS and _too_narrow(*ends, n):
+        return PointEstimate(value=value, n=n, why="about the highest that equal scores allow")
     return Estimate(value, *ends, n) if ends else PointEstimate(value=value, n=n, why=why or _degenerate(name, value))
+
+
+def _too_narrow(low: float, high: float, n: int) -> bool:
+    """Whether the spread tells nothing, as of predictions in the order of the scores: a sample has no pair that is wrong then.
+
+    Far from that end Fisher's z has the standard error 1 / sqrt(n - 3), about that of all correlations.
+    """
+    half = float(np.arctanh(high) - np.arctanh(low)) / 2
+    return bool(half < _LEAST_SHARE * Z / (n - 3) ** 0.5)
 
 
 def _degenerate(name: str, value: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,15 @@ from torch import Tensor
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import FILE, Split
 from dlcli.core.explain import METHODS
-from dlcli.core.explain.base import ExplainSettings, Maps, predicted_classes
+from dlcli.core.explain.base import ExplainSettings, Maps, Target, predicted_classes
 from dlcli.core.explain.faithfulness import DeletionCheck
 from dlcli.core.explain.methods.occlusion import window_side
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.estimates import PointEstimate
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.explain import Explanation
-from dlcli.specs.figures import scaled
+from dlcli.specs.figures import percent, scaled
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
@@ -31,7 +32,7 @@ from dlcli.support.seeds import derive
 if TYPE_CHECKING:
     from dlcli.core.explain.plots import ExplainedImage
 
-TARGET = "logit of the predicted class"
+TARGET, SCORE_TARGET = "logit of the predicted class", "predicted score"
 _OCCLUSION = "occlusion"
 
 
@@ -89,26 +90,53 @@ def explain(
     settings = ExplainSettings(window=config.window, baseline=config.baseline or "mean", device=loaded.device)
     model, x = loaded.trained.model, to_float(examples.x[list(indices)])
     with report.task(f"explaining {count(len(x), 'image')} by {config.explain}"):
-        logits = loaded.logits(x)
-        target = predicted_classes(logits)
+        answers = _answers(config, loaded, examples, indices, loaded.logits(x), labelled=labelled)
+        target, seed = answers.target, derive(config.seed, "explain")
         maps = method.explain(model, x, target, settings)
-        check = DeletionCheck(model, x, target, settings, absolute=False, seed=derive(config.seed, "explain"), groups=groups)
-        found = check.run(method, maps)
-    names = loaded.names(logits.shape[1])
+        # A score may go either way where something is hidden, which then matters as much.
+        absolute = answers.name == SCORE_TARGET
+        found = DeletionCheck(model, x, target, settings, absolute=absolute, seed=seed, groups=groups).run(method, maps)
     explanation = Explanation(
         method=config.explain or "",
         window=window_side((x.shape[2], x.shape[3]), config.window) if config.explain == _OCCLUSION else None,
         baseline=settings.baseline,
-        target=TARGET,
+        target=answers.name,
         images=tuple(indices),
         names=_file_names(config.explain or "", indices, examples),
         faithfulness=found,
     )
-    predicted = tuple(names[k] for k in logits.argmax(1))
-    true = tuple(names[k] if labelled else None for k in examples.y[list(indices)])
-    return Explained(
-        x, maps, predicted, true, explanation, tuple(note for note in (*_verdicts(explanation), maps.note) if note)
-    )
+    notes = tuple(note for note in (*_verdicts(explanation), maps.note) if note)
+    return Explained(x, maps, answers.predicted, answers.true, explanation, notes)
+
+
+class _Answers(NamedTuple):
+    """The number of each image that is explained, what it is called, and what was predicted and is true, as texts."""
+
+    target: Target
+    name: str
+    predicted: tuple[str, ...]
+    true: tuple[str | None, ...]
+
+
+def _answers(
+    config: EvalConfig | PredictConfig,
+    loaded: LoadedModel,
+    examples: Split,
+    indices: Sequence[int],
+    outputs: Tensor,
+    *,
+    labelled: bool,
+) -> _Answers:
+    truth, scores = examples.y[list(indices)].tolist(), task_of(config.model).scores
+    if scores is not None:
+        predicted = tuple(f"{value:.2f}" for value in scores.objective.value(outputs.double()).tolist())
+        true = tuple(f"{value:g}" if labelled else None for value in truth)
+        value = scores.objective.value
+        return _Answers(lambda outputs, rows: value(outputs), SCORE_TARGET, predicted, true)
+    names = loaded.names(outputs.shape[1])
+    predicted = tuple(names[k] for k in outputs.argmax(1))
+    true = tuple(names[k] if labelled else None for k in truth)
+    return _Answers(predicted_classes(outputs), TARGET, predicted, true)
 
 
 def _file_names(method: str, indices: Sequence[int], examples: Split) -> tuple[str, ...]:
@@ -132,13 +160,23 @@ def _verdicts(found: Explanation) -> list[str]:
     )
     if isinstance(check.minus_elsewhere, PointEstimate):
         return [f"{first}."]
-    verdict = "established, so the maps are faithful" if check.faithful else "not established, so do not rely on these maps"
+    so = "so the maps are faithful" if check.faithful else "so do not rely on these maps"
+    verdict = f"{_named(check.faithful)}, {so}"
     lines = [f"{first}, {verdict}."]
+    if check.other_class is not None:
+        against = percent(check.other_class_minus_elsewhere, " points")
+        lines.append(
+            f"It changes the predicted class of {100 * check.other_class:.0f}% of the images; against such a region: "
+            f"{against}, {_named(check.decides)}."
+        )
     if check.minus_shuffled is not None:
         shuffled = scaled(check.minus_shuffled, decimals=decimals)
-        learned = "established, so they show what it learned" if check.learned else "not established"
-        lines.append(f"Against the maps of the network with shuffled weights: {shuffled}, {learned}.")
+        lines.append(f"The fall minus that by maps of the network with shuffled weights: {shuffled}, {_named(check.learned)}.")
     return lines
+
+
+def _named(established: bool) -> str:
+    return "established" if established else "not established"
 
 
 def _decimals(value: float) -> int:

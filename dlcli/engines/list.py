@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dlcli.specs.command_line import command_line
 from dlcli.specs.list import KINDS, REGISTRIES, ListConfig, ListResult
+from dlcli.specs.scores import OF_CLASSES
 from dlcli.specs.shared import AUGMENTATIONS, RULE_TEXTS
 from dlcli.support.plugins import Plugin
 from dlcli.support.registry import Registry
@@ -25,11 +26,13 @@ _USES: dict[str, tuple[str, dict[str, str]]] = {
     "ensemble-rules": ("ensemble", {"rule": "{name}"}),
     "explanations": ("eval", {"model": "MODEL", "explain": "{name}", "output": "DIR"}),
     "log": ("train", {"log": "{name}"}),
+    "losses": ("train", {"data": "DATA", "task": "score", "loss": "{name}"}),
     "models": ("train", {"model": "{name}"}),
     "pair-models": ("train", {"task": "pairs", "model": "{name}"}),
     "published": ("eval", {"model": "{name}:NAME"}),
     "rules": ("convert-2d-to-3d", {"model": "MODEL", "rule": "{name}"}),
     "surgeries": ("train", {"surgery": "{name}"}),
+    "tasks": ("train", {"data": "DATA", "task": "{name}"}),
     "vectors": ("dedupe", {"table": "TABLE", "vectors": "{name}"}),
 }
 """By kind: the command that takes a choice, and the fields of its configuration."""
@@ -51,6 +54,8 @@ def plan(config: ListConfig) -> list[str]:
 def _use(kind: str, name: str) -> str:
     """A command that makes the choice."""
     command, values = _USES[kind]
+    if name == OF_CLASSES:  # that of `task=images`, which needs no option
+        return command_line(command, data="DATA")
     return command_line(command, **{field: value.format(name=name) for field, value in values.items()})
 
 

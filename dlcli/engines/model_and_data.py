@@ -10,13 +10,15 @@ from torch import Tensor
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, Sampling, Split, check_trainable
+from dlcli.core.data.base import CLASS, SCORE, ImageData, Sampling, Split, check_trainable
 from dlcli.core.data.channels import with_channels
+from dlcli.core.data.labels_table import table_in
 from dlcli.core.layers.flipped import Flipped
 from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
+from dlcli.core.model_io.score_metadata import RunTask, task_of
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
@@ -37,7 +39,7 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         report: Receives progress and warnings about files.
         unlabelled: Take every file, of `config.split` if it names a set.
     """
-    shape = input_shape(config.model, report)
+    shape, task = input_shape(config.model, report), task_of(config.model)
     sampling, size = _sampling(config, shape), config.size or (shape.side if shape is not None else None)
     how = shape.preparation if shape is not None and config.size is None else None
     load = partial(
@@ -48,18 +50,29 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         size=size if how is None else None,
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
-        label_column=config.label_column,
+        label_column=getattr(config, "score_column", None) or config.label_column or _recorded_column(config, task),
+        target=CLASS if task.scores is None else SCORE,
+        raters=getattr(config, "raters", ()),
+        group=None if unlabelled else task.group,
         sampling=sampling,
     )
     if unlabelled:
         data = load(unlabelled=True, split=config.split, videos=None if shape is None else shape.video)
     else:
         data = load()
+    if task.scores is not None and data.classes:
+        data = replace(data, classes=task.scores.objective.outputs)
     if shape is None:
         return data
     fitted = with_channels(data, shape.channels)
     _note_conversion(config, data, fitted, shape, report)
     return fitted
+
+
+def _recorded_column(config: ModelAndDataOptions, task: RunTask) -> str | None:
+    """The column of scores that the run was trained on, for data that are a table or have one."""
+    column = None if task.scores is None else task.scores.column
+    return column if column is not None and (table_in(Path(config.data)) or Path(config.data).is_file()) else None
 
 
 def _sampling(config: ModelAndDataOptions, shape: InputShape | None) -> Sampling:
@@ -105,7 +118,7 @@ class LoadedModel:
     tta: bool = False
 
     def split(self, name: str) -> Split:
-        """The examples of one split, their metadata, and the index of the correct output of each, 0 if it is unknown.
+        """The examples of one split, their metadata, and the correct output of each, 0 if it is unknown, or the score.
 
         Raises:
             InputError: If the data has no such split, or it is empty.
@@ -116,7 +129,8 @@ class LoadedModel:
             raise InputError(f"{self.data.name}: has no split '{name}'", hint=f"it has {', '.join(there)}")
         metadata = {name: column[: self.limit] for name, column in found.metadata.items()}
         y = found.y[: self.limit]
-        return Split(found.x[: self.limit], self.output_of[y] if len(self.output_of) else y, metadata)
+        known = len(self.output_of) and not y.is_floating_point()
+        return Split(found.x[: self.limit], self.output_of[y] if known else y, metadata)
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits of examples `x`, (n, outputs), float32 on the CPU; with `tta` means over each example and its mirror image."""
@@ -164,6 +178,7 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
     shape = "x".join(map(str, data.x_test.shape[1:]))
     labels = f"{len(data.classes)} classes" if data.classes else "no labels"
+    labels = "scores" if data.target == SCORE else labels
     lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {labels}"]
     if config.model is None:
         check_trainable(data)

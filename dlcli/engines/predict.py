@@ -3,10 +3,12 @@
 import time
 
 import numpy as np
+from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
 from dlcli.core.data.base import FILE, Array, ImageData, Split
 from dlcli.core.evaluation import metrics
+from dlcli.core.model_io.score_metadata import LEVEL, SavedScores, task_of
 from dlcli.engines.explanations import Explained, explain, write_maps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.engines.trusted import only_named_code
@@ -26,9 +28,9 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")
     explained = _explained(config, loaded, examples, report)
-    log_p = metrics.log_probabilities(loaded.logits(examples.x).numpy())
-    names = loaded.names(log_p.shape[1])
-    best = metrics.ranking(log_p, min(config.top, len(names)))
+    outputs, scores = loaded.logits(examples.x), task_of(config.model).scores
+    files = examples.metadata.get(FILE)
+    table, notes = (_classes(config, loaded, outputs, files), ()) if scores is None else _scores(scores, outputs, files)
     if explained is not None and config.maps is not None:
         write_maps(config.maps, explained)
     return PredictResult(
@@ -37,12 +39,12 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
         unit=loaded.data.unit,
         model=loaded.trained.name,
         model_sha256=loaded.trained.sha256,
-        n_images=len(log_p),
+        n_images=len(outputs),
         device=describe_device(loaded.device),
         seconds=time.perf_counter() - started,
-        table=_table(best, np.exp(log_p), names, examples.metadata.get(FILE)),
+        table=table,
         explanation=None if explained is None else explained.explanation,
-        notes=loaded.trained.notes,
+        notes=(*loaded.trained.notes, *notes),
     )
 
 
@@ -76,6 +78,26 @@ def _split(config: PredictConfig, data: ImageData) -> str:
     if not data.classes:
         return ""
     return config.split or ("test" if len(data.y_train) or data.extra_splits else "")
+
+
+def _classes(config: PredictConfig, loaded: LoadedModel, outputs: Tensor, files: Array | None) -> Table:
+    log_p = metrics.log_probabilities(outputs.numpy())
+    names = loaded.names(log_p.shape[1])
+    return _table(metrics.ranking(log_p, min(config.top, len(names))), np.exp(log_p), names, files)
+
+
+def _scores(scores: SavedScores, outputs: Tensor, files: Array | None) -> tuple[Table, tuple[str, ...]]:
+    """A row per example with its score and the interval of it, and what that is."""
+    columns = ["index", *([FILE] if files is not None else []), "score", "low", "high"]
+    half = scores.residual
+    rows: list[list[object]] = []
+    for index, value in enumerate(scores.objective.value(outputs.double()).tolist()):
+        ends = [None, None] if half is None else [round(value - half, 6), round(value + half, 6)]
+        rows.append([index, *([files[index]] if files is not None else []), round(value, 6), *ends])
+    if half is None:
+        return Table(columns, rows), (f"There is no interval: {scores.n_residual} test examples are too few for one.",)
+    note = f"low and high hold the score of {LEVEL:.0%} of such examples, by the errors on {scores.n_residual:,} test examples"
+    return Table(columns, rows), (f"{note} (split conformal prediction); for other examples they may hold fewer.",)
 
 
 def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Array | None) -> Table:

@@ -47,6 +47,9 @@ class Difference:
     def __str__(self) -> str:
         return f"{self.value:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
+    def __neg__(self) -> "Difference":
+        return Difference(-self.value, -self.high, -self.low, self.n)
+
 
 @dataclass(frozen=True)
 class Ceiling:

@@ -15,6 +15,7 @@ from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
 from dlcli.specs.result import Result
+from dlcli.specs.scores import SCORE_METRICS, raters_option, score_column_option
 from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.support.errors import UsageError
@@ -54,6 +55,8 @@ class EvalConfig(ModelAndDataOptions):
         "Find how the network was fed in training, by a few images: compare scales, means and standard deviations, and orders "
         "of colours, as values of `normalise`. Also typed as `diagnose` input.",
     )
+    score_column: str | None = score_column_option(" Also: what the run was trained on.")
+    raters: tuple[str, ...] = raters_option()
     human_error: float | None = option(
         None,
         "Human error rate, or the best one known, from 0 to 1: 0.01 is 1%. Needs `diagnose`. Default: 0.",
@@ -69,7 +72,7 @@ class EvalConfig(ModelAndDataOptions):
     group: str | None = option(
         None,
         "Metadata column of examples that belong together, such as frames of one film or images of one patient: intervals are "
-        "by group, and slices are compared by permuting groups.",
+        "by group, and slices are compared by permuting groups. Default for scores: the group that the run was split by.",
         metavar="COLUMN",
     )
     summary: bool = option(
@@ -88,8 +91,8 @@ class EvalConfig(ModelAndDataOptions):
         writes=True,
     )
     fail_under: FailUnder | None = fail_under_option(
-        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for pairs: "
-        f"{', '.join(PAIR_METRICS)}."
+        f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for scores: "
+        f"{', '.join(SCORE_METRICS)}; for pairs: {', '.join(PAIR_METRICS)}."
     )
     output: Path | None = output_option(
         "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory, and to explain/ in it "
@@ -136,10 +139,11 @@ class EvalConfig(ModelAndDataOptions):
         if self.summary or self.diagnose_input:
             name = "summary" if self.summary else "diagnose_input"
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
-        if metric not in (*METRICS, *PAIR_METRICS):
+        if metric not in (*METRICS, *SCORE_METRICS, *PAIR_METRICS):
             if is_accuracy(metric):
                 raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
-            raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(dict.fromkeys((*METRICS, *PAIR_METRICS)))}")
+            known = dict.fromkeys((*METRICS, *SCORE_METRICS, *PAIR_METRICS))
+            raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(known)}")
         if metric == "worst-slice" and not self.slices:
             raise UsageError("`fail_under`: worst-slice needs `slices`", hint="`slices=class` needs labels only")
 

@@ -65,12 +65,16 @@ class Faithfulness:
         change: Mean change of the target over the images.
         minus_elsewhere: That minus the change when as many pixels of the same shape are hidden at random places.
         minus_shuffled: That minus the change by the maps of the network with shuffled weights; None if it has no weights.
+        other_class: Share of the images for which the network then predicts another class; None for a score.
+        other_class_minus_elsewhere: That minus the share when pixels at random places are hidden.
     """
 
     hidden: float
     change: float
     minus_elsewhere: Difference | PointEstimate
     minus_shuffled: Difference | PointEstimate | None
+    other_class: float | None
+    other_class_minus_elsewhere: Difference | PointEstimate | None
 
     @property
     def faithful(self) -> bool:
@@ -81,6 +85,11 @@ class Faithfulness:
     def learned(self) -> bool:
         """Whether they are established to matter more than those of maps by shuffled weights."""
         return _above_zero(self.minus_shuffled)
+
+    @property
+    def decides(self) -> bool:
+        """Whether these pixels are established to change the predicted class more often than others."""
+        return _above_zero(self.other_class_minus_elsewhere)
 
 
 def _above_zero(found: Difference | PointEstimate | None) -> bool:

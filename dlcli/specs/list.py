@@ -12,11 +12,13 @@ REGISTRIES = {
     "data": "dlcli.core.data.sources",
     "explanations": "dlcli.core.explain.methods",
     "log": "dlcli.core.run_log.writers",
+    "losses": "dlcli.core.objectives",
     "models": "dlcli.core.models.zoo",
     "pair-models": "dlcli.core.pairs.scorers",
     "published": "dlcli.core.models.hubs",
     "rules": "dlcli.core.inflate.rules",
     "surgeries": "dlcli.core.surgery.operations",
+    "tasks": "dlcli.core.tasks",
     "vectors": "dlcli.core.text.vectors.encoders",
 }
 """What there is to choose from, by name: the package of the registry."""

@@ -65,7 +65,8 @@ class PredictResult(Result, command="predict"):
     `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
-    class), probability, and then label_2, probability_2 ... `explanation` is None without `explain`.
+    class), probability, and then label_2, probability_2 ...; of a network that predicts scores, score, low and high.
+    `explanation` is None without `explain`.
     """
 
     KIND: ClassVar[str] = "rows"

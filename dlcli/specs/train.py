@@ -1,5 +1,6 @@
 """Options and result of `dlcli train`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,10 +14,29 @@ from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
-from dlcli.specs.option import check, one_of, option
+from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
+from dlcli.specs.pretraining import (
+    NO_PRETRAINING,
+    PRETRAINING_OPTIONS,
+    check_pretraining,
+    distance_option,
+    grow_option,
+    margin_option,
+    pretrain_epochs_option,
+    pretrain_option,
+)
 from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
+from dlcli.specs.scores import (
+    DEFAULT_LOSS,
+    balance_option,
+    check_loss,
+    huber_delta_option,
+    loss_option,
+    raters_option,
+    score_column_option,
+)
 from dlcli.specs.shared import (
     augment_option,
     clips_option,
@@ -34,14 +54,16 @@ from dlcli.specs.shared import (
 )
 from dlcli.support.errors import UsageError
 
-TASKS = ("images", "pairs")
-"""Choices of `task`."""
+IMAGES, PAIRS, SCORES = "images", "pairs", "score"
+"""Values of `task` that have options of their own."""
 _OF_PAIRS = ("data", "task", "model", "vectors", "columns", *table_options.FIELDS, "seed", "device", "output")
 SEEDS_OF_A_ROOT = 100_000
 """How many seeds lie between those of comparisons from two values of `seed`, and the most that one may have."""
 _LARGEST_SEED = 2**63 - 1
-WATCHED = ("accuracy", "loss")
-"""Metrics on the dev set that `early_stop` accepts."""
+_NOT_OF_SCORES = ("class_weights", "mixup", "cutmix", "label_smoothing", "corrupt", "adversarial", "columns", "vectors")
+_OF_SCORES = ("loss", "huber_delta", "balance", "score_column", "raters")
+WATCHED = {IMAGES: ("accuracy", "loss"), SCORES: ("spearman", "loss")}
+"""Metrics on the dev set that `early_stop` accepts, by task."""
 
 
 GIVEN = "this"
@@ -55,9 +77,10 @@ class TrainConfig:
     data: str = data_option("digits", two_ways=True)
     task: str = option(
         "images",
-        "images: classify images or videos. pairs: from a table with two text columns and a label of 0 or 1, learn whether "
+        "images: classify images or videos. score: predict a number for each image, from labels.csv with a column of scores, a "
+        "folder per score, or a .npz. pairs: from a table with two text columns and a label of 0 or 1, learn whether "
         "two texts are duplicates; `model` is then auto, lexical, words, siamese, fc or birnn. dlcli dedupe can use the run.",
-        choices=one_of(*TASKS),
+        choices=entries("task", "dlcli.core.tasks"),
     )
     model: str | None = model_option(None)
     vectors: str | None = option(
@@ -86,6 +109,11 @@ class TrainConfig:
     weights_key: str | None = weights_key_option()
     normalise: str = normalise_option()
     surgery: tuple[str, ...] = surgery_option("the network")
+    pretrain: str = pretrain_option()
+    pretrain_epochs: int | None = pretrain_epochs_option()
+    distance: str | None = distance_option()
+    margin: float | None = margin_option()
+    grow: tuple[str, ...] = grow_option()
     versus: str | None = option(
         None,
         "Also train a variant, and compare the two in pairs, seed by seed: baseline (without `surgery`), or the options that "
@@ -139,8 +167,8 @@ class TrainConfig:
     freeze: tuple[str, ...] = training_options.freeze_option()
     early_stop: tuple[str, int] | None = option(
         None,
-        "Stop when the accuracy or the loss on the dev set has not improved for EPOCHS epochs (default 5), and restore the "
-        "weights of the best epoch, e.g. loss:10. Needs `dev`, or data that have a dev set.",
+        "Stop when the accuracy (of scores, spearman) or the loss on the dev set has not improved for EPOCHS epochs (default "
+        "5), and restore the weights of the best epoch, e.g. loss:10. Needs `dev`, or data that have a dev set.",
         parse=parse.early_stop,
         show=parse.show_early_stop,
         metavar="METRIC[:EPOCHS]",
@@ -150,6 +178,9 @@ class TrainConfig:
         "Precision of training. auto: bfloat16 where the device supports it natively. Evaluation is always in float32.",
         choices=one_of("auto", "float32"),
     )
+    loss: Text = loss_option()
+    huber_delta: Number = huber_delta_option()
+    balance: str | None = balance_option()
     augment: tuple[str, ...] = augment_option()
     mixup: Number = training_options.mixup_option()
     cutmix: Number = training_options.cutmix_option()
@@ -170,6 +201,14 @@ class TrainConfig:
     limit: int | None = option(None, "Use at most N examples per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
+    score_column: str | None = score_column_option()
+    raters: tuple[str, ...] = raters_option()
+    group: str | None = option(
+        None,
+        "Metadata column of examples that belong together, such as pictures of one person or frames of one film: a column of "
+        "labels.csv, or an array of the .npz. No split parts a group, and intervals are by group.",
+        metavar="COLUMN",
+    )
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()
@@ -198,10 +237,12 @@ class TrainConfig:
         check(self)
         check_weights_key(self.weights_key, self.weights)
         self._check_task()
+        check_pretraining(self)
         self._check_comparison()
-        if self.early_stop and (self.early_stop[0] not in WATCHED or self.early_stop[1] < 1):
+        watched = WATCHED.get(self.task, ())
+        if self.early_stop and (self.early_stop[0] not in watched or self.early_stop[1] < 1):
             raise UsageError(
-                f"`early_stop` needs one of {', '.join(WATCHED)}, and at least 1 epoch", hint="`early_stop=loss:10`"
+                f"`early_stop` needs one of {', '.join(watched)}, and at least 1 epoch", hint="`early_stop=loss:10`"
             )
         check_logs(self.log)
         for schedule, warmup in product(values(self.schedule), values(self.warmup)):
@@ -230,7 +271,7 @@ class TrainConfig:
 
     def _check_task(self) -> None:
         table_options.check_delimiter(self.delimiter)
-        if self.task == "pairs":
+        if self.task == PAIRS:
             check_applicable(self, _OF_PAIRS, "`task=pairs`")
             if self.data == "digits":
                 raise UsageError(
@@ -241,6 +282,24 @@ class TrainConfig:
         given = [name for name in ("columns", "vectors") if getattr(self, name)] + table_options.set_fields(self)
         if given:
             raise UsageError(f"`{given[0]}` needs `task=pairs`")
+        if self.task == SCORES:
+            self._check_scores()
+        elif scored := [name for name in _OF_SCORES if getattr(self, name)]:
+            raise UsageError(f"`{scored[0]}` needs `task=score`")
+
+    def _check_scores(self) -> None:
+        for name in _NOT_OF_SCORES:
+            if getattr(self, name):
+                raise UsageError(f"`{name}` is of classes, and does not apply to `task=score`", hint=f"omit `{name}`")
+        if self.score_column is not None and self.label_column is not None:
+            raise UsageError("`score_column` and `label_column` name the same column", hint="omit `label_column`")
+        check_loss(self.loss, self.huber_delta)
+
+
+def dropped(changed: Mapping[str, Any]) -> tuple[str, ...]:
+    """The options that do not apply to a variant with these changes, though they do to the configuration itself."""
+    names = PRETRAINING_OPTIONS if changed.get("pretrain") == NO_PRETRAINING else ()
+    return (*names, *(("huber_delta",) if changed.get("loss") not in (None, DEFAULT_LOSS) else ()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A second configuration, given as its differences from a first: `baseline`, options as typed at the shell, or both."""
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import Field, replace
 from types import UnionType
 from typing import Any, get_args, get_type_hints
@@ -12,7 +12,14 @@ from dlcli.support.errors import UsageError
 BASELINE = "baseline"
 
 
-def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozenset[str]) -> Any:
+def variant(
+    config: Any,
+    spec: str,
+    *,
+    baseline: dict[str, Any],
+    fixed: frozenset[str],
+    dropped: Callable[[dict[str, Any]], Collection[str]] = lambda changed: (),
+) -> Any:
     """Change the options of a configuration that `spec` names.
 
     Args:
@@ -21,6 +28,7 @@ def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozense
             list.
         baseline: Fields and values that the word `baseline` stands for.
         fixed: Names of fields that may not differ.
+        dropped: Takes the fields that differ, and gives those that go back to their defaults because they do not apply then.
 
     Returns:
         A configuration of the same class.
@@ -48,7 +56,8 @@ def variant(config: Any, spec: str, *, baseline: dict[str, Any], fixed: frozense
         found = _converted(config, known[name], value)
         item = known[name].name
         changed[item] = (*changed.get(item, ()), *found) if isinstance(found, tuple) and _repeats(known[name]) else found
-    return replace(config, **changed)
+    defaults = {item.name: item.default for item, _ in declared(config) if item.name in dropped(changed)}
+    return replace(config, **defaults | changed)
 
 
 def _repeats(item: Field[Any]) -> bool:

@@ -14,6 +14,7 @@ from dlcli.core.evaluation.diagnosis import diagnose
 from dlcli.core.evaluation.slices import compare_slices, cut
 from dlcli.core.gradients.lesion import Lesion
 from dlcli.core.stats import paired_difference, wilson
+from dlcli.core.tasks.images import TASK as IMAGES
 from dlcli.engines.attack.checks import CheckInputs, RuleImages, failed_checks
 from dlcli.engines.attack.notes import notes as attack_notes
 from dlcli.engines.ensemble.engine import verdict_notes
@@ -63,17 +64,19 @@ def established(table):
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 def test_train_of_two_variants(seeds):
     random = RANDOM(seeds)
-    tables = [compare(list(train_rows(random, seeds)), ("this", "other")) for _ in range(500)]
+    tables = [compare(IMAGES, list(train_rows(random, seeds)), ("this", "other")) for _ in range(500)]
     assert rate([established(table) for table in tables]) <= AT_MOST
-    named = [{one.metric for one in compare(list(train_rows(random, 10, better=0.03)), ("this", "other")) if one.verdict}]
+    named = [
+        {one.metric for one in compare(IMAGES, list(train_rows(random, 10, better=0.03)), ("this", "other")) if one.verdict}
+    ]
     assert len(named[0]) == 6
 
 
 def test_train_of_four_variants():
     random, names = RANDOM(0), ("a", "b", "c", "d")
-    tables = [compare(list(train_rows(random, 5, names)), names) for _ in range(500)]
+    tables = [compare(IMAGES, list(train_rows(random, 5, names)), names) for _ in range(500)]
     assert rate([established(table) for table in tables]) <= AT_MOST
-    assert established(compare(list(train_rows(random, 5, names, better=0.03)), names))
+    assert established(compare(IMAGES, list(train_rows(random, 5, names, better=0.03)), names))
 
 
 @pytest.mark.parametrize(("n", "error"), [(200, 0.1), (600, 0.05), (5000, 0.02)])

@@ -2,12 +2,14 @@
 
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
+from dlcli.cli.commands.score_table import score_eval_answer, score_eval_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.eval import ClassAccuracy, EvalConfig, EvalResult, Metric, SliceRow
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.pairs import PairsEvalResult
+from dlcli.specs.scores import ScoreEvalResult
 from dlcli.specs.summary import LayerSummary, Summary
 
 _NAMES = {"ece": "ECE", "nll": "NLL", "brier": "Brier score", "auc": "AUC", "worst-class": "worst class"}
@@ -17,7 +19,9 @@ _LAYERS_SHOWN = 12
 _SLICES_SHOWN = 12
 
 
-def _table(result: EvalResult | PairsEvalResult) -> TerminalTable:
+def _table(result: EvalResult | ScoreEvalResult | PairsEvalResult) -> TerminalTable:
+    if isinstance(result, ScoreEvalResult):
+        return score_eval_table(result)
     if isinstance(result, PairsEvalResult):
         share = f"{100 * result.duplicates:.1f}% duplicates"
         return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}", _answer(result), result)
@@ -211,7 +215,9 @@ def _fields(summary: Summary) -> list[str]:
     return [f"The last convolution or pooling layer sees {theory}{effective}.", *attention]
 
 
-def _answer(result: EvalResult | PairsEvalResult) -> str:
+def _answer(result: EvalResult | ScoreEvalResult | PairsEvalResult) -> str:
+    if isinstance(result, ScoreEvalResult):
+        return score_eval_answer(result)
     if isinstance(result, PairsEvalResult):
         return f"{result.model} on {result.data}: {pairs_answer(result)}"
     if result.summary is not None:

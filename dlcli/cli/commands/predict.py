@@ -1,6 +1,7 @@
 """`dlcli predict` at the shell."""
 
 from collections import Counter
+from statistics import median
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.predict import PredictConfig, PredictResult
@@ -12,9 +13,18 @@ _LEAST_SURE = 0.5
 def _table(result: PredictResult) -> TerminalTable:
     title = f"the first {result.unit}s" if len(result.table.rows) > 1 else ""
     heads = [name.replace("probability", "probability, %").replace("_", " ") for name in result.table.columns]
-    rows = tuple(tuple(_cell(cell) for cell in record.values()) for record in result.records())
+    cell = _score_cell if _has_scores(result) else _cell
+    rows = tuple(tuple(cell(value) for value in record.values()) for record in result.records())
     notes = (*result.notes, "Every row: -o FILE, or a pipe." if len(result.table.rows) > len(rows) else "")
     return TerminalTable(title, tuple(heads), rows, notes=notes, answer=_answer(result))
+
+
+def _has_scores(result: PredictResult) -> bool:
+    return "score" in result.table.columns
+
+
+def _score_cell(value: object) -> str:
+    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _cell(value: object) -> str:
@@ -22,7 +32,9 @@ def _cell(value: object) -> str:
 
 
 def _answer(result: PredictResult) -> str:
-    """The class of a single example; of several the classes that were predicted most, and how many are unsure."""
+    """The class of a single example; of several the classes that were predicted most, and how many are unsure; or scores."""
+    if _has_scores(result):
+        return _scores(result)
     label, probability = (result.table.columns.index(name) for name in ("label", "probability"))
     rows = result.table.rows
     if len(rows) == 1:
@@ -32,6 +44,18 @@ def _answer(result: PredictResult) -> str:
     unsure = sum(row[probability] < _LEAST_SURE for row in rows)
     found = f"{count(result.n_images, result.unit)} of {_what(result)}, by {result.model}: most often {named}"
     return f"{found}; {unsure:,} below {100 * _LEAST_SURE:.0f}% probability"
+
+
+def _scores(result: PredictResult) -> str:
+    """The score of a single example; of several the range and the median."""
+    score, low, high = (result.table.columns.index(name) for name in ("score", "low", "high"))
+    rows = result.table.rows
+    if len(rows) == 1:
+        ends = "" if rows[0][low] is None else f" [{rows[0][low]:.2f}, {rows[0][high]:.2f}]"
+        return f"{_what(result)}: {rows[0][score]:.2f}{ends} by {result.model}"
+    values = [row[score] for row in rows]
+    found = f"{count(result.n_images, result.unit)} of {_what(result)}, by {result.model}"
+    return f"{found}: scores from {min(values):.2f} to {max(values):.2f}, median {median(values):.2f}"
 
 
 def _what(result: PredictResult) -> str:

@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
+from dlcli.cli.commands.score_table import score_train_answer, score_train_table
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import GIVEN, Comparison, TrainConfig, TrainResult, TrainRow
 from dlcli.specs.variant import given_name
 from dlcli.support.plural import count
@@ -15,7 +18,9 @@ _METRICS = {"test accuracy": "test accuracy, %", "training accuracy": "training,
 _SEEDS_SHOWN = 6
 
 
-def _table(result: TrainResult | PairsTrainResult) -> TerminalTable:
+def _table(result: TrainResult | ScoreTrainResult | PairsTrainResult) -> TerminalTable:
+    if isinstance(result, ScoreTrainResult):
+        return score_train_table(result)
     if isinstance(result, PairsTrainResult):
         n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
         return pairs_table(f"{result.model} on {result.data}: {n}", _answer(result), result)
@@ -143,7 +148,9 @@ def _means(result: TrainResult) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
-def _answer(result: TrainResult | PairsTrainResult) -> str:
+def _answer(result: TrainResult | ScoreTrainResult | PairsTrainResult) -> str:
+    if isinstance(result, ScoreTrainResult):
+        return score_train_answer(result)
     if isinstance(result, PairsTrainResult):
         return f"{result.model} on {result.data}: {pairs_answer(result)}"
     if result.comparisons and result.comparisons[0].variants:
@@ -169,12 +176,14 @@ def _answer_of_arms(result: TrainResult) -> str:
     return f"highest mean test accuracy: {means[best]:.1f}% with {best} ({over}); {won}"
 
 
-def _named(result: TrainResult | PairsTrainResult, config: TrainConfig) -> TrainResult | PairsTrainResult:
+def _named(
+    result: TrainResult | ScoreTrainResult | PairsTrainResult, config: TrainConfig
+) -> TrainResult | ScoreTrainResult | PairsTrainResult:
     """The network of the options that were given, named by those of them that the other one changes."""
     if isinstance(result, PairsTrainResult) or config.versus is None:
         return result
     name = given_name(config, config.versus)
-    rows = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
+    rows: Any = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
     return replace(result, rows=rows)
 
 
@@ -185,6 +194,7 @@ COMMAND = Command(
     examples=(
         "dlcli train --data digits -o runs/digits",
         "dlcli train --model lenet --size 28 --with elu --versus baseline --seeds 5",
+        "dlcli train photos/ --task score --group person -o runs/scores",
         "dlcli train pairs.csv --task pairs -o runs/questions",
         "dlcli train --data mnist.npz --adversarial fgsm:0.3 -o runs/robust",
     ),

@@ -3,7 +3,7 @@
 Hooks on the network do this, so it holds wherever the network is called, and names of layers and weights stay as they are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -54,11 +54,12 @@ class ForeignCall:
     Attributes:
         read_as: What the logits are in what the network returns, in evaluation mode; empty if they are all of it.
         one_logit: Whether one logit was read as those of two classes.
+        splits_one: Whether it is so read; not where the one output is a score.
         writes: By mode, whether the network writes into its input; it then gets a copy.
     """
 
     def __init__(self) -> None:
-        self.read_as, self.one_logit = "", False
+        self.read_as, self.one_logit, self.splits_one = "", False, True
         self.writes: dict[bool, bool] = {}
         self._version = -1
 
@@ -87,10 +88,11 @@ class ForeignCall:
         main, words = main_output(found)
         if not isinstance(main, Tensor):
             return found
-        logits = two_classes(main)
-        self.one_logit = self.one_logit or logits is not main
+        read = two_classes if self.splits_one else _as_column
+        logits = read(main)
+        self.one_logit = self.one_logit or (self.splits_one and logits is not main)
         if model.training and isinstance(found, tuple | list | Mapping):
-            return found if logits is main else _with_auxiliary(found, main, logits)
+            return found if logits is main else _with_auxiliary(found, main, read)
         self.read_as = self.read_as or words
         return logits
 
@@ -104,11 +106,18 @@ class ForeignCall:
             yield "the network writes into its input, so it is given a copy of the images"
 
 
-def _with_auxiliary(found: Sequence[object] | Mapping[Any, object], main: Tensor, logits: Tensor) -> tuple[object, ...]:
-    """`logits` in place of `main`, then what else was returned in its shape, read in the same way."""
+def _as_column(score: Tensor) -> Tensor:
+    """One score of each example, (n,), as (n, 1); other tensors as they are."""
+    return score[:, None] if score.dim() == 1 else score
+
+
+def _with_auxiliary(
+    found: Sequence[object] | Mapping[Any, object], main: Tensor, read: Callable[[Tensor], Tensor]
+) -> tuple[object, ...]:
+    """`main` and then what else was returned in its shape, each as `read` reads it."""
     values = found.values() if isinstance(found, Mapping) else found
     others = [one for one in values if isinstance(one, Tensor) and one is not main and one.shape == main.shape]
-    return logits, *map(two_classes, others)
+    return read(main), *map(read, others)
 
 
 class _Called(nn.Module):
@@ -129,6 +138,13 @@ def guard_calls(model: nn.Module) -> nn.Module:
     guarded.register_forward_hook(call.leave)
     guarded.register_forward_pre_hook(call.enter)
     return guarded
+
+
+def keep_one_output(model: nn.Module) -> nn.Module:
+    """Leave one output of the user's own code in `model` as it is, a score, and return `model`."""
+    for call in foreign_calls(model):
+        call.splits_one = False
+    return model
 
 
 def foreign_calls(model: nn.Module) -> list[ForeignCall]:

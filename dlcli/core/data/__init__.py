@@ -34,6 +34,9 @@ def open_data(
     split: str | None = None,
     videos: bool | None = None,
     label_column: str | None = None,
+    target: str = "class",
+    raters: tuple[str, ...] = (),
+    group: str | None = None,
     option: str = "data",
 ) -> "ImageData":
     """Load the dataset that `spec` names.
@@ -51,7 +54,10 @@ def open_data(
         unlabelled: Load every file below a folder, or a single file: a test set without classes.
         split: With `unlabelled`, load the files of this set of a folder only, with classes only if these form the set.
         videos: With `unlabelled`, whether to load the videos or the images of a folder with both; None for the first kind.
-        label_column: Column of a table that holds the labels; None for a usual name.
+        label_column: Column of a table that holds the labels or scores; None for a usual name.
+        target: What to read: `class`, or `score`, also of classes that are called by numbers.
+        raters: Columns of a table with what each rater gave; none for the usual names.
+        group: Metadata column of examples of which no split parts a group.
         option: Field of the configuration that holds `spec`, for messages.
 
     Returns:
@@ -63,7 +69,7 @@ def open_data(
         InputError: If no source claims `spec`, or the data cannot be used.
         ResourceError: If they fit neither into memory nor on the disk, or cannot be downloaded.
     """
-    from dlcli.core.data import base, in_memory, resize
+    from dlcli.core.data import base, groups, in_memory, resize, scores
 
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
@@ -85,6 +91,9 @@ def open_data(
                 unlabelled=unlabelled,
                 split=split,
                 label_column=label_column,
+                target=target,
+                raters=raters,
+                group=group,
                 option=option,
             )
             if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
@@ -93,7 +102,9 @@ def open_data(
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
             _check_sampling(data, sampling)
             _check_names(data)
-            return data
+            if group is not None and data.classes:
+                groups.check_groups(data, group)
+            return scores.as_scores(data) if target == base.SCORE and data.classes else data
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
     raise MissingInputError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
 

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlcli.core.data.base import Array, ImageData, Metadata, Split, hold_out
+from dlcli.core.data.base import CLASS, SCORE, Array, ImageData, Metadata, Split, hold_out, labels_tensor
 from dlcli.core.data.class_labels import class_order
+from dlcli.core.data.groups import groups_of
+from dlcli.core.data.score_labels import OUTPUT, mean_of_raters
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
@@ -28,7 +30,12 @@ class LabelledArrays:
 
 
 def from_train_and_test(
-    name: str, train: LabelledArrays, test: LabelledArrays, extra_splits: Mapping[str, LabelledArrays] | None = None
+    name: str,
+    train: LabelledArrays,
+    test: LabelledArrays,
+    extra_splits: Mapping[str, LabelledArrays] | None = None,
+    *,
+    target: str = CLASS,
 ) -> ImageData:
     """Convert sets that are already split.
 
@@ -38,6 +45,7 @@ def from_train_and_test(
             (n, c, h, w); labels as integers or strings, (n,) or (n, 1). Its distinct labels, in order, are the classes.
         test: Like `train`, with images of the same shape and no other labels.
         extra_splits: Other sets, like `test`, by the names of EXTRA_SPLITS.
+        target: CLASS, or SCORE for labels that are numbers.
 
     Returns:
         The dataset, its images as float32 in [0, 1].
@@ -45,21 +53,38 @@ def from_train_and_test(
     Raises:
         InputError: If an array cannot be used; the message names it.
     """
-    x, labels = _checked(name, train)
-    reference = _Reference(name, train, x, labels, _classes(name, labels, train))
-    return _assembled(reference, Split(x, reference.indices(labels), train.metadata), reference.split(test), extra_splits)
+    reference = _reference(name, train, target)
+    return _assembled(reference, reference.own, reference.split(test), extra_splits)
 
 
-def only_test(name: str, test: LabelledArrays, extra_splits: Mapping[str, LabelledArrays] | None = None) -> ImageData:
-    """Convert a test set, whose distinct labels are the classes, as in `from_train_and_test`; the training set is empty."""
-    x, labels = _checked(name, test)
-    reference = _Reference(name, test, x, labels, _classes(name, labels, test))
-    y = reference.indices(labels)
-    return _assembled(reference, Split(x[:0], y[:0]), Split(x, y, test.metadata), extra_splits)
+def only_test(
+    name: str,
+    test: LabelledArrays,
+    extra_splits: Mapping[str, LabelledArrays] | None = None,
+    *,
+    target: str = CLASS,
+) -> ImageData:
+    """Convert a test set, whose distinct labels are the classes; the training set is empty.
+
+    Args:
+        name: Name of the dataset, for messages.
+        test: Images and labels, as in `from_train_and_test`.
+        extra_splits: Other sets, by the names of EXTRA_SPLITS.
+        target: CLASS, or SCORE for labels that are numbers.
+    """
+    reference = _reference(name, test, target)
+    own = reference.own
+    return _assembled(reference, Split(own.x[:0], own.y[:0]), own, extra_splits)
 
 
 def with_held_out_test(
-    name: str, found: LabelledArrays, share: float, extra_splits: Mapping[str, LabelledArrays] | None = None
+    name: str,
+    found: LabelledArrays,
+    share: float,
+    extra_splits: Mapping[str, LabelledArrays] | None = None,
+    *,
+    target: str = CLASS,
+    group: str | None = None,
 ) -> ImageData:
     """Convert one set, a fixed part of which becomes the test set.
 
@@ -68,6 +93,8 @@ def with_held_out_test(
         found: Images and labels, as in `from_train_and_test`.
         share: Share of each class to hold out, in (0, 1).
         extra_splits: Other sets, by the names of EXTRA_SPLITS.
+        target: CLASS, or SCORE for labels that are numbers.
+        group: Metadata column of examples that are in the same set.
 
     Returns:
         The dataset, its images as float32 in [0, 1].
@@ -75,13 +102,13 @@ def with_held_out_test(
     Raises:
         InputError: If an array cannot be used, or no class has two examples.
     """
-    x, labels = _checked(name, found)
-    reference = _Reference(name, found, x, labels, _classes(name, labels, found))
-    indices = reference.indices(labels)
-    held = hold_out(indices.numpy(), share)
+    reference = _reference(name, found, target)
+    both = reference.own
+    held = hold_out(both.y.numpy(), share, group=groups_of(both.metadata, group, name))
     if not held.any():
+        if group is not None:
+            raise InputError(f"`group`: all of {name} is one group by '{group}'", hint="choose another column")
         raise InputError(f"{name}: no class in '{found.y}' has two examples, so none can be held out for testing")
-    both = Split(x, indices, found.metadata)
     return _assembled(reference, both.take(~held), both.take(held), extra_splits)
 
 
@@ -122,42 +149,67 @@ def all_images(name: str, images: Mapping[str, Array], labels: Sequence[Array | 
 
 @dataclass(frozen=True)
 class _Reference:
-    """The set that fixes the shape of images and the classes of all: as found, images (n, c, h, w), labels (n,), classes."""
+    """The set that fixes the shape of images and the classes of all: as found, and as a split; without classes of scores."""
 
     name: str
     found: LabelledArrays
-    x: Tensor
-    labels: Array
-    classes: Array
-
-    def indices(self, labels: Array) -> Tensor:
-        return _indices(self.classes, labels)
+    own: Split
+    classes: Array | None
 
     def split(self, other: LabelledArrays) -> Split:
         """Convert another set; its images must have the same shape, and its labels must be among the classes."""
-        x, labels = _checked(self.name, other)
-        if self.x.shape[1:] != x.shape[1:]:
+        x = _images(self.name, other)
+        if self.own.x.shape[1:] != x.shape[1:]:
             shapes = f"{tuple(self.found.images.shape[1:])} and {tuple(other.images.shape[1:])}"
             raise InputError(f"{self.name}: images of '{self.found.x}' and '{other.x}' differ in shape: {shapes}")
+        if self.classes is None:
+            return _scored(self.name, other, x)
+        labels = _labels(self.name, other)
         unseen = np.flatnonzero(
-            ~np.isin(labels, self.classes) | ((labels.dtype.kind == "U") != (self.labels.dtype.kind == "U"))
+            ~np.isin(labels, self.classes) | ((labels.dtype.kind == "U") != (self.classes.dtype.kind == "U"))
         )
         if len(unseen):
             which = f"{labels[unseen[0]]!s} at '{other.y}'[{unseen[0]}]"
             raise InputError(f"{self.name}: label {which} is not among the labels of '{self.found.y}'")
-        return Split(x, self.indices(labels), other.metadata)
+        return Split(x, _indices(self.classes, labels), other.metadata)
 
 
 def _assembled(
     reference: _Reference, train: Split, test: Split, extra_splits: Mapping[str, LabelledArrays] | None
 ) -> ImageData:
     others = {key: reference.split(found) for key, found in (extra_splits or {}).items()}
-    classes, metadata = tuple(str(label) for label in reference.classes), {"train": train.metadata, "test": test.metadata}
+    classes = OUTPUT if reference.classes is None else tuple(str(label) for label in reference.classes)
+    metadata = {"train": train.metadata, "test": test.metadata}
     return ImageData(train.x, train.y, test.x, test.y, classes, reference.name, others, metadata)
 
 
-def _checked(name: str, found: LabelledArrays) -> tuple[Tensor, Array]:
-    return _images(name, found), _labels(name, found)
+def _reference(name: str, found: LabelledArrays, target: str) -> _Reference:
+    x = _images(name, found)
+    if target == SCORE:
+        return _Reference(name, found, _scored(name, found, x), None)
+    labels = _labels(name, found)
+    classes = _classes(name, labels, found)
+    return _Reference(name, found, Split(x, _indices(classes, labels), found.metadata), classes)
+
+
+def _scored(name: str, found: LabelledArrays, x: Tensor) -> Split:
+    """Images with their scores; columns (n, raters) of several raters become metadata, and their mean the score."""
+    labels, where = found.labels, f"{name}: '{found.y}'"
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.ndim not in (1, 2) or labels.dtype.kind not in "iuf" or not labels[:1].size:
+        shape = f"{labels.dtype} of shape {tuple(labels.shape)}"
+        raise InputError(f"{where} is {shape}; scores are numbers (n,), or (n, raters)")
+    if len(labels) != len(x):
+        raise InputError(f"{name}: '{found.x}' has {len(x)} images but '{found.y}' has {len(labels)} scores")
+    values = labels.astype(np.float64)
+    bad = np.argwhere(~np.isfinite(values) if values.ndim == 1 else np.isinf(values))
+    if len(bad):
+        index = ", ".join(map(str, bad[0]))
+        raise InputError(f"{where} has {values[tuple(bad[0])]} at [{index}]; scores are finite numbers")
+    if values.ndim == 1:
+        return Split(x, labels_tensor(values), found.metadata)
+    raters = {f"rater_{k}": column for k, column in enumerate(values.T, 1)}
+    return Split(x, labels_tensor(mean_of_raters(where, values)), {**found.metadata, **raters})
 
 
 def _classes(name: str, labels: Array, found: LabelledArrays) -> Array:
@@ -231,7 +283,8 @@ def _labels(name: str, found: LabelledArrays) -> Array:
         hint = "convert one-hot labels with argmax(1)" if labels.ndim == 2 else ""
         raise InputError(f"{where} has shape {tuple(labels.shape)}; labels are (n,)", hint=hint)
     if labels.dtype.kind not in "biuUS":
-        raise InputError(f"{where} is {labels.dtype}; labels are integers or strings")
+        hint = "learn numbers with `task=score`" if labels.dtype.kind == "f" else ""
+        raise InputError(f"{where} is {labels.dtype}; labels are integers or strings", hint=hint)
     if len(labels) != len(found.images):
         raise InputError(f"{name}: '{found.x}' has {len(found.images)} images but '{found.y}' has {len(labels)} labels")
     return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels

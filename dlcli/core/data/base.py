@@ -30,6 +30,12 @@ EXTRA_SPLITS = ("dev", "train-dev")
 """Sets that a dataset may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
 
 
+CLASS, SCORE = "class", "score"
+"""What an example has: a class, or a score."""
+_STRATA = 10
+"""In how many parts, by rank, scores are divided where examples are chosen."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """Which frames of a video to take.
@@ -72,7 +78,10 @@ class LoadOptions:
         sampling: Which frames of videos to take; None where the caller takes images only.
         unlabelled: Load every file below a folder, or a single file, without classes.
         split: With `unlabelled`, load the files of this set only.
-        label_column: Column of a table that holds the labels; None for a usual name.
+        label_column: Column of a table that holds the labels or scores; None for a usual name.
+        target: What examples have: a class, or a score, which is a number.
+        raters: Columns of a table with what each rater gave, of scores.
+        group: Metadata column of examples that belong together, which no split may part.
         option: Field of the configuration that names the dataset, for messages.
     """
 
@@ -86,6 +95,9 @@ class LoadOptions:
     unlabelled: bool = False
     split: str | None = None
     label_column: str | None = None
+    target: str = CLASS
+    raters: tuple[str, ...] = ()
+    group: str | None = None
     option: str = "data"
 
     def require_sampling(self, spec: str) -> Sampling:
@@ -109,7 +121,7 @@ class Split:
 
     Attributes:
         x: Images (n, c, h, w) or clips (n, c, t, h, w), float32 in [0, 1] or streamed.
-        y: Labels (n,) int64.
+        y: Labels (n,) int64, or scores (n,) float32.
         metadata: Columns (n,) by name.
         content_id: Identifies the images where they are streamed, since hashing them would take too long.
     """
@@ -142,10 +154,10 @@ class ImageData:
     Attributes:
         x_train: Images (n, c, h, w) or clips, float32 in [0, 1] or streamed, see `Split`. A dataset that has only a test set
             has a training set with no examples.
-        y_train: Labels (n,) int64, indices into `classes`; 0 for unlabelled data.
+        y_train: Labels (n,) int64, indices into `classes`; 0 for unlabelled data; or scores (n,) float32.
         x_test: Images of the test set.
         y_test: Labels of the test set.
-        classes: Names of the classes; none for unlabelled data.
+        classes: Names of the classes, or of the outputs of a network for scores; none for unlabelled data.
         name: Name for messages; not part of the fingerprint.
         extra_splits: Other sets, by the names of EXTRA_SPLITS.
         metadata: Metadata of `train` and `test`.
@@ -174,6 +186,11 @@ class ImageData:
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
         """The same classes with other sets: train, test and those of EXTRA_SPLITS."""
         return replace(data_from_splits(splits, self.classes, self.name if name is None else name), clips=self.clips)
+
+    @property
+    def target(self) -> str:
+        """What examples have, CLASS or SCORE."""
+        return SCORE if self.y_test.is_floating_point() else CLASS
 
     @property
     def channels(self) -> int:
@@ -253,26 +270,66 @@ def _digest(digest: "hashlib._Hash", split: Split) -> None:
 
 
 def check_trainable(data: ImageData) -> None:
-    """Raise InputError if there is nothing to train on: no training examples, or only one class among them."""
+    """Raise InputError if there is nothing to train on: no training examples, or only one class or score among them."""
     if not len(data.y_train):
         hint = "provide FOLDER/train and FOLDER/test, each with one folder per class, or trained weights"
         raise InputError(f"{data.name}: has only a test set and nothing to train on", hint=hint)
     if len(data.y_train.unique()) < 2:
-        raise InputError(
-            f"{data.name}: all training labels are '{data.classes[int(data.y_train[0])]}'; at least two classes are needed"
-        )
+        first = data.y_train[0].item()
+        of = f"scores are {first:g}; at least two scores are" if data.target == SCORE else ""
+        of = of or f"labels are '{data.classes[int(first)]}'; at least two classes are"
+        raise InputError(f"{data.name}: all training {of} needed")
 
 
-def hold_out(labels: Array, share: float, seed: int = 0) -> NDArray[np.bool_]:
+def labels_tensor(y: Array) -> Tensor:
+    """Labels (n,) as a tensor int64, scores as one of float32."""
+    return torch.from_numpy(y.astype(np.float32 if y.dtype.kind == "f" else np.int64))
+
+
+def strata(y: Array) -> Array:
+    """What each example is chosen by, so that a choice looks like the whole: its class or, of scores (n,), its tenth by rank.
+
+    Equal scores are in the same tenth.
+    """
+    if y.dtype.kind != "f":
+        return y
+    first = np.searchsorted(np.sort(y), y)
+    found: NDArray[np.int64] = (first * _STRATA // max(1, len(y))).astype(np.int64)
+    return found
+
+
+def hold_out(labels: Array, share: float, seed: int = 0, *, group: Array | None = None) -> NDArray[np.bool_]:
     """Choose a `share` of each class to hold out, as a mask (n,); of two or more examples at least one, and not all.
 
+    Of scores it is a share of each tenth (`strata`); with groups whole groups are chosen instead, until they have that share.
     The choice depends only on the labels, their order and `seed`, not on the machine or library versions.
+
+    Args:
+        labels: Labels or scores, (n,).
+        share: In (0, 1).
+        seed: Of the choice.
+        group: The group of each example, (n,), which is held out as a whole or not at all; None without groups.
     """
+    if group is not None:
+        return _whole_groups(group, share, seed)
     held = np.zeros(len(labels), dtype=bool)
-    for of_class in _shuffled_classes(labels, seed):
+    for of_class in _shuffled_classes(strata(labels), seed):
         most = len(of_class) - 1
         held[of_class[: min(most, max(1, round(len(of_class) * share)))]] = True
     return held
+
+
+def _whole_groups(group: Array, share: float, seed: int) -> NDArray[np.bool_]:
+    """Groups in random order until the next one would take the share further away than it is; one at least, and not all."""
+    names, number, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    wanted, taken = share * len(group), 0
+    chosen: list[int] = []
+    for k in np.argsort(np.random.PCG64(seed).random_raw(len(names)), kind="stable")[: len(names) - 1]:
+        if not chosen or abs(taken + sizes[k] - wanted) <= abs(taken - wanted):
+            chosen.append(int(k))
+            taken += sizes[k]
+    found: NDArray[np.bool_] = np.isin(number, chosen)
+    return found
 
 
 def choose(labels: Array, limit: int | None) -> NDArray[np.intp]:
@@ -280,7 +337,7 @@ def choose(labels: Array, limit: int | None) -> NDArray[np.intp]:
     if limit is None or limit >= len(labels):
         return np.arange(len(labels))
     place = np.empty(len(labels))
-    for of_class in _shuffled_classes(labels, 0):
+    for of_class in _shuffled_classes(strata(labels), 0):
         place[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
         place[of_class[0]] = 0
     return np.sort(np.argsort(place, kind="stable")[:limit])

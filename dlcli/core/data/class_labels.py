@@ -37,6 +37,10 @@ class ClassLabels:
     y: NDArray[np.int64]
     fixed: bool = False
 
+    def take(self, which: NDArray[np.intp]) -> "ClassLabels":
+        """Those of the examples at the indices `which`."""
+        return ClassLabels(self.classes, self.y[which], self.fixed)
+
 
 def read_labels(where: str, cells: Iterable[Any], report: Reporter = SILENT) -> ClassLabels:
     """The classes of labels: whole numbers in numeric order, other text in the order of the alphabet.
@@ -169,7 +173,7 @@ def _whole_numbers(where: str, texts: list[str]) -> list[str]:
         return texts  # such as 007, which are names
     fraction = next((text for text in texts if text and not float(text).is_integer()), None)
     if fraction is not None:
-        hint = "if another column holds the classes, name it: `label_column=NAME`"
+        hint = "learn them with `task=score`; if another column holds the classes, name it: `label_column=NAME`"
         raise InputError(f"{where}: '{fraction}' is a number with a fraction, so these are scores and not classes", hint=hint)
     return [str(int(float(text))) if text else "" for text in texts]
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.suggest import did_you_mean
 
 FILE_COLUMNS = tuple(
@@ -16,6 +16,12 @@ LABEL_COLUMNS = tuple(
     "targetid categoryid".split()
 )
 """Columns that hold its class."""
+SCORE_COLUMNS = tuple("score scores meanscore mean rating meanrating mos value label target targets y class".split())
+"""Columns that hold its score, a number; most telling first."""
+RATER_COLUMN = re.compile(r"(rater|annotator)\d*")
+"""Matches the plain name of a column of what one rater gave."""
+LABEL_COLUMN = "label_column"
+"""The option that names the column of classes."""
 SET_COLUMNS = ("split", "set", "subset", "partition", "splitname", "datasplit")
 """Columns that tell which set it belongs to."""
 
@@ -35,14 +41,23 @@ def known_columns(columns: Sequence[str], known: Sequence[str]) -> list[str]:
     return [column for name in known for column in by_name.get(name, [])]
 
 
-def named_column(source: str, columns: Sequence[str], wanted: str) -> str:
-    """The column that the option `label_column` names: exactly, or else the only one that differs in case and joints.
+def named_column(source: str, columns: Sequence[str], wanted: str, *, option: str = LABEL_COLUMN) -> str:
+    """The column that an option names: exactly, or else the only one that differs in case and joints.
 
-    Raises InputError, naming `source`, if there is none.
+    Args:
+        source: What has the columns, for messages.
+        columns: Their names.
+        wanted: The name that the option has.
+        option: Field of the configuration.
+
+    Raises:
+        InputError: If there is none, for `label_column`.
+        UsageError: If there is none, for the columns of scores.
     """
     if wanted in columns:
         return wanted
     near = [column for column in columns if plain_name(column) == plain_name(wanted)]
     if len(near) != 1:
-        raise InputError(f"{source}: has no column '{wanted}' (`label_column`)", hint=did_you_mean(wanted, columns))
+        message, hint = f"{source}: has no column '{wanted}' (`{option}`)", did_you_mean(wanted, columns)
+        raise InputError(message, hint=hint) if option == LABEL_COLUMN else UsageError(message, hint=hint)
     return near[0]

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import FILE, Metadata, hold_out
+from dlcli.core.data.base import FILE, Array, Metadata, hold_out
 from dlcli.core.data.class_labels import BLANK, ClassLabels
+from dlcli.core.data.groups import groups_of
+from dlcli.core.data.score_labels import OUTPUT, ScoreLabels
 from dlcli.core.data.set_names import resolve_val
 from dlcli.core.data.stored_images import ImageFile
 from dlcli.support.errors import InputError
@@ -21,10 +23,10 @@ _TEST_SHARE = 1 / 5
 
 @dataclass(frozen=True)
 class Files:
-    """Files, the indices of their classes y (n,) int64, and their metadata."""
+    """Files, the indices of their classes y (n,) int64, or their scores (n,) float64, and their metadata."""
 
     paths: Sequence[ImageFile]
-    y: NDArray[np.int64]
+    y: Array
     metadata: Metadata = field(default_factory=dict)
 
     def take(self, which: NDArray[Any]) -> "Files":
@@ -36,7 +38,7 @@ class Files:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of each set (train, test, dev, train-dev; test always exists), and the names of the classes."""
+    """The files of each set (train, test, dev, train-dev; test always exists), and the names of the classes or of the score."""
 
     sets: dict[str, Files]
     classes: tuple[str, ...]
@@ -50,7 +52,7 @@ class LabelledRows:
         source: What lists them, for messages.
         files: The images.
         names: Their names, relative to where they are looked for.
-        labels: Their classes.
+        labels: Their classes or scores.
         sets: The set of each, as `SetName.name`; None if there are no sets.
         metadata: Columns about them.
         word: What a file holds, such as `image`.
@@ -59,35 +61,52 @@ class LabelledRows:
     source: str
     files: Sequence[ImageFile]
     names: Sequence[str]
-    labels: ClassLabels
+    labels: ClassLabels | ScoreLabels
     sets: Sequence[str] | None = None
     metadata: Metadata = field(default_factory=dict)
     word: str = "image"
+
+    @property
+    def classes(self) -> ClassLabels:
+        """The labels, where they are classes."""
+        if not isinstance(self.labels, ClassLabels):
+            raise TypeError("these examples have scores")
+        return self.labels
 
     def unlabelled(self) -> Listing:
         """All of them in their order, as a test set without classes."""
         return Listing({"test": self.all_files(np.zeros(len(self.files), dtype=np.int64))}, ())
 
-    def all_files(self, y: NDArray[np.int64]) -> Files:
-        """All of them in their order, with the classes `y` (n,)."""
+    def all_files(self, y: Array) -> Files:
+        """All of them in their order, with the classes or scores `y` (n,)."""
         names = np.array(self.names, dtype=object)
-        return Files(self.files, y, {**self.metadata, FILE: names})
+        ratings = self.labels.raters if isinstance(self.labels, ScoreLabels) else {}
+        return Files(self.files, y, {**self.metadata, **ratings, FILE: names})
 
 
-def with_held_out_test(source: str, files: Files, word: str) -> dict[str, Files]:
-    """A training set and a test set, a fixed fifth of each class.
+def with_held_out_test(source: str, files: Files, word: str, group: str | None = None) -> dict[str, Files]:
+    """A training set and a test set, a fixed fifth of each class, or of the groups.
 
-    Raises InputError, naming `source`, if no class has two files.
+    Args:
+        source: What lists the files, for messages.
+        files: The files.
+        word: What a file holds, such as `image`.
+        group: Metadata column of files that are in the same set.
+
+    Raises:
+        InputError: If no class has two files, or all are one group.
     """
-    held = hold_out(files.y, _TEST_SHARE)
+    held = hold_out(files.y, _TEST_SHARE, group=groups_of(files.metadata, group, source))
     if not held.any():
+        if group is not None:
+            raise InputError(f"`group`: all of {source} is one group by '{group}'", hint="choose another column")
         message = f"{source}: no class has two {word}s, so none can be held out for testing"
         raise InputError(message, hint=f"add {word}s to a class")
     return {"train": files.take(~held), "test": files.take(held)}
 
 
-def form_sets(rows: LabelledRows, report: Reporter) -> Listing:
-    """Divide examples into sets, each sorted by class and name, as the files of folders are.
+def form_sets(rows: LabelledRows, report: Reporter, group: str | None = None) -> Listing:
+    """Divide examples into sets, each sorted by class or score, and by name, as the files of folders are.
 
     So the same examples give the same sets, in the same order, from whatever source they come. Without a test set a fixed
     fifth of each class of the training set becomes one. The training set, or without one the test set, defines the classes.
@@ -95,6 +114,7 @@ def form_sets(rows: LabelledRows, report: Reporter) -> Listing:
     Args:
         rows: The examples.
         report: Receives warnings about examples and classes that are not used.
+        group: Metadata column of examples that are in the same set.
 
     Returns:
         The sets and the classes.
@@ -102,15 +122,20 @@ def form_sets(rows: LabelledRows, report: Reporter) -> Listing:
     Raises:
         InputError: If there are fewer than two classes, neither training nor test set, or a class that the training set lacks.
     """
-    sets = _by_set(rows, with_labels(rows, report))
+    scores = rows.labels.y if isinstance(rows.labels, ScoreLabels) else None  # of all examples
+    sets = _by_set(rows, with_labels(rows, report) if scores is None else np.arange(len(rows.files)))
     leading = "train" if "train" in sets else "test"
     if leading not in sets:
         raise InputError(f"{rows.source}: has {' and '.join(sets)}, but neither train nor test")
-    classes, y = _used_classes(rows, sets, leading, report)
-    _refuse_unknown(rows, sets, leading, y)
+    y: Array
+    if scores is None:
+        classes, y = _used_classes(rows, sets, leading, report)
+        _refuse_unknown(rows, sets, leading, y)
+    else:
+        classes, y = OUTPUT, scores
     files = {name: _sorted(rows, which, y) for name, which in sets.items()}
     if "test" not in files:
-        files |= with_held_out_test(rows.source, files["train"], rows.word)
+        files |= with_held_out_test(rows.source, files["train"], rows.word, group)
     return Listing(files, classes)
 
 
@@ -119,15 +144,15 @@ def test_set_of(rows: LabelledRows, report: Reporter) -> Listing:
 
     Raises InputError if there are fewer than two classes.
     """
-    if len(rows.labels.classes) < 2:
-        only = rows.labels.classes[0] if rows.labels.classes else ""
+    if len(rows.classes.classes) < 2:
+        only = rows.classes.classes[0] if rows.classes.classes else ""
         raise InputError(f"{rows.source}: has one class only, '{only}'; at least two are needed")
-    return Listing({"test": rows.all_files(rows.labels.y).take(with_labels(rows, report))}, rows.labels.classes)
+    return Listing({"test": rows.all_files(rows.classes.y).take(with_labels(rows, report))}, rows.classes.classes)
 
 
 def with_labels(rows: LabelledRows, report: Reporter) -> NDArray[np.intp]:
     """The indices of the examples that have a label; others draw a warning. Raises InputError if there are none."""
-    labelled = np.flatnonzero(rows.labels.y != BLANK)
+    labelled = np.flatnonzero(rows.classes.y != BLANK)
     skipped = len(rows.files) - len(labelled)
     if not len(labelled):
         raise InputError(f"{rows.source}: none of its {count(skipped, rows.word)} has a label")
@@ -153,7 +178,7 @@ def _used_classes(
     rows: LabelledRows, sets: dict[str, NDArray[np.intp]], leading: str, report: Reporter
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """The classes and the labels as indices into them: those of the leading set, or all if their source numbers them."""
-    labels = rows.labels
+    labels = rows.classes
     used = np.unique(labels.y[sets[leading]])
     if len(used) < 2:
         only = f"is of one class only, '{labels.classes[used[0]]}'"
@@ -174,7 +199,7 @@ def _refuse_unknown(rows: LabelledRows, sets: dict[str, NDArray[np.intp]], leadi
     for name, which in sets.items():
         unknown = which[y[which] < 0]
         if len(unknown):
-            first = rows.labels.classes[rows.labels.y[unknown[0]]]
+            first = rows.classes.classes[rows.classes.y[unknown[0]]]
             what = f"{count(len(unknown), rows.word)} of its {name} set"
             raise InputError(
                 f"{rows.source}: {leading} has no class '{first}', and {what} {'is' if len(unknown) == 1 else 'are'} of such "
@@ -183,7 +208,7 @@ def _refuse_unknown(rows: LabelledRows, sets: dict[str, NDArray[np.intp]], leadi
             )
 
 
-def _sorted(rows: LabelledRows, which: NDArray[np.intp], y: NDArray[np.int64]) -> Files:
+def _sorted(rows: LabelledRows, which: NDArray[np.intp], y: Array) -> Files:
     places = sorted(which.tolist(), key=lambda k: (y[k], path_order(rows.names[k])))
     return rows.all_files(y).take(np.array(places, dtype=np.intp))
 

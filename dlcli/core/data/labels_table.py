@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import FILE, LoadOptions
+from dlcli.core.data.base import FILE, SCORE, LoadOptions
 from dlcli.core.data.class_labels import BLANK, ClassLabels, choose_labels, needed_labels
 from dlcli.core.data.column_names import FILE_COLUMNS, LABEL_COLUMNS, known_columns
 from dlcli.core.data.examples import LabelledRows, Listing, form_sets, test_set_of
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, composed
 from dlcli.core.data.locate import locate_files
+from dlcli.core.data.score_labels import ScoreLabels, choose_scores
 from dlcli.core.data.set_columns import sets_of_columns
 from dlcli.core.data.set_names import set_of_file
 from dlcli.support.errors import InputError
@@ -123,7 +124,7 @@ def list_table(opened: ImageTable, kind: FileKind, options: LoadOptions) -> List
     Args:
         opened: The table.
         kind: What its files must be.
-        options: `label_column` names the column of labels; `report` receives warnings.
+        options: `target` is what the column of labels holds and `label_column` names it; `report` receives warnings.
 
     Returns:
         The sets and classes; all columns become metadata.
@@ -135,11 +136,11 @@ def list_table(opened: ImageTable, kind: FileKind, options: LoadOptions) -> List
     labels, whole = _labels(opened, options)
     sets = _sets(opened)
     kept = _distinct(opened, labels, sets, options.report)
-    opened, labels = opened.take(kept.tolist()), ClassLabels(labels.classes, labels.y[kept], labels.fixed)
+    opened, labels = opened.take(kept.tolist()), labels.take(kept)
     rows = _rows(opened, labels, sets and [sets[k] for k in kept])
     if whole and sets is None:
         return test_set_of(rows, options.report)
-    return form_sets(rows, options.report)
+    return form_sets(rows, options.report, options.group)
 
 
 def list_unlabelled_table(opened: ImageTable) -> Listing:
@@ -148,7 +149,7 @@ def list_unlabelled_table(opened: ImageTable) -> Listing:
     return _rows(opened, nothing, None).unlabelled()
 
 
-def _rows(opened: ImageTable, labels: ClassLabels, sets: Sequence[str] | None) -> LabelledRows:
+def _rows(opened: ImageTable, labels: ClassLabels | ScoreLabels, sets: Sequence[str] | None) -> LabelledRows:
     metadata = {name: np.array(opened.cells(name), dtype=object) for name in opened.table.columns}
     return LabelledRows(
         source=opened.table.name,
@@ -169,9 +170,12 @@ def _refuse_mixed(opened: ImageTable, kind: FileKind) -> None:
                 raise InputError(f"{opened.table.name}: {what}", hint="keep images and videos apart")
 
 
-def _labels(opened: ImageTable, options: LoadOptions) -> tuple[ClassLabels, bool]:
+def _labels(opened: ImageTable, options: LoadOptions) -> tuple[ClassLabels | ScoreLabels, bool]:
     """The labels, and whether the table is a test set as a whole."""
     source, columns = opened.table.name, [name for name in opened.table.columns if name != opened.column]
+    if options.target == SCORE:
+        cells = {name: opened.cells(name) for name in columns}
+        return choose_scores(source, cells, options.label_column, options.raters), False
     if options.label_column is None and _INDEX in columns:
         return _class_indices(opened), True
     if options.label_column is None and _NAME in columns and not known_columns(columns, LABEL_COLUMNS):
@@ -190,7 +194,9 @@ def _sets(opened: ImageTable) -> list[str] | None:
     return None if named is None else [named] * len(opened.paths)
 
 
-def _distinct(opened: ImageTable, labels: ClassLabels, sets: Sequence[str] | None, report: Reporter) -> NDArray[np.intp]:
+def _distinct(
+    opened: ImageTable, labels: ClassLabels | ScoreLabels, sets: Sequence[str] | None, report: Reporter
+) -> NDArray[np.intp]:
     """The first row of each file; a file with two labels, or in two sets, is refused."""
     first: dict[str, int] = {}
     kept, doubled = [], 0
@@ -208,7 +214,9 @@ def _distinct(opened: ImageTable, labels: ClassLabels, sets: Sequence[str] | Non
     return np.array(kept, dtype=np.intp)
 
 
-def _label_names(labels: ClassLabels) -> Callable[[int], str]:
+def _label_names(labels: ClassLabels | ScoreLabels) -> Callable[[int], str]:
+    if isinstance(labels, ScoreLabels):
+        return lambda k: f"{labels.y[k]:g}"
     return lambda k: labels.classes[labels.y[k]] if labels.y[k] != BLANK else ""
 
 

@@ -1,18 +1,19 @@
 """List the pictures or videos of a folder with their classes and sets; no file is opened except the table of labels."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.base import FILE, LoadOptions
+from dlcli.core.data.base import CLASS, FILE, SCORE, LoadOptions
 from dlcli.core.data.class_labels import class_order
 from dlcli.core.data.examples import Files, Listing, with_held_out_test
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
 from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_in
+from dlcli.core.data.score_labels import OUTPUT, score_of_folder
 from dlcli.core.data.set_folders import set_folders, subfolders
 from dlcli.core.data.stored_images import relative_name
 from dlcli.support.errors import InputError, UsageError
@@ -22,16 +23,17 @@ from dlcli.support.reporter import Reporter
 
 @dataclass(frozen=True)
 class Search:
-    """The folder to search, the kind of files to find, and where to report other files."""
+    """The folder to search, the kind of files to find, where to report other files, and what folders are called by."""
 
     root: Path
     kind: FileKind
     report: Reporter
+    target: str = CLASS
 
-    def files(self, paths: list[Path], y: list[int]) -> Files:
+    def files(self, paths: list[Path], y: Sequence[float]) -> Files:
         """Files with their paths relative to `root` as metadata."""
         names = np.array([relative_name(path, self.root) for path in paths], dtype=object)
-        return Files(paths, np.array(y, dtype=np.int64), {FILE: names})
+        return Files(paths, np.array(y, dtype=np.float64 if self.target == SCORE else np.int64), {FILE: names})
 
 
 def list_files(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
@@ -49,7 +51,7 @@ def list_files(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
         InputError: If there are fewer than two classes, if a set has a class that the training set lacks, or if pictures and
             videos are mixed.
     """
-    search, table = Search(root, kind, options.report), table_in(root)
+    search, table = Search(root, kind, options.report, options.target), table_in(root)
     with read_errors(root):
         if root.is_file():
             raise InputError(f"{root}: is {kind.described} and has no label", hint=kind.hint(Path("FOLDER")))
@@ -57,6 +59,8 @@ def list_files(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
             return _from_table(root, table, kind, options)
         if options.label_column is not None:
             raise UsageError(f"`label_column`: {root} has no {TABLES[0]}", hint="name the table as `data`")
+        if options.group is not None:
+            raise UsageError(f"`group`: {root} has no {TABLES[0]}, whose columns name groups", hint="add one to the folder")
         return _from_class_folders(root, search)
 
 
@@ -102,7 +106,10 @@ def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], F
     found = _files_classes_and_files(folder, search)
     for name in (name for name, paths in found.items() if not paths):
         search.report.warn(f"{folder / name}: contains no {search.kind.word}s, so '{name}' is not a class")
-    classes = tuple(class_order(name for name, paths in found.items() if paths))
+    there = [name for name, paths in found.items() if paths]
+    if search.target == SCORE and there:
+        return OUTPUT, _scored_files(folder, found, search)
+    classes = tuple(class_order(there))
     if len(classes) < 2:
         has = f"{search.kind.word}s of one class only, '{classes[0]}'" if classes else f"no {search.kind.word}s in its folders"
         inside = folder / classes[0] if classes and len(subfolders(folder / classes[0])) > 1 else None
@@ -114,6 +121,8 @@ def _classes_and_files(folder: Path, search: Search) -> tuple[tuple[str, ...], F
 def _other_set(folder: Path, leading: Path, classes: tuple[str, ...], search: Search) -> Files:
     """The files of another set, which may lack a class but must not have a new one."""
     found = _files_classes_and_files(folder, search)
+    if search.target == SCORE and any(found.values()):
+        return _scored_files(folder, found, search)
     for name, paths in found.items():
         if paths and name not in classes:
             hint = f"add {search.kind.word}s of '{name}' to {leading}, or remove these"
@@ -126,6 +135,14 @@ def _other_set(folder: Path, leading: Path, classes: tuple[str, ...], search: Se
 def _files(found: dict[str, list[Path]], classes: tuple[str, ...], search: Search) -> Files:
     pairs = [(path, k) for k, name in enumerate(classes) for path in found.get(name, [])]
     return search.files([path for path, _ in pairs], [k for _, k in pairs])
+
+
+def _scored_files(folder: Path, found: dict[str, list[Path]], search: Search) -> Files:
+    """The files of folders that are called by their scores, sorted by score as those of a table are."""
+    scores = {name: score_of_folder(str(folder), name) for name, paths in found.items() if paths}
+    search.report.note(f"{folder}: the names of its {count(len(scores), 'folder')} are the scores")
+    pairs = [(path, scores[name]) for name in sorted(scores, key=lambda name: (scores[name], name)) for path in found[name]]
+    return search.files([path for path, _ in pairs], [score for _, score in pairs])
 
 
 def _files_classes_and_files(folder: Path, search: Search) -> dict[str, list[Path]]:

@@ -35,12 +35,16 @@ def from_named_arrays(name: str, arrays: Mapping[str, Array], options: LoadOptio
     """
     if options.unlabelled and (options.split is None or not _has_sets(arrays)):
         return _every_image(name, arrays, options)
+    target = options.target
     extra_splits = {key: _labelled(arrays, *keys) for key, keys in MORE.items() if set(keys) <= set(arrays)}
     if "x" in arrays:
-        return with_held_out_test(name, _labelled(arrays, *UNSPLIT), _TEST_SHARE, extra_splits)
+        return with_held_out_test(
+            name, _labelled(arrays, *UNSPLIT), _TEST_SHARE, extra_splits, target=target, group=options.group
+        )
     if "x_train" not in arrays:
-        return only_test(name, _labelled(arrays, *TEST), extra_splits)
-    return from_train_and_test(name, _labelled(arrays, *SPLIT[:2]), _labelled(arrays, *TEST), extra_splits)
+        return only_test(name, _labelled(arrays, *TEST), extra_splits, target=target)
+    sets = _labelled(arrays, *SPLIT[:2]), _labelled(arrays, *TEST)
+    return from_train_and_test(name, *sets, extra_splits, target=target)
 
 
 def images_and_labels(name: str, there: Iterable[str], hint: str = "") -> list[str]:

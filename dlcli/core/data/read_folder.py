@@ -7,7 +7,16 @@ import torch
 from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
-from dlcli.core.data.base import ImageData, LoadOptions, Split, check_trainable, choose, data_from_splits
+from dlcli.core.data.base import (
+    SCORE,
+    ImageData,
+    LoadOptions,
+    Split,
+    check_trainable,
+    choose,
+    data_from_splits,
+    labels_tensor,
+)
 from dlcli.core.data.decoding import DecodedFiles, Decoder, read_pixels
 from dlcli.core.data.examples import Files, Listing
 from dlcli.core.data.file_kinds import FileKind
@@ -83,14 +92,15 @@ def _must_stream(spec: str, pixels: Tensor, options: LoadOptions, word: str) -> 
 def _splits(found: DecodedFiles, sets: Mapping[str, Files], *, streamed: bool) -> dict[str, Split]:
     """Divide the pixels, which are in the order of the sets; without a training set an empty one is added."""
     nothing = to_float(found.pixels[:0])
-    splits, first, row = {"train": Split(nothing, torch.empty(0, dtype=torch.int64))}, 0, 0
+    nobody = labels_tensor(next(iter(sets.values())).y[:0])
+    splits, first, row = {"train": Split(nothing, nobody)}, 0, 0
     for name, files in sets.items():
         here = found.kept[first : first + len(files.paths)]
         first, end = first + len(here), row + int(here.sum())
         x, metadata = found.pixels[row:end], {key: column[here] for key, column in files.metadata.items()}
         content_id = f"{found.sha256} {row}:{end}" if streamed else ""
         # Pixels are converted set by set, so that bytes and floats of all are never in memory together.
-        splits[name] = Split(x if streamed else to_float(x), torch.from_numpy(files.y[here]), metadata, content_id)
+        splits[name] = Split(x if streamed else to_float(x), labels_tensor(files.y[here]), metadata, content_id)
         row = end
     return splits
 
@@ -98,6 +108,8 @@ def _splits(found: DecodedFiles, sets: Mapping[str, Files], *, streamed: bool) -
 def _check_classes(data: ImageData, options: LoadOptions, word: str) -> None:
     """Check that there are two classes to train on, and warn about classes that lost all their files."""
     check_trainable(data)
+    if data.target == SCORE:
+        return
     counts = torch.bincount(data.y_train, minlength=len(data.classes)).tolist()
     lost = [repr(name) for name, number in zip(data.classes, counts, strict=True) if not number]
     if lost:

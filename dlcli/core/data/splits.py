@@ -1,27 +1,44 @@
 """Sets derived for training: a dev set, random subsets for ensemble members, and weights for imbalanced classes."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from dlcli.core.compute.rng import generator
-from dlcli.core.data.base import ImageData, Split, hold_out
+from dlcli.core.data.base import ImageData, hold_out
+from dlcli.core.data.groups import groups_of
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.seeds import derive
 
 
-def with_dev_set(data: ImageData, share: float, seed: int) -> ImageData:
-    """Add a dev set: its own, or else a `share` in (0, 1) of each class of the training set, chosen by `seed`.
+def with_dev_set(data: ImageData, share: float, seed: int, group: str | None = None) -> ImageData:
+    """Add a dev set: its own, or else a share of each class of the training set.
 
-    Of a class with two or more examples at least one is held out and one stays. Raises UsageError for another share, and
-    InputError if no class has two examples.
+    Of a class with two or more examples at least one is held out and one stays.
+
+    Args:
+        data: The dataset.
+        share: In (0, 1).
+        seed: Of the choice.
+        group: Metadata column of examples that are in the same set: groups are held out then.
+
+    Raises:
+        UsageError: For another share.
+        InputError: If no class has two examples, or all are one group.
     """
     if not 0 < share < 1:
         raise UsageError(f"the share held out as dev set must be above 0 and below 1, not {share:g}")
     if "dev" in data.extra_splits:
         return data
-    train = Split(data.x_train, data.y_train)
-    held = hold_out(data.y_train.numpy(), share, derive(seed, "validation"))
+    train = replace(data.splits["train"], content_id="")
+    groups = groups_of(train.metadata, group, data.name)
+    held = hold_out(data.y_train.numpy(), share, derive(seed, "validation"), group=groups)
     if not held.any():
+        if group is not None:
+            raise InputError(
+                f"`group`: the training set of {data.name} is one group by '{group}'", hint="choose another column"
+            )
         raise InputError(f"{data.name}: no class has two training examples, so none can be held out as dev set")
     return data.with_splits({**data.splits, "train": train.take(~held), "dev": train.take(held)})
 

@@ -19,6 +19,7 @@ from dlcli.core.compute.device import out_of_memory
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.ensembles.stacked_precision import reduced_throughout
+from dlcli.core.objectives.cross_entropy import CrossEntropy
 from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
@@ -97,12 +98,15 @@ class StackedGradients(BatchGradients):
         # Accumulating over parts would make BatchNorm, and so a member's weights, depend on how many members are stacked.
         return super()._with_room(attempt, n if self.model.members == 1 else 1)
 
-    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        weights, smoothing = self._output_weights(logits.shape[-1]), self.recipe.label_smoothing
+    def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        if not isinstance(self.objective, CrossEntropy):
+            raise TypeError("networks are stacked for classes only")
+        weights, smoothing = self.objective.output_weights(outputs.shape[-1]), self.objective.label_smoothing
         # One loss per member. `_gradients` differentiates their sum; as the others' losses do not depend on a member's weights,
         # the gradient of the sum is that of its own loss.
-        every = F.cross_entropy(logits.flatten(0, 1), y.flatten(), weight=weights, label_smoothing=smoothing, reduction="none")
-        return every.view_as(y).sum(0) / self._weight(y)
+        flat = outputs.flatten(0, 1), y.flatten()
+        every = F.cross_entropy(*flat, weight=weights, label_smoothing=smoothing, reduction="none")
+        return every.view_as(y).sum(0) / self.objective.weight(y)
 
 
 class StackedTraining(Training):

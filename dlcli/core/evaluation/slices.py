@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Array, Metadata
+from dlcli.core.data.groups import NONE, value_text
 from dlcli.core.grouped import group_sums, share_of
 from dlcli.core.stats import independent_difference
 from dlcli.specs.estimates import Estimate
@@ -26,8 +26,8 @@ from dlcli.support.seeds import derive
 CLASS = "class"
 """The column that is always there, unless a fact of that name takes its place."""
 
-NONE, OTHER = "(none)", "(other)"
-"""What images without a value are called, and those whose value is not among the largest."""
+OTHER = "(other)"
+"""What images are called whose value is not among the largest."""
 
 MOST_VALUES = 20
 _LEVEL = 0.05
@@ -68,20 +68,13 @@ def find_column(name: str, metadata: Metadata, *, data: str, option: str = "slic
     raise InputError(f"`{option}`: {data} has no column '{name}'", hint=hint)
 
 
-def group_numbers(values: Array) -> NDArray[np.int64]:
-    """The group of each image, (n,) from 0 on, by the values (n,) of a column; one without a value is a group of its own."""
-    texts = [_text(value) for value in values]
-    alone = [f"{NONE} {k}" if text == NONE else f"= {text}" for k, text in enumerate(texts)]
-    return np.unique(alone, return_inverse=True)[1].astype(np.int64)
-
-
 def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
     """A slice for each value of `values` (n,); together they hold every image once.
 
     Of more than MOST_VALUES values the largest are slices and OTHER the rest or, if all are numbers, there is one for each
     quarter of the images in their order (fewer, if equal values meet a border). Images without a value are NONE.
     """
-    texts = [_text(value) for value in values]
+    texts = [value_text(value) for value in values]
     counts = Counter(texts)
     without = counts.pop(NONE, 0)
     codes = {name: k for k, name in enumerate(counts)}
@@ -141,11 +134,6 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(np.minimum(1.0, (len(p) - np.arange(len(p))) * p[order]))
     return tuple(steps[np.argsort(order, kind="stable")].tolist())
-
-
-def _text(value: Any) -> str:
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else "" if value is None else str(value)
-    return NONE if not text.strip() or (not isinstance(value, (str, bytes)) and text in ("nan", "NaT")) else text.strip()
 
 
 def _number(text: str) -> float | None:

@@ -94,7 +94,7 @@ def target_values(
         device: Where to compute.
 
     Returns:
-        The values, (len(rows),) float64 on the CPU.
+        The values, (len(rows),) float64 on the CPU, or (len(rows), v) if `target` gives v numbers for each.
 
     Raises:
         InputError: If the network fails on the images.

@@ -20,7 +20,7 @@ from dlcli.core.explain.base import ExplainSettings, Maps, Target, evaluated, ta
 from dlcli.core.explain.baselines import baseline
 from dlcli.core.explain.shuffled import has_weights, shuffled_weights
 from dlcli.core.grouped import group_sums
-from dlcli.core.stats import mean_difference
+from dlcli.core.stats import mean_difference, paired_difference
 from dlcli.specs.estimates import Difference, PointEstimate
 from dlcli.specs.explain import Faithfulness
 from dlcli.support.plural import count
@@ -56,13 +56,15 @@ class DeletionCheck:
             own = self._most_important(maps)
             change = self._changes(own)
             moved = torch.cat([self._moved(own, place) for place in range(_PLACES)])
-            elsewhere = self._changes(moved).view(_PLACES, -1).mean(0)
+            elsewhere = self._changes(moved).view(_PLACES, -1, 2).mean(0)
         shuffled = self._shuffled_changes(method) if has_weights(self.model) else None
         return Faithfulness(
             hidden=HIDDEN,
-            change=float(change.mean()),
-            minus_elsewhere=self._paired(change - elsewhere),
-            minus_shuffled=None if shuffled is None else self._paired(change - shuffled),
+            change=float(change[:, 0].mean()),
+            minus_elsewhere=self._paired(change[:, 0] - elsewhere[:, 0]),
+            minus_shuffled=None if shuffled is None else self._paired(change[:, 0] - shuffled[:, 0]),
+            other_class=None if self.absolute else float(change[:, 1].mean()),
+            other_class_minus_elsewhere=None if self.absolute else self._shares(change[:, 1], elsewhere[:, 1]),
         )
 
     def _shuffled_changes(self, method: ModuleType) -> Tensor:
@@ -79,17 +81,23 @@ class DeletionCheck:
         return lambda outputs, rows: self.target(outputs, rows + k)
 
     def _changes(self, masks: Tensor) -> Tensor:
-        """The change of the target of each image when pixels are hidden, from masks (m * n, h, w) to (m * n,)."""
+        """What hiding pixels does, from masks (m * n, h, w) to (m * n, 2).
+
+        First the change of the target of each image, then 1 where the network predicts another class.
+        """
         hidden, rows = baseline(self.x, self.settings.baseline), torch.arange(len(masks)) % len(self.x)
 
         def covered(numbers: Tensor) -> Tensor:
             return torch.where(masks[numbers][:, None], hidden[rows[numbers]], self.x[rows[numbers]])
 
-        after = target_values(self.model, covered, rows, self.target, self.settings.device)
-        every = torch.arange(len(self.x))
-        before = target_values(self.model, lambda numbers: self.x[numbers], every, self.target, self.settings.device)
-        falls = before[rows] - after
-        return falls.abs() if self.absolute else falls
+        every, device = torch.arange(len(self.x)), self.settings.device
+        before = target_values(self.model, lambda numbers: self.x[numbers], every, self._target_and_class, device)[rows]
+        after = target_values(self.model, covered, rows, self._target_and_class, device)
+        falls = before[:, 0] - after[:, 0]
+        return torch.stack([falls.abs() if self.absolute else falls, (before[:, 1] != after[:, 1]).double()], 1)
+
+    def _target_and_class(self, outputs: Tensor, rows: Tensor) -> Tensor:
+        return torch.stack([self.target(outputs, rows).float(), outputs.argmax(1).float()], 1)
 
     def _most_important(self, maps: Maps, first: int = 0) -> Tensor:
         """The pixels with the highest values, (n, h, w) bool; equal values are ordered at random."""
@@ -109,6 +117,12 @@ class DeletionCheck:
         draws = generator(derive(self.seed, "places", place))
         by = [torch.randint(side, (len(masks),), generator=draws).tolist() for side in masks.shape[1:]]
         return torch.stack([mask.roll((down, right), (0, 1)) for mask, down, right in zip(masks, *by, strict=True)])
+
+    def _shares(self, own: Tensor, elsewhere: Tensor) -> Difference | PointEstimate:
+        """The difference of two shares of images."""
+        if self.groups is not None or len(own) < 2:
+            return self._paired(own - elsewhere)
+        return paired_difference(own.numpy(), elsewhere.numpy())
 
     def _paired(self, differences: Tensor) -> Difference | PointEstimate:
         values = differences.numpy()

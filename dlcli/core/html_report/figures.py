@@ -61,18 +61,22 @@ def example_grid(examples: Sequence[AdversarialExample], *, eps: float, title: s
     return figure
 
 
-def accuracy_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str, whole: bool = True) -> Figure:
-    """Lines with bands over `x_label`; the y axis is an accuracy in percent.
+def accuracy_plot(
+    series: Sequence[PlotSeries], *, x_label: str, y_label: str, whole: bool = True, in_percent: bool = True
+) -> Figure:
+    """Lines with bands over `x_label`; the y axis is an accuracy in percent, or another figure.
 
     Args:
         series: The lines.
         x_label: Name of the x axis.
         y_label: Name of the y axis.
         whole: Whether the y axis goes from 0 to 100, not over the data only.
+        in_percent: Whether the figure is a share.
     """
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.subplots()
     draw_lines(axes, series, x_label=x_label, y_label=y_label)
+    _plain(axes, plain=not in_percent)
     if whole:
         axes.set_ylim(-0.02, 1.02)
     legend(figure, series)
@@ -80,9 +84,15 @@ def accuracy_plot(series: Sequence[PlotSeries], *, x_label: str, y_label: str, w
 
 
 def paired_plot(
-    series: Sequence[PlotSeries], difference: PlotSeries, *, x_label: str, y_label: str, difference_label: str
+    series: Sequence[PlotSeries],
+    difference: PlotSeries,
+    *,
+    x_label: str,
+    y_label: str,
+    difference_label: str,
+    in_percent: bool = True,
 ) -> Figure:
-    """Lines with bands, and below them their difference around a line at 0; both y axes are shares in percent.
+    """Lines with bands, and below them their difference around a line at 0; both y axes are shares in percent, or figures.
 
     The axes fit what follows the first quarter of `x`: in the first epochs of a training all differences are large.
 
@@ -92,11 +102,13 @@ def paired_plot(
         x_label: Name of the x axis.
         y_label: Name of the upper y axis.
         difference_label: Name of the lower y axis.
+        in_percent: Whether they are shares.
     """
     figure = Figure(figsize=(_SIZE[0], 6.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     draw_lines(upper, series, x_label="", y_label=y_label)
     draw_differences(lower, [difference], x_label=x_label, y_label=difference_label)
+    _plain(upper, lower, plain=not in_percent)
     _fit(upper, series)
     _fit(lower, [difference], 0.0)
     legend(figure, series)
@@ -111,11 +123,31 @@ def _fit(axes: Axes, series: Sequence[PlotSeries], *shown: float) -> None:
     axes.set_ylim(low - room, high + room)
 
 
-def history_plot(accuracies: Sequence[PlotSeries], losses: Sequence[PlotSeries]) -> Figure:
-    """Accuracies in percent and, below them, losses over epochs; both y axes are of the data."""
+def _plain(*axes: Axes, plain: bool) -> None:
+    """Write the values of the y axes as they are, not in percent."""
+    for one in axes if plain else ():
+        one.yaxis.set_major_formatter(ScalarFormatter())
+
+
+def history_plot(
+    accuracies: Sequence[PlotSeries],
+    losses: Sequence[PlotSeries],
+    *,
+    y_label: str = "accuracy, %",
+    in_percent: bool = True,
+) -> Figure:
+    """Accuracies in percent, or other figures, and, below them, losses over epochs; both y axes are of the data.
+
+    Args:
+        accuracies: The upper lines.
+        losses: The lower ones.
+        y_label: Name of the upper y axis.
+        in_percent: Whether the upper figures are shares.
+    """
     figure = Figure(figsize=(_SIZE[0], 6.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    draw_lines(upper, accuracies, x_label="", y_label="accuracy, %")
+    draw_lines(upper, accuracies, x_label="", y_label=y_label)
+    _plain(upper, plain=not in_percent)
     draw_lines(lower, losses, x_label="epoch", y_label="loss")
     lower.yaxis.set_major_formatter(ScalarFormatter())
     legend(figure, accuracies)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import CLASS, SCORE, ImageData
 from dlcli.core.models import named_model
 from dlcli.core.models.code import RecordedCode
 from dlcli.core.surgery import apply_surgery
@@ -21,6 +21,7 @@ def build_model(
     *,
     frames: int | None = None,
     recorded: RecordedCode | None = None,
+    target: str = CLASS,
 ) -> nn.Module:
     """Build an untrained network and apply surgery to it; torch's global generator keeps its state.
 
@@ -32,13 +33,14 @@ def build_model(
         surgery: Operations as `apply_surgery` takes them, in order.
         frames: Frames per clip; None for images.
         recorded: What the file that names the network records of its code; None if the user named it.
+        target: What its examples have, CLASS or SCORE of `dlcli.core.data.base`.
 
     Raises:
         UsageError: If there is no such network or operation.
         InputError: If the network does not accept such images, or an operation cannot be applied to it.
     """
     one = example_shape(channels, size, frames)
-    nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.int64)
+    nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.float32 if target == SCORE else torch.int64)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
     return build_with_surgery(lambda: named_model(spec, shape, recorded).build(), surgery, one)
 

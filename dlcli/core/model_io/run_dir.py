@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from dlcli.core.data.base import CLASS, SCORE
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.inflate.video_net import origin_of
 from dlcli.core.layers.multi_clip import MultiClip
@@ -47,13 +48,18 @@ _MORE = {
     "code": mapping_of(sha256()),
     "data": text(),
     "converted": mapping_of(lambda value: ""),
+    "task": text(),
+    "group": text(),
+    "scores": mapping_of(lambda value: ""),
 }
-"""What `model.json` must hold, and may hold; `VideoMetadata` checks what is under "converted"."""
+"""What `model.json` must hold, and may hold; `VideoMetadata` checks what is under "converted", `SavedScores` the scores."""
 
 
 @dataclass(frozen=True)
 class SavedNetwork:
     """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
+
+    `target` is what its examples have, a class or a score.
 
     `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
     `frames` and `clips` are those of the videos it was trained on; no frames: it takes images.
@@ -68,6 +74,7 @@ class SavedNetwork:
     sha256: str
     frames: int | None = None
     clips: int = 1
+    target: str = CLASS
 
 
 def save_model(
@@ -84,6 +91,7 @@ def save_model(
     clips: int = 1,
     preparation: Preparation | None = None,
     data: str = "",
+    learned: Mapping[str, Any] | None = None,
 ) -> str:
     """Write a network and its metadata; each file is written atomically.
 
@@ -100,6 +108,7 @@ def save_model(
         clips: Clips per video.
         preparation: How its images were resized and cropped, where a published network decided that.
         data: What it was trained on, as `data` names it.
+        learned: What else is recorded of the task, in the terms of JSON.
 
     Returns:
         The SHA-256 of the weights.
@@ -108,6 +117,7 @@ def save_model(
     save_weights(folder / WEIGHTS, model, {"model": spec, "weights_sha256": digest, **(more or {})})
     metadata = {"model": spec, "with": list(surgery), "channels": channels, "size": list(size), "classes": list(classes)}
     metadata |= {"data": data} if data else {}
+    metadata |= learned or {}
     metadata |= {"code": files} if (files := code_files(spec)) else {}
     metadata |= {} if frames is None else {"frames": frames, "clips": clips}
     metadata |= {"prepare": preparation.to_json()} if preparation is not None else {}
@@ -141,20 +151,28 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     height, width = metadata["size"]
     classes, surgery = tuple(map(str, metadata["classes"])), tuple(map(str, metadata["with"]))
     frames = metadata.get("frames")
+    target = SCORE if "scores" in metadata else CLASS
     code = RecordedCode(str(folder / METADATA), metadata.get("code", {}))
     if "converted" in metadata:  # whose file need not be there any more
         build = partial(VideoMetadata.from_json(metadata["converted"], str(folder / METADATA)).build, len(classes))
         model = build_with_surgery(build, surgery, example_shape(metadata["channels"], (height, width), frames))
     else:
         model = build_model(
-            metadata["model"], metadata["channels"], (height, width), classes, surgery, frames=frames, recorded=code
+            metadata["model"],
+            metadata["channels"],
+            (height, width),
+            classes,
+            surgery,
+            frames=frames,
+            recorded=code,
+            target=target,
         )
     load_state_into(model, state, source=str(folder / WEIGHTS), network=metadata["model"])
     model = _normalised_as_recorded(model, metadata, folder / METADATA)
     model.to(device).eval()
     made_for = (metadata["channels"], (height, width), classes)
     return SavedNetwork(
-        model, metadata["model"], surgery, *made_for, metadata["weights_sha256"], frames, metadata.get("clips", 1)
+        model, metadata["model"], surgery, *made_for, metadata["weights_sha256"], frames, metadata.get("clips", 1), target
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import SCORE, ImageData
 from dlcli.core.model_io.converted import is_video_network, video_architecture
 from dlcli.core.model_io.pretrained import pretrained_architecture
 from dlcli.core.models import named_model
@@ -27,7 +27,7 @@ def open_model(spec: str | None, data: ImageData, *, pretrained: bool = False, r
         NumericError: If they are not finite.
     """
     found = pretrained_architecture(str(spec), data, report) if pretrained else find_model(spec, data)
-    notes = check_fit(found, data.sample(2), len(data.classes))
+    notes = check_fit(found, data.sample(2), len(data.classes), exactly=data.target == SCORE)
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 

@@ -27,6 +27,8 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 _DIGITS = 30
 """A number with this many digits or more is not one of layers."""
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
+_SCORED, _SMALLEST_SCORED = "tiny-darknet", 16
+"""The network for scores of larger images, and the smallest that it takes."""
 
 
 def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | None" = None) -> "Architecture":
@@ -38,6 +40,13 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
     names it records of the code, if the user did not. Raises UsageError if there is no such network, and InputError if the
     named file is not there, may not be imported or its code fails, or if the network takes no such images.
     """
+    from dlcli.core.models import base
+
+    found = _named_model(spec, data, recorded)
+    return base.with_one_output(found) if data.target == "score" else found
+
+
+def _named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | None") -> "Architecture":
     from dlcli.core.models import base
 
     channels, size, classes = data.channels, data.size, len(data.classes)
@@ -83,6 +92,8 @@ def _made_for(data: "ImageData") -> str:
     if data.frames is not None:
         hint = f"choose `model=besnet18`, {FRAME_MLP}:NAME or a file that dlcli convert-2d-to-3d wrote"
         raise UsageError("`model`: there is no default network for videos", hint=hint)
+    if size not in _MADE_FOR and data.target == "score" and min(size) >= _SMALLEST_SCORED:
+        return _SCORED
     if size not in _MADE_FOR:
         message = f"`model`: there is no default network for images of {size[0]}x{size[1]}"
         raise UsageError(message, hint=f"choose from {', '.join(MODELS.names())}, or FILE.py:CALLABLE")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from dlcli.core.compute.foreign import foreign_calls, guard_calls
+from dlcli.core.compute.foreign import foreign_calls, guard_calls, keep_one_output
 from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
@@ -25,6 +25,7 @@ from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.in_memory import InMemory
+from dlcli.support.plural import count
 
 GENERAL_RECIPE = Recipe(epochs=10, batch_size=64, optimizer="adam", lr=1e-3, schedule="cosine")
 """The recipe of networks that define none."""
@@ -116,15 +117,35 @@ def _built_normalised(build: Callable[[], nn.Module], normalise: str) -> nn.Modu
     return normalised(build(), normalise)
 
 
-def check_fit(architecture: Architecture, x: Tensor, classes: int) -> tuple[str, ...]:
-    """Build the network once and show it images or clips `x`; what there is to note about its outputs.
+def with_one_output(architecture: Architecture) -> Architecture:
+    """`architecture`, whose one output is a score; of the user's own code it would be the logit of two classes otherwise."""
+    return replace(architecture, build=partial(_built_with_one_output, architecture.build))
 
-    Raises what `logits_of` raises, naming the network.
+
+def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:
+    return keep_one_output(build())
+
+
+def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: bool = False) -> tuple[str, ...]:
+    """Build the network once and show it images or clips; what there is to note about its outputs.
+
+    Args:
+        architecture: The network.
+        x: Images or clips, (n, ...).
+        classes: How many outputs it needs.
+        exactly: Whether it may not have more.
+
+    Raises:
+        InputError: If its outputs are not as many, and what `logits_of` raises, naming the network.
     """
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
         with error_context(architecture.name):
             logits = logits_of(model, x, classes=classes)
+            if exactly and logits.shape[1] != classes:
+                there = count(logits.shape[1], "output")
+                hint = "let it take their number as an argument, such as `classes`"
+                raise InputError(f"the model has {there}; scores by this loss need {classes}", hint=hint)
             found = check_outputs(model, x, logits)
     return (*found.notes, *found.warnings, *unused_outputs(logits.shape[1], classes))
 

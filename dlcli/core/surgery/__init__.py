@@ -28,13 +28,14 @@ class ChangedNetwork(NamedTuple):
     notes: tuple[str, ...]
 
 
-def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") -> ChangedNetwork:
+def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor", *, option: str = "surgery") -> ChangedNetwork:
     """Copy a network and change the copy by several operations in turn.
 
     Args:
         model: The network; it is left unchanged.
         specs: Operations, each NAME or NAME=ARGUMENT.
         sample: An example of its input, (1, c, h, w).
+        option: Field of the configuration that names them, for messages.
 
     Returns:
         The copy and the notes.
@@ -44,24 +45,24 @@ def apply_surgery(model: "nn.Module", specs: Sequence[str], sample: "Tensor") ->
         InputError: For a network that an operation cannot change.
     """
     for spec in specs:
-        check_surgery(spec)
+        check_surgery(spec, option=option)
     notes = []
     for spec in specs:
         name, argument = _parsed(spec)
-        with error_context(f"`surgery={spec}`"):
+        with error_context(f"`{option}={spec}`"):
             done = SURGERY.module(name).apply(model, argument, sample)
         model = done.model
         notes.append(f"{spec}: {done.note}")
     return ChangedNetwork(model, tuple(notes))
 
 
-def check_surgery(spec: str) -> None:
+def check_surgery(spec: str, *, option: str = "surgery") -> None:
     """Raise UsageError if `spec`, NAME or NAME=ARGUMENT or NAME:ARGUMENT, names no surgery or gives it a wrong argument."""
     name, argument = _parsed(spec)
     entry = SURGERY.module(name)
-    with error_context(f"`surgery={spec}`"):
+    with error_context(f"`{option}={spec}`"):
         if argument and not entry.ARGUMENT:
-            raise UsageError(f"{name} takes no argument", hint=f"`surgery={name}`")
+            raise UsageError(f"{name} takes no argument", hint=f"`{option}={name}`")
         entry.check(argument)
 
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dlcli.core.compute.batches import if_it_fits
 from dlcli.core.compute.forward import explained_failures
+from dlcli.core.objectives.base import Objective
 from dlcli.core.training.outputs import training_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.core.training.state import random_state, set_random_state
@@ -20,8 +20,7 @@ class BatchGradients:
     """Leaves gradients in the parameters of `model`, whose memory layout is `layout`, for `optimizer` to step by.
 
     A batch that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated. With `dtype`
-    bfloat16 the forward and backward pass run in it, by autocast. `class_weights` (classes,) weigh the loss. Labels are whole
-    numbers (n,), or shares of classes (n, classes).
+    bfloat16 the forward and backward pass run in it, by autocast. Labels are what `objective` takes.
 
     `auxiliary` is how many auxiliary outputs the last batch had, and with what weight their losses were added.
     """
@@ -37,10 +36,10 @@ class BatchGradients:
         recipe: Recipe,
         dtype: torch.dtype,
         device: torch.device,
-        class_weights: Tensor | None,
+        objective: Objective,
     ) -> None:
         self.model, self.optimizer, self.recipe = model, optimizer, recipe
-        self.dtype, self.device, self.class_weights = dtype, device, class_weights
+        self.dtype, self.device, self.objective = dtype, device, objective
         self.parts = 1
         self.auxiliary = 0, 0.0
         self._has_run = False
@@ -90,14 +89,14 @@ class BatchGradients:
 
     def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        whole, parts, losses = self._weight(y), min(self.parts, len(y)), []
+        whole, parts, losses = self.objective.weight(y), min(self.parts, len(y)), []
         for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
             with explained_failures(self.model, images):
                 loss = self._loss_of_part(images, labels)
                 if parts > 1:
                     # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size,
                     # and with class weights in the weight of their labels.
-                    loss = loss * (self._weight(labels) / whole)
+                    loss = loss * (self.objective.weight(labels) / whole)
                 torch.autograd.backward(loss.sum())
             losses.append(loss.detach())
         return sum(losses[1:], losses[0])
@@ -114,23 +113,6 @@ class BatchGradients:
         check_loss(loss)
         return loss
 
-    def _loss(self, logits: Tensor, y: Tensor) -> Tensor:
+    def _loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The mean loss: one value, or one for each network."""
-        weights, smoothing = self._output_weights(logits.shape[1]), self.recipe.label_smoothing
-        if not y.is_floating_point():
-            return F.cross_entropy(logits, y, weight=weights, label_smoothing=smoothing)
-        # Shares of classes, of which a network may have more outputs than there are; torch would divide by their number, not
-        # by their weight.
-        shares = F.pad(y, (0, logits.shape[1] - y.shape[1]))
-        return F.cross_entropy(logits, shares, weight=weights, label_smoothing=smoothing, reduction="sum") / self._weight(y)
-
-    def _output_weights(self, outputs: int) -> Tensor | None:
-        """The class weights, and 1 for every output that stands for no class, as without weights."""
-        weights = self.class_weights
-        return None if weights is None else F.pad(weights, (0, outputs - len(weights)), value=1.0)
-
-    def _weight(self, y: Tensor) -> Tensor | int:
-        """Denominator of the mean loss over `y`."""
-        if self.class_weights is None:
-            return len(y)
-        return (y @ self.class_weights).sum() if y.is_floating_point() else self.class_weights[y].sum(0)
+        return self.objective.loss(outputs, y)

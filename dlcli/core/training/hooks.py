@@ -23,13 +23,16 @@ class Hooks:
 
     `augment` changes images at random, and `mixing` then mixes them with each other. `examples(model, x, y, seed, most)`
     replaces images by others made from the current weights (adversarial training), `most` images at a time at the most.
-    `class_weights` (classes,) weigh the loss.
+    `class_weights` (classes,) weigh the loss. `sampling(generator)` draws the examples of an epoch, (n,) indices; None: each
+    once, in random order. `together` of them, one after the other, stay in one step.
     """
 
     augment: Augmentation | None = None
     examples: Callable[[nn.Module, Tensor, Tensor, int, int], Tensor] | None = None
     class_weights: Tensor | None = None
     mixing: Mixing | None = None
+    sampling: Callable[[torch.Generator], Tensor] | None = None
+    together: int = 1
 
     def draw_ahead(
         self, sizes: Sequence[int], shape: Sequence[int], *, seed: int, step: int, device: torch.device

@@ -12,6 +12,8 @@ from dlcli.core.compute.device import threads
 from dlcli.core.compute.loader import BatchLoader, to_float
 from dlcli.core.compute.precision import float32_precision
 from dlcli.core.compute.rng import generator, preserved
+from dlcli.core.objectives.base import Objective
+from dlcli.core.objectives.cross_entropy import CrossEntropy
 from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.dead_taps import has_dead_taps
 from dlcli.core.training.deterministic import deterministic
@@ -31,6 +33,8 @@ from dlcli.support.seeds import derive
 
 class Training:
     """Training of `model`, in place, on images or clips `x` (see `BatchLoader`) and labels `y` (n,), an epoch at a time.
+
+    Labels are whole numbers and the loss is cross-entropy, or what `objective` says.
 
     A step that runs out of memory is repeated in parts (`BatchGradients`), whose gradients are accumulated before the weights
     are updated: the same step up to rounding, except for dropout masks and for batch normalisation, which sees one part.
@@ -58,6 +62,7 @@ class Training:
         device: torch.device,
         dtype: torch.dtype | None = None,
         hooks: Hooks | None = None,
+        objective: Objective | None = None,
     ) -> None:
         self.recipe, self.seed, self.hooks = recipe, seed, hooks or Hooks()
         self.frozen = freeze(model, recipe.freeze)
@@ -73,7 +78,7 @@ class Training:
             recipe=recipe,
             dtype=self.dtype,
             device=device,
-            class_weights=self.hooks.class_weights,
+            objective=objective or CrossEntropy(self.hooks.class_weights, recipe.label_smoothing),
         )
         self.epoch, self.step = 0, 0
         plan = parse_schedule(recipe.schedule)
@@ -143,9 +148,10 @@ class Training:
     def _order(self, seed: int, n: int) -> tuple[Tensor, ...]:
         """Which of `n` examples each step takes: the same generator draws the order of every epoch before this one."""
         order = generator(derive(seed, "order"))
-        drawn = [torch.randperm(n, generator=order) for _ in range(self.epoch + 1)]
+        choose = self.hooks.sampling or (lambda source: torch.randperm(n, generator=source))
+        drawn = [choose(order) for _ in range(self.epoch + 1)]
         # Even batches rather than a short last one: its examples would count for more, and BatchNorm fails on a single one.
-        return drawn[-1].tensor_split(len(self.losses))
+        return tuple(part.flatten() for part in drawn[-1].view(-1, self.hooks.together).tensor_split(len(self.losses)))
 
     def _drawn_ahead(self, sizes: Sequence[int]) -> Iterable[Any]:
         """What `_prepared` takes in each of the next steps, by the number of examples."""

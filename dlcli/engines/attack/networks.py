@@ -13,6 +13,7 @@ from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
+from dlcli.core.model_io.score_metadata import refuse_scores, task_of
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.weights_file import is_weights
@@ -102,6 +103,7 @@ class Networks:
 
 def read_images(config: AttackConfig, report: Reporter) -> ImageData:
     """The data, its images resized and cropped as the network wants them where that is recorded."""
+    refuse_scores(config.model, "attack")
     how = preparation_for(config.model, config.size, report)
     return open_data(
         config.data,
@@ -111,6 +113,7 @@ def read_images(config: AttackConfig, report: Reporter) -> ImageData:
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
         label_column=config.label_column,
+        group=task_of(config.model).group,
     )
 
 

@@ -23,6 +23,7 @@ from dlcli.core.model_io.ensemble_dir import (
 from dlcli.core.model_io.run_dir import METADATA as MEMBER_METADATA
 from dlcli.core.run_log import check_logs
 from dlcli.core.stats import wilson
+from dlcli.core.tasks.images import accuracy_figures
 from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
 from dlcli.engines.ensemble.members import (
     EnsembleSetup,
@@ -35,7 +36,6 @@ from dlcli.engines.ensemble.members import (
 from dlcli.engines.ensemble.rows import best_of, diversity, drawn_rules, gain_curves, rows
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
 from dlcli.engines.output_folder import FolderState, check_output_folder
-from dlcli.engines.train.epoch_log import final_figures
 from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import steps
 from dlcli.engines.training_log import LoggedRun, open_logs
@@ -74,7 +74,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
         device = describe_device(setup.device) if strategy == "stacked" else processes.describe_devices(setup.device)
         result = _result(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
         if result.headline is not None and config.members:
-            logging.log(WHOLE, setup.job(0).recipe.epochs, final_figures(result.headline.accuracy), final=True)
+            logging.log(WHOLE, setup.job(0).recipe.epochs, accuracy_figures(result.headline.accuracy), final=True)
     if config.output is not None and result.headline is not None:
         from dlcli.engines.ensemble.report import write_report  # here, since it imports matplotlib
 

@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from dlcli.core.stats import wilson
+from dlcli.core.tasks.images import FINAL, accuracy_figures
 from dlcli.core.training.recipe import Recipe
-from dlcli.engines.train.epoch_log import FINAL, final_figures
 from dlcli.support.reporter import Reporter
 
 FIGURES = ("lr", "train_loss", *FINAL)
@@ -42,4 +42,4 @@ def log_member(report: Reporter, number: int, logits: Tensor, y: Tensor, epoch: 
         epoch: The last one, from 1.
     """
     right = float((logits.argmax(1) == y).sum())
-    report.log(member_run(number), epoch, final_figures(wilson(right, len(y))), final=True)
+    report.log(member_run(number), epoch, accuracy_figures(wilson(right, len(y))), final=True)

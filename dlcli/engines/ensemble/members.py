@@ -25,7 +25,8 @@ from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
-from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job, start_training, steps
+from dlcli.engines.train.fitting import start_training
+from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job, steps
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import decode_json

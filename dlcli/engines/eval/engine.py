@@ -10,6 +10,7 @@ import numpy as np
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
+from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import Reliability
@@ -17,12 +18,14 @@ from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.grouped import effective_size, group_sums, share_of
 from dlcli.core.model_io.programs import check_program_name, write_program
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.core.stats import selected_share
 from dlcli.engines.eval.explain import FOLDER, explained_images, write_explained
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
+from dlcli.engines.eval.scores import eval_scores, plan_scores
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data, read
 from dlcli.engines.trusted import only_named_code
@@ -42,6 +45,7 @@ from dlcli.specs.eval import (
 )
 from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
+from dlcli.specs.scores import ScoreEvalResult
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
@@ -57,17 +61,20 @@ _EXPORTED = 256
 
 
 @only_named_code
-def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | PairsEvalResult:
+def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreEvalResult | PairsEvalResult:
     """Evaluate a trained network on one split, diagnose it over all splits, or only summarize it, as `config` chooses.
 
-    A scorer of text pairs is evaluated on a table of labelled pairs. With `config.output`, writes `FILES` to that folder,
-    or for pairs the files of `eval_pairs`. Raises the kinds of `dlcli.support.errors`.
+    A network that predicts scores is evaluated by these, and a scorer of text pairs on a table of labelled pairs. With
+    `config.output`, writes `FILES` to that folder, or those of `eval_scores` or `eval_pairs`. Raises the kinds of
+    `dlcli.support.errors`.
     """
     started = time.perf_counter()
     if config.output is not None and config.output.exists() and not config.output.is_dir():
         raise UsageError(f"`output`: {config.output} is not a folder", hint="name a folder, new or existing")
     if _of_pairs(config):
         return eval_pairs(config, report)
+    if (task := task_of(config.model)).scores is not None and not config.summary:
+        return eval_scores(config, task, report)
     _check_images(config)
     if config.summary:
         result = summarize_network(config, report)
@@ -83,6 +90,8 @@ def plan(config: EvalConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains, evaluates and writes nothing."""
     if _of_pairs(config):
         return plan_pairs(config)
+    if (task := task_of(config.model)).scores is not None and not config.summary:
+        return plan_scores(config, task)
     _check_images(config)
     if config.summary and config.model is None:
         data = read(config)
@@ -114,6 +123,9 @@ def _of_pairs(config: EvalConfig) -> bool:
 def _check_images(config: EvalConfig) -> None:
     if config.export is not None:
         check_program_name(config.export)
+    for name in ("score_column", "raters"):
+        if getattr(config, name):
+            raise UsageError(f"`{name}` needs a directory written by dlcli train with task=score")
     for name in (["columns"] if config.columns else []) + set_fields(config):
         raise UsageError(f"`{name}` needs a directory written by dlcli train with task=pairs")
     if config.fail_under is not None and config.fail_under[0] not in METRICS:
@@ -174,7 +186,7 @@ def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
     if config.group is None or split not in data.splits:
         return None
     column = slices.find_column(config.group, data.splits[split].metadata, data=data.name, option="group")
-    return slices.group_numbers(column)
+    return group_numbers(column)
 
 
 def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs
-from dlcli.core.pairs.measures import DECISION_THRESHOLD, evaluate_pairs
+from dlcli.core.pairs.measures import DECISION_THRESHOLD
 from dlcli.core.pairs.saved import SavedScorer, load_scorer
-from dlcli.core.text.scoring.operating_point import count_by_threshold
+from dlcli.core.tasks.pairs import TASK
 from dlcli.core.text.vectors.devices import check_device
-from dlcli.engines.train.pairs import as_metrics, as_operating, few_pairs_note
 from dlcli.specs.command_line import command_line
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
@@ -39,7 +38,7 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         report.warn(remark)
     with report.task("scoring", total=1):
         probability = saved.scorer.score(pairs.texts, pairs.first, pairs.second)
-    metrics = as_metrics(evaluate_pairs(pairs, probability, seed=config.seed))
+    found = TASK.measure(pairs, probability, seed=config.seed)
     if config.output is not None:
         write_text(config.output / MISTAKES, _mistakes(pairs, probability))
     note = "If the scorer was trained on some of these questions, the metrics are too high: eval cannot tell."
@@ -49,12 +48,12 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         model_sha256=saved.sha256,
         n_pairs=len(pairs),
         duplicates=float(pairs.duplicate.mean()),
-        metrics=metrics,
-        operating=as_operating(count_by_threshold(probability, pairs.duplicate, pairs.component)),
+        metrics=found.metrics,
+        operating=found.operating,
         seed=config.seed,
         seconds=time.perf_counter() - started,
-        notes=(note, *pairs.notes, *few_pairs_note(pairs)),
-        failed=_failed(config, metrics),
+        notes=(note, *pairs.notes, *found.notes),
+        failed=_failed(config, found.metrics),
     )
 
 

@@ -4,28 +4,37 @@ from collections.abc import Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, Sampling, check_trainable
+from dlcli.core.data.base import SCORE, ImageData, Sampling, check_trainable
 from dlcli.core.data.corrupt import corrupt
+from dlcli.core.data.groups import groups_of
+from dlcli.core.data.scores import score_levels
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.grouped import crossed_difference
 from dlcli.core.model_io.run_dir import METADATA, save_model
+from dlcli.core.model_io.score_metadata import saved_scores
 from dlcli.core.run_log import check_logs
-from dlcli.core.stats import least_established, wilson
+from dlcli.core.stats import least_established
+from dlcli.core.tasks import image_task, is_of_images
+from dlcli.core.tasks.base import ImageTask, TrainedFacts
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
-from dlcli.engines.train.epoch_log import figure_names, watched_set
+from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
+from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
-from dlcli.engines.train.job import Fitted, Job, n_watched, open_job, preflight, preparation_of, steps
+from dlcli.engines.train.job import Job, open_job, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
+from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.versus import (
     PairedTraining,
     TrainedVariant,
@@ -36,9 +45,10 @@ from dlcli.engines.train.versus import (
 from dlcli.engines.training_log import LoggedRun, open_logs, run_name
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
-from dlcli.specs.figures import points
+from dlcli.specs.figures import points, scaled
 from dlcli.specs.pairs import PairsTrainResult
-from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.scores import ScoreTrainResult
+from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, dropped
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
 from dlcli.support.finish import finish
@@ -47,25 +57,24 @@ from dlcli.support.reporter import SILENT, Reporter
 
 STATE, HISTORY, RUNS = "state.safetensors", "history.csv", "runs.csv"
 SEEDS, _ENOUGH = 5, 10
-FIT = 0.99
-"""The training accuracy from which the training data count as fitted."""
 
 _DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fps", "strict"}
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
+    | {"score_column", "raters", "group"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
 @only_named_code
-def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | PairsTrainResult:
+def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | ScoreTrainResult | PairsTrainResult:
     """Train on the training set and evaluate on the test set; with `versus`, once per side and seed; or learn from pairs.
 
     With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
     `resume` continues. Raises the kinds of `dlcli.support.errors`.
     """
-    if config.task == "pairs":
+    if not is_of_images(config.task):
         _check_folder(config)
         return train_pairs(config, report)
     check_logs(config.log)
@@ -81,7 +90,7 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Pair
 @only_named_code
 def plan(config: TrainConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the network, but trains and writes nothing."""
-    if config.task == "pairs":
+    if not is_of_images(config.task):
         _check_folder(config)
         return plan_pairs(config)
     check_logs(config.log)
@@ -89,7 +98,8 @@ def plan(config: TrainConfig) -> list[str]:
     data = _data(config, SILENT)
     _check_folder(config)
     sides, seeds = _sides(config), _seeds(config)
-    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {len(data.classes)} classes"
+    has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
+    found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {has}"
     lines = [f"read {data.name}: {found}"]
     opened = _open_sides(config, data, device)
     processes = _plan_workers(config, opened) if config.compares else WorkerPlan(1, torch.get_num_threads())
@@ -115,7 +125,10 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         size=config.size,
         preparation=how,
         limit=config.limit,
-        label_column=config.label_column,
+        label_column=config.score_column or config.label_column,
+        target=image_task(config.task).target,
+        raters=config.raters,
+        group=config.group,
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
@@ -126,7 +139,7 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
 
 def _prepare_data(data: ImageData, config: TrainConfig, seed: int) -> ImageData:
     """What one side of a comparison trains on from a seed."""
-    data = with_dev_set(data, config.dev, seed) if config.dev else data
+    data = with_dev_set(data, config.dev, seed, config.group) if config.dev else data
     return corrupt(data, config.corrupt, seed) if config.corrupt else data
 
 
@@ -135,7 +148,7 @@ def _check_folder(config: TrainConfig) -> None:
 
 
 def _inspect(config: TrainConfig, folder: Path) -> FolderState:
-    interrupted, finished = (folder / STATE).exists(), (folder / METADATA).exists()
+    interrupted, finished = any((folder / name).exists() for name in (STATE, PRETRAINING_STATE)), (folder / METADATA).exists()
     occupied = "already holds a run" if interrupted or finished or (folder / RUNS).exists() else ""
     hint = "continue it with `resume`, or choose another `output`"
     return FolderState(occupied, hint, "holds a comparison" if (folder / RUNS).exists() and not config.compares else "")
@@ -144,26 +157,30 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
         return arms(config) if config.compares else {GIVEN: config}
-    return {GIVEN: config, config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS)}
+    return {
+        GIVEN: config,
+        config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS, dropped=dropped),
+    }
 
 
-def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
+def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
     job = open_job(config, _prepare_data(data, config, config.seed), device, config.seed)
     warn_of_feeding([job], report)
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
     logged = {name: LoggedRun(job, {})}
-    figures = figure_names(job.data)
+    figures = figure_names(job.task, job.data)
     with open_logs(logged, figures, output=config.output, resume=config.resume, report=report) as logging:
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=(*job.arch.notes, *fitted.surgery))
+    notes = (*job.arch.notes, *fitted.surgery, *_balance_note(job))
+    result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
 
         _save(config.output, job, fitted)
-        save_run_page(config.output, result, fitted.history, watched=watched_set(job.data))
+        save_run_page(config.output, job.task, result, fitted.history, watched=watched_set(job.data))
     return result
 
 
@@ -174,42 +191,45 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
     return fit(job, report=report, label=f"training {job.arch.name}, steps", run=run, keep=keep)
 
 
-def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult:
+def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
     sides = _open_sides(config, data, device)
     warn_of_feeding(sides.jobs.values(), report)
     processes = _plan_workers(config, sides)
     seeds = _seeds(config)
     each = [(arm, replace(job, seed=seed)) for seed in seeds for arm, job in sides.jobs.items()]
     runs = {run_name(arm, job.seed): LoggedRun(job, {"arm": arm}) for arm, job in each}
-    with open_logs(runs, figure_names(each[0][1].data), output=config.output, resume=False, report=report) as logging:
+    with open_logs(
+        runs, figure_names(each[0][1].task, each[0][1].data), output=config.output, resume=False, report=report
+    ) as logging:
         found = train_paired(sides, seeds, processes=processes, report=logging)
     rows, level = add_epochs_to_level(found)
     first = next(iter(sides.jobs.values()))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
         notes = (*notes, "The highest of several test accuracies is biased upwards.")
-    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.data.unit))
+    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.task, first.data.unit))
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
-        result = _result(config, first, rows, compare(rows, tuple(sides.jobs)), notes=notes, level=level)
+        result = _result(config, first, rows, compare(first.task, rows, tuple(sides.jobs)), notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
 
         given = given_name(config, config.versus) if config.versus else ""
-        save_comparison(config.output, result, found, watched=watched_set(first.data), given=given)
+        save_comparison(config.output, first.task, result, found, watched=watched_set(first.data), given=given)
     return result
 
 
-def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], unit: str) -> tuple[str, ...]:
+def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], task: ImageTask, unit: str) -> tuple[str, ...]:
     """A note on the difference of two sides for other test images too, which verdicts are not about."""
-    right = [{one.row.seed: one.correct for one in found if one.row.variant == name} for name in names]
-    seeds = [seed for seed in right[0] if all(seed in side for side in right)]
-    if len(names) > 2 or len(seeds) < 2 or len(right[0][seeds[0]]) < 2:
+    each = [{one.row.seed: one.outcomes for one in found if one.row.variant == name} for name in names]
+    seeds = [seed for seed in each[0] if all(seed in side for side in each)]
+    if len(names) > 2 or len(seeds) < 2 or len(each[0][seeds[0]]) < 2:
         return ()
-    first, second = (np.stack([side[seed] for seed in seeds]).astype(np.int8) for side in right)
+    first, second = (np.stack([side[seed] for seed in seeds]) for side in each)
     gap = crossed_difference(first - second)
     verdict = "established" if gap.established else "not established"
-    return (f"For other test {unit}s as well, test accuracy differs by {points(gap)}: {verdict}.",)
+    shown = points(gap) if task.in_percent else scaled(gap, decimals=3)
+    return (f"For other test {unit}s as well, {task.crossed} differs by {shown}: {verdict}.",)
 
 
 def _few_seeds(n: int) -> tuple[str, ...]:
@@ -256,35 +276,48 @@ def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
 def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     shown = given_name(job.config, job.config.versus) if name == GIVEN and job.config.versus else name
     fitted = fit(job, report=report, label=f"training {shown}, seed {job.seed}, steps", run=run_name(name, job.seed))
-    return (
-        None
-        if fitted is None
-        else TrainedVariant(_row(name, job, fitted), fitted.history, (*job.arch.notes, *fitted.surgery), fitted.correct)
+    if fitted is None:
+        return None
+    notes = (*job.arch.notes, *fitted.surgery, *_balance_note(job))
+    outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy())
+    return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes)
+
+
+def _row(name: str, job: Job, fitted: Fitted) -> Any:
+    test = job.data.splits["test"]
+    return job.task.row(
+        TrainedFacts(
+            variant=name,
+            seed=job.seed,
+            history=fitted.history,
+            best_epoch=fitted.best_epoch,
+            n_watched=n_watched(job),
+            epoch_steps=steps(job) // job.recipe.epochs,
+            seconds=fitted.seconds,
+            sha256=fitted.sha256,
+            predicted=fitted.predicted,
+            test=test,
+            group=groups_of(test.metadata, job.config.group, job.data.name),
+        )
     )
 
 
-def _row(name: str, job: Job, fitted: Fitted) -> TrainRow:
-    fit_after = next((k for k, epoch in enumerate(fitted.history, 1) if epoch.train_accuracy >= FIT), None)
-    return TrainRow(
-        variant=name,
-        seed=job.seed,
-        accuracy=wilson(int(fitted.correct.sum()), len(fitted.correct)),
-        train_accuracy=fitted.history[fitted.best_epoch - 1].train_accuracy,
-        n_watched=n_watched(job),
-        train_loss=fitted.history[fitted.best_epoch - 1].train_loss,
-        epochs=len(fitted.history),
-        best_epoch=fitted.best_epoch,
-        epochs_to_fit=fit_after,
-        steps_to_fit=fit_after and fit_after * steps(job) // job.recipe.epochs,
-        steps=len(fitted.history) * steps(job) // job.recipe.epochs,
-        epochs_to_level=None,
-        seconds=fitted.seconds,
-        weights_sha256=fitted.sha256,
-    )
+def _balance_note(job: Job) -> tuple[str, ...]:
+    """What scores balanced sampling draws alike, and which it cannot draw."""
+    if job.config.balance is None:
+        return ()
+    scores = job.data.y_train.numpy()
+    levels, there = score_levels(scores), np.unique(score_levels(scores))
+    what = "integer score" if (scores == np.round(scores)).all() else "tenth of the range of scores"
+    missing = sorted(set(range(int(there[0]), int(there[-1]) + 1)) - set(there.tolist()))
+    some = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
+    none = f"; no training {job.data.unit} has {some}" if missing else ""
+    fewest = int(np.bincount(levels - levels.min())[there - levels.min()].min())
+    return (f"balance: each {what} is drawn alike, {len(there)} of them, of {fewest} {job.data.unit}s or more{none}",)
 
 
 def _save(folder: Path, job: Job, fitted: Fitted) -> None:
-    data, surgery = job.data, job.config.surgery
+    data, surgery = job.data, (*job.config.surgery, *job.config.grow)
     save_model(
         folder,
         model=fitted.model,
@@ -298,34 +331,55 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         preparation=preparation_of(job.config),
         more={FACTS: facts(job, fitted)},
         data=job.config.data,
+        learned=_learned(job, fitted),
     )
-    watched = watched_set(data)
-    lines = [f"epoch,train_loss,train_accuracy,{watched}_accuracy,{watched}_loss"]
+    lines = [",".join(("epoch", *epoch_names(job.task, watched_set(data))))]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")
-    finish(partial((folder / STATE).unlink, missing_ok=True))
+    for name in (STATE, PRETRAINING_STATE):
+        finish(partial((folder / name).unlink, missing_ok=True))
+
+
+def _learned(job: Job, fitted: Fitted) -> dict[str, Any]:
+    """What eval and predict need to know of a task other than the classes of images."""
+    config, objective = job.config, fitted.objective
+    found: dict[str, Any] = {"group": config.group} if config.group is not None else {}
+    if objective is None:
+        return found
+    scores = saved_scores(job.data, objective, fitted.predicted, config.score_column or config.label_column, config.raters)
+    return {"task": config.task, "scores": scores.to_json(), **found}
 
 
 def _result(
     config: TrainConfig,
     job: Job,
-    rows: tuple[TrainRow, ...],
+    rows: tuple[Any, ...],
     comparisons: tuple[Comparison, ...],
     *,
     notes: tuple[str, ...],
     level: float | None = None,
-) -> TrainResult:
-    return TrainResult(
+    predicted: NDArray[Any] | None = None,
+) -> TrainResult | ScoreTrainResult:
+    common = dict(
         data=job.data.name,
         unit=job.data.unit,
         model=job.arch.name,
-        surgery=config.surgery,
+        surgery=(*config.surgery, *config.grow),
         n_train=len(job.data.x_train),
         n_test=len(job.data.x_test),
-        rows=rows,
         comparisons=comparisons,
         level=level,
         folder=str(config.output or ""),
         device=describe_device(job.device),
         notes=notes,
     )
+    found: TrainResult | ScoreTrainResult = job.task.result(
+        job.data,
+        rows,
+        common,
+        objective=job.objective,
+        predicted=predicted,
+        group=config.group,
+        raters=config.raters,
+    )
+    return found

@@ -1,31 +1,14 @@
 """The figures of a training after each epoch, and how they reach logs."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import Recipe
 from dlcli.core.training.schedule import Plateau
-from dlcli.specs.estimates import Estimate, flat
 from dlcli.specs.schedule import parse_schedule
 from dlcli.support.reporter import Reporter
-
-FINAL = ("accuracy", "accuracy_low", "accuracy_high", "n")
-"""Figures of a finished network on the test set."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """After an epoch: the mean loss of its steps, and accuracies and a mean cross-entropy in evaluation mode.
-
-    `train_accuracy` is on the first of the training examples, `accuracy` and `loss` are on the dev set, or on the test set if
-    there is none.
-    """
-
-    train_loss: float
-    train_accuracy: float
-    accuracy: float
-    loss: float
 
 
 def watched_set(data: ImageData) -> str:
@@ -33,32 +16,43 @@ def watched_set(data: ImageData) -> str:
     return "dev" if "dev" in data.extra_splits else "test"
 
 
-def figure_names(data: ImageData) -> tuple[str, ...]:
+def figure_names(task: ImageTask, data: ImageData) -> tuple[str, ...]:
     """The figures that a log of trainings on `data` has."""
-    watched = watched_set(data)
-    return ("lr", "train_loss", "train_accuracy", f"{watched}_accuracy", f"{watched}_loss", *FINAL)
+    return ("lr", *epoch_names(task, watched_set(data)), *task.final_names())
+
+
+def epoch_names(task: ImageTask, watched: str) -> tuple[str, ...]:
+    """What the values of an `Epoch` are called in logs and tables; `watched` is the set on which training is followed."""
+    return ("train_loss", f"train_{task.figure}", f"{watched}_{task.figure}", f"{watched}_loss")
 
 
 def log_epochs(
-    report: Reporter, run: str, data: ImageData, recipe: Recipe, history: Sequence[Epoch], *, steps: int, first: int = 0
+    report: Reporter,
+    run: str,
+    task: ImageTask,
+    data: ImageData,
+    recipe: Recipe,
+    history: Sequence[Epoch],
+    *,
+    steps: int,
+    first: int = 0,
 ) -> None:
     """Log the epochs of a training that are done.
 
     Args:
         report: Receives them.
         run: Name of the training.
+        task: What is learned.
         data: What is trained on.
         recipe: How.
         history: All epochs so far.
         steps: Of an epoch.
         first: The first epoch to log, from 0.
     """
-    watched = watched_set(data)
+    names = epoch_names(task, watched_set(data))
     rates = last_rates(recipe, [epoch.loss for epoch in history], steps)
     for number, (epoch, rate) in list(enumerate(zip(history, rates, strict=True), 1))[first:]:
-        figures = {"lr": rate, "train_loss": epoch.train_loss, "train_accuracy": epoch.train_accuracy}
-        figures |= {f"{watched}_accuracy": epoch.accuracy, f"{watched}_loss": epoch.loss}
-        report.log(run, number, figures)
+        report.log(run, number, {"lr": rate, **dict(zip(names, astuple(epoch), strict=True))})
 
 
 def last_rates(recipe: Recipe, losses: Sequence[float], steps: int) -> list[float]:
@@ -71,9 +65,3 @@ def last_rates(recipe: Recipe, losses: Sequence[float], steps: int) -> list[floa
         if plateau is not None:
             plateau.see(loss)
     return rates
-
-
-def final_figures(accuracy: Estimate) -> Mapping[str, float]:
-    """The figures of a finished network."""
-    found = {name: value for name, value in flat("accuracy", accuracy).items() if value is not None}
-    return {**found, "n": accuracy.n}

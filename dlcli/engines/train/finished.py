@@ -1,33 +1,30 @@
 """A finished training in a run directory, whose result `resume` gives again."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
-from dlcli.core.stats import wilson
+from dlcli.core.tasks.base import Epoch
 from dlcli.core.training.recipe import steps_per_epoch
-from dlcli.engines.train.epoch_log import Epoch, final_figures, log_epochs
-from dlcli.engines.train.job import EPOCH, OTHER, Fitted, Job, check_same, correct_on_test, describe, preflight
+from dlcli.engines.train.epoch_log import log_epochs
+from dlcli.engines.train.fitting import Fitted, epoch_schema, preflight, with_predictions
+from dlcli.engines.train.job import OTHER, Job, check_same, describe
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
 from dlcli.support.reporter import Reporter
-from dlcli.support.schema import list_of, mapping_of, record, whole
+from dlcli.support.schema import list_of, mapping_of, whole
 
 FACTS = "training"
 """The entry in the header of the weights that says how they were trained."""
-_NEEDED = {
-    "determined_by": mapping_of(lambda value: ""),
-    "history": list_of(record(EPOCH), least=1),
-    "best_epoch": whole(1, 1_000_000),
-}
 
 
 def facts(job: Job, fitted: Fitted) -> str:
     """How a network was trained, for the header of its weights; without times, so that the same run gives the same bytes."""
-    history = [asdict(epoch) for epoch in fitted.history]
+    history = [epoch.named(job.task.figure) for epoch in fitted.history]
     found = {"determined_by": describe(job), "history": history, "best_epoch": fitted.best_epoch}
     return json.dumps(found)
 
@@ -55,16 +52,23 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     if written is None:
         raise UsageError(f"`resume`: {folder} holds a finished run of an earlier version", hint=OTHER)
     found = decode_json(written, str(folder / WEIGHTS), OTHER)
-    check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, _NEEDED, hint=OTHER)
+    needed = {
+        "determined_by": mapping_of(lambda value: ""),
+        "history": list_of(epoch_schema(job.task), least=1),
+        "best_epoch": whole(1, 1_000_000),
+    }
+    check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, needed, hint=OTHER)
     check_same(found["determined_by"], describe(job), job.config, folder)
-    history = tuple(Epoch(**{name: epoch[name] for name in EPOCH}) for epoch in found["history"])
+    history = tuple(Epoch.from_named(epoch, job.task.figure) for epoch in found["history"])
     model = for_clips(saved.model, job.data.clips)
-    correct = correct_on_test(job, model)
+    fitted = Fitted(model, preflight(job), history, found["best_epoch"], _seconds(folder), saved.sha256, np.empty(0))
+    fitted = with_predictions(job, fitted)
     per_epoch = steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
-    log_epochs(report, run, job.data, job.recipe, history, steps=per_epoch)
-    report.log(run, found["best_epoch"], final_figures(wilson(int(correct.sum()), len(correct))), final=True)
+    log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
+    final = job.task.final_figures(fitted.predicted, job.data.y_test.numpy())
+    report.log(run, fitted.best_epoch, final, final=True)
     report.note(f"{folder} holds this run, finished; its result is given again")
-    return Fitted(model, preflight(job), history, found["best_epoch"], _seconds(folder), saved.sha256, correct)
+    return fitted
 
 
 def _seconds(folder: Path) -> float:

@@ -16,8 +16,9 @@ from dlcli.core.model_io.checkpoint import load_weights, save_tensors, weights_s
 from dlcli.core.model_io.run_dir import model_normalisation
 from dlcli.core.models import FRAME_MLP
 from dlcli.core.models.frame_mlp import FrameMlp
-from dlcli.engines.train import job as job_module
-from dlcli.engines.train.job import Fitted, Job
+from dlcli.engines.train import fitting
+from dlcli.engines.train.fitting import Fitted
+from dlcli.engines.train.job import Job, build
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.lock import cache_lock
 from dlcli.support.paths import cache_dir
@@ -25,7 +26,7 @@ from dlcli.support.reporter import Reporter
 
 
 def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
-    """Train as `engines.train.job.fit` does, but only the perceptron of a `frame-mlp`, on cached features.
+    """Train as `engines.train.fitting.fit` does, but only the perceptron of a `frame-mlp`, on cached features.
 
     Args:
         job: What to train.
@@ -41,15 +42,15 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
         UsageError: If options would change the frames from epoch to epoch, so that their features could not be cached.
     """
     if not job.arch.name.startswith(f"{FRAME_MLP}:"):
-        return job_module.fit(job, report=report, label=label, run=run, keep=keep)
+        return fitting.fit(job, report=report, label=label, run=run, keep=keep)
     _check(job)
-    built, notes = job_module.build(job)
+    built, notes = build(job)
     model = (built.inner if isinstance(built, MultiClip) else built).to(job.device).eval()
     frame = next(module for module in model.modules() if isinstance(module, FrameMlp))
     features = _cached_features(job, model, frame, report)
     arch = replace(job.arch, build=lambda: frame.mlp)
     inner = replace(job, data=features, arch=arch, config=replace(job.config, surgery=()))
-    fitted = job_module.fit(inner, report=report, label=label, run=run, keep=keep)
+    fitted = fitting.fit(inner, report=report, label=label, run=run, keep=keep)
     if fitted is None:
         return None
     return replace(fitted, model=for_clips(model.eval(), job.data.clips), surgery=notes, sha256=weights_sha256(model))
@@ -60,7 +61,7 @@ def _check(job: Job) -> None:
         if getattr(job.config, option):
             message = f"`{option}`: {FRAME_MLP} computes the features of its frames once, so they cannot change later"
             raise UsageError(message, hint=f"omit `{option}`")
-    for option in ("freeze", "lr_for"):
+    for option in ("freeze", "lr_for", "grow"):
         if getattr(job.config, option):
             message = f"`{option}`: {FRAME_MLP} trains its perceptron only, at one rate"
             raise UsageError(message, hint=f"omit `{option}`")

@@ -5,23 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dlcli.core.pairs.encoders import Encoder, TextEncoder
 from dlcli.core.pairs.labelled import LabelledPairs, read_labelled_pairs, split_by_question
-from dlcli.core.pairs.measures import evaluate_pairs, has_few
 from dlcli.core.pairs.saved import METADATA, WEIGHTS, save_scorer
 from dlcli.core.pairs.scorer import PairEstimator
 from dlcli.core.pairs.scorers import SCORERS
-from dlcli.core.text.scoring.operating_point import ThresholdCounts, count_by_threshold
+from dlcli.core.tasks.pairs import TASK, MeasuredPairs
 from dlcli.core.text.vectors import check_vectors
 from dlcli.core.text.vectors.devices import check_device, device_use
-from dlcli.specs.estimates import Estimate
-from dlcli.specs.pairs import ESSAY_PRECISION, PairMetric, PairsTrainResult, ThresholdRow
+from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.table_options import table_format
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
-from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
 _DEFAULT = "auto"
@@ -39,11 +34,10 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
         report.warn(remark)
     scorer = settings.fit(train, dev, config.seed, encoder=_encoder(config, settings), report=report)
     probability = scorer.score(test.texts, test.first, test.second)
-    measured = evaluate_pairs(test, probability, seed=config.seed)
-    table = count_by_threshold(probability, test.duplicate, test.component)
+    found = TASK.measure(test, probability, seed=config.seed)
     digest = ""
     if config.output is not None:
-        digest = save_scorer(config.output, scorer, _held_out(config, test, measured, table))
+        digest = save_scorer(config.output, scorer, _held_out(config, test, found))
     return PairsTrainResult(
         data=config.data,
         model=scorer.name,
@@ -52,13 +46,13 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
         n_dev=len(dev),
         n_test=len(test),
         duplicates=float(test.duplicate.mean()),
-        metrics=as_metrics(measured),
-        operating=as_operating(table),
+        metrics=found.metrics,
+        operating=found.operating,
         folder=str(config.output or ""),
         seed=config.seed,
         seconds=time.perf_counter() - started,
         weights_sha256=digest,
-        notes=("The test pairs share no question with the training pairs.", *train.notes, *few_pairs_note(test)),
+        notes=("The test pairs share no question with the training pairs.", *train.notes, *found.notes),
     )
 
 
@@ -73,26 +67,6 @@ def plan_pairs(config: TrainConfig) -> list[str]:
         f"train {config.model or _DEFAULT}{f' with {config.vectors}' if config.vectors else ''}, seed {config.seed}",
     ]
     return [*lines, f"write {METADATA} and {WEIGHTS} in {config.output}"] if config.output is not None else lines
-
-
-def as_metrics(measured: dict[str, Estimate]) -> tuple[PairMetric, ...]:
-    """The metrics, and precision a second time under the essay's name for it."""
-    found = [PairMetric(name=name, estimate=one) for name, one in measured.items()]
-    return (*found, *(PairMetric(name=ESSAY_PRECISION, estimate=one.estimate) for one in found if one.name == "precision"))
-
-
-def as_operating(table: list[ThresholdCounts]) -> tuple[ThresholdRow, ...]:
-    """The counts of `count_by_threshold` as rows of a result."""
-    return tuple(ThresholdRow(**counts._asdict()) for counts in table)
-
-
-def few_pairs_note(pairs: LabelledPairs) -> tuple[str, ...]:
-    """A remark on the intervals if the pairs to evaluate on are few."""
-    if not has_few(pairs):
-        return ()
-    groups = count(len(np.unique(pairs.component)), "group")
-    found = f"{count(len(pairs), 'pair')} in {groups}, {int(pairs.duplicate.sum()):,} of them duplicates"
-    return (f"{found}, are too few to estimate the intervals of AUC, AP and ECE: these are [0, 1].",)
 
 
 def _parts(config: TrainConfig, bad_rows: Path | None = None) -> tuple[LabelledPairs, ...]:
@@ -125,10 +99,8 @@ def _encoder(config: TrainConfig, settings: PairEstimator) -> Encoder | None:
     return TextEncoder(vectors, config.device) if _on_device(vectors) else None
 
 
-def _held_out(
-    config: TrainConfig, test: LabelledPairs, measured: dict[str, Estimate], table: list[ThresholdCounts]
-) -> dict[str, Any]:
+def _held_out(config: TrainConfig, test: LabelledPairs, found: MeasuredPairs) -> dict[str, Any]:
     """The results on the test part, as stored with the scorer."""
-    figures = {name: [one.value, one.low, one.high] for name, one in measured.items()}
+    figures = {name: [one.value, one.low, one.high] for name, one in found.measured.items()}
     counts = {"pairs": len(test), "duplicates": int(test.duplicate.sum())}
-    return {"data": Path(config.data).name, "seed": config.seed, **counts, "metrics": figures, "operating": table}
+    return {"data": Path(config.data).name, "seed": config.seed, **counts, "metrics": figures, "operating": found.counts}

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, takewhile
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.compute.device import threads as torch_threads
@@ -14,36 +13,20 @@ from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.stats import mean_difference, p_value
+from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import resolve_threads
-from dlcli.engines.train.epoch_log import Epoch
 from dlcli.engines.train.job import Job
-from dlcli.specs.train import Comparison, TrainRow
+from dlcli.specs.train import Comparison
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
 
 _LEVEL = 0.05
-PRIMARY = "test accuracy"
+_ESTABLISHED = "established"
 _COPIES = 3
 """Of the data in a worker, at most: as read, as split, and in the order in which the device takes them."""
 
-METRICS: dict[str, tuple[Callable[[TrainRow], float | None], Callable[[TrainRow], float]]] = {
-    "test accuracy": (lambda row: row.accuracy.value, lambda row: 1 / row.accuracy.n),
-    "training accuracy": (lambda row: row.train_accuracy, lambda row: 1 / row.n_watched),
-    "epochs to fit": (lambda row: row.epochs_to_fit, lambda row: 1.0),
-    "steps to fit": (lambda row: row.steps_to_fit, lambda row: (row.steps_to_fit or 0) / (row.epochs_to_fit or 1)),
-    "epochs to level": (lambda row: row.epochs_to_level, lambda row: 1.0),
-    "seconds": (lambda row: row.seconds, lambda row: 0.0),
-}
-"""By name: the figure of a network, None if it has none, and in steps of what size it comes (0: of any)."""
-
-_LONGEST: dict[str, Callable[[TrainRow], float]] = {
-    "epochs to fit": lambda row: row.epochs,
-    "steps to fit": lambda row: row.steps,
-    "epochs to level": lambda row: row.epochs,
-}
-"""How long a network was trained, in what these metrics count. One without the figure counts as the longest of all, so that
-none is dropped: the difference is one of restricted mean times (Royston and Parmar 2013, BMC Med. Res. Methodol. 13, 152).
-"""
+Row = Any
+"""A row of a result: `TrainRow`, or that of another task."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +37,13 @@ class TrainedVariant:
         row: Its figures.
         history: Its learning curve.
         notes: The notes of surgery.
-        correct: Which test examples it classifies correctly, (n,).
+        outcomes: How each test example turned out, (n,), as the task has it.
     """
 
-    row: TrainRow
+    row: Row
     history: tuple[Epoch, ...]
     notes: tuple[str, ...]
-    correct: NDArray[np.bool_]
+    outcomes: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -139,60 +122,71 @@ def train_paired(
 
 
 class LevelRows(NamedTuple):
-    """Rows with `epochs_to_level`, and the level: the lowest of the final accuracies, which all networks reached."""
+    """Rows with `epochs_to_level`, and the level: the lowest of the final figures, which all networks reached."""
 
-    rows: tuple[TrainRow, ...]
+    rows: tuple[Row, ...]
     level: float
 
 
 def add_epochs_to_level(found: Sequence[TrainedVariant]) -> LevelRows:
-    """Fill in after how many epochs each network first reached the accuracy that all of them reached."""
-    level = min((one.history[one.row.best_epoch - 1].accuracy for one in found), default=0.0)
+    """Fill in after how many epochs each network first reached the figure that all of them reached."""
+    level = min((one.history[one.row.best_epoch - 1].figure for one in found), default=0.0)
     return LevelRows(tuple(replace(one.row, epochs_to_level=_first(one.history, level)) for one in found), level)
 
 
 def _first(history: Iterable[Epoch], level: float) -> int | None:
-    return next((k for k, epoch in enumerate(history, 1) if epoch.accuracy >= level), None)
+    return next((k for k, epoch in enumerate(history, 1) if epoch.figure >= level), None)
 
 
-def compare(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
+def compare(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -> tuple[Comparison, ...]:
     """The two sides by each metric: the mean of the paired differences over seeds, with its interval.
 
-    Test accuracy alone has a verdict by its own interval. Only if it is established are the others tested, by Holm, so that
-    at most one table in twenty names a difference where there is none (gatekeeping: Dmitrienko and Tamhane 2007, Pharm. Stat.
-    6, 171-180). Of more than two sides each pair is compared by test accuracy, with Holm's correction for the number of pairs.
+    The primary metric of the task has a verdict by its own interval; where there are several, by Holm for these. Only if one is
+    established are the others tested, by Holm, so that at most one table in twenty names a difference where there is none
+    (gatekeeping: Dmitrienko and Tamhane 2007, Pharm. Stat. 6, 171-180). Of more than two sides each pair is compared by the
+    first primary metric, with Holm's correction for the number of pairs.
     """
     if len(names) > 2:
-        return _compare_pairs(rows, names)
-    found = [one for metric in METRICS if (one := _comparison(rows, names, metric)) is not None]
-    if not found or found[0].metric != PRIMARY or not found[0].difference.established:
-        return tuple(_with_verdict(one) if one.metric == PRIMARY else one for one in found)
-    primary, *others = found
+        return _compare_pairs(task, rows, names)
+    found = [one for metric in task.metrics if (one := _comparison(task, rows, names, metric)) is not None]
+    primary = [one for one in found if one.metric in task.primary]
+    others = [one for one in found if one.metric not in task.primary]
+    tested = _tested(primary)
+    if not any(one.verdict == _ESTABLISHED for one in tested):
+        return (*tested, *others)
     adjusted = holm([p_value(one.difference) for one in others])
-    return (_with_verdict(primary), *(_with_verdict(one, p) for one, p in zip(others, adjusted, strict=True)))
+    return (*tested, *(_with_verdict(one, p) for one, p in zip(others, adjusted, strict=True)))
+
+
+def _tested(primary: Sequence[Comparison]) -> list[Comparison]:
+    """The primary metrics with their verdicts: a single one by its interval, several by Holm."""
+    if len(primary) < 2:
+        return [_with_verdict(one) for one in primary]
+    adjusted = holm([p_value(one.difference) for one in primary])
+    return [_with_verdict(one, p) for one, p in zip(primary, adjusted, strict=True)]
 
 
 def _with_verdict(one: Comparison, p: float | None = None) -> Comparison:
     """The comparison with its verdict: by a corrected p-value, or by its interval."""
     clear = one.difference.established if p is None else p <= _LEVEL
-    return replace(one, p=p, verdict="established" if clear else "not established")
+    return replace(one, p=p, verdict=_ESTABLISHED if clear else "not established")
 
 
-def _compare_pairs(rows: Sequence[TrainRow], names: Sequence[str]) -> tuple[Comparison, ...]:
-    pairs = [(pair, _comparison(rows, pair, PRIMARY)) for pair in combinations(names, 2)]
+def _compare_pairs(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -> tuple[Comparison, ...]:
+    pairs = [(pair, _comparison(task, rows, pair, task.primary[0])) for pair in combinations(names, 2)]
     found = [(pair, one) for pair, one in pairs if one is not None]
     adjusted = holm([p_value(one.difference) for _, one in found])
     return tuple(replace(_with_verdict(one, p), variants=pair) for (pair, one), p in zip(found, adjusted, strict=True))
 
 
-def _comparison(rows: Sequence[TrainRow], names: Sequence[str], metric: str) -> Comparison | None:
-    figure, step = METRICS[metric]
-    sides = [{row.seed: figure(row) for row in rows if row.variant == name} for name in names]
+def _comparison(task: ImageTask, rows: Sequence[Row], names: Sequence[str], metric: str) -> Comparison | None:
+    kind = task.metrics[metric]
+    sides = [{row.seed: kind.figure(row) for row in rows if row.variant == name} for name in names]
     both = [(a, sides[1][seed]) for seed, a in sides[0].items() if seed in sides[1]]
     never = sum(value is None for pair in both for value in pair)
     if len(both) < 2 or never == 2 * len(both):
         return None
-    longest = max(map(_LONGEST[metric], rows)) if metric in _LONGEST else 0.0
+    longest = max(map(kind.longest, rows)) if kind.longest is not None else 0.0
     first, second = ([longest if value is None else float(value) for value in side] for side in zip(*both, strict=True))
-    difference = mean_difference([a - b for a, b in zip(first, second, strict=True)], step=max(map(step, rows)))
+    difference = mean_difference([a - b for a, b in zip(first, second, strict=True)], step=max(map(kind.step, rows)))
     return Comparison(metric=metric, first=fmean(first), second=fmean(second), difference=difference, verdict="", never=never)

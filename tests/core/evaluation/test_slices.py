@@ -11,6 +11,7 @@ from PIL import Image
 from scipy.stats import fisher_exact
 
 from dlcli.core.data import open_data
+from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation.slices import (
     MOST_VALUES,
     NONE,
@@ -18,7 +19,6 @@ from dlcli.core.evaluation.slices import (
     compare_slices,
     cut,
     find_column,
-    group_numbers,
     holm,
     worst,
 )

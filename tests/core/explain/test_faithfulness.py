@@ -1,11 +1,15 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
+from dlcli.core.compute.rng import preserved
+from dlcli.core.data import open_data
 from dlcli.core.explain import METHODS
 from dlcli.core.explain.base import ExplainSettings, Maps, classes, predicted_classes
 from dlcli.core.explain.faithfulness import DeletionCheck
 from dlcli.core.explain.shuffled import shuffled_weights
+from dlcli.core.models.zoo.digits_net import build
 from dlcli.specs.estimates import PointEstimate
 from tests.core.explain.networks import Quadrant, images, smooth
 
@@ -24,6 +28,52 @@ def test_maps_of_a_network_that_reads_a_quadrant_are_faithful(method, absolute):
     found = checked(Quadrant(), images(12), METHODS.module(method), absolute=absolute)
     assert found.faithful
     assert found.minus_elsewhere.value < found.change
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A network that knows digits."""
+    data = open_data("digits")
+    with preserved():
+        torch.manual_seed(0)
+        net = build(1, (8, 8), 10)
+        optimizer = torch.optim.Adam(net.parameters(), 8e-3)
+        for _ in range(4):
+            for rows in torch.randperm(len(data.y_train)).split(64):
+                optimizer.zero_grad()
+                cross_entropy(net(data.x_train[rows]), data.y_train[rows]).backward()
+                optimizer.step()
+    return net.eval(), data.x_test
+
+
+def untrained(seed):
+    with preserved():
+        torch.manual_seed(seed)
+        return build(1, (8, 8), 10).eval()
+
+
+def test_maps_of_a_trained_network_pass_every_check(trained):
+    net, x = trained
+    found = checked(net, x[:32])
+    assert found.faithful and found.learned and found.decides
+
+
+def test_random_weights_seldom_decide_by_what_their_maps_show(trained):
+    # Their maps are faithful to them: the logit falls, but by little.
+    _, x = trained
+    found = [checked(untrained(seed), x[16 * seed : 16 * seed + 16]) for seed in range(10)]
+    assert sum(one.decides for one in found) <= 5
+    assert max(one.change for one in found) < 0.1
+
+
+def test_maps_of_random_weights_do_not_show_what_a_trained_network_decides_by(trained):
+    net, x = trained
+    count = 0
+    for seed in range(10):
+        given = x[16 * seed : 16 * seed + 16]
+        maps = OCCLUSION.explain(untrained(seed), given, classes(net(given).argmax(1)), ExplainSettings())
+        count += checked(net, given, maps=maps, seed=seed).decides
+    assert count <= 2
 
 
 def random_maps(n, seed):

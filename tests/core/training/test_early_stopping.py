@@ -29,7 +29,7 @@ def test_it_stops_after_patience_epochs_and_keeps_the_best_weights(values, patie
 
 
 def _better(metric: str, value: float, than: float) -> bool:
-    return value > than if metric == "accuracy" else value < than
+    return value < than if metric == "loss" else value > than
 
 
 def test_it_is_not_due_before_the_first_epoch():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import generator
+from dlcli.core.objectives.cross_entropy import CrossEntropy
 from dlcli.core.training.batch_gradients import BatchGradients
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
@@ -111,8 +112,14 @@ def test_all_frames_of_a_clip_are_mixed_alike():
 def test_shares_of_one_class_each_have_the_loss_of_whole_numbers():
     for weights in (None, WEIGHTS):
         recipe = Recipe(1, 12, "sgd", LR, label_smoothing=0.1)
+        objective = CrossEntropy(weights, recipe.label_smoothing)
         gradients = BatchGradients(
-            network(), torch.optim.SGD([torch.zeros(1)]), recipe=recipe, dtype=torch.float32, device=CPU, class_weights=weights
+            network(),
+            torch.optim.SGD([torch.zeros(1)]),
+            recipe=recipe,
+            dtype=torch.float32,
+            device=CPU,
+            objective=objective,
         )
         logits = torch.randn(12, CLASSES, generator=generator(5))
         found = gradients._loss(logits, F.one_hot(Y, CLASSES).float())

@@ -77,6 +77,9 @@ def test_the_maps_show_the_quadrant_that_the_network_reads(config, method):
         assert found.faithfulness.faithful
         assert "established, so the maps are faithful" in done.notes[0]
         assert found.faithfulness.minus_elsewhere.n == 16
+        # A tenth of the image is less than half of the quadrant, whose mean decides.
+        assert found.faithfulness.other_class == 0
+        assert "changes the predicted class of 0% of the images" in done.notes[1]
         page = (config.output / "report.html").read_text()
         assert page.count("where it matters") == 16
         assert "established, so the maps are faithful" in page

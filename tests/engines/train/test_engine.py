@@ -20,6 +20,7 @@ from dlcli.core.data import open_data
 from dlcli.core.model_io.checkpoint import load_weights, weights_sha256
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.stats import p_value, wilson
+from dlcli.core.tasks.images import TASK as IMAGES
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines import train
 from dlcli.engines.train import engine, versus
@@ -198,13 +199,13 @@ def made_up(variant: str, seed: int, fit: int | None, accuracy: float = 0.9, sec
 def test_networks_that_never_fit_count_as_the_longest_training():
     fits = {"a": (3, 4, 2, 5), "b": (6, None, 5, None)}
     rows = [made_up(name, seed, fit) for name, column in fits.items() for seed, fit in enumerate(column)]
-    found = {one.metric: one for one in versus.compare(rows, ("a", "b"))}
+    found = {one.metric: one for one in versus.compare(IMAGES, rows, ("a", "b"))}
     assert found["epochs to fit"].never == 2 and found["epochs to fit"].difference.n == 4
     assert found["epochs to fit"].difference.value == pytest.approx(np.mean([3 - 6, 4 - 8, 2 - 5, 5 - 8]))
     assert found["steps to fit"].difference.value == pytest.approx(5 * found["epochs to fit"].difference.value)
     assert found["test accuracy"].never == 0
     none = [made_up(name, seed, None) for name in "ab" for seed in range(3)]
-    assert not {"epochs to fit", "steps to fit"} & {one.metric for one in versus.compare(none, ("a", "b"))}
+    assert not {"epochs to fit", "steps to fit"} & {one.metric for one in versus.compare(IMAGES, none, ("a", "b"))}
 
 
 def test_only_an_established_test_accuracy_opens_the_tests_of_the_rest():
@@ -217,9 +218,9 @@ def test_only_an_established_test_accuracy_opens_the_tests_of_the_rest():
         ]
         for gain in (0.0, 0.05)
     }
-    closed = {one.metric: one.verdict for one in versus.compare(rows[0.0], ("a", "b"))}
+    closed = {one.metric: one.verdict for one in versus.compare(IMAGES, rows[0.0], ("a", "b"))}
     assert closed.pop("test accuracy") == "not established" and set(closed.values()) == {""}
-    opened = {one.metric: one for one in versus.compare(rows[0.05], ("a", "b"))}
+    opened = {one.metric: one for one in versus.compare(IMAGES, rows[0.05], ("a", "b"))}
     assert opened["test accuracy"].verdict == opened["seconds"].verdict == "established"
     assert opened["test accuracy"].p is None and opened["seconds"].p > p_value(opened["seconds"].difference)
     assert opened["training accuracy"].verdict == "not established"
@@ -276,7 +277,7 @@ def test_adversarial_training_resists_what_it_was_trained_on():
     data, robust = open_data("digits"), {}
     for name, options in {"plain": {}, "hardened": {"adversarial": ("fgsm", 0.1, 1.0)}}.items():
         job = open_job(config(epochs=6, **options), data, CPU, 0)
-        from dlcli.engines.train.job import fit
+        from dlcli.engines.train.fitting import fit
         from dlcli.support.reporter import SILENT
 
         model = fit(job, report=SILENT, label="").model

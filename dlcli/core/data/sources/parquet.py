@@ -1,17 +1,18 @@
 """Parquet files of images: one, or a folder of shards, as Hugging Face's datasets write them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.base import LOAD_DEFAULTS, ImageData, LoadOptions
+from dlcli.core.data.base import LOAD_DEFAULTS, SCORE, ImageData, LoadOptions
 from dlcli.core.data.class_labels import ClassLabels, choose_labels, needed_labels
 from dlcli.core.data.examples import LabelledRows, form_sets
 from dlcli.core.data.locate import locate_files
 from dlcli.core.data.parquet_images import ParquetShard, open_shard
 from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_listing
+from dlcli.core.data.score_labels import ScoreLabels, choose_scores
 from dlcli.core.data.set_columns import sets_of_columns
 from dlcli.core.data.shards import find_shards, has_shards, sets_of_shards
 from dlcli.core.data.stored_images import ImageFile, StoredImage
@@ -47,18 +48,25 @@ def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
         nothing = ClassLabels((), np.zeros(len(files), dtype=np.int64))
         rows = LabelledRows(source=spec, files=files, names=names, labels=nothing)
         return read_listing(spec, rows.unlabelled(), options, word, Pictures(options))
-    classes = shards[0].class_names
-    labels = choose_labels(spec, columns, options.label_column, options.report, classes)
+    labels = _labels(spec, columns, shards[0].class_names, options)
     by_shard = None if set_of is None else [set_of[shard.path] for shard in shards for _ in range(shard.rows)]
     rows = LabelledRows(
         source=spec,
         files=files,
         names=names,
-        labels=needed_labels(spec, list(columns), labels),
+        labels=labels,
         sets=by_shard or sets_of_columns(spec, columns),
         metadata={name: np.array(cells, dtype=object) for name, cells in columns.items()},
     )
-    return read_listing(spec, form_sets(rows, options.report), options, word, Pictures(options))
+    return read_listing(spec, form_sets(rows, options.report, options.group), options, word, Pictures(options))
+
+
+def _labels(
+    spec: str, columns: dict[str, list[object]], names: Mapping[str, Sequence[str]], options: LoadOptions
+) -> ClassLabels | ScoreLabels:
+    if options.target == SCORE:
+        return choose_scores(spec, columns, options.label_column, options.raters)
+    return needed_labels(spec, list(columns), choose_labels(spec, columns, options.label_column, options.report, names))
 
 
 def _columns(spec: str, shards: Sequence[ParquetShard]) -> dict[str, list[object]]:

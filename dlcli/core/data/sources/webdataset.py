@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from dlcli.core.data.base import LOAD_DEFAULTS, Array, ImageData, LoadOptions
+from dlcli.core.data.base import LOAD_DEFAULTS, SCORE, Array, ImageData, LoadOptions
 from dlcli.core.data.class_labels import ClassLabels, choose_labels, needed_labels
 from dlcli.core.data.column_names import LABEL_COLUMNS, known_columns
 from dlcli.core.data.examples import LabelledRows, form_sets
 from dlcli.core.data.pictures import Pictures
 from dlcli.core.data.read_folder import read_listing
+from dlcli.core.data.score_labels import ScoreLabels, choose_scores
 from dlcli.core.data.set_columns import sets_of_columns
 from dlcli.core.data.shards import find_shards, has_shards, sets_of_shards
 from dlcli.core.data.stored_images import StoredImage
@@ -61,7 +62,7 @@ def load(spec: str, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
         sets=by_shard or sets_of_columns(spec, columns),
         metadata={name: _array(cells) for name, cells in columns.items()},
     )
-    return read_listing(spec, form_sets(rows, options.report), options, word, Pictures(options))
+    return read_listing(spec, form_sets(rows, options.report, options.group), options, word, Pictures(options))
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -70,7 +71,9 @@ def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _labels(spec: str, columns: dict[str, list[Any]], names: Sequence[str], options: LoadOptions) -> ClassLabels:
+def _labels(spec: str, columns: dict[str, list[Any]], names: Sequence[str], options: LoadOptions) -> ClassLabels | ScoreLabels:
+    if options.target == SCORE:
+        return choose_scores(spec, columns, options.label_column, options.raters)
     named = {column: names for column in known_columns(list(columns), LABEL_COLUMNS)} if names else {}
     if names and options.label_column in columns:
         named[str(options.label_column)] = names

@@ -8,7 +8,7 @@ SMALLEST = 16
 
 RECIPE = Recipe(epochs=20, batch_size=64, optimizer="adam", lr=2e-3, schedule="cosine")
 
-_LAYERS = (
+LAYERS = (
     ((16, 3),),
     ((32, 3),),
     ((16, 1), (128, 3), (16, 1), (128, 3)),
@@ -21,7 +21,7 @@ _LAYERS = (
 def build(channels: int, size: tuple[int, int], classes: int) -> nn.Module:
     """Takes (n, channels, *size) in [0, 1], gives logits (n, classes)."""
     layers: list[nn.Module] = []
-    for number, stage in enumerate(_LAYERS):
+    for number, stage in enumerate(LAYERS):
         layers += [nn.MaxPool2d(2)] if number else []
         for out, side in stage:
             layers += [nn.Conv2d(channels, out, side, padding=side // 2, bias=False), nn.BatchNorm2d(out), nn.LeakyReLU(0.1)]

@@ -1,0 +1,217 @@
+"""Tables and answers of predicted scores, for `train` and `eval`."""
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from dlcli.cli.command import TerminalTable
+from dlcli.specs.estimates import Ceiling
+from dlcli.specs.figures import scaled
+from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreRow, ScoreThird, ScoreTrainResult
+from dlcli.specs.train import Comparison
+from dlcli.support.plural import count
+
+_NAMES = {"spearman": "Spearman", "pearson": "Pearson", "kendall": "Kendall tau-b", "mae": "MAE", "rmse": "RMSE"}
+_SEEDS_SHOWN = 6
+
+
+def score_train_table(result: ScoreTrainResult) -> TerminalTable:
+    """One network, two in pairs, or several."""
+    if result.comparisons and result.comparisons[0].variants:
+        return _arms(result)
+    return _versus(result) if result.comparisons else _single(result)
+
+
+def score_eval_table(result: ScoreEvalResult) -> TerminalTable:
+    """Metrics beside those of a constant, then errors by third."""
+    title = f"{result.model} on {result.data}, {result.split} set"
+    rows = (*_metric_rows(result.metrics, result.baseline), *_third_rows(result.thirds))
+    notes = (*_notes(result.baseline, result.ceiling), *result.notes)
+    details = (_mistakes(result),) if result.mistakes else ()
+    return TerminalTable(
+        title, ("metric", "value", "constant"), rows, notes=notes, answer=score_eval_answer(result), details=details
+    )
+
+
+def score_eval_answer(result: ScoreEvalResult) -> str:
+    """Correlation and error, and the gain on a constant."""
+    shown = _shown({one.name: one.estimate for one in result.metrics})
+    n = f"{result.n_images:,} {result.split} {result.unit}s"
+    return f"{result.model} on {result.data}: {shown}, of {n}{_beats(result.baseline)}"
+
+
+def score_train_answer(result: ScoreTrainResult) -> str:
+    """The figures of a network, or the difference of two."""
+    names = _variants(result)
+    if result.comparisons and len(names) > 2:
+        means = _means(result)
+        best = next(iter(means))
+        seeds = result.comparisons[0].difference.n
+        over = f"{seeds} seeds, {result.n_test:,} test {result.unit}s"
+        return f"highest mean Spearman correlation: {means[best]:.3f} with {best} ({over})"
+    if result.comparisons:
+        over = f"{result.comparisons[0].difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        tested = [f"{one.metric} {scaled(one.difference, decimals=3)}, {one.verdict}" for one in result.comparisons[:2]]
+        return f"{names[0]} against {names[1]}: {'; '.join(tested)} ({over})"
+    if not result.rows:
+        return "stopped before the end"
+    shown = _shown({one.name: one.estimate for one in result.rows[-1].metrics})
+    beats = "" if result.baseline is None else _beats(result.baseline)
+    return f"{result.model} on {result.data}: {shown}, of {result.n_test:,} test {result.unit}s{beats}"
+
+
+def _shown(found: dict[str, Figure]) -> str:
+    mae = f"MAE {_figure(found['mae'])}"
+    if "spearman" not in found:
+        return f"one score for all, so no correlation; {mae}"
+    return f"Spearman {_figure(found['spearman'])}, {mae}"
+
+
+def _figure(found: Figure | None) -> str:
+    return "–" if found is None else scaled(found, decimals=3)
+
+
+def _beats(baseline: ConstantBaseline) -> str:
+    if baseline.gain is None:
+        return ""
+    how = "better than" if baseline.gain.low > 0 else "worse than" if baseline.gain.high < 0 else "not established against"
+    return f"; {how} a constant"
+
+
+def _metric_rows(metrics: Sequence[object], baseline: ConstantBaseline | None) -> list[tuple[str, ...]]:
+    constant = {} if baseline is None else {"mae": baseline.mae, "rmse": baseline.rmse}
+    found = {one.name: one.estimate for one in metrics}  # type: ignore[attr-defined]
+    return [(_NAMES[name], _figure(found.get(name)), _figure(constant[name]) if name in constant else "–") for name in _NAMES]
+
+
+def _third_rows(thirds: Sequence[ScoreThird]) -> list[tuple[str, ...]]:
+    return [(f"MAE, scores {third.low:g} to {third.high:g}", _figure(third.mae), "–") for third in thirds]
+
+
+def _notes(baseline: ConstantBaseline | None, ceiling: Ceiling | None) -> list[str]:
+    notes = []
+    if baseline is not None:
+        gain = "" if baseline.gain is None else f"; the network's error is smaller by {scaled(baseline.gain, decimals=3)}"
+        notes.append(
+            f"The constant is the median of the training scores, {baseline.median:g}, and for RMSE their mean, "
+            f"{baseline.mean:.3g}{gain}."
+        )
+    if ceiling is not None:
+        rest = ceiling.one_against_rest.get("spearman")
+        agree = "" if rest is None else f"one rater agrees with the mean of the others by Spearman {_figure(rest)}; "
+        notes.append(
+            f"Ceiling of {ceiling.raters} raters: {agree}reliability of their mean {_figure(ceiling.mean_reliability)}."
+        )
+    return notes
+
+
+def _mistakes(result: ScoreEvalResult) -> TerminalTable:
+    rows = tuple((one.file or str(one.index), f"{one.predicted:.2f}", f"{one.true:g}") for one in result.mistakes)
+    return TerminalTable("largest errors", ("file" if result.mistakes[0].file else "index", "predicted", "true"), rows)
+
+
+def _where(result: ScoreTrainResult) -> str:
+    return f"{result.model} on {result.data}, {result.n_train:,} training and {result.n_test:,} test {result.unit}s"
+
+
+def _single(result: ScoreTrainResult) -> TerminalTable:
+    rows = [cells for row in result.rows for cells in (*_metric_rows(row.metrics, result.baseline), *_third_rows(row.thirds))]
+    notes = [
+        f"Loss {result.loss}: {row.train_loss:.4f} in epoch {row.best_epoch} of {row.epochs}; Spearman on "
+        f"{row.n_watched:,} training {result.unit}s {row.train_spearman:.3f}; seed {row.seed}, {row.seconds:.1f} s."
+        for row in result.rows
+    ]
+    notes = [*_notes(result.baseline, result.ceiling), *notes, *result.notes]
+    return TerminalTable(
+        _where(result), ("metric", "value", "constant"), tuple(rows), notes=tuple(notes), answer=score_train_answer(result)
+    )
+
+
+def _versus(result: ScoreTrainResult) -> TerminalTable:
+    first, second = _variants(result)
+    rows = [_comparison(found) for found in result.comparisons]
+    seeds = list(dict.fromkeys(row.seed for row in result.rows))
+    by_seed = [_seed(result, seed, first, second) for seed in seeds]
+    notes = (*_notes(None, result.ceiling), *result.notes, *_p_values(result.comparisons))
+    return TerminalTable(
+        f"{_where(result)}, means over {len(seeds)} seeds",
+        ("", "difference", "verdict", first, second),
+        (*rows, *by_seed),
+        frozenset({0}),
+        notes,
+        score_train_answer(result),
+        most=len(rows) + _SEEDS_SHOWN,
+        rest=f"{len(seeds) - _SEEDS_SHOWN} more seeds",
+        details=(_networks(result),),
+    )
+
+
+def _comparison(found: Comparison) -> tuple[str, ...]:
+    digits = 1 if found.metric in ("seconds", "epochs to level") else 3
+    sides = (f"{value:.{digits}f}" for value in (found.first, found.second))
+    return found.metric, scaled(found.difference, decimals=digits), found.verdict or "not tested", *sides
+
+
+def _seed(result: ScoreTrainResult, seed: int, *variants: str) -> tuple[str, ...]:
+    found = {row.variant: _spearman(row) for row in result.rows if row.seed == seed}
+    values = [found[name] for name in variants if name in found]
+    gap = f"{values[0] - values[1]:+.3f}" if len(values) == len(variants) else ""
+    return f"Spearman, seed {seed}", gap, "", *(f"{found[name]:.3f}" if name in found else "" for name in variants)
+
+
+def _spearman(row: ScoreRow) -> float:
+    found = row.figure("spearman")
+    return 0.0 if found is None else found.value
+
+
+def _p_values(comparisons: Sequence[Comparison]) -> list[str]:
+    tested = ", ".join(f"{one.metric} p {one.p:.2g}" for one in comparisons if one.p is not None)
+    return [f"Corrected by Holm: {tested}."] if tested else []
+
+
+def _variants(result: ScoreTrainResult) -> list[str]:
+    return list(dict.fromkeys(row.variant for row in result.rows))
+
+
+def _networks(result: ScoreTrainResult) -> TerminalTable:
+    columns = ("variant", "Spearman", "seed", "MAE", "training Spearman", "epochs", "s")
+    rows = tuple(
+        (
+            row.variant,
+            _figure(row.figure("spearman")),
+            str(row.seed),
+            _figure(row.figure("mae")),
+            f"{row.train_spearman:.3f}",
+            str(row.epochs),
+            f"{row.seconds:.1f}",
+        )
+        for row in result.rows
+    )
+    return TerminalTable("every network", columns, rows)
+
+
+def _means(result: ScoreTrainResult) -> dict[str, float]:
+    """Mean Spearman correlation by variant, the highest first."""
+    names = _variants(result)
+    means = {name: fmean(_spearman(row) for row in result.rows if row.variant == name) for name in names}
+    return dict(sorted(means.items(), key=lambda item: -item[1]))
+
+
+def _arms(result: ScoreTrainResult) -> TerminalTable:
+    """Each variant beside the best one, the best first."""
+    means = _means(result)
+    best = next(iter(means))
+    rows = [(best, f"{means[best]:.3f}", "", "")]
+    for name in list(means)[1:]:
+        found = next(one for one in result.comparisons if {best, name} == set(one.variants))
+        gap = found.difference if found.variants[0] == name else -found.difference
+        rows.append((name, f"{means[name]:.3f}", scaled(gap, decimals=3), found.verdict))
+    seeds = count(result.comparisons[0].difference.n, "seed")
+    return TerminalTable(
+        f"{_where(result)}, means over {seeds}",
+        ("variant", "test Spearman", "minus the best", "verdict"),
+        tuple(rows),
+        frozenset({0}),
+        (*_notes(None, result.ceiling), *result.notes),
+        score_train_answer(result),
+        details=(_networks(result),),
+    )

@@ -1,0 +1,47 @@
+"""The pictures of predicted scores: predicted against true ones, and errors over the scale."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dlcli.core.html_report.figures import COLOURS, plain
+
+Floats = NDArray[np.float64]
+
+_BINS = 12
+
+
+def scatter_plot(predicted: Floats, truth: Floats, *, unit: str) -> Figure:
+    """Predicted against true scores, (n,) each, beside the diagonal of perfect prediction."""
+    figure = Figure(figsize=(5.2, 5.0), layout="constrained")
+    axes = figure.subplots()
+    ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]
+    axes.plot(ends, ends, color=COLOURS[0], linewidth=1, linestyle="--", label="perfect prediction")
+    axes.scatter(truth, predicted, s=14, alpha=_opacity(len(truth)), color=COLOURS[1], linewidths=0, label=f"a test {unit}")
+    axes.set(xlabel="true score", ylabel="predicted score")
+    plain(axes)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
+def residual_plot(predicted: Floats, truth: Floats) -> Figure:
+    """Predicted less true scores over the true ones, with their mean in equal parts of the scale."""
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    error = predicted - truth
+    axes.axhline(0, color=COLOURS[0], linewidth=1, linestyle="--")
+    axes.scatter(truth, error, s=14, alpha=_opacity(len(truth)), color=COLOURS[1], linewidths=0)
+    edges = np.linspace(truth.min(), truth.max(), _BINS + 1)
+    place = np.clip(np.searchsorted(edges, truth, side="right") - 1, 0, _BINS - 1)
+    there = [k for k in range(_BINS) if (place == k).any()]
+    centres = [float(truth[place == k].mean()) for k in there]
+    means = [float(error[place == k].mean()) for k in there]
+    axes.plot(centres, means, color=COLOURS[2], linewidth=1.6, marker="o", markersize=4)
+    axes.set(xlabel="true score", ylabel="predicted − true")
+    plain(axes)
+    return figure
+
+
+def _opacity(n: int) -> float:
+    """So that thousands of points show where they are dense."""
+    return float(np.clip(30 / np.sqrt(n), 0.08, 0.7))

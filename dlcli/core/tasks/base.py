@@ -1,0 +1,188 @@
+"""What a task of images has to say: what data it reads, what is minimised, and which figures there are of a network."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlcli.core.data.base import ImageData, Metadata, Split
+from dlcli.core.objectives.base import ScoreObjective
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """After an epoch: the mean loss of its steps, and a figure and a mean loss in evaluation mode.
+
+    The figure is the one that the task watches (`ImageTask.figure`). `train_figure` is of the first of the training examples,
+    `figure` and `loss` are of the dev set, or of the test set if there is none.
+    """
+
+    train_loss: float
+    train_figure: float
+    figure: float
+    loss: float
+
+    def named(self, figure: str) -> dict[str, float]:
+        """The values by the names under which they are written down; `figure` is the name of the figure."""
+        return {
+            "train_loss": self.train_loss,
+            f"train_{figure}": self.train_figure,
+            figure: self.figure,
+            "loss": self.loss,
+        }
+
+    @staticmethod
+    def from_named(values: Mapping[str, Any], figure: str) -> "Epoch":
+        """What `named` wrote."""
+        return Epoch(values["train_loss"], values[f"train_{figure}"], values[figure], values["loss"])
+
+
+class Watched(NamedTuple):
+    """The figure of the task and the mean loss on a set of examples."""
+
+    figure: float
+    loss: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedFacts:
+    """What is known of a trained network, from which its row of a result is made.
+
+    Attributes:
+        variant: Its side of a comparison.
+        seed: The seed it was trained from.
+        history: One entry per epoch.
+        best_epoch: The epoch whose weights were kept, from 1.
+        n_watched: Number of training examples that are watched.
+        epoch_steps: Number of steps of an epoch.
+        seconds: Wall-clock time of training.
+        sha256: Digest of the weights.
+        predicted: What it predicts for the test examples, (n,).
+        test: The test examples.
+        group: The group of each test example, (n,) from 0 on; None without groups.
+    """
+
+    variant: str
+    seed: int
+    history: Sequence[Epoch]
+    best_epoch: int
+    n_watched: int
+    epoch_steps: int
+    seconds: float
+    sha256: str
+    predicted: NDArray[Any]
+    test: Split
+    group: NDArray[np.int64] | None
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return self.history[self.best_epoch - 1]
+
+
+@dataclass(frozen=True)
+class VersusMetric:
+    """A figure of a row that `versus` compares.
+
+    Attributes:
+        figure: Of a row; None if it has none.
+        step: In steps of what size it comes; 0 for any.
+        longest: How long a network was trained, in what the figure counts: one without the figure counts as the longest of all,
+            so that none is dropped (restricted mean times: Royston and Parmar 2013, BMC Med. Res. Methodol. 13, 152).
+    """
+
+    figure: Callable[[Any], float | None]
+    step: Callable[[Any], float] = lambda row: 0.0
+    longest: Callable[[Any], float] | None = None
+
+
+class ImageTask(ABC):
+    """A task that a network learns from images.
+
+    Attributes:
+        name: As `task` takes it.
+        target: What examples have: CLASS or SCORE of `dlcli.core.data.base`.
+        figure: Name of the figure that is watched after each epoch; more is better.
+        in_percent: Whether that is a share, which is shown in percent.
+        metrics: What `versus` compares, by name.
+        primary: The names of those that have a verdict in any case; the others only if one of these is established.
+        crossed: What is compared for new test examples too, per example (`outcomes`).
+    """
+
+    name: ClassVar[str]
+    target: ClassVar[str]
+    figure: ClassVar[str]
+    in_percent: ClassVar[bool]
+    metrics: ClassVar[Mapping[str, VersusMetric]]
+    primary: ClassVar[tuple[str, ...]]
+    crossed: ClassVar[str]
+
+    @abstractmethod
+    def objective(self, data: ImageData, *, loss: str | None, huber_delta: float | None) -> ScoreObjective | None:
+        """The loss of this name for the training set of `data`; None for cross-entropy.
+
+        Raises:
+            UsageError: If the data have no scores for it.
+        """
+
+    def with_outputs(self, data: ImageData, objective: ScoreObjective | None) -> ImageData:
+        """The data as a network for this objective sees them: their classes are the names of its outputs."""
+        return data if objective is None else replace(data, classes=objective.outputs)
+
+    @abstractmethod
+    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None) -> Watched:
+        """Figure and mean loss of outputs (n, k) for the labels `y` (n,)."""
+
+    @abstractmethod
+    def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:
+        """What outputs (n, k) predict, (n,)."""
+
+    @abstractmethod
+    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """How each prediction (n,) turned out, a number (n,) whose mean is the figure `crossed`."""
+
+    @abstractmethod
+    def row(self, facts: TrainedFacts) -> Any:
+        """The row of a trained network in a result."""
+
+    @abstractmethod
+    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any]) -> Mapping[str, float]:
+        """The figures of a finished network on the test set, for logs."""
+
+    @abstractmethod
+    def final_names(self) -> tuple[str, ...]:
+        """The names of `final_figures`."""
+
+    @abstractmethod
+    def result(
+        self,
+        data: ImageData,
+        rows: tuple[Any, ...],
+        common: Mapping[str, Any],
+        *,
+        objective: ScoreObjective | None,
+        predicted: NDArray[Any] | None,
+        group: str | None,
+        raters: Sequence[str],
+    ) -> Any:
+        """The result of `dlcli train`.
+
+        Args:
+            data: What was trained on.
+            rows: Those of the networks.
+            common: The fields that results of all tasks have.
+            objective: The loss of scores.
+            predicted: What the only network predicts for the test set; None for a comparison.
+            group: The metadata column of groups.
+            raters: The metadata columns of raters that were named.
+        """
+
+
+def raters_in(metadata: Metadata, names: Sequence[str]) -> NDArray[np.float64] | None:
+    """The ratings (n, raters) in metadata columns of these names; None if there are fewer than two."""
+    columns = [np.asarray(metadata[name], dtype=np.float64) for name in names if name in metadata]
+    return np.stack(columns, 1) if len(columns) > 1 else None

@@ -1,0 +1,224 @@
+"""`score`: a network learns how high people, or a measurement, rate an image."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlcli.core.correlation import correlations, paired_score_difference, score_figures, thirds
+from dlcli.core.data.base import SCORE, ImageData, Split
+from dlcli.core.data.groups import groups_of
+from dlcli.core.data.score_labels import rater_columns
+from dlcli.core.objectives import OBJECTIVES
+from dlcli.core.objectives.base import ScoreObjective, TrainingScores
+from dlcli.core.rater_agreement import ceiling
+from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched, raters_in
+from dlcli.specs.estimates import Ceiling, Difference
+from dlcli.specs.scores import (
+    DEFAULT_DELTA,
+    DEFAULT_LOSS,
+    SCORE_METRICS,
+    ConstantBaseline,
+    ScoreMetric,
+    ScoreRow,
+    ScoreThird,
+    ScoreTrainResult,
+)
+from dlcli.support.errors import InputError
+
+DESCRIPTION = "predict a score of an image, such as how much people like it"
+
+Floats = NDArray[np.float64]
+
+_SEED = 0
+"""Of the intervals of figures, which are those of the predictions and depend on nothing else."""
+
+
+def _value(row: ScoreRow, name: str) -> float:
+    """A figure; 0 for the correlation of a network that predicts one score for all."""
+    found = row.figure(name)
+    return 0.0 if found is None else found.value
+
+
+def _at_the_ends(row: ScoreRow) -> float | None:
+    ends = [row.thirds[0], row.thirds[-1]] if len(row.thirds) > 1 else []
+    return fmean(third.mae.value for third in ends) if ends else None
+
+
+_METRICS: Mapping[str, VersusMetric] = {
+    "test Spearman": VersusMetric(lambda row: _value(row, "spearman")),
+    "test MAE": VersusMetric(lambda row: _value(row, "mae")),
+    "MAE at the ends": VersusMetric(_at_the_ends),
+    "test Pearson": VersusMetric(lambda row: _value(row, "pearson")),
+    "test RMSE": VersusMetric(lambda row: _value(row, "rmse")),
+    "training Spearman": VersusMetric(lambda row: row.train_spearman),
+    "epochs to level": VersusMetric(lambda row: row.epochs_to_level, lambda row: 1.0, lambda row: row.epochs),
+    "seconds": VersusMetric(lambda row: row.seconds),
+}
+
+
+class ImageScores(ImageTask):
+    """See the module."""
+
+    name: ClassVar[str] = "score"
+    target: ClassVar[str] = SCORE
+    figure: ClassVar[str] = "spearman"
+    in_percent: ClassVar[bool] = False
+    metrics: ClassVar[Mapping[str, VersusMetric]] = _METRICS
+    primary: ClassVar[tuple[str, ...]] = ("test Spearman", "test MAE")
+    crossed: ClassVar[str] = "test MAE"
+
+    def objective(self, data: ImageData, *, loss: str | None, huber_delta: float | None) -> ScoreObjective:
+        """See `ImageTask`."""
+        kind: type[ScoreObjective] = OBJECTIVES.module(loss or DEFAULT_LOSS).OBJECTIVE
+        y = data.y_train.numpy().astype(np.float64)
+        return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta))
+
+    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None) -> Watched:
+        """Spearman's correlation, 0 if all predictions or all scores are equal, and the mean loss."""
+        predicted = self.predict(outputs, objective)
+        found = correlations(predicted, y.numpy()).get("spearman", 0.0)
+        return Watched(found, float(_needed(objective).loss(outputs, y)))
+
+    def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:
+        """The scores."""
+        return _needed(objective).value(outputs.double()).numpy()
+
+    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+        """The absolute errors."""
+        found: NDArray[Any] = np.abs(predicted - y)
+        return found
+
+    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any]) -> Mapping[str, float]:
+        """See `ImageTask`."""
+        error = predicted - y.astype(np.float64)
+        found = {name: correlations(predicted, y).get(name, 0.0) for name in SCORE_METRICS}
+        return found | {"mae": float(np.abs(error).mean()), "rmse": float((error**2).mean() ** 0.5), "n": len(y)}
+
+    def final_names(self) -> tuple[str, ...]:
+        """See `ImageTask`."""
+        return (*SCORE_METRICS, "mae", "rmse", "n")
+
+    def row(self, facts: TrainedFacts) -> ScoreRow:
+        """See `ImageTask`."""
+        truth = scores_of(facts.test)
+        return ScoreRow(
+            variant=facts.variant,
+            seed=facts.seed,
+            metrics=score_metrics(facts.predicted, truth, facts.group),
+            thirds=score_thirds(facts.predicted, truth, facts.group),
+            train_spearman=facts.best.train_figure,
+            n_watched=facts.n_watched,
+            train_loss=facts.best.train_loss,
+            epochs=len(facts.history),
+            best_epoch=facts.best_epoch,
+            steps=len(facts.history) * facts.epoch_steps,
+            epochs_to_level=None,
+            seconds=facts.seconds,
+            weights_sha256=facts.sha256,
+        )
+
+    def result(
+        self,
+        data: ImageData,
+        rows: tuple[Any, ...],
+        common: Mapping[str, Any],
+        *,
+        objective: ScoreObjective | None,
+        predicted: NDArray[Any] | None,
+        group: str | None,
+        raters: Sequence[str],
+    ) -> ScoreTrainResult:
+        """See `ImageTask`.
+
+        Args:
+            data: What was trained on.
+            rows: Those of the networks.
+            common: The fields that results of all tasks have.
+            objective: The loss.
+            predicted: What the only network predicts for the test set; None for a comparison.
+            group: The metadata column of groups.
+            raters: The metadata columns of raters that were named.
+        """
+        test, baseline = data.splits["test"], None
+        groups = groups_of(test.metadata, group, data.name)
+        if predicted is not None:
+            train = data.y_train.numpy().astype(np.float64)
+            baseline = baseline_of(float(np.median(train)), float(train.mean()), predicted, scores_of(test), groups)
+        return ScoreTrainResult(
+            rows=rows,
+            loss=_needed(objective).name,
+            baseline=baseline,
+            ceiling=rater_ceiling(test, raters, groups, data.name),
+            **common,
+        )
+
+
+def _needed(objective: ScoreObjective | None) -> ScoreObjective:
+    if objective is None:
+        raise ValueError("scores need an objective")
+    return objective
+
+
+def scores_of(split: Split) -> Floats:
+    """The scores of a set, (n,) float64."""
+    return split.y.numpy().astype(np.float64)
+
+
+def score_metrics(predicted: Floats, truth: Floats, group: NDArray[np.int64] | None) -> tuple[ScoreMetric, ...]:
+    """Correlations and errors with their intervals; no correlations where all predictions are equal."""
+    found = score_figures(predicted, truth, group, seed=_SEED)
+    return tuple(ScoreMetric(name=name, estimate=one) for name, one in found.items())
+
+
+def score_thirds(predicted: Floats, truth: Floats, group: NDArray[np.int64] | None) -> tuple[ScoreThird, ...]:
+    """Errors by third of the examples, in the order of their scores."""
+    return tuple(ScoreThird(**one._asdict()) for one in thirds(predicted, truth, group, seed=_SEED))
+
+
+def baseline_of(
+    median: float, mean: float, predicted: Floats, truth: Floats, group: NDArray[np.int64] | None
+) -> ConstantBaseline:
+    """What one prediction for all examples would get, and what the network gains on it.
+
+    Args:
+        median: Of the scores of the training set.
+        mean: Of the same.
+        predicted: The predictions of the network, (n,).
+        truth: The true scores, (n,).
+        group: The group of each, (n,); None without groups.
+    """
+    by_median, by_mean = (np.full(len(truth), value) for value in (median, mean))
+    gain: Difference | None = paired_score_difference(by_median, predicted, truth, group, seed=_SEED).get("mae")
+    return ConstantBaseline(
+        median=median,
+        mean=mean,
+        mae=score_figures(by_median, truth, group, seed=_SEED)["mae"],
+        rmse=score_figures(by_mean, truth, group, seed=_SEED)["rmse"],
+        gain=gain,
+    )
+
+
+def rater_ceiling(split: Split, raters: Sequence[str], group: NDArray[np.int64] | None, source: str) -> Ceiling | None:
+    """How well the raters of a set agree; None with fewer than two.
+
+    Args:
+        split: The set, whose metadata have the columns.
+        raters: The columns that were named; none: those called rater, rater_1 and so on.
+        group: The group of each example, (n,); None without groups.
+        source: What the set is of, for messages.
+
+    Raises:
+        InputError: If a rating is not a number.
+    """
+    try:
+        ratings = raters_in(split.metadata, rater_columns(source, list(split.metadata), raters))
+    except ValueError as error:
+        raise InputError(f"{source}: a column of raters does not hold numbers: {error}") from None
+    return None if ratings is None else ceiling(ratings, group, seed=_SEED)
+
+
+TASK = ImageScores()

@@ -1,0 +1,134 @@
+"""The engine of `dlcli eval RUN DATA` for a network that predicts scores."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.compute.device import describe_device
+from dlcli.core.compute.loader import to_float
+from dlcli.core.data.base import FILE, Split
+from dlcli.core.data.groups import group_numbers
+from dlcli.core.evaluation.slices import find_column
+from dlcli.core.model_io.score_metadata import RunTask, SavedScores
+from dlcli.core.tasks.score import baseline_of, rater_ceiling, score_metrics, score_thirds, scores_of
+from dlcli.engines.eval.explain import explained_images, write_explained
+from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.gate import gate
+from dlcli.specs.scores import SCORE_METRICS, ScoreEvalResult, ScoreMetric, ScoreMistake
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import Reporter
+
+Floats = NDArray[np.float64]
+
+_MOST_MISTAKES = 12
+_NOT_OF_SCORES = ("diagnose", "diagnose_input", "human_error", "slices", "columns", "ensemble", "export")
+
+
+def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEvalResult:
+    """Evaluate the network in the run directory `config.model` on one split; write plots and a page to `config.output`.
+
+    Raises the kinds of `dlcli.support.errors`.
+    """
+    started = time.perf_counter()
+    scores = _check(config, task)
+    loaded = open_model_and_data(config, report)
+    split = loaded.split(config.split)
+    group = _group(config, task, split, loaded.data.name)
+    explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
+    predicted = scores.objective.value(loaded.logits(split.x).double()).numpy()
+    truth = scores_of(split)
+    metrics = score_metrics(predicted, truth, group)
+    result = ScoreEvalResult(
+        data=loaded.data.name,
+        split=config.split,
+        unit=loaded.data.unit,
+        model=loaded.trained.name,
+        model_sha256=loaded.trained.sha256,
+        loss=scores.objective.name,
+        n_images=len(truth),
+        metrics=metrics,
+        thirds=score_thirds(predicted, truth, group),
+        baseline=baseline_of(scores.median, scores.mean, predicted, truth, group),
+        ceiling=rater_ceiling(split, config.raters or scores.raters, group, loaded.data.name),
+        mistakes=_mistakes(predicted, truth, split),
+        n_groups=None if group is None else int(group.max()) + 1,
+        explanation=None if explained is None else explained.explanation,
+        seed=config.seed,
+        device=describe_device(loaded.device),
+        seconds=0.0,
+        notes=(*(explained.notes if explained else ()), *_notes(config, task, loaded, metrics, group)),
+        failed=_failed(config, metrics),
+    )
+    if config.output is not None:
+        from dlcli.engines.eval.score_page import ScorePictures, write_scores  # here, since it imports matplotlib
+
+        worst = to_float(split.x[[one.index for one in result.mistakes]])
+        worst = worst if loaded.data.frames is None else worst[:, :, worst.shape[2] // 2]
+        write_scores(config.output, result, ScorePictures(predicted, truth, worst.numpy(), explained))
+        if explained is not None:
+            write_explained(config.output, explained)
+    return replace(result, seconds=time.perf_counter() - started)
+
+
+def plan_scores(config: EvalConfig, task: RunTask) -> list[str]:
+    """What `eval_scores` would do, one line per step; opens data and network, but evaluates and writes nothing."""
+    _check(config, task)
+    lines = [*describe(config), f"evaluate the scores that it predicts for the {config.split} set"]
+    return [*lines, f"write scatter.png, residuals.png and report.html in {config.output}"] if config.output else lines
+
+
+def _check(config: EvalConfig, task: RunTask) -> SavedScores:
+    for name in _NOT_OF_SCORES:
+        if getattr(config, name):
+            raise UsageError(f"`{name}` does not apply to a network that predicts scores", hint=f"omit `{name}`")
+    if config.fail_under is not None and config.fail_under[0] not in SCORE_METRICS:
+        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(SCORE_METRICS)}")
+    if task.scores is None:
+        raise ValueError("no scores are recorded")
+    return task.scores
+
+
+def _group(config: EvalConfig, task: RunTask, split: Split, source: str) -> NDArray[np.int64] | None:
+    """The group of each example of a split: by `group`, or by the column that the run was split by."""
+    column = config.group or task.group
+    return None if column is None else group_numbers(find_column(column, split.metadata, data=source, option="group"))
+
+
+def _mistakes(predicted: Floats, truth: Floats, split: Split) -> tuple[ScoreMistake, ...]:
+    """The largest errors, in descending order."""
+    order = np.argsort(-np.abs(predicted - truth), kind="stable")[:_MOST_MISTAKES]
+    files = split.metadata.get(FILE)
+    return tuple(
+        ScoreMistake(
+            index=int(k),
+            file="" if files is None else str(files[k]),
+            true=float(f"{truth[k]:.7g}"),
+            predicted=float(predicted[k]),
+        )
+        for k in order
+    )
+
+
+def _notes(
+    config: EvalConfig, task: RunTask, loaded: LoadedModel, metrics: tuple[ScoreMetric, ...], group: NDArray[np.int64] | None
+) -> tuple[str, ...]:
+    notes = list(loaded.trained.notes)
+    if not any(one.name == "spearman" for one in metrics):
+        notes.append(f"All predictions, or all scores, of the {config.split} set are equal, so there is no correlation.")
+    if group is not None:
+        groups = int(group.max()) + 1
+        notes.append(f"Intervals are by '{config.group or task.group}', of which there are {groups} groups.")
+    return tuple(notes)
+
+
+def _failed(config: EvalConfig, metrics: tuple[ScoreMetric, ...]) -> str:
+    wanted = gate(config.fail_under)
+    if wanted is None:
+        return ""
+    estimate = next((one.estimate for one in metrics if one.name == wanted.metric), None)
+    if estimate is None:
+        raise InputError(f"`fail_under`: there is no {wanted.metric} here: all predictions, or all scores, are equal")
+    return f"{wanted.metric} on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""

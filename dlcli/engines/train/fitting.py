@@ -1,0 +1,244 @@
+"""A network trained from start to end, or from where it was stopped."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from dlcli.core.compute.forward import predict_logits
+from dlcli.core.data.base import Split
+from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
+from dlcli.core.objectives.base import ScoreObjective
+from dlcli.core.tasks.base import Epoch, ImageTask, Watched
+from dlcli.core.training.early_stopping import EarlyStopping
+from dlcli.core.training.loop import Training
+from dlcli.core.training.parameter_groups import freeze, parameter_groups
+from dlcli.engines.train import pretrain as pretraining
+from dlcli.engines.train.epoch_log import log_epochs
+from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe, hooks
+from dlcli.specs.pretraining import NO_PRETRAINING
+from dlcli.specs.schedule import parse_schedule
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import check_metadata
+from dlcli.support.reporter import Reporter
+from dlcli.support.schema import Check, list_of, mapping_of, number, optional, real, record
+
+_TRAINING_EXAMPLES = 2000
+"""How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network in evaluation mode, the notes of surgery, and how training went.
+
+    Attributes:
+        model: Has the weights of `best_epoch`.
+        surgery: The notes of surgery, empty without it.
+        history: One entry per epoch.
+        best_epoch: Counted from 1; the last one unless early stopping chose another.
+        seconds: Wall-clock time of training, without that of interruptions.
+        sha256: Digest of the weights.
+        predicted: What it predicts for the test examples, (n,): indices of classes, or scores.
+        objective: That of the job, calibrated on the training examples.
+    """
+
+    model: nn.Module
+    surgery: tuple[str, ...]
+    history: tuple[Epoch, ...]
+    best_epoch: int
+    seconds: float
+    sha256: str
+    predicted: NDArray[Any]
+    objective: ScoreObjective | None = None
+
+
+def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
+    """Train a network to the end.
+
+    Args:
+        job: What to train.
+        report: Receives the progress, and decides whether to stop.
+        label: Name of the task in the progress display.
+        run: Name of the training in logs.
+        keep: A file for the state, written after each epoch; if it exists, training continues from it, bit for bit.
+
+    Returns:
+        The trained network, or None if it was interrupted: the state is then in `keep`.
+
+    Raises:
+        UsageError: If `keep` holds the state of another training.
+        NumericError: If the loss is not finite; `keep` has the state after the last whole epoch.
+        ResourceError: If not even one example fits in memory.
+    """
+    kept = keep is not None and keep.exists()
+    model = None
+    if job.config.pretrain != NO_PRETRAINING and not kept:
+        state = None if keep is None else keep.with_name(pretraining.STATE)
+        model = pretraining.pretrain(job, report, label=f"pre-{label}", keep=state)
+        if model is None:
+            return None
+    return _fit(job, model, report=report, label=label, run=run, keep=keep)
+
+
+def _fit(job: Job, model: nn.Module | None, *, report: Reporter, label: str, run: str, keep: Path | None) -> Fitted | None:
+    """`fit`, of a network that is pre-trained if it has to be."""
+    training, surgery = start_training(job, model)
+    early = _early(job)
+    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
+    started, per_epoch = time.perf_counter(), len(training.losses)
+    log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
+    total = job.recipe.epochs * per_epoch
+    with report.stoppable() as stop, report.task(label, total) as task:
+        task.advance(training.epoch * per_epoch + training.step)
+        while not (training.done or early.due):
+            parts = training.gradients.parts
+            mean = training.run_epoch(task, stop)
+            if training.gradients.parts > parts:
+                most = (
+                    f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.gradients.parts} parts"
+                )
+                report.note(f"out of memory on {most}")
+            if mean is not None:
+                history.append(_evaluate_epoch(job, training, early, mean))
+                if training.plateau is not None:
+                    training.plateau.see(history[-1].loss)
+                log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch, first=len(history) - 1)
+            if keep is not None:
+                _save(job, training, early, keep, history, before + time.perf_counter() - started)
+            if stop() and not (training.done or early.due):
+                where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {per_epoch}"
+                report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
+                return None
+    training.finish(report)
+    if early.weights:
+        training.model.load_state_dict(early.weights)
+    seconds = before + time.perf_counter() - started
+    best_epoch = early.epoch or len(history)
+    model = training.model
+    found = Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), np.empty(0))
+    found = with_predictions(job, found)
+    report.log(run, best_epoch, job.task.final_figures(found.predicted, job.data.y_test.numpy()), final=True)
+    return found
+
+
+def with_predictions(job: Job, fitted: Fitted) -> Fitted:
+    """A trained network with its calibrated objective, and what it predicts for the test examples."""
+    objective = job.objective
+    if objective is not None:
+        first = slice(_TRAINING_EXAMPLES)
+        outputs = predict_logits(fitted.model, job.data.x_train[first], device=job.device)
+        objective = objective.calibrated(outputs, job.data.y_train[first])
+    outputs = predict_logits(fitted.model, job.data.x_test, device=job.device)
+    return replace(fitted, predicted=job.task.predict(outputs, objective), objective=objective)
+
+
+def _early(job: Job) -> EarlyStopping:
+    """The early stopping of `early_stop`; without that option, one that never stops and keeps no weights."""
+    chooses = {"early_stop": "epoch"} if job.config.early_stop else {}
+    chooses |= {"schedule=plateau": "learning rate"} if parse_schedule(job.recipe.schedule).name == "plateau" else {}
+    if chooses and "dev" not in job.data.splits:
+        hint = f"`dev=0.1` holds out a tenth of the training {job.data.unit}s"
+        option, what = next(iter(chooses.items()))
+        raise UsageError(f"`{option}` needs a dev set, for the test set must not choose the {what}", hint=hint)
+    if job.config.early_stop is None:
+        return EarlyStopping(job.task.figure, job.recipe.epochs)
+    return EarlyStopping(*job.config.early_stop)
+
+
+def n_watched(job: Job) -> int:
+    """The number of training examples that are evaluated after each epoch."""
+    return min(len(job.data.y_train), _TRAINING_EXAMPLES)
+
+
+class Started(NamedTuple):
+    """A training before its first step, and the notes of surgery."""
+
+    training: Training
+    notes: tuple[str, ...]
+
+
+def start_training(job: Job, model: nn.Module | None = None) -> Started:
+    """Build the network of `job`, unless its `model` is pre-trained, and everything that its first step needs."""
+    built = build_grown(job)
+    model, notes = built.model if model is None else model, built.notes
+    x, y = job.data.x_train, job.data.y_train
+    training = Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks(job), objective=job.objective)
+    return Started(training, notes)
+
+
+def build_grown(job: Job) -> BuiltNetwork:
+    """The network as it is when the training itself begins, with its initial weights if it is not pre-trained."""
+    built = build(job)
+    if job.config.pretrain == NO_PRETRAINING:
+        return built
+    after = pretraining.grown(job, built.model)
+    return BuiltNetwork(after.model, (*built.notes, pretraining.pretraining_note(job), *after.notes))
+
+
+def preflight(job: Job) -> tuple[str, ...]:
+    """The notes of surgery; raises what `fit` would before its first step."""
+    _early(job)
+    hooks(job)
+    pretraining.check_pretraining(job)
+    built = build_grown(job)
+    freeze(built.model, job.recipe.freeze)
+    parameter_groups(built.model, job.recipe)
+    return built.notes
+
+
+def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
+    """Evaluate, in float32, the weights that training would return if it ended here."""
+    data, first = job.data, slice(_TRAINING_EXAMPLES)
+    sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
+    with training.final_weights():
+        (train, _), (watched, loss) = (_watch(job, training.model, split) for split in sets)
+        epoch = Epoch(train_loss, train, watched, loss)
+        if job.config.early_stop is not None:
+            named = epoch.named(job.task.figure)
+            early.see(training.epoch, named[early.metric], training.model.state_dict())
+    return epoch
+
+
+def _watch(job: Job, model: nn.Module, split: Split) -> Watched:
+    return job.task.watch(predict_logits(model, split.x, device=job.device), split.y, job.objective)
+
+
+def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, history: Sequence[Epoch], seconds: float) -> None:
+    facts = {
+        "determined_by": describe(job),
+        "history": [epoch.named(job.task.figure) for epoch in history],
+        "seconds": seconds,
+        "early": [early.epoch, early.value if early.epoch else None, early.waited],
+    }
+    best = {f"best.{name}": weight.cpu().contiguous() for name, weight in early.weights.items()}
+    save_state(keep, training.state() | best, facts)
+
+
+def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
+    state, facts = load_state(keep, OTHER)
+    needed = {
+        "determined_by": mapping_of(lambda value: ""),
+        "history": list_of(epoch_schema(job.task)),
+        "seconds": number(0),
+        "early": list_of(optional(real()), least=3, most=3),
+    }
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, needed, hint=OTHER)
+    check_same(facts["determined_by"], describe(job), job.config, keep.parent)
+    try:
+        training.load(state)
+    except (KeyError, RuntimeError):
+        raise InputError(f"{keep}: the state is not of this network", hint=OTHER) from None
+    early.weights = {name.removeprefix("best."): weight for name, weight in state.items() if name.startswith("best.")}
+    if early.weights:
+        early.epoch, early.value, early.waited = facts["early"]
+    return [Epoch.from_named(epoch, job.task.figure) for epoch in facts["history"]], facts["seconds"]
+
+
+def epoch_schema(task: ImageTask) -> Check:
+    """What is recorded of an epoch."""
+    return record(dict.fromkeys(Epoch(0.0, 0.0, 0.0, 0.0).named(task.figure), real()))

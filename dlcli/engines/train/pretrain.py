@@ -1,0 +1,138 @@
+"""The training before the training: the body of a network by a loss of its features, and surgery after it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from dlcli.core.compute.rng import preserved
+from dlcli.core.data.base import SCORE
+from dlcli.core.data.scores import score_levels
+from dlcli.core.model_io.checkpoint import load_state, save_state
+from dlcli.core.pretraining import PRETRAINING
+from dlcli.core.pretraining.base import Pretraining, PretrainingSettings, feature_network
+from dlcli.core.surgery import apply_surgery
+from dlcli.core.training.augment import augmentation
+from dlcli.core.training.hooks import Hooks
+from dlcli.core.training.loop import Training
+from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe
+from dlcli.specs.pretraining import DEFAULT_DISTANCE, DEFAULT_MARGIN, NO_PRETRAINING
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.json_metadata import check_metadata
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+from dlcli.support.schema import mapping_of
+from dlcli.support.seeds import derive
+
+STATE = "pretraining.safetensors"
+"""The file of a run directory with the state of pre-training, until the whole training is done."""
+
+
+def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> nn.Module | None:
+    """Train the body of the network of `job` and change it by `grow`.
+
+    Args:
+        job: What to train.
+        report: Receives the progress, and decides whether to stop.
+        label: Name of the task in the progress display.
+        keep: A file for the state, written after each epoch; if it exists, training continues from it, bit for bit.
+
+    Returns:
+        The network, ready to be trained; None if it was interrupted.
+
+    Raises:
+        UsageError: If `keep` holds the state of another training.
+        InputError: If the network has no last layer, or `grow` cannot change it.
+        NumericError: If the loss is not finite.
+    """
+    built = build(job)
+    net = built.model.to(job.device)
+    training = _start(job, net)
+    if keep is not None and keep.exists():
+        _load(job, training, keep)
+    steps = len(training.losses)
+    with report.stoppable() as stop, report.task(label, training.recipe.epochs * steps) as task:
+        task.advance(training.epoch * steps + training.step)
+        while not training.done:
+            training.run_epoch(task, stop)
+            if keep is not None:
+                save_state(keep, training.state(), {"determined_by": describe(job)})
+            if stop() and not training.done:
+                where = f"epoch {training.epoch + 1} of {training.recipe.epochs} of pre-training"
+                report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
+                return None
+    training.finish(report)
+    return grown(job, net).model
+
+
+def grown(job: Job, net: nn.Module) -> BuiltNetwork:
+    """The network after the surgery of `grow`, and its notes; new weights depend on the seed only."""
+    if not job.config.grow:
+        return BuiltNetwork(net, ())
+    with preserved():
+        torch.manual_seed(derive(job.seed, "grow"))
+        sample = job.data.sample(1).to(next(net.parameters()).device)
+        return BuiltNetwork(*apply_surgery(net, job.config.grow, sample, option="grow"))
+
+
+def check_pretraining(job: Job) -> None:
+    """Raise what `pretrain` would before its first step."""
+    if job.config.pretrain != NO_PRETRAINING:
+        _start(job, build(job).model)
+
+
+def pretraining_note(job: Job) -> str:
+    """What was done before the training itself."""
+    config = job.config
+    settings = _settings(job)
+    how = f"{config.pretrain}, distance {settings.distance}, margin {settings.margin:g}"
+    return f"pretrain: {how}, {count(epochs_of(job), 'epoch')} of all but the last layer"
+
+
+def epochs_of(job: Job) -> int:
+    """How many epochs pre-training takes."""
+    return job.config.pretrain_epochs or job.recipe.epochs
+
+
+def _settings(job: Job) -> PretrainingSettings:
+    config = job.config
+    margin = DEFAULT_MARGIN if config.margin is None else config.margin
+    return PretrainingSettings(config.distance or DEFAULT_DISTANCE, margin)
+
+
+def _start(job: Job, net: nn.Module) -> Training:
+    data, config = job.data, job.config
+    if data.frames is not None:
+        raise UsageError("`pretrain` takes images, not videos", hint="omit `pretrain`")
+    method: Pretraining = PRETRAINING.module(config.pretrain).pretraining(_settings(job))
+    levels = score_levels(data.y_train.numpy()) if data.target == SCORE else data.y_train.numpy()
+    features = feature_network(net, data.sample(1).to(next(net.parameters()).device))
+    recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0)
+    if recipe.schedule.startswith("plateau"):  # there is no loss on a dev set
+        recipe = replace(recipe, schedule="constant")
+    return Training(
+        features,
+        data.x_train,
+        torch.from_numpy(levels),
+        recipe,
+        seed=derive(job.seed, "pretrain"),
+        device=job.device,
+        hooks=Hooks(
+            augment=augmentation(config.augment, data.size),
+            sampling=method.sampling(levels),
+            together=method.together,
+        ),
+        objective=method.objective,
+    )
+
+
+def _load(job: Job, training: Training, keep: Path) -> None:
+    state, facts = load_state(keep, OTHER)
+    needed = {"determined_by": mapping_of(lambda value: "")}
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, needed, hint=OTHER)
+    check_same(facts["determined_by"], describe(job), job.config, keep.parent)
+    try:
+        training.load(state)
+    except (KeyError, RuntimeError):
+        raise InputError(f"{keep}: the state is not of this network", hint=OTHER) from None

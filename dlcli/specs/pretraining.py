@@ -1,0 +1,73 @@
+"""Options of `dlcli train` on what happens before the training itself."""
+
+from typing import Any
+
+from dlcli.specs.option import entries, one_of, option
+from dlcli.specs.shared import SURGERIES
+from dlcli.support.errors import UsageError
+
+NO_PRETRAINING = "none"
+DEFAULT_DISTANCE, DEFAULT_MARGIN = "l1", 1.0
+PRETRAINING_OPTIONS = ("pretrain_epochs", "distance", "margin", "grow")
+"""Options that need `pretrain`."""
+
+
+def methods() -> tuple[str, ...]:
+    """What `pretrain` accepts."""
+    return (NO_PRETRAINING, *entries("pre-training", "dlcli.core.pretraining")())
+
+
+def pretrain_option() -> Any:
+    """`pretrain`: how the network is trained first, but for its last layer."""
+    return option(
+        NO_PRETRAINING,
+        "Train the network first, but for its last layer. siamese: features of two images of one class or score should be "
+        "close, of two at least a margin apart. none: do not.",
+        choices=methods,
+    )
+
+
+def pretrain_epochs_option() -> Any:
+    """`pretrain_epochs`: how long."""
+    return option(
+        None, "Epochs of `pretrain`, before those of the training itself. Default: as many.", limit=1_000_000, minimum=1
+    )
+
+
+def distance_option() -> Any:
+    """`distance`: of two feature vectors."""
+    return option(
+        None,
+        f"Distance of features in `pretrain=siamese`: l1 or l2. Default: {DEFAULT_DISTANCE}.",
+        choices=one_of("l1", "l2"),
+    )
+
+
+def margin_option() -> Any:
+    """`margin`: how far apart the features of two levels should be."""
+    return option(
+        None,
+        f"Distance that the features of images of two classes or scores should have in `pretrain=siamese`. Default: "
+        f"{DEFAULT_MARGIN:g}.",
+        above=0,
+    )
+
+
+def grow_option() -> Any:
+    """`grow`: surgery between pre-training and training."""
+    return option(
+        (),
+        "Change the network by a surgery after `pretrain` and before the training itself, e.g. widen=2 (repeatable; applied in "
+        f"order). Choose from {', '.join(SURGERIES())}.",
+        metavar="NAME[=ARG]",
+    )
+
+
+def check_pretraining(config: Any) -> None:
+    """Raise UsageError for an option of pre-training without it."""
+    if config.pretrain != NO_PRETRAINING:
+        return
+    for name in PRETRAINING_OPTIONS:
+        if getattr(config, name):
+            hint = "`surgery` changes a network before it is trained at all" if name == "grow" else f"omit `{name}`"
+            raise UsageError(f"`{name}` needs `pretrain`", hint=hint)

@@ -1,0 +1,227 @@
+"""Scores through train, eval and predict: the same figures everywhere, from every layout, and refused where they are not."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dlcli.core.compute.forward import predict_logits
+from dlcli.core.correlation import correlations
+from dlcli.core.data import open_data
+from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.model_io.score_metadata import LEVEL, task_of
+from dlcli.core.tasks.score import score_metrics
+from dlcli.engines import attack, eval, predict, probe_gradients, train
+from dlcli.specs.attack import AttackConfig
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.predict import PredictConfig
+from dlcli.specs.probe_gradients import ProbeGradientsConfig
+from dlcli.specs.scores import ScoreEvalResult, ScoreTrainResult, losses
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import InputError, UsageError
+from tests.conftest import Run
+from tests.scored import integer_scores, score_folders, table_folder
+
+CPU = torch.device("cpu")
+N = 120
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    people = [f"person {k % 17}" for k in range(N)]
+    scores = integer_scores(N)
+    raters = {f"rater_{k}": [max(0, score + (score + k) % 3 - 1) for score in scores] for k in (1, 2, 3)}
+    return table_folder(tmp_path_factory.mktemp("scores") / "t", scores, more={"person": people, **raters})
+
+
+def config(data: Path | str, **changes: object) -> TrainConfig:
+    settings = {"task": "score", "model": "mlp", "epochs": 4, "device": "cpu", "precision": "float32", "batch_size": 16}
+    return TrainConfig(data=str(data), **{**settings, **changes})
+
+
+@pytest.fixture(scope="module")
+def run_dir(folder: Path) -> Path:
+    result = train.run(config(folder, output=folder.parent / "run"))
+    assert isinstance(result, ScoreTrainResult)
+    return folder.parent / "run"
+
+
+def test_train_eval_and_predict_agree_with_a_plain_calculation(folder: Path, run_dir: Path):
+    data, saved = open_data(str(folder), target="score"), load_model(run_dir, CPU)
+    scores = task_of(str(run_dir)).scores
+    assert scores is not None
+    outputs = predict_logits(saved.model, data.x_test, device=CPU)
+    value = outputs[:, 0].double().numpy() * data.y_train.double().numpy().std() + data.y_train.double().numpy().mean()
+    truth = data.y_test.double().numpy()
+    evaluated = eval.run(EvalConfig(model=str(run_dir), data=str(folder)))
+    assert isinstance(evaluated, ScoreEvalResult)
+    found = {one.name: one.estimate for one in evaluated.metrics}
+    for name, figure in correlations(value, truth).items():
+        assert found[name].value == pytest.approx(figure, abs=1e-12)
+    assert found["mae"].value == pytest.approx(np.abs(value - truth).mean(), abs=1e-12)
+    assert found["spearman"].value > 0.8  # brightness is the score
+    trained = json.loads((run_dir / "model.json").read_text())
+    assert (trained["task"], trained["classes"]) == ("score", ["score"])
+    rows = predict.run(PredictConfig(model=str(run_dir), data=str(folder), split="test")).table
+    assert rows.columns == ["index", "file", "score", "low", "high"]
+    assert [row[2] for row in rows.rows] == pytest.approx(value.tolist(), abs=1e-6)
+
+
+def test_the_result_of_training_has_the_figures_of_its_network(folder: Path):
+    result = train.run(config(folder))
+    assert isinstance(result, ScoreTrainResult)
+    (row,) = result.rows
+    assert [one.name for one in row.metrics] == ["spearman", "pearson", "kendall", "mae", "rmse"]
+    assert row.figure("spearman").n == result.n_test  # type: ignore[union-attr]
+    assert result.baseline is not None and result.baseline.gain is not None and result.baseline.gain.low > 0
+    assert result.ceiling is not None and result.ceiling.raters == 3
+    assert result.notes == ()
+
+
+def test_folders_and_table_give_the_same_weights(tmp_path: Path):
+    scores = integer_scores(40, levels=4)
+    one = train.run(config(table_folder(tmp_path / "t", scores), epochs=1))
+    other = train.run(config(score_folders(tmp_path / "f", scores), epochs=1))
+    assert one.rows[0].weights_sha256 == other.rows[0].weights_sha256
+
+
+@pytest.mark.parametrize("loss", losses())
+def test_each_loss_learns_and_its_run_is_read_again(folder: Path, tmp_path: Path, loss: str):
+    result = train.run(config(folder, loss=loss, epochs=25, lr=3e-3, output=tmp_path / "run"))
+    assert isinstance(result, ScoreTrainResult)
+    spearman = result.rows[0].figure("spearman")
+    assert spearman is not None and spearman.value > 0.7
+    again = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(folder)))
+    assert isinstance(again, ScoreEvalResult)
+    assert again.metrics == result.rows[0].metrics
+    assert again.loss == loss
+    gain = again.baseline.gain
+    assert gain is not None and gain.low > 0  # on the scale of the scores, also of the loss that learns their order only
+
+
+def test_a_run_resumes_to_the_bit_and_refuses_another_loss(folder: Path, tmp_path: Path):
+    whole = train.run(config(folder, epochs=3, balance="score", output=tmp_path / "run"))
+    again = train.run(config(folder, epochs=3, balance="score", output=tmp_path / "run", resume=True))
+    assert again.rows[0].weights_sha256 == whole.rows[0].weights_sha256
+    assert again.rows[0].metrics == whole.rows[0].metrics
+    for changes in ({"loss": "mae"}, {"huber_delta": 0.5}, {"balance": None}):
+        with pytest.raises(UsageError, match="`resume`"):
+            train.run(
+                config(folder, **{"epochs": 3, "balance": "score", "output": tmp_path / "run", "resume": True, **changes})
+            )
+
+
+def test_two_losses_are_compared_in_pairs(folder: Path, tmp_path: Path):
+    result = train.run(config(folder, versus="--loss mse", seeds=2, workers=1, output=tmp_path / "v"))
+    assert isinstance(result, ScoreTrainResult)
+    metrics = [one.metric for one in result.comparisons]
+    assert metrics[:3] == ["test Spearman", "test MAE", "MAE at the ends"]
+    assert all(one.verdict and one.p is not None for one in result.comparisons[:2])
+    first, second = ([row for row in result.rows if row.variant == name] for name in ("this", "--loss mse"))
+    gaps = [a.figure("mae").value - b.figure("mae").value for a, b in zip(first, second, strict=True)]  # type: ignore[union-attr]
+    assert result.comparisons[1].difference.value == pytest.approx(np.mean(gaps), abs=1e-12)
+    assert (tmp_path / "v" / "report.html").is_file()
+    head = (tmp_path / "v" / "runs.csv").read_text().splitlines()[0]
+    assert head == "variant,seed,epoch,train_loss,train_spearman,test_spearman"
+
+
+def test_groups_stay_on_one_side_in_train_and_eval(folder: Path, tmp_path: Path):
+    result = train.run(config(folder, group="person", dev=0.2, output=tmp_path / "run"))
+    assert isinstance(result, ScoreTrainResult)
+    assert task_of(str(tmp_path / "run")).group == "person"
+    evaluated = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(folder)))
+    assert isinstance(evaluated, ScoreEvalResult)
+    assert evaluated.n_groups is not None and evaluated.n_images == result.n_test
+    assert evaluated.metrics == result.rows[0].metrics
+
+
+def test_classes_by_group_are_evaluated_on_the_same_test_set(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N), more={"person": [f"p{k % 17}" for k in range(N)]})
+    shared = {"data": str(folder), "label_column": "score", "device": "cpu"}
+    result = train.run(TrainConfig(**shared, model="mlp", epochs=2, group="person", output=tmp_path / "run"))
+    evaluated = eval.run(EvalConfig(**shared, model=str(tmp_path / "run")))
+    assert evaluated.metrics[0].estimate.value == result.rows[0].accuracy.value
+    assert evaluated.n_images == result.n_test
+
+
+def test_the_interval_of_a_prediction_is_a_quantile_of_test_errors(folder: Path, run_dir: Path):
+    scores = task_of(str(run_dir)).scores
+    assert scores is not None and scores.residual is not None
+    table = predict.run(PredictConfig(model=str(run_dir), data=str(folder), split="test")).table
+    with (folder / "labels.csv").open() as file:
+        truth = {row["file"]: float(row["score"]) for row in csv.DictReader(file)}
+    inside = [row[3] - 1e-5 <= truth[row[1]] <= row[4] + 1e-5 for row in table.rows]
+    n = len(inside)
+    assert sum(inside) == int(np.ceil((n + 1) * LEVEL))
+
+
+def test_one_output_of_the_users_own_network_stays_a_score(folder: Path, tmp_path: Path):
+    (tmp_path / "net.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.linear = nn.Linear(256, 1)\n\n    def forward(self, x):\n        return self.linear(x.flatten(1))[:, 0]\n"
+    )
+    spec = f"{tmp_path / 'net.py'}:Net"
+    result = train.run(config(folder, model=spec, lr=1e-2, epochs=20, output=tmp_path / "run"))
+    assert isinstance(result, ScoreTrainResult)
+    assert result.rows[0].figure("spearman").value > 0.8  # type: ignore[union-attr]
+    again = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(folder), trust_code=True))
+    assert isinstance(again, ScoreEvalResult)
+    assert again.metrics == result.rows[0].metrics
+    with pytest.raises(InputError, match="the model has 1 output"):
+        train.run(config(folder, model=spec, loss="emd"))
+
+
+def test_predictions_that_are_all_equal_have_no_correlation():
+    names = [one.name for one in score_metrics(np.ones(20), np.arange(20.0), None)]
+    assert names == ["mae", "rmse"]
+
+
+def test_other_commands_refuse_a_network_of_scores_by_name(folder: Path, run_dir: Path):
+    with pytest.raises(UsageError, match="predicts scores, and dlcli attack needs a classifier"):
+        attack.run(AttackConfig(model=str(run_dir), data=str(folder)))
+    with pytest.raises(UsageError, match="predicts scores, and dlcli probe-gradients needs a classifier"):
+        probe_gradients.run(ProbeGradientsConfig(model=str(run_dir), data=str(folder)))
+
+
+def test_options_of_classes_and_scores_are_kept_apart(folder: Path, run_dir: Path):
+    for name, value in {
+        "class_weights": True,
+        "mixup": 0.2,
+        "cutmix": 1.0,
+        "label_smoothing": 0.1,
+        "corrupt": "labels=1",
+    }.items():
+        with pytest.raises(UsageError, match=f"`{name}` is of classes"):
+            config(folder, **{name: value})
+    for name, value in {"loss": "mae", "huber_delta": 2.0, "balance": "score", "score_column": "a", "raters": ("a",)}.items():
+        with pytest.raises(UsageError, match=f"`{name}` needs `task=score`"):
+            config(folder, **{"task": "images", name: value})
+    with pytest.raises(UsageError, match="`huber_delta` does not apply to `loss=mse`"):
+        config(folder, loss="mse", huber_delta=2.0)
+    with pytest.raises(UsageError, match="`huber_delta`: 0 is not above 0"):
+        config(folder, huber_delta=0)
+    with pytest.raises(UsageError, match="`early_stop` needs one of spearman, loss"):
+        config(folder, early_stop="accuracy:3")
+    with pytest.raises(UsageError, match="`slices` does not apply to a network that predicts scores"):
+        eval.run(EvalConfig(model=str(run_dir), data=str(folder), slices=("person",)))
+    with pytest.raises(UsageError, match="'top-1' is not one of spearman"):
+        eval.run(EvalConfig(model=str(run_dir), data=str(folder), fail_under="top-1=0.5"))
+
+
+def test_the_commands_at_the_shell(folder: Path, dlcli: Run, tmp_path: Path):
+    options = ("--task", "score", "--model", "mlp", "--epochs", "12")
+    done = dlcli("train", folder, *options, "-o", "r", "--format", "table")
+    assert done.returncode == 0, done.stderr
+    assert b"better than a constant" in done.stdout
+    assert {path.name for path in (tmp_path / "r").iterdir()} >= {"model.json", "weights.safetensors", "report.html"}
+    found = json.loads(dlcli("eval", "r", folder, "-o", "e").stdout)
+    assert [one["name"] for one in found["metrics"]] == ["spearman", "pearson", "kendall", "mae", "rmse"]
+    assert {path.name for path in (tmp_path / "e").iterdir()} == {"scatter.png", "residuals.png", "report.html", "run.json"}
+    assert dlcli("eval", "r", folder, "--fail-under", "spearman=0.999").returncode == 1
+    rows = list(csv.DictReader(dlcli("predict", "r", folder).stdout.decode().splitlines()))
+    assert len(rows) == N and set(rows[0]) == {"index", "file", "score", "low", "high"}
+    assert dlcli("train", folder, "--task", "score", "--score-column", "nobody").returncode == 2
+    assert dlcli("train", "digits", "--loss", "huber").returncode == 2
