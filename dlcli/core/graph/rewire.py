@@ -54,6 +54,13 @@ def rewire(model: nn.Module, edits: Mapping[Address, Edit]) -> None:
         _scope_of(model.get_submodule(owner)).passes.append(chosen)
 
 
+def leave_out_new_modules(model: nn.Module) -> None:
+    """Keep the positions of all edits, in place, after modules were put in: what these do inside is not their caller's."""
+    for module in model.modules():
+        if any(isinstance(hook, _Enter) for hook in module._forward_pre_hooks.values()):
+            _scope_of(module)
+
+
 @dataclass
 class _Scope:
     passes: list[dict[tuple[str, int], Edit]] = field(default_factory=list)

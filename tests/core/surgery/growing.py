@@ -213,4 +213,5 @@ ODD = {
     "helped": Helped,
     "volume": Volume,
     "series": Series,
+    "one slope": lambda: stack(["residual"], lambda: nn.PReLU(1), "mean"),
 }

@@ -120,6 +120,18 @@ def test_a_failure_inside_leaves_nothing_behind(spec, sample):
     assert not _FRAMES.stack and torch.equal(done(good), before)
 
 
+@pytest.mark.parametrize("spec", ["widen=2", "widen=1.5:0.1", "deepen"])
+def test_what_is_compared_in_float64_works_on_a_device_without_it(spec, sample, no_float64):
+    model = NETWORKS["shared"]()
+    torch.manual_seed(1)
+    here, (note,) = apply_surgery(model, [spec], sample)
+    torch.manual_seed(1)
+    there, notes = apply_surgery(model.to(no_float64), [spec], sample.to(no_float64))
+    assert notes == (note,)
+    for one, other in zip(here.state_dict().values(), there.state_dict().values(), strict=True):
+        assert other.device == no_float64 and torch.equal(one, other.cpu())
+
+
 def test_surgeries_follow_each_other(sample):
     """Erased stays erased when what is left becomes ELUs: by hand, from the same weights."""
     model = residual().eval()

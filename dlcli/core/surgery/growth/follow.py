@@ -20,7 +20,7 @@ from dlcli.core.compute.forward import in_mode, refuse_opaque, shape_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.surgery.base import display_name
 from dlcli.core.surgery.growth.labels import FIXED, Labels, fixed_labels, units_in
-from dlcli.core.surgery.growth.layers import LAYERS
+from dlcli.core.surgery.growth.layers import has_units
 from dlcli.core.surgery.growth.rules import LIKE_FIRST, OWN_WEIGHTS, LabelledCall, LostLabelsError, labels_after
 from dlcli.support.errors import DlcliError, InputError, MemoryLimitError
 
@@ -48,7 +48,7 @@ class Follower(TorchFunctionMode):
         self._failed: str | None = None
 
     def enter_layer(self, path: str, layer: nn.Module, labels: Labels) -> None:
-        """Called before a layer of `LAYERS` reads what `labels` label."""
+        """Called before a layer with units reads what `labels` label."""
         raise NotImplementedError
 
     def leave_layer(self, path: str, layer: nn.Module, labels: Labels, output: Tensor) -> Labels:
@@ -90,7 +90,7 @@ class Follower(TorchFunctionMode):
             stack.enter_context(self._listening())
             for module in self.model.modules() if training else ():
                 # What draws masks or keeps statistics has no modules inside; the others may run auxiliary heads.
-                module.training = any(True for _ in module.children()) and not isinstance(module, LAYERS)
+                module.training = any(True for _ in module.children()) and not has_units(module)
             self._know(sample, fixed_labels(sample))
             for output in _tensors(self._run(sample)):
                 labels = self._known.get(id(output))
@@ -128,7 +128,7 @@ class Follower(TorchFunctionMode):
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._stack.append(self._paths[module])
-        if not isinstance(module, LAYERS) or self._layer is not None:
+        if not has_units(module) or self._layer is not None:
             return
         path, labels = self._paths[module], self._known.get(id(args[0] if args else kwargs["input"]))
         if labels is None:

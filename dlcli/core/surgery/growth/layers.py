@@ -16,10 +16,14 @@ _CHANNELS_LAST = (nn.LayerNorm, nn.RMSNorm)
 _BY_CHANNEL = (_BatchNorm, _InstanceNorm, nn.PReLU)
 """Layers that treat every channel by itself; others normalise over several."""
 
-LAYERS = (*WEIGHT_LAYERS, *_BY_CHANNEL, *_CHANNELS_LAST, nn.GroupNorm)
-"""The layers that can grow."""
+_LAYERS = (*WEIGHT_LAYERS, *_BY_CHANNEL, *_CHANNELS_LAST, nn.GroupNorm)
 
 _SIZES = ("num_features", "num_channels", "num_parameters")
+
+
+def has_units(module: nn.Module) -> bool:
+    """Whether it is a layer with weights or parameters for each unit, which grows; a PReLU may have one slope for all."""
+    return isinstance(module, _LAYERS) and not (isinstance(module, nn.PReLU) and module.num_parameters == 1)
 
 
 def check_layer(path: str, layer: nn.Module, owners: dict[int, str]) -> None:
@@ -100,12 +104,12 @@ def grow_by_channel(path: str, layer: Any, inputs: Match) -> None:
     if isinstance(layer, (nn.GroupNorm, *_CHANNELS_LAST)):
         _check_even(path, layer, inputs)
     for name, values in (*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)):
-        if values.dim() and not (isinstance(layer, nn.PReLU) and values.numel() == 1):
+        if values.dim():
             _replace(layer, name, values.detach()[inputs.places])
     if isinstance(layer, _CHANNELS_LAST):
         layer.normalized_shape = (size,)
     for name in _SIZES:
-        if hasattr(layer, name) and not (name == "num_parameters" and layer.num_parameters == 1):
+        if hasattr(layer, name):
             setattr(layer, name, size)
 
 

@@ -12,7 +12,7 @@ from dlcli.core.compute.forward import in_mode
 from dlcli.core.compute.precision import float64_device
 from dlcli.core.compute.rng import preserved
 from dlcli.core.surgery.base import deep_copy
-from dlcli.core.surgery.growth.layers import LAYERS
+from dlcli.core.surgery.growth.layers import has_units
 from dlcli.support.errors import DlcliError, InputError, MemoryLimitError
 
 TOLERANCE = 1e-12
@@ -30,10 +30,20 @@ def float64_copy(model: nn.Module) -> nn.Module:
 
 def as_before(done: nn.Module, model: nn.Module) -> nn.Module:
     """`done`, in place, with the types and devices of the parameters and buffers of the same names in `model`."""
-    old: dict[str, Tensor] = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    for name, values in (*done.named_parameters(), *done.named_buffers()):
-        values.data = values.data.to(old[name])
+    parameters, buffers = model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)
+    old: dict[str, Tensor] = {**dict(parameters), **dict(buffers)}
+    made: dict[int, Tensor] = {}
+    for path, module in done.named_modules():
+        for name, values in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+            like = old[f"{path}.{name}" if path else name]
+            # A new parameter, because the memory of one cannot be replaced by that of another kind of device.
+            setattr(module, name, made.setdefault(id(values), _like(values, like)))
     return done
+
+
+def _like(values: Tensor, like: Tensor) -> Tensor:
+    moved = values.detach().to(like)
+    return nn.Parameter(moved, requires_grad=values.requires_grad) if isinstance(values, nn.Parameter) else moved
 
 
 def probes(sample: Tensor, like: nn.Module) -> list[Tensor]:
@@ -61,7 +71,7 @@ def layer_outputs(model: nn.Module, x: Tensor) -> list[tuple[str, Tensor]]:
     handles = [
         module.register_forward_hook(lambda _, args, output, path=path: found.append((path, output.clone())), prepend=True)
         for path, module in model.named_modules()
-        if isinstance(module, LAYERS)
+        if has_units(module)
     ]
     try:
         _outputs(model, [x])

@@ -71,6 +71,8 @@ class Survey(Follower):
             if not _copies_pairs(layer, keys):
                 self._divide(keys.unit, groups_of(layer))
         known = self.layers[path].inputs.unit
+        if len(known) != len(keys.unit):
+            raise InputError(f"{display_name(path)} is used several times, on different numbers of units")
         self.sets.unite(list(zip(known.tolist(), keys.unit.tolist(), strict=True)))
 
     def leave_layer(self, path: str, layer: nn.Module, labels: Labels, output: Tensor) -> Labels:

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from dlcli.core.graph.rewire import leave_out_new_modules
 from dlcli.core.graph.trace import CONVOLUTIONS, WEIGHTED
 from dlcli.core.surgery.base import WEIGHT_LAYERS, SurgeryResult, deep_copy, display_name, replace_modules, traces
 from dlcli.core.surgery.growth.proof import TOLERANCE, float64_copy, parameter_count, probes, relative_difference, scientific
@@ -37,6 +38,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     done = deep_copy(model)
     hidden = {done.get_submodule(path) for path in _hidden_layers(done, sample)}
     replace_modules(done, WEIGHT_LAYERS, lambda layer: _deeper(layer) if layer in hidden else layer)
+    leave_out_new_modules(done)
     before = float64_copy(model)
     difference = relative_difference(before, float64_copy(done), probes(sample, before))
     if not difference < TOLERANCE:
@@ -65,19 +67,18 @@ def _hidden_layers(model: nn.Module, sample: Tensor) -> list[str]:
 
 
 def _deeper(layer: Any) -> nn.Module:
-    like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
-    slope = nn.PReLU(init=1.0, **like)
-    return nn.Sequential(OrderedDict(first=layer, activation=slope, second=_identity(layer, like)))
+    slope, second = nn.PReLU(init=1.0).to(layer.weight), _identity(layer).to(layer.weight)
+    return nn.Sequential(OrderedDict(first=layer, activation=slope, second=second))
 
 
-def _identity(layer: Any, like: dict[str, Any]) -> nn.Module:
+def _identity(layer: Any) -> nn.Module:
     if isinstance(layer, nn.Linear):
-        made: Any = nn.utils.skip_init(nn.Linear, layer.out_features, layer.out_features, bias=layer.bias is not None, **like)
+        made: Any = nn.utils.skip_init(nn.Linear, layer.out_features, layer.out_features, bias=layer.bias is not None)
         nn.init.eye_(made.weight)
     else:
         sides, groups = tuple(3 if side > 1 else 1 for side in layer.kernel_size), layer.groups
         how = {"padding": tuple(side // 2 for side in sides), "groups": groups, "bias": layer.bias is not None}
-        made = nn.utils.skip_init(_CONVOLUTIONS[len(sides) - 1], layer.out_channels, layer.out_channels, sides, **how, **like)
+        made = nn.utils.skip_init(_CONVOLUTIONS[len(sides) - 1], layer.out_channels, layer.out_channels, sides, **how)
         nn.init.dirac_(made.weight, groups)
     if made.bias is not None:
         nn.init.zeros_(made.bias)

@@ -11,7 +11,7 @@ from dlcli.core.inflate.convert import Inflation, inflate
 from dlcli.core.surgery import apply_surgery
 from dlcli.support.errors import InputError
 from tests.core.surgery.growing import ACTIVATIONS, HEADS, KINDS, ODD, lived_in, stack
-from tests.core.surgery.networks import residual
+from tests.core.surgery.networks import Functional, Shared, residual
 
 
 def images(*shape):
@@ -84,6 +84,18 @@ def test_training_moves_the_slope(act, steps):
         optimizer.step()
         moved.append(slope.item() != 1.0)
     assert moved == [False] * (steps - 1) + [True]
+
+
+@pytest.mark.parametrize("block", [Shared, Functional])
+@pytest.mark.parametrize(
+    "first", ["erase-relu", "elu", "selu", "residual-scale=0.1", "multi-residual=2", "effective-paths=3-6"]
+)
+@pytest.mark.parametrize("grow", ["deepen", "widen=2"])
+def test_networks_that_other_surgery_changed(grow, first, block, sample):
+    model, _ = apply_surgery(residual(block).double(), [first], sample)
+    done, _ = apply_surgery(model, [grow], sample)
+    x = images(4, 1, 8, 8)
+    assert same(model.eval()(x), done.eval()(x))
 
 
 def test_video(sample):

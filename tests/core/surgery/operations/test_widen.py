@@ -243,6 +243,13 @@ def test_weights_that_are_shared_are_refused():
         widen(model, "2", torch.rand(1, 2, 4, 4))
 
 
+def test_other_parameters_may_be_shared():
+    model = residual().half()
+    model.mine, model[1].yours = [nn.Parameter(torch.ones(3))] * 2
+    done, _ = widen(model, "2", torch.rand(1, 1, 8, 8))
+    assert done.mine is done[1].yours and done.mine.dtype == torch.float32
+
+
 @pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v2"])
 def test_networks_of_torchvision(name):
     torchvision = pytest.importorskip("torchvision")
