@@ -31,7 +31,7 @@ HIDDEN = 0.1
 _PLACES = 10
 """How many random places are averaged for each image."""
 _ROUNDING = 1e-6
-"""The rounding of a sum in float32, as a share of its size: a smaller change of the target is no evidence."""
+"""The rounding of a sum in float32, as a share of its size: a smaller change of the target says nothing."""
 
 
 @dataclass(frozen=True)
