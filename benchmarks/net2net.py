@@ -28,8 +28,11 @@ from dlcli.engines import train
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError
 
-NETWORKS = ("tiny-darknet", "vgg11_bn", "resnet18", "squeezenet1_1", "mobilenet_v2", "densenet121", "resnet18-video")
-REFUSED = ("shufflenet_v2_x0_5", "convnext_tiny", "swin_t", "cifar-resnet-20")
+NETWORKS = (
+    *("tiny-darknet", "vgg11_bn", "resnet18", "squeezenet1_1", "mobilenet_v2", "densenet121", "cifar-resnet-20"),
+    "resnet18-video",
+)
+REFUSED = ("shufflenet_v2_x0_5", "convnext_tiny", "swin_t")
 SURGERY = ("widen=2", "widen=1.5", "elu widen=2", "widen=2:0.05", "deepen", "elu deepen", "deepen widen=2")
 CLASSES = 10
 

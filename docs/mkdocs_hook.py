@@ -14,7 +14,11 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
 }
 """Documents beside the folder docs, with the names of their pages."""
-_LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+_SHORT_CODE = re.compile(r"(?<!<pre>)<code>([^<]{1,24})</code>")
+_CELL = re.compile(r"<td.*?</td>", flags=re.DOTALL)
+_INTERVAL = re.compile(r"\[[-+.\d]+, [-+.\d]+\]")
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -38,6 +42,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return f"[{found[1]}]({'../' * steps}{name}{found[3] or ''})"
 
     return _LINK.sub(link, markdown)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """Keep short code and intervals in tables on one line."""
+    html = _SHORT_CODE.sub(r'<code class="whole">\1</code>', html)
+    return _CELL.sub(lambda cell: _INTERVAL.sub(r'<span class="whole">\g<0></span>', cell[0]), html)
 
 
 def _normal(path: PurePosixPath) -> str:

@@ -57,6 +57,17 @@ def test_links_of_the_readme_lead_to_pages(site: Path) -> None:
     assert 'href="docs/' not in text
 
 
+def test_flags_and_intervals_are_not_broken_and_pictures_are_there(site: Path) -> None:
+    for path in site.rglob("index.html"):
+        page = path.read_text(encoding="utf-8")
+        cells = "".join(re.findall(r"<td.*?</td>", page, flags=re.DOTALL))
+        assert not re.search(r'(?<!class="whole">)\[[-+.\d]+, [-+.\d]+\]', cells), path
+        assert not re.search(r"(?<!<pre>)<code>--[\w-]{1,20}</code>", page), path
+        pictures = re.findall(r'<img [^>]*src="([^"]+)"', page)
+        assert all((path.parent / picture).is_file() for picture in pictures), path
+    assert 'class="whole"' in (site / "statistics" / "index.html").read_text(encoding="utf-8")
+
+
 def test_the_manual_pages_are_sound(tmp_path: Path) -> None:
     """No request that groff does not know, and each option once."""
     for path in sorted((ROOT / "docs" / "man").glob("*.1")):

@@ -307,7 +307,8 @@ class TrainRow:
     """One trained network and its learning curve in numbers.
 
     Attributes:
-        variant: Its side of the comparison: "this", the text of `versus`, or values such as lr=0.01.
+        variant: Its side of the comparison: "this" for the options that were given, whatever they are, the text of `versus`, or
+            values such as lr=0.01. The terminal and the page name the options in place of "this".
         seed: The seed it was trained from.
         accuracy: On the test set.
         train_accuracy: After `best_epoch`, on the first 2,000 training examples.

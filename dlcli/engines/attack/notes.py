@@ -70,9 +70,9 @@ def _bound(method: str, threat: ThreatKind, *, ensemble: bool, transfer: bool) -
         return (
             f"{threat.capitalize()} accuracy under {method} is an upper bound on these images: a stronger attack can lower it."
         )
-    loose = " (loose ones for transfer, whose images were made on the baseline alone)" if transfer else ""
-    bounds = f"Adversarial accuracies are upper bounds on these images{loose}"
-    return f"{bounds}. See worst-case for an attacker with full knowledge of the ensemble."
+    bounds = "Each accuracy under attack is an upper bound on these images: a stronger attack can lower it."
+    loose = " Under transfer it can be much too high, since those images were made on another network." if transfer else ""
+    return f"{bounds}{loose} Quote the worst case, that of an attacker who knows the ensemble."
 
 
 def _others(rows: Sequence[AttackRow]) -> list[str]:

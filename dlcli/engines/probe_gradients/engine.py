@@ -329,8 +329,9 @@ def _zero_note(row: GradientRow) -> tuple[str, ...]:
 
 
 def _norm_note(config: ProbeGradientsConfig) -> str:
-    way = "by its frozen statistics" if config.bn == "frozen" else "by the statistics of the points of a line"
-    return f"Batch normalisation, where there is any, is {way} (`bn={config.bn}`): the two differ."
+    ways = {"frozen": "its running statistics", "batch": "the statistics of the points of a path"}
+    (other,) = ways.keys() - {config.bn}
+    return f"Batch normalisation uses {ways[config.bn]}; with {ways[other]} (`bn={other}`) gradients may look different."
 
 
 def _empty_result(config: ProbeGradientsConfig, device: torch.device) -> ProbeGradientsResult:

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dlcli.core.models.zoo.cifar_resnet import CifarResNet
 from dlcli.core.surgery.base import WEIGHT_LAYERS
 
 ACTIVATIONS = (nn.ReLU, nn.ELU, nn.GELU, nn.Tanh, lambda: nn.LeakyReLU(0.1), lambda: nn.PReLU(1), nn.Hardswish)
@@ -213,5 +214,6 @@ ODD = {
     "helped": Helped,
     "volume": Volume,
     "series": Series,
+    "filled up": lambda: CifarResNet(2, 3, 8),
     "one slope": lambda: stack(["residual"], lambda: nn.PReLU(1), "mean"),
 }

@@ -37,17 +37,17 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(out)
         self.relu1, self.relu2 = nn.ReLU(), nn.ReLU()
         self.pick = nn.MaxPool2d(1, stride) if stride > 1 else nn.Identity()
-        self.more = out - channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) to (n, out, h / stride, w / stride)."""
         branch = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-        out: Tensor = self.relu2(branch + self._shortcut(x))
+        out: Tensor = self.relu2(branch + self._shortcut(x, branch.shape[1]))
         return out
 
-    def _shortcut(self, x: Tensor) -> Tensor:
+    def _shortcut(self, x: Tensor, channels: int) -> Tensor:
         picked: Tensor = self.pick(x)
-        return pad(picked, (0, 0, 0, 0, self.more // 2, self.more - self.more // 2)) if self.more else picked
+        more = channels - picked.shape[1]
+        return pad(picked, (0, 0, 0, 0, more // 2, more - more // 2)) if more else picked
 
 
 class CifarResNet(nn.Module):

@@ -9,6 +9,9 @@ from torch import Tensor
 FIXED = -1
 """The unit of all that cannot grow: the input, and what is computed of it without weights."""
 
+FREE = -2
+"""The unit of padding: one number throughout, which goes with any number of units."""
+
 _MANY = 2**31
 
 
@@ -87,8 +90,8 @@ def _narrowed(x: Tensor) -> Tensor:
 def pairs(one: Tensor, other: Tensor) -> list[tuple[int, int]]:
     """The distinct pairs (a, b) of the units of two tensors at the same place, broadcast."""
     one, other = torch.broadcast_tensors(_narrowed(one), _narrowed(other))
-    packed = torch.unique((one.long() + 1) * _MANY + other + 1)
-    return [(a // _MANY - 1, a % _MANY - 1) for a in packed.tolist()]
+    packed = torch.unique((one.long() - FREE) * _MANY + other - FREE)
+    return [(a // _MANY + FREE, a % _MANY + FREE) for a in packed.tolist()]
 
 
 def units_in(unit: Tensor) -> list[int]:

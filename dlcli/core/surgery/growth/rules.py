@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils._pytree import tree_leaves, tree_map
 
 from dlcli.core.graph.trace import ACTIVATIONS, CONCATENATIONS, POOLINGS, WEIGHTED
 from dlcli.core.surgery.growth.labels import (
+    FREE,
     Labels,
     axes_of_units,
     fixed_labels,
@@ -131,7 +133,16 @@ def _pointwise(op: LabelledCall, notes: Notes) -> list[Labels]:
     sides = [tensor.numel() if op.name == "prelu" else _side(tensor, axis) for tensor in constants for axis in axes]
     if any(side > 1 for side in sides):
         raise LostLabelsError(f"computes with a tensor of its own for each unit ({op.name}), which cannot grow")
-    return [Labels(*(part.expand(shape) for part in main))] * len(op.outputs)
+    found = Labels(*(part.expand(shape) for part in main))
+    for other in labels:
+        found = _filled(found, other)
+    return [found] * len(op.outputs)
+
+
+def _filled(labels: Labels, other: Labels) -> Labels:
+    """`labels`, and those of `other` where these are of padding."""
+    free = labels.unit == FREE
+    return Labels(*(part.where(~free, more) for part, more in zip(labels, other, strict=True))) if free.any() else labels
 
 
 def _meet(main: Labels, other: Labels, notes: Notes) -> None:
@@ -174,10 +185,21 @@ def _spatial(op: LabelledCall, notes: Notes) -> list[Labels]:
     labels, output = op.labels[0], op.outputs[0]
     axes = axes_of_units(labels)
     axis = axes[0] if axes and op.name == "pad" else 1
+    if op.name == "pad" and labels.unit.shape[axis] != output.shape[axis]:
+        return [_padded(op, labels, axis)]
     keys = keys_along(labels, axis)
     if keys is None or labels.unit.dim() != output.dim() or labels.unit.shape[axis] != output.shape[axis]:
         raise LostLabelsError
     return [labels_of_channels(one, axis, keys) for one in op.outputs]
+
+
+def _padded(op: LabelledCall, labels: Labels, axis: int) -> Labels:
+    """Labels of a tensor with padding along the axis of its units, and along no other."""
+    sides, along = list(op.argument(1, "pad")), 2 * (labels.unit.dim() - 1 - axis)
+    others = sides[:along] + sides[along + 2 :]
+    if any(others) or min(sides) < 0 or op.argument(2, "mode", default="constant") != "constant":
+        raise LostLabelsError
+    return Labels(pad(labels.unit, sides, value=FREE), pad(labels.tag, sides))
 
 
 def _reduced(op: LabelledCall, notes: Notes) -> list[Labels]:

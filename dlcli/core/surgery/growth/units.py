@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from dlcli.core.surgery.growth.labels import FIXED
+from dlcli.core.surgery.growth.labels import FIXED, FREE
 
 
 class UnitSets:
@@ -31,21 +31,21 @@ class UnitSets:
         """Note pairs of units with the same copies."""
         for one, other in units:
             if FIXED in (one, other):
-                self.fix([max(one, other)])
-            else:
+                self.fix([one, other])
+            elif FREE not in (one, other):
                 self._parents[self.root(one)] = self.root(other)
 
     def fix(self, units: Sequence[int]) -> None:
         """Note units that are never copied."""
-        self._fixed.update(unit for unit in units if unit != FIXED)
+        self._fixed.update(unit for unit in units if unit >= 0)
 
     def part(self, units: Sequence[int]) -> None:
         """Note units that stand together."""
-        self._parts.append(tuple(unit for unit in units if unit != FIXED))
+        self._parts.append(tuple(unit for unit in units if unit >= 0))
 
     def root(self, unit: int) -> int:
         """The number that stands for a unit and all that it was united with."""
-        while unit != FIXED and self._parents[unit] != unit:
+        while unit >= 0 and self._parents[unit] != unit:
             self._parents[unit] = unit = self._parents[self._parents[unit]]
         return unit
 

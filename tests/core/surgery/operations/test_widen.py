@@ -219,6 +219,8 @@ REFUSED = {
     "the network itself calls cumsum": lambda: Calls(lambda net, x: x.cumsum(1).mean((2, 3))),
     "head reads units along another axis": lambda: Calls(lambda net, x: x.view(-1, 4)),
     "head reads units in an order or number": lambda: Calls(lambda net, x: x.mean((2, 3))[:, 1:3], 2),
+    "head reads units in an order or number that": lambda: Calls(lambda net, x: F.pad(x, (0, 0, 0, 0, 1, 1)).mean((2, 3)), 6),
+    "the network itself calls pad": lambda: Calls(lambda net, x: F.pad(x, (1, 0, 0, 0, 1, 1)).mean((2, 3)), 6),
     "the network itself does not run on more units": lambda: Calls(lambda net, x: x.mean((2, 3)).view(len(x), 4)),
     "inner does not compute the same with copied units": lambda: Calls(
         lambda net, x: net.inner(x).mean((2, 3)), inner=Standardised(4, 4, 1)
