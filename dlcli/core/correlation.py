@@ -117,7 +117,8 @@ def _too_narrow(low: float, high: float, n: int) -> bool:
 
     Far from that end Fisher's z has the standard error 1 / sqrt(n - 3), about that of all correlations.
     """
-    half = float(np.arctanh(high) - np.arctanh(low)) / 2
+    most = np.nextafter(1.0, 0.0)
+    half = float(np.diff(np.arctanh(np.clip((low, high), -most, most)))[0]) / 2
     return bool(half < _LEAST_SHARE * Z / (n - 3) ** 0.5)
 
 

@@ -22,6 +22,9 @@ train --model nope.safetensors
 train --model runs/nope
 train --weights nope
 train --weights nope.safetensors
+train --data pics --group nope
+train --task score --data pics --score-column nope
+train --task score --data pics --raters nope
 train --task pairs --data nope.csv
 train --task pairs --data pairs.csv --columns a,b,nope
 train --task pairs --data pairs.csv --vectors static:nope
