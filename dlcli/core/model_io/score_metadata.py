@@ -103,12 +103,12 @@ class RunTask:
 
 
 def task_of(model: str | None) -> RunTask:
-    """The task of the run directory that `model` names; `images` of everything else.
+    """The task of the run directory, or of the ensemble, that `model` names; `images` of everything else.
 
     Raises InputError if its metadata are damaged.
     """
-    path = Path(model or "", RUN_FILES[0])
-    if model is None or not path.is_file():
+    path = next((path for name in RUN_FILES if (path := Path(model or "", name)).is_file()), None)
+    if model is None or path is None:
         return RunTask("images")
     found = read_json_metadata(path)
     name, group = found.get("task", "images"), found.get("group")

@@ -80,7 +80,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
 
         drawn = gain_curves(torch.stack([one.logits for one in done]), setup.data.y_test, drawn_rules(config.rule))
         write_report(config.output, result, drawn)
-        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule))
+        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule, config.group))
     return result
 
 

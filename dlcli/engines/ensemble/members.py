@@ -120,6 +120,7 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
         preparation=how,
         limit=config.limit,
         label_column=config.label_column,
+        group=config.group,
     )
     check_trainable(data)
     return EnsembleSetup(config, data, device, how)

@@ -145,8 +145,22 @@ def test_classes_by_group_are_evaluated_on_the_same_test_set(tmp_path: Path):
     shared = {"data": str(folder), "label_column": "score", "device": "cpu"}
     result = train.run(TrainConfig(**shared, model="mlp", epochs=2, group="person", output=tmp_path / "run"))
     evaluated = eval.run(EvalConfig(**shared, model=str(tmp_path / "run")))
-    assert evaluated.metrics[0].estimate.value == result.rows[0].accuracy.value
+    assert evaluated.metrics[0].estimate == result.rows[0].accuracy
     assert evaluated.n_images == result.n_test
+    assert evaluated.n_groups == 3
+
+
+def test_an_ensemble_by_group_is_evaluated_on_the_same_test_set(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N), more={"person": [f"p{k % 17}" for k in range(N)]})
+    shared = {"data": str(folder), "label_column": "score", "device": "cpu"}
+    settings = EnsembleConfig(**shared, model=("mlp",), members=2, epochs=1, group="person", output=tmp_path / "e")
+    result = ensemble.run(settings)
+    evaluated = eval.run(EvalConfig(**shared, model=str(tmp_path / "e")))
+    assert evaluated.n_groups == 3
+    rows = {row.rule: row.accuracy.value for row in result.rows if row.members == 2}
+    assert evaluated.metrics[0].estimate.value in rows.values()
+    people = open_data(str(folder), label_column="score", group="person").metadata
+    assert not set(people["train"]["person"]) & set(people["test"]["person"])
 
 
 def test_the_interval_of_a_prediction_is_a_quantile_of_test_errors(folder: Path, run_dir: Path):
