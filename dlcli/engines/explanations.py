@@ -20,7 +20,7 @@ from dlcli.core.model_io.score_metadata import task_of
 from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.estimates import PointEstimate
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.explain import Explanation
+from dlcli.specs.explain import Explanation, Faithfulness
 from dlcli.specs.figures import percent, scaled
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.atomic import atomic_path
@@ -155,8 +155,8 @@ def _verdicts(found: Explanation) -> list[str]:
     elsewhere = scaled(check.minus_elsewhere, decimals=decimals)
     first = (
         f"Hiding the {100 * check.hidden:.0f}% of pixels with the highest values ({found.method}, {images}) "
-        f"{'lowers' if check.change >= 0 else 'raises'} the {found.target} by {abs(check.change):.{decimals}f}; against a "
-        f"region like it at a random place: {elsewhere}"
+        f"{_verb(check)} the {found.target} by {abs(check.change):.{decimals}f}; against a region like it at a random place: "
+        f"{elsewhere}"
     )
     if isinstance(check.minus_elsewhere, PointEstimate):
         return [f"{first}."]
@@ -171,8 +171,18 @@ def _verdicts(found: Explanation) -> list[str]:
         )
     if check.minus_shuffled is not None:
         shuffled = scaled(check.minus_shuffled, decimals=decimals)
-        lines.append(f"The fall minus that by maps of the network with shuffled weights: {shuffled}, {_named(check.learned)}.")
+        what = "change" if check.other_class is None else "fall"
+        lines.append(
+            f"The {what} minus that by maps of the network with shuffled weights: {shuffled}, {_named(check.learned)}."
+        )
     return lines
+
+
+def _verb(check: Faithfulness) -> str:
+    """What hiding pixels does: of a score any change counts, of a logit its fall."""
+    if check.other_class is None:
+        return "changes"
+    return "lowers" if check.change >= 0 else "raises"
 
 
 def _named(established: bool) -> str:

@@ -30,6 +30,8 @@ HIDDEN = 0.1
 """Share of the pixels that are hidden."""
 _PLACES = 10
 """How many random places are averaged for each image."""
+_ROUNDING = 1e-6
+"""The rounding of a sum in float32, as a share of its size: a smaller change of the target says nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,36 +54,41 @@ class DeletionCheck:
 
     def run(self, method: ModuleType, maps: Maps) -> Faithfulness:
         """Check the `maps` that `method` made of the network."""
+        own = self._most_important(maps)
+        moved = torch.cat([self._moved(own, place) for place in range(_PLACES)])
+        masks = [own, moved, *([self._shuffled_masks(method)] if has_weights(self.model) else [])]
         with evaluated(self.model):
-            own = self._most_important(maps)
-            change = self._changes(own)
-            moved = torch.cat([self._moved(own, place) for place in range(_PLACES)])
-            elsewhere = self._changes(moved).view(_PLACES, -1, 2).mean(0)
-        shuffled = self._shuffled_changes(method) if has_weights(self.model) else None
+            before = self._before()
+            change, places, *rest = (self._changes(one, before) for one in masks)
+        elsewhere, step = places.view(_PLACES, -1, 2).mean(0), _ROUNDING * float(before[:, 0].abs().max())
         return Faithfulness(
             hidden=HIDDEN,
             change=float(change[:, 0].mean()),
-            minus_elsewhere=self._paired(change[:, 0] - elsewhere[:, 0]),
-            minus_shuffled=None if shuffled is None else self._paired(change[:, 0] - shuffled[:, 0]),
+            minus_elsewhere=self._paired(change[:, 0] - elsewhere[:, 0], step),
+            minus_shuffled=self._paired(change[:, 0] - rest[0][:, 0], step) if rest else None,
             other_class=None if self.absolute else float(change[:, 1].mean()),
             other_class_minus_elsewhere=None if self.absolute else self._shares(change[:, 1], elsewhere[:, 1]),
         )
 
-    def _shuffled_changes(self, method: ModuleType) -> Tensor:
-        """The changes by maps of networks with shuffled weights, another one for each image so that these stay independent."""
+    def _shuffled_masks(self, method: ModuleType) -> Tensor:
+        """Masks by the network with shuffled weights, other ones for each image, so that these stay independent."""
         masks = []
         for k in range(len(self.x)):
             with shuffled_weights(self.model, derive(self.seed, "shuffled", k)):
                 maps = method.explain(self.model, self.x[k : k + 1], self._of_image(k), self.settings)
             masks.append(self._most_important(maps, first=k))
-        with evaluated(self.model):
-            return self._changes(torch.cat(masks))
+        return torch.cat(masks)
 
     def _of_image(self, k: int) -> Target:
         return lambda outputs, rows: self.target(outputs, rows + k)
 
-    def _changes(self, masks: Tensor) -> Tensor:
-        """What hiding pixels does, from masks (m * n, h, w) to (m * n, 2).
+    def _before(self) -> Tensor:
+        """The target of each image and the predicted class, (n, 2)."""
+        every = torch.arange(len(self.x))
+        return target_values(self.model, lambda numbers: self.x[numbers], every, self._target_and_class, self.settings.device)
+
+    def _changes(self, masks: Tensor, before: Tensor) -> Tensor:
+        """What hiding pixels does, from masks (m * n, h, w) and what was `before` (n, 2) to (m * n, 2).
 
         First the change of the target of each image, then 1 where the network predicts another class.
         """
@@ -90,11 +97,9 @@ class DeletionCheck:
         def covered(numbers: Tensor) -> Tensor:
             return torch.where(masks[numbers][:, None], hidden[rows[numbers]], self.x[rows[numbers]])
 
-        every, device = torch.arange(len(self.x)), self.settings.device
-        before = target_values(self.model, lambda numbers: self.x[numbers], every, self._target_and_class, device)[rows]
-        after = target_values(self.model, covered, rows, self._target_and_class, device)
-        falls = before[:, 0] - after[:, 0]
-        return torch.stack([falls.abs() if self.absolute else falls, (before[:, 1] != after[:, 1]).double()], 1)
+        after = target_values(self.model, covered, rows, self._target_and_class, self.settings.device)
+        falls, other = before[rows, 0] - after[:, 0], before[rows, 1] != after[:, 1]
+        return torch.stack([falls.abs() if self.absolute else falls, other.double()], 1)
 
     def _target_and_class(self, outputs: Tensor, rows: Tensor) -> Tensor:
         return torch.stack([self.target(outputs, rows).float(), outputs.argmax(1).float()], 1)
@@ -121,13 +126,13 @@ class DeletionCheck:
     def _shares(self, own: Tensor, elsewhere: Tensor) -> Difference | PointEstimate:
         """The difference of two shares of images."""
         if self.groups is not None or len(own) < 2:
-            return self._paired(own - elsewhere)
+            return self._paired(own - elsewhere, 0.0)
         return paired_difference(own.numpy(), elsewhere.numpy())
 
-    def _paired(self, differences: Tensor) -> Difference | PointEstimate:
+    def _paired(self, differences: Tensor, step: float) -> Difference | PointEstimate:
         values = differences.numpy()
         if self.groups is not None:
             values = group_sums(values, self.groups) / group_sums(np.ones(len(values)), self.groups)
         if len(values) < 2:
             return PointEstimate(value=float(values.mean()), n=1, why=count(1, "image" if self.groups is None else "group"))
-        return mean_difference(values)
+        return mean_difference(values, step=step)

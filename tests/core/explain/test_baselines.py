@@ -7,12 +7,12 @@ from tests.core.explain.networks import images
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_grey_picture_has_nothing_to_hide(name):
+def test_a_grey_image_has_nothing_to_hide(name):
     x = torch.full((2, 3, 9, 6), 0.5)
     torch.testing.assert_close(baseline(x, name), x)
 
 
-def test_the_mean_is_that_of_each_channel_of_each_picture():
+def test_the_mean_is_that_of_each_channel_of_each_image():
     x = images(3, channels=2)
     found = baseline(x, "mean").numpy()
     assert np.allclose(found, x.numpy().mean((2, 3), keepdims=True), atol=1e-6)

@@ -139,7 +139,43 @@ def test_what_is_hidden_is_the_tenth_with_the_highest_values():
     assert found.change == pytest.approx(5.0, abs=1e-6)
 
 
-def test_one_picture_has_no_interval():
+def test_the_share_of_images_that_get_another_class_is_counted():
+    class Bright(nn.Module):
+        """Whether the first pixel is above 0.7."""
+
+        def forward(self, x):
+            pixel = x[:, 0, 0, 0]
+            return torch.stack([0.7 - pixel, pixel - 0.7], 1)
+
+    x, values = torch.zeros(20, 1, 10, 10), torch.zeros(20, 10, 10)
+    x[:5, 0, 0, 0] = 1.0
+    values[:, 0, 0] = 1.0
+    target, settings = predicted_classes(Bright()(x)), ExplainSettings(baseline="grey")
+    found = DeletionCheck(Bright(), x, target, settings, absolute=False, seed=0).run(OCCLUSION, Maps(values, values))
+    # Grey is below the threshold, so the five bright images change class; a random place holds the pixel one time in ten.
+    assert found.other_class == pytest.approx(0.25)
+    assert 0.15 < found.other_class_minus_elsewhere.value <= 0.25
+    score = DeletionCheck(Bright(), x, target, settings, absolute=True, seed=0).run(OCCLUSION, Maps(values, values))
+    assert score.other_class is score.other_class_minus_elsewhere is None
+    assert not score.decides
+
+
+def test_changes_within_rounding_establish_nothing():
+    class Rounded(nn.Module):
+        """The first pixel moves an output of 1000 by its last bit."""
+
+        def forward(self, x):
+            return 1000 + x[:, 0, 0, :1] * 1e-4
+
+    x, values = torch.ones(8, 1, 10, 10), torch.zeros(8, 10, 10)
+    values[:, 0, 0] = 1.0
+    target, settings = predicted_classes(Rounded()(x)), ExplainSettings(baseline="grey")
+    found = DeletionCheck(Rounded(), x, target, settings, absolute=False, seed=0).run(OCCLUSION, Maps(values, values))
+    assert found.minus_elsewhere.value > 0
+    assert not found.faithful
+
+
+def test_one_image_has_no_interval():
     found = checked(Quadrant(), images(1))
     assert isinstance(found.minus_elsewhere, PointEstimate)
     assert not found.faithful

@@ -59,7 +59,7 @@ def test_windows_cover_every_pixel(size, window):
     assert masks.any((1, 2)).all()
 
 
-def test_a_window_as_large_as_the_picture_gives_one_number():
+def test_a_window_as_large_as_the_image_gives_one_number():
     net, x = smooth(), images(3, side=8)
     found = explain(net, x, classes(torch.tensor([0, 1, 2])), ExplainSettings(window=8, baseline="grey"))
     with torch.no_grad():

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from dlcli.engines import eval as evaluate
-from dlcli.engines import predict
+from dlcli.engines import predict, train
 from dlcli.specs.estimates import PointEstimate
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
+from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.core.data.pictures import picture
+from tests.scored import integer_scores, table_folder
 
 NETS = '''
 import torch
@@ -83,6 +85,20 @@ def test_the_maps_show_the_quadrant_that_the_network_reads(config, method):
         page = (config.output / "report.html").read_text()
         assert page.count("where it matters") == 16
         assert "established, so the maps are faithful" in page
+
+
+def test_of_scores_any_change_counts(tmp_path):
+    folder = table_folder(tmp_path / "scored", integer_scores(40))
+    train.run(TrainConfig(task="score", data=str(folder), model="lenet", epochs=1, output=tmp_path / "run", device="cpu"))
+    output = tmp_path / "out"
+    done = evaluate.run(EvalConfig(model=str(tmp_path / "run"), explain="occlusion", output=output, device="cpu"))
+    found = done.explanation.faithfulness
+    assert found.change > 0
+    assert found.other_class is found.other_class_minus_elsewhere is None
+    text = next(note for note in done.notes if note.startswith("Hiding"))
+    assert "changes the predicted score by" in text
+    for name in done.explanation.names:
+        assert np.load(output / "explain" / f"{name}.npy").min() >= 0
 
 
 def test_maps_of_an_earlier_run_do_not_stay(config):
