@@ -23,6 +23,7 @@ from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
+from dlcli.core.model_io.score_metadata import refuse_scores
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.fitting import start_training
@@ -267,6 +268,7 @@ def check_added(setup: EnsembleSetup) -> None:
 def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember]:
     """Load the networks of `add`, which follow the members trained here, and copy them into the output directory."""
     for place, spec in enumerate(setup.config.add):
+        refuse_scores(spec, "ensemble", "add")
         number, saved = setup.config.members + place, load_model(Path(spec), setup.device)
         if setup.config.output is not None:
             save_model(

@@ -27,7 +27,7 @@ def _count(model):
 
 
 def test_the_registry_lists_every_network():
-    own = "besnet18 besnet50 bn cifar-resnet digits-net lenet looks-linear mlp mnist-net plain resnet tiny-darknet"
+    own = "besnet18 besnet50 bn cifar-resnet digits-net lenet looks-linear mlp mnist-net plain resnet tiny-darknet tiny-darknet-elu"
     assert MODELS.names() == tuple(own.split())
 
 
