@@ -1,4 +1,5 @@
-"""What is missing has one status, 3, whatever option names it; a name that is not among those to choose from has status 2."""
+"""What is missing has one status, 3, whatever option names it; a name that is not among those to choose from has status 2, and so
+has a column of scores."""
 
 import csv
 from pathlib import Path
@@ -23,8 +24,6 @@ train --model runs/nope
 train --weights nope
 train --weights nope.safetensors
 train --data pics --group nope
-train --task score --data pics --score-column nope
-train --task score --data pics --raters nope
 train --task pairs --data nope.csv
 train --task pairs --data pairs.csv --columns a,b,nope
 train --task pairs --data pairs.csv --vectors static:nope
@@ -69,6 +68,8 @@ dedupe texts.csv --vectors static:nope
 dedupe texts.csv --index ix --key nope
 """
 WRONG = """
+train --task score --data pics --score-column nope
+train --task score --data pics --raters nope
 train --model nope
 train --optimizer nope
 train --with nope
