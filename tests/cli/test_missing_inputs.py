@@ -1,5 +1,7 @@
-"""What is missing has one status, 3, whatever option names it; a name that is not among those to choose from has status 2, and so
-has a column of scores."""
+"""What is missing has status 3, whatever option names it; a name that is not among those to choose from has status 2.
+
+A column of scores that is named and missing has status 2.
+"""
 
 import csv
 from pathlib import Path

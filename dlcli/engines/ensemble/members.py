@@ -262,6 +262,7 @@ def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
 def check_added(setup: EnsembleSetup) -> None:
     """Refuse networks of `add` that are missing or do not fit the data, before any member is trained."""
     for spec in setup.config.add:
+        refuse_scores(spec, "ensemble", "add")
         saved = load_model(Path(spec), torch.device("cpu"))
         _check_fits(spec, saved.channels, saved.size, saved.classes, setup.data)
 
@@ -269,7 +270,6 @@ def check_added(setup: EnsembleSetup) -> None:
 def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember]:
     """Load the networks of `add`, which follow the members trained here, and copy them into the output directory."""
     for place, spec in enumerate(setup.config.add):
-        refuse_scores(spec, "ensemble", "add")
         number, saved = setup.config.members + place, load_model(Path(spec), setup.device)
         if setup.config.output is not None:
             save_model(

@@ -157,7 +157,7 @@ def test_an_ensemble_by_group_is_evaluated_on_the_same_test_set(tmp_path: Path):
     result = ensemble.run(settings)
     evaluated = eval.run(EvalConfig(**shared, model=str(tmp_path / "e")))
     assert evaluated.n_groups == 3
-    rows = {row.rule: row.accuracy.value for row in result.rows if row.members == 2}
+    rows = {row.classifier: row.accuracy.value for row in result.rows if row.members == 2}
     assert evaluated.metrics[0].estimate.value in rows.values()
     people = open_data(str(folder), label_column="score", group="person").metadata
     assert not set(people["train"]["person"]) & set(people["test"]["person"])
