@@ -79,6 +79,11 @@ class EnsembleSetup:
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (self.config, self.data.fingerprint)
 
+    @property
+    def learned(self) -> dict[str, str]:
+        """What members record besides the network."""
+        return {} if self.config.group is None else {"group": self.config.group}
+
     def job(self, number: int) -> Job:
         """How member `number` is trained, before it samples its images."""
         config = self.config.training(number)
@@ -230,6 +235,7 @@ def finish_member(
             more={_KEY: json.dumps(setup.facts(number))},
             preparation=setup.preparation,
             data=config.data,
+            learned=setup.learned,
         )
     logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
     return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), known)
@@ -282,6 +288,7 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
                 classes=saved.classes,
                 preparation=setup.preparation,
                 data=setup.config.data,
+                learned=setup.learned,
             )
         report.note(f"{spec}: member {number + 1}")
         logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)
