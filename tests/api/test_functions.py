@@ -1,6 +1,8 @@
 """Every function on every kind of input gives what the command gives on the same data on disk, to the bit."""
 
 import csv
+import datetime
+import importlib
 import inspect
 import io
 import json
@@ -188,6 +190,66 @@ class Interchanged:
 
     def __dataframe__(self, nan_as_null: bool = False, allow_copy: bool = True) -> Any:
         return self._frame.__dataframe__(nan_as_null, allow_copy)
+
+
+class _Column:
+    """A column as polars has it."""
+
+    def __init__(self, name: str, cells: list[Any]) -> None:
+        self.name, self._cells = name, cells
+
+    def to_list(self) -> list[Any]:
+        return self._cells
+
+    def to_frame(self, name: str) -> "_Columns":
+        return _Columns({name: self._cells})
+
+
+class _Columns:
+    """A data frame as polars has it, whose way to pandas needs a package that is not installed."""
+
+    def __init__(self, columns: dict[str, list[Any]]) -> None:
+        self._columns = columns
+
+    def get_columns(self) -> list[_Column]:
+        return [_Column(name, cells) for name, cells in self._columns.items()]
+
+    def to_pandas(self) -> Any:
+        raise ModuleNotFoundError("No module named 'pyarrow'")
+
+
+def _polars() -> list[tuple[Any, Any]]:
+    try:
+        polars = importlib.import_module("polars")
+    except ImportError:
+        return [(_Columns, _Column)]
+    return [(_Columns, _Column), (polars.DataFrame, polars.Series)]
+
+
+@pytest.mark.parametrize(("frame", "series"), _polars())
+def test_a_frame_of_polars_needs_no_other_package(frame: Any, series: Any, tmp_path: Path):
+    day = datetime.date(2026, 1, 30)
+    columns = {"id": [1, None, 3], "text": ["How do I sort a list?", "how to sort a list", None], "day": [day, None, day]}
+    library.dedupe(frame(columns), column="text", output=tmp_path / "rows.csv")
+    with (tmp_path / "rows.csv").open(newline="") as file:
+        rows = [row[:3] for row in csv.reader(file)]
+    assert rows == [
+        ["id", "text", "day"],
+        ["1", "How do I sort a list?", "2026-01-30"],
+        ["", "how to sort a list", ""],
+        ["3", "", "2026-01-30"],
+    ]
+    assert library.dedupe(series("", columns["text"])).column == "text"
+    assert library.dedupe(series("asked", columns["text"])).column == "asked"
+
+
+def test_a_frame_that_needs_a_package_says_which():
+    class Foreign:
+        def to_pandas(self) -> Any:
+            raise ModuleNotFoundError("No module named 'pyarrow'")
+
+    with pytest.raises(library.DlcliError, match="Foreign: `to_pandas` fails: No module named 'pyarrow'"):
+        library.dedupe(Foreign())
 
 
 def test_texts_are_deduplicated_as_by_the_command(dlcli: Run, tmp_path: Path):

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, ResourceError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.tables import Table
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 TEXT = "text"
 """The column of texts without a name."""
-_HINT = "give a list of texts, or a Series or DataFrame of pandas, or a data frame with __dataframe__"
+_HINT = "give a list of texts, a Series or DataFrame of pandas or polars, or a data frame with __dataframe__"
 
 
 def table_in_memory(spec: InMemory) -> Table:
@@ -48,13 +48,19 @@ def _frame(value: Any) -> "pd.DataFrame":
 
     if isinstance(value, pd.DataFrame):
         return value
-    if isinstance(value, pd.Series):
-        return value.to_frame(TEXT if value.name is None else value.name)
+    if hasattr(value, "get_columns"):  # polars, of which `to_pandas` needs pyarrow and makes floats of numbers with gaps
+        return pd.DataFrame({one.name: pd.Series(one.to_list(), dtype=object) for one in value.get_columns()})
     if hasattr(value, "__dataframe__"):
         with warnings.catch_warnings():  # pandas plans to drop the protocol, and other libraries have it meanwhile
             warnings.simplefilter("ignore")
             return pd.api.interchange.from_dataframe(value)
-    return _frame(value.to_pandas())
+    if hasattr(value, "to_frame"):
+        return _frame(value.to_frame(TEXT if value.name in (None, "") else value.name))
+    try:
+        return _frame(value.to_pandas())
+    except ImportError as error:
+        message = f"{type(value).__name__}: `to_pandas` fails: {error}"
+        raise ResourceError(message, hint="install it, or give a DataFrame of pandas") from error
 
 
 def _cells(column: "pd.Series[Any]") -> list[str]:
