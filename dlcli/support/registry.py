@@ -21,7 +21,10 @@ PLUGIN_GROUPS = {
     "dlcli.core.models.zoo": ("dlcli.models", ("build", "RECIPE", "SMALLEST")),
     "dlcli.core.pairs.scorers": ("dlcli.scorers", ("SCORER", "load")),
     "dlcli.core.surgery.operations": ("dlcli.surgery", ("ARGUMENT", "check", "apply")),
-    "dlcli.core.text.vectors.encoders": ("dlcli.vectors", ("check", "vectors", "CANDIDATE_COSINE", "DEPENDS_ON")),
+    "dlcli.core.text.vectors.encoders": (
+        "dlcli.vectors",
+        ("check", "vectors", "CANDIDATE_COSINE", "DEPENDS_ON", "SCORED", "DEVICE"),
+    ),
 }
 """By the package of a registry: the group of its entry points, and what a module has to define at least."""
 _NOT_ENTRIES = frozenset({"base"})

@@ -9,6 +9,7 @@ import pytest
 
 from dlcli.core.attacks import REGISTRY, load_attack
 from dlcli.core.data import open_data
+from dlcli.core.text.vectors import check_vectors
 from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.registry import PLUGIN_GROUPS, Registry
 from tests.conftest import ROOT, Run
@@ -126,6 +127,19 @@ def test_a_plugin_that_fails_is_an_error_that_names_its_package():
             load_attack(name)
         assert "\n" not in error.value.message
         assert "pip uninstall grey_attacks" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["SCORED", "DEVICE"])
+def test_vectors_of_another_package_define_all_that_is_asked(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = (ROOT / "dlcli/core/text/vectors/encoders/tfidf.py").read_text()
+    module = f"without_{name.lower()}"
+    (tmp_path / f"{module}.py").write_text("\n".join(line for line in source.splitlines() if not line.startswith(f"{name} =")))
+    (tmp_path / "letters-1.dist-info").mkdir()
+    entry = f"[dlcli.vectors]\n{module.replace('_', '-')} = {module}\n"
+    (tmp_path / "letters-1.dist-info" / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=f"{module} does not define {name}"):
+        check_vectors(module.replace("_", "-"))
 
 
 @pytest.mark.usefixtures("on_path")
