@@ -93,6 +93,7 @@ CASES: dict[str, _Case] = {
     "eval, slices": (evaluation.COMMAND, lambda at: EvalConfig(model=at.run, data=at.sliced, slices=("camera",), **_CPU)),
     "eval, summary": (evaluation.COMMAND, lambda at: EvalConfig(arch="cifar-resnet-20", summary=True, **_CPU)),
     "predict": (predict.COMMAND, lambda at: PredictConfig(model=at.run, limit=50, **_CPU)),
+    "predict, folder": (predict.COMMAND, lambda at: PredictConfig(model=at.run, data=at.photos, **_CPU)),
     "attack": (attack.COMMAND, lambda at: AttackConfig(limit=50, epochs=1, members=2, ensemble="max", **_CPU)),
     "attack, range": (attack.COMMAND, lambda at: AttackConfig(model=at.run, limit=50, eps="0:16/255:4/255", **_CPU)),
     "attack, methods": (
@@ -111,6 +112,7 @@ CASES: dict[str, _Case] = {
     ),
     "dedupe": (dedupe.COMMAND, lambda at: DedupeConfig()),
     "dedupe, keep": (dedupe.COMMAND, lambda at: DedupeConfig(keep=True)),
+    "dedupe, pairs found": (dedupe.COMMAND, lambda at: DedupeConfig(pairs=True)),
     "dedupe, against": (dedupe.COMMAND, lambda at: DedupeConfig(against=at.faq)),
     "dedupe, index": (dedupe.COMMAND, lambda at: DedupeConfig(index=at.folder / "index")),
     "dedupe, images": (dedupe.COMMAND, lambda at: DedupeConfig(table=at.photos)),

@@ -7,8 +7,8 @@ from itertools import accumulate
 from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
-from dlcli.specs.dedupe import EARLIER_COLUMN, DedupeConfig, DedupeResult, PairColumnsResult
-from dlcli.specs.dedupe_images import DedupeImagesResult
+from dlcli.specs.dedupe import EARLIER_COLUMN, PAIR_COLUMNS, DedupeConfig, DedupeResult, PairColumnsResult
+from dlcli.specs.dedupe_images import IMAGE_PAIR_COLUMNS, DedupeImagesResult
 from dlcli.specs.dedupe_index import ForgetResult
 from dlcli.specs.figures import percent
 from dlcli.support.plural import count
@@ -26,6 +26,7 @@ _Result = DedupeResult | PairColumnsResult | DedupeImagesResult | ForgetResult
 _GROUPS_SHOWN = 4
 _MEMBERS_SHOWN = 2
 _PAIRS_SHOWN = 7
+_PAIRS_KEPT = 10
 _LONGEST = 60
 _WHERE = "Every {}: -o FILE, or a pipe. Canonical {}s only: --keep. Pairs: --pairs."
 
@@ -38,6 +39,8 @@ def _table(result: _Result) -> TerminalTable:
     if isinstance(result, ForgetResult):
         shown = tuple(tuple(map(str, row)) for row in result.table.rows)
         return TerminalTable(f"removed from {result.index}", tuple(result.table.columns), shown, answer=_answer(result))
+    if _gives_pairs(result):
+        return _found_pairs_table(result)
     title = f"the largest groups in {result.source}, column '{result.column}'"
     members = _members(result)
     groups = []
@@ -51,8 +54,26 @@ def _table(result: _Result) -> TerminalTable:
     return _grouped(TerminalTable(title, columns, (), notes=notes, answer=_answer(result)), groups)
 
 
-def _grouped(table: TerminalTable, groups: Sequence[Sequence[tuple[str, ...]]]) -> TerminalTable:
-    """The table with the rows of groups, of which the first row is printed in bold."""
+def _gives_pairs(result: DedupeResult | DedupeImagesResult) -> bool:
+    """Whether the rows of the table are the pairs, as with `pairs`."""
+    return tuple(result.table.columns) in (PAIR_COLUMNS, IMAGE_PAIR_COLUMNS)
+
+
+def _found_pairs_table(result: DedupeResult) -> TerminalTable:
+    """The first pairs, one text below the other."""
+    groups = []
+    for row in result.table.rows[:_PAIRS_KEPT]:
+        pair = dict(zip(result.table.columns, row, strict=True))
+        first = (str(pair["row_a"]), f"{pair['score']:.2f}", _shorten(pair["text_a"]))
+        groups.append([first, (str(pair["row_b"]), "", _shorten(pair["text_b"]))])
+    title = f"pairs of {result.source}, column '{result.column}'"
+    notes = (f"Every pair: -o FILE, or a pipe: {count(len(result.table.rows), 'pair')}.", _scored(result))
+    columns = ("row", "score", "the two texts of a pair")
+    return _grouped(TerminalTable(title, columns, (), notes=notes, answer=_answer(result)), groups, "more pair")
+
+
+def _grouped(table: TerminalTable, groups: Sequence[Sequence[tuple[str, ...]]], rest: str = "more group") -> TerminalTable:
+    """The table with the rows of groups, of which the first row is printed in bold; the others count as `rest`."""
     ends = list(accumulate(map(len, groups)))
     few = groups[:_GROUPS_SHOWN]
     return replace(
@@ -60,7 +81,7 @@ def _grouped(table: TerminalTable, groups: Sequence[Sequence[tuple[str, ...]]]) 
         rows=tuple(row for group in groups for row in group),
         strong=frozenset(end - len(group) for end, group in zip(ends, groups, strict=True)),
         most=sum(map(len, few)),
-        rest=count(len(groups) - len(few), "more group"),
+        rest=count(len(groups) - len(few), rest),
     )
 
 
@@ -101,7 +122,8 @@ def _images_table(result: DedupeImagesResult) -> TerminalTable:
         duplicate = (f"{group.example_score:.2f}", group.example, group.example_why)
         groups.append([("", group.canonical, ""), duplicate, *more])
     columns = ("score", "canonical file, then a duplicate", "why")
-    where = f"{_WHERE.format('file', 'file')} Thumbnails: --review FILE.html."
+    written = "Every pair: -o FILE, or a pipe." if _gives_pairs(result) else _WHERE.format("file", "file")
+    where = f"{written} Thumbnails: --review FILE.html."
     notes = (where, f"{count(result.candidates, 'candidate pair')} compared.")
     return _grouped(TerminalTable(title, columns, (), notes=notes, answer=_answer(result)), groups)
 

@@ -1,7 +1,9 @@
 """`dlcli predict` at the shell."""
 
 from collections import Counter
+from collections.abc import Mapping
 from statistics import median
+from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
 from dlcli.specs.predict import PredictConfig, PredictResult
@@ -12,9 +14,9 @@ _LEAST_SURE = 0.5
 
 def _table(result: PredictResult) -> TerminalTable:
     title = f"the first {result.unit}s" if len(result.table.rows) > 1 else ""
-    heads = [name.replace("probability", "probability, %").replace("_", " ") for name in result.table.columns]
-    cell = _score_cell if _has_scores(result) else _cell
-    rows = tuple(tuple(cell(value) for value in record.values()) for record in result.records())
+    heads = [_head(name) for name in result.table.columns if not _is_further_probability(name)]
+    cells = _score_cells if _has_scores(result) else _cells
+    rows = tuple(cells(record) for record in result.records())
     notes = (*result.notes, "Every row: -o FILE, or a pipe." if len(result.table.rows) > len(rows) else "")
     return TerminalTable(title, tuple(heads), rows, notes=notes, answer=_answer(result))
 
@@ -23,8 +25,25 @@ def _has_scores(result: PredictResult) -> bool:
     return "score" in result.table.columns
 
 
-def _score_cell(value: object) -> str:
-    return "" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
+def _is_further_probability(column: str) -> bool:
+    """Whether a terminal shows the column beside its label: pairs of columns would not fit 80 columns."""
+    return column.startswith("probability_")
+
+
+def _head(column: str) -> str:
+    if column.startswith("label_"):
+        return f"{column.replace('_', ' ')} (%)"
+    return column.replace("probability", "probability, %")
+
+
+def _score_cells(record: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple("" if one is None else f"{one:.2f}" if isinstance(one, float) else str(one) for one in record.values())
+
+
+def _cells(record: Mapping[str, Any]) -> tuple[str, ...]:
+    beside = {name.replace("probability_", "label_"): value for name, value in record.items() if _is_further_probability(name)}
+    alone = {name: value for name, value in record.items() if not _is_further_probability(name)}
+    return tuple(f"{_cell(value)} ({_cell(beside[name])})" if name in beside else _cell(value) for name, value in alone.items())
 
 
 def _cell(value: object) -> str:

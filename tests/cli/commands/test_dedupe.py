@@ -151,6 +151,16 @@ def test_a_header_alone_gives_a_header(content: str, options: list[str], dlcli: 
     assert done.stdout.count(b"\n") == 1
 
 
+def test_a_terminal_shows_the_pairs_that_were_asked_for(dlcli: Run):
+    """Each with both row numbers and its probability, as the csv has them."""
+    shown = dlcli("dedupe", "questions", "--pairs", "--format", "table", "-v").stdout.decode()
+    found = re.findall(r"^ +(\d+) +(\d\.\d\d) .*\n +(\d+) {2,}\D", shown, re.MULTILINE)
+    pairs = list(csv.DictReader(io.StringIO(dlcli("dedupe", "questions", "--pairs").stdout.decode())))
+    assert len(found) == 10
+    assert found == [(row["row_a"], f"{float(row['score']):.2f}", row["row_b"]) for row in pairs[:10]]
+    assert f"Every pair: -o FILE, or a pipe: {len(pairs)} pairs." in shown
+
+
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
 
 
