@@ -21,6 +21,7 @@ from dlcli.specs.option import declared, key
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.paths import config_dir
 from dlcli.support.regular_file import check_regular
+from dlcli.support.suggest import closest
 
 NAME = "dlcli.toml"
 _PROJECT = "pyproject.toml"
@@ -58,7 +59,7 @@ def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str,
         tables = tables.get("tool", {}).get("dlcli", {})
     for name, content in tables.items():
         if name not in COMMANDS or not isinstance(content, dict):
-            raise UsageError(f"{path}: '{name}' is not a table for a command", hint=f"write [{command}] above its options")
+            raise UsageError(f"{path}: '{name}' is not a table for a command", hint=_meant_table(name, command))
     known = {key(item): item for item in fields}
     options = {name.replace("_", "-"): value for name, value in tables.get(command, {}).items()}
     for name in options:
@@ -66,6 +67,11 @@ def read_config(path: Path, command: str, fields: list[Field[Any]]) -> dict[str,
             meant = meant_option(name, known)
             raise UsageError(f"{path}: [{command}] has no option '{name}'", hint=f"did you mean {meant}?" if meant else "")
     return {known[name].name: _as_typed(known[name], value) for name, value in options.items()}
+
+
+def _meant_table(name: str, command: str) -> str:
+    near = closest(name, COMMANDS)
+    return f"did you mean [{near}]?" if near else f"write [{command}] above its options"
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class AttackConfig:
         if not self.eps:
             raise UsageError("`eps`: at least one value is needed")
         if self.norm != "l2" and max(self.eps) > 1:
-            raise UsageError(f"`eps`: {max(self.eps):g} is above 1", hint="inputs lie in [0, 1]; only `norm=l2` can exceed 1")
+            raise UsageError(f"`eps`: {max(self.eps):g} is above 1", hint=_range_hint(max(self.eps)))
         gate(self.fail_under)
         if self.fail_under and self.fail_under[0] not in METRICS:
             raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
@@ -182,6 +182,12 @@ class AttackConfig:
         if self.surrogate is None:
             hint = "name the network to make them on with `surrogate`, or a .npz that `save` wrote"
             raise UsageError("`method`: transfer has no images to transfer", hint=hint)
+
+
+def _range_hint(eps: float) -> str:
+    """What to write for an `eps` above 1, which is probably in units of 0 to 255."""
+    pixels = f"for pixels of 0 to 255 write `eps={eps:g}/255`; " if eps <= 255 else ""
+    return f"inputs lie in [0, 1]: {pixels}only `norm=l2` can exceed 1"
 
 
 class ThreatKind(StrEnum):

@@ -190,8 +190,8 @@ class RunOptions:
 
     format: str = option(
         "auto",
-        "Output format. auto: a table on a terminal; elsewhere CSV from predict and dedupe, JSON from all other commands. "
-        "markdown: the table for GitHub, such as a step summary.",
+        "Output format. auto: a table on a terminal; elsewhere CSV from predict, dedupe, list and cache, JSON from the other "
+        "commands. markdown: the table for GitHub, such as a step summary.",
         choices=one_of(*FORMATS),
     )
     quiet: bool = option(False, "Print only the result, warnings and errors.", short="-q")

@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from dlcli.specs.option import Option, declared, flag
 from dlcli.support.errors import UsageError
+from dlcli.support.suggest import did_you_mean
 
 BASELINE = "baseline"
 
@@ -52,7 +53,7 @@ def variant(
         )
     for name, value in zip(words[::2], words[1::2], strict=True):
         if name not in known:
-            raise UsageError(f"`versus`: unknown option {name}", hint=f"choose from {', '.join(known)}")
+            raise UsageError(f"`versus`: unknown option {name}", hint=did_you_mean(name, known))
         found = _converted(config, known[name], value)
         item = known[name].name
         changed[item] = (*changed.get(item, ()), *found) if isinstance(found, tuple) and _repeats(known[name]) else found

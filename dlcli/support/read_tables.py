@@ -8,6 +8,7 @@ import io
 import re
 import sys
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from dlcli.support.bounded_read import check_table, read_whole
@@ -15,6 +16,7 @@ from dlcli.support.decode import misread_warning
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.read_csv import read_csv
 from dlcli.support.read_json import read_json
+from dlcli.support.suggest import meant_path
 from dlcli.support.table_format import DEFAULT_FORMAT, TableFormat
 from dlcli.support.tables import Table
 
@@ -44,12 +46,13 @@ def parse_table(name: str, data: bytes, table_format: TableFormat = DEFAULT_FORM
     return table
 
 
-def read_bytes(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> tuple[str, bytes]:
+def read_bytes(source: str, table_format: TableFormat = DEFAULT_FORMAT, *, others: Iterable[str] = ()) -> tuple[str, bytes]:
     """Read a file, or standard input (-).
 
     Args:
         source: Path of the file, or -.
         table_format: How it is read, of which the limit on cells holds while it is unpacked.
+        others: Names of tables that are no files, which may have been meant if there is no such file.
 
     Returns:
         The name for messages, and the content, unzipped if it is gzip.
@@ -62,7 +65,7 @@ def read_bytes(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> tuple
     try:
         data = _read(source, name, table_format)
     except FileNotFoundError:
-        raise MissingInputError(f"{name}: there is no such file") from None
+        raise MissingInputError(f"{name}: there is no such file", hint=meant_path(source, others)) from None
     except IsADirectoryError:
         raise InputError(f"{name}: is a folder, not a table") from None
     except PermissionError:

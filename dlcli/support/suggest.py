@@ -1,6 +1,7 @@
 """Hints for names that do not exist: the one that is spelled most alike."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 
@@ -37,3 +38,16 @@ def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) 
     if near:
         return f"did you mean {near}?"
     return f"choose from {', '.join(names)}" if otherwise is None else otherwise
+
+
+def meant_path(typed: str, names: Iterable[str] = ()) -> str:
+    """The hint for a path `typed` that is not there: what its folder has of nearly that name, or one of `names`; else empty."""
+    folder, name = os.path.split(typed)
+    try:
+        there = sorted(one for one in os.listdir(folder or ".") if not one.startswith(".") and one.isprintable())
+    except OSError:
+        there = []
+    names = [] if folder else list(names)
+    near = closest(name, [*names, *there])
+    found = near if near in names else os.path.join(folder, near)
+    return f"did you mean {found}?" if near else ""

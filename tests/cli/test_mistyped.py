@@ -3,15 +3,18 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dlcli.cli.app import _fail, _invoke
 from dlcli.cli.command import COMMANDS
+from dlcli.cli.config_file import read_config
 from dlcli.cli.mistyped import _OTHER_COMMANDS, _OTHER_OPTIONS, meant_option
 from dlcli.specs.command_line import config_class
 from dlcli.specs.option import declared, key
 from dlcli.specs.shared import RunOptions
+from dlcli.support.errors import UsageError
 
 MISTYPED = [
     ("atack", "dlcli attack?"),
@@ -67,6 +70,41 @@ def test_the_hint_names_what_was_meant(typed: str, meant: str, capsys: pytest.Ca
         _invoke(words)
     assert _fail(caught.value, words) == 2 or words[:3] == ["dedupe", "questions", "--column"]
     assert f"did you mean {meant}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["train", "--versus", "--epochz 3"], "did you mean --epochs?"),
+        (["train", "--versus", "lr 0.1"], "did you mean --lr?"),
+        (["attack", "--eps", "8"], "for pixels of 0 to 255 write --eps 8/255;"),
+        (["train", "lenet"], "(lenet is a model: give it as --model)"),
+        (["train", "cifar"], "did you mean cifar10?"),
+        (["train", "phots"], "did you mean photos?"),
+        (["eval", "phots"], "did you mean photos?"),
+        (["dedupe", "question"], "did you mean questions?"),
+        (["dedupe", "photos/lables.csv"], f"did you mean photos{os.sep}labels.csv?"),
+        (["dedupe", "photos/questions"], "there is no such file\n"),
+    ],
+)
+def test_what_was_put_in_the_wrong_words_or_place(
+    words: list[str], hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "labels.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception) as caught:
+        _invoke(words)
+    assert _fail(caught.value, words) in (2, 3)
+    assert hint in capsys.readouterr().err
+
+
+def test_a_table_of_options_that_is_mistyped(tmp_path: Path):
+    for name, hint in (("dedup", "did you mean [dedupe]?"), ("colour", "write [train] above its options")):
+        (tmp_path / "dlcli.toml").write_text(f"[{name}]\nseed = 1\n")
+        with pytest.raises(UsageError) as caught:
+            read_config(tmp_path / "dlcli.toml", "train", [])
+        assert caught.value.hint == hint
 
 
 def test_other_names_lead_to_names_that_exist():

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dlcli.specs.list import REGISTRIES
+from dlcli.specs.shared import DATASETS
 from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.suggest import meant_path
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "open_data"]
 
 SOURCES = Registry("data source", "dlcli.core.data.sources")
+_BUNDLED = ("digits", "moving-digits")
 _SYSTEM = ("/", "/dev", "/proc", "/sys")
 
 
@@ -105,8 +109,15 @@ def open_data(
             if group is not None and data.classes:
                 groups.check_groups(data, group)
             return scores.as_scores(data) if target == base.SCORE and data.classes else data
+    raise MissingInputError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=_meant(spec, modules))
+
+
+def _meant(spec: str, modules: "list[ModuleType]") -> str:
+    """The hint for data that are not there: a name that was given in the wrong place, one that is near, or what there is."""
+    if spec in Registry("model", REGISTRIES["models"]).names():
+        return f"{spec} is a model: give it as `model`"
     kinds = ", or ".join(module.DESCRIPTION for module in modules if module.DESCRIPTION)
-    raise MissingInputError(f"`{option}`: no such dataset, file or folder: '{spec}'", hint=f"expected {kinds}")
+    return meant_path(spec, (*_BUNDLED, *DATASETS)) or f"expected {kinds}"
 
 
 def _sources(spec: str) -> "list[ModuleType]":

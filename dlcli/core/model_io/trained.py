@@ -39,6 +39,7 @@ from dlcli.support.errors import InputError, MissingInputError, UsageError, erro
 from dlcli.support.in_memory import InMemory
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
+from dlcli.support.suggest import meant_path
 
 _UNKNOWN = (
     "whether images are normalised as in training was not checked, which takes longer than this run: dlcli eval with "
@@ -234,7 +235,7 @@ def _open(
         raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
     if ":" not in spec:
         hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
-        raise MissingInputError(f"{spec}: no such run directory or checkpoint", hint=hint)
+        raise MissingInputError(f"{spec}: no such run directory or checkpoint", hint=meant_path(spec) or hint)
     found = named_model(spec, data)
     with preserved():
         model = found.build().to(device).eval()

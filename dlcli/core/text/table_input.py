@@ -37,7 +37,7 @@ def open_table(source: str, table_format: TableFormat = DEFAULT_FORMAT) -> Table
             table = read_table(str(path))
         table.name = SAMPLE
         return table
-    name, data = read_bytes(source, table_format)
+    name, data = read_bytes(source, table_format, others=(SAMPLE,))
     kind = kind_of(name, data)
     if kind == "parquet":
         return flatten(read_parquet(name, data, table_format))
