@@ -43,6 +43,7 @@ def train(
     pretrain_epochs: int | None = None,
     distance: str | None = None,
     margin: float | None = None,
+    patch: int | None = None,
     grow: str | Sequence[str] = (),
     versus: str | None = None,
     seeds: int | None = None,

@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "pretrain_epochs",
             "distance",
             "margin",
+            "patch",
             "epochs",
             "batch_size",
             "optimizer",

@@ -8,8 +8,10 @@ from dlcli.support.errors import UsageError
 
 NO_PRETRAINING = "none"
 DEFAULT_DISTANCE, DEFAULT_MARGIN = "l1", 1.0
-PRETRAINING_OPTIONS = ("pretrain_epochs", "distance", "margin", "grow")
+PRETRAINING_OPTIONS = ("pretrain_epochs", "distance", "margin", "patch", "grow")
 """Options that need `pretrain`."""
+OF_METHOD = {"distance": "siamese", "margin": "siamese", "patch": "spatial-contrasting"}
+"""Options of one method."""
 
 
 def methods() -> tuple[str, ...]:
@@ -22,7 +24,9 @@ def pretrain_option() -> Any:
     return option(
         NO_PRETRAINING,
         "Train the network first, but for its last layer. siamese: features of two images of one class or score should be "
-        "close, of two at least a margin apart. none: do not.",
+        "close, of two at least a margin apart. Without labels: spatial-contrasting, two patches of one image should be closer "
+        "than patches of two images (Hoffer et al. 2016); simclr, the same of random changes of an image (Chen et al. 2020); "
+        "vicreg, changes of an image should have equal features, and these vary (Bardes et al. 2022). none: do not.",
         choices=methods,
     )
 
@@ -53,6 +57,15 @@ def margin_option() -> Any:
     )
 
 
+def patch_option() -> Any:
+    """`patch`: the size of the patches of images."""
+    return option(
+        None,
+        "Side of the patches in `pretrain=spatial-contrasting`, in pixels. Default: half of the shorter side of the images.",
+        minimum=1,
+    )
+
+
 def grow_option() -> Any:
     """`grow`: surgery between pre-training and training."""
     return option(
@@ -63,9 +76,19 @@ def grow_option() -> Any:
     )
 
 
+def inapplicable(method: str) -> tuple[str, ...]:
+    """The options that do not apply where `pretrain` is `method`."""
+    if method == NO_PRETRAINING:
+        return PRETRAINING_OPTIONS
+    return tuple(name for name, only in OF_METHOD.items() if only != method)
+
+
 def check_pretraining(config: Any) -> None:
-    """Raise UsageError for an option of pre-training without it."""
+    """Raise UsageError for an option of pre-training without it, or of another method."""
     if config.pretrain != NO_PRETRAINING:
+        for name in inapplicable(config.pretrain):
+            if getattr(config, name):
+                raise UsageError(f"`{name}` needs `pretrain={OF_METHOD[name]}`", hint=f"omit `{name}`")
         return
     for name in PRETRAINING_OPTIONS:
         if getattr(config, name):

@@ -17,12 +17,12 @@ from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
 from dlcli.specs.pretraining import (
-    NO_PRETRAINING,
-    PRETRAINING_OPTIONS,
     check_pretraining,
     distance_option,
     grow_option,
+    inapplicable,
     margin_option,
+    patch_option,
     pretrain_epochs_option,
     pretrain_option,
 )
@@ -113,6 +113,7 @@ class TrainConfig:
     pretrain_epochs: int | None = pretrain_epochs_option()
     distance: str | None = distance_option()
     margin: float | None = margin_option()
+    patch: int | None = patch_option()
     grow: tuple[str, ...] = grow_option()
     versus: str | None = option(
         None,
@@ -298,7 +299,7 @@ class TrainConfig:
 
 def dropped(changed: Mapping[str, Any]) -> tuple[str, ...]:
     """The options that do not apply to a variant with these changes, though they do to the configuration itself."""
-    names = PRETRAINING_OPTIONS if changed.get("pretrain") == NO_PRETRAINING else ()
+    names = inapplicable(changed["pretrain"]) if "pretrain" in changed else ()
     return (*names, *(("huber_delta",) if changed.get("loss") not in (None, DEFAULT_LOSS) else ()))
 
 

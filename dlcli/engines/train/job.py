@@ -206,6 +206,7 @@ def describe(job: Job) -> dict[str, object]:
         facts |= {"task": config.task, "loss": job.objective.to_json(), "balance": config.balance}
     if config.pretrain != NO_PRETRAINING:
         facts |= {name: getattr(config, name) for name in ("pretrain", "pretrain_epochs", "distance", "margin", "grow")}
+        facts |= {} if config.patch is None else {"patch": config.patch}
     found: dict[str, object] = json.loads(json.dumps(facts))
     return found
 
