@@ -196,6 +196,7 @@ def ensemble(
     limit: int | None = None,
     size: int | None = None,
     label_column: str | None = None,
+    group: str | None = None,
     strict: bool = False,
     fail_under: tuple[str, float] | tuple[str, float, str] | str | None = None,
     trust_code: bool = False,

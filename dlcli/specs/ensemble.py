@@ -18,6 +18,7 @@ from dlcli.specs.shared import (
     augment_option,
     data_option,
     device_option,
+    group_option,
     label_column_option,
     output_option,
     seed_option,
@@ -96,6 +97,7 @@ class EnsembleConfig:
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
+    group: str | None = group_option("; intervals here take images for independent, those of dlcli eval are by group.")
     strict: bool = strict_option()
     fail_under: FailUnder | None = fail_under_option(
         "Exit with status 1 if the accuracy of the rule is below a threshold: accuracy=0.98."

@@ -72,7 +72,7 @@ class EvalConfig(ModelAndDataOptions):
     group: str | None = option(
         None,
         "Metadata column of examples that belong together, such as frames of one film or images of one patient: intervals are "
-        "by group, and slices are compared by permuting groups. Default for scores: the group that the run was split by.",
+        "by group, and slices are compared by permuting groups. Default: the column that the run was split by.",
         metavar="COLUMN",
     )
     summary: bool = option(

@@ -118,6 +118,16 @@ def label_column_option() -> Any:
     )
 
 
+def group_option(more: str) -> Any:
+    """`group`: which examples no split parts; `more` says what that means for intervals."""
+    return option(
+        None,
+        "Metadata column of examples that belong together, such as pictures of one person or frames of one film: a column of "
+        f"labels.csv, or an array of the .npz. No split parts a group{more}",
+        metavar="COLUMN",
+    )
+
+
 def strict_option() -> Any:
     """`strict`: refuse data with files that cannot be read."""
     return option(False, "Fail on an image or video that cannot be read, instead of skipping it with a warning.")

@@ -44,6 +44,7 @@ from dlcli.specs.shared import (
     device_option,
     fps_option,
     frames_option,
+    group_option,
     label_column_option,
     model_option,
     output_option,
@@ -204,12 +205,7 @@ class TrainConfig:
     label_column: str | None = label_column_option()
     score_column: str | None = score_column_option()
     raters: tuple[str, ...] = raters_option()
-    group: str | None = option(
-        None,
-        "Metadata column of examples that belong together, such as pictures of one person or frames of one film: a column of "
-        "labels.csv, or an array of the .npz. No split parts a group, and intervals are by group.",
-        metavar="COLUMN",
-    )
+    group: str | None = group_option(", and intervals are by group.")
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

@@ -1,4 +1,7 @@
-"""What is missing has one status, 3, whatever option names it; a name that is not among those to choose from has status 2."""
+"""What is missing has status 3, whatever option names it; a name that is not among those to choose from has status 2.
+
+A column of scores that is named and missing has status 2.
+"""
 
 import csv
 from pathlib import Path
@@ -23,8 +26,6 @@ train --model runs/nope
 train --weights nope
 train --weights nope.safetensors
 train --data pics --group nope
-train --task score --data pics --score-column nope
-train --task score --data pics --raters nope
 train --task pairs --data nope.csv
 train --task pairs --data pairs.csv --columns a,b,nope
 train --task pairs --data pairs.csv --vectors static:nope
@@ -69,6 +70,8 @@ dedupe texts.csv --vectors static:nope
 dedupe texts.csv --index ix --key nope
 """
 WRONG = """
+train --task score --data pics --score-column nope
+train --task score --data pics --raters nope
 train --model nope
 train --optimizer nope
 train --with nope

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.column_names import LABEL_COLUMNS, known_columns, named_column
+from dlcli.core.data.column_names import LABEL_COLUMNS, SCORE_COLUMNS, known_columns, named_column
 from dlcli.core.data.file_kinds import composed
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import SILENT, Reporter
@@ -144,6 +144,7 @@ def needed_labels(source: str, columns: Sequence[str], found: ClassLabels | None
     """`found`; raises InputError listing the columns if it is None."""
     if found is None:
         hint = "name the column that holds the labels, as `label_column=NAME`"
+        hint += ", or learn scores with `task=score`" if known_columns(columns, SCORE_COLUMNS) else ""
         raise InputError(f"{source}: has columns {', '.join(columns)}, none of which is called label or class", hint=hint)
     return found
 

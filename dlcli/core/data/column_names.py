@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.suggest import did_you_mean
 
 FILE_COLUMNS = tuple(
@@ -51,11 +51,13 @@ def named_column(source: str, columns: Sequence[str], wanted: str, *, option: st
         option: Field of the configuration.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, for `label_column`.
+        UsageError: If there is none, for the columns of scores.
     """
     if wanted in columns:
         return wanted
     near = [column for column in columns if plain_name(column) == plain_name(wanted)]
     if len(near) != 1:
-        raise InputError(f"{source}: has no column '{wanted}' (`{option}`)", hint=did_you_mean(wanted, columns))
+        message, hint = f"{source}: has no column '{wanted}' (`{option}`)", did_you_mean(wanted, columns)
+        raise InputError(message, hint=hint) if option == LABEL_COLUMN else UsageError(message, hint=hint)
     return near[0]

@@ -64,10 +64,18 @@ def member_folder(folder: Path, number: int) -> Path:
     return folder / MEMBERS / f"{number:03}"
 
 
-def save_ensemble_metadata(folder: Path, members: int, rule: str) -> None:
-    """Write `ensemble.json` once all members are there."""
+def save_ensemble_metadata(folder: Path, members: int, rule: str, group: str | None = None) -> None:
+    """Write `ensemble.json` once all members are there.
+
+    Args:
+        folder: Where.
+        members: Number of members.
+        rule: How they are combined.
+        group: Metadata column of the groups that the sets keep together.
+    """
     names = [member_folder(Path(), number).as_posix() for number in range(members)]
-    write_text(folder / METADATA, json.dumps({"rule": rule, "members": names}, indent=2) + "\n")
+    known = {} if group is None else {"group": group}
+    write_text(folder / METADATA, json.dumps({"rule": rule, "members": names, **known}, indent=2) + "\n")
 
 
 def is_ensemble(folder: Path) -> bool:

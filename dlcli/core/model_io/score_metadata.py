@@ -103,12 +103,12 @@ class RunTask:
 
 
 def task_of(model: str | None) -> RunTask:
-    """The task of the run directory that `model` names; `images` of everything else.
+    """The task of the run directory, or of the ensemble, that `model` names; `images` of everything else.
 
     Raises InputError if its metadata are damaged.
     """
-    path = Path(model or "", RUN_FILES[0])
-    if model is None or not path.is_file():
+    path = next((path for name in RUN_FILES if (path := Path(model or "", name)).is_file()), None)
+    if model is None or path is None:
         return RunTask("images")
     found = read_json_metadata(path)
     name, group = found.get("task", "images"), found.get("group")
@@ -118,8 +118,17 @@ def task_of(model: str | None) -> RunTask:
     return RunTask(name, scores, group)
 
 
-def refuse_scores(model: str | None, command: str) -> None:
-    """Raise UsageError if `model` is a run directory whose network predicts scores, for a command that needs classes."""
+def refuse_scores(model: str | None, command: str, option: str = "model") -> None:
+    """Raise UsageError if a run directory holds a network that predicts scores, for a command that needs classes.
+
+    Args:
+        model: The run directory, or anything else that the option takes.
+        command: The command.
+        option: Field of its configuration.
+
+    Raises:
+        UsageError: As said.
+    """
     if task_of(model).scores is not None:
-        message = f"`model`: {model} predicts scores, and dlcli {command} needs a classifier"
+        message = f"`{option}`: {model} predicts scores, and dlcli {command} needs a classifier"
         raise UsageError(message, hint="dlcli eval and dlcli predict take networks that predict scores")

@@ -150,8 +150,14 @@ class ImageTask(ABC):
         """The row of a trained network in a result."""
 
     @abstractmethod
-    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any]) -> Mapping[str, float]:
-        """The figures of a finished network on the test set, for logs."""
+    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> Mapping[str, float]:
+        """The figures of a finished network on the test set, for logs.
+
+        Args:
+            predicted: What it predicts, (n,).
+            y: What is true, (n,).
+            group: The group of each example, (n,) from 0 on; None without groups.
+        """
 
     @abstractmethod
     def final_names(self) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dlcli.core.data.base import CLASS, ImageData
+from dlcli.core.grouped import share_of
 from dlcli.core.objectives.base import ScoreObjective
-from dlcli.core.stats import wilson
 from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched
 from dlcli.specs.estimates import Estimate, flat
 from dlcli.specs.train import TrainResult, TrainRow
@@ -68,9 +68,9 @@ class ImageClasses(ImageTask):
         found: NDArray[Any] = (predicted == y).astype(np.int8)
         return found
 
-    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any]) -> Mapping[str, float]:
+    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> Mapping[str, float]:
         """See `ImageTask`."""
-        return accuracy_figures(wilson(int((predicted == y).sum()), len(y)))
+        return accuracy_figures(share_of(predicted == y, group))
 
     def final_names(self) -> tuple[str, ...]:
         """See `ImageTask`."""
@@ -79,11 +79,10 @@ class ImageClasses(ImageTask):
     def row(self, facts: TrainedFacts) -> TrainRow:
         """See `ImageTask`."""
         fit_after = next((k for k, epoch in enumerate(facts.history, 1) if epoch.train_figure >= FIT), None)
-        right = int((facts.predicted == facts.test.y.numpy()).sum())
         return TrainRow(
             variant=facts.variant,
             seed=facts.seed,
-            accuracy=wilson(right, len(facts.predicted)),
+            accuracy=share_of(facts.predicted == facts.test.y.numpy(), facts.group),
             train_accuracy=facts.best.train_figure,
             n_watched=facts.n_watched,
             train_loss=facts.best.train_loss,

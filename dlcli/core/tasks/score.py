@@ -92,8 +92,8 @@ class ImageScores(ImageTask):
         found: NDArray[Any] = np.abs(predicted - y)
         return found
 
-    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any]) -> Mapping[str, float]:
-        """See `ImageTask`."""
+    def final_figures(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> Mapping[str, float]:
+        """See `ImageTask`; without intervals."""
         error = predicted - y.astype(np.float64)
         found = {name: correlations(predicted, y).get(name, 0.0) for name in SCORE_METRICS}
         return found | {"mae": float(np.abs(error).mean()), "rmse": float((error**2).mean() ** 0.5), "n": len(y)}

@@ -28,6 +28,7 @@ from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
 from dlcli.engines.ensemble.members import (
     EnsembleSetup,
     TrainedMember,
+    check_added,
     load_added,
     open_setup,
     plan_processes,
@@ -67,6 +68,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     _check_folder(config)
     check_logs(config.log)
     setup = open_setup(config, report)
+    check_added(setup)
     processes = plan_processes(setup)
     strategy = _strategy(setup, processes)
     with _logs(setup, report) as logging:
@@ -80,7 +82,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
 
         drawn = gain_curves(torch.stack([one.logits for one in done]), setup.data.y_test, drawn_rules(config.rule))
         write_report(config.output, result, drawn)
-        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule))
+        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule, config.group))
     return result
 
 
@@ -111,6 +113,7 @@ def plan(config: EnsembleConfig) -> list[str]:
     _check_folder(config)
     check_logs(config.log)
     setup = open_setup(config, SILENT)
+    check_added(setup)
     data = setup.data
     lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
     for name, numbers in _by_model(setup).items():

@@ -23,6 +23,7 @@ from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
+from dlcli.core.model_io.score_metadata import refuse_scores
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.fitting import start_training
@@ -78,6 +79,11 @@ class EnsembleSetup:
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (self.config, self.data.fingerprint)
 
+    @property
+    def learned(self) -> dict[str, str]:
+        """What members record besides the network."""
+        return {} if self.config.group is None else {"group": self.config.group}
+
     def job(self, number: int) -> Job:
         """How member `number` is trained, before it samples its images."""
         config = self.config.training(number)
@@ -119,6 +125,7 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
         preparation=how,
         limit=config.limit,
         label_column=config.label_column,
+        group=config.group,
     )
     check_trainable(data)
     return EnsembleSetup(config, data, device, how)
@@ -228,6 +235,7 @@ def finish_member(
             more={_KEY: json.dumps(setup.facts(number))},
             preparation=setup.preparation,
             data=config.data,
+            learned=setup.learned,
         )
     logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
     return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), known)
@@ -257,11 +265,18 @@ def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
     return found[1] if found else None
 
 
+def check_added(setup: EnsembleSetup) -> None:
+    """Refuse networks of `add` that are missing or do not fit the data, before any member is trained."""
+    for spec in setup.config.add:
+        refuse_scores(spec, "ensemble", "add")
+        saved = load_model(Path(spec), torch.device("cpu"))
+        _check_fits(spec, saved.channels, saved.size, saved.classes, setup.data)
+
+
 def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember]:
     """Load the networks of `add`, which follow the members trained here, and copy them into the output directory."""
     for place, spec in enumerate(setup.config.add):
         number, saved = setup.config.members + place, load_model(Path(spec), setup.device)
-        _check_fits(spec, saved.channels, saved.size, saved.classes, setup.data)
         if setup.config.output is not None:
             save_model(
                 member_folder(setup.config.output, number),
@@ -273,6 +288,7 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
                 classes=saved.classes,
                 preparation=setup.preparation,
                 data=setup.config.data,
+                learned=setup.learned,
             )
         report.note(f"{spec}: member {number + 1}")
         logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)

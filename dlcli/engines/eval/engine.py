@@ -190,6 +190,7 @@ def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
 
 
 def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
+    config = replace(config, group=config.group or task_of(config.model).group)
     loaded = open_model_and_data(config, report)
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
     group = _group(config, loaded.data, config.split)

@@ -11,7 +11,7 @@ from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
 from dlcli.core.tasks.base import Epoch
 from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import log_epochs
-from dlcli.engines.train.fitting import Fitted, epoch_schema, preflight, with_predictions
+from dlcli.engines.train.fitting import Fitted, epoch_schema, final_figures, preflight, with_predictions
 from dlcli.engines.train.job import OTHER, Job, check_same, describe
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
@@ -65,8 +65,7 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     fitted = with_predictions(job, fitted)
     per_epoch = steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
-    final = job.task.final_figures(fitted.predicted, job.data.y_test.numpy())
-    report.log(run, fitted.best_epoch, final, final=True)
+    report.log(run, fitted.best_epoch, final_figures(job, fitted.predicted), final=True)
     report.note(f"{folder} holds this run, finished; its result is given again")
     return fitted
 

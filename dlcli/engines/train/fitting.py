@@ -1,7 +1,7 @@
 """A network trained from start to end, or from where it was stopped."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from torch import nn
 
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import Split
+from dlcli.core.data.groups import groups_of
 from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
 from dlcli.core.objectives.base import ScoreObjective
 from dlcli.core.tasks.base import Epoch, ImageTask, Watched
@@ -122,8 +123,14 @@ def _fit(job: Job, model: nn.Module | None, *, report: Reporter, label: str, run
     model = training.model
     found = Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), np.empty(0))
     found = with_predictions(job, found)
-    report.log(run, best_epoch, job.task.final_figures(found.predicted, job.data.y_test.numpy()), final=True)
+    report.log(run, best_epoch, final_figures(job, found.predicted), final=True)
     return found
+
+
+def final_figures(job: Job, predicted: NDArray[Any]) -> Mapping[str, float]:
+    """The figures of a finished network, which predicts `predicted` (n,) for the test set, for logs."""
+    group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
+    return job.task.final_figures(predicted, job.data.y_test.numpy(), group)
 
 
 def with_predictions(job: Job, fitted: Fitted) -> Fitted:

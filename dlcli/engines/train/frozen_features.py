@@ -100,7 +100,7 @@ def _write(job: Job, file: Path, features: dict[str, Tensor], report: Reporter) 
 
 
 def _with_features(data: ImageData, features: dict[str, Tensor]) -> ImageData:
-    return data.with_splits({name: Split(features[name], split.y) for name, split in data.splits.items()})
+    return data.with_splits({name: Split(features[name], split.y, split.metadata) for name, split in data.splits.items()})
 
 
 def _compute_features(job: Job, model: nn.Module, frame: FrameMlp, report: Reporter) -> dict[str, Tensor]:

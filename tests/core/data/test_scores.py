@@ -13,7 +13,7 @@ from dlcli.core.data.base import ImageData, hold_out, strata
 from dlcli.core.data.scores import as_scores, score_levels
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.training.balance import balanced
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from tests.scored import changed, integer_scores, pictures, score_folders, table_folder, write_table
 
 N = 60
@@ -93,9 +93,9 @@ def test_the_columns_that_there_are_are_named(tmp_path: Path):
     with pytest.raises(InputError, match="columns kind, beauty, none of which is called score or mean; of numbers: beauty"):
         scored(folder)
     assert scored(write_scores(folder, names), label_column="beauty").y_train.unique().tolist() == [3.0, 4.0]
-    with pytest.raises(InputError, match="has no column 'beaty'"):
+    with pytest.raises(UsageError, match="has no column 'beaty'"):
         scored(folder, label_column="beaty")
-    with pytest.raises(InputError, match="has no column 'nobody'"):
+    with pytest.raises(UsageError, match="has no column 'nobody'"):
         scored(folder, raters=("nobody",))
 
 

@@ -206,8 +206,14 @@ def test_trained_networks_are_taken_in(tmp_path: Path, folder: Path, result: Ens
 def test_a_network_for_other_images_is_not_taken_in(tmp_path: Path, folder: Path, result: EnsembleResult):
     x, y = np.zeros((8, 1, 9, 9), dtype=np.float32), np.arange(8) % 2
     np.savez(tmp_path / "d.npz", x_train=x, y_train=y, x_test=x, y_test=y)
-    with pytest.raises(InputError, match=r"was trained on images of 1x8x8, and .*d.npz has 1x9x9"):
-        ensemble.run(config(members=1, model=("mlp",), data=str(tmp_path / "d.npz"), add=(str(member_folder(folder, 0)),)))
+    options = {"members": 1, "model": ("mlp",), "data": str(tmp_path / "d.npz"), "output": tmp_path / "e"}
+    for start in (ensemble.run, ensemble.plan):
+        with pytest.raises(InputError, match=r"was trained on images of 1x8x8, and .*d.npz has 1x9x9"):
+            start(config(**options, add=(str(member_folder(folder, 0)),)))
+        with pytest.raises(InputError, match="nope: not a run directory"):
+            start(config(**options, add=("nope",)))
+    # No member was trained first.
+    assert not (tmp_path / "e").exists() or not list((tmp_path / "e").rglob("*.safetensors"))
 
 
 @pytest.mark.parametrize("options", [{}, {"chunk": 0.5}])

@@ -14,8 +14,10 @@ from dlcli.core.data import open_data
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.score_metadata import LEVEL, task_of
 from dlcli.core.tasks.score import score_metrics
-from dlcli.engines import attack, eval, predict, probe_gradients, train
+from dlcli.engines import attack, convert_2d_to_3d, ensemble, eval, predict, probe_gradients, train
 from dlcli.specs.attack import AttackConfig
+from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
+from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
@@ -143,8 +145,22 @@ def test_classes_by_group_are_evaluated_on_the_same_test_set(tmp_path: Path):
     shared = {"data": str(folder), "label_column": "score", "device": "cpu"}
     result = train.run(TrainConfig(**shared, model="mlp", epochs=2, group="person", output=tmp_path / "run"))
     evaluated = eval.run(EvalConfig(**shared, model=str(tmp_path / "run")))
-    assert evaluated.metrics[0].estimate.value == result.rows[0].accuracy.value
+    assert evaluated.metrics[0].estimate == result.rows[0].accuracy
     assert evaluated.n_images == result.n_test
+    assert evaluated.n_groups == 3
+
+
+def test_an_ensemble_by_group_is_evaluated_on_the_same_test_set(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N), more={"person": [f"p{k % 17}" for k in range(N)]})
+    shared = {"data": str(folder), "label_column": "score", "device": "cpu"}
+    settings = EnsembleConfig(**shared, model=("mlp",), members=2, epochs=1, group="person", output=tmp_path / "e")
+    result = ensemble.run(settings)
+    evaluated = eval.run(EvalConfig(**shared, model=str(tmp_path / "e")))
+    assert evaluated.n_groups == 3
+    rows = {row.classifier: row.accuracy.value for row in result.rows if row.members == 2}
+    assert evaluated.metrics[0].estimate.value in rows.values()
+    people = open_data(str(folder), label_column="score", group="person").metadata
+    assert not set(people["train"]["person"]) & set(people["test"]["person"])
 
 
 def test_the_interval_of_a_prediction_is_a_quantile_of_test_errors(folder: Path, run_dir: Path):
@@ -182,6 +198,12 @@ def test_predictions_that_are_all_equal_have_no_correlation():
 def test_other_commands_refuse_a_network_of_scores_by_name(folder: Path, run_dir: Path):
     with pytest.raises(UsageError, match="predicts scores, and dlcli attack needs a classifier"):
         attack.run(AttackConfig(model=str(run_dir), data=str(folder)))
+    with pytest.raises(UsageError, match="`surrogate`: .* predicts scores, and dlcli attack needs a classifier"):
+        attack.run(AttackConfig(data="digits", surrogate=str(run_dir), method="transfer"))
+    with pytest.raises(UsageError, match="predicts scores, and dlcli convert-2d-to-3d needs a classifier"):
+        convert_2d_to_3d.run(Convert2DTo3DConfig(model=str(run_dir)))
+    with pytest.raises(UsageError, match="`add`: .* predicts scores, and dlcli ensemble needs a classifier"):
+        ensemble.run(EnsembleConfig(data="digits", members=0, add=(str(run_dir), str(run_dir))))
     with pytest.raises(UsageError, match="predicts scores, and dlcli probe-gradients needs a classifier"):
         probe_gradients.run(ProbeGradientsConfig(model=str(run_dir), data=str(folder)))
 

@@ -7,7 +7,7 @@ from dlcli.core.training.recipe import Recipe
 
 SMALLEST = 16
 
-RECIPE = Recipe(epochs=20, batch_size=32, optimizer="adam", lr=1e-3, schedule="cosine")
+RECIPE = Recipe(epochs=20, batch_size=32, optimizer="adam", lr=3e-4, schedule="cosine")
 
 _DROPOUT = 0.5
 

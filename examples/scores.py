@@ -1,0 +1,123 @@
+"""What siamese pre-training and widening are worth for a network that predicts scores, in pairs over seeds, as Markdown.
+
+python examples/scores.py DATA.npz -o scores.md
+python examples/scores.py photos/ --model tiny-darknet --imagenet squeezenet1_1 weights.pth
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from _page import page_options, run_script, table, today, write_page
+
+from dlcli.core.evaluation.slices import holm
+from dlcli.core.stats import mean_difference, p_value
+from dlcli.engines import train
+from dlcli.specs.figures import scaled
+from dlcli.specs.scores import ScoreRow, ScoreTrainResult
+from dlcli.specs.train import TrainConfig
+
+NEITHER, EQUAL = "neither", ", as many steps in all"
+ESSAY = {"both": ".84", "pre-training only": ".82", NEITHER: ".68", "ImageNet start": ".73"}
+"""Correlations that the essay gives, of 30,000 pictures of faces that are not public."""
+
+
+def main() -> None:
+    """Train, and print or write the Markdown."""
+    options = parsed()
+    found = {name: trained(options, changes) for name, changes in arms(options).items()}
+    spearman, mae = ({name: [figure(row, key) for row in rows] for name, rows in found.items()} for key in ("spearman", "mae"))
+    seconds = {name: fmean(row.seconds for row in rows) for name, rows in found.items()}
+    pages = [
+        comparison(
+            "Each against the network as it is, with as many epochs of the scores", found, spearman, mae, NEITHER, seconds
+        ),
+        comparison("Each against it with as many steps in all", found, spearman, mae, NEITHER + EQUAL, seconds),
+    ]
+    one = found[NEITHER][0]
+    n = one.metrics[0].estimate.n
+    seeds = f"seeds {options.seed} to {options.seed + options.seeds - 1}"
+    facts = (
+        f"Measured on {today()}: {Path(options.data).name}, {n:,} test images, {options.model}, {options.epochs} epochs of "
+        f"each kind, {seeds}, CPU ({torch.get_num_threads()} thread), torch {torch.__version__}. Means over seeds; "
+        "differences are paired, with Student's t intervals and p-values corrected by Holm in each table."
+    )
+    write_page("\n\n".join([*pages, facts]) + "\n", options.output)
+
+
+def parsed() -> argparse.Namespace:
+    """The options as typed."""
+    parser = page_options(__doc__)
+    parser.add_argument("data", help="as of --data of dlcli train")
+    parser.add_argument("--model", default="tiny-darknet-elu", help="as of --model of dlcli train (default: tiny-darknet-elu)")
+    parser.add_argument("--imagenet", nargs=2, metavar=("NAME", "FILE"), help="a network of torchvision and its weights")
+    parser.add_argument("--imagenet-size", type=int, default=64, help="size of the images for it (default: 64)")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds (default: 5)")
+    parser.add_argument("--epochs", type=int, default=8, help="epochs of pre-training, and of the scores (default: 8)")
+    return parser.parse_args()
+
+
+def arms(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """What is trained, by name: changes of the configuration."""
+    pretrained, longer = {"pretrain": "siamese", "pretrain_epochs": options.epochs}, {"epochs": 2 * options.epochs}
+    found: dict[str, dict[str, Any]] = {
+        "both": {**pretrained, "grow": ("widen=2",)},
+        "pre-training only": pretrained,
+        "widening only": {"surgery": ("widen=2",)},
+        NEITHER: {},
+        "widening only" + EQUAL: {"surgery": ("widen=2",), **longer},
+        NEITHER + EQUAL: longer,
+    }
+    if options.imagenet:
+        name, file = options.imagenet
+        found["ImageNet start"] = {"model": name, "weights": Path(file), "size": options.imagenet_size}
+    return found
+
+
+def trained(options: argparse.Namespace, changes: Mapping[str, Any]) -> list[ScoreRow]:
+    """The networks of one arm."""
+    rows = []
+    for seed in range(options.seed, options.seed + options.seeds):
+        settings = {"data": options.data, "task": "score", "model": options.model, "epochs": options.epochs, "device": "cpu"}
+        result = train.run(TrainConfig(**{**settings, **changes, "seed": seed}))
+        if not isinstance(result, ScoreTrainResult):
+            raise TypeError("scores were to be trained")
+        rows += result.rows
+    return rows
+
+
+def figure(row: ScoreRow, name: str) -> float:
+    """A figure; 0 for the correlation of predictions that are all equal."""
+    found = row.figure(name)
+    return 0.0 if found is None else found.value
+
+
+def comparison(
+    title: str,
+    found: Mapping[str, Sequence[ScoreRow]],
+    spearman: Mapping[str, Sequence[float]],
+    mae: Mapping[str, Sequence[float]],
+    reference: str,
+    seconds: Mapping[str, float],
+) -> str:
+    """A table of the arms beside one of them."""
+    others = [name for name in found if name != reference]
+    gaps = {name: mean_difference([a - b for a, b in zip(spearman[name], spearman[reference], strict=True)]) for name in others}
+    adjusted = dict(zip(others, holm([p_value(gap) for gap in gaps.values()]), strict=True))
+    rows = []
+    for name in found:
+        shown = [name, f"{fmean(spearman[name]):.3f}", f"{fmean(mae[name]):.3f}", f"{seconds[name]:.0f}", ESSAY.get(name, "–")]
+        if name == reference:
+            rows.append([*shown, "–", "–"])
+            continue
+        verdict = "established" if adjusted[name] <= 0.05 else "not established"
+        rows.append([*shown, scaled(gaps[name], decimals=3), f"{verdict}, p {adjusted[name]:.2g}"])
+    head = ["network", "Spearman", "MAE", "seconds", "the essay's correlation", f"minus {reference}", "verdict"]
+    return f"{title}:\n\n{table(head, rows)}"
+
+
+if __name__ == "__main__":
+    run_script(main)
