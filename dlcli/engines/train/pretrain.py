@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -87,7 +88,11 @@ def check_pretraining(job: Job) -> None:
 def pretraining_note(job: Job) -> str:
     """What was done before the training itself."""
     config = job.config
-    return f"pretrain: {config.pretrain}, {_method(job).shown}, {count(epochs_of(job), 'epoch')} of all but the last layer"
+    found = f"pretrain: {config.pretrain}, {_method(job).shown}, {count(epochs_of(job), 'epoch')} of all but the last layer"
+    if job.unlabelled is None:
+        return found
+    n, labelled = len(job.unlabelled), len(job.data.x_train)
+    return f"{found}, on {n + labelled:,} images, {n:,} of them without labels"
 
 
 def epochs_of(job: Job) -> int:
@@ -113,11 +118,14 @@ def _start(job: Job, net: nn.Module) -> Training:
     recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0)
     if recipe.schedule.startswith("plateau"):  # there is no loss on a dev set
         recipe = replace(recipe, schedule="constant")
+    x = data.x_train
     if method.views is not None:
-        _check_batches(len(data.x_train), recipe)
+        x = x if job.unlabelled is None else job.unlabelled.after(x)
+        levels = np.zeros(len(x), np.int64)
+        _check_batches(len(x), recipe)
     return Training(
         features if method.views is None else _view_network(job, method, features),
-        data.x_train,
+        x,
         torch.from_numpy(levels),
         recipe,
         seed=derive(job.seed, "pretrain"),
