@@ -14,10 +14,10 @@ from dlcli.core.compute.device import device_key
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
-from dlcli.core.data.pool import Pool
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.scores import score_levels
 from dlcli.core.data.splits import class_weights
+from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.untrained import open_model
@@ -72,7 +72,7 @@ class Job:
     device: torch.device
     seed: int
     objective: ScoreObjective | None = None
-    unlabelled: Pool | None = None
+    unlabelled: UnlabelledImages | None = None
 
     @property
     def task(self) -> ImageTask:

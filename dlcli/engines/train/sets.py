@@ -10,9 +10,9 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.few_labels import with_few_labels
-from dlcli.core.data.pool import Pool
 from dlcli.core.data.set_folders import subfolders
 from dlcli.core.data.splits import with_dev_set
+from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.engines.train.job import Job, preparation_of
 from dlcli.specs.pretraining import reads_no_labels
 from dlcli.specs.train import TrainConfig
@@ -26,7 +26,7 @@ class TrainingSets:
     """The dataset, and images that pre-training without labels takes beside its training set; None for none."""
 
     data: ImageData
-    unlabelled: Pool | None = None
+    unlabelled: UnlabelledImages | None = None
 
 
 def prepared(sets: TrainingSets, config: TrainConfig, seed: int) -> TrainingSets:
@@ -34,7 +34,7 @@ def prepared(sets: TrainingSets, config: TrainConfig, seed: int) -> TrainingSets
     data, pool = sets.data, sets.unlabelled
     if config.labels is not None:
         data, rest = with_few_labels(data, config.labels, seed)
-        pool = Pool((rest, *(pool.parts if pool is not None else ()))) if len(rest) else pool
+        pool = UnlabelledImages((rest, *(pool.parts if pool is not None else ()))) if len(rest) else pool
     data = with_dev_set(data, config.dev, seed, config.group) if config.dev else data
     data = corrupt(data, config.corrupt, seed) if config.corrupt else data
     return TrainingSets(data, pool if reads_no_labels(config.pretrain) else None)
@@ -45,7 +45,7 @@ def varies(config: TrainConfig) -> bool:
     return bool(config.dev or config.corrupt or config.labels)
 
 
-def open_unlabelled(config: TrainConfig, data: ImageData, report: Reporter) -> Pool | None:
+def open_unlabelled(config: TrainConfig, data: ImageData, report: Reporter) -> UnlabelledImages | None:
     """The images of `unlabelled`; warns of test images among them, and of folders whose names are not read.
 
     Raises InputError if there are none, or of another shape than those of `data`; with `strict` for test images too.
@@ -64,7 +64,7 @@ def open_unlabelled(config: TrainConfig, data: ImageData, report: Reporter) -> P
         videos=False,
         option="unlabelled",
     )
-    pool = Pool((found.x_test,))
+    pool = UnlabelledImages((found.x_test,))
     if not len(pool):
         raise InputError(f"`unlabelled`: {spec} holds no images")
     if found.x_test.shape[1:] != data.x_test.shape[1:]:
@@ -79,7 +79,7 @@ def open_unlabelled(config: TrainConfig, data: ImageData, report: Reporter) -> P
     return pool
 
 
-def _warn_of_test_images(config: TrainConfig, data: ImageData, pool: Pool, report: Reporter) -> None:
+def _warn_of_test_images(config: TrainConfig, data: ImageData, pool: UnlabelledImages, report: Reporter) -> None:
     n = pool.held(data.x_test)
     if not n:
         return

@@ -15,7 +15,7 @@ _AT_A_TIME = 1024
 
 
 @dataclass(frozen=True)
-class Pool:
+class UnlabelledImages:
     """Images without labels in one or more parts (n, c, h, w), alike but for n: floats in [0, 1] or bytes."""
 
     parts: tuple[Tensor, ...]
