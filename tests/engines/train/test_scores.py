@@ -150,6 +150,17 @@ def test_classes_by_group_are_evaluated_on_the_same_test_set(tmp_path: Path):
     assert evaluated.n_groups == 3
 
 
+def test_a_run_by_group_takes_other_data_without_the_column(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N), more={"person": [f"p{k % 17}" for k in range(N)]})
+    train.run(config(folder, epochs=1, group="person", output=tmp_path / "run"))
+    for other in (table_folder(tmp_path / "o", integer_scores(N)), score_folders(tmp_path / "f", integer_scores(N))):
+        found = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(other)))
+        assert isinstance(found, ScoreEvalResult)
+        assert found.n_groups is None
+    with pytest.raises(InputError, match="has no column 'person'"):
+        eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(other), group="person"))
+
+
 def test_an_ensemble_by_group_is_evaluated_on_the_same_test_set(tmp_path: Path):
     folder = table_folder(tmp_path / "t", integer_scores(N), more={"person": [f"p{k % 17}" for k in range(N)]})
     shared = {"data": str(folder), "label_column": "score", "device": "cpu"}
