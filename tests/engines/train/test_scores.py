@@ -24,6 +24,7 @@ from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.scores import ScoreEvalResult, ScoreTrainResult, losses
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT
 from tests.conftest import Run
 from tests.scored import integer_scores, score_folders, table_folder
 
@@ -258,3 +259,16 @@ def test_the_commands_at_the_shell(folder: Path, dlcli: Run, tmp_path: Path):
     assert len(rows) == N and set(rows[0]) == {"index", "file", "score", "low", "high"}
     assert dlcli("train", folder, "--task", "score", "--score-column", "nobody").returncode == 2
     assert dlcli("train", "digits", "--loss", "huber").returncode == 2
+
+
+def test_a_variant_that_changes_nothing_draws_a_warning(folder: Path):
+    warned: list[str] = []
+
+    class Listening:
+        task, stoppable, note, log = SILENT.task, SILENT.stoppable, SILENT.note, SILENT.log
+
+        def warn(self, text: str) -> None:
+            warned.append(text)
+
+    train.run(config(folder, epochs=1, seeds=2, workers=1, versus="--loss huber"), report=Listening())
+    assert any("is trained in the same way" in text for text in warned)
