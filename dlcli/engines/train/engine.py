@@ -1,6 +1,6 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finishe
 from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
-from dlcli.engines.train.job import Job, open_job, preparation_of, steps
+from dlcli.engines.train.job import Job, describe, open_job, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.sets import TrainingSets, labels_note, open_unlabelled, prepared, varies
@@ -195,6 +195,7 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
 def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
     sides = _open_sides(config, sets, device)
     warn_of_feeding(sides.jobs.values(), report)
+    _warn_of_equal(config, sides.jobs, report)
     processes = _plan_workers(config, sides)
     seeds = _seeds(config)
     each = [(arm, replace(job, seed=seed)) for seed in seeds for arm, job in sides.jobs.items()]
@@ -268,6 +269,12 @@ def _open_sides(config: TrainConfig, sets: TrainingSets, device: torch.device) -
     first = _seeds(config)[0]
     jobs = {name: _open_job(side, sets, device, first) for name, side in _sides(config).items()}
     return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, sets))
+
+
+def _warn_of_equal(config: TrainConfig, jobs: Mapping[str, Job], report: Reporter) -> None:
+    """Warn of a variant that trains the same network."""
+    if config.versus is not None and describe(jobs[GIVEN]) == describe(jobs[config.versus]):
+        report.warn(f"with {config.versus} the network is trained in the same way as without, so nothing is compared")
 
 
 def _reopened(config: TrainConfig) -> PairedTraining:
