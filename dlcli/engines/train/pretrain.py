@@ -134,7 +134,7 @@ def _start(job: Job, net: nn.Module) -> Training:
     if method.views is not None:
         x = x if job.unlabelled is None else job.unlabelled.after(x)
         levels = np.zeros(len(x), np.int64)
-        _check_batches(len(x), recipe)
+    _check_batches(len(x), recipe)
     return Training(
         features if method.views is None else _view_network(job, method, features),
         x,
