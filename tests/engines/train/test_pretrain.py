@@ -34,7 +34,7 @@ def test_the_body_is_trained_and_the_last_layer_keeps_its_start():
     before = job_module.build(job).model.state_dict()
     found = pretraining.pretrain(job, SILENT, label="", keep=None)
     assert found is not None
-    after = found.state_dict()
+    after = found.model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     head = list(before)[-2:]
     assert changed and not changed & set(head)
@@ -53,7 +53,7 @@ def test_features_of_one_class_are_closer_after_it():
 
     found = pretraining.pretrain(job, SILENT, label="", keep=None)
     assert found is not None
-    assert ratio(found) < 0.8 * ratio(job_module.build(job).model)
+    assert ratio(found.model) < 0.8 * ratio(job_module.build(job).model)
 
 
 def test_without_it_nothing_is_as_it_was_with_it(tmp_path: Path):
@@ -113,5 +113,8 @@ def test_what_needs_it_is_refused_without_it():
             TrainConfig(**{name: value})
     with pytest.raises(UsageError, match="`margin`: 0 is not above 0"):
         config(margin=0.0)
+    for size, limit in ((1, 20), (2, 15)):
+        with pytest.raises(UsageError, match="leave one alone"):
+            train.run(config(batch_size=size, limit=limit))
     with pytest.raises(UsageError, match="takes images, not videos"):
         train.run(config(data="moving-digits", model="besnet18", limit=20))
