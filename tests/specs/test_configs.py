@@ -83,11 +83,11 @@ def test_a_range_is_shown_as_it_holds(bounds: dict[str, float], shown: str):
 
 
 def test_the_help_of_format_names_the_commands_that_print_csv_on_a_pipe():
-    modules = {name: import_module(f"dlcli.specs.{name.replace('-', '_')}") for name in SUBCOMMANDS}
+    modules = {name: import_module(f"dlcli.specs.{name.replace('-', '_')}") for name in COMMANDS}
     kinds = {name: {getattr(kind, "KIND", "") for kind in vars(module).values()} for name, module in modules.items()}
     rows = [name for name, found in kinds.items() if "rows" in found]
     (described,) = [details.help for item, details in declared(RunOptions) if item.name == "format"]
-    assert f"CSV from {' and '.join(rows)}," in described and len(rows) == 2
+    assert f"CSV from {', '.join(rows[:-1])} and {rows[-1]}," in described and len(rows) == 4
 
 
 def test_established_means_that_the_interval_excludes_zero():
