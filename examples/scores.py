@@ -31,9 +31,8 @@ def main() -> None:
     wanted = {name: changes for name, changes in arms(options).items() if not options.arms or name in options.arms}
     found = {name: trained(options, changes) for name, changes in wanted.items()}
     spearman, mae = ({name: [figure(row, key) for row in rows] for name, rows in found.items()} for key in ("spearman", "mae"))
-    seconds = {name: fmean(row.seconds for row in rows) for name, rows in found.items()}
     references = {NEITHER: "Each against the network as it is", NEITHER + EQUAL: "Each against it with as many steps in all"}
-    pages = [comparison(title, found, spearman, mae, name, seconds) for name, title in references.items() if name in found]
+    pages = [comparison(title, found, spearman, mae, name) for name, title in references.items() if name in found]
     one = found[NEITHER][0]
     n = one.metrics[0].estimate.n
     seeds = f"seeds {options.seed} to {options.seed + options.seeds - 1}"
@@ -105,7 +104,6 @@ def comparison(
     spearman: Mapping[str, Sequence[float]],
     mae: Mapping[str, Sequence[float]],
     reference: str,
-    seconds: Mapping[str, float],
 ) -> str:
     """A table of the arms beside one of them."""
     others = [name for name in found if name != reference]
@@ -113,13 +111,13 @@ def comparison(
     adjusted = dict(zip(others, holm([p_value(gap) for gap in gaps.values()]), strict=True))
     rows = []
     for name in found:
-        shown = [name, f"{fmean(spearman[name]):.3f}", f"{fmean(mae[name]):.3f}", f"{seconds[name]:.0f}", ESSAY.get(name, "–")]
+        shown = [name, f"{fmean(spearman[name]):.3f}", f"{fmean(mae[name]):.3f}", ESSAY.get(name, "–")]
         if name == reference:
             rows.append([*shown, "–", "–"])
             continue
         verdict = "established" if adjusted[name] <= 0.05 else "not established"
         rows.append([*shown, scaled(gaps[name], decimals=3), f"{verdict}, p {adjusted[name]:.2g}"])
-    head = ["network", "Spearman", "MAE", "seconds", "the essay's correlation", f"minus {reference}", "verdict"]
+    head = ["network", "Spearman", "MAE", "the essay's correlation", f"minus {reference}", "verdict"]
     return f"{title}:\n\n{table(head, rows)}"
 
 

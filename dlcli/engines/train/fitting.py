@@ -77,20 +77,23 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
         ResourceError: If not even one example fits in memory.
     """
     kept = keep is not None and keep.exists()
-    model = None
+    model, started = None, time.perf_counter()
     if job.config.pretrain != NO_PRETRAINING and not kept:
         state = None if keep is None else keep.with_name(pretraining.STATE)
         model = pretraining.pretrain(job, report, label=f"pre-{label}", keep=state)
         if model is None:
             return None
-    return _fit(job, model, report=report, label=label, run=run, keep=keep)
+    spent = time.perf_counter() - started
+    return _fit(job, model, spent, report=report, label=label, run=run, keep=keep)
 
 
-def _fit(job: Job, model: nn.Module | None, *, report: Reporter, label: str, run: str, keep: Path | None) -> Fitted | None:
-    """`fit`, of a network that is pre-trained if it has to be."""
+def _fit(
+    job: Job, model: nn.Module | None, spent: float, *, report: Reporter, label: str, run: str, keep: Path | None
+) -> Fitted | None:
+    """`fit`, of a network that is pre-trained if it has to be, which took `spent` seconds."""
     training, surgery = start_training(job, model)
     early = _early(job)
-    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
+    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], spent)
     started, per_epoch = time.perf_counter(), len(training.losses)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
     total = job.recipe.epochs * per_epoch
