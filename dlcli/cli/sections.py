@@ -9,6 +9,7 @@ OTHER_WAY = "_other_way"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Data": (
         *("data", "task", "split", "limit", "size", "label_column", "score_column", "raters", "group", "strict", "dev"),
+        *("labels", "unlabelled"),
         "corrupt",
     ),
     "Video": ("frames", "clips", "fps"),
@@ -39,6 +40,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "pretrain_epochs",
             "distance",
             "margin",
+            "patch",
             "epochs",
             "batch_size",
             "optimizer",

@@ -12,6 +12,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
 from dlcli.core.data.base import CLASS, SCORE, ImageData, Sampling, Split, check_trainable
 from dlcli.core.data.channels import with_channels
+from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.labels_table import table_in
 from dlcli.core.layers.flipped import Flipped
 from dlcli.core.model_io.cached import train_or_load
@@ -53,13 +54,12 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         label_column=getattr(config, "score_column", None) or config.label_column or _recorded_column(config, task),
         target=CLASS if task.scores is None else SCORE,
         raters=_raters(config, task),
-        group=None if unlabelled else task.group,
         sampling=sampling,
     )
     if unlabelled:
         data = load(unlabelled=True, split=config.split, videos=None if shape is None else shape.video)
     else:
-        data = load()
+        data = load_by_group(lambda group: load(group=group), task.group, report)
     if task.scores is not None and data.classes:
         data = replace(data, classes=task.scores.objective.outputs)
     if shape is None:

@@ -96,7 +96,7 @@ class EvalConfig(ModelAndDataOptions):
     )
     output: Path | None = output_option(
         "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory, and to explain/ in it "
-        "the maps of `explain`; for pairs, mistakes.csv.",
+        "the maps of `explain`; for pairs, mistakes.csv and report.html.",
         "DIR",
     )
 

@@ -8,8 +8,12 @@ from dlcli.support.errors import UsageError
 
 NO_PRETRAINING = "none"
 DEFAULT_DISTANCE, DEFAULT_MARGIN = "l1", 1.0
-PRETRAINING_OPTIONS = ("pretrain_epochs", "distance", "margin", "grow")
+PRETRAINING_OPTIONS = ("pretrain_epochs", "distance", "margin", "patch", "unlabelled", "grow")
 """Options that need `pretrain`."""
+OF_METHOD = {"distance": "siamese", "margin": "siamese", "patch": "spatial-contrasting"}
+"""Options of one method."""
+_WITH_LABELS = ("siamese",)
+"""The methods that need labels."""
 
 
 def methods() -> tuple[str, ...]:
@@ -22,7 +26,9 @@ def pretrain_option() -> Any:
     return option(
         NO_PRETRAINING,
         "Train the network first, but for its last layer. siamese: features of two images of one class or score should be "
-        "close, of two at least a margin apart. none: do not.",
+        "close, of two at least a margin apart. Without labels: spatial-contrasting, two patches of one image should be closer "
+        "than patches of two images (Hoffer et al. 2016); simclr, the same of random changes of an image (Chen et al. 2020); "
+        "vicreg, changes of an image should have equal features, and these vary (Bardes et al. 2022). none: do not.",
         choices=methods,
     )
 
@@ -53,6 +59,15 @@ def margin_option() -> Any:
     )
 
 
+def patch_option() -> Any:
+    """`patch`: the size of the patches of images."""
+    return option(
+        None,
+        "Side of the patches in `pretrain=spatial-contrasting`, in pixels. Default: half of the shorter side of the images.",
+        minimum=1,
+    )
+
+
 def grow_option() -> Any:
     """`grow`: surgery between pre-training and training."""
     return option(
@@ -63,9 +78,48 @@ def grow_option() -> Any:
     )
 
 
+def unlabelled_option() -> Any:
+    """`unlabelled`: further images for pre-training."""
+    return option(
+        None,
+        "Images without labels that `pretrain` takes too, in a method without labels: a folder, whose folders are not read as "
+        "classes, or a .npz. They have the size and channels of the data. Test images among them are warned of, and with "
+        "`strict` refused.",
+        metavar="SPEC",
+        reads=True,
+    )
+
+
+def labels_option() -> Any:
+    """`labels`: how many training examples keep their labels."""
+    return option(
+        None,
+        "Keep about N labels of the training set, equally many of each class, drawn by the seed. `pretrain` takes the other "
+        "examples without their labels; without it they are not used.",
+        minimum=1,
+    )
+
+
+def reads_no_labels(method: str) -> bool:
+    """Whether `pretrain` with this method takes images without labels."""
+    return method not in (NO_PRETRAINING, *_WITH_LABELS)
+
+
+def inapplicable(method: str) -> tuple[str, ...]:
+    """The options that do not apply where `pretrain` is `method`."""
+    if method == NO_PRETRAINING:
+        return PRETRAINING_OPTIONS
+    found = tuple(name for name, only in OF_METHOD.items() if only != method)
+    return found if reads_no_labels(method) else (*found, "unlabelled")
+
+
 def check_pretraining(config: Any) -> None:
-    """Raise UsageError for an option of pre-training without it."""
+    """Raise UsageError for an option of pre-training without it, or of another method."""
     if config.pretrain != NO_PRETRAINING:
+        for name in inapplicable(config.pretrain):
+            if getattr(config, name):
+                needed = f"`pretrain={OF_METHOD[name]}`" if name in OF_METHOD else "a method of `pretrain` without labels"
+                raise UsageError(f"`{name}` needs {needed}", hint=f"omit `{name}`")
         return
     for name in PRETRAINING_OPTIONS:
         if getattr(config, name):

@@ -17,14 +17,16 @@ from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
 from dlcli.specs.pairs import check_applicable, columns_option
 from dlcli.specs.pretraining import (
-    NO_PRETRAINING,
-    PRETRAINING_OPTIONS,
     check_pretraining,
     distance_option,
     grow_option,
+    inapplicable,
+    labels_option,
     margin_option,
+    patch_option,
     pretrain_epochs_option,
     pretrain_option,
+    unlabelled_option,
 )
 from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
@@ -61,7 +63,17 @@ _OF_PAIRS = ("data", "task", "model", "vectors", "columns", *table_options.FIELD
 SEEDS_OF_A_ROOT = 100_000
 """How many seeds lie between those of comparisons from two values of `seed`, and the most that one may have."""
 _LARGEST_SEED = 2**63 - 1
-_NOT_OF_SCORES = ("class_weights", "mixup", "cutmix", "label_smoothing", "corrupt", "adversarial", "columns", "vectors")
+_NOT_OF_SCORES = (
+    "class_weights",
+    "mixup",
+    "cutmix",
+    "label_smoothing",
+    "corrupt",
+    "labels",
+    "adversarial",
+    "columns",
+    "vectors",
+)
 _OF_SCORES = ("loss", "huber_delta", "balance", "score_column", "raters")
 WATCHED = {IMAGES: ("accuracy", "loss"), SCORES: ("spearman", "loss")}
 """Metrics on the dev set that `early_stop` accepts, by task."""
@@ -114,6 +126,8 @@ class TrainConfig:
     pretrain_epochs: int | None = pretrain_epochs_option()
     distance: str | None = distance_option()
     margin: float | None = margin_option()
+    patch: int | None = patch_option()
+    unlabelled: str | None = unlabelled_option()
     grow: tuple[str, ...] = grow_option()
     versus: str | None = option(
         None,
@@ -199,6 +213,7 @@ class TrainConfig:
         minimum=0,
         maximum=0.9,
     )
+    labels: int | None = labels_option()
     limit: int | None = option(None, "Use at most N examples per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
@@ -245,6 +260,9 @@ class TrainConfig:
             check_schedule(schedule, warmup)
         training_options.parse_rates(self.lr_for)
         training_options.check_mixing({"mixup": self.mixup, "cutmix": self.cutmix}, adversarial=self.adversarial is not None)
+        for name in ("labels", "unlabelled"):
+            if self.corrupt and getattr(self, name):
+                raise UsageError(f"`corrupt` and `{name}` do not go together", hint="omit one of them")
         if self.adversarial and not 0 < self.adversarial[2] <= 1:
             raise UsageError("`adversarial`: the share must be above 0 and at most 1")
 
@@ -294,7 +312,7 @@ class TrainConfig:
 
 def dropped(changed: Mapping[str, Any]) -> tuple[str, ...]:
     """The options that do not apply to a variant with these changes, though they do to the configuration itself."""
-    names = PRETRAINING_OPTIONS if changed.get("pretrain") == NO_PRETRAINING else ()
+    names = inapplicable(changed["pretrain"]) if "pretrain" in changed else ()
     return (*names, *(("huber_delta",) if changed.get("loss") not in (None, DEFAULT_LOSS) else ()))
 
 

@@ -165,7 +165,16 @@ def test_options_that_do_not_apply_are_refused_by_name(name: str):
             "cutmix": 1.0,
         },
         **{"loss": "mae", "huber_delta": 2.0, "balance": "score", "score_column": "a", "raters": ("a",), "group": "a"},
-        **{"pretrain": "siamese", "pretrain_epochs": 2, "distance": "l2", "margin": 2.0, "grow": ("widen=2",)},
+        **{
+            "pretrain": "siamese",
+            "pretrain_epochs": 2,
+            "distance": "l2",
+            "margin": 2.0,
+            "patch": 4,
+            "unlabelled": "x",
+            "labels": 9,
+            "grow": ("widen=2",),
+        },
         **{"frames": 3, "clips": 2, "fps": 5.0, "normalise": "none", "label_column": "a", "trust_code": True, "log": ("csv",)},
     }
     applicable = {"data", "task", "model", "vectors", "columns", *FIELDS, "seed", "device", "output"}

@@ -332,6 +332,11 @@ def _whole_groups(group: Array, share: float, seed: int) -> NDArray[np.bool_]:
     return found
 
 
+def draw_of_each(labels: Array, n: int, seed: int) -> NDArray[np.intp]:
+    """Sorted indices of `n` examples of each class, or all it has; a smaller `n` draws a part of them."""
+    return np.sort(np.concatenate([of_class[:n] for of_class in _shuffled_classes(labels, seed)]))
+
+
 def choose(labels: Array, limit: int | None) -> NDArray[np.intp]:
     """Sorted indices of at most `limit` examples: one per class first, then in proportion to the classes; a fixed choice."""
     if limit is None or limit >= len(labels):

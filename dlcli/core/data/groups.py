@@ -1,5 +1,6 @@
 """Examples that belong together by a metadata column, such as the frames of a film or the pictures of a person."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,30 @@ from numpy.typing import NDArray
 from dlcli.core.data.base import Array, ImageData, Metadata
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+
+
+class NoGroupsError(InputError):
+    """The data have no column of the name that `group` gives."""
+
+
+def load_by_group(load: Callable[[str | None], ImageData], group: str | None, report: Reporter) -> ImageData:
+    """Data for a network whose sets were formed by group: formed in the same way where they have that column.
+
+    Args:
+        load: Loads the data by the groups of a column, or without any.
+        group: The column that the network was trained with; None without one.
+        report: Receives a note where the data, which are others then, have no such column.
+    """
+    if group is None:
+        return load(None)
+    try:
+        return load(group)
+    except NoGroupsError:
+        found = load(None)
+        report.note(f"{found.name}: has no column '{group}', by which the network was split in training")
+        return found
+
 
 NONE = "(none)"
 """What an example without a value is called."""
@@ -35,7 +60,7 @@ def groups_of(metadata: Metadata, column: str | None, source: str) -> NDArray[np
         return None
     if column not in metadata:
         hint = f"there are: {', '.join(metadata) or 'none'}; more come from columns of labels.csv in the folder, or of the .npz"
-        raise InputError(f"`group`: {source} has no column '{column}'", hint=hint)
+        raise NoGroupsError(f"`group`: {source} has no column '{column}'", hint=hint)
     return group_numbers(metadata[column])
 
 

@@ -12,6 +12,7 @@ from dlcli.core.data.base import CLASS, FILE, SCORE, LoadOptions
 from dlcli.core.data.class_labels import class_order
 from dlcli.core.data.examples import Files, Listing, with_held_out_test
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
+from dlcli.core.data.groups import NoGroupsError
 from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_in
 from dlcli.core.data.score_labels import OUTPUT, check_scores, score_of_folder
 from dlcli.core.data.set_folders import set_folders, subfolders
@@ -60,7 +61,7 @@ def list_files(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
         if options.label_column is not None:
             raise UsageError(f"`label_column`: {root} has no {TABLES[0]}", hint="name the table as `data`")
         if options.group is not None:
-            raise UsageError(f"`group`: {root} has no {TABLES[0]}, whose columns name groups", hint="add one to the folder")
+            raise NoGroupsError(f"`group`: {root} has no {TABLES[0]}, whose columns name groups", hint="add one to the folder")
         return _from_class_folders(root, search)
 
 

@@ -11,14 +11,22 @@ Floats = NDArray[np.float64]
 _BINS = 12
 
 
-def scatter_plot(predicted: Floats, truth: Floats, *, unit: str) -> Figure:
-    """Predicted against true scores, (n,) each, beside the diagonal of perfect prediction."""
+def scatter_plot(predicted: Floats, truth: Floats, *, unit: str, title: str = "") -> Figure:
+    """Predicted against true scores, beside the diagonal of perfect prediction.
+
+    Args:
+        predicted: Predicted scores, (n,).
+        truth: True ones, (n,).
+        unit: What an example is called.
+        title: The line above: the correlation, and the ceiling of raters.
+    """
     figure = Figure(figsize=(5.2, 5.0), layout="constrained")
     axes = figure.subplots()
     ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]
     axes.plot(ends, ends, color=COLOURS[0], linewidth=1, linestyle="--", label="perfect prediction")
     axes.scatter(truth, predicted, s=14, alpha=_opacity(len(truth)), color=COLOURS[1], linewidths=0, label=f"a test {unit}")
     axes.set(xlabel="true score", ylabel="predicted score")
+    axes.set_title(title, fontsize=10)
     plain(axes)
     figure.legend(loc="outside upper center", ncols=2, fontsize=9, frameon=False)
     return figure

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 
 from dlcli.core.graph.last_hidden import last_layer
 from dlcli.core.objectives.base import Objective
+from dlcli.core.training.augment import Augmentation, augmentation
+from dlcli.core.training.random_change import RandomChange
+from dlcli.core.training.views import two_changes
 from dlcli.support.errors import InputError
+
+_CHANGES = ("resized-crop", "horizontal-flip", "color-jitter")
 
 Draw = Callable[[torch.Generator], Tensor]
 """Draws the examples of an epoch, (n,) indices."""
@@ -19,10 +24,19 @@ Draw = Callable[[torch.Generator], Tensor]
 
 @dataclass(frozen=True)
 class PretrainingSettings:
-    """Options of pre-training: the distance of two feature vectors, l1 or l2, and the margin of the loss."""
+    """Options of pre-training, and what it is for.
+
+    Attributes:
+        distance: Of two feature vectors, l1 or l2.
+        margin: Of the loss.
+        patch: Side of patches in pixels; None for the default.
+        size: Height and width of the images in pixels.
+    """
 
     distance: str
     margin: float
+    patch: int | None = None
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -30,14 +44,22 @@ class Pretraining:
     """How a body is trained before its last layer.
 
     Attributes:
-        objective: A loss of features (n, d) and levels (n,).
-        sampling: Makes the draw of an epoch from the levels (n,) of the training examples.
+        objective: A loss of features (n, d) and levels (n,); with `views`, of (n, 2, d), and it reads no levels.
+        shown: The settings in words.
+        sampling: Makes the draw of an epoch from the levels (n,) of the training examples; None: each once.
         together: How many examples, one after the other in that draw, belong together in a step.
+        views: Makes two views (n, 2, c, height, width) of images (n, c, h, w); None where labels are used instead.
+        side: Height and width of a view in pixels; None for those of the images.
+        head: Makes the layers between d features and the loss, which are dropped afterwards; None for none.
     """
 
     objective: Objective
-    sampling: Callable[[NDArray[np.int64]], Draw]
-    together: int
+    shown: str
+    sampling: Callable[[NDArray[np.int64]], Draw] | None = None
+    together: int = 1
+    views: RandomChange | None = None
+    side: int | None = None
+    head: Callable[[int], nn.Module] | None = None
 
 
 class FeatureNetwork(nn.Module):
@@ -58,6 +80,25 @@ class FeatureNetwork(nn.Module):
         self.net(x)
         read = self._seen.pop()
         return read.mean((2, 3)) if read.dim() == 4 else read.flatten(1, -2).mean(1) if read.dim() > 2 else read
+
+
+class ViewNetwork(nn.Module):
+    """Features of views (n, 2, c, h, w), through a head: (n, 2, d). Images (n, c, h, w) have one view each."""
+
+    def __init__(self, features: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.features, self.head = features, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the class says."""
+        views = x if x.dim() == 5 else x[:, None]
+        found: Tensor = self.head(self.features(views.flatten(0, 1)))
+        return found.view(*views.shape[:2], -1)
+
+
+def changed_views(settings: PretrainingSettings) -> RandomChange:
+    """Two views of each image, cropped and resized, mirrored and jittered in colour, as for SimCLR and VICReg."""
+    return two_changes(augmentation(_CHANGES, settings.size) or Augmentation(()))
 
 
 def feature_network(net: nn.Module, sample: Tensor) -> FeatureNetwork:

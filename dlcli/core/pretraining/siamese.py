@@ -62,4 +62,5 @@ def pair_draw(levels: NDArray[np.int64]) -> PairDraw:
 
 def pretraining(settings: PretrainingSettings) -> Pretraining:
     """Siamese pre-training with this distance and margin."""
-    return Pretraining(HingeEmbedding(settings.distance, settings.margin), pair_draw, 2)
+    shown = f"distance {settings.distance}, margin {settings.margin:g}"
+    return Pretraining(HingeEmbedding(settings.distance, settings.margin), shown, pair_draw, 2)

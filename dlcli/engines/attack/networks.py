@@ -1,6 +1,7 @@
 """The networks of `dlcli attack`, before any is trained: opened as trained, or with the recipe to train them by."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.data.groups import load_by_group
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.input_shape import preparation_for
@@ -105,7 +107,8 @@ def read_images(config: AttackConfig, report: Reporter) -> ImageData:
     """The data, its images resized and cropped as the network wants them where that is recorded."""
     refuse_scores(config.model, "attack")
     how = preparation_for(config.model, config.size, report)
-    return open_data(
+    load = partial(
+        open_data,
         config.data,
         strict=config.strict,
         report=report,
@@ -113,8 +116,8 @@ def read_images(config: AttackConfig, report: Reporter) -> ImageData:
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
         label_column=config.label_column,
-        group=task_of(config.model).group,
     )
+    return load_by_group(lambda group: load(group=group), task_of(config.model).group, report)
 
 
 def open_networks(config: AttackConfig, data: ImageData, device: torch.device, report: Reporter = SILENT) -> Networks:

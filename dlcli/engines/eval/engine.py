@@ -189,9 +189,15 @@ def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
     return group_numbers(column)
 
 
+def _group_of_run(config: EvalConfig, data: ImageData) -> str | None:
+    """The column that the run was split by, if the data have it."""
+    group = task_of(config.model).group
+    return group if config.split in data.splits and group in data.splits[config.split].metadata else None
+
+
 def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
-    config = replace(config, group=config.group or task_of(config.model).group)
     loaded = open_model_and_data(config, report)
+    config = replace(config, group=config.group or _group_of_run(config, loaded.data))
     columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
     group = _group(config, loaded.data, config.split)
     explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network

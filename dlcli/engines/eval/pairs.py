@@ -42,7 +42,7 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
     if config.output is not None:
         write_text(config.output / MISTAKES, _mistakes(pairs, probability))
     note = "If the scorer was trained on some of these questions, the metrics are too high: eval cannot tell."
-    return PairsEvalResult(
+    result = PairsEvalResult(
         data=config.data,
         model=f"{config.model} ({saved.scorer.name})",
         model_sha256=saved.sha256,
@@ -55,6 +55,11 @@ def eval_pairs(config: EvalConfig, report: Reporter) -> PairsEvalResult:
         notes=(note, *pairs.notes, *found.notes),
         failed=_failed(config, found.metrics),
     )
+    if config.output is not None:
+        from dlcli.engines.pairs_page import write_pairs_page  # here, since it imports matplotlib
+
+        write_pairs_page(config.output, result)
+    return result
 
 
 def plan_pairs(config: EvalConfig) -> list[str]:
@@ -64,7 +69,7 @@ def plan_pairs(config: EvalConfig) -> list[str]:
         f"read {saved.scorer.name} from {config.model} (SHA-256 {saved.sha256})",
         f"evaluate it on {len(pairs):,} labelled pairs of {config.data}",
     ]
-    return [*lines, f"write {MISTAKES} in {config.output}"] if config.output is not None else lines
+    return [*lines, f"write {MISTAKES} and report.html in {config.output}"] if config.output is not None else lines
 
 
 def _open(config: EvalConfig, bad_rows: Path | None = None) -> tuple[SavedScorer, LabelledPairs]:

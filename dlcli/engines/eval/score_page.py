@@ -52,7 +52,7 @@ class ScorePictures:
 
 def write_scores(folder: Path, result: ScoreEvalResult, shown: ScorePictures) -> None:
     """Write the plots and report.html to `folder`, each file atomically."""
-    scatter = scatter_plot(shown.predicted, shown.truth, unit=result.unit)
+    scatter = scatter_plot(shown.predicted, shown.truth, unit=result.unit, title=_title(result))
     residuals = residual_plot(shown.predicted, shown.truth)
     for name, figure in zip(FILES, (scatter, residuals), strict=False):
         with atomic_path(folder / name) as temporary:
@@ -66,7 +66,7 @@ def _page(result: ScoreEvalResult, shown: ScorePictures, scatter: Figure, residu
     value, _, interval = (str(first) if "spearman" in found else in_units(first)).partition(" ")
     what = "Spearman's correlation of predicted and true scores" if "spearman" in found else "the mean absolute error"
     charts: list[Part] = [
-        Chart(svg(scatter, alt="Predicted against true scores"), f"Predicted against true scores.{_ceiling(result)}"),
+        Chart(svg(scatter, alt="Predicted against true scores"), "Predicted against true scores."),
         Chart(svg(residuals, alt="Errors over true scores"), "Errors over the scale, with their means."),
     ]
     return Page(
@@ -90,11 +90,12 @@ def _page(result: ScoreEvalResult, shown: ScorePictures, scatter: Figure, residu
     )
 
 
-def _ceiling(result: ScoreEvalResult) -> str:
-    if result.ceiling is None:
-        return ""
-    rest = result.ceiling.one_against_rest.get("spearman")
-    return "" if rest is None else f" One of {result.ceiling.raters} raters agrees with the mean of the others by {rest}."
+def _title(result: ScoreEvalResult) -> str:
+    """The correlation, and below it the ceiling."""
+    found = next((one.estimate for one in result.metrics if one.name == "spearman"), None)
+    lines = [] if found is None else [f"Spearman {found}"]
+    rest = None if result.ceiling is None else result.ceiling.one_against_rest.get("spearman")
+    return "\n".join(lines if rest is None else [*lines, f"ceiling: one rater against the others {rest}"])
 
 
 def _mistakes(mistakes: Sequence[ScoreMistake], images: NDArray[np.floating], unit: str) -> list[Part]:

@@ -93,7 +93,7 @@ def _check(config: EvalConfig, task: RunTask) -> SavedScores:
 
 def _group(config: EvalConfig, task: RunTask, split: Split, source: str) -> NDArray[np.int64] | None:
     """The group of each example of a split: by `group`, or by the column that the run was split by."""
-    column = config.group or task.group
+    column = config.group or (task.group if task.group in split.metadata else None)
     return None if column is None else group_numbers(find_column(column, split.metadata, data=source, option="group"))
 
 

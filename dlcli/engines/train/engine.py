@@ -1,6 +1,6 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import partial
 from itertools import chain, islice, pairwise
@@ -15,10 +15,8 @@ from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
 from dlcli.core.data.base import SCORE, ImageData, Sampling, check_trainable
-from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.scores import score_levels
-from dlcli.core.data.splits import with_dev_set
 from dlcli.core.grouped import crossed_difference
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.model_io.score_metadata import saved_scores
@@ -34,9 +32,10 @@ from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finishe
 from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
-from dlcli.engines.train.job import Job, open_job, preparation_of, steps
+from dlcli.engines.train.job import Job, describe, open_job, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
+from dlcli.engines.train.sets import TrainingSets, labels_note, open_unlabelled, prepared, varies
 from dlcli.engines.train.versus import (
     PairedTraining,
     TrainedVariant,
@@ -65,7 +64,7 @@ _DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fp
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
-    | {"score_column", "raters", "group"}
+    | {"score_column", "raters", "group", "unlabelled"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -86,12 +85,12 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Scor
         return train_pairs(config, report)
     check_logs(config.log)
     device = choose_device(config.device)
-    data = _data(config, report)
+    sets = _sets(config, report)
     _check_folder(config)
     if config.compares:
-        return _versus(config, data, device, report)
-    with threads(resolve_threads(open_job(config, data, device, config.seed).recipe)):
-        return _single(config, data, device, report)
+        return _versus(config, sets, device, report)
+    with threads(resolve_threads(open_job(config, sets.data, device, config.seed).recipe)):
+        return _single(config, sets, device, report)
 
 
 @only_named_code
@@ -102,13 +101,16 @@ def plan(config: TrainConfig) -> list[str]:
         return plan_pairs(config)
     check_logs(config.log)
     device = choose_device(config.device)
-    data = _data(config, SILENT)
+    sets = _sets(config, SILENT)
+    data = sets.data
     _check_folder(config)
     sides, seeds = _sides(config), _seeds(config)
     has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
     found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {has}"
     lines = [f"read {data.name}: {found}"]
-    opened = _open_sides(config, data, device)
+    if sets.unlabelled is not None:
+        lines.append(f"read {config.unlabelled}: {len(sets.unlabelled)} images without labels")
+    opened = _open_sides(config, sets, device)
     processes = _plan_workers(config, opened) if config.compares else WorkerPlan(1, torch.get_num_threads())
     for name, side in sides.items():
         job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
@@ -157,10 +159,9 @@ def _check_comparable(config: TrainConfig, data: ImageData) -> None:
         )
 
 
-def _prepare_data(data: ImageData, config: TrainConfig, seed: int) -> ImageData:
-    """What one side of a comparison trains on from a seed."""
-    data = with_dev_set(data, config.dev, seed, config.group) if config.dev else data
-    return corrupt(data, config.corrupt, seed) if config.corrupt else data
+def _sets(config: TrainConfig, report: Reporter) -> TrainingSets:
+    data = _data(config, report)
+    return TrainingSets(data, open_unlabelled(config, data, report))
 
 
 def _check_folder(config: TrainConfig) -> None:
@@ -183,8 +184,8 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-def _single(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
-    job = open_job(config, _prepare_data(data, config, config.seed), device, config.seed)
+def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
+    job = _open_job(config, sets, device, config.seed)
     warn_of_feeding([job], report)
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
@@ -194,7 +195,7 @@ def _single(config: TrainConfig, data: ImageData, device: torch.device, report: 
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    notes = (*job.arch.notes, *fitted.surgery, *_score_notes(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
@@ -211,9 +212,10 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
     return fit(job, report=report, label=f"training {job.arch.name}, steps", run=run, keep=keep)
 
 
-def _versus(config: TrainConfig, data: ImageData, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
-    sides = _open_sides(config, data, device)
+def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
+    sides = _open_sides(config, sets, device)
     warn_of_feeding(sides.jobs.values(), report)
+    _warn_of_equal(config, sides.jobs, report)
     processes = _plan_workers(config, sides)
     seeds = _seeds(config)
     each = [(arm, replace(job, seed=seed)) for seed in seeds for arm, job in sides.jobs.items()]
@@ -269,22 +271,35 @@ def _seeds(config: TrainConfig) -> range:
     return range(first, first + ((config.seeds or SEEDS) if config.compares else 1))
 
 
-def _from_seed(data: ImageData, job: Job, seed: int) -> Job:
-    """`job` from a seed, which also draws the dev set and the corruption of `data`."""
-    drawn = bool(job.config.dev or job.config.corrupt) and seed != job.seed
-    return replace(job, seed=seed, data=_prepare_data(data, job.config, seed) if drawn else job.data)
+def _open_job(config: TrainConfig, sets: TrainingSets, device: torch.device, seed: int) -> Job:
+    """The job of a side, with the sets that its seed draws."""
+    found = prepared(sets, config, seed)
+    return replace(open_job(config, found.data, device, seed), unlabelled=found.unlabelled)
 
 
-def _open_sides(config: TrainConfig, data: ImageData, device: torch.device) -> PairedTraining:
+def _from_seed(sets: TrainingSets, job: Job, seed: int) -> Job:
+    """`job` from a seed, which also draws the labelled examples, the dev set and the corruption of `sets`."""
+    if seed == job.seed or not varies(job.config):
+        return replace(job, seed=seed)
+    found = prepared(sets, job.config, seed)
+    return replace(job, seed=seed, data=found.data, unlabelled=found.unlabelled)
+
+
+def _open_sides(config: TrainConfig, sets: TrainingSets, device: torch.device) -> PairedTraining:
     first = _seeds(config)[0]
-    sides = _sides(config)
-    jobs = {name: open_job(side, _prepare_data(data, side, first), device, first) for name, side in sides.items()}
-    return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, data))
+    jobs = {name: _open_job(side, sets, device, first) for name, side in _sides(config).items()}
+    return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, sets))
+
+
+def _warn_of_equal(config: TrainConfig, jobs: Mapping[str, Job], report: Reporter) -> None:
+    """Warn of a variant that trains the same network."""
+    if config.versus is not None and describe(jobs[GIVEN]) == describe(jobs[config.versus]):
+        report.warn(f"with {config.versus} the network is trained in the same way as without, so nothing is compared")
 
 
 def _reopened(config: TrainConfig) -> PairedTraining:
     """A comparison in another process, without repeating the warnings about skipped files."""
-    return _open_sides(config, _data(config, SILENT), choose_device(config.device))
+    return _open_sides(config, _sets(config, SILENT), choose_device(config.device))
 
 
 def _plan_workers(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
@@ -298,7 +313,7 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     fitted = fit(job, report=report, label=f"training {shown}, seed {job.seed}, steps", run=run_name(name, job.seed))
     if fitted is None:
         return None
-    notes = (*job.arch.notes, *fitted.surgery, *_score_notes(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
     outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy())
     return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes)
 

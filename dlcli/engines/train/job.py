@@ -17,6 +17,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.scores import score_levels
 from dlcli.core.data.splits import class_weights
+from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.untrained import open_model
@@ -63,6 +64,7 @@ class Job:
     """What one training needs: the options, the data, the network, how to train it, and from which seed.
 
     `objective` is the loss of scores; None for cross-entropy. The classes of `data` are the outputs that it needs.
+    `unlabelled` are images that pre-training takes beside the training set.
     """
 
     config: TrainConfig
@@ -72,6 +74,7 @@ class Job:
     device: torch.device
     seed: int
     objective: ScoreObjective | None = None
+    unlabelled: UnlabelledImages | None = None
 
     @property
     def task(self) -> ImageTask:
@@ -227,6 +230,10 @@ def describe(job: Job) -> dict[str, object]:
         facts |= {"balance": config.balance, "statistics of the scores": statistics}
     if config.pretrain != NO_PRETRAINING:
         facts |= {name: getattr(config, name) for name in ("pretrain", "pretrain_epochs", "distance", "margin", "grow")}
+        facts |= {} if config.patch is None else {"patch": config.patch}
+    facts |= {} if config.labels is None else {"labels": config.labels}
+    if job.unlabelled is not None:
+        facts["unlabelled"] = job.unlabelled.fingerprint
     found: dict[str, object] = json.loads(json.dumps(facts))
     return found
 

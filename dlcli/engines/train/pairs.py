@@ -38,7 +38,7 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
     digest = ""
     if config.output is not None:
         digest = save_scorer(config.output, scorer, _held_out(config, test, found))
-    return PairsTrainResult(
+    result = PairsTrainResult(
         data=config.data,
         model=scorer.name,
         settings=scorer.model.metadata(),
@@ -54,6 +54,11 @@ def train_pairs(config: TrainConfig, report: Reporter) -> PairsTrainResult:
         weights_sha256=digest,
         notes=("The test pairs share no question with the training pairs.", *train.notes, *found.notes),
     )
+    if config.output is not None:
+        from dlcli.engines.pairs_page import write_pairs_page  # here, since it imports matplotlib
+
+        write_pairs_page(config.output, result)
+    return result
 
 
 def plan_pairs(config: TrainConfig) -> list[str]:
@@ -66,7 +71,7 @@ def plan_pairs(config: TrainConfig) -> list[str]:
         f"split them by question: {len(train):,} training, {len(dev):,} dev and {len(test):,} test pairs",
         f"train {config.model or _DEFAULT}{f' with {config.vectors}' if config.vectors else ''}, seed {config.seed}",
     ]
-    return [*lines, f"write {METADATA} and {WEIGHTS} in {config.output}"] if config.output is not None else lines
+    return [*lines, f"write {METADATA}, {WEIGHTS} and report.html in {config.output}"] if config.output is not None else lines
 
 
 def _parts(config: TrainConfig, bad_rows: Path | None = None) -> tuple[LabelledPairs, ...]:

@@ -3,19 +3,22 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
+from dlcli.core.compute.forward import in_mode
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import SCORE
 from dlcli.core.data.scores import score_levels
 from dlcli.core.model_io.checkpoint import load_state, save_state
 from dlcli.core.pretraining import PRETRAINING
-from dlcli.core.pretraining.base import Pretraining, PretrainingSettings, feature_network
+from dlcli.core.pretraining.base import FeatureNetwork, Pretraining, PretrainingSettings, ViewNetwork, feature_network
 from dlcli.core.surgery import apply_surgery
-from dlcli.core.training.augment import augmentation
+from dlcli.core.training.augment import Augmentation, augmentation
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
+from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe
 from dlcli.specs.pretraining import DEFAULT_DISTANCE, DEFAULT_MARGIN, NO_PRETRAINING
 from dlcli.support.errors import InputError, UsageError
@@ -85,9 +88,11 @@ def check_pretraining(job: Job) -> None:
 def pretraining_note(job: Job) -> str:
     """What was done before the training itself."""
     config = job.config
-    settings = _settings(job)
-    how = f"{config.pretrain}, distance {settings.distance}, margin {settings.margin:g}"
-    return f"pretrain: {how}, {count(epochs_of(job), 'epoch')} of all but the last layer"
+    found = f"pretrain: {config.pretrain}, {_method(job).shown}, {count(epochs_of(job), 'epoch')} of all but the last layer"
+    if job.unlabelled is None:
+        return found
+    n, labelled = len(job.unlabelled), len(job.data.x_train)
+    return f"{found}, on {n + labelled:,} images, {n:,} of them without labels"
 
 
 def epochs_of(job: Job) -> int:
@@ -95,36 +100,76 @@ def epochs_of(job: Job) -> int:
     return job.config.pretrain_epochs or job.recipe.epochs
 
 
-def _settings(job: Job) -> PretrainingSettings:
+def _method(job: Job) -> Pretraining:
     config = job.config
     margin = DEFAULT_MARGIN if config.margin is None else config.margin
-    return PretrainingSettings(config.distance or DEFAULT_DISTANCE, margin)
+    settings = PretrainingSettings(config.distance or DEFAULT_DISTANCE, margin, config.patch, job.data.size)
+    found: Pretraining = PRETRAINING.module(config.pretrain).pretraining(settings)
+    return found
 
 
 def _start(job: Job, net: nn.Module) -> Training:
-    data, config = job.data, job.config
+    data = job.data
     if data.frames is not None:
         raise UsageError("`pretrain` takes images, not videos", hint="omit `pretrain`")
-    method: Pretraining = PRETRAINING.module(config.pretrain).pretraining(_settings(job))
+    method = _method(job)
     levels = score_levels(data.y_train.numpy()) if data.target == SCORE else data.y_train.numpy()
     features = feature_network(net, data.sample(1).to(next(net.parameters()).device))
     recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0)
     if recipe.schedule.startswith("plateau"):  # there is no loss on a dev set
         recipe = replace(recipe, schedule="constant")
+    x = data.x_train
+    if method.views is not None:
+        x = x if job.unlabelled is None else job.unlabelled.after(x)
+        levels = np.zeros(len(x), np.int64)
+    _check_batches(len(x), recipe)
     return Training(
-        features,
-        data.x_train,
+        features if method.views is None else _view_network(job, method, features),
+        x,
         torch.from_numpy(levels),
         recipe,
         seed=derive(job.seed, "pretrain"),
         device=job.device,
         hooks=Hooks(
-            augment=augmentation(config.augment, data.size),
-            sampling=method.sampling(levels),
+            augment=_changes(job, method),
+            sampling=method.sampling and method.sampling(levels),
             together=method.together,
         ),
         objective=method.objective,
     )
+
+
+def _changes(job: Job, method: Pretraining) -> Augmentation | None:
+    """The random changes of `augment`, and after them the views."""
+    before = augmentation(job.config.augment, job.data.size)
+    if method.views is None:
+        return before
+    return Augmentation((*(before.changes if before is not None else ()), method.views))
+
+
+def _check_batches(n: int, recipe: Recipe) -> None:
+    """Raise UsageError if a step would see one of the `n` images alone, with which nothing can be compared."""
+    if n // steps_per_epoch(n, recipe.batch_size) < 2:
+        what = f"batches of {recipe.batch_size} of {count(n, 'image')} leave one alone"
+        message = f"`pretrain` compares the images of a step with each other; {what}"
+        raise UsageError(message, hint="choose a larger `batch_size`")
+
+
+def _view_network(job: Job, method: Pretraining, features: FeatureNetwork) -> ViewNetwork:
+    """`features` of views, through a head whose initial weights depend on the seed only."""
+    where = next(features.parameters()).device
+    view = job.data.sample(1)[..., : method.side, : method.side].to(where)
+    try:
+        with preserved(), torch.no_grad(), in_mode(features):
+            d = features(view).shape[1]
+    except (RuntimeError, ValueError, InputError):
+        size = "x".join(map(str, view.shape[-2:]))
+        message = f"`pretrain`: {job.arch.name} takes no images of {size} pixels, the size of the patches"
+        raise UsageError(message, hint="choose another `patch`, or a `model` that ends in pooling") from None
+    with preserved():
+        torch.manual_seed(derive(job.seed, "pretrain", "head"))
+        head = nn.Identity() if method.head is None else method.head(d)
+    return ViewNetwork(features, head.to(where))
 
 
 def _load(job: Job, training: Training, keep: Path) -> None:

@@ -75,7 +75,8 @@ class PairedTraining:
         return _reopened, (self.reopen, self._fingerprints())
 
     def _fingerprints(self) -> dict[str, str]:
-        return {name: job.data.fingerprint for name, job in self.jobs.items()}
+        pools = {name: "" if job.unlabelled is None else job.unlabelled.fingerprint for name, job in self.jobs.items()}
+        return {name: job.data.fingerprint + pools[name] for name, job in self.jobs.items()}
 
     @property
     def held(self) -> int:

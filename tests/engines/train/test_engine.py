@@ -256,7 +256,7 @@ def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):
     arrays = {"x_train": data.x_train.numpy(), "y_train": data.y_train.numpy()}
     np.savez(file, **arrays, x_test=data.x_test.numpy(), y_test=data.y_test.numpy())
     options = config(data=str(file), versus="--lr 0.1", seeds=2, workers=2, epochs=1)
-    sides = engine._open_sides(options, engine._data(options, SILENT), CPU)
+    sides = engine._open_sides(options, engine._sets(options, SILENT), CPU)
     kept = pickle.dumps(sides)
     assert len(kept) < 10_000 and pickle.loads(kept).jobs["this"].data.fingerprint == sides.jobs["this"].data.fingerprint
     arrays["y_train"] = 9 - arrays["y_train"]

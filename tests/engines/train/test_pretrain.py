@@ -113,5 +113,8 @@ def test_what_needs_it_is_refused_without_it():
             TrainConfig(**{name: value})
     with pytest.raises(UsageError, match="`margin`: 0 is not above 0"):
         config(margin=0.0)
+    for size, limit in ((1, 20), (2, 15)):
+        with pytest.raises(UsageError, match="leave one alone"):
+            train.run(config(batch_size=size, limit=limit))
     with pytest.raises(UsageError, match="takes images, not videos"):
         train.run(config(data="moving-digits", model="besnet18", limit=20))

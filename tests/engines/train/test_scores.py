@@ -25,6 +25,7 @@ from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.scores import ScoreEvalResult, ScoreTrainResult, losses
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT
 from tests.conftest import Run
 from tests.scored import integer_scores, pictures, score_folders, table_folder, write_table
 
@@ -149,6 +150,17 @@ def test_classes_by_group_are_evaluated_on_the_same_test_set(tmp_path: Path):
     assert evaluated.metrics[0].estimate == result.rows[0].accuracy
     assert evaluated.n_images == result.n_test
     assert evaluated.n_groups == 3
+
+
+def test_a_run_by_group_takes_other_data_without_the_column(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N), more={"person": [f"p{k % 17}" for k in range(N)]})
+    train.run(config(folder, epochs=1, group="person", output=tmp_path / "run"))
+    for other in (table_folder(tmp_path / "o", integer_scores(N)), score_folders(tmp_path / "f", integer_scores(N))):
+        found = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(other)))
+        assert isinstance(found, ScoreEvalResult)
+        assert found.n_groups is None
+    with pytest.raises(InputError, match="has no column 'person'"):
+        eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(other), group="person"))
 
 
 def test_an_ensemble_by_group_is_evaluated_on_the_same_test_set(tmp_path: Path):
@@ -337,3 +349,16 @@ def test_the_commands_at_the_shell(folder: Path, dlcli: Run, tmp_path: Path):
     assert len(rows) == N and set(rows[0]) == {"index", "file", "score", "low", "high"}
     assert dlcli("train", folder, "--task", "score", "--score-column", "nobody").returncode == 2
     assert dlcli("train", "digits", "--loss", "huber").returncode == 2
+
+
+def test_a_variant_that_changes_nothing_draws_a_warning(folder: Path):
+    warned: list[str] = []
+
+    class Listening:
+        task, stoppable, note, log = SILENT.task, SILENT.stoppable, SILENT.note, SILENT.log
+
+        def warn(self, text: str) -> None:
+            warned.append(text)
+
+    train.run(config(folder, epochs=1, seeds=2, workers=1, versus="--loss huber"), report=Listening())
+    assert any("is trained in the same way" in text for text in warned)

@@ -1,0 +1,102 @@
+"""What a training learns from: the dataset, and images without labels beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlcli.core.data import open_data
+from dlcli.core.data.base import ImageData
+from dlcli.core.data.corrupt import corrupt
+from dlcli.core.data.few_labels import with_few_labels
+from dlcli.core.data.set_folders import subfolders
+from dlcli.core.data.splits import with_dev_set
+from dlcli.core.data.unlabelled_images import UnlabelledImages
+from dlcli.engines.train.job import Job, preparation_of
+from dlcli.specs.pretraining import reads_no_labels
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """The dataset, and images that pre-training without labels takes beside its training set; None for none."""
+
+    data: ImageData
+    unlabelled: UnlabelledImages | None = None
+
+
+def prepared(sets: TrainingSets, config: TrainConfig, seed: int) -> TrainingSets:
+    """What one side of a comparison learns from, from a seed: labels are drawn first, then a dev set from the labelled."""
+    data, pool = sets.data, sets.unlabelled
+    if config.labels is not None:
+        data, rest = with_few_labels(data, config.labels, seed)
+        pool = UnlabelledImages((rest, *(pool.parts if pool is not None else ()))) if len(rest) else pool
+    data = with_dev_set(data, config.dev, seed, config.group) if config.dev else data
+    data = corrupt(data, config.corrupt, seed) if config.corrupt else data
+    return TrainingSets(data, pool if reads_no_labels(config.pretrain) else None)
+
+
+def varies(config: TrainConfig) -> bool:
+    """Whether `prepared` depends on the seed."""
+    return bool(config.dev or config.corrupt or config.labels)
+
+
+def open_unlabelled(config: TrainConfig, data: ImageData, report: Reporter) -> UnlabelledImages | None:
+    """The images of `unlabelled`; warns of test images among them, and of folders whose names are not read.
+
+    Raises InputError if there are none, or of another shape than those of `data`; with `strict` for test images too.
+    """
+    if config.unlabelled is None:
+        return None
+    spec: Any = config.unlabelled
+    found = open_data(
+        spec,
+        strict=config.strict,
+        report=report,
+        size=config.size,
+        preparation=preparation_of(config),
+        limit=config.limit,
+        unlabelled=True,
+        videos=False,
+        option="unlabelled",
+    )
+    pool = UnlabelledImages((found.x_test,))
+    if not len(pool):
+        raise InputError(f"`unlabelled`: {spec} holds no images")
+    if found.x_test.shape[1:] != data.x_test.shape[1:]:
+        shapes = ["x".join(map(str, x.shape[1:])) for x in (found.x_test, data.x_test)]
+        message = f"`unlabelled`: {spec} holds images of {shapes[0]} (channels, height, width), and {data.name} of {shapes[1]}"
+        raise InputError(message, hint="`size` resizes both; colour and grey images cannot be mixed")
+    folders = subfolders(Path(spec)) if Path(spec).is_dir() else []
+    if folders or found.classes:
+        what = count(len(folders), "folder") if folders else "labels"
+        report.note(f"unlabelled: {spec} has {what}, which are not read as classes")
+    _warn_of_test_images(config, data, pool, report)
+    return pool
+
+
+def _warn_of_test_images(config: TrainConfig, data: ImageData, pool: UnlabelledImages, report: Reporter) -> None:
+    n = pool.held(data.x_test)
+    if not n:
+        return
+    message = f"{n:,} of {len(data.x_test):,} test images are among the images of `unlabelled`, pixel for pixel"
+    if config.strict:
+        raise InputError(message, hint="remove them from there; figures on the test set would be too good")
+    report.warn(f"{message}: figures on the test set may be too good")
+
+
+def labels_note(job: Job) -> tuple[str, ...]:
+    """How many labels were drawn."""
+    asked = job.config.labels
+    if asked is None:
+        return ()
+    parts = ("train", "dev") if job.config.dev else ("train",)
+    y = np.concatenate([job.data.splits[name].y.numpy() for name in parts])
+    counts = np.unique(y, return_counts=True)[1]
+    each = f"{counts.min():,}" if counts.min() == counts.max() else f"{counts.min():,} to {counts.max():,}"
+    more = f"; {asked:,} were asked for" if counts.sum() != asked else ""
+    return (f"labels: {counts.sum():,} training {job.data.unit}s have labels, {each} of each class{more}",)

@@ -1,0 +1,65 @@
+"""Pre-training without labels through the engine: labels change nothing of it, heads are dropped, and it resumes to the bit."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlcli.engines import train
+from dlcli.engines.train import job as job_module
+from dlcli.engines.train import pretrain as pretraining
+from dlcli.support.errors import UsageError
+from dlcli.support.reporter import SILENT
+from tests.engines.train.test_pretrain import Stopping, config, opened
+
+METHODS = ("simclr", "spatial-contrasting", "vicreg")
+
+
+def of(method: str, **changes: object) -> dict[str, object]:
+    """Options of a small run; the network of the digits takes no images smaller than these."""
+    return {"pretrain": method, "limit": 60, **({"patch": 8} if method == "spatial-contrasting" else {}), **changes}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_labels_are_not_read_and_the_head_is_dropped(method: str):
+    job = opened(config(**of(method)))
+    other = replace(job, data=replace(job.data, y_train=job.data.y_train.flip(0)))
+    first, second = (pretraining.pretrain(one, SILENT, label="", keep=None) for one in (job, other))
+    assert first is not None and second is not None
+    start = job_module.build(job).model.state_dict()
+    assert list(first.state_dict()) == list(start)
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    assert any(not torch.equal(value, start[name]) for name, value in first.state_dict().items())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stopped_run_resumes_to_the_bit(tmp_path: Path, method: str):
+    settings = of(method, pretrain_epochs=3)
+    whole = train.run(config(**settings))
+    train.run(config(**settings, output=tmp_path / "run"), report=Stopping(1))
+    again = train.run(config(**settings, output=tmp_path / "run", resume=True))
+    assert again.rows[0].weights_sha256 == whole.rows[0].weights_sha256
+    assert any(f"pretrain: {method}, " in note for note in again.notes)
+
+
+def test_what_does_not_apply_is_refused():
+    for method in ("siamese", "simclr"):
+        with pytest.raises(UsageError, match="`patch` needs `pretrain=spatial-contrasting`"):
+            config(pretrain=method, patch=4)
+    with pytest.raises(UsageError, match="`margin` needs `pretrain=siamese`"):
+        config(pretrain="vicreg", margin=1.0)
+    with pytest.raises(UsageError, match="`patch` needs `pretrain`"):
+        config(pretrain="none", patch=4)
+    with pytest.raises(UsageError, match="batches of 1 of 60 images leave one alone"):
+        train.plan(config(**of("simclr", batch_size=1)))
+    with pytest.raises(UsageError, match="9 is more than the side of the images"):
+        train.plan(config(**of("spatial-contrasting", patch=9)))
+    with pytest.raises(UsageError, match="takes no images of 2x2 pixels"):
+        train.plan(config(**of("spatial-contrasting", patch=2)))
+
+
+def test_a_variant_of_another_method_drops_what_does_not_apply():
+    chosen = config(**of("spatial-contrasting"), versus="--pretrain vicreg", seeds=2, workers=1)
+    result = train.run(chosen)
+    assert len({row.weights_sha256 for row in result.rows}) == 4
