@@ -13,6 +13,8 @@ from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.fitting import Fitted, epoch_schema, final_figures, preflight, with_predictions
 from dlcli.engines.train.job import OTHER, Job, check_same, check_task, describe
+from dlcli.engines.train.probes import read_probes
+from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
 from dlcli.support.reporter import Reporter
@@ -62,7 +64,9 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     check_same(found["determined_by"], describe(job), job.config, folder)
     history = tuple(Epoch.from_named(epoch, job.task.figure) for epoch in found["history"])
     model = for_clips(saved.model, job.data.clips)
-    fitted = Fitted(model, preflight(job), history, found["best_epoch"], _seconds(folder), saved.sha256, np.empty(0))
+    probes = read_probes(folder) if job.config.pretrain != NO_PRETRAINING else None
+    notes = (*preflight(job), *(probes.notes(job) if probes is not None else ()))
+    fitted = Fitted(model, notes, history, found["best_epoch"], _seconds(folder), saved.sha256, np.empty(0))
     fitted = with_predictions(job, fitted)
     per_epoch = steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)

@@ -22,6 +22,7 @@ from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.engines.train import pretrain as pretraining
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks
+from dlcli.engines.train.probes import read_probes
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import InputError, UsageError
@@ -39,7 +40,7 @@ class Fitted:
 
     Attributes:
         model: Has the weights of `best_epoch`.
-        surgery: The notes of surgery, empty without it.
+        surgery: The notes of pre-training and surgery, empty without them.
         history: One entry per epoch.
         best_epoch: Counted from 1; the last one unless early stopping chose another.
         seconds: Wall-clock time of training, without that of interruptions.
@@ -77,13 +78,18 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
         ResourceError: If not even one example fits in memory.
     """
     kept = keep is not None and keep.exists()
-    model = None
-    if job.config.pretrain != NO_PRETRAINING and not kept:
+    if job.config.pretrain == NO_PRETRAINING:
+        return _fit(job, None, report=report, label=label, run=run, keep=keep)
+    if kept and keep is not None:
+        model, probes = None, read_probes(keep.parent)
+    else:
         state = None if keep is None else keep.with_name(pretraining.STATE)
-        model = pretraining.pretrain(job, report, label=f"pre-{label}", keep=state)
-        if model is None:
+        found = pretraining.pretrain(job, report, label=f"pre-{label}", keep=state)
+        if found is None:
             return None
-    return _fit(job, model, report=report, label=label, run=run, keep=keep)
+        model, probes = found
+    fitted = _fit(job, model, report=report, label=label, run=run, keep=keep)
+    return fitted if fitted is None or probes is None else replace(fitted, surgery=(*fitted.surgery, *probes.notes(job)))
 
 
 def _fit(job: Job, model: nn.Module | None, *, report: Reporter, label: str, run: str, keep: Path | None) -> Fitted | None:

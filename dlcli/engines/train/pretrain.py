@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe
-from dlcli.specs.pretraining import DEFAULT_DISTANCE, DEFAULT_MARGIN, NO_PRETRAINING
+from dlcli.engines.train.probes import Probes, probe
+from dlcli.specs.pretraining import DEFAULT_DISTANCE, DEFAULT_MARGIN, NO_PRETRAINING, reads_no_labels
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
 from dlcli.support.plural import count
@@ -32,7 +34,14 @@ STATE = "pretraining.safetensors"
 """The file of a run directory with the state of pre-training, until the whole training is done."""
 
 
-def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> nn.Module | None:
+class Pretrained(NamedTuple):
+    """The network, ready to be trained, and what its features tell; None where nothing was measured."""
+
+    model: nn.Module
+    probes: Probes | None
+
+
+def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> Pretrained | None:
     """Train the body of the network of `job` and change it by `grow`.
 
     Args:
@@ -42,7 +51,7 @@ def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> nn
         keep: A file for the state, written after each epoch; if it exists, training continues from it, bit for bit.
 
     Returns:
-        The network, ready to be trained; None if it was interrupted.
+        The network and the figures of its features before and after; None if it was interrupted.
 
     Raises:
         UsageError: If `keep` holds the state of another training.
@@ -66,7 +75,10 @@ def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> nn
                 report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
                 return None
     training.finish(report)
-    return grown(job, net).model
+    probes = probe(job, net) if reads_no_labels(job.config.pretrain) else None
+    if keep is not None and probes is not None:
+        probes.save(keep.parent)
+    return Pretrained(grown(job, net).model, probes)
 
 
 def grown(job: Job, net: nn.Module) -> BuiltNetwork:

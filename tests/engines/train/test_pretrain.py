@@ -34,7 +34,7 @@ def test_the_body_is_trained_and_the_last_layer_keeps_its_start():
     before = job_module.build(job).model.state_dict()
     found = pretraining.pretrain(job, SILENT, label="", keep=None)
     assert found is not None
-    after = found.state_dict()
+    after = found.model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     head = list(before)[-2:]
     assert changed and not changed & set(head)
@@ -53,7 +53,7 @@ def test_features_of_one_class_are_closer_after_it():
 
     found = pretraining.pretrain(job, SILENT, label="", keep=None)
     assert found is not None
-    assert ratio(found) < 0.8 * ratio(job_module.build(job).model)
+    assert ratio(found.model) < 0.8 * ratio(job_module.build(job).model)
 
 
 def test_without_it_nothing_is_as_it_was_with_it(tmp_path: Path):
