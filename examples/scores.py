@@ -28,15 +28,11 @@ ESSAY = {"both": ".84", "pre-training only": ".82", NEITHER: ".68", "ImageNet st
 def main() -> None:
     """Train, and print or write the Markdown."""
     options = parsed()
-    found = {name: trained(options, changes) for name, changes in arms(options).items()}
+    wanted = {name: changes for name, changes in arms(options).items() if not options.arms or name in options.arms}
+    found = {name: trained(options, changes) for name, changes in wanted.items()}
     spearman, mae = ({name: [figure(row, key) for row in rows] for name, rows in found.items()} for key in ("spearman", "mae"))
-    seconds = {name: fmean(row.seconds for row in rows) for name, rows in found.items()}
-    pages = [
-        comparison(
-            "Each against the network as it is, with as many epochs of the scores", found, spearman, mae, NEITHER, seconds
-        ),
-        comparison("Each against it with as many steps in all", found, spearman, mae, NEITHER + EQUAL, seconds),
-    ]
+    references = {NEITHER: "Each against the network as it is", NEITHER + EQUAL: "Each against it with as many steps in all"}
+    pages = [comparison(title, found, spearman, mae, name) for name, title in references.items() if name in found]
     one = found[NEITHER][0]
     n = one.metrics[0].estimate.n
     seeds = f"seeds {options.seed} to {options.seed + options.seeds - 1}"
@@ -55,6 +51,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--model", default="tiny-darknet-elu", help="as of --model of dlcli train (default: tiny-darknet-elu)")
     parser.add_argument("--imagenet", nargs=2, metavar=("NAME", "FILE"), help="a network of torchvision and its weights")
     parser.add_argument("--imagenet-size", type=int, default=64, help="size of the images for it (default: 64)")
+    parser.add_argument("--imagenet-loss", help="as of --loss of dlcli train, for it")
+    parser.add_argument("--arms", nargs="+", metavar="NAME", help="networks of the tables, by name (default: all)")
     parser.add_argument("--seeds", type=int, default=5, help="number of seeds (default: 5)")
     parser.add_argument("--epochs", type=int, default=8, help="epochs of pre-training, and of the scores (default: 8)")
     return parser.parse_args()
@@ -73,7 +71,12 @@ def arms(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     }
     if options.imagenet:
         name, file = options.imagenet
-        found["ImageNet start"] = {"model": name, "weights": Path(file), "size": options.imagenet_size}
+        found["ImageNet start"] = {
+            "model": name,
+            "weights": Path(file),
+            "size": options.imagenet_size,
+            "loss": options.imagenet_loss,
+        }
     return found
 
 
@@ -101,7 +104,6 @@ def comparison(
     spearman: Mapping[str, Sequence[float]],
     mae: Mapping[str, Sequence[float]],
     reference: str,
-    seconds: Mapping[str, float],
 ) -> str:
     """A table of the arms beside one of them."""
     others = [name for name in found if name != reference]
@@ -109,13 +111,13 @@ def comparison(
     adjusted = dict(zip(others, holm([p_value(gap) for gap in gaps.values()]), strict=True))
     rows = []
     for name in found:
-        shown = [name, f"{fmean(spearman[name]):.3f}", f"{fmean(mae[name]):.3f}", f"{seconds[name]:.0f}", ESSAY.get(name, "–")]
+        shown = [name, f"{fmean(spearman[name]):.3f}", f"{fmean(mae[name]):.3f}", ESSAY.get(name, "–")]
         if name == reference:
             rows.append([*shown, "–", "–"])
             continue
         verdict = "established" if adjusted[name] <= 0.05 else "not established"
         rows.append([*shown, scaled(gaps[name], decimals=3), f"{verdict}, p {adjusted[name]:.2g}"])
-    head = ["network", "Spearman", "MAE", "seconds", "the essay's correlation", f"minus {reference}", "verdict"]
+    head = ["network", "Spearman", "MAE", "the essay's correlation", f"minus {reference}", "verdict"]
     return f"{title}:\n\n{table(head, rows)}"
 
 

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from dlcli.core.graph.trace import Op, Trace
+from dlcli.core.compute.forward import is_opaque
+from dlcli.core.graph.trace import RELUS, WEIGHTED, Op, Trace, record_trace
 
 _END = "clone"
 
@@ -26,3 +27,17 @@ def leading_to_output(trace: Trace) -> list[Op]:
     if end is None or (end.name, end.owner) != (_END, ""):
         return []
     return [op for op in trace.ops[:-1] if end.descends_from(op.node)]
+
+
+def ends_in_relu(model: nn.Module, sample: Tensor) -> bool:
+    """Whether a ReLU follows the last layer with weights on the way to the output, so that no output is below 0.
+
+    Args:
+        model: The network.
+        sample: An example of its input, (1, c, h, w).
+    """
+    if is_opaque(model):
+        return False
+    names = [op.name for op in leading_to_output(record_trace(MarkedEnd(model), sample))]
+    last = max((k for k, name in enumerate(names) if name in WEIGHTED), default=len(names))
+    return bool(RELUS & set(names[last + 1 :]))

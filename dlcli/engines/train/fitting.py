@@ -79,7 +79,8 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
     """
     kept = keep is not None and keep.exists()
     if job.config.pretrain == NO_PRETRAINING:
-        return _fit(job, None, report=report, label=label, run=run, keep=keep)
+        return _fit(job, None, 0.0, report=report, label=label, run=run, keep=keep)
+    started = time.perf_counter()
     if kept and keep is not None:
         model, probes = None, read_probes(keep.parent)
     else:
@@ -88,15 +89,18 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
         if found is None:
             return None
         model, probes = found
-    fitted = _fit(job, model, report=report, label=label, run=run, keep=keep)
+    spent = time.perf_counter() - started
+    fitted = _fit(job, model, spent, report=report, label=label, run=run, keep=keep)
     return fitted if fitted is None or probes is None else replace(fitted, surgery=(*fitted.surgery, *probes.notes(job)))
 
 
-def _fit(job: Job, model: nn.Module | None, *, report: Reporter, label: str, run: str, keep: Path | None) -> Fitted | None:
-    """`fit`, of a network that is pre-trained if it has to be."""
+def _fit(
+    job: Job, model: nn.Module | None, spent: float, *, report: Reporter, label: str, run: str, keep: Path | None
+) -> Fitted | None:
+    """`fit`, of a network that is pre-trained if it has to be, which took `spent` seconds."""
     training, surgery = start_training(job, model)
     early = _early(job)
-    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], 0.0)
+    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], spent)
     started, per_epoch = time.perf_counter(), len(training.losses)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
     total = job.recipe.epochs * per_epoch

@@ -18,13 +18,14 @@ from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.scores import score_levels
 from dlcli.core.data.splits import class_weights
 from dlcli.core.data.unlabelled_images import UnlabelledImages
+from dlcli.core.graph.output_ops import ends_in_relu
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.models.hubs import resolve_weights
-from dlcli.core.objectives.base import ScoreObjective
+from dlcli.core.objectives.base import ScoreObjective, Standardised
 from dlcli.core.tasks import image_task
 from dlcli.core.tasks.base import ImageTask
 from dlcli.core.training.augment import augmentation
@@ -107,7 +108,19 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
     if weights is not None:
         arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key, channels=data.channels)
     arch = normalised_architecture(arch, config.normalise, data.channels)
+    _check_range(arch, data, objective)
     return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed, objective)
+
+
+def _check_range(arch: Architecture, data: ImageData, objective: ScoreObjective | None) -> None:
+    """Refuse a network whose output is never below 0, for scores that are standardised: half of them are below their mean."""
+    if not isinstance(objective, Standardised) or data.frames is not None:
+        return
+    with preserved():
+        relu = ends_in_relu(arch.build(), data.sample(1))
+    if relu:
+        message = f"{arch.name} ends in a ReLU, so that it cannot predict scores below their mean"
+        raise UsageError(message, hint="choose another `model`, or for integer scores `loss=ce`")
 
 
 class BuiltNetwork(NamedTuple):

@@ -362,3 +362,15 @@ def test_a_variant_that_changes_nothing_draws_a_warning(folder: Path):
 
     train.run(config(folder, epochs=1, seeds=2, workers=1, versus="--loss huber"), report=Listening())
     assert any("is trained in the same way" in text for text in warned)
+
+
+def test_a_network_that_ends_in_a_relu_is_refused_for_scores_below_their_mean(folder: Path, tmp_path: Path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\ndef net(classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(256, classes), nn.ReLU(), nn.Unflatten(1, (classes, 1, 1)),\n"
+        "                         nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    )
+    spec = f"{tmp_path / 'net.py'}:net"
+    with pytest.raises(UsageError, match="ends in a ReLU, so that it cannot predict scores below their mean"):
+        train.run(config(folder, model=spec))
+    assert train.run(config(folder, model=spec, loss="ce", epochs=1)).rows
