@@ -128,6 +128,10 @@ def _start(job: Job, net: nn.Module) -> Training:
     levels = score_levels(data.y_train.numpy()) if data.target == SCORE else data.y_train.numpy()
     features = feature_network(net, data.sample(1).to(next(net.parameters()).device))
     recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0)
+    # Names of parameters are those of the network, which stands inside others here.
+    inside = "net." if method.views is None else "features.net."
+    named = tuple((f"{inside}{start}", rate) for start, rate in recipe.rates)
+    recipe = replace(recipe, freeze=tuple(f"{inside}{start}" for start in recipe.freeze), rates=named)
     if recipe.schedule.startswith("plateau"):  # there is no loss on a dev set
         recipe = replace(recipe, schedule="constant")
     x = data.x_train

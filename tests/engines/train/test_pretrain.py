@@ -56,6 +56,17 @@ def test_features_of_one_class_are_closer_after_it():
     assert ratio(found.model) < 0.8 * ratio(job_module.build(job).model)
 
 
+@pytest.mark.parametrize("method", ["siamese", "vicreg"])
+def test_frozen_parameters_stay_in_pretraining_too(method: str):
+    job = opened(config(pretrain=method, data="digits", freeze=("0",), lr_for=("2=1e-4",)))
+    before = job_module.build(job).model.state_dict()
+    found = pretraining.pretrain(job, SILENT, label="", keep=None)
+    assert found is not None
+    after = found[0].state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and not {name for name in changed if name.startswith("0.")}
+
+
 def test_without_it_nothing_is_as_it_was_with_it(tmp_path: Path):
     none = train.run(config(pretrain="none"))
     assert none.rows[0].weights_sha256 != train.run(config()).rows[0].weights_sha256
