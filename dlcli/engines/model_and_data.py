@@ -53,7 +53,7 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
         label_column=getattr(config, "score_column", None) or config.label_column or _recorded_column(config, task),
         target=CLASS if task.scores is None else SCORE,
-        raters=getattr(config, "raters", ()),
+        raters=_raters(config, task),
         sampling=sampling,
     )
     if unlabelled:
@@ -71,8 +71,20 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
 
 def _recorded_column(config: ModelAndDataOptions, task: RunTask) -> str | None:
     """The column of scores that the run was trained on, for data that are a table or have one."""
-    column = None if task.scores is None else task.scores.column
-    return column if column is not None and (table_in(Path(config.data)) or Path(config.data).is_file()) else None
+    return task.scores.column if task.scores is not None and _has_columns(config) else None
+
+
+def _raters(config: ModelAndDataOptions, task: RunTask) -> tuple[str, ...]:
+    """The columns of raters: those of the options, or those that the run was trained on, unless a column of scores is named."""
+    given: tuple[str, ...] = getattr(config, "raters", ())
+    if given or task.scores is None or getattr(config, "score_column", None) or not _has_columns(config):
+        return given
+    return task.scores.raters
+
+
+def _has_columns(config: ModelAndDataOptions) -> bool:
+    """Whether the data are a table or have one."""
+    return table_in(Path(config.data)) is not None or Path(config.data).is_file()
 
 
 def _sampling(config: ModelAndDataOptions, shape: InputShape | None) -> Sampling:

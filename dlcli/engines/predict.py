@@ -1,6 +1,7 @@
 """Predict labels for images or videos, one row per example: the engine of `dlcli predict`."""
 
 import time
+from math import floor, log10
 
 import numpy as np
 from torch import Tensor
@@ -91,13 +92,21 @@ def _scores(scores: SavedScores, outputs: Tensor, files: Array | None) -> tuple[
     columns = ["index", *([FILE] if files is not None else []), "score", "low", "high"]
     half = scores.residual
     rows: list[list[object]] = []
-    for index, value in enumerate(scores.objective.value(outputs.double()).tolist()):
-        ends = [None, None] if half is None else [round(value - half, 6), round(value + half, 6)]
-        rows.append([index, *([files[index]] if files is not None else []), round(value, 6), *ends])
+    values = scores.objective.value(outputs.double()).tolist()
+    digits = _decimals(values)
+    for index, value in enumerate(values):
+        ends = [None, None] if half is None else [round(value - half, digits), round(value + half, digits)]
+        rows.append([index, *([files[index]] if files is not None else []), round(value, digits), *ends])
     if half is None:
         return Table(columns, rows), (f"There is no interval: {scores.n_residual} test examples are too few for one.",)
     note = f"low and high hold the score of {LEVEL:.0%} of such examples, by the errors on {scores.n_residual:,} test examples"
     return Table(columns, rows), (f"{note} (split conformal prediction); for other examples they may hold fewer.",)
+
+
+def _decimals(values: list[float]) -> int:
+    """Decimals of scores: 6, or more where all are so small that the largest would lose its six significant digits."""
+    largest = max(map(abs, values), default=0.0)
+    return 6 if largest == 0 else max(6, 5 - floor(log10(largest)))
 
 
 def _table(best: metrics.Labels, p: metrics.Floats, names: tuple[str, ...], files: Array | None) -> Table:

@@ -9,6 +9,9 @@ from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 EXPLAINED = "Intervals in brackets are 95% intervals; a difference is established if its interval excludes 0."
 """What stands below figures, on pages and on a terminal."""
 
+_LEAST, _MOST = 1e-3, 1e6
+"""Numbers from one to below the other are written with a fixed number of decimals, others with significant digits."""
+
 Figure = Estimate | PointEstimate | Difference
 
 
@@ -42,6 +45,28 @@ def scaled(figure: Figure | None, scale: float = 1, decimals: int = 1, unit: str
         return f"{value}{unit} (no interval: {figure.why})"
     low, high = (_rounded(end, scale, decimals, sign) for end in (figure.low, figure.high))
     return f"{value}{unit} [{low}, {high}]"
+
+
+def in_units(figure: Figure | None) -> str:
+    """A figure in the units of the data, whatever their size: `3.108 [2.518, 3.836]`, or `1.26e-09 [7.93e-10, 1.99e-09]`."""
+    if figure is None:
+        return ""
+    ends = () if isinstance(figure, PointEstimate) else (figure.low, figure.high)
+    if not _extreme(max(map(abs, (figure.value, *ends)))):
+        return scaled(figure, decimals=3)
+    sign = "+" if isinstance(figure, Difference) else ""
+    if isinstance(figure, PointEstimate):
+        return f"{figure.value:{sign}.4g} (no interval: {figure.why})"
+    return f"{figure.value:{sign}.4g} [{figure.low:{sign}.4g}, {figure.high:{sign}.4g}]"
+
+
+def number_in_units(value: float, decimals: int = 2) -> str:
+    """A number in the units of the data: `3.11`, or with four significant digits where it is too large or small."""
+    return f"{value:.4g}" if _extreme(value) else f"{value:.{decimals}f}"
+
+
+def _extreme(value: float) -> bool:
+    return value != 0 and not _LEAST <= abs(value) < _MOST
 
 
 def _rounded(value: float, scale: float, decimals: int, sign: str) -> str:

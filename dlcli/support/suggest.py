@@ -31,10 +31,12 @@ def closest(name: str, names: Iterable[str]) -> str:
 def did_you_mean(name: str, names: Iterable[str], otherwise: str | None = None) -> str:
     """The hint for a `name` that is not among `names`: the closest one, or a list to choose from.
 
-    `otherwise` replaces the list, for where it would be too long.
+    `otherwise` replaces the list, for where it would be too long. Without any there is no hint.
     """
     names = list(names)
     near = closest(name, names)
+    if not names and otherwise is None:
+        return ""
     if near:
         return f"did you mean {near}?"
     return f"choose from {', '.join(names)}" if otherwise is None else otherwise

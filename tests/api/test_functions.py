@@ -25,6 +25,7 @@ from dlcli.api.signature import RESULTS, command_of
 from dlcli.cli.output import plain
 from dlcli.specs.command_line import config_class
 from dlcli.specs.option import declared
+from dlcli.support.errors import InputError
 from tests.conftest import Run
 
 _NETS = """
@@ -382,3 +383,9 @@ def test_warnings_of_an_engine_are_those_of_python(nets: Any):
     with pytest.warns(library.DlcliWarning, match="probabilities") as caught:
         library.evaluate(Probabilities(), (x, y))
     assert {one.filename for one in caught} == {__file__}
+
+
+def test_a_data_frame_is_refused_as_a_dataset_of_images():
+    frame = pd.DataFrame({"file": ["a.png"], "score": [1.0]})
+    with pytest.raises(InputError, match="is a data frame, which holds no images"):
+        library.train(data=frame, task="score", model="mlp", epochs=1)

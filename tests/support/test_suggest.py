@@ -24,3 +24,7 @@ def test_the_start_of_one_name_says_more_than_likeness():
     assert closest("acc", ("auc", "accuracy", "f1")) == "accuracy" == closest("ACC", ("auc", "accuracy"))
     assert closest("acc", ("auc", "accuracy", "accent")) == "auc"
     assert closest("aux", ("auc", "auxiliary-loss")) == "auxiliary-loss"
+
+
+def test_there_is_nothing_to_suggest_without_names():
+    assert did_you_mean("score", []) == ""

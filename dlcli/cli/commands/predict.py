@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
+from dlcli.specs.figures import number_in_units
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.plural import count
 
@@ -70,11 +71,12 @@ def _scores(result: PredictResult) -> str:
     score, low, high = (result.table.columns.index(name) for name in ("score", "low", "high"))
     rows = result.table.rows
     if len(rows) == 1:
-        ends = "" if rows[0][low] is None else f" [{rows[0][low]:.2f}, {rows[0][high]:.2f}]"
-        return f"{_what(result)}: {rows[0][score]:.2f}{ends} by {result.model}"
+        ends = "" if rows[0][low] is None else f" [{number_in_units(rows[0][low])}, {number_in_units(rows[0][high])}]"
+        return f"{_what(result)}: {number_in_units(rows[0][score])}{ends} by {result.model}"
     values = [row[score] for row in rows]
     found = f"{count(result.n_images, result.unit)} of {_what(result)}, by {result.model}"
-    return f"{found}: scores from {min(values):.2f} to {max(values):.2f}, median {median(values):.2f}"
+    least, most, middle = (number_in_units(one) for one in (min(values), max(values), median(values)))
+    return f"{found}: scores from {least} to {most}, median {middle}"
 
 
 def _what(result: PredictResult) -> str:

@@ -1,17 +1,19 @@
 """Tables and answers of predicted scores, for `train` and `eval`."""
 
+import re
 from collections.abc import Sequence
 from statistics import fmean
 
 from dlcli.cli.command import TerminalTable
 from dlcli.specs.estimates import Ceiling
-from dlcli.specs.figures import scaled
+from dlcli.specs.figures import in_units, number_in_units, scaled
+from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
 from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreRow, ScoreThird, ScoreTrainResult
 from dlcli.specs.train import Comparison
 from dlcli.support.plural import count
 
-_NAMES = {"spearman": "Spearman", "pearson": "Pearson", "kendall": "Kendall tau-b", "mae": "MAE", "rmse": "RMSE"}
 _SEEDS_SHOWN = 6
+_REASON = re.compile(r" \(no interval: (.*)\)$")
 
 
 def score_train_table(result: ScoreTrainResult) -> TerminalTable:
@@ -24,8 +26,8 @@ def score_train_table(result: ScoreTrainResult) -> TerminalTable:
 def score_eval_table(result: ScoreEvalResult) -> TerminalTable:
     """Metrics beside those of a constant, then errors by third."""
     title = f"{result.model} on {result.data}, {result.split} set"
-    rows = (*_metric_rows(result.metrics, result.baseline), *_third_rows(result.thirds))
-    notes = (*_notes(result.baseline, result.ceiling), *result.notes)
+    rows, reasons = _without_reasons((*_metric_rows(result.metrics, result.baseline), *_third_rows(result.thirds)))
+    notes = (*_notes(result.baseline, result.ceiling), *reasons, *result.notes)
     details = (_mistakes(result),) if result.mistakes else ()
     return TerminalTable(
         title, ("metric", "value", "constant"), rows, notes=notes, answer=score_eval_answer(result), details=details
@@ -50,7 +52,7 @@ def score_train_answer(result: ScoreTrainResult) -> str:
         return f"highest mean Spearman correlation: {means[best]:.3f} with {best} ({over})"
     if result.comparisons:
         over = f"{result.comparisons[0].difference.n} seeds, {result.n_test:,} test {result.unit}s"
-        tested = [f"{one.metric} {scaled(one.difference, decimals=3)}, {one.verdict}" for one in result.comparisons[:2]]
+        tested = [f"{one.metric} {difference_text(one)}, {one.verdict}" for one in result.comparisons[:2]]
         return f"{names[0]} against {names[1]}: {'; '.join(tested)} ({over})"
     if not result.rows:
         return "stopped before the end"
@@ -60,7 +62,7 @@ def score_train_answer(result: ScoreTrainResult) -> str:
 
 
 def _shown(found: dict[str, Figure]) -> str:
-    mae = f"MAE {_figure(found['mae'])}"
+    mae = f"MAE {in_units(found['mae'])}"
     if "spearman" not in found:
         return f"one score for all, so no correlation; {mae}"
     return f"Spearman {_figure(found['spearman'])}, {mae}"
@@ -80,17 +82,31 @@ def _beats(baseline: ConstantBaseline) -> str:
 def _metric_rows(metrics: Sequence[object], baseline: ConstantBaseline | None) -> list[tuple[str, ...]]:
     constant = {} if baseline is None else {"mae": baseline.mae, "rmse": baseline.rmse}
     found = {one.name: one.estimate for one in metrics}  # type: ignore[attr-defined]
-    return [(_NAMES[name], _figure(found.get(name)), _figure(constant[name]) if name in constant else "–") for name in _NAMES]
+    return [(METRICS[name], metric_text(name, found.get(name)), metric_text(name, constant.get(name))) for name in METRICS]
 
 
 def _third_rows(thirds: Sequence[ScoreThird]) -> list[tuple[str, ...]]:
-    return [(f"MAE, scores {third.low:g} to {third.high:g}", _figure(third.mae), "–") for third in thirds]
+    return [(f"MAE, {third_text(third)}", in_units(third.mae), "–") for third in thirds]
+
+
+def _without_reasons(rows: Sequence[tuple[str, ...]]) -> tuple[tuple[tuple[str, ...], ...], list[str]]:
+    """Rows whose cells do not say why there is no interval, for a table of 80 columns.
+
+    Returns:
+        The rows, and a note for each reason with the names of its rows.
+    """
+    names: dict[str, dict[str, None]] = {}
+    for name, *cells in rows:
+        for found in filter(None, map(_REASON.search, cells)):
+            names.setdefault(found[1], {})[name] = None
+    shown = tuple(tuple(_REASON.sub(" (no interval)", cell) for cell in row) for row in rows)
+    return shown, [f"No interval of {', '.join(which)}: {why}." for why, which in names.items()]
 
 
 def _notes(baseline: ConstantBaseline | None, ceiling: Ceiling | None) -> list[str]:
     notes = []
     if baseline is not None:
-        gain = "" if baseline.gain is None else f"; the network's error is smaller by {scaled(baseline.gain, decimals=3)}"
+        gain = "" if baseline.gain is None else f"; the network's error is smaller by {in_units(baseline.gain)}"
         notes.append(
             f"The constant is the median of the training scores, {baseline.median:g}, and for RMSE their mean, "
             f"{baseline.mean:.3g}{gain}."
@@ -105,7 +121,7 @@ def _notes(baseline: ConstantBaseline | None, ceiling: Ceiling | None) -> list[s
 
 
 def _mistakes(result: ScoreEvalResult) -> TerminalTable:
-    rows = tuple((one.file or str(one.index), f"{one.predicted:.2f}", f"{one.true:g}") for one in result.mistakes)
+    rows = tuple((one.file or str(one.index), number_in_units(one.predicted), f"{one.true:g}") for one in result.mistakes)
     return TerminalTable("largest errors", ("file" if result.mistakes[0].file else "index", "predicted", "true"), rows)
 
 
@@ -120,9 +136,10 @@ def _single(result: ScoreTrainResult) -> TerminalTable:
         f"{row.n_watched:,} training {result.unit}s {row.train_spearman:.3f}; seed {row.seed}, {row.seconds:.1f} s."
         for row in result.rows
     ]
-    notes = [*_notes(result.baseline, result.ceiling), *notes, *result.notes]
+    shown, reasons = _without_reasons(rows)
+    notes = [*_notes(result.baseline, result.ceiling), *reasons, *notes, *result.notes]
     return TerminalTable(
-        _where(result), ("metric", "value", "constant"), tuple(rows), notes=tuple(notes), answer=score_train_answer(result)
+        _where(result), ("metric", "value", "constant"), shown, notes=tuple(notes), answer=score_train_answer(result)
     )
 
 
@@ -146,9 +163,8 @@ def _versus(result: ScoreTrainResult) -> TerminalTable:
 
 
 def _comparison(found: Comparison) -> tuple[str, ...]:
-    digits = 1 if found.metric in ("seconds", "epochs to level") else 3
-    sides = (f"{value:.{digits}f}" for value in (found.first, found.second))
-    return found.metric, scaled(found.difference, decimals=digits), found.verdict or "not tested", *sides
+    sides = (side_text(found, value) for value in (found.first, found.second))
+    return found.metric, difference_text(found), found.verdict or "not tested", *sides
 
 
 def _seed(result: ScoreTrainResult, seed: int, *variants: str) -> tuple[str, ...]:
@@ -179,7 +195,7 @@ def _networks(result: ScoreTrainResult) -> TerminalTable:
             row.variant,
             _figure(row.figure("spearman")),
             str(row.seed),
-            _figure(row.figure("mae")),
+            in_units(row.figure("mae")),
             f"{row.train_spearman:.3f}",
             str(row.epochs),
             f"{row.seconds:.1f}",

@@ -101,7 +101,8 @@ def open_data(
                 option=option,
             )
             if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
-                raise InputError(f"{spec}: has no column '{label_column}' (`label_column`)", hint="omit `label_column`")
+                name = "score_column" if target == base.SCORE else "label_column"
+                raise InputError(f"{spec}: has no column '{label_column}' (`{name}`)", hint=f"omit `{name}`")
             module = _of_kind(module, spec, videos) if unlabelled else module
             data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
             _check_sampling(data, sampling)

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlcli.core.data.base import CLASS, SCORE, Array, ImageData, Metadata, Split, hold_out, labels_tensor
 from dlcli.core.data.class_labels import class_order
 from dlcli.core.data.groups import groups_of
-from dlcli.core.data.score_labels import OUTPUT, mean_of_raters
+from dlcli.core.data.score_labels import OUTPUT, check_scores, mean_of_raters
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
@@ -207,9 +207,9 @@ def _scored(name: str, found: LabelledArrays, x: Tensor) -> Split:
         index = ", ".join(map(str, bad[0]))
         raise InputError(f"{where} has {values[tuple(bad[0])]} at [{index}]; scores are finite numbers")
     if values.ndim == 1:
-        return Split(x, labels_tensor(values), found.metadata)
+        return Split(x, labels_tensor(check_scores(where, values)), found.metadata)
     raters = {f"rater_{k}": column for k, column in enumerate(values.T, 1)}
-    return Split(x, labels_tensor(mean_of_raters(where, values)), {**found.metadata, **raters})
+    return Split(x, labels_tensor(check_scores(where, mean_of_raters(where, values))), {**found.metadata, **raters})
 
 
 def _classes(name: str, labels: Array, found: LabelledArrays) -> Array:

@@ -16,7 +16,7 @@ LABEL_COLUMNS = tuple(
     "targetid categoryid".split()
 )
 """Columns that hold its class."""
-SCORE_COLUMNS = tuple("score scores meanscore mean rating meanrating mos value label target targets y class".split())
+SCORE_COLUMNS = tuple("score scores meanscore mean rating meanrating mos value label target targets y class cls".split())
 """Columns that hold its score, a number; most telling first."""
 RATER_COLUMN = re.compile(r"(rater|annotator)\d*")
 """Matches the plain name of a column of what one rater gave."""

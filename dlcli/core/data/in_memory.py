@@ -61,6 +61,8 @@ def _images_and_labels(name: str, value: Any) -> tuple[Any, Any]:
         return value, None
     if isinstance(value, (tuple, list)) and len(value) == 2:
         return value[0], value[1]
+    if hasattr(value, "iloc"):
+        raise InputError(f"{name}: is a data frame, which holds no images", hint=f"save it as labels.csv, or {_HINT}")
     if isinstance(value, (DataLoader, Dataset)) or (hasattr(value, "__getitem__") and hasattr(value, "__len__")):
         parts = [_images_and_labels(name, batch) for batch in _batches(name, value)]
         if not parts:

@@ -216,7 +216,7 @@ def _distinct(
 
 def _label_names(labels: ClassLabels | ScoreLabels) -> Callable[[int], str]:
     if isinstance(labels, ScoreLabels):
-        return lambda k: f"{labels.y[k]:g}"
+        return lambda k: str(float(labels.y[k])).removesuffix(".0")
     return lambda k: labels.classes[labels.y[k]] if labels.y[k] != BLANK else ""
 
 

@@ -14,7 +14,7 @@ from dlcli.core.data.examples import Files, Listing, with_held_out_test
 from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, all_files, composed
 from dlcli.core.data.groups import NoGroupsError
 from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_in
-from dlcli.core.data.score_labels import OUTPUT, score_of_folder
+from dlcli.core.data.score_labels import OUTPUT, check_scores, score_of_folder
 from dlcli.core.data.set_folders import set_folders, subfolders
 from dlcli.core.data.stored_images import relative_name
 from dlcli.support.errors import InputError, UsageError
@@ -141,6 +141,7 @@ def _files(found: dict[str, list[Path]], classes: tuple[str, ...], search: Searc
 def _scored_files(folder: Path, found: dict[str, list[Path]], search: Search) -> Files:
     """The files of folders that are called by their scores, sorted by score as those of a table are."""
     scores = {name: score_of_folder(str(folder), name) for name, paths in found.items() if paths}
+    check_scores(f"{folder}: the folders", np.array(list(scores.values())))
     search.report.note(f"{folder}: the names of its {count(len(scores), 'folder')} are the scores")
     pairs = [(path, scores[name]) for name in sorted(scores, key=lambda name: (scores[name], name)) for path in found[name]]
     return search.files([path for path, _ in pairs], [score for _, score in pairs])

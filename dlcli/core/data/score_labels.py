@@ -18,6 +18,12 @@ OUTPUT = ("score",)
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_LARGEST = 1e15
+"""Scores are at most as large, and their range is at least one over it, so that nothing overflows in float32."""
+_RESOLUTION = 1e-4
+"""The largest error of a score in float32, as a share of the range of the scores."""
+_NOISE = 1e-13
+"""Scores that differ by less than this share of their size are equal: their difference is rounding, as of means of raters."""
 _HINT = "name the column that holds the scores, as `score_column=NAME`, or those of raters, as `raters=NAME`"
 
 
@@ -63,6 +69,32 @@ def _score(where: str, row: int, cell: Any, *, blanks: bool) -> float:
     return value
 
 
+def check_scores(where: str, y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`y` (n,), if networks, which compute in float32, can learn these scores.
+
+    Args:
+        where: Source and column or array, for messages.
+        y: Finite scores.
+
+    Raises:
+        InputError: If one is too large, or they are so close together for their size that float32 cannot tell them apart.
+    """
+    size = float(np.abs(y).max(initial=0.0))
+    if size > _LARGEST:
+        row = int(np.abs(y).argmax()) + 1
+        hint = "divide all scores by one number, so that they are about 1"
+        raise InputError(f"{where}, row {row}: {y[row - 1]:g} is too large for a score", hint=hint)
+    span = float(np.ptp(y)) if len(y) else 0.0
+    if span <= _NOISE * size:
+        return y
+    what = f"{where} has scores from {y.min():.12g} to {y.max():.12g}, which are too close together"
+    if span < 1 / _LARGEST:
+        raise InputError(what, hint="multiply all scores by one number, so that they are about 1")
+    if float(np.abs(y.astype(np.float32) - y).max()) > _RESOLUTION * span:
+        raise InputError(f"{what} for numbers of 7 digits", hint=f"subtract {y.min():.12g} from all of them")
+    return y
+
+
 def choose_scores(
     source: str, columns: Mapping[str, Sequence[Any]], wanted: str | None, raters: Sequence[str] = ()
 ) -> ScoreLabels:
@@ -82,10 +114,11 @@ def choose_scores(
     names = [named_column(source, list(columns), wanted, option="score_column")] if wanted is not None else []
     names = names or [name for name in known_columns(list(columns), SCORE_COLUMNS) if name not in rated]
     if names:
-        return ScoreLabels(read_scores(f"{source}: column '{names[0]}'", columns[names[0]]), found)
+        where = f"{source}: column '{names[0]}'"
+        return ScoreLabels(check_scores(where, read_scores(where, columns[names[0]])), found)
     if not found:
         raise InputError(f"{source}: {_no_scores(columns)}", hint=_HINT)
-    return ScoreLabels(mean_of_raters(source, np.stack(list(found.values()), 1)), found)
+    return ScoreLabels(check_scores(source, mean_of_raters(source, np.stack(list(found.values()), 1))), found)
 
 
 def rater_columns(source: str, columns: Sequence[str], wanted: Sequence[str] = ()) -> list[str]:
@@ -119,9 +152,10 @@ def score_of_folder(root: str, name: str) -> float:
 def _no_scores(columns: Mapping[str, Sequence[Any]]) -> str:
     """What columns there are, and which of them hold numbers."""
     numeric = [name for name, cells in columns.items() if cells and all(_is_number(cell) for cell in cells)]
-    there = ", ".join(columns) or "no columns but that of files"
+    if not columns:
+        return "has no columns but that of files"
     of_numbers = f"; of numbers: {', '.join(numeric)}" if numeric else "; none of them holds numbers"
-    return f"has columns {there}, none of which is called score or mean{of_numbers if columns else ''}"
+    return f"has columns {', '.join(columns)}, none of which is called score or mean{of_numbers}"
 
 
 def _is_number(cell: Any) -> bool:

@@ -34,6 +34,17 @@ def figure_cell(found: Estimate | PointEstimate | Difference | None, *, decimals
     return value, interval
 
 
+def units_cell(found: Estimate | PointEstimate | Difference | None) -> Cell:
+    """A figure in the units of the data with its interval in smaller type, as on the terminal; a dash for none."""
+    return "–" if found is None else text_cell(figures.in_units(found))
+
+
+def text_cell(text: str) -> Cell:
+    """A figure that is written already, what follows its value in smaller type."""
+    value, _, interval = text.partition(" ")
+    return value, interval
+
+
 def percent_cell(found: Estimate | PointEstimate | Difference | None) -> Cell:
     """A share, or a difference of shares, in percent, with its interval in smaller type; a dash for none."""
     return "–" if found is None else percent(found)

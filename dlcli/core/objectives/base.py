@@ -69,6 +69,10 @@ class ScoreObjective(Objective):
         """The objective whose values have the scale of scores `y` (n,), for which a trained network has `outputs` (n, k)."""
         return self
 
+    def notes(self) -> tuple[str, ...]:
+        """What to tell about it in the result of a training."""
+        return ()
+
     def to_json(self) -> dict[str, Any]:
         """What `objective_from_json` makes it of."""
         return {"loss": self.name, **asdict(self)}  # type: ignore[call-overload]

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from dlcli.core.objectives.base import Standardised, TrainingScores, moments
 
+_LEAST = 0.1
+"""Below this share of the standard deviation a threshold is hardly one."""
+
 
 @dataclass(frozen=True)
 class Huber(Standardised):
@@ -20,6 +23,16 @@ class Huber(Standardised):
     def of(cls, scores: TrainingScores) -> Self:
         """See `ScoreObjective`."""
         return cls(*moments(scores.y), scores.delta)
+
+    def notes(self) -> tuple[str, ...]:
+        """See `ScoreObjective`."""
+        if self.delta > _LEAST * self.deviation:
+            return ()
+        return (
+            f"The threshold of the Huber loss is {self.delta:g}, and the standard deviation of the scores "
+            f"{self.deviation:.3g}: almost all errors count by their absolute values, and gradients are small by that ratio. "
+            "A threshold of about the standard deviation learns faster.",
+        )
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """See `Objective`."""

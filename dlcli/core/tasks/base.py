@@ -107,6 +107,7 @@ class ImageTask(ABC):
         name: As `task` takes it.
         target: What examples have: CLASS or SCORE of `dlcli.core.data.base`.
         figure: Name of the figure that is watched after each epoch; more is better.
+        figures: What several of it are called.
         in_percent: Whether that is a share, which is shown in percent.
         metrics: What `versus` compares, by name.
         primary: The names of those that have a verdict in any case; the others only if one of these is established.
@@ -116,6 +117,7 @@ class ImageTask(ABC):
     name: ClassVar[str]
     target: ClassVar[str]
     figure: ClassVar[str]
+    figures: ClassVar[str]
     in_percent: ClassVar[bool]
     metrics: ClassVar[Mapping[str, VersusMetric]]
     primary: ClassVar[tuple[str, ...]]

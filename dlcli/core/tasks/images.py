@@ -46,6 +46,7 @@ class ImageClasses(ImageTask):
     name: ClassVar[str] = "images"
     target: ClassVar[str] = CLASS
     figure: ClassVar[str] = "accuracy"
+    figures: ClassVar[str] = "accuracies"
     in_percent: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, VersusMetric]] = _METRICS
     primary: ClassVar[tuple[str, ...]] = ("test accuracy",)

@@ -66,6 +66,7 @@ class ImageScores(ImageTask):
     name: ClassVar[str] = "score"
     target: ClassVar[str] = SCORE
     figure: ClassVar[str] = "spearman"
+    figures: ClassVar[str] = "correlations"
     in_percent: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, VersusMetric]] = _METRICS
     primary: ClassVar[tuple[str, ...]] = ("test Spearman", "test MAE")
@@ -212,13 +213,28 @@ def rater_ceiling(split: Split, raters: Sequence[str], group: NDArray[np.int64] 
         source: What the set is of, for messages.
 
     Raises:
-        InputError: If a rating is not a number.
+        InputError: See `ratings_of`.
     """
+    ratings = ratings_of(split, raters, source)
+    return None if ratings is None else ceiling(ratings, group, seed=_SEED)
+
+
+def ratings_of(split: Split, raters: Sequence[str], source: str) -> Floats | None:
+    """What the raters of a set gave, (n, raters), NaN where one did not rate; None with fewer than two raters.
+
+    Args:
+        split: The set, whose metadata have the columns.
+        raters: The columns that were named; none: those called rater, rater_1 and so on.
+        source: What the set is of, for messages.
+
+    Raises:
+        InputError: If a column that was named is not there, or a rating is not a number.
+    """
+    columns = rater_columns(source, list(split.metadata), raters)
     try:
-        ratings = raters_in(split.metadata, rater_columns(source, list(split.metadata), raters))
+        return raters_in(split.metadata, columns)
     except ValueError as error:
         raise InputError(f"{source}: a column of raters does not hold numbers: {error}") from None
-    return None if ratings is None else ceiling(ratings, group, seed=_SEED)
 
 
 TASK = ImageScores()

@@ -12,10 +12,12 @@ from dlcli.core.evaluation.score_plots import residual_plot, scatter_plot
 from dlcli.core.html_report.card_images import card_image
 from dlcli.core.html_report.figures import png
 from dlcli.core.html_report.page import Page
-from dlcli.core.html_report.parts import Beside, CardImage, Cell, Chart, Gallery, PageTable, Part, figure_cell
+from dlcli.core.html_report.parts import Beside, CardImage, Cell, Chart, Gallery, PageTable, Part, text_cell, units_cell
 from dlcli.core.html_report.vector import svg
 from dlcli.engines.eval.explain import explanation_parts
 from dlcli.engines.explanations import Explained
+from dlcli.specs.figures import in_units, number_in_units
+from dlcli.specs.score_text import metric_text, third_text
 from dlcli.specs.scores import ScoreEvalResult, ScoreMistake
 from dlcli.support.atomic import atomic_path, write_text
 
@@ -61,7 +63,7 @@ def write_scores(folder: Path, result: ScoreEvalResult, shown: ScorePictures) ->
 def _page(result: ScoreEvalResult, shown: ScorePictures, scatter: Figure, residuals: Figure) -> Page:
     found = {one.name: one.estimate for one in result.metrics}
     first = found.get("spearman", found["mae"])
-    value, _, interval = str(first).partition(" ")
+    value, _, interval = (str(first) if "spearman" in found else in_units(first)).partition(" ")
     what = "Spearman's correlation of predicted and true scores" if "spearman" in found else "the mean absolute error"
     charts: list[Part] = [
         Chart(svg(scatter, alt="Predicted against true scores"), "Predicted against true scores."),
@@ -105,16 +107,19 @@ def _mistakes(mistakes: Sequence[ScoreMistake], images: NDArray[np.floating], un
 
 def _card(one: ScoreMistake, image: NDArray[np.floating], unit: str) -> CardImage:
     name = f", {Path(one.file).name}" if one.file else ""
-    return card_image(image, alt=f"The {unit} number {one.index}", line=f"{one.true:g} → {one.predicted:.2f}{name}")
+    return card_image(
+        image, alt=f"The {unit} number {one.index}", line=f"{one.true:g} → {number_in_units(one.predicted)}{name}"
+    )
 
 
 def _figures(result: ScoreEvalResult) -> list[Part]:
     constant = {"mae": result.baseline.mae, "rmse": result.baseline.rmse}
     rows: list[list[Cell]] = [
-        [_NAMES[one.name], figure_cell(one.estimate), figure_cell(constant.get(one.name))] for one in result.metrics
+        [_NAMES[one.name], text_cell(metric_text(one.name, one.estimate)), units_cell(constant.get(one.name))]
+        for one in result.metrics
     ]
-    thirds: list[list[Cell]] = [[f"{third.low:g} to {third.high:g}", figure_cell(third.mae)] for third in result.thirds]
+    thirds: list[list[Cell]] = [[third_text(third), units_cell(third.mae)] for third in result.thirds]
     return [
         PageTable("Figures with 95% intervals", ["metric", "value", "constant"], rows, strong=0),
-        PageTable("Mean absolute error by third of the scores", ["scores", "error"], thirds),
+        PageTable("Mean absolute error by third of the scores", ["", "error"], thirds),
     ]

@@ -52,7 +52,7 @@ def eval_scores(config: EvalConfig, task: RunTask, report: Reporter) -> ScoreEva
         metrics=metrics,
         thirds=score_thirds(predicted, truth, group),
         baseline=baseline_of(scores.median, scores.mean, predicted, truth, group),
-        ceiling=rater_ceiling(split, config.raters or scores.raters, group, loaded.data.name),
+        ceiling=rater_ceiling(split, config.raters or _there(scores.raters, split), group, loaded.data.name),
         mistakes=_mistakes(predicted, truth, split),
         n_groups=None if group is None else int(group.max()) + 1,
         explanation=None if explained is None else explained.explanation,
@@ -95,6 +95,11 @@ def _group(config: EvalConfig, task: RunTask, split: Split, source: str) -> NDAr
     """The group of each example of a split: by `group`, or by the column that the run was split by."""
     column = config.group or (task.group if task.group in split.metadata else None)
     return None if column is None else group_numbers(find_column(column, split.metadata, data=source, option="group"))
+
+
+def _there(raters: tuple[str, ...], split: Split) -> tuple[str, ...]:
+    """Those of the columns of raters that the run was trained with that these data have, too."""
+    return tuple(name for name in raters if name in split.metadata)
 
 
 def _mistakes(predicted: Floats, truth: Floats, split: Split) -> tuple[ScoreMistake, ...]:

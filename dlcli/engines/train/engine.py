@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from functools import partial
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from dlcli.core.run_log import check_logs
 from dlcli.core.stats import least_established
 from dlcli.core.tasks import image_task, is_of_images
 from dlcli.core.tasks.base import ImageTask, TrainedFacts
+from dlcli.core.tasks.score import ratings_of
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
@@ -44,12 +46,13 @@ from dlcli.engines.train.versus import (
 from dlcli.engines.training_log import LoggedRun, open_logs, run_name
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
-from dlcli.specs.figures import points, scaled
+from dlcli.specs.figures import in_units, points
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, dropped
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
+from dlcli.support.errors import InputError
 from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -64,6 +67,10 @@ _SHARED_OPTIONS = frozenset(
     | {"score_column", "raters", "group", "unlabelled"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
+
+
+_NAMED = 5
+"""The most scores without an example that a note names."""
 
 
 @only_named_code
@@ -134,9 +141,22 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
+    if data.target == SCORE:
+        ratings_of(data.splits["test"], config.raters, data.name)  # a wrong column fails before anything is trained
+        _check_comparable(config, data)
     if how is not None:
         report.note(f"{data.unit}s are prepared as for {config.model}: {how}")
     return data
+
+
+def _check_comparable(config: TrainConfig, data: ImageData) -> None:
+    """Refuse to compare networks where there are no correlations to compare."""
+    first = data.y_test[0].item() if len(data.y_test) else 0.0
+    if config.compares and (data.y_test == first).all():
+        raise InputError(
+            f"{data.name}: all test scores are {first:g}, so networks cannot be compared by their correlations",
+            hint="give a test set with several scores",
+        )
 
 
 def _sets(config: TrainConfig, report: Reporter) -> TrainingSets:
@@ -175,7 +195,7 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_balance_note(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
@@ -208,7 +228,7 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     first = next(iter(sides.jobs.values()))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
-        notes = (*notes, "The highest of several test accuracies is biased upwards.")
+        notes = (*notes, f"The highest of several test {first.task.figures} is biased upwards.")
     notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.task, first.data.unit))
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, compare(first.task, rows, tuple(sides.jobs)), notes=notes, level=level)
@@ -230,7 +250,7 @@ def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], tas
     first, second = (np.stack([side[seed] for seed in seeds]) for side in each)
     gap = crossed_difference(first - second)
     verdict = "established" if gap.established else "not established"
-    shown = points(gap) if task.in_percent else scaled(gap, decimals=3)
+    shown = points(gap) if task.in_percent else in_units(gap)
     return (f"For other test {unit}s as well, {task.crossed} differs by {shown}: {verdict}.",)
 
 
@@ -293,7 +313,7 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     fitted = fit(job, report=report, label=f"training {shown}, seed {job.seed}, steps", run=run_name(name, job.seed))
     if fitted is None:
         return None
-    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_balance_note(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
     outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy())
     return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes)
 
@@ -317,18 +337,23 @@ def _row(name: str, job: Job, fitted: Fitted) -> Any:
     )
 
 
+def _score_notes(job: Job) -> tuple[str, ...]:
+    """What there is to know about the loss of scores and about how examples are drawn."""
+    return (*(() if job.objective is None else job.objective.notes()), *_balance_note(job))
+
+
 def _balance_note(job: Job) -> tuple[str, ...]:
     """What scores balanced sampling draws alike, and which it cannot draw."""
     if job.config.balance is None:
         return ()
     scores = job.data.y_train.numpy()
-    levels, there = score_levels(scores), np.unique(score_levels(scores))
+    there, counts = np.unique(score_levels(scores), return_counts=True)
     what = "integer score" if (scores == np.round(scores)).all() else "tenth of the range of scores"
-    missing = sorted(set(range(int(there[0]), int(there[-1]) + 1)) - set(there.tolist()))
-    some = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
+    gaps = (range(int(low) + 1, int(high)) for low, high in pairwise(there))
+    missing = list(islice(chain.from_iterable(gaps), _NAMED + 1))
+    some = ", ".join(map(str, missing[:_NAMED])) + (" ..." if len(missing) > _NAMED else "")
     none = f"; no training {job.data.unit} has {some}" if missing else ""
-    fewest = int(np.bincount(levels - levels.min())[there - levels.min()].min())
-    return (f"balance: each {what} is drawn alike, {len(there)} of them, of {fewest} {job.data.unit}s or more{none}",)
+    return (f"balance: each {what} is drawn alike, {len(there)} of them, of {counts.min()} {job.data.unit}s or more{none}",)
 
 
 def _save(folder: Path, job: Job, fitted: Fitted) -> None:

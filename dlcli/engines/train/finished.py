@@ -12,7 +12,7 @@ from dlcli.core.tasks.base import Epoch
 from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.fitting import Fitted, epoch_schema, final_figures, preflight, with_predictions
-from dlcli.engines.train.job import OTHER, Job, check_same, describe
+from dlcli.engines.train.job import OTHER, Job, check_same, check_task, describe
 from dlcli.engines.train.probes import read_probes
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.support.errors import InputError, UsageError
@@ -54,6 +54,7 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     if written is None:
         raise UsageError(f"`resume`: {folder} holds a finished run of an earlier version", hint=OTHER)
     found = decode_json(written, str(folder / WEIGHTS), OTHER)
+    check_task(found, job.config.task, folder)
     needed = {
         "determined_by": mapping_of(lambda value: ""),
         "history": list_of(epoch_schema(job.task), least=1),

@@ -21,7 +21,7 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.engines.train import pretrain as pretraining
 from dlcli.engines.train.epoch_log import log_epochs
-from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe, hooks
+from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks
 from dlcli.engines.train.probes import read_probes
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
@@ -238,6 +238,7 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, histor
 
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
     state, facts = load_state(keep, OTHER)
+    check_task(facts, job.config.task, keep.parent)
     needed = {
         "determined_by": mapping_of(lambda value: ""),
         "history": list_of(epoch_schema(job.task)),

@@ -38,8 +38,8 @@ from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.arms import one
 from dlcli.specs.parse import show_adversarial, show_early_stop, show_number
 from dlcli.specs.pretraining import NO_PRETRAINING
-from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import UsageError
+from dlcli.specs.train import IMAGES, TrainConfig
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.seeds import derive
 
@@ -51,6 +51,8 @@ FOLLOW = {
     "model": ("source code of the network", *_OF_NETWORK, *_OF_OPTIMIZER),
     "optimizer": _OF_OPTIMIZER,
     "precision": ("number format",),
+    "loss": ("huber_delta", "statistics of the scores"),
+    "data": ("statistics of the scores",),
     "device": ("number format", "number of threads"),
 }
 """What else may differ in the facts of `describe` where one does: the defaults are a network's or an optimizer's own."""
@@ -192,6 +194,23 @@ def check_same(before: Mapping[str, object], now: Mapping[str, object], config: 
         raise UsageError(f"`resume`: {folder} was started with {other}", hint=hint)
 
 
+def check_task(facts: object, task: str, folder: Path) -> None:
+    """Refuse to resume a training of another task, whose figures have other names.
+
+    Args:
+        facts: What was recorded of the training in `folder`, with what `describe` gave under `determined_by`.
+        task: The task of the one that would resume it.
+        folder: The run directory.
+
+    Raises:
+        InputError: Naming both tasks.
+    """
+    before = facts.get("determined_by") if isinstance(facts, dict) else None
+    found = before.get("task", IMAGES) if isinstance(before, dict) else task
+    if found != task:
+        raise InputError(f"`resume`: {folder} holds a run of `task={found}`, not of `task={task}`", hint=OTHER)
+
+
 def describe(job: Job) -> dict[str, object]:
     """Everything that determines the weights, in the terms of JSON: options by their fields as typed, other facts in words."""
     config, recipe = job.config, asdict(job.recipe)
@@ -219,7 +238,9 @@ def describe(job: Job) -> dict[str, object]:
         "version of torch": torch.__version__,
     }
     if job.objective is not None:
-        facts |= {"task": config.task, "loss": job.objective.to_json(), "balance": config.balance}
+        statistics = job.objective.to_json()
+        facts |= {"task": config.task, "loss": statistics.pop("loss"), "huber_delta": statistics.pop("delta", None)}
+        facts |= {"balance": config.balance, "statistics of the scores": statistics}
     if config.pretrain != NO_PRETRAINING:
         facts |= {name: getattr(config, name) for name in ("pretrain", "pretrain_epochs", "distance", "margin", "grow")}
         facts |= {} if config.patch is None else {"patch": config.patch}

@@ -6,9 +6,10 @@ from statistics import fmean
 from matplotlib.figure import Figure
 
 from dlcli.core.html_report.page import Page
-from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, figure_cell
+from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, figure_cell, text_cell, units_cell
 from dlcli.core.html_report.vector import svg
 from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
 from dlcli.specs.scores import ScoreRow, ScoreTrainResult
 
 _CAPTION = (
@@ -27,11 +28,15 @@ def score_run_page(result: ScoreTrainResult, history: Figure) -> Page:
     (row,) = result.rows
     number, interval = _head(row.figure("spearman"))
     unit = result.unit
-    metrics: list[list[Cell]] = [[one.name, figure_cell(one.estimate)] for one in row.metrics]
+    constant = {} if result.baseline is None else {"mae": result.baseline.mae, "rmse": result.baseline.rmse}
+    metrics: list[list[Cell]] = [
+        [METRICS[one.name], text_cell(metric_text(one.name, one.estimate)), units_cell(constant.get(one.name))]
+        for one in row.metrics
+    ]
     parts: list[Part] = [
         Chart(svg(history, alt="Spearman's correlation and loss by epoch"), _CAPTION),
-        PageTable(f"On {result.n_test:,} test {unit}s", ["metric", "value"], metrics),
-        PageTable("Mean absolute error by third of the scores", ["scores", "error"], _thirds(row)),
+        PageTable(f"On {result.n_test:,} test {unit}s", ["metric", "value", "constant"], metrics),
+        PageTable("Mean absolute error by third of the scores", ["", "error"], _thirds(row)),
     ]
     return Page(
         title=f"{result.model} on {result.data}",
@@ -85,7 +90,8 @@ def _comparison_head(result: ScoreTrainResult, names: Sequence[str]) -> tuple[st
         one = result.comparisons[0]
         value, _, interval = str(one.difference).partition(" ")
         sides = f"{names[0]} {one.first:.3f}, {names[1]} {one.second:.3f}"
-        lead = f"of {one.metric}, {one.verdict}: {sides}, over {one.difference.n} pairs on these {result.n_test:,} test images."
+        over = f"{one.difference.n} pairs on these {result.n_test:,} test {result.unit}s"
+        lead = f"of {one.metric}, {one.verdict}: {sides}, over {over}."
         return value, interval, lead
     means = {name: fmean(_spearman(row) for row in result.rows if row.variant == name) for name in names}
     best = max(means, key=lambda name: means[name])
@@ -109,7 +115,7 @@ def _facts(result: ScoreTrainResult) -> list[tuple[str, str]]:
 
 
 def _thirds(row: ScoreRow) -> list[list[Cell]]:
-    return [[f"{third.low:g} to {third.high:g}", figure_cell(third.mae)] for third in row.thirds]
+    return [[third_text(third), units_cell(third.mae)] for third in row.thirds]
 
 
 def _differences(result: ScoreTrainResult, names: Sequence[str]) -> list[PageTable]:
@@ -124,10 +130,10 @@ def _differences(result: ScoreTrainResult, names: Sequence[str]) -> list[PageTab
     rows: list[list[Cell]] = [
         [
             one.metric,
-            figure_cell(one.difference),
+            text_cell(difference_text(one)),
             one.verdict or "not tested",
-            f"{one.first:.3f}",
-            f"{one.second:.3f}",
+            side_text(one, one.first),
+            side_text(one, one.second),
             "–" if one.p is None else f"{one.p:.2g}",
         ]
         for one in result.comparisons
@@ -141,5 +147,5 @@ def _networks(result: ScoreTrainResult) -> PageTable:
 
 
 def _network(row: ScoreRow) -> list[Cell]:
-    figures = figure_cell(row.figure("spearman")), str(row.seed), figure_cell(row.figure("mae"))
+    figures = figure_cell(row.figure("spearman")), str(row.seed), units_cell(row.figure("mae"))
     return [row.variant, *figures, f"{row.train_spearman:.3f}", str(row.epochs), f"{row.train_loss:.3g}", str(row.best_epoch)]

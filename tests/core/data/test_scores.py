@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, hold_out, strata
+from dlcli.core.data.score_labels import check_scores
 from dlcli.core.data.scores import as_scores, score_levels
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.training.balance import balanced
@@ -124,6 +125,77 @@ def test_a_file_with_two_scores_a_missing_file_and_an_unknown_set_are_refused(tm
     (folder / "p004.png").unlink()
     with pytest.raises(InputError, match=r"p004\.png"):
         scored(folder, strict=True)
+
+
+def written(folder: Path, scores: list[float]) -> Path:
+    """The folder with these scores in full precision in its table."""
+    names = [f"p{k:03}.png" for k in range(len(scores))]
+    write_table(folder / "labels.csv", {"file": names, "score": [repr(score) for score in scores]})
+    return folder
+
+
+@pytest.mark.parametrize("offset, step", [(1e9, 1.0), (1.0, 1e-9), (-1e6, 1e-3)])
+def test_scores_that_float32_cannot_tell_apart_are_refused(tmp_path: Path, offset: float, step: float):
+    scores = [offset + step * k for k in integer_scores(N)]
+    folder = written(table_folder(tmp_path / "t", integer_scores(N)), scores)
+    with pytest.raises(InputError, match="too close together for numbers of 7 digits") as caught:
+        scored(folder)
+    assert caught.value.hint == f"subtract {min(scores):.12g} from all of them"
+    np.savez(tmp_path / "a.npz", x=pictures(integer_scores(N)), y=np.array(scores))
+    with pytest.raises(InputError, match="too close together for numbers of 7 digits"):
+        scored(tmp_path / "a.npz")
+
+
+def test_scores_of_a_size_that_overflows_are_refused_by_row(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N))
+    scores = [float(k) for k in integer_scores(N)]
+    scores[4] = -1e16
+    with pytest.raises(InputError, match="column 'score', row 5: -1e.16 is too large for a score"):
+        scored(written(folder, scores))
+    with pytest.raises(InputError, match="too close together") as caught:
+        scored(written(folder, [1e-40 * k for k in integer_scores(N)]))
+    assert "multiply" in caught.value.hint
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=50), st.sampled_from([1e-9, 1.0, 1e8]))
+def test_scores_that_are_accepted_keep_their_order_in_float32(scores: list[float], scale: float):
+    y = scale * np.array(scores)
+    try:
+        found = check_scores("t", y)
+    except InputError:
+        return
+    span = float(np.ptp(y))
+    assert np.abs(found.astype(np.float32) - y).max() <= 1e-4 * span or span <= 1e-13 * np.abs(y).max()
+    apart = np.abs(y[:, None] - y[None]) > 2e-4 * span
+    rounded = found.astype(np.float32)
+    assert ((rounded[:, None] > rounded[None]) == (y[:, None] > y[None]))[apart].all()
+
+
+def test_means_of_raters_that_differ_by_rounding_are_one_score():
+    y = np.array([0.3, 0.1 + 0.2, 0.3])
+    assert check_scores("t", y) is y
+
+
+def test_an_option_for_a_column_that_an_archive_lacks_is_named(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", x=pictures(integer_scores(N)), y=np.array(integer_scores(N)))
+    with pytest.raises(InputError, match="has no column 'beauty' .`score_column`"):
+        scored(tmp_path / "a.npz", label_column="beauty")
+
+
+def test_a_table_of_files_alone_is_told(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N))
+    write_table(folder / "labels.csv", {"file": [f"p{k:03}.png" for k in range(N)]})
+    with pytest.raises(InputError, match="has no columns but that of files"):
+        scored(folder)
+
+
+def test_a_file_whose_scores_differ_in_the_last_digits_is_refused(tmp_path: Path):
+    folder = table_folder(tmp_path / "t", integer_scores(N))
+    scores = [float(k) for k in integer_scores(N)]
+    scores[:2] = [1.0000001, 1.0000002]
+    changed(written(folder, scores) / "labels.csv", "file", 2, "p000.png")
+    with pytest.raises(InputError, match=r"'p000.png' is in row 1 too, labelled '1.0000001' there and '1.0000002' here"):
+        scored(folder)
 
 
 def test_scores_that_are_all_equal_or_too_few_are_refused(tmp_path: Path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from dlcli.cli.commands.score_table import score_train_table
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.correlation import correlations
 from dlcli.core.data import open_data
@@ -26,7 +27,7 @@ from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.conftest import Run
-from tests.scored import integer_scores, score_folders, table_folder
+from tests.scored import integer_scores, pictures, score_folders, table_folder, write_table
 
 CPU = torch.device("cpu")
 N = 120
@@ -111,7 +112,7 @@ def test_a_run_resumes_to_the_bit_and_refuses_another_loss(folder: Path, tmp_pat
     assert again.rows[0].weights_sha256 == whole.rows[0].weights_sha256
     assert again.rows[0].metrics == whole.rows[0].metrics
     for changes in ({"loss": "mae"}, {"huber_delta": 0.5}, {"balance": None}):
-        with pytest.raises(UsageError, match="`resume`"):
+        with pytest.raises(UsageError, match=f"`resume`: .* was started with `{next(iter(changes))}"):
             train.run(
                 config(folder, **{"epochs": 3, "balance": "score", "output": tmp_path / "run", "resume": True, **changes})
             )
@@ -243,6 +244,95 @@ def test_options_of_classes_and_scores_are_kept_apart(folder: Path, run_dir: Pat
         eval.run(EvalConfig(model=str(run_dir), data=str(folder), slices=("person",)))
     with pytest.raises(UsageError, match="'top-1' is not one of spearman"):
         eval.run(EvalConfig(model=str(run_dir), data=str(folder), fail_under="top-1=0.5"))
+
+
+def test_a_run_of_another_task_is_not_resumed(folder: Path, run_dir: Path, tmp_path: Path):
+    classes = {"data": str(folder), "label_column": "score", "model": "mlp", "epochs": 1, "device": "cpu"}
+    train.run(TrainConfig(**classes, output=tmp_path / "c"))
+    with pytest.raises(InputError, match="holds a run of `task=images`, not of `task=score`"):
+        train.run(config(folder, output=tmp_path / "c", resume=True))
+    with pytest.raises(InputError, match="holds a run of `task=score`, not of `task=images`"):
+        train.run(TrainConfig(**classes, output=run_dir, resume=True))
+
+
+def test_columns_of_raters_that_were_named_are_those_of_eval_too(tmp_path: Path):
+    scores = integer_scores(N)
+    more = {name: [max(0, score + (score + k) % 3 - 1) for score in scores] for k, name in enumerate(("ann", "bob", "cy"))}
+    folder = table_folder(tmp_path / "t", scores, more=more)
+    (folder / "labels.csv").write_text((folder / "labels.csv").read_text().replace("score", "other", 1))
+    result = train.run(config(folder, raters=tuple(more), output=tmp_path / "run"))
+    again = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(folder)))
+    assert isinstance(result, ScoreTrainResult) and isinstance(again, ScoreEvalResult)
+    assert again.metrics == result.rows[0].metrics
+    assert again.ceiling == result.ceiling and result.ceiling is not None
+    without = table_folder(tmp_path / "w", scores)
+    with pytest.raises(UsageError, match="has no column 'ann' .`raters`"):
+        eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(without)))
+    found = eval.run(EvalConfig(model=str(tmp_path / "run"), data=str(without), score_column="score"))
+    assert isinstance(found, ScoreEvalResult) and found.ceiling is None
+
+
+def test_a_wrong_column_of_raters_fails_before_anything_is_trained(tmp_path: Path):
+    np.savez(tmp_path / "a.npz", x=pictures(integer_scores(N)), y=np.array(integer_scores(N)))
+    with pytest.raises(UsageError, match="has no column 'nobody' .`raters`"):
+        train.run(config(tmp_path / "a.npz", raters=("nobody",), output=tmp_path / "run"))
+    assert not (tmp_path / "run" / "history.csv").exists()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_small_and_large_scores_are_those_of_scale_1_times_that(folder: Path, run_dir: Path, tmp_path: Path, scale: float):
+    with (folder / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    other = table_folder(tmp_path / "t", integer_scores(N))
+    for row in rows:
+        row["score"] = repr(scale * float(row["score"]))
+    write_table(other / "labels.csv", {name: [row[name] for row in rows] for name in ("file", "score")})
+    options = {"loss": "mse", "model": "mlp"}
+    result = train.run(config(other, **options, output=tmp_path / "run"))
+    plain = train.run(config(folder, **options, output=tmp_path / "plain"))
+    assert isinstance(result, ScoreTrainResult) and isinstance(plain, ScoreTrainResult)
+    one, another = (found.rows[0].figure("mae").value for found in (result, plain))  # type: ignore[union-attr]
+    assert one == pytest.approx(scale * another, rel=1e-4)
+    tables = [predict.run(PredictConfig(model=str(tmp_path / name), data=str(folder))).table for name in ("run", "plain")]
+    values, expected = ([row[table.columns.index("score")] for row in table.rows] for table in tables)
+    assert values == pytest.approx([scale * value for value in expected], rel=1e-3)
+    cell = dict(row[:2] for row in score_train_table(result).rows)["MAE"]
+    assert float(cell.split()[0]) == pytest.approx(one, rel=1e-3)
+
+
+def test_why_there_is_no_interval_stands_below_the_table(folder: Path):
+    result = train.run(config(folder, epochs=1, limit=12))
+    assert isinstance(result, ScoreTrainResult)
+    table = score_train_table(result)
+    widths = [max(map(len, column)) for column in zip(*table.rows, strict=True)]
+    assert sum(widths) + 8 <= 80
+    whys = {one.mae.why for one in result.rows[0].thirds}  # type: ignore[union-attr]
+    assert whys == {"4 examples"}
+    names = ", ".join(row[0] for row in table.rows[5:])
+    assert f"No interval of {names}: 4 examples." in table.notes
+    assert not any("no interval:" in cell for row in table.rows for cell in row)
+
+
+def test_a_threshold_far_below_the_scores_is_told(folder: Path, tmp_path: Path):
+    other = table_folder(tmp_path / "t", [1000 * score for score in integer_scores(N)])
+    (note,) = train.run(config(other)).notes
+    assert note.startswith("The threshold of the Huber loss is 1, and the standard deviation of the scores 1.71e+03")
+    assert train.run(config(other, huber_delta=1500.0)).notes == ()
+
+
+def test_balance_names_few_of_many_missing_scores(tmp_path: Path):
+    other = table_folder(tmp_path / "t", [1e9 * score for score in integer_scores(N)])
+    result = train.run(config(other, balance="score", loss="mse"))
+    n = N * 4 // 5 // 6
+    what = f"6 of them, of {n} images or more; no training image has 1, 2, 3, 4, 5 ..."
+    assert result.notes == (f"balance: each integer score is drawn alike, {what}",)
+
+
+def test_networks_are_not_compared_on_one_test_score(tmp_path: Path):
+    scores = [k % 5 if k < N - 10 else 3 for k in range(N)]
+    other = table_folder(tmp_path / "t", scores, more={"split": ["train"] * (N - 10) + ["test"] * 10})
+    with pytest.raises(InputError, match="all test scores are 3, so networks cannot be compared by their correlations"):
+        train.run(config(other, versus="--loss mse", seeds=2))
 
 
 def test_the_commands_at_the_shell(folder: Path, dlcli: Run, tmp_path: Path):
