@@ -38,7 +38,7 @@ def _head(column: str) -> str:
 
 
 def _score_cells(record: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple("" if one is None else f"{one:.2f}" if isinstance(one, float) else str(one) for one in record.values())
+    return tuple("" if one is None else number_in_units(one) if isinstance(one, float) else str(one) for one in record.values())
 
 
 def _cells(record: Mapping[str, Any]) -> tuple[str, ...]:
