@@ -37,10 +37,17 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class TrainingScores:
-    """The scores (n,) that a network is trained on, and `delta`, the threshold of the Huber loss in units of the score."""
+    """The scores that a network is trained on.
+
+    Attributes:
+        y: The scores, (n,).
+        delta: The threshold of the Huber loss, in units of the score.
+        ratings: What each rater gave, (n, raters), NaN for none; None with fewer than two raters.
+    """
 
     y: Floats
     delta: float = 1.0
+    ratings: Floats | None = None
 
 
 class ScoreObjective(Objective):
@@ -64,6 +71,10 @@ class ScoreObjective(Objective):
     @abstractmethod
     def value(self, outputs: Tensor) -> Tensor:
         """The scores (n,) that outputs (n, k) stand for."""
+
+    def targets(self, y: Tensor, ratings: Floats | None) -> Tensor:
+        """What the loss takes for scores `y` (n,) and the ratings (n, raters) that they are means of; by default the scores."""
+        return y
 
     def calibrated(self, outputs: Tensor, y: Tensor) -> Self:
         """The objective whose values have the scale of scores `y` (n,), for which a trained network has `outputs` (n, k)."""

@@ -124,8 +124,16 @@ class ImageTask(ABC):
     crossed: ClassVar[str]
 
     @abstractmethod
-    def objective(self, data: ImageData, *, loss: str | None, huber_delta: float | None) -> ScoreObjective | None:
+    def objective(
+        self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
+    ) -> ScoreObjective | None:
         """The loss of this name for the training set of `data`; None for cross-entropy.
+
+        Args:
+            data: The dataset.
+            loss: As the option of this name.
+            huber_delta: As the option of this name.
+            raters: As the option of this name.
 
         Raises:
             UsageError: If the data have no scores for it.
@@ -136,8 +144,15 @@ class ImageTask(ABC):
         return data if objective is None else replace(data, classes=objective.outputs)
 
     @abstractmethod
-    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None) -> Watched:
-        """Figure and mean loss of outputs (n, k) for the labels `y` (n,)."""
+    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
+        """Figure and mean loss of outputs.
+
+        Args:
+            outputs: Of the network, (n, k).
+            y: Labels or scores, (n,).
+            objective: The loss of scores; None for cross-entropy.
+            targets: What the loss takes for `y`, see `ScoreObjective.targets`.
+        """
 
     @abstractmethod
     def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:

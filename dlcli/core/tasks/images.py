@@ -1,6 +1,6 @@
 """`images`: a network learns which class an image or a video is of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,11 +52,13 @@ class ImageClasses(ImageTask):
     primary: ClassVar[tuple[str, ...]] = ("test accuracy",)
     crossed: ClassVar[str] = "test accuracy"
 
-    def objective(self, data: ImageData, *, loss: str | None, huber_delta: float | None) -> ScoreObjective | None:
+    def objective(
+        self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
+    ) -> ScoreObjective | None:
         """See `ImageTask`."""
         return None
 
-    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None) -> Watched:
+    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
         """Accuracy and mean cross-entropy."""
         return Watched(float((outputs.argmax(1) == y).float().mean()), float(cross_entropy(outputs, y)))
 

@@ -72,17 +72,20 @@ class ImageScores(ImageTask):
     primary: ClassVar[tuple[str, ...]] = ("test Spearman", "test MAE")
     crossed: ClassVar[str] = "test MAE"
 
-    def objective(self, data: ImageData, *, loss: str | None, huber_delta: float | None) -> ScoreObjective:
+    def objective(
+        self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
+    ) -> ScoreObjective:
         """See `ImageTask`."""
         kind: type[ScoreObjective] = OBJECTIVES.module(loss or DEFAULT_LOSS).OBJECTIVE
         y = data.y_train.numpy().astype(np.float64)
-        return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta))
+        ratings = ratings_of(data.splits["train"], raters, data.name)
+        return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta, ratings))
 
-    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None) -> Watched:
+    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
         """Spearman's correlation, 0 if all predictions or all scores are equal, and the mean loss."""
         predicted = self.predict(outputs, objective)
         found = correlations(predicted, y.numpy()).get("spearman", 0.0)
-        return Watched(found, float(_needed(objective).loss(outputs, y)))
+        return Watched(found, float(_needed(objective).loss(outputs, targets)))
 
     def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:
         """The scores."""

@@ -21,7 +21,7 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.engines.train import pretrain as pretraining
 from dlcli.engines.train.epoch_log import log_epochs
-from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks
+from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks, targets
 from dlcli.engines.train.probes import read_probes
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
@@ -183,7 +183,7 @@ def start_training(job: Job, model: nn.Module | None = None) -> Started:
     """Build the network of `job`, unless its `model` is pre-trained, and everything that its first step needs."""
     built = build_grown(job)
     model, notes = built.model if model is None else model, built.notes
-    x, y = job.data.x_train, job.data.y_train
+    x, y = job.data.x_train, targets(job, job.data.splits["train"])
     training = Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks(job), objective=job.objective)
     return Started(training, notes)
 
@@ -211,7 +211,8 @@ def preflight(job: Job) -> tuple[str, ...]:
 def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
     """Evaluate, in float32, the weights that training would return if it ended here."""
     data, first = job.data, slice(_TRAINING_EXAMPLES)
-    sets = (Split(data.x_train[first], data.y_train[first]), data.splits.get("dev", data.splits["test"]))
+    known = {name: column[first] for name, column in data.metadata.get("train", {}).items()}
+    sets = (Split(data.x_train[first], data.y_train[first], known), data.splits.get("dev", data.splits["test"]))
     with training.final_weights():
         (train, _), (watched, loss) = (_watch(job, training.model, split) for split in sets)
         epoch = Epoch(train_loss, train, watched, loss)
@@ -222,7 +223,8 @@ def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_lo
 
 
 def _watch(job: Job, model: nn.Module, split: Split) -> Watched:
-    return job.task.watch(predict_logits(model, split.x, device=job.device), split.y, job.objective)
+    outputs = predict_logits(model, split.x, device=job.device)
+    return job.task.watch(outputs, split.y, job.objective, targets(job, split))
 
 
 def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, history: Sequence[Epoch], seconds: float) -> None:

@@ -1,5 +1,6 @@
 """What one training needs, and everything that determines its weights."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import device_key
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.scores import score_levels
 from dlcli.core.data.splits import class_weights
@@ -28,6 +29,7 @@ from dlcli.core.models.hubs import resolve_weights
 from dlcli.core.objectives.base import ScoreObjective, Standardised
 from dlcli.core.tasks import image_task
 from dlcli.core.tasks.base import ImageTask
+from dlcli.core.tasks.score import ratings_of
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.balance import balanced
 from dlcli.core.training.hooks import Hooks
@@ -101,7 +103,9 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         UsageError: If there is no such network, or an option does not apply to it.
         InputError: If the network or its weights do not fit the data.
     """
-    objective = image_task(config.task).objective(data, loss=one(config.loss), huber_delta=one(config.huber_delta))
+    objective = image_task(config.task).objective(
+        data, loss=one(config.loss), huber_delta=one(config.huber_delta), raters=config.raters
+    )
     data = image_task(config.task).with_outputs(data, objective)
     spec, weights, pretrained = resolve_weights(config.model, config.weights)
     arch = open_model(spec, data, pretrained=pretrained)
@@ -110,6 +114,13 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
     arch = normalised_architecture(arch, config.normalise, data.channels)
     _check_range(arch, data, objective)
     return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed, objective)
+
+
+def targets(job: Job, split: Split) -> Tensor:
+    """What the loss takes for the examples of a set: labels, scores, or the distribution of votes, (n, ...)."""
+    if job.objective is None:
+        return split.y
+    return job.objective.targets(split.y, ratings_of(split, job.config.raters, job.data.name))
 
 
 def _check_range(arch: Architecture, data: ImageData, objective: ScoreObjective | None) -> None:
@@ -241,6 +252,9 @@ def describe(job: Job) -> dict[str, object]:
         statistics = job.objective.to_json()
         facts |= {"task": config.task, "loss": statistics.pop("loss"), "huber_delta": statistics.pop("delta", None)}
         facts |= {"balance": config.balance, "statistics of the scores": statistics}
+        train = job.data.splits["train"]
+        if (wanted := targets(job, train)) is not train.y:  # votes, of which the fingerprint of the data has the means only
+            facts |= {"votes of the raters": hashlib.sha256(wanted.numpy().tobytes()).hexdigest()}
     if config.pretrain != NO_PRETRAINING:
         facts |= {name: getattr(config, name) for name in ("pretrain", "pretrain_epochs", "distance", "margin", "grow")}
         facts |= {} if config.patch is None else {"patch": config.patch}

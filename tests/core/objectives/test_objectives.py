@@ -160,3 +160,28 @@ def test_levels_that_no_example_has_are_outputs_too(name: str):
 def test_scores_without_levels_are_refused(name: str, y: list[float], what: str):
     with pytest.raises(UsageError, match=f"`loss={name}` needs scores that are integers.*{what}"):
         objective(name, torch.tensor(y))
+
+
+def test_emd_of_several_raters_takes_the_distribution_of_their_votes():
+    votes = np.array([[1, 1, 4.0], [2, np.nan, 3], [4, 4, 4], [1, 2, 3]])
+    y = np.nanmean(votes, 1)
+    found = OBJECTIVES.module("emd").OBJECTIVE.of(TrainingScores(y, ratings=votes))
+    assert (found.low, found.high) == (1, 4)
+    targets = found.targets(torch.from_numpy(y), votes)
+    expected = [[2 / 3, 0, 0, 1 / 3], [0, 0.5, 0.5, 0], [0, 0, 0, 1], [1 / 3, 1 / 3, 1 / 3, 0]]
+    assert torch.allclose(targets, torch.tensor(expected))
+    x = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    each = []
+    for row, true in zip(x.softmax(1).numpy(), expected, strict=True):
+        each.append(np.sqrt(np.mean((np.cumsum(row) - np.cumsum(true)) ** 2)))
+    assert float(found.loss(x, targets)) == pytest.approx(np.mean(each), rel=1e-6)
+    sure = targets.clamp(min=1e-12).log()
+    assert torch.allclose(found.value(sure), torch.from_numpy(y).float(), atol=1e-5)
+    assert float(found.loss(sure, targets)) < 1e-5
+
+
+def test_emd_of_ratings_with_fractions_takes_the_scores():
+    found, y = objective("emd"), torch.tensor([1.0, 2.0])
+    assert found.targets(y, None) is y
+    assert found.targets(y, np.array([[0.5, 1.5], [2, 2]])) is y
+    assert objective("mse").targets(y, np.array([[1.0, 1], [2, 2]])) is y

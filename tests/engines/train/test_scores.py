@@ -374,3 +374,18 @@ def test_a_network_that_ends_in_a_relu_is_refused_for_scores_below_their_mean(fo
     with pytest.raises(UsageError, match="ends in a ReLU, so that it cannot predict scores below their mean"):
         train.run(config(folder, model=spec))
     assert train.run(config(folder, model=spec, loss="ce", epochs=1)).rows
+
+
+def test_emd_learns_the_votes_of_raters_whose_means_are_fractions(folder: Path, tmp_path: Path):
+    with (folder / "labels.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    columns = {name: [row[name] for row in rows] for name in ("file", "rater_1", "rater_2", "rater_3")}
+    columns["file"] = [str(folder / name) for name in columns["file"]]
+    table = write_table(tmp_path / "votes.csv", columns)
+    result = train.run(config(table, loss="emd", epochs=25, lr=3e-3, output=tmp_path / "run"))
+    assert isinstance(result, ScoreTrainResult)
+    assert result.rows[0].figure("spearman").value > 0.7  # type: ignore[union-attr]
+    again = train.run(config(table, loss="emd", epochs=25, lr=3e-3, output=tmp_path / "run", resume=True))
+    assert again.rows[0].weights_sha256 == result.rows[0].weights_sha256
+    alone = train.run(config(table, loss="emd", epochs=1, raters=("rater_1",)))
+    assert alone.rows[0].weights_sha256 != train.run(config(table, loss="emd", epochs=1)).rows[0].weights_sha256
