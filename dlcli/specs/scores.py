@@ -67,7 +67,7 @@ def raters_option() -> Any:
     return option(
         (),
         "Scores in tables of images: column of those that one rater gave (repeatable). Two or more give the ceiling of raters. "
-        "Default: rater_1, rater_2 and so on.",
+        "Default: rater_1, rater_2 and so on. histogram: y (n, k) of a .npz are counts of votes.",
         metavar="NAME",
     )
 

@@ -12,6 +12,7 @@ from dlcli.core.data.base import CLASS, SCORE, Array, ImageData, Metadata, Split
 from dlcli.core.data.class_labels import class_order
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.score_labels import OUTPUT, check_scores, mean_of_raters
+from dlcli.core.data.votes import VOTES, mean_votes
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 
@@ -20,13 +21,17 @@ _CHANNELS = (1, 3)
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """Images, labels and metadata as found in a source; `x` and `y` are the names of the arrays, for messages."""
+    """Images, labels and metadata as found in a source; `x` and `y` are the names of the arrays, for messages.
+
+    `votes` is the metadata column of votes where labels are counts of these.
+    """
 
     images: Array
     labels: Array
     x: str = "x"
     y: str = "y"
     metadata: Metadata = field(default_factory=dict)
+    votes: Array | None = None
 
 
 def from_train_and_test(
@@ -195,6 +200,8 @@ def _reference(name: str, found: LabelledArrays, target: str) -> _Reference:
 def _scored(name: str, found: LabelledArrays, x: Tensor) -> Split:
     """Images with their scores; columns (n, raters) of several raters become metadata, and their mean the score."""
     labels, where = found.labels, f"{name}: '{found.y}'"
+    if found.votes is not None and len(found.votes) == len(x):
+        return Split(x, labels_tensor(mean_votes(found.votes)), {**found.metadata, VOTES: found.votes})
     labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if labels.ndim not in (1, 2) or labels.dtype.kind not in "iuf" or not labels[:1].size:
         shape = f"{labels.dtype} of shape {tuple(labels.shape)}"

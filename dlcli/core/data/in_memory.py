@@ -10,6 +10,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset,
 
 from dlcli.core.data.base import LOAD_DEFAULTS, Array, ImageData, LoadOptions
 from dlcli.core.data.named_arrays import SETS, UNSPLIT, from_named_arrays, images_and_labels
+from dlcli.core.data.votes import LEVELS
 from dlcli.support.errors import InputError
 from dlcli.support.in_memory import InMemory
 
@@ -29,7 +30,7 @@ def load(spec: InMemory, options: LoadOptions = LOAD_DEFAULTS) -> ImageData:
     if not options.unlabelled:
         chosen = images_and_labels(spec, arrays, _HINT)
         lengths = {len(arrays[key]) for key in chosen}
-        columns = [key for key, found in arrays.items() if key not in chosen and len(found) in lengths]
+        columns = [key for key, found in arrays.items() if key not in chosen and (len(found) in lengths or key == LEVELS)]
         arrays = {key: arrays[key] for key in (*chosen, *columns)}
     return from_named_arrays(spec, arrays, options)
 

@@ -1,12 +1,14 @@
 """Datasets of named arrays: x and y, or x_train, y_train, x_test and y_test, and more sets and metadata beside them."""
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
 from dlcli.core.data.arrays import LabelledArrays, all_images, from_train_and_test, only_test, with_held_out_test
-from dlcli.core.data.base import EXTRA_SPLITS, Array, ImageData, LoadOptions
+from dlcli.core.data.base import EXTRA_SPLITS, SCORE, Array, ImageData, LoadOptions
 from dlcli.core.data.metadata import metadata_of
+from dlcli.core.data.votes import HISTOGRAM, LEVELS, votes_of_counts
 from dlcli.support.errors import InputError
 
 UNSPLIT = ("x", "y")
@@ -36,15 +38,13 @@ def from_named_arrays(name: str, arrays: Mapping[str, Array], options: LoadOptio
     if options.unlabelled and (options.split is None or not _has_sets(arrays)):
         return _every_image(name, arrays, options)
     target = options.target
-    extra_splits = {key: _labelled(arrays, *keys) for key, keys in MORE.items() if set(keys) <= set(arrays)}
+    labelled = partial(_labelled, name, arrays, histogram=target == SCORE and options.raters == HISTOGRAM)
+    extra_splits = {key: labelled(*keys) for key, keys in MORE.items() if set(keys) <= set(arrays)}
     if "x" in arrays:
-        return with_held_out_test(
-            name, _labelled(arrays, *UNSPLIT), _TEST_SHARE, extra_splits, target=target, group=options.group
-        )
+        return with_held_out_test(name, labelled(*UNSPLIT), _TEST_SHARE, extra_splits, target=target, group=options.group)
     if "x_train" not in arrays:
-        return only_test(name, _labelled(arrays, *TEST), extra_splits, target=target)
-    sets = _labelled(arrays, *SPLIT[:2]), _labelled(arrays, *TEST)
-    return from_train_and_test(name, *sets, extra_splits, target=target)
+        return only_test(name, labelled(*TEST), extra_splits, target=target)
+    return from_train_and_test(name, labelled(*SPLIT[:2]), labelled(*TEST), extra_splits, target=target)
 
 
 def images_and_labels(name: str, there: Iterable[str], hint: str = "") -> list[str]:
@@ -60,8 +60,9 @@ def images_and_labels(name: str, there: Iterable[str], hint: str = "") -> list[s
     raise InputError(f"{name}: has {has}; needs {' and '.join(UNSPLIT)}, or {', '.join(SPLIT)}", hint=hint)
 
 
-def _labelled(arrays: Mapping[str, Array], x: str, y: str) -> LabelledArrays:
-    return LabelledArrays(arrays[x], arrays[y], x, y, metadata_of(arrays, y))
+def _labelled(name: str, arrays: Mapping[str, Array], x: str, y: str, *, histogram: bool) -> LabelledArrays:
+    votes = votes_of_counts(f"{name}: '{y}'", arrays[y], arrays.get(LEVELS)) if histogram else None
+    return LabelledArrays(arrays[x], arrays[y], x, y, metadata_of(arrays, y), votes)
 
 
 def _has_sets(arrays: Mapping[str, Array]) -> bool:

@@ -42,12 +42,37 @@ class TrainingScores:
     Attributes:
         y: The scores, (n,).
         delta: The threshold of the Huber loss, in units of the score.
-        ratings: What each rater gave, (n, raters), NaN for none; None with fewer than two raters.
+        votes: Those that the scores are means of; None if they are not known.
     """
 
     y: Floats
     delta: float = 1.0
-    ratings: Floats | None = None
+    votes: "Votes | None" = None
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The shares (n, levels) of votes that examples got for the integer scores from `low` on."""
+
+    low: int
+    shares: Floats
+
+    def at(self, low: int, high: int) -> Floats:
+        """The shares (n, high - low + 1) of the scores from `low` to `high`; votes outside count for the nearest."""
+        found = np.zeros((len(self.shares), high - low + 1))
+        for k, column in enumerate(self.shares.T):
+            found[:, int(np.clip(self.low + k, low, high)) - low] += column
+        return found
+
+
+def votes_of_ratings(ratings: Floats | None) -> Votes | None:
+    """The votes of ratings (n, raters), NaN where a rater gave none; None if there are none, or one is not an integer."""
+    given = np.empty(0) if ratings is None else ratings[np.isfinite(ratings)]
+    if ratings is None or not len(given) or (given != np.round(given)).any() or np.ptp(given) >= _MOST_LEVELS:
+        return None
+    low, high = int(given.min()), int(given.max())
+    counts = (ratings[:, :, None] == np.arange(low, high + 1)).sum(1)
+    return Votes(low, counts / counts.sum(1, keepdims=True))
 
 
 class ScoreObjective(Objective):
@@ -72,8 +97,8 @@ class ScoreObjective(Objective):
     def value(self, outputs: Tensor) -> Tensor:
         """The scores (n,) that outputs (n, k) stand for."""
 
-    def targets(self, y: Tensor, ratings: Floats | None) -> Tensor:
-        """What the loss takes for scores `y` (n,) and the ratings (n, raters) that they are means of; by default the scores."""
+    def targets(self, y: Tensor, votes: "Votes | None") -> Tensor:
+        """What the loss takes for scores `y` (n,) and the votes that they are means of; by default the scores."""
         return y
 
     def calibrated(self, outputs: Tensor, y: Tensor) -> Self:

@@ -12,8 +12,9 @@ from dlcli.core.correlation import correlations, paired_score_difference, score_
 from dlcli.core.data.base import SCORE, ImageData, Split
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.score_labels import rater_columns
+from dlcli.core.data.votes import HISTOGRAM, VOTES
 from dlcli.core.objectives import OBJECTIVES
-from dlcli.core.objectives.base import ScoreObjective, TrainingScores
+from dlcli.core.objectives.base import ScoreObjective, TrainingScores, Votes, votes_of_ratings
 from dlcli.core.rater_agreement import ceiling
 from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched, raters_in
 from dlcli.specs.estimates import Ceiling, Difference
@@ -78,8 +79,8 @@ class ImageScores(ImageTask):
         """See `ImageTask`."""
         kind: type[ScoreObjective] = OBJECTIVES.module(loss or DEFAULT_LOSS).OBJECTIVE
         y = data.y_train.numpy().astype(np.float64)
-        ratings = ratings_of(data.splits["train"], raters, data.name)
-        return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta, ratings))
+        votes = votes_of(data.splits["train"], raters, data.name)
+        return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta, votes))
 
     def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
         """Spearman's correlation, 0 if all predictions or all scores are equal, and the mean loss."""
@@ -233,11 +234,30 @@ def ratings_of(split: Split, raters: Sequence[str], source: str) -> Floats | Non
     Raises:
         InputError: If a column that was named is not there, or a rating is not a number.
     """
+    if tuple(raters) == HISTOGRAM and VOTES in split.metadata:
+        return None
     columns = rater_columns(source, list(split.metadata), raters)
     try:
         return raters_in(split.metadata, columns)
     except ValueError as error:
         raise InputError(f"{source}: a column of raters does not hold numbers: {error}") from None
+
+
+def votes_of(split: Split, raters: Sequence[str], source: str) -> Votes | None:
+    """The distributions of the votes for the examples of a set; None with fewer than two raters, or fractions.
+
+    Args:
+        split: The set, whose metadata have the votes.
+        raters: As `raters` names them.
+        source: What the set is of, for messages.
+
+    Raises:
+        InputError: See `ratings_of`.
+    """
+    if tuple(raters) == HISTOGRAM and VOTES in split.metadata:
+        table = np.stack(list(split.metadata[VOTES])) if len(split.y) else np.zeros((0, 3))
+        return Votes(int(table[0, 0]) if len(table) else 1, table[:, 1:])
+    return votes_of_ratings(ratings_of(split, raters, source))
 
 
 TASK = ImageScores()

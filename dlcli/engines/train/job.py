@@ -29,7 +29,7 @@ from dlcli.core.models.hubs import resolve_weights
 from dlcli.core.objectives.base import ScoreObjective, Standardised
 from dlcli.core.tasks import image_task
 from dlcli.core.tasks.base import ImageTask
-from dlcli.core.tasks.score import ratings_of
+from dlcli.core.tasks.score import votes_of
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.balance import balanced
 from dlcli.core.training.hooks import Hooks
@@ -120,7 +120,7 @@ def targets(job: Job, split: Split) -> Tensor:
     """What the loss takes for the examples of a set: labels, scores, or the distribution of votes, (n, ...)."""
     if job.objective is None:
         return split.y
-    return job.objective.targets(split.y, ratings_of(split, job.config.raters, job.data.name))
+    return job.objective.targets(split.y, votes_of(split, job.config.raters, job.data.name))
 
 
 def _check_range(arch: Architecture, data: ImageData, objective: ScoreObjective | None) -> None:

@@ -275,3 +275,43 @@ def test_balanced_sampling_draws_each_level_alike():
 def test_scores_with_fractions_are_balanced_by_tenths_of_their_range():
     levels = score_levels(np.array([0.0, 0.05, 0.11, 0.95, 1.0]))
     assert levels.tolist() == [0, 0, 1, 9, 9]
+
+
+def histogram(levels: int = 5) -> np.ndarray:
+    counts = np.random.default_rng(0).multinomial(20, np.ones(levels) / levels, N)
+    return counts.astype(np.int64)
+
+
+def test_counts_of_votes_give_their_mean(tmp_path: Path):
+    counts = histogram()
+    for levels, low in ((None, 1), (np.arange(-1, 4), -1)):
+        more = {} if levels is None else {"levels": levels}
+        np.savez(tmp_path / "a.npz", x=pictures(list(range(N))), y=counts, **more)
+        found = scored(tmp_path / "a.npz", raters=("histogram",))
+        mean = (counts @ np.arange(low, low + 5)) / counts.sum(1)
+        both = torch.cat([found.y_train, found.y_test]).numpy()
+        assert np.allclose(np.sort(both), np.sort(mean), atol=1e-6)
+        shares = np.stack(list(found.metadata["train"]["votes"]))
+        assert np.allclose(shares[:, 1:].sum(1), 1) and (shares[:, 0] == low).all()
+    np.savez(tmp_path / "b.npz", x=pictures(list(range(N))), y=counts / counts.sum(1, keepdims=True))
+    again = scored(tmp_path / "b.npz", raters=("histogram",))
+    assert again.y_test.shape == found.y_test.shape
+
+
+@pytest.mark.parametrize(("row", "value"), [(3, 0), (7, -1), (2, np.nan)])
+def test_a_row_that_is_no_votes_is_named(tmp_path: Path, row: int, value: float):
+    counts = histogram().astype(float)
+    counts[row - 1] = value
+    np.savez(tmp_path / "a.npz", x=pictures(list(range(N))), y=counts)
+    with pytest.raises(InputError, match=f"'y': row {row}: .* are not votes"):
+        scored(tmp_path / "a.npz", raters=("histogram",))
+
+
+def test_levels_that_do_not_follow_each_other_are_refused(tmp_path: Path):
+    for levels in ([1, 2, 4, 5, 6], [1, 2, 3], [0.5, 1.5, 2.5, 3.5, 4.5]):
+        np.savez(tmp_path / "a.npz", x=pictures(list(range(N))), y=histogram(), levels=np.array(levels))
+        with pytest.raises(InputError, match="'levels' must be 5 integers one after the other"):
+            scored(tmp_path / "a.npz", raters=("histogram",))
+    np.savez(tmp_path / "a.npz", x=pictures(list(range(N))), y=histogram()[:, 0])
+    with pytest.raises(InputError, match="a histogram is"):
+        scored(tmp_path / "a.npz", raters=("histogram",))

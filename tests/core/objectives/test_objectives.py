@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcli.core.objectives import OBJECTIVES
-from dlcli.core.objectives.base import ScoreObjective, TrainingScores, restored
+from dlcli.core.objectives.base import ScoreObjective, TrainingScores, Votes, restored, votes_of_ratings
 from dlcli.specs.scores import OF_CLASSES, losses
 from dlcli.support.errors import UsageError
 
@@ -165,9 +165,10 @@ def test_scores_without_levels_are_refused(name: str, y: list[float], what: str)
 def test_emd_of_several_raters_takes_the_distribution_of_their_votes():
     votes = np.array([[1, 1, 4.0], [2, np.nan, 3], [4, 4, 4], [1, 2, 3]])
     y = np.nanmean(votes, 1)
-    found = OBJECTIVES.module("emd").OBJECTIVE.of(TrainingScores(y, ratings=votes))
+    known = votes_of_ratings(votes)
+    found = OBJECTIVES.module("emd").OBJECTIVE.of(TrainingScores(y, votes=known))
     assert (found.low, found.high) == (1, 4)
-    targets = found.targets(torch.from_numpy(y), votes)
+    targets = found.targets(torch.from_numpy(y), known)
     expected = [[2 / 3, 0, 0, 1 / 3], [0, 0.5, 0.5, 0], [0, 0, 0, 1], [1 / 3, 1 / 3, 1 / 3, 0]]
     assert torch.allclose(targets, torch.tensor(expected))
     x = torch.randn(4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -180,8 +181,13 @@ def test_emd_of_several_raters_takes_the_distribution_of_their_votes():
     assert float(found.loss(sure, targets)) < 1e-5
 
 
-def test_emd_of_ratings_with_fractions_takes_the_scores():
+def test_what_are_no_votes_leaves_the_scores():
     found, y = objective("emd"), torch.tensor([1.0, 2.0])
     assert found.targets(y, None) is y
-    assert found.targets(y, np.array([[0.5, 1.5], [2, 2]])) is y
-    assert objective("mse").targets(y, np.array([[1.0, 1], [2, 2]])) is y
+    assert votes_of_ratings(np.array([[0.5, 1.5], [2, 2]])) is None
+    assert objective("mse").targets(y, votes_of_ratings(np.array([[1.0, 1], [2, 2]]))) is y
+
+
+def test_votes_outside_the_levels_count_for_the_nearest():
+    votes = Votes(0, np.array([[0.5, 0.25, 0.25], [0, 0, 1]]))
+    assert votes.at(1, 3).tolist() == [[0.75, 0.25, 0], [0, 1, 0]]

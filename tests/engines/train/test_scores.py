@@ -389,3 +389,16 @@ def test_emd_learns_the_votes_of_raters_whose_means_are_fractions(folder: Path, 
     assert again.rows[0].weights_sha256 == result.rows[0].weights_sha256
     alone = train.run(config(table, loss="emd", epochs=1, raters=("rater_1",)))
     assert alone.rows[0].weights_sha256 != train.run(config(table, loss="emd", epochs=1)).rows[0].weights_sha256
+
+
+def test_emd_learns_counts_of_votes_and_the_run_reads_them_again(tmp_path: Path):
+    scores = integer_scores(N)
+    counts = np.stack([np.bincount([score, score, min(score + 1, 5)], minlength=6) for score in scores])
+    np.savez(tmp_path / "a.npz", x=pictures(scores), y=counts, levels=np.arange(6))
+    result = train.run(config(tmp_path / "a.npz", loss="emd", raters=("histogram",), epochs=25, lr=3e-3, output=tmp_path / "r"))
+    assert isinstance(result, ScoreTrainResult)
+    assert result.ceiling is None
+    assert result.rows[0].figure("spearman").value > 0.7  # type: ignore[union-attr]
+    again = eval.run(EvalConfig(model=str(tmp_path / "r"), data=str(tmp_path / "a.npz")))
+    assert isinstance(again, ScoreEvalResult)
+    assert again.metrics == result.rows[0].metrics

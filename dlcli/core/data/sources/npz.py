@@ -7,6 +7,7 @@ import numpy as np
 from dlcli.core.data.base import LOAD_DEFAULTS, Array, ImageData, LoadOptions
 from dlcli.core.data.metadata import ARCHIVE_ERRORS, columns, members, shape_of
 from dlcli.core.data.named_arrays import SETS, from_named_arrays, images_and_labels
+from dlcli.core.data.votes import HISTOGRAM, LEVELS
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.memory import check_memory
 
@@ -39,6 +40,7 @@ def _read(path: Path, options: LoadOptions) -> dict[str, Array]:
                 raise InputError(f"{path}: is a single array, not a .npz archive", hint=_HINT)
             wanted = _to_predict(path, archive) if options.unlabelled else images_and_labels(str(path), archive.files, _HINT)
             wanted += [] if options.unlabelled else columns(archive, wanted)
+            wanted += [LEVELS] if LEVELS in archive.files and options.raters == HISTOGRAM and LEVELS not in wanted else []
             sizes = [members(archive).getinfo(f"{key}.npy").file_size for key in wanted]
             check_memory(sum(sizes), str(path))
             return {key: _array(path, archive, key) for key in wanted}
