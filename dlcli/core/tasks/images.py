@@ -55,11 +55,25 @@ class ImageClasses(ImageTask):
     def objective(
         self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
     ) -> ScoreObjective | None:
-        """See `ImageTask`."""
+        """See `ImageTask`.
+
+        Args:
+            data: The dataset.
+            loss: As the option of this name.
+            huber_delta: As the option of this name.
+            raters: As the option of this name.
+        """
         return None
 
     def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
-        """Accuracy and mean cross-entropy."""
+        """Accuracy and mean cross-entropy.
+
+        Args:
+            outputs: Of the network, (n, k).
+            y: Labels or scores, (n,).
+            objective: The loss of scores.
+            targets: What the loss takes for `y`.
+        """
         return Watched(float((outputs.argmax(1) == y).float().mean()), float(cross_entropy(outputs, y)))
 
     def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:

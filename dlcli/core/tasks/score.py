@@ -76,14 +76,28 @@ class ImageScores(ImageTask):
     def objective(
         self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
     ) -> ScoreObjective:
-        """See `ImageTask`."""
+        """See `ImageTask`.
+
+        Args:
+            data: The dataset.
+            loss: As the option of this name.
+            huber_delta: As the option of this name.
+            raters: As the option of this name.
+        """
         kind: type[ScoreObjective] = OBJECTIVES.module(loss or DEFAULT_LOSS).OBJECTIVE
         y = data.y_train.numpy().astype(np.float64)
         votes = votes_of(data.splits["train"], raters, data.name)
         return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta, votes))
 
     def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
-        """Spearman's correlation, 0 if all predictions or all scores are equal, and the mean loss."""
+        """Spearman's correlation, 0 if all predictions or all scores are equal, and the mean loss.
+
+        Args:
+            outputs: Of the network, (n, k).
+            y: Labels or scores, (n,).
+            objective: The loss of scores.
+            targets: What the loss takes for `y`.
+        """
         predicted = self.predict(outputs, objective)
         found = correlations(predicted, y.numpy()).get("spearman", 0.0)
         return Watched(found, float(_needed(objective).loss(outputs, targets)))
