@@ -43,12 +43,12 @@ def _body(command: Command) -> Any:
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         config = command.config(**command.adjust(values))
         _check_code(context, config, typed)
+        for warning in unknown_variables(command.name):
+            sys.stderr.write(f"warning: {printable(warning)}\n")
         if run.print_config:
             return config_file.print_config(command.name, config, _sources(context, config, typed))
         if run.config is None and not run.quiet:
             _tell_found(context, config, typed)
-        for warning in unknown_variables(command.name):
-            sys.stderr.write(f"warning: {printable(warning)}\n")
         from dlcli.cli.execute import execute  # here, so that --help does not pay for locks, records and output
 
         return execute(command, config, run)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
 
 
 class FolderState(NamedTuple):
@@ -46,3 +48,18 @@ def check_output_folder(folder: Path | None, *, resume: bool, kind: str, inspect
         raise UsageError(f"`resume`: {folder} {state.other}", hint=state.other_hint)
     if not resume and state.occupied:
         raise UsageError(f"`output`: {folder} {state.occupied}", hint=state.occupied_hint)
+
+
+def note_other_files(folder: Path | None, *, resume: bool, report: Reporter) -> None:
+    """Note that a run is written to a folder that holds other files, which may be meant for something else.
+
+    Args:
+        folder: The option `output`.
+        resume: The option `resume`: the files may then be those of the run.
+        report: Receives the note.
+    """
+    if folder is None or resume or not folder.is_dir():
+        return
+    there = sum(not entry.name.startswith(".") for entry in folder.iterdir())
+    if there:
+        report.note(f"{folder} holds {count(there, 'file or folder', 'files or folders')} already; the run is written beside")

@@ -206,7 +206,7 @@ def whole_numbers(value: Any) -> tuple[int, ...] | None:
     parts = [str(part).strip() for part in (value if isinstance(value, list) else str(value).split(","))]
     for part in parts:
         if not (part.isascii() and part.isdigit()):
-            raise ValueError(f"'{part}' is not a whole number; write 1,2")
+            raise ValueError(f"'{part}' is not a whole number, or several such as 1,2")
     return tuple(map(whole, parts))
 
 

@@ -36,7 +36,7 @@ from dlcli.engines.ensemble.members import (
 )
 from dlcli.engines.ensemble.rows import best_of, diversity, drawn_rules, gain_curves, rows
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
-from dlcli.engines.output_folder import FolderState, check_output_folder
+from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import steps
 from dlcli.engines.training_log import LoggedRun, open_logs
@@ -65,7 +65,7 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
         DlcliError: See `dlcli.support.errors` for its kinds.
     """
     started = time.perf_counter()
-    _check_folder(config)
+    _check_folder(config, report)
     check_logs(config.log)
     setup = open_setup(config, report)
     check_added(setup)
@@ -128,8 +128,9 @@ def plan(config: EnsembleConfig) -> list[str]:
     return [*lines, f"write the ensemble to {config.output}"] if config.output is not None else lines
 
 
-def _check_folder(config: EnsembleConfig) -> None:
+def _check_folder(config: EnsembleConfig, report: Reporter = SILENT) -> None:
     check_output_folder(config.output, resume=config.resume, kind="ensemble", inspect=partial(_inspect, config))
+    note_other_files(config.output, resume=config.resume, report=report)
 
 
 def _inspect(config: EnsembleConfig, folder: Path) -> FolderState:

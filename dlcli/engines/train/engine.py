@@ -26,7 +26,7 @@ from dlcli.core.tasks import image_task, is_of_images
 from dlcli.core.tasks.base import ImageTask, TrainedFacts
 from dlcli.core.tasks.score import ratings_of
 from dlcli.core.training.recipe import resolve_threads
-from dlcli.engines.output_folder import FolderState, check_output_folder
+from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
 from dlcli.engines.train.fitting import Fitted, n_watched, preflight
@@ -81,12 +81,12 @@ def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | Scor
     `resume` continues. Raises the kinds of `dlcli.support.errors`.
     """
     if not is_of_images(config.task):
-        _check_folder(config)
+        _check_folder(config, report)
         return train_pairs(config, report)
     check_logs(config.log)
     device = choose_device(config.device)
     sets = _sets(config, report)
-    _check_folder(config)
+    _check_folder(config, report)
     if config.compares:
         return _versus(config, sets, device, report)
     with threads(resolve_threads(open_job(config, sets.data, device, config.seed).recipe)):
@@ -164,8 +164,9 @@ def _sets(config: TrainConfig, report: Reporter) -> TrainingSets:
     return TrainingSets(data, open_unlabelled(config, data, report))
 
 
-def _check_folder(config: TrainConfig) -> None:
+def _check_folder(config: TrainConfig, report: Reporter = SILENT) -> None:
     check_output_folder(config.output, resume=config.resume, kind="run", inspect=partial(_inspect, config))
+    note_other_files(config.output, resume=config.resume, report=report)
 
 
 def _inspect(config: TrainConfig, folder: Path) -> FolderState:
