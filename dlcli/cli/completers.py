@@ -183,6 +183,7 @@ COMPLETERS: dict[str, Completer] = {
     "slices": lambda context, incomplete: ["class", *_METADATA(context, incomplete)],
     "surrogate": _models,
     "table": _tables,
+    "unlabelled": _images,
     "vectors": _registered("vectors"),
     "with": _registered("surgeries"),
     "within": _TABLE_COLUMNS,

@@ -15,6 +15,7 @@ from benchmarks._gpu.rows import Status
 from benchmarks._gpu.setup import CPU, Setup, why_missing
 from dlcli.core.ensembles.stacked import StackedGradients
 from dlcli.core.inflate.convert import Inflation
+from dlcli.core.objectives.cross_entropy import CrossEntropy
 from dlcli.core.text.search.neighbours import Pairs
 from dlcli.core.training.batch_gradients import BatchGradients
 
@@ -106,7 +107,7 @@ def other_vectors(patch):
 
 
 def sums_of_parts(patch):
-    patch.setattr(BatchGradients, "_weight", lambda self, y: 1)
+    patch.setattr(CrossEntropy, "weight", lambda self, y: 1)
 
 
 def wrong_order(patch):

@@ -258,7 +258,7 @@ def test_the_page_has_every_figure_and_note(whole: tuple[AttackResult, Path]) ->
 
 def test_the_notes_explain_the_limits_of_the_figures(whole: tuple[AttackResult, Path]) -> None:
     notes = " ".join(whole[0].notes)
-    assert "upper bounds" in notes and "optimistically biased" in notes
+    assert "is an upper bound" in notes and "optimistically biased" in notes
     minus = row(whole[0], 0.2, "max rule", "worst-case").minus_mean
     assert minus is not None
     word = "established" if minus.low > 0 or minus.high < 0 else "not established"
