@@ -21,7 +21,7 @@ from dlcli.engines.model_and_data import LoadedModel
 from dlcli.specs.estimates import PointEstimate
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.explain import Explanation, Faithfulness
-from dlcli.specs.figures import percent, scaled
+from dlcli.specs.figures import number_in_units, percent, scaled
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.atomic import atomic_path
 from dlcli.support.errors import InputError
@@ -129,7 +129,7 @@ def _answers(
 ) -> _Answers:
     truth, scores = examples.y[list(indices)].tolist(), task_of(config.model).scores
     if scores is not None:
-        predicted = tuple(f"{value:.2f}" for value in scores.objective.value(outputs.double()).tolist())
+        predicted = tuple(number_in_units(value) for value in scores.objective.value(outputs.double()).tolist())
         true = tuple(f"{value:g}" if labelled else None for value in truth)
         value = scores.objective.value
         return _Answers(lambda outputs, rows: value(outputs), SCORE_TARGET, predicted, true)

@@ -2,6 +2,7 @@
 
 Bardes, Ponce, LeCun 2022 (arXiv 2105.04906): 25 times the mean squared difference, 25 times the hinge of the standard
 deviation below 1, and once the squared covariances, of the outputs of an expander of three layers. Nothing is contrasted.
+The hinge is the mean of those of the two views, as in the authors' code; the paper's equation 6 adds them.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
 """Maps of `dlcli eval` and `dlcli predict`, of a network whose answer is known to depend on one quadrant."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,18 @@ def test_of_scores_any_change_counts(tmp_path):
     assert "changes the predicted score by" in text
     for name in done.explanation.names:
         assert np.load(output / "explain" / f"{name}.npy").min() >= 0
+
+
+def test_maps_name_small_scores_by_their_digits(tmp_path):
+    scores = [1e-5 * (score + 1) for score in integer_scores(40)]
+    folder = table_folder(tmp_path / "scored", scores)
+    train.run(TrainConfig(task="score", data=str(folder), model="lenet", epochs=1, output=tmp_path / "run", device="cpu"))
+    output = tmp_path / "out"
+    evaluate.run(EvalConfig(model=str(tmp_path / "run"), explain="occlusion", limit=1, output=output, device="cpu"))
+    alts = re.findall(r'alt="(.*?): where it matters"', (output / "report.html").read_text())
+    assert len(alts) == 1
+    assert re.search(r"\d(\.\d+)?e-0[56]", alts[0])
+    assert "0.00" not in alts[0]
 
 
 def test_maps_of_an_earlier_run_do_not_stay(config):
