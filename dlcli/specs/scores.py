@@ -139,6 +139,11 @@ class ScoreRow:
         """A metric by its name; None for a correlation of predictions that are all equal."""
         return next((one.estimate for one in self.metrics if one.name == name), None)
 
+    def value(self, name: str) -> float:
+        """A metric without its interval; 0 for a correlation of predictions that are all equal."""
+        found = self.figure(name)
+        return 0.0 if found is None else found.value
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTrainResult(Result, command="train"):

@@ -8,7 +8,7 @@ from dlcli.cli.command import TerminalTable
 from dlcli.specs.estimates import Ceiling
 from dlcli.specs.figures import in_units, number_in_units, scaled
 from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
-from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreRow, ScoreThird, ScoreTrainResult
+from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreThird, ScoreTrainResult
 from dlcli.specs.train import Comparison
 from dlcli.support.plural import count
 
@@ -168,15 +168,10 @@ def _comparison(found: Comparison) -> tuple[str, ...]:
 
 
 def _seed(result: ScoreTrainResult, seed: int, *variants: str) -> tuple[str, ...]:
-    found = {row.variant: _spearman(row) for row in result.rows if row.seed == seed}
+    found = {row.variant: row.value("spearman") for row in result.rows if row.seed == seed}
     values = [found[name] for name in variants if name in found]
     gap = f"{values[0] - values[1]:+.3f}" if len(values) == len(variants) else ""
     return f"Spearman, seed {seed}", gap, "", *(f"{found[name]:.3f}" if name in found else "" for name in variants)
-
-
-def _spearman(row: ScoreRow) -> float:
-    found = row.figure("spearman")
-    return 0.0 if found is None else found.value
 
 
 def _p_values(comparisons: Sequence[Comparison]) -> list[str]:
@@ -208,7 +203,7 @@ def _networks(result: ScoreTrainResult) -> TerminalTable:
 def _means(result: ScoreTrainResult) -> dict[str, float]:
     """Mean Spearman correlation by variant, the highest first."""
     names = _variants(result)
-    means = {name: fmean(_spearman(row) for row in result.rows if row.variant == name) for name in names}
+    means = {name: fmean(row.value("spearman") for row in result.rows if row.variant == name) for name in names}
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 

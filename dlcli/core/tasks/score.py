@@ -38,23 +38,17 @@ _SEED = 0
 """Of the intervals of figures, which are those of the predictions and depend on nothing else."""
 
 
-def _value(row: ScoreRow, name: str) -> float:
-    """A figure; 0 for the correlation of a network that predicts one score for all."""
-    found = row.figure(name)
-    return 0.0 if found is None else found.value
-
-
 def _at_the_ends(row: ScoreRow) -> float | None:
     ends = [row.thirds[0], row.thirds[-1]] if len(row.thirds) > 1 else []
     return fmean(third.mae.value for third in ends) if ends else None
 
 
 _METRICS: Mapping[str, VersusMetric] = {
-    "test Spearman": VersusMetric(lambda row: _value(row, "spearman")),
-    "test MAE": VersusMetric(lambda row: _value(row, "mae")),
+    "test Spearman": VersusMetric(lambda row: row.value("spearman")),
+    "test MAE": VersusMetric(lambda row: row.value("mae")),
     "MAE at the ends": VersusMetric(_at_the_ends),
-    "test Pearson": VersusMetric(lambda row: _value(row, "pearson")),
-    "test RMSE": VersusMetric(lambda row: _value(row, "rmse")),
+    "test Pearson": VersusMetric(lambda row: row.value("pearson")),
+    "test RMSE": VersusMetric(lambda row: row.value("rmse")),
     "training Spearman": VersusMetric(lambda row: row.train_spearman),
     "epochs to level": VersusMetric(lambda row: row.epochs_to_level, lambda row: 1.0, lambda row: row.epochs),
     "seconds": VersusMetric(lambda row: row.seconds),

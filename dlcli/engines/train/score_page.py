@@ -93,15 +93,10 @@ def _comparison_head(result: ScoreTrainResult, names: Sequence[str]) -> tuple[st
         over = f"{one.difference.n} pairs on these {result.n_test:,} test {result.unit}s"
         lead = f"of {one.metric}, {one.verdict}: {sides}, over {over}."
         return value, interval, lead
-    means = {name: fmean(_spearman(row) for row in result.rows if row.variant == name) for name in names}
+    means = {name: fmean(row.value("spearman") for row in result.rows if row.variant == name) for name in names}
     best = max(means, key=lambda name: means[name])
     lead = f"is the highest mean Spearman correlation, of {best}; the highest of several is biased upwards."
     return f"{means[best]:.3f}", "", lead
-
-
-def _spearman(row: ScoreRow) -> float:
-    found = row.figure("spearman")
-    return 0.0 if found is None else found.value
 
 
 def _facts(result: ScoreTrainResult) -> list[tuple[str, str]]:
