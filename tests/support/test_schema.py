@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.model_io import converted, ensemble_dir, run_dir
+from dlcli.core.model_io import converted, ensemble_dir, run_dir, score_metadata
 from dlcli.core.pairs import saved
+from dlcli.core.tasks import image_task
 from dlcli.core.text import index_checks
 from dlcli.engines.attack import resume
-from dlcli.engines.train import finished, job
+from dlcli.engines.train import finished, fitting
 from dlcli.support.schema import first_fault, list_of, number, one_of, optional, record, sha256, text, whole
 
 HASH = "0" * 64
 NETWORK = {"model": "resnet18", "surgery": [], "channels": 3, "size": [8, 8], "outputs": 10, "classes": None}
 EPOCH = {"train_loss": 1.0, "train_accuracy": 0.5, "accuracy": float("nan"), "loss": float("inf")}
+SCORE_EPOCH = {"train_loss": 1.0, "train_spearman": -0.5, "spearman": 0.5, "loss": 2.0}
+IMAGES, SCORES = image_task("images"), image_task("score")
 CARDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "run": (
         run_dir._NEEDED,
@@ -48,8 +51,25 @@ CARDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "weights_sha256": HASH,
         },
     ),
-    "state": (job._FACTS, {"determined_by": {}, "history": [EPOCH], "seconds": 1.5, "early": [0, None, 0]}),
-    "finished": (finished._NEEDED, {"determined_by": {}, "history": [EPOCH], "best_epoch": 1}),
+    "state": (fitting._state_schema(IMAGES), {"determined_by": {}, "history": [EPOCH], "seconds": 1.5, "early": [0, None, 0]}),
+    "state of scores": (
+        fitting._state_schema(SCORES),
+        {"determined_by": {}, "history": [SCORE_EPOCH], "seconds": 1.5, "early": [2, 0.5, 1]},
+    ),
+    "finished": (finished._schema(IMAGES), {"determined_by": {}, "history": [EPOCH], "best_epoch": 1}),
+    "finished scores": (finished._schema(SCORES), {"determined_by": {}, "history": [SCORE_EPOCH], "best_epoch": 1}),
+    "scores": (
+        score_metadata._NEEDED,
+        {
+            "objective": {"loss": "mse", "mean": 3.0, "deviation": 1.0},
+            "mean": 3.0,
+            "median": 3.0,
+            "residual": None,
+            "n_residual": 18,
+            "column": None,
+            "raters": ["rater_1"],
+        },
+    ),
     "part": (resume._FACTS, {"determined_by": {}, "queries": 1.0, "seconds": 0.5}),
     "index": (index_checks._CARD, {"settings": {}, "tables": [["a.csv", HASH]], "log": [{"event": "merged"}]}),
 }

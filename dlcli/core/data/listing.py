@@ -17,7 +17,7 @@ from dlcli.core.data.labels_table import TABLES, list_table, open_table, table_i
 from dlcli.core.data.score_labels import OUTPUT, check_scores, score_of_folder
 from dlcli.core.data.set_folders import set_folders, subfolders
 from dlcli.core.data.stored_images import relative_name
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
@@ -59,7 +59,9 @@ def list_files(root: Path, kind: FileKind, options: LoadOptions) -> Listing:
         if table is not None:
             return _from_table(root, table, kind, options)
         if options.label_column is not None:
-            raise UsageError(f"`label_column`: {root} has no {TABLES[0]}", hint="name the table as `data`")
+            name = "score_column" if options.target == SCORE else "label_column"
+            message = f"{root}: has no {TABLES[0]}, and so no column '{options.label_column}' (`{name}`)"
+            raise InputError(message, hint=f"add one to the folder, name a table as `data`, or omit `{name}`")
         if options.group is not None:
             raise NoGroupsError(f"`group`: {root} has no {TABLES[0]}, whose columns name groups", hint="add one to the folder")
         return _from_class_folders(root, search)

@@ -1,6 +1,7 @@
 """A finished training in a run directory, whose result `resume` gives again."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
-from dlcli.core.tasks.base import Epoch
+from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.fitting import Fitted, epoch_schema, final_figures, preflight, with_predictions
@@ -18,7 +19,7 @@ from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
 from dlcli.support.reporter import Reporter
-from dlcli.support.schema import list_of, mapping_of, whole
+from dlcli.support.schema import Check, list_of, mapping_of, whole
 
 FACTS = "training"
 """The entry in the header of the weights that says how they were trained."""
@@ -55,12 +56,7 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
         raise UsageError(f"`resume`: {folder} holds a finished run of an earlier version", hint=OTHER)
     found = decode_json(written, str(folder / WEIGHTS), OTHER)
     check_task(found, job.config.task, folder)
-    needed = {
-        "determined_by": mapping_of(lambda value: ""),
-        "history": list_of(epoch_schema(job.task), least=1),
-        "best_epoch": whole(1, 1_000_000),
-    }
-    check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, needed, hint=OTHER)
+    check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, _schema(job.task), hint=OTHER)
     check_same(found["determined_by"], describe(job), job.config, folder)
     history = tuple(Epoch.from_named(epoch, job.task.figure) for epoch in found["history"])
     model = for_clips(saved.model, job.data.clips)
@@ -82,3 +78,11 @@ def _seconds(folder: Path) -> float:
         return max(0.0, float(row["seconds"]))
     except (OSError, InputError, KeyError, TypeError, ValueError):
         return 0.0
+
+
+def _schema(task: ImageTask) -> Mapping[str, Check]:
+    return {
+        "determined_by": mapping_of(lambda value: ""),
+        "history": list_of(epoch_schema(task), least=1),
+        "best_epoch": whole(1, 1_000_000),
+    }

@@ -241,13 +241,7 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, histor
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
     state, facts = load_state(keep, OTHER)
     check_task(facts, job.config.task, keep.parent)
-    needed = {
-        "determined_by": mapping_of(lambda value: ""),
-        "history": list_of(epoch_schema(job.task)),
-        "seconds": number(0),
-        "early": list_of(optional(real()), least=3, most=3),
-    }
-    check_metadata(facts if isinstance(facts, dict) else {}, keep, needed, hint=OTHER)
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, _state_schema(job.task), hint=OTHER)
     check_same(facts["determined_by"], describe(job), job.config, keep.parent)
     try:
         training.load(state)
@@ -257,6 +251,15 @@ def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tup
     if early.weights:
         early.epoch, early.value, early.waited = facts["early"]
     return [Epoch.from_named(epoch, job.task.figure) for epoch in facts["history"]], facts["seconds"]
+
+
+def _state_schema(task: ImageTask) -> Mapping[str, Check]:
+    return {
+        "determined_by": mapping_of(lambda value: ""),
+        "history": list_of(epoch_schema(task)),
+        "seconds": number(0),
+        "early": list_of(optional(real()), least=3, most=3),
+    }
 
 
 def epoch_schema(task: ImageTask) -> Check:

@@ -18,7 +18,7 @@ def test_the_registry_is_known():
     assert SOURCES.names() == tuple("clips coco digits folder moving-digits npz parquet table torchvision webdataset".split())
 
 
-@pytest.mark.parametrize("spec", ["", "mnist9", "photos/", "Digits"])
+@pytest.mark.parametrize("spec", ["", "photos/", "zzzz"])
 def test_an_unknown_spec_lists_what_is_expected(spec):
     with pytest.raises(MissingInputError, match="no such dataset, file or folder") as caught:
         open_data(spec)
@@ -27,6 +27,13 @@ def test_an_unknown_spec_lists_what_is_expected(spec):
     assert "a folder" in caught.value.hint
     assert "mnist" in caught.value.hint
     assert len(caught.value.hint) < 300
+
+
+@pytest.mark.parametrize(("spec", "meant"), [("mnist9", "mnist"), ("Digits", "digits"), ("CIFAR-10", "cifar10")])
+def test_a_spec_like_a_name_names_it(spec, meant):
+    with pytest.raises(MissingInputError) as caught:
+        open_data(spec)
+    assert caught.value.hint == f"did you mean {meant}?"
 
 
 @pytest.mark.parametrize(("option", "value"), [("size", 0), ("limit", 0), ("limit", -3)])

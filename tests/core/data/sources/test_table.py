@@ -199,7 +199,7 @@ def test_label_column_chooses(tmp_path):
         open_data(path, label_column="sit")
     fill(tmp_path / "plain")
     for spec in ("digits", str(tmp_path / "plain")):
-        with pytest.raises(InputError, match=r"has no column 'label' \(`label_column`\)"):
+        with pytest.raises(InputError, match=r"no column 'label' \(`label_column`\)"):
             open_data(spec, label_column="label")
 
 

@@ -10,7 +10,7 @@ import torchvision
 
 from dlcli.core.data import open_data
 from dlcli.core.data.sources import torchvision as source
-from dlcli.support.errors import ResourceError, UsageError
+from dlcli.support.errors import MissingInputError, ResourceError
 
 
 def _arrays(which, shape, classes):
@@ -111,7 +111,7 @@ def test_a_name_stands_for_the_data_set_and_a_path_for_the_folder(fake, tmp_path
     assert open_data("cifar10").classes == ("zero", "one")
     with pytest.raises(Exception, match="has no folder in it"):
         open_data("./cifar10")
-    with pytest.raises(UsageError):
+    with pytest.raises(MissingInputError):
         open_data("CIFAR10x")
 
 
