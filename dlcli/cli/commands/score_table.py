@@ -8,7 +8,7 @@ from dlcli.cli.command import TerminalTable
 from dlcli.specs.estimates import Ceiling
 from dlcli.specs.figures import in_units, number_in_units, scaled
 from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
-from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreThird, ScoreTrainResult
+from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreMetric, ScoreThird, ScoreTrainResult
 from dlcli.specs.train import Comparison
 from dlcli.support.plural import count
 
@@ -79,9 +79,9 @@ def _beats(baseline: ConstantBaseline) -> str:
     return f"; {how} a constant"
 
 
-def _metric_rows(metrics: Sequence[object], baseline: ConstantBaseline | None) -> list[tuple[str, ...]]:
+def _metric_rows(metrics: Sequence[ScoreMetric], baseline: ConstantBaseline | None) -> list[tuple[str, ...]]:
     constant = {} if baseline is None else {"mae": baseline.mae, "rmse": baseline.rmse}
-    found = {one.name: one.estimate for one in metrics}  # type: ignore[attr-defined]
+    found = {one.name: one.estimate for one in metrics}
     return [(METRICS[name], metric_text(name, found.get(name)), metric_text(name, constant.get(name))) for name in METRICS]
 
 

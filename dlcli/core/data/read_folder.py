@@ -92,8 +92,8 @@ def _must_stream(spec: str, pixels: Tensor, options: LoadOptions, word: str) -> 
 def _splits(found: DecodedFiles, sets: Mapping[str, Files], *, streamed: bool) -> dict[str, Split]:
     """Divide the pixels, which are in the order of the sets; without a training set an empty one is added."""
     nothing = to_float(found.pixels[:0])
-    nobody = labels_tensor(next(iter(sets.values())).y[:0])
-    splits, first, row = {"train": Split(nothing, nobody)}, 0, 0
+    no_labels = labels_tensor(next(iter(sets.values())).y[:0])
+    splits, first, row = {"train": Split(nothing, no_labels)}, 0, 0
     for name, files in sets.items():
         here = found.kept[first : first + len(files.paths)]
         first, end = first + len(here), row + int(here.sum())

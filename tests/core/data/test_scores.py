@@ -96,8 +96,8 @@ def test_the_columns_that_there_are_are_named(tmp_path: Path):
     assert scored(write_scores(folder, names), label_column="beauty").y_train.unique().tolist() == [3.0, 4.0]
     with pytest.raises(UsageError, match="has no column 'beaty'"):
         scored(folder, label_column="beaty")
-    with pytest.raises(UsageError, match="has no column 'nobody'"):
-        scored(folder, raters=("nobody",))
+    with pytest.raises(UsageError, match="has no column 'rater_9'"):
+        scored(folder, raters=("rater_9",))
 
 
 def write_scores(folder: Path, names: list[str]) -> Path:

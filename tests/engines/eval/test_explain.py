@@ -165,7 +165,7 @@ def test_options_that_do_not_fit_are_refused(config, values, message):
 
 
 class Notes:
-    """A reporter that keeps what it is told."""
+    """A reporter that keeps what is reported."""
 
     def __init__(self):
         self.notes = []

@@ -139,7 +139,7 @@ def test_a_stopped_run_with_both_resumes_to_the_bit(tmp_path: Path):
 
 
 class Listening:
-    """A reporter that keeps what it is told."""
+    """A reporter that keeps what is reported."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []

@@ -274,8 +274,8 @@ def test_columns_of_raters_that_were_named_are_those_of_eval_too(tmp_path: Path)
 
 def test_a_wrong_column_of_raters_fails_before_anything_is_trained(tmp_path: Path):
     np.savez(tmp_path / "a.npz", x=pictures(integer_scores(N)), y=np.array(integer_scores(N)))
-    with pytest.raises(UsageError, match="has no column 'nobody' .`raters`"):
-        train.run(config(tmp_path / "a.npz", raters=("nobody",), output=tmp_path / "run"))
+    with pytest.raises(UsageError, match="has no column 'rater_9' .`raters`"):
+        train.run(config(tmp_path / "a.npz", raters=("rater_9",), output=tmp_path / "run"))
     assert not (tmp_path / "run" / "history.csv").exists()
 
 
@@ -347,7 +347,7 @@ def test_the_commands_at_the_shell(folder: Path, dlcli: Run, tmp_path: Path):
     assert dlcli("eval", "r", folder, "--fail-under", "spearman=0.999").returncode == 1
     rows = list(csv.DictReader(dlcli("predict", "r", folder).stdout.decode().splitlines()))
     assert len(rows) == N and set(rows[0]) == {"index", "file", "score", "low", "high"}
-    assert dlcli("train", folder, "--task", "score", "--score-column", "nobody").returncode == 2
+    assert dlcli("train", folder, "--task", "score", "--score-column", "beauty").returncode == 2
     assert dlcli("train", "digits", "--loss", "huber").returncode == 2
 
 

@@ -4,6 +4,7 @@ Behind an operation without a rule labels are lost, which is an error as soon as
 then it may be part of the output, such as a softmax.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -31,7 +32,7 @@ class Lost(NamedTuple):
     why: str
 
 
-class Follower(TorchFunctionMode):
+class Follower(TorchFunctionMode, ABC):
     """Runs `model` and labels all that depends on its input. Subclasses say what layers do, and note what is done to units."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -47,10 +48,11 @@ class Follower(TorchFunctionMode):
         self._read: Labels | None = None
         self._failed: str | None = None
 
+    @abstractmethod
     def enter_layer(self, path: str, layer: nn.Module, labels: Labels) -> None:
         """Called before a layer with units reads what `labels` label."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave_layer(self, path: str, layer: nn.Module, labels: Labels, output: Tensor) -> Labels:
         """Label what a layer puts out.
 
@@ -63,7 +65,6 @@ class Follower(TorchFunctionMode):
         Returns:
             Labels in the shape of `output`.
         """
-        raise NotImplementedError
 
     def unite(self, units: Sequence[tuple[int, int]]) -> None:
         """Called with pairs of units that meet in a pointwise operation."""

@@ -167,14 +167,14 @@ def test_types_stay(dtype, sample):
 
 def test_shapes_do_not_depend_on_the_draw(sample):
     model = stack(["residual", "dense", "grouped"], nn.ReLU, "flat")
-    shapes = []
+    states = []
     for seed in (0, 1):
         torch.manual_seed(seed)
         done, _ = widen(model, "1.5", images(1, 2, 4, 4))
-        shapes.append({key: value.shape for key, value in done.state_dict().items()})
-        weights = done.state_dict() if seed == 0 else weights  # noqa: F821
-    assert shapes[0] == shapes[1]
-    done.load_state_dict(weights)
+        states.append(done.state_dict())
+    first, second = ({key: value.shape for key, value in state.items()} for state in states)
+    assert first == second
+    done.load_state_dict(states[0])
     x = images(3, 2, 4, 4)
     assert difference(model(x), done(x)) < 1e-12
 
