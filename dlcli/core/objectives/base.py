@@ -19,7 +19,13 @@ _MOST_LEVELS = 200
 
 
 class Objective(ABC):
-    """A loss of the outputs of a network."""
+    """A loss of the outputs of a network.
+
+    Attributes:
+        joint: Whether the loss of a batch is more than a mean over its examples, since it compares them with each other.
+    """
+
+    joint: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ class Ranking(Standardised):
     """The mean of log(1 + exp(-(s_i - s_j))) over the pairs of a batch with y_i > y_j; 0 if all scores are equal."""
 
     name: ClassVar[str] = "ranking"
+    joint: ClassVar[bool] = True
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """See `Objective`."""

@@ -6,6 +6,7 @@ essay on selfies (2016) names the L1 distance, its public code takes the L2 dist
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ _LEAST = 1e-12
 class HingeEmbedding(Objective):
     """See the module."""
 
+    joint: ClassVar[bool] = True
     distance: str
     margin: float
 

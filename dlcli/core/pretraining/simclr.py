@@ -5,6 +5,7 @@ input is used later and whose output is not. Images are cropped, resized, mirror
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ _TEMPERATURE, _PROJECTED = 0.5, 128
 class CosineContrast(Objective):
     """NT-Xent, see the module."""
 
+    joint: ClassVar[bool] = True
     temperature: float
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:

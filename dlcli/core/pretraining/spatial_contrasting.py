@@ -5,6 +5,7 @@ image among those of all images of the batch, by a softmax of minus the Euclidea
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,8 @@ _LEAST = 1e-12
 @dataclass(frozen=True)
 class DistanceContrast(Objective):
     """See the module."""
+
+    joint: ClassVar[bool] = True
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The cross-entropy of features (n, 2, d) of two patches of n images; labels do not count."""

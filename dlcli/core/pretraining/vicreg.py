@@ -6,6 +6,7 @@ The hinge is the mean of those of the two views, as in the authors' code; the pa
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ _LEAST = 1e-4
 class VarianceInvarianceCovariance(Objective):
     """See the module; weights of the difference, the variance and the covariance."""
 
+    joint: ClassVar[bool] = True
     weights: tuple[float, float, float]
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The gradient of a batch's loss, by foreign code: in the memory layout it takes, in as many parts as memory needs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dlcli.core.compute.batches import if_it_fits
 from dlcli.core.compute.forward import explained_failures
 from dlcli.core.objectives.base import Objective
-from dlcli.core.training.outputs import training_outputs
+from dlcli.core.training.outputs import TrainingOutputs, training_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.core.training.state import random_state, set_random_state
 from dlcli.core.training.trainable import check_loss, in_layout
@@ -19,8 +19,10 @@ from dlcli.support.errors import InputError
 class BatchGradients:
     """Leaves gradients in the parameters of `model`, whose memory layout is `layout`, for `optimizer` to step by.
 
-    A batch that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated. With `dtype`
-    bfloat16 the forward and backward pass run in it, by autocast. Labels are what `objective` takes.
+    A batch that runs out of memory is repeated in twice as many `parts`, whose gradients are accumulated. Where the loss is
+    `joint`, that of the outputs of all parts is taken, and each part goes through the network twice: for its outputs, and for
+    their gradient (Gao et al. 2021, arXiv 2101.06983). With `dtype` bfloat16 the forward and backward pass run in it, by
+    autocast. Labels are what `objective` takes.
 
     `auxiliary` is how many auxiliary outputs the last batch had, and with what weight their losses were added.
     """
@@ -89,10 +91,14 @@ class BatchGradients:
 
     def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        whole, parts, losses = self.objective.weight(y), min(self.parts, len(y)), []
+        parts = min(self.parts, len(y))
+        if parts > 1 and self.objective.joint:
+            with explained_failures(self.model, x):
+                return self._joint_gradients(x.tensor_split(parts), y)
+        whole, losses = self.objective.weight(y), []
         for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
             with explained_failures(self.model, images):
-                loss = self._loss_of_part(images, labels)
+                loss = self._whole_loss(self._outputs(images), labels)
                 if parts > 1:
                     # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size,
                     # and with class weights in the weight of their labels.
@@ -101,14 +107,37 @@ class BatchGradients:
             losses.append(loss.detach())
         return sum(losses[1:], losses[0])
 
-    def _loss_of_part(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _joint_gradients(self, parts: Sequence[Tensor], y: Tensor) -> Tensor:
+        """Leave the gradient of the loss of all `parts` together."""
+        random, buffers = random_state(self.device), [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+        with torch.no_grad():
+            found = [self._outputs(images) for images in parts]
+            for buffer, before in buffers:  # each part counts once for running statistics
+                buffer.copy_(before)
+        set_random_state(random, self.device)  # the same dropout masks again
+        whole = [
+            torch.cat(one).requires_grad_() for one in zip(*((part.logits, *part.auxiliary) for part in found), strict=True)
+        ]
+        loss = self._whole_loss(TrainingOutputs(whole[0], tuple(whole[1:])), y)
+        gradients = torch.autograd.grad(loss.sum(), whole)
+        sizes = [len(part.logits) for part in found]
+        for images, *of_part in zip(parts, *(gradient.split(sizes) for gradient in gradients), strict=True):
+            again = self._outputs(images)
+            torch.autograd.backward((again.logits, *again.auxiliary), of_part)
+        return loss.detach()
+
+    def _outputs(self, images: Tensor) -> TrainingOutputs:
         # bfloat16 has the exponents of float32, so gradients do not underflow and the loss needs no scaling as in float16.
         # It has 8 significant bits, so the loss is computed, and gradients are added up, in float32.
         with nullcontext() if self.dtype == torch.float32 else torch.autocast(images.device.type, dtype=self.dtype):
             found = training_outputs(self.model(images if self.layout is torch.channels_last else images.contiguous()))
-        loss = self._loss(found.logits.float(), labels)
+        return TrainingOutputs(found.logits.float(), tuple(auxiliary.float() for auxiliary in found.auxiliary))
+
+    def _whole_loss(self, found: TrainingOutputs, labels: Tensor) -> Tensor:
+        """The loss, to which those of auxiliary outputs are added."""
+        loss = self._loss(found.logits, labels)
         for auxiliary in found.auxiliary:
-            loss = loss + found.weight * self._loss(auxiliary.float(), labels)
+            loss = loss + found.weight * self._loss(auxiliary, labels)
         self.auxiliary = len(found.auxiliary), found.weight
         check_loss(loss)
         return loss

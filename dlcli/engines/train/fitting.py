@@ -22,6 +22,7 @@ from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.engines.train import pretrain as pretraining
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks, targets
+from dlcli.engines.train.one_epoch import run_epoch
 from dlcli.engines.train.probes import read_probes
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
@@ -107,13 +108,7 @@ def _fit(
     with report.stoppable() as stop, report.task(label, total) as task:
         task.advance(training.epoch * per_epoch + training.step)
         while not (training.done or early.due):
-            parts = training.gradients.parts
-            mean = training.run_epoch(task, stop)
-            if training.gradients.parts > parts:
-                most = (
-                    f"a batch of {job.recipe.batch_size} {job.data.unit}s; steps are taken in {training.gradients.parts} parts"
-                )
-                report.note(f"out of memory on {most}")
+            mean = run_epoch(training, task, stop, report, unit=job.data.unit)
             if mean is not None:
                 history.append(_evaluate_epoch(job, training, early, mean))
                 if training.plateau is not None:

@@ -21,6 +21,7 @@ from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe
+from dlcli.engines.train.one_epoch import run_epoch
 from dlcli.engines.train.probes import Probes, probe
 from dlcli.specs.pretraining import DEFAULT_DISTANCE, DEFAULT_MARGIN, NO_PRETRAINING, reads_no_labels
 from dlcli.support.errors import InputError, UsageError
@@ -67,7 +68,7 @@ def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> Pr
     with report.stoppable() as stop, report.task(label, training.recipe.epochs * steps) as task:
         task.advance(training.epoch * steps + training.step)
         while not training.done:
-            training.run_epoch(task, stop)
+            run_epoch(training, task, stop, report, unit=job.data.unit)
             if keep is not None:
                 save_state(keep, training.state(), {"determined_by": describe(job)})
             if stop() and not training.done:

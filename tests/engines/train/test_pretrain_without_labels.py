@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dlcli.core.pretraining.base import ViewNetwork
 from dlcli.engines import train
 from dlcli.engines.train import job as job_module
 from dlcli.engines.train import pretrain as pretraining
@@ -92,3 +93,25 @@ def test_scores_have_no_probes(tmp_path: Path):
     folder = table_folder(tmp_path / "t", integer_scores(60))
     result = train.run(config(data=str(folder), task="score", model="mlp", limit=None, pretrain="vicreg"))
     assert not any("frozen features" in note for note in result.notes)
+
+
+def test_a_batch_that_does_not_fit_is_compared_whole(monkeypatch: pytest.MonkeyPatch):
+    """Half of each batch fits: but for rounding the network is that of whole batches, and a note says so."""
+    heard = []
+    listening = Stopping(10**9)
+    listening.note = heard.append
+    job = opened(config(**of("simclr", batch_size=32)))
+    whole = pretraining.pretrain(job, SILENT, label="", keep=None)
+    forward = ViewNetwork.forward
+
+    def small(self: ViewNetwork, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 16:
+            raise torch.OutOfMemoryError("no memory")
+        return forward(self, x)
+
+    monkeypatch.setattr(ViewNetwork, "forward", small)
+    parts = pretraining.pretrain(job, listening, label="", keep=None)
+    assert whole is not None and parts is not None
+    assert heard == ["out of memory on a batch of 32 images; steps are taken in 2 parts, and compare all of the batch"]
+    for a, b in zip(whole.model.state_dict().values(), parts.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
