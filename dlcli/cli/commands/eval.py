@@ -1,5 +1,8 @@
 """`dlcli eval` at the shell."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.cli.commands.score_table import score_eval_answer, score_eval_table
@@ -19,12 +22,25 @@ _LAYERS_SHOWN = 12
 _SLICES_SHOWN = 12
 
 
-def _table(result: EvalResult | ScoreEvalResult | PairsEvalResult) -> TerminalTable:
-    if isinstance(result, ScoreEvalResult):
-        return score_eval_table(result)
-    if isinstance(result, PairsEvalResult):
-        share = f"{100 * result.duplicates:.1f}% duplicates"
-        return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}", _answer(result), result)
+class _Kind(NamedTuple):
+    """How a kind of result is drawn and put into a sentence."""
+
+    table: Callable[[Any], TerminalTable]
+    answer: Callable[[Any], str]
+
+
+def _pairs(result: PairsEvalResult) -> TerminalTable:
+    share = f"{100 * result.duplicates:.1f}% duplicates"
+    return pairs_table(f"{result.model} on {result.data}, n={result.n_pairs:,}, {share}", _of_pairs(result), result)
+
+
+def _of_pairs(result: PairsEvalResult) -> str:
+    return f"{result.model} on {result.data}: {pairs_answer(result)}"
+
+
+def _table(result: Any) -> TerminalTable:
+    if (kind := _KINDS.get(type(result))) is not None:
+        return kind.table(result)
     if result.summary is not None:
         return _layers(result, result.summary)
     if result.input is not None:
@@ -215,11 +231,9 @@ def _fields(summary: Summary) -> list[str]:
     return [f"The last convolution or pooling layer sees {theory}{effective}.", *attention]
 
 
-def _answer(result: EvalResult | ScoreEvalResult | PairsEvalResult) -> str:
-    if isinstance(result, ScoreEvalResult):
-        return score_eval_answer(result)
-    if isinstance(result, PairsEvalResult):
-        return f"{result.model} on {result.data}: {pairs_answer(result)}"
+def _answer(result: Any) -> str:
+    if (kind := _KINDS.get(type(result))) is not None:
+        return kind.answer(result)
     if result.summary is not None:
         total = result.summary
         return f"{result.model}: {total.parameters:,} parameters, {total.multiply_adds:,} multiply-adds for {_one(result)}"
@@ -240,6 +254,12 @@ def _worst(result: EvalResult) -> str:
     found: list[SliceRow] = [row for row in result.slices if f"{row.column}={row.name}" == result.worst_slice]
     return f"{result.worst_slice}, {percent(found[0].accuracy, '%')}, {found[0].status}" if found else result.worst_slice
 
+
+_KINDS: Mapping[type, _Kind] = {
+    ScoreEvalResult: _Kind(score_eval_table, score_eval_answer),
+    PairsEvalResult: _Kind(_pairs, _of_pairs),
+}
+"""Results of other tasks than the classes of images."""
 
 COMMAND = Command(
     name="eval",

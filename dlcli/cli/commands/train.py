@@ -1,8 +1,9 @@
 """`dlcli train` at the shell."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
@@ -18,12 +19,25 @@ _METRICS = {"test accuracy": "test accuracy, %", "training accuracy": "training,
 _SEEDS_SHOWN = 6
 
 
-def _table(result: TrainResult | ScoreTrainResult | PairsTrainResult) -> TerminalTable:
-    if isinstance(result, ScoreTrainResult):
-        return score_train_table(result)
-    if isinstance(result, PairsTrainResult):
-        n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
-        return pairs_table(f"{result.model} on {result.data}: {n}", _answer(result), result)
+class _Kind(NamedTuple):
+    """How a kind of result is drawn and put into a sentence."""
+
+    table: Callable[[Any], TerminalTable]
+    answer: Callable[[Any], str]
+
+
+def _pairs(result: PairsTrainResult) -> TerminalTable:
+    n = f"{result.n_train:,} training, {result.n_dev:,} dev and {result.n_test:,} test pairs"
+    return pairs_table(f"{result.model} on {result.data}: {n}", _of_pairs(result), result)
+
+
+def _of_pairs(result: PairsTrainResult) -> str:
+    return f"{result.model} on {result.data}: {pairs_answer(result)}"
+
+
+def _table(result: Any) -> TerminalTable:
+    if (kind := _KINDS.get(type(result))) is not None:
+        return kind.table(result)
     if result.comparisons and result.comparisons[0].variants:
         return _arms(result)
     return _versus(result) if result.comparisons else _single(result)
@@ -148,11 +162,9 @@ def _means(result: TrainResult) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: -item[1]))
 
 
-def _answer(result: TrainResult | ScoreTrainResult | PairsTrainResult) -> str:
-    if isinstance(result, ScoreTrainResult):
-        return score_train_answer(result)
-    if isinstance(result, PairsTrainResult):
-        return f"{result.model} on {result.data}: {pairs_answer(result)}"
+def _answer(result: Any) -> str:
+    if (kind := _KINDS.get(type(result))) is not None:
+        return kind.answer(result)
     if result.comparisons and result.comparisons[0].variants:
         return _answer_of_arms(result)
     if result.comparisons:
@@ -176,9 +188,7 @@ def _answer_of_arms(result: TrainResult) -> str:
     return f"highest mean test accuracy: {means[best]:.1f}% with {best} ({over}); {won}"
 
 
-def _named(
-    result: TrainResult | ScoreTrainResult | PairsTrainResult, config: TrainConfig
-) -> TrainResult | ScoreTrainResult | PairsTrainResult:
+def _named(result: Any, config: TrainConfig) -> Any:
     """The network of the options that were given, named by those of them that the other one changes."""
     if isinstance(result, PairsTrainResult) or config.versus is None:
         return result
@@ -186,6 +196,12 @@ def _named(
     rows: Any = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
     return replace(result, rows=rows)
 
+
+_KINDS: Mapping[type, _Kind] = {
+    ScoreTrainResult: _Kind(score_train_table, score_train_answer),
+    PairsTrainResult: _Kind(_pairs, _of_pairs),
+}
+"""Results of other tasks than the classes of images."""
 
 COMMAND = Command(
     name="train",

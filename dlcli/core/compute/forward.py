@@ -19,31 +19,42 @@ from dlcli.support.plural import count
 
 _USUAL_SIDES = (8, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 100, 112, 128, 150, 160, 192, 200, 224, 227, 240, 256, 299, 300)
 _EITHER_LAYOUT = ContextVar("either_layout", default=True)
+_SHAPES = ("(n, classes)", "(n, classes, steps)", "(n, classes, height, width)")
+"""Of logits, by the number of axes after the classes."""
 
 
-def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1) -> Tensor:
-    """Call `model` on the images or clips `x` (n, ...) and check its logits: finite, of shape (n, at least `classes`).
+def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1, axes: int = 0) -> Tensor:
+    """Call `model` on images or clips and check its logits: finite, of shape (n, at least `classes`).
 
-    Raises InputError if it fails on such images or returns anything else, NumericError if a logit is not finite, the latter
-    perhaps later inside `deferred_checks`.
+    Args:
+        model: Any network.
+        x: Images or clips, (n, ...).
+        classes: The fewest logits of an example.
+        axes: How many further axes there are, where each place of an example has logits: 2 for (n, classes, h, w).
+
+    Raises:
+        InputError: If it fails on them or returns anything else.
+        NumericError: If a logit is not finite, perhaps later inside `deferred_checks`.
     """
     if not len(x):  # some networks fail on none: `view(len(x), -1)` cannot tell the shape
-        return logits_of(model, x.new_zeros(1, *x.shape[1:]), classes=classes)[:0]
+        return logits_of(model, x.new_zeros(1, *x.shape[1:]), classes=classes, axes=axes)[:0]
     logits = call_model(model, x)
     if not isinstance(logits, Tensor):
         hint = (
             f"wrap it so that forward() returns one tensor of logits (n, classes), or a mapping with one of {', '.join(LOGITS)}"
         )
         raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
-    if logits.dim() != 2 or len(logits) != len(x) or not logits.is_floating_point():
+    if logits.dim() != 2 + axes or len(logits) != len(x) or not logits.is_floating_point():
         seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(len(x), _are_clips(x))} of shape {shape_of(x[0])}"
-        raise InputError(f"the model returns {seen}", hint="it must return floating logits of shape (n, classes)")
+        raise InputError(f"the model returns {seen}", hint=f"it must return floating logits of shape {_SHAPES[axes]}")
     if logits.shape[1] < classes:
         raise _too_few(model, logits.shape[1], classes)
     # The error comes perhaps much later, and must not keep the images in memory until then.
     n, clips = len(x), _are_clips(x)
     # NaN and infinity times 0 are NaN: two operations, where `isfinite` and its negation are five.
-    require_none((logits.detach() * 0 != 0).any(1).sum(), lambda bad: _not_finite(bad, _examples(n, clips)))
+    wrong = (logits.detach() * 0 != 0).any(1)
+    wrong = wrong.flatten(1).any(1) if axes else wrong
+    require_none(wrong.sum(), lambda bad: _not_finite(bad, _examples(n, clips)))
     return logits
 
 

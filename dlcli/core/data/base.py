@@ -30,8 +30,8 @@ EXTRA_SPLITS = ("dev", "train-dev")
 """Sets that a dataset may have besides training and test set (Ng, Structuring Machine Learning Projects)."""
 
 
-CLASS, SCORE = "class", "score"
-"""What an example has: a class, or a score."""
+CLASS, SCORE, MASK = "class", "score", "mask"
+"""What an example has: a class, a score, or a mask, which has a class for each pixel."""
 _STRATA = 10
 """In how many parts, by rank, scores are divided where examples are chosen."""
 
@@ -79,7 +79,7 @@ class LoadOptions:
         unlabelled: Load every file below a folder, or a single file, without classes.
         split: With `unlabelled`, load the files of this set only.
         label_column: Column of a table that holds the labels or scores; None for a usual name.
-        target: What examples have: a class, or a score, which is a number.
+        target: What examples have: a class, a score, which is a number, or a mask.
         raters: Columns of a table with what each rater gave, of scores.
         group: Metadata column of examples that belong together, which no split may part.
         option: Field of the configuration that names the dataset, for messages.
@@ -121,7 +121,7 @@ class Split:
 
     Attributes:
         x: Images (n, c, h, w) or clips (n, c, t, h, w), float32 in [0, 1] or streamed.
-        y: Labels (n,) int64, or scores (n,) float32.
+        y: Labels (n,) int64, scores (n,) float32, or masks (n, h, w) uint8.
         metadata: Columns (n,) by name.
         content_id: Identifies the images where they are streamed, since hashing them would take too long.
     """
@@ -154,7 +154,8 @@ class ImageData:
     Attributes:
         x_train: Images (n, c, h, w) or clips, float32 in [0, 1] or streamed, see `Split`. A dataset that has only a test set
             has a training set with no examples.
-        y_train: Labels (n,) int64, indices into `classes`; 0 for unlabelled data; or scores (n,) float32.
+        y_train: Labels (n,) int64, indices into `classes`; 0 for unlabelled data; or scores (n,) float32, or masks (n, h, w)
+            uint8.
         x_test: Images of the test set.
         y_test: Labels of the test set.
         classes: Names of the classes, or of the outputs of a network for scores; none for unlabelled data.
@@ -189,7 +190,9 @@ class ImageData:
 
     @property
     def target(self) -> str:
-        """What examples have, CLASS or SCORE."""
+        """What examples have, CLASS, SCORE or MASK."""
+        if self.y_test.dim() > 1:
+            return MASK
         return SCORE if self.y_test.is_floating_point() else CLASS
 
     @property
@@ -289,8 +292,10 @@ def labels_tensor(y: Array) -> Tensor:
 def strata(y: Array) -> Array:
     """What each example is chosen by, so that a choice looks like the whole: its class or, of scores (n,), its tenth by rank.
 
-    Equal scores are in the same tenth.
+    Equal scores are in the same tenth, and examples with masks are all alike.
     """
+    if y.ndim > 1:
+        return np.zeros(len(y), dtype=np.int64)
     if y.dtype.kind != "f":
         return y
     first = np.searchsorted(np.sort(y), y)

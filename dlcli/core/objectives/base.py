@@ -81,23 +81,31 @@ def votes_of_ratings(ratings: Floats | None) -> Votes | None:
     return Votes(low, counts / counts.sum(1, keepdims=True))
 
 
-class ScoreObjective(Objective):
-    """A loss of scores.
-
-    Its fields are numbers, which the run directory records, so that scores can be read from outputs later.
-    """
+class TaskObjective(Objective):
+    """A loss of another task than that of classes, which decides what a network outputs."""
 
     name: ClassVar[str]
-
-    @classmethod
-    @abstractmethod
-    def of(cls, scores: TrainingScores) -> Self:
-        """The loss for the scores to train on; raises UsageError if they are no scores for it."""
 
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
         """The names of the outputs that a network needs."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What to tell about it in the result of a training."""
+        return ()
+
+
+class ScoreObjective(TaskObjective):
+    """A loss of scores.
+
+    Its fields are numbers, which the run directory records, so that scores can be read from outputs later.
+    """
+
+    @classmethod
+    @abstractmethod
+    def of(cls, scores: TrainingScores) -> Self:
+        """The loss for the scores to train on; raises UsageError if they are no scores for it."""
 
     @abstractmethod
     def value(self, outputs: Tensor) -> Tensor:
@@ -110,10 +118,6 @@ class ScoreObjective(Objective):
     def calibrated(self, outputs: Tensor, y: Tensor) -> Self:
         """The objective whose values have the scale of scores `y` (n,), for which a trained network has `outputs` (n, k)."""
         return self
-
-    def notes(self) -> tuple[str, ...]:
-        """What to tell about it in the result of a training."""
-        return ()
 
     def to_json(self) -> dict[str, Any]:
         """What `objective_from_json` makes it of."""

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData, Metadata, Split
-from dlcli.core.objectives.base import ScoreObjective
+from dlcli.core.objectives.base import TaskObjective
+from dlcli.specs.train import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,10 @@ class TrainedFacts:
         epoch_steps: Number of steps of an epoch.
         seconds: Wall-clock time of training.
         sha256: Digest of the weights.
-        predicted: What it predicts for the test examples, (n,).
+        predicted: What it predicts for the test examples, (n, ...), as `ImageTask.predicted` gives it.
         test: The test examples.
         group: The group of each test example, (n,) from 0 on; None without groups.
+        model: The network.
     """
 
     variant: str
@@ -77,6 +81,7 @@ class TrainedFacts:
     predicted: NDArray[Any]
     test: Split
     group: NDArray[np.int64] | None
+    model: nn.Module
 
     @property
     def best(self) -> Epoch:
@@ -105,9 +110,10 @@ class ImageTask(ABC):
 
     Attributes:
         name: As `task` takes it.
-        target: What examples have: CLASS or SCORE of `dlcli.core.data.base`.
+        target: What examples have: CLASS, SCORE or MASK of `dlcli.core.data.base`.
         figure: Name of the figure that is watched after each epoch; more is better.
         figures: What several of it are called.
+        label: What it is called on an axis.
         in_percent: Whether that is a share, which is shown in percent.
         metrics: What `versus` compares, by name.
         primary: The names of those that have a verdict in any case; the others only if one of these is established.
@@ -118,49 +124,111 @@ class ImageTask(ABC):
     target: ClassVar[str]
     figure: ClassVar[str]
     figures: ClassVar[str]
+    label: ClassVar[str]
     in_percent: ClassVar[bool]
     metrics: ClassVar[Mapping[str, VersusMetric]]
     primary: ClassVar[tuple[str, ...]]
     crossed: ClassVar[str]
 
     @abstractmethod
-    def objective(
-        self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
-    ) -> ScoreObjective | None:
-        """The loss of this name for the training set of `data`; None for cross-entropy.
+    def objective(self, data: ImageData, config: TrainConfig) -> TaskObjective | None:
+        """The loss that `config` names, for the training set of `data`; None for cross-entropy of classes.
 
-        Args:
-            data: The dataset.
-            loss: As the option of this name.
-            huber_delta: As the option of this name.
-            raters: As the option of this name.
-
-        Raises:
-            UsageError: If the data have no scores for it.
+        Raises UsageError if the data are not made for it.
         """
 
-    def with_outputs(self, data: ImageData, objective: ScoreObjective | None) -> ImageData:
+    @abstractmethod
+    def check(self, data: ImageData, config: TrainConfig) -> None:
+        """Raise InputError, before anything is trained, for data on which `config` cannot be carried out."""
+
+    def targets(self, split: Split, objective: TaskObjective | None, config: TrainConfig, source: str) -> Tensor:
+        """What the loss takes for the examples of a set, (n, ...): by default the labels.
+
+        Args:
+            split: The set.
+            objective: The loss.
+            config: The options.
+            source: What the set is of, for messages.
+        """
+        return split.y
+
+    def calibrated(
+        self, objective: TaskObjective | None, model: nn.Module, first: Split, device: torch.device
+    ) -> TaskObjective | None:
+        """The loss once the network is trained, which may read its outputs by another scale.
+
+        Args:
+            objective: The loss.
+            model: The trained network.
+            first: The first of the training examples.
+            device: Where to compute.
+        """
+        return objective
+
+    def facts(self, data: ImageData, objective: TaskObjective | None, config: TrainConfig) -> Mapping[str, Any]:
+        """What determines the weights besides what holds for every task, in the terms of JSON: options by their fields."""
+        return {}
+
+    def learned(
+        self, data: ImageData, objective: TaskObjective | None, predicted: NDArray[Any], config: TrainConfig
+    ) -> Mapping[str, Any]:
+        """What a run directory records of the task, in the terms of JSON.
+
+        Args:
+            data: What was trained and tested on.
+            objective: The calibrated loss.
+            predicted: What the network predicts for the test set.
+            config: The options.
+        """
+        return {}
+
+    def with_outputs(self, data: ImageData, objective: TaskObjective | None) -> ImageData:
         """The data as a network for this objective sees them: their classes are the names of its outputs."""
         return data if objective is None else replace(data, classes=objective.outputs)
 
+    def watched(
+        self, model: nn.Module, split: Split, objective: TaskObjective | None, targets: Tensor, device: torch.device
+    ) -> Watched:
+        """Figure and mean loss of a network on a set.
+
+        Args:
+            model: The network.
+            split: The set.
+            objective: The loss; None for cross-entropy.
+            targets: What the loss takes for the examples.
+            device: Where to compute.
+        """
+        return self.watch(predict_logits(model, split.x, device=device), split.y, objective, targets)
+
+    def predicted(self, model: nn.Module, split: Split, objective: TaskObjective | None, device: torch.device) -> NDArray[Any]:
+        """What a network predicts for the examples of a set, (n, ...), in the form that the figures are made of.
+
+        Args:
+            model: The network.
+            split: The set.
+            objective: The calibrated loss.
+            device: Where to compute.
+        """
+        return self.predict(predict_logits(model, split.x, device=device), objective)
+
     @abstractmethod
-    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
+    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
         """Figure and mean loss of outputs.
 
         Args:
             outputs: Of the network, (n, k).
             y: Labels or scores, (n,).
-            objective: The loss of scores; None for cross-entropy.
-            targets: What the loss takes for `y`, see `ScoreObjective.targets`.
+            objective: The loss; None for cross-entropy of classes.
+            targets: What the loss takes for `y`, see `targets`.
         """
 
     @abstractmethod
-    def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:
+    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
         """What outputs (n, k) predict, (n,)."""
 
     @abstractmethod
-    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
-        """How each prediction (n,) turned out, a number (n,) whose mean is the figure `crossed`."""
+    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
+        """How each prediction (n, ...), or each group of them, turned out, numbers (m,) whose mean is the figure `crossed`."""
 
     @abstractmethod
     def row(self, facts: TrainedFacts) -> Any:
@@ -171,8 +239,8 @@ class ImageTask(ABC):
         """The figures of a finished network on the test set, for logs.
 
         Args:
-            predicted: What it predicts, (n,).
-            y: What is true, (n,).
+            predicted: What it predicts, (n, ...).
+            y: What is true, (n, ...).
             group: The group of each example, (n,) from 0 on; None without groups.
         """
 
@@ -187,7 +255,7 @@ class ImageTask(ABC):
         rows: tuple[Any, ...],
         common: Mapping[str, Any],
         *,
-        objective: ScoreObjective | None,
+        objective: TaskObjective | None,
         predicted: NDArray[Any] | None,
         group: str | None,
         raters: Sequence[str],
@@ -198,7 +266,7 @@ class ImageTask(ABC):
             data: What was trained on.
             rows: Those of the networks.
             common: The fields that results of all tasks have.
-            objective: The loss of scores.
+            objective: The loss; None for cross-entropy of classes.
             predicted: What the only network predicts for the test set; None for a comparison.
             group: The metadata column of groups.
             raters: The metadata columns of raters that were named.

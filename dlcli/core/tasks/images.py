@@ -1,6 +1,6 @@
 """`images`: a network learns which class an image or a video is of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,10 +10,10 @@ from torch.nn.functional import cross_entropy
 
 from dlcli.core.data.base import CLASS, ImageData
 from dlcli.core.grouped import share_of
-from dlcli.core.objectives.base import ScoreObjective
+from dlcli.core.objectives.base import TaskObjective
 from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched
 from dlcli.specs.estimates import Estimate, flat
-from dlcli.specs.train import TrainResult, TrainRow
+from dlcli.specs.train import TrainConfig, TrainResult, TrainRow
 
 DESCRIPTION = "classify images or videos"
 
@@ -47,40 +47,35 @@ class ImageClasses(ImageTask):
     target: ClassVar[str] = CLASS
     figure: ClassVar[str] = "accuracy"
     figures: ClassVar[str] = "accuracies"
+    label: ClassVar[str] = "accuracy, %"
     in_percent: ClassVar[bool] = True
     metrics: ClassVar[Mapping[str, VersusMetric]] = _METRICS
     primary: ClassVar[tuple[str, ...]] = ("test accuracy",)
     crossed: ClassVar[str] = "test accuracy"
 
-    def objective(
-        self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
-    ) -> ScoreObjective | None:
-        """See `ImageTask`.
-
-        Args:
-            data: The dataset.
-            loss: As the option of this name.
-            huber_delta: As the option of this name.
-            raters: As the option of this name.
-        """
+    def objective(self, data: ImageData, config: TrainConfig) -> TaskObjective | None:
+        """See `ImageTask`."""
         return None
 
-    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
+    def check(self, data: ImageData, config: TrainConfig) -> None:
+        """See `ImageTask`; all data with classes will do."""
+
+    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
         """Accuracy and mean cross-entropy.
 
         Args:
             outputs: Of the network, (n, k).
             y: Labels or scores, (n,).
-            objective: The loss of scores.
+            objective: None.
             targets: What the loss takes for `y`.
         """
         return Watched(float((outputs.argmax(1) == y).float().mean()), float(cross_entropy(outputs, y)))
 
-    def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:
+    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
         """The index of the most probable class."""
         return outputs.argmax(1).numpy()
 
-    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
         """Whether each is right, as 0 or 1."""
         found: NDArray[Any] = (predicted == y).astype(np.int8)
         return found

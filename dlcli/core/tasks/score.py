@@ -1,22 +1,27 @@
 """`score`: a network learns how high people, or a measurement, rate an image."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from dlcli.core.compute.forward import predict_logits
 from dlcli.core.correlation import correlations, paired_score_difference, score_figures, thirds
 from dlcli.core.data.base import SCORE, ImageData, Split
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.score_labels import rater_columns
 from dlcli.core.data.votes import HISTOGRAM, VOTES
+from dlcli.core.model_io.score_metadata import saved_scores
 from dlcli.core.objectives import OBJECTIVES
-from dlcli.core.objectives.base import ScoreObjective, TrainingScores, Votes, votes_of_ratings
+from dlcli.core.objectives.base import ScoreObjective, TaskObjective, TrainingScores, Votes, votes_of_ratings
 from dlcli.core.rater_agreement import ceiling
 from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched, raters_in
+from dlcli.specs.arms import one
 from dlcli.specs.estimates import Ceiling, Difference
 from dlcli.specs.scores import (
     DEFAULT_DELTA,
@@ -28,6 +33,7 @@ from dlcli.specs.scores import (
     ScoreThird,
     ScoreTrainResult,
 )
+from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError
 
 DESCRIPTION = "predict a score of an image, such as how much people like it"
@@ -62,28 +68,60 @@ class ImageScores(ImageTask):
     target: ClassVar[str] = SCORE
     figure: ClassVar[str] = "spearman"
     figures: ClassVar[str] = "correlations"
+    label: ClassVar[str] = "Spearman"
     in_percent: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, VersusMetric]] = _METRICS
     primary: ClassVar[tuple[str, ...]] = ("test Spearman", "test MAE")
     crossed: ClassVar[str] = "test MAE"
 
-    def objective(
-        self, data: ImageData, *, loss: str | None, huber_delta: float | None, raters: Sequence[str] = ()
-    ) -> ScoreObjective:
-        """See `ImageTask`.
-
-        Args:
-            data: The dataset.
-            loss: As the option of this name.
-            huber_delta: As the option of this name.
-            raters: As the option of this name.
-        """
+    def objective(self, data: ImageData, config: TrainConfig) -> ScoreObjective:
+        """See `ImageTask`."""
+        loss, delta = one(config.loss), one(config.huber_delta)
         kind: type[ScoreObjective] = OBJECTIVES.module(loss or DEFAULT_LOSS).OBJECTIVE
         y = data.y_train.numpy().astype(np.float64)
-        votes = votes_of(data.splits["train"], raters, data.name)
-        return kind.of(TrainingScores(y, DEFAULT_DELTA if huber_delta is None else huber_delta, votes))
+        votes = votes_of(data.splits["train"], config.raters, data.name)
+        return kind.of(TrainingScores(y, DEFAULT_DELTA if delta is None else delta, votes))
 
-    def watch(self, outputs: Tensor, y: Tensor, objective: ScoreObjective | None, targets: Tensor) -> Watched:
+    def check(self, data: ImageData, config: TrainConfig) -> None:
+        """Refuse raters that are no numbers, and to compare networks where there are no correlations to compare."""
+        ratings_of(data.splits["test"], config.raters, data.name)
+        first = data.y_test[0].item() if len(data.y_test) else 0.0
+        if config.compares and (data.y_test == first).all():
+            raise InputError(
+                f"{data.name}: all test scores are {first:g}, so networks cannot be compared by their correlations",
+                hint="give a test set with several scores",
+            )
+
+    def targets(self, split: Split, objective: TaskObjective | None, config: TrainConfig, source: str) -> Tensor:
+        """Scores, or the distribution of votes, see `ImageTask`."""
+        return _needed(objective).targets(split.y, votes_of(split, config.raters, source))
+
+    def calibrated(
+        self, objective: TaskObjective | None, model: nn.Module, first: Split, device: torch.device
+    ) -> ScoreObjective:
+        """See `ImageTask`."""
+        return _needed(objective).calibrated(predict_logits(model, first.x, device=device), first.y)
+
+    def facts(self, data: ImageData, objective: TaskObjective | None, config: TrainConfig) -> Mapping[str, Any]:
+        """See `ImageTask`."""
+        statistics = _needed(objective).to_json()
+        facts = {"task": config.task, "loss": statistics.pop("loss"), "huber_delta": statistics.pop("delta", None)}
+        facts |= {"balance": config.balance, "statistics of the scores": statistics}
+        train = data.splits["train"]
+        wanted = self.targets(train, objective, config, data.name)
+        if wanted is not train.y:  # votes, of which the fingerprint of the data has the means only
+            facts |= {"votes of the raters": hashlib.sha256(wanted.numpy().tobytes()).hexdigest()}
+        return facts
+
+    def learned(
+        self, data: ImageData, objective: TaskObjective | None, predicted: NDArray[Any], config: TrainConfig
+    ) -> Mapping[str, Any]:
+        """See `ImageTask`."""
+        column = config.score_column or config.label_column
+        scores = saved_scores(data, _needed(objective), predicted, column, config.raters)
+        return {"task": config.task, "scores": scores.to_json()}
+
+    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
         """Spearman's correlation, 0 if all predictions or all scores are equal, and the mean loss.
 
         Args:
@@ -96,11 +134,11 @@ class ImageScores(ImageTask):
         found = correlations(predicted, y.numpy()).get("spearman", 0.0)
         return Watched(found, float(_needed(objective).loss(outputs, targets)))
 
-    def predict(self, outputs: Tensor, objective: ScoreObjective | None) -> NDArray[Any]:
+    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
         """The scores."""
         return _needed(objective).value(outputs.double()).numpy()
 
-    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
         """The absolute errors."""
         found: NDArray[Any] = np.abs(predicted - y)
         return found
@@ -140,7 +178,7 @@ class ImageScores(ImageTask):
         rows: tuple[Any, ...],
         common: Mapping[str, Any],
         *,
-        objective: ScoreObjective | None,
+        objective: TaskObjective | None,
         predicted: NDArray[Any] | None,
         group: str | None,
         raters: Sequence[str],
@@ -170,8 +208,8 @@ class ImageScores(ImageTask):
         )
 
 
-def _needed(objective: ScoreObjective | None) -> ScoreObjective:
-    if objective is None:
+def _needed(objective: TaskObjective | None) -> ScoreObjective:
+    if not isinstance(objective, ScoreObjective):
         raise ValueError("scores need an objective")
     return objective
 

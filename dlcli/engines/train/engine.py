@@ -19,12 +19,10 @@ from dlcli.core.data.groups import groups_of
 from dlcli.core.data.scores import score_levels
 from dlcli.core.grouped import crossed_difference
 from dlcli.core.model_io.run_dir import METADATA, save_model
-from dlcli.core.model_io.score_metadata import saved_scores
 from dlcli.core.run_log import check_logs
 from dlcli.core.stats import least_established
 from dlcli.core.tasks import image_task, is_of_images
 from dlcli.core.tasks.base import ImageTask, TrainedFacts
-from dlcli.core.tasks.score import ratings_of
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
@@ -47,12 +45,11 @@ from dlcli.engines.training_log import LoggedRun, open_logs, run_name
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.figures import in_units, points
+from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.pairs import PairsTrainResult
-from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, dropped
+from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, dropped
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
-from dlcli.support.errors import InputError
 from dlcli.support.finish import finish
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
@@ -74,7 +71,7 @@ _NAMED = 5
 
 
 @only_named_code
-def run(config: TrainConfig, *, report: Reporter = SILENT) -> TrainResult | ScoreTrainResult | PairsTrainResult:
+def run(config: TrainConfig, *, report: Reporter = SILENT) -> ImageTrainResult | PairsTrainResult:
     """Train on the training set and evaluate on the test set; with `versus`, once per side and seed; or learn from pairs.
 
     With `config.output`, a folder, leaves the network there (or the comparison), and after each epoch the state from which
@@ -141,22 +138,10 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
-    if data.target == SCORE:
-        ratings_of(data.splits["test"], config.raters, data.name)  # a wrong column fails before anything is trained
-        _check_comparable(config, data)
+    image_task(config.task).check(data, config)
     if how is not None:
         report.note(f"{data.unit}s are prepared as for {config.model}: {how}")
     return data
-
-
-def _check_comparable(config: TrainConfig, data: ImageData) -> None:
-    """Refuse to compare networks where there are no correlations to compare."""
-    first = data.y_test[0].item() if len(data.y_test) else 0.0
-    if config.compares and (data.y_test == first).all():
-        raise InputError(
-            f"{data.name}: all test scores are {first:g}, so networks cannot be compared by their correlations",
-            hint="give a test set with several scores",
-        )
 
 
 def _sets(config: TrainConfig, report: Reporter) -> TrainingSets:
@@ -185,7 +170,7 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
+def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> ImageTrainResult:
     job = _open_job(config, sets, device, config.seed)
     warn_of_feeding([job], report)
     keep = config.output / STATE if config.output is not None else None
@@ -213,7 +198,7 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
     return fit(job, report=report, label=f"training {job.arch.name}, steps", run=run, keep=keep)
 
 
-def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> TrainResult | ScoreTrainResult:
+def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> ImageTrainResult:
     sides = _open_sides(config, sets, device)
     warn_of_feeding(sides.jobs.values(), report)
     _warn_of_equal(config, sides.jobs, report)
@@ -315,7 +300,8 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     if fitted is None:
         return None
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
-    outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy())
+    group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
+    outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy(), group)
     return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes)
 
 
@@ -334,6 +320,7 @@ def _row(name: str, job: Job, fitted: Fitted) -> Any:
             predicted=fitted.predicted,
             test=test,
             group=groups_of(test.metadata, job.config.group, job.data.name),
+            model=fitted.model,
         )
     )
 
@@ -383,12 +370,8 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
 
 def _learned(job: Job, fitted: Fitted) -> dict[str, Any]:
     """What eval and predict need to know of a task other than the classes of images."""
-    config, objective = job.config, fitted.objective
-    found: dict[str, Any] = {"group": config.group} if config.group is not None else {}
-    if objective is None:
-        return found
-    scores = saved_scores(job.data, objective, fitted.predicted, config.score_column or config.label_column, config.raters)
-    return {"task": config.task, "scores": scores.to_json(), **found}
+    group = {"group": job.config.group} if job.config.group is not None else {}
+    return {**job.task.learned(job.data, fitted.objective, fitted.predicted, job.config), **group}
 
 
 def _result(
@@ -400,7 +383,7 @@ def _result(
     notes: tuple[str, ...],
     level: float | None = None,
     predicted: NDArray[Any] | None = None,
-) -> TrainResult | ScoreTrainResult:
+) -> ImageTrainResult:
     common = dict(
         data=job.data.name,
         unit=job.data.unit,
@@ -414,7 +397,7 @@ def _result(
         device=describe_device(job.device),
         notes=notes,
     )
-    found: TrainResult | ScoreTrainResult = job.task.result(
+    found: ImageTrainResult = job.task.result(
         job.data,
         rows,
         common,

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from dlcli.core.compute.forward import predict_logits
-from dlcli.core.data.base import Split
+from dlcli.core.data.base import ImageData, Split
 from dlcli.core.data.groups import groups_of
 from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
-from dlcli.core.objectives.base import ScoreObjective
+from dlcli.core.objectives.base import TaskObjective
 from dlcli.core.tasks.base import Epoch, ImageTask, Watched
 from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.loop import Training
@@ -46,7 +45,7 @@ class Fitted:
         best_epoch: Counted from 1; the last one unless early stopping chose another.
         seconds: Wall-clock time of training, without that of interruptions.
         sha256: Digest of the weights.
-        predicted: What it predicts for the test examples, (n,): indices of classes, or scores.
+        predicted: What it predicts for the test examples, (n, ...), as the task has it.
         objective: That of the job, calibrated on the training examples.
     """
 
@@ -57,7 +56,7 @@ class Fitted:
     seconds: float
     sha256: str
     predicted: NDArray[Any]
-    objective: ScoreObjective | None = None
+    objective: TaskObjective | None = None
 
 
 def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
@@ -140,13 +139,9 @@ def final_figures(job: Job, predicted: NDArray[Any]) -> Mapping[str, float]:
 
 def with_predictions(job: Job, fitted: Fitted) -> Fitted:
     """A trained network with its calibrated objective, and what it predicts for the test examples."""
-    objective = job.objective
-    if objective is not None:
-        first = slice(_TRAINING_EXAMPLES)
-        outputs = predict_logits(fitted.model, job.data.x_train[first], device=job.device)
-        objective = objective.calibrated(outputs, job.data.y_train[first])
-    outputs = predict_logits(fitted.model, job.data.x_test, device=job.device)
-    return replace(fitted, predicted=job.task.predict(outputs, objective), objective=objective)
+    objective = job.task.calibrated(job.objective, fitted.model, _first_of_training(job.data), job.device)
+    predicted = job.task.predicted(fitted.model, job.data.splits["test"], objective, job.device)
+    return replace(fitted, predicted=predicted, objective=objective)
 
 
 def _early(job: Job) -> EarlyStopping:
@@ -205,9 +200,7 @@ def preflight(job: Job) -> tuple[str, ...]:
 
 def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
     """Evaluate, in float32, the weights that training would return if it ended here."""
-    data, first = job.data, slice(_TRAINING_EXAMPLES)
-    known = {name: column[first] for name, column in data.metadata.get("train", {}).items()}
-    sets = (Split(data.x_train[first], data.y_train[first], known), data.splits.get("dev", data.splits["test"]))
+    sets = (_first_of_training(job.data), job.data.splits.get("dev", job.data.splits["test"]))
     with training.final_weights():
         (train, _), (watched, loss) = (_watch(job, training.model, split) for split in sets)
         epoch = Epoch(train_loss, train, watched, loss)
@@ -217,9 +210,14 @@ def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_lo
     return epoch
 
 
+def _first_of_training(data: ImageData) -> Split:
+    first = slice(_TRAINING_EXAMPLES)
+    known = {name: column[first] for name, column in data.metadata.get("train", {}).items()}
+    return Split(data.x_train[first], data.y_train[first], known)
+
+
 def _watch(job: Job, model: nn.Module, split: Split) -> Watched:
-    outputs = predict_logits(model, split.x, device=job.device)
-    return job.task.watch(outputs, split.y, job.objective, targets(job, split))
+    return job.task.watched(model, split, job.objective, targets(job, split), job.device)
 
 
 def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, history: Sequence[Epoch], seconds: float) -> None:

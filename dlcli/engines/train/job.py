@@ -1,6 +1,5 @@
 """What one training needs, and everything that determines its weights."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -26,10 +25,9 @@ from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.models.hubs import resolve_weights
-from dlcli.core.objectives.base import ScoreObjective, Standardised
+from dlcli.core.objectives.base import Standardised, TaskObjective
 from dlcli.core.tasks import image_task
 from dlcli.core.tasks.base import ImageTask
-from dlcli.core.tasks.score import votes_of
 from dlcli.core.training.augment import augmentation
 from dlcli.core.training.balance import balanced
 from dlcli.core.training.hooks import Hooks
@@ -66,7 +64,7 @@ _STEPS = 7
 class Job:
     """What one training needs: the options, the data, the network, how to train it, and from which seed.
 
-    `objective` is the loss of scores; None for cross-entropy. The classes of `data` are the outputs that it needs.
+    `objective` is the loss; None for cross-entropy of classes. The classes of `data` are the outputs that it needs.
     `unlabelled` are images that pre-training takes beside the training set.
     """
 
@@ -76,7 +74,7 @@ class Job:
     recipe: Recipe
     device: torch.device
     seed: int
-    objective: ScoreObjective | None = None
+    objective: TaskObjective | None = None
     unlabelled: UnlabelledImages | None = None
 
     @property
@@ -103,10 +101,9 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         UsageError: If there is no such network, or an option does not apply to it.
         InputError: If the network or its weights do not fit the data.
     """
-    objective = image_task(config.task).objective(
-        data, loss=one(config.loss), huber_delta=one(config.huber_delta), raters=config.raters
-    )
-    data = image_task(config.task).with_outputs(data, objective)
+    task = image_task(config.task)
+    objective = task.objective(data, config)
+    data = task.with_outputs(data, objective)
     spec, weights, pretrained = resolve_weights(config.model, config.weights)
     arch = open_model(spec, data, pretrained=pretrained)
     if weights is not None:
@@ -118,12 +115,10 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
 
 def targets(job: Job, split: Split) -> Tensor:
     """What the loss takes for the examples of a set: labels, scores, or the distribution of votes, (n, ...)."""
-    if job.objective is None:
-        return split.y
-    return job.objective.targets(split.y, votes_of(split, job.config.raters, job.data.name))
+    return job.task.targets(split, job.objective, job.config, job.data.name)
 
 
-def _check_range(arch: Architecture, data: ImageData, objective: ScoreObjective | None) -> None:
+def _check_range(arch: Architecture, data: ImageData, objective: TaskObjective | None) -> None:
     """Refuse a network whose output is never below 0, for scores that are standardised: half of them are below their mean."""
     if not isinstance(objective, Standardised) or data.frames is not None:
         return
@@ -248,13 +243,7 @@ def describe(job: Job) -> dict[str, object]:
         "number of threads": resolve_threads(job.recipe),
         "version of torch": torch.__version__,
     }
-    if job.objective is not None:
-        statistics = job.objective.to_json()
-        facts |= {"task": config.task, "loss": statistics.pop("loss"), "huber_delta": statistics.pop("delta", None)}
-        facts |= {"balance": config.balance, "statistics of the scores": statistics}
-        train = job.data.splits["train"]
-        if (wanted := targets(job, train)) is not train.y:  # votes, of which the fingerprint of the data has the means only
-            facts |= {"votes of the raters": hashlib.sha256(wanted.numpy().tobytes()).hexdigest()}
+    facts |= job.task.facts(job.data, job.objective, config)
     if config.pretrain != NO_PRETRAINING:
         facts |= {name: getattr(config, name) for name in ("pretrain", "pretrain_epochs", "distance", "margin", "grow")}
         facts |= {} if config.patch is None else {"patch": config.patch}

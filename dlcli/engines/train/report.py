@@ -2,21 +2,23 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from dlcli.core.html_report.figures import PlotSeries, accuracy_plot, history_plot, paired_plot, png
+from dlcli.core.html_report.page import Page
 from dlcli.core.stats import mean_difference
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.engines.train.epoch_log import epoch_names
 from dlcli.engines.train.page import comparison_page, run_page
 from dlcli.engines.train.score_page import score_comparison_page, score_run_page
 from dlcli.engines.train.versus import TrainedVariant
+from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import GIVEN, TrainResult
 from dlcli.support.atomic import atomic_path, write_text
@@ -24,9 +26,21 @@ from dlcli.support.atomic import atomic_path, write_text
 CURVES, RUNS, PAGE = "curves.png", "runs.csv", "report.html"
 
 
-def save_run_page(
-    folder: Path, task: ImageTask, result: TrainResult | ScoreTrainResult, history: Sequence[Epoch], *, watched: str
-) -> None:
+class _Pages(NamedTuple):
+    """The page of one network, and that of a comparison with the set that is watched."""
+
+    of_run: Callable[[Any, Figure], Page]
+    of_comparison: Callable[..., Page]
+
+
+_PAGES: Mapping[type, _Pages] = {
+    TrainResult: _Pages(run_page, comparison_page),
+    ScoreTrainResult: _Pages(score_run_page, score_comparison_page),
+}
+"""By the kind of result, of which each task has its own."""
+
+
+def save_run_page(folder: Path, task: ImageTask, result: ImageTrainResult, history: Sequence[Epoch], *, watched: str) -> None:
     """Write the page of one trained network.
 
     Args:
@@ -37,14 +51,13 @@ def save_run_page(
         watched: The set on which training is followed, "dev" or "test".
     """
     figure = _history(task, history, watched)
-    page = run_page(result, figure) if isinstance(result, TrainResult) else score_run_page(result, figure)
-    write_text(folder / PAGE, page.html())
+    write_text(folder / PAGE, _PAGES[type(result)].of_run(result, figure).html())
 
 
 def save_comparison(
     folder: Path,
     task: ImageTask,
-    result: TrainResult | ScoreTrainResult,
+    result: ImageTrainResult,
     found: Sequence[TrainedVariant],
     *,
     watched: str,
@@ -62,8 +75,7 @@ def save_comparison(
         watched: The set on which training is followed, "dev" or "test".
         given: What the network of the options given is called; "" without a variant of it.
     """
-    shown = [_called(one, given) for one in found]
-    curves = _curves(task, shown, watched)
+    curves = _curves(task, [_called(one, given) for one in found], watched)
     with atomic_path(folder / CURVES) as temporary:
         temporary.write_bytes(png(curves))
     stream = io.StringIO(newline="")
@@ -75,10 +87,8 @@ def save_comparison(
         )
     write_text(folder / RUNS, stream.getvalue())
     rows: tuple[Any, ...] = tuple(replace(row, variant=given) if given and row.variant == GIVEN else row for row in result.rows)
-    if isinstance(result, TrainResult):
-        page = comparison_page(replace(result, rows=rows), curves, watched=watched)
-    else:
-        page = score_comparison_page(replace(result, rows=rows), curves, watched=watched)
+    shown: Any = result
+    page = _PAGES[type(result)].of_comparison(replace(shown, rows=rows), curves, watched=watched)
     write_text(folder / PAGE, page.html())
 
 
@@ -91,12 +101,7 @@ def _history(task: ImageTask, history: Sequence[Epoch], watched: str) -> Figure:
     figures = [("training", [one.train_figure for one in history]), (watched, [one.figure for one in history])]
     losses = [("training", [one.train_loss for one in history]), (watched, [one.loss for one in history])]
     lines = ([_line(name, values) for name, values in kind] for kind in (figures, losses))
-    return history_plot(*lines, y_label=_label(task), in_percent=task.in_percent)
-
-
-def _label(task: ImageTask) -> str:
-    """The watched figure on an axis."""
-    return "accuracy, %" if task.in_percent else "Spearman"
+    return history_plot(*lines, y_label=task.label, in_percent=task.in_percent)
 
 
 def _line(name: str, values: Sequence[float]) -> PlotSeries:
@@ -107,7 +112,7 @@ def _curves(task: ImageTask, found: Sequence[TrainedVariant], watched: str) -> F
     """The learning curves, and of two variants with several seeds their paired differences below."""
     names = list(dict.fromkeys(one.row.variant for one in found))
     series = [_series(name, found) for name in names]
-    label = f"{watched} {_label(task)}"
+    label = f"{watched} {task.label}"
     gap = _paired(found, names) if len(names) == 2 else None
     if gap is None:
         return accuracy_plot(series, x_label="epoch", y_label=label, whole=False, in_percent=task.in_percent)
