@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from dlcli.cli.command import Command, TerminalTable
+from dlcli.cli.commands.score_attack_table import score_attack_answer, score_attack_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.attack import AttackConfig, AttackResult, AttackRow, Classifier, MethodRow, ThreatKind
 from dlcli.specs.estimates import Difference, Estimate
 from dlcli.specs.figures import percent, points
+from dlcli.specs.score_attack import ScoreAttackResult
 from dlcli.support.plural import count
 
 _NORMS = {"linf": "L-inf", "l2": "L2"}
@@ -30,7 +32,9 @@ _MOST_ROWS = 10
 _ADVICE = "The attack may be too weak (masked gradients, too few steps): try more `steps`, or `method=auto`."
 
 
-def _table(result: AttackResult) -> TerminalTable:
+def _table(result: AttackResult | ScoreAttackResult) -> TerminalTable:
+    if isinstance(result, ScoreAttackResult):
+        return score_attack_table(result)
     checks = [f"Sanity check failed: {one.check}: {one.detail}." for one in result.findings]
     checks[1:1] = [_ADVICE] if checks else []
     found = _ensemble(result) if result.members else _single(result)
@@ -149,7 +153,9 @@ def _networks(result: AttackResult) -> str:
     return f"{count(result.trained, 'network')} trained, {result.reused} reused from the cache." if result.members else ""
 
 
-def _answer(result: AttackResult) -> str:
+def _answer(result: AttackResult | ScoreAttackResult) -> str:
+    if isinstance(result, ScoreAttackResult):
+        return score_attack_answer(result)
     row = result.headline
     name = result.model if row.classifier is Classifier.BASELINE and not result.members else str(row.classifier)
     what = f"{name} under {result.method}, {_NORMS[result.norm]}, eps {row.eps:g}, {_THREATS.get(row.threat, row.threat)}"

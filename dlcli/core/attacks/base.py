@@ -100,6 +100,9 @@ class Attack(ABC):
     knowledge: ClassVar[str] = "gradients"
     """What it uses of the model: "gradients", "scores" (logits), "labels" (the decision alone) or "nothing"."""
 
+    raises_cross_entropy: ClassVar[bool] = False
+    """Whether all it does is to increase the cross-entropy, in place of which it can increase any other value then."""
+
     @property
     def name(self) -> str:
         """The name on the command line, which is that of its file."""

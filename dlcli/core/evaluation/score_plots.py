@@ -1,4 +1,4 @@
-"""The pictures of predicted scores: predicted against true ones, and errors over the scale."""
+"""The pictures of predicted scores: predicted against true ones, errors over the scale, and how far attacks move them."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -47,6 +47,28 @@ def residual_plot(predicted: Floats, truth: Floats) -> Figure:
     axes.plot(centres, means, color=COLOURS[2], linewidth=1.6, marker="o", markersize=4)
     axes.set(xlabel="true score", ylabel="predicted − true")
     plain(axes)
+    return figure
+
+
+def change_plot(clean: Floats, up: Floats, down: Floats, *, threshold: float) -> Figure:
+    """Scores of attacked images over those of the clean ones.
+
+    Args:
+        clean: Scores of the clean images, (n,).
+        up: Those that were moved up, (n,).
+        down: Those that were moved down, (n,).
+        threshold: Half the height of the band about the diagonal, in units of the score.
+    """
+    figure = Figure(figsize=(5.2, 5.0), layout="constrained")
+    axes = figure.subplots()
+    ends = np.array([clean.min(), clean.max()])
+    axes.plot(ends, ends, color=COLOURS[0], linewidth=1, linestyle="--", label="unchanged")
+    axes.fill_between(ends, ends - threshold, ends + threshold, color=COLOURS[0], alpha=0.15, linewidth=0)
+    for colour, (scores, name) in zip(COLOURS[1:], ((up, "moved up"), (down, "moved down")), strict=False):
+        axes.scatter(clean, scores, s=14, alpha=_opacity(len(clean)), color=colour, linewidths=0, label=name)
+    axes.set(xlabel="score of the clean image", ylabel="score of the attacked image")
+    plain(axes)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

@@ -27,9 +27,6 @@ from dlcli.support.seeds import derive
 EVERY_MEMBER, SMOOTHED_MAX = "every member", "smoothed max"
 """The networks that the adaptive attacker uses: the mean of the members' losses, and a smooth version of the max rule."""
 
-_CROSS_ENTROPY_ATTACKS = ("fgsm", "bim", "pgd", "mifgsm", "apgd-ce")
-"""Attacks that maximise the cross-entropy, the only loss that EVERY_MEMBER averages; pgd stands in for all others."""
-
 Bools = NDArray[np.bool_]
 
 
@@ -239,7 +236,7 @@ class AttackRun:
 
     def _adaptive_attack(self, attack: Attack) -> Attack:
         config = self.setup.config
-        if attack.name in _CROSS_ENTROPY_ATTACKS:
+        if attack.raises_cross_entropy:  # the only loss that EVERY_MEMBER averages; pgd stands in for all others
             return attack
         return load_attack("pgd").with_options(steps=config.steps, restarts=config.restarts)
 

@@ -16,6 +16,7 @@ from dlcli.core.compute.device import describe_device, device_key, fast_dtype, t
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.model_io.checkpoint import weights_sha256
 from dlcli.core.model_io.ensemble_dir import combined_sha256
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.stats import wilson
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.attack.check_runs import check_inputs
@@ -26,12 +27,14 @@ from dlcli.engines.attack.networks import BASELINE, Untrained
 from dlcli.engines.attack.notes import NORM_NAMES, attacker_knowledge, norm_notes, notes
 from dlcli.engines.attack.resume import PartialResults, parts_folder, stored_parts
 from dlcli.engines.attack.rows import by_method, per_image, rows
+from dlcli.engines.attack.scores import attack_scores, plan_scores
 from dlcli.engines.attack.setup import AttackSetup, crafting_attack, has_setting, open_setup
 from dlcli.engines.attack.targets import MODES, choose_targets
 from dlcli.engines.attack.trained_networks import LoadedNetworks, NetworkTraining
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.attack import AttackClassRow, AttackConfig, AttackResult, AttackRow, Classifier, Finding, MethodRow, ThreatKind
 from dlcli.specs.gate import gate
+from dlcli.specs.score_attack import ScoreAttackResult
 from dlcli.support.finish import finish
 from dlcli.support.paths import cache_dir
 from dlcli.support.plural import count
@@ -42,8 +45,10 @@ FILES = ("adversarial.npz", "examples.png", "tsne.png", "report.html")
 
 
 @only_named_code
-def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
+def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult | ScoreAttackResult:
     """Train or open the networks, attack the test images, evaluate every classifier, and run sanity checks on the result.
+
+    Of a network that predicts scores these are moved, see `attack_scores`.
 
     Images are made on the baseline, a network that is not a member of any ensemble, and on the ensemble if there is one. They
     are stored beside `config.output` or `config.save` until the run ends, so that `config.resume` can continue from them.
@@ -55,6 +60,8 @@ def run(config: AttackConfig, *, report: Reporter = SILENT) -> AttackResult:
     Raises:
         DlcliError: One of the kinds in `dlcli.support.errors`.
     """
+    if (task := task_of(config.model)).scores is not None:
+        return attack_scores(config, task, report)
     setup = open_setup(config, report)
     recipe = setup.networks.recipe
     if config.members is not None and config.ensemble is None and setup.networks.ensemble is None:
@@ -83,6 +90,8 @@ def _told_if_interrupted(config: AttackConfig, report: Reporter) -> Iterator[Non
 @only_named_code
 def plan(config: AttackConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and builds the network once, but trains and writes nothing."""
+    if (task := task_of(config.model)).scores is not None:
+        return plan_scores(config, task)
     setup = open_setup(config, SILENT)
     data, names = setup.data, ",".join(config.methods)
     shape = "x".join(map(str, data.x_test.shape[1:]))

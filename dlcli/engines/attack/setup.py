@@ -77,7 +77,7 @@ class AttackSetup:
     @property
     def max_eps(self) -> float:
         """The eps at which any image can become any other image."""
-        return 1.0 if self.norm == "linf" else sqrt(self.x[0].numel())
+        return largest_eps(self.norm, self.x)
 
     def load_networks(self) -> LoadedNetworks:
         """Train or load the networks."""
@@ -86,9 +86,9 @@ class AttackSetup:
 
 def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     """Open everything that a run needs, and raise for what cannot work before the first network is trained."""
-    _check_places(config)
+    check_places(config)
     device = choose_device(config.device)
-    attacks, norm = _attacks(config)
+    attacks, norm = configured_attacks(config)
     data = read_images(config, report)
     networks = open_networks(config, data, device, report)
     _check_together(config, networks)
@@ -104,7 +104,13 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     return _with_transfer(setup, config.surrogate or "") if wanted else setup
 
 
-def _check_places(config: AttackConfig) -> None:
+def largest_eps(norm: str, x: Tensor) -> float:
+    """The eps at which any image in [0, 1] of the shape of those of `x` (n, ...) can become any other."""
+    return 1.0 if norm == "linf" else sqrt(x[0].numel())
+
+
+def check_places(config: AttackConfig) -> None:
+    """Raise UsageError where results are to be written to what is a file, or a directory."""
     if config.output is not None and config.output.exists() and not config.output.is_dir():
         raise UsageError(f"`output`: {config.output} is not a directory", hint="name a directory, new or existing")
     if config.save is not None and config.save.is_dir():
@@ -145,8 +151,15 @@ def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tupl
     return to_float(data.x_test[picked.numpy()]), labels[picked], notes
 
 
-def _attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
-    """The attacks with their settings, and the norm for all of them."""
+def configured_attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:
+    """The attacks with their settings.
+
+    Returns:
+        The attacks, and the norm for all of them.
+
+    Raises:
+        UsageError: If they have no such norm or setting, or no norm in common.
+    """
     attacks = tuple(load_attack(name) for name in config.methods)
     norms = [name for name in attacks[0].norms if all(name in one.norms for one in attacks)]
     if config.norm is not None:

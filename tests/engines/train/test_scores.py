@@ -209,8 +209,6 @@ def test_predictions_that_are_all_equal_have_no_correlation():
 
 
 def test_other_commands_refuse_a_network_of_scores_by_name(folder: Path, run_dir: Path):
-    with pytest.raises(UsageError, match="predicts scores, and dlcli attack needs a classifier"):
-        attack.run(AttackConfig(model=str(run_dir), data=str(folder)))
     with pytest.raises(UsageError, match="`surrogate`: .* predicts scores, and dlcli attack needs a classifier"):
         attack.run(AttackConfig(data="digits", surrogate=str(run_dir), method="transfer"))
     with pytest.raises(UsageError, match="predicts scores, and dlcli convert-2d-to-3d needs a classifier"):

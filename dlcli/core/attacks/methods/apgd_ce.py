@@ -9,5 +9,7 @@ from dlcli.core.attacks.apgd import APGD
 class APGDCE(APGD):
     """Increases the cross-entropy of the label, or decreases that of the target."""
 
+    raises_cross_entropy = True
+
 
 ATTACK = APGDCE()

@@ -18,6 +18,8 @@ class FGSM(SingleStep):
     With targets it decreases the cross-entropy of the target instead.
     """
 
+    raises_cross_entropy = True
+
     norms = ("linf", "l2")
     targeted = True
 

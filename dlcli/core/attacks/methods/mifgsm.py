@@ -23,6 +23,8 @@ class MIFGSM(FixedStep):
     It starts at the clean image. With a momentum of 0 it is BIM.
     """
 
+    raises_cross_entropy = True
+
     steps: int = 10
     momentum: float = 1.0
 

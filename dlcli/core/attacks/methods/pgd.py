@@ -17,6 +17,8 @@ class PGD(RandomStarts, FixedStep):
     Without `random_start` every run begins at the clean image, so only the first of the `restarts` is of use.
     """
 
+    raises_cross_entropy = True
+
     total_step_factor = 2.5
 
     steps: int = 40
