@@ -99,7 +99,14 @@ class ImageScores(ImageTask):
     def calibrated(
         self, objective: TaskObjective | None, model: nn.Module, first: Split, device: torch.device
     ) -> ScoreObjective:
-        """See `ImageTask`."""
+        """See `ImageTask`.
+
+        Args:
+            objective: The loss.
+            model: The trained network.
+            first: The first of the training examples.
+            device: Where to compute.
+        """
         return _needed(objective).calibrated(predict_logits(model, first.x, device=device), first.y)
 
     def facts(self, data: ImageData, objective: TaskObjective | None, config: TrainConfig) -> Mapping[str, Any]:
@@ -116,7 +123,14 @@ class ImageScores(ImageTask):
     def learned(
         self, data: ImageData, objective: TaskObjective | None, predicted: NDArray[Any], config: TrainConfig
     ) -> Mapping[str, Any]:
-        """See `ImageTask`."""
+        """See `ImageTask`.
+
+        Args:
+            data: What was trained and tested on.
+            objective: The calibrated loss.
+            predicted: What the network predicts for the test set.
+            config: The options.
+        """
         column = config.score_column or config.label_column
         scores = saved_scores(data, _needed(objective), predicted, column, config.raters)
         return {"task": config.task, "scores": scores.to_json()}
