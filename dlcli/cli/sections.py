@@ -9,7 +9,7 @@ OTHER_WAY = "_other_way"
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Data": (
         *("data", "task", "split", "limit", "size", "label_column", "score_column", "raters", "group", "strict", "dev"),
-        *("labels", "unlabelled"),
+        *("labels", "labels_seed", "unlabelled"),
         "corrupt",
     ),
     "Video": ("frames", "clips", "fps"),
@@ -41,7 +41,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "distance",
             "margin",
             "patch",
+            "semi",
+            "alpha",
+            "temperature",
+            "threshold",
+            "unlabelled_weight",
+            "unlabelled_ratio",
             "epochs",
+            "steps_per_epoch",
             "batch_size",
             "optimizer",
             "lr",
@@ -54,7 +61,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "mixup", "cutmix"),
         *("loss", "huber_delta", "class_weights", "balance", "adversarial"),
     ),
-    "Comparison": ("versus", "seeds", "workers"),
+    "Comparison": ("versus", "seeds", "label_draws", "workers"),
     "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),
     "Attack": ("method", "surrogate", "target", "norm", "eps", "steps", "restarts"),
     "Gradients": ("synthetic", "depth", "beta", "path", "walks", "points", "wrt", "target", "bn", "lesion", "paths"),
@@ -76,7 +83,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 """Heading and options of each section, in the order of --help; `OWN` and the order decide for an option of several."""
 OWN: dict[str, dict[str, str]] = {
-    "dedupe": {"model": "Duplicates", "vectors": "Duplicates", "precision": "Duplicates"},
+    "dedupe": {"model": "Duplicates", "threshold": "Duplicates", "vectors": "Duplicates", "precision": "Duplicates"},
     "convert-2d-to-3d": {"frames": "Conversion", "rule": "Conversion", "size": "Network"},
     "probe-gradients": {"target": "Gradients", "seeds": "Gradients"},
     "ensemble": {"workers": "Run"},

@@ -1,6 +1,6 @@
 """Options with several values: each combination of them is an arm of one comparison."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -84,8 +84,12 @@ def one(value: T | tuple[T, ...] | None) -> T | None:
     return value
 
 
-def arms(config: Any) -> dict[str, Any]:
-    """A configuration for each combination of values, by a name such as `lr=0.01 mixup=0.2`; raises UsageError for too many."""
+def arms(config: Any, dropped: Callable[[dict[str, Any]], Collection[str]] = lambda chosen: ()) -> dict[str, Any]:
+    """A configuration for each combination of values, by a name such as `lr=0.01 mixup=0.2`.
+
+    `dropped` takes the values of a combination, and gives the options that go back to their defaults because they do not apply
+    then. Raises UsageError for too many combinations.
+    """
     names = lists(config)
     keys = {item.name: key(item) for item, _ in declared(config) if item.name in names}
     combinations = list(product(*(getattr(config, name) for name in names)))
@@ -96,5 +100,6 @@ def arms(config: Any) -> dict[str, Any]:
         chosen = dict(zip(names, combination, strict=True))
         name = " ".join(f"{keys[name]}={value}" for name, value in chosen.items())
         # An arm trains one network: what only a comparison takes is that of `config`.
-        found[name] = replace(config, **chosen, seeds=None, workers=None)
+        defaults = {item.name: item.default for item, _ in declared(config) if item.name in dropped(chosen)}
+        found[name] = replace(config, **defaults | chosen, seeds=None, workers=None, label_draws=None)
     return found

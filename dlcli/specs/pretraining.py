@@ -3,6 +3,7 @@
 from typing import Any
 
 from dlcli.specs.option import entries, one_of, option
+from dlcli.specs.semi_supervised import semi_chosen
 from dlcli.specs.shared import SURGERIES
 from dlcli.support.errors import UsageError
 
@@ -82,9 +83,9 @@ def unlabelled_option() -> Any:
     """`unlabelled`: further images for pre-training."""
     return option(
         None,
-        "Images without labels that `pretrain` takes too, in a method without labels: a folder, whose folders are not read as "
-        "classes, or a .npz. They have the size and channels of the data. Test images among them are warned of, and with "
-        "`strict` refused.",
+        "Images without labels that `semi` and `pretrain` take too, the latter in a method without labels: a folder, whose "
+        "folders are not read as classes, or a .npz. They have the size and channels of the data. Test images among them are "
+        "warned of, and with `strict` refused.",
         metavar="SPEC",
         reads=True,
     )
@@ -94,8 +95,8 @@ def labels_option() -> Any:
     """`labels`: how many training examples keep their labels."""
     return option(
         None,
-        "Keep about N labels of the training set, equally many of each class, drawn by the seed. `pretrain` takes the other "
-        "examples without their labels; without it they are not used.",
+        "Keep about N labels of the training set, equally many of each class, drawn by the seed. `semi` and `pretrain` take "
+        "the other examples without their labels; without these options they are not used.",
         minimum=1,
     )
 
@@ -103,6 +104,11 @@ def labels_option() -> Any:
 def reads_no_labels(method: str) -> bool:
     """Whether `pretrain` with this method takes images without labels."""
     return method not in (NO_PRETRAINING, *_WITH_LABELS)
+
+
+def takes_unlabelled(config: Any) -> bool:
+    """Whether the training of a configuration takes images without labels, before it or in it."""
+    return bool(semi_chosen(config.semi)) or reads_no_labels(config.pretrain)
 
 
 def inapplicable(method: str) -> tuple[str, ...]:
@@ -115,13 +121,15 @@ def inapplicable(method: str) -> tuple[str, ...]:
 
 def check_pretraining(config: Any) -> None:
     """Raise UsageError for an option of pre-training without it, or of another method."""
+    taken = ("unlabelled",) if semi_chosen(config.semi) else ()
     if config.pretrain != NO_PRETRAINING:
         for name in inapplicable(config.pretrain):
-            if getattr(config, name):
+            if getattr(config, name) and name not in taken:
                 needed = f"`pretrain={OF_METHOD[name]}`" if name in OF_METHOD else "a method of `pretrain` without labels"
                 raise UsageError(f"`{name}` needs {needed}", hint=f"omit `{name}`")
         return
     for name in PRETRAINING_OPTIONS:
-        if getattr(config, name):
+        if getattr(config, name) and name not in taken:
             hint = "`surgery` changes a network before it is trained at all" if name == "grow" else f"omit `{name}`"
-            raise UsageError(f"`{name}` needs `pretrain`", hint=hint)
+            needed = "`pretrain` or `semi`" if name == "unlabelled" else "`pretrain`"
+            raise UsageError(f"`{name}` needs {needed}", hint=hint)

@@ -1,7 +1,7 @@
 """Options and result of `dlcli train`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ from dlcli.specs.pretraining import (
     patch_option,
     pretrain_epochs_option,
     pretrain_option,
+    reads_no_labels,
     unlabelled_option,
 )
 from dlcli.specs.result import Result
@@ -38,6 +39,20 @@ from dlcli.specs.scores import (
     loss_option,
     raters_option,
     score_column_option,
+)
+from dlcli.specs.semi_supervised import (
+    alpha_option,
+    check_semi,
+    inapplicable_to_semi,
+    label_draws_option,
+    labels_seed_option,
+    semi_chosen,
+    semi_option,
+    steps_per_epoch_option,
+    temperature_option,
+    threshold_option,
+    unlabelled_ratio_option,
+    unlabelled_weight_option,
 )
 from dlcli.specs.shared import (
     augment_option,
@@ -128,6 +143,12 @@ class TrainConfig:
     margin: float | None = margin_option()
     patch: int | None = patch_option()
     unlabelled: str | None = unlabelled_option()
+    semi: Text = semi_option()
+    alpha: float | None = alpha_option()
+    temperature: tuple[float, float, int] | None = temperature_option()
+    threshold: float | None = threshold_option()
+    unlabelled_weight: float | None = unlabelled_weight_option()
+    unlabelled_ratio: int | None = unlabelled_ratio_option()
     grow: tuple[str, ...] = grow_option()
     versus: str | None = option(
         None,
@@ -157,6 +178,7 @@ class TrainConfig:
         minimum=1,
         metavar="N[,N...]|auto",
     )
+    steps_per_epoch: int | None = steps_per_epoch_option()
     optimizer: Text = names_option(
         "Optimizer: sgd, adam, adamw or adadelta. Default: the network's own.",
         choices=one_of("sgd", "adam", "adamw", "adadelta"),
@@ -214,6 +236,8 @@ class TrainConfig:
         maximum=0.9,
     )
     labels: int | None = labels_option()
+    labels_seed: int | None = labels_seed_option()
+    label_draws: int | None = label_draws_option()
     limit: int | None = option(None, "Use at most N examples per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
@@ -249,6 +273,7 @@ class TrainConfig:
         check_weights_key(self.weights_key, self.weights)
         self._check_task()
         check_pretraining(self)
+        check_semi(self)
         self._check_comparison()
         watched = WATCHED.get(self.task, ())
         if self.early_stop and (self.early_stop[0] not in watched or self.early_stop[1] < 1):
@@ -310,10 +335,14 @@ class TrainConfig:
         check_loss(self.loss, self.huber_delta)
 
 
-def dropped(changed: Mapping[str, Any]) -> tuple[str, ...]:
+def dropped(config: TrainConfig, changed: Mapping[str, Any]) -> tuple[str, ...]:
     """The options that do not apply to a variant with these changes, though they do to the configuration itself."""
-    names = inapplicable(changed["pretrain"]) if "pretrain" in changed else ()
-    return (*names, *(("huber_delta",) if changed.get("loss") not in (None, DEFAULT_LOSS) else ()))
+    semi, pretrain = (changed.get(name, getattr(config, name)) for name in ("semi", "pretrain"))
+    kept = ("unlabelled",) if semi_chosen(semi) or reads_no_labels(pretrain) else ()
+    names = [*(inapplicable(pretrain) if "pretrain" in changed or "semi" in changed else ())]
+    names += inapplicable_to_semi(semi) if "semi" in changed else ()
+    names += ("huber_delta",) if changed.get("loss") not in (None, DEFAULT_LOSS) else ()
+    return tuple(name for name in names if name not in kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,6 +366,8 @@ class TrainRow:
             of the result; None without a comparison.
         seconds: Wall-clock time of training.
         weights_sha256: SHA-256 of the weights.
+        cpu_seconds: Seconds of the processor for training; None where they were not recorded.
+        labels_seed: Seed of the draw of labels, if it is not `seed`.
     """
 
     variant: str
@@ -353,6 +384,8 @@ class TrainRow:
     epochs_to_level: int | None
     seconds: float
     weights_sha256: str
+    cpu_seconds: float | None = field(default=None, compare=False)
+    labels_seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -413,5 +446,6 @@ class TrainResult(Result, command="train"):
 
 def _record(row: TrainRow) -> dict[str, Any]:
     # Without the seconds: everything else is the same when the run is.
-    record = {name: value for name, value in vars(row).items() if name not in ("accuracy", "seconds")}
+    left_out = ("accuracy", "seconds", "cpu_seconds", *(("labels_seed",) if row.labels_seed is None else ()))
+    record = {name: value for name, value in vars(row).items() if name not in left_out}
     return record | flat("accuracy", row.accuracy) | {"n": row.accuracy.n}

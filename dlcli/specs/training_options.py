@@ -8,6 +8,8 @@ from dlcli.specs.arms import Number, numbers_option
 from dlcli.specs.option import option
 from dlcli.support.errors import UsageError
 
+SEEDS = 5
+"""How many seeds a comparison has unless a number is given."""
 _LEAST_ALPHA = 0.001
 """Below it a Beta distribution of float32 is no longer one: torch draws 0.5 each time."""
 

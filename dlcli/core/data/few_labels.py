@@ -3,24 +3,23 @@
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
-from dlcli.core.data.base import ImageData, draw_of_each
+from dlcli.core.data.base import ImageData, Split, draw_of_each
 from dlcli.support.errors import UsageError
 from dlcli.support.seeds import derive
 
 
 class FewLabels(NamedTuple):
-    """The dataset with the labelled examples as training set, and the images (n, c, h, w) of the others."""
+    """The dataset with the labelled examples as training set, and the others, whose labels nothing may be trained on."""
 
     data: ImageData
-    rest: Tensor
+    rest: Split
 
 
 def with_few_labels(data: ImageData, n: int, seed: int) -> FewLabels:
     """Draw about `n` labelled examples of the training set, equally many of each class.
 
-    Fewer examples are a part of more from the same seed. Labels of the others count in the draw only, and are dropped.
+    Fewer examples are a part of more from the same seed. Labels of the others count in the draw only.
 
     Args:
         data: The dataset; its other sets stay as they are.
@@ -40,4 +39,4 @@ def with_few_labels(data: ImageData, n: int, seed: int) -> FewLabels:
     train = data.splits["train"]
     drawn = draw_of_each(data.y_train.numpy(), n // classes, derive(seed, "labels"))
     rest = np.setdiff1d(np.arange(len(data.y_train)), drawn)
-    return FewLabels(data.with_splits({**data.splits, "train": train.take(drawn)}), train.take(rest).x)
+    return FewLabels(data.with_splits({**data.splits, "train": train.take(drawn)}), train.take(rest))

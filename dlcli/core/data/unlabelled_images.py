@@ -34,17 +34,24 @@ class UnlabelledImages:
 
     def after(self, x: Tensor) -> Tensor:
         """Images `x` (m, c, h, w) and then those of the pool, in memory; raises ResourceError if they do not fit there."""
-        every = (x, *self.parts)
-        if len({part.dtype for part in every}) > 1:
-            check_memory(sum(part.numel() * 4 for part in every), "joining all images without labels")
-            return torch.cat([to_float(part) for part in every])
-        check_memory(sum(part.nbytes for part in every), "joining all images without labels")
-        return torch.cat(every)
+        return _joined((x, *self.parts))
+
+    def joined(self) -> Tensor:
+        """All images (n, c, h, w), in memory; raises ResourceError if they do not fit there."""
+        return self.parts[0] if len(self.parts) == 1 else _joined(self.parts)
 
     def held(self, x: Tensor) -> int:
         """How many of the images `x` (m, c, h, w) are in the pool, pixel for pixel in 256 levels."""
         there = {hashlib.sha256(pixels).digest() for part in self.parts for pixels in _pixels(part)}
         return sum(hashlib.sha256(pixels).digest() in there for pixels in _pixels(x))
+
+
+def _joined(parts: tuple[Tensor, ...]) -> Tensor:
+    if len({part.dtype for part in parts}) > 1:
+        check_memory(sum(part.numel() * 4 for part in parts), "joining all images without labels")
+        return torch.cat([to_float(part) for part in parts])
+    check_memory(sum(part.nbytes for part in parts), "joining all images without labels")
+    return torch.cat(parts)
 
 
 def _pixels(x: Tensor) -> Iterator[bytes]:

@@ -68,6 +68,8 @@ class TrainedFacts:
         test: The test examples.
         group: The group of each test example, (n,) from 0 on; None without groups.
         model: The network.
+        cpu_seconds: Seconds of the processor; None where they were not recorded.
+        labels_seed: Seed of the draw of labels, if it is not that of the training.
     """
 
     variant: str
@@ -82,6 +84,8 @@ class TrainedFacts:
     test: Split
     group: NDArray[np.int64] | None
     model: nn.Module
+    cpu_seconds: float | None = None
+    labels_seed: int | None = None
 
     @property
     def best(self) -> Epoch:

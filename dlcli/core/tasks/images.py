@@ -106,6 +106,8 @@ class ImageClasses(ImageTask):
             epochs_to_level=None,
             seconds=facts.seconds,
             weights_sha256=facts.sha256,
+            cpu_seconds=facts.cpu_seconds,
+            labels_seed=facts.labels_seed,
         )
 
     def result(self, data: ImageData, rows: tuple[Any, ...], common: Mapping[str, Any], **others: Any) -> TrainResult:

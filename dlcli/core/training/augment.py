@@ -41,6 +41,8 @@ class Augmentation:
             For each batch what `apply` takes. Each change copies the draws of all batches to the device at once.
         """
         drawn = [[change.draw(shape, source) for change in self.changes] for shape, source in zip(shapes, sources, strict=True)]
+        if not self.changes:
+            return [() for _ in drawn]
         return list(zip(*(_on_device(draws, device) for draws in zip(*drawn, strict=True)), strict=True))
 
     def apply(self, x: Tensor, draws: Sequence[Draw]) -> Tensor:

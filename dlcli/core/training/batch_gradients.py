@@ -46,11 +46,11 @@ class BatchGradients:
         self.auxiliary = 0, 0.0
         self._has_run = False
 
-    def backward(self, prepare: Callable[[], tuple[Tensor, Tensor]], n: int) -> Tensor:
+    def backward(self, prepare: Callable[[], tuple[Tensor, ...]], n: int) -> Tensor:
         """Leave the gradient of the mean loss over `n` examples in the parameters, and return that loss.
 
-        `prepare()` gives inputs and labels; it is called again for each attempt. The first one decides whether the network's
-        code needs contiguous tensors.
+        `prepare()` gives inputs and labels, as `_loss_of` takes them; it is called again for each attempt. The first one
+        decides whether the network's code needs contiguous tensors.
         """
 
         def attempt() -> Tensor:
@@ -89,29 +89,37 @@ class BatchGradients:
             self.parts *= 2
             set_random_state(random, self.device)
 
-    def _gradients(self, x: Tensor, y: Tensor) -> Tensor:
+    def _gradients(self, *batch: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
-        parts = min(self.parts, len(y))
+        x, y, parts, losses = batch[0], batch[1], min(self.parts, *map(len, batch)), []
         if parts > 1 and self.objective.joint:
             with explained_failures(self.model, x):
                 return self._joint_gradients(x.tensor_split(parts), y)
-        whole, losses = self.objective.weight(y), []
-        for images, labels in zip(x.tensor_split(parts), y.tensor_split(parts), strict=True):
-            with explained_failures(self.model, images):
-                loss = self._whole_loss(self._outputs(images), labels)
-                if parts > 1:
-                    # Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size,
-                    # and with class weights in the weight of their labels.
-                    loss = loss * (self.objective.weight(labels) / whole)
+        for part in zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True):
+            with explained_failures(self.model, part[0]):
+                loss = self._loss_of(part, batch)
                 torch.autograd.backward(loss.sum())
             losses.append(loss.detach())
         return sum(losses[1:], losses[0])
+
+    def _loss_of(self, part: Sequence[Tensor], batch: Sequence[Tensor]) -> Tensor:
+        """What a part of a batch, its images and labels, adds to the mean loss of the batch."""
+        loss = self._whole_loss(self.outputs(part[0]), part[1])
+        return loss if len(part[1]) == len(batch[1]) else loss * self._share(part[1], batch[1])
+
+    def _share(self, labels: Tensor, every: Tensor) -> Tensor | float:
+        """What a part counts for.
+
+        Mean losses of parts add up to that of the batch if each counts by its share: parts may differ in size, and with class
+        weights in the weight of their labels.
+        """
+        return self.objective.weight(labels) / self.objective.weight(every)
 
     def _joint_gradients(self, parts: Sequence[Tensor], y: Tensor) -> Tensor:
         """Leave the gradient of the loss of all `parts` together."""
         random, buffers = random_state(self.device), [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         with torch.no_grad():
-            found = [self._outputs(images) for images in parts]
+            found = [self.outputs(images) for images in parts]
             for buffer, before in buffers:  # each part counts once for running statistics
                 buffer.copy_(before)
         set_random_state(random, self.device)  # the same dropout masks again
@@ -122,15 +130,18 @@ class BatchGradients:
         gradients = torch.autograd.grad(loss.sum(), whole)
         sizes = [len(part.logits) for part in found]
         for images, *of_part in zip(parts, *(gradient.split(sizes) for gradient in gradients), strict=True):
-            again = self._outputs(images)
+            again = self.outputs(images)
             torch.autograd.backward((again.logits, *again.auxiliary), of_part)
         return loss.detach()
 
-    def _outputs(self, images: Tensor) -> TrainingOutputs:
+    def outputs(self, images: Tensor, call: Callable[[Tensor], object] | None = None) -> TrainingOutputs:
+        """What the network, or `call`, returns for images, in the precision of training, as float32."""
         # bfloat16 has the exponents of float32, so gradients do not underflow and the loss needs no scaling as in float16.
         # It has 8 significant bits, so the loss is computed, and gradients are added up, in float32.
         with nullcontext() if self.dtype == torch.float32 else torch.autocast(images.device.type, dtype=self.dtype):
-            found = training_outputs(self.model(images if self.layout is torch.channels_last else images.contiguous()))
+            found = training_outputs(
+                (call or self.model)(images if self.layout is torch.channels_last else images.contiguous())
+            )
         return TrainingOutputs(found.logits.float(), tuple(auxiliary.float() for auxiliary in found.auxiliary))
 
     def _whole_loss(self, found: TrainingOutputs, labels: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """The one training loop: tensors in memory, seeded order, the device's fast precision; it can stop after any step."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain, islice
 from typing import Any, ClassVar
 
 import torch
@@ -84,7 +85,7 @@ class Training:
         plan = parse_schedule(recipe.schedule)
         self.plateau = Plateau(plan) if plan.name == "plateau" else None
         self.nondeterministic: set[str] = set()
-        steps = steps_per_epoch(len(x), recipe.batch_size)
+        steps = recipe.epoch_steps(len(x))
         # Kept on the device, so that no step waits for the host: the loss of each step, and its largest gradient.
         self.losses, self.largest = torch.zeros(steps, device=device), torch.zeros(steps, device=device)
         with preserved():
@@ -110,10 +111,8 @@ class Training:
         with self._conditions():
             # A resumed epoch draws its whole order again and skips the steps it has taken. `x` may be a memory-mapped file: the
             # feed reads the rows of the next steps only, and `closing` ends its thread when the epoch is left early.
-            order = self._batches()[self.step :]
-            draws = self._drawn_ahead([len(picked) for picked in order])
-            with closing(self.feed.batches(order)) as batches:
-                for (x, y), drawn in zip(batches, draws, strict=True):
+            with closing(self._fed(self._batches()[self.step :])) as batches:
+                for x, y, drawn in batches:
                     self._one_step(x, y, drawn)
                     task.advance()
                     # After the last step the epoch is finished first; the caller then checks `stop` itself.
@@ -123,6 +122,13 @@ class Training:
         self.epoch, self.step = self.epoch + 1, 0
         task.set_status(f"epoch {self.epoch}/{self.recipe.epochs}, loss {mean:.4f}")
         return mean
+
+    def _fed(self, order: Sequence[Tensor]) -> Generator[tuple[Tensor, Tensor, Any], None, None]:
+        """The images and labels of each step of `order`, and what is drawn for it."""
+        draws = self._drawn_ahead([len(picked) for picked in order])
+        with closing(self.feed.batches(order)) as batches:
+            for (x, y), drawn in zip(batches, draws, strict=True):
+                yield x, y, drawn
 
     @contextmanager
     def _conditions(self) -> Iterator[None]:
@@ -149,9 +155,12 @@ class Training:
         """Which of `n` examples each step takes: the same generator draws the order of every epoch before this one."""
         order = generator(derive(seed, "order"))
         choose = self.hooks.sampling or (lambda source: torch.randperm(n, generator=source))
-        drawn = [choose(order) for _ in range(self.epoch + 1)]
+        steps, whole = len(self.losses), steps_per_epoch(n, self.recipe.batch_size)
+        passes = -(-steps // whole)
+        drawn = [choose(order) for _ in range((self.epoch + 1) * passes)][-passes:]
         # Even batches rather than a short last one: its examples would count for more, and BatchNorm fails on a single one.
-        return tuple(part.flatten() for part in drawn[-1].view(-1, self.hooks.together).tensor_split(len(self.losses)))
+        parts = chain.from_iterable(one.view(-1, self.hooks.together).tensor_split(whole) for one in drawn)
+        return tuple(part.flatten() for part in islice(parts, steps))
 
     def _drawn_ahead(self, sizes: Sequence[int]) -> Iterable[Any]:
         """What `_prepared` takes in each of the next steps, by the number of examples."""
@@ -166,7 +175,7 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         self.losses[self.step] = self.gradients.backward(lambda: self._prepared(x, y, drawn), len(y))
-        gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
         self.largest[self.step] = self._largest(gradients)
         if self.recipe.clip_norm is not None:
             self._clip(self.recipe.clip_norm)
@@ -174,7 +183,11 @@ class Training:
         self._average()
         self.step += 1
 
-    def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, Tensor]:
+    def _parameters(self) -> Iterable[nn.Parameter]:
+        """All that the optimizer changes."""
+        return self.model.parameters()
+
+    def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, ...]:
         if self.hooks.augment is not None:
             x = self.hooks.augment.apply(x, drawn)
         if self.hooks.examples is not None:
@@ -189,7 +202,7 @@ class Training:
 
     def _clip(self, most: float) -> None:
         """Scale the gradients so that their norm is `most` at the most."""
-        nn.utils.clip_grad_norm_(self.model.parameters(), most)
+        nn.utils.clip_grad_norm_(self._parameters(), most)
 
     def _average(self) -> None:
         if self.average:
@@ -220,7 +233,7 @@ class Training:
     def _checked_mean(self) -> float:
         """The mean loss, once the epoch's losses and the weights it ended with are seen to be finite."""
         bad = (~self.losses.isfinite()).nonzero()
-        if not len(bad) and bool(torch.stack([parameter.isfinite().all() for parameter in self.model.parameters()]).all()):
+        if not len(bad) and bool(torch.stack([parameter.isfinite().all() for parameter in self._parameters()]).all()):
             return float(self.losses.mean())
         self.step = int(bad[0, 0]) if len(bad) else len(self.losses) - 1
         what, gradients = self._diverged()

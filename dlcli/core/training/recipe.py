@@ -38,7 +38,8 @@ class Recipe:
     all weights may have (Pascanu et al. 2013; None: any); `ema` in [0, 1) the decay, a step, of an average of the weights that
     takes their place at the end (Polyak & Juditsky 1992; 0: none). `dtype` is `fast` (bfloat16 where that is native) or
     `float32`, for narrow full connections gain nothing from less; `threads` the most CPU threads (None: as many as torch
-    has), for small networks lose time with more.
+    has), for small networks lose time with more; `steps` those of an epoch, which takes the training set as often as it needs
+    (None: once).
     Raises UsageError for values outside these.
     """
 
@@ -57,6 +58,7 @@ class Recipe:
     ema: float = 0.0
     dtype: str = "fast"
     threads: int | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         for name, known in (("optimizer", OPTIMIZERS), ("dtype", ("fast", "float32"))):
@@ -66,14 +68,18 @@ class Recipe:
             parse_schedule(self.schedule)
         except ValueError as error:
             raise UsageError(f"recipe: schedule {error}") from None
-        if self.epochs < 1 or self.batch_size < 1 or not self.lr > 0:
-            raise UsageError("recipe: epochs, batch_size and lr must be above 0")
+        if min(self.epochs, self.batch_size, self.steps or 1) < 1 or not self.lr > 0:
+            raise UsageError("recipe: epochs, batch_size, steps and lr must be above 0")
         if not (0 <= self.label_smoothing < 1 and 0 <= self.ema < 1 and (self.clip_norm is None or self.clip_norm > 0)):
             raise UsageError("recipe: label_smoothing and ema must be in [0, 1), clip_norm above 0")
         if not 0 <= self.warmup < self.epochs:
             raise UsageError(f"recipe: warmup must be from 0 to less than the {count(self.epochs, 'epoch')}")
         if self.weight_decay is not None and not (isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise UsageError("recipe: weight_decay must be 0 or more")
+
+    def epoch_steps(self, n: int) -> int:
+        """How many steps an epoch takes on `n` examples."""
+        return self.steps or steps_per_epoch(n, self.batch_size)
 
     def lr_factor(self, epoch: int, step: int, steps: int) -> float:
         """The share of each learning rate that is in force in a step, both counted from 0, in an epoch of `steps`."""

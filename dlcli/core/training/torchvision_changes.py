@@ -87,7 +87,7 @@ def _moved(transform: Any) -> RandomChange:
         matrix = _inverse(turned, drawn.get("scale", 1.0), move)
         return [*matrix, float("scale" not in drawn and angle == 0)]
 
-    return _at_once(row, _resampled)
+    return _at_once(row, resampled)
 
 
 def _inverse(angle: float, scale: float, move: tuple[int, int]) -> list[float]:
@@ -97,8 +97,12 @@ def _inverse(angle: float, scale: float, move: tuple[int, int]) -> list[float]:
     return [a, b, -a * move[0] - b * move[1], c, d, -c * move[0] - d * move[1]]
 
 
-def _resampled(x: Tensor, rows: Tensor) -> Tensor:
-    """Images at the places of their matrices, by bilinear interpolation; those whose last value is 1 as they are."""
+def resampled(x: Tensor, rows: Tensor) -> Tensor:
+    """Images (n, c, h, w) sampled at other places, by bilinear interpolation, black where nothing was.
+
+    `rows` (n, 7): the 2x3 matrix from a place in the changed image to its source, in pixels from the centre, row by row, and 1
+    for an image that stays as it is, 0 for others.
+    """
     n, _, height, width = x.shape
     axes = [torch.linspace((1 - length) / 2, (length - 1) / 2, length, device=x.device) for length in (width, height)]
     places = torch.stack([*torch.meshgrid(*axes, indexing="xy"), torch.ones(height, width, device=x.device)], -1)
@@ -120,10 +124,11 @@ def _erased(transform: Any) -> RandomChange:
         drawn = transform.make_params([torch.empty(()).expand(shape[1], *shape[-2:])])
         return [0, 0, 0, 0] if drawn["v"] is None else [drawn[name] for name in "ijhw"]
 
-    return _at_once(row, _without_rectangle)
+    return _at_once(row, without_rectangle)
 
 
-def _without_rectangle(x: Tensor, rows: Tensor) -> Tensor:
+def without_rectangle(x: Tensor, rows: Tensor) -> Tensor:
+    """Images (n, c, h, w) with a black rectangle each, as far as it lies inside; `rows` (n, 4): top, left, height, width."""
     top, left, height, width = rows[:, :, None].unbind(1)
     down, right = (torch.arange(length, device=x.device) for length in x.shape[-2:])
     inside = ((down >= top) & (down < top + height))[:, :, None] & ((right >= left) & (right < left + width))[:, None]

@@ -1,4 +1,4 @@
-"""Two views of each image, drawn as one random change: (n, c, h, w) become (n, 2, c, height, width)."""
+"""Views of each image, drawn as one random change: (n, c, h, w) become (n, views, c, height, width)."""
 
 import torch
 from torch import Tensor
@@ -31,11 +31,16 @@ def two_patches(side: int) -> RandomChange:
 
 def two_changes(change: Augmentation) -> RandomChange:
     """Each image changed twice, by draws of its own."""
+    return views_of(change, change)
+
+
+def views_of(*changes: Augmentation) -> RandomChange:
+    """A view of each image by each of the changes, by draws of its own."""
 
     def draw(shape: torch.Size, source: torch.Generator) -> int:
         return int(torch.randint(2**62, (), generator=source))
 
     def apply(x: Tensor, seed: int) -> Tensor:
-        return torch.stack([change(x, generator(derive(seed, view))) for view in range(VIEWS)], 1)
+        return torch.stack([change(x, generator(derive(seed, view))) for view, change in enumerate(changes)], 1)
 
     return RandomChange(draw, apply)

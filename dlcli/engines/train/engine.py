@@ -33,7 +33,9 @@ from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import Job, describe, open_job, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
-from dlcli.engines.train.sets import TrainingSets, labels_note, open_unlabelled, prepared, varies
+from dlcli.engines.train.semi_files import save_semi
+from dlcli.engines.train.semi_versus import semi_comparison_notes, with_equal_steps
+from dlcli.engines.train.sets import TrainingSets, labels_note, labels_seed_of, open_unlabelled, prepared, varies
 from dlcli.engines.train.versus import (
     PairedTraining,
     TrainedVariant,
@@ -48,6 +50,7 @@ from dlcli.specs.figures import in_units, points
 from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, dropped
+from dlcli.specs.training_options import SEEDS
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
 from dlcli.support.finish import finish
@@ -55,13 +58,13 @@ from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
 STATE, HISTORY, RUNS = "state.safetensors", "history.csv", "runs.csv"
-SEEDS, _ENOUGH = 5, 10
+_ENOUGH = 10
 
 _DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fps", "strict"}
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
-    | {"score_column", "raters", "group", "unlabelled"}
+    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -163,10 +166,12 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
     if config.versus is None:
-        return arms(config) if config.compares else {GIVEN: config}
+        return arms(config, partial(dropped, config)) if config.compares else {GIVEN: config}
     return {
         GIVEN: config,
-        config.versus: variant(config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS, dropped=dropped),
+        config.versus: variant(
+            config, config.versus, baseline={"surgery": ()}, fixed=_SHARED_OPTIONS, dropped=partial(dropped, config)
+        ),
     }
 
 
@@ -216,13 +221,15 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     if len(sides.jobs) > 2:
         notes = (*notes, f"The highest of several test {first.task.figures} is biased upwards.")
     notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.task, first.data.unit))
+    comparisons = compare(first.task, rows, tuple(sides.jobs))
+    given = given_name(config, config.versus) if config.versus else ""
+    notes = (*semi_comparison_notes(sides.jobs, rows, comparisons, given), *notes)
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
-        result = _result(config, first, rows, compare(first.task, rows, tuple(sides.jobs)), notes=notes, level=level)
+        result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
 
-        given = given_name(config, config.versus) if config.versus else ""
         save_comparison(config.output, first.task, result, found, watched=watched_set(first.data), given=given)
     return result
 
@@ -257,24 +264,29 @@ def _seeds(config: TrainConfig) -> range:
     return range(first, first + ((config.seeds or SEEDS) if config.compares else 1))
 
 
-def _open_job(config: TrainConfig, sets: TrainingSets, device: torch.device, seed: int) -> Job:
-    """The job of a side, with the sets that its seed draws."""
-    found = prepared(sets, config, seed)
-    return replace(open_job(config, found.data, device, seed), unlabelled=found.unlabelled)
+def _open_job(
+    config: TrainConfig, sets: TrainingSets, device: torch.device, seed: int, whole: TrainConfig | None = None
+) -> Job:
+    """The job of a side of the comparison `whole`, with the sets that its seed draws."""
+    found = prepared(sets, config, seed, labels_seed_of(whole or config, seed))
+    n = len(found.unlabelled) if found.unlabelled is not None else 0
+    return replace(open_job(config, found.data, device, seed, n), **found.beside_data)
 
 
-def _from_seed(sets: TrainingSets, job: Job, seed: int) -> Job:
+def _from_seed(config: TrainConfig, sets: TrainingSets, job: Job, seed: int) -> Job:
     """`job` from a seed, which also draws the labelled examples, the dev set and the corruption of `sets`."""
     if seed == job.seed or not varies(job.config):
         return replace(job, seed=seed)
-    found = prepared(sets, job.config, seed)
-    return replace(job, seed=seed, data=found.data, unlabelled=found.unlabelled)
+    found = prepared(sets, job.config, seed, labels_seed_of(config, seed))
+    return replace(job, seed=seed, data=found.data, **found.beside_data)
 
 
 def _open_sides(config: TrainConfig, sets: TrainingSets, device: torch.device) -> PairedTraining:
-    first = _seeds(config)[0]
-    jobs = {name: _open_job(side, sets, device, first) for name, side in _sides(config).items()}
-    return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, sets))
+    first, sides = _seeds(config)[0], _sides(config)
+    jobs = {name: _open_job(side, sets, device, first, config) for name, side in sides.items()}
+    for name, side in with_equal_steps(jobs).items():
+        jobs[name] = _open_job(side, sets, device, first, config)
+    return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, config, sets))
 
 
 def _warn_of_equal(config: TrainConfig, jobs: Mapping[str, Job], report: Reporter) -> None:
@@ -317,6 +329,8 @@ def _row(name: str, job: Job, fitted: Fitted) -> Any:
             epoch_steps=steps(job) // job.recipe.epochs,
             seconds=fitted.seconds,
             sha256=fitted.sha256,
+            cpu_seconds=fitted.cpu_seconds,
+            labels_seed=job.labels_seed,
             predicted=fitted.predicted,
             test=test,
             group=groups_of(test.metadata, job.config.group, job.data.name),
@@ -361,6 +375,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         data=job.config.data,
         learned=_learned(job, fitted),
     )
+    save_semi(folder, job, fitted)
     lines = [",".join(("epoch", *epoch_names(job.task, watched_set(data))))]
     lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
     write_text(folder / HISTORY, "\n".join(lines) + "\n")

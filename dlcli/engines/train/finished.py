@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.checkpoint import read_metadata
 from dlcli.core.model_io.run_dir import METADATA, WEIGHTS, load_model
 from dlcli.core.tasks.base import Epoch, ImageTask
-from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.fitting import Fitted, epoch_schema, final_figures, preflight, with_predictions
 from dlcli.engines.train.job import OTHER, Job, check_same, check_task, describe
 from dlcli.engines.train.probes import read_probes
+from dlcli.engines.train.semi_files import read_semi
+from dlcli.engines.train.stopwatch import NONE_SPENT, Spent
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, decode_json, read_json_metadata
@@ -62,22 +64,25 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     model = for_clips(saved.model, job.data.clips)
     probes = read_probes(folder) if job.config.pretrain != NO_PRETRAINING else None
     notes = (*preflight(job), *(probes.notes(job) if probes is not None else ()))
-    fitted = Fitted(model, notes, history, found["best_epoch"], _seconds(folder), saved.sha256, np.empty(0))
+    spent = _spent(folder)
+    fitted = Fitted(model, notes, history, found["best_epoch"], spent.seconds, saved.sha256, np.empty(0))
+    fitted = replace(fitted, cpu_seconds=spent.cpu_seconds, **read_semi(job, folder))
     fitted = with_predictions(job, fitted)
-    per_epoch = steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
+    per_epoch = job.recipe.epoch_steps(len(job.data.x_train))
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
     report.log(run, fitted.best_epoch, final_figures(job, fitted.predicted), final=True)
     report.note(f"{folder} holds this run, finished; its result is given again")
     return fitted
 
 
-def _seconds(folder: Path) -> float:
-    """The time of training as the run record has it; 0 if there is none, for a run that was killed before it was written."""
+def _spent(folder: Path) -> Spent:
+    """The time of training as the run record has it; none if there is none, for a run that was killed before it was written."""
     try:
         (row,) = read_json_metadata(folder / "run.json")["result"]["rows"]
-        return max(0.0, float(row["seconds"]))
+        cpu = row.get("cpu_seconds")
+        return Spent(max(0.0, float(row["seconds"])), None if cpu is None else max(0.0, float(cpu)))
     except (OSError, InputError, KeyError, TypeError, ValueError):
-        return 0.0
+        return NONE_SPENT
 
 
 def _schema(task: ImageTask) -> Mapping[str, Check]:

@@ -1,7 +1,6 @@
 """A network trained from start to end, or from where it was stopped."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,13 @@ from dlcli.core.training.early_stopping import EarlyStopping
 from dlcli.core.training.loop import Training
 from dlcli.core.training.parameter_groups import freeze, parameter_groups
 from dlcli.engines.train import pretrain as pretraining
+from dlcli.engines.train import semi
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks, targets
 from dlcli.engines.train.one_epoch import run_epoch
 from dlcli.engines.train.probes import read_probes
+from dlcli.engines.train.semi import PseudoLabels
+from dlcli.engines.train.stopwatch import NONE_SPENT, Spent, Stopwatch
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
 from dlcli.support.errors import InputError, UsageError
@@ -44,9 +46,12 @@ class Fitted:
         history: One entry per epoch.
         best_epoch: Counted from 1; the last one unless early stopping chose another.
         seconds: Wall-clock time of training, without that of interruptions.
+        cpu_seconds: The same of the processor; None where it was not recorded.
         sha256: Digest of the weights.
         predicted: What it predicts for the test examples, (n, ...), as the task has it.
         objective: That of the job, calibrated on the training examples.
+        pseudo: The pseudo-labels after each epoch; empty where there are none, or their labels are not known.
+        networks: Those that a semi-supervised method trained beside it; None without any.
     """
 
     model: nn.Module
@@ -57,6 +62,9 @@ class Fitted:
     sha256: str
     predicted: NDArray[Any]
     objective: TaskObjective | None = None
+    cpu_seconds: float | None = None
+    pseudo: tuple[PseudoLabels, ...] = ()
+    networks: nn.Module | None = None
 
 
 def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
@@ -79,8 +87,8 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
     """
     kept = keep is not None and keep.exists()
     if job.config.pretrain == NO_PRETRAINING:
-        return _fit(job, None, 0.0, report=report, label=label, run=run, keep=keep)
-    started = time.perf_counter()
+        return _fit(job, None, NONE_SPENT, report=report, label=label, run=run, keep=keep)
+    watch = Stopwatch()
     if kept and keep is not None:
         model, probes = None, read_probes(keep.parent)
     else:
@@ -89,19 +97,18 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
         if found is None:
             return None
         model, probes = found
-    spent = time.perf_counter() - started
-    fitted = _fit(job, model, spent, report=report, label=label, run=run, keep=keep)
+    fitted = _fit(job, model, watch.spent, report=report, label=label, run=run, keep=keep)
     return fitted if fitted is None or probes is None else replace(fitted, surgery=(*fitted.surgery, *probes.notes(job)))
 
 
 def _fit(
-    job: Job, model: nn.Module | None, spent: float, *, report: Reporter, label: str, run: str, keep: Path | None
+    job: Job, model: nn.Module | None, spent: Spent, *, report: Reporter, label: str, run: str, keep: Path | None
 ) -> Fitted | None:
-    """`fit`, of a network that is pre-trained if it has to be, which took `spent` seconds."""
+    """`fit`, of a network that is pre-trained if it has to be, which took `spent`."""
     training, surgery = start_training(job, model)
     early = _early(job)
-    history, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], spent)
-    started, per_epoch = time.perf_counter(), len(training.losses)
+    history, pseudo, before = _load(job, training, early, keep) if keep is not None and keep.exists() else ([], [], spent)
+    watch, per_epoch = Stopwatch(), len(training.losses)
     log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch)
     total = job.recipe.epochs * per_epoch
     with report.stoppable() as stop, report.task(label, total) as task:
@@ -109,12 +116,12 @@ def _fit(
         while not (training.done or early.due):
             mean = run_epoch(training, task, stop, report, unit=job.data.unit)
             if mean is not None:
-                history.append(_evaluate_epoch(job, training, early, mean))
+                history.append(_evaluate_epoch(job, training, early, mean, pseudo))
                 if training.plateau is not None:
                     training.plateau.see(history[-1].loss)
                 log_epochs(report, run, job.task, job.data, job.recipe, history, steps=per_epoch, first=len(history) - 1)
             if keep is not None:
-                _save(job, training, early, keep, history, before + time.perf_counter() - started)
+                _save(job, training, early, keep, Progress(history, pseudo, before.plus(watch.spent)))
             if stop() and not (training.done or early.due):
                 where = f"epoch {training.epoch + 1} of {job.recipe.epochs}, step {training.step} of {per_epoch}"
                 report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
@@ -122,10 +129,11 @@ def _fit(
     training.finish(report)
     if early.weights:
         training.model.load_state_dict(early.weights)
-    seconds = before + time.perf_counter() - started
+    seconds, cpu_seconds = before.plus(watch.spent)
     best_epoch = early.epoch or len(history)
     model = training.model
     found = Fitted(model, surgery, tuple(history), best_epoch, seconds, weights_sha256(model), np.empty(0))
+    found = replace(found, cpu_seconds=cpu_seconds, pseudo=tuple(pseudo), networks=semi.networks_of(training))
     found = with_predictions(job, found)
     report.log(run, best_epoch, final_figures(job, found.predicted), final=True)
     return found
@@ -173,9 +181,7 @@ def start_training(job: Job, model: nn.Module | None = None) -> Started:
     """Build the network of `job`, unless its `model` is pre-trained, and everything that its first step needs."""
     built = build_grown(job)
     model, notes = built.model if model is None else model, built.notes
-    x, y = job.data.x_train, targets(job, job.data.splits["train"])
-    training = Training(model, x, y, job.recipe, seed=job.seed, device=job.device, hooks=hooks(job), objective=job.objective)
-    return Started(training, notes)
+    return Started(semi.start(job, model, hooks(job)), (*notes, *semi.semi_notes(job)))
 
 
 def build_grown(job: Job) -> BuiltNetwork:
@@ -192,18 +198,21 @@ def preflight(job: Job) -> tuple[str, ...]:
     _early(job)
     hooks(job)
     pretraining.check_pretraining(job)
+    semi.check_images(job)
     built = build_grown(job)
     freeze(built.model, job.recipe.freeze)
     parameter_groups(built.model, job.recipe)
-    return built.notes
+    return (*built.notes, *semi.semi_notes(job))
 
 
-def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float) -> Epoch:
-    """Evaluate, in float32, the weights that training would return if it ended here."""
+def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float, pseudo: list[PseudoLabels]) -> Epoch:
+    """Evaluate, in float32, the weights that training would return if it ended here; adds to `pseudo` where there are any."""
     sets = (_first_of_training(job.data), job.data.splits.get("dev", job.data.splits["test"]))
     with training.final_weights():
         (train, _), (watched, loss) = (_watch(job, training.model, split) for split in sets)
         epoch = Epoch(train_loss, train, watched, loss)
+        measured = semi.measure_pseudo_labels(job, training.model)
+        pseudo += [] if measured is None else [measured]
         if job.config.early_stop is not None:
             named = epoch.named(job.task.figure)
             early.see(training.epoch, named[early.metric], training.model.state_dict())
@@ -220,21 +229,30 @@ def _watch(job: Job, model: nn.Module, split: Split) -> Watched:
     return job.task.watched(model, split, job.objective, targets(job, split), job.device)
 
 
-def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, history: Sequence[Epoch], seconds: float) -> None:
+class Progress(NamedTuple):
+    """What is known of the epochs that are done."""
+
+    history: list[Epoch]
+    pseudo: list[PseudoLabels]
+    spent: Spent
+
+
+def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, progress: Progress) -> None:
     facts = {
         "determined_by": describe(job),
-        "history": [epoch.named(job.task.figure) for epoch in history],
-        "seconds": seconds,
+        "history": [epoch.named(job.task.figure) for epoch in progress.history],
+        **progress.spent._asdict(),
         "early": [early.epoch, early.value if early.epoch else None, early.waited],
+        **({"pseudo": [one._asdict() for one in progress.pseudo]} if progress.pseudo else {}),
     }
     best = {f"best.{name}": weight.cpu().contiguous() for name, weight in early.weights.items()}
     save_state(keep, training.state() | best, facts)
 
 
-def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tuple[list[Epoch], float]:
+def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> Progress:
     state, facts = load_state(keep, OTHER)
     check_task(facts, job.config.task, keep.parent)
-    check_metadata(facts if isinstance(facts, dict) else {}, keep, _state_schema(job.task), hint=OTHER)
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, _state_schema(job.task), _MORE, hint=OTHER)
     check_same(facts["determined_by"], describe(job), job.config, keep.parent)
     try:
         training.load(state)
@@ -243,7 +261,15 @@ def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> tup
     early.weights = {name.removeprefix("best."): weight for name, weight in state.items() if name.startswith("best.")}
     if early.weights:
         early.epoch, early.value, early.waited = facts["early"]
-    return [Epoch.from_named(epoch, job.task.figure) for epoch in facts["history"]], facts["seconds"]
+    return Progress(
+        [Epoch.from_named(epoch, job.task.figure) for epoch in facts["history"]],
+        [PseudoLabels(**one) for one in facts.get("pseudo", ())],
+        Spent(facts["seconds"], facts.get("cpu_seconds")),
+    )
+
+
+_MORE = {"cpu_seconds": optional(number(0)), "pseudo": list_of(semi.pseudo_schema())}
+"""What a state may hold beside what it must."""
 
 
 def _state_schema(task: ImageTask) -> Mapping[str, Check]:

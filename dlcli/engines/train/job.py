@@ -32,12 +32,13 @@ from dlcli.core.training.augment import augmentation
 from dlcli.core.training.balance import balanced
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.mixing import Mixing
-from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads, steps_per_epoch
+from dlcli.core.training.recipe import Recipe, resolve_dtype, resolve_threads
 from dlcli.engines.other_options import other_options
 from dlcli.engines.train.recipe_options import resolve_recipe
 from dlcli.specs.arms import one
 from dlcli.specs.parse import show_adversarial, show_early_stop, show_number
 from dlcli.specs.pretraining import NO_PRETRAINING
+from dlcli.specs.semi_supervised import OF_SEMI, semi_chosen, show_temperature
 from dlcli.specs.train import IMAGES, TrainConfig
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
@@ -65,7 +66,8 @@ class Job:
     """What one training needs: the options, the data, the network, how to train it, and from which seed.
 
     `objective` is the loss; None for cross-entropy of classes. The classes of `data` are the outputs that it needs.
-    `unlabelled` are images that pre-training takes beside the training set.
+    `unlabelled` are images that training takes beside the training set, and `hidden` examples among these whose labels are
+    known, which only tell how good pseudo-labels are. `labels_seed` is that of the draw of labels.
     """
 
     config: TrainConfig
@@ -76,6 +78,8 @@ class Job:
     seed: int
     objective: TaskObjective | None = None
     unlabelled: UnlabelledImages | None = None
+    hidden: Split | None = None
+    labels_seed: int | None = None
 
     @property
     def task(self) -> ImageTask:
@@ -88,7 +92,7 @@ def preparation_of(config: TrainConfig, report: Reporter = SILENT) -> Preparatio
     return preparation_for(resolve_weights(config.model, config.weights).spec, config.size, report)
 
 
-def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int) -> Job:
+def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: int, unlabelled: int = 0) -> Job:
     """Open the network that `config` names and resolve how to train it.
 
     Args:
@@ -96,6 +100,7 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         data: What is trained and tested on, already split.
         device: Where to train.
         seed: That of the initial weights, the order of examples and everything random.
+        unlabelled: How many images without labels there are.
 
     Raises:
         UsageError: If there is no such network, or an option does not apply to it.
@@ -110,7 +115,8 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key, channels=data.channels)
     arch = normalised_architecture(arch, config.normalise, data.channels)
     _check_range(arch, data, objective)
-    return Job(config, data, arch, resolve_recipe(config, arch.recipe, len(data.x_train)), device, seed, objective)
+    recipe = resolve_recipe(config, arch.recipe, len(data.x_train), unlabelled)
+    return Job(config, data, arch, recipe, device, seed, objective)
 
 
 def targets(job: Job, split: Split) -> Tensor:
@@ -222,6 +228,7 @@ def describe(job: Job) -> dict[str, object]:
     config, recipe = job.config, asdict(job.recipe)
     settings, rates, dtype = (recipe.pop(name) for name in ("options", "rates", "dtype"))
     del recipe["threads"]  # the number that is used counts
+    per_epoch = recipe.pop("steps")
     facts = recipe | {
         "momentum": settings.pop("momentum", None),
         "other settings of the optimizer": settings,
@@ -248,6 +255,11 @@ def describe(job: Job) -> dict[str, object]:
         facts |= {name: getattr(config, name) for name in ("pretrain", "pretrain_epochs", "distance", "margin", "grow")}
         facts |= {} if config.patch is None else {"patch": config.patch}
     facts |= {} if config.labels is None else {"labels": config.labels}
+    facts |= {} if job.labels_seed is None else {"labels_seed": job.labels_seed}
+    facts |= {} if per_epoch is None else {"steps_per_epoch": per_epoch}
+    if semi_chosen(config.semi):
+        facts |= {name: value for name in ("semi", *OF_SEMI) if (value := getattr(config, name)) is not None}
+        facts |= {} if config.temperature is None else {"temperature": show_temperature(config.temperature)}
     if job.unlabelled is not None:
         facts["unlabelled"] = job.unlabelled.fingerprint
     found: dict[str, object] = json.loads(json.dumps(facts))
@@ -256,4 +268,4 @@ def describe(job: Job) -> dict[str, object]:
 
 def steps(job: Job) -> int:
     """How many steps the whole training takes."""
-    return job.recipe.epochs * steps_per_epoch(len(job.data.x_train), job.recipe.batch_size)
+    return job.recipe.epochs * job.recipe.epoch_steps(len(job.data.x_train))

@@ -128,7 +128,7 @@ def _start(job: Job, net: nn.Module) -> Training:
     method = _method(job)
     levels = score_levels(data.y_train.numpy()) if data.target == SCORE else data.y_train.numpy()
     features = feature_network(net, data.sample(1).to(next(net.parameters()).device))
-    recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0)
+    recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0, steps=None)
     # Names of parameters are those of the network, which stands inside others here.
     inside = "net." if method.views is None else "features.net."
     named = tuple((f"{inside}{start}", rate) for start, rate in recipe.rates)

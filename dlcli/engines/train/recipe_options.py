@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
+from dlcli.engines.train.semi_method import method_of
 from dlcli.specs.arms import one
 from dlcli.specs.schedule import parse_schedule
+from dlcli.specs.semi_supervised import semi_chosen
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.training_options import parse_rates
 from dlcli.support.errors import UsageError
@@ -18,13 +20,22 @@ _OPTIMIZER_DEFAULTS: dict[str, tuple[float, dict[str, float]]] = {
 }
 """The learning rate and settings of an optimizer that is not the one the network's recipe was made with."""
 
+_AVERAGED = 0.99
+"""Decay of the moving average of the weights for a semi-supervised method that needs one."""
 _NAMES = ("epochs", "batch_size", "lr", "weight_decay", "schedule", "label_smoothing", "clip_norm", "ema")
 
 
-def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
-    """The `recipe` of a network with the settings that `config` gives, for `n` training examples.
+def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int, unlabelled: int = 0) -> Recipe:
+    """The `recipe` of a network with the settings that `config` gives.
 
-    Raises UsageError for a setting that would have no effect.
+    Args:
+        config: Options of the training.
+        recipe: The network's own.
+        n: Number of training examples.
+        unlabelled: Number of images without labels.
+
+    Raises:
+        UsageError: For a setting that would have no effect.
     """
     optimizer = one(config.optimizer)
     if optimizer is not None and optimizer != recipe.optimizer:
@@ -34,8 +45,13 @@ def resolve_recipe(config: TrainConfig, recipe: Recipe, n: int) -> Recipe:
     recipe = replace(recipe, freeze=config.freeze, rates=parse_rates(config.lr_for))
     given = {name: getattr(config, name) for name in _NAMES if getattr(config, name) is not None}
     recipe = replace(recipe, dtype="float32" if config.precision == "float32" else recipe.dtype, **given)
+    # A pass over few labels is a step or two; so an epoch is what it would be if all images had labels.
+    own = steps_per_epoch(n + unlabelled, recipe.batch_size) if semi_chosen(config.semi) else None
+    recipe = replace(recipe, steps=config.steps_per_epoch or own)
+    method = method_of(config)
+    recipe = replace(recipe, ema=_AVERAGED) if method is not None and method.needs_average and not recipe.ema else recipe
     recipe = _with_warmup(recipe, one(config.warmup) or 0.0, n)
-    _check_schedule(recipe, recipe.epochs * steps_per_epoch(n, recipe.batch_size))
+    _check_schedule(recipe, recipe.epochs * recipe.epoch_steps(n))
     return recipe
 
 
@@ -63,7 +79,7 @@ def _check_schedule(recipe: Recipe, steps: int) -> None:
 
 
 def _with_warmup(recipe: Recipe, warmup: float, n: int) -> Recipe:
-    steps = steps_per_epoch(n, recipe.batch_size)
+    steps = recipe.epoch_steps(n)
     if warmup >= recipe.epochs:
         raise UsageError(f"`warmup`: {warmup:g} epochs leave none of {count(recipe.epochs, 'epoch')}", hint="give fewer")
     if warmup and round(warmup * steps) < 2:

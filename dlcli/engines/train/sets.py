@@ -7,37 +7,73 @@ from typing import Any
 import numpy as np
 
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import ImageData, Split, choose
 from dlcli.core.data.corrupt import corrupt
 from dlcli.core.data.few_labels import with_few_labels
 from dlcli.core.data.set_folders import subfolders
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.engines.train.job import Job, preparation_of
-from dlcli.specs.pretraining import reads_no_labels
-from dlcli.specs.train import TrainConfig
+from dlcli.specs.pretraining import takes_unlabelled
+from dlcli.specs.semi_supervised import semi_chosen
+from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig
+from dlcli.specs.training_options import SEEDS
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
+HIDDEN = 2000
+"""The most unlabelled images with a known label that are looked at after each epoch."""
+
 
 @dataclass(frozen=True)
 class TrainingSets:
-    """The dataset, and images that pre-training without labels takes beside its training set; None for none."""
+    """The dataset, and images without labels that training takes beside its training set; None for none.
+
+    `hidden` are examples among these whose labels are known, to see how good pseudo-labels are: nothing is trained on their
+    labels. `labels_seed` is that of the draw of labels, if it is not that of the training.
+    """
 
     data: ImageData
     unlabelled: UnlabelledImages | None = None
+    hidden: Split | None = None
+    labels_seed: int | None = None
+
+    @property
+    def beside_data(self) -> dict[str, Any]:
+        """All but the dataset, by the fields of `Job`."""
+        return {"unlabelled": self.unlabelled, "hidden": self.hidden, "labels_seed": self.labels_seed}
 
 
-def prepared(sets: TrainingSets, config: TrainConfig, seed: int) -> TrainingSets:
-    """What one side of a comparison learns from, from a seed: labels are drawn first, then a dev set from the labelled."""
-    data, pool = sets.data, sets.unlabelled
+def labels_seed_of(config: TrainConfig, seed: int) -> int:
+    """The seed of the draw of labels for a training from `seed`; with `label_draws` several in a row have the same."""
+    if config.labels_seed is not None:
+        return config.labels_seed
+    if config.label_draws is None:
+        return seed
+    first, seeds = config.seed * SEEDS_OF_A_ROOT, config.seeds or SEEDS
+    return first + (seed - first) // (seeds // config.label_draws)
+
+
+def prepared(sets: TrainingSets, config: TrainConfig, seed: int, labels_seed: int | None = None) -> TrainingSets:
+    """What one side of a comparison learns from: labels are drawn first, then a dev set from the labelled.
+
+    Args:
+        sets: What there is.
+        config: Of the side.
+        seed: Of the draws.
+        labels_seed: That of the draw of labels; None for `seed`.
+    """
+    data, pool, hidden = sets.data, sets.unlabelled, None
     if config.labels is not None:
-        data, rest = with_few_labels(data, config.labels, seed)
-        pool = UnlabelledImages((rest, *(pool.parts if pool is not None else ()))) if len(rest) else pool
+        labels_seed = seed if labels_seed is None else labels_seed
+        data, rest = with_few_labels(data, config.labels, labels_seed)
+        pool = UnlabelledImages((rest.x, *(pool.parts if pool is not None else ()))) if len(rest.y) else pool
+        hidden = rest.take(choose(rest.y.numpy(), HIDDEN)) if semi_chosen(config.semi) and len(rest.y) else None
     data = with_dev_set(data, config.dev, seed, config.group) if config.dev else data
     data = corrupt(data, config.corrupt, seed) if config.corrupt else data
-    return TrainingSets(data, pool if reads_no_labels(config.pretrain) else None)
+    drawn = labels_seed if config.labels is not None and labels_seed != seed else None
+    return TrainingSets(data, pool if takes_unlabelled(config) else None, hidden, drawn)
 
 
 def varies(config: TrainConfig) -> bool:
