@@ -12,6 +12,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("labels", "labels_seed", "unlabelled"),
         "corrupt",
     ),
+    "Sequences": ("rate", "pad"),
     "Video": ("frames", "clips", "fps"),
     "Table": (
         *("table", "column", "columns", "within", "pair_columns", "fold", "mask", "encoding", "delimiter", "quoting", "skip"),

@@ -23,6 +23,7 @@ from dlcli.core.model_io.score_metadata import RunTask, task_of
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
+from dlcli.engines.sequences import of_sequences, read_sequences
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.support.errors import InputError
 from dlcli.support.paths import cache_dir
@@ -40,7 +41,10 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         report: Receives progress and warnings about files.
         unlabelled: Take every file, of `config.split` if it names a set.
     """
-    shape, task = input_shape(config.model, report), task_of(config.model)
+    task = task_of(config.model)
+    if of_sequences(config, task):
+        return read_sequences(config, task, report, unlabelled=unlabelled)
+    shape = input_shape(config.model, report)
     sampling, size = _sampling(config, shape), config.size or (shape.side if shape is not None else None)
     how = shape.preparation if shape is not None and config.size is None else None
     load = partial(

@@ -1,5 +1,6 @@
 """Names of networks that stand for the user's own code, which is imported and run."""
 
+import re
 import shlex
 from typing import Any
 
@@ -8,6 +9,8 @@ from dlcli.support.errors import UsageError
 
 FRAME_MLP = "frame-mlp"
 """`frame-mlp:NAME` is a perceptron on features that the image network NAME computes from the frames of a clip."""
+_WITH_SIZES = re.compile(r"[a-z][a-z0-9-]*(:[0-9]+)+")
+"""A built-in network with its sizes, such as `tcn:4:24`, which the name of a callable cannot look like."""
 _HUBS = entries("hub", "dlcli.core.models.hubs")
 
 
@@ -22,7 +25,14 @@ def code_in(spec: str) -> str | None:
     """
     while spec.partition(":")[0] == FRAME_MLP:
         spec = spec.partition(":")[2]
+    if has_sizes(spec):
+        return None
     return spec if ":" in spec and spec.partition(":")[0] not in _HUBS() else None
+
+
+def has_sizes(spec: str) -> bool:
+    """Whether `spec` names a built-in network with its sizes, as `tcn:4:24` does."""
+    return _WITH_SIZES.fullmatch(spec) is not None
 
 
 def spellings(config: Any) -> frozenset[str]:

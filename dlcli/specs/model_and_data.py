@@ -8,6 +8,7 @@ from dlcli.specs.code import trust_code_option
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
+from dlcli.specs.sequences import pad_option, rate_option
 from dlcli.specs.shared import (
     clips_option,
     data_option,
@@ -91,6 +92,8 @@ class ModelAndDataOptions:
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
+    rate: int | None = rate_option(" Default: that of the training.")
+    pad: bool = pad_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

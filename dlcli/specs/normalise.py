@@ -8,6 +8,7 @@ from dlcli.specs.option import option
 
 AUTO, NONE = "auto", "none"
 _BGR = ":bgr"
+_STEPS = "steps:"
 _NAMED: dict[str, tuple[int, tuple[float, ...], tuple[float, ...]]] = {
     NONE: (1, (0.0,), (1.0,)),
     "0-255": (255, (0.0,), (1.0,)),
@@ -37,9 +38,14 @@ class Normalisation:
     bgr: bool
 
     @property
+    def of_steps(self) -> bool:
+        """Whether it is for sequences."""
+        return self.name.startswith(_STEPS)
+
+    @property
     def channels(self) -> int | None:
         """The number of channels it is for; None for any."""
-        return 3 if self.bgr or len(self.mean) > 1 else None
+        return 3 if self.bgr else len(self.mean) if len(self.mean) > 1 else None
 
 
 def parse_normalisation(name: str) -> Normalisation:
@@ -52,7 +58,9 @@ def parse_normalisation(name: str) -> Normalisation:
     if base in _NAMED:
         white, mean, std = _NAMED[base]
         return Normalisation(name, white, mean[::-1] if bgr else mean, std[::-1] if bgr else std, bgr)
-    left, slash, right = base.partition("/")
+    left, slash, right = base.removeprefix(_STEPS).partition("/")
+    if base.startswith(_STEPS) and slash:
+        return _of_steps(name, _numbers(left), _numbers(right))
     if not slash:
         raise ValueError(f"'{name}' is not one of {AUTO}, {', '.join(_NAMED)} and MEAN/STD, such as 0.5/0.5")
     mean, std = _numbers(left), _numbers(right)
@@ -63,6 +71,17 @@ def parse_normalisation(name: str) -> Normalisation:
         raise ValueError(f"'{name}' needs one value or three before and after the slash")
     white = 255 if max(*mean, *std) > 1 else 1
     return Normalisation(_typed(mean, std, bgr), white, mean * (count // len(mean)), std * (count // len(std)), bgr)
+
+
+def standardisation(mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+    """The name of the normalisation of sequences by mean and standard deviation of each channel."""
+    return _STEPS + "/".join(",".join(f"{value:.9g}" for value in side) for side in (mean, std))
+
+
+def _of_steps(name: str, mean: tuple[float, ...], std: tuple[float, ...]) -> Normalisation:
+    if len(mean) != len(std) or min(std) <= 0:
+        raise ValueError(f"'{name}' needs as many standard deviations, above 0, as means")
+    return Normalisation(name, 1, mean, std, False)
 
 
 def _numbers(text: str) -> tuple[float, ...]:
@@ -91,7 +110,8 @@ def normalise_option(what: str = "the network") -> Any:
         AUTO,
         f"Normalise images as {what} wants them: none (0 to 1), 0-255, imagenet, cifar10, mnist or MEAN/STD such as 0.5/0.5, "
         "one value or one per channel; add :bgr if it takes blue first. auto: as its run records it, for a checkpoint as "
-        "published weights of the same network, else none.",
+        "published weights of the same network, else none. Sequences are standardised by channel: steps:MEANS/STDS, by auto "
+        "those of the training set.",
         parse=_parse,
         show=str,
         metavar="HOW",

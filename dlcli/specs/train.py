@@ -54,6 +54,7 @@ from dlcli.specs.semi_supervised import (
     unlabelled_ratio_option,
     unlabelled_weight_option,
 )
+from dlcli.specs.sequences import SEQUENCES, check_no_sequences, check_of_sequences, pad_option, rate_option
 from dlcli.specs.shared import (
     augment_option,
     clips_option,
@@ -90,7 +91,7 @@ _NOT_OF_SCORES = (
     "vectors",
 )
 _OF_SCORES = ("loss", "huber_delta", "balance", "score_column", "raters")
-WATCHED = {IMAGES: ("accuracy", "loss"), SCORES: ("spearman", "loss")}
+WATCHED = {IMAGES: ("accuracy", "loss"), SCORES: ("spearman", "loss"), SEQUENCES: ("accuracy", "loss")}
 """Metrics on the dev set that `early_stop` accepts, by task."""
 
 
@@ -106,8 +107,9 @@ class TrainConfig:
     task: str = option(
         "images",
         "images: classify images or videos. score: predict a number for each image, from labels.csv with a column of scores, a "
-        "folder per score, or a .npz. pairs: from a table with two text columns and a label of 0 or 1, learn whether "
-        "two texts are duplicates; `model` is then auto, lexical, words, siamese, fc or birnn. dlcli dedupe can use the run.",
+        "folder per score, or a .npz. sequence: classify time series, sounds, texts by character, or images pixel by pixel. "
+        "pairs: from a table with two text columns and a label of 0 or 1, learn whether two texts are duplicates; `model` is "
+        "then auto, lexical, words, siamese, fc or birnn. dlcli dedupe can use the run.",
         choices=entries("task", "dlcli.core.tasks"),
     )
     model: str | None = model_option(None)
@@ -244,6 +246,8 @@ class TrainConfig:
     score_column: str | None = score_column_option()
     raters: tuple[str, ...] = raters_option()
     group: str | None = group_option(", and intervals are by group.")
+    rate: int | None = rate_option()
+    pad: bool = pad_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()
@@ -321,6 +325,10 @@ class TrainConfig:
         given = [name for name in ("columns", "vectors") if getattr(self, name)] + table_options.set_fields(self)
         if given:
             raise UsageError(f"`{given[0]}` needs `task=pairs`")
+        if self.task == SEQUENCES:
+            check_of_sequences(self)
+        else:
+            check_no_sequences(self, "`task=sequence`")
         if self.task == SCORES:
             self._check_scores()
         elif scored := [name for name in _OF_SCORES if getattr(self, name)]:

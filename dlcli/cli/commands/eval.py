@@ -224,8 +224,9 @@ def _window(summary: Summary) -> str:
 
 
 def _fields(summary: Summary) -> list[str]:
-    theory = f"{_window(summary)} pixels in theory" if summary.receptive_field else "without bounds in theory"
-    effective = f", {summary.effective_field:.1f} pixels across effectively" if summary.effective_field is not None else ""
+    unit, across = ("steps", "") if len(summary.input) == 2 else ("pixels", " across")
+    theory = f"{_window(summary)} {unit} in theory" if summary.receptive_field else "without bounds in theory"
+    effective = f", {summary.effective_field:.1f} {unit}{across} effectively" if summary.effective_field is not None else ""
     whole = _whole_from(summary)
     attention = [f"Attention sees the whole image from {whole} on."] if whole else []
     return [f"The last convolution or pooling layer sees {theory}{effective}.", *attention]

@@ -45,16 +45,16 @@ def logits_of(model: nn.Module, x: Tensor, *, classes: int = 1, axes: int = 0) -
         )
         raise InputError(f"the model returns a {type(logits).__name__}, not a tensor", hint=hint)
     if logits.dim() != 2 + axes or len(logits) != len(x) or not logits.is_floating_point():
-        seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(len(x), _are_clips(x))} of shape {shape_of(x[0])}"
+        seen = f"{shape_of(logits)} of {type_of(logits)} for {_examples(len(x), _kind(x))} of shape {shape_of(x[0])}"
         raise InputError(f"the model returns {seen}", hint=f"it must return floating logits of shape {_SHAPES[axes]}")
     if logits.shape[1] < classes:
         raise _too_few(model, logits.shape[1], classes)
     # The error comes perhaps much later, and must not keep the images in memory until then.
-    n, clips = len(x), _are_clips(x)
+    n, kind = len(x), _kind(x)
     # NaN and infinity times 0 are NaN: two operations, where `isfinite` and its negation are five.
     wrong = (logits.detach() * 0 != 0).any(1)
     wrong = wrong.flatten(1).any(1) if axes else wrong
-    require_none(wrong.sum(), lambda bad: _not_finite(bad, _examples(n, clips)))
+    require_none(wrong.sum(), lambda bad: _not_finite(bad, _examples(n, kind)))
     return logits
 
 
@@ -108,7 +108,7 @@ def call_model(model: nn.Module, x: Tensor) -> object:
     except Exception as error:
         if isinstance(error, DlcliError) or not out_of_memory(error):
             raise
-        raise MemoryLimitError(f"out of memory running the network on {_examples(len(x), _are_clips(x))}") from error
+        raise MemoryLimitError(f"out of memory running the network on {_examples(len(x), _kind(x))}") from error
     return found
 
 
@@ -142,7 +142,7 @@ def explained_failures(model: nn.Module, x: Tensor) -> Iterator[None]:
         if out_of_memory(error):
             raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        kind = "clips" if _are_clips(x) else "images"
+        kind = f"{_kind(x)}s"
         where = " in training mode" if model.training else ""
         message = f"the model fails on {kind} of shape {shape_of(x[0])} ({type_of(x)}){where}: {first}"
         raise InputError(message, hint=_failure_hint(model, x, first)) from error
@@ -203,7 +203,9 @@ def _failure_hint(model: nn.Module, x: Tensor, reason: str) -> str:
     other = next((p for p in model.parameters() if p.is_floating_point() and p.dtype != x.dtype), None)
     if other is not None:
         return f"its weights are {type_of(other)}: return the network as {type_of(x)}, with .to(torch.{type_of(x)})"
-    if _are_clips(x):
+    if x.dim() == 3:
+        return "a network of sequences takes (n, channels, t) and returns (n, classes, t) or (n, classes)"
+    if x.dim() == 5:
         return "dlcli convert-2d-to-3d turns a network for images into one for clips; `model=besnet18` takes clips"
     sides = _accepted_sides(model, x) if x.dim() == 4 else []
     if sides:
@@ -229,13 +231,14 @@ def _takes(model: nn.Module, x: Tensor) -> bool:
     return True
 
 
-def _are_clips(x: Tensor) -> bool:
-    return x.dim() == 5
+def _kind(x: Tensor) -> str:
+    """What the examples `x` (n, ...) are."""
+    return {3: "sequence", 5: "clip"}.get(x.dim(), "image")
 
 
-def _examples(n: int, clips: bool) -> str:
+def _examples(n: int, kind: str) -> str:
     """A count in words, such as `2 clips` or `1 image`."""
-    return count(n, "clip" if clips else "image")
+    return count(n, kind)
 
 
 @contextmanager

@@ -146,10 +146,24 @@ class Split:
 
 
 @dataclass(frozen=True)
-class ImageData:
-    """A dataset of images or clips, split into training set, test set and optional others.
+class Steps:
+    """What the steps of sequences are.
 
-    Videos are (n, c, t, h, w): `clips` clips with the same number of frames, one after the other along t.
+    Attributes:
+        rate: Steps per second; None if that is unknown.
+        symbols: The characters that stand for the channels, one of which is 1 at each step; empty for numbers.
+    """
+
+    rate: float | None = None
+    symbols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A dataset of images, clips or sequences, split into training set, test set and optional others.
+
+    Videos are (n, c, t, h, w): `clips` clips with the same number of frames, one after the other along t. Sequences are
+    (n, channels, t), padded as `dlcli.core.compute.padding` says.
 
     Attributes:
         x_train: Images (n, c, h, w) or clips, float32 in [0, 1] or streamed, see `Split`. A dataset that has only a test set
@@ -164,6 +178,7 @@ class ImageData:
         metadata: Metadata of `train` and `test`.
         content_id: Content ids of `train` and `test`.
         clips: Clips per video.
+        steps: What the steps of sequences are.
     """
 
     x_train: Tensor
@@ -176,6 +191,7 @@ class ImageData:
     metadata: Mapping[str, Metadata] = field(default_factory=dict)
     content_id: Mapping[str, str] = field(default_factory=dict)
     clips: int = 1
+    steps: Steps = Steps()
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -186,7 +202,8 @@ class ImageData:
 
     def with_splits(self, splits: Mapping[str, Split], name: str | None = None) -> "ImageData":
         """The same classes with other sets: train, test and those of EXTRA_SPLITS."""
-        return replace(data_from_splits(splits, self.classes, self.name if name is None else name), clips=self.clips)
+        found = data_from_splits(splits, self.classes, self.name if name is None else name)
+        return replace(found, clips=self.clips, steps=self.steps)
 
     @property
     def target(self) -> str:
@@ -202,12 +219,17 @@ class ImageData:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of an image.
+        """Height and width of an image, or 1 and the number of steps of the longest sequence.
 
         Returns:
-            The two numbers, in pixels.
+            The two numbers, in pixels or steps.
         """
-        return self.x_train.shape[-2], self.x_train.shape[-1]
+        return 1 if self.is_sequences else self.x_train.shape[-2], self.x_train.shape[-1]
+
+    @property
+    def is_sequences(self) -> bool:
+        """Whether examples are sequences, not images or clips."""
+        return self.x_train.dim() == 3
 
     @property
     def frames(self) -> int | None:
@@ -216,8 +238,8 @@ class ImageData:
 
     @property
     def unit(self) -> str:
-        """What an example is called in messages: `image` or `video`."""
-        return "image" if self.frames is None else "video"
+        """What an example is called in messages: `image`, `video` or `sequence`."""
+        return "sequence" if self.is_sequences else "image" if self.frames is None else "video"
 
     @property
     def memory_bytes(self) -> int:

@@ -46,6 +46,10 @@ VIDEOS = FileKind(
     frozenset(".3gp .avi .flv .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .ogv .webm .wmv".split()),
     "run/1.mp4",
 )
+SOUNDS = FileKind("sound", "a sound", frozenset({".wav"}), "yes/1.wav")
+TEXTS = FileKind("text", "a text", frozenset({".txt"}), "spam/1.txt")
+KINDS = (PICTURES, VIDEOS, SOUNDS, TEXTS)
+"""All kinds that a table of labels may name."""
 
 _NOT_DATA = frozenset(
     "@eadir @recycle #recycle $recycle.bin __macosx __pycache__ lost+found".split() + ["system volume information"]

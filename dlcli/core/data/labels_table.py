@@ -11,7 +11,7 @@ from dlcli.core.data.base import FILE, SCORE, LoadOptions
 from dlcli.core.data.class_labels import BLANK, ClassLabels, choose_labels, needed_labels
 from dlcli.core.data.column_names import FILE_COLUMNS, LABEL_COLUMNS, known_columns
 from dlcli.core.data.examples import LabelledRows, Listing, form_sets, test_set_of
-from dlcli.core.data.file_kinds import PICTURES, VIDEOS, FileKind, composed
+from dlcli.core.data.file_kinds import KINDS, PICTURES, VIDEOS, FileKind, composed
 from dlcli.core.data.locate import locate_files
 from dlcli.core.data.score_labels import ScoreLabels, choose_scores
 from dlcli.core.data.set_columns import sets_of_columns
@@ -53,7 +53,7 @@ class ImageTable:
     @property
     def kind(self) -> FileKind:
         """What the files are, by the name of the first that is either."""
-        kinds = (kind for path in self.paths for kind in (PICTURES, VIDEOS) if kind.matches(path))
+        kinds = (kind for path in self.paths for kind in KINDS if kind.matches(path))
         return next(kinds, PICTURES)
 
     def cells(self, column: str) -> list[str]:
@@ -99,9 +99,9 @@ def open_table(path: Path, report: Reporter) -> ImageTable:
 
 
 def _telling(table: Table, columns: list[str]) -> list[str]:
-    """Those of `columns` whose first cell looks like a file of pictures or videos; the first one if none does."""
+    """Those of `columns` whose first cell looks like a file of examples; the first one if none does."""
     first = dict(zip(table.columns, table.rows[0], strict=True))
-    found = [column for column in columns if any(kind.matches(Path(str(first[column]))) for kind in (PICTURES, VIDEOS))]
+    found = [column for column in columns if any(kind.matches(Path(str(first[column]))) for kind in KINDS)]
     return found or columns[:1]
 
 

@@ -58,6 +58,7 @@ def _below(folder: Path, search: Search) -> Listing:
         if mixed:
             first = mixed[0].relative_to(search.root)
             search.report.warn(f"{folder}: {count(len(mixed), other.word)} skipped, since a network takes either: {first} ...")
-    strange = [path for path in every if not (PICTURES.matches(path) or VIDEOS.matches(path) or path.name in TABLES)]
+    taken = (search.kind, PICTURES, VIDEOS)
+    strange = [path for path in every if path.name not in TABLES and not any(kind.matches(path) for kind in taken)]
     warn_unused(search.root, strange, search, "")
     return Listing({"test": search.files(paths, len(paths) * [0])}, ())

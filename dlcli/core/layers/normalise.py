@@ -56,7 +56,8 @@ def normalised(model: nn.Module, name: str, channels: int | None = None) -> nn.M
     except ValueError as error:
         raise UsageError(f"`normalise`: {error}") from None
     if channels is not None and how.channels not in (None, channels):
-        message = f"`normalise`: {name} is for images of 3 channels; these have {count(channels, 'channel')}"
+        what = f"{'sequences' if how.of_steps else 'images'} of {how.channels} channels"
+        message = f"`normalise`: {name} is for {what}; these have {count(channels, 'channel')}"
         raise InputError(message, hint="give one MEAN/STD, such as 0.5/0.5")
     inner = without_normalisation(model)
     if name == NONE:

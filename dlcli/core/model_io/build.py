@@ -22,6 +22,7 @@ def build_model(
     frames: int | None = None,
     recorded: RecordedCode | None = None,
     target: str = CLASS,
+    sequences: bool = False,
 ) -> nn.Module:
     """Build an untrained network and apply surgery to it; torch's global generator keeps its state.
 
@@ -34,12 +35,13 @@ def build_model(
         frames: Frames per clip; None for images.
         recorded: What the file that names the network records of its code; None if the user named it.
         target: What its examples have, CLASS or SCORE of `dlcli.core.data.base`.
+        sequences: Whether they are sequences, of as many steps as an image would be wide.
 
     Raises:
         UsageError: If there is no such network or operation.
         InputError: If the network does not accept such images, or an operation cannot be applied to it.
     """
-    one = example_shape(channels, size, frames)
+    one = (channels, size[1]) if sequences else example_shape(channels, size, frames)
     nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.float32 if target == SCORE else torch.int64)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
     return build_with_surgery(lambda: named_model(spec, shape, recorded).build(), surgery, one)

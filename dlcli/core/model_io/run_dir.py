@@ -51,8 +51,9 @@ _MORE = {
     "task": text(),
     "group": text(),
     "scores": mapping_of(lambda value: ""),
+    "sequences": mapping_of(lambda value: ""),
 }
-"""What `model.json` must hold, and may hold; `VideoMetadata` checks what is under "converted", `SavedScores` the scores."""
+"""What `model.json` must hold, and may hold; what is in a mapping is checked by what reads it, such as `SavedScores`."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
             frames=frames,
             recorded=code,
             target=target,
+            sequences="sequences" in metadata,
         )
     load_state_into(model, state, source=str(folder / WEIGHTS), network=metadata["model"])
     model = _normalised_as_recorded(model, metadata, folder / METADATA)

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.model_io.sequence_metadata import SavedSequences
 from dlcli.core.objectives import OBJECTIVES
 from dlcli.core.objectives.base import ScoreObjective, restored
+from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.usual_data import RUN_FILES
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
@@ -95,11 +97,12 @@ def saved_scores(
 
 @dataclass(frozen=True)
 class RunTask:
-    """What a run directory was trained for: the task, by its name, and what is recorded of scores and of groups."""
+    """What a run directory was trained for: the task, by its name, and what is recorded of scores, groups and sequences."""
 
     name: str
     scores: SavedScores | None = None
     group: str | None = None
+    sequences: SavedSequences | None = None
 
 
 def task_of(model: str | None) -> RunTask:
@@ -115,11 +118,12 @@ def task_of(model: str | None) -> RunTask:
     if not isinstance(name, str) or not (group is None or isinstance(group, str)):
         raise InputError(f"{path}: task and group must be text", hint="dlcli train writes this file")
     scores = SavedScores.from_json(found.get("scores", {}), path) if name == "score" else None
-    return RunTask(name, scores, group)
+    sequences = SavedSequences.from_json(found.get("sequences", {}), path) if name == SEQUENCES else None
+    return RunTask(name, scores, group, sequences)
 
 
-def refuse_scores(model: str | None, command: str, option: str = "model") -> None:
-    """Raise UsageError if a run directory holds a network that predicts scores, for a command that needs classes.
+def refuse_other_tasks(model: str | None, command: str, option: str = "model") -> None:
+    """Raise UsageError if a run directory holds no classifier of images, for a command that needs one.
 
     Args:
         model: The run directory, or anything else that the option takes.
@@ -129,6 +133,23 @@ def refuse_scores(model: str | None, command: str, option: str = "model") -> Non
     Raises:
         UsageError: As said.
     """
+    refuse_sequences(model, command, option)
     if task_of(model).scores is not None:
         message = f"`{option}`: {model} predicts scores, and dlcli {command} needs a classifier"
         raise UsageError(message, hint="dlcli eval and dlcli predict take networks that predict scores")
+
+
+def refuse_sequences(model: str | None, command: str, option: str = "model") -> None:
+    """Raise UsageError if a run directory holds a network of sequences, for a command that needs one of images.
+
+    Args:
+        model: The run directory, or anything else that the option takes.
+        command: The command.
+        option: Field of its configuration.
+
+    Raises:
+        UsageError: As said.
+    """
+    if task_of(model).sequences is not None:
+        message = f"`{option}`: {model} takes sequences, and dlcli {command} needs a network of images"
+        raise UsageError(message, hint="dlcli eval and dlcli predict take networks of sequences")

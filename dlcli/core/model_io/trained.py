@@ -130,7 +130,7 @@ def open_trained(
         found = replace(found, notes=(*found.notes, line), warnings=(*found.warnings, line))
     if numbers:
         found = replace(found, classes=tuple(map(str, range(outputs))))
-    if look and not found.recorded and not seen.random:
+    if look and not found.recorded and not seen.random and not data.is_sequences:
         found = _looked_at(found, data, device, taken=normalise == AUTO)
     return replace(found, model=for_clips(found.model, data.clips))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlcli.core.models.hubs import hub_name
-from dlcli.specs.code import FRAME_MLP
+from dlcli.specs.code import FRAME_MLP, has_sizes
 from dlcli.support.errors import DlcliError, MissingInputError, UsageError
 from dlcli.support.in_memory import IN_MEMORY, InMemory
 from dlcli.support.registry import Registry
@@ -27,6 +27,9 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
 _DIGITS = 30
 """A number with this many digits or more is not one of layers."""
 _MADE_FOR = {(8, 8): "digits-net", (28, 28): "mnist-net"}
+_SEQUENCES = "tcn"
+"""The network for sequences."""
+_OF_SEQUENCES = "choose tcn, tcn-plain, wavenet, gru, or FILE.py:CALLABLE"
 _SCORED, _SMALLEST_SCORED = "tiny-darknet", 16
 """The network for scores of larger images, and the smallest that it takes."""
 
@@ -43,6 +46,8 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
     from dlcli.core.models import base
 
     found = _named_model(spec, data, recorded)
+    if data.is_sequences:
+        return base.on_sequences(found)
     return base.with_one_output(found) if data.target == "score" else found
 
 
@@ -58,11 +63,16 @@ def _named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | 
         return _over_frames(spec, data, recorded)
     if (found := hub_name(spec)) is not None:
         return base.from_hub(spec, found, channels, size, classes)
-    if ":" in spec:
+    if ":" in spec and not has_sizes(spec):
         return base.from_callable(spec, channels, size, classes, frames=data.frames, recorded=recorded)
-    name, depth = _name_and_depth(_checked(spec))
+    plain, *sizes = spec.split(":") if has_sizes(spec) else [spec]
+    name, depth = _name_and_depth(_checked(plain))
     if name in MODELS.names():
-        return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth)
+        _check_takes(name, data)
+        whole = tuple(map(int, sizes))
+        return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth, sizes=whole)
+    if data.is_sequences:
+        raise UsageError(f"`model`: {spec} takes no sequences", hint=_OF_SEQUENCES)
     from dlcli.core.models.from_torchvision import from_torchvision
 
     return from_torchvision(spec, MODELS.names(), channels, classes)
@@ -87,8 +97,25 @@ def _name_and_depth(spec: str) -> tuple[str, int | None]:
     return (family, int(depth)) if is_deep else (spec, None)
 
 
+def takes_sequences(spec: str) -> bool:
+    """Whether `spec` is a built-in network of sequences."""
+    name = spec.partition(":")[0]
+    return name in MODELS.names() and getattr(MODELS.module(name), "TAKES", "images") == "sequences"
+
+
+def _check_takes(name: str, data: "ImageData") -> None:
+    if takes_sequences(name) and not data.is_sequences:
+        raise UsageError(
+            f"`model`: {name} is a network of sequences, and {data.name} holds {data.unit}s", hint="`task=sequence`"
+        )
+    if data.is_sequences and not takes_sequences(name):
+        raise UsageError(f"`model`: {name} takes no sequences", hint=_OF_SEQUENCES)
+
+
 def _made_for(data: "ImageData") -> str:
     size = data.size
+    if data.is_sequences:
+        return _SEQUENCES
     if data.frames is not None:
         hint = f"choose `model=besnet18`, {FRAME_MLP}:NAME or a file that dlcli convert-2d-to-3d wrote"
         raise UsageError("`model`: there is no default network for videos", hint=hint)

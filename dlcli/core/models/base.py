@@ -18,6 +18,7 @@ from dlcli.core.compute.foreign import foreign_calls, guard_calls, keep_one_outp
 from dlcli.core.compute.forward import call_model, in_mode, logits_of
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.normalise import normalised
+from dlcli.core.layers.on_sequences import OnSequences
 from dlcli.core.models.code import RecordedCode, first_line, import_code, source_sha256
 from dlcli.core.models.hubs import HubName
 from dlcli.core.models.output_checks import check_outputs, unused_outputs
@@ -54,7 +55,14 @@ class Architecture:
 
 
 def from_zoo(
-    name: str, module: ModuleType, channels: int, size: tuple[int, int], classes: int, *, depth: int | None = None
+    name: str,
+    module: ModuleType,
+    channels: int,
+    size: tuple[int, int],
+    classes: int,
+    *,
+    depth: int | None = None,
+    sizes: tuple[int, ...] = (),
 ) -> Architecture:
     """The architecture that a module of the zoo builds.
 
@@ -65,10 +73,11 @@ def from_zoo(
         size: Height and width of the images in pixels.
         classes: Number of outputs.
         depth: Number of layers of a network of a family; None for its default depth, or for a single network.
+        sizes: What follows its name, as 4 and 24 in `tcn:4:24`, for the parameters that `ARGUMENTS` of the module names.
 
     Raises:
         InputError: If the images are too small for the network.
-        UsageError: If the network does not exist in this depth.
+        UsageError: If the network does not exist in this depth, or has no such sizes.
     """
     if min(size) < module.SMALLEST:
         message = f"{name} needs images of at least {module.SMALLEST}x{module.SMALLEST}; these are {size[0]}x{size[1]}"
@@ -80,7 +89,20 @@ def from_zoo(
         if wrong:
             raise UsageError(f"{name} {wrong}", hint=f"`model={name.rpartition('-')[0]}`")
         build = partial(build, depth=depth)
+    build = partial(build, **_sizes(name, getattr(module, "ARGUMENTS", {}), sizes))
     return Architecture(name, build, module.RECIPE, source_sha256(module))
+
+
+def _sizes(name: str, arguments: Mapping[str, int], sizes: tuple[int, ...]) -> dict[str, int]:
+    """The sizes that a name gives, by the parameters they are for, each with the largest that it takes."""
+    plain = name.partition(":")[0]
+    if len(sizes) > len(arguments):
+        takes = f"{plain}:{':'.join(map(str.upper, arguments))}" if arguments else plain
+        raise UsageError(f"`model`: {name} has {count(len(sizes), 'size')}", hint=f"`model={takes}`")
+    for (argument, most), size in zip(arguments.items(), sizes, strict=False):
+        if not 1 <= size <= most:
+            raise UsageError(f"`model`: {name}: {argument} must be from 1 to {most:,}", hint=f"`model={plain}`")
+    return dict(zip(arguments, sizes, strict=False))
 
 
 def from_hub(spec: str, found: HubName, channels: int, size: tuple[int, int], classes: int) -> Architecture:
@@ -120,6 +142,15 @@ def _built_normalised(build: Callable[[], nn.Module], normalise: str) -> nn.Modu
 def with_one_output(architecture: Architecture) -> Architecture:
     """`architecture`, whose one output is a score; of the user's own code it would be the logit of two classes otherwise."""
     return replace(architecture, build=partial(_built_with_one_output, architecture.build))
+
+
+def on_sequences(architecture: Architecture) -> Architecture:
+    """`architecture`, a network of steps, as one of whole sequences, see `OnSequences`."""
+    return replace(architecture, build=partial(_built_on_sequences, architecture.build))
+
+
+def _built_on_sequences(build: Callable[[], nn.Module]) -> nn.Module:
+    return OnSequences(build())
 
 
 def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:

@@ -141,6 +141,10 @@ class ImageTask(ABC):
         Raises UsageError if the data are not made for it.
         """
 
+    def normalise(self, data: ImageData, name: str) -> str:
+        """The normalisation that `normalise=name` stands for in a training on `data`."""
+        return name
+
     @abstractmethod
     def check(self, data: ImageData, config: TrainConfig) -> None:
         """Raise InputError, before anything is trained, for data on which `config` cannot be carried out."""

@@ -16,7 +16,7 @@ from dlcli.core.compute.forward import shape_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.core.model_io.programs import is_program
-from dlcli.core.model_io.score_metadata import refuse_scores
+from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.support.errors import DlcliError, InputError, MissingInputError
 from dlcli.support.in_memory import InMemory
@@ -32,7 +32,7 @@ def open_surrogate(spec: str, data: ImageData, device: torch.device) -> TrainedN
 
     Raises InputError if `spec` is none of these, and what `open_trained` raises.
     """
-    refuse_scores(spec, "attack", "surrogate")
+    refuse_other_tasks(spec, "attack", "surrogate")
     is_object = isinstance(spec, InMemory)
     if not is_object and ":" not in spec and not Path(spec).is_dir() and not is_program(Path(spec)):
         hint = "name a directory of dlcli train or dlcli ensemble, a .pt2 file, FILE.py:CALLABLE, or a .npz that `save` wrote"

@@ -19,7 +19,7 @@ from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.pretrained import published
 from dlcli.core.model_io.published_inputs import published_inputs
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.model_io.score_metadata import refuse_scores
+from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.model_io.weights_file import is_weights, read_weights_file
 from dlcli.core.models import FRAME_MLP, MODELS, named_model
@@ -145,7 +145,7 @@ def _from_run(path: Path, given: list[str]) -> SourceNetwork:
         raise UsageError(f"`{given[0]}`: {path} is a run directory, which names its network", hint=f"omit `{given[0]}`")
     if is_ensemble(path):
         raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
-    refuse_scores(str(path), "convert-2d-to-3d")
+    refuse_other_tasks(str(path), "convert-2d-to-3d")
     saved = load_model(path, CPU)
     flat = ImageNetwork(
         saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, normalisation_of(saved.model)

@@ -23,7 +23,7 @@ from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
-from dlcli.core.model_io.score_metadata import refuse_scores
+from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.fitting import start_training
@@ -268,7 +268,7 @@ def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
 def check_added(setup: EnsembleSetup) -> None:
     """Refuse networks of `add` that are missing or do not fit the data, before any member is trained."""
     for spec in setup.config.add:
-        refuse_scores(spec, "ensemble", "add")
+        refuse_other_tasks(spec, "ensemble", "add")
         saved = load_model(Path(spec), torch.device("cpu"))
         _check_fits(spec, saved.channels, saved.size, saved.classes, setup.data)
 

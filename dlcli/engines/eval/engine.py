@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
@@ -16,6 +17,7 @@ from dlcli.core.evaluation.areas import grouped_areas
 from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.evaluation.sequence_pictures import drawn
 from dlcli.core.grouped import effective_size, group_sums, share_of
 from dlcli.core.model_io.programs import check_program_name, write_program
 from dlcli.core.model_io.score_metadata import task_of
@@ -245,14 +247,19 @@ def _evaluate(config: EvalConfig, report: Reporter) -> EvalResult:
     if config.output is not None:
         from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
 
-        wrong = loaded.split(config.split).x[[one.index for one in result.mistakes]]
-        if loaded.data.frames is not None:
-            wrong = wrong[:, :, wrong.shape[2] // 2]  # a picture has room for one frame
-        pictures = EvalFigures(to_float(wrong).numpy(), bins, matrix[loaded.output_of.numpy()], outputs, explained)
+        wrong = _pictures(loaded, loaded.split(config.split).x[[one.index for one in result.mistakes]])
+        pictures = EvalFigures(wrong, bins, matrix[loaded.output_of.numpy()], outputs, explained)
         write(config.output, result, pictures)
         if explained is not None:
             write_explained(config.output, explained)
     return result
+
+
+def _pictures(loaded: LoadedModel, x: Tensor) -> np.ndarray:
+    """Examples `x` (m, ...) as pictures (m, c, h, w) in [0, 1]."""
+    if loaded.data.is_sequences:
+        return drawn(x)
+    return to_float(x if loaded.data.frames is None else x[:, :, x.shape[2] // 2]).numpy()  # there is room for one frame
 
 
 def _exported(config: EvalConfig, loaded: LoadedModel, outputs: tuple[str, ...]) -> tuple[str, ...]:

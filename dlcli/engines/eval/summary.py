@@ -22,6 +22,7 @@ from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.summary import Summary
 from dlcli.specs.usual_data import DEFAULT
+from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 
@@ -80,13 +81,9 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
     loaded = open_model_and_data(config, report, look=False)
     images = to_float(loaded.split(config.split).x[:_SUMMARY_IMAGES]).to(loaded.device)
     trained = loaded.trained
-    return (
-        summarise(trained.model, images),
-        loaded.data,
-        trained.name,
-        trained.sha256,
-        (_multiply_adds_note(loaded.data), *trained.notes),
-    )
+    found = summarise(trained.model, images)
+    notes = (*_seconds(found, loaded.data), _multiply_adds_note(loaded.data), *trained.notes)
+    return found, loaded.data, trained.name, trained.sha256, notes
 
 
 def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
@@ -101,7 +98,16 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
     if noise is not None:
         shape, classes = "x".join(map(str, data.x_test.shape[1:])), len(data.classes)
         notes.append(f"Without `data`: random images of {shape} and {classes:,} classes, as of the published weights.")
-    return summarise(model, data.sample(_SUMMARY_IMAGES).to(device)), data, arch.name, "", tuple(notes)
+    found = summarise(model, data.sample(_SUMMARY_IMAGES).to(device))
+    return found, data, arch.name, "", (*_seconds(found, data), *notes)
+
+
+def _seconds(summary: Summary, data: ImageData) -> tuple[str, ...]:
+    """The field of a network of sequences in seconds, where their rate is known."""
+    rate, field = data.steps.rate, summary.receptive_field
+    if rate is None or len(field) != 1:
+        return ()
+    return (f"The field of {count(field[0], 'step')} is {field[0] / rate:.3g} seconds, at {rate:,g} steps per second.",)
 
 
 def _as_published(config: EvalConfig, name: str, report: Reporter) -> ImageData | None:

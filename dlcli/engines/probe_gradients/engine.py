@@ -28,7 +28,7 @@ from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.converted import is_video_network
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
-from dlcli.core.model_io.score_metadata import refuse_scores
+from dlcli.core.model_io.score_metadata import refuse_other_tasks
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
@@ -172,7 +172,7 @@ class ProbeSetup:
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
     chosen, weights, pretrained = resolve_weights(config.model, config.weights)
     spec = chosen or ""
-    refuse_scores(spec, "probe-gradients")
+    refuse_other_tasks(spec, "probe-gradients")
     data = open_data(
         config.data,
         strict=config.strict,

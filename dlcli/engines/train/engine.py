@@ -35,6 +35,7 @@ from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.semi_files import save_semi
 from dlcli.engines.train.semi_versus import semi_comparison_notes, with_equal_steps
+from dlcli.engines.train.sequences import open_training_sequences
 from dlcli.engines.train.sets import TrainingSets, labels_note, labels_seed_of, open_unlabelled, prepared, varies
 from dlcli.engines.train.versus import (
     PairedTraining,
@@ -49,6 +50,7 @@ from dlcli.specs.arms import arms
 from dlcli.specs.figures import in_units, points
 from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, dropped
 from dlcli.specs.training_options import SEEDS
 from dlcli.specs.variant import given_name, variant
@@ -64,7 +66,7 @@ _DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fp
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
-    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws"}
+    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -126,6 +128,8 @@ def plan(config: TrainConfig) -> list[str]:
 
 
 def _data(config: TrainConfig, report: Reporter) -> ImageData:
+    if config.task == SEQUENCES:
+        return open_training_sequences(config, report)
     how = preparation_of(config, report)
     data = open_data(
         config.data,

@@ -113,7 +113,7 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
     arch = open_model(spec, data, pretrained=pretrained)
     if weights is not None:
         arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key, channels=data.channels)
-    arch = normalised_architecture(arch, config.normalise, data.channels)
+    arch = normalised_architecture(arch, image_task(config.task).normalise(data, config.normalise), data.channels)
     _check_range(arch, data, objective)
     recipe = resolve_recipe(config, arch.recipe, len(data.x_train), unlabelled)
     return Job(config, data, arch, recipe, device, seed, objective)

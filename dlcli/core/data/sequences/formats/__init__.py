@@ -1,0 +1,1 @@
+"""Formats of sequences: each module has `DESCRIPTION`, `PRECEDENCE`, `claims(spec)` and `read(spec, options)`."""

@@ -1,0 +1,118 @@
+"""Tables of sequences, .csv or .tsv: a sequence per row, as in the UCR archive, or a row per step with columns id and time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlcli.core.data.base import Array
+from dlcli.core.data.column_names import LABEL_COLUMNS, SET_COLUMNS, known_columns, named_column
+from dlcli.core.data.sequences.base import Floats, Found, SequenceOptions, Sequences
+from dlcli.core.data.sequences.files_of_sets import files_of_sets, holds
+from dlcli.core.data.sequences.long_table import is_long, read_long
+from dlcli.core.data.sequences.numbers import cut_padding, number
+from dlcli.core.data.sequences.rows import LABEL, Rows, is_number, read_rows
+from dlcli.core.data.set_columns import sets_of_columns
+from dlcli.core.data.set_names import resolve_val
+from dlcli.support.errors import InputError
+
+DESCRIPTION = "FILE.csv or FILE.tsv with a sequence per row, or a row per step with columns id and time"
+PRECEDENCE = 3
+
+_SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_IDS = ("id", "index", "name", "key")
+_SAMPLE = 20
+"""Rows that tell whether a column holds text."""
+
+
+def claims(spec: str) -> bool:
+    """Whether `spec` is such a table, or a folder with some."""
+    return holds(Path(spec), _SUFFIXES)
+
+
+def read(spec: str, options: SequenceOptions) -> Found:
+    """Read the files of the sets; a column of sets divides a file that is not one of several."""
+    files = files_of_sets(spec, _SUFFIXES, options)
+    if len(files) > 1:
+        return Found({key: _sequences(read_rows(file), options) for key, file in files.items()})
+    key, file = next(iter(files.items()))
+    rows = read_rows(file)
+    return Found(_by_set(rows, _sequences(rows, options), key))
+
+
+def _by_set(rows: Rows, sequences: Sequences, key: str) -> dict[str, Sequences]:
+    columns = {name: column.tolist() for name, column in sequences.metadata.items()}
+    sets = None if key else sets_of_columns(rows.name, columns)
+    if sets is None:
+        return {key: sequences}
+    names = np.array([resolve_val(name, set(sets)) for name in sets])
+    return {name: sequences.take(np.flatnonzero(names == name)) for name in dict.fromkeys(names.tolist())}
+
+
+def _sequences(rows: Rows, options: SequenceOptions) -> Sequences:
+    if not rows.cells:
+        raise InputError(f"{rows.name}: has no rows")
+    label = _label_column(rows, options)
+    if is_long(rows):
+        return read_long(rows, label, options)
+    return _wide(rows, label, options)
+
+
+def _label_column(rows: Rows, options: SequenceOptions) -> str | None:
+    if not rows.headed:
+        return LABEL
+    if options.label_column is not None:
+        return named_column(rows.name, rows.columns, options.label_column)
+    found = known_columns(rows.columns, LABEL_COLUMNS)
+    if not found and options.labels and not options.unlabelled:
+        has = ", ".join(rows.columns[:4]) + (" ..." if len(rows.columns) > 4 else "")
+        hint = "name the column that holds the labels, as `label_column=NAME`"
+        raise InputError(f"{rows.name}: has columns {has}, none of which is called label or class", hint=hint)
+    return found[0] if found else None
+
+
+def _wide(rows: Rows, label: str | None, options: SequenceOptions) -> Sequences:
+    """A sequence per row: its values are all columns but those of labels, sets, groups, names, and those of text."""
+    about = _about(rows, label, options)
+    places = [k for k, name in enumerate(rows.columns) if name not in about]
+    if not places:
+        raise InputError(f"{rows.name}: no column holds numbers", hint="a table of sequences has one sequence per row")
+    values = [_values(rows, k, places, options) for k in range(len(rows.cells))]
+    _check_lengths(rows, values, options)
+    labels = None if label is None else rows.column(label)
+    metadata = {name: _column(rows.column(name)) for name in about if name != label}
+    return Sequences(values, labels, metadata, lambda k: f"row {k + 1} of {Path(rows.name).name}")
+
+
+def _about(rows: Rows, label: str | None, options: SequenceOptions) -> list[str]:
+    """The columns that hold no values."""
+    if not rows.headed:
+        return [LABEL]
+    known = {*known_columns(rows.columns, (*SET_COLUMNS, *_IDS)), label, options.group}
+    sample = {name: [cell for cell in rows.column(name)[:_SAMPLE] if cell] for name in rows.columns}
+    text = {name for name, cells in sample.items() if cells and not any(map(is_number, cells))}
+    return [name for name in rows.columns if name in known | text]
+
+
+def _values(rows: Rows, row: int, places: Sequence[int], options: SequenceOptions) -> Floats:
+    cells = rows.cells[row]
+    there = [k for k in places if k < len(cells)]
+    last = max((k for k in there if cells[k]), default=-1)
+    found = [number(f"{rows.name}: row {row + 1}, column '{rows.columns[k]}'", cells[k]) for k in there if k <= last]
+    return cut_padding(np.array([found], dtype=np.float32))
+
+
+def _check_lengths(rows: Rows, values: Sequence[Floats], options: SequenceOptions) -> None:
+    """Refuse rows with fewer cells than others, for a value may be lost; the NaN at the end of UCR's files is no such case."""
+    if options.pad:
+        return
+    longest = max(one.shape[1] for one in values)
+    width = max(len([cell for cell in row if cell]) for row in rows.cells)
+    for k, one in enumerate(values):
+        if one.shape[1] < longest and len([cell for cell in rows.cells[k] if cell]) < width:
+            message = f"{rows.name}: row {k + 1} has {one.shape[1]} values, and others have {longest}"
+            raise InputError(message, hint="pass `pad` if the sequences differ in length")
+
+
+def _column(cells: Sequence[str]) -> Array:
+    return np.array(cells, dtype=object)

@@ -1,0 +1,24 @@
+"""Values of sequences in text files."""
+
+import numpy as np
+
+from dlcli.core.data.sequences.base import Floats
+from dlcli.support.errors import InputError
+
+_MISSING = ("", "?", "na", "n/a", "null", "none")
+
+
+def number(where: str, cell: str) -> float:
+    """A cell as a number; raises InputError, beginning with `where`, for anything else but NaN."""
+    text = cell.strip()
+    try:
+        return float(text)
+    except ValueError:
+        what = "is missing" if text.lower() in _MISSING else f"is '{text[:40]}', not a number"
+        raise InputError(f"{where} {what}", hint="fill missing values in, or remove the sequence") from None
+
+
+def cut_padding(values: Floats) -> Floats:
+    """Values (channels, t) without the NaN at the end by which files write that a sequence is shorter than others."""
+    there = np.flatnonzero(~np.isnan(values).all(0))
+    return values[:, : there[-1] + 1 if len(there) else 0]

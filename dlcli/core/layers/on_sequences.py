@@ -1,0 +1,62 @@
+"""A network of steps as a classifier of whole sequences, whatever their lengths and whatever they are batched with."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dlcli.core.compute.padding import without_padding
+from dlcli.core.layers.causal import Causal
+from dlcli.core.layers.wrapped import hide_from_state_dict
+
+LENGTHS = "lengths"
+"""The parameter of `forward` that passes the length of each sequence to a network."""
+
+
+class OnSequences(nn.Module):
+    """`inner` for sequences (n, channels, t) that may be padded, see `dlcli.core.compute.padding`.
+
+    Of outputs (n, k, t) a sequence gets those at its last step, or with the pooling `mean` their mean; outputs (n, k) are
+    taken as they are. A network that is neither `Causal` nor takes `lengths` gets sequences of one length at a time, so that
+    none depends on what it is batched with. The keys of the state dict are those of `inner`.
+    """
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.takes_lengths = LENGTHS in inspect.signature(inner.forward).parameters
+        hide_from_state_dict(self)
+
+    def forward(self, x: Tensor) -> Any:
+        """Takes (n, channels, t), gives (n, k)."""
+        x, lengths = without_padding(x)
+        if isinstance(self.inner, Causal):
+            return pooled(self.inner(x), lengths, self.inner.pooling)
+        if self.takes_lengths:
+            return pooled(self.inner(x, lengths), lengths)
+        different = lengths.unique().tolist()
+        if len(different) == 1:
+            return pooled(self.inner(x), lengths)
+        rows = [(lengths == steps).nonzero()[:, 0] for steps in different]
+        parts = [
+            pooled(self.inner(x[picked, :, :steps]), lengths[picked]) for picked, steps in zip(rows, different, strict=True)
+        ]
+        return torch.cat(parts)[torch.cat(rows).argsort()]
+
+
+def pooled(outputs: Any, lengths: Tensor, pooling: str = "last") -> Any:
+    """Outputs (n, k) for whole sequences, of outputs (n, k, t) of their steps; anything else as it is.
+
+    Args:
+        outputs: What a network returned.
+        lengths: Of the sequences, (n,).
+        pooling: As `Causal.pooling`.
+    """
+    if not isinstance(outputs, Tensor) or outputs.dim() != 3:
+        return outputs
+    ends = lengths.clamp(min=1)
+    if pooling == "last":
+        return outputs.gather(2, (ends - 1)[:, None, None].expand(-1, outputs.shape[1], 1))[:, :, 0]
+    inside = torch.arange(outputs.shape[2], device=outputs.device) < ends[:, None]
+    return (outputs * inside[:, None]).sum(2) / ends[:, None]

@@ -1,0 +1,72 @@
+"""Sequences for `dlcli eval` and `dlcli predict`, read as those that the network was trained on."""
+
+from pathlib import Path
+
+from dlcli.core.data.base import ImageData
+from dlcli.core.data.groups import load_by_group
+from dlcli.core.data.sequences import claims_sequences, open_sequences
+from dlcli.core.data.sequences.base import SequenceOptions
+from dlcli.core.model_io.run_dir import read_run_metadata
+from dlcli.core.model_io.score_metadata import RunTask
+from dlcli.core.models import takes_sequences
+from dlcli.specs.model_and_data import ModelAndDataOptions
+from dlcli.specs.sequences import check_no_sequences, check_of_sequences
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+
+
+def of_sequences(config: ModelAndDataOptions, task: RunTask) -> bool:
+    """Whether a network is one of sequences: by its run directory, by its name, or by what it is used on.
+
+    Raises UsageError if an option does not apply.
+    """
+    named = takes_sequences(config.arch or "") or getattr(config, "prove_causal", False)
+    if task.sequences is None and not named and not (config.arch is not None and claims_sequences(config.data)):
+        check_no_sequences(config, "a network of sequences")
+        return False
+    check_of_sequences(config, "a network of sequences")
+    return True
+
+
+def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter, *, unlabelled: bool = False) -> ImageData:
+    """Open the sequences of `config`, with the rate and the characters that the network was trained with.
+
+    Args:
+        config: The data and the network.
+        task: What its run directory records.
+        report: Receives notes and warnings.
+        unlabelled: Take every sequence, of `config.split` if it names a set.
+
+    Raises:
+        InputError: If they cannot be used, or have other channels than those of the training.
+    """
+    saved = task.sequences
+    recorded = None if saved is None or saved.rate is None else round(saved.rate)
+
+    def load(group: str | None) -> ImageData:
+        options = SequenceOptions(
+            strict=config.strict,
+            report=report,
+            unlabelled=unlabelled,
+            split=config.split,
+            labels=not getattr(config, "summary", False) and not getattr(config, "prove_causal", False),
+            label_column=config.label_column or (saved.column if saved is not None else None),
+            group=group,
+            rate=config.rate or recorded,
+            pad=config.pad,
+            symbols=saved.symbols if saved is not None else (),
+        )
+        return open_sequences(config.data, options)
+
+    data = load(None) if unlabelled else load_by_group(load, task.group, report)
+    if saved is not None and config.model is not None:
+        _check_channels(config.model, data)
+    return data
+
+
+def _check_channels(model: str, data: ImageData) -> None:
+    channels = read_run_metadata(Path(model))["channels"]
+    if channels != data.channels:
+        has = f"its sequences have {count(data.channels, 'channel')}, and those that {model} was trained on had {channels}"
+        raise InputError(f"{data.name}: {has}", hint="choose another `data`")

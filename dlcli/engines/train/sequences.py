@@ -1,0 +1,25 @@
+"""The sequences that `dlcli train` learns from."""
+
+from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.data.sequences import open_sequences
+from dlcli.core.data.sequences.base import SequenceOptions
+from dlcli.specs.train import TrainConfig
+from dlcli.support.reporter import Reporter
+
+
+def open_training_sequences(config: TrainConfig, report: Reporter) -> ImageData:
+    """The sequences of `config.data`; raises InputError if there is nothing to train on."""
+    data = open_sequences(
+        config.data,
+        SequenceOptions(
+            strict=config.strict,
+            report=report,
+            limit=config.limit,
+            label_column=config.label_column,
+            group=config.group,
+            rate=config.rate,
+            pad=config.pad,
+        ),
+    )
+    check_trainable(data)
+    return data
