@@ -16,6 +16,7 @@ from scipy.special import expit, ndtr, ndtri
 
 from benchmarks import _scores
 from dlcli.core.evaluation import metrics
+from dlcli.core.evaluation.areas import Areas, grouped_areas
 from dlcli.core.evaluation.calibration import expected_error
 from dlcli.core.grouped import grouped_share, mean_share
 from dlcli.core.pairs.labelled import LabelledPairs
@@ -185,6 +186,41 @@ def calibration(random: Random, setting: tuple[float, ...]) -> bool | None:
     return holds(expected_error(confidence, correct, seed=int(random.integers(1 << 30))), truth)
 
 
+_UNEVEN = (60, *[4] * 60)
+"""Sizes of groups of which one is much larger than the others."""
+AREAS = ("AUC", "AP")
+
+
+@lru_cache(maxsize=64)
+def _average_precision(area: float, share: float) -> float:
+    """The average precision of normal scores with this area under the ROC curve, where this share is positive."""
+    x = np.linspace(-8, 12, 20_001)
+    hit, false = ndtr(sqrt(2) * ndtri(area) - x), ndtr(-x)
+    precision = share * hit / (share * hit + (1 - share) * false)
+    return float(-np.trapezoid(precision, hit))
+
+
+@lru_cache(maxsize=256)
+def _areas(seed: int, truth: float, number: int, size: int) -> Areas | None:
+    """Areas of examples in groups, which share half of the variance of scores and of labels, 40% positive."""
+    random, sizes = np.random.default_rng(seed), np.full(number, size) if size else np.array(_UNEVEN)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    label, score = (random.normal(size=len(sizes))[group] + random.normal(size=len(group)) for _ in range(2))
+    positive = label / sqrt(2) > ndtri(0.6)
+    if positive.all() or not positive.any():
+        return None
+    return grouped_areas(score / sqrt(2) + sqrt(2) * ndtri(truth) * positive, positive, group, seed=seed)
+
+
+def area_by_group(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """One of the areas of examples in groups of this size; 0 for groups of which one is much larger."""
+    which, truth, number, size = setting
+    found = _areas(int(random.integers(1 << 30)), truth, int(number), int(size))
+    if found is None:
+        return None
+    return holds(found.ap, _average_precision(truth, 0.4)) if which else holds(found.auc, truth)
+
+
 def worst(random: Random, setting: tuple[float, ...]) -> bool | None:
     """The lowest of the accuracies of k classes of 100 images, all of which are p."""
     classes, p = setting
@@ -285,13 +321,21 @@ def _sets() -> Iterator[Figure]:
     yield Figure("accuracy", "Wilson", "Wilson (1927), JASA 22", _grid((0.5, 0.9, 0.99), (10, 100, 600)), accuracy, 4000, 0.9)
     yield Figure("two networks, same images", "adjusted Wald", bp, _grid((0.02, 0.2), (30, 600)), two_networks, 1500, 0.94)
     yield Figure(
-        "gain over the mean of members", "adjusted Wald", bp, _grid((2, 5, 10), (0.8, 0.99), (30, 600)), gain, 800, 0.93
+        "gain over the mean of members",
+        "adjusted Wald",
+        bp,
+        _grid((2, 5, 10), (0.8, 0.95, 0.99), (30, 100, 600)),
+        gain,
+        800,
+        0.93,
     )
-    yield Figure("mean of members", groups_of, "", _grid((5, 50), (0.8, 0.95), (100, 600)), mean_member, 800, 0.93, 0.99)
+    yield Figure("mean of members", groups_of, "", _grid((5, 50), (0.8, 0.95), (100, 600)), mean_member, 1500, 0.94, 0.98)
     yield Figure(
         "training accuracy, two seeds", "t with the rounding of one image", "", _grid((1, 5)), over_two_seeds, 3000, 0.94
     )
-    yield Figure("Brier score", "Wilson of half", "", _grid((0.98, 0.998, 0.9999), (50, 600, 5000)), brier, 200, 0.9)
+    yield Figure(
+        "Brier score", "Wilson or Clopper-Pearson of half", "", _grid((0.98, 0.998, 0.9999), (50, 600, 5000)), brier, 400, 0.93
+    )
     yield Figure(
         "negative log-likelihood",
         "bootstrap-t, none with fewer than 30 mistakes",
@@ -309,6 +353,13 @@ def _sets() -> Iterator[Figure]:
     exact = "Clopper-Pearson at 0.05 / k"
     yield Figure("worst class, worst slice", exact, "Bonferroni", _grid((2, 10, 100), (0.5, 0.9, 0.99)), worst, 300, 0.95)
     yield Figure("share by group", groups_of, "", _grid((2, 15), (0.6, 0.9), (100, 800)), groups, 500, 0.93)
+    shapes = ((10, 20), (40, 10), (0, 0))
+    grouped = tuple((float(k), a, float(m), float(n)) for k in range(2) for a in (0.7, 0.9, 0.98) for m, n in shapes)
+    parts = tuple(f"{name} by group" for name in AREAS)
+    jackknife = "jackknife on the logit"
+    yield Figure(
+        "areas by group", jackknife, "Efron and Stein (1981)", grouped, area_by_group, 60, 0.92, parts=parts, longer=600
+    )
     yield Figure("recall of an approximate search", groups_of, "", _grid((2, 5, 20, 100), (0.05, 0.3)), recall, 300, 0.93)
     wanted = tuple((s, n, w) for s in (1.0, 15.0) for n in (2000.0, 12_700.0) for w in (0.7, 0.81, 0.9))
     yield Figure("--precision is reached", "lower bound by component", "", wanted, precision, 60, 0.95)

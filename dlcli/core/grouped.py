@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from dlcli.core.stats import Z, effective_share, wilson
+from dlcli.core.stats import Z, effective_share, selected_share, wilson
 from dlcli.specs.estimates import Difference, Estimate
 
 _PSEUDO = 0.25
@@ -79,6 +79,24 @@ def share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None) -> E
     if group is None:
         return wilson(float(values.sum()), len(values))
     return grouped_share(group_sums(values, group), group_sums(np.ones(len(values)), group))
+
+
+def exact_share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None, *, among: int = 1) -> Estimate:
+    """The mean of `outcomes` with the wider of two intervals, that of `share_of` and that of Clopper and Pearson.
+
+    Args:
+        outcomes: Outcomes in [0, 1], (n,).
+        group: The group of each, (n,), if they come in groups.
+        among: Number of shares among which this one was selected, see `selected_share`.
+
+    Returns:
+        The mean and its interval.
+    """
+    values = np.asarray(outcomes, dtype=np.float64)
+    if group is None:
+        return selected_share(share_of(values), among)
+    independent = effective_size(group_sums(values, group), group_sums(np.ones(len(values)), group))
+    return selected_share(share_of(values, group), among, independent)
 
 
 def mean_share(values: ArrayLike) -> Estimate:

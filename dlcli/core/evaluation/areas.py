@@ -1,7 +1,7 @@
 """Areas under the ROC curve and the precision-recall curve of examples that come in groups, with intervals by group.
 
-A group is drawn as a whole (the cluster bootstrap: Davison and Hinkley 1997, section 3.8), since examples of one resemble each
-other. In place of copies each example has a weight, how often its group was drawn, so that scores are sorted once.
+Examples of a group resemble each other, so that groups, not examples, are omitted in turn (the jackknife). In place of a
+smaller sample each example has a weight, 0 or 1, so that scores are sorted once.
 """
 
 from dataclasses import replace
@@ -9,14 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
-from dlcli.core.bootstrap import resamples
 from dlcli.core.evaluation.metrics import auc
+from dlcli.core.jackknife import LEAST_GROUPS, Scale, interval, kept
 from dlcli.core.stats import wilson
 from dlcli.specs.estimates import Estimate
 
 _AT_ONCE = 1 << 22
 """Weights of examples in memory at a time."""
+_LEAST = 1e-6
+"""An area without one of the groups counts as at least this far from 0 and 1, whose logits are infinite."""
+_SHARE = Scale(logit, expit)
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -30,16 +34,17 @@ class Areas(NamedTuple):
 
 
 def grouped_areas(scores: Floats, positive: Bools, group: NDArray[np.integer], *, seed: int) -> Areas:
-    """Estimate both areas, with percentiles of resamples of whole groups; those without both classes are discarded.
+    """Estimate both areas, with the interval of the jackknife by group, on the logit scale.
 
     The interval of the AUC is never narrower than that of independent examples, which is not empty where the order is perfect.
-    There, what was not seen is bounded as if each group were one example.
+    There, what was not seen is bounded as if each group were one example. From fewer than five groups, or if one group has all
+    examples of a class, it is [0, 1].
 
     Args:
         scores: The scores, (n,).
         positive: Which examples are positive, (n,), some and not all.
         group: The group of each example, (n,) from 0 on.
-        seed: Seed of the resamples.
+        seed: Seed of the parts in which groups are omitted if there are many.
 
     Returns:
         The areas.
@@ -47,24 +52,25 @@ def grouped_areas(scores: Floats, positive: Bools, group: NDArray[np.integer], *
     order = np.argsort(-scores, kind="stable")
     values = _Ranked(positive[order], np.flatnonzero(np.append(True, np.diff(scores[order]) != 0)))
     value = values.areas(np.ones((1, len(scores))))[0]
-    numbers = group[order]
-    found = []
-    for block in resamples(int(group.max()) + 1, seed=seed):
-        step = max(1, _AT_ONCE // len(scores))
-        found += [values.areas(block[k : k + step, numbers]) for k in range(0, len(block), step)]
-    low, high = np.nanquantile(np.concatenate(found), (0.025, 0.975), axis=0)
-    area = _hull(value[0], low[0], high[0], len(scores))
-    precision = _hull(value[1], low[1], high[1], len(scores))
+    if len(np.unique(group)) < LEAST_GROUPS:
+        return Areas(*(Estimate(float(one), 0.0, 1.0, len(scores)) for one in value))
+    weights, step = np.stack(list(kept(len(scores), group[order], seed=seed))), max(1, _AT_ONCE // len(scores))
+    left = np.concatenate([values.areas(weights[k : k + step].astype(np.float64)) for k in range(0, len(weights), step)])
+    area, precision = (_estimate(float(one), without, len(scores)) for one, without in zip(value, left.T, strict=True))
     if value[1] == 1:
         groups = len(np.unique(group[positive]))
-        precision = replace(precision, low=min(precision.low, wilson(groups, groups).low))
+        precision = replace(precision, low=wilson(groups, groups).low)
     return Areas(
         _at_least(area, auc(scores, positive) if 0 < value[0] < 1 else _by_group(value[0], positive, group)), precision
     )
 
 
-def _hull(value: float, low: float, high: float, n: int) -> Estimate:
-    return Estimate(float(value), float(min(low, value)), float(max(high, value)), n)
+def _estimate(value: float, left: Floats, n: int) -> Estimate:
+    """An area and its interval: without width at 0 and 1, and [0, 1] if it is not defined without one of the groups."""
+    if value in (0, 1) and not np.isnan(left).any():
+        return Estimate(value, value, value, n)
+    ends = interval(value, np.clip(left, _LEAST, 1 - _LEAST), _SHARE)
+    return Estimate(value, *(ends or (0.0, 1.0)), n)
 
 
 def _at_least(found: Estimate, other: Estimate | None) -> Estimate:

@@ -18,13 +18,12 @@ from dlcli.core.evaluation.calibration import Reliability
 from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.evaluation.metrics import Floats, Labels
 from dlcli.core.evaluation.sequence_pictures import drawn
-from dlcli.core.grouped import effective_size, group_sums, share_of
+from dlcli.core.grouped import exact_share_of, share_of
 from dlcli.core.model_io.programs import check_program_name, write_program
 from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
-from dlcli.core.stats import selected_share
 from dlcli.engines.eval.explain import FOLDER, explained_images, write_explained
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.scores import eval_scores, plan_scores
@@ -157,10 +156,7 @@ class _Predictions:
 
     def worst(self, inside: np.ndarray, among: int) -> Estimate:
         """The accuracy on the examples `inside`, which were selected among several sets for it."""
-        if self.group is None:
-            return selected_share(self.accuracy(inside), among)
-        hits, totals = (group_sums(part[inside], self.group[inside]) for part in (self.correct, np.ones(len(self.y))))
-        return selected_share(self.accuracy(inside), among, effective_size(hits, totals))
+        return exact_share_of(self.correct[inside], None if self.group is None else self.group[inside], among=among)
 
     @property
     def correct(self) -> np.ndarray:

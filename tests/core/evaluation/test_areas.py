@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.special import logit
 from sklearn import metrics as peer
 
 from dlcli.core.evaluation import areas
@@ -59,3 +60,27 @@ def test_a_perfect_order_is_bounded_by_the_number_of_groups():
     assert found.ap.low == pytest.approx(10 / (10 + 1.959964**2), abs=1e-6)  # Wilson's for 10 of 10 groups
     worst = grouped_areas(-positive.astype(float), positive, group, seed=0).auc
     assert (worst.low, worst.value) == (0, 0) and worst.high == pytest.approx(1 - found.auc.low)
+
+
+def test_few_groups_or_all_of_a_class_in_one_tell_nothing():
+    scores, positive = sample(100)
+    few = grouped_areas(scores, positive, np.arange(100) % 4, seed=0)
+    assert [(one.low, one.high) for one in few] == [(0, 1), (0, 1)]
+    one_has_all = grouped_areas(scores, positive, np.where(positive, 0, np.arange(100) % 9 + 1), seed=0)
+    assert (one_has_all.auc.low, one_has_all.auc.high) == (0, 1)
+
+
+def test_the_jackknife_omits_each_group_once():
+    """Against the same interval from scikit-learn's areas of what is left."""
+    scores, positive = sample(160)
+    group = np.random.default_rng(1).integers(0, 20, 160)
+    left = [
+        [of(positive[group != g], scores[group != g]) for g in range(20)]
+        for of in (peer.roc_auc_score, peer.average_precision_score)
+    ]
+    found = grouped_areas(scores, positive, group, seed=0)
+    for one, others in zip(found, left, strict=True):
+        z = np.log(np.array(others) / (1 - np.array(others)))
+        half = logit(one.high) - logit(one.value)
+        spread = ((z - z.mean()) ** 2).sum() * 19 / 20
+        assert 1.96 <= half / spread**0.5 <= 3.2 or one.high == auc(scores, positive).high
