@@ -18,7 +18,7 @@ from benchmarks import _scores
 from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.areas import Areas, grouped_areas
 from dlcli.core.evaluation.calibration import expected_error
-from dlcli.core.grouped import grouped_share, mean_share
+from dlcli.core.grouped import difference_of, grouped_share, mean_share
 from dlcli.core.pairs.labelled import LabelledPairs
 from dlcli.core.pairs.measures import evaluate_pairs
 from dlcli.core.stats import mean_difference, paired_difference, selected_share, wilson
@@ -236,6 +236,16 @@ def groups(random: Random, setting: tuple[float, ...]) -> bool | None:
     return holds(grouped_share(hits, np.full(int(number), size)), p)
 
 
+def difference_by_group(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """Two networks on images in groups of this size, which differ on a share of them, each way as often (probit, 0.5)."""
+    differ, number, size = setting
+    sizes = np.full(int(number), int(size)) if size else np.array(_UNEVEN)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    z = (random.normal(size=len(sizes))[group] + random.normal(size=len(group))) / sqrt(2)
+    end = ndtri(differ / 2)
+    return holds(difference_of(z < end, z > -end, group), 0.0)
+
+
 def recall(random: Random, setting: tuple[float, ...]) -> bool | None:
     """A search that misses whole groups of texts, of which 500 of 50,000 are sampled; others have no pair."""
     size, missed = setting
@@ -361,6 +371,8 @@ def _sets() -> Iterator[Figure]:
         "areas by group", jackknife, "Efron and Stein (1981)", grouped, area_by_group, 60, 0.92, parts=parts, longer=600
     )
     yield Figure("recall of an approximate search", groups_of, "", _grid((2, 5, 20, 100), (0.05, 0.3)), recall, 300, 0.93)
+    tried = tuple((d, float(m), float(n)) for d in (0.02, 0.2) for m, n in (*shapes, (400, 2)))
+    yield Figure("two networks, by group", "jackknife", "Efron and Stein (1981)", tried, difference_by_group, 200, 0.93)
     wanted = tuple((s, n, w) for s in (1.0, 15.0) for n in (2000.0, 12_700.0) for w in (0.7, 0.81, 0.9))
     yield Figure("--precision is reached", "lower bound by component", "", wanted, precision, 60, 0.95)
     of_pairs = tuple(f"{name} of pairs" for name in PAIRS)

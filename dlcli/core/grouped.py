@@ -5,11 +5,14 @@ A group tells less than as many independent examples. How much less is measured 
 number of independent examples that would vary as much (Kish 1965, Survey Sampling, section 8.2), which holds near 0 and 1 too.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from dlcli.core.stats import Z, effective_share, selected_share, wilson
+from dlcli.core.jackknife import LEAST_GROUPS, PLAIN, interval
+from dlcli.core.stats import Z, effective_share, paired_difference, selected_share, wilson
 from dlcli.specs.estimates import Difference, Estimate
 
 _PSEUDO = 0.25
@@ -99,19 +102,47 @@ def exact_share_of(outcomes: ArrayLike, group: NDArray[np.integer] | None = None
     return selected_share(share_of(values, group), among, independent)
 
 
-def mean_share(values: ArrayLike) -> Estimate:
+def mean_share(values: ArrayLike, group: NDArray[np.integer] | None = None) -> Estimate:
     """The mean of one share per image, (n,) in [0, 1]: of the networks that are right on it.
 
-    Where all shares are 0 or 1 the interval is `wilson`'s; shares between vary less, and it is narrower by as much.
+    Where all shares are 0 or 1 the interval is `wilson`'s; shares between vary less, and it is narrower by as much. It is by
+    `group` (n,) if images come in groups.
     """
     shares = np.asarray(values, dtype=np.float64)
+    if group is not None:
+        return share_of(shares, group)
     if np.isin(shares, (0, 1)).all():
         return wilson(float(shares.sum()), len(shares))
     found = max(float(len(shares)), _independent(shares, np.ones(len(shares)))) if len(shares) > 1 else 1.0
     return effective_share(float(shares.sum()), len(shares), found)
 
 
-def crossed_difference(differences: NDArray[np.number]) -> Difference:
+def difference_of(a: ArrayLike, b: ArrayLike, group: NDArray[np.integer] | None = None) -> Difference:
+    """The mean of `a - b` over examples with the interval of `paired_difference`, by group if there are groups.
+
+    By group it is that of the jackknife, with Student's t, and never narrower than that of independent examples.
+
+    Args:
+        a: Outcomes in [0, 1], (n,).
+        b: Those that they are compared with, of the same examples, (n,).
+        group: The group of each example, (n,) from 0 on, if they come in groups.
+
+    Returns:
+        The difference; its interval is [-1, 1] with fewer than five groups.
+    """
+    found = paired_difference(a, b)
+    if group is None:
+        return found
+    sums = group_sums(np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64), group)
+    sizes = group_sums(np.ones(len(group)), group)
+    if np.count_nonzero(sizes) < LEAST_GROUPS:
+        return replace(found, low=-1.0, high=1.0)
+    sums, sizes = sums[sizes > 0], sizes[sizes > 0]
+    low, high = interval(found.value, (sums.sum() - sums) / (sizes.sum() - sizes), PLAIN) or (-1.0, 1.0)
+    return replace(found, low=max(-1.0, min(low, found.low)), high=min(1.0, max(high, found.high)))
+
+
+def crossed_difference(differences: NDArray[np.number], group: NDArray[np.integer] | None = None) -> Difference:
     """The mean difference of two networks over seeds and images (seeds, images), for new seeds and new images at once.
 
     The variance is that of the means over seeds plus that of the means over images less what both count twice (Owen 2007, The
@@ -120,19 +151,26 @@ def crossed_difference(differences: NDArray[np.number]) -> Difference:
 
     Args:
         differences: Right less right, in {-1, 0, 1}, of both networks of each pair; at least two seeds and two images.
+        group: The group of each image, (images,) from 0 on, if they come in groups, which are drawn then.
 
     Returns:
-        The mean and its interval; n is the number of images.
+        The mean and its interval, [-1, 1] for a single group; n is the number of images.
     """
     seeds, images = differences.shape
     values = np.asarray(differences, dtype=np.float64)
     mean, of_seed, of_image = float(values.mean()), values.mean(1), values.mean(0)
-    rest = values - of_seed[:, None] - of_image + mean
+    numbers = np.arange(images) if group is None else np.unique(group, return_inverse=True)[1]
+    units = int(numbers.max()) + 1
+    if units < 2:
+        return Difference(mean, -1.0, 1.0, images)
+    # A unit, an image or a group, moves the mean by the sum of its distances from it.
+    moved = group_sums(of_image - mean, numbers)
+    both = np.stack([group_sums(row, numbers) for row in values - of_seed[:, None] - of_image + mean])
     # The mean of a seed comes in steps of an image, so that a few that are equal still vary by rounding.
     rows = max(float(of_seed.var(ddof=1)), 1 / (6 * images**2)) / seeds
-    columns = float(of_image.var(ddof=1)) / images
-    twice = float((rest**2).sum()) / ((seeds - 1) * (images - 1)) / (seeds * images)
+    columns = float((moved**2).sum()) * units / (units - 1) / images**2
+    twice = float((both**2).sum()) * units / ((seeds - 1) * (units - 1)) / (seeds * images**2)
     variance = max(rows, columns, rows + columns - twice)
-    degrees = (rows + columns) ** 2 / (rows**2 / (seeds - 1) + columns**2 / (images - 1))
+    degrees = (rows + columns) ** 2 / (rows**2 / (seeds - 1) + columns**2 / (units - 1))
     half = max(float(stdtrit(degrees, 0.975)) * variance**0.5, float(stdtrit(seeds - 1, 0.975)) * rows**0.5)
     return Difference(mean, mean - half, mean + half, images)

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlcli.core.grouped import crossed_difference, effective_size, group_sums, grouped_share, mean_share, share_of
-from dlcli.core.stats import mean_difference, wilson
+from dlcli.core.grouped import (
+    crossed_difference,
+    difference_of,
+    effective_size,
+    group_sums,
+    grouped_share,
+    mean_share,
+    share_of,
+)
+from dlcli.core.stats import mean_difference, paired_difference, wilson
 
 GROUPS = st.lists(st.integers(1, 9).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), min_size=2, max_size=40)
 
@@ -105,3 +113,27 @@ def test_a_gain_that_the_images_decide_is_seldom_established(seeds):
         over_seeds += mean_difference(values.mean(1), step=1 / 600).established
     assert crossed <= 0.06 * runs + 3 * (0.06 * 0.94 * runs) ** 0.5
     assert over_seeds > 0.3 * runs  # which is about these images
+
+
+def test_a_difference_by_group_is_students_of_equal_groups_and_never_narrower_than_that_of_images():
+    random = np.random.default_rng(3)
+    right, group = random.random((2, 400)) < np.repeat(random.random((2, 40)), 10, 1), np.repeat(np.arange(40), 10)
+    found, images = difference_of(*right, group), paired_difference(*right)
+    assert (found.value, found.n) == (pytest.approx(images.value), 400)
+    assert found.low <= images.low and images.high <= found.high
+    means = (right[0].astype(float) - right[1]).reshape(40, 10).mean(1)
+    assert found.high - found.value >= mean_difference(means).high - means.mean() - 1e-12
+    assert difference_of(*right) == images
+
+
+def test_few_groups_tell_nothing_of_a_difference():
+    found = difference_of([1, 1, 1, 0, 1, 1], [0, 0, 1, 0, 0, 1], np.arange(6) % 4)
+    assert (found.value, found.low, found.high) == (0.5, -1, 1)
+
+
+def test_copies_of_images_are_no_more_evidence_over_seeds_and_images():
+    values = np.random.default_rng(4).choice([-1, 0, 1], (5, 300), p=[0.2, 0.6, 0.2])
+    once, copied = crossed_difference(values), crossed_difference(values.repeat(7, 1), np.repeat(np.arange(300), 7))
+    assert (copied.low, copied.high) == (pytest.approx(once.low), pytest.approx(once.high))
+    one = crossed_difference(values, np.zeros(300, np.int64))
+    assert (one.low, one.high) == (-1, 1)

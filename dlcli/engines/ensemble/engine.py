@@ -7,11 +7,16 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.worker_plan import WorkerPlan
+from dlcli.core.data.frame_names import dependence_notes
+from dlcli.core.data.groups import groups_of
+from dlcli.core.grouped import share_of
 from dlcli.core.model_io.ensemble_dir import (
     MEMBERS,
     METADATA,
@@ -22,7 +27,6 @@ from dlcli.core.model_io.ensemble_dir import (
 )
 from dlcli.core.model_io.run_dir import METADATA as MEMBER_METADATA
 from dlcli.core.run_log import check_logs
-from dlcli.core.stats import wilson
 from dlcli.core.tasks.images import accuracy_figures
 from dlcli.engines.ensemble.member_log import FIGURES, WHOLE, member_run
 from dlcli.engines.ensemble.members import (
@@ -80,7 +84,9 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     if config.output is not None and result.headline is not None:
         from dlcli.engines.ensemble.report import write_report  # here, since it imports matplotlib
 
-        drawn = gain_curves(torch.stack([one.logits for one in done]), setup.data.y_test, drawn_rules(config.rule))
+        drawn = gain_curves(
+            torch.stack([one.logits for one in done]), setup.data.y_test, drawn_rules(config.rule), _groups(setup)
+        )
         write_report(config.output, result, drawn)
         finish(partial(save_ensemble_metadata, config.output, len(done), config.rule, config.group))
     return result
@@ -184,7 +190,8 @@ def _result(
     config, data = setup.config, setup.data
     whole = len(done) == config.members + len(config.add)
     logits = torch.stack([one.logits for one in done]) if whole else torch.zeros(0)
-    found = rows(logits, data.y_test, seed=config.seed) if whole else []
+    group = _groups(setup)
+    found = rows(logits, data.y_test, group, seed=config.seed) if whole else []
     headline = best_of(found, config.rule) if whole else None
     return EnsembleResult(
         data=data.name,
@@ -195,23 +202,31 @@ def _result(
         rule=config.rule,
         headline=headline,
         rows=tuple(found),
-        diversity=tuple(diversity(logits, data.y_test)) if whole else (),
-        members=tuple(_member(one, data.y_test) for one in done),
+        diversity=tuple(diversity(logits, data.y_test, group)) if whole else (),
+        members=tuple(_member(one, data.y_test, group) for one in done),
         strategy=strategy,
         seed=config.seed,
         folder=str(config.output or ""),
         device=device,
         seconds=seconds,
-        notes=_notes(done, headline, found, whole),
+        notes=(
+            *_notes(done, headline, found, whole),
+            *dependence_notes(data.splits["test"], group, config.group, data.unit),
+        ),
         failed=_failed(config, headline),
     )
 
 
-def _member(one: TrainedMember, y: Tensor) -> MemberRow:
+def _groups(setup: EnsembleSetup) -> NDArray[np.int64] | None:
+    """The group of each test image, (n,) from 0 on; None without `group`."""
+    return groups_of(setup.data.splits["test"].metadata, setup.config.group, setup.data.name)
+
+
+def _member(one: TrainedMember, y: Tensor, group: NDArray[np.int64] | None) -> MemberRow:
     return MemberRow(
         member=one.number + 1,
         model=one.model,
-        accuracy=wilson(float((one.logits.argmax(1) == y).sum()), len(y)),
+        accuracy=share_of((one.logits.argmax(1) == y).numpy(), group),
         n_train=one.n_train,
         reused=one.reused,
         seconds=one.seconds,

@@ -9,8 +9,7 @@ from torch import Tensor
 from dlcli.core.ensembles.combine import RULES, any_correct, ensemble_logits
 from dlcli.core.ensembles.diversity import disagreement, error_correlation
 from dlcli.core.evaluation import calibration, metrics
-from dlcli.core.grouped import mean_share
-from dlcli.core.stats import paired_difference
+from dlcli.core.grouped import difference_of, mean_share
 from dlcli.specs.ensemble import Diversity, EnsembleRow
 from dlcli.specs.estimates import Difference, Estimate, PointEstimate
 from dlcli.support.seeds import derive
@@ -27,6 +26,7 @@ MOST_NUMBERS = 50
 BEST, MEAN_OF_MEMBERS, ORACLE = "best member", "mean of members", "oracle"
 
 Correct = NDArray[np.float64]
+Groups = NDArray[np.int64] | None
 
 
 def sizes(members: int) -> list[int]:
@@ -45,46 +45,60 @@ def rule_name(rule: str) -> str:
     return f"{rule} rule"
 
 
-def rows(logits: Tensor, y: Tensor, *, seed: int) -> list[EnsembleRow]:
-    """The rows for all numbers of members; `logits` (members, n, classes) of test images with labels `y` (n,).
+def rows(logits: Tensor, y: Tensor, group: Groups = None, *, seed: int) -> list[EnsembleRow]:
+    """The rows for all numbers of members; of fewer members than all, the first ones count.
 
-    Of fewer members than all, the first ones count. `seed` is that of the bootstrap intervals.
+    Args:
+        logits: Of the members, (members, n, classes), of test images.
+        y: Labels of the images, (n,).
+        group: The group of each image, (n,) from 0 on, if they come in groups.
+        seed: That of the bootstrap intervals.
     """
-    return [row for size in sizes(len(logits)) for row in _rows(logits[:size], y, seed)]
+    return [row for size in sizes(len(logits)) for row in _rows(logits[:size], y, group, seed)]
 
 
-def diversity(logits: Tensor, y: Tensor) -> list[Diversity]:
-    """How differently the members decide, for all numbers of members from 2 on."""
+def diversity(logits: Tensor, y: Tensor, group: Groups = None) -> list[Diversity]:
+    """How differently the members decide, for all numbers of members from 2 on.
+
+    Args:
+        logits: Of the members, (members, n, classes), of test images.
+        y: Labels of the images, (n,).
+        group: The group of each image, (n,) from 0 on, if they come in groups.
+    """
     labels = logits.argmax(-1).numpy()
     wrong = labels != y.numpy()
     numbers = [size for size in sizes(len(logits)) if size > 1]
     return [
-        Diversity(members=k, disagreement=disagreement(labels[:k]), error_correlation=error_correlation(wrong[:k]))
+        Diversity(
+            members=k, disagreement=disagreement(labels[:k], group), error_correlation=error_correlation(wrong[:k], group)
+        )
         for k in numbers
     ]
 
 
-def _rows(logits: Tensor, y: Tensor, seed: int) -> Iterator[EnsembleRow]:
+def _rows(logits: Tensor, y: Tensor, group: Groups, seed: int) -> Iterator[EnsembleRow]:
     each = (logits.argmax(-1) == y).numpy().astype(np.float64)
     members, mean = each.mean(0), _correct(RULES["mean"](logits), y)
     columns: dict[str, Correct] = {BEST: each[int(each.sum(1).argmax())], MEAN_OF_MEMBERS: members}
     columns |= {rule_name(rule): _correct(decide(logits), y) for rule, decide in RULES.items()}
     columns[ORACLE] = any_correct(logits, y).numpy().astype(np.float64)
-    sure = {rule_name(rule): _calibration(ensemble_logits(logits, rule), right, y, seed) for rule, right in _rules(columns)}
+    sure = {
+        rule_name(rule): _calibration(ensemble_logits(logits, rule), right, y, group, seed) for rule, right in _rules(columns)
+    }
     for name, right in columns.items():
         ece, nll = sure.get(name, (None, None))
         yield EnsembleRow(
             members=len(logits),
             classifier=name,
-            accuracy=mean_share(right),
-            gain=None if name == MEAN_OF_MEMBERS else paired_difference(right, members),
-            minus_mean=None if name == rule_name("mean") else paired_difference(right, mean),
+            accuracy=mean_share(right, group),
+            gain=None if name == MEAN_OF_MEMBERS else difference_of(right, members, group),
+            minus_mean=None if name == rule_name("mean") else difference_of(right, mean, group),
             ece=ece,
             nll=nll,
         )
 
 
-def gain_curves(logits: Tensor, y: Tensor, rules: Sequence[str]) -> dict[str, dict[int, Difference]]:
+def gain_curves(logits: Tensor, y: Tensor, rules: Sequence[str], group: Groups = None) -> dict[str, dict[int, Difference]]:
     """The gain of each rule over the mean of its members by the number of members, from 1 on.
 
     Intervals are of paired differences: those of two accuracies on the same images overlap even where they differ.
@@ -93,6 +107,7 @@ def gain_curves(logits: Tensor, y: Tensor, rules: Sequence[str]) -> dict[str, di
         logits: Of the members, (members, n, classes).
         y: Labels of the images, (n,).
         rules: Names of the rules.
+        group: The group of each image, (n,) from 0 on, if they come in groups.
 
     Returns:
         By rule and number of members; of many members for at most `MOST_NUMBERS` numbers.
@@ -101,7 +116,8 @@ def gain_curves(logits: Tensor, y: Tensor, rules: Sequence[str]) -> dict[str, di
     numbers = np.unique(np.linspace(1, len(logits), min(len(logits), MOST_NUMBERS)).round().astype(int)).tolist()
     means = {k: each[:k].mean(0) for k in numbers}
     return {
-        rule: {k: paired_difference(_correct(RULES[rule](logits[:k]), y), mean) for k, mean in means.items()} for rule in rules
+        rule: {k: difference_of(_correct(RULES[rule](logits[:k]), y), mean, group) for k, mean in means.items()}
+        for rule in rules
     }
 
 
@@ -113,10 +129,12 @@ def _correct(labels: Tensor, y: Tensor) -> Correct:
     return (labels == y).numpy().astype(np.float64)
 
 
-def _calibration(logits: Tensor, right: Correct, y: Tensor, seed: int) -> tuple[Estimate, Estimate | PointEstimate]:
-    log_p = metrics.log_probabilities(logits.numpy())
-    ece = calibration.expected_error(np.exp(log_p.max(1)), right.astype(bool), seed=derive(seed, "calibration"))
-    return ece, metrics.negative_log_likelihood(log_p, y.numpy(), seed=derive(seed, "likelihood"))
+def _calibration(
+    logits: Tensor, right: Correct, y: Tensor, group: Groups, seed: int
+) -> tuple[Estimate, Estimate | PointEstimate]:
+    log_p, hits = metrics.log_probabilities(logits.numpy()), right.astype(bool)
+    ece = calibration.expected_error(np.exp(log_p.max(1)), hits, group=group, seed=derive(seed, "calibration"))
+    return ece, metrics.negative_log_likelihood(log_p, y.numpy(), group, seed=derive(seed, "likelihood"))
 
 
 def best_of(rows: Sequence[EnsembleRow], rule: str) -> EnsembleRow:

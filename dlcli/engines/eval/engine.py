@@ -11,6 +11,7 @@ from torch import Tensor
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import Array, ImageData
+from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation import calibration, metrics, slices
 from dlcli.core.evaluation.areas import grouped_areas
@@ -401,9 +402,7 @@ def _notes(
     ]
     if len(loaded.output_of) == 2 and not any(one.name == "auc" for one in found):
         notes.append(f"There is no AUC: all {unit}s are of one class.")
-    if predictions.group is not None:
-        groups = count(int(predictions.group.max()) + 1, "group")
-        notes.append(f"Intervals are by '{config.group}', of which there are {groups}: {unit}s of one are not independent.")
+    notes += dependence_notes(loaded.split(config.split), predictions.group, config.group, unit)
     if sliced:
         test = "Fisher's exact test" if predictions.group is None else f"a permutation of '{config.group}'"
         notes.append(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.loader import to_float
 from dlcli.core.data.base import FILE, Split
+from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import group_numbers
 from dlcli.core.evaluation.slices import find_column
 from dlcli.core.model_io.score_metadata import RunTask, SavedScores
@@ -123,9 +124,7 @@ def _notes(
     notes = list(loaded.trained.notes)
     if not any(one.name == "spearman" for one in metrics):
         notes.append(f"All predictions, or all scores, of the {config.split} set are equal, so there is no correlation.")
-    if group is not None:
-        groups = int(group.max()) + 1
-        notes.append(f"Intervals are by '{config.group or task.group}', of which there are {groups} groups.")
+    notes += dependence_notes(loaded.split(config.split), group, config.group or task.group, loaded.data.unit)
     return tuple(notes)
 
 

@@ -15,6 +15,7 @@ from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
 from dlcli.core.data.base import SCORE, ImageData, Sampling, check_trainable
+from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import groups_of
 from dlcli.core.data.scores import score_levels
 from dlcli.core.grouped import crossed_difference
@@ -22,7 +23,7 @@ from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.run_log import check_logs
 from dlcli.core.stats import least_established
 from dlcli.core.tasks import image_task, is_of_images
-from dlcli.core.tasks.base import ImageTask, TrainedFacts
+from dlcli.core.tasks.base import TrainedFacts
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
@@ -190,7 +191,7 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
@@ -224,7 +225,7 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(sides.jobs) > 2:
         notes = (*notes, f"The highest of several test {first.task.figures} is biased upwards.")
-    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first.task, first.data.unit))
+    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first))
     comparisons = compare(first.task, rows, tuple(sides.jobs))
     given = given_name(config, config.versus) if config.versus else ""
     notes = (*semi_comparison_notes(sides.jobs, rows, comparisons, given), *notes)
@@ -238,14 +239,17 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     return result
 
 
-def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], task: ImageTask, unit: str) -> tuple[str, ...]:
+def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], job: Job) -> tuple[str, ...]:
     """A note on the difference of two sides for other test images too, which verdicts are not about."""
+    task, unit = job.task, job.data.unit
     each = [{one.row.seed: one.outcomes for one in found if one.row.variant == name} for name in names]
     seeds = [seed for seed in each[0] if all(seed in side for side in each)]
     if len(names) > 2 or len(seeds) < 2 or len(each[0][seeds[0]]) < 2:
         return ()
     first, second = (np.stack([side[seed] for seed in seeds]) for side in each)
-    gap = crossed_difference(first - second)
+    group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
+    by_example = group is not None and first.shape[1] == len(group)  # else outcomes are those of groups already
+    gap = crossed_difference(first - second, group if by_example else None)
     verdict = "established" if gap.established else "not established"
     shown = points(gap) if task.in_percent else in_units(gap)
     return (f"For other test {unit}s as well, {task.crossed} differs by {shown}: {verdict}.",)
@@ -315,7 +319,7 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     fitted = fit(job, report=report, label=f"training {shown}, seed {job.seed}, steps", run=run_name(name, job.seed))
     if fitted is None:
         return None
-    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_score_notes(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
     group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
     outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy(), group)
     return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes)
@@ -343,9 +347,12 @@ def _row(name: str, job: Job, fitted: Fitted) -> Any:
     )
 
 
-def _score_notes(job: Job) -> tuple[str, ...]:
-    """What there is to know about the loss of scores and about how examples are drawn."""
-    return (*(() if job.objective is None else job.objective.notes()), *_balance_note(job))
+def _data_notes(job: Job) -> tuple[str, ...]:
+    """What there is to know about the loss of scores, how examples are drawn, and how those of the test set hang together."""
+    test = job.data.splits["test"]
+    group = groups_of(test.metadata, job.config.group, job.data.name)
+    losses = () if job.objective is None else job.objective.notes()
+    return (*losses, *_balance_note(job), *dependence_notes(test, group, job.config.group, job.data.unit))
 
 
 def _balance_note(job: Job) -> tuple[str, ...]:
