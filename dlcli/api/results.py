@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from dlcli.cli import output
-from dlcli.cli.command import Command
+from dlcli.cli.command import Command, TerminalTable
 from dlcli.core.html_report.page import frame
 from dlcli.specs.result import Result
 from dlcli.support.atomic import write_text
@@ -18,16 +18,22 @@ _AT_THE_SHELL = (" -o FILE", " --")
 def html_table(result: Result) -> str:
     """What the command draws on a terminal as HTML: the answer, the table and all notes; all text is escaped."""
     table = _command(result).table(result)
+    notes = [note for note in table.notes if not any(words in note for words in _AT_THE_SHELL)]
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    above = f"<p><strong>{escape(table.answer)}</strong></p>"
+    return f"<div>{above}{''.join(map(_grid, (table, *table.beside)))}{below}</div>"
+
+
+def _grid(table: TerminalTable) -> str:
+    if not table.rows and not table.columns:
+        return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in table.columns)
     rows = []
     for number, row in enumerate(table.rows):
         kind = "th" if number in table.strong else "td"
         rows.append("<tr>" + "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in row) + "</tr>")
-    notes = [note for note in table.notes if not any(words in note for words in _AT_THE_SHELL)]
-    below = "".join(f"<p>{escape(note)}</p>" for note in notes)
     body = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    above = f"<p><strong>{escape(table.answer)}</strong></p>"
-    return f"<div>{above}<table><caption>{escape(table.title)}</caption>{body}</table>{below}</div>"
+    return f"<table><caption>{escape(table.title)}</caption>{body}</table>"
 
 
 def save(result: Result, path: Path) -> None:

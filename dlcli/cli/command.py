@@ -54,6 +54,7 @@ class TerminalTable:
         most: Number of rows that are shown without -v, None for all.
         rest: What the other rows are: "6 more classes of 95% or better".
         details: Further tables, which -v shows.
+        beside: Further tables, which are always shown.
     """
 
     title: str
@@ -65,6 +66,7 @@ class TerminalTable:
     most: int | None = None
     rest: str = ""
     details: tuple["TerminalTable", ...] = ()
+    beside: tuple["TerminalTable", ...] = ()
 
 
 @dataclass(frozen=True)

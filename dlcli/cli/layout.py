@@ -56,7 +56,7 @@ def lines(table: TerminalTable, width: int, *, verbose: bool, pictures: bool, al
     """
     yield from (Line(text, "answer") for text in wrapped(table.answer, width))
     yield from _grid(table, width, verbose=verbose, pictures=pictures)
-    for more in table.details if verbose else ():
+    for more in (*table.beside, *(table.details if verbose else ())):
         yield Line("")
         yield from _grid(more, width, verbose=True, pictures=pictures)
     notes = shown_notes(table, verbose=verbose or all_notes)
@@ -100,7 +100,7 @@ def shown_notes(table: TerminalTable, *, verbose: bool) -> list[str]:
 
 
 def _has_intervals(table: TerminalTable) -> bool:
-    return any(_INTERVAL.search(cell) for one in (table, *table.details) for row in one.rows for cell in row)
+    return any(_INTERVAL.search(cell) for one in (table, *table.beside, *table.details) for row in one.rows for cell in row)
 
 
 def wrapped(text: str, width: int) -> list[str]:

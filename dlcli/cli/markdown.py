@@ -12,7 +12,7 @@ _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~])")
 def markdown(table: TerminalTable, *, verbose: bool = False) -> str:
     """The answer in bold, the table with all its rows, and the notes as a list; `verbose` adds further tables."""
     parts = [f"**{_text(table.answer)}**"] if table.answer else []
-    for one in (table, *(table.details if verbose else ())):
+    for one in (table, *table.beside, *(table.details if verbose else ())):
         parts += [_text(one.title)] if one.title else []
         parts += ["\n".join(_grid(one))] if one.rows else []
     parts += ["\n".join(_note(note) for note in table.notes if note)] if any(table.notes) else []

@@ -201,9 +201,9 @@ def _printable(table: TerminalTable) -> TerminalTable:
     rows = tuple(tuple(cell if isinstance(cell, Sketch) else printable(cell) for cell in row) for row in table.rows)
     notes = tuple("\n".join(map(printable, note.splitlines())) for note in table.notes)
     title, answer, rest = map(printable, (table.title, table.answer, table.rest))
-    details = tuple(map(_printable, table.details))
+    details, beside = (tuple(map(_printable, more)) for more in (table.details, table.beside))
     drawn = replace(table, title=title, answer=answer, rest=rest)
-    return replace(drawn, columns=heads, rows=rows, notes=notes, details=details)
+    return replace(drawn, columns=heads, rows=rows, notes=notes, details=details, beside=beside)
 
 
 def name_files(config: Any, since: float, reporter: TerminalReporter) -> None:

@@ -7,6 +7,7 @@ from dlcli.specs.arms import Number, Text, names_option, numbers_option, values
 from dlcli.specs.estimates import Ceiling, Difference, Estimate, PointEstimate, flat
 from dlcli.specs.explain import Explanation
 from dlcli.specs.option import entries, one_of, option
+from dlcli.specs.pretraining_result import PretrainingRow, ProbeGain
 from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
 
@@ -169,6 +170,8 @@ class ScoreTrainResult(Result, command="train"):
     folder: str
     device: str
     notes: tuple[str, ...] = ()
+    pretraining: tuple[PretrainingRow, ...] = ()
+    probe_gains: tuple[ProbeGain, ...] = ()
     failed: str = ""
 
     def records(self) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Options and result of `dlcli train`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,6 +29,7 @@ from dlcli.specs.pretraining import (
     reads_no_labels,
     unlabelled_option,
 )
+from dlcli.specs.pretraining_result import PretrainingRow, ProbeGain
 from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.scores import (
@@ -423,7 +424,8 @@ class TrainResult(Result, command="train"):
     """Result of `dlcli train`: one row per trained network.
 
     `unit` is what an example is, image or video. `level` is the lowest of the final accuracies of a comparison, which all its
-    networks reached; None without a comparison.
+    networks reached; None without a comparison. `pretraining` has a row for each network that was pre-trained, and
+    `probe_gains` the means over the seeds of a comparison.
     """
 
     KIND: ClassVar[str] = "single"
@@ -440,6 +442,8 @@ class TrainResult(Result, command="train"):
     folder: str
     device: str
     notes: tuple[str, ...] = ()
+    pretraining: tuple[PretrainingRow, ...] = ()
+    probe_gains: tuple[ProbeGain, ...] = ()
     failed: str = ""
 
     def shown(self, metric: str) -> str:
@@ -457,3 +461,15 @@ def _record(row: TrainRow) -> dict[str, Any]:
     left_out = ("accuracy", "seconds", "cpu_seconds", *(("labels_seed",) if row.labels_seed is None else ()))
     record = {name: value for name, value in vars(row).items() if name not in left_out}
     return record | flat("accuracy", row.accuracy) | {"n": row.accuracy.n}
+
+
+def named(result: Any, name: str) -> Any:
+    """A result of which the network of the options that were given is called `name` instead of `GIVEN`; "" leaves it."""
+    if not name:
+        return result
+    changed = {
+        item.name: tuple(replace(one, variant=name) if one.variant == GIVEN else one for one in getattr(result, item.name))
+        for item in fields(result)
+        if item.name in ("rows", "pretraining", "probe_gains")
+    }
+    return replace(result, **changed)

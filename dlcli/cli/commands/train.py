@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
+from dlcli.cli.commands.probe_table import probes_beside
 from dlcli.cli.commands.score_table import score_train_answer, score_train_table
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import GIVEN, Comparison, TrainConfig, TrainResult, TrainRow
+from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow, named
 from dlcli.specs.variant import given_name
 from dlcli.support.plural import count
 
@@ -38,9 +39,9 @@ def _of_pairs(result: PairsTrainResult) -> str:
 def _table(result: Any) -> TerminalTable:
     if (kind := _KINDS.get(type(result))) is not None:
         return kind.table(result)
-    if result.comparisons and result.comparisons[0].variants:
-        return _arms(result)
-    return _versus(result) if result.comparisons else _single(result)
+    several = result.comparisons and result.comparisons[0].variants
+    found = _arms(result) if several else _versus(result) if result.comparisons else _single(result)
+    return replace(found, beside=probes_beside(result))
 
 
 def _where(result: TrainResult) -> str:
@@ -192,9 +193,8 @@ def _named(result: Any, config: TrainConfig) -> Any:
     """The network of the options that were given, named by those of them that the other one changes."""
     if isinstance(result, PairsTrainResult) or config.versus is None:
         return result
-    name = given_name(config, config.versus)
-    rows: Any = tuple(replace(row, variant=name) if row.variant == GIVEN else row for row in result.rows)
-    return replace(result, rows=rows)
+    found: TrainResult | ScoreTrainResult = named(result, given_name(config, config.versus))
+    return found
 
 
 _KINDS: Mapping[type, _Kind] = {

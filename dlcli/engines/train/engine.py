@@ -34,6 +34,7 @@ from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import Job, describe, open_job, preparation_of, steps
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
+from dlcli.engines.train.pretrained_facts import probe_gains
 from dlcli.engines.train.semi_files import save_semi
 from dlcli.engines.train.semi_versus import semi_comparison_notes, with_equal_steps
 from dlcli.engines.train.sequences import open_training_sequences
@@ -193,6 +194,8 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         return _result(config, job, (), (), notes=("stopped",))
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
+    if fitted.pretrained is not None:
+        result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
 
@@ -232,6 +235,8 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
+    if pretrained := tuple(one.pretraining for one in found if one.pretraining is not None):
+        result = replace(result, pretraining=pretrained, probe_gains=probe_gains(pretrained))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
 
@@ -322,7 +327,8 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
     group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
     outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy(), group)
-    return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes)
+    pretrained = None if fitted.pretrained is None else fitted.pretrained.row(job, name)
+    return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes, pretrained)
 
 
 def _row(name: str, job: Job, fitted: Fitted) -> Any:

@@ -22,7 +22,7 @@ from dlcli.engines.train import semi
 from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks, targets
 from dlcli.engines.train.one_epoch import run_epoch
-from dlcli.engines.train.probes import read_probes
+from dlcli.engines.train.pretrained_facts import PretrainedFacts, read_facts
 from dlcli.engines.train.semi import PseudoLabels
 from dlcli.engines.train.stopwatch import NONE_SPENT, Spent, Stopwatch
 from dlcli.specs.pretraining import NO_PRETRAINING
@@ -52,6 +52,7 @@ class Fitted:
         objective: That of the job, calibrated on the training examples.
         pseudo: The pseudo-labels after each epoch; empty where there are none, or their labels are not known.
         networks: Those that a semi-supervised method trained beside it; None without any.
+        pretrained: What is known of its pre-training; None without.
     """
 
     model: nn.Module
@@ -65,6 +66,7 @@ class Fitted:
     cpu_seconds: float | None = None
     pseudo: tuple[PseudoLabels, ...] = ()
     networks: nn.Module | None = None
+    pretrained: PretrainedFacts | None = None
 
 
 def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | None = None) -> Fitted | None:
@@ -88,17 +90,17 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
     kept = keep is not None and keep.exists()
     if job.config.pretrain == NO_PRETRAINING:
         return _fit(job, None, NONE_SPENT, report=report, label=label, run=run, keep=keep)
-    watch = Stopwatch()
     if kept and keep is not None:
-        model, probes = None, read_probes(keep.parent)
+        model, facts = None, read_facts(keep.parent, len(job.data.x_test))
     else:
         state = None if keep is None else keep.with_name(pretraining.STATE)
         found = pretraining.pretrain(job, report, label=f"pre-{label}", keep=state)
         if found is None:
             return None
-        model, probes = found
-    fitted = _fit(job, model, watch.spent, report=report, label=label, run=run, keep=keep)
-    return fitted if fitted is None or probes is None else replace(fitted, surgery=(*fitted.surgery, *probes.notes(job)))
+        model, facts = pretraining.grown(job, found.model).model, found.facts
+    spent = NONE_SPENT if facts is None else facts.spent
+    fitted = _fit(job, model, spent, report=report, label=label, run=run, keep=keep)
+    return fitted and replace(fitted, pretrained=facts)
 
 
 def _fit(

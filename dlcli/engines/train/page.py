@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Bar, Bars, Cell, Chart, PageTable, Part, figure_cell, percent, percent_cell
 from dlcli.core.html_report.vector import svg
+from dlcli.engines.train.probe_page import probe_parts
 from dlcli.specs.train import Comparison, TrainResult, TrainRow
 
 _SHARES = ("test accuracy", "training accuracy")
@@ -35,7 +36,7 @@ def run_page(result: TrainResult, history: Figure) -> Page:
         interval=found.interval,
         lead=f"of {result.n_test:,} test {unit}s are right after {row.best_epoch} of {row.epochs} epochs; of {row.n_watched:,} "
         f"training {unit}s {100 * row.train_accuracy:.1f}%.",
-        parts=[Chart(svg(history, alt="Accuracy and loss by epoch"), _CAPTION)],
+        parts=[Chart(svg(history, alt="Accuracy and loss by epoch"), _CAPTION), *probe_parts(result)],
         notes=result.notes,
         facts=[*_facts(result), ("Seed", str(row.seed)), ("Weights SHA-256", row.weights_sha256)],
     )
@@ -66,6 +67,7 @@ def comparison_page(result: TrainResult, curves: Figure, *, watched: str) -> Pag
             _bars(result, names),
             *_differences(result, names),
             *_by_seed(result, names),
+            *probe_parts(result),
             _networks(result),
         ],
         notes=result.notes,

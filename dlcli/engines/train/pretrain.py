@@ -13,8 +13,7 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import SCORE
 from dlcli.core.data.scores import score_levels
 from dlcli.core.model_io.checkpoint import load_state, save_state
-from dlcli.core.pretraining import PRETRAINING
-from dlcli.core.pretraining.base import FeatureNetwork, Pretraining, PretrainingSettings, ViewNetwork, feature_network
+from dlcli.core.pretraining.base import FeatureNetwork, Pretraining, ViewNetwork, feature_network
 from dlcli.core.surgery import apply_surgery
 from dlcli.core.training.augment import Augmentation, augmentation
 from dlcli.core.training.hooks import Hooks
@@ -22,13 +21,16 @@ from dlcli.core.training.loop import Training
 from dlcli.core.training.recipe import Recipe, steps_per_epoch
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, describe
 from dlcli.engines.train.one_epoch import run_epoch
-from dlcli.engines.train.probes import Probes, probe
-from dlcli.specs.pretraining import DEFAULT_DISTANCE, DEFAULT_MARGIN, NO_PRETRAINING, reads_no_labels
+from dlcli.engines.train.pretrain_method import method_of, pretraining_epochs
+from dlcli.engines.train.pretrained_facts import PretrainedFacts
+from dlcli.engines.train.probes import measure
+from dlcli.engines.train.stopwatch import NONE_SPENT, Spent, Stopwatch
+from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
-from dlcli.support.schema import mapping_of
+from dlcli.support.schema import mapping_of, number, optional
 from dlcli.support.seeds import derive
 
 STATE = "pretraining.safetensors"
@@ -36,14 +38,14 @@ STATE = "pretraining.safetensors"
 
 
 class Pretrained(NamedTuple):
-    """The network, ready to be trained, and what its features tell; None where nothing was measured."""
+    """The network before surgery, in evaluation mode, and what is known of its pre-training."""
 
     model: nn.Module
-    probes: Probes | None
+    facts: PretrainedFacts
 
 
 def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> Pretrained | None:
-    """Train the body of the network of `job` and change it by `grow`.
+    """Train the body of the network of `job`.
 
     Args:
         job: What to train.
@@ -52,34 +54,36 @@ def pretrain(job: Job, report: Reporter, *, label: str, keep: Path | None) -> Pr
         keep: A file for the state, written after each epoch; if it exists, training continues from it, bit for bit.
 
     Returns:
-        The network and the figures of its features before and after; None if it was interrupted.
+        The network and what is known of it; None if it was interrupted.
 
     Raises:
         UsageError: If `keep` holds the state of another training.
-        InputError: If the network has no last layer, or `grow` cannot change it.
+        InputError: If the network has no last layer.
         NumericError: If the loss is not finite.
     """
-    built = build(job)
-    net = built.model.to(job.device)
+    net, watch = build(job).model.to(job.device), Stopwatch()
     training = _start(job, net)
-    if keep is not None and keep.exists():
-        _load(job, training, keep)
+    earlier = _load(job, training, keep) if keep is not None and keep.exists() else NONE_SPENT
     steps = len(training.losses)
     with report.stoppable() as stop, report.task(label, training.recipe.epochs * steps) as task:
         task.advance(training.epoch * steps + training.step)
         while not training.done:
             run_epoch(training, task, stop, report, unit=job.data.unit)
             if keep is not None:
-                save_state(keep, training.state(), {"determined_by": describe(job)})
+                spent = earlier.plus(watch.spent)
+                save_state(keep, training.state(), {"determined_by": describe(job), **spent._asdict()})
             if stop() and not training.done:
                 where = f"epoch {training.epoch + 1} of {training.recipe.epochs} of pre-training"
                 report.note(f"stopped in {where}" + ("; continue with `resume`" if keep is not None else ""))
                 return None
     training.finish(report)
-    probes = probe(job, net) if reads_no_labels(job.config.pretrain) else None
-    if keep is not None and probes is not None:
-        probes.save(keep.parent)
-    return Pretrained(grown(job, net).model, probes)
+    spent = earlier.plus(watch.spent)
+    views = method_of(job).views
+    before, after = (measure(job, one, views) for one in (build(job).model.to(job.device), net))
+    facts = PretrainedFacts(float(training.losses.mean()), spent, before, after)
+    if keep is not None:
+        facts.save(keep.parent)
+    return Pretrained(net, facts)
 
 
 def grown(job: Job, net: nn.Module) -> BuiltNetwork:
@@ -100,35 +104,22 @@ def check_pretraining(job: Job) -> None:
 
 def pretraining_note(job: Job) -> str:
     """What was done before the training itself."""
-    config = job.config
-    found = f"pretrain: {config.pretrain}, {_method(job).shown}, {count(epochs_of(job), 'epoch')} of all but the last layer"
+    epochs = count(pretraining_epochs(job), "epoch")
+    found = f"pretrain: {job.config.pretrain}, {method_of(job).shown}, {epochs} of all but the last layer"
     if job.unlabelled is None:
         return found
     n, labelled = len(job.unlabelled), len(job.data.x_train)
     return f"{found}, on {n + labelled:,} images, {n:,} of them without labels"
 
 
-def epochs_of(job: Job) -> int:
-    """How many epochs pre-training takes."""
-    return job.config.pretrain_epochs or job.recipe.epochs
-
-
-def _method(job: Job) -> Pretraining:
-    config = job.config
-    margin = DEFAULT_MARGIN if config.margin is None else config.margin
-    settings = PretrainingSettings(config.distance or DEFAULT_DISTANCE, margin, config.patch, job.data.size)
-    found: Pretraining = PRETRAINING.module(config.pretrain).pretraining(settings)
-    return found
-
-
 def _start(job: Job, net: nn.Module) -> Training:
     data = job.data
     if data.frames is not None:
         raise UsageError("`pretrain` takes images, not videos", hint="omit `pretrain`")
-    method = _method(job)
+    method = method_of(job)
     levels = score_levels(data.y_train.numpy()) if data.target == SCORE else data.y_train.numpy()
     features = feature_network(net, data.sample(1).to(next(net.parameters()).device))
-    recipe = replace(job.recipe, epochs=epochs_of(job), warmup=0.0, ema=0.0, steps=None)
+    recipe = replace(job.recipe, epochs=pretraining_epochs(job), warmup=0.0, ema=0.0, steps=None)
     # Names of parameters are those of the network, which stands inside others here.
     inside = "net." if method.views is None else "features.net."
     named = tuple((f"{inside}{start}", rate) for start, rate in recipe.rates)
@@ -189,12 +180,14 @@ def _view_network(job: Job, method: Pretraining, features: FeatureNetwork) -> Vi
     return ViewNetwork(features, head.to(where))
 
 
-def _load(job: Job, training: Training, keep: Path) -> None:
+def _load(job: Job, training: Training, keep: Path) -> Spent:
+    """Continue where the state in `keep` was taken, after the time that is returned."""
     state, facts = load_state(keep, OTHER)
-    needed = {"determined_by": mapping_of(lambda value: "")}
+    needed = {"determined_by": mapping_of(lambda value: ""), "seconds": number(0), "cpu_seconds": optional(number(0))}
     check_metadata(facts if isinstance(facts, dict) else {}, keep, needed, hint=OTHER)
     check_same(facts["determined_by"], describe(job), job.config, keep.parent)
     try:
         training.load(state)
     except (KeyError, RuntimeError):
         raise InputError(f"{keep}: the state is not of this network", hint=OTHER) from None
+    return Spent(facts["seconds"], facts["cpu_seconds"])

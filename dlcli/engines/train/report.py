@@ -20,7 +20,7 @@ from dlcli.engines.train.score_page import score_comparison_page, score_run_page
 from dlcli.engines.train.versus import TrainedVariant
 from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import GIVEN, TrainResult
+from dlcli.specs.train import GIVEN, TrainResult, named
 from dlcli.support.atomic import atomic_path, write_text
 
 CURVES, RUNS, PAGE = "curves.png", "runs.csv", "report.html"
@@ -86,9 +86,7 @@ def save_comparison(
             [one.row.variant, one.row.seed, k, e.train_loss, e.train_figure, e.figure] for k, e in enumerate(one.history, 1)
         )
     write_text(folder / RUNS, stream.getvalue())
-    rows: tuple[Any, ...] = tuple(replace(row, variant=given) if given and row.variant == GIVEN else row for row in result.rows)
-    shown: Any = result
-    page = _PAGES[type(result)].of_comparison(replace(shown, rows=rows), curves, watched=watched)
+    page = _PAGES[type(result)].of_comparison(named(result, given), curves, watched=watched)
     write_text(folder / PAGE, page.html())
 
 

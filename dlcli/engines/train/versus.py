@@ -16,6 +16,7 @@ from dlcli.core.stats import mean_difference, p_value
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.job import Job
+from dlcli.specs.pretraining_result import PretrainingRow
 from dlcli.specs.train import Comparison
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
@@ -38,12 +39,14 @@ class TrainedVariant:
         history: Its learning curve.
         notes: The notes of surgery.
         outcomes: How each test example turned out, (n,), as the task has it.
+        pretraining: What is known of its pre-training; None without.
     """
 
     row: Row
     history: tuple[Epoch, ...]
     notes: tuple[str, ...]
     outcomes: NDArray[Any]
+    pretraining: PretrainingRow | None = None
 
 
 @dataclass(frozen=True)
