@@ -147,6 +147,7 @@ def evaluate(
     slices: str | Sequence[str] = (),
     group: str | None = None,
     summary: bool = False,
+    prove_causal: bool = False,
     explain: str | None = None,
     window: int | None = None,
     baseline: str | None = None,

@@ -70,7 +70,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("rule", "inflate", "temporal_kernel", "temporal_padding", "dilations", "fuse_dilations", "frames"),
         *("allow_inexact", "recalibrate_bn"),
     ),
-    "Evaluation": ("diagnose", "diagnose_input", "human_error", "slices", "summary", "top"),
+    "Evaluation": ("diagnose", "diagnose_input", "human_error", "slices", "summary", "prove_causal", "top"),
     "Explanation": ("explain", "window", "baseline", "maps"),
     "Duplicates": ("model", "threshold", "precision", "candidates", "vectors", "keep_rule", "max_group"),
     "Other tables": (*("against", "against_column", "against_encoding", "index", "key", "replace", "forget", "forget_keys"),),

@@ -16,12 +16,19 @@ from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
 from dlcli.specs.result import Result
 from dlcli.specs.scores import SCORE_METRICS, raters_option, score_column_option
+from dlcli.specs.sequences import prove_causal_option
 from dlcli.specs.shared import data_option, output_option
 from dlcli.specs.summary import LayerSummary, Summary
 from dlcli.support.errors import UsageError
 
 METRICS = ("top-1", "top-5", "worst-class", "worst-slice", "auc")
 """Metrics that `fail_under` accepts: those of which more is better."""
+
+
+_MODES = ("diagnose", "diagnose_input", "slices", "summary", "prove_causal")
+"""Options of which one goes at a time."""
+_WITHOUT_FIGURES = ("summary", "diagnose_input", "prove_causal")
+"""Those that evaluate nothing."""
 
 
 def is_accuracy(metric: str) -> bool:
@@ -80,6 +87,7 @@ class EvalConfig(ModelAndDataOptions):
         "Summarize the network: layers, shapes, parameters, multiply-adds and receptive field. "
         "With `arch` and without MODEL, of an untrained network.",
     )
+    prove_causal: bool = prove_causal_option()
     explain: str | None = explain_option("16 of the images")
     window: int | None = window_option()
     baseline: str | None = baseline_option()
@@ -103,16 +111,16 @@ class EvalConfig(ModelAndDataOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         table_options.check_delimiter(self.delimiter)
-        modes = [f"`{name}`" for name in ("diagnose", "diagnose_input", "slices", "summary") if getattr(self, name)]
+        modes = [f"`{name}`" for name in _MODES if getattr(self, name)]
         if len(modes) > 1:
             raise UsageError(f"{' and '.join(modes)} do not go together", hint="choose one of them")
-        if self.group is not None and (self.summary or self.diagnose_input):
+        if self.group is not None and self._without_figures:
             raise UsageError(f"`group` and `{modes[0].strip('`')}` cannot be combined", hint="drop `group`")
         if self.human_error is not None and not self.diagnose:
             raise UsageError("`human_error` needs `diagnose`")
         if len(set(self.slices)) < len(self.slices):
             raise UsageError("`slices`: a column is given twice")
-        if self.arch is not None and self.model is None and not self.summary:
+        if self.arch is not None and self.model is None and not (self.summary or self.prove_causal):
             raise UsageError("`arch` needs a checkpoint or `summary`", hint=command_line("eval", model="WEIGHTS", arch="NAME"))
         if self.ensemble is not None and self.model is None:
             raise UsageError(
@@ -123,10 +131,14 @@ class EvalConfig(ModelAndDataOptions):
         self._check_modes()
         self._check_bound()
 
+    @property
+    def _without_figures(self) -> str:
+        """The mode that evaluates nothing; empty without one."""
+        return next((name for name in _WITHOUT_FIGURES if getattr(self, name)), "")
+
     def _check_modes(self) -> None:
         for name, value in (("tta", self.tta), ("export", self.export), ("explain", self.explain)):
-            if value and (self.summary or self.diagnose_input):
-                mode = "summary" if self.summary else "diagnose_input"
+            if value and (mode := self._without_figures):
                 raise UsageError(f"`{name}` and `{mode}` cannot be combined", hint=f"drop `{name}`")
         if self.tta and self.export is not None:
             raise UsageError("`export` writes the network alone, without `tta`", hint="drop one of them")
@@ -136,8 +148,7 @@ class EvalConfig(ModelAndDataOptions):
             return
         metric = self.fail_under[0]
         gate(self.fail_under)
-        if self.summary or self.diagnose_input:
-            name = "summary" if self.summary else "diagnose_input"
+        if name := self._without_figures:
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
         if metric not in (*METRICS, *SCORE_METRICS, *PAIR_METRICS):
             if is_accuracy(metric):

@@ -1,8 +1,10 @@
 """Options of `dlcli train`, `dlcli eval` and `dlcli predict` for sequences."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from dlcli.specs.option import option
+from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
 
 SEQUENCES = "sequence"
@@ -25,6 +27,58 @@ def rate_option(more: str = "") -> Any:
 def pad_option() -> Any:
     """`pad`: whether rows may differ in length."""
     return option(False, "Sequences: rows of a table may differ in length. Otherwise a short row is an error.")
+
+
+def prove_causal_option() -> Any:
+    """`prove_causal`: whether a network looks ahead."""
+    return option(
+        False,
+        "Sequences: change all inputs from a step on and see that no output before it moves, at many steps; exit with status 1 "
+        "if one does, and name the first layer that looks ahead. Also measures the field. With `arch` and without MODEL, of an "
+        "untrained network.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausalityResult(Result, command="eval"):
+    """Result of `dlcli eval --prove-causal`.
+
+    Attributes:
+        steps: Length of the sequences.
+        places: At how many steps inputs were replaced, one after the other.
+        leak: The largest change of an output before the inputs that were replaced; 0 exactly for a causal network.
+        after: The largest change from there on.
+        layer: The first layer in whose output such a change is seen; empty for a causal network.
+        kind: The class of that layer.
+        by_step: Whether the network has an output for each step; else the outputs of its layers are compared.
+        field: How many steps the last output depends on, measured; None if it depends on all.
+        theory: The field that follows from the layers; None without bounds.
+        seconds_of_field: The measured field in seconds, where the rate is known.
+    """
+
+    KIND: ClassVar[str] = "single"
+
+    data: str
+    model: str
+    model_sha256: str
+    steps: int
+    places: int
+    leak: float
+    after: float
+    layer: str
+    kind: str
+    by_step: bool
+    field: int | None
+    theory: int | None
+    seconds_of_field: float | None
+    seed: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+    failed: str = ""
+
+    def records(self) -> list[dict[str, Any]]:
+        """The figures as one flat record."""
+        return [{name: value for name, value in vars(self).items() if name not in ("notes", "seconds", "failed")}]
 
 
 def check_no_sequences(config: Any, needs: str) -> None:

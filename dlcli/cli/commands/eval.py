@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.cli.commands.score_table import score_eval_answer, score_eval_table
+from dlcli.cli.commands.sequence_table import causality_answer, causality_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.diagnosis import Diagnosis
 from dlcli.specs.eval import ClassAccuracy, EvalConfig, EvalResult, Metric, SliceRow
@@ -13,6 +14,7 @@ from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.scores import ScoreEvalResult
+from dlcli.specs.sequences import CausalityResult
 from dlcli.specs.summary import LayerSummary, Summary
 
 _NAMES = {"ece": "ECE", "nll": "NLL", "brier": "Brier score", "auc": "AUC", "worst-class": "worst class"}
@@ -259,6 +261,7 @@ def _worst(result: EvalResult) -> str:
 _KINDS: Mapping[type, _Kind] = {
     ScoreEvalResult: _Kind(score_eval_table, score_eval_answer),
     PairsEvalResult: _Kind(_pairs, _of_pairs),
+    CausalityResult: _Kind(causality_table, causality_answer),
 }
 """Results of other tasks than the classes of images."""
 

@@ -25,6 +25,7 @@ from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.untrained import find_model, open_model
 from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
+from dlcli.engines.eval.causality import prove_network
 from dlcli.engines.eval.explain import FOLDER, explained_images, write_explained
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.scores import eval_scores, plan_scores
@@ -48,6 +49,7 @@ from dlcli.specs.eval import (
 from dlcli.specs.gate import gate
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.scores import ScoreEvalResult
+from dlcli.specs.sequences import CausalityResult
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
@@ -63,7 +65,7 @@ _EXPORTED = 256
 
 
 @only_named_code
-def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreEvalResult | PairsEvalResult:
+def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreEvalResult | PairsEvalResult | CausalityResult:
     """Evaluate a trained network on one split, diagnose it over all splits, or only summarize it, as `config` chooses.
 
     A network that predicts scores is evaluated by these, and a scorer of text pairs on a table of labelled pairs. With
@@ -78,6 +80,8 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreE
     if (task := task_of(config.model)).scores is not None and not config.summary:
         return eval_scores(config, task, report)
     _check_images(config)
+    if config.prove_causal:
+        return prove_network(config, report)
     if config.summary:
         result = summarize_network(config, report)
     elif config.diagnose_input:
@@ -95,7 +99,7 @@ def plan(config: EvalConfig) -> list[str]:
     if (task := task_of(config.model)).scores is not None and not config.summary:
         return plan_scores(config, task)
     _check_images(config)
-    if config.summary and config.model is None:
+    if config.model is None and config.arch is not None:
         data = read(config)
         shape = "x".join(map(str, data.sample(1).shape[1:]))
         lines = [f"build {open_model(config.arch, data).name} for {data.unit}s of {shape}"]
@@ -107,6 +111,7 @@ def plan(config: EvalConfig) -> list[str]:
             _group(config, data, config.split)
     what = "summarize the network" if config.summary else f"evaluate it on the {config.split} set"
     what = "find how it was fed in training" if config.diagnose_input else what
+    what = "change inputs and see which outputs move" if config.prove_causal else what
     what += f", and its slices by {', '.join(config.slices)}" if config.slices else ""
     lines.append(what + (", and on those of every other set to diagnose it" if config.diagnose else ""))
     if config.explain is not None:

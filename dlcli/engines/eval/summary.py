@@ -1,8 +1,10 @@
 """Summarize a network, or find how it was fed in training, without evaluating it."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from dlcli.core.compute import rng
 from dlcli.core.compute.device import choose_device, describe_device
@@ -16,7 +18,7 @@ from dlcli.core.model_io.pretrained import published
 from dlcli.core.model_io.trained import diagnose_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models import MODELS
-from dlcli.core.models.base import normalised_architecture
+from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.models.from_torchvision import published_side
 from dlcli.engines.model_and_data import open_model_and_data, read
 from dlcli.specs.eval import EvalConfig, EvalResult
@@ -89,10 +91,7 @@ def _summary(config: EvalConfig, report: Reporter) -> tuple[Summary, ImageData, 
 def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summary, ImageData, str, str, tuple[str, ...]]:
     noise = _as_published(config, name, report)
     data, device = noise or read(config, report), choose_device(config.device)
-    arch = normalised_architecture(open_model(name, data), config.normalise, data.channels)
-    with preserved():
-        torch.manual_seed(derive(config.seed, "init"))
-        model = arch.build().to(device)
+    model, arch = untrained(config, name, data, device)
     notes = [*arch.notes, _multiply_adds_note(data)]
     notes.append("The network is untrained, so its effective receptive field is that of random weights.")
     if noise is not None:
@@ -100,6 +99,32 @@ def _of_untrained(config: EvalConfig, name: str, report: Reporter) -> tuple[Summ
         notes.append(f"Without `data`: random images of {shape} and {classes:,} classes, as of the published weights.")
     found = summarise(model, data.sample(_SUMMARY_IMAGES).to(device))
     return found, data, arch.name, "", (*_seconds(found, data), *notes)
+
+
+class UntrainedNetwork(NamedTuple):
+    """A network with random weights, and what it was built by."""
+
+    model: nn.Module
+    arch: Architecture
+
+
+def untrained(config: EvalConfig, name: str, data: ImageData, device: torch.device) -> UntrainedNetwork:
+    """The network `name` with the weights that a training with `config.seed` would start from.
+
+    Args:
+        config: Its normalisation and seed.
+        name: As `named_model` takes it.
+        data: What it is built for.
+        device: Where it goes.
+
+    Raises:
+        UsageError: If there is no such network.
+        InputError: If it does not fit the data.
+    """
+    arch = normalised_architecture(open_model(name, data), config.normalise, data.channels)
+    with preserved():
+        torch.manual_seed(derive(config.seed, "init"))
+        return UntrainedNetwork(arch.build().to(device), arch)
 
 
 def _seconds(summary: Summary, data: ImageData) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Sequences through train, eval and predict: the same weights from every layout, and the same answers in every batch."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,28 @@ def test_at_the_shell(dlcli: Run, data: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("label,a,b\nx,1,2\ny,3,oops\n")
     refused = dlcli("train", "bad.csv", *more)
     assert refused.returncode == 3 and b"row 2, column 'b' is 'oops', not a number" in refused.stderr
+
+
+def test_a_proof_at_the_shell(dlcli: Run, folder: Path, tmp_path: Path) -> None:
+    code = "import torch\n\ndef net(channels, classes):\n    return torch.nn.Conv1d(channels, classes, 3, padding=1)\n"
+    (tmp_path / "nets.py").write_text(code)
+    leaking = dlcli("eval", "nets.py:net", "--data", "digits", "--prove-causal", "--format", "json")
+    assert leaking.returncode == 1 and json.loads(leaking.stdout)["leak"] > 0
+    assert b"the first layer that looks ahead is the network itself (Conv1d)" in leaking.stderr
+
+
+def test_a_proof_of_a_run_and_of_an_untrained_network(folder: Path) -> None:
+    found = eval.run(EvalConfig(model=str(folder), prove_causal=True))
+    assert (found.leak, found.field, found.theory, found.failed) == (0.0, 13, 13, "")
+    fields = [eval.run(EvalConfig(arch=name, data="digits", prove_causal=True)).field for name in ("tcn", "tcn-plain")]
+    assert fields == [61, 17]
+    assert "change inputs and see which outputs move" in eval.plan(EvalConfig(arch="tcn", data="digits", prove_causal=True))
+
+
+def test_the_summary_counts_steps_and_seconds(tmp_path: Path) -> None:
+    for name, field in (("tcn", 61), ("tcn-plain", 17)):
+        summary = eval.run(EvalConfig(arch=name, data="digits", summary=True)).summary
+        assert summary is not None and summary.receptive_field == (field,)
+    sounds = str(wav_folder(tmp_path, *waves(24, low=100, high=120)))
+    notes = eval.run(EvalConfig(arch="tcn:2", data=sounds, summary=True)).notes
+    assert "The field of 13 steps is 0.013 seconds, at 1,000 steps per second." in notes
