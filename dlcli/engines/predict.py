@@ -12,6 +12,7 @@ from dlcli.core.evaluation import metrics
 from dlcli.core.model_io.score_metadata import LEVEL, SavedScores, task_of
 from dlcli.engines.explanations import Explained, explain, write_maps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.engines.sound_stream import stream_logits, streamed_sound
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.reporter import SILENT, Reporter
@@ -29,7 +30,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")
     explained = _explained(config, loaded, examples, report)
-    outputs, scores = loaded.logits(examples.x), task_of(config.model).scores
+    outputs, scores = _logits(config, loaded, examples, report), task_of(config.model).scores
     files = examples.metadata.get(FILE)
     table, notes = (_classes(config, loaded, outputs, files), ()) if scores is None else _scores(scores, outputs, files)
     if explained is not None and config.maps is not None:
@@ -59,6 +60,14 @@ def plan(config: PredictConfig) -> list[str]:
         *maps,
         f"write one row per {which}example to {config.output or 'standard output'}",
     ]
+
+
+def _logits(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Tensor:
+    """Logits of the examples; of one long sound part by part."""
+    sound = None if config.rate is not None else streamed_sound(config.model, config.data)
+    if sound is None:
+        return loaded.logits(examples.x)
+    return stream_logits(loaded.trained.model, sound, device=loaded.device, report=report)
 
 
 def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:

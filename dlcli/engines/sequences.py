@@ -9,6 +9,7 @@ from dlcli.core.data.sequences.base import SequenceOptions
 from dlcli.core.model_io.run_dir import read_run_metadata
 from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.models import takes_sequences
+from dlcli.engines.sound_stream import head_of, streamed_sound
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.specs.sequences import check_no_sequences, check_of_sequences
 from dlcli.support.errors import InputError
@@ -42,6 +43,8 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
         InputError: If they cannot be used, or have other channels than those of the training.
     """
     saved = task.sequences
+    if unlabelled and config.rate is None and (sound := streamed_sound(config.model, config.data)) is not None:
+        return head_of(sound, config.data)
     recorded = None if saved is None or saved.rate is None else round(saved.rate)
 
     def load(group: str | None) -> ImageData:

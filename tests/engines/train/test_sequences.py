@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.io import wavfile
 
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
+from dlcli.core.data.sequences.sound_files import SoundStream, read_sound
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.tasks.sequence import standardised
 from dlcli.engines import attack, convert_2d_to_3d, ensemble, eval, predict, probe_gradients, train
+from dlcli.engines.sound_stream import stream_logits, streamed_sound
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.ensemble import EnsembleConfig
@@ -24,8 +27,9 @@ from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.train import TrainConfig, TrainResult
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT
 from tests.conftest import Run
-from tests.sequences import text_folder, wav_folder, waves, write_csv, write_ts, write_tsv
+from tests.sequences import text_folder, wav_folder, waves, write_csv, write_ts, write_tsv, write_wav
 
 CPU = torch.device("cpu")
 QUICK: dict[str, Any] = {"task": "sequence", "model": "tcn:2:8", "epochs": 4, "batch_size": 8, "device": "cpu"}
@@ -270,3 +274,35 @@ def test_the_summary_counts_steps_and_seconds(tmp_path: Path) -> None:
     sounds = str(wav_folder(tmp_path, *waves(24, low=100, high=120)))
     notes = eval.run(EvalConfig(arch="tcn:2", data=sounds, summary=True)).notes
     assert "The field of 13 steps is 0.013 seconds, at 1,000 steps per second." in notes
+
+
+@pytest.mark.parametrize("model", ["tcn:3:8", "wavenet:4:8", "gru:1:8"])
+def test_a_long_sound_is_streamed(tmp_path: Path, model: str) -> None:
+    """In parts of any length, the answer is that for the whole sound; the clips joined are twenty times as long as each."""
+    values, labels = waves(24, low=100, high=120)
+    spec, output = wav_folder(tmp_path / "sounds", values, labels), tmp_path / "run"
+    train.run(TrainConfig(data=str(spec), output=output, **{**QUICK, "model": model, "epochs": 1}))
+    joined = np.concatenate([np.round(one[0] * 2**14) for one in values]).astype(int)
+    path = write_wav(tmp_path / "long.wav", joined)
+    network = load_model(output, CPU).model
+    whole = predict_logits(network, torch.from_numpy(read_sound(path).samples)[None], device=CPU)
+    for part in (1 << 20, 1000, 37):
+        found = stream_logits(network, SoundStream(path), device=CPU, report=SILENT, part=part)
+        assert (found - whole).abs().max() < 1e-5
+    table = predict.run(PredictConfig(model=str(output), data=str(path))).table
+    probability = whole.softmax(1).max()
+    assert table.columns[:2] == ["index", "file"] and table.rows[0][3] == pytest.approx(float(probability), abs=1e-5)
+
+
+def test_what_is_streamed(folder: Path, tmp_path: Path) -> None:
+    """Only PCM at the rate of the training, through a network that can: everything else is read as a whole."""
+    spec, output = wav_folder(tmp_path / "sounds", *waves(24, low=100, high=120)), tmp_path / "run"
+    train.run(TrainConfig(data=str(spec), output=output, **{**QUICK, "epochs": 1}))
+    same = write_wav(tmp_path / "a.wav", np.arange(90))
+    other = write_wav(tmp_path / "b.wav", np.arange(90), rate=500)
+    wavfile.write(tmp_path / "c.wav", 1000, np.linspace(-1, 1, 90, dtype=np.float32))
+    assert streamed_sound(str(output), str(same)) is not None
+    for network, sound in ((output, other), (output, tmp_path / "c.wav"), (folder, same), (output, spec)):
+        assert streamed_sound(str(network), str(sound)) is None
+    for sound in (other, tmp_path / "c.wav"):
+        assert len(predict.run(PredictConfig(model=str(output), data=str(sound))).table.rows) == 1

@@ -78,17 +78,18 @@ class SoundStream:
     """
 
     def __init__(self, file: Path) -> None:
+        self._file = file
         try:
-            self._wave = wave.open(str(file), "rb")
+            with wave.open(str(file), "rb") as header:
+                self.rate, self.length = header.getframerate(), header.getnframes()
         except (wave.Error, EOFError, OSError) as error:
             raise InputError(f"{file}: is not a PCM .wav that can be read ({error})", hint=_HINT) from None
-        self.rate, self.length = self._wave.getframerate(), self._wave.getnframes()
 
     def parts(self, steps: int) -> Iterator[Floats]:
         """Parts (1, `steps`) one after the other, the last one maybe shorter."""
-        width, channels = self._wave.getsampwidth(), self._wave.getnchannels()
-        with self._wave:
-            while data := self._wave.readframes(steps):
+        with wave.open(str(self._file), "rb") as file:
+            width, channels = file.getsampwidth(), file.getnchannels()
+            while data := file.readframes(steps):
                 yield mono(_scaled(_integers(data, width).reshape(-1, channels).T))
 
 
