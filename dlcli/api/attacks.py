@@ -78,6 +78,7 @@ class AttackMethod:
         full: bool = False,
         batch_size: int = 128,
         seed: int = 0,
+        first: int = 0,
     ) -> AdversarialExamples:
         """Make adversarial examples.
 
@@ -93,6 +94,7 @@ class AttackMethod:
             full: Take all steps for every image; by default an image is done at its first success.
             batch_size: How many images are attacked at a time.
             seed: The seed of all random numbers.
+            first: The place of the first image in a larger set, so that its parts are attacked as the whole is.
 
         Returns:
             The images, and which of them succeeded.
@@ -107,7 +109,8 @@ class AttackMethod:
         network = _network(model, bounds, normalise)
         several = not isinstance(eps, (int, float))
         values = parse.floats(eps)
-        options: dict[str, Any] = {"norm": norm, "targets": wanted, "full": full, "batch_size": batch_size, "seed": seed}
+        options: dict[str, Any] = {"norm": norm, "targets": wanted, "full": full, "batch_size": batch_size}
+        options |= {"seed": seed, "first": first}
         made = [self._attack(network, images, labels, eps=one, **options) for one in values]
         device = next(model.parameters(), images).device
         aims = labels if wanted is None else wanted

@@ -28,7 +28,7 @@ if "IMPORTED" in os.environ:
 
 @dataclass(frozen=True)
 class GreyStep(SingleStep):
-    def run(self, model, x, y, targets, *, threat, generator):
+    def run(self, model, x, y, targets, *, threat, generators):
         return x + (0.5 - x).clamp(-threat.eps, threat.eps)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import chain
@@ -20,9 +20,13 @@ from dlcli.core.compute.numeric_checks import deferred_checks
 from dlcli.core.compute.precision import float32_precision
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.reporter import Task
+from dlcli.support.seeds import derive
 from dlcli.support.suggest import did_you_mean
 
 Bounds = tuple[float, float]
+
+RowGenerators = Callable[[int], torch.Generator]
+"""Makes the generator of row k, which is the only source of that row's random numbers."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class Problem:
 
     `model` is in evaluation mode on `device` and its parameters need no gradient. The images are `x` (n, ...), n at least
     1, with labels `y` (n,); `targets` (n,) are the classes to be predicted, None for any but the label. These three may be
-    on another device than the network. `parts` splits what is passed through the network at a time. `seed` fixes all random
-    numbers.
+    on another device than the network. `parts` splits what is passed through the network at a time. `places` (n,), int64 on
+    the CPU, are where the images stand in the whole set: with `seed` they fix all random numbers, so that an image is attacked
+    alike whatever it stands beside.
     """
 
     model: nn.Module
@@ -60,8 +65,13 @@ class Problem:
     y: Tensor
     targets: Tensor | None
     parts: FittingParts
+    places: Tensor
     seed: int
     task: Task | None
+
+    def generator(self, use: str, index: int, *more: int) -> torch.Generator:
+        """The source of the random numbers of the image at `index` for one use of them."""
+        return rng.generator(derive(self.seed, use, int(self.places[index]), *more))
 
     @property
     def batch_size(self) -> int:
@@ -140,6 +150,7 @@ class Attack(ABC):
         bounds: Bounds = (0.0, 1.0),
         batch_size: int = 128,
         seed: int = 0,
+        first: int | Tensor = 0,
         task: Task | None = None,
     ) -> Tensor:
         """Make adversarial examples.
@@ -156,6 +167,8 @@ class Attack(ABC):
             bounds: The lowest and highest value of an image.
             batch_size: How many images are attacked at a time.
             seed: The seed of all random numbers.
+            first: The place of the first image in the whole set, or the places of all, (n,): the random numbers of an image
+                depend on its place and the seed, so that parts of a set are attacked as the whole is.
             task: Is advanced by one per image.
 
         Returns:
@@ -174,13 +187,14 @@ class Attack(ABC):
         if len(x) == 0:
             return x.clone()
         _check_targets(targets, y)
+        places = _places(first, len(x))
         device, threat = _device(model, x), ThreatModel(norm, eps, bounds)
         batch_size = at_a_time(batch_size, x, device)
         with float32_precision("ieee"), _frozen(model), rng.preserved(), torch.enable_grad(), deferred_checks():
             logits = logits_of(model, send(x[:1], device), classes=int(y.max()) + 1)
             self._check_outputs(logits.shape[1], targets)
             parts = FittingParts(batch_size, device)
-            found = self.craft(Problem(model, device, threat, x.detach(), y, targets, parts, seed, task), full=full)
+            found = self.craft(Problem(model, device, threat, x.detach(), y, targets, parts, places, seed, task), full=full)
         pairs = zip(torch.split(found.detach(), batch_size), torch.split(x.detach(), batch_size), strict=True)
         projected = torch.cat([threat.project(changed, images) for changed, images in pairs])
         if not bool(torch.isfinite(projected).all()):
@@ -214,16 +228,20 @@ class SingleStep(Attack):
 
     def craft(self, problem: Problem, *, full: bool) -> Tensor:
         """Batch by batch; there is only one step, so `full` changes nothing."""
-        generator, device = rng.generator(problem.seed), problem.device
-        states: dict[int, Tensor] = {}
+        device = problem.device
 
         def run(begin: int, end: int) -> Tensor:
-            # A part that did not fit in memory may have drawn numbers already; the smaller one draws the same.
-            generator.set_state(states.setdefault(begin, generator.get_state()))
             # Copies, for `run` may change what it is given.
             images, labels = (send(given[begin:end].clone(), device) for given in (problem.x, problem.y))
             targets = None if problem.targets is None else send(problem.targets[begin:end], device)
-            found = self.run(problem.model, images, labels, targets, threat=problem.threat, generator=generator)
+            found = self.run(
+                problem.model,
+                images,
+                labels,
+                targets,
+                threat=problem.threat,
+                generators=lambda k: problem.generator("step", begin + k),
+            )
             images = found.detach().to(problem.x.device)
             problem.advance(end - begin)
             return images
@@ -232,7 +250,7 @@ class SingleStep(Attack):
 
     @abstractmethod
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generators: RowGenerators
     ) -> Tensor:
         """Attack one batch.
 
@@ -242,8 +260,7 @@ class SingleStep(Attack):
             y: Labels (n,), there too.
             targets: Target classes (n,), there too, or None.
             threat: The threat model.
-            generator: The only source of random numbers, on the CPU. Draw image by image, so that the batch size does not
-                matter.
+            generators: Makes the only source of random numbers of each image, on the CPU.
 
         Returns:
             The changed images (n, ...), which the caller projects.
@@ -311,6 +328,15 @@ def _check_targets(targets: Tensor | None, y: Tensor) -> None:
     if len(same):
         k = int(same[0])
         raise InputError(f"the target of image {k} is its own label, {int(y[k])}", hint="choose another class")
+
+
+def _places(first: int | Tensor, n: int) -> Tensor:
+    if isinstance(first, Tensor):
+        _check_classes(first, n, "place")
+        return first.to("cpu", torch.int64)
+    if first < 0:
+        raise UsageError(f"`first` is {first}", hint="places count from 0")
+    return torch.arange(first, first + n)
 
 
 def _device(model: nn.Module, x: Tensor) -> torch.device:

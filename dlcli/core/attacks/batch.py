@@ -9,13 +9,8 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from dlcli.core.attacks.base import Problem
+from dlcli.core.attacks.base import Problem, RowGenerators
 from dlcli.core.compute.device import send
-from dlcli.core.compute.rng import generator
-from dlcli.support.seeds import derive
-
-RowGenerators = Callable[[int], torch.Generator]
-"""Makes the generator of row k, which is the only source of that row's random numbers."""
 
 Start = Callable[[Tensor, Tensor, Tensor, RowGenerators], Tensor]
 """The first points (n, ...) of runs on clean images (n, ...), with the index of each and the number of its run, (n,) each."""
@@ -145,6 +140,6 @@ class RunQueue:
         index, run = torch.tensor(runs, dtype=torch.int64).reshape(-1, 2).unbind(1)
         clean, label = (send(given[send(index, given.device)], device) for given in (problem.x, problem.y))
         target = None if self._target_classes is None else send(self._target_classes[index, run], device)
-        x = self._start(clean, index, run, lambda k: generator(derive(problem.seed, "start", *runs[k]))) if runs else clean
+        x = self._start(clean, index, run, lambda k: problem.generator("start", *runs[k])) if runs else clean
         # Sums over an image are rounded in the order of its memory, which is to be the same whatever that of `problem.x` is.
         return ActiveBatch(index, run, torch.zeros_like(index), clean, x.contiguous(), label.long(), target, memory={})

@@ -13,8 +13,6 @@ from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.norms import like_images
 from dlcli.core.compute.device import send
 from dlcli.core.compute.precision import to_float64
-from dlcli.core.compute.rng import generator
-from dlcli.support.seeds import derive
 
 _MAX_NOISE_DRAWS = 25
 """How many random images are tried as a starting point."""
@@ -130,7 +128,7 @@ class HopSkipJumpRounds:
         low, high = self.problem.threat.bounds
         nearest, queries_used = rows.nearest.clone(), rows.queries_used.clone()
         started = torch.zeros(len(nearest), dtype=torch.bool)
-        generators = [generator(derive(self.problem.seed, "start", k, 0)) for k in rows.index.tolist()]
+        generators = [self.problem.generator("start", k, 0) for k in rows.index.tolist()]
         for _ in range(min(_MAX_NOISE_DRAWS, self.budget)):
             open_rows = indices(~started)
             if not len(open_rows):
@@ -198,7 +196,7 @@ class HopSkipJumpRounds:
         """The mean of random directions about `nearest`, each weighted by its decision (1 or -1) minus the mean decision."""
         # Subtracting the mean is the baseline of a Monte Carlo estimate: where most samples fall on one side it removes most
         # of the variance. If all fall on one side, it would remove everything, so the plain sum is taken.
-        source = generator(derive(self.problem.seed, "samples", index, number))
+        source = self.problem.generator("samples", index, number)
         signed_sum, direction_sum = torch.zeros_like(nearest), torch.zeros_like(nearest)
         # In a type that counts exactly, and on the device: the host waits for none of these passes.
         vote_sum = nearest.new_zeros((), dtype=torch.promote_types(nearest.dtype, torch.float32))
@@ -252,7 +250,7 @@ class HopSkipJumpRounds:
 
     def _extended_to_eps(self, rows: _Rows) -> Tensor:
         """A step of eps along the normal, a random one where no normal is known; the success where the step would lose it."""
-        generators = [generator(derive(self.problem.seed, "stretch", k)) for k in rows.index.tolist()]
+        generators = [self.problem.generator("stretch", k) for k in rows.index.tolist()]
         drawn = torch.stack([torch.randn(rows.clean.shape[1:], generator=source) for source in generators])
         drawn = send(drawn.to(rows.clean.dtype), rows.clean.device)
         known = like_images(rows.boundary_normal.flatten(1).any(1), drawn)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from dlcli.core.attacks.base import Attack, Problem, ThreatModel, check_count
-from dlcli.core.attacks.batch import ActiveBatch, RowGenerators
+from dlcli.core.attacks.base import Attack, Problem, RowGenerators, ThreatModel, check_count
+from dlcli.core.attacks.batch import ActiveBatch
 from dlcli.core.attacks.gradient import LossGradient
 from dlcli.core.attacks.pool import IterativeSteps, NextStep, Pool
 from dlcli.core.compute.device import send

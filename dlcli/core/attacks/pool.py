@@ -15,8 +15,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from dlcli.core.attacks.base import Problem, ThreatModel
-from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue, indices
+from dlcli.core.attacks.base import Problem, RowGenerators, ThreatModel
+from dlcli.core.attacks.batch import ActiveBatch, RunQueue, indices
 from dlcli.core.attacks.decisions import is_adversarial, query_logits
 from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.gradient import LossGradient, fastest_forward_mode, loss_gradient_at

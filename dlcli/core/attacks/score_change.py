@@ -54,7 +54,16 @@ class ScoredNetwork:
         return self.value(predict_logits(self.model, x, device=self.device).double())
 
     def moved(
-        self, attack: Attack, x: Tensor, direction: str, *, eps: float, norm: str, seed: int, task: Task | None = None
+        self,
+        attack: Attack,
+        x: Tensor,
+        direction: str,
+        *,
+        eps: float,
+        norm: str,
+        seed: int,
+        first: int | Tensor = 0,
+        task: Task | None = None,
     ) -> Tensor:
         """Images whose scores an attack has moved up or down as far as it could; all steps are taken for every image.
 
@@ -65,6 +74,7 @@ class ScoredNetwork:
             eps: The largest change of an image in `norm`.
             norm: A norm of the attack.
             seed: Of all random numbers.
+            first: As `Attack` takes it.
             task: Is advanced by one per image.
 
         Returns:
@@ -74,4 +84,4 @@ class ScoredNetwork:
         scale = float(clean.std(correction=0)) or 1.0
         model = ScoreAsClass(self.model, self.value, direction, centre=float(clean.mean()), scale=scale)
         labels = torch.zeros(len(x), dtype=torch.int64)
-        return attack(model, x, labels, eps=eps, norm=norm, full=True, seed=seed, task=task)
+        return attack(model, x, labels, eps=eps, norm=norm, full=True, seed=seed, first=first, task=task)

@@ -13,15 +13,13 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from dlcli.core.attacks.base import Attack, Problem, ThreatModel, check_count
-from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue, indices
+from dlcli.core.attacks.base import Attack, Problem, RowGenerators, ThreatModel, check_count
+from dlcli.core.attacks.batch import ActiveBatch, RunQueue, indices
 from dlcli.core.attacks.decisions import already_adversarial, is_adversarial, query_logits
 from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.norms import like_images
 from dlcli.core.compute.device import send
-from dlcli.core.compute.rng import generator
 from dlcli.support.errors import InputError
-from dlcli.support.seeds import derive
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ class _SearchLoop:
             return batch
         drawn = batch.memory["drawn"].clone()
         new = [
-            torch.rand(drawn.shape[1:], generator=generator(derive(self.problem.seed, "search", index, step)))
+            torch.rand(drawn.shape[1:], generator=self.problem.generator("search", index, step))
             for index, step in zip(batch.index[due].tolist(), batch.step[due].tolist(), strict=True)
         ]
         drawn[send(due, drawn.device)] = send(torch.stack(new).to(drawn.dtype), drawn.device)

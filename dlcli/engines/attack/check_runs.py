@@ -55,7 +55,8 @@ class ReferenceChecks:
         x, y, targets = setup.x[index], setup.y[index], None if self.targets is None else self.targets[index]
         seed = derive(setup.config.seed, "attack", attack.name)
         with setup.report.task(f"checking with {attack.name} at eps {eps:g}, images", len(x)) as task:
-            images = attack(self.model, x, y, eps=eps, norm=setup.norm, targets=targets, seed=seed, task=task)
+            places = setup.places[index]
+            images = attack(self.model, x, y, eps=eps, norm=setup.norm, targets=targets, seed=seed, first=places, task=task)
         predicted = predict_logits(self.model, images, device=setup.device).argmax(-1)
         return Attempt((predicted == y if targets is None else predicted != targets).numpy(), images)
 

@@ -200,6 +200,7 @@ class AttackRun:
                 targets=self.targets,
                 full=full,
                 seed=self._seed(attack),
+                first=setup.places,
                 task=task,
             )
         # In the layout that a file would give them: convolutions round differently by layout, and a resumed run must not.

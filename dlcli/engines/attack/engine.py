@@ -209,7 +209,9 @@ def _attack_run(setup: AttackSetup, loaded: LoadedNetworks) -> AttackRun:
 
 def _targets(setup: AttackSetup, model: nn.Module) -> Tensor:
     logits = predict_logits(model, setup.x, device=setup.device)
-    return choose_targets(setup.config.target or "", setup.data, setup.y, setup.output_of, logits, seed=setup.config.seed)
+    return choose_targets(
+        setup.config.target or "", setup.data, setup.y, setup.output_of, logits, setup.places, seed=setup.config.seed
+    )
 
 
 def _partial_results(setup: AttackSetup, networks: Sequence[nn.Module]) -> PartialResults | None:

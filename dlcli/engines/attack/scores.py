@@ -61,10 +61,11 @@ class MovedScores:
 
 @dataclass(frozen=True)
 class AttackedScores:
-    """What is attacked: the network, the images (n, ...) with their true scores (n,) and groups, and the clean scores (n,)."""
+    """What is attacked: the network, the images (n, ...), their places in the set, true scores, groups and clean scores."""
 
     network: ScoredNetwork
     x: Tensor
+    places: Tensor
     truth: Floats
     group: NDArray[np.int64] | None
     clean: Floats
@@ -158,7 +159,8 @@ def _attacked(config: AttackConfig, task: RunTask, loaded: LoadedModel) -> Attac
     network = ScoredNetwork(loaded.trained.model, _objective(task).value, loaded.device)
     x, truth = to_float(split.x[picked]), split.y.numpy().astype(np.float64)[picked]
     clean = network.scores(x).numpy()
-    return AttackedScores(network, x, truth, _group(task, split, picked), clean, float(np.abs(clean - truth).mean()))
+    places = torch.from_numpy(picked)
+    return AttackedScores(network, x, places, truth, _group(task, split, picked), clean, float(np.abs(clean - truth).mean()))
 
 
 def _group(task: RunTask, split: Split, picked: NDArray[np.intp]) -> NDArray[np.int64] | None:
@@ -198,7 +200,9 @@ def _moved_by_each(
     for attack in attacks:
         with report.task(f"{attack.name} {direction} at eps {eps:g}, images", len(attacked.x)) as task:
             seed = derive(config.seed, "attack", attack.name)
-            images = attacked.network.moved(attack, attacked.x, direction, eps=eps, norm=norm, seed=seed, task=task)
+            images = attacked.network.moved(
+                attack, attacked.x, direction, eps=eps, norm=norm, seed=seed, first=attacked.places, task=task
+            )
         yield images, attacked.network.scores(images).numpy()
 
 
@@ -217,7 +221,7 @@ def _random(config: AttackConfig, attacked: AttackedScores, norm: str, eps: floa
     found = np.zeros((draws, len(attacked.x)))
     for k in range(draws if eps > 0 else 0):
         seed = derive(config.seed, "attack", _CONTROL, k)
-        images = noise(attacked.network.model, attacked.x, labels, eps=eps, norm=norm, seed=seed)
+        images = noise(attacked.network.model, attacked.x, labels, eps=eps, norm=norm, seed=seed, first=attacked.places)
         found[k] = attacked.network.scores(images).numpy() - attacked.clean
     return found
 

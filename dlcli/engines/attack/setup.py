@@ -44,6 +44,7 @@ class AttackSetup:
         report: Receives progress.
         x: The images to attack, (n, c, h, w).
         y: Their labels as indices of outputs, (n,).
+        places: Where they stand in the test set, (n,) int64.
         outputs: The names of the network's outputs.
         output_of: For each class of `data` the index of its output, (classes,).
         origin: Where the images of the attack `transfer` come from, for the threat model.
@@ -59,6 +60,7 @@ class AttackSetup:
     report: Reporter
     x: Tensor
     y: Tensor
+    places: Tensor
     outputs: tuple[str, ...]
     output_of: Tensor
     origin: str = ""
@@ -95,9 +97,9 @@ def open_setup(config: AttackConfig, report: Reporter) -> AttackSetup:
     for warning in networks.warnings:
         report.warn(warning)
     output_of, outputs = networks.outputs(data)
-    x, labels, notes = _images(config, data)
+    x, labels, places, notes = _images(config, data)
     y, notes = output_of[labels], networks.notes + notes
-    setup = AttackSetup(config, data, networks, attacks, norm, device, report, x, y, outputs, output_of, notes=notes)
+    setup = AttackSetup(config, data, networks, attacks, norm, device, report, x, y, places, outputs, output_of, notes=notes)
     if max(config.eps) > setup.max_eps:
         raise UsageError(f"`eps`: {max(config.eps):g} is above {setup.max_eps:g}, the largest perturbation of such images")
     wanted = config.surrogate is not None and "transfer" in config.methods
@@ -129,8 +131,8 @@ def _check_together(config: AttackConfig, networks: Networks) -> None:
         raise UsageError(message, hint=f"choose {', '.join(free)}, or transfer with `surrogate`")
 
 
-def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """The images to attack, their labels as classes of `data`, and a note about skipped images."""
+def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, Tensor, tuple[str, ...]]:
+    """The images to attack, their labels as classes of `data`, their places in the test set, and a note on skipped ones."""
     labels = data.y_test
     notes: tuple[str, ...] = ()
     places = torch.arange(len(labels))
@@ -148,7 +150,7 @@ def _images(config: AttackConfig, data: ImageData) -> tuple[Tensor, Tensor, tupl
             *notes,
             f"Only {kept} of {classes} classes are represented: the limit is below their number.",
         )
-    return to_float(data.x_test[picked.numpy()]), labels[picked], notes
+    return to_float(data.x_test[picked.numpy()]), labels[picked], picked, notes
 
 
 def configured_attacks(config: AttackConfig) -> tuple[tuple[Attack, ...], str]:

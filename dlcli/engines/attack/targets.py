@@ -38,7 +38,9 @@ def class_index(target: str, data: ImageData) -> int | None:
     raise InputError(f"`target`: {data.name} has no class '{target}'", hint=hint)
 
 
-def choose_targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, logits: Tensor, *, seed: int) -> Tensor:
+def choose_targets(
+    target: str, data: ImageData, y: Tensor, output_of: Tensor, logits: Tensor, places: Tensor, *, seed: int
+) -> Tensor:
     """The outputs that the images are to reach, (n,) int64, never the label itself.
 
     Args:
@@ -47,6 +49,7 @@ def choose_targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, l
         y: Labels as indices of outputs, (n,).
         output_of: For each class of `data` the index of its output, (classes,).
         logits: The network's logits of the clean images, (n, outputs).
+        places: Where the images stand in the test set, (n,): a random target depends on its image and the seed only.
         seed: For random targets.
     """
     number = class_index(target, data)
@@ -58,5 +61,6 @@ def choose_targets(target: str, data: ImageData, y: Tensor, output_of: Tensor, l
         return output_of[scores.argmin(1)]
     steps = torch.ones_like(place)
     if target == RANDOM:
-        steps = torch.randint(1, len(output_of), place.shape, generator=rng.generator(derive(seed, "targets")))
+        sources = (rng.generator(derive(seed, "targets", int(k))) for k in places)
+        steps = torch.cat([torch.randint(1, len(output_of), (1,), generator=source) for source in sources])
     return output_of[(place + steps) % len(output_of)]

@@ -105,7 +105,7 @@ def _read(found: Mapping[str, Any] | None, n: int, file: Path) -> Measured | Non
     if found is None:
         return None
     if any(len(found[name]) != n or set(found[name]) - {"0", "1"} for name in _PROBES):
-        raise InputError(f"{file}: does not say of each of {n:,} test images whether it is right", hint="train again")
+        raise InputError(f"{file}: does not hold for each of {n:,} test images whether it is right", hint="train again")
     linear, neighbours = (np.array([one == "1" for one in found[name]]) for name in _PROBES)
     return Measured(linear, neighbours, found["alignment"], found["uniformity"])
 

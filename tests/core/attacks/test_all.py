@@ -148,6 +148,22 @@ def test_the_same_seed_gives_the_same_images(name: str, n: int, trained: Trained
 
 @every_norm
 @pytest.mark.parametrize("full", [False, True])
+def test_an_image_is_attacked_alike_whatever_it_stands_beside(name: str, norm: str, full: bool, trained: Trained) -> None:
+    # In float64, see below.
+    model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:12].double(), trained[2][:12]
+    eps, places, some = 0.1 if norm == "linf" else 0.5, torch.arange(12), torch.tensor([2, 9, 11])
+
+    def found(which: Tensor, first: int | Tensor) -> Tensor:
+        return quick(name)(model, x[which], y[which], eps=eps, norm=norm, full=full, first=first)
+
+    whole = found(places, 0)
+    for part, same in ((torch.cat([found(places[:5], 0), found(places[5:], 5)]), whole), (found(some, some), whole[some])):
+        exact = norm == "linf" and name not in MINIMUM
+        assert torch.equal(part, same) if exact else float((part - same).abs().max()) < 1e-9
+
+
+@every_norm
+@pytest.mark.parametrize("full", [False, True])
 def test_the_size_of_batches_does_not_matter(name: str, norm: str, full: bool, trained: Trained) -> None:
     # In float64, where sums taken in another order do not turn the sign of a gradient.
     model, x, y = copy.deepcopy(trained[0]).double(), trained[1][:6].double(), trained[2][:6]
@@ -297,6 +313,14 @@ def test_bad_input_is_refused_in_one_line(name: str, case: str) -> None:
 def test_bad_options_are_refused(name: str, options: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         quick(name)(GOOD, X, Y, **options)
+
+
+def test_a_place_is_at_least_0_and_each_image_has_one() -> None:
+    images, labels = torch.zeros(2, 1, 2, 2), torch.zeros(2).long()
+    with pytest.raises(UsageError, match="`first` is -1"):
+        load_attack("noise")(nn.Flatten(), images, labels, eps=0.1, first=-1)
+    with pytest.raises(InputError, match="the places are"):
+        load_attack("noise")(nn.Flatten(), images, labels, eps=0.1, first=torch.zeros(3).long())
 
 
 def test_batch_size_0_is_refused() -> None:

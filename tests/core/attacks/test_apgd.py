@@ -188,7 +188,9 @@ def test_apgd_t_takes_the_likeliest_wrong_classes_in_turn(trained: Trained) -> N
     model, x, y = trained[0], trained[1][:5], trained[2][:5]
     attack = load_attack("apgd-t").with_options(classes=3, restarts=2)
     cpu = torch.device("cpu")
-    problem = Problem(model, cpu, ThreatModel("linf", 0.1, (0.0, 1.0)), x, y, None, FittingParts(8, cpu), 0, None)
+    problem = Problem(
+        model, cpu, ThreatModel("linf", 0.1, (0.0, 1.0)), x, y, None, FittingParts(8, cpu), torch.arange(len(x)), 0, None
+    )
     with torch.no_grad():
         logits = model(x)
     target_classes = attack.target_classes(problem, logits)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.base import SingleStep, ThreatModel
+from dlcli.core.attacks.base import RowGenerators, SingleStep, ThreatModel
 from dlcli.support.errors import NumericError, UsageError
 
 MODEL = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
@@ -23,7 +23,7 @@ class Wild(SingleStep):
     norms = ("linf", "l2")
 
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generators: RowGenerators
     ) -> Tensor:
         assert not model.training and not any(p.requires_grad for p in model.parameters())
         return x + self.change

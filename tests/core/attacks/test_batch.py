@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dlcli.core.attacks.base import Problem, ThreatModel
-from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, RunQueue
+from dlcli.core.attacks.base import Problem, RowGenerators, ThreatModel
+from dlcli.core.attacks.batch import ActiveBatch, RunQueue
 from dlcli.core.attacks.found import FoundImages
 from dlcli.core.attacks.iterated import random_points
 from dlcli.core.compute.batches import FittingParts
@@ -26,7 +26,7 @@ Y = torch.arange(N) % 4
 
 def problem(device: torch.device = CPU, size: int = 8) -> Problem:
     threat = ThreatModel("linf", 0.1, (0.0, 1.0))
-    return Problem(nn.Identity(), device, threat, X, Y, None, FittingParts(size, device), 7, None)
+    return Problem(nn.Identity(), device, threat, X, Y, None, FittingParts(size, device), torch.arange(N), 7, None)
 
 
 def start(clean: Tensor, index: Tensor, run: Tensor, generators: RowGenerators) -> Tensor:

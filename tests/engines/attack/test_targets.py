@@ -84,7 +84,7 @@ def test_targets_are_never_the_label_and_follow_their_mode(mode: str) -> None:
     output_of = torch.tensor([9, 8, 7, 6, 5, 4, 3, 2, 1, 0])
     label = data.y_test[data.y_test != 7] if mode == "7" else data.y_test
     logits = torch.randn(len(label), 12, generator=torch.Generator().manual_seed(0))  # two outputs are no class of the data
-    found = choose_targets(mode, data, output_of[label], output_of, logits, seed=1)
+    found = choose_targets(mode, data, output_of[label], output_of, logits, torch.arange(len(label)), seed=1)
     assert bool((found != output_of[label]).all()) and bool((found < 10).all())
     for k in range(len(label)):
         others = [int(output_of[c]) for c in range(10) if c != int(label[k])]
@@ -96,14 +96,18 @@ def test_targets_are_never_the_label_and_follow_their_mode(mode: str) -> None:
             assert int(found[k]) == min(others, key=lambda one, row=k: float(logits[row, one]))
         else:
             assert int(found[k]) in others
-    again = choose_targets(mode, data, output_of[label], output_of, logits, seed=2)
+    again = choose_targets(mode, data, output_of[label], output_of, logits, torch.arange(len(label)), seed=2)
     assert torch.equal(found, again) == (mode != "random")
 
 
 def test_random_targets_are_each_other_class_as_often() -> None:
     data = open_data("digits")
     y = torch.zeros(9000, dtype=torch.int64)
-    counts = choose_targets("random", data, y, torch.arange(10), torch.zeros(9000, 10), seed=0).bincount(minlength=10)
+    logits, places = torch.zeros(9000, 10), torch.arange(9000)
+    found = choose_targets("random", data, y, torch.arange(10), logits, places, seed=0)
+    part = choose_targets("random", data, y[:50], torch.arange(10), logits[:50], places[40:90], seed=0)
+    assert torch.equal(part, found[40:90])
+    counts = found.bincount(minlength=10)
     assert counts[0] == 0
     # Chi-squared of 8 degrees of freedom: above 26.1 once in a thousand.
     assert float(((counts[1:] - 1000) ** 2 / 1000).sum()) < 26.1

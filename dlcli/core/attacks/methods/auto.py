@@ -82,7 +82,7 @@ def _subset(problem: Problem, picked: Tensor) -> Problem:
     """The problem of the images that `picked` selects, a mask (n,); its progress is not reported."""
     x, y = (one[picked.to(one.device)] for one in (problem.x, problem.y))
     targets = None if problem.targets is None else problem.targets[picked.to(problem.targets.device)]
-    return replace(problem, x=x, y=y, targets=targets, task=None)
+    return replace(problem, x=x, y=y, targets=targets, places=problem.places[picked], task=None)
 
 
 ATTACK = AutoAttack()

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from dlcli.core.attacks.base import ThreatModel, check_count
-from dlcli.core.attacks.batch import ActiveBatch, RowGenerators, indices
+from dlcli.core.attacks.base import RowGenerators, ThreatModel, check_count
+from dlcli.core.attacks.batch import ActiveBatch, indices
 from dlcli.core.attacks.fab_projection import onto_hyperplane
 from dlcli.core.attacks.margin import (
     ForwardPass,

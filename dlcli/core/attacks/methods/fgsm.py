@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from dlcli.core.attacks.base import SingleStep, ThreatModel
+from dlcli.core.attacks.base import RowGenerators, SingleStep, ThreatModel
 from dlcli.core.attacks.gradient import fastest_forward_mode, loss_gradient_at
 from dlcli.core.attacks.losses import cross_entropy
 
@@ -25,7 +24,7 @@ class FGSM(SingleStep):
 
     @override
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generators: RowGenerators
     ) -> Tensor:
         """Take the step."""
         return x + threat.eps * threat.measure.steepest(_input_gradient(model, x, y, targets))

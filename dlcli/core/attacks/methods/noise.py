@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from dlcli.core.attacks.base import SingleStep, ThreatModel
+from dlcli.core.attacks.base import RowGenerators, SingleStep, ThreatModel
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,17 @@ class Noise(SingleStep):
 
     @override
     def run(
-        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generator: torch.Generator
+        self, model: nn.Module, x: Tensor, y: Tensor, targets: Tensor | None, *, threat: ThreatModel, generators: RowGenerators
     ) -> Tensor:
         """Draw one sign for every value, or one direction for every image."""
-        if threat.norm == "linf":
-            drawn = torch.randint(0, 2, x.shape, generator=generator) * 2 - 1
-        else:
-            drawn = torch.stack([torch.randn(x.shape[1:], generator=generator) for _ in x])
+        drawn = torch.stack([_drawn(x.shape[1:], threat.norm, generators(k)) for k in range(len(x))])
         return x + threat.eps * threat.measure.steepest(drawn.to(x))
+
+
+def _drawn(shape: torch.Size, norm: str, generator: torch.Generator) -> Tensor:
+    if norm == "linf":
+        return torch.randint(0, 2, shape, generator=generator) * 2 - 1
+    return torch.randn(shape, generator=generator)
 
 
 ATTACK = Noise()

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from typing_extensions import override
 
-from dlcli.core.attacks.base import ThreatModel
-from dlcli.core.attacks.batch import RowGenerators
+from dlcli.core.attacks.base import RowGenerators, ThreatModel
 from dlcli.core.attacks.iterated import FixedStep, RandomStarts
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from dlcli.core.attacks.base import ThreatModel
-from dlcli.core.attacks.batch import ActiveBatch, RowGenerators
+from dlcli.core.attacks.base import RowGenerators, ThreatModel
+from dlcli.core.attacks.batch import ActiveBatch
 from dlcli.core.attacks.margin import margin
 from dlcli.core.attacks.norms import like_images, unit
 from dlcli.core.attacks.score_search import ScoreSearch

@@ -11,8 +11,7 @@ from scipy.optimize import linprog, minimize
 from torch import Tensor, nn
 
 from dlcli.core.attacks import load_attack
-from dlcli.core.attacks.base import ThreatModel
-from dlcli.core.attacks.batch import RowGenerators
+from dlcli.core.attacks.base import RowGenerators, ThreatModel
 from dlcli.core.attacks.fab_projection import onto_hyperplane
 from dlcli.core.attacks.methods.fab import FAB
 from dlcli.core.attacks.methods.fab_t import FABT
