@@ -1,7 +1,7 @@
 """Train a network, or two in pairs to see whether a change helps: the engine of `dlcli train`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -26,7 +26,7 @@ from dlcli.core.tasks import image_task, is_of_images
 from dlcli.core.tasks.base import TrainedFacts
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
-from dlcli.engines.train.epoch_log import epoch_names, figure_names, watched_set
+from dlcli.engines.train.epoch_log import epoch_names, figure_names, history_table, watched_set
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
 from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
@@ -35,6 +35,8 @@ from dlcli.engines.train.job import Job, describe, open_job, preparation_of, ste
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.pretrained_facts import probe_gains
+from dlcli.engines.train.pseudo_labels import pseudo_note
+from dlcli.engines.train.semi import generated_by
 from dlcli.engines.train.semi_files import save_semi
 from dlcli.engines.train.semi_versus import semi_comparison_notes, with_equal_steps
 from dlcli.engines.train.sequences import open_training_sequences
@@ -192,7 +194,7 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         fitted = _fitted(job, logging, name, keep)
     if fitted is None:
         return _result(config, job, (), (), notes=("stopped",))
-    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
+    notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *pseudo_note(fitted.pseudo), *_data_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
     if fitted.pretrained is not None:
         result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))
@@ -200,7 +202,16 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
 
         _save(config.output, job, fitted)
-        save_run_page(config.output, job.task, result, fitted.history, watched=watched_set(job.data))
+        save_run_page(
+            config.output,
+            job.task,
+            result,
+            fitted.history,
+            watched=watched_set(job.data),
+            pseudo=fitted.pseudo,
+            generated=generated_by(job, fitted.networks),
+            classes=job.data.classes,
+        )
     return result
 
 
@@ -240,7 +251,9 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
 
-        save_comparison(config.output, first.task, result, found, watched=watched_set(first.data), given=given)
+        save_comparison(
+            config.output, first.task, result, found, watched=watched_set(first.data), given=given, classes=first.data.classes
+        )
     return result
 
 
@@ -327,8 +340,15 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
     group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
     outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy(), group)
-    pretrained = None if fitted.pretrained is None else fitted.pretrained.row(job, name)
-    return TrainedVariant(_row(name, job, fitted), fitted.history, notes, outcomes, pretrained)
+    return TrainedVariant(
+        _row(name, job, fitted),
+        fitted.history,
+        notes,
+        outcomes,
+        pretraining=None if fitted.pretrained is None else fitted.pretrained.row(job, name),
+        pseudo=fitted.pseudo,
+        generated=generated_by(job, fitted.networks),
+    )
 
 
 def _row(name: str, job: Job, fitted: Fitted) -> Any:
@@ -393,9 +413,7 @@ def _save(folder: Path, job: Job, fitted: Fitted) -> None:
         learned=_learned(job, fitted),
     )
     save_semi(folder, job, fitted)
-    lines = [",".join(("epoch", *epoch_names(job.task, watched_set(data))))]
-    lines += [",".join(map(repr, (k, *astuple(epoch)))) for k, epoch in enumerate(fitted.history, 1)]
-    write_text(folder / HISTORY, "\n".join(lines) + "\n")
+    write_text(folder / HISTORY, history_table(epoch_names(job.task, watched_set(data)), fitted.history, fitted.pseudo))
     for name in (STATE, PRETRAINING_STATE):
         finish(partial((folder / name).unlink, missing_ok=True))
 

@@ -7,6 +7,7 @@ from dlcli.core.data.base import ImageData
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import Recipe
 from dlcli.core.training.schedule import Plateau
+from dlcli.engines.train.pseudo_labels import PSEUDO_NAMES, PseudoLabels, pseudo_shares
 from dlcli.specs.schedule import parse_schedule
 from dlcli.support.reporter import Reporter
 
@@ -24,6 +25,27 @@ def figure_names(task: ImageTask, data: ImageData) -> tuple[str, ...]:
 def epoch_names(task: ImageTask, watched: str) -> tuple[str, ...]:
     """What the values of an `Epoch` are called in logs and tables; `watched` is the set on which training is followed."""
     return ("train_loss", f"train_{task.figure}", f"{watched}_{task.figure}", f"{watched}_loss")
+
+
+def history_table(names: Sequence[str], history: Sequence[Epoch], pseudo: Sequence[PseudoLabels] = ()) -> str:
+    """The epochs of a training as CSV.
+
+    Args:
+        names: Those of the values of an epoch.
+        history: The epochs.
+        pseudo: Their pseudo-labels; empty where there are none.
+    """
+    more = [pseudo_shares(one) for one in pseudo] or [()] * len(history)
+    lines = [",".join(("epoch", *names, *(PSEUDO_NAMES if pseudo else ())))]
+    lines += [
+        ",".join(map(_cell, (k, *astuple(epoch), *shares)))
+        for k, (epoch, shares) in enumerate(zip(history, more, strict=True), 1)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)
 
 
 def log_epochs(

@@ -23,7 +23,7 @@ from dlcli.engines.train.epoch_log import log_epochs
 from dlcli.engines.train.job import OTHER, BuiltNetwork, Job, build, check_same, check_task, describe, hooks, targets
 from dlcli.engines.train.one_epoch import run_epoch
 from dlcli.engines.train.pretrained_facts import PretrainedFacts, read_facts
-from dlcli.engines.train.semi import PseudoLabels
+from dlcli.engines.train.pseudo_labels import PseudoLabels, pseudo_schema
 from dlcli.engines.train.stopwatch import NONE_SPENT, Spent, Stopwatch
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.schedule import parse_schedule
@@ -270,7 +270,7 @@ def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> Pro
     )
 
 
-_MORE = {"cpu_seconds": optional(number(0)), "pseudo": list_of(semi.pseudo_schema())}
+_MORE = {"cpu_seconds": optional(number(0)), "pseudo": list_of(pseudo_schema())}
 """What a state may hold beside what it must."""
 
 

@@ -12,11 +12,14 @@ from matplotlib.figure import Figure
 
 from dlcli.core.html_report.figures import PlotSeries, accuracy_plot, history_plot, paired_plot, png
 from dlcli.core.html_report.page import Page
+from dlcli.core.semi_supervised.generate import GeneratedImages
 from dlcli.core.stats import mean_difference
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.engines.train.epoch_log import epoch_names
 from dlcli.engines.train.page import comparison_page, run_page
+from dlcli.engines.train.pseudo_labels import PSEUDO_NAMES, PseudoLabels, pseudo_shares
 from dlcli.engines.train.score_page import score_comparison_page, score_run_page
+from dlcli.engines.train.semi_page import semi_parts, semi_parts_of
 from dlcli.engines.train.versus import TrainedVariant
 from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.scores import ScoreTrainResult
@@ -40,7 +43,17 @@ _PAGES: Mapping[type, _Pages] = {
 """By the kind of result, of which each task has its own."""
 
 
-def save_run_page(folder: Path, task: ImageTask, result: ImageTrainResult, history: Sequence[Epoch], *, watched: str) -> None:
+def save_run_page(
+    folder: Path,
+    task: ImageTask,
+    result: ImageTrainResult,
+    history: Sequence[Epoch],
+    *,
+    watched: str,
+    pseudo: Sequence[PseudoLabels] = (),
+    generated: GeneratedImages | None = None,
+    classes: Sequence[str] = (),
+) -> None:
     """Write the page of one trained network.
 
     Args:
@@ -49,9 +62,16 @@ def save_run_page(folder: Path, task: ImageTask, result: ImageTrainResult, histo
         result: The result.
         history: Its epochs.
         watched: The set on which training is followed, "dev" or "test".
+        pseudo: Its pseudo-labels after each epoch.
+        generated: Images that its semi-supervised method generates.
+        classes: Names of the classes.
     """
     figure = _history(task, history, watched)
-    write_text(folder / PAGE, _PAGES[type(result)].of_run(result, figure).html())
+    page = _PAGES[type(result)].of_run(result, figure)
+    parts = semi_parts(
+        {"": {result.rows[0].seed: pseudo}} if pseudo else {}, {} if generated is None else {"": generated}, classes
+    )
+    write_text(folder / PAGE, replace(page, parts=[*page.parts, *parts]).html())
 
 
 def save_comparison(
@@ -62,6 +82,7 @@ def save_comparison(
     *,
     watched: str,
     given: str = "",
+    classes: Sequence[str] = (),
 ) -> None:
     """Write the page of a comparison, the learning curves as a picture and the epochs of all runs as a table.
 
@@ -74,20 +95,25 @@ def save_comparison(
         found: The trained networks.
         watched: The set on which training is followed, "dev" or "test".
         given: What the network of the options given is called; "" without a variant of it.
+        classes: Names of the classes.
     """
-    curves = _curves(task, [_called(one, given) for one in found], watched)
+    called = [_called(one, given) for one in found]
+    curves = _curves(task, called, watched)
     with atomic_path(folder / CURVES) as temporary:
         temporary.write_bytes(png(curves))
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["variant", "seed", "epoch", *epoch_names(task, watched)[:3]])
+    with_pseudo = any(one.pseudo for one in found)
+    writer.writerow(["variant", "seed", "epoch", *epoch_names(task, watched)[:3], *(PSEUDO_NAMES if with_pseudo else ())])
     for one in found:
+        shares = [pseudo_shares(labels) for labels in one.pseudo] or [(None, None) if with_pseudo else ()] * len(one.history)
         writer.writerows(
-            [one.row.variant, one.row.seed, k, e.train_loss, e.train_figure, e.figure] for k, e in enumerate(one.history, 1)
+            [one.row.variant, one.row.seed, k, e.train_loss, e.train_figure, e.figure, *more]
+            for k, (e, more) in enumerate(zip(one.history, shares, strict=True), 1)
         )
     write_text(folder / RUNS, stream.getvalue())
     page = _PAGES[type(result)].of_comparison(named(result, given), curves, watched=watched)
-    write_text(folder / PAGE, page.html())
+    write_text(folder / PAGE, replace(page, parts=[*page.parts, *semi_parts_of(called, classes)]).html())
 
 
 def _called(one: TrainedVariant, given: str) -> TrainedVariant:

@@ -1,48 +1,21 @@
 """Semi-supervised training: the method of a job, its training loop, and how good its pseudo-labels are after each epoch."""
 
-from typing import NamedTuple
-
 from torch import nn
 
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.unlabelled_images import UnlabelledImages
+from dlcli.core.semi_supervised.generate import GeneratedImages, generate
+from dlcli.core.semi_supervised.m2 import M2Networks
 from dlcli.core.semi_supervised.training import SemiTraining
-from dlcli.core.stats import wilson
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.loop import Training
 from dlcli.engines.train.job import Job, targets
+from dlcli.engines.train.pseudo_labels import PseudoLabels
 from dlcli.engines.train.semi_method import method_of
 from dlcli.specs.arms import one
-from dlcli.specs.estimates import Estimate
 from dlcli.specs.semi_supervised import semi_chosen
 from dlcli.support.errors import UsageError
 from dlcli.support.plural import count
-from dlcli.support.schema import Check, record, whole
-
-_MOST = 10**9
-
-
-class PseudoLabels(NamedTuple):
-    """Of `n` unlabelled images whose labels are known here: how many get a pseudo-label, and how many of these are right."""
-
-    given: int
-    right: int
-    n: int
-
-    @property
-    def coverage(self) -> Estimate:
-        """The share of the images that get one."""
-        return wilson(self.given, self.n)
-
-    @property
-    def accuracy(self) -> Estimate | None:
-        """The share of the pseudo-labels that are right; None if there are none."""
-        return wilson(self.right, self.given) if self.given else None
-
-
-def pseudo_schema() -> Check:
-    """What is recorded of the pseudo-labels of an epoch."""
-    return record(dict.fromkeys(PseudoLabels._fields, whole(0, _MOST)))
 
 
 def start(job: Job, model: nn.Module, hooks: Hooks) -> Training:
@@ -84,6 +57,13 @@ def _pool(job: Job) -> UnlabelledImages:
 def networks_of(training: Training) -> nn.Module | None:
     """The networks that the method of a training brings along; None without any."""
     return training.networks if isinstance(training, SemiTraining) else None
+
+
+def generated_by(job: Job, networks: nn.Module | None) -> GeneratedImages | None:
+    """Images that the networks of a method generate; None if they generate none."""
+    if not isinstance(networks, M2Networks):
+        return None
+    return generate(networks, job.data.x_train, job.data.y_train, job.seed)
 
 
 def measure_pseudo_labels(job: Job, model: nn.Module) -> PseudoLabels | None:

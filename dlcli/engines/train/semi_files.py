@@ -9,7 +9,7 @@ from torch import nn
 from dlcli.core.model_io.checkpoint import load_state_into, load_weights, save_weights
 from dlcli.engines.train.fitting import Fitted
 from dlcli.engines.train.job import Job
-from dlcli.engines.train.semi import PseudoLabels, pseudo_schema
+from dlcli.engines.train.pseudo_labels import PseudoLabels, pseudo_schema
 from dlcli.engines.train.semi_method import method_of
 from dlcli.specs.arms import one
 from dlcli.support.atomic import write_text

@@ -80,7 +80,8 @@ def _costs(jobs: Mapping[str, Job], rows: Sequence[TrainRow], shown: Mapping[str
         if own:
             cpu = f" and {fmean(seconds):.1f} CPU seconds" if seconds else ""
             each.append(f"{shown[name]} {round(fmean(row.steps for row in own)):,} steps{cpu}")
-    steps = {job.recipe.steps for job in jobs.values() if not semi_chosen(job.config.semi)}
+    filled = all(job.config.steps_per_epoch is None for job in jobs.values() if semi_chosen(job.config.semi))
+    steps = {job.recipe.steps for job in jobs.values() if filled and not semi_chosen(job.config.semi)}
     alone = [
         f"Both sides take as many steps; trained alone, the one without `semi` needs `steps_per_epoch={n}` for them."
         for n in steps

@@ -12,10 +12,12 @@ from dlcli.core.compute.device import threads as torch_threads
 from dlcli.core.compute.worker_plan import WorkerPlan
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.evaluation.slices import holm
+from dlcli.core.semi_supervised.generate import GeneratedImages
 from dlcli.core.stats import mean_difference, p_value
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.job import Job
+from dlcli.engines.train.pseudo_labels import PseudoLabels
 from dlcli.specs.pretraining_result import PretrainingRow
 from dlcli.specs.train import Comparison
 from dlcli.support.errors import InputError
@@ -40,6 +42,8 @@ class TrainedVariant:
         notes: The notes of surgery.
         outcomes: How each test example turned out, (n,), as the task has it.
         pretraining: What is known of its pre-training; None without.
+        pseudo: Its pseudo-labels after each epoch.
+        generated: Images that its semi-supervised method generates; None if it generates none.
     """
 
     row: Row
@@ -47,6 +51,8 @@ class TrainedVariant:
     notes: tuple[str, ...]
     outcomes: NDArray[Any]
     pretraining: PretrainingRow | None = None
+    pseudo: tuple[PseudoLabels, ...] = ()
+    generated: GeneratedImages | None = None
 
 
 @dataclass(frozen=True)
