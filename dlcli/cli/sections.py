@@ -8,8 +8,8 @@ OTHER_WAY = "_other_way"
 """End of the name of a parameter that gives an option in the other of its two ways."""
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Data": (
-        *("data", "task", "split", "limit", "size", "label_column", "score_column", "raters", "group", "strict", "dev"),
-        *("labels", "labels_seed", "unlabelled"),
+        *("data", "task", "split", "limit", "size", "label_column", "score_column", "raters", "ignore", "group", "strict"),
+        *("dev", "labels", "labels_seed", "unlabelled"),
         "corrupt",
     ),
     "Sequences": ("rate", "pad"),
@@ -59,7 +59,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
             "schedule",
             "warmup",
         ),
-        *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "mixup", "cutmix"),
+        *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "crop", "mixup", "cutmix"),
         *("loss", "huber_delta", "class_weights", "balance", "adversarial"),
     ),
     "Comparison": ("versus", "seeds", "label_draws", "workers"),
@@ -72,6 +72,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Evaluation": ("diagnose", "diagnose_input", "human_error", "slices", "summary", "prove_causal", "top"),
     "Explanation": ("explain", "window", "baseline", "maps"),
+    "Masks": ("masks", "overlay"),
     "Duplicates": ("model", "threshold", "precision", "candidates", "vectors", "keep_rule", "max_group"),
     "Other tables": (*("against", "against_column", "against_encoding", "index", "key", "replace", "forget", "forget_keys"),),
     "Labels": ("label", "labelled", "review"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dlcli.specs.command_line import command_line
 from dlcli.specs.list import KINDS, REGISTRIES, ListConfig, ListResult
-from dlcli.specs.scores import OF_CLASSES
+from dlcli.specs.masks import MASK_LOSSES
 from dlcli.specs.shared import AUGMENTATIONS, RULE_TEXTS
 from dlcli.support.plugins import Plugin
 from dlcli.support.registry import Registry
@@ -54,8 +54,8 @@ def plan(config: ListConfig) -> list[str]:
 def _use(kind: str, name: str) -> str:
     """A command that makes the choice."""
     command, values = _USES[kind]
-    if name == OF_CLASSES:  # that of `task=images`, which needs no option
-        return command_line(command, data="DATA")
+    if kind == "losses" and name in MASK_LOSSES:  # the first of them is also that of classes, which needs no option
+        values = {**values, "task": "segment"}
     return command_line(command, **{field: value.format(name=name) for field, value in values.items()})
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data import open_data
-from dlcli.core.data.base import CLASS, SCORE, ImageData, Sampling, Split, check_trainable
+from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData, Sampling, Split, check_trainable
 from dlcli.core.data.channels import with_channels
 from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.labels_table import table_in
@@ -46,6 +46,7 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         return read_sequences(config, task, report, unlabelled=unlabelled)
     shape = input_shape(config.model, report)
     sampling, size = _sampling(config, shape), config.size or (shape.side if shape is not None else None)
+    size = size if task.masks is None else config.size or task.masks.size
     how = shape.preparation if shape is not None and config.size is None else None
     load = partial(
         open_data,
@@ -56,7 +57,8 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         preparation=how,
         mixed_sizes=None if config.size is not None else preparation_of_mixed(config.model, config.arch),
         label_column=getattr(config, "score_column", None) or config.label_column or _recorded_column(config, task),
-        target=CLASS if task.scores is None else SCORE,
+        target=SCORE if task.scores is not None else MASK if task.masks is not None else CLASS,
+        masks=None if task.masks is None else task.masks.reading(),
         raters=_raters(config, task),
         sampling=sampling,
     )
@@ -69,6 +71,8 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
     if shape is None:
         return data
     fitted = with_channels(data, shape.channels)
+    if task.masks is not None:
+        return fitted
     _note_conversion(config, data, fitted, shape, report)
     return fitted
 
@@ -145,7 +149,7 @@ class LoadedModel:
             raise InputError(f"{self.data.name}: has no split '{name}'", hint=f"it has {', '.join(there)}")
         metadata = {name: column[: self.limit] for name, column in found.metadata.items()}
         y = found.y[: self.limit]
-        known = len(self.output_of) and not y.is_floating_point()
+        known = len(self.output_of) and self.data.target == CLASS
         return Split(found.x[: self.limit], self.output_of[y] if known else y, metadata)
 
     def logits(self, x: Tensor) -> Tensor:
@@ -194,7 +198,7 @@ def describe(config: ModelAndDataOptions, *, unlabelled: bool = False) -> list[s
     sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
     shape = "x".join(map(str, data.x_test.shape[1:]))
     labels = f"{len(data.classes)} classes" if data.classes else "no labels"
-    labels = "scores" if data.target == SCORE else labels
+    labels = {SCORE: "scores", MASK: f"masks of {labels}"}.get(data.target, labels)
     lines = [f"read {data.name}: {sets} {data.unit}s of {shape}, {labels}"]
     if config.model is None:
         check_trainable(data)

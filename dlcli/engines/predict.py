@@ -9,12 +9,14 @@ from torch import Tensor
 from dlcli.core.compute.device import describe_device
 from dlcli.core.data.base import FILE, Array, ImageData, Split
 from dlcli.core.evaluation import metrics
-from dlcli.core.model_io.score_metadata import LEVEL, SavedScores, task_of
+from dlcli.core.model_io.score_metadata import LEVEL, RunTask, SavedScores, task_of
 from dlcli.engines.explanations import Explained, explain, write_maps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.engines.predicted_masks import check_mask_options, predicted_masks
 from dlcli.engines.sound_stream import stream_logits, streamed_sound
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.predict import PredictConfig, PredictResult
+from dlcli.support.errors import UsageError
 from dlcli.support.reporter import SILENT, Reporter
 from dlcli.support.tables import Table
 
@@ -25,14 +27,13 @@ _EXPLAINED = 64
 @only_named_code
 def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """The most probable classes of each example of a split, with probabilities. Raises the kinds of `dlcli.support.errors`."""
-    started = time.perf_counter()
+    started, task = time.perf_counter(), task_of(config.model)
+    _check(config, task)
     loaded = open_model_and_data(config, report, unlabelled=True)
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")
     explained = _explained(config, loaded, examples, report)
-    outputs, scores = _logits(config, loaded, examples, report), task_of(config.model).scores
-    files = examples.metadata.get(FILE)
-    table, notes = (_classes(config, loaded, outputs, files), ()) if scores is None else _scores(scores, outputs, files)
+    table, notes = _predicted(config, task, loaded, examples, report)
     if explained is not None and config.maps is not None:
         write_maps(config.maps, explained)
     return PredictResult(
@@ -41,7 +42,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
         unit=loaded.data.unit,
         model=loaded.trained.name,
         model_sha256=loaded.trained.sha256,
-        n_images=len(outputs),
+        n_images=len(table.rows),
         device=describe_device(loaded.device),
         seconds=time.perf_counter() - started,
         table=table,
@@ -53,6 +54,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
 @only_named_code
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains and predicts nothing."""
+    _check(config, task_of(config.model))
     which = "" if config.split is None else f"{config.split} "
     maps = [] if config.explain is None else [f"explain predictions by {config.explain}, with maps in {config.maps}"]
     return [
@@ -68,6 +70,25 @@ def _logits(config: PredictConfig, loaded: LoadedModel, examples: Split, report:
     if sound is None:
         return loaded.logits(examples.x)
     return stream_logits(loaded.trained.model, sound, device=loaded.device, report=report)
+
+
+def _check(config: PredictConfig, task: RunTask) -> None:
+    if task.masks is not None:
+        check_mask_options(config)
+    elif config.masks is not None:
+        raise UsageError("`masks` needs a directory written by dlcli train with task=segment")
+
+
+def _predicted(
+    config: PredictConfig, task: RunTask, loaded: LoadedModel, examples: Split, report: Reporter
+) -> tuple[Table, tuple[str, ...]]:
+    """A row per example, and what there is to note."""
+    if task.masks is not None:
+        return predicted_masks(config, loaded, examples, task.masks), ()
+    outputs, files = _logits(config, loaded, examples, report), examples.metadata.get(FILE)
+    if task.scores is not None:
+        return _scores(task.scores, outputs, files)
+    return _classes(config, loaded, outputs, files), ()
 
 
 def _explained(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Explained | None:

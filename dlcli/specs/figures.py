@@ -65,6 +65,11 @@ def number_in_units(value: float, decimals: int = 2) -> str:
     return f"{value:.4g}" if _extreme(value) else f"{value:.{decimals}f}"
 
 
+def in_millions(number: int) -> str:
+    """A large number as `12.3 million`, in full below a million."""
+    return f"{number / 1e6:,.4g} million" if number >= 1_000_000 else f"{number:,}"
+
+
 def _extreme(value: float) -> bool:
     return value != 0 and not _LEAST <= abs(value) < _MOST
 

@@ -1,8 +1,9 @@
 """The results of `dlcli train` and `dlcli eval` for networks that learn from images: each task has its own."""
 
 from dlcli.specs.eval import EvalResult
+from dlcli.specs.masks import MaskEvalResult, MaskTrainResult
 from dlcli.specs.scores import ScoreEvalResult, ScoreTrainResult
 from dlcli.specs.train import TrainResult
 
-ImageTrainResult = TrainResult | ScoreTrainResult
-ImageEvalResult = EvalResult | ScoreEvalResult
+ImageTrainResult = TrainResult | ScoreTrainResult | MaskTrainResult
+ImageEvalResult = EvalResult | ScoreEvalResult | MaskEvalResult

@@ -38,6 +38,14 @@ class PredictConfig(ModelAndDataOptions):
     maps: Path | None = option(
         None, "Write the maps of `explain` to this directory, as pictures and as .npy.", metavar="DIR", writes=True
     )
+    masks: Path | None = option(
+        None,
+        "Masks: write the mask of each image to this directory, as a PNG of label numbers with a palette, in the size of the "
+        "image.",
+        metavar="DIR",
+        writes=True,
+    )
+    overlay: bool = option(False, "Masks: also write each image with the colours of its mask on it. Needs `masks`.")
     output: Path | None = output_option(
         "Write the rows to this file instead (.csv, .tsv, .jsonl, .parquet, or .gz of them).", "FILE"
     )
@@ -53,8 +61,12 @@ class PredictConfig(ModelAndDataOptions):
         check_explain(self, "maps")
         if self.maps is not None and self.explain is None:
             raise UsageError("`maps` needs `explain`")
-        if self.maps is not None and self.maps.exists() and not self.maps.is_dir():
-            raise UsageError(f"`maps`: {self.maps} is not a folder", hint="name a folder, new or existing")
+        for name in ("maps", "masks"):
+            folder: Path | None = getattr(self, name)
+            if folder is not None and folder.exists() and not folder.is_dir():
+                raise UsageError(f"`{name}`: {folder} is not a folder", hint="name a folder, new or existing")
+        if self.overlay and self.masks is None:
+            raise UsageError("`overlay` needs `masks`, the directory to write to")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +77,8 @@ class PredictResult(Result, command="predict"):
     `unit` is image or video; `n_images` is the number of examples, whichever they are.
 
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
-    class), probability, and then label_2, probability_2 ...; of a network that predicts scores, score, low and high.
+    class), probability, and then label_2, probability_2 ...; of a network that predicts scores, score, low and high; of one
+    that predicts masks, mask (with `masks`), and label, share, label_2, share_2 ... of the pixels.
     `explanation` is None without `explain`.
     """
 

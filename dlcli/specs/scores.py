@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from dlcli.specs.arms import Number, Text, names_option, numbers_option, values
 from dlcli.specs.estimates import Ceiling, Difference, Estimate, PointEstimate, flat
 from dlcli.specs.explain import Explanation
+from dlcli.specs.masks import MASK_LOSSES
 from dlcli.specs.option import entries, one_of, option
 from dlcli.specs.pretraining_result import PretrainingRow, ProbeGain
 from dlcli.specs.result import Result
@@ -15,8 +16,6 @@ SCORE_METRICS = ("spearman", "pearson", "kendall")
 """Metrics that `fail_under` may name for scores: those of which more is better."""
 ERRORS = ("mae", "rmse")
 """Metrics in units of the score."""
-OF_CLASSES = "cross-entropy"
-"""The loss of classes, which cannot be chosen for scores."""
 DEFAULT_LOSS, DEFAULT_DELTA = "huber", 1.0
 
 Figure = Estimate | PointEstimate
@@ -24,15 +23,16 @@ Figure = Estimate | PointEstimate
 
 def losses() -> tuple[str, ...]:
     """The losses of scores."""
-    return tuple(name for name in entries("loss", "dlcli.core.objectives")() if name != OF_CLASSES)
+    return tuple(name for name in entries("loss", "dlcli.core.objectives")() if name not in MASK_LOSSES)
 
 
 def loss_option() -> Any:
     """`loss`: what is minimised."""
     return names_option(
         "Scores: huber, mse, mae or ranking (RankNet: the order of two pictures); or, for integer scores, emd (earth mover's "
-        "distance), corn (ordinal) or ce (cross-entropy over the levels). Default: huber.",
-        choices=losses,
+        "distance), corn (ordinal) or ce (cross-entropy over the levels). Default: huber. Masks: cross-entropy, dice or both. "
+        "Default: cross-entropy.",
+        choices=entries("loss", "dlcli.core.objectives"),
     )
 
 
@@ -74,8 +74,11 @@ def raters_option() -> Any:
 
 
 def check_loss(loss: Text, delta: Number) -> None:
-    """Raise UsageError if the threshold of the Huber loss is given with another loss."""
+    """Raise UsageError for a loss that is not one of scores, or the threshold of the Huber loss with another one."""
     chosen = values(loss)
+    wrong = [name for name in chosen if name in MASK_LOSSES]
+    if wrong:
+        raise UsageError(f"`loss={wrong[0]}` is not a loss of scores", hint=f"choose from {', '.join(losses())}")
     if delta is not None and not {None, DEFAULT_LOSS} & set(chosen):
         raise UsageError(f"`huber_delta` does not apply to `loss={chosen[0]}`", hint="omit `huber_delta`")
 

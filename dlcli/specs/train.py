@@ -12,6 +12,7 @@ from dlcli.specs.code import trust_code_option
 from dlcli.specs.command_line import command_line
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.log_option import check_logs, log_option
+from dlcli.specs.masks import check_masks, crop_option, ignore_option
 from dlcli.specs.model_and_data import check_weights_key, weights_key_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, entries, one_of, option
@@ -74,7 +75,7 @@ from dlcli.specs.shared import (
 )
 from dlcli.support.errors import UsageError
 
-IMAGES, PAIRS, SCORES = "images", "pairs", "score"
+IMAGES, PAIRS, SCORES, SEGMENT = "images", "pairs", "score", "segment"
 """Values of `task` that have options of their own."""
 _OF_PAIRS = ("data", "task", "model", "vectors", "columns", *table_options.FIELDS, "seed", "device", "output")
 SEEDS_OF_A_ROOT = 100_000
@@ -92,7 +93,12 @@ _NOT_OF_SCORES = (
     "vectors",
 )
 _OF_SCORES = ("loss", "huber_delta", "balance", "score_column", "raters")
-WATCHED = {IMAGES: ("accuracy", "loss"), SCORES: ("spearman", "loss"), SEQUENCES: ("accuracy", "loss")}
+WATCHED = {
+    IMAGES: ("accuracy", "loss"),
+    SCORES: ("spearman", "loss"),
+    SEGMENT: ("miou", "loss"),
+    SEQUENCES: ("accuracy", "loss"),
+}
 """Metrics on the dev set that `early_stop` accepts, by task."""
 
 
@@ -108,9 +114,10 @@ class TrainConfig:
     task: str = option(
         "images",
         "images: classify images or videos. score: predict a number for each image, from labels.csv with a column of scores, a "
-        "folder per score, or a .npz. sequence: classify time series, sounds, texts by character, or images pixel by pixel. "
-        "pairs: from a table with two text columns and a label of 0 or 1, learn whether two texts are duplicates; `model` is "
-        "then auto, lexical, words, siamese, fc or birnn. dlcli dedupe can use the run.",
+        "folder per score, or a .npz. segment: predict a class for each pixel, from a folder with images/ and masks/. "
+        "sequence: classify time series, sounds, texts by character, or images pixel by pixel. pairs: from a table with two "
+        "text columns and a label of 0 or 1, learn whether two texts are duplicates; `model` is then auto, lexical, words, "
+        "siamese, fc or birnn. dlcli dedupe can use the run.",
         choices=entries("task", "dlcli.core.tasks"),
     )
     model: str | None = model_option(None)
@@ -207,8 +214,8 @@ class TrainConfig:
     freeze: tuple[str, ...] = training_options.freeze_option()
     early_stop: tuple[str, int] | None = option(
         None,
-        "Stop when the accuracy (of scores, spearman) or the loss on the dev set has not improved for EPOCHS epochs (default "
-        "5), and restore the weights of the best epoch, e.g. loss:10. Needs `dev`, or data that have a dev set.",
+        "Stop when the accuracy (of scores, spearman; of masks, miou) or the loss on the dev set has not improved for EPOCHS "
+        "epochs (default 5), and restore the weights of the best epoch, e.g. loss:10. Needs `dev`, or data with a dev set.",
         parse=parse.early_stop,
         show=parse.show_early_stop,
         metavar="METRIC[:EPOCHS]",
@@ -222,6 +229,7 @@ class TrainConfig:
     huber_delta: Number = huber_delta_option()
     balance: str | None = balance_option()
     augment: tuple[str, ...] = augment_option()
+    crop: int | None = crop_option()
     mixup: Number = training_options.mixup_option()
     cutmix: Number = training_options.cutmix_option()
     class_weights: bool = option(False, "Weight the loss by inverse class frequency.")
@@ -246,6 +254,7 @@ class TrainConfig:
     label_column: str | None = label_column_option()
     score_column: str | None = score_column_option()
     raters: tuple[str, ...] = raters_option()
+    ignore: int | None = ignore_option()
     group: str | None = group_option(", and intervals are by group.")
     rate: int | None = rate_option()
     pad: bool = pad_option()
@@ -330,9 +339,10 @@ class TrainConfig:
             check_of_sequences(self)
         else:
             check_no_sequences(self, "`task=sequence`")
+        check_masks(self, self.task == SEGMENT)
         if self.task == SCORES:
             self._check_scores()
-        elif scored := [name for name in _OF_SCORES if getattr(self, name)]:
+        elif self.task != SEGMENT and (scored := [name for name in _OF_SCORES if getattr(self, name)]):
             raise UsageError(f"`{scored[0]}` needs `task=score`")
 
     def _check_scores(self) -> None:

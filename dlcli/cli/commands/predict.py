@@ -1,5 +1,6 @@
 """`dlcli predict` at the shell."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from statistics import median
@@ -11,6 +12,7 @@ from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.plural import count
 
 _LEAST_SURE = 0.5
+_LABEL = re.compile("^(probability|share)_")
 
 
 def _table(result: PredictResult) -> TerminalTable:
@@ -28,13 +30,13 @@ def _has_scores(result: PredictResult) -> bool:
 
 def _is_further_probability(column: str) -> bool:
     """Whether a terminal shows the column beside its label: pairs of columns would not fit 80 columns."""
-    return column.startswith("probability_")
+    return column.startswith(("probability_", "share_"))
 
 
 def _head(column: str) -> str:
     if column.startswith("label_"):
         return f"{column.replace('_', ' ')} (%)"
-    return column.replace("probability", "probability, %")
+    return column.replace("probability", "probability, %").replace("share", "share, %")
 
 
 def _score_cells(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -42,7 +44,7 @@ def _score_cells(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _cells(record: Mapping[str, Any]) -> tuple[str, ...]:
-    beside = {name.replace("probability_", "label_"): value for name, value in record.items() if _is_further_probability(name)}
+    beside = {_LABEL.sub("label_", name): value for name, value in record.items() if _is_further_probability(name)}
     alone = {name: value for name, value in record.items() if not _is_further_probability(name)}
     return tuple(f"{_cell(value)} ({_cell(beside[name])})" if name in beside else _cell(value) for name, value in alone.items())
 
@@ -55,6 +57,8 @@ def _answer(result: PredictResult) -> str:
     """The class of a single example; of several the classes that were predicted most, and how many are unsure; or scores."""
     if _has_scores(result):
         return _scores(result)
+    if "share" in result.table.columns:
+        return _masks(result)
     label, probability = (result.table.columns.index(name) for name in ("label", "probability"))
     rows = result.table.rows
     if len(rows) == 1:
@@ -64,6 +68,17 @@ def _answer(result: PredictResult) -> str:
     unsure = sum(row[probability] < _LEAST_SURE for row in rows)
     found = f"{count(result.n_images, result.unit)} of {_what(result)}, by {result.model}: most often {named}"
     return f"{found}; {unsure:,} below {100 * _LEAST_SURE:.0f}% probability"
+
+
+def _masks(result: PredictResult) -> str:
+    """What a single picture mostly shows; of several the class that is largest most often."""
+    label, share = (result.table.columns.index(name) for name in ("label", "share"))
+    rows = result.table.rows
+    if len(rows) == 1:
+        return f"{_what(result)}: {100 * rows[0][share]:.1f}% {rows[0][label]} by {result.model}"
+    name, number = Counter(str(row[label]) for row in rows).most_common(1)[0]
+    found = f"masks of {count(result.n_images, result.unit)} of {_what(result)}, by {result.model}"
+    return f"{found}: the largest class is most often {name} ({number:,})"
 
 
 def _scores(result: PredictResult) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from dlcli.core.data.base import ImageData, Sampling
+    from dlcli.core.data.mask_labels import MaskReading
     from dlcli.core.data.preparation import Preparation
 
 __all__ = ["SOURCES", "open_data"]
@@ -41,6 +42,7 @@ def open_data(
     target: str = "class",
     raters: tuple[str, ...] = (),
     group: str | None = None,
+    masks: "MaskReading | None" = None,
     option: str = "data",
 ) -> "ImageData":
     """Load the dataset that `spec` names.
@@ -59,9 +61,10 @@ def open_data(
         split: With `unlabelled`, load the files of this set of a folder only, with classes only if these form the set.
         videos: With `unlabelled`, whether to load the videos or the images of a folder with both; None for the first kind.
         label_column: Column of a table that holds the labels or scores; None for a usual name.
-        target: What to read: `class`, or `score`, also of classes that are called by numbers.
+        target: What to read: `class`, or `score`, also of classes that are called by numbers, or `mask`.
         raters: Columns of a table with what each rater gave; none for the usual names.
         group: Metadata column of examples of which no split parts a group.
+        masks: How label numbers of masks are read; None for no number that is ignored.
         option: Field of the configuration that holds `spec`, for messages.
 
     Returns:
@@ -73,7 +76,7 @@ def open_data(
         InputError: If no source claims `spec`, or the data cannot be used.
         ResourceError: If they fit neither into memory nor on the disk, or cannot be downloaded.
     """
-    from dlcli.core.data import base, groups, in_memory, resize, scores
+    from dlcli.core.data import base, groups, in_memory, masked_data, resize, scores
 
     for name, value in (("size", size), ("limit", limit)):
         if value is not None and value < 1:
@@ -98,13 +101,16 @@ def open_data(
                 target=target,
                 raters=raters,
                 group=group,
+                masks=masks or base.LOAD_DEFAULTS.masks,
                 option=option,
             )
             if label_column is not None and not getattr(module, "LABEL_COLUMN", False):
                 name = "score_column" if target == base.SCORE else "label_column"
                 raise InputError(f"{spec}: has no column '{label_column}' (`{name}`)", hint=f"omit `{name}`")
+            masked_data.check_source(module, spec, target)
             module = _of_kind(module, spec, videos) if unlabelled else module
-            data = resize.resize_images(resize.limit_examples(module.load(spec, options), limit), size, preparation)
+            data = resize.limit_examples(module.load(spec, options), limit)
+            data = resize.resize_images(data, size, preparation)
             _check_sampling(data, sampling)
             _check_names(data)
             if group is not None and data.classes:

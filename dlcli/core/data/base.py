@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
+from dlcli.core.data.mask_labels import MaskReading
 from dlcli.core.data.memmap import select_rows
 from dlcli.core.data.preparation import Preparation
+from dlcli.specs.masks import OUTSIDE
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
@@ -82,6 +84,7 @@ class LoadOptions:
         target: What examples have: a class, a score, which is a number, or a mask.
         raters: Columns of a table with what each rater gave, of scores.
         group: Metadata column of examples that belong together, which no split may part.
+        masks: How label numbers of masks are read.
         option: Field of the configuration that names the dataset, for messages.
     """
 
@@ -98,6 +101,7 @@ class LoadOptions:
     target: str = CLASS
     raters: tuple[str, ...] = ()
     group: str | None = None
+    masks: MaskReading = MaskReading()
     option: str = "data"
 
     def require_sampling(self, spec: str) -> Sampling:
@@ -299,6 +303,13 @@ def check_trainable(data: ImageData) -> None:
     if not len(data.y_train):
         hint = "provide FOLDER/train and FOLDER/test, each with one folder per class, or trained weights"
         raise InputError(f"{data.name}: has only a test set and nothing to train on", hint=hint)
+    if data.target == MASK:
+        labels = data.y_train[data.y_train < OUTSIDE].unique()
+        if len(labels) < 2:
+            raise InputError(
+                f"{data.name}: all training pixels have the label {int(labels[0])}; at least two labels are needed"
+            )
+        return
     if len(data.y_train.unique()) < 2:
         first = data.y_train[0].item()
         of = f"scores are {first:g}; at least two scores are" if data.target == SCORE else ""

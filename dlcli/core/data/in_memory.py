@@ -14,6 +14,7 @@ from dlcli.core.data.votes import LEVELS
 from dlcli.support.errors import InputError
 from dlcli.support.in_memory import InMemory
 
+MASKS = True
 _FEW = 1024
 """Examples of a dataset that are put together at a time."""
 _HINT = "give (images, labels), a Dataset or a DataLoader of such pairs, or {'train': ..., 'test': ...}"

@@ -6,7 +6,8 @@ from functools import partial
 import numpy as np
 
 from dlcli.core.data.arrays import LabelledArrays, all_images, from_train_and_test, only_test, with_held_out_test
-from dlcli.core.data.base import EXTRA_SPLITS, SCORE, Array, ImageData, LoadOptions
+from dlcli.core.data.base import EXTRA_SPLITS, MASK, SCORE, Array, ImageData, LoadOptions
+from dlcli.core.data.masked_data import load_masked_arrays
 from dlcli.core.data.metadata import metadata_of
 from dlcli.core.data.votes import HISTOGRAM, LEVELS, votes_of_counts
 from dlcli.support.errors import InputError
@@ -35,6 +36,8 @@ def from_named_arrays(name: str, arrays: Mapping[str, Array], options: LoadOptio
     Raises:
         InputError: If an array cannot be used.
     """
+    if options.target == MASK:
+        return load_masked_arrays(name, arrays, SETS, options)
     if options.unlabelled and (options.split is None or not _has_sets(arrays)):
         return _every_image(name, arrays, options)
     target = options.target

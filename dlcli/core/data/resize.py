@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dlcli.core.data.base import ImageData, choose
+from dlcli.core.data.base import MASK, ImageData, choose
 from dlcli.core.data.preparation import Preparation
 from dlcli.support.memory import check_memory
 
@@ -32,6 +32,8 @@ def resize_images(data: ImageData, size: int | None, preparation: Preparation | 
         ResourceError: If memory does not suffice.
     """
     how = preparation if size is None else Preparation(size, size)
+    if data.target == MASK:  # resized as it is read
+        return data
     if how is None or data.size == (how.crop, how.crop):
         return data
     height, width = how.resized(data.size)

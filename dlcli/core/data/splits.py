@@ -68,6 +68,11 @@ def class_weights(y: Tensor, classes: int) -> Tensor:
     """
     if not len(y):
         raise InputError("there are no labels to compute class weights from")
-    counts = torch.bincount(y, minlength=classes).double()
+    return weights_of_counts(torch.bincount(y, minlength=classes))
+
+
+def weights_of_counts(found: Tensor) -> Tensor:
+    """The weights of `class_weights` for classes with these numbers of labels, (classes,)."""
+    counts = found.double()
     inverse = torch.where(counts > 0, 1 / counts.clamp(min=1), 0.0)
     return (inverse / inverse[counts > 0].mean()).float()

@@ -6,8 +6,13 @@ from math import prod
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from dlcli.core.compute.forward import call_model, in_mode
+from dlcli.core.compute.loader import to_float
+from dlcli.core.compute.rng import preserved
 
 _Shape = Sequence[int]
 
@@ -48,3 +53,11 @@ def counting() -> Iterator[Callable[[], int]]:
             yield lambda: counter.get_total_flops() // 2
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def multiply_adds_of(model: nn.Module, x: Tensor) -> int:
+    """The multiply-adds of `model` for images `x` (n, ...), bytes or floats, in evaluation mode."""
+    like = next(model.parameters())
+    with in_mode(model), preserved(), torch.no_grad(), counting() as total:
+        call_model(model, to_float(x).to(like))
+        return total()

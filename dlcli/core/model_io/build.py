@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import CLASS, SCORE, ImageData
+from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData
+from dlcli.core.evaluation.dense_alignment import aligned
 from dlcli.core.models import named_model
 from dlcli.core.models.code import RecordedCode
 from dlcli.core.surgery import apply_surgery
@@ -34,7 +35,7 @@ def build_model(
         surgery: Operations as `apply_surgery` takes them, in order.
         frames: Frames per clip; None for images.
         recorded: What the file that names the network records of its code; None if the user named it.
-        target: What its examples have, CLASS or SCORE of `dlcli.core.data.base`.
+        target: What its examples have, CLASS, SCORE or MASK of `dlcli.core.data.base`.
         sequences: Whether they are sequences, of as many steps as an image would be wide.
 
     Raises:
@@ -42,16 +43,24 @@ def build_model(
         InputError: If the network does not accept such images, or an operation cannot be applied to it.
     """
     one = (channels, size[1]) if sequences else example_shape(channels, size, frames)
-    nothing, labels = torch.empty(0, *one), torch.empty(0, dtype=torch.float32 if target == SCORE else torch.int64)
+    nothing, labels = torch.empty(0, *one), no_labels(target, size)
     shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
     return build_with_surgery(lambda: named_model(spec, shape, recorded).build(), surgery, one)
+
+
+def no_labels(target: str, size: tuple[int, int]) -> Tensor:
+    """The labels of no example, by which data are known to have classes, scores or masks."""
+    if target == MASK:
+        return torch.empty(0, *size, dtype=torch.uint8)
+    return torch.empty(0, dtype=torch.float32 if target == SCORE else torch.int64)
 
 
 def build_with_surgery(build: Callable[[], nn.Module], surgery: Sequence[str], shape: Sequence[int]) -> nn.Module:
     """What `build` makes, after `surgery`, for examples of a shape; torch's generator is left as it was."""
     with preserved():
         model = build()
-        return apply_surgery(model, surgery, torch.zeros(1, *shape))[0] if surgery else model
+        sample = torch.zeros(1, *shape)
+        return aligned(apply_surgery(model, surgery, sample)[0] if surgery else model, sample)
 
 
 def example_shape(channels: int, size: tuple[int, int], frames: int | None) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dlcli.core.data.base import CLASS, SCORE
+from dlcli.core.data.base import CLASS, MASK, SCORE
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.inflate.video_net import origin_of
 from dlcli.core.layers.multi_clip import MultiClip
@@ -52,15 +52,18 @@ _MORE = {
     "group": text(),
     "scores": mapping_of(lambda value: ""),
     "sequences": mapping_of(lambda value: ""),
+    "masks": mapping_of(lambda value: ""),
 }
 """What `model.json` must hold, and may hold; what is in a mapping is checked by what reads it, such as `SavedScores`."""
+_TARGETS = {"scores": SCORE, "masks": MASK}
+"""What examples have, by what is recorded."""
 
 
 @dataclass(frozen=True)
 class SavedNetwork:
     """A network read from a run directory: in evaluation mode, on its device, with what it was made for.
 
-    `target` is what its examples have, a class or a score.
+    `target` is what its examples have: a class, a score or a mask.
 
     `size` is (height, width) in pixels, `classes` are the names of the outputs in order, `sha256` is that of the weights.
     `frames` and `clips` are those of the videos it was trained on; no frames: it takes images.
@@ -152,7 +155,7 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
     height, width = metadata["size"]
     classes, surgery = tuple(map(str, metadata["classes"])), tuple(map(str, metadata["with"]))
     frames = metadata.get("frames")
-    target = SCORE if "scores" in metadata else CLASS
+    target = next((target for name, target in _TARGETS.items() if name in metadata), CLASS)
     code = RecordedCode(str(folder / METADATA), metadata.get("code", {}))
     if "converted" in metadata:  # whose file need not be there any more
         build = partial(VideoMetadata.from_json(metadata["converted"], str(folder / METADATA)).build, len(classes))

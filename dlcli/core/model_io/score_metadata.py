@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.core.model_io.sequence_metadata import SavedSequences
 from dlcli.core.objectives import OBJECTIVES
 from dlcli.core.objectives.base import ScoreObjective, restored
@@ -97,12 +98,13 @@ def saved_scores(
 
 @dataclass(frozen=True)
 class RunTask:
-    """What a run directory was trained for: the task, by its name, and what is recorded of scores, groups and sequences."""
+    """What a run directory was trained for: the task, by its name, and what is recorded of it and of groups."""
 
     name: str
     scores: SavedScores | None = None
     group: str | None = None
     sequences: SavedSequences | None = None
+    masks: SavedMasks | None = None
 
 
 def task_of(model: str | None) -> RunTask:
@@ -119,7 +121,8 @@ def task_of(model: str | None) -> RunTask:
         raise InputError(f"{path}: task and group must be text", hint="dlcli train writes this file")
     scores = SavedScores.from_json(found.get("scores", {}), path) if name == "score" else None
     sequences = SavedSequences.from_json(found.get("sequences", {}), path) if name == SEQUENCES else None
-    return RunTask(name, scores, group, sequences)
+    masks = SavedMasks.from_json(found, path) if name == "segment" else None
+    return RunTask(name, scores, group, sequences, masks)
 
 
 def refuse_other_tasks(model: str | None, command: str, option: str = "model") -> None:
@@ -133,14 +136,14 @@ def refuse_other_tasks(model: str | None, command: str, option: str = "model") -
     Raises:
         UsageError: As said.
     """
-    refuse_sequences(model, command, option)
+    refuse_places(model, command, option)
     if task_of(model).scores is not None:
         message = f"`{option}`: {model} predicts scores, and dlcli {command} needs a classifier"
         raise UsageError(message, hint="dlcli eval and dlcli predict take networks that predict scores")
 
 
-def refuse_sequences(model: str | None, command: str, option: str = "model") -> None:
-    """Raise UsageError if a run directory holds a network of sequences, for a command that needs one of images.
+def refuse_places(model: str | None, command: str, option: str = "model") -> None:
+    """Raise UsageError if a run directory holds a network of sequences or masks, for a command that needs one of images.
 
     Args:
         model: The run directory, or anything else that the option takes.
@@ -150,6 +153,10 @@ def refuse_sequences(model: str | None, command: str, option: str = "model") -> 
     Raises:
         UsageError: As said.
     """
-    if task_of(model).sequences is not None:
+    task = task_of(model)
+    if task.masks is not None:
+        message = f"`{option}`: {model} predicts masks, and dlcli {command} needs a classifier"
+        raise UsageError(message, hint="dlcli eval and dlcli predict take networks that predict masks")
+    if task.sequences is not None:
         message = f"`{option}`: {model} takes sequences, and dlcli {command} needs a network of images"
         raise UsageError(message, hint="dlcli eval and dlcli predict take networks of sequences")

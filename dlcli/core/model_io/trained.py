@@ -13,7 +13,7 @@ from dlcli.core.compute.foreign import guard_calls
 from dlcli.core.compute.forward import has_gradients, is_opaque, logits_of
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import ImageData, choose
+from dlcli.core.data.base import MASK, ImageData, choose
 from dlcli.core.ensembles.combine import RuleModel
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
@@ -334,5 +334,6 @@ def _check(found: TrainedNetwork, spec: str, data: ImageData, device: torch.devi
     """How many outputs the network has, once it is seen to give finite logits, at least `needed`, and what they look like."""
     x = data.sample(2 if has_gradients(found.model) else _OPAQUE).to(device)
     with error_context(spec), torch.no_grad():
-        logits = logits_of(found.model, x, classes=needed)
-        return logits.shape[1], check_outputs(found.model, x, logits)
+        masks = data.target == MASK
+        logits = logits_of(found.model, x, classes=needed, axes=2 if masks else 0)
+        return logits.shape[1], OutputCheck() if masks else check_outputs(found.model, x, logits)

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dlcli.core.data.base import SCORE, ImageData
+from dlcli.core.data.base import CLASS, MASK, ImageData
 from dlcli.core.model_io.converted import is_video_network, video_architecture
 from dlcli.core.model_io.pretrained import pretrained_architecture
 from dlcli.core.models import named_model
 from dlcli.core.models.base import Architecture, check_fit
+from dlcli.core.models.dense import dense_architecture
 from dlcli.support.reporter import SILENT, Reporter
 
 
@@ -26,8 +27,12 @@ def open_model(spec: str | None, data: ImageData, *, pretrained: bool = False, r
             `find_model` raises.
         NumericError: If they are not finite.
     """
+    dense = data.target == MASK
     found = pretrained_architecture(str(spec), data, report) if pretrained else find_model(spec, data)
-    notes = check_fit(found, data.sample(2), len(data.classes), exactly=data.target == SCORE)
+    if pretrained and dense:
+        found = dense_architecture(found, data.channels, data.size, len(data.classes))
+    exactly, axes = data.target != CLASS, 2 if dense else 0
+    notes = check_fit(found, data.sample(2), len(data.classes), exactly=exactly, axes=axes)
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
+from dlcli.core.layers.dense_network import DenseNetwork
 from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
 from dlcli.core.model_io.published_inputs import FileNormalisation, as_in_file, as_published, file_normalisation
 from dlcli.core.model_io.weights_file import read_weights_file
@@ -72,7 +73,17 @@ class _Plan:
 
 
 def _target(model: nn.Module) -> nn.Module:
+    """The classifier whose weights a file has."""
+    if isinstance(model, DenseNetwork):
+        return model.body
     return model.backbone if isinstance(model, FrameMlp) else model
+
+
+def _removed(model: nn.Module) -> tuple[str, ...]:
+    """The layers of the classifier that the network does not have."""
+    if isinstance(model, DenseNetwork):
+        return model.removed
+    return (model.head,) if isinstance(model, FrameMlp) else ()
 
 
 def _plan(
@@ -81,7 +92,7 @@ def _plan(
     """How to start from the weights `state`; the other arguments are those of `warm_started`, and how images are normalised."""
     own = _target(model).state_dict()
     reinitialised = [key for key in own if key in state and _is_for_others(own[key], state[key], classes)]
-    lost = [key for key in state if isinstance(model, FrameMlp) and key.startswith(f"{model.head}.")]
+    lost = [key for key in state if key.startswith(tuple(f"{layer}." for layer in _removed(model)))]
     return _Plan(tuple(reinitialised), tuple(lost), normalise, channels)
 
 

@@ -32,6 +32,7 @@ _SEQUENCES = "tcn"
 _OF_SEQUENCES = "choose tcn, tcn-plain, wavenet, gru, or FILE.py:CALLABLE"
 _SCORED, _SMALLEST_SCORED = "tiny-darknet", 16
 """The network for scores of larger images, and the smallest that it takes."""
+_FOR_MASKS = "unet"
 
 
 def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | None" = None) -> "Architecture":
@@ -48,6 +49,10 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
     found = _named_model(spec, data, recorded)
     if data.is_sequences:
         return base.on_sequences(found)
+    if data.target == "mask":
+        from dlcli.core.models.dense import dense_architecture
+
+        return dense_architecture(found, data.channels, data.size, len(data.classes))
     return base.with_one_output(found) if data.target == "score" else found
 
 
@@ -69,13 +74,19 @@ def _named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | 
     name, depth = _name_and_depth(_checked(plain))
     if name in MODELS.names():
         _check_takes(name, data)
+        _check_target(name, data.target)
         whole = tuple(map(int, sizes))
         return base.from_zoo(spec, MODELS.module(name), channels, size, classes, depth=depth, sizes=whole)
     if data.is_sequences:
         raise UsageError(f"`model`: {spec} takes no sequences", hint=_OF_SEQUENCES)
     from dlcli.core.models.from_torchvision import from_torchvision
 
-    return from_torchvision(spec, MODELS.names(), channels, classes)
+    return from_torchvision(spec, MODELS.names(), channels, classes, masks=data.target == "mask")
+
+
+def _check_target(name: str, target: str) -> None:
+    if getattr(MODELS.module(name), "MASKS", False) and target != "mask":
+        raise UsageError(f"`model`: {name} has logits for each pixel, not for an image", hint="it is for `task=segment`")
 
 
 def _over_frames(spec: str, data: "ImageData", recorded: "RecordedCode | None") -> "Architecture":
@@ -119,6 +130,8 @@ def _made_for(data: "ImageData") -> str:
     if data.frames is not None:
         hint = f"choose `model=besnet18`, {FRAME_MLP}:NAME or a file that dlcli convert-2d-to-3d wrote"
         raise UsageError("`model`: there is no default network for videos", hint=hint)
+    if data.target == "mask":
+        return _FOR_MASKS
     if size not in _MADE_FOR and data.target == "score" and min(size) >= _SMALLEST_SCORED:
         return _SCORED
     if size not in _MADE_FOR:

@@ -21,7 +21,7 @@ from dlcli.core.layers.normalise import normalised
 from dlcli.core.layers.on_sequences import OnSequences
 from dlcli.core.models.code import RecordedCode, first_line, import_code, source_sha256
 from dlcli.core.models.hubs import HubName
-from dlcli.core.models.output_checks import check_outputs, unused_outputs
+from dlcli.core.models.output_checks import OutputCheck, check_outputs, unused_outputs
 from dlcli.core.training.recipe import Recipe
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import InputError, UsageError, error_context
@@ -157,7 +157,7 @@ def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:
     return keep_one_output(build())
 
 
-def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: bool = False) -> tuple[str, ...]:
+def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: bool = False, axes: int = 0) -> tuple[str, ...]:
     """Build the network once and show it images or clips; what there is to note about its outputs.
 
     Args:
@@ -165,6 +165,7 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: b
         x: Images or clips, (n, ...).
         classes: How many outputs it needs.
         exactly: Whether it may not have more.
+        axes: How many further axes they have, see `logits_of`.
 
     Raises:
         InputError: If its outputs are not as many, and what `logits_of` raises, naming the network.
@@ -172,12 +173,12 @@ def check_fit(architecture: Architecture, x: Tensor, classes: int, *, exactly: b
     with preserved(), torch.no_grad():
         model = architecture.build().eval()
         with error_context(architecture.name):
-            logits = logits_of(model, x, classes=classes)
+            logits = logits_of(model, x, classes=classes, axes=axes)
             if exactly and logits.shape[1] != classes:
                 there = count(logits.shape[1], "output")
                 hint = "let it take their number as an argument, such as `classes`"
-                raise InputError(f"the model has {there}; scores by this loss need {classes}", hint=hint)
-            found = check_outputs(model, x, logits)
+                raise InputError(f"the model has {there}; {classes} are needed", hint=hint)
+            found = check_outputs(model, x, logits) if not axes else OutputCheck()
     return (*found.notes, *found.warnings, *unused_outputs(logits.shape[1], classes))
 
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from torch import nn
 
+from dlcli.core.compute.foreign import guard_calls
 from dlcli.core.models.base import GENERAL_RECIPE, Architecture
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.suggest import did_you_mean
 
-_PLAIN = {"weights": None, "aux_logits": False, "init_weights": True}
+_PLAIN = {"weights": None, "weights_backbone": None, "aux_loss": False, "aux_logits": False, "init_weights": True}
 """What is given to a builder that names it: auxiliary heads would make forward() return more than logits."""
 
 
-def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: int) -> Architecture:
+def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: int, *, masks: bool = False) -> Architecture:
     """The architecture of a classification network of torchvision, with random weights.
 
     Args:
@@ -23,6 +24,7 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
         own: Names of the zoo, which the error for an unknown name suggests too.
         channels: Channels of the images.
         classes: Number of outputs.
+        masks: Whether it may be one of `torchvision.models.segmentation`.
 
     Raises:
         UsageError: If torchvision has no network of that name.
@@ -31,6 +33,7 @@ def from_torchvision(name: str, own: tuple[str, ...], channels: int, classes: in
     import torchvision
 
     names = torchvision.models.list_models(module=torchvision.models)
+    names += torchvision.models.list_models(module=torchvision.models.segmentation) if masks else []
     if name not in names:
         hint = did_you_mean(name, [*own, *names], otherwise=f"choose from {', '.join(own)}, or any name of torchvision's")
         raise UsageError(f"no model is called '{name}'", hint=hint)
@@ -59,7 +62,8 @@ def build_torchvision(name: str, classes: int, **more: Any) -> nn.Module:
     named = builder_parameters(name)
     builder = torchvision.models.get_model_builder(name)
     model: nn.Module = builder(num_classes=classes, **{key: value for key, value in _PLAIN.items() if key in named}, **more)
-    return model
+    # A network for masks returns a mapping of maps, of which `guard_calls` takes the logits.
+    return guard_calls(model) if name in torchvision.models.list_models(module=torchvision.models.segmentation) else model
 
 
 def builder_parameters(name: str) -> set[str]:

@@ -96,6 +96,30 @@ class TaskObjective(Objective):
         return ()
 
 
+class MaskObjective(TaskObjective):
+    """A loss of masks: of logits (n, classes, h, w) with labels (n, h, w) uint8; a pixel of no class does not count.
+
+    Attributes:
+        classes: The names of the classes.
+        class_weights: Weigh the classes, (classes,); None: all alike.
+    """
+
+    def __init__(self, classes: tuple[str, ...], class_weights: Tensor | None = None) -> None:
+        self.classes, self.class_weights = classes, class_weights
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """See `TaskObjective`."""
+        return self.classes
+
+    def weight(self, y: Tensor) -> Tensor:
+        """See `Objective`: the weight of the pixels that have a class."""
+        counts = y < len(self.classes)
+        if self.class_weights is None:
+            return counts.sum()
+        return (self.class_weights.to(y.device)[y.clamp(max=len(self.classes) - 1).long()] * counts).sum()
+
+
 class ScoreObjective(TaskObjective):
     """A loss of scores.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlcli.core.objectives.base import Objective
+from dlcli.core.objectives.base import MaskObjective, Objective
 
 
 @dataclass(frozen=True)
@@ -42,4 +42,18 @@ class CrossEntropy(Objective):
         return (y @ self.class_weights).sum() if y.is_floating_point() else self.class_weights[y].sum(0)
 
 
+class PixelCrossEntropy(MaskObjective):
+    """Of each pixel: the mean over the pixels that have a class, weighted by class."""
+
+    name = "cross-entropy"
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """See `Objective`."""
+        labels = y.long().masked_fill(y >= len(self.classes), -100)
+        weights = None if self.class_weights is None else self.class_weights.to(outputs)
+        total = F.cross_entropy(outputs, labels, weight=weights, reduction="sum")
+        return total / self.weight(y).clamp(min=1e-12 if self.class_weights is not None else 1)
+
+
 OBJECTIVE = CrossEntropy
+MASK_OBJECTIVE = PixelCrossEntropy

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.base import ImageData, Metadata, Split
+from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.objectives.base import TaskObjective
+from dlcli.core.training.augment import Augmentation, augmentation
 from dlcli.specs.train import TrainConfig
 
 
@@ -68,6 +70,7 @@ class TrainedFacts:
         test: The test examples.
         group: The group of each test example, (n,) from 0 on; None without groups.
         model: The network.
+        classes: The names of its outputs.
         cpu_seconds: Seconds of the processor; None where they were not recorded.
         labels_seed: Seed of the draw of labels, if it is not that of the training.
     """
@@ -84,6 +87,7 @@ class TrainedFacts:
     test: Split
     group: NDArray[np.int64] | None
     model: nn.Module
+    classes: tuple[str, ...]
     cpu_seconds: float | None = None
     labels_seed: int | None = None
 
@@ -122,6 +126,8 @@ class ImageTask(ABC):
         metrics: What `versus` compares, by name.
         primary: The names of those that have a verdict in any case; the others only if one of these is established.
         crossed: What is compared for new test examples too, per example (`outcomes`).
+        watched_examples: How many training examples are evaluated after each epoch: all of a small set, and little time on a
+            large one.
     """
 
     name: ClassVar[str]
@@ -133,6 +139,7 @@ class ImageTask(ABC):
     metrics: ClassVar[Mapping[str, VersusMetric]]
     primary: ClassVar[tuple[str, ...]]
     crossed: ClassVar[str]
+    watched_examples: ClassVar[int] = 2000
 
     @abstractmethod
     def objective(self, data: ImageData, config: TrainConfig) -> TaskObjective | None:
@@ -148,6 +155,18 @@ class ImageTask(ABC):
     @abstractmethod
     def check(self, data: ImageData, config: TrainConfig) -> None:
         """Raise InputError, before anything is trained, for data on which `config` cannot be carried out."""
+
+    def augmentation(self, data: ImageData, config: TrainConfig) -> Augmentation | None:
+        """What `augment` does to training examples; None for nothing."""
+        return augmentation(config.augment, data.size)
+
+    def group_column(self, data: ImageData, config: TrainConfig) -> str | None:
+        """The metadata column of examples that belong together; None without one."""
+        return config.group
+
+    def dependence_notes(self, split: Split, group: NDArray[np.int64] | None, column: str | None, unit: str) -> tuple[str, ...]:
+        """What there is to say about how the examples of a test set depend on each other; see `frame_names`."""
+        return dependence_notes(split, group, column, unit)
 
     def targets(self, split: Split, objective: TaskObjective | None, config: TrainConfig, source: str) -> Tensor:
         """What the loss takes for the examples of a set, (n, ...): by default the labels.

@@ -45,6 +45,19 @@ class Augmentation:
             return [() for _ in drawn]
         return list(zip(*(_on_device(draws, device) for draws in zip(*drawn, strict=True)), strict=True))
 
+    def change(self, x: Tensor, y: Tensor, draws: Sequence[Draw]) -> tuple[Tensor, Tensor]:
+        """Change images as it was drawn; labels stay.
+
+        Args:
+            x: The images.
+            y: Their labels.
+            draws: What was drawn.
+
+        Returns:
+            Images and labels.
+        """
+        return self.apply(x, draws), y
+
     def apply(self, x: Tensor, draws: Sequence[Draw]) -> Tensor:
         """Change `x` as it was drawn."""
         for change, draw in zip(self.changes, draws, strict=True):
@@ -83,7 +96,7 @@ def augmentation(chosen: Sequence[str], size: tuple[int, int]) -> Augmentation |
 
 def _still(change: RandomChange) -> RandomChange:
     """Extend a change of positions to clips, by treating their frames as further channels."""
-    return RandomChange(change.draw, lambda x, draw: change.apply(x.flatten(1, -3), draw).reshape(x.shape))
+    return RandomChange(change.draw, lambda x, draw: change.apply(x.flatten(1, -3), draw).reshape(x.shape), change.apply)
 
 
 def _flip(axis: int) -> RandomChange:

@@ -189,7 +189,7 @@ class Training:
 
     def _prepared(self, x: Tensor, y: Tensor, drawn: Any) -> tuple[Tensor, ...]:
         if self.hooks.augment is not None:
-            x = self.hooks.augment.apply(x, drawn)
+            x, y = self.hooks.augment.change(x, y, drawn)
         if self.hooks.examples is not None:
             most = -(-len(x) // self.gradients.parts)
             x = self.hooks.examples(self.model, x, y, derive(self.seed, "examples", self._number), most)

@@ -8,6 +8,8 @@ do different things to different images.
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +35,7 @@ def torchvision_change(name: str, size: tuple[int, int]) -> RandomChange:
             raise InputError(f"the augmentation '{name}' is for images of 1 or 3 channels; these have {shape[1]}")
         return change.draw(shape, source)
 
-    return RandomChange(draw, lambda x, draw: change.apply(x, draw) if len(x) else x)
+    return replace(change, draw=draw, apply=lambda x, draw: change.apply(x, draw) if len(x) else x)
 
 
 def _seed(source: torch.Generator) -> int:
@@ -48,8 +50,11 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def _one_by_one(transform: Callable[[Tensor], Tensor]) -> RandomChange:
-    """A transform of one image (c, h, w) or of frames (t, c, h, w), which on a batch would draw once for all of it."""
+def _one_by_one(transform: Callable[[Tensor], Tensor], *, movable: bool = True) -> RandomChange:
+    """A transform of one image (c, h, w) or of frames (t, c, h, w), which on a batch would draw once for all of it.
+
+    `movable` is whether it leaves pixels where they are, so that masks stay too.
+    """
 
     def apply(x: Tensor, seed: int) -> Tensor:
         images = x if x.dim() == 4 else x.transpose(1, 2)  # torchvision's videos are (t, c, h, w)
@@ -57,7 +62,7 @@ def _one_by_one(transform: Callable[[Tensor], Tensor]) -> RandomChange:
             changed = torch.stack([transform(image) for image in images]).clamp(0, 1)
         return changed if x.dim() == 4 else changed.transpose(1, 2)
 
-    return RandomChange(lambda shape, source: _seed(source), apply)
+    return RandomChange(lambda shape, source: _seed(source), apply, movable=movable)
 
 
 def _at_once(row: Callable[[torch.Size], list[float]], apply: Callable[[Tensor, Tensor], Tensor]) -> RandomChange:
@@ -87,7 +92,7 @@ def _moved(transform: Any) -> RandomChange:
         matrix = _inverse(turned, drawn.get("scale", 1.0), move)
         return [*matrix, float("scale" not in drawn and angle == 0)]
 
-    return _at_once(row, resampled)
+    return replace(_at_once(row, resampled), move=partial(resampled, mode="nearest"))
 
 
 def _inverse(angle: float, scale: float, move: tuple[int, int]) -> list[float]:
@@ -97,8 +102,8 @@ def _inverse(angle: float, scale: float, move: tuple[int, int]) -> list[float]:
     return [a, b, -a * move[0] - b * move[1], c, d, -c * move[0] - d * move[1]]
 
 
-def resampled(x: Tensor, rows: Tensor) -> Tensor:
-    """Images (n, c, h, w) sampled at other places, by bilinear interpolation, black where nothing was.
+def resampled(x: Tensor, rows: Tensor, mode: str = "bilinear") -> Tensor:
+    """Images (n, c, h, w) sampled at other places, by interpolation of this mode, black where nothing was.
 
     `rows` (n, 7): the 2x3 matrix from a place in the changed image to its source, in pixels from the centre, row by row, and 1
     for an image that stays as it is, 0 for others.
@@ -110,6 +115,9 @@ def resampled(x: Tensor, rows: Tensor) -> Tensor:
     matrices = (rows[:, :6].view(n, 2, 3) / half).transpose(1, 2)
     with float32_precision("ieee"):  # TF32 is wrong by a tenth of a pixel in 224
         grid = places.view(1, -1, 3).expand(n, -1, -1).bmm(matrices).view(n, height, width, 2)
+    if mode == "nearest":
+        moved = F.grid_sample(x, grid, mode=mode, align_corners=False)
+        return torch.where(rows[:, 6].bool()[:, None, None, None], x, moved)
     # A further channel, of ones, says how much of each place lies inside the image.
     sampled = F.grid_sample(torch.cat([x, torch.ones_like(x[:, :1])], 1), grid, align_corners=False)
     return torch.where(rows[:, 6].bool()[:, None, None, None], x, sampled[:, :-1] * sampled[:, -1:])
@@ -135,6 +143,18 @@ def without_rectangle(x: Tensor, rows: Tensor) -> Tensor:
     return x.masked_fill(inside[:, None], 0.0)
 
 
+def _window(transform: Any) -> RandomChange:
+    """RandomResizedCrop, which takes masks as such to the nearest pixel."""
+
+    def move(masks: Tensor, seed: int) -> Tensor:
+        from torchvision.tv_tensors import Mask
+
+        with seeded(seed):
+            return torch.stack([transform(Mask(mask)) for mask in masks])
+
+    return replace(_one_by_one(transform), move=move)
+
+
 def _on_bytes(transform: Any) -> Callable[[Tensor], Tensor]:
     """For transforms that are defined on levels 0 to 255."""
     return lambda image: transform((image * 255).round().to(torch.uint8)).to(image.dtype).div_(255)
@@ -146,9 +166,9 @@ TORCHVISION: Mapping[str, Callable[[ModuleType, tuple[int, int]], RandomChange]]
     "erase": lambda v2, size: _erased(v2.RandomErasing()),
     "color-jitter": lambda v2, size: _one_by_one(v2.ColorJitter(0.4, 0.4, 0.4, 0.1)),
     "blur": lambda v2, size: _one_by_one(v2.GaussianBlur(3, (0.1, 1.0))),
-    "resized-crop": lambda v2, size: _one_by_one(v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True)),
-    "trivial": lambda v2, size: _one_by_one(_on_bytes(v2.TrivialAugmentWide())),
-    "rand": lambda v2, size: _one_by_one(_on_bytes(v2.RandAugment())),
-    "auto": lambda v2, size: _one_by_one(_on_bytes(v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10))),
+    "resized-crop": lambda v2, size: _window(v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True)),
+    "trivial": lambda v2, size: _one_by_one(_on_bytes(v2.TrivialAugmentWide()), movable=False),
+    "rand": lambda v2, size: _one_by_one(_on_bytes(v2.RandAugment()), movable=False),
+    "auto": lambda v2, size: _one_by_one(_on_bytes(v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)), movable=False),
 }
 """Each makes a change, by name, from the module torchvision.transforms.v2 and the size (height, width) of the images."""

@@ -15,7 +15,7 @@ from dlcli.core.model_io.ensemble_dir import is_ensemble
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
-from dlcli.core.model_io.score_metadata import refuse_sequences, task_of
+from dlcli.core.model_io.score_metadata import refuse_places, task_of
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.weights_file import is_weights
@@ -105,7 +105,7 @@ class Networks:
 
 def read_images(config: AttackConfig, report: Reporter) -> ImageData:
     """The data, its images resized and cropped as the network wants them where that is recorded."""
-    refuse_sequences(config.model, "attack")
+    refuse_places(config.model, "attack")
     how = preparation_for(config.model, config.size, report)
     load = partial(
         open_data,

@@ -27,6 +27,7 @@ from dlcli.core.models.base import GENERAL_RECIPE
 from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.engines.eval.causality import prove_network
 from dlcli.engines.eval.explain import FOLDER, explained_images, write_explained
+from dlcli.engines.eval.masks import eval_masks, plan_masks
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.scores import eval_scores, plan_scores
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
@@ -47,8 +48,8 @@ from dlcli.specs.eval import (
     is_accuracy,
 )
 from dlcli.specs.gate import gate
+from dlcli.specs.image_results import ImageEvalResult
 from dlcli.specs.pairs import PairsEvalResult
-from dlcli.specs.scores import ScoreEvalResult
 from dlcli.specs.sequences import CausalityResult
 from dlcli.specs.table_options import set_fields
 from dlcli.support.errors import InputError, UsageError
@@ -65,7 +66,7 @@ _EXPORTED = 256
 
 
 @only_named_code
-def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreEvalResult | PairsEvalResult | CausalityResult:
+def run(config: EvalConfig, *, report: Reporter = SILENT) -> ImageEvalResult | PairsEvalResult | CausalityResult:
     """Evaluate a trained network on one split, diagnose it over all splits, or only summarize it, as `config` chooses.
 
     A network that predicts scores is evaluated by these, and a scorer of text pairs on a table of labelled pairs. With
@@ -77,8 +78,11 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreE
         raise UsageError(f"`output`: {config.output} is not a folder", hint="name a folder, new or existing")
     if _of_pairs(config):
         return eval_pairs(config, report)
-    if (task := task_of(config.model)).scores is not None and not config.summary:
+    task = task_of(config.model)
+    if task.scores is not None and not config.summary:
         return eval_scores(config, task, report)
+    if task.masks is not None and not config.summary:
+        return eval_masks(config, task, report)
     _check_images(config)
     if config.prove_causal:
         return prove_network(config, report)
@@ -94,10 +98,8 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> EvalResult | ScoreE
 @only_named_code
 def plan(config: EvalConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains, evaluates and writes nothing."""
-    if _of_pairs(config):
-        return plan_pairs(config)
-    if (task := task_of(config.model)).scores is not None and not config.summary:
-        return plan_scores(config, task)
+    if (other := _plan_of_task(config)) is not None:
+        return other
     _check_images(config)
     if config.model is None and config.arch is not None:
         data = read(config)
@@ -121,6 +123,16 @@ def plan(config: EvalConfig) -> list[str]:
     if config.output is not None:
         lines.append(f"write {'run.json' if config.summary or config.diagnose_input else ', '.join(FILES)} in {config.output}")
     return lines
+
+
+def _plan_of_task(config: EvalConfig) -> list[str] | None:
+    """The steps for a run of another task than the classes of images; None for these."""
+    if _of_pairs(config):
+        return plan_pairs(config)
+    task = task_of(config.model)
+    if config.summary or (task.scores is None and task.masks is None):
+        return None
+    return plan_scores(config, task) if task.scores is not None else plan_masks(config, task)
 
 
 def _of_pairs(config: EvalConfig) -> bool:

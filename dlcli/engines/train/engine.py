@@ -15,8 +15,8 @@ from dlcli.core.compute.device import choose_device, describe_device, threads
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.data import open_data
 from dlcli.core.data.base import SCORE, ImageData, Sampling, check_trainable
-from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import groups_of
+from dlcli.core.data.mask_labels import MaskReading
 from dlcli.core.data.scores import score_levels
 from dlcli.core.grouped import crossed_difference
 from dlcli.core.model_io.run_dir import METADATA, save_model
@@ -53,6 +53,7 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.figures import in_units, points
 from dlcli.specs.image_results import ImageTrainResult
+from dlcli.specs.masks import MaskTrainResult
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, dropped
@@ -70,7 +71,7 @@ _DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fp
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
-    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad"}
+    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad", "ignore"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -146,6 +147,7 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         target=image_task(config.task).target,
         raters=config.raters,
         group=config.group,
+        masks=MaskReading(config.ignore),
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
@@ -196,7 +198,7 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         return _result(config, job, (), (), notes=("stopped",))
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *pseudo_note(fitted.pseudo), *_data_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
-    if fitted.pretrained is not None:
+    if fitted.pretrained is not None and not isinstance(result, MaskTrainResult):
         result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
@@ -246,7 +248,8 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
-    if pretrained := tuple(one.pretraining for one in found if one.pretraining is not None):
+    pretrained = tuple(one.pretraining for one in found if one.pretraining is not None)
+    if pretrained and not isinstance(result, MaskTrainResult):
         result = replace(result, pretraining=pretrained, probe_gains=probe_gains(pretrained))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
@@ -265,7 +268,7 @@ def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], job
     if len(names) > 2 or len(seeds) < 2 or len(each[0][seeds[0]]) < 2:
         return ()
     first, second = (np.stack([side[seed] for seed in seeds]) for side in each)
-    group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
+    group = groups_of(job.data.splits["test"].metadata, job.group, job.data.name)
     by_example = group is not None and first.shape[1] == len(group)  # else outcomes are those of groups already
     gap = crossed_difference(first - second, group if by_example else None)
     verdict = "established" if gap.established else "not established"
@@ -338,7 +341,7 @@ def _trained(name: str, job: Job, report: Reporter) -> TrainedVariant | None:
     if fitted is None:
         return None
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *_data_notes(job))
-    group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
+    group = groups_of(job.data.splits["test"].metadata, job.group, job.data.name)
     outcomes = job.task.outcomes(fitted.predicted, job.data.y_test.numpy(), group)
     return TrainedVariant(
         _row(name, job, fitted),
@@ -367,8 +370,9 @@ def _row(name: str, job: Job, fitted: Fitted) -> Any:
             labels_seed=job.labels_seed,
             predicted=fitted.predicted,
             test=test,
-            group=groups_of(test.metadata, job.config.group, job.data.name),
+            group=groups_of(test.metadata, job.group, job.data.name),
             model=fitted.model,
+            classes=job.data.classes,
         )
     )
 
@@ -376,9 +380,9 @@ def _row(name: str, job: Job, fitted: Fitted) -> Any:
 def _data_notes(job: Job) -> tuple[str, ...]:
     """What there is to know about the loss of scores, how examples are drawn, and how those of the test set hang together."""
     test = job.data.splits["test"]
-    group = groups_of(test.metadata, job.config.group, job.data.name)
+    group = groups_of(test.metadata, job.group, job.data.name)
     losses = () if job.objective is None else job.objective.notes()
-    return (*losses, *_balance_note(job), *dependence_notes(test, group, job.config.group, job.data.unit))
+    return (*losses, *_balance_note(job), *job.task.dependence_notes(test, group, job.group, job.data.unit))
 
 
 def _balance_note(job: Job) -> tuple[str, ...]:
@@ -453,7 +457,7 @@ def _result(
         common,
         objective=job.objective,
         predicted=predicted,
-        group=config.group,
+        group=job.group,
         raters=config.raters,
     )
     return found

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from dlcli.core.data.base import ImageData, Split
+from dlcli.core.data.base import Split
 from dlcli.core.data.groups import groups_of
 from dlcli.core.model_io.checkpoint import load_state, save_state, weights_sha256
 from dlcli.core.objectives.base import TaskObjective
@@ -31,9 +31,6 @@ from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import check_metadata
 from dlcli.support.reporter import Reporter
 from dlcli.support.schema import Check, list_of, mapping_of, number, optional, real, record
-
-_TRAINING_EXAMPLES = 2000
-"""How many training examples are evaluated after each epoch: all of a small set, and little time on a large one."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +140,13 @@ def _fit(
 
 def final_figures(job: Job, predicted: NDArray[Any]) -> Mapping[str, float]:
     """The figures of a finished network, which predicts `predicted` (n,) for the test set, for logs."""
-    group = groups_of(job.data.splits["test"].metadata, job.config.group, job.data.name)
+    group = groups_of(job.data.splits["test"].metadata, job.group, job.data.name)
     return job.task.final_figures(predicted, job.data.y_test.numpy(), group)
 
 
 def with_predictions(job: Job, fitted: Fitted) -> Fitted:
     """A trained network with its calibrated objective, and what it predicts for the test examples."""
-    objective = job.task.calibrated(job.objective, fitted.model, _first_of_training(job.data), job.device)
+    objective = job.task.calibrated(job.objective, fitted.model, _first_of_training(job), job.device)
     predicted = job.task.predicted(fitted.model, job.data.splits["test"], objective, job.device)
     return replace(fitted, predicted=predicted, objective=objective)
 
@@ -169,7 +166,7 @@ def _early(job: Job) -> EarlyStopping:
 
 def n_watched(job: Job) -> int:
     """The number of training examples that are evaluated after each epoch."""
-    return min(len(job.data.y_train), _TRAINING_EXAMPLES)
+    return min(len(job.data.y_train), job.task.watched_examples)
 
 
 class Started(NamedTuple):
@@ -209,7 +206,7 @@ def preflight(job: Job) -> tuple[str, ...]:
 
 def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_loss: float, pseudo: list[PseudoLabels]) -> Epoch:
     """Evaluate, in float32, the weights that training would return if it ended here; adds to `pseudo` where there are any."""
-    sets = (_first_of_training(job.data), job.data.splits.get("dev", job.data.splits["test"]))
+    sets = (_first_of_training(job), job.data.splits.get("dev", job.data.splits["test"]))
     with training.final_weights():
         (train, _), (watched, loss) = (_watch(job, training.model, split) for split in sets)
         epoch = Epoch(train_loss, train, watched, loss)
@@ -221,8 +218,8 @@ def _evaluate_epoch(job: Job, training: Training, early: EarlyStopping, train_lo
     return epoch
 
 
-def _first_of_training(data: ImageData) -> Split:
-    first = slice(_TRAINING_EXAMPLES)
+def _first_of_training(job: Job) -> Split:
+    data, first = job.data, slice(job.task.watched_examples)
     known = {name: column[first] for name, column in data.metadata.get("train", {}).items()}
     return Split(data.x_train[first], data.y_train[first], known)
 

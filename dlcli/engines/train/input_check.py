@@ -6,7 +6,7 @@ import torch
 
 from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import choose
+from dlcli.core.data.base import MASK, choose
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.evaluation.input_evidence import recorded_layers
 from dlcli.engines.train.job import Job
@@ -28,7 +28,7 @@ def warn_of_feeding(jobs: Iterable[Job], report: Reporter) -> None:
 
 def _looked_at(job: Job) -> InputDiagnosis | None:
     config, data = job.config, job.data
-    if config.weights is None and ":" not in (config.model or ""):
+    if (config.weights is None and ":" not in (config.model or "")) or data.target == MASK:
         return None
     with preserved():
         torch.manual_seed(derive(job.seed, "init"))

@@ -13,11 +13,12 @@ from dlcli.core.attacks import load_attack
 from dlcli.core.compute.device import device_key
 from dlcli.core.compute.loader import channels_last
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import ImageData, Split
+from dlcli.core.data.base import MASK, ImageData, Split
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.scores import score_levels
 from dlcli.core.data.splits import class_weights
 from dlcli.core.data.unlabelled_images import UnlabelledImages
+from dlcli.core.evaluation.dense_alignment import aligned
 from dlcli.core.graph.output_ops import ends_in_relu
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.model_io.input_shape import preparation_for
@@ -28,7 +29,6 @@ from dlcli.core.models.hubs import resolve_weights
 from dlcli.core.objectives.base import Standardised, TaskObjective
 from dlcli.core.tasks import image_task
 from dlcli.core.tasks.base import ImageTask
-from dlcli.core.training.augment import augmentation
 from dlcli.core.training.balance import balanced
 from dlcli.core.training.hooks import Hooks
 from dlcli.core.training.mixing import Mixing
@@ -86,9 +86,16 @@ class Job:
         """What is learned."""
         return image_task(self.config.task)
 
+    @property
+    def group(self) -> str | None:
+        """The metadata column of examples that belong together."""
+        return self.task.group_column(self.data, self.config)
+
 
 def preparation_of(config: TrainConfig, report: Reporter = SILENT) -> Preparation | None:
     """How the images are resized and cropped, where the network of `config` was published with a way; None elsewhere."""
+    if image_task(config.task).target == MASK:  # pictures of any size
+        return None
     return preparation_for(resolve_weights(config.model, config.weights).spec, config.size, report)
 
 
@@ -153,14 +160,16 @@ def build(job: Job) -> BuiltNetwork:
 
             torch.manual_seed(derive(job.seed, "surgery"))
             model, notes = apply_surgery(model, job.config.surgery, job.data.sample(1))
+        model = aligned(model, job.data.sample(1))
     return BuiltNetwork(for_clips(model, job.data.clips), notes)
 
 
 def hooks(job: Job) -> Hooks:
     """What is done to the batches before each step."""
     config, data = job.config, job.data
-    weights = class_weights(data.y_train, len(data.classes)).to(job.device) if config.class_weights else None
-    augment = augmentation(config.augment, data.size)
+    weighted = config.class_weights and job.objective is None
+    weights = class_weights(data.y_train, len(data.classes)).to(job.device) if weighted else None
+    augment = job.task.augmentation(data, config)
     alphas = one(config.mixup) or 0.0, one(config.cutmix) or 0.0
     mixing = Mixing(*alphas, len(data.classes)) if any(alphas) else None
     return Hooks(

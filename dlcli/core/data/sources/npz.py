@@ -13,6 +13,7 @@ from dlcli.support.memory import check_memory
 
 DESCRIPTION = "FILE.npz with x and y, or x_train, y_train, x_test and y_test"
 
+MASKS = True
 _IMAGE_AXES = (3, 4)
 _HINT = "numpy.savez(FILE, x=images, y=labels) writes one"
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 
 from dlcli.core.graph.trace import POOLINGS, SAMPLE, Op, Trace, record_trace
+from dlcli.core.layers.dense_network import DenseNetwork, dense_part
 from dlcli.core.surgery.base import SurgeryResult, deep_copy, display_name, parse_whole
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
@@ -47,7 +48,7 @@ def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     if not dense:
         raise InputError(f"no stride exceeds an output stride of {most}, so there is nothing to dilate")
     for path, plan in plans.items():
-        _carry_out(done, path, plan)
+        _carry_out(done, path, plan, whole=dense_part(done) is not None)
     _check_runs(done, sample, most)
     dilated = sum(plan.rate != (1, 1) and plan.kernel != (1, 1) for plan in plans.values())
     return SurgeryResult(done, f"{count(len(dense), 'stride')} taken out, {count(dilated, 'layer')} dilated")
@@ -91,7 +92,7 @@ def _plans(model: nn.Module, trace: Trace, most: int) -> dict[str, _Plan]:
                 raise InputError(f"{display_name(op.layer)} is used at two resolutions, which need two dilations")
         else:
             _check_merging(trace, op)
-            if flow.rate != (1, 1):
+            if flow.rate != (1, 1) and not _is_upsampling(trace, op):
                 _check_dense(op)
         flows[op.node] = _after(trace, op, flow)
     return {path: plan for path, plan in plans.items() if plan.is_change}
@@ -104,12 +105,17 @@ def _joined(flows: dict[int, _Flow], op: Op) -> _Flow:
 
 def _after(trace: Trace, op: Op, flow: _Flow) -> _Flow:
     """The flow of what `op` puts out, if `flow` is that of its inputs."""
-    if op.name in _GLOBAL:
+    if op.name in _GLOBAL or _is_upsampling(trace, op):
         return _Flow()
     if len(op.shape) == 4 and op.name not in _RESHAPING:
         return flow
     maps = {before[-2:] for before in _shapes_before(trace, op) if len(before) >= 4}
     return flow if op.shape[-2:] in maps else _Flow(lost=True)  # a shuffle of channels leaves the map at the end
+
+
+def _is_upsampling(trace: Trace, op: Op) -> bool:
+    """Whether it is the interpolation after the scores of a network for masks, which takes maps of any size."""
+    return op.name == "interpolate" and issubclass(trace.classes[op.owner], DenseNetwork)
 
 
 def _shapes_before(trace: Trace, op: Op) -> list[tuple[int, ...]]:
@@ -177,14 +183,18 @@ def _check_dense(op: Op) -> None:
         )
 
 
-def _carry_out(model: nn.Module, path: str, plan: _Plan) -> None:
+def _carry_out(model: nn.Module, path: str, plan: _Plan, *, whole: bool) -> None:
+    """Change a layer; `whole` keeps the positions of poolings at the ends of a map, which lack a part of their window."""
     layer: Any = model.get_submodule(path)
     if not isinstance(layer, nn.Conv2d):
         parent, _, name = path.rpartition(".")
-        pool: nn.Module = DilatedMean(plan.kernel, plan.stride, plan.rate)
+        beyond = (0, 0)
+        if whole and _pair(layer.padding) == (0, 0):
+            beyond = ((plan.kernel[0] - 1) * plan.rate[0], (plan.kernel[1] - 1) * plan.rate[1])
+        pool: nn.Module = DilatedMean(plan.kernel, plan.stride, plan.rate, beyond)
         if isinstance(layer, nn.MaxPool2d):
             rate = _times(_pair(layer.dilation), plan.rate)
-            pool = DilatedMax(plan.kernel, plan.stride, rate, _times(_pair(layer.padding), plan.rate))
+            pool = DilatedMax(plan.kernel, plan.stride, rate, _times(_pair(layer.padding), plan.rate), beyond)
         setattr(model.get_submodule(parent), name, pool.train(layer.training))
         return
     layer.dilation = _times(_pair(layer.dilation), plan.rate)
@@ -194,16 +204,19 @@ def _carry_out(model: nn.Module, path: str, plan: _Plan) -> None:
 
 
 class DilatedMax(nn.Module):
-    """Maximum pooling of `kernel` positions that lie `rate` apart, with more padding than torch's own allows."""
+    """Maximum pooling of `kernel` positions that lie `rate` apart, with more padding than torch's own allows.
 
-    def __init__(self, kernel: Pair, stride: Pair, rate: Pair, padding: Pair) -> None:
+    `beyond` is added below and to the right.
+    """
+
+    def __init__(self, kernel: Pair, stride: Pair, rate: Pair, padding: Pair, beyond: Pair = (0, 0)) -> None:
         super().__init__()
-        self.kernel, self.stride, self.rate, self.padding = kernel, stride, rate, padding
+        self.kernel, self.stride, self.rate, self.padding, self.beyond = kernel, stride, rate, padding, beyond
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, c, h', w')."""
         tall, wide = self.padding
-        x = pad(x, (wide, wide, tall, tall), value=-inf)
+        x = pad(x, (wide, wide + self.beyond[1], tall, tall + self.beyond[0]), value=-inf)
         return max_pool2d(x, self.kernel, self.stride, dilation=self.rate)
 
     def extra_repr(self) -> str:
@@ -212,14 +225,19 @@ class DilatedMax(nn.Module):
 
 
 class DilatedMean(nn.Module):
-    """Average pooling of `kernel` positions that lie `rate` apart, without padding."""
+    """Average pooling of `kernel` positions that lie `rate` apart, without padding.
 
-    def __init__(self, kernel: Pair, stride: Pair, rate: Pair) -> None:
+    `beyond` of the last value is added below and to the right.
+    """
+
+    def __init__(self, kernel: Pair, stride: Pair, rate: Pair, beyond: Pair = (0, 0)) -> None:
         super().__init__()
-        self.kernel, self.stride, self.rate = kernel, stride, rate
+        self.kernel, self.stride, self.rate, self.beyond = kernel, stride, rate, beyond
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) to (n, c, h', w')."""
+        if self.beyond != (0, 0):
+            x = pad(x, (0, self.beyond[1], 0, self.beyond[0]), mode="replicate")
         if self.rate == (1, 1):
             return avg_pool2d(x, self.kernel, self.stride)
         channels, weight = x.shape[1], 1.0 / (self.kernel[0] * self.kernel[1])

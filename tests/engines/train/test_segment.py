@@ -1,0 +1,234 @@
+"""Masks through train, eval and predict: the same figures everywhere, in the size of each picture, or refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import jaccard_score
+
+from dlcli.cli.commands.mask_table import mask_eval_table, mask_train_table
+from dlcli.core.model_io.run_dir import load_model
+from dlcli.engines import attack, ensemble, eval, predict, probe_gradients, train
+from dlcli.specs.attack import AttackConfig
+from dlcli.specs.ensemble import EnsembleConfig
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.masks import MASK_LOSSES, MaskEvalResult, MaskTrainResult
+from dlcli.specs.predict import PredictConfig
+from dlcli.specs.probe_gradients import ProbeGradientsConfig
+from dlcli.specs.train import TrainConfig
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT
+from tests.conftest import Run
+from tests.masked import CLASSES, SIZE, masked_folder, save, scene
+
+N = 16
+NETWORK = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        first, second = nn.Conv2d(channels, 8, 3, padding=1, stride=2), nn.Conv2d(8, 8, 3, padding=1)
+        self.body = nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x):
+        return self.head(self.pool(self.body(x)).flatten(1))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return masked_folder(tmp_path_factory.mktemp("masks") / "m", N, sets=("train", "test"))
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path) -> str:
+    path = folder.parent / "net.py"
+    path.write_text(NETWORK)
+    return f"{path}:Net"
+
+
+def config(data: Path | str, network: str, **changes: object) -> TrainConfig:
+    settings = {"task": "segment", "model": network, "epochs": 30, "device": "cpu", "precision": "float32", "lr": 0.02}
+    return TrainConfig(data=str(data), trust_code=True, **{**settings, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained(folder: Path, network: str) -> MaskTrainResult:
+    result = train.run(config(folder, network, output=folder.parent / "run"))
+    assert isinstance(result, MaskTrainResult)
+    return result
+
+
+def test_train_eval_and_predict_agree_with_scikit_learn(folder: Path, trained: MaskTrainResult, tmp_path: Path):
+    run = folder.parent / "run"
+    written = predict.run(
+        PredictConfig(model=str(run), data=str(folder), split="test", masks=tmp_path / "m", overlay=True, trust_code=True)
+    )
+    y, p = [], []
+    for row in written.table.rows:
+        path = tmp_path / "m" / str(row[2])
+        with Image.open(path) as mask, Image.open(folder / str(row[1]).replace("images", "masks")) as true:
+            assert (mask.mode, mask.size) == ("P", SIZE[::-1])
+            p.append(np.asarray(mask).reshape(-1))
+            y.append(np.asarray(true).reshape(-1))
+        with Image.open(path.with_name(f"{path.stem}-overlay.png")) as shown:
+            assert shown.size == SIZE[::-1]
+    expected = jaccard_score(np.concatenate(y), np.concatenate(p), average="macro")
+    (row,) = trained.rows
+    assert row.figure("miou").value == pytest.approx(expected, abs=1e-12)
+    assert expected > 0.45
+    found = eval.run(EvalConfig(model=str(run), data=str(folder), output=tmp_path / "e", trust_code=True))
+    assert isinstance(found, MaskEvalResult)
+    assert (found.metrics, found.per_class) == (row.metrics, row.per_class)
+    assert sum(one.pixels for one in found.confusion) == found.n_pixels == N * SIZE[0] * SIZE[1]
+    page = (tmp_path / "e" / "report.html").read_text()
+    assert "Colours of the classes" in page and "predicted" in page
+    assert written.table.columns == ["index", "file", "mask", "label", "share", "label_2", "share_2", "label_3", "share_3"]
+    assert all(row[4] + row[6] + row[8] == pytest.approx(1, abs=1e-5) for row in written.table.rows)
+    for table in (mask_train_table(trained), mask_eval_table(found)):
+        assert [one[0] for one in table.rows] == list(CLASSES)
+
+
+def test_what_is_recorded_rebuilds_the_network(folder: Path, trained: MaskTrainResult, network: str):
+    metadata = json.loads((folder.parent / "run" / "model.json").read_text())
+    assert (metadata["task"], metadata["classes"]) == ("segment", list(CLASSES))
+    assert metadata["masks"] == {"loss": "cross-entropy", "size": None, "ignore": None}
+    assert trained.rows[0].parameters == sum(
+        one.numel() for one in load_model(folder.parent / "run", torch.device("cpu")).model.parameters()
+    )
+    again = train.run(config(folder, network, output=folder.parent / "run", resume=True))
+    assert again.rows[0].weights_sha256 == trained.rows[0].weights_sha256
+
+
+@pytest.mark.parametrize("loss", MASK_LOSSES)
+def test_each_loss_learns_with_and_without_class_weights(folder: Path, network: str, loss: str):
+    result = train.run(config(folder, network, loss=loss, class_weights=True))
+    assert isinstance(result, MaskTrainResult)
+    assert result.rows[0].figure("miou").value > 0.5
+    assert result.loss == loss
+
+
+def test_a_stopped_run_with_crops_and_augmentation_ends_with_the_same_weights(tmp_path: Path, network: str):
+    folder = masked_folder(tmp_path / "m", 8, sets=("train", "test"), sizes=((24, 32), (30, 26)))
+    changes = {"epochs": 3, "crop": 16, "augment": ("horizontal-flip", "rotate"), "batch_size": 3}
+    whole = train.run(config(folder, network, **changes))
+    with pytest.raises(KeyboardInterrupt):
+        train.run(config(folder, network, output=tmp_path / "run", **changes), report=Interrupting())
+    found = train.run(config(folder, network, output=tmp_path / "run", resume=True, **changes))
+    assert found.rows[0].weights_sha256 == whole.rows[0].weights_sha256
+    with pytest.raises(UsageError, match="was started with `crop"):
+        (tmp_path / "other").mkdir()
+        train.run(config(folder, network, output=tmp_path / "run", resume=True, **{**changes, "crop": 20}))
+
+
+class Interrupting:
+    """Is interrupted once an epoch is logged."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(SILENT, name)
+
+    def log(self, *args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+
+def test_strided_and_dilated_networks_are_compared_in_pairs(folder: Path, network: str, tmp_path: Path):
+    result = train.run(config(folder, network, versus="--with dilate=1", seeds=2, epochs=2, workers=1, output=tmp_path / "v"))
+    assert isinstance(result, MaskTrainResult)
+    assert [one.metric for one in result.comparisons][:2] == ["test mIoU", "mean mIoU of a picture"]
+    strided, dilated = ([row for row in result.rows if row.variant == name] for name in ("this", "--with dilate=1"))
+    assert strided[0].parameters == dilated[0].parameters
+    assert dilated[0].multiply_adds > 3 * strided[0].multiply_adds
+    assert any("Multiply-adds per picture and parameters" in note for note in result.notes)
+    assert any("For other test images as well, test mIoU differs" in note for note in result.notes)
+    assert (tmp_path / "v" / "report.html").is_file()
+
+
+def test_frames_of_a_drive_have_intervals_by_block(tmp_path: Path, network: str):
+    folder = masked_folder(tmp_path / "m", 30, sets=("train", "test"), names=[f"{k:04d}" for k in range(30)])
+    blocks, files = (train.run(config(folder, network, epochs=1, group=group)) for group in (None, "file"))
+    assert isinstance(blocks, MaskTrainResult) and isinstance(files, MaskTrainResult)
+    assert (blocks.group, files.group) == ("block", "file")
+    assert any("File names look like a sequence" in note for note in blocks.notes)
+    assert blocks.rows[0].weights_sha256 == files.rows[0].weights_sha256
+    assert blocks.rows[0].figure("miou").value == files.rows[0].figure("miou").value
+    assert blocks.rows[0].figure("miou").low != files.rows[0].figure("miou").low
+
+
+def test_masks_are_written_in_the_size_of_the_file_whatever_the_network_saw(tmp_path: Path, network: str):
+    folder = masked_folder(tmp_path / "m", 6, sets=("train", "test"), sizes=((24, 32), (40, 30)))
+    train.run(config(folder, network, epochs=1, size=12, output=tmp_path / "run"))
+    options = {"model": str(tmp_path / "run"), "data": str(folder), "masks": tmp_path / "o", "trust_code": True}
+    found = predict.run(PredictConfig(**options))  # type: ignore[arg-type]
+    for row in found.table.rows:
+        with Image.open(tmp_path / "o" / str(row[2])) as mask, Image.open(folder / str(row[1])) as image:
+            assert mask.size == image.size
+    single = predict.run(PredictConfig(**{**options, "data": str(folder / str(found.table.rows[0][1]))}))  # type: ignore[arg-type]
+    assert len(single.table.rows) == 1 and single.table.rows[0][3:] == found.table.rows[0][3:]
+
+
+def test_other_classes_and_gates(folder: Path, trained: MaskTrainResult, tmp_path: Path):
+    run, other = str(folder.parent / "run"), tmp_path / "other"
+    for k in range(3):
+        save(other / "test", f"x{k * k}", *scene(k))
+    (other / "classes.txt").write_text("x\ny\nz\n")
+    with pytest.raises(InputError, match="its classes are x, y, z, and those of the network ground, box, bar"):
+        eval.run(EvalConfig(model=run, data=str(other), trust_code=True))
+    (other / "classes.txt").unlink()
+    assert eval.run(EvalConfig(model=run, data=str(other), trust_code=True)).failed == ""
+    found = eval.run(EvalConfig(model=run, data=str(folder), fail_under=("miou", 0.9999), trust_code=True))
+    assert found.failed.startswith("miou on test is 0.")
+    with pytest.raises(UsageError, match="`fail_under`: 'top-1' is not one of miou"):
+        eval.run(EvalConfig(model=run, data=str(folder), fail_under=("top-1", 0.5), trust_code=True))
+
+
+def test_commands_for_classes_refuse_a_network_for_masks(folder: Path, trained: MaskTrainResult):
+    run, data = str(folder.parent / "run"), str(folder)
+    for command, options in (
+        (attack.run, AttackConfig(data=data, model=run, trust_code=True)),
+        (probe_gradients.run, ProbeGradientsConfig(data=data, model=run, trust_code=True)),
+        (ensemble.run, EnsembleConfig(data=data, add=(run,), trust_code=True)),
+    ):
+        with pytest.raises(UsageError, match="predicts masks, and dlcli .* needs a classifier"):
+            command(options)
+    for name, value in (("diagnose", True), ("slices", ("class",)), ("export", Path("x.onnx")), ("tta", True)):
+        with pytest.raises(UsageError, match=f"`{name}` does not apply to a network that predicts masks"):
+            eval.run(EvalConfig(model=run, data=data, **{name: value}))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="`tta` does not apply to a network that predicts masks"):
+        predict.run(PredictConfig(model=run, data=data, tta=True))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mixup": 0.2}, "`mixup` does not apply to `task=segment`"),
+        ({"pretrain": "simclr"}, "`pretrain` does not apply to `task=segment`"),
+        ({"label_smoothing": 0.1}, "`label_smoothing` does not apply"),
+        ({"loss": "huber"}, "`loss=huber` is not a loss of masks"),
+        ({"task": "images", "crop": 16}, "`crop` needs `task=segment`"),
+        ({"task": "images", "ignore": 3}, "`ignore` needs `task=segment`"),
+        ({"task": "score", "loss": "dice"}, "`loss=dice` is not a loss of scores"),
+    ],
+)
+def test_options_of_other_tasks_are_refused(changes: dict[str, object], message: str):
+    with pytest.raises(UsageError, match=message):
+        TrainConfig(**{"data": "d", "task": "segment", **changes})  # type: ignore[arg-type]
+
+
+def test_changes_that_masks_cannot_follow_are_refused(folder: Path, network: str):
+    with pytest.raises(UsageError, match="`augment`: auto moves pixels in ways that masks cannot follow"):
+        train.run(config(folder, network, augment=("auto",)))
+    with pytest.raises(UsageError, match="unet has logits for each pixel"):
+        train.run(TrainConfig(data="digits", model="unet"))
+
+
+def test_the_command_line_trains_and_gates_on_the_miou(folder: Path, dlcli: Run, tmp_path: Path):
+    found = dlcli("train", folder, "--task", "segment", "--epochs", "1", "--device", "cpu", "-o", tmp_path / "r")
+    assert found.returncode == 0 and b"mIoU" in found.stderr
+    assert dlcli("eval", tmp_path / "r", "--fail-under", "miou=0.999").returncode == 1
