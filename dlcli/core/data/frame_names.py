@@ -46,7 +46,7 @@ def dependence_notes(split: Split, groups: NDArray[np.int64] | None, column: str
     if found is None:
         return ()
     return (
-        f"File names look like frames of films or pictures of subjects: {found.n} are called {found.prefix}*. Such {unit}s are "
+        f"File names look like several {unit}s of one film or subject: {found.n} are called {found.prefix}*. Such {unit}s are "
         "not independent, and intervals are too narrow; give the column that names film or subject as `group`.",
     )
 
