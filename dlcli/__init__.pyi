@@ -93,6 +93,8 @@ def train(
     group: str | None = None,
     rate: int | None = None,
     pad: bool = False,
+    next: bool = False,
+    steps: int | None = None,
     frames: int | None = None,
     clips: int | None = None,
     fps: float | None = None,

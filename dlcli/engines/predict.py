@@ -12,6 +12,7 @@ from dlcli.core.evaluation import metrics
 from dlcli.core.model_io.score_metadata import LEVEL, RunTask, SavedScores, task_of
 from dlcli.engines.explanations import Explained, explain, write_maps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
+from dlcli.engines.predict_next import predict_next
 from dlcli.engines.predicted_masks import check_mask_options, predicted_masks
 from dlcli.engines.sound_stream import stream_logits, streamed_sound
 from dlcli.engines.trusted import only_named_code
@@ -29,6 +30,8 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """The most probable classes of each example of a split, with probabilities. Raises the kinds of `dlcli.support.errors`."""
     started, task = time.perf_counter(), task_of(config.model)
     _check(config, task)
+    if task.predicts_next:
+        return predict_next(config, task, report)
     loaded = open_model_and_data(config, report, unlabelled=True)
     split = _split(config, loaded.data)
     examples = loaded.split(split or "test")

@@ -1,5 +1,6 @@
 """Sequences for `dlcli eval` and `dlcli predict`, read as those that the network was trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from dlcli.core.data.base import ImageData
@@ -45,6 +46,8 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
     saved = task.sequences
     if unlabelled and config.rate is None and (sound := streamed_sound(config.model, config.data)) is not None:
         return head_of(sound, config.data)
+    objective = None if saved is None else saved.next
+    optional = any(getattr(config, name, False) for name in ("summary", "prove_causal"))
     recorded = None if saved is None or saved.rate is None else round(saved.rate)
 
     def load(group: str | None) -> ImageData:
@@ -53,7 +56,8 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
             report=report,
             unlabelled=unlabelled,
             split=config.split,
-            labels=not getattr(config, "summary", False) and not getattr(config, "prove_causal", False),
+            labels=False if objective is not None else None if optional else True,
+            steps=saved.cut if saved is not None and not unlabelled else None,
             label_column=config.label_column or (saved.column if saved is not None else None),
             group=group,
             rate=config.rate or recorded,
@@ -65,7 +69,9 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
     data = load(None) if unlabelled else load_by_group(load, task.group, report)
     if saved is not None and config.model is not None:
         _check_channels(config.model, data)
-    return data
+    if objective is None:
+        return data
+    return replace(data, classes=objective.outputs, steps=replace(data.steps, predicted=True))
 
 
 def _check_channels(model: str, data: ImageData) -> None:

@@ -9,7 +9,9 @@ from dlcli.support.errors import UsageError
 
 SEQUENCES = "sequence"
 """The value of `task`."""
-_OF_SEQUENCES = ("rate", "pad")
+_OF_SEQUENCES = ("rate", "pad", "next", "steps")
+_OF_CLASSES = ("class_weights", "label_smoothing", "labels", "corrupt", "label_column")
+"""Options that need classes, by their fields."""
 _NOT_OF_SEQUENCES = (
     *("size", "frames", "clips", "fps", "augment", "mixup", "cutmix", "adversarial", "unlabelled", "grow", "semi"),
     *("tta", "ensemble", "diagnose_input", "explain", "export"),
@@ -81,6 +83,24 @@ class CausalityResult(Result, command="eval"):
         return [{name: value for name, value in vars(self).items() if name not in ("notes", "seconds", "failed")}]
 
 
+def next_option() -> Any:
+    """`next`: what is learned of sequences."""
+    return option(
+        False,
+        "Sequences: learn to predict the next step instead of a class: one of the symbols, which notes sound, or numbers with "
+        "a mean and a variance, whichever the steps are. Needs no labels; the figure is bits per step.",
+    )
+
+
+def steps_option() -> Any:
+    """`steps`: where sequences are cut."""
+    return option(
+        None,
+        "Sequences, with `next`: cut longer ones into pieces of N steps. One long sequence gives a test set of its last fifth.",
+        minimum=2,
+    )
+
+
 def check_no_sequences(config: Any, needs: str) -> None:
     """Raise UsageError if an option of sequences is given where there are none; `needs` is what it would need."""
     for name in _OF_SEQUENCES:
@@ -93,6 +113,12 @@ def check_of_sequences(config: Any, what: str = "`task=sequence`") -> None:
     for name in _NOT_OF_SEQUENCES:
         if getattr(config, name, None):
             raise UsageError(f"`{name}` is of images, and does not apply to {what}", hint=f"omit `{name}`")
+    predicts = getattr(config, "next", False)
+    for name in _OF_CLASSES if predicts else ():
+        if getattr(config, name, None):
+            raise UsageError(f"`{name}` is of classes, and does not apply to `next`", hint=f"omit `{name}`")
+    if getattr(config, "steps", None) is not None and not predicts:
+        raise UsageError("`steps` needs `next`", hint="a sequence is classified as a whole")
     corrupted, pretrained = getattr(config, "corrupt", None), getattr(config, "pretrain", "none")
     if corrupted and not corrupted.startswith("labels="):
         raise UsageError(f"`corrupt={corrupted}` is of images", hint="`corrupt=labels=P`, or omit `corrupt`")

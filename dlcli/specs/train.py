@@ -56,7 +56,15 @@ from dlcli.specs.semi_supervised import (
     unlabelled_ratio_option,
     unlabelled_weight_option,
 )
-from dlcli.specs.sequences import SEQUENCES, check_no_sequences, check_of_sequences, pad_option, rate_option
+from dlcli.specs.sequences import (
+    SEQUENCES,
+    check_no_sequences,
+    check_of_sequences,
+    next_option,
+    pad_option,
+    rate_option,
+    steps_option,
+)
 from dlcli.specs.shared import (
     augment_option,
     clips_option,
@@ -258,6 +266,8 @@ class TrainConfig:
     group: str | None = group_option(", and intervals are by group.")
     rate: int | None = rate_option()
     pad: bool = pad_option()
+    next: bool = next_option()
+    steps: int | None = steps_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

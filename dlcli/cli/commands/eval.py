@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from dlcli.cli.command import COMMAND_INDENT, Command, TerminalTable
 from dlcli.cli.commands.mask_table import mask_eval_answer, mask_eval_table
+from dlcli.cli.commands.next_table import next_eval_answer, next_eval_table
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.cli.commands.score_table import score_eval_answer, score_eval_table
 from dlcli.cli.commands.sequence_table import causality_answer, causality_table
@@ -14,6 +15,7 @@ from dlcli.specs.eval import ClassAccuracy, EvalConfig, EvalResult, Metric, Slic
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.masks import MaskEvalResult
+from dlcli.specs.next_step import NextEvalResult
 from dlcli.specs.pairs import PairsEvalResult
 from dlcli.specs.scores import ScoreEvalResult
 from dlcli.specs.sequences import CausalityResult
@@ -264,6 +266,7 @@ _KINDS: Mapping[type, _Kind] = {
     ScoreEvalResult: _Kind(score_eval_table, score_eval_answer),
     MaskEvalResult: _Kind(mask_eval_table, mask_eval_answer),
     PairsEvalResult: _Kind(_pairs, _of_pairs),
+    NextEvalResult: _Kind(next_eval_table, next_eval_answer),
     CausalityResult: _Kind(causality_table, causality_answer),
 }
 """Results of other tasks than the classes of images."""

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
 from dlcli.cli.commands.mask_table import mask_train_answer, mask_train_table
+from dlcli.cli.commands.next_table import next_train_answer, next_train_table
 from dlcli.cli.commands.pairs_table import pairs_answer, pairs_table
 from dlcli.cli.commands.probe_table import probes_beside
 from dlcli.cli.commands.score_table import score_train_answer, score_train_table
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.masks import MaskTrainResult
+from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow, named
@@ -203,6 +205,7 @@ _KINDS: Mapping[type, _Kind] = {
     ScoreTrainResult: _Kind(score_train_table, score_train_answer),
     MaskTrainResult: _Kind(mask_train_table, mask_train_answer),
     PairsTrainResult: _Kind(_pairs, _of_pairs),
+    NextTrainResult: _Kind(next_train_table, next_train_answer),
 }
 """Results of other tasks than the classes of images."""
 

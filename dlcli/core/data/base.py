@@ -156,10 +156,12 @@ class Steps:
     Attributes:
         rate: Steps per second; None if that is unknown.
         symbols: The characters that stand for the channels, one of which is 1 at each step; empty for numbers.
+        predicted: Whether the next step is predicted from each, and not the class of the whole sequence.
     """
 
     rate: float | None = None
     symbols: tuple[str, ...] = ()
+    predicted: bool = False
 
 
 @dataclass(frozen=True)

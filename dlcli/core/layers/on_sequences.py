@@ -26,10 +26,9 @@ class OnSequences(nn.Module):
         by_step: Whether to give the outputs (n, k, t) themselves, 0 where a sequence has ended.
     """
 
-    def __init__(self, inner: nn.Module) -> None:
+    def __init__(self, inner: nn.Module, *, by_step: bool = False) -> None:
         super().__init__()
-        self.inner = inner
-        self.by_step = False
+        self.inner, self.by_step = inner, by_step
         self.takes_lengths = LENGTHS in inspect.signature(inner.forward).parameters
         hide_from_state_dict(self)
 

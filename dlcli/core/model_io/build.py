@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData
+from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData, Steps
 from dlcli.core.evaluation.dense_alignment import aligned
 from dlcli.core.models import named_model
 from dlcli.core.models.code import RecordedCode
@@ -24,6 +24,7 @@ def build_model(
     recorded: RecordedCode | None = None,
     target: str = CLASS,
     sequences: bool = False,
+    by_step: bool = False,
 ) -> nn.Module:
     """Build an untrained network and apply surgery to it; torch's global generator keeps its state.
 
@@ -37,6 +38,7 @@ def build_model(
         recorded: What the file that names the network records of its code; None if the user named it.
         target: What its examples have, CLASS, SCORE or MASK of `dlcli.core.data.base`.
         sequences: Whether they are sequences, of as many steps as an image would be wide.
+        by_step: Whether the next step of these is predicted.
 
     Raises:
         UsageError: If there is no such network or operation.
@@ -44,7 +46,7 @@ def build_model(
     """
     one = (channels, size[1]) if sequences else example_shape(channels, size, frames)
     nothing, labels = torch.empty(0, *one), no_labels(target, size)
-    shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "")
+    shape = ImageData(nothing, labels, nothing, labels, tuple(classes), "", steps=Steps(predicted=by_step))
     return build_with_surgery(lambda: named_model(spec, shape, recorded).build(), surgery, one)
 
 

@@ -171,6 +171,7 @@ def load_model(folder: Path, device: torch.device) -> SavedNetwork:
             recorded=code,
             target=target,
             sequences="sequences" in metadata,
+            by_step="next" in metadata.get("sequences", {}),
         )
     load_state_into(model, state, source=str(folder / WEIGHTS), network=metadata["model"])
     model = _normalised_as_recorded(model, metadata, folder / METADATA)

@@ -14,6 +14,7 @@ from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.core.model_io.sequence_metadata import SavedSequences
 from dlcli.core.objectives import OBJECTIVES
 from dlcli.core.objectives.base import ScoreObjective, restored
+from dlcli.core.training.next_step import NextStepLoss
 from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.usual_data import RUN_FILES
 from dlcli.support.errors import InputError, UsageError
@@ -105,6 +106,18 @@ class RunTask:
     group: str | None = None
     sequences: SavedSequences | None = None
     masks: SavedMasks | None = None
+
+    @property
+    def predicts_next(self) -> bool:
+        """Whether the network predicts the next step of sequences."""
+        return self.sequences is not None and self.sequences.next is not None
+
+    @property
+    def next_step(self) -> NextStepLoss:
+        """What the next step is that the network predicts; raises ValueError if it predicts none."""
+        if self.sequences is None or self.sequences.next is None:
+            raise ValueError("the network does not predict the next step")
+        return self.sequences.next
 
 
 def task_of(model: str | None) -> RunTask:

@@ -335,5 +335,5 @@ def _check(found: TrainedNetwork, spec: str, data: ImageData, device: torch.devi
     x = data.sample(2 if has_gradients(found.model) else _OPAQUE).to(device)
     with error_context(spec), torch.no_grad():
         masks = data.target == MASK
-        logits = logits_of(found.model, x, classes=needed, axes=2 if masks else 0)
-        return logits.shape[1], OutputCheck() if masks else check_outputs(found.model, x, logits)
+        logits = logits_of(found.model, x, classes=needed, axes=2 if masks else int(data.steps.predicted))
+        return logits.shape[1], OutputCheck() if logits.dim() > 2 else check_outputs(found.model, x, logits)

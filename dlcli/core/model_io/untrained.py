@@ -31,7 +31,7 @@ def open_model(spec: str | None, data: ImageData, *, pretrained: bool = False, r
     found = pretrained_architecture(str(spec), data, report) if pretrained else find_model(spec, data)
     if pretrained and dense:
         found = dense_architecture(found, data.channels, data.size, len(data.classes))
-    exactly, axes = data.target != CLASS, 2 if dense else 0
+    exactly, axes = data.target != CLASS, 2 if dense else int(data.steps.predicted)
     notes = check_fit(found, data.sample(2), len(data.classes), exactly=exactly, axes=axes)
     return replace(found, notes=(*found.notes, *notes)) if notes else found
 

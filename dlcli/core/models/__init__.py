@@ -48,7 +48,7 @@ def named_model(spec: str | None, data: "ImageData", recorded: "RecordedCode | N
 
     found = _named_model(spec, data, recorded)
     if data.is_sequences:
-        return base.on_sequences(found)
+        return base.on_sequences(found, by_step=data.steps.predicted)
     if data.target == "mask":
         from dlcli.core.models.dense import dense_architecture
 

@@ -144,13 +144,13 @@ def with_one_output(architecture: Architecture) -> Architecture:
     return replace(architecture, build=partial(_built_with_one_output, architecture.build))
 
 
-def on_sequences(architecture: Architecture) -> Architecture:
-    """`architecture`, a network of steps, as one of whole sequences, see `OnSequences`."""
-    return replace(architecture, build=partial(_built_on_sequences, architecture.build))
+def on_sequences(architecture: Architecture, *, by_step: bool = False) -> Architecture:
+    """`architecture`, a network of steps, as one of whole sequences or, `by_step`, of padded ones; see `OnSequences`."""
+    return replace(architecture, build=partial(_built_on_sequences, architecture.build, by_step))
 
 
-def _built_on_sequences(build: Callable[[], nn.Module]) -> nn.Module:
-    return OnSequences(build())
+def _built_on_sequences(build: Callable[[], nn.Module], by_step: bool) -> nn.Module:
+    return OnSequences(build(), by_step=by_step)
 
 
 def _built_with_one_output(build: Callable[[], nn.Module]) -> nn.Module:

@@ -9,8 +9,9 @@ from dlcli.support.registry import Registry
 
 if TYPE_CHECKING:
     from dlcli.core.tasks.base import ImageTask
+    from dlcli.specs.train import TrainConfig
 
-__all__ = ["TASKS", "image_task", "is_of_images"]
+__all__ = ["TASKS", "image_task", "is_of_images", "task_for"]
 
 TASKS = Registry("task", "dlcli.core.tasks")
 
@@ -30,3 +31,12 @@ def image_task(name: str) -> "ImageTask":
     if not isinstance(task, ImageTask):
         raise ValueError(f"{name} is not learned from images")
     return task
+
+
+def task_for(config: "TrainConfig") -> "ImageTask":
+    """What a training learns: the task that is named or, with `next`, the next step of sequences."""
+    if config.next:
+        from dlcli.core.tasks._next_step import NEXT
+
+        return NEXT
+    return image_task(config.task)

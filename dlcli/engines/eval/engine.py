@@ -28,6 +28,7 @@ from dlcli.core.pairs.saved import is_scorer_dir
 from dlcli.engines.eval.causality import prove_network
 from dlcli.engines.eval.explain import FOLDER, explained_images, write_explained
 from dlcli.engines.eval.masks import eval_masks, plan_masks
+from dlcli.engines.eval.next_step import eval_next, plan_next
 from dlcli.engines.eval.pairs import eval_pairs, plan_pairs
 from dlcli.engines.eval.scores import eval_scores, plan_scores
 from dlcli.engines.eval.summary import diagnose_network_input, summarize_network
@@ -76,13 +77,8 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> ImageEvalResult | P
     started = time.perf_counter()
     if config.output is not None and config.output.exists() and not config.output.is_dir():
         raise UsageError(f"`output`: {config.output} is not a folder", hint="name a folder, new or existing")
-    if _of_pairs(config):
-        return eval_pairs(config, report)
-    task = task_of(config.model)
-    if task.scores is not None and not config.summary:
-        return eval_scores(config, task, report)
-    if task.masks is not None and not config.summary:
-        return eval_masks(config, task, report)
+    if (other := _of_task(config, report)) is not None:
+        return other
     _check_images(config)
     if config.prove_causal:
         return prove_network(config, report)
@@ -93,6 +89,20 @@ def run(config: EvalConfig, *, report: Reporter = SILENT) -> ImageEvalResult | P
     else:
         result = _evaluate(config, report)
     return replace(result, seconds=time.perf_counter() - started)
+
+
+def _of_task(config: EvalConfig, report: Reporter) -> ImageEvalResult | PairsEvalResult | None:
+    """The result for a run of another task than classes; None for these, and where the network is only looked at."""
+    if _of_pairs(config):
+        return eval_pairs(config, report)
+    task = task_of(config.model)
+    if config.summary or config.prove_causal:
+        return None
+    if task.scores is not None:
+        return eval_scores(config, task, report)
+    if task.masks is not None:
+        return eval_masks(config, task, report)
+    return eval_next(config, task, report) if task.predicts_next else None
 
 
 @only_named_code
@@ -130,7 +140,11 @@ def _plan_of_task(config: EvalConfig) -> list[str] | None:
     if _of_pairs(config):
         return plan_pairs(config)
     task = task_of(config.model)
-    if config.summary or (task.scores is None and task.masks is None):
+    if config.summary or config.prove_causal:
+        return None
+    if task.predicts_next:
+        return plan_next(config, task)
+    if task.scores is None and task.masks is None:
         return None
     return plan_scores(config, task) if task.scores is not None else plan_masks(config, task)
 

@@ -22,7 +22,7 @@ from dlcli.core.grouped import crossed_difference
 from dlcli.core.model_io.run_dir import METADATA, save_model
 from dlcli.core.run_log import check_logs
 from dlcli.core.stats import least_established
-from dlcli.core.tasks import image_task, is_of_images
+from dlcli.core.tasks import is_of_images, task_for
 from dlcli.core.tasks.base import TrainedFacts
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
@@ -54,6 +54,7 @@ from dlcli.specs.arms import arms
 from dlcli.specs.figures import in_units, points
 from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.masks import MaskTrainResult
+from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, dropped
@@ -71,7 +72,7 @@ _DATA_OPTIONS = {"data", "limit", "size", "label_column", "frames", "clips", "fp
 _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
-    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad", "ignore"}
+    | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad", "ignore", "next", "steps"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -144,14 +145,14 @@ def _data(config: TrainConfig, report: Reporter) -> ImageData:
         preparation=how,
         limit=config.limit,
         label_column=config.score_column or config.label_column,
-        target=image_task(config.task).target,
+        target=task_for(config).target,
         raters=config.raters,
         group=config.group,
         masks=MaskReading(config.ignore),
         sampling=Sampling(config.frames, config.clips, config.fps),
     )
     check_trainable(data)
-    image_task(config.task).check(data, config)
+    task_for(config).check(data, config)
     if how is not None:
         report.note(f"{data.unit}s are prepared as for {config.model}: {how}")
     return data
@@ -198,7 +199,7 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         return _result(config, job, (), (), notes=("stopped",))
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *pseudo_note(fitted.pseudo), *_data_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
-    if fitted.pretrained is not None and not isinstance(result, MaskTrainResult):
+    if fitted.pretrained is not None and not isinstance(result, MaskTrainResult | NextTrainResult):
         result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
@@ -249,7 +250,7 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
     pretrained = tuple(one.pretraining for one in found if one.pretraining is not None)
-    if pretrained and not isinstance(result, MaskTrainResult):
+    if pretrained and not isinstance(result, MaskTrainResult | NextTrainResult):
         result = replace(result, pretraining=pretrained, probe_gains=probe_gains(pretrained))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib

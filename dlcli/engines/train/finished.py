@@ -57,7 +57,7 @@ def load_finished(job: Job, folder: Path, report: Reporter, run: str) -> Fitted:
     if written is None:
         raise UsageError(f"`resume`: {folder} holds a finished run of an earlier version", hint=OTHER)
     found = decode_json(written, str(folder / WEIGHTS), OTHER)
-    check_task(found, job.config.task, folder)
+    check_task(found, job.task.name, folder)
     check_metadata(found if isinstance(found, dict) else {}, folder / WEIGHTS, _schema(job.task), hint=OTHER)
     check_same(found["determined_by"], describe(job), job.config, folder)
     history = tuple(Epoch.from_named(epoch, job.task.figure) for epoch in found["history"])

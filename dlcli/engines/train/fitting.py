@@ -250,7 +250,7 @@ def _save(job: Job, training: Training, early: EarlyStopping, keep: Path, progre
 
 def _load(job: Job, training: Training, early: EarlyStopping, keep: Path) -> Progress:
     state, facts = load_state(keep, OTHER)
-    check_task(facts, job.config.task, keep.parent)
+    check_task(facts, job.task.name, keep.parent)
     check_metadata(facts if isinstance(facts, dict) else {}, keep, _state_schema(job.task), _MORE, hint=OTHER)
     check_same(facts["determined_by"], describe(job), job.config, keep.parent)
     try:

@@ -27,7 +27,7 @@ from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models.base import Architecture, normalised_architecture
 from dlcli.core.models.hubs import resolve_weights
 from dlcli.core.objectives.base import Standardised, TaskObjective
-from dlcli.core.tasks import image_task
+from dlcli.core.tasks import task_for
 from dlcli.core.tasks.base import ImageTask
 from dlcli.core.training.balance import balanced
 from dlcli.core.training.hooks import Hooks
@@ -84,7 +84,7 @@ class Job:
     @property
     def task(self) -> ImageTask:
         """What is learned."""
-        return image_task(self.config.task)
+        return task_for(self.config)
 
     @property
     def group(self) -> str | None:
@@ -94,7 +94,7 @@ class Job:
 
 def preparation_of(config: TrainConfig, report: Reporter = SILENT) -> Preparation | None:
     """How the images are resized and cropped, where the network of `config` was published with a way; None elsewhere."""
-    if image_task(config.task).target == MASK:  # pictures of any size
+    if task_for(config).target == MASK:  # pictures of any size
         return None
     return preparation_for(resolve_weights(config.model, config.weights).spec, config.size, report)
 
@@ -113,14 +113,14 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
         UsageError: If there is no such network, or an option does not apply to it.
         InputError: If the network or its weights do not fit the data.
     """
-    task = image_task(config.task)
+    task = task_for(config)
     objective = task.objective(data, config)
     data = task.with_outputs(data, objective)
     spec, weights, pretrained = resolve_weights(config.model, config.weights)
     arch = open_model(spec, data, pretrained=pretrained)
     if weights is not None:
         arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key, channels=data.channels)
-    arch = normalised_architecture(arch, image_task(config.task).normalise(data, config.normalise), data.channels)
+    arch = normalised_architecture(arch, task_for(config).normalise(data, config.normalise), data.channels)
     _check_range(arch, data, objective)
     recipe = resolve_recipe(config, arch.recipe, len(data.x_train), unlabelled)
     return Job(config, data, arch, recipe, device, seed, objective)

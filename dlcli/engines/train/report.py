@@ -17,6 +17,7 @@ from dlcli.core.stats import mean_difference
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.engines.train.epoch_log import epoch_names
 from dlcli.engines.train.mask_page import mask_comparison_page, mask_run_page
+from dlcli.engines.train.next_page import next_comparison_page, next_run_page
 from dlcli.engines.train.page import comparison_page, run_page
 from dlcli.engines.train.pseudo_labels import PSEUDO_NAMES, PseudoLabels, pseudo_shares
 from dlcli.engines.train.score_page import score_comparison_page, score_run_page
@@ -24,6 +25,7 @@ from dlcli.engines.train.semi_page import semi_parts, semi_parts_of
 from dlcli.engines.train.versus import TrainedVariant
 from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.masks import MaskTrainResult
+from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import GIVEN, TrainResult, named
 from dlcli.support.atomic import atomic_path, write_text
@@ -42,6 +44,7 @@ _PAGES: Mapping[type, _Pages] = {
     TrainResult: _Pages(run_page, comparison_page),
     ScoreTrainResult: _Pages(score_run_page, score_comparison_page),
     MaskTrainResult: _Pages(mask_run_page, mask_comparison_page),
+    NextTrainResult: _Pages(next_run_page, next_comparison_page),
 }
 """By the kind of result, of which each task has its own."""
 

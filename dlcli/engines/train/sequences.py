@@ -1,8 +1,11 @@
 """The sequences that `dlcli train` learns from."""
 
+from dataclasses import replace
+
 from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
+from dlcli.core.training.next_step import check_predictable
 from dlcli.specs.train import TrainConfig
 from dlcli.support.reporter import Reporter
 
@@ -19,7 +22,12 @@ def open_training_sequences(config: TrainConfig, report: Reporter) -> ImageData:
             group=config.group,
             rate=config.rate,
             pad=config.pad,
+            labels=not config.next,
+            steps=config.steps,
         ),
     )
-    check_trainable(data)
-    return data
+    if not config.next:
+        check_trainable(data)
+        return data
+    check_predictable(data.name, data.x_train)
+    return replace(data, classes=(), steps=replace(data.steps, predicted=True))

@@ -18,6 +18,8 @@ from dlcli.support.reporter import SILENT, Reporter
 
 Floats = NDArray[np.float32]
 
+_LEAST_TO_CUT = 20
+"""Steps from which on a single sequence is cut into a training and a test set."""
 TEST_SHARE = 1 / 5
 """The share of each class that is held out as test set where the data have none."""
 MEMORY_HINT = "use fewer sequences with `limit=N`, or of sounds fewer steps with `rate=HZ`"
@@ -33,11 +35,12 @@ class SequenceOptions:
         limit: Keep at most this many examples of each set, a fixed choice.
         unlabelled: Load the file that is named, or every file below a folder, without classes.
         split: With `unlabelled`, load this set only.
-        labels: Whether classes are needed; else they are read where there are some.
+        labels: Whether classes are needed; None reads them where there are some.
         label_column: Column of a table that holds the labels; None for a usual name.
         group: Metadata column of examples of which no split parts a group.
         rate: Steps per second that sounds are converted to; None for their own.
         pad: Whether rows of a table may differ in length.
+        steps: Cut longer sequences into pieces of this many steps; None for whole ones.
         symbols: Characters of texts, in the order of the channels; empty to take those of the training set.
     """
 
@@ -46,11 +49,12 @@ class SequenceOptions:
     limit: int | None = None
     unlabelled: bool = False
     split: str | None = None
-    labels: bool = True
+    labels: bool | None = True
     label_column: str | None = None
     group: str | None = None
     rate: int | None = None
     pad: bool = False
+    steps: int | None = None
     symbols: tuple[str, ...] = ()
 
 
@@ -107,14 +111,16 @@ def dataset(name: str, found: Found, options: SequenceOptions) -> ImageData:
         _check_values(name, one)
     _check_channels(name, list(sets.values()))
     complete = all(one.labels is not None and all(one.labels) for one in sets.values())
-    labelled = not options.unlabelled and (options.labels or complete)
+    labelled = not options.unlabelled and (complete if options.labels is None else options.labels)
     if options.unlabelled:
         sets = {"test": _chosen(name, sets, options.split)}
     if not labelled:
         sets = {key: Sequences(one.values, None, one.metadata, one.where) for key, one in sets.items()}
     classes = _classes(name, sets) if labelled else ()
     if "test" not in sets:
-        sets = _with_held_out(name, sets, classes, options.group)
+        sets = _with_held_out(name, sets, classes, options)
+    if options.steps is not None:
+        sets = {key: cut(one, options.steps) for key, one in sets.items()}
     longest = max(values.shape[1] for one in sets.values() for values in one.values)
     check_memory(sum(4 * len(one.values) for one in sets.values()) * _channels(sets) * longest, name, MEMORY_HINT)
     splits = {key: _split(one, classes, longest) for key, one in sets.items()}
@@ -177,11 +183,38 @@ def _classes(name: str, sets: Mapping[str, Sequences]) -> tuple[str, ...]:
     return classes
 
 
+def cut(sequences: Sequences, steps: int) -> Sequences:
+    """The same in pieces of `steps`, without a last one of a single step."""
+    places = [
+        (k, begin)
+        for k, values in enumerate(sequences.values)
+        for begin in range(0, values.shape[1], steps)
+        if begin == 0 or values.shape[1] - begin > 1
+    ]
+    which = np.array([k for k, _ in places], dtype=np.intp)
+    labels = None if sequences.labels is None else [sequences.labels[k] for k in which]
+    metadata = {name: column[which] for name, column in sequences.metadata.items()}
+    pieces = [sequences.values[k][:, begin : begin + steps] for k, begin in places]
+    return Sequences(pieces, labels, metadata, lambda k: f"{sequences.where(places[k][0])}, step {places[k][1] + 1}")
+
+
+def _in_two(one: Sequences, steps: int | None) -> dict[str, Sequences]:
+    """A single sequence, of which the last fifth is the test set."""
+    values = one.values[0]
+    end = values.shape[1] - round(values.shape[1] * TEST_SHARE)
+    if steps is not None:
+        end -= end % steps if end > steps else 0
+    first, last = (Sequences([part], one.labels, one.metadata, one.where) for part in (values[:, :end], values[:, end:]))
+    return {"train": first, "test": last}
+
+
 def _with_held_out(
-    name: str, sets: Mapping[str, Sequences], classes: tuple[str, ...], group: str | None
+    name: str, sets: Mapping[str, Sequences], classes: tuple[str, ...], options: SequenceOptions
 ) -> dict[str, Sequences]:
-    key = "train" if "train" in sets else next(iter(sets))
+    key, group = "train" if "train" in sets else next(iter(sets)), options.group
     whole = sets[key]
+    if len(whole.values) == 1 and not classes and whole.values[0].shape[1] >= _LEAST_TO_CUT:
+        return {**{other: one for other, one in sets.items() if other != key}, **_in_two(whole, options.steps)}
     y = np.array([classes.index(label) for label in whole.labels or ()] or [0] * len(whole.values), dtype=np.int64)
     held = hold_out(y, TEST_SHARE, group=groups_of(whole.metadata, group, name))
     if not held.any():

@@ -1,0 +1,102 @@
+"""The engine of `dlcli eval RUN DATA` for a network that predicts the next step of sequences."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.compute.device import choose_device, describe_device
+from dlcli.core.data.base import ImageData, Split
+from dlcli.core.data.groups import group_numbers
+from dlcli.core.evaluation.slices import find_column
+from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.model_io.score_metadata import RunTask
+from dlcli.core.tasks._next_step import baselines_of, bits_per_step
+from dlcli.core.training.next_step import coded
+from dlcli.engines.sequences import read_sequences
+from dlcli.specs.eval import EvalConfig
+from dlcli.specs.next_step import NextEvalResult
+from dlcli.specs.sequences import check_of_sequences
+from dlcli.support.errors import InputError, UsageError
+from dlcli.support.reporter import SILENT, Reporter
+
+_NOT_OF_NEXT = ("diagnose", "human_error", "slices", "columns", "fail_under", "arch", "limit")
+
+
+def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalResult:
+    """Bits per step of one split beside simple predictions; writes a page to `config.output`.
+
+    Args:
+        config: The options.
+        task: What the run directory records.
+        report: Receives the progress.
+
+    Raises:
+        UsageError: If an option does not apply.
+        InputError: If the data or the network cannot be used.
+    """
+    started = time.perf_counter()
+    check_next(config)
+    objective = task.next_step
+    device = choose_device(config.device)
+    data = read_sequences(config, task, report)
+    split = split_of(data, config.split)
+    saved = load_model(Path(str(config.model)), device)
+    group = _group(config, task, split, data.name)
+    found = coded(saved.model, split.x, objective, device)
+    simple = baselines_of(data.x_train, split.x, objective, found, group) if len(data.x_train) else None
+    by = (f"Intervals are by '{config.group or task.group}'.",) if group is not None else ()
+    result = NextEvalResult(
+        data=data.name,
+        split=config.split,
+        unit=data.unit,
+        model=saved.spec,
+        model_sha256=saved.sha256,
+        kind=objective.kind,
+        n_sequences=len(found.bits),
+        n_steps=int(found.steps.sum()),
+        bits=bits_per_step(found, group),
+        baselines=simple,
+        n_groups=None if group is None else int(group.max()) + 1,
+        seed=config.seed,
+        device=describe_device(device),
+        seconds=time.perf_counter() - started,
+        notes=(*by, *objective.notes()),
+    )
+    if config.output is not None:
+        from dlcli.engines.eval.next_page import write_next  # here, since it imports matplotlib
+
+        write_next(config.output, result)
+    return result
+
+
+def plan_next(config: EvalConfig, task: RunTask) -> list[str]:
+    """What `eval_next` would do, one line per step; opens the data, but evaluates and writes nothing."""
+    check_next(config)
+    data = read_sequences(config, task, SILENT)
+    sets = ", ".join(f"{len(split.y):,} {name}" for name, split in data.splits.items())
+    lines = [f"read {data.name}: {sets} {data.unit}s", f"count the bits of the next steps of the {config.split} set"]
+    return [*lines, f"write report.html in {config.output}"] if config.output else lines
+
+
+def check_next(config: EvalConfig) -> None:
+    """Raise UsageError if an option does not apply to a network that predicts the next step."""
+    check_of_sequences(config, "a network of sequences")
+    for name in _NOT_OF_NEXT:
+        if getattr(config, name):
+            raise UsageError(f"`{name}` does not apply to a network that predicts the next step", hint=f"omit `{name}`")
+
+
+def split_of(data: ImageData, name: str) -> Split:
+    """A set of the data; raises InputError if they have none of this name."""
+    found = data.splits.get(name)
+    if found is None or not len(found.y):
+        there = [key for key, split in data.splits.items() if len(split.y)]
+        raise InputError(f"{data.name}: has no split '{name}'", hint=f"it has {', '.join(there)}")
+    return found
+
+
+def _group(config: EvalConfig, task: RunTask, split: Split, source: str) -> NDArray[np.int64] | None:
+    column = config.group or (task.group if task.group in split.metadata else None)
+    return None if column is None else group_numbers(find_column(column, split.metadata, data=source, option="group"))
