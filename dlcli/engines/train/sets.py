@@ -13,7 +13,7 @@ from dlcli.core.data.few_labels import with_few_labels
 from dlcli.core.data.set_folders import subfolders
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.data.unlabelled_images import UnlabelledImages
-from dlcli.core.tasks import image_task
+from dlcli.core.tasks import task_for
 from dlcli.engines.train.job import Job, preparation_of
 from dlcli.specs.pretraining import takes_unlabelled
 from dlcli.specs.semi_supervised import semi_chosen
@@ -71,7 +71,7 @@ def prepared(sets: TrainingSets, config: TrainConfig, seed: int, labels_seed: in
         data, rest = with_few_labels(data, config.labels, labels_seed)
         pool = UnlabelledImages((rest.x, *(pool.parts if pool is not None else ()))) if len(rest.y) else pool
         hidden = rest.take(choose(rest.y.numpy(), HIDDEN)) if semi_chosen(config.semi) and len(rest.y) else None
-    group = image_task(config.task).group_column(data, config)
+    group = task_for(config).group_column(data, config)
     data = with_dev_set(data, config.dev, seed, group) if config.dev else data
     data = corrupt(data, config.corrupt, seed) if config.corrupt else data
     drawn = labels_seed if config.labels is not None and labels_seed != seed else None
