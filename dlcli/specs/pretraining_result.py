@@ -82,6 +82,39 @@ class ProbeGain:
     gain: Difference
 
 
+@dataclass(frozen=True, kw_only=True)
+class EqualCompute:
+    """A comparison in which the side without pre-training is trained for longer, until its compute is that of the other.
+
+    Attributes:
+        longer: That side by the options in which it differs, as `versus` takes them.
+        variants: The two sides, in the order of `comparisons`.
+        epochs: Number of epochs of the longer training.
+        image_passes: How many images go forward and back in all, of each of the two sides; see `PretrainingRow`.
+        rows: The networks of the longer training.
+        comparisons: Of the primary metrics, tested by Holm together with those at equal epochs.
+    """
+
+    longer: str
+    variants: tuple[str, str]
+    epochs: int
+    image_passes: tuple[float, float]
+    rows: tuple[Any, ...]
+    comparisons: tuple[Any, ...]
+
+    @property
+    def note(self) -> str:
+        """What was compared, in a sentence."""
+        each = [f"{number:,.0f} for {name}" for name, number in zip(self.variants, self.image_passes, strict=True)]
+        return f"Equal compute: images forward and back, patches by their area, pre-training included: {', '.join(each)}."
+
+
+def all_rows(result: Any) -> tuple[Any, ...]:
+    """The rows of all trained networks of a result, those at equal compute last."""
+    found: tuple[Any, ...] = result.rows
+    return found if result.equal_compute is None else (*found, *result.equal_compute.rows)
+
+
 def pretraining_records(rows: tuple[PretrainingRow, ...]) -> list[dict[str, Any]]:
     """The rows as flat records, for CSV; without the seconds."""
     return [_record(row) for row in rows]

@@ -30,7 +30,7 @@ from dlcli.specs.pretraining import (
     reads_no_labels,
     unlabelled_option,
 )
-from dlcli.specs.pretraining_result import PretrainingRow, ProbeGain
+from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows
 from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.scores import (
@@ -445,7 +445,8 @@ class TrainResult(Result, command="train"):
 
     `unit` is what an example is, image or video. `level` is the lowest of the final accuracies of a comparison, which all its
     networks reached; None without a comparison. `pretraining` has a row for each network that was pre-trained, and
-    `probe_gains` the means over the seeds of a comparison.
+    `probe_gains` the means over the seeds of a comparison; `equal_compute` compares one side that is pre-trained with the other
+    trained for longer, None where there is none.
     """
 
     KIND: ClassVar[str] = "single"
@@ -464,6 +465,7 @@ class TrainResult(Result, command="train"):
     notes: tuple[str, ...] = ()
     pretraining: tuple[PretrainingRow, ...] = ()
     probe_gains: tuple[ProbeGain, ...] = ()
+    equal_compute: EqualCompute | None = None
     failed: str = ""
 
     def shown(self, metric: str) -> str:
@@ -473,7 +475,7 @@ class TrainResult(Result, command="train"):
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat records, for tables and CSV."""
-        return [_record(row) for row in self.rows]
+        return [_record(row) for row in all_rows(self)]
 
 
 def _record(row: TrainRow) -> dict[str, Any]:
@@ -487,9 +489,11 @@ def named(result: Any, name: str) -> Any:
     """A result of which the network of the options that were given is called `name` instead of `GIVEN`; "" leaves it."""
     if not name:
         return result
-    changed = {
+    changed: dict[str, Any] = {
         item.name: tuple(replace(one, variant=name) if one.variant == GIVEN else one for one in getattr(result, item.name))
         for item in fields(result)
         if item.name in ("rows", "pretraining", "probe_gains")
     }
+    if (equal := getattr(result, "equal_compute", None)) is not None:
+        changed["equal_compute"] = replace(equal, variants=tuple(name if one == GIVEN else one for one in equal.variants))
     return replace(result, **changed)

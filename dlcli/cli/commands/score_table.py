@@ -146,9 +146,12 @@ def _single(result: ScoreTrainResult) -> TerminalTable:
 def _versus(result: ScoreTrainResult) -> TerminalTable:
     first, second = _variants(result)
     rows = [_comparison(found) for found in result.comparisons]
+    beside = () if result.equal_compute is None else result.equal_compute.comparisons
+    rows += [(f"{found.metric}, equal compute", *_comparison(found)[1:]) for found in beside]
     seeds = list(dict.fromkeys(row.seed for row in result.rows))
     by_seed = [_seed(result, seed, first, second) for seed in seeds]
-    notes = (*_notes(None, result.ceiling), *result.notes, *_p_values(result.comparisons))
+    equal = [] if result.equal_compute is None else [result.equal_compute.note]
+    notes = (*_notes(None, result.ceiling), *equal, *result.notes, *_p_values(result.comparisons))
     return TerminalTable(
         f"{_where(result)}, means over {len(seeds)} seeds",
         ("", "difference", "verdict", first, second),

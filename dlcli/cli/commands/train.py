@@ -15,6 +15,7 @@ from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.masks import MaskTrainResult
 from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.pretraining_result import all_rows
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow, named
 from dlcli.specs.variant import given_name
@@ -71,12 +72,14 @@ def _versus(result: TrainResult) -> TerminalTable:
     """The two variants side by side: a row for each metric, then one for each seed."""
     first, second = _variants(result)
     rows = [_metric(result, found) for found in result.comparisons]
+    if (equal := result.equal_compute) is not None:
+        rows[1:1] = [("same, equal compute", *_metric(result, found)[1:]) for found in equal.comparisons]
     seeds = list(dict.fromkeys(row.seed for row in result.rows))
     by_seed = [_seed(result, seed, first, second) for seed in seeds]
     title = f"{_where(result)}, means over {len(seeds)} seeds"
     columns = ("", "difference", "verdict", first, second)
     shown = len(rows) + _SEEDS_SHOWN
-    own = [_p_values(result), *_never(result)]
+    own = [*([] if equal is None else [equal.note]), _p_values(result), *_never(result)]
     notes = (*result.notes, *own)
     return TerminalTable(
         title,
@@ -107,7 +110,10 @@ def _seed(result: TrainResult, seed: int, *variants: str) -> tuple[str, ...]:
 
 
 def _p_values(result: TrainResult) -> str:
-    tested = ", ".join(f"{result.shown(one.metric)} p {one.p:.2g}" for one in result.comparisons if one.p is not None)
+    beside = () if result.equal_compute is None else result.equal_compute.comparisons
+    every = [(one, result.shown(one.metric)) for one in result.comparisons]
+    every += [(one, f"{one.metric} at equal compute") for one in beside]
+    tested = ", ".join(f"{name} p {one.p:.2g}" for one, name in every if one.p is not None)
     return f"Corrected by Holm: {tested}." if tested else ""
 
 
@@ -127,7 +133,7 @@ def _networks(result: TrainResult) -> TerminalTable:
     """Every network, one after the other."""
     counts = map(result.shown, ("epochs to fit", "epochs to level"))
     columns = ("variant", "test accuracy, %", "seed", "training, %", "epochs", *counts, "s")
-    return TerminalTable("every network", columns, tuple(map(_network, result.rows)))
+    return TerminalTable("every network", columns, tuple(map(_network, all_rows(result))))
 
 
 def _network(row: TrainRow) -> tuple[str, ...]:
@@ -175,7 +181,9 @@ def _answer(result: Any) -> str:
     if result.comparisons:
         best, (first, second) = result.comparisons[0], _variants(result)
         over = f"{best.difference.n} seeds, {result.n_test:,} test {result.unit}s"
-        return f"{first} against {second}: test accuracy {points(best.difference)}, {best.verdict} ({over})"
+        equal = () if result.equal_compute is None else result.equal_compute.comparisons
+        more = "".join(f"; at equal compute {points(one.difference)}, {one.verdict}" for one in equal)
+        return f"{first} against {second}: test accuracy {points(best.difference)}, {best.verdict}{more} ({over})"
     if not result.rows:
         return "stopped before the end"
     found = result.rows[-1].accuracy

@@ -27,6 +27,7 @@ from dlcli.core.tasks.base import TrainedFacts
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, history_table, watched_set
+from dlcli.engines.train.equal_compute import equal_compute, longer_side
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
 from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
@@ -46,6 +47,7 @@ from dlcli.engines.train.versus import (
     TrainedVariant,
     add_epochs_to_level,
     compare,
+    compare_with,
     train_paired,
 )
 from dlcli.engines.training_log import LoggedRun, open_logs, run_name
@@ -112,7 +114,7 @@ def plan(config: TrainConfig) -> list[str]:
     sets = _sets(config, SILENT)
     data = sets.data
     _check_folder(config)
-    sides, seeds = _sides(config), _seeds(config)
+    seeds = _seeds(config)
     has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
     found = f"{len(data.x_train)} training and {len(data.x_test)} test {data.unit}s, {has}"
     lines = [f"read {data.name}: {found}"]
@@ -120,8 +122,8 @@ def plan(config: TrainConfig) -> list[str]:
         lines.append(f"read {config.unlabelled}: {len(sets.unlabelled)} images without labels")
     opened = _open_sides(config, sets, device)
     processes = _plan_workers(config, opened) if config.compares else WorkerPlan(1, torch.get_num_threads())
-    for name, side in sides.items():
-        job, changed = opened.jobs[name], f" with {', '.join(side.surgery)}" if side.surgery else ""
+    for name, job in opened.jobs.items():
+        changed = f" with {', '.join(job.config.surgery)}" if job.config.surgery else ""
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         with threads(processes.threads):
             where = processes.describe_devices(device)
@@ -237,13 +239,19 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         runs, figure_names(each[0][1].task, each[0][1].data), output=config.output, resume=False, report=report
     ) as logging:
         found = train_paired(sides, seeds, processes=processes, report=logging)
+    longer = longer_side(config, sides.jobs)
+    names = tuple(name for name in sides.jobs if longer is None or name != longer.name)
+    every, found = found, [one for one in found if one.row.variant in names]
     rows, level = add_epochs_to_level(found)
+    more = [one.row for one in every if one.row.variant not in names]
     first = next(iter(sides.jobs.values()))
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
-    if len(sides.jobs) > 2:
+    if len(names) > 2:
         notes = (*notes, f"The highest of several test {first.task.figures} is biased upwards.")
-    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, tuple(sides.jobs), first))
-    comparisons = compare(first.task, rows, tuple(sides.jobs))
+    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, names, first))
+    comparisons = compare(first.task, rows, names)
+    if longer is not None:
+        comparisons, further = compare_with(first.task, [*rows, *more], names, [longer.names])
     given = given_name(config, config.versus) if config.versus else ""
     notes = (*semi_comparison_notes(sides.jobs, rows, comparisons, given), *notes)
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
@@ -252,11 +260,13 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     pretrained = tuple(one.pretraining for one in found if one.pretraining is not None)
     if pretrained and not isinstance(result, MaskTrainResult | NextTrainResult):
         result = replace(result, pretraining=pretrained, probe_gains=probe_gains(pretrained))
+    if longer is not None and not isinstance(result, MaskTrainResult):
+        result = replace(result, equal_compute=equal_compute(longer, sides.jobs, more, further))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
 
         save_comparison(
-            config.output, first.task, result, found, watched=watched_set(first.data), given=given, classes=first.data.classes
+            config.output, first.task, result, every, watched=watched_set(first.data), given=given, classes=first.data.classes
         )
     return result
 
@@ -316,6 +326,8 @@ def _open_sides(config: TrainConfig, sets: TrainingSets, device: torch.device) -
     jobs = {name: _open_job(side, sets, device, first, config) for name, side in sides.items()}
     for name, side in with_equal_steps(jobs).items():
         jobs[name] = _open_job(side, sets, device, first, config)
+    if (longer := longer_side(config, jobs)) is not None:
+        jobs[longer.name] = _open_job(longer.config, sets, device, first, config)
     return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, config, sets))
 
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Bar, Bars, Cell, Chart, PageTable, Part, figure_cell, percent, percent_cell
 from dlcli.core.html_report.vector import svg
-from dlcli.engines.train.probe_page import probe_parts
+from dlcli.engines.train.pretraining_page import equal_parts, probe_parts
+from dlcli.specs.pretraining_result import all_rows
 from dlcli.specs.train import Comparison, TrainResult, TrainRow
 
 _SHARES = ("test accuracy", "training accuracy")
@@ -67,6 +68,7 @@ def comparison_page(result: TrainResult, curves: Figure, *, watched: str) -> Pag
             _bars(result, names),
             *_differences(result, names),
             *_by_seed(result, names),
+            *equal_parts(result),
             *probe_parts(result),
             _networks(result),
         ],
@@ -162,7 +164,7 @@ def _by_seed(result: TrainResult, names: Sequence[str]) -> list[Part]:
 def _networks(result: TrainResult) -> PageTable:
     head = ["variant", "test accuracy, %", "seed", "training accuracy, %", "epochs", "training loss", "best epoch"]
     counts = map(result.shown, ("epochs to fit", "epochs to level"))
-    return PageTable("All networks", [*head, *counts], [_network(row) for row in result.rows])
+    return PageTable("All networks", [*head, *counts], [_network(row) for row in all_rows(result)])
 
 
 def _network(row: TrainRow) -> list[Cell]:

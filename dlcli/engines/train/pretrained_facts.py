@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.groups import groups_of
-from dlcli.core.grouped import group_sums, share_of
-from dlcli.core.stats import mean_difference, paired_difference
+from dlcli.core.grouped import difference_of, share_of
+from dlcli.core.stats import mean_difference
 from dlcli.core.training.recipe import steps_per_epoch
 from dlcli.engines.train.job import Job
 from dlcli.engines.train.pretrain_method import image_passes, method_of, pretraining_epochs, pretraining_images
 from dlcli.engines.train.probes import Measured
 from dlcli.engines.train.stopwatch import Spent
-from dlcli.specs.estimates import Difference
 from dlcli.specs.pretraining_result import LINEAR, NEIGHBOURS, PretrainingRow, Probe, ProbeGain
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
@@ -65,22 +64,16 @@ class PretrainedFacts:
             cpu_seconds=self.spent.cpu_seconds,
             before=None if before is None else _probe(before, group),
             after=None if after is None else _probe(after, group),
-            linear_gain=None if before is None or after is None else _gain(before.linear, after.linear, group),
-            neighbours_gain=None if before is None or after is None else _gain(before.neighbours, after.neighbours, group),
+            linear_gain=None if before is None or after is None else difference_of(after.linear, before.linear, group),
+            neighbours_gain=None
+            if before is None or after is None
+            else difference_of(after.neighbours, before.neighbours, group),
         )
 
 
 def _probe(found: Measured, group: Groups) -> Probe:
     linear, neighbours = share_of(found.linear, group), share_of(found.neighbours, group)
     return Probe(linear=linear, neighbours=neighbours, alignment=found.alignment, uniformity=found.uniformity)
-
-
-def _gain(before: Bools, after: Bools, group: Groups) -> Difference | None:
-    """How many more images (n,) are right after than before, of groups as the mean of their means; None of a single group."""
-    if group is None:
-        return paired_difference(after, before)
-    means = group_sums(after.astype(float) - before, group) / group_sums(np.ones(len(group)), group)
-    return mean_difference(means) if len(means) > 1 else None
 
 
 def _written(found: Measured) -> dict[str, Any]:

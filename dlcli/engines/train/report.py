@@ -104,7 +104,8 @@ def save_comparison(
         classes: Names of the classes.
     """
     called = [_called(one, given) for one in found]
-    curves = _curves(task, called, watched)
+    compared = {row.variant for row in result.rows}  # without a longer training, whose epochs are others
+    curves = _curves(task, [one for one, own in zip(called, found, strict=True) if own.row.variant in compared], watched)
     with atomic_path(folder / CURVES) as temporary:
         temporary.write_bytes(png(curves))
     stream = io.StringIO(newline="")

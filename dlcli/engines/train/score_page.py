@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from dlcli.core.html_report.page import Page
 from dlcli.core.html_report.parts import Cell, Chart, PageTable, Part, figure_cell, text_cell, units_cell
 from dlcli.core.html_report.vector import svg
+from dlcli.engines.train.pretraining_page import equal_parts
 from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.pretraining_result import all_rows
 from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
 from dlcli.specs.scores import ScoreRow, ScoreTrainResult
 
@@ -70,6 +72,7 @@ def score_comparison_page(result: ScoreTrainResult, curves: Figure, *, watched: 
         parts=[
             Chart(svg(curves, alt=f"Learning curves of {', '.join(names)}"), f"{shown}{below}."),
             *_differences(result, names),
+            *equal_parts(result),
             _networks(result),
         ],
         notes=result.notes,
@@ -138,7 +141,7 @@ def _differences(result: ScoreTrainResult, names: Sequence[str]) -> list[PageTab
 
 def _networks(result: ScoreTrainResult) -> PageTable:
     head = ["variant", "Spearman", "seed", "MAE", "training Spearman", "epochs", "training loss", "best epoch"]
-    return PageTable("All networks", head, [_network(row) for row in result.rows])
+    return PageTable("All networks", head, [_network(row) for row in all_rows(result)])
 
 
 def _network(row: ScoreRow) -> list[Cell]:

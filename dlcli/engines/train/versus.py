@@ -148,6 +148,13 @@ def _first(history: Iterable[Epoch], level: float) -> int | None:
     return next((k for k, epoch in enumerate(history, 1) if epoch.figure >= level), None)
 
 
+class Compared(NamedTuple):
+    """The comparisons of two sides, and those of other sides that were tested with them."""
+
+    own: tuple[Comparison, ...]
+    further: tuple[Comparison, ...]
+
+
 def compare(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -> tuple[Comparison, ...]:
     """The two sides by each metric: the mean of the paired differences over seeds, with its interval.
 
@@ -156,16 +163,32 @@ def compare(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -> tuple
     (gatekeeping: Dmitrienko and Tamhane 2007, Pharm. Stat. 6, 171-180). Of more than two sides each pair is compared by the
     first primary metric, with Holm's correction for the number of pairs.
     """
-    if len(names) > 2:
-        return _compare_pairs(task, rows, names)
+    return _compare_pairs(task, rows, names) if len(names) > 2 else compare_with(task, rows, names, ()).own
+
+
+def compare_with(task: ImageTask, rows: Sequence[Row], names: Sequence[str], further: Sequence[tuple[str, str]]) -> Compared:
+    """The comparisons of two sides, and of further pairs of sides by the primary metrics, which are tested together.
+
+    Args:
+        task: What was learned.
+        rows: The networks of all sides.
+        names: The two sides.
+        further: Pairs of sides.
+
+    Returns:
+        Both; a metric that no two networks of a pair have is left out.
+    """
     found = [one for metric in task.metrics if (one := _comparison(task, rows, names, metric)) is not None]
     primary = [one for one in found if one.metric in task.primary]
     others = [one for one in found if one.metric not in task.primary]
-    tested = _tested(primary)
-    if not any(one.verdict == _ESTABLISHED for one in tested):
-        return (*tested, *others)
+    each = [(pair, _comparison(task, rows, pair, metric)) for pair in further for metric in task.primary]
+    beside = [replace(one, variants=pair) for pair, one in each if one is not None]
+    tested = _tested([*primary, *beside])
+    own, more = tested[: len(primary)], tuple(tested[len(primary) :])
+    if not any(one.verdict == _ESTABLISHED for one in own):
+        return Compared((*own, *others), more)
     adjusted = holm([p_value(one.difference) for one in others])
-    return (*tested, *(_with_verdict(one, p) for one, p in zip(others, adjusted, strict=True)))
+    return Compared((*own, *(_with_verdict(one, p) for one, p in zip(others, adjusted, strict=True))), more)
 
 
 def _tested(primary: Sequence[Comparison]) -> list[Comparison]:
