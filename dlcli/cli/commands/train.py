@@ -154,7 +154,7 @@ def _arms(result: TrainResult) -> TerminalTable:
         gap = replace(found.difference, value=sign * found.difference.value, low=ends[0], high=ends[1])
         rows.append((name, f"{means[name]:.1f}", percent(gap), found.verdict))
     seeds = result.comparisons[0].difference.n
-    title = f"{_where(result)}, means over {seeds} seeds"
+    title = f"{_where(result)}, means over {_units(result, seeds)}"
     columns = ("variant", "test accuracy, %", "minus the best", "verdict")
     details = (_pairs_of_arms(result), _networks(result))
     return TerminalTable(title, columns, tuple(rows), frozenset({0}), result.notes, _answer(result), details=details)
@@ -180,7 +180,7 @@ def _answer(result: Any) -> str:
         return _answer_of_arms(result)
     if result.comparisons:
         best, (first, second) = result.comparisons[0], _variants(result)
-        over = f"{best.difference.n} seeds, {result.n_test:,} test {result.unit}s"
+        over = f"{_units(result, best.difference.n)}, {result.n_test:,} test {result.unit}s"
         equal = () if result.equal_compute is None else result.equal_compute.comparisons
         more = "".join(f"; at equal compute {points(one.difference)}, {one.verdict}" for one in equal)
         return f"{first} against {second}: test accuracy {points(best.difference)}, {best.verdict}{more} ({over})"
@@ -190,6 +190,13 @@ def _answer(result: Any) -> str:
     return f"{result.model} on {result.data}: {percent(found, '%')} of {found.n:,} test {result.unit}s right"
 
 
+def _units(result: TrainResult, n: int) -> str:
+    """What a difference of `n` independent pairs is over."""
+    seeds = len({row.seed for row in result.rows})
+    shared = n < seeds and any(row.labels_seed is not None for row in result.rows)
+    return f"{n} draws of labels, {seeds} seeds" if shared else f"{n} seeds"
+
+
 def _answer_of_arms(result: TrainResult) -> str:
     means = _means(result)
     best = next(iter(means))
@@ -197,7 +204,7 @@ def _answer_of_arms(result: TrainResult) -> str:
     established = sum(one.verdict == "established" for one in others)
     seeds = result.comparisons[0].difference.n
     won = f"the difference is established for {established} of {count(len(others), 'other')}"
-    over = f"{seeds} seeds, {result.n_test:,} {result.unit}s"
+    over = f"{_units(result, seeds)}, {result.n_test:,} {result.unit}s"
     return f"highest mean test accuracy: {means[best]:.1f}% with {best} ({over}); {won}"
 
 

@@ -33,6 +33,7 @@ from dlcli.engines.train.fitting import Fitted, n_watched, preflight
 from dlcli.engines.train.frozen_features import fit
 from dlcli.engines.train.input_check import warn_of_feeding
 from dlcli.engines.train.job import Job, describe, open_job, preparation_of, steps
+from dlcli.engines.train.label_draws import draw_notes, draw_of, means_by_draw
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
 from dlcli.engines.train.pretrained_facts import probe_gains
@@ -248,19 +249,20 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     notes = tuple(dict.fromkeys(note for one in found for note in one.notes))
     if len(names) > 2:
         notes = (*notes, f"The highest of several test {first.task.figures} is biased upwards.")
-    notes = (*notes, *_few_seeds(len(seeds)), *_for_new_images(found, names, first))
+    notes = (*notes, *_few_units(config, len(seeds)), *_for_new_images(found, names, first))
     comparisons = compare(first.task, rows, names)
     if longer is not None:
         comparisons, further = compare_with(first.task, [*rows, *more], names, [longer.names])
     given = given_name(config, config.versus) if config.versus else ""
-    notes = (*semi_comparison_notes(sides.jobs, rows, comparisons, given), *notes)
+    compared = {name: sides.jobs[name] for name in names}
+    notes = (*semi_comparison_notes(compared, rows, comparisons, given), *draw_notes(compared, rows, given), *notes)
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
     pretrained = tuple(one.pretraining for one in found if one.pretraining is not None)
     if pretrained and not isinstance(result, MaskTrainResult | NextTrainResult):
         result = replace(result, pretraining=pretrained, probe_gains=probe_gains(pretrained))
-    if longer is not None and not isinstance(result, MaskTrainResult):
+    if longer is not None and not isinstance(result, MaskTrainResult | NextTrainResult):
         result = replace(result, equal_compute=equal_compute(longer, sides.jobs, more, further))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib
@@ -278,7 +280,8 @@ def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], job
     seeds = [seed for seed in each[0] if all(seed in side for side in each)]
     if len(names) > 2 or len(seeds) < 2 or len(each[0][seeds[0]]) < 2:
         return ()
-    first, second = (np.stack([side[seed] for seed in seeds]) for side in each)
+    draws = [draw_of(one.row) for one in found if one.row.variant == names[0] and one.row.seed in seeds]
+    first, second = (means_by_draw(np.stack([side[seed] for seed in seeds]), draws) for side in each)
     group = groups_of(job.data.splits["test"].metadata, job.group, job.data.name)
     by_example = group is not None and first.shape[1] == len(group)  # else outcomes are those of groups already
     gap = crossed_difference(first - second, group if by_example else None)
@@ -287,13 +290,14 @@ def _for_new_images(found: Sequence[TrainedVariant], names: tuple[str, ...], job
     return (f"For other test {unit}s as well, {task.crossed} differs by {shown}: {verdict}.",)
 
 
-def _few_seeds(n: int) -> tuple[str, ...]:
-    """A note on how large a difference must be to be established over few seeds."""
+def _few_units(config: TrainConfig, seeds: int) -> tuple[str, ...]:
+    """A note on how large a difference must be to be established over few seeds, or draws of labels."""
+    n, what = (config.label_draws, "draws") if config.label_draws else (seeds, "seeds")
     if n >= SEEDS:
         return ()
     least, usual = (least_established(number) for number in (n, _ENOUGH))
     return (
-        f"With {n} seeds a difference is established only from {least:.1f} times its standard deviation over seeds on; with "
+        f"With {n} {what} a difference is established only from {least:.1f} times its standard deviation over {what} on; with "
         f"{_ENOUGH}, from {usual:.1f} times.",
     )
 

@@ -16,6 +16,7 @@ from dlcli.core.semi_supervised.generate import GeneratedImages
 from dlcli.core.stats import mean_difference
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.engines.train.epoch_log import epoch_names
+from dlcli.engines.train.label_draws import draw_of, means_by_draw
 from dlcli.engines.train.mask_page import mask_comparison_page, mask_run_page
 from dlcli.engines.train.next_page import next_comparison_page, next_run_page
 from dlcli.engines.train.page import comparison_page, run_page
@@ -161,9 +162,10 @@ def _paired(found: Sequence[TrainedVariant], names: Sequence[str]) -> PlotSeries
     """The mean paired difference after each epoch with its interval; None with fewer than two pairs."""
     first, second = ({one.row.seed: _figures_of(one) for one in found if one.row.variant == name} for name in names)
     pairs = [zip(first[seed], second[seed], strict=False) for seed in first if seed in second]
+    draws = [draw_of(one.row) for one in found if one.row.variant == names[0] and one.row.seed in second]
     if len(pairs) < 2:
         return None
-    gaps = [mean_difference([a - b for a, b in epoch]) for epoch in zip(*pairs, strict=False)]
+    gaps = [mean_difference(means_by_draw([a - b for a, b in epoch], draws)) for epoch in zip(*pairs, strict=False)]
     ends = ([gap.value for gap in gaps], [gap.low for gap in gaps], [gap.high for gap in gaps])
     return PlotSeries(f"{names[0]} minus {names[1]}", range(1, len(gaps) + 1), *ends)
 

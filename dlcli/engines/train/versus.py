@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, takewhile
+from math import sqrt
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from dlcli.core.stats import mean_difference, p_value
 from dlcli.core.tasks.base import Epoch, ImageTask
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.train.job import Job
+from dlcli.engines.train.label_draws import draw_of, means_by_draw, repeats
 from dlcli.engines.train.pseudo_labels import PseudoLabels
 from dlcli.specs.pretraining_result import PretrainingRow
 from dlcli.specs.train import Comparison
@@ -156,7 +158,7 @@ class Compared(NamedTuple):
 
 
 def compare(task: ImageTask, rows: Sequence[Row], names: Sequence[str]) -> tuple[Comparison, ...]:
-    """The two sides by each metric: the mean of the paired differences over seeds, with its interval.
+    """The two sides by each metric: the mean of the paired differences over seeds, or over draws of labels, with its interval.
 
     The primary metric of the task has a verdict by its own interval; where there are several, by Holm for these. Only if one is
     established are the others tested, by Holm, so that at most one table in twenty names a difference where there is none
@@ -216,10 +218,12 @@ def _comparison(task: ImageTask, rows: Sequence[Row], names: Sequence[str], metr
     kind = task.metrics[metric]
     sides = [{row.seed: kind.figure(row) for row in rows if row.variant == name} for name in names]
     both = [(a, sides[1][seed]) for seed, a in sides[0].items() if seed in sides[1]]
+    draws = [draw_of(row) for row in rows if row.variant == names[0] and row.seed in sides[1]]
     never = sum(value is None for pair in both for value in pair)
     if len(both) < 2 or never == 2 * len(both):
         return None
     longest = max(map(kind.longest, rows)) if kind.longest is not None else 0.0
     first, second = ([longest if value is None else float(value) for value in side] for side in zip(*both, strict=True))
-    difference = mean_difference([a - b for a, b in zip(first, second, strict=True)], step=max(map(kind.step, rows)))
+    gaps = means_by_draw([a - b for a, b in zip(first, second, strict=True)], draws)
+    difference = mean_difference(gaps, step=max(map(kind.step, rows)) / sqrt(repeats(draws)))
     return Comparison(metric=metric, first=fmean(first), second=fmean(second), difference=difference, verdict="", never=never)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dlcli.core.semi_supervised.methods import SEMI_SUPERVISED
 from dlcli.engines import predict, train
@@ -99,6 +100,7 @@ def test_both_sides_have_the_same_labels_and_steps_and_are_those_of_one_seed(tmp
         assert again.rows[0].weights_sha256 == row.weights_sha256
     assert any("`steps_per_epoch=1`" in note for note in result.notes)
     assert any(note.startswith("A network takes on average: ") and "CPU seconds" in note for note in result.notes)
+    assert any("Seeds vary the draw of labels, the initial weights and the order together" in note for note in result.notes)
 
 
 def test_without_it_training_is_as_it_was(tmp_path: Path):
@@ -144,6 +146,14 @@ def test_draws_are_shared_out_among_seeds(tmp_path: Path):
     jobs = _open_sides(chosen, _sets(chosen, SILENT), CPU)
     drawn = [rows(jobs.from_seed(jobs.jobs["this"], seed).data.x_train) for seed in range(4)]
     assert drawn[0] == drawn[1] != drawn[2] == drawn[3]
+    # Two seeds of a draw are no two draws: the difference is over the means of the draws.
+    accuracy = {(row.variant, row.seed): row.accuracy.value for row in result.rows}
+    gaps = [accuracy["this", seed] - accuracy["--semi none", seed] for seed in range(4)]
+    means, found = [(gaps[0] + gaps[1]) / 2, (gaps[2] + gaps[3]) / 2], result.comparisons[0].difference
+    assert found.n == 2 and found.value == pytest.approx(sum(gaps) / 4)
+    deviation = max(abs(means[0] - means[1]) / 2**0.5, 1 / 15 / 2**0.5 / 6**0.5)  # at least that of rounding
+    assert found.high - found.value == pytest.approx(stats.t(1).ppf(0.975) * deviation / 2**0.5)
+    assert any("(2 draws with 2 seeds each; differences are over draws)" in note for note in result.notes)
     for row in result.rows[2:4]:
         alone = {} if row.variant == "this" else {"semi": "none"}
         again = train.run(config(data, seed=row.seed, labels_seed=row.labels_seed, epochs=1, **alone))
