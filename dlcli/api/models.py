@@ -7,7 +7,7 @@ from torch import nn
 
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.rng import preserved
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import ImageData, Steps
 from dlcli.core.layers.normalise import normalisation_of
 from dlcli.core.model_io.converted import is_video_network
 from dlcli.core.model_io.ensemble_dir import is_ensemble, member_folder
@@ -15,11 +15,12 @@ from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.loaded import LoadedFacts, attach
 from dlcli.core.model_io.programs import is_program
 from dlcli.core.model_io.run_dir import is_run_dir, read_run_metadata
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.weights_file import is_weights
-from dlcli.core.models import MODELS, named_model
+from dlcli.core.models import MODELS, named_model, takes_sequences
 from dlcli.core.models.hubs import resolve_weights
-from dlcli.specs.code import spellings_in
+from dlcli.specs.code import has_sizes, spellings_in
 from dlcli.specs.normalise import AUTO
 from dlcli.support.errors import UsageError
 from dlcli.support.seeds import derive
@@ -121,7 +122,7 @@ def _untrained(name: str) -> bool:
     path = Path(name)
     opened = path.is_dir() or is_video_network(path) or is_program(path) or is_weights(path)
     known = {name, name.rpartition("-")[0]} & set(MODELS.names())
-    return ":" not in name and len(path.parts) == 1 and (bool(known) or not opened)
+    return (":" not in name or has_sizes(name)) and len(path.parts) == 1 and (bool(known) or not opened)
 
 
 def _template(name: str, shape: InputShape | None, channels: int | None, size: int | None, classes: int | None) -> ImageData:
@@ -135,6 +136,10 @@ def _template(name: str, shape: InputShape | None, channels: int | None, size: i
     if is_run_dir(folder):
         height, width = read_run_metadata(folder)["size"]
         sides = (height, width)
-    one = (depth, *sides) if frames is None else (depth, frames, *sides)
+    one: tuple[int, ...] = (depth, *sides) if frames is None else (depth, frames, *sides)
+    task = task_of(name)
+    if task.sequences is not None or takes_sequences(name):
+        one = (depth, sides[1])
     x, y = torch.full((2, *one), 0.5), torch.zeros(2, dtype=torch.int64)
-    return ImageData(x, y, x[:0], y[:0], tuple(map(str, range(classes or 0))), "images")
+    names, steps = tuple(map(str, range(classes or 0))), Steps(predicted=task.predicts_next)
+    return ImageData(x, y, x[:0], y[:0], names, "images", steps=steps)

@@ -31,6 +31,7 @@ _USES: dict[str, tuple[str, dict[str, str]]] = {
     "pair-models": ("train", {"task": "pairs", "model": "{name}"}),
     "published": ("eval", {"model": "{name}:NAME"}),
     "rules": ("convert-2d-to-3d", {"model": "MODEL", "rule": "{name}"}),
+    "sequences": ("train", {"data": "DATA", "task": "sequence"}),
     "surgeries": ("train", {"surgery": "{name}"}),
     "tasks": ("train", {"data": "DATA", "task": "{name}"}),
     "vectors": ("dedupe", {"table": "TABLE", "vectors": "{name}"}),

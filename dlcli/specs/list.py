@@ -17,6 +17,7 @@ REGISTRIES = {
     "pair-models": "dlcli.core.pairs.scorers",
     "published": "dlcli.core.models.hubs",
     "rules": "dlcli.core.inflate.rules",
+    "sequences": "dlcli.core.data.sequences.formats",
     "surgeries": "dlcli.core.surgery.operations",
     "tasks": "dlcli.core.tasks",
     "vectors": "dlcli.core.text.vectors.encoders",

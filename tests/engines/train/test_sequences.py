@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.io import wavfile
 
+from dlcli.api import models
 from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
@@ -306,3 +307,13 @@ def test_what_is_streamed(folder: Path, tmp_path: Path) -> None:
         assert streamed_sound(str(network), str(sound)) is None
     for sound in (other, tmp_path / "c.wav"):
         assert len(predict.run(PredictConfig(model=str(output), data=str(sound))).table.rows) == 1
+
+
+def test_in_python(folder: Path, data: Path) -> None:
+    """A run is a module of torch, and a network by name takes any number of steps."""
+    model = models.load(folder)
+    values = np.stack([one[0][:20] for one in waves(4, seed=3)[0]]).astype(np.float32)[:, None]
+    assert model(torch.from_numpy(values)).shape == (4, 2)
+    fresh = models.load("tcn:2:8", channels=1, size=64, classes=3)
+    assert fresh(torch.zeros(2, 1, 50)).shape == (2, 3)
+    assert isinstance(eval.run(EvalConfig(model=str(folder), data=str(data))), EvalResult)

@@ -1,4 +1,4 @@
-"""`tcn` without dilation, for sequences: weights of the same shapes and a short field, to see what dilation is for."""
+"""`tcn` without dilation, for sequences: weights of the same shapes and a short field."""
 
 from torch import nn
 
