@@ -10,7 +10,7 @@ not yet. They are ranked in the order of the splits, not by size, because a chan
 bias) changes every later one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -25,6 +25,7 @@ from dlcli.core.stats import independent_difference, independent_examples, p_of_
 from dlcli.specs.command_line import command_line
 from dlcli.specs.diagnosis import GAPS, SPLITS, Diagnosis, Gap, Suggestion
 from dlcli.specs.estimates import Estimate
+from dlcli.specs.sequences import SEQUENCES
 
 _WORTH_NAMING = 0.5
 """Fraction of the largest gap from which on another gap is reported too."""
@@ -57,7 +58,8 @@ _BIGGER = (
 class CommandContext:
     """What the suggested commands refer to: the data, the name of the network, its run directory, and its recipe.
 
-    Images of 3 `channels` count as photographs, which may be mirrored. With `clips` the examples are videos.
+    Images of 3 `channels` count as photographs, which may be mirrored. With `clips` the examples are videos, with `sequences`
+    sequences, for which there is no augmentation.
     """
 
     data: str = "DATA"
@@ -67,6 +69,7 @@ class CommandContext:
     optimizer: str = "adam"
     channels: int = 3
     clips: bool = False
+    sequences: bool = False
 
 
 def diagnose(human: float, errors: Mapping[str, Estimate], setting: CommandContext | None = None) -> Diagnosis:
@@ -119,9 +122,9 @@ def bigger(model: str) -> str:
 def _candidates(context: CommandContext) -> dict[str, list[tuple[str, str]]]:
     """For each gap in `GAPS` what to try and the command to run, most promising first."""
     ending = "/" if context.clips else ".npz"
-    train = partial(command_line, "train")
+    train = partial(command_line, "train", **({"task": SEQUENCES} if context.sequences else {}))
     same: dict[str, Any] = {"data": context.data, "model": context.model}
-    larger = _GENERAL_OF_CLIPS if context.clips else bigger(context.model)
+    larger = context.model if context.sequences else _GENERAL_OF_CLIPS if context.clips else bigger(context.model)
     optimizer = "adamw" if context.optimizer != "adamw" else "sgd"
     evaluate = partial(command_line, "eval", model=context.run)
     by_class = f"{evaluate(data=context.data, split='dev', slices='class')} -o mistakes/"
@@ -135,7 +138,7 @@ def _candidates(context: CommandContext) -> dict[str, list[tuple[str, str]]]:
         ],
         "variance": [
             ("more training data", train(data=f"MORE{ending}", model=context.model)),
-            ("augment", train(**same, augment=_augmentations(context))),
+            *([] if context.sequences else [("augment", train(**same, augment=_augmentations(context)))]),
             ("regularise by smoothed labels", train(**same, label_smoothing=0.1)),
             ("average the weights over steps", train(**same, ema=0.999)),
             ("stop when held-out examples say so", train(**same, dev=0.1, early_stop="loss")),
@@ -143,13 +146,17 @@ def _candidates(context: CommandContext) -> dict[str, list[tuple[str, str]]]:
         "data mismatch": [
             ("look at the mistakes on dev", by_class),
             ("training data more like dev", train(data=f"LIKE-DEV{ending}", model=context.model)),
-            ("synthesise what dev has and train lacks", train(**same, augment=_domain_shifts(context))),
+            *([] if context.sequences else [_synthesis(train, same, context)]),
         ],
         "overfitting to dev": [
             ("more dev data, and choose again by it", evaluate(data=f"MORE-DEV{ending}", split="dev")),
             ("fewer choices by dev: the recipe as it came", train(**same)),
         ],
     }
+
+
+def _synthesis(train: Callable[..., str], same: Mapping[str, Any], context: CommandContext) -> tuple[str, str]:
+    return "synthesise what dev has and train lacks", train(**same, augment=_domain_shifts(context))
 
 
 def _augmentations(context: CommandContext) -> tuple[str, ...]:

@@ -418,6 +418,7 @@ def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
         optimizer=recipe.optimizer,
         channels=loaded.data.channels,
         clips=loaded.data.frames is not None,
+        sequences=loaded.data.is_sequences,
     )
 
 

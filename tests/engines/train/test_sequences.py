@@ -16,6 +16,7 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
 from dlcli.core.data.sequences.sound_files import SoundStream, read_sound
+from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.tasks.sequence import standardised
 from dlcli.engines import attack, convert_2d_to_3d, ensemble, eval, predict, probe_gradients, train
@@ -23,6 +24,7 @@ from dlcli.engines.sound_stream import stream_logits, streamed_sound
 from dlcli.specs.attack import AttackConfig
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.ensemble import EnsembleConfig
+from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
@@ -317,3 +319,14 @@ def test_in_python(folder: Path, data: Path) -> None:
     fresh = models.load("tcn:2:8", channels=1, size=64, classes=3)
     assert fresh(torch.zeros(2, 1, 50)).shape == (2, 3)
     assert isinstance(eval.run(EvalConfig(model=str(folder), data=str(data))), EvalResult)
+
+
+def test_suggestions_are_for_sequences(folder: Path) -> None:
+    diagnosis = eval.run(EvalConfig(model=str(folder), diagnose=True)).diagnosis
+    assert diagnosis is not None
+    context = CommandContext(model="tcn", sequences=True)
+    sure = {"train": Estimate(0.2, 0.19, 0.21, 5000), "test": Estimate(0.5, 0.49, 0.51, 5000)}
+    commands = [one.command for one in diagnose(0.0, sure, context).suggestions]
+    trained = [command for command in commands if " train " in command]
+    assert trained and all("--task sequence" in command for command in trained)
+    assert not any("--augment" in command or "resnet" in command for command in commands)
