@@ -127,7 +127,7 @@ def _answers(
     *,
     labelled: bool,
 ) -> _Answers:
-    truth, scores = examples.y[list(indices)].tolist(), task_of(config.model).scores
+    truth, scores = examples.y[list(indices)].tolist(), task_of(config.model, config.ensemble).scores
     if scores is not None:
         predicted = tuple(number_in_units(value) for value in scores.objective.value(outputs.double()).tolist())
         true = tuple(f"{value:g}" if labelled else None for value in truth)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
 from dlcli.core.data.base import FILE, Array, ImageData, Split
+from dlcli.core.ensembles.score_rules import CombinedScores
 from dlcli.core.evaluation import metrics
 from dlcli.core.model_io.score_metadata import LEVEL, RunTask, SavedScores, task_of
 from dlcli.engines.explanations import Explained, explain, write_maps
@@ -28,7 +29,7 @@ _EXPLAINED = 64
 @only_named_code
 def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
     """The most probable classes of each example of a split, with probabilities. Raises the kinds of `dlcli.support.errors`."""
-    started, task = time.perf_counter(), task_of(config.model)
+    started, task = time.perf_counter(), task_of(config.model, config.ensemble)
     _check(config, task)
     if task.predicts_next:
         return predict_next(config, task, report)
@@ -57,7 +58,7 @@ def run(config: PredictConfig, *, report: Reporter = SILENT) -> PredictResult:
 @only_named_code
 def plan(config: PredictConfig) -> list[str]:
     """What `run` would do, one line per step; opens the data and the network, but trains and predicts nothing."""
-    _check(config, task_of(config.model))
+    _check(config, task_of(config.model, config.ensemble))
     which = "" if config.split is None else f"{config.split} "
     maps = [] if config.explain is None else [f"explain predictions by {config.explain}, with maps in {config.maps}"]
     return [
@@ -121,7 +122,7 @@ def _classes(config: PredictConfig, loaded: LoadedModel, outputs: Tensor, files:
 
 
 def _scores(scores: SavedScores, outputs: Tensor, files: Array | None) -> tuple[Table, tuple[str, ...]]:
-    """A row per example with its score and the interval of it, and what that is."""
+    """A row per example with its score, the interval of it and what that is, and of an ensemble how far members are apart."""
     columns = ["index", *([FILE] if files is not None else []), "score", "low", "high"]
     half = scores.residual
     rows: list[list[object]] = []
@@ -130,6 +131,10 @@ def _scores(scores: SavedScores, outputs: Tensor, files: Array | None) -> tuple[
     for index, value in enumerate(values):
         ends = [None, None] if half is None else [round(value - half, digits), round(value + half, digits)]
         rows.append([index, *([files[index]] if files is not None else []), round(value, digits), *ends])
+    if isinstance(scores.objective, CombinedScores):
+        columns.append("spread")
+        spreads = outputs.double().std(1).tolist()
+        rows = [[*row, round(spread, digits)] for row, spread in zip(rows, spreads, strict=True)]
     if half is None:
         return Table(columns, rows), (f"There is no interval: {scores.n_residual} test examples are too few for one.",)
     note = f"low and high hold the score of {LEVEL:.0%} of such examples, by the errors on {scores.n_residual:,} test examples"

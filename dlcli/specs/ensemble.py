@@ -12,9 +12,16 @@ from dlcli.specs.log_option import check_logs, log_option
 from dlcli.specs.normalise import normalise_option
 from dlcli.specs.option import check, one_of, option
 from dlcli.specs.result import Result
+from dlcli.specs.scores import (
+    balance_option,
+    member_loss_option,
+    raters_option,
+    score_column_option,
+)
 from dlcli.specs.shared import (
     RULE_MEANINGS,
     RULES,
+    SCORE_RULES,
     augment_option,
     data_option,
     device_option,
@@ -26,10 +33,12 @@ from dlcli.specs.shared import (
     strict_option,
     surgery_option,
 )
-from dlcli.specs.train import TrainConfig
+from dlcli.specs.train import IMAGES, SCORES, TrainConfig
 from dlcli.support.errors import UsageError
 
-METRICS = ("accuracy",)
+METRICS = {IMAGES: ("accuracy",), SCORES: ("spearman",)}
+"""Metrics of the rule that `fail_under` may name, by task."""
+_OF_SCORES = ("loss", "huber_delta", "balance", "score_column", "raters")
 STRATEGIES = ("auto", "processes", "stacked")
 
 
@@ -38,6 +47,11 @@ class EnsembleConfig:
     """Options of `dlcli ensemble`; settings that are None take the value of the network's own recipe."""
 
     data: str = data_option("digits", two_ways=True)
+    task: str = option(
+        IMAGES,
+        "images: classify images. score: predict a number for each image, as for dlcli train.",
+        choices=one_of(IMAGES, SCORES),
+    )
     model: tuple[str, ...] = option(
         (),
         "A built-in model; a published network (torchvision:NAME, timm:NAME or hf:OWNER/NAME), which starts from its weights; "
@@ -63,8 +77,9 @@ class EnsembleConfig:
     snapshots: bool = option(False, "Snapshot ensemble: cyclic learning rate, one member per cycle (Huang et al. 2017).")
     rule: str = option(
         "mean",
-        f"Rule that combines the members, here and when the directory is used as a model: {RULE_MEANINGS}.",
-        choices=one_of(*RULES),
+        f"Rule that combines the members, here and when the directory is used as a model: {RULE_MEANINGS}; of scores mean or "
+        "median.",
+        choices=one_of(*RULES, "median"),
     )
     epochs: int | None = option(
         None, "Training epochs of each member. Default: the network's own number.", limit=1_000_000, minimum=1
@@ -76,6 +91,11 @@ class EnsembleConfig:
     lr: float | None = option(
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
     )
+    loss: str | None = member_loss_option()
+    huber_delta: float | None = option(
+        None, "Scores: threshold of `loss=huber`, in units of the score.", above=0, metavar="DELTA"
+    )
+    balance: str | None = balance_option()
     augment: tuple[str, ...] = augment_option()
     adversarial: tuple[str, float, float] | None = option(
         None,
@@ -97,10 +117,13 @@ class EnsembleConfig:
     limit: int | None = option(None, "Use at most N images per split, keeping every class represented.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
+    score_column: str | None = score_column_option()
+    raters: tuple[str, ...] = raters_option()
     group: str | None = group_option("; intervals here take images for independent, those of dlcli eval are by group.")
     strict: bool = strict_option()
     fail_under: FailUnder | None = fail_under_option(
-        "Exit with status 1 if the accuracy of the rule is below a threshold: accuracy=0.98."
+        "Exit with status 1 if the accuracy of the rule, or of scores its correlation, is below a threshold: accuracy=0.98, "
+        "spearman=0.6."
     )
     trust_code: bool = trust_code_option()
     seed: int = seed_option()
@@ -132,8 +155,17 @@ class EnsembleConfig:
             raise UsageError("`strategy`: snapshots are trained one after the other and cannot be stacked")
         check_logs(self.log)
         gate(self.fail_under)
-        if self.fail_under and self.fail_under[0] not in METRICS:
-            raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(METRICS)}")
+        self._check_task()
+
+    def _check_task(self) -> None:
+        metrics, rules = METRICS[self.task], SCORE_RULES if self.task == SCORES else RULES
+        if self.fail_under and self.fail_under[0] not in metrics:
+            raise UsageError(f"`fail_under`: '{self.fail_under[0]}' is not one of {', '.join(metrics)}")
+        if self.rule not in rules:
+            what = "scores" if self.task == SCORES else "classes"
+            raise UsageError(f"`rule`: {what} are not combined by {self.rule}", hint=f"choose {', '.join(rules)}")
+        if self.task == SCORES or any(getattr(self, name) for name in _OF_SCORES):
+            self.training(0)  # refuses what does not go with the task
 
     @property
     def share(self) -> float:
@@ -144,6 +176,13 @@ class EnsembleConfig:
         """The training options of member `number`, counted from 0; its seed and its sample of the images come on top."""
         return TrainConfig(
             data=self.data,
+            task=self.task,
+            loss=self.loss,
+            huber_delta=self.huber_delta,
+            balance=self.balance,
+            score_column=self.score_column,
+            raters=self.raters,
+            label_column=self.label_column,
             model=self.model[number % len(self.model)] if self.model else None,
             normalise=self.normalise,
             surgery=self.surgery,

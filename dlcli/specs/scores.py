@@ -36,6 +36,11 @@ def loss_option() -> Any:
     )
 
 
+def member_loss_option() -> Any:
+    """`loss` where one is chosen."""
+    return option(None, "Scores: the loss, one of those of dlcli train. Default: huber.", choices=losses)
+
+
 def huber_delta_option() -> Any:
     """`huber_delta`: where the Huber loss bends."""
     return numbers_option(

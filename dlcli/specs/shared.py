@@ -15,6 +15,8 @@ RULE_TEXTS = {
 }
 RULES = tuple(RULE_TEXTS)
 """Rules that combine the members of an ensemble."""
+SCORE_RULES = ("mean", "median")
+"""Rules that combine members that predict scores."""
 RULE_MEANINGS = "the most confident member decides (max), mean probability (mean), majority (vote), or mean or highest logit"
 SURGERIES = entries("surgery", "dlcli.core.surgery.operations")
 DATASETS = {
@@ -87,8 +89,9 @@ def rule_option() -> Any:
     """`ensemble`: how the members of a trained ensemble are combined."""
     return option(
         None,
-        f"For an ensemble directory: rule that combines its members: {RULE_MEANINGS}. Default: the rule it was saved with.",
-        choices=one_of(*RULES),
+        f"For an ensemble directory: rule that combines its members: {RULE_MEANINGS}; of scores mean or median. Default: "
+        "the rule it was saved with.",
+        choices=one_of(*RULES, "median"),
     )
 
 

@@ -1,9 +1,11 @@
 """`dlcli ensemble` at the shell."""
 
 from dlcli.cli.command import Command, TerminalTable, run_folder
+from dlcli.cli.commands.score_ensemble_table import score_ensemble_answer, score_ensemble_table
 from dlcli.cli.pictures import bar
 from dlcli.specs.ensemble import Diversity, EnsembleConfig, EnsembleResult, EnsembleRow
 from dlcli.specs.figures import percent, points, scaled
+from dlcli.specs.score_ensemble import ScoreEnsembleResult
 
 _MEMBERS = "mean of members"
 _BY_NUMBER = {_MEMBERS: _MEMBERS, "mean rule": "mean", "max rule": "max", "vote rule": "vote"}
@@ -11,8 +13,10 @@ _BY_NUMBER = {_MEMBERS: _MEMBERS, "mean rule": "mean", "max rule": "max", "vote 
 _MOST_NUMBERS = 12
 
 
-def _table(result: EnsembleResult) -> TerminalTable:
+def _table(result: EnsembleResult | ScoreEnsembleResult) -> TerminalTable:
     """A row for each number of members: the rule that was asked for, its gain, and other rules beside it."""
+    if isinstance(result, ScoreEnsembleResult):
+        return score_ensemble_table(result)
     asked = f"{result.rule} rule"
     numbers = sorted({row.members for row in result.rows})
     found = {(row.members, row.classifier): row for row in result.rows}
@@ -60,7 +64,9 @@ def _diverse(found: Diversity) -> str:
     return f"Two of {found.members} members predict different classes for {share} of the images{errors}."
 
 
-def _answer(result: EnsembleResult) -> str:
+def _answer(result: EnsembleResult | ScoreEnsembleResult) -> str:
+    if isinstance(result, ScoreEnsembleResult):
+        return score_ensemble_answer(result)
     row = result.headline
     if row is None:
         return f"stopped with {len(result.members)} members trained; continue with --resume"
@@ -80,6 +86,7 @@ COMMAND = Command(
         "dlcli ensemble --members 10 -o runs/e10",
         "dlcli ensemble --data mnist.npz --members 50 --bootstrap 0.1 -o runs/e50",
         "dlcli ensemble --members 0 --add runs/a --add runs/b --rule max",
+        "dlcli ensemble --data photos/ --task score --rule median -o runs/liked5",
         "dlcli attack --model runs/e50 --ensemble max --data mnist.npz",
     ),
     table=_table,

@@ -8,7 +8,7 @@ Where float32 rounds such a value to the other side, the gradient is exact for t
 differ by some percent from that of another batch size, number of threads or CPU. Neither is wrong, and in float64 all agree.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -38,13 +38,15 @@ class Derivative:
 
     `target` is `logit`, that of output `output`, or `loss`, the cross-entropy with `output` for its label. `layer` is the path
     of a module whose output is derived by, at its first call, "" for the network's input. `norm` says whether batch
-    normalisation uses its running statistics (frozen) or those of the batch, which is then all points at once.
+    normalisation uses its running statistics (frozen) or those of the batch, which is then all points at once. `of` gives the
+    sum over examples of another quantity, from outputs (n, k), in place of `target`.
     """
 
     target: str
     output: int
     layer: str = ""
     norm: str = "frozen"
+    of: Callable[[Tensor], Tensor] | None = None
 
 
 def input_gradients(model: nn.Module, x: Tensor, derivative: Derivative, *, device: torch.device) -> Tensor:
@@ -110,6 +112,8 @@ def _gradient(model: nn.Module, batch: Tensor, derivative: Derivative, seen: lis
 
 def target_sum(logits: Tensor, derivative: Derivative) -> Tensor:
     """Sum the differentiated quantity over examples, from logits (n, outputs); raises UsageError if there is no such output."""
+    if derivative.of is not None:
+        return derivative.of(logits)
     if derivative.output >= logits.shape[1]:
         raise UsageError(f"output {derivative.output}: the network has {logits.shape[1]}")
     if derivative.target == "loss":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dlcli.core.data.base import ImageData
+from dlcli.core.data.base import CLASS, SCORE, ImageData
 from dlcli.core.data.preparation import Preparation, preparation_from_json
 from dlcli.core.inflate import RULES
 from dlcli.core.inflate.convert import InflatedNetwork, Inflation, rebuild
@@ -42,6 +42,7 @@ _NETWORK_MORE = {
     "normalise": text(),
     "code": mapping_of(sha256()),
     "normalised": boolean(),
+    "target": one_of(CLASS, SCORE),
 }
 _NETWORK_KEYS = {*_NETWORK, *_NETWORK_MORE} - {"normalised"}
 _NEEDED = {
@@ -71,6 +72,7 @@ class ImageNetwork:
         prepare: How it wants pictures resized and cropped, as `Preparation.to_json` writes it; None if it does not matter.
         code: SHA-256 of the files of the user's own code, as `code_files` gives them.
         source: The file that all this was read from; empty if the user named the network.
+        target: What its examples have, a class or a score.
     """
 
     model: str
@@ -83,6 +85,7 @@ class ImageNetwork:
     prepare: Mapping[str, Any] | None = None
     code: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    target: str = CLASS
 
     @property
     def preparation(self) -> Preparation | None:
@@ -93,12 +96,14 @@ class ImageNetwork:
         """The network without normalisation, with `outputs` outputs instead of its own if given."""
         names = tuple(map(str, range(outputs or self.outputs)))
         recorded = RecordedCode(self.source, self.code) if self.source else None
-        return build_model(self.model, self.channels, self.size, names, self.surgery, recorded=recorded)
+        return build_model(self.model, self.channels, self.size, names, self.surgery, recorded=recorded, target=self.target)
 
     def to_json(self) -> dict[str, Any]:
         """Its entry in the metadata file."""
         entries = {**asdict(self), "code": self.code or code_files(self.model)}
         del entries["source"]
+        if self.target == CLASS:  # as files have it that were written before there were scores
+            del entries["target"]
         return entries
 
     def wrapped(self, model: nn.Module) -> nn.Module:
@@ -156,6 +161,10 @@ class VideoMetadata:
         video = rebuild(image_network, self.taps, self.head, ends=self.ends, dilations=self.dilations)
         video.origin = self.to_json()
         return self.image_network.wrapped(video)
+
+
+LEARNED = "learned"
+"""The entry of the metadata file with what the run directory of the image network recorded of its task."""
 
 
 def metadata_path(weights: Path) -> Path:

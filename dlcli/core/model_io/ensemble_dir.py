@@ -7,14 +7,16 @@ of them are there.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dlcli.core.data.base import CLASS
 from dlcli.core.ensembles.combine import RULES
+from dlcli.core.ensembles.score_rules import SCORE_RULES
 from dlcli.core.model_io.run_dir import SavedNetwork, load_model
 from dlcli.support.atomic import write_text
 from dlcli.support.errors import InputError
@@ -32,15 +34,19 @@ def _inside(value: Any) -> str:
     return ""
 
 
-_NEEDED = {"rule": one_of(*RULES), "members": list_of(_inside, least=1, most=100_000)}
+_NEEDED = {"rule": one_of(*RULES, *SCORE_RULES), "members": list_of(_inside, least=1, most=100_000)}
 
 
 @dataclass(frozen=True)
 class SavedEnsemble:
-    """Networks read from the folder of an ensemble, in evaluation mode and on their device, and the rule they are to follow."""
+    """Networks read from the folder of an ensemble, in evaluation mode and on their device, and the rule they are to follow.
+
+    `folders` are those of the members.
+    """
 
     members: tuple[SavedNetwork, ...]
     rule: str
+    folders: tuple[Path, ...]
 
     @property
     def spec(self) -> str:
@@ -64,7 +70,9 @@ def member_folder(folder: Path, number: int) -> Path:
     return folder / MEMBERS / f"{number:03}"
 
 
-def save_ensemble_metadata(folder: Path, members: int, rule: str, group: str | None = None) -> None:
+def save_ensemble_metadata(
+    folder: Path, members: int, rule: str, group: str | None = None, learned: Mapping[str, Any] | None = None
+) -> None:
     """Write `ensemble.json` once all members are there.
 
     Args:
@@ -72,9 +80,10 @@ def save_ensemble_metadata(folder: Path, members: int, rule: str, group: str | N
         members: Number of members.
         rule: How they are combined.
         group: Metadata column of the groups that the sets keep together.
+        learned: What else is recorded of the task, in the terms of JSON.
     """
     names = [member_folder(Path(), number).as_posix() for number in range(members)]
-    known = {} if group is None else {"group": group}
+    known = {**({} if group is None else {"group": group}), **(learned or {})}
     write_text(folder / METADATA, json.dumps({"rule": rule, "members": names, **known}, indent=2) + "\n")
 
 
@@ -97,10 +106,12 @@ def load_ensemble(folder: Path, device: torch.device) -> SavedEnsemble:
     members = tuple(load_model(folder / name, device) for name in metadata["members"])
     first = members[0]
     for name, one in zip(metadata["members"], members, strict=True):
-        if (one.channels, one.size, one.classes) != (first.channels, first.size, first.classes):
-            what = "classes" if one.classes != first.classes else "images of another shape"
+        # Of scores, outputs depend on the loss.
+        other = one.target != first.target or (one.classes != first.classes and first.target == CLASS)
+        if other or (one.channels, one.size) != (first.channels, first.size):
+            what = "classes" if other else "images of another shape"
             raise InputError(f"{folder / name}: was made for other {what} than {metadata['members'][0]}", hint="train it again")
-    return SavedEnsemble(members, metadata["rule"])
+    return SavedEnsemble(members, metadata["rule"], tuple(folder / name for name in metadata["members"]))
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

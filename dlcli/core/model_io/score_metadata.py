@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import ImageData
+from dlcli.core.ensembles.score_rules import SCORE_RULES, CombinedScores
+from dlcli.core.model_io.converted import LEARNED, is_video_network, metadata_path
 from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.core.model_io.sequence_metadata import SavedSequences
 from dlcli.core.objectives import OBJECTIVES
@@ -18,11 +20,14 @@ from dlcli.core.training.next_step import NextStepLoss
 from dlcli.specs.sequences import SEQUENCES
 from dlcli.specs.usual_data import RUN_FILES
 from dlcli.support.errors import InputError, UsageError
+from dlcli.support.in_memory import InMemory
 from dlcli.support.json_metadata import check_metadata, read_json_metadata
 from dlcli.support.schema import list_of, mapping_of, number, optional, real, text, whole
 
 LEVEL = 0.95
 """Coverage of the interval of a single prediction."""
+BY_RULE = "scores_by_rule"
+"""The entry of an ensemble with what is recorded of its scores by each rule."""
 _NEEDED = {
     "objective": mapping_of(lambda value: ""),
     "mean": real(),
@@ -66,12 +71,21 @@ class SavedScores:
         check_metadata(found if isinstance(found, dict) else {}, path, _NEEDED, hint="dlcli train writes this file")
         settings = found["objective"]
         try:
-            kind = OBJECTIVES.module(str(settings["loss"])).OBJECTIVE
-            objective = restored(kind, settings)
+            objective = _objective(settings)
         except (UsageError, KeyError, TypeError):
             raise InputError(f"{path}: the loss that is recorded is none of this version", hint="update dlcli") from None
         values = {name: found[name] for name in _NEEDED if name not in ("objective", "raters")}
         return SavedScores(objective=objective, raters=tuple(found["raters"]), **values)
+
+
+def _objective(settings: Mapping[str, Any]) -> ScoreObjective:
+    """What `to_json` of an objective wrote; raises UsageError, KeyError or TypeError for anything else."""
+    loss = str(settings["loss"])
+    return (
+        CombinedScores.from_json(settings)
+        if loss == CombinedScores.name
+        else restored(OBJECTIVES.module(loss).OBJECTIVE, settings)
+    )
 
 
 def saved_scores(
@@ -120,22 +134,60 @@ class RunTask:
         return self.sequences.next
 
 
-def task_of(model: str | None) -> RunTask:
-    """The task of the run directory, or of the ensemble, that `model` names; `images` of everything else.
+def task_of(model: str | None, rule: str | None = None) -> RunTask:
+    """The task of the run directory, ensemble or converted network that `model` names; `images` of everything else.
 
-    Raises InputError if its metadata are damaged.
+    Args:
+        model: A run directory, or anything else that the option takes.
+        rule: How the members of an ensemble of scores are combined, as the option `ensemble` names it; None for the rule that
+            it was saved with.
+
+    Raises:
+        InputError: If its metadata are damaged.
+        UsageError: If scores are not combined by `rule`.
     """
-    path = next((path for name in RUN_FILES if (path := Path(model or "", name)).is_file()), None)
-    if model is None or path is None:
+    recorded = _recorded(model)
+    if recorded is None:
         return RunTask("images")
-    found = read_json_metadata(path)
+    path, found = recorded
     name, group = found.get("task", "images"), found.get("group")
     if not isinstance(name, str) or not (group is None or isinstance(group, str)):
         raise InputError(f"{path}: task and group must be text", hint="dlcli train writes this file")
-    scores = SavedScores.from_json(found.get("scores", {}), path) if name == "score" else None
-    sequences = SavedSequences.from_json(found.get("sequences", {}), path) if name == SEQUENCES else None
-    masks = SavedMasks.from_json(found, path) if name == "segment" else None
-    return RunTask(name, scores, group, sequences, masks)
+    if name != "score":
+        sequences = SavedSequences.from_json(found.get("sequences", {}), path) if name == SEQUENCES else None
+        masks = SavedMasks.from_json(found, path) if name == "segment" else None
+        return RunTask(name, None, group, sequences, masks)
+    if rule is None:
+        return RunTask(name, SavedScores.from_json(found.get("scores", {}), path), group)
+    by_rule = found.get(BY_RULE)
+    if not isinstance(by_rule, dict):
+        raise UsageError(f"`ensemble`: {model} holds a single network", hint="omit `ensemble`")
+    if rule not in SCORE_RULES:
+        raise UsageError(f"`ensemble`: scores are combined by {' or '.join(SCORE_RULES)}, not by {rule}")
+    return RunTask(name, SavedScores.from_json(by_rule.get(rule, {}), path), group)
+
+
+def _recorded(model: str | None) -> tuple[Path, Mapping[str, Any]] | None:
+    """What is recorded of the task.
+
+    Args:
+        model: See `task_of`.
+
+    Returns:
+        The file and what it holds of the task; None of what is no run directory, ensemble or converted network.
+    """
+    if model is None or isinstance(model, InMemory):
+        return None
+    path = next((path for name in RUN_FILES if (path := Path(model, name)).is_file()), None)
+    if path is not None:
+        return path, read_json_metadata(path)
+    if Path(model).suffix != ".safetensors" or not is_video_network(Path(model)):
+        return None
+    path = metadata_path(Path(model))
+    found = read_json_metadata(path).get(LEARNED, {}) if path.is_file() else {}
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: {LEARNED} must be an object", hint="dlcli convert-2d-to-3d writes this file")
+    return path, found
 
 
 def refuse_other_tasks(model: str | None, command: str, option: str = "model") -> None:

@@ -1,7 +1,7 @@
 """Open a trained network: a run directory, a file of weights, or the user's code that loads its own."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from dlcli.core.compute.loader import to_float
 from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import MASK, ImageData, choose
 from dlcli.core.ensembles.combine import RuleModel
+from dlcli.core.ensembles.score_rules import MemberScores
 from dlcli.core.evaluation.input_detective import diagnose_input, images_needed
 from dlcli.core.layers.multi_clip import for_clips
 from dlcli.core.layers.normalise import normalisation_of, normalised
@@ -28,6 +29,7 @@ from dlcli.core.model_io.pretrained import open_pretrained
 from dlcli.core.model_io.programs import is_program, read_program
 from dlcli.core.model_io.published_inputs import as_in_file, as_published, file_normalisation
 from dlcli.core.model_io.run_dir import load_model
+from dlcli.core.model_io.score_metadata import task_of
 from dlcli.core.model_io.weights_file import check_weights_file, is_weights, read_weights_file
 from dlcli.core.model_io.weights_fit import fit_weights
 from dlcli.core.models import named_model
@@ -183,6 +185,8 @@ def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) ->
         return replace(found, notes=(*found.notes, as_published(found.name, how)))
     if found.recorded and is_opaque(found.model):
         raise UsageError(f"`normalise`: {found.name} has its normalisation in it", hint="drop `normalise`")
+    if isinstance(found.model, MemberScores):
+        raise UsageError(f"`normalise`: the members of {found.name} know how they want their images", hint="omit `normalise`")
     own = found.members or (found.model,)
     other = [name for name in map(normalisation_of, own) if found.recorded and name != normalise]
     note = f"`normalise={normalise}` replaces what {found.name} was trained with: {other[0] if other else ''}"
@@ -194,6 +198,12 @@ def _with_normalisation(found: TrainedNetwork, normalise: str, channels: int) ->
 def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNetwork:
     saved = load_ensemble(folder, device)
     decided, members = rule or saved.rule, tuple(one.model for one in saved.members)
+    if (scores := task_of(str(folder), rule).scores) is not None:
+        scored = MemberScores(members, [_value(one) for one in saved.folders]).eval()
+        first, name = saved.members[0], f"{saved.spec} ({decided} rule)"
+        spec = "" if first.surgery else first.spec
+        outputs = scores.objective.outputs
+        return TrainedNetwork(scored, name, saved.sha256, outputs, rule=decided, member_spec=spec, recorded=True)
     model = RuleModel(members, decided).eval()
     name = f"{saved.spec} ({decided} rule)"
     first = saved.members[0]
@@ -207,6 +217,14 @@ def _ensemble(folder: Path, rule: str | None, device: torch.device) -> TrainedNe
         member_spec="" if first.surgery else first.spec,
         recorded=True,
     )
+
+
+def _value(member: Path) -> Callable[[Tensor], Tensor]:
+    """How scores are read from the outputs of a member of an ensemble, which is in its own folder."""
+    scores = task_of(str(member)).scores
+    if scores is None:
+        raise InputError(f"{member}: predicts classes, and the ensemble scores", hint="train it again")
+    return scores.objective.value
 
 
 def _open(

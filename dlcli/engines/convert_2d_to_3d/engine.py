@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from dlcli.core.inflate.convert import InflatedNetwork, Inflation, inflate
 from dlcli.core.inflate.export import export
 from dlcli.core.inflate.recalibrate import batchnorms_of, recalibrate
 from dlcli.core.inflate.verification import OUTPUT, Verification, verify
-from dlcli.core.model_io.converted import metadata_path, save_video_network
+from dlcli.core.model_io.converted import LEARNED, metadata_path, save_video_network
 from dlcli.engines.convert_2d_to_3d.source import SourceNetwork, open_source
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.command_line import command_line
@@ -212,6 +213,7 @@ def _data(config: Convert2DTo3DConfig, source: SourceNetwork, report: Reporter) 
         preparation=prepare,
         limit=_EXAMPLES,
         sampling=sampling,
+        target=flat.target,
         option=option,
     )
     if data.channels != flat.channels:
@@ -235,7 +237,8 @@ def _write(
     digest = ""
     with atomic_paths(*wanted) as paths:
         if config.output is not None:
-            more = {"source_sha256": source.sha256, "proof": [asdict(row) for row in _rows(verification)]}
+            more: dict[str, Any] = {"source_sha256": source.sha256, "proof": [asdict(row) for row in _rows(verification)]}
+            more |= {LEARNED: source.learned} if source.learned else {}
             digest = save_video_network(paths[0], paths[1], found, source.flat, how, more)
         if config.export is not None:
             export(source.flat.wrapped(found.model), paths[-1], (1, source.flat.channels, config.frames, *source.flat.size))

@@ -1,8 +1,10 @@
 """The network for images that a person names."""
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,12 +21,13 @@ from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.pretrained import published
 from dlcli.core.model_io.published_inputs import published_inputs
 from dlcli.core.model_io.run_dir import load_model
-from dlcli.core.model_io.score_metadata import refuse_other_tasks
+from dlcli.core.model_io.score_metadata import refuse_places, task_of
 from dlcli.core.model_io.trained import open_trained
 from dlcli.core.model_io.weights_file import is_weights, read_weights_file
 from dlcli.core.models import FRAME_MLP, MODELS, named_model
 from dlcli.core.models.hubs import hub_name, resolve_weights
 from dlcli.specs.normalise import AUTO
+from dlcli.specs.train import SCORES
 from dlcli.support.errors import InputError, UsageError, error_context
 from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
@@ -38,13 +41,15 @@ _CHANNELS, _SIZE, _CLASSES = 3, 224, 1000
 class SourceNetwork:
     """A network for images in evaluation mode on the CPU, how to build it again, and the SHA-256 of its weights.
 
-    `model` is what stands behind the normalisation that `flat` names.
+    `model` is what stands behind the normalisation that `flat` names. `learned` is what is recorded of a task other than
+    that of classes.
     """
 
     model: nn.Module
     flat: ImageNetwork
     sha256: str
     notes: tuple[str, ...] = ()
+    learned: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_source(
@@ -145,14 +150,30 @@ def _from_run(path: Path, given: list[str]) -> SourceNetwork:
         raise UsageError(f"`{given[0]}`: {path} is a run directory, which names its network", hint=f"omit `{given[0]}`")
     if is_ensemble(path):
         raise InputError(f"{path}: is an ensemble", hint="name the folder of one of its members")
-    refuse_other_tasks(str(path), "convert-2d-to-3d")
+    refuse_places(str(path), "convert-2d-to-3d")
     saved = load_model(path, CPU)
     flat = ImageNetwork(
-        saved.spec, saved.surgery, saved.channels, saved.size, len(saved.classes), saved.classes, normalisation_of(saved.model)
+        saved.spec,
+        saved.surgery,
+        saved.channels,
+        saved.size,
+        len(saved.classes),
+        saved.classes,
+        normalisation_of(saved.model),
+        target=saved.target,
     )
     how = preparation_for(str(path), None)
     flat = flat if how is None else replace(flat, prepare=how.to_json())
-    return SourceNetwork(without_normalisation(saved.model), flat, saved.sha256)
+    return SourceNetwork(without_normalisation(saved.model), flat, saved.sha256, learned=_learned(path))
+
+
+def _learned(path: Path) -> Mapping[str, Any]:
+    """How scores are read from the outputs, in the terms of JSON; empty for classes.
+
+    The interval of a prediction is left out: it is that of the errors on images, and clips are something else.
+    """
+    scores = task_of(str(path)).scores
+    return {} if scores is None else {"task": SCORES, "scores": replace(scores, residual=None, n_residual=0).to_json()}
 
 
 def _built(spec: str, shape: ImageData, seed: int) -> SourceNetwork:

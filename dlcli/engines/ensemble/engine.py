@@ -1,11 +1,12 @@
 """Trains the members of an ensemble and measures what combining them gains: the engine of `dlcli ensemble`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
 from dlcli.core.compute.worker_plan import WorkerPlan
+from dlcli.core.data.base import SCORE
 from dlcli.core.data.frame_names import dependence_notes
 from dlcli.core.data.groups import groups_of
 from dlcli.core.grouped import share_of
@@ -39,6 +41,7 @@ from dlcli.engines.ensemble.members import (
     train_in_processes,
 )
 from dlcli.engines.ensemble.rows import best_of, diversity, drawn_rules, gain_curves, rows
+from dlcli.engines.ensemble.scores import combined, recorded_scores, score_result, write_score_report
 from dlcli.engines.ensemble.stacked import reason_not_stacked, train_stacked
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.input_check import warn_of_feeding
@@ -48,6 +51,8 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.ensemble import EnsembleConfig, EnsembleResult, EnsembleRow, MemberRow
 from dlcli.specs.figures import points
 from dlcli.specs.gate import gate
+from dlcli.specs.score_ensemble import ScoreEnsembleResult
+from dlcli.specs.train import SCORES
 from dlcli.support.errors import UsageError
 from dlcli.support.finish import finish
 from dlcli.support.plural import count
@@ -55,7 +60,7 @@ from dlcli.support.reporter import SILENT, Reporter
 
 
 @only_named_code
-def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
+def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult | ScoreEnsembleResult:
     """Train the members, and evaluate each of them and every rule on the test images, by number of members.
 
     With `config.output`, each member is saved as soon as it is trained, and the metadata of the ensemble when all are there:
@@ -78,18 +83,39 @@ def run(config: EnsembleConfig, *, report: Reporter = SILENT) -> EnsembleResult:
     with _logs(setup, report) as logging:
         done = _train(setup, strategy, processes, logging)
         device = describe_device(setup.device) if strategy == "stacked" else processes.describe_devices(setup.device)
-        result = _result(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
+        make = score_result if setup.config.task == SCORES else _result
+        result = make(setup, done, strategy, device=device, seconds=time.perf_counter() - started)
         if result.headline is not None and config.members:
-            logging.log(WHOLE, setup.job(0).recipe.epochs, accuracy_figures(result.headline.accuracy), final=True)
+            logging.log(WHOLE, setup.job(0).recipe.epochs, _final_figures(setup, done, result), final=True)
     if config.output is not None and result.headline is not None:
-        from dlcli.engines.ensemble.report import write_report  # here, since it imports matplotlib
-
-        drawn = gain_curves(
-            torch.stack([one.logits for one in done]), setup.data.y_test, drawn_rules(config.rule), _groups(setup)
-        )
-        write_report(config.output, result, drawn)
-        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule, config.group))
+        learned = _write_report(setup, done, result, config.output)
+        finish(partial(save_ensemble_metadata, config.output, len(done), config.rule, config.group, learned))
     return result
+
+
+def _final_figures(
+    setup: EnsembleSetup, done: Sequence[TrainedMember], result: EnsembleResult | ScoreEnsembleResult
+) -> Mapping[str, float]:
+    """The figures of the whole, for logs."""
+    if isinstance(result, EnsembleResult):
+        return {} if result.headline is None else accuracy_figures(result.headline.accuracy)
+    predicted = combined(done, setup.config.rule)
+    return setup.task.final_figures(predicted, setup.data.y_test.numpy(), None)
+
+
+def _write_report(
+    setup: EnsembleSetup, done: Sequence[TrainedMember], result: EnsembleResult | ScoreEnsembleResult, folder: Path
+) -> Mapping[str, Any]:
+    """Write the page; returns what the directory records of the task."""
+    if isinstance(result, ScoreEnsembleResult):
+        write_score_report(folder, result)
+        return recorded_scores(setup, done)
+    from dlcli.engines.ensemble.report import write_report  # here, since it imports matplotlib
+
+    outputs = torch.stack([one.outputs for one in done])
+    drawn = gain_curves(outputs, setup.data.y_test, drawn_rules(setup.config.rule), _groups(setup))
+    write_report(folder, result, drawn)
+    return {}
 
 
 def _train(setup: EnsembleSetup, strategy: str, processes: WorkerPlan, report: Reporter) -> list[TrainedMember]:
@@ -110,7 +136,8 @@ def _logs(setup: EnsembleSetup, report: Reporter) -> AbstractContextManager[Repo
     n_train = round(config.share * len(setup.data.y_train))
     runs = {member_run(number): LoggedRun(setup.job(number), {"n_train": n_train}) for number in range(config.members)}
     whole = {WHOLE: LoggedRun(setup.job(0), {"seed": config.seed, "members": config.members, "rule": config.rule})}
-    return open_logs(runs | whole, FIGURES, output=config.output, resume=config.resume, report=report)
+    figures = (*FIGURES, *setup.task.final_names())
+    return open_logs(runs | whole, figures, output=config.output, resume=config.resume, report=report)
 
 
 @only_named_code
@@ -121,7 +148,8 @@ def plan(config: EnsembleConfig) -> list[str]:
     setup = open_setup(config, SILENT)
     check_added(setup)
     data = setup.data
-    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {len(data.classes)} classes"]
+    has = "scores" if data.target == SCORE else f"{len(data.classes)} classes"
+    lines = [f"read {data.name}: {len(data.x_train)} training and {len(data.x_test)} test images, {has}"]
     for name, numbers in _by_model(setup).items():
         job = setup.with_own_images(setup.job(numbers[0]))
         share = _describe_draw(config, len(job.data.y_train))
@@ -189,7 +217,7 @@ def _result(
 ) -> EnsembleResult:
     config, data = setup.config, setup.data
     whole = len(done) == config.members + len(config.add)
-    logits = torch.stack([one.logits for one in done]) if whole else torch.zeros(0)
+    logits = torch.stack([one.outputs for one in done]) if whole else torch.zeros(0)
     group = _groups(setup)
     found = rows(logits, data.y_test, group, seed=config.seed) if whole else []
     headline = best_of(found, config.rule) if whole else None
@@ -226,7 +254,7 @@ def _member(one: TrainedMember, y: Tensor, group: NDArray[np.int64] | None) -> M
     return MemberRow(
         member=one.number + 1,
         model=one.model,
-        accuracy=share_of((one.logits.argmax(1) == y).numpy(), group),
+        accuracy=share_of((one.outputs.argmax(1) == y).numpy(), group),
         n_train=one.n_train,
         reused=one.reused,
         seconds=one.seconds,

@@ -1,13 +1,13 @@
-"""What `ensemble` writes to logs: the loss and the learning rate of each member by epoch, and final accuracies."""
+"""What `ensemble` writes to logs: the loss and the learning rate of each member by epoch, and the final figures."""
 
 from torch import Tensor
 
-from dlcli.core.stats import wilson
-from dlcli.core.tasks.images import FINAL, accuracy_figures
+from dlcli.core.tasks.base import ImageTask
 from dlcli.core.training.recipe import Recipe
 from dlcli.support.reporter import Reporter
 
-FIGURES = ("lr", "train_loss", *FINAL)
+FIGURES = ("lr", "train_loss")
+"""Those of each epoch."""
 WHOLE = "ensemble"
 """The run with the accuracy of the rule."""
 
@@ -31,15 +31,16 @@ def log_loss(report: Reporter, number: int, recipe: Recipe, epoch: int, loss: fl
     report.log(member_run(number), epoch, {"lr": recipe.lr_at(epoch - 1, steps - 1, steps), "train_loss": loss})
 
 
-def log_member(report: Reporter, number: int, logits: Tensor, y: Tensor, epoch: int) -> None:
-    """Log the accuracy of a finished member.
+def log_member(report: Reporter, task: ImageTask, number: int, outputs: Tensor, y: Tensor, epoch: int) -> None:
+    """Log the final figures of a finished member.
 
     Args:
         report: Receives the figures.
+        task: What it learned.
         number: Of the member, from 0.
-        logits: Of the test images, (n, classes).
-        y: Their classes, (n,).
+        outputs: Of the test images: logits (n, classes), or scores (n,).
+        y: Their classes or scores, (n,).
         epoch: The last one, from 1.
     """
-    right = float((logits.argmax(1) == y).sum())
-    report.log(member_run(number), epoch, accuracy_figures(wilson(right, len(y))), final=True)
+    predicted = outputs.argmax(1) if outputs.dim() > 1 else outputs
+    report.log(member_run(number), epoch, task.final_figures(predicted.numpy(), y.numpy(), None), final=True)

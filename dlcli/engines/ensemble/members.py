@@ -2,11 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,19 +18,23 @@ from dlcli.core.compute.forward import predict_logits
 from dlcli.core.compute.worker_plan import WorkerPlan, plan_workers
 from dlcli.core.compute.workers import in_parallel
 from dlcli.core.data import open_data
-from dlcli.core.data.base import ImageData, check_trainable
+from dlcli.core.data.base import SCORE, ImageData, check_trainable
 from dlcli.core.data.preparation import Preparation
 from dlcli.core.data.splits import draw
 from dlcli.core.model_io.checkpoint import read_metadata, weights_sha256
 from dlcli.core.model_io.ensemble_dir import member_folder
 from dlcli.core.model_io.input_shape import preparation_for
-from dlcli.core.model_io.run_dir import WEIGHTS, is_run_dir, load_model, save_model
-from dlcli.core.model_io.score_metadata import refuse_other_tasks
+from dlcli.core.model_io.run_dir import WEIGHTS, SavedNetwork, is_run_dir, load_model, save_model
+from dlcli.core.model_io.score_metadata import refuse_places, task_of
+from dlcli.core.objectives.base import ScoreObjective, TaskObjective
+from dlcli.core.tasks import image_task
+from dlcli.core.tasks.base import ImageTask
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.fitting import start_training
 from dlcli.engines.train.job import OTHER, Job, check_same, describe, open_job, steps
 from dlcli.specs.ensemble import EnsembleConfig
+from dlcli.specs.train import SCORES
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.json_metadata import decode_json
 from dlcli.support.reporter import SILENT, Reporter
@@ -46,7 +52,7 @@ class TrainedMember:
     Attributes:
         number: Counted from 0.
         model: Name of the network.
-        logits: Of the test images, (n, classes), float32.
+        outputs: Of the test images: logits (n, classes) float32, or scores (n,) float64.
         n_train: Number of images it was trained on, None if unknown.
         reused: Whether it was loaded, not trained.
         seconds: Wall-clock time of training.
@@ -56,7 +62,7 @@ class TrainedMember:
 
     number: int
     model: str
-    logits: Tensor
+    outputs: Tensor
     n_train: int | None
     reused: bool
     seconds: float
@@ -80,7 +86,12 @@ class EnsembleSetup:
         return _reopened, (self.config, self.data.fingerprint)
 
     @property
-    def learned(self) -> dict[str, str]:
+    def task(self) -> ImageTask:
+        """What is learned."""
+        return image_task(self.config.task)
+
+    @property
+    def learned(self) -> dict[str, Any]:
         """What members record besides the network."""
         return {} if self.config.group is None else {"group": self.config.group}
 
@@ -124,10 +135,13 @@ def open_setup(config: EnsembleConfig, report: Reporter) -> EnsembleSetup:
         size=config.size,
         preparation=how,
         limit=config.limit,
-        label_column=config.label_column,
+        label_column=config.score_column or config.label_column,
+        target=image_task(config.task).target,
+        raters=config.raters,
         group=config.group,
     )
     check_trainable(data)
+    image_task(config.task).check(data, config.training(0))
     return EnsembleSetup(config, data, device, how)
 
 
@@ -202,7 +216,7 @@ def _train(
     training.finish(report)
     seconds = time.perf_counter() - started
     done = finish_member(setup, number, job, training.model, seconds, notes)
-    log_member(report, number, done.logits, setup.data.y_test, training.epoch)
+    log_member(report, setup.task, number, done.outputs, setup.data.y_test, training.epoch)
     return training.model, done
 
 
@@ -220,9 +234,17 @@ def finish_member(
         notes: Those of surgery.
 
     Returns:
-        The member with its logits on the test images.
+        The member with its outputs on the test images.
     """
     config, data = setup.config, setup.data
+    first = job.data.splits["train"].take(np.arange(min(len(job.data.y_train), job.task.watched_examples)))
+    objective: TaskObjective | None = setup.task.calibrated(job.objective, model, first, setup.device)
+    outputs = predict_logits(model, data.x_test, device=setup.device)
+    learned = setup.learned
+    if objective is not None:
+        predicted = setup.task.predict(outputs, objective)
+        learned = {**setup.learned, **setup.task.learned(data, objective, predicted, job.config)}
+        outputs = _scores(objective, outputs)
     if config.output is not None:
         save_model(
             member_folder(config.output, number),
@@ -231,14 +253,16 @@ def finish_member(
             surgery=config.surgery,
             channels=data.channels,
             size=data.size,
-            classes=data.classes,
+            classes=job.data.classes,
             more={_KEY: json.dumps(setup.facts(number))},
+            frames=data.frames,
+            clips=data.clips,
             preparation=setup.preparation,
             data=config.data,
-            learned=setup.learned,
+            learned=learned,
         )
-    logits, known = predict_logits(model, data.x_test, device=setup.device), (*job.arch.notes, *notes)
-    return TrainedMember(number, job.arch.name, logits, len(job.data.y_train), False, seconds, weights_sha256(model), known)
+    known = (*job.arch.notes, *notes)
+    return TrainedMember(number, job.arch.name, outputs, len(job.data.y_train), False, seconds, weights_sha256(model), known)
 
 
 def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMember] | None:
@@ -254,9 +278,21 @@ def _load_saved(setup: EnsembleSetup, number: int) -> tuple[nn.Module, TrainedMe
         raise InputError(f"{folder / WEIGHTS}: does not record how it was trained", hint=OTHER)
     check_same(written, setup.facts(number), config, folder)
     saved = load_model(folder, setup.device)
-    logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)
     n_train = round(config.share * len(setup.data.y_train))
-    return saved.model, TrainedMember(number, saved.spec, logits, n_train, True, 0.0, saved.sha256)
+    return saved.model, TrainedMember(number, saved.spec, _outputs(setup, saved, folder), n_train, True, 0.0, saved.sha256)
+
+
+def _outputs(setup: EnsembleSetup, saved: SavedNetwork, folder: Path) -> Tensor:
+    """The outputs of a saved network on the test images, as those of `TrainedMember`."""
+    outputs, scores = predict_logits(saved.model, setup.data.x_test, device=setup.device), task_of(str(folder)).scores
+    return outputs if scores is None else _scores(scores.objective, outputs)
+
+
+def _scores(objective: TaskObjective, outputs: Tensor) -> Tensor:
+    """The scores (n,) of outputs (n, k), rounded as those that `MemberScores` puts out."""
+    if not isinstance(objective, ScoreObjective):
+        raise TypeError("members with a loss of their own predict scores")
+    return objective.value(outputs).double()
 
 
 def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
@@ -268,9 +304,12 @@ def load_member(setup: EnsembleSetup, number: int) -> TrainedMember | None:
 def check_added(setup: EnsembleSetup) -> None:
     """Refuse networks of `add` that are missing or do not fit the data, before any member is trained."""
     for spec in setup.config.add:
-        refuse_other_tasks(spec, "ensemble", "add")
+        refuse_places(spec, "ensemble", "add")
         saved = load_model(Path(spec), torch.device("cpu"))
-        _check_fits(spec, saved.channels, saved.size, saved.classes, setup.data)
+        if saved.target != setup.task.target:
+            found, other = ("scores", "score") if saved.target == SCORE else ("classes", "images")
+            raise UsageError(f"`add`: {spec} predicts {found}", hint=f"`task={other}` combines such networks")
+        _check_fits(spec, saved, setup.data)
 
 
 def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember]:
@@ -286,18 +325,26 @@ def load_added(setup: EnsembleSetup, report: Reporter) -> Iterator[TrainedMember
                 channels=saved.channels,
                 size=saved.size,
                 classes=saved.classes,
+                frames=saved.frames,
+                clips=saved.clips,
                 preparation=setup.preparation,
                 data=setup.config.data,
-                learned=setup.learned,
+                learned=setup.learned | _learned(Path(spec)),
             )
         report.note(f"{spec}: member {number + 1}")
-        logits = predict_logits(saved.model, setup.data.x_test, device=setup.device)
-        yield TrainedMember(number, saved.spec, logits, None, True, 0.0, saved.sha256)
+        outputs = _outputs(setup, saved, Path(spec))
+        yield TrainedMember(number, saved.spec, outputs, None, True, 0.0, saved.sha256)
 
 
-def _check_fits(spec: str, channels: int, size: tuple[int, int], classes: Sequence[str], data: ImageData) -> None:
-    if (channels, size) != (data.channels, data.size):
-        seen, there = (f"{c}x{h}x{w}" for c, (h, w) in ((channels, size), (data.channels, data.size)))
+def _learned(folder: Path) -> dict[str, Any]:
+    """What a run records of how its scores are read."""
+    scores = task_of(str(folder)).scores
+    return {} if scores is None else {"task": SCORES, "scores": scores.to_json()}
+
+
+def _check_fits(spec: str, saved: SavedNetwork, data: ImageData) -> None:
+    if (saved.channels, saved.size) != (data.channels, data.size):
+        seen, there = (f"{c}x{h}x{w}" for c, (h, w) in ((saved.channels, saved.size), (data.channels, data.size)))
         raise InputError(f"`add`: {spec} was trained on images of {seen}, and {data.name} has {there}")
-    if tuple(classes) != data.classes:
+    if saved.target != SCORE and tuple(saved.classes) != data.classes:
         raise InputError(f"`add`: {spec} was trained on other classes than those of {data.name}")

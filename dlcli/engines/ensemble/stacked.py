@@ -9,6 +9,7 @@ from dlcli.core.ensembles.stacked import StackedTraining, why_not_stackable
 from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.ensemble.members import EnsembleSetup, TrainedMember, finish_member, load_member
 from dlcli.engines.train.job import Job, build, hooks, steps
+from dlcli.specs.train import SCORES
 from dlcli.support.errors import ResourceError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
@@ -17,6 +18,8 @@ from dlcli.support.reporter import Reporter
 def reason_not_stacked(setup: EnsembleSetup) -> str:
     """Why the members cannot be trained stacked; "" if they can."""
     config = setup.config
+    if config.task == SCORES:
+        return "they predict scores"
     if config.snapshots:
         return "snapshots come one after the other"
     if config.adversarial is not None:
@@ -82,7 +85,7 @@ def _stack(setup: EnsembleSetup, numbers: Sequence[int], report: Reporter) -> li
     trained = zip(numbers, owned, built, strict=True)
     found = [finish_member(setup, number, job, model, seconds, notes) for number, job, (model, notes) in trained]
     for one in found:
-        log_member(report, one.number, one.logits, data.y_test, training.epoch)
+        log_member(report, setup.task, one.number, one.outputs, data.y_test, training.epoch)
     return found
 
 

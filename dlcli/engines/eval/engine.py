@@ -95,7 +95,7 @@ def _of_task(config: EvalConfig, report: Reporter) -> ImageEvalResult | PairsEva
     """The result for a run of another task than classes; None for these, and where the network is only looked at."""
     if _of_pairs(config):
         return eval_pairs(config, report)
-    task = task_of(config.model)
+    task = task_of(config.model, config.ensemble)
     if config.summary or config.prove_causal:
         return None
     if task.scores is not None:
@@ -139,7 +139,7 @@ def _plan_of_task(config: EvalConfig) -> list[str] | None:
     """The steps for a run of another task than the classes of images; None for these."""
     if _of_pairs(config):
         return plan_pairs(config)
-    task = task_of(config.model)
+    task = task_of(config.model, config.ensemble)
     if config.summary or config.prove_causal:
         return None
     if task.predicts_next:

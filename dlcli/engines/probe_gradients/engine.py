@@ -16,6 +16,7 @@ from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.gradients.causes import Observations, causes
+from dlcli.core.gradients.input_gradients import Derivative
 from dlcli.core.gradients.input_paths import InputPath, check_kind, input_paths, median_distance
 from dlcli.core.gradients.layer_signals import layer_signals
 from dlcli.core.gradients.lesion import Lesion, lesions
@@ -28,14 +29,16 @@ from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.converted import is_video_network
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
-from dlcli.core.model_io.score_metadata import refuse_other_tasks
+from dlcli.core.model_io.score_metadata import refuse_places, task_of
 from dlcli.core.model_io.trained import TrainedNetwork, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.core.models.hubs import hub_name, resolve_weights
+from dlcli.core.objectives.base import ScoreObjective
 from dlcli.core.stats import mcnemar, paired_difference, wilson
 from dlcli.core.surgery import apply_surgery
 from dlcli.engines.probe_gradients.path_gradients import PathGradients, derivative_at, gradient_row, gradients_along
+from dlcli.engines.probe_gradients.scored import open_scored, score_derivative, score_target
 from dlcli.engines.probe_gradients.suggestions import suggested_command
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.probe_gradients import (
@@ -49,6 +52,7 @@ from dlcli.specs.probe_gradients import (
     ProbeGradientsConfig,
     ProbeGradientsResult,
 )
+from dlcli.specs.train import IMAGES, SCORES
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.in_memory import InMemory
 from dlcli.support.reporter import SILENT, Reporter
@@ -157,7 +161,8 @@ def _drawn(kind: str, config: ProbeGradientsConfig, x: Tensor, number: int) -> n
 class ProbeSetup:
     """A network on its device, with the images `x` (n, c, h, w) of floats and the outputs `y` (n,) that are right.
 
-    `name` is for display; `spec` is what `dlcli train --model` takes for one of its kind.
+    `name` is for display; `spec` is what `dlcli train --model` takes for one of its kind. `objective` is the loss of scores,
+    which `y` are then.
     """
 
     model: nn.Module
@@ -167,12 +172,24 @@ class ProbeSetup:
     x: Tensor
     y: Tensor
     notes: tuple[str, ...]
+    objective: ScoreObjective | None = None
+
+    def derivative(self, config: ProbeGradientsConfig, start: int) -> Derivative | None:
+        """What is differentiated along a path that begins at an image of this index, of a network that predicts scores."""
+        return None if self.objective is None else score_derivative(config, self.objective, self.y[start])
+
+    def derivative_at(self, config: ProbeGradientsConfig, few: Tensor, device: torch.device) -> Derivative:
+        """What is differentiated at the first images, `few` (n, ...)."""
+        return self.derivative(config, 0) or derivative_at(self.model, few, config, device)
 
 
 def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeSetup:
     chosen, weights, pretrained = resolve_weights(config.model, config.weights)
     spec = chosen or ""
-    refuse_other_tasks(spec, "probe-gradients")
+    refuse_places(spec, "probe-gradients")
+    if (scores := task_of(spec).scores) is not None:
+        trained, data = open_scored(config, scores, report)
+        return _probe_setup(config, trained, data, device, untrained=False, spec=spec, objective=scores.objective)
     data = open_data(
         config.data,
         strict=config.strict,
@@ -201,9 +218,33 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
             device=device,
             report=report,
         )
-    model, notes = trained.model, trained.notes
     for warning in trained.warnings:
         report.warn(warning)
+    return _probe_setup(config, trained, data, device, untrained=untrained, spec=spec)
+
+
+def _probe_setup(
+    config: ProbeGradientsConfig,
+    trained: TrainedNetwork,
+    data: ImageData,
+    device: torch.device,
+    *,
+    untrained: bool,
+    spec: str,
+    objective: ScoreObjective | None = None,
+) -> ProbeSetup:
+    """The network after surgery with its images.
+
+    Args:
+        config: The options.
+        trained: The network.
+        data: The images.
+        device: Where the network is.
+        untrained: Whether it has random weights, so that batch normalisation needs statistics.
+        spec: Its name as typed.
+        objective: The loss of scores; None for classes.
+    """
+    model, notes = trained.model, trained.notes
     if config.surgery:
         model, done = apply_surgery(model, config.surgery, data.sample(2).to(device))
         notes = (*notes, *done)
@@ -212,8 +253,8 @@ def _open(config: ProbeGradientsConfig, device: torch.device, report: Reporter) 
         model = set_batchnorm_statistics(model, few)
         notes = (*notes, f"{spec} is untrained; batch normalisation has the statistics of {len(few)} images.")
     trainable = (trained.member_spec or trained.name) if Path(spec).is_dir() else spec
-    y = map_classes(trained, data)[0][data.y_test]
-    return ProbeSetup(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes)
+    y = map_classes(trained, data)[0][data.y_test] if objective is None else data.y_test
+    return ProbeSetup(model.eval(), trained.name, trainable, data, to_float(data.x_test), y, notes, objective)
 
 
 def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter) -> ProbeOutcome:
@@ -222,9 +263,10 @@ def _probed(config: ProbeGradientsConfig, device: torch.device, report: Reporter
     lines = _gradients_along_paths(config, setup, device, report)
     row = gradient_row(setup.name, lines, points=config.points, neighbour=median_distance(setup.x))
     few = setup.x[:_SIGNALLED]
-    layers = layer_signals(setup.model, few, derivative_at(setup.model, few, config, device), device=device)
+    layers = layer_signals(setup.model, few, setup.derivative_at(config, few, device), device=device)
     result = replace(
         _empty_result(config, device),
+        target=config.target if setup.objective is None else score_target(config),
         model=setup.name,
         model_sha256=weights_sha256(setup.model),
         data=setup.data.name,
@@ -253,7 +295,7 @@ def _gradients_along_paths(
     lines = []
     with report.task("probing, paths", total=len(found)) as task:
         for path in found:
-            lines.append(gradients_along(setup.model, path, config, device))
+            lines.append(gradients_along(setup.model, path, config, device, setup.derivative(config, path.start)))
             task.advance(1)
     return lines
 
@@ -270,8 +312,8 @@ def _causes(
         skips=len(find_skips(trace)),
         layers=len(trace.ops_named(WEIGHTED)),
     )
-    sample = setup.data.sample(2).to(device)
-    return causes(facts, lambda surgery: suggested_command(config, surgery, setup.model, sample, spec=setup.spec))
+    sample, task = setup.data.sample(2).to(device), IMAGES if setup.objective is None else SCORES
+    return causes(facts, lambda surgery: suggested_command(config, surgery, setup.model, sample, spec=setup.spec, task=task))
 
 
 def _named(network: str, signals: list[LayerRow]) -> list[LayerRow]:
@@ -307,7 +349,7 @@ def _with_paths(
     result: ProbeGradientsResult, config: ProbeGradientsConfig, setup: ProbeSetup, device: torch.device
 ) -> ProbeGradientsResult:
     few = setup.x[:_PATH_INPUTS]
-    derivative = derivative_at(setup.model, few, config, device)
+    derivative = setup.derivative_at(config, few, device)
     found = path_lengths(setup.model, few, derivative, draws=_DRAWS, seed=derive(config.seed, "paths") % 2**31, device=device)
     rows = tuple(
         PathRow(blocks=k, share_of_paths=float(a), share_of_gradient=float(b), norm_of_one=float(c))

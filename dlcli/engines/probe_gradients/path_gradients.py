@@ -28,7 +28,13 @@ class PathGradients:
     step: float
 
 
-def gradients_along(model: nn.Module, path: InputPath, config: ProbeGradientsConfig, device: torch.device) -> PathGradients:
+def gradients_along(
+    model: nn.Module,
+    path: InputPath,
+    config: ProbeGradientsConfig,
+    device: torch.device,
+    derivative: Derivative | None = None,
+) -> PathGradients:
     """Compute gradients along a path, of the output that is largest where it begins.
 
     Args:
@@ -36,13 +42,15 @@ def gradients_along(model: nn.Module, path: InputPath, config: ProbeGradientsCon
         path: The inputs.
         config: What to differentiate, and by what.
         device: Where to compute.
+        derivative: What to differentiate instead.
 
     Returns:
         Their autocorrelation and the mean cosine of neighbours.
     """
     like = next((p for p in model.parameters() if p.is_floating_point()), path.x)
     x = path.x.to(like.dtype)
-    gradients = input_gradients(model, x, derivative_at(model, x, config, device), device=device).double().numpy()
+    derivative = derivative or derivative_at(model, x, config, device)
+    gradients = input_gradients(model, x, derivative, device=device).double().numpy()
     return PathGradients(correlate(gradients), mean_cosine(gradients), path.step)
 
 

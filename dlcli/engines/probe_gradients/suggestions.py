@@ -6,10 +6,13 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.surgery import apply_surgery
 from dlcli.specs.command_line import command_line
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
+from dlcli.specs.train import IMAGES
 from dlcli.support.errors import DlcliError
 
 
-def suggested_command(config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: Tensor, *, spec: str) -> str | None:
+def suggested_command(
+    config: ProbeGradientsConfig, surgery: str, model: nn.Module, sample: Tensor, *, spec: str, task: str = IMAGES
+) -> str | None:
     """The command that tries a surgery.
 
     Args:
@@ -18,6 +21,7 @@ def suggested_command(config: ProbeGradientsConfig, surgery: str, model: nn.Modu
         model: The probed network.
         sample: Images, (n, ...).
         spec: Name of the network for `dlcli train`.
+        task: What it learned.
 
     Returns:
         The command; None if the operation cannot change this network.
@@ -25,7 +29,15 @@ def suggested_command(config: ProbeGradientsConfig, surgery: str, model: nn.Modu
     if not _applicable(model, surgery, sample):
         return None
     changes = (*config.surgery, surgery)
-    return command_line("train", data=config.data, size=config.size or None, model=spec, surgery=changes, versus="baseline")
+    return command_line(
+        "train",
+        data=config.data,
+        task=None if task == IMAGES else task,
+        size=config.size or None,
+        model=spec,
+        surgery=changes,
+        versus="baseline",
+    )
 
 
 def _applicable(model: nn.Module, surgery: str, sample: Tensor) -> bool:

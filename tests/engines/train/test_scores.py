@@ -15,13 +15,11 @@ from dlcli.core.data import open_data
 from dlcli.core.model_io.run_dir import load_model
 from dlcli.core.model_io.score_metadata import LEVEL, task_of
 from dlcli.core.tasks.score import score_metrics
-from dlcli.engines import attack, convert_2d_to_3d, ensemble, eval, predict, probe_gradients, train
+from dlcli.engines import attack, ensemble, eval, predict, train
 from dlcli.specs.attack import AttackConfig
-from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
 from dlcli.specs.ensemble import EnsembleConfig
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
-from dlcli.specs.probe_gradients import ProbeGradientsConfig
 from dlcli.specs.scores import ScoreEvalResult, ScoreTrainResult, losses
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, UsageError
@@ -208,15 +206,9 @@ def test_predictions_that_are_all_equal_have_no_correlation():
     assert names == ["mae", "rmse"]
 
 
-def test_other_commands_refuse_a_network_of_scores_by_name(folder: Path, run_dir: Path):
+def test_a_surrogate_must_be_a_classifier(run_dir: Path):
     with pytest.raises(UsageError, match="`surrogate`: .* predicts scores, and dlcli attack needs a classifier"):
         attack.run(AttackConfig(data="digits", surrogate=str(run_dir), method="transfer"))
-    with pytest.raises(UsageError, match="predicts scores, and dlcli convert-2d-to-3d needs a classifier"):
-        convert_2d_to_3d.run(Convert2DTo3DConfig(model=str(run_dir)))
-    with pytest.raises(UsageError, match="`add`: .* predicts scores, and dlcli ensemble needs a classifier"):
-        ensemble.run(EnsembleConfig(data="digits", members=0, add=(str(run_dir), str(run_dir))))
-    with pytest.raises(UsageError, match="predicts scores, and dlcli probe-gradients needs a classifier"):
-        probe_gradients.run(ProbeGradientsConfig(model=str(run_dir), data=str(folder)))
 
 
 def test_options_of_classes_and_scores_are_kept_apart(folder: Path, run_dir: Path):
