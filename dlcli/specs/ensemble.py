@@ -92,9 +92,7 @@ class EnsembleConfig:
         None, "Learning rate. Default: the network's own, or the usual one of the given `optimizer`.", above=0
     )
     loss: str | None = member_loss_option()
-    huber_delta: float | None = option(
-        None, "Scores: threshold of `loss=huber`, in units of the score.", above=0, metavar="DELTA"
-    )
+    huber_delta: float | None = option(None, "Scores: threshold of `loss=huber`, as for dlcli train.", above=0, metavar="DELTA")
     balance: str | None = balance_option()
     augment: tuple[str, ...] = augment_option()
     adversarial: tuple[str, float, float] | None = option(

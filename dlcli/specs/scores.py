@@ -44,7 +44,11 @@ def member_loss_option() -> Any:
 def huber_delta_option() -> Any:
     """`huber_delta`: where the Huber loss bends."""
     return numbers_option(
-        None, "Scores: threshold of `loss=huber`, in units of the score. Default: 1.", above=0, metavar="DELTA[,DELTA...]"
+        None,
+        "Scores: threshold of `loss=huber`, in units of the score. Default: 1; of scores that are no integers on a scale of at "
+        "most 200 levels, their standard deviation where that is above 10.",
+        above=0,
+        metavar="DELTA[,DELTA...]",
     )
 
 

@@ -41,7 +41,7 @@ class MemberScores(nn.Module):
 
 @dataclass(frozen=True)
 class CombinedScores(ScoreObjective):
-    """Reads the score of an ensemble from those of its members; members are trained alone, so it is no loss."""
+    """Reads the score of an ensemble from those of its members; nothing is trained by it, since members are trained alone."""
 
     name: ClassVar[str] = "of the members"
     rule: str

@@ -174,7 +174,7 @@ def _recorded(model: str | None) -> tuple[Path, Mapping[str, Any]] | None:
         model: See `task_of`.
 
     Returns:
-        The file and what it holds of the task; None of what is no run directory, ensemble or converted network.
+        The file and what it holds of the task; None if it is not a run directory, an ensemble or a converted network.
     """
     if model is None or isinstance(model, InMemory):
         return None

@@ -14,7 +14,7 @@ from dlcli.support.errors import UsageError
 
 Floats = NDArray[np.float64]
 
-_MOST_LEVELS = 200
+MOST_LEVELS = 200
 """More integer scores than these are a continuous scale, for which a network needs no output each."""
 
 
@@ -47,12 +47,12 @@ class TrainingScores:
 
     Attributes:
         y: The scores, (n,).
-        delta: The threshold of the Huber loss, in units of the score.
+        delta: The threshold of the Huber loss, in units of the score; None for one that suits them.
         votes: Those that the scores are means of; None if they are not known.
     """
 
     y: Floats
-    delta: float = 1.0
+    delta: float | None = None
     votes: "Votes | None" = None
 
 
@@ -74,7 +74,7 @@ class Votes:
 def votes_of_ratings(ratings: Floats | None) -> Votes | None:
     """The votes of ratings (n, raters), NaN where a rater gave none; None if there are none, or one is not an integer."""
     given = np.empty(0) if ratings is None else ratings[np.isfinite(ratings)]
-    if ratings is None or not len(given) or (given != np.round(given)).any() or np.ptp(given) >= _MOST_LEVELS:
+    if ratings is None or not len(given) or (given != np.round(given)).any() or np.ptp(given) >= MOST_LEVELS:
         return None
     low, high = int(given.min()), int(given.max())
     counts = (ratings[:, :, None] == np.arange(low, high + 1)).sum(1)
@@ -193,10 +193,10 @@ class Levels(ScoreObjective):
         """See `ScoreObjective`."""
         fractions = np.flatnonzero(scores.y != np.round(scores.y))
         low, high = int(np.floor(scores.y.min())), int(np.ceil(scores.y.max()))
-        if len(fractions) or high - low >= _MOST_LEVELS:
+        if len(fractions) or high - low >= MOST_LEVELS:
             span = f"there are {high - low + 1:,} from {low} to {high}"
             what = f"{scores.y[fractions[0]]:g} is none" if len(fractions) else span
-            message = f"`loss={cls.name}` needs scores that are integers, at most {_MOST_LEVELS} levels of them; {what}"
+            message = f"`loss={cls.name}` needs scores that are integers, at most {MOST_LEVELS} levels of them; {what}"
             raise UsageError(message, hint="choose `loss=huber`, mse, mae or ranking")
         return cls(low, high)
 

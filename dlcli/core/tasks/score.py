@@ -24,7 +24,6 @@ from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched
 from dlcli.specs.arms import one
 from dlcli.specs.estimates import Ceiling, Difference
 from dlcli.specs.scores import (
-    DEFAULT_DELTA,
     DEFAULT_LOSS,
     SCORE_METRICS,
     ConstantBaseline,
@@ -80,7 +79,7 @@ class ImageScores(ImageTask):
         kind: type[ScoreObjective] = OBJECTIVES.module(loss or DEFAULT_LOSS).OBJECTIVE
         y = data.y_train.numpy().astype(np.float64)
         votes = votes_of(data.splits["train"], config.raters, data.name)
-        return kind.of(TrainingScores(y, DEFAULT_DELTA if delta is None else delta, votes))
+        return kind.of(TrainingScores(y, delta, votes))
 
     def check(self, data: ImageData, config: TrainConfig) -> None:
         """Refuse raters that are no numbers, and to compare networks where there are no correlations to compare."""

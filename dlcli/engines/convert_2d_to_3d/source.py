@@ -170,7 +170,7 @@ def _from_run(path: Path, given: list[str]) -> SourceNetwork:
 def _learned(path: Path) -> Mapping[str, Any]:
     """How scores are read from the outputs, in the terms of JSON; empty for classes.
 
-    The interval of a prediction is left out: it is that of the errors on images, and clips are something else.
+    The interval of a prediction is omitted: it is that of the errors on images, and clips are something else.
     """
     scores = task_of(str(path)).scores
     return {} if scores is None else {"task": SCORES, "scores": replace(scores, residual=None, n_residual=0).to_json()}

@@ -75,6 +75,25 @@ def test_losses_and_gradients_are_finite_for_extreme_outputs(name: str, scale: f
     assert x.grad is not None and x.grad.isfinite().all()
 
 
+def default_huber(y: np.ndarray) -> ScoreObjective:
+    return OBJECTIVES.module("huber").OBJECTIVE.of(TrainingScores(y))
+
+
+@pytest.mark.parametrize("y", [Y.numpy(), np.arange(101.0), Y.numpy() / 10, np.linspace(1, 5, 40), np.linspace(0, 30, 40)])
+def test_the_threshold_is_one_step_of_the_scale(y: np.ndarray):
+    assert default_huber(y).to_json()["delta"] == 1.0
+
+
+@given(st.floats(100, 1e9), st.floats(-1e6, 1e6))
+def test_the_threshold_of_scores_without_steps_follows_their_scale(scale: float, shift: float):
+    y = np.array([0.1, 0.7, 0.25, 0.9, 0.4])
+    one, other = default_huber(1000 * y), default_huber(scale * y + shift)
+    x = torch.tensor([[0.3], [-2.0], [5.0], [0.1], [-0.7]], dtype=torch.float64)
+    first = one.loss(x, torch.from_numpy(1000 * y)).item()
+    assert other.loss(x, torch.from_numpy(scale * y + shift)).item() == pytest.approx(first, rel=1e-6)
+    assert "is the standard deviation of the scores" in one.notes()[0]
+
+
 def test_huber_is_the_formula_in_the_units_of_the_score():
     found = objective("huber", delta=0.5)
     x = outputs(found)

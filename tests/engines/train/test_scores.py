@@ -305,9 +305,11 @@ def test_why_there_is_no_interval_stands_below_the_table(folder: Path):
 
 def test_a_threshold_far_below_the_scores_is_told(folder: Path, tmp_path: Path):
     other = table_folder(tmp_path / "t", [1000 * score for score in integer_scores(N)])
-    (note,) = train.run(config(other)).notes
+    (note,) = train.run(config(other, huber_delta=1.0)).notes
     assert note.startswith("The threshold of the Huber loss is 1, and the standard deviation of the scores 1.71e+03")
     assert train.run(config(other, huber_delta=1500.0)).notes == ()
+    (note,) = train.run(config(other)).notes
+    assert note.startswith("The threshold of the Huber loss is the standard deviation of the scores, 1709")
 
 
 def test_balance_names_few_of_many_missing_scores(tmp_path: Path):
