@@ -336,6 +336,18 @@ def test_receptive_field_example(script):
 
 
 @pytest.mark.slow
+def test_dense_maps_example(script, tmp_path: Path):
+    from tests.masked import masked_folder
+
+    folder = masked_folder(tmp_path / "m", 12, sets=("train", "test"))
+    done = script(EXAMPLES / "dense_maps.py", folder, "--size", "24", "--epochs", "1", "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "| context module, dilations 1, 1, 2, 4, 8, 16, 1 | 67 | 7,832 |" in done.stdout
+    costs = [row.split(" | ") for row in done.stdout.splitlines() if row.startswith(("| strided | 59", "| dilated | 59"))]
+    assert [row[2] for row in costs] == ["8", "2"] and costs[0][3] == costs[1][3]
+
+
+@pytest.mark.slow
 def test_duplicate_questions_example(script, tmp_path: Path):
     from tests.core.pairs.synthetic_pairs import synthetic_pairs, write
 

@@ -106,20 +106,26 @@ def class_masks(counts: MaskCounts, classes: tuple[str, ...], group: Groups, *, 
 
 
 def pseudo_values(counts: MaskCounts, group: Groups) -> Floats:
-    """What each picture, or each group, adds to the mIoU of the set, (m,): the pseudo-values of the jackknife.
+    """What each picture adds to the mIoU of the set, (n,): the pseudo-values of the jackknife, of pictures or of whole groups.
 
     Their mean is the mIoU less an estimate of its bias (Tukey 1958, Ann. Math. Stat. 29), so that differences of networks can
-    be averaged over pictures and seeds.
+    be averaged over pictures and seeds. The value of a group is spread over its pictures so that the mean over all pictures is
+    that over groups, and so is the variance of a mean by group.
     """
     parts = counts.summed(group)
     confusion, edges = parts.confusion.astype(np.float64), parts.edges.astype(np.float64)
     m = len(confusion)
     whole = float(_mean(_shares(confusion.sum(0), edges.sum(0)).iou))
+    n = len(counts.confusion)
     if m < 2:
-        return np.full(m, whole)
+        return np.full(n, whole)
     without = _mean(_shares(confusion.sum(0) - confusion, edges.sum(0) - edges).iou)
     found: Floats = m * whole - (m - 1) * np.where(np.isfinite(without), without, whole)
-    return found
+    if group is None:
+        return found
+    mean, sizes = found.mean(), np.bincount(group)
+    spread: Floats = mean + (n / (m * sizes) * (found - mean))[group]
+    return spread
 
 
 def _units(counts: MaskCounts, group: Groups) -> int:

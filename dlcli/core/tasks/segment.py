@@ -27,7 +27,7 @@ from dlcli.core.training.mask_augment import mask_augmentation
 from dlcli.specs.arms import one
 from dlcli.specs.figures import in_millions
 from dlcli.specs.masks import MASK_LOSSES, MASK_METRICS, MaskRow, MaskTrainResult
-from dlcli.specs.train import TrainConfig
+from dlcli.specs.train import GIVEN, TrainConfig
 
 DESCRIPTION = "find the class of each pixel of an image"
 
@@ -114,7 +114,7 @@ class ImageMasks(ImageTask):
         raise NotImplementedError
 
     def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
-        """What each picture or group adds to the mIoU of the set."""
+        """What each picture adds to the mIoU of the set."""
         return pseudo_values(MaskCounts.unpacked(predicted), group)
 
     def final_figures(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> Mapping[str, float]:
@@ -191,10 +191,15 @@ def _cost_note(rows: Sequence[MaskRow]) -> tuple[str, ...]:
     costs = {row.variant: _Cost(row.multiply_adds, row.parameters) for row in rows}
     if len(costs) < 2:
         return ()
-    each = [f"{in_millions(cost.multiply_adds)} and {cost.parameters:,} with {name}" for name, cost in costs.items()]
+    each = [
+        f"{in_millions(cost.multiply_adds)} and {cost.parameters:,}" + ("" if name == GIVEN else f" with {name}")
+        for name, cost in costs.items()
+    ]
     first, *_, last = costs.values()
-    ratio = f"; {first.multiply_adds / last.multiply_adds:.3g} times as many" if len(costs) == 2 else ""
-    return (f"Multiply-adds per picture and parameters: {', '.join(each)}{ratio} multiply-adds.",)
+    ratio = (
+        f"; the second has {last.multiply_adds / first.multiply_adds:.3g} times the multiply-adds" if len(costs) == 2 else ""
+    )
+    return (f"Multiply-adds per picture and parameters: {', '.join(each)}{ratio}.",)
 
 
 def _absent_note(rows: Sequence[MaskRow]) -> tuple[str, ...]:

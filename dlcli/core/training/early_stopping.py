@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-METRICS: Mapping[str, int] = {"accuracy": 1, "spearman": 1, "loss": -1}
+METRICS: Mapping[str, int] = {"accuracy": 1, "spearman": 1, "miou": 1, "loss": -1}
 """What can be watched, and whether more (1) or less (-1) of it is better."""
 
 

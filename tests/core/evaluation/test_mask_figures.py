@@ -92,6 +92,13 @@ def test_the_mean_of_pseudo_values_is_the_jackknife_estimate():
     without = [set_miou(counts.take(group != one)) for one in range(5)]
     expected = 5 * set_miou(counts) - 4 * np.mean(without)
     assert pseudo_values(counts, group).mean() == pytest.approx(expected, abs=1e-12)
+    uneven = np.array([0] * 3 + [1] * 9 + [2] * 2 + [3] * 6)
+    own = 4 * set_miou(counts) - 3 * np.array([set_miou(counts.take(uneven != one)) for one in range(4)])
+    found = pseudo_values(counts, uneven)
+    assert found.mean() == pytest.approx(own.mean(), abs=1e-12)
+    moved = np.bincount(uneven, found - found.mean())
+    variance = (moved**2).sum() * 4 / 3 / 20**2  # of a mean over pictures that come in groups
+    assert variance == pytest.approx(own.var(ddof=1) / 4, abs=1e-15)
     alike = MaskCounts(np.repeat(counts.confusion[:1], 6, 0), np.repeat(counts.edges[:1], 6, 0))
     assert pseudo_values(alike, None) == pytest.approx([set_miou(alike)] * 6, abs=1e-12)
 

@@ -1,5 +1,7 @@
 """Classifiers as networks for masks: cut where they should be, dilated without a change at the old positions, aligned."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,8 +10,12 @@ from dlcli.core.compute.rng import preserved
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.dense_alignment import aligned
 from dlcli.core.layers.dense_network import DenseNetwork, Grid, dense_part, placed
+from dlcli.core.layers.normalise import Normalised, normalised
 from dlcli.core.model_io.build import build_model
+from dlcli.core.model_io.untrained import open_model
+from dlcli.core.model_io.warm_start import warm_started
 from dlcli.core.models import named_model
+from dlcli.core.models.base import normalised_architecture
 from dlcli.core.models.dense import dense_network
 from dlcli.core.surgery import apply_surgery
 from dlcli.support.errors import InputError, UsageError
@@ -146,3 +152,30 @@ def test_networks_made_for_masks_take_pictures_of_any_size(name: str):
     classes = ImageData(*[torch.empty(0, 3, 32, 32), torch.empty(0).long()] * 2, CLASSES, "")  # type: ignore[arg-type]
     with pytest.raises(UsageError):
         named_model(name, classes)
+
+
+@pytest.mark.parametrize("normalise", ["none", "imagenet"])
+def test_weights_of_a_classifier_fill_the_body_and_the_head_is_new(tmp_path: Path, normalise: str):
+    shape = ImageData(*[torch.empty(0, 3, 32, 32), torch.empty(0).long()] * 2, tuple("abcdefg"), "")  # type: ignore[arg-type]
+    classifier = named_model("mobilenet_v3_small", shape).build()
+    torch.save(classifier.state_dict(), tmp_path / "w.pth")
+    arch = open_model("mobilenet_v3_small", template((32, 32)))
+    arch = warm_started(arch, tmp_path / "w.pth", len(CLASSES), normalise)
+    model = normalised_architecture(arch, normalise, 3).build()
+    found = dense_part(model)
+    assert found is not None and found.removed == ("classifier.0", "classifier.3")
+    own, theirs = found.body.state_dict(), classifier.state_dict()
+    assert own and all(torch.equal(value, theirs[name]) for name, value in own.items())
+    assert found.head.out_channels == 3
+    assert isinstance(model, Normalised) == (normalise == "imagenet")
+
+
+def test_a_normalised_classifier_is_normalised_before_the_cut_too():
+    with torch.no_grad():
+        x = torch.rand(1, 3, 32, 32, dtype=torch.float64)
+        nothing, labels = x[:0].float(), torch.empty(0).long()
+        plain = named_model("mobilenet_v3_small", ImageData(nothing, labels, nothing, labels, CLASSES, ""))
+        model = dense_network(normalised(plain.build(), "0.5/0.25", 3), torch.zeros(1, 3, 32, 32), 3, "net")
+        assert isinstance(model, Normalised) and isinstance(model.inner, DenseNetwork)
+        model = model.double().eval()
+        assert torch.allclose(model(x), model.inner((x - 0.5) / 0.25))

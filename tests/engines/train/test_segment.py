@@ -138,6 +138,12 @@ class Interrupting:
         raise KeyboardInterrupt
 
 
+def test_early_stopping_watches_the_miou_of_the_dev_set(folder: Path, network: str):
+    result = train.run(config(folder, network, epochs=12, dev=0.3, early_stop=("miou", 1)))
+    assert isinstance(result, MaskTrainResult)
+    assert result.n_train == 11 and result.rows[0].best_epoch <= result.rows[0].epochs <= 12
+
+
 def test_strided_and_dilated_networks_are_compared_in_pairs(folder: Path, network: str, tmp_path: Path):
     result = train.run(config(folder, network, versus="--with dilate=1", seeds=2, epochs=2, workers=1, output=tmp_path / "v"))
     assert isinstance(result, MaskTrainResult)
