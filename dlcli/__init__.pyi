@@ -41,6 +41,7 @@ def train(
     surgery: str | Sequence[str] = (),
     pretrain: str = "none",
     pretrain_epochs: int | None = None,
+    pretrain_only: bool = False,
     distance: str | None = None,
     margin: float | None = None,
     patch: int | None = None,

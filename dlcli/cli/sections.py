@@ -39,6 +39,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *(
             "pretrain",
             "pretrain_epochs",
+            "pretrain_only",
             "distance",
             "margin",
             "patch",

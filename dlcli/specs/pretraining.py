@@ -13,6 +13,11 @@ PRETRAINING_OPTIONS = ("pretrain_epochs", "distance", "margin", "patch", "unlabe
 """Options that need `pretrain`."""
 OF_METHOD = {"distance": "siamese", "margin": "siamese", "patch": "spatial-contrasting"}
 """Options of one method."""
+_NOT_ALONE = (
+    *("grow", "surgery", "versus", "semi", "early_stop", "warmup", "ema", "mixup", "cutmix", "class_weights", "adversarial"),
+    *("label_smoothing", "log", "seeds"),
+)
+"""Options that do not apply where nothing follows pre-training, or whose network is another than that of the weights."""
 _WITH_LABELS = ("siamese",)
 """The methods that need labels."""
 
@@ -38,6 +43,15 @@ def pretrain_epochs_option() -> Any:
     """`pretrain_epochs`: how long."""
     return option(
         None, "Epochs of `pretrain`, before those of the training itself. Default: as many.", limit=1_000_000, minimum=1
+    )
+
+
+def pretrain_only_option() -> Any:
+    """`pretrain_only`: leave a body."""
+    return option(
+        False,
+        "Do only what `pretrain` says, and leave a body in the run directory: the weights but for the last layer. `weights` "
+        "takes it, file or folder.",
     )
 
 
@@ -119,8 +133,19 @@ def inapplicable(method: str) -> tuple[str, ...]:
     return found if reads_no_labels(method) else (*found, "unlabelled")
 
 
+def _check_alone(config: Any) -> None:
+    """Raise UsageError for an option with `pretrain_only` that has nothing to act on, or changes the network first."""
+    if config.pretrain == NO_PRETRAINING:
+        raise UsageError("`pretrain_only` needs `pretrain`", hint="`pretrain=simclr`, or omit `pretrain_only`")
+    given = [name for name in _NOT_ALONE if getattr(config, name) and getattr(config, name) != "none"]
+    if given:
+        raise UsageError(f"`{given[0]}` does not apply to `pretrain_only`", hint=f"omit `{given[0]}`")
+
+
 def check_pretraining(config: Any) -> None:
     """Raise UsageError for an option of pre-training without it, or of another method."""
+    if config.pretrain_only:
+        _check_alone(config)
     taken = ("unlabelled",) if semi_chosen(config.semi) else ()
     if config.pretrain != NO_PRETRAINING:
         for name in inapplicable(config.pretrain):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from dlcli.specs.estimates import Difference, Estimate, flat
-from dlcli.specs.figures import percent
+from dlcli.specs.figures import percent, points
+from dlcli.support.plural import count
 
 LINEAR, NEIGHBOURS = "linear probe", "5 neighbours"
 """What the two probes of features are called."""
@@ -171,3 +172,12 @@ def _probe_cells(row: PretrainingRow) -> list[tuple[str, ...]]:
         if one is not None and other is not None:
             found.append((name, "", f"{one:.3f}", f"{other:.3f}"))
     return found
+
+
+def pretraining_answer(row: PretrainingRow) -> str:
+    """What pre-training alone did, in a sentence."""
+    found = f"pre-trained by {row.method} on {row.n_images:,} images in {count(row.epochs, 'epoch')}, loss {row.loss:.3f}"
+    if row.after is None or row.linear_gain is None:
+        return found
+    right = f"{percent(row.after.linear, '%')} of {row.after.linear.n:,} test images right by a linear probe"
+    return f"{found}; {right}, {points(row.linear_gain)} against initial weights"

@@ -8,7 +8,7 @@ from dlcli.specs.estimates import Ceiling, Difference, Estimate, PointEstimate, 
 from dlcli.specs.explain import Explanation
 from dlcli.specs.masks import MASK_LOSSES
 from dlcli.specs.option import entries, one_of, option
-from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows
+from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows, pretraining_records
 from dlcli.specs.result import Result
 from dlcli.support.errors import UsageError
 
@@ -189,7 +189,7 @@ class ScoreTrainResult(Result, command="train"):
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat records, for tables and CSV."""
-        return [_record(row) for row in all_rows(self)]
+        return [_record(row) for row in all_rows(self)] or pretraining_records(self.pretraining)
 
 
 def _record(row: ScoreRow) -> dict[str, Any]:

@@ -26,11 +26,12 @@ from dlcli.specs.pretraining import (
     margin_option,
     patch_option,
     pretrain_epochs_option,
+    pretrain_only_option,
     pretrain_option,
     reads_no_labels,
     unlabelled_option,
 )
-from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows
+from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows, pretraining_records
 from dlcli.specs.result import Result
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.scores import (
@@ -157,6 +158,7 @@ class TrainConfig:
     surgery: tuple[str, ...] = surgery_option("the network")
     pretrain: str = pretrain_option()
     pretrain_epochs: int | None = pretrain_epochs_option()
+    pretrain_only: bool = pretrain_only_option()
     distance: str | None = distance_option()
     margin: float | None = margin_option()
     patch: int | None = patch_option()
@@ -475,7 +477,7 @@ class TrainResult(Result, command="train"):
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as flat records, for tables and CSV."""
-        return [_record(row) for row in all_rows(self)]
+        return [_record(row) for row in all_rows(self)] or pretraining_records(self.pretraining)
 
 
 def _record(row: TrainRow) -> dict[str, Any]:

@@ -61,6 +61,20 @@ def variant(
     return replace(config, **defaults | changed)
 
 
+def names_field(config: Any, spec: str, field: str) -> bool:
+    """Whether `spec`, as `variant` takes it, names the option of this field of a configuration."""
+    return _flag_of(config, field) in shlex.split(spec)
+
+
+def with_field(config: Any, spec: str, field: str, value: object) -> str:
+    """`spec`, which may be empty, with the option of this field of a configuration set to `value`."""
+    return f"{spec} {_flag_of(config, field)} {value}".strip()
+
+
+def _flag_of(config: Any, field: str) -> str:
+    return next(flag(item) for item, _ in declared(config) if item.name == field)
+
+
 def _repeats(item: Field[Any]) -> bool:
     return item.default == ()
 

@@ -7,6 +7,7 @@ from statistics import fmean
 from dlcli.cli.command import TerminalTable
 from dlcli.specs.estimates import Ceiling
 from dlcli.specs.figures import in_units, number_in_units, scaled
+from dlcli.specs.pretraining_result import pretraining_answer
 from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
 from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreMetric, ScoreThird, ScoreTrainResult
 from dlcli.specs.train import Comparison
@@ -54,6 +55,8 @@ def score_train_answer(result: ScoreTrainResult) -> str:
         over = f"{result.comparisons[0].difference.n} seeds, {result.n_test:,} test {result.unit}s"
         tested = [f"{one.metric} {difference_text(one)}, {one.verdict}" for one in result.comparisons[:2]]
         return f"{names[0]} against {names[1]}: {'; '.join(tested)} ({over})"
+    if not result.rows and result.pretraining:
+        return pretraining_answer(result.pretraining[0])
     if not result.rows:
         return "stopped before the end"
     shown = _shown({one.name: one.estimate for one in result.rows[-1].metrics})

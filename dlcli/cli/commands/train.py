@@ -15,7 +15,7 @@ from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.masks import MaskTrainResult
 from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.pairs import PairsTrainResult
-from dlcli.specs.pretraining_result import all_rows
+from dlcli.specs.pretraining_result import all_rows, pretraining_answer
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow, named
 from dlcli.specs.variant import given_name
@@ -184,6 +184,8 @@ def _answer(result: Any) -> str:
         equal = () if result.equal_compute is None else result.equal_compute.comparisons
         more = "".join(f"; at equal compute {points(one.difference)}, {one.verdict}" for one in equal)
         return f"{first} against {second}: test accuracy {points(best.difference)}, {best.verdict}{more} ({over})"
+    if not result.rows and result.pretraining:
+        return pretraining_answer(result.pretraining[0])
     if not result.rows:
         return "stopped before the end"
     found = result.rows[-1].accuracy

@@ -195,6 +195,9 @@ def _normalised_as_recorded(model: nn.Module, metadata: Mapping[str, Any], path:
 def read_run_metadata(folder: Path) -> dict[str, Any]:
     """What `model.json` in `folder` records; raises InputError if it is missing or damaged."""
     path = folder / METADATA
+    if not path.exists() and (folder / WEIGHTS).exists():
+        message = f"{folder}: not a run directory, it has no {METADATA}, only weights"
+        raise InputError(message, hint=command_line("train", weights=folder))
     if not path.exists():
         raise InputError(
             f"{folder}: not a run directory, it has no {METADATA}", hint="choose a directory that dlcli train wrote"

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlcli.core.compute.rng import preserved
 from dlcli.core.layers.dense_network import DenseNetwork
+from dlcli.core.model_io.body import missing_layer
 from dlcli.core.model_io.checkpoint import load_state_into, weights_sha256
 from dlcli.core.model_io.published_inputs import FileNormalisation, as_in_file, as_published, file_normalisation
 from dlcli.core.model_io.weights_file import read_weights_file
@@ -50,16 +51,22 @@ def warm_started(
     read = read_weights_file(file)
     with preserved(), torch.no_grad():
         model = arch.build()
-        fitted = fit_weights(read, _target(model).state_dict(), network=arch.name, key=weights_key)
+        own = _target(model).state_dict()
+        missing = missing_layer(file, own)
+        held = {name: value for name, value in own.items() if name not in missing}
+        fitted = fit_weights(read, held, network=arch.name, key=weights_key)
         state = fitted.state
         how = file_normalisation(file, state, arch.name.removeprefix(f"{FRAME_MLP}:")) if normalise == AUTO else None
         plan = _plan(model, state, classes, how, channels)
+        plan = replace(plan, reinitialised=(*plan.reinitialised, *missing))
         build = partial(_built, arch, state, plan, str(file))
         build()
     recorded = f" {how.normalise}" if how is not None and how.recorded else ""
     digest = hashlib.sha256(f"{arch.source_sha256} {weights_sha256(state)}{recorded}".encode()).hexdigest()
     before = () if arch.name.startswith(f"{FRAME_MLP}:") else arch.notes  # the note of a frame-mlp is about random features
-    return replace(arch, build=build, source_sha256=digest, notes=(*before, *fitted.notes, *_notes(arch, file, plan)))
+    return replace(
+        arch, build=build, source_sha256=digest, notes=(*before, *fitted.notes, *_notes(arch, file, plan, body=bool(missing)))
+    )
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,11 @@ def _built(arch: Architecture, state: Mapping[str, Tensor], plan: _Plan, source:
     return as_in_file(model, plan.normalise, plan.channels)
 
 
-def _notes(arch: Architecture, file: Path, plan: _Plan) -> list[str]:
+def _notes(arch: Architecture, file: Path, plan: _Plan, *, body: bool) -> list[str]:
     notes = []
-    if plan.reinitialised:
+    if body:
+        notes.append(f"{file}: is a body, so the last layer of {arch.name} is initialised")
+    elif plan.reinitialised:
         notes.append(f"{file}: is for another number of classes, so the last layer of {arch.name} is reinitialised")
     if plan.normalise is not None and plan.normalise.normalise != NONE:
         how = plan.normalise.normalise

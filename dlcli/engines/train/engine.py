@@ -24,8 +24,9 @@ from dlcli.core.run_log import check_logs
 from dlcli.core.stats import least_established
 from dlcli.core.tasks import is_of_images, task_for
 from dlcli.core.tasks.base import TrainedFacts
-from dlcli.core.training.recipe import resolve_threads
+from dlcli.core.training.recipe import resolve_threads, steps_per_epoch
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
+from dlcli.engines.train.body import check_body, is_body, next_command, train_body
 from dlcli.engines.train.epoch_log import epoch_names, figure_names, history_table, watched_set
 from dlcli.engines.train.equal_compute import equal_compute, longer_side
 from dlcli.engines.train.finished import FACTS, facts, is_finished, load_finished
@@ -36,6 +37,8 @@ from dlcli.engines.train.job import Job, describe, open_job, preparation_of, ste
 from dlcli.engines.train.label_draws import draw_notes, draw_of, means_by_draw
 from dlcli.engines.train.pairs import plan_pairs, train_pairs
 from dlcli.engines.train.pretrain import STATE as PRETRAINING_STATE
+from dlcli.engines.train.pretrain import pretraining_note
+from dlcli.engines.train.pretrain_method import pretraining_epochs, pretraining_images
 from dlcli.engines.train.pretrained_facts import probe_gains
 from dlcli.engines.train.pseudo_labels import pseudo_note
 from dlcli.engines.train.semi import generated_by
@@ -56,11 +59,10 @@ from dlcli.engines.trusted import only_named_code
 from dlcli.specs.arms import arms
 from dlcli.specs.figures import in_units, points
 from dlcli.specs.image_results import ImageTrainResult
-from dlcli.specs.masks import MaskTrainResult
-from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.pairs import PairsTrainResult
+from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.sequences import SEQUENCES
-from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, dropped
+from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, dropped
 from dlcli.specs.training_options import SEEDS
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text
@@ -80,6 +82,8 @@ _SHARED_OPTIONS = frozenset(
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
 
+_WITH_PRETRAINING = TrainResult | ScoreTrainResult
+"""The results of tasks whose networks can be pre-trained."""
 _NAMED = 5
 """The most scores without an example that a note names."""
 
@@ -128,12 +132,22 @@ def plan(config: TrainConfig) -> list[str]:
         seeded = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
         with threads(processes.threads):
             where = processes.describe_devices(device)
-            lines.append(f"train {name}: {job.arch.name}{changed}, {steps(job)} steps on {where}, {seeded}")
+            verb = "pre-train" if config.pretrain_only else "train"
+            lines.append(f"{verb} {name}: {job.arch.name}{changed}, {_steps(job)} steps on {where}, {seeded}")
+        if config.pretrain_only:
+            check_body(job)
         lines += preflight(job)
     if config.compares:
         lines.append(f"train {count(processes.workers, 'network')} at a time")
     lines += [f"log to {spec}" for spec in config.log]
     return [*lines, f"write the run to {config.output}"] if config.output is not None else lines
+
+
+def _steps(job: Job) -> int:
+    """Those of the training, or of pre-training alone."""
+    if not job.config.pretrain_only:
+        return steps(job)
+    return pretraining_epochs(job) * steps_per_epoch(pretraining_images(job), job.recipe.batch_size)
 
 
 def _data(config: TrainConfig, report: Reporter) -> ImageData:
@@ -175,7 +189,11 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
     interrupted, finished = any((folder / name).exists() for name in (STATE, PRETRAINING_STATE)), (folder / METADATA).exists()
     occupied = "already holds a run" if interrupted or finished or (folder / RUNS).exists() else ""
     hint = "continue it with `resume`, or choose another `output`"
-    return FolderState(occupied, hint, "holds a comparison" if (folder / RUNS).exists() and not config.compares else "")
+    body = is_body(folder)
+    other = "holds a comparison" if (folder / RUNS).exists() and not config.compares else ""
+    if not other and body != config.pretrain_only and (body or finished):
+        other = "holds a body" if body else "holds a run"
+    return FolderState(occupied or ("already holds a body" if body else ""), hint, other, "choose another `output`")
 
 
 def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
@@ -192,6 +210,8 @@ def _sides(config: TrainConfig) -> dict[str, TrainConfig]:
 def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> ImageTrainResult:
     job = _open_job(config, sets, device, config.seed)
     warn_of_feeding([job], report)
+    if config.pretrain_only:
+        return _body(config, job, report)
     keep = config.output / STATE if config.output is not None else None
     name = run_name("", job.seed)
     logged = {name: LoggedRun(job, {})}
@@ -202,7 +222,7 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         return _result(config, job, (), (), notes=("stopped",))
     notes = (*job.arch.notes, *labels_note(job), *fitted.surgery, *pseudo_note(fitted.pseudo), *_data_notes(job))
     result = _result(config, job, (_row(GIVEN, job, fitted),), (), notes=notes, predicted=fitted.predicted)
-    if fitted.pretrained is not None and not isinstance(result, MaskTrainResult | NextTrainResult):
+    if fitted.pretrained is not None and isinstance(result, _WITH_PRETRAINING):
         result = replace(result, pretraining=(fitted.pretrained.row(job, GIVEN),))
     if config.output is not None:
         from dlcli.engines.train.report import save_run_page  # here, since it imports matplotlib
@@ -219,6 +239,16 @@ def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
             classes=job.data.classes,
         )
     return result
+
+
+def _body(config: TrainConfig, job: Job, report: Reporter) -> ImageTrainResult:
+    """Pre-training alone."""
+    found = train_body(job, report)
+    if found is None:
+        return _result(config, job, (), (), notes=("stopped",))
+    notes = (*job.arch.notes, *labels_note(job), next_command(job), pretraining_note(job))
+    result = _result(config, job, (), (), notes=tuple(filter(None, notes)))
+    return replace(result, pretraining=(found.row(job, GIVEN),)) if isinstance(result, _WITH_PRETRAINING) else result
 
 
 def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted | None:
@@ -260,9 +290,9 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
         result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))
     pretrained = tuple(one.pretraining for one in found if one.pretraining is not None)
-    if pretrained and not isinstance(result, MaskTrainResult | NextTrainResult):
+    if pretrained and isinstance(result, _WITH_PRETRAINING):
         result = replace(result, pretraining=pretrained, probe_gains=probe_gains(pretrained))
-    if longer is not None and not isinstance(result, MaskTrainResult | NextTrainResult):
+    if longer is not None and isinstance(result, _WITH_PRETRAINING):
         result = replace(result, equal_compute=equal_compute(longer, sides.jobs, more, further))
     if config.output is not None and rows:
         from dlcli.engines.train.report import save_comparison  # here, since it imports matplotlib

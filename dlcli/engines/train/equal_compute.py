@@ -1,6 +1,5 @@
 """The side without pre-training once more, trained for as much compute as the other takes in all."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
@@ -12,6 +11,7 @@ from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.pretraining_result import EqualCompute
 from dlcli.specs.semi_supervised import semi_chosen
 from dlcli.specs.train import GIVEN, TrainConfig
+from dlcli.specs.variant import names_field, with_field
 
 
 class LongerSide(NamedTuple):
@@ -40,7 +40,7 @@ def longer_side(config: TrainConfig, jobs: Mapping[str, Job]) -> LongerSide | No
     Returns:
         The side; None where there is nothing to make equal, or compute is not that of images that are counted alike.
     """
-    if config.versus is None or "--epochs" in shlex.split(config.versus):
+    if config.versus is None or names_field(config, config.versus, "epochs"):
         return None
     pair = (GIVEN, config.versus)
     trained = [name for name in pair if jobs[name].config.pretrain != NO_PRETRAINING]
@@ -49,7 +49,7 @@ def longer_side(config: TrainConfig, jobs: Mapping[str, Job]) -> LongerSide | No
     other = next(name for name in pair if name not in trained)
     n = len(jobs[other].data.x_train)
     epochs = max(jobs[other].recipe.epochs, ceil(total_passes(jobs[trained[0]]) / n))
-    name = f"{'' if other == GIVEN else f'{other} '}--epochs {epochs}"
+    name = with_field(config, "" if other == GIVEN else other, "epochs", epochs)
     side = replace(jobs[other].config, epochs=epochs, versus=None, seeds=None, workers=None)
     names = (name, pair[1]) if other == GIVEN else (pair[0], name)
     return LongerSide(name, side, other, names)

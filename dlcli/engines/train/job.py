@@ -21,6 +21,7 @@ from dlcli.core.data.unlabelled_images import UnlabelledImages
 from dlcli.core.evaluation.dense_alignment import aligned
 from dlcli.core.graph.output_ops import ends_in_relu
 from dlcli.core.layers.multi_clip import for_clips
+from dlcli.core.model_io.body import WEIGHTS
 from dlcli.core.model_io.input_shape import preparation_for
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.model_io.warm_start import warm_started
@@ -119,6 +120,7 @@ def open_job(config: TrainConfig, data: ImageData, device: torch.device, seed: i
     spec, weights, pretrained = resolve_weights(config.model, config.weights)
     arch = open_model(spec, data, pretrained=pretrained)
     if weights is not None:
+        weights = weights / WEIGHTS if weights.is_dir() else weights
         arch = warm_started(arch, weights, len(data.classes), config.normalise, config.weights_key, channels=data.channels)
     arch = normalised_architecture(arch, task_for(config).normalise(data, config.normalise), data.channels)
     _check_range(arch, data, objective)
