@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
@@ -40,10 +42,10 @@ class UnlabelledImages:
         """All images (n, c, h, w), in memory; raises ResourceError if they do not fit there."""
         return self.parts[0] if len(self.parts) == 1 else _joined(self.parts)
 
-    def held(self, x: Tensor) -> int:
-        """How many of the images `x` (m, c, h, w) are in the pool, pixel for pixel in 256 levels."""
+    def held(self, x: Tensor) -> NDArray[np.bool_]:
+        """Which of the images `x` (m, c, h, w) are in the pool, pixel for pixel in 256 levels, (m,)."""
         there = {hashlib.sha256(pixels).digest() for part in self.parts for pixels in _pixels(part)}
-        return sum(hashlib.sha256(pixels).digest() in there for pixels in _pixels(x))
+        return np.array([hashlib.sha256(pixels).digest() in there for pixels in _pixels(x)], bool)
 
 
 def _joined(parts: tuple[Tensor, ...]) -> Tensor:

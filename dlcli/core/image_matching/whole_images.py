@@ -14,7 +14,7 @@ _BLOCK = 512
 """Images that are compared with all others at once."""
 
 
-class _Hashes(NamedTuple):
+class Hashes(NamedTuple):
     """Hashes of unit length of the images and of the mirrored images, (n, frequencies)."""
 
     upright: Floats
@@ -29,7 +29,7 @@ def whole_image_pairs(grey: NDArray[np.uint8]) -> Alignments:
     """
     if not len(grey):
         return no_alignments()
-    hashes = _hashes(grey)
+    hashes = image_hashes(grey)
     parts = []
     for start in range(0, len(grey), _BLOCK):
         for others, mirror in ((hashes.upright, False), (hashes.mirrored, True)):
@@ -39,7 +39,18 @@ def whole_image_pairs(grey: NDArray[np.uint8]) -> Alignments:
     return join_alignments(parts)
 
 
-def _hashes(grey: NDArray[np.uint8]) -> _Hashes:
+def pairs_between(first: Hashes, second: Hashes) -> Alignments:
+    """The pairs of one image of each of two sets, as `whole_image_pairs` finds them; those of the second set come last."""
+    parts = [no_alignments()]
+    for start in range(0, len(first.upright), _BLOCK):
+        for others, mirror in ((second.upright, False), (second.mirrored, True)):
+            rows, columns = np.nonzero(first.upright[start : start + _BLOCK] @ others.T >= _MIN_COSINE)
+            parts.append(_same_place(rows + start, columns + len(first.upright), mirror=mirror))
+    return join_alignments(parts)
+
+
+def image_hashes(grey: NDArray[np.uint8]) -> Hashes:
+    """The hashes of grey copies, (n, side, side)."""
     samples = 2 * _FREQUENCIES
     weights = blurring_weights(samples, grey.shape[1], 0.5)
     small = np.stack([weights @ image.astype(np.float32) @ weights.T for image in grey])
@@ -49,7 +60,7 @@ def _hashes(grey: NDArray[np.uint8]) -> _Hashes:
     # Amplitudes in photographs fall with the frequency.
     upright = (cosines @ small @ cosines.T).reshape(len(grey), -1)[:, 1:] * np.hypot(v, u).astype(np.float32)
     upright /= np.maximum(np.linalg.norm(upright, axis=1, keepdims=True), 1e-6)
-    return _Hashes(upright, upright * np.where(u % 2, -1, 1).astype(np.float32))
+    return Hashes(upright, upright * np.where(u % 2, -1, 1).astype(np.float32))
 
 
 def _same_place(first: NDArray[np.intp], second: NDArray[np.intp], *, mirror: bool) -> Alignments:

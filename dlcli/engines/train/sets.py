@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from dlcli.core.data import open_data
 from dlcli.core.data.base import ImageData, Split, choose
@@ -13,6 +14,7 @@ from dlcli.core.data.few_labels import with_few_labels
 from dlcli.core.data.set_folders import subfolders
 from dlcli.core.data.splits import with_dev_set
 from dlcli.core.data.unlabelled_images import UnlabelledImages
+from dlcli.core.image_matching.twins import has_twin
 from dlcli.core.tasks import task_for
 from dlcli.engines.train.job import Job, preparation_of
 from dlcli.specs.pretraining import takes_unlabelled
@@ -21,7 +23,7 @@ from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig
 from dlcli.specs.training_options import SEEDS
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
-from dlcli.support.reporter import Reporter
+from dlcli.support.reporter import SILENT, Reporter
 
 HIDDEN = 2000
 """The most unlabelled images with a known label that are looked at after each epoch."""
@@ -118,10 +120,17 @@ def open_unlabelled(config: TrainConfig, data: ImageData, report: Reporter) -> U
 
 
 def _warn_of_test_images(config: TrainConfig, data: ImageData, pool: UnlabelledImages, report: Reporter) -> None:
-    n = pool.held(data.x_test)
-    if not n:
+    """Warn of test images in the pool, equal in every pixel or near duplicates, or refuse them."""
+    if report is SILENT and not config.strict:
+        return  # as in each process of a comparison, whose first one has warned
+    equal = pool.held(data.x_test)
+    rest = data.x_test[torch.from_numpy(~equal)]
+    near = int(has_twin(rest, pool.parts, report).sum())
+    if not equal.any() and not near:
         return
-    message = f"{n:,} of {len(data.x_test):,} test images are among the images of `unlabelled`, pixel for pixel"
+    each = [(int(equal.sum()), "pixel for pixel"), (near, "as near duplicates")]
+    shown = " and ".join(f"{n:,} {how}" for n, how in each if n)
+    message = f"of {len(data.x_test):,} test images {shown} are among the images of `unlabelled`"
     if config.strict:
         raise InputError(message, hint="remove them from there; figures on the test set would be too good")
     report.warn(f"{message}: figures on the test set may be too good")

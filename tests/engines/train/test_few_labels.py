@@ -152,9 +152,40 @@ def test_test_images_in_the_pool_are_found(tmp_path: Path):
     np.savez(tmp_path / "pool.npz", x=np.concatenate([found["x_test"][:4], found["x_test"][:1] + 1, found["x_train"][:3]]))
     chosen, report = config(data, unlabelled=str(tmp_path / "pool.npz")), Listening()
     _sets(chosen, report)
-    assert any("4 of 15 test images are among the images of `unlabelled`" in note for note in report.notes)
-    with pytest.raises(InputError, match="4 of 15 test images"):
+    wanted = "of 15 test images 4 pixel for pixel are among the images of `unlabelled`"
+    assert any(wanted in note for note in report.notes)
+    with pytest.raises(InputError, match=wanted):
         _sets(config(data, unlabelled=str(tmp_path / "pool.npz"), strict=True), SILENT)
+
+
+def test_near_duplicates_of_test_images_are_found(tmp_path: Path):
+    """Smooth blobs, compressed, mirrored or resized again; one image is equal, and the others of the pool are others."""
+    source = np.random.default_rng(3)
+    coarse = [Image.fromarray(source.integers(0, 256, (8, 8, 3)).astype(np.uint8)) for _ in range(40)]
+    x = [np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC)) for image in coarse]
+    stacked = np.stack(x)
+    y = np.arange(12) % CLASSES
+    sets = {"x_train": stacked[:12], "y_train": y, "x_test": stacked[12:24], "y_test": y}
+    np.savez(tmp_path / "d.npz", **sets)
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    for k, image in enumerate(x[24:]):
+        Image.fromarray(image).save(pool / f"other{k}.png")
+    Image.fromarray(x[12]).save(pool / "equal.png")
+    Image.fromarray(x[13]).save(pool / "compressed.jpg", quality=80)
+    Image.fromarray(x[14][:, ::-1]).save(pool / "mirrored.png")
+    Image.fromarray(x[15]).resize((48, 48)).resize((32, 32)).save(pool / "resized.png")
+    chosen, report = config(str(tmp_path / "d.npz"), unlabelled=str(pool)), Listening()
+    _sets(chosen, report)
+    wanted = "of 12 test images 1 pixel for pixel and 3 as near duplicates are among the images of `unlabelled`"
+    assert any(wanted in note for note in report.notes)
+    with pytest.raises(InputError, match=wanted):
+        _sets(config(str(tmp_path / "d.npz"), unlabelled=str(pool), strict=True), SILENT)
+    for name in ("equal.png", "compressed.jpg", "mirrored.png", "resized.png"):
+        (pool / name).unlink()
+    clean = Listening()
+    _sets(chosen, clean)
+    assert not any("test images" in note for note in clean.notes)
 
 
 def test_folders_are_not_classes(tmp_path: Path):
