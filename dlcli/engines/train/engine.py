@@ -191,7 +191,8 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
     hint = "continue it with `resume`, or choose another `output`"
     body = is_body(folder)
     other = "holds a comparison" if (folder / RUNS).exists() and not config.compares else ""
-    if not other and body != config.pretrain_only and (body or finished):
+    begun = finished or (folder / STATE).exists()  # the training that follows pre-training
+    if not other and body != config.pretrain_only and (body or begun):
         other = "holds a body" if body else "holds a run"
     return FolderState(occupied or ("already holds a body" if body else ""), hint, other, "choose another `output`")
 

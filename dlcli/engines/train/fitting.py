@@ -86,6 +86,8 @@ def fit(job: Job, *, report: Reporter, label: str, run: str = "", keep: Path | N
     """
     kept = keep is not None and keep.exists()
     if job.config.pretrain == NO_PRETRAINING:
+        if keep is not None and not kept:
+            pretraining.check_not_begun(job, keep.with_name(pretraining.STATE))
         return _fit(job, None, NONE_SPENT, report=report, label=label, run=run, keep=keep)
     if kept and keep is not None:
         model, facts = None, read_facts(keep.parent, len(job.data.x_test))

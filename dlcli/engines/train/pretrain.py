@@ -1,12 +1,13 @@
 """The training before the training: the body of a network by a loss of its features, and surgery after it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlcli.core.compute.forward import in_mode
 from dlcli.core.compute.rng import preserved
@@ -96,6 +97,12 @@ def grown(job: Job, net: nn.Module) -> BuiltNetwork:
         return BuiltNetwork(*apply_surgery(net, job.config.grow, sample, option="grow"))
 
 
+def check_not_begun(job: Job, keep: Path) -> None:
+    """Raise UsageError if `keep` holds the state of a pre-training, for `job` has none."""
+    if keep.exists():
+        _kept(job, keep)
+
+
 def check_pretraining(job: Job) -> None:
     """Raise what `pretrain` would before its first step."""
     if job.config.pretrain != NO_PRETRAINING:
@@ -182,12 +189,25 @@ def _view_network(job: Job, method: Pretraining, features: FeatureNetwork) -> Vi
 
 def _load(job: Job, training: Training, keep: Path) -> Spent:
     """Continue where the state in `keep` was taken, after the time that is returned."""
-    state, facts = load_state(keep, OTHER)
-    needed = {"determined_by": mapping_of(lambda value: ""), "seconds": number(0), "cpu_seconds": optional(number(0))}
-    check_metadata(facts if isinstance(facts, dict) else {}, keep, needed, hint=OTHER)
-    check_same(facts["determined_by"], describe(job), job.config, keep.parent)
+    state, spent = _kept(job, keep)
     try:
         training.load(state)
     except (KeyError, RuntimeError):
         raise InputError(f"{keep}: the state is not of this network", hint=OTHER) from None
-    return Spent(facts["seconds"], facts["cpu_seconds"])
+    return spent
+
+
+class _Kept(NamedTuple):
+    """The state of a pre-training, and the time that it took."""
+
+    state: Mapping[str, Tensor]
+    spent: Spent
+
+
+def _kept(job: Job, keep: Path) -> _Kept:
+    """What `keep` holds; raises UsageError if it is of another training than `job`."""
+    state, facts = load_state(keep, OTHER)
+    needed = {"determined_by": mapping_of(lambda value: ""), "seconds": number(0), "cpu_seconds": optional(number(0))}
+    check_metadata(facts if isinstance(facts, dict) else {}, keep, needed, hint=OTHER)
+    check_same(facts["determined_by"], describe(job), job.config, keep.parent)
+    return _Kept(state, Spent(facts["seconds"], facts["cpu_seconds"]))
