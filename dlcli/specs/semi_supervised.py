@@ -169,7 +169,7 @@ def check_semi(config: Any) -> None:
     for name in inapplicable_to_semi(config.semi):
         if getattr(config, name) is not None:
             only = OF_SEMI[name]
-            needed = f"`semi={only[0]}`" + (f" or {', '.join(only[1:])}" if only[1:] else "") if only else "`semi`"
+            needed = " or ".join((", ".join((f"`semi={only[0]}`", *only[1:-1])), only[-1])) if only else "`semi`"
             raise UsageError(f"`{name}` needs {needed}", hint=f"omit `{name}`")
     _check_draws(config)
     if chosen := semi_chosen(config.semi):

@@ -14,6 +14,7 @@ from tests.conftest import Start
 
 COMMANDS = {
     "train": ["train", "--epochs", "2", "--limit", "200", "--dev", "0.2", "--early-stop", "loss"],
+    "semi": ["train", "--labels", "40", "--semi", "gumbel-st", "--steps-per-epoch", "100", "--epochs", "3", "--limit", "200"],
     "ensemble": ["ensemble", "--epochs", "2", "--members", "2", "--limit", "200", "--workers", "1"],
 }
 
