@@ -20,7 +20,7 @@ from dlcli.core.evaluation.slices import holm
 from dlcli.core.stats import mean_difference, p_value
 from dlcli.engines import train
 from dlcli.engines.train.semi_files import PSEUDO_LABELS
-from dlcli.specs.figures import percent, points
+from dlcli.specs.figures import percent
 from dlcli.specs.train import TrainConfig, TrainResult
 from dlcli.support.atomic import write_text
 from dlcli.support.json_metadata import read_json_metadata
@@ -98,7 +98,7 @@ def accuracies(options: argparse.Namespace, found: dict[str, list[TrainResult]])
         each = [percent(one.rows[0].accuracy) for one in results]
         mean = f"{100 * fmean(one.rows[0].accuracy.value for one in results):.1f}"
         verdict = "" if name == "none" else "established" if corrected[name] <= 0.05 else "not established"
-        gap = "" if name == "none" else points(gaps[name]).removesuffix(" points")
+        gap = "" if name == "none" else percent(gaps[name])
         p = "" if name == "none" else f"{corrected[name]:.2g}"
         rows.append([f"`{name}`", mean, *each, gap, verdict, p, PAPER.get(name, "")])
     seeds = [f"seed {options.seed + k}" for k in range(options.seeds)]
