@@ -12,7 +12,7 @@ from pathlib import Path
 from dlcli.specs.command_line import command_line
 from dlcli.specs.list import KINDS, REGISTRIES, ListConfig, ListResult
 from dlcli.specs.masks import MASK_LOSSES
-from dlcli.specs.shared import AUGMENTATIONS, RULE_TEXTS
+from dlcli.specs.shared import AUGMENTATIONS, RULE_TEXTS, SCORE_RULE_TEXTS
 from dlcli.support.plugins import Plugin
 from dlcli.support.registry import Registry
 from dlcli.support.reporter import SILENT, Reporter
@@ -57,6 +57,8 @@ def _use(kind: str, name: str) -> str:
     command, values = _USES[kind]
     if kind == "losses" and name in MASK_LOSSES:  # the first of them is also that of classes, which needs no option
         values = {**values, "task": "segment"}
+    if kind == "ensemble-rules" and name in SCORE_RULE_TEXTS:
+        values = {**values, "task": "score"}
     return command_line(command, **{field: value.format(name=name) for field, value in values.items()})
 
 
@@ -64,7 +66,7 @@ def _choices(kind: str) -> list[tuple[str, str]]:
     if kind == "augmentations":
         return list(AUGMENTATIONS.items())
     if kind == "ensemble-rules":
-        return list(RULE_TEXTS.items())
+        return [*RULE_TEXTS.items(), *SCORE_RULE_TEXTS.items()]
     registry = Registry(kind, REGISTRIES[kind])
     found = {name: _description(registry.package, name) for name in registry.own_names()}
     found |= {name: _of_plugin(plugin) for name, plugin in registry.plugins().items()}

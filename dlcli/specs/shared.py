@@ -8,14 +8,16 @@ from dlcli.specs.option import entries, one_of, option
 
 RULE_TEXTS = {
     "max": "the most confident member decides",
-    "mean": "the mean of the members' probabilities",
+    "mean": "the mean of the members' probabilities, or of their scores",
     "vote": "the majority of the members",
     "mean-logit": "the mean of the members' logits",
     "max-logit": "the highest logit of any member",
 }
 RULES = tuple(RULE_TEXTS)
 """Rules that combine the members of an ensemble."""
-SCORE_RULES = ("mean", "median")
+SCORE_RULE_TEXTS = {"median": "the median of the members' scores"}
+"""What rules mean that are of scores alone."""
+SCORE_RULES = ("mean", *SCORE_RULE_TEXTS)
 """Rules that combine members that predict scores."""
 RULE_MEANINGS = "the most confident member decides (max), mean probability (mean), majority (vote), or mean or highest logit"
 SURGERIES = entries("surgery", "dlcli.core.surgery.operations")

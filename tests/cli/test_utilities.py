@@ -22,7 +22,7 @@ from dlcli.engines import cache, info
 from dlcli.specs.cache import CacheConfig
 from dlcli.specs.info import InfoConfig
 from dlcli.specs.list import KINDS, REGISTRIES
-from dlcli.specs.shared import RULES
+from dlcli.specs.shared import RULES, SCORE_RULES
 from dlcli.support.errors import MissingExtraError
 from dlcli.support.lock import locked
 from dlcli.support.registry import Registry
@@ -42,7 +42,7 @@ def test_list_has_every_entry_of_every_registry_with_what_it_is(dlcli: Run):
     found = {kind: {row["name"] for row in rows if row["kind"] == kind} for kind in KINDS}
     assert found == {kind: set(Registry(kind, package).names()) for kind, package in REGISTRIES.items()} | {
         "augmentations": set(names()),
-        "ensemble-rules": set(RULES),
+        "ensemble-rules": {*RULES, *SCORE_RULES},
     }
     assert all(len(row["description"]) > 9 and row["use"].startswith("dlcli ") for row in rows)
     assert len({(row["kind"], row["name"]) for row in rows}) == len(rows)
