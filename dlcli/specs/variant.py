@@ -67,7 +67,17 @@ def names_field(config: Any, spec: str, field: str) -> bool:
 
 
 def with_field(config: Any, spec: str, field: str, value: object) -> str:
-    """`spec`, which may be empty, with the option of this field of a configuration set to `value`."""
+    """A variant that sets one option more.
+
+    Args:
+        config: The configuration.
+        spec: A variant of it, as `variant` takes it, or "" for none.
+        field: The field of the option.
+        value: What it is set to.
+
+    Returns:
+        Both as one text.
+    """
     return f"{spec} {_flag_of(config, field)} {value}".strip()
 
 

@@ -1,4 +1,4 @@
-"""A body on disk: the weights of a network but for its last layer, which is initialised anew wherever it is used."""
+"""A body on disk: the weights of a network but for its last layer, which is initialised wherever it is used."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ def save_body(folder: Path, model: nn.Module, last: str, more: Mapping[str, str]
 
 
 def missing_layer(file: Path, own: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """The names in `own`, the weights of a network, of those that a file of a body leaves out; none for any other file."""
+    """The names in `own`, the weights of a network, of those that a file of a body does not hold; none for any other file."""
     if file.suffix != ".safetensors":
         return ()
     last = read_metadata(file).get(_LAST)
