@@ -110,7 +110,13 @@ def surgery_option(what: str) -> Any:
 
 def size_option() -> Any:
     """`size`: one height and width for all images and frames."""
-    return option(None, "Resize every image or frame to N x N pixels.", limit=65_536, minimum=1, metavar="N")
+    return option(
+        None,
+        "Resize every image or frame to N x N pixels; with masks the shorter side to N.",
+        limit=65_536,
+        minimum=1,
+        metavar="N",
+    )
 
 
 def label_column_option() -> Any:

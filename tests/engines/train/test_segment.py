@@ -179,6 +179,23 @@ def test_masks_are_written_in_the_size_of_the_file_whatever_the_network_saw(tmp_
     assert len(single.table.rows) == 1 and single.table.rows[0][3:] == found.table.rows[0][3:]
 
 
+def test_arrays_are_learned_by_group_and_predicted_by_index(tmp_path: Path, network: str):
+    images, masks = zip(*(scene(k) for k in range(20)), strict=True)
+    np.savez(tmp_path / "a.npz", x=np.stack(images), y=np.stack(masks), person=np.arange(20) // 2)
+    result = train.run(config(tmp_path / "a.npz", network, epochs=2, group="person", output=tmp_path / "run"))
+    assert isinstance(result, MaskTrainResult) and result.n_test % 2 == 0 and result.classes == ("0", "1", "2")
+    options = {"model": str(tmp_path / "run"), "data": str(tmp_path / "a.npz"), "trust_code": True}
+    found = eval.run(EvalConfig(**options))  # type: ignore[arg-type]
+    assert isinstance(found, MaskEvalResult) and found.metrics == result.rows[0].metrics
+    assert (found.group, found.n_groups) == ("person", result.n_test // 2)
+    table = predict.run(PredictConfig(**options, masks=tmp_path / "o", top=1)).table  # type: ignore[arg-type]
+    assert table.columns == ["index", "mask", "label", "share"] and len(table.rows) == 20
+    with Image.open(tmp_path / "o" / str(table.rows[7][1])) as mask:
+        assert np.bincount(np.asarray(mask).reshape(-1), minlength=3).max() / mask.width / mask.height == pytest.approx(
+            table.rows[7][3], abs=1e-6
+        )
+
+
 def test_other_classes_and_gates(folder: Path, trained: MaskTrainResult, tmp_path: Path):
     run, other = str(folder.parent / "run"), tmp_path / "other"
     for k in range(3):
