@@ -160,7 +160,7 @@ COMPLETERS: dict[str, Completer] = {
     "data": _images,
     "delimiter": _one_of("tab", "none"),
     "device": _one_of("auto", "cpu", "cuda", "mps"),
-    "early-stop": _one_of("loss", "accuracy", "spearman"),
+    "early-stop": _one_of("loss", "accuracy", "spearman", "miou"),
     "encoding": _one_of("utf-8", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030"),
     "against-encoding": _one_of("utf-8", "utf-16", "latin-1", "cp1252", "shift_jis", "gb18030"),
     "fail-under": _metrics,
