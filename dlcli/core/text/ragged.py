@@ -47,6 +47,16 @@ class Ragged:
         """The length of each list, (lists,)."""
         return np.diff(self.ends)
 
+    @cached_property
+    def repeats(self) -> NDArray[np.bool_]:
+        """Whether each list has a number twice or more, (lists,)."""
+        owner = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        order = np.lexsort((self.flat, owner))
+        flat, owner = self.flat[order], owner[order]
+        found = np.zeros(len(self.lengths), bool)
+        found[owner[1:][(flat[1:] == flat[:-1]) & (owner[1:] == owner[:-1])]] = True
+        return found
+
     def expand(self, inner: "Ragged") -> "Ragged":
         """Replace each number by the list that it indexes in `inner`: texts of runs, runs of words -> texts of words."""
         # Entry j of the result that belongs to number i of `flat` is entry (j - start of i in the result) of its inner list:

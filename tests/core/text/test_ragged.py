@@ -58,3 +58,8 @@ def test_renumbered_arrays_say_the_same_with_the_numbers_that_are_there(lists):
     there, places = compact_ids(WIDTH, *(np.array(each, np.int64) for each in lists))
     assert there.tolist() == sorted({number for each in lists for number in each})
     assert [there[place].tolist() for place in places] == lists
+
+
+@given(numbers)
+def test_repeats_are_the_lists_that_have_a_number_twice(lists):
+    assert ragged(lists).repeats.tolist() == [len(set(items)) < len(items) for items in lists]

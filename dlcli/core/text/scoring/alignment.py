@@ -24,6 +24,8 @@ _FAR_RARER = 2.0
 _IMPLIED = 0.9
 """Strength of `ibm` for the initials of three words, and of `website` for `web site`."""
 _INITIALS = range(3, 7)
+_BASE, _MODULUS = 257, (1 << 31) - 1
+"""Of the hash of a word; products of two hashes fit in 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,28 @@ def implied_words(words: Ragged, vocabulary: list[str], content: NDArray[np.bool
 def _joined(words: Ragged, vocabulary: list[str], numbers: dict[str, int], text: Numbers) -> tuple[Numbers, Numbers]:
     later = np.flatnonzero(~words.is_first())
     width = len(vocabulary)
-    codes, which = np.unique(words.flat[later - 1] * width + words.flat[later], return_inverse=True)
+    first, second = words.flat[later - 1], words.flat[later]
+    likely = np.flatnonzero(np.isin(*_hashes_of_joined(vocabulary, first, second)))
+    later = later[likely]
+    codes, which = np.unique(first[likely] * width + second[likely], return_inverse=True)
     whole = np.array(
         [_whole(vocabulary[code // width], vocabulary[code % width], numbers) for code in codes.tolist()], np.int64
     )
     whole = whole[which] if len(codes) else np.empty(0, np.int64)
     return text[later[whole >= 0]], whole[whole >= 0]
+
+
+def _hashes_of_joined(vocabulary: list[str], first: Numbers, second: Numbers) -> tuple[Numbers, Numbers]:
+    """A polynomial hash of each first word with its second one behind it, and that of each word of the vocabulary.
+
+    Few pairs of neighbours make a word, and numpy finds those that may (Karp and Rabin 1987).
+    """
+    powers = [1]
+    for _ in range(max(map(len, vocabulary), default=0)):
+        powers.append(powers[-1] * _BASE % _MODULUS)
+    hashes = np.array([sum(ord(char) * powers[k] for k, char in enumerate(reversed(word))) % _MODULUS for word in vocabulary])
+    shift = np.array([powers[len(word)] for word in vocabulary])
+    return (hashes[first] * shift[second] + hashes[second]) % _MODULUS, hashes
 
 
 def _whole(first: str, second: str, numbers: dict[str, int]) -> int:

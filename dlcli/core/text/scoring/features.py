@@ -24,7 +24,7 @@ from dlcli.core.text.scoring.arrays import Floats, Rows, ratio, row_sums, unit_r
 from dlcli.core.text.scoring.codes import missing_codes
 from dlcli.core.text.scoring.similar_words import MATCHED
 from dlcli.core.text.scoring.tokenized_texts import Kind, TokenizedTexts
-from dlcli.core.text.scoring.word_order import equal_end, exchanged, length_ratio, word_order
+from dlcli.core.text.scoring.word_order import ORDERED, equal_end, exchanged, length_ratio, word_order
 
 FEATURES = (
     # Overlap
@@ -159,12 +159,25 @@ def _of_order(words: Ragged, first: Rows, second: Rows, neutral: frozenset[int])
     return {
         "word_order": in_order,
         "words_moved": in_any_order - in_order,
-        "exchanged": exchanged(words, first, second, in_any_order > in_order, neutral),
+        "exchanged": exchanged(
+            words, first, second, _may_be_exchanged(words, first, second, (in_order, in_any_order)), neutral
+        ),
         "first_equal": equal_end(words, first, second, last=False),
         "last_equal": equal_end(words, first, second, last=True),
         "length_ratio": length_ratio(words.lengths, first, second),
         "length": np.log1p(np.minimum(words.lengths[first], words.lengths[second])),
     }
+
+
+def _may_be_exchanged(words: Ragged, first: Rows, second: Rows, common: tuple[Floats, Floats]) -> NDArray[np.bool_]:
+    """Whether shared words are in another order, and not because of one word alone that has moved.
+
+    Two parts around a third that change places leave one of the three in order, so two words or more have moved. Where a text
+    has a word twice, the third part may lend one of the others a word.
+    """
+    in_order, in_any_order = common
+    moved = (in_any_order - in_order) * (words.lengths[first].clip(max=ORDERED) + words.lengths[second].clip(max=ORDERED)) / 2
+    return np.asarray((moved > 1.5) | ((moved > 0.5) & (words.repeats[first] | words.repeats[second])))
 
 
 def _of_codes(texts: TokenizedTexts, first: Rows, second: Rows) -> _Columns:
@@ -195,9 +208,7 @@ def _of_leftover(
     unmatched = [_unmatched(found, k) for k in (0, 1)]
     rarest = [_rarest(side, texts.rarity) for side in unmatched]
     numbers = [np.asarray(side @ texts.kinds[:, Kind.NUMBER]) for side in unmatched]
-    means = [
-        unit_rows(side.astype(np.float32) @ (texts.meanings * texts.rarity[:, None]).astype(np.float32)) for side in unmatched
-    ]
+    means = [unit_rows(side.astype(np.float32) @ texts.weighted_meanings) for side in unmatched]
     return {
         "matched_high": np.maximum(*matched),
         "matched_low": np.minimum(*matched),

@@ -1,5 +1,6 @@
 """How rare words are: in English, by a table of frequencies, and in the table at hand."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
@@ -18,8 +19,8 @@ _PRIOR = 60.0
 _SAYING_NOTHING = FUNCTION_WORDS - NEGATIONS - OPPOSITES.keys()
 _FUNCTION_RARITY = 1.5
 """Most rarity of a function word in a table: that of a word in every fifth text."""
-_COMMON_CHARACTER = 0.02
-"""The frequency assumed of a character that stands for a word; the table of English words has none."""
+_CHARACTER_RARITY = -math.log(0.02)
+"""The rarity assumed of a character that stands for a word; the table of English words has none."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ class Rarity:
         known = np.append(self.hashes, -1)[places] == wanted
         found = np.where(known, np.append(self.values, self.unseen)[places], self.unseen)
         character = np.array([bool(IDEOGRAPH.match(word)) for word in vocabulary], bool)
-        found[character] = -np.log(_COMMON_CHARACTER)
+        found[character] = [
+            _FUNCTION_RARITY if word in FUNCTION_WORDS else _CHARACTER_RARITY for word in vocabulary if IDEOGRAPH.match(word)
+        ]
         if table is None:
             return found
         frequency = np.array([table.frequency.get(word, 0) for word in vocabulary], np.float64)

@@ -41,23 +41,23 @@ class TokenizedTexts:
     Attributes:
         vocabulary: The distinct words.
         words: The words of each text in order, as indices into `vocabulary`.
-        named: Whether each word occurrence is a name, capitalised within the text, (occurrences,).
-        bracketed: Whether each word occurrence is in brackets, (occurrences,).
+        runs: The runs between blanks of each text in order, as indices into `distinct_runs`.
+        inner: The words of each distinct run, as indices into `vocabulary`.
+        distinct_runs: The distinct runs.
         kinds: For each word of the vocabulary 1, its rarity, its squared rarity, and whether it is a number, a negation, a
             question word and a function word, (vocabulary, 7). One product of a set of words with it gives all seven sums.
         meanings: A vector for each word of the vocabulary, (vocabulary, dimensions), zeros if it is unknown.
-        codes: The model numbers, dates and so on of each text.
         english: How rare each word is in English, whatever the table, (vocabulary,).
         table_size: Number of distinct texts of the table, None without one.
     """
 
     vocabulary: list[str]
     words: Ragged
-    named: NDArray[np.bool_]
-    bracketed: NDArray[np.bool_]
+    runs: Ragged
+    inner: Ragged
+    distinct_runs: list[str]
     kinds: Floats
     meanings: NDArray[np.float32]
-    codes: Codes
     english: Floats
     table_size: int | None = None
 
@@ -65,6 +65,23 @@ class TokenizedTexts:
     def rarity(self) -> Floats:
         """The rarity of each word of the vocabulary."""
         return self.kinds[:, Kind.RARITY]
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The model numbers, dates and so on of each text."""
+        return find_codes(self.runs, self.inner, self.vocabulary)
+
+    @cached_property
+    def named(self) -> NDArray[np.bool_]:
+        """Whether each word occurrence is a name, capitalised within the text, (occurrences,)."""
+        named = np.array([_capital(run) for run in self.distinct_runs], bool)[self.runs.flat] & ~self.runs.is_first()
+        named = np.repeat(named, self.inner.lengths[self.runs.flat])
+        return np.asarray(named & (self.kinds[self.words.flat, Kind.FUNCTION] == 0))
+
+    @cached_property
+    def bracketed(self) -> NDArray[np.bool_]:
+        """Whether each word occurrence is in brackets, (occurrences,)."""
+        return np.repeat(_in_brackets(self.runs, self.distinct_runs), self.inner.lengths[self.runs.flat])
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
@@ -133,9 +150,14 @@ class TokenizedTexts:
         return row_sums(self.names)
 
     @cached_property
+    def weighted_meanings(self) -> NDArray[np.float32]:
+        """The vector of each word times its rarity, (vocabulary, dimensions)."""
+        return (self.meanings * self.rarity[:, None]).astype(np.float32)
+
+    @cached_property
     def vectors(self) -> NDArray[np.float32]:
         """The mean word vector of each text, weighted by rarity, of length 1 or 0, (texts, dimensions)."""
-        return unit_rows(self.sets @ (self.meanings * self.rarity[:, None]).astype(np.float32))
+        return unit_rows(self.sets @ self.weighted_meanings)
 
     @cached_property
     def known_share(self) -> Floats:
@@ -161,14 +183,9 @@ def tokenize_texts(
     inner, vocabulary = integer_encode(map(forms_of_run, distinct))
     in_order = runs.expand(inner)
     kinds = _kinds(vocabulary, rarity.of(vocabulary, table))
-    named = np.array([_capital(run) for run in distinct], bool)[runs.flat] & ~runs.is_first()
-    lengths = inner.lengths[runs.flat]
-    named = np.repeat(named, lengths) & (kinds[in_order.flat, Kind.FUNCTION] == 0)
-    bracketed = np.repeat(_in_brackets(runs, distinct), lengths)
     meanings = np.zeros((len(vocabulary), 1), np.float32) if vectors is None else vectors.of(vocabulary)
-    codes = find_codes(runs, inner, vocabulary)
     english, size = (kinds[:, Kind.RARITY], None) if table is None else (rarity.of(vocabulary), table.size)
-    return TokenizedTexts(vocabulary, in_order, named, bracketed, kinds, meanings, codes, english, size)
+    return TokenizedTexts(vocabulary, in_order, runs, inner, distinct, kinds, meanings, english, size)
 
 
 def _capital(run: str) -> bool:

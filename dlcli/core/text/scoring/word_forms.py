@@ -10,7 +10,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from dlcli.core.text.tokens import words_of_run
+from dlcli.core.text.scoring.east_asian_words import east_asian_words
+from dlcli.core.text.tokens import IDEOGRAPH, words_of_run
 
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->", re.DOTALL)
 _THOUSANDS = re.compile(r"[-]?\d{1,3}(,\d{3})+(\.\d+)?$")
@@ -41,7 +42,10 @@ def without_markup(text: str) -> str:
 @lru_cache(maxsize=_CACHED)
 def forms_of_run(run: str) -> tuple[str, ...]:
     """The words of one run between blanks, in the form in which they are compared; cached, since most runs occur often."""
-    return tuple(form for word in words_of_run(run) for form in _forms(word) if form)
+    words = words_of_run(run)
+    if not run.isascii() and any(map(IDEOGRAPH.match, words)):
+        words = east_asian_words(words)
+    return tuple(form for word in words for form in _forms(word) if form)
 
 
 def _forms(word: str) -> tuple[str, ...]:

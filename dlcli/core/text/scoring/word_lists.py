@@ -6,13 +6,17 @@ English, German, French and Spanish; opposites in Chinese are single characters.
 
 from collections import defaultdict
 
+from dlcli.core.text.scoring import east_asian_words
+
 NEGATIONS = frozenset(
     "no not never none nothing nobody neither nor without non against "
     "nicht kein keine keinen keiner nie ohne ne pas jamais sans nunca sin ningun ninguna".split()
 )
+NEGATIONS |= east_asian_words.NEGATIONS
 QUESTION_WORDS = frozenset(
     "what how why when where who which whom whose is are do does did can could should would will was were has have".split()
 )
+QUESTION_WORDS |= east_asian_words.QUESTIONS
 FUNCTION_WORDS = QUESTION_WORDS | frozenset(
     "a an the of to in on at by for from with as and or but if than then so that this these those there any some all no not "
     "it its i me my you your he his she her we us our they their them be been being am had may might must just only also very "
@@ -20,6 +24,7 @@ FUNCTION_WORDS = QUESTION_WORDS | frozenset(
     "der die das den dem des ein eine einen einem einer und oder ist sind ich mein meine meinen man wie wo von zu mit auf fur "
     "im le la les un une des du de et ou est je mon ma mes comment el los las una y o es mi mis como en por para".split()
 )
+FUNCTION_WORDS |= east_asian_words.FUNCTION_WORDS
 NEUTRAL_WORDS = frozenset("and or nor a an the und oder der die das den et ou le la les un une y o el los las".split())
 """Conjunctions and articles, around which two parts may change places: "a dog and a cat"."""
 _CARDINALS = (

@@ -12,7 +12,7 @@ _EXCHANGED = 3
 """Most words of a part that changes places with another."""
 _SHORTEST = 3
 """Fewest words of a part whose ends change places: one word for each end and one between."""
-_ORDERED = 48
+ORDERED = 48
 """Only the first 48 words are compared for order: they fit in the bits of one 64-bit integer, see `_order`."""
 
 
@@ -32,11 +32,41 @@ def exchanged(words: Ragged, first: Rows, second: Rows, moved: NDArray[np.bool_]
         Whether they have, (pairs,).
     """
     found = np.zeros(len(first), bool)
-    for row in np.flatnonzero(moved).tolist():
-        a, b = (words.flat[words.ends[text] : words.ends[text + 1]].tolist()[:_ORDERED] for text in (first[row], second[row]))
+    repeated = words.repeats[first] | words.repeats[second]
+    distinct = np.flatnonzero(moved & ~repeated)
+    found[distinct] = _exchanged_distinct(words, first[distinct], second[distinct], neutral)
+    for row in np.flatnonzero(moved & repeated).tolist():
+        a, b = (words.flat[words.ends[text] : words.ends[text + 1]].tolist()[:ORDERED] for text in (first[row], second[row]))
         shared = set(a) & set(b)
         found[row] = _is_exchange([w for w in a if w in shared], [w for w in b if w in shared], neutral)
     return found
+
+
+def _exchanged_distinct(words: Ragged, first: Rows, second: Rows, neutral: frozenset[int]) -> NDArray[np.bool_]:
+    """As `exchanged`, for pairs of texts that have no word twice.
+
+    Among the shared words, each word of one text has one place in the other. An exchange moves all words of a part equally far.
+    """
+    widths = [min(ORDERED, int(words.lengths[rows].max(initial=0))) for rows in (first, second)]
+    a, b = words.padded(first, widths[0], -1), words.padded(second, widths[1], -2)
+    equal = a[:, :, None] == b[:, None, :]
+    shared = equal.any(axis=2)
+    if not shared.size:
+        return np.zeros(len(first), bool)
+    place, in_b = np.cumsum(shared, axis=1) - 1, np.cumsum(equal.any(axis=1), axis=1) - 1
+    other = np.take_along_axis(in_b, equal.argmax(axis=2), axis=1)
+    shift = np.where(shared, other - place, 0)
+    begin, last = (shift != 0).argmax(axis=1), widths[0] - 1 - (shift[:, ::-1] != 0).argmax(axis=1)
+    rows = np.arange(len(a))
+    start, end = place[rows, begin], place[rows, last] + 1
+    x, y = end - other[rows, begin], other[rows, last] - start + 1
+    sizes = (x >= 1) & (x <= _EXCHANGED) & (y >= 1) & (y <= _EXCHANGED) & (x + y < end - start)
+    start, end, x, y = (column[:, None] for column in (start, end, x, y))
+    between = (place >= start + x) & (place < end - y)
+    wanted = np.where(place < start + x, end - x - start, np.where(between, y - x, start - end + y))
+    wanted[(place < start) | (place >= end)] = 0
+    says_something = shared & between & ~np.isin(a, list(neutral))
+    return np.asarray(sizes & ((shift == wanted) | ~shared).all(axis=1) & says_something.any(axis=1))
 
 
 def _is_exchange(a: list[int], b: list[int], neutral: frozenset[int]) -> bool:
@@ -126,7 +156,7 @@ def word_order(in_order: Ragged, first: Rows, second: Rows) -> tuple[Floats, Flo
     Returns:
         2 L / (words of both), with L the longest common subsequence of the first 48 words; and the same in any order, (pairs,).
     """
-    of_a, of_b = (np.minimum(in_order.lengths[rows], _ORDERED) for rows in (first, second))
+    of_a, of_b = (np.minimum(in_order.lengths[rows], ORDERED) for rows in (first, second))
     a, b = in_order.padded(first, int(of_a.max(initial=0)), -1), in_order.padded(second, int(of_b.max(initial=0)), -2)
     grows, free = np.full(len(first), -1, np.int64), np.full(len(first), -1, np.int64)
     for word in b.T:

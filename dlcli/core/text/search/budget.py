@@ -53,13 +53,20 @@ def cosine_within(vectors: Matrix, budget: int, ceiling: float, *, block: Blocks
     if pairs_within(n, block) <= budget:
         return 0.0
     rows = np.sort(np.random.default_rng(derive(seed, "budget")).permutation(n)[: max(100, _SAMPLED // n)])
-    product = vectors[rows] @ vectors.T
-    values = product.toarray() if sp.issparse(product) else product
-    values[np.arange(len(rows)), rows] = -1
-    values = values.ravel() if block is None else values[block[rows][:, None] == block]
     # Each pair of the sample with another row is seen once, or twice if both are in the sample.
-    rank = int(min(values.size - 1, budget * 2 * len(rows) / n))
-    level = float(np.partition(values, values.size - 1 - rank)[values.size - 1 - rank])
+    rank = int(budget * 2 * len(rows) / n)
+    if sp.issparse(vectors) and block is None:
+        # What is not stored is 0, below any level; each row that is not empty has a cosine of 1 with itself. The product is
+        # taken in this order, since scipy copies the matrix that is transposed.
+        values = (vectors @ vectors[rows].T).data
+        rank += int((np.diff(vectors[rows].indptr) > 0).sum())
+    else:
+        product = vectors[rows] @ vectors.T
+        values = product.toarray() if sp.issparse(product) else product
+        values[np.arange(len(rows)), rows] = -1
+        values = values.ravel() if block is None else values[block[rows][:, None] == block]
+        rank = min(values.size - 1, rank)
+    level = float(np.partition(values, values.size - 1 - rank)[values.size - 1 - rank]) if rank < values.size else 0.0
     return float(np.clip(np.ceil(level * 100) / 100, _LOWEST, ceiling))
 
 

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, permutations
 from math import log, sqrt
 
 import numpy as np
@@ -281,6 +281,15 @@ def test_more_pairs_than_a_block_come_out_in_their_order():
     every = {(i, j): pair_features(read, np.array([i]), np.array([j]))[0] for i in range(5) for j in range(5)}
     expected = [every[i, j] for i, j in zip(first.tolist(), second.tolist(), strict=True)]
     np.testing.assert_allclose(pair_features(read, first, second), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("words", ["pqrstu", "pqrsta", "pqpqrr", "ppaqqr"])
+def test_exchanges_are_those_found_by_trying_all_parts(words):
+    """Every order of six words, some of them repeated, beside the first one."""
+    orders = sorted({" ".join(order) for order in permutations(words)})
+    read = tokenize_texts([" ".join(words), *orders], RARITY)
+    found = pair_features(read, np.zeros(len(orders), np.int64), np.arange(1, len(orders) + 1))[:, NAMES.index("exchanged")]
+    assert found.tolist() == [exchanged([*words], order.split()) for order in orders]
 
 
 @pytest.mark.parametrize(

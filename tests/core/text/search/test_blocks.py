@@ -81,8 +81,20 @@ def test_the_budget_and_the_recall_count_pairs_within_blocks_alone():
     assert cosine_within(matrix, pairs_within(900, block), 1.0, block=block) == 0
     level = cosine_within(matrix, 1000, 1.0, block=block)
     assert 800 < len(pairs_from(matrix, level, block=block)) < 1200
+    assert cosine_within(sp.csr_array(matrix), 1000, 1.0, block=block) == level
     found = pairs_from(matrix, 0.7, block=block)
     some = neighbours.Pairs(found.first[::2], found.second[::2], found.score[::2])
     recall = sampled_recall(matrix, some, 0.7, block=block, sample=900)
     # Each pair is one of both of its rows.
     assert (recall.found.sum(), recall.total.sum()) == (2 * len(some), 2 * len(found))
+
+
+@pytest.mark.parametrize("budget", [50, 500, 5_000, 200_000])
+def test_the_level_of_sparse_rows_is_that_of_the_same_rows_stored_densely(budget):
+    """Most cosines are 0 and some rows are empty, so the budget may exceed the pairs that share a feature."""
+    rng = np.random.default_rng(1)
+    matrix = (rng.random((800, 300)) < 0.01) * rng.random((800, 300)).astype(np.float32)
+    norm = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix = np.divide(matrix, norm, out=np.zeros_like(matrix), where=norm > 0)
+    assert (norm == 0).any()
+    assert cosine_within(sp.csr_array(matrix), budget, 1.0) == cosine_within(matrix, budget, 1.0)
