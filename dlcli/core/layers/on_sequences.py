@@ -81,4 +81,6 @@ def pooled(outputs: Any, lengths: Tensor, pooling: str = "last") -> Any:
     if pooling == "last":
         return outputs.gather(2, (ends - 1)[:, None, None].expand(-1, outputs.shape[1], 1))[:, :, 0]
     inside = torch.arange(outputs.shape[2], device=outputs.device) < ends[:, None]
-    return (outputs * inside[:, None]).sum(2) / ends[:, None]
+    # Summed in float64 where there is one, for in float32 the rounding depends on how many zeros follow.
+    wide = torch.float32 if outputs.device.type == "mps" else torch.float64
+    return ((outputs * inside[:, None]).sum(2, dtype=wide) / ends[:, None]).to(outputs.dtype)
