@@ -178,7 +178,7 @@ def compare_with(task: ImageTask, rows: Sequence[Row], names: Sequence[str], fur
         further: Pairs of sides.
 
     Returns:
-        Both; a metric that no two networks of a pair have is left out.
+        Both; a metric that no two networks of a pair have is omitted.
     """
     found = [one for metric in task.metrics if (one := _comparison(task, rows, names, metric)) is not None]
     primary = [one for one in found if one.metric in task.primary]
