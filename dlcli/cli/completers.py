@@ -134,13 +134,13 @@ def _paths(incomplete: str, endings: tuple[str, ...]) -> Iterator[str]:
 
 
 def _metrics(context: Any, incomplete: str) -> list[str]:
-    from dlcli.specs import attack, ensemble, eval, pairs, scores
+    from dlcli.specs import attack, ensemble, eval, masks, pairs, scores
 
     command = context.info_name
     known = {
         "attack": attack.METRICS,
         "ensemble": ensemble.METRICS,
-        "eval": (*eval.METRICS, *scores.SCORE_METRICS, *pairs.PAIR_METRICS),
+        "eval": (*eval.METRICS, *scores.SCORE_METRICS, *masks.MASK_METRICS, *pairs.PAIR_METRICS),
     }
     return [f"{metric}=" for metric in dict.fromkeys(known.get(command, ()))]
 
