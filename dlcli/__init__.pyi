@@ -14,7 +14,7 @@ from dlcli.specs.eval import EvalResult
 from dlcli.specs.pairs import PairsEvalResult, PairsTrainResult
 from dlcli.specs.predict import PredictResult
 from dlcli.specs.probe_gradients import ProbeGradientsResult
-from dlcli.specs.train import TrainResult
+from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import DlcliError as DlcliError
 from dlcli.support.errors import DlcliWarning as DlcliWarning
 

@@ -21,7 +21,8 @@ from dlcli.core.stats import mean_difference, p_value
 from dlcli.engines import train
 from dlcli.engines.train.semi_files import PSEUDO_LABELS
 from dlcli.specs.figures import percent
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 from dlcli.support.atomic import write_text
 from dlcli.support.json_metadata import read_json_metadata
 

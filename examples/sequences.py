@@ -28,7 +28,8 @@ from dlcli.specs.eval import EvalConfig
 from dlcli.specs.figures import percent, points, scaled
 from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.sequences import CausalityResult
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 from dlcli.support.reporter import SILENT
 
 CPU = torch.device("cpu")

@@ -22,7 +22,8 @@ from dlcli.engines import train
 from dlcli.specs.diagnosis import Gap
 from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 from dlcli.support.seeds import derive
 
 MNIST = Path(__file__).resolve().parents[2] / "shared" / "data" / "mnist.npz"

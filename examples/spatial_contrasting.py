@@ -13,7 +13,8 @@ from torch import nn
 from dlcli.engines import train
 from dlcli.specs.figures import points
 from dlcli.specs.pretraining_result import ProbeGain
-from dlcli.specs.train import GIVEN, TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import GIVEN, TrainResult
 
 METHODS = ("spatial-contrasting", "simclr", "vicreg")
 NONE = "--pretrain none"

@@ -14,7 +14,8 @@ from _page import page_options, run_script, table, today, write_page
 
 from dlcli.core.tasks import image_task
 from dlcli.engines import train
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 
 CIFAR, MNIST = "cifar10_subset.npz", "mnist.npz"
 MOVED = ("horizontal-flip", "crop")

@@ -18,7 +18,8 @@ from tricks import comparisons
 
 from dlcli.engines import convert_2d_to_3d, train
 from dlcli.specs.convert_2d_to_3d import Convert2DTo3DConfig
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 
 SQUEEZENET, MOBILENET = "weights/squeezenet1_1_imagenet.pth", "weights/mobilenet_v2_imagenet_features.pth"
 DRIFT = {"data": "moving-digits-4", "limit": 200, "device": "cpu"}

@@ -11,7 +11,7 @@ from dlcli.specs.command_line import config_class
 from dlcli.specs.option import Option, declared
 
 RESULTS = {
-    "train": ("train.TrainResult", "pairs.PairsTrainResult"),
+    "train": ("train_result.TrainResult", "pairs.PairsTrainResult"),
     "evaluate": ("eval.EvalResult", "pairs.PairsEvalResult"),
     "predict": ("predict.PredictResult",),
     "ensemble": ("ensemble.EnsembleResult",),

@@ -2,7 +2,7 @@
 
 from dlcli.specs.figures import in_units, number_in_units, scaled
 from dlcli.specs.scores import ERRORS, Figure, ScoreThird
-from dlcli.specs.train import Comparison
+from dlcli.specs.train_result import Comparison
 
 METRICS = {"spearman": "Spearman", "pearson": "Pearson", "kendall": "Kendall tau-b", "mae": "MAE", "rmse": "RMSE"}
 """What metrics are called, by the names that results have."""

@@ -23,7 +23,7 @@ from dlcli.engines.train.versus import compare
 from dlcli.specs.attack import AttackRow, Classifier, ThreatKind
 from dlcli.specs.diagnosis import SPLITS
 from dlcli.specs.ensemble import EnsembleRow
-from dlcli.specs.train import TrainRow
+from dlcli.specs.train_result import TrainRow
 
 AT_MOST = 0.06
 RANDOM = np.random.default_rng

@@ -7,7 +7,7 @@ from dlcli.cli.command import TerminalTable
 from dlcli.specs.estimates import PointEstimate
 from dlcli.specs.figures import in_millions, percent, points, scaled
 from dlcli.specs.masks import MASK_NAMES, ClassMask, Figure, MaskEvalResult, MaskMetric, MaskRow, MaskTrainResult
-from dlcli.specs.train import Comparison
+from dlcli.specs.train_result import Comparison
 from dlcli.support.plural import count
 
 _SEEDS_SHOWN = 6

@@ -5,7 +5,7 @@ from statistics import fmean
 from dlcli.cli.command import TerminalTable
 from dlcli.specs.figures import scaled
 from dlcli.specs.next_step import Figure, NextBaselines, NextEvalResult, NextRow, NextTrainResult
-from dlcli.specs.train import Comparison
+from dlcli.specs.train_result import Comparison
 
 _SEEDS_SHOWN = 6
 

@@ -3,7 +3,7 @@
 from dlcli.cli.command import TerminalTable
 from dlcli.specs.pretraining_result import PROBE_COLUMNS, probe_table
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import TrainResult
+from dlcli.specs.train_result import TrainResult
 
 
 def probes_beside(result: TrainResult | ScoreTrainResult) -> tuple[TerminalTable, ...]:

@@ -10,7 +10,7 @@ from dlcli.specs.figures import in_units, number_in_units, scaled
 from dlcli.specs.pretraining_result import pretraining_answer
 from dlcli.specs.score_text import METRICS, difference_text, metric_text, side_text, third_text
 from dlcli.specs.scores import ConstantBaseline, Figure, ScoreEvalResult, ScoreMetric, ScoreThird, ScoreTrainResult
-from dlcli.specs.train import Comparison
+from dlcli.specs.train_result import Comparison
 from dlcli.support.plural import count
 
 _SEEDS_SHOWN = 6

@@ -17,7 +17,8 @@ from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.pretraining_result import all_rows, pretraining_answer
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import Comparison, TrainConfig, TrainResult, TrainRow, named
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import Comparison, TrainResult, TrainRow, named
 from dlcli.specs.variant import given_name
 from dlcli.support.plural import count
 

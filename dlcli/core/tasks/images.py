@@ -13,7 +13,8 @@ from dlcli.core.grouped import share_of
 from dlcli.core.objectives.base import TaskObjective
 from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched
 from dlcli.specs.estimates import Estimate, flat
-from dlcli.specs.train import TrainConfig, TrainResult, TrainRow
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult, TrainRow
 
 DESCRIPTION = "classify images or videos"
 

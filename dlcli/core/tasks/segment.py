@@ -27,7 +27,8 @@ from dlcli.core.training.mask_augment import mask_augmentation
 from dlcli.specs.arms import one
 from dlcli.specs.figures import in_millions
 from dlcli.specs.masks import MASK_LOSSES, MASK_METRICS, MaskRow, MaskTrainResult
-from dlcli.specs.train import GIVEN, TrainConfig
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import GIVEN
 
 DESCRIPTION = "find the class of each pixel of an image"
 

@@ -62,7 +62,8 @@ from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.pairs import PairsTrainResult
 from dlcli.specs.scores import ScoreTrainResult
 from dlcli.specs.sequences import SEQUENCES
-from dlcli.specs.train import GIVEN, SEEDS_OF_A_ROOT, Comparison, TrainConfig, TrainResult, dropped
+from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig, dropped
+from dlcli.specs.train_result import GIVEN, Comparison, TrainResult
 from dlcli.specs.training_options import SEEDS
 from dlcli.specs.variant import given_name, variant
 from dlcli.support.atomic import write_text

@@ -10,7 +10,8 @@ from dlcli.engines.train.pretrain_method import image_passes
 from dlcli.specs.pretraining import NO_PRETRAINING
 from dlcli.specs.pretraining_result import EqualCompute
 from dlcli.specs.semi_supervised import semi_chosen
-from dlcli.specs.train import GIVEN, TrainConfig
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import GIVEN
 from dlcli.specs.variant import names_field, with_field
 
 

@@ -10,7 +10,7 @@ from dlcli.core.html_report.parts import Cell, Chart, PageTable, figure_cell, pe
 from dlcli.core.html_report.vector import svg
 from dlcli.specs.figures import in_millions
 from dlcli.specs.masks import MASK_NAMES, ClassMask, MaskMetric, MaskRow, MaskTrainResult
-from dlcli.specs.train import Comparison
+from dlcli.specs.train_result import Comparison
 
 _CAPTION = (
     "mIoU of the set, and the loss of the other set, are those after each epoch; training loss is the mean over the epoch, "

@@ -11,7 +11,7 @@ from dlcli.core.html_report.parts import Bar, Bars, Cell, Chart, PageTable, Part
 from dlcli.core.html_report.vector import svg
 from dlcli.engines.train.pretraining_page import equal_parts, probe_parts
 from dlcli.specs.pretraining_result import all_rows
-from dlcli.specs.train import Comparison, TrainResult, TrainRow
+from dlcli.specs.train_result import Comparison, TrainResult, TrainRow
 
 _SHARES = ("test accuracy", "training accuracy")
 """The metrics that are shares, shown in percent."""

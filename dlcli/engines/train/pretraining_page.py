@@ -4,7 +4,7 @@ from dlcli.core.html_report.parts import Cell, PageTable, Part, percent_cell, te
 from dlcli.specs.pretraining_result import PROBE_COLUMNS, probe_table
 from dlcli.specs.score_text import difference_text, side_text
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import Comparison, TrainResult
+from dlcli.specs.train_result import Comparison, TrainResult
 
 
 def equal_parts(result: TrainResult | ScoreTrainResult) -> list[Part]:

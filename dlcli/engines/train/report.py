@@ -28,7 +28,7 @@ from dlcli.specs.image_results import ImageTrainResult
 from dlcli.specs.masks import MaskTrainResult
 from dlcli.specs.next_step import NextTrainResult
 from dlcli.specs.scores import ScoreTrainResult
-from dlcli.specs.train import GIVEN, TrainResult, named
+from dlcli.specs.train_result import GIVEN, TrainResult, named
 from dlcli.support.atomic import atomic_path, write_text
 
 CURVES, RUNS, PAGE = "curves.png", "runs.csv", "report.html"

@@ -8,7 +8,8 @@ from dlcli.engines.train.job import Job
 from dlcli.specs.estimates import Difference
 from dlcli.specs.figures import points
 from dlcli.specs.semi_supervised import OF_SEMI, semi_chosen
-from dlcli.specs.train import GIVEN, Comparison, TrainConfig, TrainRow
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import GIVEN, Comparison, TrainRow
 
 _OWN = {"semi", "unlabelled", "steps_per_epoch", *OF_SEMI}
 """The options in which two sides may differ, and their difference is still that of learning from unlabelled images or not."""

@@ -21,7 +21,7 @@ from dlcli.engines.train.job import Job
 from dlcli.engines.train.label_draws import draw_of, means_by_draw, repeats
 from dlcli.engines.train.pseudo_labels import PseudoLabels
 from dlcli.specs.pretraining_result import PretrainingRow
-from dlcli.specs.train import Comparison
+from dlcli.specs.train_result import Comparison
 from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
 

@@ -9,7 +9,7 @@ from dlcli.core.html_report.parts import PageTable
 from dlcli.core.stats import wilson
 from dlcli.engines.train.page import comparison_page
 from dlcli.specs.estimates import Difference
-from dlcli.specs.train import Comparison, TrainResult, TrainRow
+from dlcli.specs.train_result import Comparison, TrainResult, TrainRow
 
 
 def test_the_page_names_and_rounds_as_the_terminal_does():

@@ -26,7 +26,8 @@ from dlcli.engines import train
 from dlcli.engines.train import engine, versus
 from dlcli.engines.train.engine import _seeds
 from dlcli.engines.train.job import open_job
-from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig, TrainRow
+from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig
+from dlcli.specs.train_result import TrainRow
 from dlcli.support.errors import InputError, NumericError, UsageError
 from dlcli.support.reporter import SILENT
 

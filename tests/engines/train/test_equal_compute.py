@@ -9,7 +9,8 @@ from dlcli.cli.layout import lines
 from dlcli.core.evaluation.slices import holm
 from dlcli.core.stats import mean_difference, p_value
 from dlcli.engines import train
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 from tests.engines.train.test_pretrain import config
 from tests.scored import integer_scores, table_folder
 

@@ -22,7 +22,7 @@ from dlcli.engines.train.pretrained_facts import PretrainedFacts
 from dlcli.engines.train.probes import Measured, measure
 from dlcli.engines.train.stopwatch import NONE_SPENT
 from dlcli.specs.pretraining_result import PretrainingRow
-from dlcli.specs.train import TrainResult
+from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.engines.train.test_pretrain import Stopping, config, opened

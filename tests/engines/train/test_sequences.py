@@ -28,7 +28,8 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import EvalConfig, EvalResult
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.probe_gradients import ProbeGradientsConfig
-from dlcli.specs.train import TrainConfig, TrainResult
+from dlcli.specs.train import TrainConfig
+from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.conftest import Run
