@@ -24,8 +24,8 @@ from dlcli.core.tasks.images import TASK as IMAGES
 from dlcli.core.training.recipe import Recipe
 from dlcli.engines import train
 from dlcli.engines.train import engine, versus
-from dlcli.engines.train.engine import _seeds
 from dlcli.engines.train.job import open_job
+from dlcli.engines.train.sides import open_sets, open_sides, seeds_of
 from dlcli.specs.train import SEEDS_OF_A_ROOT, TrainConfig
 from dlcli.specs.train_result import TrainRow
 from dlcli.support.errors import InputError, NumericError, UsageError
@@ -247,9 +247,9 @@ def test_two_roots_share_no_pair():
         config(versus="--lr 0.1", seed=2**62)
     with pytest.raises(UsageError, match="seeds"):
         config(versus="--lr 0.1", seeds=SEEDS_OF_A_ROOT + 1)
-    found = [set(_seeds(config(versus="--lr 0.1", seed=root, seeds=SEEDS_OF_A_ROOT))) for root in range(3)]
+    found = [set(seeds_of(config(versus="--lr 0.1", seed=root, seeds=SEEDS_OF_A_ROOT))) for root in range(3)]
     assert not (found[0] & found[1] or found[1] & found[2])
-    assert list(_seeds(config(seed=7))) == [7]
+    assert list(seeds_of(config(seed=7))) == [7]
 
 
 def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):
@@ -257,7 +257,7 @@ def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path):
     arrays = {"x_train": data.x_train.numpy(), "y_train": data.y_train.numpy()}
     np.savez(file, **arrays, x_test=data.x_test.numpy(), y_test=data.y_test.numpy())
     options = config(data=str(file), versus="--lr 0.1", seeds=2, workers=2, epochs=1)
-    sides = engine._open_sides(options, engine._sets(options, SILENT), CPU)
+    sides = open_sides(options, open_sets(options, SILENT), CPU)
     kept = pickle.dumps(sides)
     assert len(kept) < 10_000 and pickle.loads(kept).jobs["this"].data.fingerprint == sides.jobs["this"].data.fingerprint
     arrays["y_train"] = 9 - arrays["y_train"]

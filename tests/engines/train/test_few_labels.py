@@ -9,8 +9,8 @@ from PIL import Image
 
 from dlcli.core.data.few_labels import with_few_labels
 from dlcli.engines import train
-from dlcli.engines.train.engine import _open_job, _sets
 from dlcli.engines.train.job import Job, describe
+from dlcli.engines.train.sides import open_sets, open_side
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.reporter import SILENT
@@ -37,7 +37,7 @@ def config(data: str, **changes: object) -> TrainConfig:
 
 
 def opened(chosen: TrainConfig) -> Job:
-    return _open_job(chosen, _sets(chosen, SILENT), CPU, chosen.seed)
+    return open_side(chosen, open_sets(chosen, SILENT), CPU, chosen.seed)
 
 
 def rows(x: torch.Tensor) -> set[bytes]:
@@ -54,7 +54,7 @@ def test_labels_are_drawn_alike_and_the_rest_is_the_pool(tmp_path: Path):
 
 
 def test_another_seed_draws_others_and_fewer_are_a_part_of_more(tmp_path: Path):
-    data = _sets(config(saved(tmp_path / "d.npz")), SILENT).data
+    data = open_sets(config(saved(tmp_path / "d.npz")), SILENT).data
     first, second = (rows(with_few_labels(data, 12, seed).data.x_train) for seed in (0, 1))
     assert first != second and first == rows(with_few_labels(data, 12, 0).data.x_train)
     assert rows(with_few_labels(data, 8, 0).data.x_train) < first
@@ -66,7 +66,7 @@ def test_labels_that_are_not_drawn_change_no_bit(tmp_path: Path, method: str):
     result = train.run(config(saved(tmp_path / "d.npz"), **more))
     job = opened(config(str(tmp_path / "d.npz")))
     drawn, found = rows(job.data.x_train), arrays()
-    whole = _sets(config(str(tmp_path / "d.npz")), SILENT).data.x_train
+    whole = open_sets(config(str(tmp_path / "d.npz")), SILENT).data.x_train
     kept = np.array([image.numpy().tobytes() in drawn for image in whole])
     # Labels decide which examples are drawn, so they are changed where the same ones are drawn still.
     source = np.random.default_rng(1)
@@ -151,11 +151,11 @@ def test_test_images_in_the_pool_are_found(tmp_path: Path):
     data, found = saved(tmp_path / "d.npz"), arrays()
     np.savez(tmp_path / "pool.npz", x=np.concatenate([found["x_test"][:4], found["x_test"][:1] + 1, found["x_train"][:3]]))
     chosen, report = config(data, unlabelled=str(tmp_path / "pool.npz")), Listening()
-    _sets(chosen, report)
+    open_sets(chosen, report)
     wanted = "of 15 test images 4 pixel for pixel are among the images of `unlabelled`"
     assert any(wanted in note for note in report.notes)
     with pytest.raises(InputError, match=wanted):
-        _sets(config(data, unlabelled=str(tmp_path / "pool.npz"), strict=True), SILENT)
+        open_sets(config(data, unlabelled=str(tmp_path / "pool.npz"), strict=True), SILENT)
 
 
 def test_near_duplicates_of_test_images_are_found(tmp_path: Path):
@@ -176,15 +176,15 @@ def test_near_duplicates_of_test_images_are_found(tmp_path: Path):
     Image.fromarray(x[14][:, ::-1]).save(pool / "mirrored.png")
     Image.fromarray(x[15]).resize((48, 48)).resize((32, 32)).save(pool / "resized.png")
     chosen, report = config(str(tmp_path / "d.npz"), unlabelled=str(pool)), Listening()
-    _sets(chosen, report)
+    open_sets(chosen, report)
     wanted = "of 12 test images 1 pixel for pixel and 3 as near duplicates are among the images of `unlabelled`"
     assert any(wanted in note for note in report.notes)
     with pytest.raises(InputError, match=wanted):
-        _sets(config(str(tmp_path / "d.npz"), unlabelled=str(pool), strict=True), SILENT)
+        open_sets(config(str(tmp_path / "d.npz"), unlabelled=str(pool), strict=True), SILENT)
     for name in ("equal.png", "compressed.jpg", "mirrored.png", "resized.png"):
         (pool / name).unlink()
     clean = Listening()
-    _sets(chosen, clean)
+    open_sets(chosen, clean)
     assert not any("test images" in note for note in clean.notes)
 
 
@@ -192,7 +192,7 @@ def test_folders_are_not_classes(tmp_path: Path):
     for name in ("cat", "dog"):
         folder(tmp_path / "more" / name, 3)
     report = Listening()
-    sets = _sets(config(saved(tmp_path / "d.npz"), unlabelled=str(tmp_path / "more")), report)
+    sets = open_sets(config(saved(tmp_path / "d.npz"), unlabelled=str(tmp_path / "more")), report)
     assert len(sets.unlabelled or ()) == 6
     assert any("2 folders, which are not read as classes" in note for note in report.notes)
 
@@ -200,12 +200,12 @@ def test_folders_are_not_classes(tmp_path: Path):
 def test_images_that_do_not_fit_are_refused(tmp_path: Path):
     data = saved(tmp_path / "d.npz")
     with pytest.raises(InputError, match="holds images of 1x9x9"):
-        _sets(config(data, unlabelled=folder(tmp_path / "large", 3, (9, 9))), SILENT)
+        open_sets(config(data, unlabelled=folder(tmp_path / "large", 3, (9, 9))), SILENT)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError):
-        _sets(config(data, unlabelled=str(tmp_path / "empty")), SILENT)
+        open_sets(config(data, unlabelled=str(tmp_path / "empty")), SILENT)
     with pytest.raises(MissingInputError):
-        _sets(config(data, unlabelled=str(tmp_path / "none")), SILENT)
+        open_sets(config(data, unlabelled=str(tmp_path / "none")), SILENT)
     for method in ("none", "siamese"):
         with pytest.raises(UsageError, match="`unlabelled` needs"):
             config(data, pretrain=method, unlabelled="x")

@@ -10,7 +10,7 @@ import torch
 from dlcli.engines import eval, train
 from dlcli.engines.train import job as job_module
 from dlcli.engines.train import pretrain as pretraining
-from dlcli.engines.train.engine import _data
+from dlcli.engines.train.sides import _data
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError

@@ -12,8 +12,8 @@ from scipy import stats
 
 from dlcli.core.semi_supervised.methods import SEMI_SUPERVISED
 from dlcli.engines import predict, train
-from dlcli.engines.train.engine import _open_sides, _sets
 from dlcli.engines.train.job import describe
+from dlcli.engines.train.sides import open_sets, open_sides
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.train import TrainConfig
 from dlcli.support.errors import UsageError
@@ -32,7 +32,7 @@ def config(data: str, **changes: object) -> TrainConfig:
 def others_relabelled(path: Path, chosen: TrainConfig) -> str:
     """The data with other labels for images whose labels are not drawn, such that the same ones are drawn."""
     drawn, found = rows(opened(chosen).data.x_train), arrays()
-    whole = _sets(chosen, SILENT).data.x_train
+    whole = open_sets(chosen, SILENT).data.x_train
     free, source = np.flatnonzero([image.numpy().tobytes() not in drawn for image in whole]), np.random.default_rng(1)
     for _ in range(2000):
         y = found["y_train"].copy()
@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_at_random_resumes_to_the_bit(tmp_path: Path, meth
 def test_both_sides_have_the_same_labels_and_steps_and_are_those_of_one_seed(tmp_path: Path):
     data = saved(tmp_path / "d.npz")
     chosen = config(data, steps_per_epoch=None, versus="--semi none", seeds=2, workers=1)
-    jobs = _open_sides(chosen, _sets(chosen, SILENT), CPU)
+    jobs = open_sides(chosen, open_sets(chosen, SILENT), CPU)
     one, other = (jobs.from_seed(job, 1) for job in jobs.jobs.values())
     assert rows(one.data.x_train) == rows(other.data.x_train) and other.unlabelled is None
     assert one.recipe.steps == other.recipe.steps == 1  # 45 images with and without labels in batches of 64
@@ -143,7 +143,7 @@ def test_draws_are_shared_out_among_seeds(tmp_path: Path):
     chosen = config(data, versus="--semi none", seeds=4, label_draws=2, workers=1, epochs=1)
     result = train.run(chosen)
     assert [row.labels_seed for row in result.rows if row.variant == "this"] == [None, 0, 1, 1]
-    jobs = _open_sides(chosen, _sets(chosen, SILENT), CPU)
+    jobs = open_sides(chosen, open_sets(chosen, SILENT), CPU)
     drawn = [rows(jobs.from_seed(jobs.jobs["this"], seed).data.x_train) for seed in range(4)]
     assert drawn[0] == drawn[1] != drawn[2] == drawn[3]
     # Two seeds of a draw are no two draws: the difference is over the means of the draws.
