@@ -20,7 +20,7 @@ from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
 from dlcli.core.model_io.published_inputs import preparation_of_mixed
 from dlcli.core.model_io.score_metadata import RunTask, task_of
-from dlcli.core.model_io.trained import TrainedNetwork, open_trained
+from dlcli.core.model_io.trained import TrainedNetwork, check_there, open_trained
 from dlcli.core.model_io.untrained import open_model
 from dlcli.core.models.base import normalised_architecture
 from dlcli.engines.sequences import of_sequences, read_sequences
@@ -41,6 +41,8 @@ def read(config: ModelAndDataOptions, report: Reporter = SILENT, *, unlabelled: 
         report: Receives progress and warnings about files.
         unlabelled: Take every file, of `config.split` if it names a set.
     """
+    if config.model is not None:
+        check_there(config.model, config.arch)
     task = task_of(config.model)
     if of_sequences(config, task):
         return read_sequences(config, task, report, unlabelled=unlabelled)

@@ -227,6 +227,22 @@ def _value(member: Path) -> Callable[[Tensor], Tensor]:
     return scores.objective.value
 
 
+def check_there(spec: str, arch: str | None = None) -> None:
+    """Raise MissingInputError if `spec` must be a path and there is nothing there, before any data are read for it.
+
+    Args:
+        spec: The network, as `open_trained` takes it.
+        arch: The network that a checkpoint fits.
+    """
+    if not (isinstance(spec, InMemory) or ":" in spec or arch is not None or Path(spec).exists()):
+        raise _not_there(spec)
+
+
+def _not_there(spec: str) -> MissingInputError:
+    hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
+    return MissingInputError(f"{spec}: no such run directory or checkpoint", hint=meant_path(spec) or hint)
+
+
 def _open(
     spec: str,
     data: ImageData,
@@ -252,8 +268,7 @@ def _open(
     if arch is not None:
         raise UsageError(f"`arch`: goes with a checkpoint, which {spec} is not", hint="omit `arch`")
     if ":" not in spec:
-        hint = "choose a directory that dlcli train wrote, a checkpoint with `arch=NAME`, or FILE.py:CALLABLE"
-        raise MissingInputError(f"{spec}: no such run directory or checkpoint", hint=meant_path(spec) or hint)
+        raise _not_there(spec)
     found = named_model(spec, data)
     with preserved():
         model = found.build().to(device).eval()

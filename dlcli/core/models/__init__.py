@@ -136,7 +136,8 @@ def _made_for(data: "ImageData") -> str:
         return _SCORED
     if size not in _MADE_FOR:
         message = f"`model`: there is no default network for images of {size[0]}x{size[1]}"
-        raise UsageError(message, hint=f"choose from {', '.join(MODELS.names())}, or FILE.py:CALLABLE")
+        names = [name for name in MODELS.names() if not takes_sequences(name)]
+        raise UsageError(message, hint=f"choose from {', '.join(names)}, or FILE.py:CALLABLE")
     return _MADE_FOR[size]
 
 

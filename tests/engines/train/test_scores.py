@@ -22,7 +22,7 @@ from dlcli.specs.eval import EvalConfig
 from dlcli.specs.predict import PredictConfig
 from dlcli.specs.scores import ScoreEvalResult, ScoreTrainResult, losses
 from dlcli.specs.train import TrainConfig
-from dlcli.support.errors import InputError, UsageError
+from dlcli.support.errors import InputError, MissingInputError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.conftest import Run
 from tests.scored import integer_scores, pictures, score_folders, table_folder, write_table
@@ -395,3 +395,8 @@ def test_emd_learns_counts_of_votes_and_the_run_reads_them_again(tmp_path: Path)
     again = eval.run(EvalConfig(model=str(tmp_path / "r"), data=str(tmp_path / "a.npz")))
     assert isinstance(again, ScoreEvalResult)
     assert again.metrics == result.rows[0].metrics
+
+
+def test_a_run_that_is_not_there_is_named_before_the_data_are_read(folder: Path):
+    with pytest.raises(MissingInputError, match="^runs/nosuch: no such run directory"):
+        eval.run(EvalConfig(model="runs/nosuch", data=str(folder), device="cpu"))

@@ -16,7 +16,7 @@ from torch.nn.functional import avg_pool2d, conv2d, max_pool2d, pad
 from dlcli.core.graph.trace import POOLINGS, SAMPLE, Op, Trace, record_trace
 from dlcli.core.layers.dense_network import DenseNetwork, dense_part
 from dlcli.core.surgery.base import SurgeryResult, deep_copy, display_name, parse_whole
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 
 ARGUMENT = "OUTPUT STRIDE, the most by which maps may be smaller than the image (default 8)"
@@ -39,19 +39,21 @@ def check(argument: str) -> None:
 def apply(model: nn.Module, argument: str, sample: Tensor) -> SurgeryResult:
     """A copy whose maps are at most the output stride smaller than the image.
 
-    Raises InputError, naming it, for a layer whose stride cannot be made a dilation, and if there is nothing to change.
+    Raises InputError, naming it, for a layer whose stride cannot be made a dilation, UsageError if there is nothing to change.
     """
     most = parse_whole(argument, low=1, default=8)
     done = deep_copy(model)
-    plans = _plans(done, record_trace(done, sample), most)
+    plans, kept = _plans(done, record_trace(done, sample), most)
     dense = [path for path, plan in plans.items() if plan.is_dense]
     if not dense:
-        raise InputError(f"no stride exceeds an output stride of {most}, so there is nothing to dilate")
+        hint = f"choose an output stride below {kept}" if kept > 1 else "choose another network"
+        raise UsageError(f"no stride exceeds an output stride of {most}, so there is nothing to dilate", hint=hint)
     for path, plan in plans.items():
         _carry_out(done, path, plan, whole=dense_part(done) is not None)
     _check_runs(done, sample, most)
     dilated = sum(plan.rate != (1, 1) and plan.kernel != (1, 1) for plan in plans.values())
-    return SurgeryResult(done, f"{count(len(dense), 'stride')} taken out, {count(dilated, 'layer')} dilated")
+    reached = "" if kept == most else f"; maps are {kept} times smaller than the image, not {most}"
+    return SurgeryResult(done, f"{count(len(dense), 'stride')} taken out, {count(dilated, 'layer')} dilated{reached}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,14 @@ class _Plan:
         return self.is_dense or self.rate != (1, 1)
 
 
-def _plans(model: nn.Module, trace: Trace, most: int) -> dict[str, _Plan]:
+def _plans(model: nn.Module, trace: Trace, most: int) -> tuple[dict[str, _Plan], int]:
+    """What layers become that change, by path, and how many times smaller than the image the smallest map is then.
+
+    Args:
+        model: The network.
+        trace: A forward pass of it.
+        most: The output stride.
+    """
     flows = {SAMPLE: _Flow()}
     plans: dict[str, _Plan] = {}
     for op in trace.ops:
@@ -89,13 +98,15 @@ def _plans(model: nn.Module, trace: Trace, most: int) -> dict[str, _Plan]:
             _check_known(model, op, flow, any(plan.is_dense for plan in plans.values()))
             plan, flow = _planned(model, op, flow, most)
             if plans.setdefault(op.layer, plan) != plan:
-                raise InputError(f"{display_name(op.layer)} is used at two resolutions, which need two dilations")
+                what = f"{display_name(op.layer)} is used at two resolutions, which need two dilations"
+                raise InputError(what, hint="choose another network, in which each layer is used once")
         else:
             _check_merging(trace, op)
             if flow.rate != (1, 1) and not _is_upsampling(trace, op):
                 _check_dense(op)
         flows[op.node] = _after(trace, op, flow)
-    return {path: plan for path, plan in plans.items() if plan.is_change}
+    kept = max(s // r for flow in flows.values() for s, r in zip(flow.stride, flow.rate, strict=True))
+    return {path: plan for path, plan in plans.items() if plan.is_change}, kept
 
 
 def _joined(flows: dict[int, _Flow], op: Op) -> _Flow:

@@ -6,7 +6,7 @@ from torch import nn
 
 from dlcli.core.models.zoo.cifar_resnet import build
 from dlcli.core.surgery import apply_surgery
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from tests.core.surgery.networks import Shared
 
 
@@ -36,7 +36,7 @@ def test_at_the_positions_kept_the_values_are_the_same(name, size, most):
     coarse = features(x)
     stride = {"resnet18": 32, "cifar": 4, "pools": 16}[name]
     if most >= stride:
-        with pytest.raises(InputError, match="nothing to dilate"):
+        with pytest.raises(UsageError, match="nothing to dilate"):
             apply_surgery(features, [f"dilate={most}"], x[:1])
         return
     done, _ = apply_surgery(features, [f"dilate={most}"], x[:1])
@@ -47,6 +47,14 @@ def test_at_the_positions_kept_the_values_are_the_same(name, size, most):
     assert dense.shape[2] > coarse.shape[2]
     for mine, theirs in zip(done.parameters(), features.parameters(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_a_stride_that_is_not_reached_is_named():
+    features = _features("cifar")
+    x = torch.rand(1, 3, 32, 32)
+    done, (note,) = apply_surgery(features, ["dilate=3"], x)
+    assert "maps are 2 times smaller than the image, not 3" in note and done(x).shape[-1] == 16
+    assert "smaller" not in apply_surgery(features, ["dilate=2"], x)[1][0]
 
 
 def test_it_is_torchvisions_own_dilation():
