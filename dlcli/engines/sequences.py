@@ -63,6 +63,7 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
             rate=config.rate or recorded,
             pad=config.pad,
             symbols=saved.symbols if saved is not None else (),
+            channels=saved.channels if saved is not None else (),
         )
         return open_sequences(config.data, options)
 

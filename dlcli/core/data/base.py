@@ -157,11 +157,13 @@ class Steps:
         rate: Steps per second; None if that is unknown.
         symbols: The characters that stand for the channels, one of which is 1 at each step; empty for numbers.
         predicted: Whether the next step is predicted from each, and not the class of the whole sequence.
+        channels: The names of the channels, where the data name them; empty where their order is all there is.
     """
 
     rate: float | None = None
     symbols: tuple[str, ...] = ()
     predicted: bool = False
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

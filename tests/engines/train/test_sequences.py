@@ -33,7 +33,7 @@ from dlcli.specs.train_result import TrainResult
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT
 from tests.conftest import Run
-from tests.sequences import text_folder, wav_folder, waves, write_csv, write_ts, write_tsv, write_wav
+from tests.sequences import text_folder, wav_folder, waves, write_csv, write_long, write_ts, write_tsv, write_wav
 
 CPU = torch.device("cpu")
 QUICK: dict[str, Any] = {"task": "sequence", "model": "tcn:2:8", "epochs": 4, "batch_size": 8, "device": "cpu"}
@@ -331,3 +331,38 @@ def test_suggestions_are_for_sequences(folder: Path) -> None:
     trained = [command for command in commands if " train " in command]
     assert trained and all("--task sequence" in command for command in trained)
     assert not any("--augment" in command or "resnet" in command for command in commands)
+
+
+def reordered(source: Path, path: Path, names: list[str]) -> Path:
+    """The same table with its columns `names`, in that order."""
+    with source.open() as file:
+        rows = list(csv.DictReader(file))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_channels_of_a_table_are_taken_by_name(tmp_path: Path) -> None:
+    values, labels = waves(24, channels=2)
+    values = [one * [[1.0], [9.0]] for one in values]
+    spec = write_long(tmp_path / "a.csv", values, labels)
+    output, quick = tmp_path / "run", {**QUICK, "epochs": 1}
+    train.run(TrainConfig(data=str(spec), output=output, **quick))
+
+    def rows(data: Path) -> list[list[Any]]:
+        return [list(row) for row in predict.run(PredictConfig(model=str(output), data=str(data))).table.rows]
+
+    swapped = reordered(spec, tmp_path / "b.csv", ["id", "time", "v1", "label", "v0"])
+    assert rows(swapped) == rows(spec)
+    first, second = (eval.run(EvalConfig(model=str(output), data=str(one))) for one in (spec, swapped))
+    assert isinstance(first, EvalResult) and isinstance(second, EvalResult) and first.metrics == second.metrics
+    renamed = tmp_path / "c.csv"
+    renamed.write_text(spec.read_text().replace("v1", "w", 1))
+    with pytest.raises(InputError, match=r"no column 'v1'; its columns of values are v0, w, and those of the training v0, v1"):
+        rows(renamed)
+    for name, source in (("L_TRAIN.csv", spec), ("L_TEST.csv", swapped)):
+        reordered(source, tmp_path / name, source.read_text().splitlines()[0].split(","))
+    data = open_sequences(str(tmp_path / "L_TRAIN.csv"), SequenceOptions())
+    assert torch.equal(data.x_train.nan_to_num(), data.x_test.nan_to_num())

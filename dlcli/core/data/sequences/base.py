@@ -42,6 +42,7 @@ class SequenceOptions:
         pad: Whether rows of a table may differ in length.
         steps: Cut longer sequences into pieces of this many steps; None for whole ones.
         symbols: Characters of texts, in the order of the channels; empty to take those of the training set.
+        channels: Columns of values of a table with a row per step, in the order of the channels; empty to take all.
     """
 
     strict: bool = False
@@ -56,6 +57,7 @@ class SequenceOptions:
     pad: bool = False
     steps: int | None = None
     symbols: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

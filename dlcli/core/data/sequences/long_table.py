@@ -37,11 +37,8 @@ def read_long(rows: Rows, label: str | None, options: SequenceOptions) -> Sequen
         InputError: If a value is not a number, a time stands twice, or a sequence has two labels; naming the row.
     """
     name, time = known_columns(rows.columns, _ID)[0], known_columns(rows.columns, _TIME)[0]
-    others = [column for column in rows.columns if column not in (name, time)]
-    about = [column for column in others if column in {label, options.group, *_not_values(rows)}]
-    values = [column for column in others if column not in about]
-    if not values:
-        raise InputError(f"{rows.name}: no column but those of sequences and time holds numbers", hint="add columns of values")
+    values = long_channels(rows, label, options)
+    about = [column for column in rows.columns if column in {label, options.group, *_not_values(rows)} - {name, time, *values}]
     members: dict[str, list[int]] = {}
     for row, cell in enumerate(rows.column(name)):
         if not cell:
@@ -55,6 +52,39 @@ def read_long(rows: Rows, label: str | None, options: SequenceOptions) -> Sequen
     metadata = {column: np.array(cells, dtype=object) for column, cells in {**constant, name: names}.items()}
     file = Path(rows.name).name
     return Sequences([numbers[:, found] for found in ordered.values()], labels, metadata, lambda k: f"'{names[k]}' in {file}")
+
+
+def long_channels(rows: Rows, label: str | None, options: SequenceOptions) -> tuple[str, ...]:
+    """The columns of values of a table with a row per step: those that `options` names, or all, in the order of the table.
+
+    Args:
+        rows: The table.
+        label: The column of labels; None without one.
+        options: As for `read_long`.
+
+    Raises:
+        InputError: If there are none, two have one name, or one that `options` names is not there.
+    """
+    known = {
+        label,
+        options.group,
+        known_columns(rows.columns, _ID)[0],
+        known_columns(rows.columns, _TIME)[0],
+        *_not_values(rows),
+    }
+    found = [column for column in rows.columns if column not in known]
+    if not found and not options.channels:
+        raise InputError(f"{rows.name}: no column but those of sequences and time holds numbers", hint="add columns of values")
+    twice = next((column for column in options.channels or found if rows.columns.count(column) > 1), None)
+    if twice is not None:
+        raise InputError(f"{rows.name}: two columns are called '{twice}'", hint="rename one of them, or remove it")
+    missing = [column for column in options.channels if column not in rows.columns]
+    if missing:
+        has = f"its columns of values are {', '.join(found) or 'none'}, and those of the training {', '.join(options.channels)}"
+        raise InputError(
+            f"{rows.name}: has no column '{missing[0]}'; {has}", hint="rename its columns, or choose another `data`"
+        )
+    return options.channels or tuple(found)
 
 
 def _not_values(rows: Rows) -> list[str]:

@@ -26,7 +26,7 @@ class Rows:
     """
 
     name: str
-    columns: Sequence[str]
+    columns: list[str]
     cells: Sequence[Sequence[str]]
     headed: bool
 

@@ -1,15 +1,16 @@
 """Tables of sequences, .csv or .tsv: a sequence per row, as in the UCR archive, or a row per step with columns id and time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from dlcli.core.data.base import Array
+from dlcli.core.data.base import Array, Steps
 from dlcli.core.data.column_names import LABEL_COLUMNS, SET_COLUMNS, known_columns, named_column
 from dlcli.core.data.sequences.base import Floats, Found, SequenceOptions, Sequences
 from dlcli.core.data.sequences.files_of_sets import files_of_sets, holds
-from dlcli.core.data.sequences.long_table import is_long, read_long
+from dlcli.core.data.sequences.long_table import is_long, long_channels, read_long
 from dlcli.core.data.sequences.numbers import cut_padding, number
 from dlcli.core.data.sequences.rows import LABEL, Rows, is_number, read_rows
 from dlcli.core.data.set_columns import sets_of_columns
@@ -33,11 +34,19 @@ def claims(spec: str) -> bool:
 def read(spec: str, options: SequenceOptions) -> Found:
     """Read the files of the sets; a column of sets divides a file that is not one of several."""
     files = files_of_sets(spec, _SUFFIXES, options)
-    if len(files) > 1:
-        return Found({key: _sequences(read_rows(file), options) for key, file in files.items()})
-    key, file = next(iter(files.items()))
-    rows = read_rows(file)
-    return Found(_by_set(rows, _sequences(rows, options), key))
+    tables = {key: read_rows(file) for key, file in files.items()}
+    channels = _channels(tables.get("train") or next(iter(tables.values())), options)
+    chosen = replace(options, channels=channels)
+    found = {key: _sequences(rows, chosen) for key, rows in tables.items()}
+    if len(tables) == 1:
+        key, rows = next(iter(tables.items()))
+        found = _by_set(rows, found[key], key)
+    return Found(found, Steps(channels=channels))
+
+
+def _channels(rows: Rows, options: SequenceOptions) -> tuple[str, ...]:
+    """The names of the channels of all sets; none where a row is a sequence."""
+    return long_channels(rows, _label_column(rows, options), options) if is_long(rows) else ()
 
 
 def _by_set(rows: Rows, sequences: Sequences, key: str) -> dict[str, Sequences]:
