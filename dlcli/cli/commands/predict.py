@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from dlcli.cli.command import Command, TerminalTable
+from dlcli.cli.commands.predicted_steps import of_steps, steps_answer
 from dlcli.specs.figures import number_in_units
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.plural import count
@@ -16,9 +17,10 @@ _LABEL = re.compile("^(probability|share)_")
 
 
 def _table(result: PredictResult) -> TerminalTable:
-    title = f"the first {result.unit}s" if len(result.table.rows) > 1 else ""
+    title = f"the first {'step' if of_steps(result) else result.unit}s" if len(result.table.rows) > 1 else ""
     heads = [_head(name) for name in result.table.columns if not _is_further_probability(name)]
-    cells = _score_cells if _has_scores(result) else _cells
+    numbers = _has_scores(result) or (of_steps(result) and "label" not in result.table.columns)
+    cells = _score_cells if numbers else _cells
     rows = tuple(cells(record) for record in result.records())
     notes = (*result.notes, "Every row: -o FILE, or a pipe." if len(result.table.rows) > len(rows) else "")
     return TerminalTable(title, tuple(heads), rows, notes=notes, answer=_answer(result))
@@ -55,6 +57,8 @@ def _cell(value: object) -> str:
 
 def _answer(result: PredictResult) -> str:
     """The class of a single example; of several the classes that were predicted most, and how many are unsure; or scores."""
+    if of_steps(result):
+        return steps_answer(result, _what(result))
     if _has_scores(result):
         return _scores(result)
     if "share" in result.table.columns:

@@ -144,3 +144,22 @@ def test_at_the_shell(dlcli: Run, text: Path) -> None:
     )
     assert made.returncode == 0 and json.loads(made.stdout)["kind"] == "categorical"
     assert dlcli("eval", "run", "--format", "markdown").stdout.count(b"Markov") == 2
+
+
+@pytest.mark.parametrize("kind", ["symbols", "numbers", "channels"])
+def test_every_kind_of_step_is_predicted_at_the_shell(dlcli: Run, tmp_path: Path, kind: str) -> None:
+    random = np.random.default_rng(0)
+    steps = {
+        "symbols": lambda: np.eye(3)[random.integers(0, 3, 9)].T,
+        "numbers": lambda: random.normal(5, 0.1, (2, 9)),
+        "channels": lambda: (random.random((4, 9)) < 0.5).astype(float),
+    }
+    write_npz(tmp_path / "a.npz", [steps[kind]() for _ in range(8)], ["a"] * 8)
+    options = ("--model", "tcn:1:4", "--epochs", "1", "--device", "cpu", "-o", "run")
+    assert dlcli("train", "a.npz", "--task", "sequence", "--next", *options).returncode == 0
+    found = dlcli("predict", "run", "a.npz", "-o", "rows.csv")
+    assert found.returncode == 0, found.stderr
+    assert b"72 steps of 8 sequences of a.npz" in found.stderr + found.stdout
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 73
+    shown = dlcli("predict", "run", "a.npz", "--format", "markdown")
+    assert shown.returncode == 0 and b"the first steps" in shown.stdout
