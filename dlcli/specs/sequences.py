@@ -96,7 +96,8 @@ def steps_option() -> Any:
     """`steps`: where sequences are cut."""
     return option(
         None,
-        "Sequences, with `next`: cut longer ones into pieces of N steps. One long sequence gives a test set of its last fifth.",
+        "Sequences, with `next`: cut longer ones into pieces of N steps. One long sequence gives a test set of its last fifth, "
+        "and of what the pieces before it leave over.",
         minimum=2,
     )
 

@@ -201,7 +201,7 @@ def cut(sequences: Sequences, steps: int) -> Sequences:
 
 
 def _in_two(one: Sequences, steps: int | None) -> dict[str, Sequences]:
-    """A single sequence, of which the last fifth is the test set."""
+    """A single sequence, of which the last fifth is the test set, and what whole pieces of `steps` before it leave over."""
     values = one.values[0]
     end = values.shape[1] - round(values.shape[1] * TEST_SHARE)
     if steps is not None:

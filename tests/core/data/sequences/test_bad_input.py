@@ -1,6 +1,7 @@
 """Every sequence that cannot be used is refused in one line that names the file, the place and what mends it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy.io import wavfile
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
 from dlcli.support.errors import InputError, MissingInputError
+from tests.core.data.conftest import Listener
 from tests.sequences import text_folder, wav_folder, waves, write_csv, write_long, write_npz, write_ts, write_tsv, write_wav
 
 VALUES, LABELS = waves(low=20, high=20)
@@ -144,6 +146,12 @@ def empty_table(root: Path) -> Path:
     return root / "a.tsv"
 
 
+def write_rows(path: Path, rows: list[list[float]]) -> Path:
+    """A csv without a header."""
+    path.write_text("\n".join(",".join(map(repr, row)) for row in rows) + "\n")
+    return path
+
+
 CASES: dict[str, tuple[Make, list[str]]] = {
     "rows of unequal length": (ragged_csv, ["a.csv: row", "values, and others have", "`pad`"]),
     "not a number": (
@@ -211,6 +219,10 @@ CASES: dict[str, tuple[Make, list[str]]] = {
     "an empty text": (empty_text, ["1.txt: is empty"]),
     "a time twice": (same_time, ["column 'time': '0' is the time of row 1 too"]),
     "two labels of a sequence": (two_labels, ["column 'label':", "of the same sequence has"]),
+    "values in the place of labels": (
+        lambda root: write_rows(root / "a.csv", [one[0].tolist() for one in VALUES]),
+        ["a.csv: has no header, so the first column is that of labels, and holds 24 different numbers", "in a first line"],
+    ),
     "an empty table": (empty_table, ["a.tsv: is empty"]),
     "a length of 0": (
         lambda root: write_npz(root / "a.npz", [*VALUES[:-1], np.zeros((1, 0))], LABELS),
@@ -246,3 +258,16 @@ def test_no_such_data(tmp_path: Path) -> None:
     for name in ("nothing.ts", "nothing.csv", "nothing", "nothing.npz", "nothing.wav"):
         with pytest.raises(MissingInputError, match="nothing"):
             open_sequences(str(tmp_path / name), SequenceOptions())
+
+
+def test_all_values_of_a_csv_without_a_header_are_read_where_no_labels_are(tmp_path: Path, listener: Listener) -> None:
+    rows = [one[0].tolist() for one in VALUES]
+    options = SequenceOptions(labels=False, report=listener)
+    data = open_sequences(str(write_rows(tmp_path / "a.csv", rows)), options)
+    found = sorted(row for split in data.splits.values() for row in split.x[:, 0].tolist())
+    assert np.allclose(found, sorted(rows), atol=1e-6)
+    assert "first column is read as values" in listener.notes[0]
+    every = open_sequences(str(tmp_path / "a.csv"), replace(options, unlabelled=True))
+    assert every.x_test[:, 0].numpy() == pytest.approx(np.array(rows), abs=1e-6)
+    named = open_sequences(str(write_tsv(tmp_path / "b.tsv", VALUES, LABELS)), options)
+    assert named.size[1] == 20  # words in the first column are labels

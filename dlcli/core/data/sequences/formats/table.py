@@ -16,6 +16,7 @@ from dlcli.core.data.sequences.rows import LABEL, Rows, is_number, read_rows
 from dlcli.core.data.set_columns import sets_of_columns
 from dlcli.core.data.set_names import resolve_val
 from dlcli.support.errors import InputError
+from dlcli.support.plural import count
 
 DESCRIPTION = "FILE.csv or FILE.tsv with a sequence per row, or a row per step with columns id and time"
 PRECEDENCE = 3
@@ -24,6 +25,8 @@ _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _IDS = ("id", "index", "name", "key")
 _SAMPLE = 20
 """Rows that tell whether a column holds text."""
+_VALUES = 0.9
+"""The share of different cells above which a column of fractions holds no labels."""
 
 
 def claims(spec: str) -> bool:
@@ -34,7 +37,7 @@ def claims(spec: str) -> bool:
 def read(spec: str, options: SequenceOptions) -> Found:
     """Read the files of the sets; a column of sets divides a file that is not one of several."""
     files = files_of_sets(spec, _SUFFIXES, options)
-    tables = {key: read_rows(file) for key, file in files.items()}
+    tables = {key: _of_values(read_rows(file), options) for key, file in files.items()}
     channels = _channels(tables.get("train") or next(iter(tables.values())), options)
     chosen = replace(options, channels=channels)
     found = {key: _sequences(rows, chosen) for key, rows in tables.items()}
@@ -42,6 +45,28 @@ def read(spec: str, options: SequenceOptions) -> Found:
         key, rows = next(iter(tables.items()))
         found = _by_set(rows, found[key], key)
     return Found(found, Steps(channels=channels))
+
+
+def _of_values(rows: Rows, options: SequenceOptions) -> Rows:
+    """A table without a header whose first column holds values too, where no labels are wanted; else as it is.
+
+    Raises InputError if what would be labels are values, nearly every one another fraction.
+    """
+    if rows.headed:
+        return rows
+    first = rows.column(LABEL)
+    if not all(cell and is_number(cell) for cell in first):
+        return rows
+    if options.labels is False:
+        options.report.note(
+            f"{rows.name}: has no header, so its first column is read as values; name the columns if it is labels"
+        )
+        return replace(rows, columns=list(map(str, range(1, len(rows.columns) + 1))))
+    others = set(first)
+    if len(others) > _VALUES * len(first) and not all(float(cell).is_integer() for cell in first if cell != "?"):
+        what = f"the first column is that of labels, and holds {count(len(others), 'different number')} such as {first[0]}"
+        raise InputError(f"{rows.name}: has no header, so {what}", hint="put labels there, or name the columns in a first line")
+    return rows
 
 
 def _channels(rows: Rows, options: SequenceOptions) -> tuple[str, ...]:
@@ -69,7 +94,7 @@ def _sequences(rows: Rows, options: SequenceOptions) -> Sequences:
 
 def _label_column(rows: Rows, options: SequenceOptions) -> str | None:
     if not rows.headed:
-        return LABEL
+        return LABEL if LABEL in rows.columns else None
     if options.label_column is not None:
         return named_column(rows.name, rows.columns, options.label_column)
     found = known_columns(rows.columns, LABEL_COLUMNS)
@@ -96,7 +121,7 @@ def _wide(rows: Rows, label: str | None, options: SequenceOptions) -> Sequences:
 def _about(rows: Rows, label: str | None, options: SequenceOptions) -> list[str]:
     """The columns that hold no values."""
     if not rows.headed:
-        return [LABEL]
+        return [] if label is None else [label]
     known = {*known_columns(rows.columns, (*SET_COLUMNS, *_IDS)), label, options.group}
     sample = {name: [cell for cell in rows.column(name)[:_SAMPLE] if cell] for name in rows.columns}
     text = {name for name, cells in sample.items() if cells and not any(map(is_number, cells))}
