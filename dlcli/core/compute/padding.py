@@ -32,7 +32,7 @@ def without_padding(x: Tensor) -> Unpadded:
     return Unpadded(x[:, :, : max(1, longest)].nan_to_num(0.0), lengths)
 
 
-def padded(sequences: Sequence[NDArray[np.float32]], steps: int) -> Tensor:
+def padded(sequences: Sequence[NDArray[np.float32] | NDArray[np.float64]], steps: int) -> Tensor:
     """Sequences (channels, t) in one tensor (n, channels, steps), float32."""
     found = np.full((len(sequences), sequences[0].shape[0] if sequences else 1, steps), np.nan, dtype=np.float32)
     for row, values in zip(found, sequences, strict=True):

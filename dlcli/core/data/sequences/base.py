@@ -11,12 +11,14 @@ from dlcli.core.compute.padding import padded
 from dlcli.core.data.base import EXTRA_SPLITS, Array, ImageData, Split, Steps, data_from_splits, hold_out
 from dlcli.core.data.class_labels import class_order
 from dlcli.core.data.groups import groups_of
+from dlcli.core.data.sequences.precision import check_precision
 from dlcli.support.errors import InputError
 from dlcli.support.memory import check_memory
 from dlcli.support.plural import count
 from dlcli.support.reporter import SILENT, Reporter
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float32] | NDArray[np.float64]
+"""Values as they are read; the dataset has them in float32, once it is sure that they keep what tells them apart."""
 
 _LEAST_TO_CUT = 20
 """Steps from which on a single sequence is cut into a training and a test set."""
@@ -121,6 +123,7 @@ def dataset(name: str, found: Found, options: SequenceOptions) -> ImageData:
     classes = _classes(name, sets) if labelled else ()
     if "test" not in sets:
         sets = _with_held_out(name, sets, classes, options)
+    check_precision(name, {key: one.values for key, one in sets.items()}, options.report)
     if options.steps is not None:
         sets = {key: cut(one, options.steps) for key, one in sets.items()}
     longest = max(values.shape[1] for one in sets.values() for values in one.values)

@@ -45,7 +45,7 @@ def read_long(rows: Rows, label: str | None, options: SequenceOptions) -> Sequen
             raise InputError(f"{rows.name}: row {row + 1}, column '{name}': is empty", hint="name the sequence of each step")
         members.setdefault(cell, []).append(row)
     ordered = {cell: _by_time(rows, time, found) for cell, found in members.items()}
-    numbers = np.array([_numbers(rows, column) for column in values], dtype=np.float32)
+    numbers = np.array([_numbers(rows, column) for column in values], dtype=np.float64)
     constant = {column: [_same(rows, column, found) for found in ordered.values()] for column in about}
     labels = constant.pop(label) if label is not None else None
     names = list(ordered)

@@ -271,3 +271,28 @@ def test_all_values_of_a_csv_without_a_header_are_read_where_no_labels_are(tmp_p
     assert every.x_test[:, 0].numpy() == pytest.approx(np.array(rows), abs=1e-6)
     named = open_sequences(str(write_tsv(tmp_path / "b.tsv", VALUES, LABELS)), options)
     assert named.size[1] == 20  # words in the first column are labels
+
+
+@pytest.mark.parametrize("write", [write_csv, write_ts, write_long, write_npz])
+def test_values_that_float32_cannot_tell_apart(tmp_path: Path, write: Any) -> None:
+    path = tmp_path / {write_ts: "a.ts", write_npz: "a.npz"}.get(write, "a.csv")
+    if write is write_npz:
+        np.savez(path, x=np.stack([one[0] + 1e9 for one in VALUES]), y=np.array(LABELS))
+    else:
+        write(path, [one + 1e9 for one in VALUES], LABELS)
+    with pytest.raises(InputError, match="has values from .* too close together for numbers of 7 digits") as caught:
+        open_sequences(str(path), SequenceOptions())
+    assert "subtract 99999999" in caught.value.hint
+    assert len(open_sequences(str(path), SequenceOptions(unlabelled=True)).x_test) == len(VALUES)
+
+
+def test_values_beyond_float32(tmp_path: Path) -> None:
+    spec = write_csv(tmp_path / "a.csv", [one * 1e39 for one in VALUES], LABELS)
+    with pytest.raises(InputError, match="which are too large"):
+        open_sequences(str(spec), SequenceOptions())
+
+
+def test_equal_values_are_warned_of(tmp_path: Path, listener: Listener) -> None:
+    spec = write_csv(tmp_path / "a.csv", [np.full((1, 20), 0.1)] * len(LABELS), LABELS)
+    open_sequences(str(spec), SequenceOptions(report=listener))
+    assert "the same value at all steps, 0.1;" in listener.warnings[0]

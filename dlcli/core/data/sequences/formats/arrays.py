@@ -9,7 +9,7 @@ import numpy as np
 from dlcli.core.data.base import Array
 from dlcli.core.data.metadata import ARCHIVE_ERRORS
 from dlcli.core.data.named_arrays import SETS
-from dlcli.core.data.sequences.base import Found, SequenceOptions, Sequences
+from dlcli.core.data.sequences.base import Floats, Found, SequenceOptions, Sequences
 from dlcli.core.data.sequences.numbers import cut_padding
 from dlcli.support.errors import InputError
 from dlcli.support.in_memory import InMemory
@@ -70,9 +70,16 @@ def _sequences(spec: str, arrays: Mapping[str, Array], x: str, y: str) -> Sequen
     if labels is not None and len(labels) != len(values):
         raise InputError(f"{spec}: '{x}' has {len(values)} sequences but '{y}' has {len(labels)} labels")
     lengths = _lengths(spec, arrays, x, values)
-    found = [cut_padding(one[:, :steps].astype(np.float32)) for one, steps in zip(values, lengths, strict=True)]
+    found = [cut_padding(_floats(one[:, :steps])) for one, steps in zip(values, lengths, strict=True)]
     metadata = {key: array.astype(object) for key, array in _columns(arrays, x, len(values)).items()}
     return Sequences(found, None if labels is None else _labels(spec, y, labels), metadata, lambda k: f"{x}[{k}]")
+
+
+def _floats(values: Array) -> Floats:
+    """Values as floats that hold them."""
+    if np.can_cast(values.dtype, np.float32):
+        return values.astype(np.float32, copy=False)
+    return values.astype(np.float64, copy=False)
 
 
 def _columns(arrays: Mapping[str, Array], x: str, n: int) -> dict[str, Array]:

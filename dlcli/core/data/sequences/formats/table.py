@@ -133,7 +133,7 @@ def _values(rows: Rows, row: int, places: Sequence[int], options: SequenceOption
     there = [k for k in places if k < len(cells)]
     last = max((k for k in there if cells[k]), default=-1)
     found = [number(f"{rows.name}: row {row + 1}, column '{rows.columns[k]}'", cells[k]) for k in there if k <= last]
-    return cut_padding(np.array([found], dtype=np.float32))
+    return cut_padding(np.array([found], dtype=np.float64))
 
 
 def _check_lengths(rows: Rows, values: Sequence[Floats], options: SequenceOptions) -> None:

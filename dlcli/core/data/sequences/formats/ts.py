@@ -70,4 +70,4 @@ def _sequence(where: str, line: str, *, labelled: bool) -> tuple[Floats, str]:
         lengths = sorted({len(channel) for channel in channels})
         message = f"{where}: its channels have from {lengths[0]} to {lengths[-1]} steps"
         raise InputError(message, hint="give all channels of a sequence the same steps")
-    return cut_padding(np.array(channels, dtype=np.float32)), label
+    return cut_padding(np.array(channels, dtype=np.float64)), label
