@@ -13,7 +13,7 @@ from dlcli.core.models import takes_sequences
 from dlcli.engines.sound_stream import head_of, streamed_sound
 from dlcli.specs.model_and_data import ModelAndDataOptions
 from dlcli.specs.sequences import check_no_sequences, check_of_sequences
-from dlcli.support.errors import InputError
+from dlcli.support.errors import InputError, UsageError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
@@ -49,6 +49,11 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
     objective = None if saved is None else saved.next
     optional = any(getattr(config, name, False) for name in ("summary", "prove_causal"))
     recorded = None if saved is None or saved.rate is None else round(saved.rate)
+    if None not in (config.rate, recorded) and config.rate != recorded:
+        raise UsageError(
+            f"`rate={config.rate}`: {config.model} was trained at {recorded:,} samples per second",
+            hint="omit `rate`, and sounds are converted to that rate",
+        )
 
     def load(group: str | None) -> ImageData:
         options = SequenceOptions(
@@ -68,11 +73,18 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
         return open_sequences(config.data, options)
 
     data = load(None) if unlabelled else load_by_group(load, task.group, report)
+    check_rate(config.rate, data)
     if saved is not None and config.model is not None:
         _check_channels(config.model, data)
     if objective is None:
         return data
     return replace(data, classes=objective.outputs, steps=replace(data.steps, predicted=True))
+
+
+def check_rate(rate: int | None, data: ImageData) -> None:
+    """Raise UsageError if `rate` is given for data that have none."""
+    if rate is not None and data.steps.rate is None:
+        raise UsageError(f"`rate` is of sounds, and {data.name} holds none", hint="omit `rate`")
 
 
 def _check_channels(model: str, data: ImageData) -> None:

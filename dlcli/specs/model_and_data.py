@@ -92,7 +92,7 @@ class ModelAndDataOptions:
     limit: int | None = option(None, "Use the first N examples of each split only.", minimum=1)
     size: int | None = size_option()
     label_column: str | None = label_column_option()
-    rate: int | None = rate_option(" Default: that of the training.")
+    rate: int | None = rate_option(" Of a trained network: that of its training.")
     pad: bool = pad_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()

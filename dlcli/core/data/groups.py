@@ -11,6 +11,9 @@ from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
 
+MORE_COLUMNS = "more come from columns of the table (labels.csv in a folder), or of the .npz"
+"""The end of a hint that lists metadata columns."""
+
 
 class NoGroupsError(InputError):
     """The data have no column of the name that `group` gives."""
@@ -59,7 +62,7 @@ def groups_of(metadata: Metadata, column: str | None, source: str) -> NDArray[np
     if column is None:
         return None
     if column not in metadata:
-        hint = f"there are: {', '.join(metadata) or 'none'}; more come from columns of labels.csv in the folder, or of the .npz"
+        hint = f"there are: {', '.join(metadata) or 'none'}; {MORE_COLUMNS}"
         raise NoGroupsError(f"`group`: {source} has no column '{column}'", hint=hint)
     return group_numbers(metadata[column])
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlcli.core.data.base import Array, Metadata
-from dlcli.core.data.groups import NONE, value_text
+from dlcli.core.data.groups import MORE_COLUMNS, NONE, value_text
 from dlcli.core.grouped import group_sums, share_of
 from dlcli.core.stats import independent_difference
 from dlcli.specs.estimates import Estimate
@@ -64,7 +64,7 @@ def find_column(name: str, metadata: Metadata, *, data: str, option: str = "slic
     if name in metadata:
         return metadata[name]
     known = ", ".join([*metadata, *([CLASS] if option == "slices" and CLASS not in metadata else [])])
-    hint = f"there are: {known or 'none'}; more come from columns of labels.csv in the folder, or of the .npz"
+    hint = f"there are: {known or 'none'}; {MORE_COLUMNS}"
     raise InputError(f"`{option}`: {data} has no column '{name}'", hint=hint)
 
 

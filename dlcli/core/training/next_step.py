@@ -108,9 +108,10 @@ class NextStepLoss(TaskObjective):
 
     def notes(self) -> tuple[str, ...]:
         """What a step was taken to be."""
+        several = f"{len(self.channels):,} channels that are 0 or 1, each by itself"
         what = {
             CATEGORICAL: f"one of {len(self.channels):,} symbols",
-            BINARY: f"{len(self.channels):,} channels that are 0 or 1, each by itself",
+            BINARY: several if len(self.channels) > 1 else "one channel that is 0 or 1",
             GAUSSIAN: "numbers, with a mean and a variance of each channel; bits are of the density of standardised values",
         }
         return (f"A step is {what[self.kind]}.",)

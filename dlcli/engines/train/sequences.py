@@ -6,12 +6,16 @@ from dlcli.core.data.base import ImageData, check_trainable
 from dlcli.core.data.sequences import open_sequences
 from dlcli.core.data.sequences.base import SequenceOptions
 from dlcli.core.training.next_step import check_predictable
+from dlcli.engines.sequences import check_rate
 from dlcli.specs.train import TrainConfig
 from dlcli.support.reporter import Reporter
 
 
 def open_training_sequences(config: TrainConfig, report: Reporter) -> ImageData:
-    """The sequences of `config.data`; raises InputError if there is nothing to train on."""
+    """The sequences of `config.data`.
+
+    Raises UsageError if `rate` does not apply to them, and InputError if there is nothing to train on.
+    """
     data = open_sequences(
         config.data,
         SequenceOptions(
@@ -26,6 +30,7 @@ def open_training_sequences(config: TrainConfig, report: Reporter) -> ImageData:
             steps=config.steps,
         ),
     )
+    check_rate(config.rate, data)
     if not config.next:
         check_trainable(data)
         return data

@@ -366,3 +366,16 @@ def test_channels_of_a_table_are_taken_by_name(tmp_path: Path) -> None:
         reordered(source, tmp_path / name, source.read_text().splitlines()[0].split(","))
     data = open_sequences(str(tmp_path / "L_TRAIN.csv"), SequenceOptions())
     assert torch.equal(data.x_train.nan_to_num(), data.x_test.nan_to_num())
+
+
+def test_a_rate_that_does_not_apply_is_refused(folder: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="`rate` is of sounds, and .* holds none"):
+        train.run(TrainConfig(data=str(data), rate=500, output=tmp_path / "run", **QUICK))
+    with pytest.raises(UsageError, match="`rate` is of sounds, and .* holds none"):
+        eval.run(EvalConfig(model=str(folder), rate=500))
+    spec, output = str(wav_folder(tmp_path / "sounds", *waves(24))), tmp_path / "run"
+    train.run(TrainConfig(data=spec, output=output, **{**QUICK, "epochs": 1}))
+    for run, config in ((eval.run, EvalConfig), (predict.run, PredictConfig)):
+        with pytest.raises(UsageError, match="`rate=500`: .* was trained at 1,000 samples per second"):
+            run(config(model=str(output), data=spec, rate=500))
+    assert len(predict.run(PredictConfig(model=str(output), data=spec, rate=1000)).table.rows) == 24

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -144,16 +145,22 @@ def _chosen(name: str, sets: Mapping[str, Sequences], split: str | None) -> Sequ
     return next(sets[key] for key in (split or "test", "test", "", *sets) if key in sets)
 
 
+def _place(name: str, sequences: Sequences, k: int) -> str:
+    """Where a sequence stands, without its file where that is the data."""
+    where, file = sequences.where(k), Path(name).name
+    return f"{name}: {where.removesuffix(f' of {file}').removesuffix(f' in {file}')}"
+
+
 def _check_values(name: str, sequences: Sequences) -> None:
     for k, values in enumerate(sequences.values):
         if not values.shape[1]:
-            raise InputError(f"{name}: {sequences.where(k)} is empty", hint="remove it")
+            raise InputError(f"{_place(name, sequences, k)} is empty", hint="remove it")
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             channel, step = bad[0].tolist()
             of = f"channel {channel + 1}, " if len(values) > 1 else ""
             what = f"{of}step {step + 1} is {values[channel, step]}"
-            raise InputError(f"{name}: {sequences.where(k)}: {what}", hint="fill missing values in, or remove the sequence")
+            raise InputError(f"{_place(name, sequences, k)}: {what}", hint="fill missing values in, or remove the sequence")
 
 
 def _check_channels(name: str, sets: Sequence[Sequences]) -> None:
@@ -162,7 +169,7 @@ def _check_channels(name: str, sets: Sequence[Sequences]) -> None:
         for k, values in enumerate(one.values):
             if len(values) != first:
                 has = f"{count(len(values), 'channel')}, and {sets[0].where(0)} has {first}"
-                raise InputError(f"{name}: {one.where(k)} has {has}", hint="give all sequences the same channels")
+                raise InputError(f"{_place(name, one, k)} has {has}", hint="give all sequences the same channels")
 
 
 def _channels(sets: Mapping[str, Sequences]) -> int:
@@ -175,15 +182,16 @@ def _classes(name: str, sets: Mapping[str, Sequences]) -> tuple[str, ...]:
     for one in sets.values():
         blank = [k for k, label in enumerate(one.labels or ()) if not label]
         if one.labels is None or blank:
-            where = one.where(blank[0] if blank else 0)
-            raise InputError(f"{name}: {where} has no label", hint="add one, or remove the sequence")
+            raise InputError(
+                f"{_place(name, one, blank[0] if blank else 0)} has no label", hint="add one, or remove the sequence"
+            )
     classes = tuple(class_order(sets[leading].labels or ()))
     if len(classes) < 2:
         raise InputError(f"{name}: all labels are '{classes[0]}'; at least two classes are needed")
     for key, one in sets.items():
         for k, label in enumerate(one.labels or ()):
             if label not in classes:
-                message = f"{name}: {one.where(k)} of the {key} set is of class '{label}', which the training set lacks"
+                message = f"{_place(name, one, k)} of the {key} set is of class '{label}', which the training set lacks"
                 raise InputError(message, hint=f"add sequences of '{label}' to it, or remove these")
     return classes
 

@@ -1,5 +1,7 @@
 """Values of sequences in text files."""
 
+import math
+
 import numpy as np
 
 from dlcli.core.data.sequences.base import Floats
@@ -9,13 +11,17 @@ _MISSING = ("", "?", "na", "n/a", "null", "none")
 
 
 def number(where: str, cell: str) -> float:
-    """A cell as a number; raises InputError, beginning with `where`, for anything else but NaN."""
+    """A cell as a number; raises InputError, beginning with `where`, for anything else but a finite number or NaN."""
     text = cell.strip()
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        what = "is missing" if text.lower() in _MISSING else f"is '{text[:40]}', not a number"
+        missing = f"is missing ('{text}')" if text else "is missing"
+        what = missing if text.lower() in _MISSING else f"is '{text[:40]}', not a number"
         raise InputError(f"{where} {what}", hint="fill missing values in, or remove the sequence") from None
+    if math.isinf(found):
+        raise InputError(f"{where} is '{text[:40]}', not a finite number", hint="replace it, or remove the sequence")
+    return found
 
 
 def cut_padding(values: Floats) -> Floats:

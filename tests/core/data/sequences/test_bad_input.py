@@ -164,18 +164,18 @@ CASES: dict[str, tuple[Make, list[str]]] = {
     ),
     "nan inside a row": (
         lambda root: replaced(write_tsv(root / "a.tsv", VALUES, LABELS), first(VALUES[1]), "NaN"),
-        ["row 2 of a.tsv: step 6 is nan", "fill missing values in"],
+        ["a.tsv: row 2: step 6 is nan", "fill missing values in"],
     ),
     "infinite": (
         lambda root: replaced(write_tsv(root / "a.tsv", VALUES, LABELS), first(VALUES[1]), "inf"),
-        ["row 2 of a.tsv: step 6 is inf"],
+        ["a.tsv: row 2, column '6' is 'inf', not a finite number"],
     ),
     "nan inside an array": (lambda root: npz(root, nan_inside), ["a.npz: x[3]: step 8 is nan"]),
     "too few labels": (lambda root: npz(root, too_few_labels), ["'x' has 24 sequences but 'y' has 23 labels"]),
     "one-hot labels": (lambda root: npz(root, one_hot_labels), ["labels are integers or strings", "argmax"]),
     "texts in an array": (lambda root: npz(root, texts), ["sequences are numbers (n, t) or (n, channels, t)"]),
     "lengths beyond the end": (lambda root: npz(root, too_long), ["'lengths' must be 24 whole numbers from 0 to 20"]),
-    "objects": (objects, ["a.npz: is not a complete .npz archive of plain arrays"]),
+    "objects": (objects, ["a.npz: is not a complete .npz archive of plain arrays", "one float array, with NaN after the end"]),
     "one sequence of each class": (
         lambda root: write_ts(root / "a.ts", VALUES[:2], LABELS[:2]),
         ["no class has two sequences", "test set"],
@@ -189,12 +189,16 @@ CASES: dict[str, tuple[Make, list[str]]] = {
         lambda root: replaced(ts(root), first(VALUES[1]), "?"),
         ["a.ts: line 7, channel 1, step 6 is missing", "fill missing values in"],
     ),
+    "a missing value in a table": (
+        lambda root: replaced(write_long(root / "a.csv", VALUES, LABELS), first(VALUES[1], 0), "n/a"),
+        ["a.csv: row 2, column 'v0' is missing ('n/a')"],
+    ),
     "scores": (lambda root: ts(root, header="@targetLabel true"), ["a.ts: has numbers to predict (@targetLabel)"]),
     "no data": (lambda root: replaced(ts(root), "@data", ""), ["a.ts: has no line @data"]),
     "a missing label": (lambda root: replaced(ts(root), ":slow", ":"), ["a.ts: line 6: has no label"]),
     "no label in a table": (
         lambda root: replaced(write_csv(root / "a.csv", VALUES, LABELS), "slow", ""),
-        ["row 1 of a.csv has no label"],
+        ["a.csv: row 1 has no label"],
     ),
     "no column of labels": (
         lambda root: replaced(write_csv(root / "a.csv", VALUES, LABELS), "label", "kind"),
@@ -206,9 +210,9 @@ CASES: dict[str, tuple[Make, list[str]]] = {
     ),
     "other channels": (
         lambda root: write_ts(root / "a.ts", [*VALUES[:-1], np.zeros((2, 20))], LABELS),
-        ["line 29 of a.ts has 2 channels, and line 6 of a.ts has 1"],
+        ["a.ts: line 29 has 2 channels, and line 6 of a.ts has 1"],
     ),
-    "a class that training lacks": (new_class_in_test, ["line 7 of A_TEST.ts of the test set is of class 'other'"]),
+    "a class that training lacks": (new_class_in_test, ["A_TEST.ts: line 7 of the test set is of class 'other'"]),
     "two datasets in a folder": (two_datasets, ["holds files of 2 datasets: A, B", "A_TEST.ts"]),
     "an empty sound": (with_empty_sound, ["z.wav: holds no sound", "remove it"]),
     "sounds of two rates": (with_another_rate, ["z.wav: has 500 samples per second", "has 1,000", "`rate=500`"]),

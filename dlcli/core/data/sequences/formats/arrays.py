@@ -19,6 +19,9 @@ DESCRIPTION = "FILE.npz with x (n, t) or (n, channels, t) and y"
 PRECEDENCE = 0
 
 _HINT = "numpy.savez(FILE, x=sequences, y=labels) writes one, and lengths=... where they are padded"
+_PADDED = (
+    "write sequences that differ in length as one float array, with NaN after the end of shorter ones, or with lengths=..."
+)
 _LENGTHS = "lengths"
 
 
@@ -56,7 +59,8 @@ def _read(spec: str) -> dict[str, Array]:
             return {key: archive[key] for key in archive.files}
     except ARCHIVE_ERRORS as error:
         reason = str(error).partition("\n")[0]
-        raise InputError(f"{spec}: is not a complete .npz archive of plain arrays ({reason})", hint=_HINT) from None
+        hint = _PADDED if "Object arrays" in reason else _HINT
+        raise InputError(f"{spec}: is not a complete .npz archive of plain arrays ({reason})", hint=hint) from None
 
 
 def _sequences(spec: str, arrays: Mapping[str, Array], x: str, y: str) -> Sequences:
