@@ -51,7 +51,8 @@ def test_it_is_its_parts_in_turn_on_what_still_stands(norm: str, aimed: bool, tr
     for name in auto.PARTS:
         part = load_attack(name).with_options(**OF_PARTS[name])
         target_classes = None if targets is None else targets[standing]
-        images = part(model, x[standing], y[standing], eps=eps, norm=norm, seed=3, targets=target_classes, batch_size=32)
+        same = {"eps": eps, "norm": norm, "seed": 3, "batch_size": 32}
+        images = part(model, x[standing], y[standing], targets=target_classes, first=standing, **same)
         success = fooled(images, standing)
         keep = success | (name == "apgd-ce")
         expected[standing[keep]] = images[keep]
