@@ -12,6 +12,7 @@ import sys
 import time
 import tomllib
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,8 @@ def test_json_holds_the_result(case: Case, dlcli: Run):
 
 
 def result_class(case: Case) -> type:
-    module = __import__(f"dlcli.specs.{case.name.replace('-', '_')}", fromlist=["x"])
-    return getattr(module, f"{case.name.title().replace('-', '')}Result")
+    module = "train_result" if case.name == "train" else case.name.replace("-", "_")
+    return getattr(import_module(f"dlcli.specs.{module}"), f"{case.name.title().replace('-', '')}Result")
 
 
 @each_command

@@ -69,7 +69,7 @@ def test_the_hash_covers_all_members(tmp_path: Path, models: list[nn.Module]):
         ('{"members": [], "rule": "max"}', "members must be a list of at least 1"),
         ('{"members": ["../elsewhere"], "rule": "max"}', "members must be a list in which each is a path in this folder"),
         ('{"members": ["/etc"], "rule": "max"}', "members must be a list in which each is a path in this folder"),
-        ('{"members": ["members/000"], "rule": "median"}', "rule must be one of mean, max"),
+        ('{"members": ["members/000"], "rule": "mode"}', "rule must be one of mean, max"),
         ('{"members": ["members/009"], "rule": "max"}', "not a run directory"),
     ],
 )

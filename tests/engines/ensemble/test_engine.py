@@ -245,7 +245,7 @@ def test_a_bound_that_is_not_met_fails():
         ({"strategy": "stacked", "model": ("mlp", "digits-net")}, "different architectures"),
         ({"strategy": "stacked", "adversarial": ("fgsm", 0.1, 1.0)}, "one network at a time"),
         ({"resume": True}, "`resume` needs the ensemble directory"),
-        ({"rule": "median"}, "not one of"),
+        ({"rule": "median"}, "classes are not combined by median"),
         ({"fail_under": ("robust", 0.5)}, "not one of accuracy"),
     ],
 )
