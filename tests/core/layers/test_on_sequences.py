@@ -38,7 +38,7 @@ class BothSides(nn.Module):
 
 
 class ByLengths(nn.Module):
-    """The mean over the steps of each sequence, by the lengths that it is told."""
+    """The mean over the steps of each sequence, by the lengths that it gets."""
 
     def __init__(self) -> None:
         super().__init__()
