@@ -110,21 +110,6 @@ class SequenceNext(ImageTask):
         """
         return np.stack(coded(model, split.x, _next(objective), device), 1)
 
-    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
-        """Not used: `watched` takes its place.
-
-        Args:
-            outputs: Of the network.
-            y: Labels.
-            objective: The loss.
-            targets: What follows each step.
-        """
-        raise NotImplementedError
-
-    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
-        """See `ImageTask`; `predicted` takes its place."""
-        raise NotImplementedError
-
     def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
         """Bits per step of each sequence that has a next step."""
         long = predicted[predicted[:, 1] > 0]

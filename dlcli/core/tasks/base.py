@@ -213,6 +213,7 @@ class ImageTask(ABC):
         """The data as a network for this objective sees them: their classes are the names of its outputs."""
         return data if objective is None else replace(data, classes=objective.outputs)
 
+    @abstractmethod
     def watched(
         self, model: nn.Module, split: Split, objective: TaskObjective | None, targets: Tensor, device: torch.device
     ) -> Watched:
@@ -225,8 +226,8 @@ class ImageTask(ABC):
             targets: What the loss takes for the examples.
             device: Where to compute.
         """
-        return self.watch(predict_logits(model, split.x, device=device), split.y, objective, targets)
 
+    @abstractmethod
     def predicted(self, model: nn.Module, split: Split, objective: TaskObjective | None, device: torch.device) -> NDArray[Any]:
         """What a network predicts for the examples of a set, (n, ...), in the form that the figures are made of.
 
@@ -236,22 +237,6 @@ class ImageTask(ABC):
             objective: The calibrated loss.
             device: Where to compute.
         """
-        return self.predict(predict_logits(model, split.x, device=device), objective)
-
-    @abstractmethod
-    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
-        """Figure and mean loss of outputs.
-
-        Args:
-            outputs: Of the network, (n, k).
-            y: Labels or scores, (n,).
-            objective: The loss; None for cross-entropy of classes.
-            targets: What the loss takes for `y`, see `targets`.
-        """
-
-    @abstractmethod
-    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
-        """What outputs (n, k) predict, (n,)."""
 
     @abstractmethod
     def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
@@ -298,6 +283,50 @@ class ImageTask(ABC):
             group: The metadata column of groups.
             raters: The metadata columns of raters that were named.
         """
+
+
+class TaskOfOutputs(ImageTask):
+    """A task whose figures are made of the outputs for a whole set at once, which fit in memory."""
+
+    def watched(
+        self, model: nn.Module, split: Split, objective: TaskObjective | None, targets: Tensor, device: torch.device
+    ) -> Watched:
+        """See `ImageTask`.
+
+        Args:
+            model: The network.
+            split: The set.
+            objective: The loss; None for cross-entropy.
+            targets: What the loss takes for the examples.
+            device: Where to compute.
+        """
+        return self.watch(predict_logits(model, split.x, device=device), split.y, objective, targets)
+
+    def predicted(self, model: nn.Module, split: Split, objective: TaskObjective | None, device: torch.device) -> NDArray[Any]:
+        """See `ImageTask`.
+
+        Args:
+            model: The network.
+            split: The set.
+            objective: The calibrated loss.
+            device: Where to compute.
+        """
+        return self.predict(predict_logits(model, split.x, device=device), objective)
+
+    @abstractmethod
+    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
+        """Figure and mean loss of outputs.
+
+        Args:
+            outputs: Of the network, (n, k).
+            y: Labels or scores, (n,).
+            objective: The loss; None for cross-entropy of classes.
+            targets: What the loss takes for `y`, see `targets`.
+        """
+
+    @abstractmethod
+    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
+        """What outputs (n, k) predict, (n,)."""
 
 
 def raters_in(metadata: Metadata, names: Sequence[str]) -> NDArray[np.float64] | None:

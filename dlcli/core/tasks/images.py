@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from dlcli.core.data.base import CLASS, ImageData
 from dlcli.core.grouped import share_of
 from dlcli.core.objectives.base import TaskObjective
-from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched
+from dlcli.core.tasks.base import TaskOfOutputs, TrainedFacts, VersusMetric, Watched
 from dlcli.specs.estimates import Estimate, flat
 from dlcli.specs.train import TrainConfig
 from dlcli.specs.train_result import TrainResult, TrainRow
@@ -41,7 +41,7 @@ def accuracy_figures(accuracy: Estimate) -> Mapping[str, float]:
     return {**found, "n": accuracy.n}
 
 
-class ImageClasses(ImageTask):
+class ImageClasses(TaskOfOutputs):
     """See the module."""
 
     name: ClassVar[str] = "images"

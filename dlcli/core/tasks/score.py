@@ -20,7 +20,7 @@ from dlcli.core.model_io.score_metadata import saved_scores
 from dlcli.core.objectives import OBJECTIVES
 from dlcli.core.objectives.base import ScoreObjective, TaskObjective, TrainingScores, Votes, votes_of_ratings
 from dlcli.core.rater_agreement import ceiling
-from dlcli.core.tasks.base import ImageTask, TrainedFacts, VersusMetric, Watched, raters_in
+from dlcli.core.tasks.base import TaskOfOutputs, TrainedFacts, VersusMetric, Watched, raters_in
 from dlcli.specs.arms import one
 from dlcli.specs.estimates import Ceiling, Difference
 from dlcli.specs.scores import (
@@ -60,7 +60,7 @@ _METRICS: Mapping[str, VersusMetric] = {
 }
 
 
-class ImageScores(ImageTask):
+class ImageScores(TaskOfOutputs):
     """See the module."""
 
     name: ClassVar[str] = "score"

@@ -106,14 +106,6 @@ class ImageMasks(ImageTask):
         """Counts of pixels by picture, as `MaskCounts.packed` gives them, see `ImageTask`."""
         return measure_masks(model, split.x, split.y, _needed(objective), device, edges=True).counts.packed()
 
-    def watch(self, outputs: Tensor, y: Tensor, objective: TaskObjective | None, targets: Tensor) -> Watched:
-        """Not used: outputs of all pictures do not fit in memory; see `watched`."""
-        raise NotImplementedError
-
-    def predict(self, outputs: Tensor, objective: TaskObjective | None) -> NDArray[Any]:
-        """Not used, see `predicted`."""
-        raise NotImplementedError
-
     def outcomes(self, predicted: NDArray[Any], y: NDArray[Any], group: NDArray[np.int64] | None) -> NDArray[Any]:
         """What each picture adds to the mIoU of the set."""
         return pseudo_values(MaskCounts.unpacked(predicted), group)

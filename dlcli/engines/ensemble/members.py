@@ -28,7 +28,7 @@ from dlcli.core.model_io.run_dir import WEIGHTS, SavedNetwork, is_run_dir, load_
 from dlcli.core.model_io.score_metadata import refuse_places, task_of
 from dlcli.core.objectives.base import ScoreObjective, TaskObjective
 from dlcli.core.tasks import image_task
-from dlcli.core.tasks.base import ImageTask
+from dlcli.core.tasks.base import ImageTask, TaskOfOutputs
 from dlcli.core.training.recipe import resolve_threads
 from dlcli.engines.ensemble.member_log import log_loss, log_member
 from dlcli.engines.train.fitting import start_training
@@ -241,7 +241,7 @@ def finish_member(
     objective: TaskObjective | None = setup.task.calibrated(job.objective, model, first, setup.device)
     outputs = predict_logits(model, data.x_test, device=setup.device)
     learned = setup.learned
-    if objective is not None:
+    if objective is not None and isinstance(setup.task, TaskOfOutputs):
         predicted = setup.task.predict(outputs, objective)
         learned = {**setup.learned, **setup.task.learned(data, objective, predicted, job.config)}
         outputs = _scores(objective, outputs)
