@@ -174,6 +174,13 @@ def test_a_mask_without_any_label_is_skipped_with_its_name(tmp_path: Path, liste
     )
 
 
+def test_a_class_that_no_training_pixel_has_is_named(tmp_path: Path, listener: Any):
+    folder = masked_folder(tmp_path, 3, sets=("train", "test"))
+    (folder / "classes.txt").write_text("ground\nbox\nbar\nboat\n")
+    assert load(folder, report=listener).classes == ("ground", "box", "bar", "boat")
+    assert any("'boat'" in line and "no training pixel" in line for line in listener.notes + listener.warnings)
+
+
 def test_masks_without_a_picture_and_other_sources(tmp_path: Path, listener: Any):
     folder = masked_folder(tmp_path, 3, sets=("train", "test"))
     (folder / "train" / "images" / "scene-0-a.png").unlink()

@@ -8,7 +8,7 @@ import numpy as np
 from dlcli.core.data.column_names import SET_COLUMNS, known_columns
 from dlcli.core.data.sequences.base import SequenceOptions, Sequences
 from dlcli.core.data.sequences.numbers import number
-from dlcli.core.data.sequences.rows import Rows, is_number
+from dlcli.core.data.sequences.rows import Rows, are_text, is_number
 from dlcli.support.errors import InputError
 
 _ID = ("id", "sequence", "sequenceid", "series", "seriesid", "case", "caseid", "unit", "recording")
@@ -89,8 +89,7 @@ def long_channels(rows: Rows, label: str | None, options: SequenceOptions) -> tu
 
 def _not_values(rows: Rows) -> list[str]:
     """Columns about a whole sequence: those of sets, and those of text."""
-    sample = {column: [cell for cell in rows.column(column)[:_SAMPLE] if cell] for column in rows.columns}
-    text = [column for column, cells in sample.items() if cells and not any(map(is_number, cells))]
+    text = [column for column in rows.columns if are_text(rows.column(column)[:_SAMPLE])]
     return [*known_columns(rows.columns, SET_COLUMNS), *text]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlcli.core.data.column_names import FILE_COLUMNS, LABEL_COLUMNS, SET_COLUMNS, plain_name
+from dlcli.core.data.sequences.numbers import has_decimal_comma
 from dlcli.support.csv_dialect import DELIMITERS, CsvDialect, csv_reader, csv_text
 from dlcli.support.decode import decode
 from dlcli.support.errors import InputError
@@ -42,7 +43,8 @@ def read_rows(file: Path) -> Rows:
     found = csv_text(decode(name, content, None, lambda text: iter(())), 0)
     first = found.text.partition("\n")[0]
     tabs = name.lower().removesuffix(".gz").endswith(".tsv") and "\t" in first
-    delimiter = "\t" if tabs else found.delimiter or max(DELIMITERS, key=first.count)
+    likely = ";" if all(map(has_decimal_comma, first.split(";")[1:])) and ";" in first else max(DELIMITERS, key=first.count)
+    delimiter = "\t" if tabs else found.delimiter or likely
     rows = [[cell.strip() for cell in row] for row in csv_reader(found.text, CsvDialect(delimiter), strict=False) if row]
     if not rows:
         raise InputError(f"{name}: is empty", hint="a table of sequences has one sequence per row")
@@ -55,7 +57,15 @@ def read_rows(file: Path) -> Rows:
 def _is_header(cells: Sequence[str]) -> bool:
     """Whether a first row names columns: one has a usual name, or one beyond the first is not a number."""
     known = {*LABEL_COLUMNS, *SET_COLUMNS, *FILE_COLUMNS}
-    return any(plain_name(cell) in known for cell in cells) or not all(map(is_number, cells[1:]))
+    return any(plain_name(cell) in known for cell in cells) or not all(
+        is_number(cell) or has_decimal_comma(cell) for cell in cells[1:]
+    )
+
+
+def are_text(cells: Sequence[str]) -> bool:
+    """Whether no cell is a number, not even one with a decimal comma; False where all are empty."""
+    there = [cell for cell in cells if cell]
+    return bool(there) and not any(is_number(cell) or has_decimal_comma(cell) for cell in there)
 
 
 def is_number(cell: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.io import wavfile
 
 from dlcli.core.data.sequences import open_sequences
@@ -152,6 +153,21 @@ def write_rows(path: Path, rows: list[list[float]]) -> Path:
     return path
 
 
+def commas(path: Path) -> Path:
+    """A table as spreadsheets of many countries write it: semicolons between cells, commas for points."""
+    path.write_text(path.read_text().replace(",", ";").replace(".", ","))
+    return path
+
+
+def decimal_commas(root: Path) -> Path:
+    return commas(write_csv(root / "a.csv", VALUES, LABELS))
+
+
+def without_first_line(path: Path) -> Path:
+    path.write_text(path.read_text().partition("\n")[2])
+    return path
+
+
 CASES: dict[str, tuple[Make, list[str]]] = {
     "rows of unequal length": (ragged_csv, ["a.csv: row", "values, and others have", "`pad`"]),
     "not a number": (
@@ -160,7 +176,19 @@ CASES: dict[str, tuple[Make, list[str]]] = {
     ),
     "a comma for a point": (
         lambda root: replaced(write_csv(root / "a.csv", VALUES, LABELS), first(VALUES[0]), '"7,5"'),
-        ["row 1, column 't5' is '7,5', not a number"],
+        ["row 1, column 't5' is '7,5', not a number: its decimal mark is a comma", "write 7.5"],
+    ),
+    "commas for points in a whole table": (
+        decimal_commas,
+        ["a.csv: row 1, column 't0' is '", "its decimal mark is a comma"],
+    ),
+    "commas for points without a header": (
+        lambda root: without_first_line(decimal_commas(root)),
+        ["a.csv: row 1, column '1' is '", "its decimal mark is a comma"],
+    ),
+    "commas for points in a table with a row per step": (
+        lambda root: commas(write_long(root / "a.csv", VALUES, LABELS)),
+        ["a.csv: row 1, column 'v0' is '", "its decimal mark is a comma"],
     ),
     "nan inside a row": (
         lambda root: replaced(write_tsv(root / "a.tsv", VALUES, LABELS), first(VALUES[1]), "NaN"),
@@ -294,6 +322,27 @@ def test_values_beyond_float32(tmp_path: Path) -> None:
     spec = write_csv(tmp_path / "a.csv", [one * 1e39 for one in VALUES], LABELS)
     with pytest.raises(InputError, match="which are too large"):
         open_sequences(str(spec), SequenceOptions())
+
+
+def test_steps_follow_the_numbers_of_their_columns(tmp_path: Path, listener: Listener) -> None:
+    header, *lines = write_csv(tmp_path / "a.csv", VALUES, LABELS).read_text().splitlines()
+    order = np.argsort(header.split(","))  # as text: t10 before t2
+    rows = [",".join(np.array(line.split(","))[order]) for line in (header, *lines)]
+    (tmp_path / "b.csv").write_text("\n".join(rows) + "\n")
+    options = SequenceOptions(report=listener)
+    plain, sorted_by_name = (open_sequences(str(tmp_path / name), options) for name in ("a.csv", "b.csv"))
+    assert torch.equal(plain.x_train, sorted_by_name.x_train)
+    assert len(listener.notes) == 1
+    assert "in the order of their numbers, t0 to t19" in listener.notes[0]
+
+
+def test_a_step_that_no_column_holds_is_warned_of(tmp_path: Path, listener: Listener) -> None:
+    path = write_csv(tmp_path / "a.csv", VALUES, LABELS)
+    header, *lines = path.read_text().splitlines()
+    k = header.split(",").index("t7")
+    path.write_text("\n".join(",".join(np.delete(line.split(","), k)) for line in (header, *lines)) + "\n")
+    assert open_sequences(str(path), SequenceOptions(report=listener)).size[1] == VALUES[0].shape[1] - 1
+    assert "columns are missing between t6 and t8" in listener.warnings[0]
 
 
 def test_equal_values_are_warned_of(tmp_path: Path, listener: Listener) -> None:

@@ -1,5 +1,6 @@
 """Tables of sequences, .csv or .tsv: a sequence per row, as in the UCR archive, or a row per step with columns id and time."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from dlcli.core.data.sequences.base import Floats, Found, SequenceOptions, Seque
 from dlcli.core.data.sequences.files_of_sets import files_of_sets, holds
 from dlcli.core.data.sequences.long_table import is_long, long_channels, read_long
 from dlcli.core.data.sequences.numbers import cut_padding, number
-from dlcli.core.data.sequences.rows import LABEL, Rows, is_number, read_rows
+from dlcli.core.data.sequences.rows import LABEL, Rows, are_text, is_number, read_rows
 from dlcli.core.data.set_columns import sets_of_columns
 from dlcli.core.data.set_names import resolve_val
 from dlcli.support.errors import InputError
@@ -23,6 +24,7 @@ PRECEDENCE = 3
 
 _SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _IDS = ("id", "index", "name", "key")
+_NUMBERED = re.compile(r"(?P<word>.*?)(?P<number>[0-9]{1,15})")
 _SAMPLE = 20
 """Rows that tell whether a column holds text."""
 _VALUES = 0.9
@@ -109,6 +111,7 @@ def _wide(rows: Rows, label: str | None, options: SequenceOptions) -> Sequences:
     """A sequence per row: its values are all columns but those of labels, sets, groups, names, and those of text."""
     about = _about(rows, label, options)
     places = [k for k, name in enumerate(rows.columns) if name not in about]
+    places = _by_number(rows, places, options)
     if not places:
         raise InputError(f"{rows.name}: no column holds numbers", hint="a table of sequences has one sequence per row")
     values = [_values(rows, k, places, options) for k in range(len(rows.cells))]
@@ -118,21 +121,40 @@ def _wide(rows: Rows, label: str | None, options: SequenceOptions) -> Sequences:
     return Sequences(values, labels, metadata, lambda k: f"row {k + 1} of {Path(rows.name).name}")
 
 
+def _by_number(rows: Rows, places: list[int], options: SequenceOptions) -> list[int]:
+    """The columns of steps in the order of the numbers that end their names, where all have one behind the same word.
+
+    Programs that sort names write t10 before t2.
+    """
+    found = [_NUMBERED.fullmatch(rows.columns[k]) for k in places]
+    numbers = [int(one["number"]) for one in found if one is not None]
+    if len({one["word"] for one in found if one is not None}) != 1 or len(set(numbers)) != len(places):
+        return places
+    ordered = [places[k] for k in np.argsort(numbers).tolist()]
+    first, last = (rows.columns[ordered[k]] for k in (0, -1))
+    if ordered != places:
+        options.report.note(f"{rows.name}: steps are in the order of their numbers, {first} to {last}, not of the columns")
+    gaps = np.diff(np.sort(numbers))
+    if len(set(gaps.tolist())) > 1:
+        k = int(gaps.argmax())
+        which = f"{rows.columns[ordered[k]]} and {rows.columns[ordered[k + 1]]}"
+        options.report.warn(f"{rows.name}: columns are missing between {which}; steps are taken as equally far apart")
+    return ordered
+
+
 def _about(rows: Rows, label: str | None, options: SequenceOptions) -> list[str]:
     """The columns that hold no values."""
     if not rows.headed:
         return [] if label is None else [label]
     known = {*known_columns(rows.columns, (*SET_COLUMNS, *_IDS)), label, options.group}
-    sample = {name: [cell for cell in rows.column(name)[:_SAMPLE] if cell] for name in rows.columns}
-    text = {name for name, cells in sample.items() if cells and not any(map(is_number, cells))}
+    text = {name for name in rows.columns if are_text(rows.column(name)[:_SAMPLE])}
     return [name for name in rows.columns if name in known | text]
 
 
 def _values(rows: Rows, row: int, places: Sequence[int], options: SequenceOptions) -> Floats:
-    cells = rows.cells[row]
-    there = [k for k in places if k < len(cells)]
-    last = max((k for k in there if cells[k]), default=-1)
-    found = [number(f"{rows.name}: row {row + 1}, column '{rows.columns[k]}'", cells[k]) for k in there if k <= last]
+    cells = dict(enumerate(rows.cells[row]))
+    end = max((step for step, k in enumerate(places, 1) if cells.get(k)), default=0)
+    found = [number(f"{rows.name}: row {row + 1}, column '{rows.columns[k]}'", cells.get(k, "")) for k in places[:end]]
     return cut_padding(np.array([found], dtype=np.float64))
 
 
