@@ -3,6 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from torch import Tensor
+
+from dlcli.core.compute.padding import lengths_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.sequences import claims_sequences, open_sequences
@@ -79,6 +82,19 @@ def read_sequences(config: ModelAndDataOptions, task: RunTask, report: Reporter,
     if objective is None:
         return data
     return replace(data, classes=objective.outputs, steps=replace(data.steps, predicted=True))
+
+
+def longest_sequence(data: ImageData) -> Tensor:
+    """The longest sequence of the test set, (1, channels, t), or of the training set where there is no test set.
+
+    Raises InputError if it has a single step.
+    """
+    x = data.x_test if len(data.x_test) else data.x_train
+    lengths = lengths_of(x)
+    k = int(lengths.argmax())
+    if int(lengths[k]) < 2:
+        raise InputError(f"{data.name}: has no sequence of two steps", hint="choose another `data`")
+    return x[k : k + 1, :, : int(lengths[k])]
 
 
 def check_rate(rate: int | None, data: ImageData) -> None:

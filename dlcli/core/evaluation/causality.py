@@ -55,6 +55,14 @@ class Causality(NamedTuple):
     field: int | None
     theory: int | None
 
+    @property
+    def verdict(self) -> str:
+        """What is wrong with the network, in words; empty for a causal one."""
+        if self.leak == 0:
+            return ""
+        first = f"the first layer that looks ahead is {self.layer} ({self.kind})"
+        return f"outputs depend on later inputs, by up to {self.leak:.3g}; {first}"
+
 
 class _Map(NamedTuple):
     """The output (n, ..., t) of a layer in one call."""

@@ -2,17 +2,14 @@
 
 import time
 
-from torch import Tensor
-
 from dlcli.core.compute.device import choose_device
-from dlcli.core.compute.padding import lengths_of
 from dlcli.core.data.base import ImageData
 from dlcli.core.evaluation.causality import MOST_STEPS, Causality, prove_causal
 from dlcli.engines.eval.summary import untrained
 from dlcli.engines.model_and_data import open_model_and_data, read
+from dlcli.engines.sequences import longest_sequence
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.sequences import CausalityResult
-from dlcli.support.errors import InputError
 from dlcli.support.reporter import Reporter
 from dlcli.support.seeds import derive
 
@@ -28,7 +25,7 @@ def prove_network(config: EvalConfig, report: Reporter) -> CausalityResult:
         loaded = open_model_and_data(config, report, look=False)
         data, model, trained = loaded.data, loaded.trained.model, loaded.trained
         name, sha256, notes = trained.name, trained.sha256, trained.notes
-    x = _longest(data)
+    x = longest_sequence(data)
     found = prove_causal(model, x, seed=derive(config.seed, "causality"))
     rate = data.steps.rate
     return CausalityResult(
@@ -40,18 +37,8 @@ def prove_network(config: EvalConfig, report: Reporter) -> CausalityResult:
         seed=config.seed,
         seconds=time.perf_counter() - started,
         notes=(*_notes(found, data), *notes),
-        failed=_failed(found),
+        failed=found.verdict,
     )
-
-
-def _longest(data: ImageData) -> Tensor:
-    """The longest sequence of the test set, (1, channels, t)."""
-    x = data.x_test if len(data.x_test) else data.x_train
-    lengths = lengths_of(x)
-    k = int(lengths.argmax())
-    if int(lengths[k]) < 2:
-        raise InputError(f"{data.name}: has no sequence of two steps", hint="choose another `data`")
-    return x[k : k + 1, :, : int(lengths[k])]
 
 
 def _notes(found: Causality, data: ImageData) -> tuple[str, ...]:
@@ -65,10 +52,3 @@ def _notes(found: Causality, data: ImageData) -> tuple[str, ...]:
     if found.field is not None and data.steps.rate is not None:
         notes.append(f"The field of {found.field:,} steps is {found.field / data.steps.rate:.3g} seconds.")
     return tuple(notes)
-
-
-def _failed(found: Causality) -> str:
-    if found.leak == 0:
-        return ""
-    first = f"the first layer that looks ahead is {found.layer} ({found.kind})"
-    return f"outputs depend on later inputs, by up to {found.leak:.3g}; {first}"

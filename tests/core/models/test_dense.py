@@ -61,6 +61,32 @@ def test_dilated_scores_are_the_strided_ones_at_the_old_positions(name: str, mos
     assert [p.shape for p in strided.parameters()] == [p.shape for p in dilated.parameters()]
 
 
+@pytest.mark.parametrize("size", [(64, 96), (61, 83), (57, 70)])
+@pytest.mark.parametrize(("name", "most"), [("squeezenet1_1", 8), ("squeezenet1_1", 2), ("squeezenet1_0", 4)])
+@torch.no_grad()
+def test_poolings_that_round_up_are_dilated_exactly_at_any_size(name: str, most: int, size: tuple[int, int]):
+    x = torch.rand(1, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    strided = build(name, size)
+    dilated, _ = apply_surgery(strided, (f"dilate={most}",), x[:1])
+    before, after = (part.scores(x) for part in map(dense_part, (strided, dilated)) if part is not None)
+    step = 16 // most
+    assert tuple(after.shape[-2:]) == tuple(step * (side - 1) + 1 for side in before.shape[-2:])
+    assert (after[..., ::step, ::step] - before).abs().max() < 1e-12
+    assert dilated(x).shape == (1, 3, *size)
+
+
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("side", range(7, 19))
+@torch.no_grad()
+def test_two_poolings_that_round_up_keep_their_values(side: int, padding: int):
+    """The second one looks at a map that is dense already, of which it saw every second position."""
+    net = nn.Sequential(*(nn.MaxPool2d(3, 2, padding, ceil_mode=True) for _ in range(2)), nn.Conv2d(1, 1, 3, padding=1))
+    x = torch.randn(1, 1, side, side + 2, generator=torch.Generator().manual_seed(side))
+    dilated, _ = apply_surgery(net, ("dilate=1",), x)
+    before, after = net(x), dilated(x)
+    assert torch.allclose(after[..., ::4, ::4], before, atol=1e-6)
+
+
 @torch.no_grad()
 def test_positions_of_the_map_are_put_at_the_centres_of_their_fields():
     x = torch.rand(1, 3, 64, 96, dtype=torch.float64)

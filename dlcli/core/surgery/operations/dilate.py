@@ -7,7 +7,7 @@ that the network had before, its maps have the values that they had.
 """
 
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 from torch import Tensor, nn
@@ -177,8 +177,8 @@ def _check_layer(path: str, layer: Any) -> None:
             raise InputError(
                 f"{display_name(path)} pads by '{'same' if uneven else layer.padding_mode}', which cannot be dilated"
             )
-    elif layer.ceil_mode:
-        raise InputError(f"{display_name(path)} pools with ceil_mode, which cannot be dilated")
+    elif isinstance(layer, nn.AvgPool2d) and layer.ceil_mode:
+        raise InputError(f"{display_name(path)} averages with ceil_mode, which cannot be dilated")
     elif isinstance(layer, nn.AvgPool2d) and _pair(layer.padding) != (0, 0):
         raise InputError(f"{display_name(path)} averages over padding, which cannot be dilated")
     elif isinstance(layer, nn.MaxPool2d) and layer.return_indices:
@@ -205,7 +205,11 @@ def _carry_out(model: nn.Module, path: str, plan: _Plan, *, whole: bool) -> None
         pool: nn.Module = DilatedMean(plan.kernel, plan.stride, plan.rate, beyond)
         if isinstance(layer, nn.MaxPool2d):
             rate = _times(_pair(layer.dilation), plan.rate)
-            pool = DilatedMax(plan.kernel, plan.stride, rate, _times(_pair(layer.padding), plan.rate), beyond)
+            padding = _times(_pair(layer.padding), plan.rate)
+            if layer.ceil_mode and plan.is_dense:
+                pool = CeiledMax(plan.kernel, rate, padding, removed=_pair(layer.stride), apart=plan.rate)
+            else:  # with a stride of 1 there is nothing to round up
+                pool = DilatedMax(plan.kernel, plan.stride, rate, padding, beyond)
         setattr(model.get_submodule(parent), name, pool.train(layer.training))
         return
     layer.dilation = _times(_pair(layer.dilation), plan.rate)
@@ -233,6 +237,38 @@ class DilatedMax(nn.Module):
     def extra_repr(self) -> str:
         """For print(model)."""
         return f"kernel={self.kernel}, stride={self.stride}, rate={self.rate}, padding={self.padding}"
+
+
+class CeiledMax(nn.Module):
+    """A maximum pooling with ceil_mode whose stride `removed` became a dilation: windows at its end may be cut off.
+
+    It gives as many positions as lie between the first and the last that the pooling had, so that what follows pads where it
+    did before. Positions of the map that the pooling saw lie `apart` from each other.
+    """
+
+    def __init__(self, kernel: Pair, rate: Pair, padding: Pair, *, removed: Pair, apart: Pair) -> None:
+        super().__init__()
+        self.kernel, self.rate, self.padding, self.removed, self.apart = kernel, rate, padding, removed, apart
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) to (n, c, h', w')."""
+        tall, wide = self.padding
+        below, right = (self._after(axis, x.shape[2 + axis]) for axis in (0, 1))
+        return max_pool2d(pad(x, (wide, right, tall, below), value=-inf), self.kernel, 1, dilation=self.rate)
+
+    def _after(self, axis: int, side: int) -> int:
+        """What is added at the end of an axis of this length, or below 0 cut off, for the last position to be the last."""
+        apart, step = self.apart[axis], self.removed[axis]
+        before, padding = (side - 1) // apart + 1, self.padding[axis] // apart
+        reach = (self.kernel[axis] - 1) * self.rate[axis] // apart
+        last = ceil((before + 2 * padding - reach - 1) / step)
+        if last * step >= before + padding:  # torch drops a window that begins in the padding
+            last -= 1
+        return last * step * apart + reach * apart + 1 - side - self.padding[axis]
+
+    def extra_repr(self) -> str:
+        """For print(model)."""
+        return f"kernel={self.kernel}, rate={self.rate}, padding={self.padding}, removed={self.removed}"
 
 
 class DilatedMean(nn.Module):

@@ -73,7 +73,7 @@ def test_it_is_torchvisions_own_dilation():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.MaxPool2d(2, ceil_mode=True), "0 pools with ceil_mode"),
+        (nn.AvgPool2d(2, ceil_mode=True), "0 averages with ceil_mode"),
         (nn.AvgPool2d(3, 2, 1), "0 averages over padding"),
         (nn.Conv2d(1, 1, 3, 2, 1, padding_mode="reflect"), "0 pads by 'reflect'"),
         (nn.Sequential(nn.MaxPool2d(2), nn.Upsample(scale_factor=2)), "0.1 calls interpolate"),
