@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, ndtr, ndtri
 
-from benchmarks import _scores
+from benchmarks import _masks, _scores
 from dlcli.core.evaluation import metrics
 from dlcli.core.evaluation.areas import Areas, grouped_areas
 from dlcli.core.evaluation.calibration import expected_error
@@ -105,6 +105,13 @@ def _members(random: Random, members: int, p: float, n: int) -> NDArray[np.bool_
     """Right answers (members, n) of networks with accuracy p whose errors hang together (probit, correlation 0.6)."""
     hard = random.normal(size=n) * sqrt(0.6)
     return ndtri(p) + hard + random.normal(size=(members, n)) * sqrt(0.4) > 0
+
+
+def of_masks(random: Random, setting: tuple[float, ...]) -> bool | None:
+    """A figure of masks, whose pictures come in blocks."""
+    figure, blocks, pictures, spread, there = setting
+    counts, group = _masks.drawn(random, int(blocks), int(pictures), spread, there)
+    return holds(_masks.estimated(counts, group, int(figure)), _masks.truths(there)[int(figure)])
 
 
 def gain(random: Random, setting: tuple[float, ...]) -> bool | None:
@@ -379,6 +386,10 @@ def _sets() -> Iterator[Figure]:
     by_component = tuple((float(k), size, 900.0) for k in range(len(PAIRS)) for size in (1.0, 9.0))
     yield Figure("figures of pairs", "by component", "", by_component, pairs, 40, 0.92, parts=of_pairs)
     yield from _score_figures()
+    method = "bootstrap by block, widened as Student's t is"
+    blocks = tuple((b, p, s, t) for b, p in ((12.0, 20.0), (40.0, 5.0)) for s in (5.0, 30.0) for t in (1.0, 0.5))
+    settings = tuple((float(k), *one) for k in range(len(_masks.FIGURES)) for one in blocks)
+    yield Figure("masks by block", method, "Kunsch (1989)", settings, of_masks, 30, 0.92, 0.985, _masks.FIGURES, 600)
 
 
 def _score_figures() -> Iterator[Figure]:

@@ -1,9 +1,10 @@
 """How often the printed intervals hold the truth: the table of docs/statistics.md.
 
     OMP_NUM_THREADS=1 python -m benchmarks.coverage [--runs 4] [--write]
+    OMP_NUM_THREADS=1 python -m benchmarks.coverage --only masks
 
 Every figure of `benchmarks/_coverage.py` with `--runs` times as many samples as in the tests. `--write` puts the table between
-the marks in docs/statistics.md.
+the marks in docs/statistics.md. `--only` prints the rows of the figures whose name begins so.
 """
 
 import argparse
@@ -24,25 +25,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=4, help="how many times as many samples as in the tests")
     parser.add_argument("--write", action="store_true", help="put the table into docs/statistics.md")
+    parser.add_argument("--only", default="", help="the beginning of the names of the figures to print")
     given = parser.parse_args()
-    lines = list(table(given.runs))
+    if given.only and given.write:
+        parser.error("--write needs every figure")
+    lines = list(table(given.runs, given.only))
     if given.write:
         text = PAGE.read_text(encoding="utf-8")
         made = "<!-- coverage -->\n" + "\n".join(lines) + "\n<!-- end -->"
         PAGE.write_text(re.sub("<!-- coverage -->.*<!-- end -->", lambda found: made, text, flags=re.DOTALL), encoding="utf-8")
 
 
-def table(runs: int) -> Iterator[str]:
+def table(runs: int, only: str = "") -> Iterator[str]:
     """The lines of the table, each printed as soon as it is known."""
     head = f"{datetime.now(UTC).date()}, seed {SEED}. Lowest and highest coverage in % over the settings, each of n samples."
-    for line in chain((head, "", "| figure | settings | n | coverage, % |", "|---|---|---|---|"), rows(runs)):
+    for line in chain((head, "", "| figure | settings | n | coverage, % |", "|---|---|---|---|"), rows(runs, only)):
         print(line, flush=True)
         yield line
 
 
-def rows(runs: int) -> Iterator[str]:
-    """A row for each figure, and for each of those of pairs."""
+def rows(runs: int, only: str = "") -> Iterator[str]:
+    """A row for each figure whose name begins with `only`, and for each part of one that has several."""
     for figure in FIGURES:
+        if not figure.name.startswith(only):
+            continue
         parts = {figure.name: list(figure.settings)}
         if figure.parts:
             parts = {name: [s for s in figure.settings if s[0] == k] for k, name in enumerate(figure.parts)}
