@@ -12,7 +12,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("dev", "labels", "labels_seed", "unlabelled"),
         "corrupt",
     ),
-    "Sequences": ("rate", "pad", "next", "steps"),
+    "Sequences": ("rate", "pad", "next", "steps", "every"),
     "Video": ("frames", "clips", "fps"),
     "Table": (
         *("table", "column", "columns", "within", "pair_columns", "fold", "mask", "encoding", "delimiter", "quoting", "skip"),

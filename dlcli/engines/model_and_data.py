@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlcli.core.compute.device import choose_device
 from dlcli.core.compute.forward import predict_logits
@@ -14,7 +14,7 @@ from dlcli.core.data.base import CLASS, MASK, SCORE, ImageData, Sampling, Split,
 from dlcli.core.data.channels import with_channels
 from dlcli.core.data.groups import load_by_group
 from dlcli.core.data.labels_table import table_in
-from dlcli.core.layers.flipped import Flipped
+from dlcli.core.layers.flipped import Flipped, MeanOfMirrored
 from dlcli.core.model_io.cached import train_or_load
 from dlcli.core.model_io.class_map import map_classes
 from dlcli.core.model_io.input_shape import InputShape, input_shape
@@ -160,6 +160,11 @@ class LoadedModel:
         if not self.tta:
             return found
         return (found + predict_logits(Flipped(self.trained.model), x, device=self.device)) / 2
+
+    @property
+    def of_masks(self) -> nn.Module:
+        """The network as one with logits for each pixel; with `tta` means over each image and its mirror image."""
+        return MeanOfMirrored(self.trained.model) if self.tta else self.trained.model
 
     def names(self, count: int) -> tuple[str, ...]:
         """Names of the first `count` outputs; an output without a name is called by its index."""

@@ -4,6 +4,7 @@ import time
 from math import floor, log10
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from dlcli.core.compute.device import describe_device
@@ -15,7 +16,7 @@ from dlcli.engines.explanations import Explained, explain, write_maps
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.engines.predict_next import predict_next
 from dlcli.engines.predicted_masks import check_mask_options, predicted_masks
-from dlcli.engines.sound_stream import stream_logits, streamed_sound
+from dlcli.engines.sound_stream import stream_answers, streamed_sound
 from dlcli.engines.trusted import only_named_code
 from dlcli.specs.predict import PredictConfig, PredictResult
 from dlcli.support.errors import UsageError
@@ -68,12 +69,16 @@ def plan(config: PredictConfig) -> list[str]:
     ]
 
 
-def _logits(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> Tensor:
-    """Logits of the examples; of one long sound part by part."""
+def _answers(config: PredictConfig, loaded: LoadedModel, examples: Split, report: Reporter) -> tuple[Tensor, list[int]]:
+    """Logits of the examples or, of one long sound that is streamed, of its beginnings, and how long these are."""
     sound = None if config.rate is not None else streamed_sound(config.model, config.data)
     if sound is None:
-        return loaded.logits(examples.x)
-    return stream_logits(loaded.trained.model, sound, device=loaded.device, report=report)
+        if config.every is not None:
+            message = "`every` needs one PCM .wav at the rate of the training, and a run directory of a built-in network"
+            raise UsageError(message, hint="omit `every`")
+        return loaded.logits(examples.x), []
+    found = list(stream_answers(loaded.trained.model, sound, config.every, device=loaded.device, report=report))
+    return torch.stack([one.logits for one in found]), [one.steps for one in found]
 
 
 def _check(config: PredictConfig, task: RunTask) -> None:
@@ -81,6 +86,8 @@ def _check(config: PredictConfig, task: RunTask) -> None:
         check_mask_options(config)
     elif config.masks is not None:
         raise UsageError("`masks` needs a directory written by dlcli train with task=segment")
+    if config.every is not None and (task.sequences is None or task.predicts_next):
+        raise UsageError("`every` needs a network that classifies sequences", hint="omit `every`")
 
 
 def _predicted(
@@ -89,7 +96,12 @@ def _predicted(
     """A row per example, and what there is to note."""
     if task.masks is not None:
         return predicted_masks(config, loaded, examples, task.masks), ()
-    outputs, files = _logits(config, loaded, examples, report), examples.metadata.get(FILE)
+    outputs, steps = _answers(config, loaded, examples, report)
+    files = examples.metadata.get(FILE)
+    if config.every is not None:
+        return _by_steps(
+            _classes(config, loaded, outputs, None), steps, "" if files is None else str(files[0]), loaded.data
+        ), ()
     if task.scores is not None:
         return _scores(task.scores, outputs, files)
     return _classes(config, loaded, outputs, files), ()
@@ -119,6 +131,13 @@ def _classes(config: PredictConfig, loaded: LoadedModel, outputs: Tensor, files:
     log_p = metrics.log_probabilities(outputs.numpy())
     names = loaded.names(log_p.shape[1])
     return _table(metrics.ranking(log_p, min(config.top, len(names))), np.exp(log_p), names, files)
+
+
+def _by_steps(table: Table, steps: list[int], file: str, data: ImageData) -> Table:
+    """The rows of the beginnings of a sound, with how long each is."""
+    rate = data.steps.rate or 1.0
+    rows = [[0, file, n, round(n / rate, 6), *row[1:]] for n, row in zip(steps, table.rows, strict=True)]
+    return Table(["index", FILE, "steps", "seconds", *table.columns[1:]], rows)
 
 
 def _scores(scores: SavedScores, outputs: Tensor, files: Array | None) -> tuple[Table, tuple[str, ...]]:

@@ -14,9 +14,9 @@ from dlcli.core.evaluation.mask_pictures import mask_png, overlay_png
 from dlcli.core.evaluation.mask_prediction import picture_logits
 from dlcli.core.model_io.mask_metadata import SavedMasks
 from dlcli.engines.model_and_data import LoadedModel
+from dlcli.specs.masks import refuse_of_masks
 from dlcli.specs.predict import PredictConfig
 from dlcli.support.atomic import atomic_path
-from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
 
 OVERLAY = "-overlay.png"
@@ -24,9 +24,9 @@ OVERLAY = "-overlay.png"
 
 def check_mask_options(config: PredictConfig) -> None:
     """Raise UsageError for options of `predict` that do not apply to masks."""
-    for name in ("explain", "tta", "ensemble", "label_column", "frames", "clips", "fps"):
+    for name in ("explain", "ensemble", "label_column", "frames", "clips", "fps"):
         if getattr(config, name):
-            raise UsageError(f"`{name}` does not apply to a network that predicts masks", hint=f"omit `{name}`")
+            refuse_of_masks(name)
 
 
 def predicted_masks(config: PredictConfig, loaded: LoadedModel, examples: Split, masks: SavedMasks) -> Table:
@@ -46,7 +46,7 @@ def predicted_masks(config: PredictConfig, loaded: LoadedModel, examples: Split,
     folder = root if root.is_dir() else root.parent
     rows: dict[int, list[object]] = {}
     top = min(config.top, k)
-    for which, logits in picture_logits(loaded.trained.model, examples.x, examples.y, loaded.device):
+    for which, logits in picture_logits(loaded.of_masks, examples.x, examples.y, loaded.device):
         for index, one in zip(which.tolist(), logits[:, :k], strict=True):
             path = None if files is None else folder / str(files[index])
             labels = _own_size(one, path)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,6 +48,13 @@ def head_of(sound: SoundStream, spec: str) -> ImageData:
     return dataset(spec, found, SequenceOptions(unlabelled=True))
 
 
+class Heard(NamedTuple):
+    """The answer of a network for the first `steps` samples of a sound: its logits (k,)."""
+
+    steps: int
+    logits: Tensor
+
+
 def stream_logits(model: nn.Module, sound: SoundStream, *, device: torch.device, report: Reporter, part: int = PART) -> Tensor:
     """The logits (1, k) for a sound, as `predict_logits` gives them for all of it at once, up to rounding.
 
@@ -61,13 +69,36 @@ def stream_logits(model: nn.Module, sound: SoundStream, *, device: torch.device,
         StopIteration: If `model` has no causal network in it.
         InputError: If the network returns no outputs by step.
     """
-    inner = next(module for module in model.modules() if isinstance(module, Causal))
-    total, last = torch.zeros(()), torch.zeros(())
+    return list(stream_answers(model, sound, None, device=device, report=report, part=part))[-1].logits[None]
+
+
+def stream_answers(
+    model: nn.Module, sound: SoundStream, every: int | None, *, device: torch.device, report: Reporter, part: int = PART
+) -> Iterator[Heard]:
+    """The answers after every `every` samples, and for the whole sound, in one pass and at constant memory.
+
+    A network that answers by its last step gives the output there; one that answers by the mean, that of the outputs so far.
+
+    Args:
+        model: As for `stream_logits`.
+        sound: The sound, of at least one sample.
+        every: After how many samples there is an answer; None for that of the whole sound only.
+        device: Where the network is.
+        report: Receives the progress.
+        part: Samples that go through at a time.
+    """
+    mean = next(module for module in model.modules() if isinstance(module, Causal)).pooling != "last"
+    total, seen, last = torch.zeros((), dtype=torch.float64), 0, torch.zeros(())
     with float32_precision("ieee"), in_mode(model), torch.no_grad(), report.task("streaming, samples", sound.length) as task:
         for outputs in _outputs(model, sound, device, part):
-            task.advance(outputs.shape[2])
-            last, total = outputs[:, :, -1].float().cpu(), total + outputs.double().sum(2).cpu()
-    return last if inner.pooling == "last" else (total / sound.length).float()
+            steps = outputs.shape[2]
+            task.advance(steps)
+            for k in [] if every is None else range(every - seen % every - 1, steps, every):
+                if seen + k + 1 < sound.length:
+                    heard = (total + outputs[0, :, : k + 1].double().sum(1).cpu()) / (seen + k + 1)
+                    yield Heard(seen + k + 1, heard.float() if mean else outputs[0, :, k].float().cpu())
+            last, total, seen = outputs[0, :, -1].float().cpu(), total + outputs[0].double().sum(1).cpu(), seen + steps
+    yield Heard(seen, (total / seen).float() if mean else last)
 
 
 def _outputs(model: nn.Module, sound: SoundStream, device: torch.device, part: int) -> Iterator[Tensor]:

@@ -13,6 +13,7 @@ from dlcli.specs.gate import FailUnder, fail_under_option, gate
 from dlcli.specs.input_diagnosis import InputDiagnosis
 from dlcli.specs.masks import MASK_METRICS
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
+from dlcli.specs.next_step import NEXT_METRICS
 from dlcli.specs.option import option
 from dlcli.specs.pairs import PAIR_METRICS, columns_option
 from dlcli.specs.result import Result
@@ -101,7 +102,8 @@ class EvalConfig(ModelAndDataOptions):
     )
     fail_under: FailUnder | None = fail_under_option(
         f"Exit with status 1 if a metric is below a bound, e.g. top-1=0.95: {', '.join(METRICS)}; for scores: "
-        f"{', '.join(SCORE_METRICS)}; for masks: {', '.join(MASK_METRICS)}; for pairs: {', '.join(PAIR_METRICS)}."
+        f"{', '.join(SCORE_METRICS)}; for masks: {', '.join(MASK_METRICS)}; for pairs: {', '.join(PAIR_METRICS)}; for the "
+        "next step: gain, the bits saved over the Markov chain, or bits, which fails above its bound."
     )
     output: Path | None = output_option(
         "Write run.json, report.html and plots (confusion, reliability, mistakes) to this directory, and to explain/ in it "
@@ -151,10 +153,9 @@ class EvalConfig(ModelAndDataOptions):
         gate(self.fail_under)
         if name := self._without_figures:
             raise UsageError(f"`fail_under`: `{name}` measures nothing", hint=f"drop `{name}`")
-        if metric not in (*METRICS, *SCORE_METRICS, *MASK_METRICS, *PAIR_METRICS):
+        if metric not in (known := dict.fromkeys((*METRICS, *SCORE_METRICS, *MASK_METRICS, *PAIR_METRICS, *NEXT_METRICS))):
             if is_accuracy(metric):
                 raise UsageError(f"`fail_under`: no metric is '{metric}'", hint="of images use top-1, of pairs accuracy")
-            known = dict.fromkeys((*METRICS, *SCORE_METRICS, *MASK_METRICS, *PAIR_METRICS))
             raise UsageError(f"`fail_under`: '{metric}' is not one of {', '.join(known)}")
         if metric == "worst-slice" and not self.slices:
             raise UsageError("`fail_under`: worst-slice needs `slices`", hint="`slices=class` needs labels only")

@@ -30,6 +30,15 @@ _NOT_OF_MASKS = (
     *("mixup", "cutmix", "label_smoothing", "corrupt", "labels", "adversarial"),
 )
 
+_WHY_NOT = {
+    "explain": "a map explains one number of an image, and a mask has a class at each pixel",
+    "export": "exported programs have one row of logits for an image of one size",
+    "ensemble": "its directory holds one network",
+    "slices": "figures of masks are over pixels, of which those of a picture count together",
+    "diagnose": "there is no human error of pixels to compare with",
+}
+"""Why options do not apply, where it is not plain."""
+
 Figure = Estimate | PointEstimate
 
 
@@ -64,6 +73,12 @@ def check_masks(config: Any, learned: bool) -> None:
     wrong = [name for name in values(config.loss) if name not in (None, *MASK_LOSSES)]
     if wrong:
         raise UsageError(f"`loss={wrong[0]}` is not a loss of masks", hint=f"choose from {', '.join(MASK_LOSSES)}")
+
+
+def refuse_of_masks(name: str) -> None:
+    """Raise UsageError for an option of `eval` or `predict` that does not apply to a network that predicts masks."""
+    why = f": {_WHY_NOT[name]}" if name in _WHY_NOT else ""
+    raise UsageError(f"`{name}` does not apply to a network that predicts masks{why}", hint=f"omit `{name}`")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,9 @@ from dlcli.specs.result import Result
 
 Figure = Estimate | PointEstimate
 
+NEXT_METRICS = ("gain", "bits")
+"""Metrics that `fail_under` may name: bits per step less than those of the Markov chain, and bits, which are to stay below."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class NextBaselines:

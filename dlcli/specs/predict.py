@@ -9,6 +9,7 @@ from dlcli.specs.explain import Explanation, baseline_option, check_explain, exp
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.option import option
 from dlcli.specs.result import Result
+from dlcli.specs.sequences import every_option
 from dlcli.specs.shared import data_option, output_option
 from dlcli.support.errors import UsageError
 from dlcli.support.tables import Table
@@ -31,6 +32,7 @@ class PredictConfig(ModelAndDataOptions):
         " Default: every file below a folder, whatever its folders mean; every image of a .npz; or the test set of other data.",
     )
     limit: int | None = option(None, "Predict the first N examples only.", minimum=1)
+    every: int | None = every_option()
     top: int = option(3, "Number of classes per row, most probable first.", minimum=1)
     explain: str | None = explain_option("each of the first 64 images")
     window: int | None = window_option()
@@ -79,6 +81,7 @@ class PredictResult(Result, command="predict"):
     The columns are index (from 0), file (only for a folder of files: the path relative to it), label (name of the predicted
     class), probability, and then label_2, probability_2 ...; of a network that predicts scores, score, low and high; of one
     that predicts masks, mask (with `masks`), and label, share, label_2, share_2 ... of the pixels.
+    With `every` there are also steps, the number of samples so far, and seconds.
     `explanation` is None without `explain`.
     """
 

@@ -9,7 +9,7 @@ from dlcli.support.errors import UsageError
 
 SEQUENCES = "sequence"
 """The value of `task`."""
-_OF_SEQUENCES = ("rate", "pad", "next", "steps")
+_OF_SEQUENCES = ("rate", "pad", "next", "steps", "prove_causal")
 _OF_CLASSES = ("class_weights", "label_smoothing", "labels", "corrupt", "label_column")
 """Options that need classes, by their fields."""
 _NOT_OF_SEQUENCES = (
@@ -17,6 +17,12 @@ _NOT_OF_SEQUENCES = (
     *("tta", "ensemble", "diagnose_input", "explain", "export"),
 )
 """Options of images, by their fields."""
+_WHY_NOT = {
+    "tta": "a sequence has no mirror image",
+    "explain": "maps are of pixels",
+    "export": "exported programs take images of one size, and lengths of sequences differ",
+}
+"""Why options do not apply, where it is not plain."""
 
 
 def rate_option(more: str = "") -> Any:
@@ -38,6 +44,26 @@ def prove_causal_option() -> Any:
         "Sequences: change all inputs from a step on and see that no output before it moves, at many steps; exit with status 1 "
         "if one does, and name the first layer that looks ahead. Also measures the field. With `arch` and without MODEL, of an "
         "untrained network.",
+    )
+
+
+def require_causal_option() -> Any:
+    """`prove_causal` of a training: whether a network that looks ahead is refused."""
+    return option(
+        False,
+        "Sequences: before training, change all inputs from a step on and see that no output before it moves; do not train a "
+        "network where one does, name the first layer that looks ahead, and exit with status 1.",
+    )
+
+
+def every_option() -> Any:
+    """`every`: answers inside a long sound."""
+    return option(
+        None,
+        "Sequences: of one PCM .wav, a row after every N samples, with the classes of all that was heard so far by a built-in "
+        "network; the last row is of the whole sound.",
+        metavar="N",
+        minimum=1,
     )
 
 
@@ -113,7 +139,8 @@ def check_of_sequences(config: Any, what: str = "`task=sequence`") -> None:
     """Raise UsageError if an option of images is given for sequences, which `what` names."""
     for name in _NOT_OF_SEQUENCES:
         if getattr(config, name, None):
-            raise UsageError(f"`{name}` is of images, and does not apply to {what}", hint=f"omit `{name}`")
+            why = f": {_WHY_NOT[name]}" if name in _WHY_NOT else ""
+            raise UsageError(f"`{name}` is of images, and does not apply to {what}{why}", hint=f"omit `{name}`")
     predicts = getattr(config, "next", False)
     for name in _OF_CLASSES if predicts else ():
         if getattr(config, name, None):

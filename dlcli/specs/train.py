@@ -61,6 +61,7 @@ from dlcli.specs.sequences import (
     next_option,
     pad_option,
     rate_option,
+    require_causal_option,
     steps_option,
 )
 from dlcli.specs.shared import (
@@ -263,6 +264,7 @@ class TrainConfig:
     pad: bool = pad_option()
     next: bool = next_option()
     steps: int | None = steps_option()
+    prove_causal: bool = require_causal_option()
     frames: int | None = frames_option()
     clips: int | None = clips_option()
     fps: float | None = fps_option()

@@ -1,4 +1,4 @@
-"""A network that sees every image in a mirror, for averages over flips at test time."""
+"""Networks that see every image in a mirror, for averages over flips at test time."""
 
 from typing import Any
 
@@ -15,3 +15,16 @@ class Flipped(nn.Module):
     def forward(self, x: Tensor) -> Any:
         """Gives what `inner` gives."""
         return self.inner(x.flip(-1))
+
+
+class MeanOfMirrored(nn.Module):
+    """The mean of the maps (n, k, h, w) that `inner` gives for images and for their mirror images, the latter turned back."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (n, c, h, w) to maps (n, k, h, w)."""
+        found: Tensor = (self.inner(x) + self.inner(x.flip(-1)).flip(-1)) / 2
+        return found

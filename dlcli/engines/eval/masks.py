@@ -22,7 +22,7 @@ from dlcli.core.tasks.segment import block_notes, default_group
 from dlcli.engines.model_and_data import LoadedModel, describe, open_model_and_data
 from dlcli.specs.eval import EvalConfig
 from dlcli.specs.gate import gate
-from dlcli.specs.masks import MASK_METRICS, MaskConfusion, MaskEvalResult, MaskMetric, WorstMask
+from dlcli.specs.masks import MASK_METRICS, MaskConfusion, MaskEvalResult, MaskMetric, WorstMask, refuse_of_masks
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import Reporter
 
@@ -30,7 +30,7 @@ _WORST = 8
 _SEED = 0
 """Of the intervals, as those of training have it."""
 _NOT_OF_MASKS = (
-    *("diagnose", "diagnose_input", "human_error", "slices", "columns", "ensemble", "export", "explain", "tta"),
+    *("diagnose", "diagnose_input", "human_error", "slices", "columns", "ensemble", "export", "explain"),
     *("score_column", "raters", "label_column", "frames", "clips", "fps"),
 )
 
@@ -49,7 +49,7 @@ def eval_masks(config: EvalConfig, task: RunTask, report: Reporter) -> MaskEvalR
         None if column is None else group_numbers(find_column(column, split.metadata, data=loaded.data.name, option="group"))
     )
     objective = masks.objective()
-    counts = measure_masks(loaded.trained.model, split.x, split.y, objective, loaded.device, edges=True).counts
+    counts = measure_masks(loaded.of_masks, split.x, split.y, objective, loaded.device, edges=True).counts
     metrics = mask_metrics(counts, group, seed=_SEED)
     result = MaskEvalResult(
         data=loaded.data.name,
@@ -90,7 +90,7 @@ def plan_masks(config: EvalConfig, task: RunTask) -> list[str]:
 def _check(config: EvalConfig, task: RunTask) -> SavedMasks:
     for name in _NOT_OF_MASKS:
         if getattr(config, name):
-            raise UsageError(f"`{name}` does not apply to a network that predicts masks", hint=f"omit `{name}`")
+            refuse_of_masks(name)
     if config.fail_under is not None and config.fail_under[0] not in MASK_METRICS:
         raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(MASK_METRICS)}")
     if task.masks is None:
@@ -119,7 +119,7 @@ def _picture(
     """A picture, its true mask and the predicted one, without what lies beside it."""
     rows = slice(k, k + 1)
     ((height, width),) = sizes_of(split.y[rows].numpy())
-    (found,) = picture_logits(loaded.trained.model, split.x[rows], split.y[rows], loaded.device)
+    (found,) = picture_logits(loaded.of_masks, split.x[rows], split.y[rows], loaded.device)
     labels = found.logits[0, :classes].argmax(0).to(torch.uint8)
     return to_float(split.x[rows])[0, :, :height, :width].numpy(), split.y[k, :height, :width].numpy(), labels.numpy()
 

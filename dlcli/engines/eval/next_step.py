@@ -15,13 +15,15 @@ from dlcli.core.model_io.score_metadata import RunTask
 from dlcli.core.tasks._next_step import baselines_of, bits_per_step
 from dlcli.core.training.next_step import coded
 from dlcli.engines.sequences import read_sequences
+from dlcli.specs.estimates import Estimate, PointEstimate
 from dlcli.specs.eval import EvalConfig
-from dlcli.specs.next_step import NextEvalResult
+from dlcli.specs.gate import gate
+from dlcli.specs.next_step import NEXT_METRICS, NextBaselines, NextEvalResult
 from dlcli.specs.sequences import check_of_sequences
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.reporter import SILENT, Reporter
 
-_NOT_OF_NEXT = ("diagnose", "human_error", "slices", "columns", "fail_under", "arch", "limit")
+_NOT_OF_NEXT = ("diagnose", "human_error", "slices", "columns", "arch", "limit")
 
 
 def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalResult:
@@ -46,6 +48,7 @@ def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalRe
     group = _group(config, task, split, data.name)
     found = coded(saved.model, split.x, objective, device)
     simple = baselines_of(data.x_train, split.x, objective, found, group) if len(data.x_train) else None
+    bits = bits_per_step(found, group)
     by = (f"Intervals are by '{config.group or task.group}'.",) if group is not None else ()
     result = NextEvalResult(
         data=data.name,
@@ -56,13 +59,14 @@ def eval_next(config: EvalConfig, task: RunTask, report: Reporter) -> NextEvalRe
         kind=objective.kind,
         n_sequences=len(found.bits),
         n_steps=int(found.steps.sum()),
-        bits=bits_per_step(found, group),
+        bits=bits,
         baselines=simple,
         n_groups=None if group is None else int(group.max()) + 1,
         seed=config.seed,
         device=describe_device(device),
         seconds=time.perf_counter() - started,
         notes=(*by, *objective.notes()),
+        failed=_failed(config, bits, simple),
     )
     if config.output is not None:
         from dlcli.engines.eval.next_page import write_next  # here, since it imports matplotlib
@@ -86,6 +90,26 @@ def check_next(config: EvalConfig) -> None:
     for name in _NOT_OF_NEXT:
         if getattr(config, name):
             raise UsageError(f"`{name}` does not apply to a network that predicts the next step", hint=f"omit `{name}`")
+    if config.fail_under is not None and config.fail_under[0] not in NEXT_METRICS:
+        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(NEXT_METRICS)}")
+
+
+def _failed(config: EvalConfig, bits: Estimate | PointEstimate, simple: NextBaselines | None) -> str:
+    """Which bound is not met: of bits, of which fewer are better, that above which they may not be."""
+    wanted = gate(config.fail_under)
+    if wanted is None:
+        return ""
+    if wanted.metric == "bits":
+        least = bits.low if wanted.established else bits.value
+        sure = ", with the whole interval" if wanted.established else ""
+        above = least is not None and least > wanted.bound
+        return f"bits per step on {config.split} are {bits}, above {wanted.bound:g}{sure}" if above else ""
+    gain = None if simple is None else simple.gain
+    if gain is None:
+        why = "without a training set no chain can be fitted" if simple is None else "the sequences are too few"
+        raise InputError(f"`fail_under`: there is no gain over the Markov chain here: {why}")
+    estimate = Estimate(gain.value, gain.low, gain.high, gain.n)
+    return f"gain on {config.split} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
 
 
 def split_of(data: ImageData, name: str) -> Split:

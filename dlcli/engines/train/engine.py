@@ -18,6 +18,7 @@ from dlcli.core.tasks import is_of_images
 from dlcli.core.training.recipe import resolve_threads, steps_per_epoch
 from dlcli.engines.output_folder import FolderState, check_output_folder, note_other_files
 from dlcli.engines.train.body import check_body, is_body, next_command, train_body
+from dlcli.engines.train.causality import require_causal
 from dlcli.engines.train.epoch_log import figure_names, watched_set
 from dlcli.engines.train.equal_compute import equal_compute, longer_side
 from dlcli.engines.train.finished import is_finished, load_finished
@@ -141,6 +142,7 @@ def _inspect(config: TrainConfig, folder: Path) -> FolderState:
 def _single(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> ImageTrainResult:
     job = open_side(config, sets, device, config.seed)
     warn_of_feeding([job], report)
+    require_causal([job], report)
     if config.pretrain_only:
         return _body(config, job, report)
     keep = config.output / STATE if config.output is not None else None
@@ -192,6 +194,7 @@ def _fitted(job: Job, report: Reporter, run: str, keep: Path | None) -> Fitted |
 def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, report: Reporter) -> ImageTrainResult:
     sides = open_sides(config, sets, device)
     warn_of_feeding(sides.jobs.values(), report)
+    require_causal(sides.jobs.values(), report)
     _warn_of_equal(config, sides.jobs, report)
     processes = plan_sides(config, sides)
     seeds = seeds_of(config)

@@ -69,6 +69,27 @@ def test_eval_gives_the_bits_of_the_training(text: Path, tmp_path: Path) -> None
     assert again.rows[0].weights_sha256 == made.rows[0].weights_sha256
 
 
+def test_gates_of_bits_and_of_the_gain(folder: Path, text: Path, dlcli: Run, tmp_path: Path) -> None:
+    bits = eval.run(EvalConfig(model=str(folder))).bits
+    gates = {
+        ("bits", bits.value + 0.01): "",
+        ("bits", bits.value - 0.01): "bits per step on test are",
+        ("bits", bits.high, "established"): "",
+        ("bits", bits.low - 0.01, "established"): "above",
+        ("gain", 0.5): "",
+        ("gain", 1.5): "gain on test is",
+    }
+    for wanted, words in gates.items():
+        failed = eval.run(EvalConfig(model=str(folder), fail_under=wanted)).failed
+        assert (words in failed) if words else not failed
+    with pytest.raises(UsageError, match="'top-1' is not one of gain, bits"):
+        eval.run(EvalConfig(model=str(folder), fail_under=("top-1", 0.5)))
+    (tmp_path / "short.txt").write_text("aabb" * 20)
+    with pytest.raises(InputError, match="there is no gain over the Markov chain here: the sequences are too few"):
+        eval.run(EvalConfig(model=str(folder), data=str(tmp_path / "short.txt"), fail_under=("gain", 0.5)))
+    assert dlcli("eval", folder, "--fail-under", "gain=1.5").returncode == 1
+
+
 def test_one_long_text_is_divided_at_its_end(text: Path) -> None:
     data = open_sequences(str(text), SequenceOptions(labels=False, steps=100))
     assert data.x_train.shape[2] == 100

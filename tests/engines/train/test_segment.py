@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.metrics import jaccard_score
+from torchvision.models import squeezenet1_1
 
 from dlcli.cli.commands.mask_table import mask_eval_table, mask_train_table
 from dlcli.core.model_io.run_dir import load_model
@@ -220,11 +221,56 @@ def test_commands_for_classes_refuse_a_network_for_masks(folder: Path, trained: 
     ):
         with pytest.raises(UsageError, match="predicts masks, and dlcli .* needs a classifier"):
             command(options)
-    for name, value in (("diagnose", True), ("slices", ("class",)), ("export", Path("x.onnx")), ("tta", True)):
+    for name, value in (("diagnose", True), ("slices", ("class",)), ("export", Path("x.onnx")), ("explain", "occlusion")):
+        options = {name: value, **({"output": Path("o")} if name == "explain" else {})}
         with pytest.raises(UsageError, match=f"`{name}` does not apply to a network that predicts masks"):
-            eval.run(EvalConfig(model=run, data=data, **{name: value}))  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="`tta` does not apply to a network that predicts masks"):
-        predict.run(PredictConfig(model=run, data=data, tta=True))
+            eval.run(EvalConfig(model=run, data=data, **options))  # type: ignore[arg-type]
+    with pytest.raises(
+        UsageError, match="`explain` does not apply to a network that predicts masks: a map explains one number"
+    ):
+        predict.run(PredictConfig(model=run, data=data, explain="occlusion", maps=Path("maps")))
+
+
+def test_a_mean_over_mirror_images_is_alike_for_a_picture_and_its_mirror_image(
+    folder: Path, trained: MaskTrainResult, tmp_path: Path
+):
+    """With `tta` the mask of a mirrored picture is the mirrored mask, and the figures are those of the mean logits."""
+    run = str(folder.parent / "run")
+    image, mask = scene(7)
+    for name, pixels in (("plain", image), ("mirrored", image[:, ::-1])):
+        save(tmp_path / name, "a", np.ascontiguousarray(pixels), mask)
+    for name in ("plain", "mirrored"):
+        options = {"model": run, "data": str(tmp_path / name / "images"), "masks": tmp_path / f"{name}-out", "trust_code": True}
+        predict.run(PredictConfig(tta=True, **options))  # type: ignore[arg-type]
+    plain, mirrored = (np.asarray(Image.open(tmp_path / f"{name}-out" / "a.png")) for name in ("plain", "mirrored"))
+    assert np.array_equal(plain, mirrored[:, ::-1])
+    found = eval.run(EvalConfig(model=run, data=str(folder), tta=True, trust_code=True))
+    assert isinstance(found, MaskEvalResult)
+    assert any("means over each image and its mirror image" in note for note in found.notes)
+    network = load_model(Path(run), torch.device("cpu")).model.eval()
+    right = total = 0
+    for path in (folder / "test" / "images").iterdir():
+        pixels, truth = (np.asarray(Image.open(folder / "test" / part / path.name)) for part in ("images", "masks"))
+        x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
+        with torch.no_grad():
+            mean = network(x) + network(x.flip(-1)).flip(-1)
+        right, total = right + int((mean.argmax(1)[0].numpy() == truth).sum()), total + truth.size
+    accuracy = next(one.estimate.value for one in found.metrics if one.name == "pixel-accuracy")
+    assert accuracy == pytest.approx(right / total, abs=1e-12)
+
+
+def test_weights_of_a_classifier_of_torchvision_fill_the_body(folder: Path, tmp_path: Path):
+    """A state dict as torchvision saves it: its names, 1000 classes, and no more than that."""
+    weights = squeezenet1_1(num_classes=1000).state_dict()
+    torch.save(weights, tmp_path / "w.pth")
+    options = {"epochs": 1, "lr": 1e-9, "weights": tmp_path / "w.pth", "surgery": ("dilate=8",), "limit": 2}
+    result = train.run(config(folder, "squeezenet1_1", output=tmp_path / "run", **options))
+    assert any("published weights (imagenet)" in note for note in result.notes)
+    state = load_model(tmp_path / "run", torch.device("cpu")).model.state_dict()
+    found = {name.partition("body.")[2]: value for name, value in state.items() if "body." in name}
+    kept = [name for name in weights if not name.startswith("classifier.")]
+    assert len(kept) == 50 and all(torch.allclose(found[name], weights[name], atol=1e-6) for name in kept)
+    assert next(value for name, value in state.items() if name.endswith("head.weight")).shape == (len(CLASSES), 512, 1, 1)
 
 
 @pytest.mark.parametrize(

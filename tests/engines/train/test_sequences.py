@@ -263,6 +263,21 @@ def test_a_proof_at_the_shell(dlcli: Run, folder: Path, tmp_path: Path) -> None:
     assert b"the first layer that looks ahead is the network itself (Conv1d)" in leaking.stderr
 
 
+def test_no_network_that_looks_ahead_is_trained(dlcli: Run, data: Path, tmp_path: Path) -> None:
+    code = "import torch\n\ndef net(channels, classes):\n    return torch.nn.Conv1d(channels, classes, 3, padding=1)\n"
+    (tmp_path / "nets.py").write_text(code)
+    more = (data, "--task", "sequence", "--epochs", "1", "--batch-size", "8", "--device", "cpu", "--prove-causal")
+    leaking = dlcli("train", *more, "--model", "nets.py:net", "-o", "no")
+    assert leaking.returncode == 1 and not (tmp_path / "no").exists()
+    assert b"outputs depend on later inputs" in leaking.stderr and b"the network itself (Conv1d)" in leaking.stderr
+    compared = dlcli("train", *more, "--model", "tcn:1:4", "--versus", "--model nets.py:net", "--seeds", "2")
+    assert compared.returncode == 1 and b"the network itself (Conv1d)" in compared.stderr
+    sound = dlcli("train", *more, "--model", "tcn:1:4", "-o", "run")
+    assert sound.returncode == 0 and b"no output depends on later inputs, and the last one on 5 steps" in sound.stderr
+    without = train.run(TrainConfig(data=str(data), **{**QUICK, "epochs": 1, "model": "tcn:1:4"}))
+    assert eval.run(EvalConfig(model=str(tmp_path / "run"))).model_sha256 == without.rows[0].weights_sha256
+
+
 def test_a_proof_of_a_run_and_of_an_untrained_network(folder: Path) -> None:
     found = eval.run(EvalConfig(model=str(folder), prove_causal=True))
     assert (found.leak, found.field, found.theory, found.failed) == (0.0, 13, 13, "")
@@ -296,6 +311,13 @@ def test_a_long_sound_is_streamed(tmp_path: Path, model: str) -> None:
     table = predict.run(PredictConfig(model=str(output), data=str(path))).table
     probability = whole.softmax(1).max()
     assert table.columns[:2] == ["index", "file"] and table.rows[0][3] == pytest.approx(float(probability), abs=1e-5)
+    by_step = predict.run(PredictConfig(model=str(output), data=str(path), every=700)).table
+    assert by_step.columns[:5] == ["index", "file", "steps", "seconds", "label"]
+    assert [row[2] for row in by_step.rows] == [*range(700, len(joined), 700), len(joined)]
+    for row in by_step.rows:  # each is the answer for the sound cut there
+        cut = write_wav(tmp_path / "cut.wav", joined[: row[2]])
+        (alone,) = predict.run(PredictConfig(model=str(output), data=str(cut))).table.rows
+        assert (row[3], row[4]) == (row[2] / 1000, alone[2]) and row[5] == pytest.approx(alone[3], abs=1e-5)
 
 
 def test_what_is_streamed(folder: Path, tmp_path: Path) -> None:
@@ -308,6 +330,10 @@ def test_what_is_streamed(folder: Path, tmp_path: Path) -> None:
     assert streamed_sound(str(output), str(same)) is not None
     for network, sound in ((output, other), (output, tmp_path / "c.wav"), (folder, same), (output, spec)):
         assert streamed_sound(str(network), str(sound)) is None
+    with pytest.raises(UsageError, match="`every` needs one PCM .wav at the rate of the training"):
+        predict.run(PredictConfig(model=str(output), data=str(other), every=10))
+    with pytest.raises(UsageError, match="`every` needs a network that classifies sequences"):
+        predict.run(PredictConfig(data="digits", every=10))
     for sound in (other, tmp_path / "c.wav"):
         assert len(predict.run(PredictConfig(model=str(output), data=str(sound))).table.rows) == 1
 
