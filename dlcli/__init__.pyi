@@ -55,6 +55,7 @@ def train(
     grow: str | Sequence[str] = (),
     versus: str | None = None,
     seeds: int | None = None,
+    detect: float | None = None,
     workers: int | None = None,
     epochs: int | Sequence[int] | str | None = None,
     batch_size: int | Sequence[int] | str | None = None,

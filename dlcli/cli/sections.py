@@ -63,7 +63,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         *("label_smoothing", "clip_norm", "ema", "freeze", "early_stop", "precision", "augment", "crop", "mixup", "cutmix"),
         *("loss", "huber_delta", "class_weights", "balance", "adversarial"),
     ),
-    "Comparison": ("versus", "seeds", "label_draws", "workers"),
+    "Comparison": ("versus", "seeds", "label_draws", "detect", "workers"),
     "Ensemble": ("members", "add", "bootstrap", "chunk", "snapshots", "rule", "strategy"),
     "Attack": ("method", "surrogate", "target", "norm", "eps", "steps", "restarts"),
     "Gradients": ("synthetic", "depth", "beta", "path", "walks", "points", "wrt", "target", "bn", "lesion", "paths"),

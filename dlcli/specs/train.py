@@ -30,6 +30,7 @@ from dlcli.specs.pretraining import (
     reads_no_labels,
     unlabelled_option,
 )
+from dlcli.specs.sample_size import detect_option
 from dlcli.specs.schedule import check_schedule, schedule_option
 from dlcli.specs.scores import (
     DEFAULT_LOSS,
@@ -178,6 +179,7 @@ class TrainConfig:
         limit=SEEDS_OF_A_ROOT,
         minimum=2,
     )
+    detect: float | None = detect_option()
     workers: int | None = option(
         None,
         "Networks of a comparison to train in parallel.  [default: one per CPU core or GPU]",
@@ -325,7 +327,7 @@ class TrainConfig:
         largest = _LARGEST_SEED // SEEDS_OF_A_ROOT - 1
         if self.compares and self.seed > largest:
             raise UsageError(f"`seed`: {self.seed} is too large for a comparison", hint=f"choose one of at most {largest}")
-        for name in ("seeds", "workers"):
+        for name in ("seeds", "workers", "detect"):
             if getattr(self, name) and not self.compares:
                 raise UsageError(f"`{name}` needs `versus`", hint="or several values of an option, as `lr=0.001,0.01`")
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from dlcli.specs.estimates import Difference, Estimate, flat
 from dlcli.specs.pretraining_result import EqualCompute, PretrainingRow, ProbeGain, all_rows, pretraining_records
 from dlcli.specs.result import Result
+from dlcli.specs.sample_size import SeedsNeeded
 
 GIVEN = "this"
 """What results call the network of the options that were given, beside the one of `versus`."""
@@ -64,6 +65,7 @@ class Comparison:
     one comparison.
 
     `never` counts the networks that never came to what an epoch or step is counted for. Each counts as the longest training.
+    `needed` tells of the first metric how many seeds establish a difference of the size of `detect`; None without it.
     """
 
     metric: str
@@ -74,6 +76,7 @@ class Comparison:
     variants: tuple[str, ...] = ()
     p: float | None = None
     never: int = 0
+    needed: SeedsNeeded | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

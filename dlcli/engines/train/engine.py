@@ -34,6 +34,7 @@ from dlcli.engines.train.pretrain import pretraining_note
 from dlcli.engines.train.pretrain_method import pretraining_epochs, pretraining_images
 from dlcli.engines.train.pretrained_facts import probe_gains
 from dlcli.engines.train.pseudo_labels import pseudo_note
+from dlcli.engines.train.sample_size import with_seeds_needed
 from dlcli.engines.train.saving import RUNS, STATE, save_run
 from dlcli.engines.train.semi import generated_by
 from dlcli.engines.train.semi_versus import semi_comparison_notes
@@ -217,9 +218,10 @@ def _versus(config: TrainConfig, sets: TrainingSets, device: torch.device, repor
     comparisons = compare(first.task, rows, names)
     if longer is not None:
         comparisons, further = compare_with(first.task, [*rows, *more], names, [longer.names])
+    comparisons, needed = with_seeds_needed(config.detect, first.task, comparisons, rows, processes.workers)
     given = given_name(config, config.versus) if config.versus else ""
     compared = {name: sides.jobs[name] for name in names}
-    notes = (*semi_comparison_notes(compared, rows, comparisons, given), *draw_notes(compared, rows, given), *notes)
+    notes = (*semi_comparison_notes(compared, rows, comparisons, given), *draw_notes(compared, rows, given), *needed, *notes)
     with threads(processes.threads), threads(resolve_threads(first.recipe)):
         result = _result(config, first, rows, comparisons, notes=notes, level=level)
         result = replace(result, device=processes.describe_devices(device))

@@ -51,7 +51,7 @@ def longer_side(config: TrainConfig, jobs: Mapping[str, Job]) -> LongerSide | No
     n = len(jobs[other].data.x_train)
     epochs = max(jobs[other].recipe.epochs, ceil(total_passes(jobs[trained[0]]) / n))
     name = with_field(config, "" if other == GIVEN else other, "epochs", epochs)
-    side = replace(jobs[other].config, epochs=epochs, versus=None, seeds=None, workers=None)
+    side = replace(jobs[other].config, epochs=epochs, versus=None, seeds=None, detect=None, workers=None)
     names = (name, pair[1]) if other == GIVEN else (pair[0], name)
     return LongerSide(name, side, other, names)
 

@@ -1,5 +1,6 @@
 """The sides of a comparison, or the only one: their options, data and jobs, and a network of each."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,7 +39,7 @@ _SHARED_OPTIONS = frozenset(
     _DATA_OPTIONS
     | {"versus", "seeds", "workers", "seed", "device", "output", "resume", "task", "vectors", "columns", "log", "trust_code"}
     | {"score_column", "raters", "group", "unlabelled", "labels_seed", "label_draws", "rate", "pad", "ignore", "next", "steps"}
-    | {"prove_causal"}
+    | {"prove_causal", "detect"}
 )
 """What the two sides of a comparison share, so that nothing but the change can tell them apart."""
 
@@ -116,20 +117,29 @@ def _from_seed(config: TrainConfig, sets: TrainingSets, job: Job, seed: int) -> 
     return replace(job, seed=seed, data=found.data, **found.beside_data)
 
 
-def open_sides(config: TrainConfig, sets: TrainingSets, device: torch.device) -> PairedTraining:
-    """The jobs of all sides, by name, and how networks of them are trained from other seeds and in other processes."""
-    first, sides = seeds_of(config)[0], _sides(config)
-    jobs = {name: open_side(side, sets, device, first, config) for name, side in sides.items()}
+def open_sides(
+    config: TrainConfig, sets: TrainingSets, device: torch.device, sides: Mapping[str, TrainConfig] | None = None
+) -> PairedTraining:
+    """The jobs of all sides, by name, and how networks of them are trained from other seeds and in other processes.
+
+    Args:
+        config: The options of the comparison.
+        sets: The data of all sides.
+        device: Where to compute.
+        sides: The options of each side; None: those that `config` names.
+    """
+    first = seeds_of(config)[0]
+    jobs = {name: open_side(side, sets, device, first, config) for name, side in (sides or _sides(config)).items()}
     for name, side in with_equal_steps(jobs).items():
         jobs[name] = open_side(side, sets, device, first, config)
-    if (longer := longer_side(config, jobs)) is not None:
+    if sides is None and (longer := longer_side(config, jobs)) is not None:
         jobs[longer.name] = open_side(longer.config, sets, device, first, config)
-    return PairedTraining(jobs, partial(_reopened, config), _trained, partial(_from_seed, config, sets))
+    return PairedTraining(jobs, partial(_reopened, config, sides), _trained, partial(_from_seed, config, sets))
 
 
-def _reopened(config: TrainConfig) -> PairedTraining:
+def _reopened(config: TrainConfig, sides: Mapping[str, TrainConfig] | None) -> PairedTraining:
     """A comparison in another process, without repeating the warnings about skipped files."""
-    return open_sides(config, open_sets(config, SILENT), choose_device(config.device))
+    return open_sides(config, open_sets(config, SILENT), choose_device(config.device), sides)
 
 
 def plan_sides(config: TrainConfig, sides: PairedTraining) -> WorkerPlan:
