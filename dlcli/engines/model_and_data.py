@@ -156,10 +156,14 @@ class LoadedModel:
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits of examples `x`, (n, outputs), float32 on the CPU; with `tta` means over each example and its mirror image."""
-        found = predict_logits(self.trained.model, x, device=self.device)
+        return self.logits_of(self.trained.model, x)
+
+    def logits_of(self, model: nn.Module, x: Tensor) -> Tensor:
+        """The logits of another network of the same kind, such as a member of an ensemble, as `logits` gives them."""
+        found = predict_logits(model, x, device=self.device)
         if not self.tta:
             return found
-        return (found + predict_logits(Flipped(self.trained.model), x, device=self.device)) / 2
+        return (found + predict_logits(Flipped(model), x, device=self.device)) / 2
 
     @property
     def of_masks(self) -> nn.Module:

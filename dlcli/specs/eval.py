@@ -15,7 +15,8 @@ from dlcli.specs.masks import MASK_METRICS
 from dlcli.specs.model_and_data import ModelAndDataOptions, split_option
 from dlcli.specs.next_step import NEXT_METRICS
 from dlcli.specs.option import option
-from dlcli.specs.pairs import PAIR_METRICS, columns_option
+from dlcli.specs.pairs import PAIR_METRICS
+from dlcli.specs.predictions import pair_or_prediction_columns_option
 from dlcli.specs.result import Result
 from dlcli.specs.scores import SCORE_METRICS, raters_option, score_column_option
 from dlcli.specs.sequences import prove_causal_option
@@ -45,15 +46,15 @@ class EvalConfig(ModelAndDataOptions):
     data: str = data_option(None, two_ways=True)
     split: str = split_option("evaluate")
     limit: int | None = option(None, "Evaluate the first N examples of each split only.", minimum=1)
-    columns: tuple[str, ...] = columns_option()
-    encoding: str | None = table_options.encoding_option(table_options.PAIRS)
-    delimiter: str | None = table_options.delimiter_option(table_options.PAIRS)
-    quoting: str | None = table_options.quoting_option(table_options.PAIRS)
-    skip: int = table_options.skip_option(table_options.PAIRS)
-    no_header: bool = table_options.no_header_option(table_options.PAIRS)
-    max_cell: int = table_options.max_cell_option(table_options.PAIRS)
-    skip_bad: Path | None = table_options.skip_bad_option(table_options.PAIRS)
-    sheet: str | None = table_options.sheet_option(table_options.PAIRS)
+    columns: tuple[str, ...] = pair_or_prediction_columns_option()
+    encoding: str | None = table_options.encoding_option(table_options.PREDICTIONS)
+    delimiter: str | None = table_options.delimiter_option(table_options.PREDICTIONS)
+    quoting: str | None = table_options.quoting_option(table_options.PREDICTIONS)
+    skip: int = table_options.skip_option(table_options.PREDICTIONS)
+    no_header: bool = table_options.no_header_option(table_options.PREDICTIONS)
+    max_cell: int = table_options.max_cell_option(table_options.PREDICTIONS)
+    skip_bad: Path | None = table_options.skip_bad_option(table_options.PREDICTIONS)
+    sheet: str | None = table_options.sheet_option(table_options.PREDICTIONS)
     diagnose: bool = option(
         False,
         "Error analysis: compare the errors of humans and on the train, train-dev, dev and test splits; report the largest gap "
@@ -217,12 +218,19 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A misclassified example: its index in the split, from 0, and the probability of the predicted class."""
+    """A misclassified example.
+
+    Attributes:
+        index: Its index in the split, from 0.
+        probability: That of the predicted class; None if it is not known.
+        file: Its file; empty without files.
+    """
 
     index: int
     true: str
     predicted: str
-    probability: float
+    probability: float | None
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

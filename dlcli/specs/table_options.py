@@ -8,6 +8,8 @@ from dlcli.support.table_format import QUOTINGS, SINGLE, TableFormat, delimiter_
 
 PAIRS = "Pairs"
 """What the options apply to in commands that read tables of labelled pairs only."""
+PREDICTIONS = "Pairs and predictions"
+"""The same, in a command that reads tables of predictions too."""
 FIELDS = ("encoding", "delimiter", "quoting", "skip", "no_header", "max_cell", "skip_bad", "sheet")
 """Names of the fields that `table_format` reads."""
 

@@ -60,7 +60,7 @@ def _table(result: Any) -> TerminalTable:
 
 def _classes(result: EvalResult) -> TerminalTable:
     """A row for each class, the worst first."""
-    title = f"{result.split} {result.unit}s by class, the worst first"
+    title = f"{_of_split(result)} by class, the worst first"
     found = sorted(result.per_class, key=lambda one: 2.0 if one.accuracy is None else one.accuracy.value)
     most = _CLASSES_SHOWN if len(found) > _CLASSES_SHOWN + 2 else len(found)
     left = [one.accuracy.value for one in found[most:] if one.accuracy]
@@ -120,7 +120,7 @@ def _verdict_on_input(found: InputDiagnosis) -> str:
 
 def _sliced(result: EvalResult) -> TerminalTable:
     """A row for each slice, the worst first."""
-    title = f"{result.split} {result.unit}s by slice, the worst first"
+    title = f"{_of_split(result)} by slice, the worst first"
     rows = [
         (f"{row.column}={row.name}", percent(row.accuracy), percent(row.minus_rest), row.status, f"{row.accuracy.n:,}")
         for row in sorted(result.slices, key=lambda row: row.accuracy.value)
@@ -247,14 +247,19 @@ def _answer(result: Any) -> str:
     if result.input is not None:
         return result.input.warning or f"{result.model} on {result.data}: {_verdict_on_input(result.input)}"
     top = result.metrics[0].estimate
-    right = f"{percent(top, '%')} of {top.n:,} {result.split} {result.unit}s right"
-    line = f"{result.model} on {result.data}: {right}"
+    right = f"{percent(top, '%')} of {top.n:,} {_of_split(result)} right"
+    line = f"{result.model} on {result.data}: {right}" if result.data else f"{result.model}: {right}"
     if result.slices:
         return f"{line}; the worst slice is {_worst(result)}"
     if result.diagnosis is not None:
         return f"{_verdict(result.diagnosis, result.unit)} {line}."
     wrong = len(result.mistakes)
     return f"{line}, {wrong:,} wrong" if wrong == top.n - round(top.value * top.n) else line
+
+
+def _of_split(result: EvalResult) -> str:
+    """What the examples are called: test images."""
+    return f"{result.split} {result.unit}s".strip()
 
 
 def _worst(result: EvalResult) -> str:
@@ -281,6 +286,7 @@ COMMAND = Command(
         "dlcli eval nets.py:Net --data photos/ --diagnose input",
         "dlcli eval runs/mine --slices camera --fail-under worst-slice=0.8",
         "dlcli eval runs/questions pairs.csv --fail-under auc=0.8",
+        "dlcli eval predictions.csv --slices camera --fail-under top-1=0.95",
         "dlcli eval w.pth --arch lenet --data mnist.npz --fail-under top-1=0.98",
         "dlcli eval --summary --arch lenet --data mnist.npz",
     ),

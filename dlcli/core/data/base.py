@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlcli.core.compute.loader import to_float
+from dlcli.core.data.column_names import FILE as FILE
 from dlcli.core.data.mask_labels import MaskReading
 from dlcli.core.data.memmap import select_rows
 from dlcli.core.data.preparation import Preparation
@@ -24,9 +25,6 @@ Array = NDArray[Any]
 
 Metadata = Mapping[str, Array]
 """Columns about the examples besides their labels, by name: (n,) text, numbers or objects."""
-
-FILE = "file"
-"""Name of the metadata column, and of the column of labels.csv, with the file of an example."""
 
 EXTRA_SPLITS = ("dev", "train-dev")
 """Sets that a dataset may have besides training and test set (Ng, Structuring Machine Learning Projects)."""

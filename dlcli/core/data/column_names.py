@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dlcli.support.errors import InputError, UsageError
 from dlcli.support.suggest import did_you_mean
 
+FILE = "file"
+"""Name of the metadata column, and of the column of labels.csv, with the file of an example."""
 FILE_COLUMNS = tuple(
     "path filepath fullpath file filename image imagepath imagefile imagefilename imagename img imgpath imgfile imgname "
     "picture photo video videopath videofile videoname clip name imageid id".split()

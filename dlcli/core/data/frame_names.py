@@ -3,13 +3,16 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import FILE, Array, Split
+from dlcli.core.data.column_names import FILE
 from dlcli.support.plural import count
+
+if TYPE_CHECKING:  # which imports torch
+    from dlcli.core.data.base import Array, Split
 
 _NUMBERED = re.compile(r"(.*?)(?<!\d)(\d{1,7})", re.DOTALL)
 """A longer number is a date or an identifier."""
@@ -27,7 +30,7 @@ class Series(NamedTuple):
     n: int
 
 
-def dependence_notes(split: Split, groups: NDArray[np.int64] | None, column: str | None, unit: str) -> tuple[str, ...]:
+def dependence_notes(split: "Split", groups: NDArray[np.int64] | None, column: str | None, unit: str) -> tuple[str, ...]:
     """What there is to say about how the examples of a test set depend on each other.
 
     Args:
@@ -39,10 +42,28 @@ def dependence_notes(split: Split, groups: NDArray[np.int64] | None, column: str
     Returns:
         How many groups there are; without groups, that file names look like frames of films, if they do.
     """
+    return file_notes(split.metadata.get(FILE), split.y.numpy(), groups, column, unit)
+
+
+def file_notes(
+    files: Iterable[str] | None, y: "Array", groups: NDArray[np.int64] | None, column: str | None, unit: str
+) -> tuple[str, ...]:
+    """`dependence_notes` of examples by the names of their files.
+
+    Args:
+        files: The names, (n,); None without files.
+        y: The labels, as `series_of` takes them.
+        groups: The group of each example, (n,) from 0 on; None without groups.
+        column: The metadata column that names them.
+        unit: What an example is called, such as `image`.
+
+    Returns:
+        The notes.
+    """
     if groups is not None:
         number = count(int(groups.max()) + 1, "group")
         return (f"Intervals are by '{column}', of which there are {number}: {unit}s of one are not independent.",)
-    found = series_of(split.metadata[FILE], split.y.numpy()) if FILE in split.metadata else None
+    found = None if files is None else series_of(files, y)
     if found is None:
         return ()
     return (
@@ -51,7 +72,7 @@ def dependence_notes(split: Split, groups: NDArray[np.int64] | None, column: str
     )
 
 
-def series_of(files: Iterable[str], y: Array) -> Series | None:
+def series_of(files: Iterable[str], y: "Array") -> Series | None:
     """The largest numbered series of file names, if they look like several films or subjects, or are called frames.
 
     Names that differ in a number only are a series. A single series in each class is how files are usually numbered, so that

@@ -1,15 +1,17 @@
 """Examples that belong together by a metadata column, such as the frames of a film or the pictures of a person."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import Array, ImageData, Metadata
 from dlcli.support.errors import InputError
 from dlcli.support.plural import count
 from dlcli.support.reporter import Reporter
+
+if TYPE_CHECKING:  # which imports torch
+    from dlcli.core.data.base import Array, ImageData, Metadata
 
 MORE_COLUMNS = "more come from columns of the table (labels.csv in a folder), or of the .npz"
 """The end of a hint that lists metadata columns."""
@@ -19,7 +21,7 @@ class NoGroupsError(InputError):
     """The data have no column of the name that `group` gives."""
 
 
-def load_by_group(load: Callable[[str | None], ImageData], group: str | None, report: Reporter) -> ImageData:
+def load_by_group(load: "Callable[[str | None], ImageData]", group: str | None, report: Reporter) -> "ImageData":
     """Data for a network whose sets were formed by group: formed in the same way where they have that column.
 
     Args:
@@ -47,14 +49,14 @@ def value_text(value: Any) -> str:
     return NONE if not text.strip() or (not isinstance(value, (str, bytes)) and text in ("nan", "NaT")) else text.strip()
 
 
-def group_numbers(values: Array) -> NDArray[np.int64]:
+def group_numbers(values: "Array") -> NDArray[np.int64]:
     """The group of each example, (n,) from 0 on, by the values (n,) of a column; one without a value is a group of its own."""
     texts = [value_text(value) for value in values]
     alone = [f"{NONE} {k}" if text == NONE else f"= {text}" for k, text in enumerate(texts)]
     return np.unique(alone, return_inverse=True)[1].astype(np.int64)
 
 
-def groups_of(metadata: Metadata, column: str | None, source: str) -> NDArray[np.int64] | None:
+def groups_of(metadata: "Metadata", column: str | None, source: str) -> NDArray[np.int64] | None:
     """The group of each example by the metadata column of `group`; None without that option.
 
     Raises InputError, naming `source`, if there is no such column.
@@ -67,7 +69,7 @@ def groups_of(metadata: Metadata, column: str | None, source: str) -> NDArray[np
     return group_numbers(metadata[column])
 
 
-def check_groups(data: ImageData, column: str) -> None:
+def check_groups(data: "ImageData", column: str) -> None:
     """Raise InputError if a group is in two sets of the data, so that a network would be tested on what it has learned."""
     seen: dict[str, str] = {}
     for name, split in data.splits.items():

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dlcli.core.data.base import Array, Metadata
 from dlcli.core.data.groups import MORE_COLUMNS, NONE, value_text
 from dlcli.core.grouped import group_sums, share_of
 from dlcli.core.stats import independent_difference
@@ -22,6 +22,9 @@ from dlcli.specs.estimates import Estimate
 from dlcli.specs.eval import SliceRow
 from dlcli.support.errors import InputError
 from dlcli.support.seeds import derive
+
+if TYPE_CHECKING:  # which imports torch
+    from dlcli.core.data.base import Array, Metadata
 
 CLASS = "class"
 """The column that is always there, unless a fact of that name takes its place."""
@@ -46,7 +49,7 @@ class ExampleSlice:
     inside: NDArray[np.bool_]
 
 
-def find_column(name: str, metadata: Metadata, *, data: str, option: str = "slices") -> Array:
+def find_column(name: str, metadata: "Metadata", *, data: str, option: str = "slices") -> "Array":
     """Find a column of metadata.
 
     Args:
@@ -68,7 +71,7 @@ def find_column(name: str, metadata: Metadata, *, data: str, option: str = "slic
     raise InputError(f"`{option}`: {data} has no column '{name}'", hint=hint)
 
 
-def cut(column: str, values: Array) -> tuple[ExampleSlice, ...]:
+def cut(column: str, values: "Array") -> tuple[ExampleSlice, ...]:
     """A slice for each value of `values` (n,); together they hold every image once.
 
     Of more than MOST_VALUES values the largest are slices and OTHER the rest or, if all are numbers, there is one for each

@@ -48,7 +48,7 @@ class EvalPictures:
     """The figures of the page, the most confident mistakes, and the part with maps of `explain`."""
 
     confusion: Figure
-    reliability: Figure
+    reliability: Figure | None
     mistakes: Sequence[MisclassifiedImage]
     explained: Sequence[Part] = ()
 
@@ -59,7 +59,7 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
     wrong = round(top.n * (1 - top.value))
     found = percent(top)
     return Page(
-        title=f"{result.model} on {result.data}, {result.split} set",
+        title=f"{result.model} on {result.data}, {result.split} set" if result.data else result.model,
         number=f"{found.value}%",
         interval=found.interval,
         lead=f"of {top.n:,} {result.unit}s are right, {wrong:,} are wrong.",
@@ -69,17 +69,25 @@ def eval_page(result: EvalResult, shown: EvalPictures) -> Page:
             *_gaps(result.diagnosis),
             *_slices(result),
             _classes(result),
-            _reliability(result, shown.reliability),
+            *_reliability(result, shown.reliability),
             _figures(result.metrics),
         ],
         notes=result.notes,
-        facts=[
-            (f"{result.unit}s".capitalize(), f"{result.n_images:,} of the {result.split} set of {result.data}"),
-            ("Network", result.model),
-            ("Seed and device", f"{result.seed}, {result.device}"),
-            ("Weights SHA-256", result.model_sha256),
-        ],
+        facts=_facts(result),
     )
+
+
+def _facts(result: EvalResult) -> list[tuple[str, str]]:
+    what = f"{result.unit}s".capitalize()
+    if not result.data:
+        file = [("File", result.model), ("Seed", str(result.seed)), ("SHA-256", result.model_sha256)]
+        return [(what, f"{result.n_images:,}"), *file]
+    return [
+        (what, f"{result.n_images:,} of the {result.split} set of {result.data}"),
+        ("Network", result.model),
+        ("Seed and device", f"{result.seed}, {result.device}"),
+        ("Weights SHA-256", result.model_sha256),
+    ]
 
 
 def _first(result: EvalResult, shown: EvalPictures) -> list[Part]:
@@ -89,10 +97,27 @@ def _first(result: EvalResult, shown: EvalPictures) -> list[Part]:
         "Confusion matrix: counts, the stronger the colour the larger their share of the true class.",
     )
     if not shown.mistakes:
-        return [matrix]
+        return [matrix, *_mistakes_table(result)]
     cards = [(_mistake(one, result.unit),) for one in shown.mistakes]
     gallery = Gallery("The most confident mistakes: true → predicted. Look for wrong labels among them.", cards[:_FIRST])
     return [Beside([gallery, matrix])] if len(result.per_class) <= _BESIDE else [gallery, matrix]
+
+
+def _mistakes_table(result: EvalResult) -> list[Part]:
+    """The mistakes where there are no pictures."""
+    if not result.mistakes:
+        return []
+    rows: list[list[Cell]] = [
+        [one.file or f"row {one.index + 1:,}", one.true, one.predicted, _sure(one.probability)]
+        for one in result.mistakes[:_FIRST]
+    ]
+    sure = result.mistakes[0].probability is not None
+    caption = "The most confident mistakes. Look for wrong labels among them." if sure else "The first mistakes"
+    return [PageTable(caption, [result.unit, "true", "predicted", "probability, %"], rows, words=3)]
+
+
+def _sure(probability: float | None) -> str:
+    return "–" if probability is None else f"{100 * probability:.1f}"
 
 
 def _mistake(one: MisclassifiedImage, unit: str) -> CardImage:
@@ -115,12 +140,12 @@ def _beside(row: ClassAccuracy) -> str:
     return f"{n}, most confused with {row.most_confused_with}" if row.most_confused_with else n
 
 
-def _reliability(result: EvalResult, figure: Figure) -> Chart:
-    return Chart(
-        svg(figure, alt=f"Accuracy against confidence in bins, and the number of {result.unit}s in each bin"),
-        "Reliability: bars below the diagonal mean that the network is overconfident. Grey bins have few "
-        f"{result.unit}s and tell little.",
-    )
+def _reliability(result: EvalResult, figure: Figure | None) -> list[Part]:
+    if figure is None:
+        return []
+    drawn = svg(figure, alt=f"Accuracy against confidence in bins, and the number of {result.unit}s in each bin")
+    said = "Reliability: bars below the diagonal mean that the network is overconfident. Grey bins have few "
+    return [Chart(drawn, f"{said}{result.unit}s and tell little.")]
 
 
 def _slices(result: EvalResult) -> list[Part]:

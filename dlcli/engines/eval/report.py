@@ -17,13 +17,18 @@ from dlcli.support.atomic import atomic_path, write_text
 
 @dataclass(frozen=True)
 class EvalFigures:
-    """Data of the plots: mistakes (m, c, h, w), one frame of a video; confidence bins; confusion counts (classes, outputs).
+    """Data of the plots.
 
-    `explained` are maps, None without `explain`.
+    Attributes:
+        mistakes: Pictures (m, c, h, w), one frame of a video; None without pictures.
+        bins: Accuracy by confidence; None without probabilities.
+        confusion: Counts (classes, outputs).
+        outputs: Names of the outputs.
+        explained: Maps; None without `explain`.
     """
 
-    mistakes: np.ndarray
-    bins: Reliability
+    mistakes: np.ndarray | None
+    bins: Reliability | None
     confusion: np.ndarray
     outputs: tuple[str, ...]
     explained: Explained | None = None
@@ -32,23 +37,24 @@ class EvalFigures:
 def write(folder: Path, result: EvalResult, shown: EvalFigures) -> None:
     """Write the plots and report.html to `folder`, each file atomically."""
     pictures = _pictures(result, shown)
-    files = {"confusion.png": pictures.confusion, "reliability.png": pictures.reliability}
+    files = {"confusion.png": pictures.confusion, "reliability.png": pictures.reliability, "mistakes.png": None}
     if pictures.mistakes:
         files["mistakes.png"] = mistakes_grid(pictures.mistakes, title="most confident mistakes: true → predicted")
-    else:
-        (folder / "mistakes.png").unlink(missing_ok=True)  # of an earlier run
     for name, figure in files.items():
+        if figure is None:
+            (folder / name).unlink(missing_ok=True)  # of an earlier run
+            continue
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(png(figure))
     write_text(folder / "report.html", eval_page(result, pictures).html())
 
 
 def _pictures(result: EvalResult, shown: EvalFigures) -> EvalPictures:
-    ece = next(one.estimate for one in result.metrics if one.name == "ece")
-    pairs = zip(shown.mistakes, result.mistakes, strict=True)
+    ece = next((one.estimate for one in result.metrics if one.name == "ece"), None)
+    pairs = [] if shown.mistakes is None else list(zip(shown.mistakes, result.mistakes, strict=True))
     return EvalPictures(
         confusion=confusion_plot(shown.confusion, [row.name for row in result.per_class], shown.outputs),
-        reliability=reliability_plot(shown.bins, ece, unit=result.unit),
+        reliability=None if shown.bins is None or ece is None else reliability_plot(shown.bins, ece, unit=result.unit),
         explained=explanation_parts(shown.explained),
-        mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability) for image, one in pairs],
+        mistakes=[MisclassifiedImage(image, one.true, one.predicted, one.probability or 0.0) for image, one in pairs],
     )

@@ -1,0 +1,157 @@
+"""Which columns of a table hold the probabilities of classes, by names and content, and whether they are probabilities."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.evaluation.metrics import Floats
+from dlcli.support.errors import InputError
+
+_WORDS = "p|probs?|proba|probability|probabilities|softmax|scores?|conf|confidence|pred|prediction"
+_STYLES = {
+    "before": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[\s_.:/-])(?P<name>.+)", re.IGNORECASE | re.DOTALL),
+    "behind": re.compile(rf"(?P<name>.+)(?P<joint>[\s_.:/-])(?P<word>{_WORDS})", re.IGNORECASE | re.DOTALL),
+    "around": re.compile(rf"(?P<word>{_WORDS})(?P<joint>[(\[])(?P<name>.+)[)\]]", re.IGNORECASE | re.DOTALL),
+}
+"""How the names of columns are made from those of classes."""
+_ROUNDED = 0.01
+"""How far the sum of rounded probabilities may be from 1."""
+_NOTED = 1e-4
+"""From here on it is said."""
+
+Texts = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class ClassColumns:
+    """Columns of probabilities.
+
+    Attributes:
+        columns: Their names.
+        classes: The class of each.
+        p: The probabilities, (n, classes), of which each row sums to 1.
+        notes: What was done to them.
+    """
+
+    columns: tuple[str, ...]
+    classes: tuple[str, ...]
+    p: Floats
+    notes: tuple[str, ...] = ()
+
+
+def class_columns(
+    source: str, order: Sequence[str], cells: Mapping[str, Texts], seen: Sequence[str], *, prefix: str | None = None
+) -> ClassColumns | None:
+    """Find the columns of probabilities of classes.
+
+    They are those called like the labels, with the same words before or behind (`p_cat`, `cat_prob`), or none. Of columns with
+    no words their content decides: probabilities beside them, of a class that no row has, belong to them if rows sum to 1 then.
+
+    Args:
+        source: Name of the table.
+        order: All its columns.
+        cells: Those that may hold probabilities, (n,) each.
+        seen: The labels that occur.
+        prefix: What stands before the names of classes, if the user says so.
+
+    Returns:
+        The columns; None if there are none.
+
+    Raises:
+        InputError: If they hold no probabilities; names the row.
+    """
+    names = _named(source, [name for name in order if name in cells], seen, prefix)
+    if not names:
+        return None
+    if all(name == column for column, name in names.items()):
+        if not all(_are_shares(cells[column]) for column in names):
+            return None
+        names = _with_neighbours(order, cells, names)
+    p = np.stack([numbers(source, column, cells[column]) for column in names], axis=1)
+    sums = p.sum(1)
+    away = np.abs(sums - 1)
+    if (wrong := np.flatnonzero(away > _ROUNDED)).size:
+        row = int(wrong[0])
+        shown = ", ".join(list(names)[:3]) + (" ..." if len(names) > 3 else "")
+        hint = "are these logits, or is a column missing? write probabilities; `columns` names the columns, as classes=PREFIX"
+        raise InputError(f"{source}: row {row + 1}: the probabilities ({shown}) sum to {sums[row]:.4g}, not 1", hint=hint)
+    notes: tuple[str, ...] = ()
+    if away.max() > _NOTED:
+        notes = (f"Probabilities are divided by their sum, which is {sums.min():.4f} to {sums.max():.4f}.",)
+    return ClassColumns(tuple(names), tuple(names.values()), p / sums[:, None], notes)
+
+
+def numbers(source: str, column: str, texts: Texts, *, most: float | None = 1.0) -> Floats:
+    """The numbers in a column.
+
+    Args:
+        source: Name of the table.
+        column: Name of the column.
+        texts: Its cells, (n,).
+        most: The largest that they may be; None if there is no such bound. The smallest is 0.
+
+    Raises:
+        InputError: If a cell holds no such number; names the row.
+    """
+    found = np.array([_number(text) for text in texts])
+    inside = found >= -1e-9 if most is None else (found >= -1e-9) & (found <= most + 1e-6)
+    if (wrong := np.flatnonzero(~inside)).size:
+        row = int(wrong[0])
+        what = "a number that is not negative" if most is None else "a probability, from 0 to 1"
+        hint = "are these logits? write probabilities; `columns` names the columns"
+        raise InputError(f"{source}: row {row + 1}, column '{column}': '{texts[row]}' is not {what}", hint=hint)
+    clipped: Floats = np.clip(found, 0.0, most)
+    return clipped
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _named(source: str, columns: Sequence[str], seen: Sequence[str], prefix: str | None) -> dict[str, str]:
+    """The columns that are called like classes, with the class of each."""
+    if prefix is not None:
+        named = {column: column.removeprefix(prefix) for column in columns if column.startswith(prefix)}
+        if not named:
+            raise InputError(f"{source}: no column begins with '{prefix}' (`columns`: classes)")
+        return named
+    styles: dict[tuple[str, str, str], dict[str, str]] = {("", "", ""): {name: name for name in columns if name in seen}}
+    # label_2 and probability_2 are the second most probable class and its probability.
+    ranks = {name.casefold().removeprefix("label_") for name in columns if name.casefold().startswith("label_")}
+    for side, pattern in _STYLES.items():
+        for column in columns:
+            if (found := pattern.fullmatch(column)) and not (
+                found["word"].casefold() == "probability" and found["name"] in ranks
+            ):
+                key = (side, found["word"].casefold(), found["joint"])
+                styles.setdefault(key, {})[column] = found["name"]
+    known = set(seen)
+    best = max(styles.values(), key=lambda one: len(known & set(one.values())))
+    matched = len(known & set(best.values()))
+    return best if matched >= min(2, len(known)) and len(best) > 1 else {}
+
+
+def _are_shares(texts: Texts) -> bool:
+    found = np.array([_number(text) for text in texts])
+    return bool(((found >= 0) & (found <= 1)).all())
+
+
+def _with_neighbours(order: Sequence[str], cells: Mapping[str, Texts], names: dict[str, str]) -> dict[str, str]:
+    """The columns called like classes, with shares beside them if all of these sum to 1 and those alone do not."""
+    alone = sum(np.array([_number(text) for text in cells[name]]) for name in names)
+    if (np.abs(alone - 1) <= _ROUNDED).all():
+        return names
+    places = [k for k, name in enumerate(order) if name in names]
+    low, high = min(places), max(places)
+    shares = [name in cells and _are_shares(cells[name]) for name in order]
+    while low > 0 and shares[low - 1]:
+        low -= 1
+    while high + 1 < len(order) and shares[high + 1]:
+        high += 1
+    return {name: name for name, share in zip(order[low : high + 1], shares[low : high + 1], strict=True) if share}

@@ -1,0 +1,304 @@
+"""Tables of predictions, one row per example: which column is what, by names and content, and the columns that dlcli writes.
+
+Every framework writes such tables under names of its own. A column of true labels is needed, and a column of predicted labels
+or one of probabilities per class; all other columns are metadata.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.column_names import FILE_COLUMNS, known_columns, plain_name
+from dlcli.core.evaluation.class_probabilities import ClassColumns, class_columns, numbers
+from dlcli.core.evaluation.metrics import Floats
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.suggest import did_you_mean
+from dlcli.support.tables import Table, cell_text
+
+TRUTH = tuple("truth true ytrue truelabel trueclass actual groundtruth gt gold goldlabel target labeltrue reference y".split())
+"""Names of the column of true labels, most telling first, as `plain_name` gives them."""
+PREDICTED = tuple(
+    "predicted prediction predictedlabel predictedclass predictionlabel pred predlabel predclass ypred yhat top1".split()
+)
+"""Those of the column of predicted labels, but for `LABEL`, which some tables call the true ones."""
+LABEL = ("label", "class", "labels", "classname")
+SURE = tuple("probability confidence prob yprob yproba yscore probabilities score p".split())
+"""Those of the probability of the predicted label, or of the second of two classes."""
+LOSS = "loss"
+DERIVED = ("index", LOSS, "margin", "correct", "entropy", "disagreement")
+"""Columns that follow from the others, so that they are no metadata."""
+_POSITIVE = (("0", "1"), ("false", "true"), ("no", "yes"), ("negative", "positive"), ("neg", "pos"))
+"""Two classes of which the second is the one whose probability a single column holds."""
+_CLOSE = 0.01
+"""How far a loss may be from the probability that it belongs to."""
+
+Texts = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """What a table of predictions holds.
+
+    Attributes:
+        predictions: The predictions, without groups.
+        files: The file of each example, (n,); None without such a column.
+        metadata: The other columns as text, (n,) each.
+        notes: How the columns were read, where that is not plain.
+    """
+
+    predictions: Predictions
+    files: Texts | None
+    metadata: dict[str, Texts] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """The columns by what they hold; None where there is none."""
+
+    truth: str
+    label: str | None
+    sure: str | None
+    file: str | None
+
+
+def read_predictions(table: Table, named: Sequence[str] = ()) -> PredictionTable:
+    """Find the columns of a table of predictions, and check what they hold.
+
+    Args:
+        table: The table.
+        named: Columns that the user names, each as ROLE=NAME with a role of `dlcli.specs.predictions.ROLES`.
+
+    Raises:
+        InputError: If a column is missing, or a row holds what it cannot; names the row.
+    """
+    if not table.rows:
+        raise InputError(f"{table.name}: has no rows")
+    given = _given(table, named)
+    cells = {name: _texts(table, k) for k, name in reversed(list(enumerate(table.columns)))}
+    roles = _roles(table, given)
+    truth, label = (None if name is None else _labels(table, name, cells[name]) for name in (roles.truth, roles.label))
+    if truth is None:
+        raise ValueError("there are no true labels")
+    taken = {name for name in (roles.truth, roles.label, roles.sure, roles.file) if name}
+    free = {name: column for name, column in cells.items() if name not in taken and plain_name(name) not in DERIVED}
+    seen = sorted({*truth, *([] if label is None else label)}, key=_order)
+    found = class_columns(table.name, table.columns, free, seen, prefix=given.get("classes"))
+    predictions, notes = _predictions(table, roles, truth, label, cells, found, seen)
+    _check_correct(table, cells, predictions)
+    own = set() if found is None else set(found.columns)
+    metadata = {name: column for name, column in free.items() if name not in own}
+    files = None if roles.file is None else cells[roles.file]
+    if roles.file is not None:
+        metadata["file"] = cells[roles.file]
+    return PredictionTable(predictions, files, metadata, notes)
+
+
+def _given(table: Table, named: Sequence[str]) -> dict[str, str]:
+    """The columns that the user names, by role."""
+    given = dict(one.split("=", 1) for one in named)
+    for role, name in given.items():
+        if role != "classes" and name not in table.columns:
+            hint = did_you_mean(name, table.columns)
+            raise InputError(f"{table.name}: has no column '{name}' (`columns`: {role})", hint=hint)
+    return given
+
+
+def _roles(table: Table, given: dict[str, str]) -> _Roles:
+    def first(role: str, known: Sequence[str]) -> str | None:
+        return given.get(role) or next(iter(known_columns(table.columns, known)), None)
+
+    truth, label, other = first("truth", TRUTH), first("label", PREDICTED), first("label", LABEL)
+    if truth is None and label is not None and label != other:
+        truth, other = other, None
+    label = label or (other if other != truth else None)
+    if truth is None:
+        there = ", ".join(table.columns[:12])
+        hint = f"name it by `columns` as truth=NAME; there are: {there}"
+        raise InputError(f"{table.name}: has no column of true labels (truth, y_true, target ...)", hint=hint)
+    file = given.get("file") or next(
+        (name for name in known_columns(table.columns, FILE_COLUMNS) if name not in (truth, label)), None
+    )
+    sure = given.get("probability") or next((n for n in known_columns(table.columns, SURE) if n not in (truth, label)), None)
+    return _Roles(truth, label, sure, file)
+
+
+def _texts(table: Table, k: int) -> Texts:
+    found = np.empty(len(table.rows), dtype=object)
+    found[:] = [cell_text(row[k]) for row in table.rows]
+    return found
+
+
+def _labels(table: Table, name: str, column: Texts) -> Texts:
+    """Labels without blanks around them; whole numbers in the notation of floats, which gaps in a column make, lose it."""
+    found = np.empty(len(column), dtype=object)
+    found[:] = [text.strip() for text in column]
+    empty = np.flatnonzero(found == "")
+    if len(empty):
+        raise InputError(f"{table.name}: row {empty[0] + 1}, column '{name}': the label is empty")
+    if all(text.endswith(".0") and text[:-2].lstrip("-").isdigit() for text in found):
+        found[:] = [text[:-2] for text in found]
+    return found
+
+
+def _order(text: str) -> tuple[float, str]:
+    """Numbers in their order, before texts."""
+    return (float(text), "") if text.lstrip("-").isdigit() and text.isascii() else (float("inf"), text)
+
+
+def _predictions(
+    table: Table,
+    roles: _Roles,
+    truth: Texts,
+    label: Texts | None,
+    cells: dict[str, Texts],
+    found: ClassColumns | None,
+    seen: list[str],
+) -> tuple[Predictions, tuple[str, ...]]:
+    if found is None:
+        sure = None if roles.sure is None else numbers(table.name, roles.sure, cells[roles.sure])
+        return _of_labels(table, truth, label, sure, seen)
+    outputs, p, notes = found.classes, found.p, list(found.notes)
+    y = _numbered(table, truth, outputs, roles.truth)
+    best = p.argmax(1)
+    predicted = best if label is None else _numbered(table, label, outputs, str(roles.label))
+    other = int((p[np.arange(len(y)), predicted] < p.max(1) - 1e-9).sum())
+    if other:
+        notes.append(
+            f"In {count(other, 'row')} the predicted label is not the most probable class; accuracy goes by the label."
+        )
+    log_p, more = _log(table, p, y, cells, roles)
+    return Predictions(y, predicted, outputs, log_p, p[np.arange(len(y)), predicted]), (*notes, *more)
+
+
+def _numbered(table: Table, labels: Texts, outputs: tuple[str, ...], column: str) -> NDArray[np.int64]:
+    """The output that each label names."""
+    number = {name: k for k, name in enumerate(outputs)}
+    for row, text in enumerate(labels, start=1):
+        if text not in number:
+            there = ", ".join(outputs[:8]) + (" ..." if len(outputs) > 8 else "")
+            message = f"{table.name}: row {row}, column '{column}': '{text}' is none of the classes that have probabilities"
+            raise InputError(message, hint=f"these are {there}")
+    return np.array([number[text] for text in labels], dtype=np.int64)
+
+
+def _log(
+    table: Table, p: Floats, y: NDArray[np.int64], cells: dict[str, Texts], roles: _Roles
+) -> tuple[Floats, tuple[str, ...]]:
+    """The logarithms; that of the true class from its loss if there is one, which is not rounded to 0."""
+    rows = np.arange(len(y))
+    with np.errstate(divide="ignore"):
+        log_p = np.log(p)
+    column = next(iter(known_columns([name for name in cells if name != roles.sure], (LOSS,))), None)
+    if column is not None:
+        loss = numbers(table.name, column, cells[column], most=None)
+        if (np.abs(np.exp(-loss) - p[rows, y]) < _CLOSE).all():
+            log_p[rows, y] = -loss
+            return log_p, ()
+        return log_p, (f"The column '{column}' is not used: it is not the negative log-probability of the true class.",)
+    return log_p, ()
+
+
+def _of_labels(
+    table: Table, truth: Texts, label: Texts | None, sure: Floats | None, seen: list[str]
+) -> tuple[Predictions, tuple[str, ...]]:
+    """Predictions without a column of probabilities per class."""
+    positive = next((pair for pair in _POSITIVE if {one.lower() for one in seen} <= set(pair)), None)
+    lower = {one.lower(): one for one in seen}
+    outputs = tuple(lower.get(one, one) for one in positive) if positive else tuple(seen)
+    if label is None:
+        if sure is None or positive is None:
+            hint = "name it by `columns` as label=NAME; without it a column of probabilities per class is needed"
+            raise InputError(f"{table.name}: has no column of predicted labels (predicted, y_pred, label ...)", hint=hint)
+        p = np.stack([1 - sure, sure], axis=1)
+        y, predicted = _numbered(table, truth, outputs, "truth"), (sure >= 0.5).astype(np.int64)
+        note = f"The probability is that of '{outputs[1]}', which is predicted from one half on."
+        return _with_both(y, predicted, outputs, p), (note,)
+    y, predicted = (_numbered(table, labels, outputs, "label") for labels in (truth, label))
+    if sure is None or len(outputs) != 2:
+        return Predictions(y, predicted, outputs, None, sure), ()
+    if (sure >= 0.5).all():
+        p = np.stack([np.where(predicted == 0, sure, 1 - sure), np.where(predicted == 1, sure, 1 - sure)], axis=1)
+        return _with_both(y, predicted, outputs, p), ()
+    if positive is None:
+        row = int(np.flatnonzero(sure < 0.5)[0])
+        message = f"{table.name}: row {row + 1}: {sure[row]:g} cannot be the probability of the predicted one of two classes"
+        raise InputError(message, hint="give a column of probabilities for each class")
+    note = f"The probability is that of '{outputs[1]}', since it is below one half in some rows."
+    return _with_both(y, predicted, outputs, np.stack([1 - sure, sure], axis=1)), (note,)
+
+
+def _with_both(y: NDArray[np.int64], predicted: NDArray[np.int64], outputs: tuple[str, ...], p: Floats) -> Predictions:
+    with np.errstate(divide="ignore"):
+        return Predictions(y, predicted, outputs, np.log(p), p[np.arange(len(y)), predicted])
+
+
+def _check_correct(table: Table, cells: dict[str, Texts], predictions: Predictions) -> None:
+    """Raise InputError, naming the row, if a column says otherwise than the labels which predictions are correct."""
+    column = cells.get("correct")
+    known = {"true": True, "1": True, "false": False, "0": False}
+    if column is None or not all(text.lower() in known for text in column):
+        return
+    other = np.flatnonzero(np.array([known[text.lower()] for text in column]) != predictions.correct)
+    if len(other):
+        row = int(other[0])
+        true, label = (predictions.outputs[one[row]] for one in (predictions.y, predictions.predicted))
+        message = (
+            f"{table.name}: row {row + 1}: correct is {column[row]}, but the true label is '{true}' and '{label}' predicted"
+        )
+        raise InputError(message, hint="name the columns by `columns`: truth=NAME,label=NAME")
+
+
+def prediction_columns(
+    predictions: Predictions, files: Sequence[Any] | None, metadata: dict[str, Any], spread: dict[str, Floats], most: int
+) -> Table:
+    """The table that dlcli writes, which `read_predictions` reads.
+
+    Probabilities have nine digits, which tell all numbers of float32 apart; the loss has all of float64, so that it is known
+    where a probability is nearly 0.
+
+    Args:
+        predictions: The predictions of a network, with log-probabilities.
+        files: The file of each example, if there are files.
+        metadata: Other columns, (n,) each; those that have a name of the table's own are skipped.
+        spread: Further figures of each example, (n,) each.
+        most: The largest number of probabilities that are written; without them only those of labels are.
+    """
+    log_p, y, outputs = predictions.log_p, predictions.y, predictions.outputs
+    if log_p is None or predictions.confidence is None:
+        raise ValueError("log-probabilities are needed")
+    rows = np.arange(len(y))
+    p = np.exp(log_p)
+    true = p[rows, y]
+    others = p.copy()
+    others[rows, y] = -np.inf
+    loss, margin = -log_p[rows, y], true - (others.max(1) if len(outputs) > 1 else 0)
+    columns: dict[str, Sequence[Any]] = {"index": rows.tolist()}
+    if files is not None:
+        columns["file"] = [str(one) for one in files]
+    columns |= {
+        "truth": [outputs[k] for k in y],
+        "label": [outputs[k] for k in predictions.predicted],
+        "probability": _digits(predictions.confidence),
+        LOSS: [repr(float(one) + 0.0) for one in loss],
+        "margin": _digits(margin),
+        "correct": ["true" if one else "false" for one in predictions.correct],
+        **{name: _digits(values) for name, values in spread.items()},
+    }
+    if p.size <= most:
+        columns |= {f"p_{name}": _digits(p[:, k]) for k, name in enumerate(outputs)}
+    columns |= {name: list(map(_plain, values)) for name, values in metadata.items() if name not in columns}
+    return Table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)], name="predictions.csv")
+
+
+def _digits(values: Floats) -> list[str]:
+    return [f"{one:.9g}" for one in values.tolist()]
+
+
+def _plain(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,169 @@
+"""Evaluate a network that predicts classes of images, videos or sequences."""
+
+from dataclasses import replace
+
+import numpy as np
+from torch import Tensor
+
+from dlcli.core.compute.device import describe_device
+from dlcli.core.compute.loader import to_float
+from dlcli.core.data.base import FILE, Array, ImageData
+from dlcli.core.data.frame_names import dependence_notes
+from dlcli.core.data.groups import group_numbers
+from dlcli.core.evaluation import slices
+from dlcli.core.evaluation.diagnosis import CommandContext, diagnose
+from dlcli.core.evaluation.metrics import Labels
+from dlcli.core.evaluation.predictions import Predictions, of_logits
+from dlcli.core.evaluation.sequence_pictures import drawn
+from dlcli.core.grouped import share_of
+from dlcli.core.model_io.programs import write_program
+from dlcli.core.model_io.score_metadata import task_of
+from dlcli.core.model_io.untrained import find_model
+from dlcli.core.models.base import GENERAL_RECIPE
+from dlcli.engines.eval.explain import explained_images, write_explained
+from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
+from dlcli.engines.eval.written_predictions import write_predictions
+from dlcli.engines.model_and_data import LoadedModel, open_model_and_data
+from dlcli.specs.diagnosis import SPLITS, Diagnosis
+from dlcli.specs.eval import EvalConfig, EvalResult
+from dlcli.support.reporter import Reporter
+
+_EXPORTED = 256
+"""The number of examples on which an exported network is compared."""
+
+
+def eval_images(config: EvalConfig, report: Reporter) -> EvalResult:
+    """Evaluate a network on one split, and write its files to `config.output`. Raises the kinds of `dlcli.support.errors`."""
+    loaded = open_model_and_data(config, report)
+    config = replace(config, group=config.group or _group_of_run(config, loaded.data))
+    columns = _columns(config, loaded.data)  # before the network runs, so that a wrong name fails at once
+    group = _group(config, loaded.data, config.split)
+    explained = explained_images(config, loaded, group, report)  # before the whole set, for it may refuse the network
+    predictions = _predict(config, loaded, config.split)
+    outputs, output_of = predictions.outputs, loaded.output_of.numpy()
+    columns.setdefault(slices.CLASS, np.array(outputs, dtype=object)[predictions.y])
+    parts = [slices.cut(name, columns[name][: loaded.limit]) for name in config.slices]
+    unit, split = loaded.data.unit, loaded.split(config.split)
+    files = list(split.metadata[FILE]) if FILE in split.metadata else None
+    cuts = [one for column in parts for one in column]
+    measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=files)
+    notes = (
+        *loaded.trained.notes,
+        *figure_notes(predictions, measured, output_of=output_of, unit=unit),
+        *dependence_notes(split, predictions.group, config.group, unit),
+        *slice_notes(measured, unit=unit, group=config.group),
+    )
+    result = EvalResult(
+        data=loaded.data.name,
+        split=config.split,
+        unit=unit,
+        model=loaded.trained.name,
+        model_sha256=loaded.trained.sha256,
+        n_images=len(predictions.y),
+        metrics=measured.metrics,
+        per_class=measured.per_class,
+        confusion=measured.confusion,
+        bins=measured.bins,
+        mistakes=measured.mistakes,
+        diagnosis=_diagnosis(config, loaded, predictions) if config.diagnose else None,
+        summary=None,
+        slices=measured.slices,
+        worst_slice=measured.worst_slice,
+        n_groups=None if predictions.group is None else int(predictions.group.max()) + 1,
+        seed=config.seed,
+        device=describe_device(loaded.device),
+        seconds=0.0,
+        explanation=None if explained is None else explained.explanation,
+        notes=(*(explained.notes if explained else ()), *notes, *_exported(config, loaded, outputs)),
+        failed=failed_gate(config, measured.metrics, config.split),
+    )
+    if config.output is not None:
+        from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
+
+        wrong = _pictures(loaded, split.x[[one.index for one in result.mistakes]])
+        pictures = EvalFigures(wrong, measured.reliability, measured.matrix[output_of], outputs, explained)
+        write_predictions(config.output, predictions, loaded, split)
+        write(config.output, result, pictures)
+        if explained is not None:
+            write_explained(config.output, explained)
+    return result
+
+
+def check_columns(config: EvalConfig, data: ImageData) -> None:
+    """Raise InputError if `data` have no column that `slices` or `group` names."""
+    _columns(config, data)
+    _group(config, data, config.split)
+
+
+def _predict(config: EvalConfig, loaded: LoadedModel, split: str) -> Predictions:
+    found = loaded.split(split)
+    logits = loaded.logits(found.x).numpy()
+    group = _group(config, loaded.data, split)
+    group = None if group is None else np.unique(group[: loaded.limit], return_inverse=True)[1]
+    return of_logits(logits, found.y.numpy(), loaded.names(logits.shape[1]), group)
+
+
+def _group(config: EvalConfig, data: ImageData, split: str) -> Labels | None:
+    """The group of each example of a split; None without `group`."""
+    if config.group is None or split not in data.splits:
+        return None
+    column = slices.find_column(config.group, data.splits[split].metadata, data=data.name, option="group")
+    return group_numbers(column)
+
+
+def _group_of_run(config: EvalConfig, data: ImageData) -> str | None:
+    """The column that the run was split by, if the data have it."""
+    group = task_of(config.model).group
+    return group if config.split in data.splits and group in data.splits[config.split].metadata else None
+
+
+def _pictures(loaded: LoadedModel, x: Tensor) -> np.ndarray:
+    """Examples `x` (m, ...) as pictures (m, c, h, w) in [0, 1]."""
+    if loaded.data.is_sequences:
+        return drawn(x)
+    return to_float(x if loaded.data.frames is None else x[:, :, x.shape[2] // 2]).numpy()  # there is room for one frame
+
+
+def _exported(config: EvalConfig, loaded: LoadedModel, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    if config.export is None:
+        return ()
+    x = loaded.split(config.split).x[:_EXPORTED]
+    return (write_program(config.export, loaded.trained.model, to_float(x), outputs, loaded.device),)
+
+
+def _columns(config: EvalConfig, data: ImageData) -> dict[str, Array]:
+    """The metadata columns to slice by, without the class: its names are known once the outputs are."""
+    if config.split not in data.splits:
+        return {}
+    metadata = data.splits[config.split].metadata
+    wanted = [name for name in config.slices if name in metadata or name != slices.CLASS]
+    return {name: slices.find_column(name, metadata, data=data.name) for name in wanted}
+
+
+def _diagnosis(config: EvalConfig, loaded: LoadedModel, predictions: Predictions) -> Diagnosis:
+    there = loaded.data.splits
+    asked = {
+        split: _predict(config, loaded, split)
+        for split in SPLITS
+        if split in there and len(there[split].y) and split != config.split
+    }
+    asked[config.split] = predictions
+    errors = {split: share_of(~one.correct, one.group) for split, one in asked.items()}
+    found = diagnose(config.human_error or 0.0, errors, _setting(config, loaded))
+    return replace(found, human_given=config.human_error is not None)
+
+
+def _setting(config: EvalConfig, loaded: LoadedModel) -> CommandContext:
+    name = loaded.trained.name
+    # A network from the user's own code has no recipe; do not import it a second time to find that out.
+    recipe = GENERAL_RECIPE if ":" in name else find_model(name, loaded.data).recipe
+    return CommandContext(
+        data=config.data,
+        model=name,
+        run=config.model or "RUN",
+        epochs=recipe.epochs,
+        optimizer=recipe.optimizer,
+        channels=loaded.data.channels,
+        clips=loaded.data.frames is not None,
+        sequences=loaded.data.is_sequences,
+    )

@@ -1,0 +1,238 @@
+"""All figures of a classifier from its predictions, whether a network made them just now or they were read from a file."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlcli.core.evaluation import calibration, metrics, slices
+from dlcli.core.evaluation.areas import grouped_areas
+from dlcli.core.evaluation.calibration import Reliability
+from dlcli.core.evaluation.metrics import Floats, Labels
+from dlcli.core.evaluation.predictions import Predictions
+from dlcli.core.grouped import share_of
+from dlcli.specs.estimates import Estimate, PointEstimate
+from dlcli.specs.eval import Bin, ClassAccuracy, Confusion, EvalConfig, Metric, Mistake, SliceRow
+from dlcli.specs.gate import gate
+from dlcli.support.errors import InputError
+from dlcli.support.plural import count
+from dlcli.support.seeds import derive
+
+_MOST_MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class ClassifierFigures:
+    """The figures of `dlcli eval`; names are as in `EvalResult`.
+
+    Attributes:
+        matrix: Counts by true class and predicted output, (outputs, outputs).
+        reliability: Accuracy by confidence, as `bins`; None without probabilities.
+    """
+
+    metrics: tuple[Metric, ...]
+    per_class: tuple[ClassAccuracy, ...]
+    confusion: tuple[Confusion, ...]
+    bins: tuple[Bin, ...]
+    mistakes: tuple[Mistake, ...]
+    slices: tuple[SliceRow, ...]
+    worst_slice: str
+    matrix: Labels
+    reliability: Reliability | None
+
+
+def measure(
+    predictions: Predictions,
+    cuts: Sequence[slices.ExampleSlice],
+    *,
+    output_of: Labels,
+    seed: int,
+    files: Sequence[object] | None = None,
+) -> ClassifierFigures:
+    """Compute all figures.
+
+    Args:
+        predictions: The predictions.
+        cuts: The slices.
+        output_of: Which output is which class of the data, (classes,).
+        seed: Seed of resamples and permutations.
+        files: The file of each example, (n,), if they come from files.
+    """
+    outputs = predictions.outputs
+    sliced = slices.compare_slices(cuts, predictions.correct, predictions.group, seed=derive(seed, "slices"))
+    matrix = metrics.confusion(predictions.predicted, predictions.y, len(outputs), len(outputs))
+    found = _metrics(predictions, output_of, seed)
+    ranks = sum(one.name.startswith("top-") for one in found)
+    sure = predictions.confidence
+    bins = None if sure is None else calibration.reliability(sure, predictions.correct)
+    return ClassifierFigures(
+        metrics=(*found[:ranks], *_worst(predictions, cuts, sliced), *found[ranks:]),
+        per_class=_class_rows(predictions, matrix, output_of),
+        confusion=_cells(matrix, outputs),
+        bins=() if bins is None else _bins(bins),
+        mistakes=_mistakes(predictions, files),
+        slices=sliced,
+        worst_slice=_named(slices.worst(sliced)) if sliced else "",
+        matrix=matrix,
+        reliability=bins,
+    )
+
+
+def figure_notes(predictions: Predictions, measured: ClassifierFigures, *, output_of: Labels, unit: str) -> tuple[str, ...]:
+    """What there is to say about the figures.
+
+    Args:
+        predictions: The predictions.
+        measured: Their figures.
+        output_of: Which output is which class of the data, (classes,).
+        unit: What an example is called.
+    """
+    classes = count(len(np.unique(predictions.y)), "class", "classes")
+    notes = [
+        f"The worst class is selected on the same {unit}s, so its accuracy is biased low; its interval holds for all {classes} "
+        "at once.",
+    ]
+    if any(one.name == "ece" for one in measured.metrics):
+        notes.append("ece is corrected for what chance adds to it.")
+    if (never := _impossible(predictions)).size:
+        where = f"{count(len(never), 'row')}, first in row {never[0] + 1:,}"
+        notes.append(f"There is no NLL: the true class has the probability 0 in {where}.")
+    if len(output_of) == 2 and predictions.log_p is not None and not any(one.name == "auc" for one in measured.metrics):
+        notes.append(f"There is no AUC: all {unit}s are of one class.")
+    return tuple(notes)
+
+
+def slice_notes(measured: ClassifierFigures, *, unit: str, group: str | None) -> tuple[str, ...]:
+    """How slices were compared; nothing without slices.
+
+    Args:
+        measured: The figures.
+        unit: What an example is called.
+        group: The column of groups; None without groups.
+    """
+    if not measured.slices:
+        return ()
+    test = "Fisher's exact test" if group is None else f"a permutation of '{group}'"
+    return (
+        f"A slice is worse or better if {test} against all other {unit}s is significant at 5% after "
+        f"Holm's correction for {count(len(measured.slices), 'slice')}; each interval is 95%. The worst slice is the one whose "
+        "interval has the lowest upper end; the interval of worst-slice holds for all slices at once.",
+    )
+
+
+def failed_gate(config: EvalConfig, found: Sequence[Metric], where: str) -> str:
+    """Why the bound of `fail_under` is not reached; empty if it is, or there is none.
+
+    Args:
+        config: Its `fail_under`.
+        found: The figures.
+        where: What they are of, such as `test`.
+
+    Raises:
+        InputError: If there is no such figure here.
+    """
+    wanted = gate(config.fail_under)
+    if wanted is None:
+        return ""
+    name = wanted.metric
+    estimate = next((one.estimate for one in found if one.name == name), None)
+    if estimate is None:
+        reason = "it needs more than 5 classes" if name == "top-5" else "it needs two classes, and examples of both"
+        raise InputError(f"`fail_under`: there is no {name} here: {reason}")
+    return f"{name} on {where} is {estimate}, {wanted.below()}" if wanted.fails(estimate) else ""
+
+
+def _named(row: SliceRow) -> str:
+    return f"{row.column}={row.name}"
+
+
+def _metrics(predictions: Predictions, output_of: Labels, seed: int) -> tuple[Metric, ...]:
+    """The metrics, but for those of the worst class and slice."""
+    log_p, y, group = predictions.log_p, predictions.y, predictions.group
+    found: dict[str, Estimate | PointEstimate | None] = {"top-1": share_of(predictions.correct, group)}
+    if log_p is not None:
+        if log_p.shape[1] > 5:
+            found["top-5"] = metrics.top_k(log_p, y, 5, group)
+        if len(output_of) == 2:
+            negative, positive = output_of.tolist()
+            scores = log_p[:, positive] - log_p[:, negative]
+            found["auc"] = _area(scores, y == positive, group, derive(seed, "areas"))
+        if not _impossible(predictions).size:
+            found["nll"] = metrics.negative_log_likelihood(log_p, y, group, seed=derive(seed, "likelihood"))
+        found["brier"] = metrics.brier(log_p, y, group)
+    if (sure := predictions.confidence) is not None:
+        found["ece"] = calibration.expected_error(sure, predictions.correct, group=group, seed=derive(seed, "bootstrap"))
+    return tuple(Metric(name=name, estimate=one) for name, one in found.items() if one is not None)
+
+
+def _impossible(predictions: Predictions) -> Labels:
+    """The examples whose true class has the probability 0, as rounding makes it in a file."""
+    log_p = predictions.log_p
+    return np.arange(0) if log_p is None else np.flatnonzero(np.isneginf(log_p[np.arange(len(predictions.y)), predictions.y]))
+
+
+def _area(scores: Floats, positive: np.ndarray, group: Labels | None, seed: int) -> Estimate | None:
+    if group is None or positive.all() or not positive.any():
+        return metrics.auc(scores, positive)
+    return grouped_areas(scores, positive, group, seed=seed).auc
+
+
+def _worst(predictions: Predictions, cuts: Sequence[slices.ExampleSlice], sliced: tuple[SliceRow, ...]) -> Iterator[Metric]:
+    """The accuracies of the worst class and the worst slice."""
+    classes = [predictions.y == k for k in np.unique(predictions.y)]
+    lowest = min(classes, key=lambda inside: predictions.accuracy(inside).value)
+    yield Metric(name="worst-class", estimate=predictions.worst(lowest, len(classes)))
+    if sliced:
+        row = slices.worst(sliced)
+        inside = next(one.inside for one in cuts if (one.column, one.name) == (row.column, row.name))
+        yield Metric(name="worst-slice", estimate=predictions.worst(inside, len(sliced)))
+
+
+def _class_rows(predictions: Predictions, matrix: Labels, output_of: Labels) -> tuple[ClassAccuracy, ...]:
+    outputs = predictions.outputs
+    accuracies = metrics.class_accuracies(predictions.predicted, predictions.y, len(outputs), predictions.group)
+    wrong = matrix - np.diag(np.diag(matrix))
+    return tuple(
+        ClassAccuracy(
+            name=outputs[k],
+            accuracy=accuracies[k],
+            most_confused_with=outputs[int(wrong[k].argmax())] if wrong[k].any() else "",
+        )
+        for k in output_of
+    )
+
+
+def _cells(matrix: Labels, outputs: tuple[str, ...]) -> tuple[Confusion, ...]:
+    pairs = np.argwhere(matrix).tolist()
+    return tuple(Confusion(true=outputs[a], predicted=outputs[b], count=int(matrix[a, b])) for a, b in pairs)
+
+
+def _bins(found: Reliability) -> tuple[Bin, ...]:
+    bins = len(found.n)
+    return tuple(
+        Bin(
+            low=k / bins,
+            high=(k + 1) / bins,
+            n=int(found.n[k]),
+            confidence=float(found.confidence[k]) if found.n[k] else None,
+            accuracy=float(found.accuracy[k]) if found.n[k] else None,
+        )
+        for k in range(bins)
+    )
+
+
+def _mistakes(predictions: Predictions, files: Sequence[object] | None) -> tuple[Mistake, ...]:
+    """The mistakes with the highest confidence, in descending order; without probabilities in the order of the examples."""
+    outputs, sure = predictions.outputs, predictions.confidence
+    order = np.arange(len(predictions.y)) if sure is None else np.argsort(-sure, kind="stable")
+    wrong = order[~predictions.correct[order]][:_MOST_MISTAKES]
+    return tuple(
+        Mistake(
+            index=int(k),
+            true=outputs[predictions.y[k]],
+            predicted=outputs[predictions.predicted[k]],
+            probability=None if sure is None else float(sure[k]),
+            file="" if files is None else str(files[k]),
+        )
+        for k in wrong
+    )

@@ -1,0 +1,148 @@
+"""Evaluate predictions that are in a table, whatever made them: `dlcli eval predictions.csv`. Needs no torch."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlcli.core.data.frame_names import file_notes
+from dlcli.core.data.groups import group_numbers
+from dlcli.core.evaluation import slices
+from dlcli.core.evaluation.prediction_files import PredictionTable, read_predictions
+from dlcli.core.evaluation.predictions import Predictions, with_group
+from dlcli.core.text.table_input import open_table
+from dlcli.engines.eval.files import PREDICTIONS
+from dlcli.engines.eval.measured import failed_gate, figure_notes, measure, slice_notes
+from dlcli.specs.eval import METRICS, EvalConfig, EvalResult
+from dlcli.specs.pairs import check_applicable
+from dlcli.specs.table_options import FIELDS, table_format
+from dlcli.specs.usual_data import DEFAULT
+from dlcli.support.errors import UsageError
+from dlcli.support.plural import count
+from dlcli.support.reporter import Reporter
+
+UNIT = "example"
+"""What an example of a table is called: it may be anything."""
+WRITTEN = ("confusion.png", "reliability.png", "report.html")
+"""Files in the output folder, reliability.png only with probabilities."""
+_APPLICABLE = ("model", "data", "columns", *FIELDS, "limit", "slices", "group", "fail_under", "seed", "output")
+
+
+@dataclass(frozen=True)
+class OpenedPredictions:
+    """A table of predictions, cut to `limit` rows, and the SHA-256 of its file ("" for standard input)."""
+
+    table: PredictionTable
+    predictions: Predictions
+    sha256: str
+
+
+def eval_prediction_file(config: EvalConfig, report: Reporter) -> EvalResult:
+    """All figures of the predictions in the table `config.model`. Raises the kinds of `dlcli.support.errors`."""
+    opened = _checked(config)
+    table, predictions = opened.table, opened.predictions
+    for note in table.notes:
+        report.note(note)
+    columns = dict(table.metadata)
+    columns.setdefault(slices.CLASS, np.array(predictions.outputs, dtype=object)[predictions.y])
+    parts = [slices.cut(name, columns[name]) for name in config.slices]
+    output_of = np.arange(len(predictions.outputs))
+    cuts = [one for part in parts for one in part]
+    measured = measure(predictions, cuts, output_of=output_of, seed=config.seed, files=_as_list(table.files))
+    result = EvalResult(
+        data="",
+        split="",
+        unit=UNIT,
+        model=str(config.model),
+        model_sha256=opened.sha256,
+        n_images=len(predictions.y),
+        metrics=measured.metrics,
+        per_class=measured.per_class,
+        confusion=measured.confusion,
+        bins=measured.bins,
+        mistakes=measured.mistakes,
+        diagnosis=None,
+        summary=None,
+        slices=measured.slices,
+        worst_slice=measured.worst_slice,
+        n_groups=None if predictions.group is None else int(predictions.group.max()) + 1,
+        seed=config.seed,
+        device="",
+        seconds=0.0,
+        notes=(
+            *table.notes,
+            *_missing(predictions),
+            *figure_notes(predictions, measured, output_of=output_of, unit=UNIT),
+            *file_notes(table.files, predictions.y, predictions.group, config.group, UNIT),
+            *slice_notes(measured, unit=UNIT, group=config.group),
+        ),
+        failed=failed_gate(config, measured.metrics, str(config.model)),
+    )
+    if config.output is not None:
+        from dlcli.engines.eval.report import EvalFigures, write  # here, since it imports matplotlib
+
+        write(config.output, result, EvalFigures(None, measured.reliability, measured.matrix, predictions.outputs))
+    return result
+
+
+def plan_prediction_file(config: EvalConfig) -> list[str]:
+    """What `eval_prediction_file` would do, one line per step; reads the table, but evaluates and writes nothing."""
+    opened = _checked(config)
+    found = opened.predictions
+    known = "labels" if found.confidence is None else "labels and their probabilities"
+    known = known if found.log_p is None else "probabilities of all classes"
+    lines = [f"read {count(len(found.y), 'prediction')} of {count(len(found.outputs), 'class', 'classes')}: {known}"]
+    what = "evaluate them" + (f", and their slices by {', '.join(config.slices)}" if config.slices else "")
+    return [*lines, what, *([f"write {', '.join(WRITTEN)} in {config.output}"] if config.output else [])]
+
+
+def open_predictions(config: EvalConfig, source: str) -> OpenedPredictions:
+    """Read a table of predictions as the options of a configuration say.
+
+    Args:
+        config: Its options of tables, `columns`, `limit` and `group`.
+        source: Path of the table; - is standard input.
+
+    Raises:
+        InputError: If it holds no predictions.
+    """
+    read = open_table(source, table_format(config))
+    if config.limit is not None:
+        read = read.take(range(min(config.limit, len(read.rows))))
+    named = config.columns if any("=" in name for name in config.columns) else ()
+    if config.columns and not named:
+        raise UsageError("`columns` of predictions are named as ROLE=NAME", hint="such as truth=actual,label=predicted")
+    table = read_predictions(read, named)
+    group = None
+    if config.group is not None:
+        group = group_numbers(slices.find_column(config.group, table.metadata, data=read.name, option="group"))
+    digest = "" if source == "-" else hashlib.sha256(Path(source).read_bytes()).hexdigest()
+    return OpenedPredictions(table, with_group(table.predictions, group), digest)
+
+
+def _as_list(files: NDArray[np.object_] | None) -> list[str] | None:
+    return None if files is None else [str(one) for one in files]
+
+
+def _checked(config: EvalConfig) -> OpenedPredictions:
+    check_applicable(config, _APPLICABLE, "predictions in a file")
+    if config.data != DEFAULT:
+        raise UsageError("`data` does not apply to predictions in a file", hint="omit `data`")
+    if config.fail_under is not None and config.fail_under[0] not in METRICS:
+        raise UsageError(f"`fail_under`: '{config.fail_under[0]}' is not one of {', '.join(METRICS)}")
+    opened = open_predictions(config, str(config.model))
+    for name in config.slices:
+        if name != slices.CLASS:
+            slices.find_column(name, opened.table.metadata, data=str(config.model))
+    return opened
+
+
+def _missing(predictions: Predictions) -> tuple[str, ...]:
+    """Which figures cannot be computed from what the table holds."""
+    if predictions.log_p is not None:
+        return ()
+    if predictions.confidence is not None:
+        return ("Without probabilities of all classes there is no AUC, NLL or Brier score.",)
+    return (f"Without probabilities there is no calibration, AUC, NLL or Brier score; {PREDICTIONS} of eval has them.",)

@@ -1,0 +1,51 @@
+"""Run the examples of docs/decisions.md again: each `console` block, in one folder, with the tables that other programs wrote.
+
+    python examples/decisions.py
+
+`scikit-learn.csv` are predictions of logistic regression on the digits, trained on the images that dlcli trains on.
+"""
+
+import csv
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from dlcli.core.data import open_data
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "decisions.md"
+_BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", flags=re.MULTILINE | re.DOTALL)
+
+
+def main() -> None:
+    """Write the page with the output of every command."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    from generate import transcript
+
+    with tempfile.TemporaryDirectory() as name:
+        write_predictions(Path(name) / "scikit-learn.csv")
+        text = _BLOCK.sub(lambda found: transcript(found[1], Path(name)), PAGE.read_text(encoding="utf-8"))
+    PAGE.write_text(text, encoding="utf-8")
+
+
+def write_predictions(path: Path) -> None:
+    """The predictions of logistic regression, under names that scikit-learn's users give."""
+    data = open_data("digits")
+    x_train, x_test = (x.flatten(1).numpy() for x in (data.x_train, data.x_test))
+    model = LogisticRegression(max_iter=2000).fit(x_train, data.y_train.numpy())
+    p = model.predict_proba(x_test)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["y_true", "y_pred", *(f"prob_{k}" for k in model.classes_)])
+        rows = zip(
+            data.y_test.tolist(), model.classes_[p.argmax(1)].tolist(), np.round(p.astype(np.float64), 6).tolist(), strict=True
+        )
+        writer.writerows([true, predicted, *probabilities] for true, predicted, probabilities in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Tables of predictions: what dlcli writes is what it reads, and tables of other programs are read as they are meant."""
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlcli.core.evaluation.prediction_files import prediction_columns, read_predictions
+from dlcli.core.evaluation.predictions import of_logits
+from dlcli.specs.predictions import is_prediction_file, pair_or_prediction_columns_option
+from dlcli.support.errors import InputError
+from dlcli.support.read_tables import parse_table
+from dlcli.support.tables import Table, write_csv
+
+
+def table(text: str) -> Table:
+    return parse_table("given.csv", text.encode())
+
+
+def written(found: Table) -> Table:
+    stream = io.StringIO()
+    write_csv(found, stream)
+    return table(stream.getvalue())
+
+
+NAMES = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=8), min_size=2, max_size=6
+)
+
+
+@settings(max_examples=60)
+@given(NAMES, st.integers(0, 2**32 - 1), st.floats(0.1, 40))
+def test_what_is_written_is_read(names: list[str], seed: int, scale: float):
+    """Any names of classes, and probabilities down to 0: labels and losses are the same, probabilities to nine digits."""
+    outputs = tuple(f"{name}{k}" for k, name in enumerate(names))  # distinct, and none is empty
+    random = np.random.default_rng(seed)
+    n = 12
+    before = of_logits(
+        scale * random.normal(size=(n, len(outputs))).astype(np.float32), random.integers(len(outputs), size=n), outputs
+    )
+    metadata = {"camera": np.array(["a", "b"] * 6, dtype=object), "truth": np.zeros(n)}
+    after = read_predictions(written(prediction_columns(before, None, metadata, {}, 10_000)))
+    assert after.predictions.outputs == outputs and after.notes == () and set(after.metadata) == {"camera"}
+    assert (after.predictions.y == before.y).all() and (after.predictions.predicted == before.predicted).all()
+    rows = np.arange(n)
+    assert after.predictions.log_p[rows, before.y] == pytest.approx(before.log_p[rows, before.y], abs=1e-12)
+    assert np.exp(after.predictions.log_p) == pytest.approx(np.exp(before.log_p), abs=1e-8)
+
+
+def test_too_many_probabilities_are_not_written():
+    found = of_logits(np.eye(3, dtype=np.float32), np.arange(3), ("a", "b", "c"))
+    columns = prediction_columns(found, ["1.png", "2.png", "3.png"], {}, {}, 8).columns
+    assert columns == ["index", "file", "truth", "label", "probability", "loss", "margin", "correct"]
+
+
+def test_margin_is_that_of_the_true_class():
+    found = of_logits(np.log(np.array([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]])), np.array([0, 1]), ("a", "b", "c"))
+    made = prediction_columns(found, None, {}, {}, 100)
+    margins = [float(row[made.columns.index("margin")]) for row in made.rows]
+    assert margins == pytest.approx([0.3, -0.3])
+
+
+P = "0.7,0.2,0.1\n"
+TABLES = {
+    "scikit-learn": f"y_true,y_pred,cat,dog,owl\ncat,cat,{P}dog,cat,{P}",
+    "a class that no row has": f"target,prediction,cat,dog,owl\ncat,cat,{P}dog,cat,{P}",
+    "words before": f"label,predicted,prob_cat,prob_dog,prob_owl\ncat,cat,{P}dog,cat,{P}",
+    "words behind": f"Actual,cat_probability,dog_probability,owl_probability\ncat,{P}dog,{P}",
+    "brackets": f"ground truth,P(cat),P(dog),P(owl)\ncat,{P}dog,{P}",
+    "keras": f"filename,true_label,p.cat,p.dog,p.owl\na.png,cat,{P}b.png,dog,{P}",
+}
+
+
+@pytest.mark.parametrize("text", TABLES.values(), ids=TABLES)
+def test_columns_of_other_programs(text: str):
+    found = read_predictions(table(text)).predictions
+    assert found.outputs == ("cat", "dog", "owl")
+    assert (found.y.tolist(), found.predicted.tolist()) == ([0, 1], [0, 0])
+    assert np.exp(found.log_p) == pytest.approx(np.array([[0.7, 0.2, 0.1]] * 2))
+    assert found.confidence == pytest.approx(np.array([0.7, 0.7]))
+
+
+def test_labels_alone():
+    found = read_predictions(table("truth,label,site\n10,9,x\n9,9,y\n2.0,10,x\n"))
+    assert found.predictions.outputs == ("9", "10", "2.0") and found.predictions.log_p is None
+    assert found.predictions.confidence is None and found.metadata["site"].tolist() == ["x", "y", "x"]
+    assert read_predictions(table("truth,label\n10.0,9\n9.0,9\n")).predictions.outputs == ("9", "10")
+
+
+def test_the_output_of_predict_has_ranks_not_classes():
+    head = "index,truth,label,probability,label_2,probability_2,label_3,probability_3"
+    text = f"{head}\n0,1,1,0.9,2,0.05,3,0.03\n1,2,3,0.8,2,0.1,1,0.1\n"
+    found = read_predictions(table(text)).predictions
+    assert found.log_p is None and found.confidence == pytest.approx([0.9, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("text", "predicted", "p"),
+    [
+        ("y_true,y_prob\n0,0.2\n1,0.9\n1,0.5\n", [0, 1, 1], [0.2, 0.9, 0.5]),
+        ("y_true,y_pred,y_prob\n0,0,0.2\n1,1,0.9\n1,0,0.45\n", [0, 1, 0], [0.2, 0.9, 0.45]),
+        ("y_true,y_pred,confidence\n0,0,0.8\n1,1,0.9\n1,0,0.55\n", [0, 1, 0], [0.2, 0.9, 0.45]),
+        ("y_true,y_pred,confidence\nham,ham,0.8\nspam,spam,0.9\nspam,ham,0.55\n", [0, 1, 0], [0.2, 0.9, 0.45]),
+    ],
+)
+def test_one_probability_of_two_classes(text: str, predicted: list[int], p: list[float]):
+    found = read_predictions(table(text)).predictions
+    assert (found.y.tolist(), found.predicted.tolist()) == ([0, 1, 1], predicted)
+    assert np.exp(found.log_p[:, 1]) == pytest.approx(p)
+
+
+def test_a_label_below_the_most_probable_is_said():
+    found = read_predictions(table("truth,label,p_a,p_b\na,b,0.6,0.4\nb,b,0.1,0.9\n"))
+    assert found.predictions.confidence == pytest.approx([0.4, 0.9])
+    assert "In 1 row the predicted label is not the most probable class" in found.notes[0]
+
+
+def test_rounded_probabilities_are_scaled_and_it_is_said():
+    found = read_predictions(table("truth,p_a,p_b,p_c\na,0.333,0.333,0.333\nb,0.1,0.9,0\n"))
+    assert np.exp(found.predictions.log_p[0]) == pytest.approx([1 / 3] * 3)
+    assert found.notes == ("Probabilities are divided by their sum, which is 0.9990 to 1.0000.",)
+
+
+def test_a_loss_of_something_else_is_not_used():
+    found = read_predictions(table("truth,p_a,p_b,loss\na,0.5,0.5,7\nb,0.1,0.9,0.1\n"))
+    assert found.predictions.log_p[0, 0] == pytest.approx(np.log(0.5)) and "'loss' is not used" in found.notes[0]
+
+
+BAD = {
+    "no truth": ("label,probability\na,0.5\n", "has no column of true labels"),
+    "no label": ("truth,site\na,x\nb,y\n", "has no column of predicted labels"),
+    "no rows": ("truth,label\n", "has no rows"),
+    "an empty label": ("truth,label\na,a\n,a\n", "row 2, column 'truth': the label is empty"),
+    "an unknown label": (
+        "truth,label,p_a,p_b\na,a,1,0\nb,a,1,0\nc,a,1,0\n",
+        "row 3, column 'truth': 'c' is none of the classes",
+    ),
+    "no sum": ("truth,p_a,p_b\na,0.5,0.5\nb,0.5,0.3\n", "row 2: the probabilities .p_a, p_b. sum to 0.8, not 1"),
+    "logits": ("truth,p_a,p_b\na,0.5,0.5\nb,-3.5,0.3\n", "row 2, column 'p_a': '-3.5' is not a probability"),
+    "no number": ("truth,p_a,p_b\na,0.5,0.5\nb,n/a,0.3\n", "row 2, column 'p_a': 'n/a' is not a probability"),
+    "not correct": (
+        "truth,label,correct\na,a,true\nb,a,1\n",
+        "row 2: correct is 1, but the true label is 'b' and 'a' predicted",
+    ),
+    "no confidence": ("truth,label,confidence\na,a,0.9\nb,a,0.3\n", "row 2: 0.3 cannot be the probability"),
+}
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_what_cannot_be_is_refused_by_row(text: str, message: str):
+    with pytest.raises(InputError, match=message):
+        read_predictions(table(text))
+
+
+def test_columns_by_name():
+    text = "what,guess,q-a,q-b\na,b,0.4,0.6\nb,b,0.1,0.9\n"
+    found = read_predictions(table(text), ("truth=what", "label=guess", "classes=q-")).predictions
+    assert found.outputs == ("a", "b") and found.predicted.tolist() == [1, 1]
+    with pytest.raises(InputError, match="no column 'wat'"):
+        read_predictions(table(text), ("truth=wat",))
+    with pytest.raises(InputError, match="no column begins with 'z'"):
+        read_predictions(table(text), ("truth=what", "label=guess", "classes=z"))
+
+
+def test_the_option_that_names_columns():
+    parse = pair_or_prediction_columns_option().metadata["option"].parse
+    assert parse("truth=a,label=b") == ("truth=a", "label=b") and parse("a,b,c") == ("a", "b", "c")
+    for wrong in ("truth=a,b", "colour=a", "truth=", "truth=a,truth=b"):
+        with pytest.raises(ValueError, match="."):
+            parse(wrong)
+
+
+@pytest.mark.parametrize("name", ["p.csv", "P.CSV.gz", "x.parquet", "-", "a.b.jsonl"])
+def test_names_of_tables(name: str):
+    assert is_prediction_file(name)
+
+
+@pytest.mark.parametrize("name", ["run", "net.onnx", "w.pt2", "file.py:net", "torchvision:resnet18", "csv"])
+def test_names_of_networks(name: str):
+    assert not is_prediction_file(name)

@@ -1,0 +1,144 @@
+"""`dlcli eval -o` writes predictions.csv, and `dlcli eval predictions.csv` finds the same figures in it."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax, softmax
+
+from dlcli.cli.commands.eval import COMMAND as EVAL
+from dlcli.engines import eval
+from dlcli.specs.eval import EvalConfig
+from dlcli.support.errors import InputError, UsageError
+from tests.engines.eval.test_engine import READER, images
+
+CLASSES = 7
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> dict[str, str]:
+    """A network of seven classes that is right on about two thirds of 300 images, of 60 films at two sites."""
+    (tmp_path / "nets.py").write_text(READER)
+    random = np.random.default_rng(0)
+    y = random.integers(CLASSES, size=300)
+    p = softmax(1.5 * random.normal(size=(300, CLASSES)) + 3 * np.eye(CLASSES)[y], axis=1)
+    x = images([tuple(row) for row in p])
+    film = np.arange(300) // 5
+    arrays = {"x_train": x[:7], "y_train": np.arange(7), "x_test": x, "y_test": y, "film": film, "site": film % 2}
+    np.savez(tmp_path / "films.npz", **arrays)
+    return {"model": f"{tmp_path}/nets.py:Reader", "data": str(tmp_path / "films.npz"), "device": "cpu"}
+
+
+def test_a_file_gives_what_the_network_gives(network: dict[str, str], tmp_path: Path):
+    options = {"slices": ("site", "class"), "group": "film"}
+    result = eval.run(EvalConfig(**network, **options, output=tmp_path / "out"))
+    again = eval.run(EvalConfig(model=str(tmp_path / "out" / "predictions.csv"), **options, output=tmp_path / "again"))
+    assert [one.name for one in again.metrics] == [one.name for one in result.metrics]
+    for before, after in zip(result.metrics, again.metrics, strict=True):
+        for end in ("value", "low", "high", "n"):
+            assert getattr(after.estimate, end) == pytest.approx(getattr(before.estimate, end), abs=1e-7), before.name
+    assert (again.slices, again.worst_slice, again.per_class) == (result.slices, result.worst_slice, result.per_class)
+    assert (again.confusion, again.n_groups) == (result.confusion, 60)
+    assert [(one.index, one.true) for one in again.mistakes] == [(one.index, one.true) for one in result.mistakes]
+    assert [one.n for one in again.bins] == [one.n for one in result.bins]
+    for name in ("confusion.png", "reliability.png", "report.html"):
+        assert (tmp_path / "again" / name).stat().st_size > 1000
+    page = (tmp_path / "again" / "report.html").read_text()
+    assert "The most confident mistakes" in page and "film" in page
+
+
+def test_the_columns_are_what_they_say(network: dict[str, str], tmp_path: Path):
+    eval.run(EvalConfig(**network, output=tmp_path))
+    with (tmp_path / "predictions.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 300 and [row["index"] for row in rows] == [str(k) for k in range(300)]
+    for row in rows[:40]:
+        p = np.array([float(row[f"p_{k}"]) for k in range(CLASSES)])
+        true, label = int(row["truth"]), int(row["label"])
+        assert label == p.argmax() and (row["correct"] == "true") == (true == label)
+        assert float(row["probability"]) == pytest.approx(p[label]) and float(row["loss"]) == pytest.approx(-np.log(p[true]))
+        assert float(row["margin"]) == pytest.approx(p[true] - np.delete(p, true).max(), abs=1e-8)
+        assert row["site"] in "01" and 0 <= int(row["film"]) < 60
+
+
+def test_an_ensemble_writes_how_its_members_differ(tmp_path: Path, dlcli):
+    """The entropy of the mean, and that less the mean of the entropies, from the members' own files."""
+    done = dlcli("ensemble", "--members", "2", "--epochs", "1", "--quiet", "-o", tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    members = sorted((tmp_path / "two" / "members").iterdir())
+    probabilities = {}
+    for name, folder in (("mean", tmp_path / "two"), ("first", members[0]), ("second", members[1])):
+        eval.run(
+            EvalConfig(
+                model=str(folder),
+                data="digits",
+                device="cpu",
+                ensemble="mean" if name == "mean" else None,
+                output=tmp_path / name,
+            )
+        )
+        with (tmp_path / name / "predictions.csv").open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        probabilities[name] = np.array([[float(row[f"p_{k}"]) for k in range(10)] for row in rows])
+        if name == "mean":
+            spread = np.array([[float(row["entropy"]), float(row["disagreement"])] for row in rows])
+        else:
+            assert "entropy" not in rows[0]
+
+    def entropy(p: np.ndarray) -> np.ndarray:
+        return -(p * np.log(np.maximum(p, 1e-300))).sum(1)
+
+    mean = (probabilities["first"] + probabilities["second"]) / 2
+    assert probabilities["mean"] == pytest.approx(mean, abs=1e-6)
+    assert spread[:, 0] == pytest.approx(entropy(mean), abs=1e-5)
+    inner = (entropy(probabilities["first"]) + entropy(probabilities["second"])) / 2
+    assert spread[:, 1] == pytest.approx(entropy(mean) - inner, abs=1e-5)
+
+
+def test_gates_and_refusals(tmp_path: Path):
+    path = tmp_path / "made.csv"
+    path.write_text("y_true,y_pred,site\n" + "cat,cat,a\n" * 8 + "dog,cat,b\n" * 2)
+    assert not eval.run(EvalConfig(model=str(path), fail_under=("top-1", 0.8))).failed
+    failed = eval.run(EvalConfig(model=str(path), fail_under=("top-1", 0.81))).failed
+    assert failed.startswith(f"top-1 on {path} is 0.800 [") and failed.endswith("below 0.81")
+    with pytest.raises(InputError, match="no ece here|there is no auc"):
+        eval.run(EvalConfig(model=str(path), fail_under=("auc", 0.8)))
+    with pytest.raises(InputError, match="has no column 'camera'"):
+        eval.run(EvalConfig(model=str(path), slices=("camera",)))
+    with pytest.raises(UsageError, match="`tta` does not apply to predictions in a file"):
+        eval.run(EvalConfig(model=str(path), tta=True))
+    with pytest.raises(UsageError, match="`data` does not apply"):
+        eval.run(EvalConfig(model=str(path), data="mnist"))
+    result = eval.run(EvalConfig(model=str(path)))
+    assert EVAL.answer(result) == f"{path}: 80.0% [49.0, 94.3] of 10 examples right, 2 wrong"
+    assert any("Without probabilities" in note for note in result.notes) and result.bins == ()
+    assert eval.plan(EvalConfig(model=str(path))) == ["read 10 predictions of 2 classes: labels", "evaluate them"]
+
+
+def test_a_true_class_of_probability_0_leaves_no_likelihood(tmp_path: Path):
+    path = tmp_path / "made.csv"
+    path.write_text("truth,p_a,p_b\na,0.9,0.1\nb,1,0\nb,0.2,0.8\n")
+    result = eval.run(EvalConfig(model=str(path)))
+    assert {one.name for one in result.metrics} == {"top-1", "worst-class", "auc", "brier", "ece"}
+    assert "There is no NLL: the true class has the probability 0 in 1 row, first in row 2." in result.notes
+
+
+def test_a_pipe_is_read_and_a_gate_has_status_1(dlcli):
+    text = b"target,prediction\n" + b"1,1\n" * 5 + b"0,1\n" * 5
+    done = dlcli("eval", "-", "--fail-under", "top-1=0.6", "--format", "csv", stdin=text)
+    assert done.returncode == 1 and b"top-1,,0.5," in done.stdout
+
+
+def test_torch_is_not_imported(tmp_path: Path):
+    path = tmp_path / "made.csv"
+    logits = np.random.default_rng(0).normal(size=(20, 3))
+    rows = [f"{k % 3},{','.join(map(repr, row))}" for k, row in enumerate(np.exp(log_softmax(logits, 1)).tolist())]
+    path.write_text("truth,p_0,p_1,p_2\n" + "\n".join(rows))
+    code = (
+        "import sys\nfrom dlcli.engines import eval\nfrom dlcli.specs.eval import EvalConfig\n"
+        f"eval.run(EvalConfig(model={str(path)!r}, slices=('class',)))\nsys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[3]).returncode == 0
